@@ -1,0 +1,67 @@
+"""The errors of the product; they know neither HTTP nor Temporal."""
+
+from typing import ClassVar
+
+
+class SegueError(Exception):
+    """Base of every error the product raises on purpose.
+
+    Subclasses take typed facts and build their own message.
+
+    Attributes:
+        code: Stable identifier in snake case, sent to clients.
+    """
+
+    code: ClassVar[str] = "error"
+
+
+class InvalidFieldError(SegueError):
+    """A field's value cannot be taken; final.
+
+    Attributes:
+        field: Path of the field in the request, dotted, list indices included
+            (``steps.1.body``).
+        reason: What is wrong with it, and what to write instead.
+    """
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, reason: str, *, code: str = "invalid_field") -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+        self.field_code = code
+
+
+class NotFoundError(SegueError):
+    """There is no such thing, or it is gone; final.
+
+    Attributes:
+        kind: What was looked for (``sequence``).
+        key: The id that was asked for.
+    """
+
+    code = "not_found"
+
+    def __init__(self, kind: str, key: object) -> None:
+        super().__init__(f"no {kind} with id {key}")
+        self.kind = kind
+        self.key = key
+
+
+class ConflictError(SegueError):
+    """The thing's present state does not allow the request.
+
+    Attributes:
+        conflict: Stable code of the conflict (``sequence_not_active``).
+        reason: What stands in the way and what to do about it.
+        facts: Further members for the problem document (ids only).
+    """
+
+    code = "conflict"
+
+    def __init__(self, conflict: str, reason: str, **facts: str) -> None:
+        super().__init__(reason)
+        self.conflict = conflict
+        self.reason = reason
+        self.facts = facts

@@ -1,0 +1,195 @@
+"""The words Segue keeps about sequences, enrollments and messages, each with its label."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EnrollmentStatus(StrEnum):
+    """How an enrollment stands; every value but ``active`` is final and never changes."""
+
+    ACTIVE = "active"
+    FINISHED_RESPONDED = "finished_responded"
+    FINISHED_NO_RESPONSE = "finished_no_response"
+    FINISHED_STOPPED = "finished_stopped"
+    FAILED = "failed"
+    OPTED_OUT = "opted_out"
+    OMITTED_OPTED_OUT = "omitted_opted_out"
+    OMITTED_LANDLINE = "omitted_landline"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can happen to the enrollment any more."""
+        return self is not EnrollmentStatus.ACTIVE
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    """How a status is shown to people.
+
+    Attributes:
+        label: The badge's text.
+        meaning: One sentence; reads on from "The enrollment ...".
+    """
+
+    label: str
+    meaning: str
+
+
+STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
+    EnrollmentStatus.ACTIVE: StatusWords(
+        "Active", "is receiving messages and has not completed the sequence"
+    ),
+    EnrollmentStatus.FINISHED_RESPONDED: StatusWords(
+        "Finished, responded", "the contact replied, and the sequence is completed for them"
+    ),
+    EnrollmentStatus.FINISHED_NO_RESPONSE: StatusWords(
+        "Finished, no response", "every step went out, the reply window passed, nobody replied"
+    ),
+    EnrollmentStatus.FINISHED_STOPPED: StatusWords(
+        "Finished, stopped", "a user marked it finished before it completed"
+    ),
+    EnrollmentStatus.FAILED: StatusWords(
+        "Failed", "the provider returned a failed response for a message of the sequence"
+    ),
+    EnrollmentStatus.OPTED_OUT: StatusWords(
+        "Opted Out", "the contact asked to opt out during the sequence"
+    ),
+    EnrollmentStatus.OMITTED_OPTED_OUT: StatusWords(
+        "Omitted Opted Out", "never received a message: was already opted out"
+    ),
+    EnrollmentStatus.OMITTED_LANDLINE: StatusWords(
+        "Omitted Landline", "nothing was ever delivered: the number is a landline"
+    ),
+}
+
+
+class Activity(StrEnum):
+    """What an active enrollment is doing; detail, not a status."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    AWAITING_REPLY = "awaiting_reply"
+    PAUSED = "paused"
+    HELD = "held"
+
+
+class SequenceState(StrEnum):
+    """Whether a sequence may be enrolled into and may send."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+class SequenceKind(StrEnum):
+    """How a sequence's steps are timed."""
+
+    ONGOING = "ongoing"
+    SCHEDULED = "scheduled"
+
+
+class ReplyPolicy(StrEnum):
+    """What a reply does to an enrollment."""
+
+    FINISH = "finish"
+    CONTINUE = "continue"
+
+
+class LineType(StrEnum):
+    """What kind of line a number is; the values are Twilio Lookup v2's."""
+
+    MOBILE = "mobile"
+    LANDLINE = "landline"
+    TOLL_FREE = "tollFree"
+    FIXED_VOIP = "fixedVoip"
+    NON_FIXED_VOIP = "nonFixedVoip"
+    PERSONAL = "personal"
+    PREMIUM = "premium"
+    VOICEMAIL = "voicemail"
+    SHARED_COST = "sharedCost"
+    UAN = "uan"
+    PAGER = "pager"
+    UNKNOWN = "unknown"
+
+
+class Direction(StrEnum):
+    """Which way a message went."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class MessageStatus(StrEnum):
+    """Where an outbound message is, in the provider's words and five of our own.
+
+    ``pending``: written, no attempt yet. ``sending``: an attempt is open. ``unknown``: an attempt
+    got no answer and is being settled. ``refused``: the provider refused the last attempt.
+    ``canceled`` and the rest are Twilio's. Inbound messages are ``received``.
+    """
+
+    PENDING = "pending"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNDELIVERED = "undelivered"
+    DELIVERED = "delivered"
+    READ = "read"
+    RECEIVED = "received"
+
+
+class AttemptOutcome(StrEnum):
+    """What is known about one call to the provider.
+
+    ``open``: the call may still be under way. ``unknown``: it ended without a usable answer.
+    ``accepted``: the provider has the message. ``refused``: the provider said no, so nothing was
+    sent. ``absent``: proven not to be at the provider. ``assumed_sent`` and ``written_off``: a
+    person decided about an unknown one (treat as sent; send again).
+    """
+
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    ABSENT = "absent"
+    ASSUMED_SENT = "assumed_sent"
+    WRITTEN_OFF = "written_off"
+
+
+class HeldReason(StrEnum):
+    """Why an active enrollment waits for a person."""
+
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    SENDER_ON_HOLD = "sender_on_hold"
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"
+
+
+class OptOutSource(StrEnum):
+    """How a number came to be suppressed."""
+
+    KEYWORD = "keyword"
+    PLAIN_WISH = "plain_wish"
+    PROVIDER_ERROR = "provider_error"
+    BY_HAND = "by_hand"
+
+
+class Role(StrEnum):
+    """What a user may do: viewers read, members work, admins also manage."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+class LastText(StrEnum):
+    """Whether a text was under way when its enrollment was marked finished, and its fate."""
+
+    NONE = "none"
+    SENT = "sent"
+    UNKNOWN = "unknown"
