@@ -1,0 +1,56 @@
+"""The engine and its transactions."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+Transaction = AsyncSession
+"""What every query function takes: a session inside one transaction, READ COMMITTED."""
+
+UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (OperationalError, PoolTimeoutError, OSError)
+"""What the driver raises when PostgreSQL is not there; the same call may succeed later."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error means that PostgreSQL is away rather than that the statement was wrong."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+class Database:
+    """PostgreSQL as the use cases see it: a source of transactions.
+
+    Args:
+        url: ``postgresql+psycopg://...``.
+        pool_size: Connections kept open, and as many again under load.
+        pool_timeout: Seconds to wait for a free connection.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, pool_timeout: float = 10.0) -> None:
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=pool_timeout,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "segue"},
+        )
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine itself, for tests and set-up."""
+        return self._engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commit at the end of the block, roll back if it raises."""
+        async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
