@@ -1,0 +1,50 @@
+# Everything one needs day to day. `make` alone says what there is.
+# Python 3.11 or later and the network for the first `make install` are all it takes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST_ARGS ?= -n auto
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test check bench lock clean clean-data
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with what the locks say, and nothing else
+
+up: $(INSTALLED) ## Run the whole stack on this machine; Ctrl-C stops it
+	@$(BIN)/python -m standalone
+
+test: check ## Check, then run all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## Format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
+	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
+
+lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
+	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
+
+clean: ## Remove caches
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+clean-data: ## Remove .segue: the data of `make up`, its logs and its secrets
+	rm -rf .segue
+
+# The stamp is written last, so an interrupted installation is made again.
+$(INSTALLED): requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,300 @@
+"""Settings of every process, read from the environment here and nowhere else."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+START_TO_CLOSE = timedelta(seconds=30)
+"""The time limit of one try of a send activity: longer than a call, shorter than the drain."""
+
+CONTAINER_GRACE = timedelta(seconds=60)
+"""What `docker-compose.yml` gives a container between SIGTERM and SIGKILL."""
+
+_DATABASE_SCHEMES = re.compile(r"^(postgres|postgresql|postgresql\+psycopg)://(?=.)")
+
+
+def _database_url(value: str) -> str:
+    url, replaced = _DATABASE_SCHEMES.subn("postgresql+psycopg://", value)
+    if not replaced:
+        raise ValueError("must look like postgresql://user:password@host:5432/segue")
+    return url
+
+
+def _base_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("must be an address such as https://segue.example.com")
+    return value.rstrip("/")
+
+
+def _time_zone(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("must be an IANA time zone such as America/New_York") from None
+    return value
+
+
+def _region(value: str) -> str:
+    region = value.upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a two-letter country code such as US")
+    return region
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    else:
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            raise ValueError("must be a number of seconds") from None
+    if not math.isfinite(seconds) or not 0 <= seconds <= timedelta(days=365).total_seconds():
+        raise ValueError("must be a number of seconds between 0 and a year")
+    return timedelta(seconds=seconds)
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be more than 0 seconds")
+    return value
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HostAndPort = Annotated[str, Field(pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
+TimeZone = Annotated[ZoneInfo, BeforeValidator(_time_zone)]
+Region = Annotated[str, AfterValidator(_region)]
+Seconds = Annotated[timedelta, BeforeValidator(_duration)]
+PositiveSeconds = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _seconds(default: float, variable: str, description: str) -> timedelta:
+    field: timedelta = Field(
+        default=timedelta(seconds=default), validation_alias=variable, description=description
+    )
+    return field
+
+
+class _Environment(BaseSettings):
+    """How settings are read: the process's environment first, then `.env` beside the code.
+
+    An empty variable counts as absent, because that is how Compose passes on one that is not set.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+
+class Settings(_Environment):
+    """What every process may need: the database, Temporal's address, the workspace, the timings.
+
+    Only `DATABASE_URL` has no default. Durations are read in seconds and kept as `timedelta`; the
+    defaults are the ones DESIGN gives, and tests shorten them.
+    """
+
+    database_url: DatabaseUrl = Field(
+        repr=False, description="the PostgreSQL database, postgresql://user:password@host/segue"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    temporal_address: HostAndPort = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
+
+    workspace_time_zone: TimeZone = ZoneInfo("America/New_York")
+    default_region: Region = "US"
+
+    twilio_api_base_url: BaseUrl = "https://api.twilio.com"
+    twilio_lookups_base_url: BaseUrl = "https://lookups.twilio.com"
+    twilio_lookup_enabled: bool = False
+
+    call_before: PositiveSeconds = _seconds(
+        5, "CALL_BEFORE_SECONDS", "how long after its commit an attempt may still call the provider"
+    )
+    call_margin: Seconds = _seconds(
+        1, "CALL_MARGIN_SECONDS", "what is waited beyond that before an open attempt counts as over"
+    )
+    http_connect_timeout: PositiveSeconds = _seconds(
+        3, "HTTP_CONNECT_TIMEOUT_SECONDS", "time limit for connecting to the provider"
+    )
+    http_read_timeout: PositiveSeconds = _seconds(
+        10, "HTTP_READ_TIMEOUT_SECONDS", "time limit for the provider's answer"
+    )
+    absence_first_list: Seconds = _seconds(
+        120, "ABSENCE_FIRST_LIST_SECONDS", "from the last moment of a call to the first look for it"
+    )
+    absence_second_list: Seconds = _seconds(
+        60, "ABSENCE_SECOND_LIST_SECONDS", "from the first look for a lost text to the second"
+    )
+    settle_give_up: PositiveSeconds = _seconds(
+        3600, "SETTLE_GIVE_UP_SECONDS", "how long an unknown outcome is looked for before it holds"
+    )
+    probe_interval: PositiveSeconds = _seconds(
+        300, "PROBE_INTERVAL_SECONDS", "between two probes of a sender that is on hold"
+    )
+    live_query: PositiveSeconds = _seconds(
+        1.5, "LIVE_QUERY_SECONDS", "time limit of all live workflow queries of one page together"
+    )
+    retry_short: PositiveSeconds = _seconds(
+        60, "RETRY_SHORT_SECONDS", "the first wait after a transient refusal; later ones grow"
+    )
+    min_spacing: Seconds = _seconds(
+        3600, "MIN_SPACING_SECONDS", "least distance of two texts of one enrollment"
+    )
+    drain: PositiveSeconds = _seconds(
+        45, "DRAIN_SECONDS", "how long a stopping worker lets running activities finish"
+    )
+
+    @model_validator(mode="after")
+    def _time_limits_nest(self) -> Self:
+        if self.http_connect_timeout + self.http_read_timeout >= START_TO_CLOSE:
+            raise ValueError(
+                "HTTP_CONNECT_TIMEOUT_SECONDS and HTTP_READ_TIMEOUT_SECONDS together"
+                f" must be less than {START_TO_CLOSE.seconds}"
+            )
+        if not START_TO_CLOSE < self.drain < CONTAINER_GRACE:
+            raise ValueError(
+                f"DRAIN_SECONDS must be more than {START_TO_CLOSE.seconds}"
+                f" and less than {CONTAINER_GRACE.seconds}"
+            )
+        return self
+
+
+class WorkerSettings(Settings):
+    """What the worker needs besides: the provider's account and where the provider calls us."""
+
+    twilio_account_sid: str = Field(
+        pattern=r"^AC[0-9a-fA-F]{32}$",
+        description="the Twilio account, AC and 32 hexadecimal digits, from the Twilio console",
+    )
+    twilio_auth_token: SecretStr = Field(
+        min_length=1, description="the account's auth token, from the Twilio console"
+    )
+    public_base_url: BaseUrl = Field(
+        description="the address Twilio reaches this API at, https://segue.example.com"
+    )
+
+
+class ApiSettings(WorkerSettings):
+    """What the API needs besides: the secret its sessions are signed with."""
+
+    session_secret: SecretStr = Field(
+        min_length=32,
+        description="32 or more random characters, for example from `openssl rand -hex 32`",
+    )
+
+
+class StandaloneSettings(_Environment):
+    """Ports and folder of the stack on one machine (`make up`)."""
+
+    segue_api_port: Port = 8000
+    segue_simulator_port: Port = 8100
+    segue_temporal_port: Port = 7233
+    segue_temporal_ui_port: Port = 8233
+    segue_postgres_port: Port = 54329
+    segue_data_dir: Path = Path(".segue")
+    temporal_cli_path: Path | None = None
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = [
+            self.segue_api_port,
+            self.segue_simulator_port,
+            self.segue_temporal_port,
+            self.segue_temporal_ui_port,
+            self.segue_postgres_port,
+        ]
+        if len(set(ports)) < len(ports):
+            raise ValueError("the SEGUE_..._PORT variables must all differ")
+        return self
+
+
+_AnySettings = TypeVar("_AnySettings", bound=_Environment)
+
+
+def load_settings() -> Settings:
+    """Read what migrations and admin commands need.
+
+    Raises:
+        SystemExit: A variable is missing or senseless; the message names it, on one line.
+    """
+    return _load(Settings)
+
+
+def load_worker_settings() -> WorkerSettings:
+    """Read what the worker needs. Raises as `load_settings` does."""
+    return _load(WorkerSettings)
+
+
+def load_api_settings() -> ApiSettings:
+    """Read what the API needs. Raises as `load_settings` does."""
+    return _load(ApiSettings)
+
+
+def load_standalone_settings() -> StandaloneSettings:
+    """Read what `make up` needs. Raises as `load_settings` does."""
+    return _load(StandaloneSettings)
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Build the environment of a child process: this process's own, with changes.
+
+    Temporal's and Twilio's variables are left out unless they are among the changes: a TLS profile
+    or an API key meant for a production cluster must not reach a server on this machine.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TEMPORAL_", "TWILIO_"))
+    }
+    return {**kept, **changes}
+
+
+def _load(kind: type[_AnySettings]) -> _AnySettings:
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SystemExit("; ".join(_complaints(kind, error))) from None
+
+
+def _complaints(kind: type[_Environment], error: ValidationError) -> list[str]:
+    """Say what is wrong with which variable, never with its value: it may be a secret."""
+    complaints = []
+    for problem in error.errors(include_input=False, include_url=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        if not problem["loc"]:
+            complaints.append(message)
+            continue
+        name = str(problem["loc"][0])
+        field = kind.model_fields.get(name.lower())
+        remedy = f" ({field.description})" if field and field.description else ""
+        if problem["type"] == "missing":
+            complaints.append(f"{name.upper()} is not set{remedy}")
+        else:
+            complaints.append(f"{name.upper()} is wrong: {message}{remedy}")
+    return complaints

@@ -1,0 +1,64 @@
+"""TCP ports on this machine: is one taken, does one answer, which one is free."""
+
+import socket
+from dataclasses import dataclass
+
+from standalone.errors import PartError
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class PortOf:
+    """A port, the part that is to listen on it, and the variable that moves it."""
+
+    part: str
+    number: int
+    variable: str
+
+
+def check_free(ports: list[PortOf]) -> None:
+    """Make sure that nothing listens on these ports yet.
+
+    Raises:
+        PartError: A port is taken; the message names the part, the port and the variable to set.
+    """
+    for port in ports:
+        if _taken(port.number):
+            raise PartError(
+                f"{port.part} cannot start: port {port.number} is taken."
+                f" Choose another: {port.variable}={_suggestion(port.number)} make up"
+            )
+
+
+def answers(port: int) -> bool:
+    """Say whether something accepts connections on this port of the loopback interface."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    """Find a port nothing listens on. Another process may take it before the caller does."""
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        number: int = listener.getsockname()[1]
+        return number
+
+
+def _taken(port: int) -> bool:
+    """Try to listen as a server would; a connection left in TIME_WAIT does not count."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+def _suggestion(taken: int) -> int:
+    following = range(taken + 1, min(taken + 100, 65536))
+    return next((port for port in following if not _taken(port)), free_port())

