@@ -5,7 +5,7 @@ from sqlalchemy import create_engine, pool, text
 from sqlmodel import SQLModel
 
 import storage.tables
-from settings import load_database_url
+from settings import load_settings
 
 target_metadata = SQLModel.metadata
 assert storage.tables  # noqa: S101 - importing it fills the metadata
@@ -16,7 +16,7 @@ _MIGRATION_LOCK = 7_283_001
 
 def run_migrations() -> None:
     """Run the migrations in one transaction, one runner at a time."""
-    url = context.config.attributes.get("database_url") or load_database_url()
+    url = context.config.attributes.get("database_url") or load_settings().database_url
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=target_metadata)

@@ -1,0 +1,254 @@
+"""What the activities need from outside, as small protocols and the values they exchange."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.statuses import LineType, MessageStatus
+
+# What a use case says an enrollment (or a one-off text) must do next.
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an enrollment stands, told to its workflow; ids and codes only.
+
+    Attributes:
+        doing: An ``Activity`` code, or ``ended``.
+        due_at: The absolute UTC moment of the next event; None when blocked or ended.
+        status: The ``EnrollmentStatus`` code.
+        step: The step last sent, 0 for none.
+        step_count: How many steps there are.
+        sender_id: The sender the next text goes out from, the fairness key.
+        held_reason: Why a person must decide, if one must.
+    """
+
+    doing: str
+    status: str
+    due_at: datetime | None = None
+    step: int = 0
+    step_count: int = 0
+    sender_id: str = ""
+    held_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call to the provider that has been committed and may now be made, once.
+
+    Attributes:
+        attempt_id: Goes into the status-callback URL.
+        to: Recipient, E.164.
+        from_phone: Sender's number; None with a Messaging Service.
+        messaging_service_sid: Messaging Service; None with a number.
+        body: The text as the person will read it.
+        media_urls: Pictures to attach.
+        validity_seconds: How long the provider may go on trying, 1 to 36,000.
+        deadline: ``time.monotonic()`` of this process after which the call must not begin.
+    """
+
+    attempt_id: UUID
+    to: str
+    from_phone: str | None
+    messaging_service_sid: str | None
+    body: str
+    media_urls: Sequence[str]
+    validity_seconds: int
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """An earlier attempt whose outcome must be proven before anything else is sent.
+
+    Attributes:
+        attempt_id: The attempt.
+        to: Recipient, E.164: the provider's list is asked for texts to it.
+        list_from: Texts created before this moment cannot be the one.
+        not_before: The provider's list proves nothing before this moment.
+    """
+
+    attempt_id: UUID
+    to: str
+    list_from: datetime
+    not_before: datetime
+
+
+@dataclass(frozen=True)
+class LineTypeNeeded:
+    """The number's line type must be looked up before its first text.
+
+    Attributes:
+        contact_id: Whose number.
+        phone: The number, E.164.
+    """
+
+    contact_id: UUID
+    phone: str
+
+
+Opening = Standing | Call | Unsettled | LineTypeNeeded
+"""What asking to send answers: nothing to do now, make this call, or find something out first."""
+
+
+# What the provider says.
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider has the message.
+
+    Attributes:
+        sid: The provider's id of the message.
+        status: The provider's first word on it.
+        from_phone: The number it goes out from, once chosen.
+    """
+
+    sid: str
+    status: MessageStatus
+    from_phone: str | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The provider refused the message: nothing was sent.
+
+    Attributes:
+        http_status: Of the answer; 0 when no connection came about.
+        code: The provider's error code, if it gave one.
+    """
+
+    http_status: int
+    code: int | None
+
+
+@dataclass(frozen=True)
+class OutcomeUnknown:
+    """The call ended without an answer that says whether the message exists.
+
+    Attributes:
+        http_status: Of the answer, if there was one.
+        code: The provider's error code, if it gave one.
+    """
+
+    http_status: int | None = None
+    code: int | None = None
+
+
+@dataclass(frozen=True)
+class NotCalled:
+    """The deadline passed before the call began: nothing left this process."""
+
+
+Answer = Accepted | Refused | OutcomeUnknown | NotCalled
+
+
+@dataclass(frozen=True)
+class ListedMessage:
+    """An outbound message in the provider's list.
+
+    Attributes:
+        sid: The provider's id.
+        body: The text.
+        status: The provider's last word on it.
+        created_at: When it was created, UTC.
+        error_code: The provider's error code, if it failed.
+        from_phone: The number it went out from, once chosen.
+    """
+
+    sid: str
+    body: str
+    status: MessageStatus
+    created_at: datetime
+    error_code: int | None = None
+    from_phone: str | None = None
+
+
+class ProviderUnavailableError(Exception):
+    """A question to the provider (list, look-up) got no usable answer; ask again later."""
+
+
+class Gateway(Protocol):
+    """The text-message provider."""
+
+    async def create(self, call: Call) -> Answer:
+        """Hand one message to the provider, never after the call's deadline, never twice."""
+        ...
+
+    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
+        """List outbound messages to a number created since a moment, newest first.
+
+        Raises:
+            ProviderUnavailableError: The list could not be had, which proves nothing.
+        """
+        ...
+
+    async def line_type(self, phone: str) -> LineType:
+        """Look up what kind of line a number is; ``unknown`` if the provider cannot say.
+
+        Raises:
+            ProviderUnavailableError: The look-up failed.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """The rows that decide whether a text may start and how an enrollment ended."""
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        """Ask to send the enrollment's next step."""
+        ...
+
+    async def open_message(self, message_id: UUID) -> Opening:
+        """Ask to send a one-off text."""
+        ...
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        """Write down what the provider said and what follows from it."""
+        ...
+
+    async def record_listing(
+        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
+    ) -> Opening:
+        """Weigh the provider's list as proof about an attempt; None if it could not be had."""
+        ...
+
+    async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
+        """Write down a number's line type; None if the look-up failed."""
+        ...
+
+    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+        """End the enrollment if its reply window has passed."""
+        ...
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What one sweep did; counts.
+
+    Attributes:
+        delivered: Outbox entries handed to Temporal.
+        restarted: Active enrollments whose workflow was gone.
+        inbound_applied: Inbound texts whose effects were applied late.
+        reports_applied: Status reports applied late.
+        probes: Texts let through to senders on hold.
+        settled: Attempts of ended enrollments whose outcome was found out.
+    """
+
+    delivered: int = 0
+    restarted: int = 0
+    inbound_applied: int = 0
+    reports_applied: int = 0
+    probes: int = 0
+    settled: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+class Sweeper(Protocol):
+    """The use case behind the every-minute sweep."""
+
+    async def sweep(self) -> SweepReport:
+        """Repeat what was not acknowledged; every part is safe to repeat."""
+        ...

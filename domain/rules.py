@@ -1,0 +1,35 @@
+"""The timings that rule sending; set by the entry points, short in tests."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class SendingRules:
+    """How long the send path waits for what.
+
+    Attributes:
+        workspace_zone: IANA zone that decides where a number allows several.
+        call_before: How long after its commit an attempt's call may still begin.
+        call_margin: How long after that no call can be under way unseen.
+        absence_first_list: From ``call_before`` to the first list that may prove absence.
+        absence_second_list: From the first list to the second.
+        settle_give_up: From the attempt to ``held: outcome_unknown``.
+        probe_interval: Between two tries of a sender on hold.
+        retry_short: Base of the wait after a transient refusal.
+        min_spacing: The most that two texts of one enrollment must be apart.
+        look_up_line_types: Whether an unknown line type is looked up before the first text.
+        max_attempts: Transient refusals, failures and proven absences of one text before it fails.
+    """
+
+    workspace_zone: str = "America/New_York"
+    call_before: timedelta = timedelta(seconds=5)
+    call_margin: timedelta = timedelta(seconds=1)
+    absence_first_list: timedelta = timedelta(minutes=2)
+    absence_second_list: timedelta = timedelta(seconds=60)
+    settle_give_up: timedelta = timedelta(hours=1)
+    probe_interval: timedelta = timedelta(minutes=5)
+    retry_short: timedelta = timedelta(minutes=1)
+    min_spacing: timedelta = timedelta(hours=1)
+    look_up_line_types: bool = False
+    max_attempts: int = 5
