@@ -1,0 +1,132 @@
+"""The outbox: what Temporal must be told, written with the fact that causes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlmodel import col
+
+from domain.statuses import EnrollmentStatus
+from storage.database import Transaction
+from storage.tables import OutboxEntry
+
+
+class OutboxKind(StrEnum):
+    """What an outbox entry asks for; ``subject_id`` is the thing in brackets."""
+
+    START_ENROLLMENT = "start_enrollment"  # (enrollment)
+    SIGNAL_ENROLLMENT = "signal_enrollment"  # (enrollment), payload: signal, status
+    START_MESSAGE = "start_message"  # (message)
+    PACE_SENDER = "pace_sender"  # (sender)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One outbox entry taken for delivery.
+
+    Attributes:
+        id: Ascending in the order of writing.
+        kind: What to do.
+        subject_id: To what.
+        payload: Codes and ids only.
+        tries: Deliveries that failed so far.
+    """
+
+    id: int
+    kind: OutboxKind
+    subject_id: UUID
+    payload: Mapping[str, Any]
+    tries: int
+
+
+async def _add(
+    tx: Transaction,
+    kind: OutboxKind,
+    subject_ids: Sequence[UUID],
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    if not subject_ids:
+        return
+    await tx.execute(
+        insert(OutboxEntry),
+        [
+            {"kind": kind.value, "subject_id": subject_id, "payload": dict(payload or {})}
+            for subject_id in subject_ids
+        ],
+    )
+
+
+async def add_starts(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of enrollments to be started."""
+    await _add(tx, OutboxKind.START_ENROLLMENT, enrollment_ids)
+
+
+async def add_signals(
+    tx: Transaction,
+    enrollment_ids: Sequence[UUID],
+    signal: str,
+    status: EnrollmentStatus | None = None,
+) -> None:
+    """Ask for a signal to enrollments' workflows; ``status`` is how they ended, if they did."""
+    payload = {"signal": signal, "status": status.value if status else None}
+    await _add(tx, OutboxKind.SIGNAL_ENROLLMENT, enrollment_ids, payload)
+
+
+async def add_message_starts(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of one-off texts to be started."""
+    await _add(tx, OutboxKind.START_MESSAGE, message_ids)
+
+
+async def add_pace(tx: Transaction, sender_id: UUID) -> None:
+    """Ask Temporal to pace a sender anew, after its rate or its longest step changed."""
+    await _add(tx, OutboxKind.PACE_SENDER, [sender_id])
+
+
+async def take(tx: Transaction, limit: int) -> list[Entry]:
+    """Lock the oldest entries that are due and that nobody else is delivering.
+
+    They stay locked until the transaction ends, so a drainer that dies gives them back.
+    """
+    rows = await tx.execute(
+        select(
+            col(OutboxEntry.id),
+            col(OutboxEntry.kind),
+            col(OutboxEntry.subject_id),
+            col(OutboxEntry.payload),
+            col(OutboxEntry.tries),
+        )
+        .where(col(OutboxEntry.next_try_at) <= func.now())
+        .order_by(col(OutboxEntry.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [
+        Entry(row.id, OutboxKind(row.kind), row.subject_id, row.payload, row.tries) for row in rows
+    ]
+
+
+async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
+    """Forget entries that Temporal acknowledged."""
+    if entry_ids:
+        await tx.execute(delete(OutboxEntry).where(col(OutboxEntry.id).in_(entry_ids)))
+
+
+async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) -> None:
+    """Try entries again later."""
+    if entry_ids:
+        await tx.execute(
+            update(OutboxEntry)
+            .where(col(OutboxEntry.id).in_(entry_ids))
+            .values(tries=col(OutboxEntry.tries) + 1, next_try_at=func.now() + delay)
+        )
+
+
+async def oldest_age(tx: Transaction) -> timedelta | None:
+    """How long the oldest entry has been waiting, None when the outbox is empty."""
+    row = await tx.execute(select(func.now() - func.min(col(OutboxEntry.created_at))))
+    age: timedelta | None = row.scalar_one()
+    return age
