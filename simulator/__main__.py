@@ -1,0 +1,44 @@
+"""Run the simulator: ``python -m simulator --port 8100 --account-sid AC... --auth-token ...``."""
+
+import argparse
+from datetime import timedelta
+
+import uvicorn
+
+from simulator.app import create_app
+from simulator.config import SimulatorConfig
+from simulator.server import server_config
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line; the simulator reads nothing from the environment."""
+    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8100)
+    parser.add_argument("--account-sid", required=True, help="AC and 32 hex digits")
+    parser.add_argument("--auth-token", required=True)
+    parser.add_argument(
+        "--inbound-url", required=True, help="webhook for texts from handsets, as it is signed"
+    )
+    parser.add_argument(
+        "--delivery-delay", type=float, default=0.5, help="seconds until a text is delivered"
+    )
+    parser.add_argument("--seed", type=int, help="makes error rates and shuffling repeatable")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM."""
+    arguments = read_arguments()
+    config = SimulatorConfig(
+        account_sid=arguments.account_sid,
+        auth_token=arguments.auth_token,
+        inbound_url=arguments.inbound_url,
+        delivery_delay=timedelta(seconds=arguments.delivery_delay),
+        seed=arguments.seed,
+    )
+    uvicorn.Server(server_config(create_app(config), arguments.host, arguments.port)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The life of an outbound message after its creation, reported by status callbacks."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+from simulator.errors import error_text
+from simulator.messages import API_VERSION, Message
+from simulator.scenarios import Fate, Reporting
+from simulator.webhooks import Webhooks
+
+FIRST_MOVE_AFTER = timedelta(milliseconds=10)
+"""The least time before a first report: usually enough for the create's answer to be first."""
+
+
+def status_fields(account_sid: str, message: Message) -> dict[str, str]:
+    """Return the form fields that report a message's present status."""
+    fields = {
+        "SmsSid": message.sid,
+        "SmsStatus": message.status,
+        "MessageStatus": message.status,
+        "To": message.to,
+        "MessageSid": message.sid,
+        "AccountSid": account_sid,
+        "From": message.from_number or "",
+        "ApiVersion": API_VERSION,
+    }
+    if message.messaging_service_sid is not None:
+        fields["MessagingServiceSid"] = message.messaging_service_sid
+    if message.error_code is not None:
+        fields["ErrorCode"] = str(message.error_code)
+        fields["ErrorMessage"] = error_text(message.error_code)
+    if message.status in {"delivered", "undelivered"}:
+        fields["RawDlrDoneDate"] = message.date_updated.strftime("%y%m%d%H%M")
+    return fields
+
+
+@dataclass(frozen=True)
+class Life:
+    """What is going to happen to a message, and how it is reported.
+
+    Attributes:
+        chosen_number: What a Messaging Service sends from, known at the first move.
+        num_segments: As counted then.
+        lasts: From creation to the last status.
+    """
+
+    message: Message
+    fate: Fate
+    reporting: Reporting
+    chosen_number: str
+    num_segments: int
+    lasts: timedelta
+
+
+class Callbacks:
+    """Lets messages live and posts their reports, each message's in order of their happening."""
+
+    def __init__(self, account_sid: str, webhooks: Webhooks, random: Random) -> None:
+        self._account_sid = account_sid
+        self._webhooks = webhooks
+        self._random = random
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def open_tasks(self) -> int:
+        """How many messages and reports are still under way."""
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        """Run something in the background until it is done or everything is cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def cancel_all(self) -> None:
+        """Stop everything that is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def live(self, life: Life) -> None:
+        """Move a message through its fate; returns when its last report was posted."""
+        message = life.message
+        pause = max(life.lasts / len(life.fate), FIRST_MOVE_AFTER).total_seconds()
+        reports: list[dict[str, str]] = []
+        last: asyncio.Task[None] | None = None
+        for move in life.fate:
+            await asyncio.sleep(pause)
+            message.from_number = message.from_number or life.chosen_number
+            message.num_segments = life.num_segments
+            message.move(move.status, move.error_code)
+            reports.append(status_fields(self._account_sid, message))
+            if life.reporting in {Reporting.ON, Reporting.DOUBLED} and message.status_callback:
+                times = 2 if life.reporting is Reporting.DOUBLED else 1
+                reporting = self._report(message.status_callback, reports[-1:] * times, last)
+                last = self.spawn(reporting)
+        if life.reporting is Reporting.SHUFFLED and message.status_callback:
+            await self._report(message.status_callback, self._shuffled(reports), None)
+        if last is not None:
+            await last
+
+    async def _report(
+        self, url: str, reports: list[dict[str, str]], earlier: "asyncio.Task[None] | None"
+    ) -> None:
+        """Post reports one after the other, after the earlier ones of the same message."""
+        if earlier is not None:
+            await earlier
+        for fields in reports:
+            await self._webhooks.post(url, fields)
+
+    def _shuffled(self, reports: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Return the reports in any order but their own."""
+        shuffled = list(reports)
+        while len(reports) > 1 and shuffled == reports:
+            self._random.shuffle(shuffled)
+        return shuffled

@@ -1,0 +1,60 @@
+"""Texts from handsets, and the webhook that tells the application of one."""
+
+from dataclasses import dataclass
+from mimetypes import guess_type
+
+from simulator.messages import API_VERSION, Message
+
+
+@dataclass(frozen=True)
+class InboundText:
+    """What a person texts us.
+
+    Attributes:
+        to: The number of ours they text.
+        opt_out_type: ``STOP``, ``START`` or ``HELP`` as Advanced Opt-Out would add it.
+        deliver: ``False`` keeps the text in the list but sends no webhook.
+    """
+
+    from_number: str
+    to: str
+    body: str
+    media_urls: tuple[str, ...] = ()
+    messaging_service_sid: str | None = None
+    opt_out_type: str | None = None
+    deliver: bool = True
+
+
+def inbound_fields(
+    account_sid: str, message: Message, opt_out_type: str | None = None
+) -> dict[str, str]:
+    """Return the form fields of an inbound webhook; unknown places are empty, as Twilio's are."""
+    fields = {
+        "ToCountry": "US",
+        "ToState": "",
+        "SmsMessageSid": message.sid,
+        "NumMedia": str(len(message.media_urls)),
+        "ToCity": "",
+        "FromZip": "",
+        "SmsSid": message.sid,
+        "FromState": "",
+        "SmsStatus": "received",
+        "FromCity": "",
+        "Body": message.body,
+        "FromCountry": "US",
+        "To": message.to,
+        "ToZip": "",
+        "NumSegments": str(message.num_segments),
+        "MessageSid": message.sid,
+        "AccountSid": account_sid,
+        "From": message.from_number or "",
+        "ApiVersion": API_VERSION,
+    }
+    if message.messaging_service_sid is not None:
+        fields["MessagingServiceSid"] = message.messaging_service_sid
+    if opt_out_type is not None:
+        fields["OptOutType"] = opt_out_type
+    for index, url in enumerate(message.media_urls):
+        fields[f"MediaUrl{index}"] = url
+        fields[f"MediaContentType{index}"] = guess_type(url)[0] or "image/jpeg"
+    return fields

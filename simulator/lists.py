@@ -1,0 +1,148 @@
+"""GET Messages.json and Messages/{Sid}.json: what is in the account."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from simulator.errors import TwilioError
+from simulator.messages import Message, MessageFilter, now
+from simulator.rest import Sim, answer_fault, check_credentials
+from simulator.state import Simulator
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_LIMIT = 1000
+
+router = APIRouter(
+    prefix="/2010-04-01/Accounts/{account_sid}", dependencies=[Depends(check_credentials)]
+)
+
+
+async def fault_answer(request: Request, simulator: Sim) -> Response | None:
+    """Return how the list or fetch goes wrong, if it does."""
+    fault = simulator.behaviour.fault_of_list()
+    return None if fault is None else await answer_fault(fault, request)
+
+
+FaultAnswer = Annotated[Response | None, Depends(fault_answer)]
+
+
+@router.get("/Messages/{sid}.json")
+async def fetch_message(sid: str, request: Request, simulator: Sim, fault: FaultAnswer) -> Response:
+    """Return one message."""
+    if fault is not None:
+        return fault
+    message = simulator.messages.get(sid)
+    if message is None:
+        raise TwilioError(20404, request.url.path)
+    return JSONResponse(message.resource(simulator.config.account_sid))
+
+
+@router.get("/Messages.json")
+async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) -> Response:
+    """Return one page of messages, newest first; inbound and outbound alike.
+
+    Pages hang on the message they follow, so new messages do not shift them. Unlike Twilio's,
+    ``previous_page_uri`` is always null.
+    """
+    if fault is not None:
+        return fault
+    query = dict(request.query_params)
+    page, size = _number(query, "Page", 0), _number(query, "PageSize", PAGE_SIZE_DEFAULT)
+    if size > PAGE_SIZE_LIMIT:
+        raise TwilioError(20007)
+    size = max(size, 1)
+    token = query.get("PageToken")
+    below = _below(simulator, token)
+    skip = page * size if token is None else 0
+    wanted = read_filter(query, simulator.behaviour.list_lag_seconds)
+    matching = filter(wanted.matches, simulator.messages.newest_first(wanted.to, below))
+    found = list(islice(matching, skip, skip + size + 1))
+    shown = found[:size]
+    base = {name: text for name, text in query.items() if name not in {"Page", "PageToken"}}
+    base["PageSize"] = str(size)
+    path = request.url.path
+    return JSONResponse(
+        {
+            "messages": [message.resource(simulator.config.account_sid) for message in shown],
+            "page": page,
+            "page_size": size,
+            "start": page * size,
+            "end": page * size + max(len(shown) - 1, 0),
+            "uri": f"{path}?{request.url.query}" if request.url.query else path,
+            "first_page_uri": f"{path}?{urlencode({**base, 'Page': 0})}",
+            "next_page_uri": _next_page_uri(path, base, page, found, size),
+            "previous_page_uri": None,
+        }
+    )
+
+
+def read_filter(query: dict[str, str], lag_seconds: float = 0) -> MessageFilter:
+    """Read a list's filters; the inequality is part of the parameter's name on the wire.
+
+    A bare date stands for the whole day (UTC). Both ``DateSent>`` and ``DateSent<`` include
+    their bound, as Twilio describes them.
+
+    Raises:
+        TwilioError: 20001 for something that is no date.
+    """
+    sent_from: datetime | None = None
+    sent_until: datetime | None = None
+    for name, text in query.items():
+        if not text or name.rstrip("<>=") != "DateSent":
+            continue
+        start, end = _span(text)
+        if "<" not in name:
+            sent_from = max(start, sent_from or start)
+        if ">" not in name:
+            sent_until = min(end, sent_until or end)
+    return MessageFilter(
+        to=query.get("To") or None,
+        from_number=query.get("From") or None,
+        sent_from=sent_from,
+        sent_until=sent_until,
+        created_until=now() - timedelta(seconds=lag_seconds) if lag_seconds else None,
+    )
+
+
+def _span(text: str) -> tuple[datetime, datetime]:
+    """Return the day or the second a date stands for, half-open."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TwilioError(20001, text) from None
+    lasts = timedelta(days=1) if len(text) <= len("2026-11-22") else timedelta(seconds=1)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment, moment + lasts
+
+
+def _number(query: dict[str, str], name: str, default: int) -> int:
+    text = query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else default
+
+
+def _below(simulator: Simulator, token: str | None) -> int | None:
+    """Return the number of the message a page follows.
+
+    Raises:
+        TwilioError: 20001 for a token that is not ours or whose message is forgotten.
+    """
+    if token is None:
+        return None
+    message = simulator.messages.get(token.removeprefix("PA"))
+    if message is None:
+        raise TwilioError(20001, token)
+    return message.number
+
+
+def _next_page_uri(
+    path: str, base: dict[str, str], page: int, found: list[Message], size: int
+) -> str | None:
+    """Return where the list goes on, if more was found than is shown."""
+    if len(found) <= size:
+        return None
+    token = "PA" + found[size - 1].sid
+    return f"{path}?{urlencode({**base, 'Page': page + 1, 'PageToken': token})}"

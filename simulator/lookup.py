@@ -1,0 +1,85 @@
+"""GET /v2/PhoneNumbers/{number}: Twilio Lookup v2.
+
+Fields: https://www.twilio.com/docs/lookup/v2-api (2026-11).
+"""
+
+import phonenumbers
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from simulator.rest import check_credentials
+from simulator.scenarios import LineType, scenario_of
+
+router = APIRouter(dependencies=[Depends(check_credentials)])
+
+_NOT_ASKED_FOR = (
+    "caller_name",
+    "sim_swap",
+    "call_forwarding",
+    "line_status",
+    "identity_match",
+    "reassigned_number",
+    "sms_pumping_risk",
+    "phone_number_quality_score",
+    "pre_fill",
+)
+_WITH_CARRIER = frozenset({"mobile", "landline", "fixedVoip", "nonFixedVoip"})
+_REASONS = {
+    phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "INVALID_COUNTRY_CODE",
+    phonenumbers.ValidationResult.TOO_SHORT: "TOO_SHORT",
+    phonenumbers.ValidationResult.TOO_LONG: "TOO_LONG",
+    phonenumbers.ValidationResult.INVALID_LENGTH: "INVALID_LENGTH",
+    phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "TOO_SHORT",
+}
+
+
+@router.get("/v2/PhoneNumbers/{number}")
+async def look_up(number: str, request: Request) -> Response:
+    """Return what is known of a number; an invalid one is a 200 with ``valid`` false."""
+    fields = request.query_params.get("Fields", "").split(",")
+    line_type = scenario_of(number).line_type
+    parsed, errors = _parse(number, line_type)
+    document: dict[str, object] = dict.fromkeys(_NOT_ASKED_FOR)
+    document |= {
+        "calling_country_code": str(parsed.country_code) if parsed else None,
+        "country_code": phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        if parsed
+        else None,
+        "phone_number": number,
+        "national_format": phonenumbers.format_number(
+            parsed, phonenumbers.PhoneNumberFormat.NATIONAL
+        )
+        if parsed
+        else None,
+        "valid": not errors,
+        "validation_errors": errors,
+        "line_type_intelligence": _intelligence(line_type)
+        if "line_type_intelligence" in fields and not errors
+        else None,
+        "url": str(request.url.replace(query="")),
+    }
+    return JSONResponse(document)
+
+
+def _parse(number: str, line_type: LineType) -> tuple[phonenumbers.PhoneNumber | None, list[str]]:
+    """Return the number taken apart and what is wrong with it."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return None, ["NOT_A_NUMBER"]
+    reason = phonenumbers.is_possible_number_with_reason(parsed)
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None, [_REASONS.get(reason, "INVALID_LENGTH")]
+    return parsed, [] if line_type.valid else ["INVALID_BUT_POSSIBLE"]
+
+
+def _intelligence(line_type: LineType) -> dict[str, object]:
+    """Return the package of that name; carriers are null for types that have none."""
+    known = line_type.name in _WITH_CARRIER
+    return {
+        "type": line_type.name,
+        "carrier_name": "Simulated Carrier" if known else None,
+        "mobile_country_code": "310" if line_type.name == "mobile" else None,
+        "mobile_network_code": "260" if line_type.name == "mobile" else None,
+        "error_code": line_type.error_code,
+    }

@@ -1,0 +1,223 @@
+"""Messages as Twilio keeps them, and the store they are listed from."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from uuid import uuid4
+
+from simulator.errors import error_text
+
+API_VERSION = "2010-04-01"
+_NOT_YET_SENT = frozenset({"accepted", "queued"})
+
+
+def now() -> datetime:
+    """Return the present moment in whole seconds, all that Twilio shows."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(slots=True)
+class Message:
+    """One text, either way.
+
+    Attributes:
+        number: Position in the order of creation, from 1.
+        from_number: ``None`` until a Messaging Service has chosen a number.
+        direction: ``outbound-api`` or ``inbound``.
+        num_segments: 0 until a Messaging Service has chosen a number.
+        status_callback: Where reports go; Twilio never shows it again, the control API does.
+    """
+
+    number: int
+    sid: str
+    to: str
+    from_number: str | None
+    body: str
+    direction: str
+    status: str
+    date_created: datetime
+    date_updated: datetime
+    messaging_service_sid: str | None = None
+    media_urls: tuple[str, ...] = ()
+    num_segments: int = 0
+    status_callback: str | None = None
+    validity_period: int | None = None
+    date_sent: datetime | None = None
+    error_code: int | None = None
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether the text came from a handset."""
+        return self.direction == "inbound"
+
+    @property
+    def handset(self) -> str:
+        """The number of the person, whichever way the text went."""
+        return (self.from_number or "") if self.is_inbound else self.to
+
+    @property
+    def sender_key(self) -> str:
+        """What the person knows us by: the Messaging Service, else the number."""
+        ours = self.to if self.is_inbound else self.from_number
+        return self.messaging_service_sid or ours or ""
+
+    def move(self, status: str, error_code: int | None) -> None:
+        """Take a new status; the sent date comes with the first one that left the queue."""
+        self.status = status
+        self.error_code = error_code
+        self.date_updated = now()
+        if self.date_sent is None and status not in _NOT_YET_SENT:
+            self.date_sent = self.date_updated
+
+    def resource(self, account_sid: str) -> dict[str, object]:
+        """Return the message as the REST API shows it."""
+        uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
+        return {
+            "account_sid": account_sid,
+            "api_version": API_VERSION,
+            "body": self.body,
+            "date_created": format_datetime(self.date_created),
+            "date_sent": format_datetime(self.date_sent) if self.date_sent else None,
+            "date_updated": format_datetime(self.date_updated),
+            "direction": self.direction,
+            "error_code": self.error_code,
+            "error_message": error_text(self.error_code) if self.error_code else None,
+            "from": self.from_number,
+            "messaging_service_sid": self.messaging_service_sid,
+            "num_media": str(len(self.media_urls)),
+            "num_segments": str(self.num_segments),
+            "price": None,
+            "price_unit": "USD",
+            "sid": self.sid,
+            "status": self.status,
+            "subresource_uris": {"media": f"{uri}/Media.json"},
+            "to": self.to,
+            "uri": f"{uri}.json",
+        }
+
+
+def new_sid(media_urls: tuple[str, ...]) -> str:
+    """Make a message's id; never twice the same, not even after a restart with the same seed."""
+    return ("MM" if media_urls else "SM") + uuid4().hex
+
+
+@dataclass(frozen=True)
+class MessageFilter:
+    """What a list is asked for; a message that was not sent yet matches no sent date.
+
+    Attributes:
+        sent_from: Earliest sent date, included.
+        sent_until: End of the sent dates, excluded.
+        created_until: Only messages created by then: what a lagging list shows.
+    """
+
+    to: str | None = None
+    from_number: str | None = None
+    sent_from: datetime | None = None
+    sent_until: datetime | None = None
+    created_until: datetime | None = None
+
+    def matches(self, message: Message) -> bool:
+        """Whether a message belongs into the list."""
+        if self.to is not None and message.to != self.to:
+            return False
+        if self.from_number is not None and message.from_number != self.from_number:
+            return False
+        if self.created_until is not None and message.date_created > self.created_until:
+            return False
+        return self._matches_sent(message.date_sent)
+
+    def _matches_sent(self, sent: datetime | None) -> bool:
+        if self.sent_from is None and self.sent_until is None:
+            return True
+        if sent is None or (self.sent_from is not None and sent < self.sent_from):
+            return False
+        return self.sent_until is None or sent < self.sent_until
+
+
+class MessageStore:
+    """The messages of the account, bounded: the oldest one goes when a new one does not fit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._next = 1
+        self._oldest = 1
+        self._by_number: dict[int, Message] = {}
+        self._by_sid: dict[str, Message] = {}
+        self._by_to: dict[str, deque[Message]] = {}
+        self._by_handset: dict[str, deque[Message]] = {}
+
+    def __len__(self) -> int:
+        """Return how many messages are kept."""
+        return len(self._by_number)
+
+    @property
+    def newest_number(self) -> int:
+        """The number of the message that was created last; never goes back."""
+        return self._next - 1
+
+    def take_number(self) -> int:
+        """Give out the next position in the order of creation."""
+        self._next += 1
+        return self._next - 1
+
+    def add(self, message: Message) -> None:
+        """Keep a message whose number was just taken."""
+        if len(self._by_number) >= self._limit:
+            self._forget_oldest()
+        self._by_number[message.number] = message
+        self._by_sid[message.sid] = message
+        self._by_to.setdefault(message.to, deque()).append(message)
+        texts = self._by_handset.pop(message.handset, None) or deque()
+        texts.append(message)
+        self._by_handset[message.handset] = texts
+
+    def get(self, sid: str) -> Message | None:
+        """Return the message with that id."""
+        return self._by_sid.get(sid)
+
+    def newest_first(self, to: str | None = None, below: int | None = None) -> Iterator[Message]:
+        """Walk from the newest message, or from the one before number ``below``, back in time."""
+        if to is not None:
+            for message in reversed(self._by_to.get(to, ())):
+                if below is None or message.number < below:
+                    yield message
+            return
+        start = self._next if below is None else below
+        for number in range(start - 1, self._oldest - 1, -1):
+            yield self._by_number[number]
+
+    def oldest_first(self, after: int = 0) -> Iterator[Message]:
+        """Walk from the message that follows number ``after`` towards the newest."""
+        for number in range(max(after + 1, self._oldest), self._next):
+            yield self._by_number[number]
+
+    def handsets(self) -> Iterator[Message]:
+        """Return the last text of every handset, the most recent one first."""
+        for texts in reversed(self._by_handset.values()):
+            yield texts[-1]
+
+    def conversation(self, handset: str) -> list[Message]:
+        """Return all texts with one handset, oldest first."""
+        return list(self._by_handset.get(handset, ()))
+
+    def clear(self) -> int:
+        """Forget every message; the numbering goes on. Returns how many there were."""
+        count = len(self._by_number)
+        self._by_number.clear()
+        self._by_sid.clear()
+        self._by_to.clear()
+        self._by_handset.clear()
+        self._oldest = self._next
+        return count
+
+    def _forget_oldest(self) -> None:
+        message = self._by_number.pop(self._oldest)
+        self._oldest += 1
+        del self._by_sid[message.sid]
+        for index, key in ((self._by_to, message.to), (self._by_handset, message.handset)):
+            index[key].popleft()
+            if not index[key]:
+                del index[key]
