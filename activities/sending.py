@@ -1,0 +1,172 @@
+"""The send path: ask the ledger, call the provider, write down what it said."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from domain.ports import (
+    Call,
+    Gateway,
+    Ledger,
+    LineTypeNeeded,
+    Opening,
+    ProviderUnavailableError,
+    Standing,
+    Unsettled,
+)
+
+_logger = logging.getLogger(__name__)
+
+RECORD_RETRY = timedelta(milliseconds=200)
+"""First pause between two tries to write down an answer; doubles up to two seconds."""
+
+RECORD_GIVE_UP = timedelta(minutes=5)
+"""After this long an answer that cannot be written down is left to be proven again."""
+
+
+@dataclass(frozen=True)
+class SendStep:
+    """Which enrollment's next step to send."""
+
+    enrollment_id: str
+
+
+@dataclass(frozen=True)
+class SendMessage:
+    """Which one-off text to send."""
+
+    message_id: str
+
+
+@dataclass(frozen=True)
+class CloseEnrollment:
+    """Which enrollment to close when its reply window has passed."""
+
+    enrollment_id: str
+
+
+class SendingActivities:
+    """The activities of enrollments and one-off texts.
+
+    Args:
+        ledger: The rows that decide.
+        gateway: The provider.
+    """
+
+    def __init__(self, ledger: Ledger, gateway: Gateway) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+
+    @activity.defn(name="send_step")
+    async def send_step(self, request: SendStep) -> Standing:
+        """Send the enrollment's next step if it is due, and say what to wait for next.
+
+        Idempotency key: the attempt's row, one live per message (DESIGN section 5). Time limit:
+        30 s from start to close, no maximum of attempts; the bounds are counted on the row.
+
+        Raises:
+            ApplicationError: ``outcome_unknown``; retryable, with the delay after which the
+                provider's list may prove more.
+        """
+        enrollment_id = UUID(request.enrollment_id)
+        opening = await self._ledger.open_step(enrollment_id)
+        while True:
+            match opening:
+                case Standing():
+                    return opening
+                case Unsettled() | LineTypeNeeded():
+                    await self._find_out(opening)
+                    opening = await self._ledger.open_step(enrollment_id)
+                case Call():
+                    opening = await self._call(opening)
+
+    @activity.defn(name="send_message")
+    async def send_message(self, request: SendMessage) -> Standing:
+        """Send a one-off text, bound by suppression and section 5 but by no window.
+
+        Idempotency key, time limit and errors: as ``send_step``.
+        """
+        message_id = UUID(request.message_id)
+        opening = await self._ledger.open_message(message_id)
+        while True:
+            match opening:
+                case Standing():
+                    return opening
+                case Unsettled() | LineTypeNeeded():
+                    await self._find_out(opening)
+                    opening = await self._ledger.open_message(message_id)
+                case Call():
+                    opening = await self._call(opening)
+
+    @activity.defn(name="close_enrollment")
+    async def close_enrollment(self, request: CloseEnrollment) -> Standing:
+        """End an enrollment whose reply window has passed.
+
+        Idempotency key: the row's own status. Time limit: 2 s as a local activity, 10 s as a
+        regular one. No failure is final.
+        """
+        return await self._ledger.close_enrollment(UUID(request.enrollment_id))
+
+    async def _find_out(self, question: Unsettled | LineTypeNeeded) -> None:
+        """Ask the provider what must be known before the next text."""
+        match question:
+            case Unsettled():
+                await self._settle(question)
+            case LineTypeNeeded():
+                try:
+                    line_type = await self._gateway.line_type(question.phone)
+                except ProviderUnavailableError:
+                    line_type = None
+                await self._ledger.record_line_type(question.contact_id, line_type)
+
+    async def _settle(self, unsettled: Unsettled) -> None:
+        """Look for proof about an earlier attempt, or come back when there can be some."""
+        while True:
+            early = unsettled.not_before - datetime.now(UTC)
+            if early > timedelta(0):
+                raise _come_back(early)
+            try:
+                listed = await self._gateway.list_outbound(unsettled.to, unsettled.list_from)
+            except ProviderUnavailableError:
+                listed = None
+            weighed = await self._ledger.record_listing(unsettled.attempt_id, listed)
+            if not isinstance(weighed, Unsettled):
+                return
+            unsettled = weighed
+
+    async def _call(self, call: Call) -> Opening:
+        """Make the call and write down its answer, whatever happens to the worker's slot."""
+        return await asyncio.shield(self._call_and_record(call))
+
+    async def _call_and_record(self, call: Call) -> Opening:
+        answer = await self._gateway.create(call)
+        pause = RECORD_RETRY
+        give_up = time.monotonic() + RECORD_GIVE_UP.total_seconds()
+        while True:
+            try:
+                return await self._ledger.record_answer(call.attempt_id, answer)
+            except Exception as error:
+                if time.monotonic() > give_up:
+                    raise
+                _logger.warning(
+                    "the provider's answer is not recorded yet",
+                    extra={"attempt_id": str(call.attempt_id), "error": type(error).__name__},
+                )
+                await asyncio.sleep(pause.total_seconds())
+                pause = min(pause * 2, timedelta(seconds=2))
+
+
+def _come_back(delay: timedelta) -> ApplicationError:
+    """The retry that waits without holding a slot."""
+    return ApplicationError(
+        "the provider's answer is being settled",
+        type="outcome_unknown",
+        next_retry_delay=delay,
+        category=ApplicationErrorCategory.BENIGN,
+    )

@@ -1,0 +1,289 @@
+"""The typed way to Temporal: ids, search attributes, data converter, every call there is."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import RateLimit
+from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.ports import Standing
+from workflows.enrollment import (
+    EnrollmentWorkflow,
+    Fact,
+    Progress,
+    StartEnrollment,
+)
+from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.one_off import OneOffMessageWorkflow, StartMessage
+from workflows.sweep import SweepWorkflow
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+DATA_CONVERTER = pydantic_data_converter
+"""The one converter of client, worker, tests and replay."""
+
+SEQUENCE_ATTRIBUTE = SearchAttributeKey.for_keyword("SegueSequence")
+ENROLLED_BY_ATTRIBUTE = SearchAttributeKey.for_keyword("SegueEnrolledBy")
+
+SWEEP_SCHEDULE = "segue-sweep"
+RPC_TIMEOUT = timedelta(seconds=5)
+"""How long one call to Temporal may take."""
+
+
+def enrollment_workflow_id(enrollment_id: UUID | str) -> str:
+    """The id of an enrollment's workflow."""
+    return f"enrollment/{enrollment_id}"
+
+
+def message_workflow_id(message_id: UUID | str) -> str:
+    """The id of a one-off text's workflow."""
+    return f"message/{message_id}"
+
+
+class TemporalUnavailableError(Exception):
+    """Temporal did not answer; the same call may succeed later."""
+
+
+@dataclass(frozen=True)
+class NewEnrollment:
+    """What a start needs to know of an enrollment.
+
+    Attributes:
+        enrollment_id: The row.
+        sequence_id: For operators to search by.
+        enrolled_by: For operators to search by.
+        standing: Where the row stands.
+    """
+
+    enrollment_id: UUID
+    sequence_id: UUID
+    enrolled_by: UUID
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """What an enrollment's workflow says of itself.
+
+    Attributes:
+        state: An ``Activity`` code or the final status; empty if it did not answer.
+        step: The step last sent.
+        next_due_at: What it waits for, UTC.
+        unavailable: Why there is no answer (``not_running``, ``timeout``), else None.
+    """
+
+    state: str = ""
+    step: int = 0
+    next_due_at: datetime | None = None
+    unavailable: str | None = None
+
+
+class EnrollmentClient:
+    """Starts, signals and asks the workflows.
+
+    Args:
+        client: A connected client with ``DATA_CONVERTER``.
+        page_base_url: Where enrollments' pages are, for links in Temporal's Web UI.
+    """
+
+    def __init__(self, client: Client, *, page_base_url: str) -> None:
+        self._client = client
+        self._page_base_url = page_base_url.rstrip("/")
+
+    async def ready(self) -> bool:
+        """Whether Temporal answers now."""
+        try:
+            async with asyncio.timeout(2):
+                return await self._client.service_client.check_health(timeout=timedelta(seconds=2))
+        except (RPCError, TimeoutError):
+            return False
+
+    async def start_enrollment(self, new: NewEnrollment) -> None:
+        """Start an enrollment's workflow; one that is open already is left alone.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        page = f"{self._page_base_url}/enrollments/{new.enrollment_id}"
+        await _reach(
+            self._client.start_workflow(
+                EnrollmentWorkflow.run,
+                StartEnrollment(str(new.enrollment_id), new.standing, page),
+                id=enrollment_workflow_id(new.enrollment_id),
+                task_queue=ENROLLMENT_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(SEQUENCE_ATTRIBUTE, str(new.sequence_id)),
+                        SearchAttributePair(ENROLLED_BY_ATTRIBUTE, str(new.enrolled_by)),
+                    ]
+                ),
+                static_summary=f"{new.standing.step_count} steps",
+                static_details=f"[enrollment]({page})",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        )
+
+    async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
+        """Start a one-off text's workflow; one that is open already is left alone.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        await _reach(
+            self._client.start_workflow(
+                OneOffMessageWorkflow.run,
+                StartMessage(str(message_id), str(sender_id or "")),
+                id=message_workflow_id(message_id),
+                task_queue=ENROLLMENT_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="one-off text",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        )
+
+    async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
+        """Tell an enrollment's workflow a fact; one that is closed or unknown needs none.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+        try:
+            await _reach(handle.signal(signal, Fact(status), rpc_timeout=RPC_TIMEOUT))
+        except _NoSuchWorkflowError:
+            return
+
+    async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
+        """Set how many texts a second go out from a sender: a server-side weight of its key.
+
+        The weight's unit is one text per second, the default limit of every key; the server takes
+        0.001 to 1,000.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        request = UpdateTaskQueueConfigRequest(
+            namespace=self._client.namespace,
+            identity=self._client.identity,
+            task_queue=SEND_QUEUE,
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            set_fairness_weight_overrides={
+                str(sender_id): min(1000.0, max(0.001, texts_per_second))
+            },
+        )
+        request.update_fairness_key_rate_limit_default.rate_limit.CopyFrom(
+            RateLimit(requests_per_second=1.0)
+        )
+        request.update_fairness_key_rate_limit_default.reason = "one text per second per weight"
+        await _reach(
+            self._client.workflow_service.update_task_queue_config(request, timeout=RPC_TIMEOUT)
+        )
+
+    async def is_open(self, enrollment_id: UUID) -> bool:
+        """Whether an enrollment's workflow is running.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+        try:
+            description = await _reach(handle.describe(rpc_timeout=RPC_TIMEOUT))
+        except _NoSuchWorkflowError:
+            return False
+        return description.status == WorkflowExecutionStatus.RUNNING
+
+    async def progress(
+        self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
+    ) -> Mapping[UUID, LiveState]:
+        """Ask workflows what they are doing, side by side, under one deadline; never raises."""
+        asked = await asyncio.gather(
+            *(self._progress_of(enrollment_id, deadline) for enrollment_id in enrollment_ids)
+        )
+        return dict(zip(enrollment_ids, asked, strict=True))
+
+    async def _progress_of(self, enrollment_id: UUID, deadline: timedelta) -> LiveState:
+        handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+        try:
+            async with asyncio.timeout(deadline.total_seconds()):
+                progress: Progress = await handle.query(
+                    EnrollmentWorkflow.progress, rpc_timeout=deadline
+                )
+        except (RPCError, TimeoutError) as error:
+            missing = isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
+            return LiveState(unavailable="not_running" if missing else "timeout")
+        except Exception as error:  # noqa: BLE001 - the live column may fail, the page may not
+            _logger.warning("live state failed", extra={"error": type(error).__name__})
+            return LiveState(unavailable="error")
+        return LiveState(progress.state, progress.step, progress.next_due_at)
+
+    async def ensure_sweep(self, *, every: timedelta = timedelta(minutes=1)) -> None:
+        """Make the Schedule that runs the sweep, if it is not there.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow(
+                SweepWorkflow.run,
+                id="sweep",
+                task_queue=ENROLLMENT_QUEUE,
+                execution_timeout=timedelta(minutes=10),
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        )
+        try:
+            await _reach(
+                self._client.create_schedule(SWEEP_SCHEDULE, schedule, rpc_timeout=RPC_TIMEOUT)
+            )
+        except ScheduleAlreadyRunningError:
+            return
+
+
+class _NoSuchWorkflowError(Exception):
+    """The workflow is closed or was never started."""
+
+
+async def _reach(call: Awaitable[_T]) -> _T:
+    """Make a call, reading Temporal's status codes once for all.
+
+    Raises:
+        TemporalUnavailableError: Temporal is away, or too busy.
+        _NoSuchWorkflowError: There is no such open workflow.
+    """
+    try:
+        return await call
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise _NoSuchWorkflowError from None
+        raise TemporalUnavailableError(error.status.name) from None

@@ -1,0 +1,244 @@
+"""One contact's way through one sequence."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.sending import CloseEnrollment, SendingActivities, SendStep
+    from domain.ports import Standing
+    from domain.statuses import Activity, EnrollmentStatus
+    from workflows.limits import CLOSE, CLOSE_FIRST, SEND, SEND_QUEUE, STEP_PRIORITY
+
+NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
+
+
+@dataclass(frozen=True)
+class StartEnrollment:
+    """What starts an enrollment; ids and times only.
+
+    Attributes:
+        enrollment_id: The row.
+        standing: Where the row stands now.
+        page_url: The enrollment's page, for operators.
+    """
+
+    enrollment_id: str
+    standing: Standing
+    page_url: str = ""
+
+
+@dataclass(frozen=True)
+class EnrollmentResult:
+    """How the enrollment ended: an ``EnrollmentStatus`` code, as its row says."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a signal tells: the status that the row now has if it became final, else None."""
+
+    status: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the enrollment is doing; times are absolute UTC.
+
+    Attributes:
+        state: An ``Activity`` code, or the final ``EnrollmentStatus``.
+        step: The step last sent, 0 for none.
+        step_count: How many steps there are.
+        next_due_at: What it waits for; None when blocked, under way or ended.
+        held_reason: Why a person must decide, if one must.
+    """
+
+    state: str
+    step: int
+    step_count: int
+    next_due_at: datetime | None
+    held_reason: str | None = None
+
+
+@workflow.defn(name="Enrollment")
+class EnrollmentWorkflow:
+    """Waits, has the next step sent, and ends when the row says so.
+
+    Id: ``enrollment/<uuid>``. Started by the outbox, once per enrollment, and again by the sweep
+    if it was lost; it takes its position from the row. Signals ``reply_received``, ``opted_out``,
+    ``mark_finished``, ``delivery_reported`` (with the final status, if that is what came of it) and
+    ``reconsider`` (something it waits for may have changed); query ``progress``. Ends with the
+    row's final status. History: one timer and one activity a step; three steps, first at once,
+    reply window, no reply: 39 events.
+    """
+
+    @workflow.init
+    def __init__(self, start: StartEnrollment) -> None:
+        self._id = start.enrollment_id
+        self._page_url = start.page_url
+        self._standing = start.standing
+        self._ended: str | None = None
+        self._looks = 0
+        self._seen = 0
+        self._acting = False
+
+    @workflow.run
+    async def run(self, start: StartEnrollment) -> EnrollmentResult:  # noqa: ARG002 - init has it
+        """Wait for the next event, act on it, until the enrollment has ended."""
+        while self._ended is None:
+            self._say_where_it_stands()
+            await self._wait()
+            if self._ended is not None:
+                break
+            await self._act()
+            if workflow.info().is_continue_as_new_suggested() and self._ended is None:
+                workflow.continue_as_new(StartEnrollment(self._id, self._standing, self._page_url))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return EnrollmentResult(status=self._ended)
+
+    async def _wait(self) -> None:
+        """Sleep until the next event is due, a signal ends it or asks to look again."""
+        due_at = self._standing.due_at
+        timeout = None if due_at is None else due_at - workflow.now()
+        if timeout is not None and timeout <= timedelta(0):
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._ended is not None or self._looks != self._seen,
+                timeout=timeout,
+                timeout_summary=self._summary(),
+            )
+        except TimeoutError:
+            return
+
+    async def _act(self) -> None:
+        """Have the row looked at: send the step that is due, or close at the window's end."""
+        self._seen = self._looks
+        self._acting = True
+        closing = self._standing.doing == Activity.AWAITING_REPLY
+        standing = await (self._close() if closing else self._send())
+        self._acting = False
+        if standing is None:
+            return
+        self._standing = standing
+        if standing.doing == "ended":
+            self._ended = self._ended or standing.status
+
+    async def _send(self) -> Standing | None:
+        """Run the send activity; None if the enrollment ended before it came to that."""
+        standing = self._standing
+        sending = workflow.start_activity_method(
+            SendingActivities.send_step,
+            SendStep(self._id),
+            task_queue=SEND_QUEUE,
+            start_to_close_timeout=SEND.start_to_close,
+            retry_policy=SEND.retry,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=standing.sender_id or None),
+            summary=f"step {standing.step + 1} of {standing.step_count}",
+        )
+        await workflow.wait_condition(lambda: sending.done() or self._ended is not None)
+        if not sending.done():
+            sending.cancel()
+        try:
+            return await sending
+        except ActivityError as error:
+            if isinstance(error.cause, CancelledError) and self._ended is not None:
+                return None
+            raise
+
+    async def _close(self) -> Standing:
+        """Close the row at once, or patiently if the database is away."""
+        request = CloseEnrollment(self._id)
+        try:
+            return await workflow.execute_local_activity_method(
+                SendingActivities.close_enrollment,
+                request,
+                start_to_close_timeout=CLOSE_FIRST.start_to_close,
+                schedule_to_close_timeout=CLOSE_FIRST.schedule_to_close,
+                retry_policy=CLOSE_FIRST.retry,
+                summary="close",
+            )
+        except ActivityError:
+            return await workflow.execute_activity_method(
+                SendingActivities.close_enrollment,
+                request,
+                start_to_close_timeout=CLOSE.start_to_close,
+                retry_policy=CLOSE.retry,
+                summary="close",
+            )
+
+    def _summary(self) -> str:
+        """What the timer waits for, in one line."""
+        standing = self._standing
+        if standing.doing == Activity.AWAITING_REPLY:
+            return "reply window"
+        return f"until step {standing.step + 1} of {standing.step_count}"
+
+    def _say_where_it_stands(self) -> None:
+        """Show operators where the enrollment stands."""
+        standing = self._standing
+        doing = standing.doing.replace("_", " ")
+        lines = [f"**{doing}**, step {standing.step} of {standing.step_count} sent"]
+        if standing.due_at is not None:
+            lines.append(f"next event: {standing.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        if standing.held_reason:
+            lines.append(f"held: {standing.held_reason}")
+        if self._page_url:
+            lines.append(f"[enrollment]({self._page_url})")
+        workflow.set_current_details("  \n".join(lines))
+
+    def _end(self, fact: Fact) -> None:
+        """Remember how the row ended, or look at it again."""
+        if fact.status is not None and EnrollmentStatus(fact.status).is_final:
+            self._ended = self._ended or fact.status
+        else:
+            self._looks += 1
+
+    @workflow.signal(name="reply_received", description="The contact replied.")
+    def reply_received(self, fact: Fact) -> None:
+        """The contact replied."""
+        self._end(fact)
+
+    @workflow.signal(name="opted_out", description="The contact's number was suppressed.")
+    def opted_out(self, fact: Fact) -> None:
+        """The contact's number was suppressed."""
+        self._end(fact)
+
+    @workflow.signal(name="mark_finished", description="A user marked the enrollment finished.")
+    def mark_finished(self, fact: Fact) -> None:
+        """A user marked the enrollment finished."""
+        self._end(fact)
+
+    @workflow.signal(name="delivery_reported", description="A late report changed what is next.")
+    def delivery_reported(self, fact: Fact) -> None:
+        """A late report changed what is next."""
+        self._end(fact)
+
+    @workflow.signal(name="reconsider", description="Something it waits for may have changed.")
+    def reconsider(self, fact: Fact) -> None:
+        """Something it waits for may have changed: resumed, released, new settings."""
+        self._end(fact)
+
+    @workflow.query(name="progress", description="What the enrollment is doing.")
+    def progress(self) -> Progress:
+        """What the enrollment is doing."""
+        standing = self._standing
+        if self._ended is not None:
+            state = self._ended
+        elif self._acting and standing.doing in NOT_BLOCKED:
+            state = Activity.SENDING.value
+        else:
+            state = standing.doing
+        return Progress(
+            state=state,
+            step=standing.step,
+            step_count=standing.step_count,
+            next_due_at=None if self._acting or self._ended is not None else standing.due_at,
+            held_reason=standing.held_reason,
+        )

@@ -1,0 +1,62 @@
+"""Task queues, priorities, and the one table of time limits and retries."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+ENROLLMENT_QUEUE = "segue"
+"""Workflows, and every activity that does not send."""
+SEND_QUEUE = "segue-send"
+"""Activities that call the provider; one partition, fair by sender."""
+
+PERSON_PRIORITY = 1
+"""A text that a person wrote just now."""
+STEP_PRIORITY = 3
+"""A step of a sequence."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The time limits and retries of one activity.
+
+    The nesting (DESIGN section 4): HTTP 13 s < start-to-close 30 s < drain 45 s < container 60 s.
+    """
+
+    start_to_close: timedelta
+    retry: RetryPolicy
+    schedule_to_close: timedelta | None = None
+
+
+SEND = Limit(
+    start_to_close=timedelta(seconds=30),
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=0,
+    ),
+)
+"""Sends: no maximum of attempts, the row counts."""
+
+CLOSE_FIRST = Limit(
+    start_to_close=timedelta(seconds=2),
+    schedule_to_close=timedelta(seconds=8),
+    retry=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_attempts=3),
+)
+"""Closing as a local activity: during an outage it must not grow the history."""
+
+CLOSE = Limit(
+    start_to_close=timedelta(seconds=10),
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=0,
+    ),
+)
+"""Closing as a regular activity, without bound."""
+
+SWEEP = Limit(
+    start_to_close=timedelta(minutes=5),
+    retry=RetryPolicy(maximum_attempts=1),
+)
+"""The sweep: the next one repeats what this one could not."""
