@@ -1,5 +1,6 @@
 """The errors of the product; they know neither HTTP nor Temporal."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -33,6 +34,20 @@ class InvalidFieldError(SegueError):
         self.field_code = code
 
 
+class InvalidRequestError(SegueError):
+    """Several fields of one request cannot be taken; final.
+
+    Attributes:
+        errors: What is wrong with each, in the order of the request; at least one.
+    """
+
+    code = "invalid_request"
+
+    def __init__(self, errors: Sequence[InvalidFieldError]) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.errors = tuple(errors)
+
+
 class NotFoundError(SegueError):
     """There is no such thing, or it is gone; final.
 
@@ -55,12 +70,12 @@ class ConflictError(SegueError):
     Attributes:
         conflict: Stable code of the conflict (``sequence_not_active``).
         reason: What stands in the way and what to do about it.
-        facts: Further members for the problem document (ids only).
+        facts: Further members for the problem document (ids and counts only).
     """
 
     code = "conflict"
 
-    def __init__(self, conflict: str, reason: str, **facts: str) -> None:
+    def __init__(self, conflict: str, reason: str, **facts: str | int) -> None:
         super().__init__(reason)
         self.conflict = conflict
         self.reason = reason
