@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from simulator import control, creates, lists, lookup
+from simulator import control, creates, lists, lookup, pages
 from simulator.config import SimulatorConfig
 from simulator.errors import CODE_OF_STATUS, TwilioError
 from simulator.state import Simulator
@@ -27,8 +28,9 @@ def create_app(config: SimulatorConfig) -> FastAPI:
     """Build a simulator with an empty account."""
     app = FastAPI(title="SMS provider simulator", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.simulator = Simulator(config)
-    for router in (creates.router, lists.router, lookup.router, control.router):
+    for router in (creates.router, lists.router, lookup.router, control.router, pages.router):
         app.include_router(router)
+    app.mount("/_simulator/static", StaticFiles(directory=pages.STATIC))
     app.add_exception_handler(TwilioError, answer_twilio_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     return app

@@ -1,0 +1,117 @@
+"""The handset page: every number that was texted, its conversation and a box to answer from."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel, Field, StringConstraints
+
+from simulator.handsets import outcome, pretty, read_sender, senders_of
+from simulator.inbound import InboundText
+from simulator.messages import Message
+from simulator.rest import Sim
+from simulator.scenarios import (
+    MAGIC_PREFIX,
+    SCENARIOS,
+    TEST_RECIPIENTS,
+    TEST_SENDERS,
+    scenario_of,
+)
+from simulator.state import Simulator
+
+HANDSETS_SHOWN = 200
+TEXTS_SHOWN = 200
+STATIC = Path(__file__).parent / "static"
+
+_CONTENT_SECURITY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'"}
+
+router = APIRouter(include_in_schema=False)
+templates = Jinja2Templates(Path(__file__).parent / "templates")
+templates.env.filters |= {"pretty": pretty, "outcome": outcome}
+
+
+class AnswerForm(BaseModel):
+    """What the box under a conversation sends.
+
+    Attributes:
+        sender: Number and service it answers to, as ``Sender.value`` writes them.
+        quick: The word on the button, instead of the body.
+        lost: Anything keeps the text in the list without sending its webhook.
+    """
+
+    handset: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9]\d{6,14}$")]
+    sender: Annotated[str, Field(min_length=3, max_length=60)]
+    body: Annotated[str, Field(max_length=3200)] = ""
+    quick: str = ""
+    lost: str = ""
+
+
+@router.get("/")
+async def show_page(
+    request: Request, simulator: Sim, handset: str = "", find: str = "", webhook: str = ""
+) -> Response:
+    """Return the page with one handset's conversation, or with the magic numbers.
+
+    ``webhook`` is the HTTP status the last answer's webhook got, after a redirect.
+    """
+    context = _live_context(simulator, handset, find) | {
+        "magic_prefix": MAGIC_PREFIX,
+        "scenarios": SCENARIOS,
+        "test_recipients": TEST_RECIPIENTS,
+        "test_senders": TEST_SENDERS,
+        "inbound_url": simulator.config.inbound_url,
+        "webhook": webhook,
+    }
+    return templates.TemplateResponse(request, "page.html", context, headers=_CONTENT_SECURITY)
+
+
+@router.get("/_simulator/live")
+async def show_live(
+    request: Request, simulator: Sim, handset: str = "", find: str = ""
+) -> Response:
+    """Return the parts of the page that change by themselves."""
+    return templates.TemplateResponse(request, "live.html", _live_context(simulator, handset, find))
+
+
+@router.post("/_simulator/answer")
+async def answer(simulator: Sim, form: Annotated[AnswerForm, Form()]) -> Response:
+    """Text the application from a handset and show the conversation again."""
+    chosen = read_sender(form.sender)
+    text = InboundText(
+        from_number=form.handset,
+        to=chosen.number,
+        body=form.quick or form.body.replace("\r\n", "\n"),
+        messaging_service_sid=chosen.service_sid,
+        deliver=not form.lost,
+    )
+    _, status = await simulator.receive(text)
+    webhook = "skipped" if form.lost else str(status or "none")
+    query = urlencode({"handset": text.from_number, "webhook": webhook})
+    return RedirectResponse(f"/?{query}", status_code=303)
+
+
+def _live_context(simulator: Simulator, handset: str, find: str) -> dict[str, object]:
+    """Return what the changing parts show."""
+    texts = simulator.messages.conversation(handset)[-TEXTS_SHOWN:] if handset else []
+    return {
+        "handset": handset,
+        "find": find,
+        "scenario": scenario_of(handset),
+        "handsets": _handsets(simulator, find),
+        "texts": texts,
+        "senders": senders_of(texts),
+        "total": len(simulator.messages),
+        "webhooks": simulator.webhooks,
+        "faults": simulator.behaviour.model_dump(mode="json", exclude_defaults=True),
+    }
+
+
+def _handsets(simulator: Simulator, find: str) -> list[Message]:
+    """Return the last text of the handsets texted most recently, of matching numbers only."""
+    digits = "".join(character for character in find if character.isdigit())
+    matching = (text for text in simulator.messages.handsets() if digits in text.handset)
+    return list(islice(matching, HANDSETS_SHOWN))
