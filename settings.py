@@ -264,15 +264,11 @@ def load_standalone_settings() -> StandaloneSettings:
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Build the environment of a child process: this process's own, with changes.
 
-    Temporal's and Twilio's variables are left out unless they are among the changes: a TLS profile
-    or an API key meant for a production cluster must not reach a server on this machine.
+    The Temporal client's own variables and its configuration file are left out: a TLS profile or
+    an API key meant for a cluster must not be used with a server on this machine.
     """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TEMPORAL_", "TWILIO_"))
-    }
-    return {**kept, **changes}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, **changes}
 
 
 def _load(kind: type[_AnySettings]) -> _AnySettings:

