@@ -1,0 +1,171 @@
+"""HTTP to the provider that never begins a send after its deadline."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from threading import Lock
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import Retry
+
+IDLE_LIMIT = timedelta(seconds=30)
+"""Kept connections that were idle for longer are not used again: the other end, or a NAT on the
+way, may be about to drop them, and a text written into a dying connection has an unknown fate."""
+
+
+class DeadlinePassedError(Exception):
+    """The deadline passed, or the caller gave up, before a byte of the request had left."""
+
+
+class Departure:
+    """The permission to put one request on the wire, and what became of it.
+
+    Attributes:
+        has_left: Whether bytes of the request may have left this process.
+        http_status: Of the answer, once its first line was read.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._lock = Lock()
+        self._revoked = False
+        self.has_left = False
+        self.http_status: int | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline, in ``time.monotonic()``, has passed."""
+        return time.monotonic() > self._deadline
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Guard every request that this thread makes meanwhile."""
+        token = _departure.set(self)
+        try:
+            yield
+        finally:
+            _departure.reset(token)
+
+    def leave(self) -> None:
+        """Note that the request leaves now.
+
+        Raises:
+            DeadlinePassedError: It must not.
+        """
+        with self._lock:
+            if self._revoked or self.is_late:
+                raise DeadlinePassedError
+            self.has_left = True
+
+    def revoke(self) -> bool:
+        """Withdraw the permission.
+
+        Returns:
+            Whether that was in time: nothing has left and nothing will.
+        """
+        with self._lock:
+            self._revoked = True
+            return not self.has_left
+
+
+_departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
+
+
+class _GuardedConnection(HTTPConnection):
+    """A connection that builds the whole request, connects, asks, and only then writes it.
+
+    The order is the point. Connecting takes time, and a process may be stopped at any place for
+    any time (a suspended machine, a frozen container): whatever can wait comes before the question
+    whether there is time left, and one write follows it.
+    """
+
+    last_used = 0.0
+    _unsent: bytearray | None = None
+
+    # The parameters are urllib3's.
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Send a request, if its departure allows it."""
+        self._unsent = request = bytearray()
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._unsent = None
+        if self.sock is None:
+            self.connect()
+        self.last_used = time.monotonic()
+        departure = _departure.get()
+        if departure is not None:
+            departure.leave()
+        super().send(request)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401
+        """Keep a piece of a request for later; write anything else (a proxy's CONNECT) at once."""
+        if self._unsent is None:
+            super().send(data)
+        else:
+            self._unsent += data
+
+
+class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
+    """The same over TLS, where urllib3 has connected before it asks for the request."""
+
+
+class _GuardedPool(HTTPConnectionPool):
+    """A pool of guarded connections that forgets those idle for too long."""
+
+    ConnectionCls = _GuardedConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401
+        connection = super()._get_conn(timeout)
+        last_used = getattr(connection, "last_used", 0.0)
+        if not connection.is_closed and time.monotonic() - last_used > IDLE_LIMIT.total_seconds():
+            connection.close()
+        return connection
+
+
+class _GuardedTlsPool(_GuardedPool, HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = _GuardedTlsConnection
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _GuardedPool, "https": _GuardedTlsPool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """What carries the provider's requests: finite timeouts, no retries, guarded departures."""
+
+    def __init__(
+        self, *, connect_timeout: timedelta, read_timeout: timedelta, connections: int
+    ) -> None:
+        super().__init__(pool_maxsize=connections, max_retries=Retry(0, read=False))
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self._timeout = (connect_timeout.total_seconds(), read_timeout.total_seconds())
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:  # noqa: ANN401
+        """Return the pools behind a proxy, guarded as well."""
+        manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    # The parameters are those of requests; a timeout among them is not heeded.
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002
+        timeout: object = None,  # noqa: ARG002
+        *args: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Response:
+        """Send a request and note the answer's status."""
+        response = super().send(request, stream, self._timeout, *args, **kwargs)
+        departure = _departure.get()
+        if departure is not None:
+            departure.http_status = response.status_code
+        return response

@@ -1,0 +1,307 @@
+"""The provider, Twilio: handing over texts, listing them, looking up numbers."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from requests import RequestException, Session
+from twilio.base.exceptions import (  # type: ignore[import-untyped]
+    TwilioException,
+    TwilioRestException,
+    TwilioServiceException,
+)
+from twilio.base.values import unset  # type: ignore[import-untyped]
+from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
+from twilio.rest import Client  # type: ignore[import-untyped]
+from twilio.rest.api.v2010.account.message import (  # type: ignore[import-untyped]
+    MessageInstance,
+)
+from urllib3.exceptions import HTTPError
+
+from domain.ports import (
+    Accepted,
+    Answer,
+    Call,
+    ListedMessage,
+    NotCalled,
+    OutcomeUnknown,
+    ProviderUnavailableError,
+    Refused,
+)
+from domain.statuses import LineType, MessageStatus
+from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure
+
+_Found = TypeVar("_Found")
+
+_PAGE_SIZE = 100
+_MOST_PAGES = 20
+
+_FIRST_TWILIO_CODE = 10_000
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_TROUBLE = (
+    TwilioException,
+    RequestException,
+    HTTPError,
+    OSError,
+    # What the SDK stumbles over when an answer is not the JSON it expects.
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+)
+
+_STATUSES = {
+    status.value: status
+    for status in (
+        MessageStatus.ACCEPTED,
+        MessageStatus.SCHEDULED,
+        MessageStatus.QUEUED,
+        MessageStatus.SENDING,
+        MessageStatus.SENT,
+        MessageStatus.FAILED,
+        MessageStatus.CANCELED,
+        MessageStatus.UNDELIVERED,
+        MessageStatus.DELIVERED,
+        MessageStatus.READ,
+    )
+}
+
+
+class TwilioGateway:
+    """The provider over Twilio's REST API, through its own SDK.
+
+    The SDK blocks, so every call runs in one of a bounded number of threads. Nothing is ever
+    repeated here. Nothing that is raised or logged holds a number or a text: the SDK's exceptions
+    and its log lines do, so neither gets out.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        api_base_url: str,
+        lookups_base_url: str,
+        status_callback_url: str,
+        connect_timeout: timedelta,
+        read_timeout: timedelta,
+        max_concurrent: int,
+    ) -> None:
+        """Prepare the client; nothing is connected yet.
+
+        Args:
+            account_sid: The account.
+            auth_token: Its secret.
+            api_base_url: Where messages are created and listed.
+            lookups_base_url: Where numbers are looked up.
+            status_callback_url: Where the provider reports; the attempt's id is added to it.
+            connect_timeout: For each connection; together with `read_timeout` the bound of a call.
+            read_timeout: Between two pieces of an answer.
+            max_concurrent: How many calls are under way at the same time.
+        """
+        self._status_callback_url = status_callback_url
+        self._total = (connect_timeout + read_timeout).total_seconds()
+        self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="twilio")
+        self._session = Session()
+        # A proxy for the outside world does not lead to a stand-in on this machine.
+        self._session.trust_env = urlsplit(api_base_url).hostname not in _LOOPBACK
+        adapter = DeadlineAdapter(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            connections=max_concurrent,
+        )
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        client = Client(
+            account_sid,
+            auth_token,
+            http_client=_http_client(self._session),
+            # Not the process's own: TWILIO_EDGE and TWILIO_REGION would bend the base addresses.
+            environment={"TWILIO_ACCOUNT_SID": account_sid},
+        )
+        client.api.base_url = api_base_url
+        client.lookups.base_url = lookups_base_url
+        self._messages = client.api.v2010.account.messages
+        self._phone_numbers = client.lookups.v2.phone_numbers
+
+    async def aclose(self) -> None:
+        """Wait for the calls under way, drop those that have not begun, and disconnect."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        self._session.close()
+
+    async def create(self, call: Call) -> Answer:
+        """Hand one message to Twilio, never after the call's deadline, never twice.
+
+        When the caller is cancelled, or the time for the whole call is over, a request that has
+        not left by then never will.
+
+        Returns:
+            `Accepted`: Twilio has it. `Refused`: Twilio said no, or no connection came about
+            (status 0). `NotCalled`: the deadline passed first. `OutcomeUnknown`: anything else, a
+            5xx or 408 included, which say nothing about whether the message was created (Twilio,
+            error 20500, 2026-11).
+        """
+        departure = Departure(call.deadline)
+        work = asyncio.wrap_future(self._threads.submit(self._create, call, departure))
+        try:
+            async with asyncio.timeout(self._total):
+                return await work
+        except TimeoutError:
+            return _unfinished(departure)
+        finally:
+            departure.revoke()
+
+    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
+        """List outbound messages to a number created since a moment, newest first.
+
+        Asks by recipient only: the sender and the sent date of a message are empty while it
+        waits in a Messaging Service, so a filter on them would hide it. Twilio dates messages in
+        whole seconds, so the second in which `since` falls is included.
+
+        Raises:
+            ProviderUnavailableError: The list, or the end of it, could not be had.
+        """
+        return await self._ask(lambda: self._list_outbound(to, since), "list of messages")
+
+    async def line_type(self, phone: str) -> LineType:
+        """Look up what kind of line a number is (Lookup v2, ``line_type_intelligence``).
+
+        Returns:
+            `LineType.UNKNOWN` too for an invalid number, a country that is not covered, or a kind
+            we do not know.
+
+        Raises:
+            ProviderUnavailableError: The look-up failed.
+        """
+        return await self._ask(lambda: self._line_type(phone), "look-up of numbers")
+
+    async def _ask(self, question: Callable[[], _Found], what: str) -> _Found:
+        work = asyncio.wrap_future(self._threads.submit(_answered, question))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._total):
+                answers = await work
+                if answers:
+                    return answers[0]
+        raise ProviderUnavailableError(f"the provider's {what} could not be had")
+
+    def _create(self, call: Call, departure: Departure) -> Answer:
+        if departure.is_late:
+            return NotCalled()
+        try:
+            with departure.active():
+                message: MessageInstance = self._messages.create(
+                    to=call.to,
+                    from_=call.from_phone or unset,
+                    messaging_service_sid=call.messaging_service_sid or unset,
+                    body=call.body or unset,
+                    media_url=list(call.media_urls) or unset,
+                    validity_period=call.validity_seconds,
+                    status_callback=f"{self._status_callback_url}?attempt={call.attempt_id.hex}",
+                )
+        except DeadlinePassedError:
+            return NotCalled()
+        except (TwilioRestException, TwilioServiceException) as error:
+            return _not_created(departure, _code(error.code))
+        except _TROUBLE:
+            return _not_created(departure, None)
+        if not message.sid:
+            return OutcomeUnknown(departure.http_status)
+        return Accepted(message.sid, _status(message.status), message.from_ or None)
+
+    def _list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
+        earliest = since.astimezone(UTC).replace(microsecond=0)
+        found: list[ListedMessage] = []
+        page = self._messages.page(to=to, page_size=_PAGE_SIZE)
+        for _ in range(_MOST_PAGES):
+            messages = [message for message in page if message.direction.startswith("outbound")]
+            listed = [_listed(message) for message in messages]
+            recent = [message for message in listed if message.created_at >= earliest]
+            found += recent
+            # A page without any is the end: pages may overlap by a little, not by a whole page.
+            page = page.next_page() if recent or not listed else None
+            if page is None:
+                return sorted(found, key=lambda message: message.created_at, reverse=True)
+        raise ProviderUnavailableError("the provider's list of messages has no end")
+
+    def _line_type(self, phone: str) -> LineType:
+        found = self._phone_numbers(phone).fetch(fields="line_type_intelligence")
+        facts = found.line_type_intelligence
+        if not facts or facts.get("error_code"):
+            return LineType.UNKNOWN
+        try:
+            return LineType(facts.get("type"))
+        except ValueError:
+            return LineType.UNKNOWN
+
+
+def _http_client(session: Session) -> TwilioHttpClient:
+    """Build the SDK's transport on a session of ours, silent.
+
+    The SDK logs addresses with their query, and so does urllib3 at its lowest level: the numbers
+    that lists and look-ups ask for.
+    """
+    silent = logging.getLogger("twilio.silent")
+    silent.disabled = True
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    client = TwilioHttpClient(pool_connections=False, logger=silent)
+    client.session = session
+    return client
+
+
+def _answered(question: Callable[[], _Found]) -> tuple[_Found] | tuple[()]:
+    """Ask in a thread; the errors, which know what was asked for, stay there."""
+    with suppress(ProviderUnavailableError, *_TROUBLE):
+        return (question(),)
+    return ()
+
+
+def _unfinished(departure: Departure) -> Answer:
+    """Tell what is known of a call that took too long."""
+    if not departure.revoke():
+        return OutcomeUnknown(departure.http_status)
+    return NotCalled() if departure.is_late else Refused(http_status=0, code=None)
+
+
+def _not_created(departure: Departure, code: int | None) -> Answer:
+    """Read a call that did not come back with a message."""
+    status = departure.http_status
+    if status is None:
+        return OutcomeUnknown() if departure.has_left else Refused(http_status=0, code=None)
+    if 400 <= status < 500 and status != 408:
+        return Refused(status, code)
+    return OutcomeUnknown(status, code)
+
+
+def _code(code: object) -> int | None:
+    """Take Twilio's error code; where an answer has none the SDK puts the HTTP status."""
+    return code if isinstance(code, int) and code >= _FIRST_TWILIO_CODE else None
+
+
+def _status(word: str | None) -> MessageStatus:
+    """Translate Twilio's status; one we do not know means no more than that it has the text."""
+    return _STATUSES.get(word or "", MessageStatus.ACCEPTED)
+
+
+def _listed(message: MessageInstance) -> ListedMessage:
+    """Translate an entry of Twilio's list.
+
+    Raises:
+        ProviderUnavailableError: The entry says too little to prove anything.
+    """
+    if not message.sid or not isinstance(message.date_created, datetime):
+        raise ProviderUnavailableError("the provider's list of messages has gaps")
+    return ListedMessage(
+        sid=message.sid,
+        body=message.body or "",
+        status=_status(message.status),
+        created_at=message.date_created,
+        error_code=message.error_code,
+        from_phone=message.from_ or None,
+    )
