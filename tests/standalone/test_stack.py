@@ -1,0 +1,237 @@
+"""The one-machine stack on real servers, with stand-ins for the parts of Segue itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from settings import child_environment
+from standalone.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Found before Segue's own, because they lie in the folder the stack is run from.
+STAND_INS = {
+    "alembic.py": "",
+    "manage.py": """
+import json, pathlib
+done = pathlib.Path("seeded")
+if not done.exists():
+    done.touch()
+    print(json.dumps({"email": "demo@example.com", "password": "demo-password"}))
+    print(json.dumps({"token": "demo-token"}))
+""",
+    "simulator/__init__.py": "",
+    "simulator/__main__.py": """
+import http.server, sys
+address = ("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))
+http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+""",
+    "worker.py": """
+import asyncio, signal
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+from settings import load_worker_settings
+
+@activity.defn
+async def nothing() -> None: ...
+
+async def main():
+    client = await Client.connect(load_worker_settings().temporal_address)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with (
+        Worker(client, task_queue="segue", activities=[nothing]),
+        Worker(client, task_queue="segue-send", activities=[nothing]),
+    ):
+        await stop.wait()
+
+asyncio.run(main())
+""",
+    "api/__init__.py": "",
+    "api/app.py": """
+from settings import load_api_settings
+
+def create_app():
+    load_api_settings()
+    return answer
+
+async def answer(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+""",
+}
+
+
+class Run:
+    """One `python -m standalone`, its output in a file."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self._output = folder / "output.txt"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "standalone"],
+                cwd=folder,
+                env=env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def until(self, text: str) -> None:
+        deadline = time.monotonic() + 60
+        while text not in self.output():
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.1)
+
+    def part(self, word: str) -> psutil.Process:
+        """The part that has this word in its command line."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if word in child.cmdline())
+
+    def family(self) -> list[psutil.Process]:
+        everyone: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return everyone
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder with the stand-ins; not pytest's own, see `server_folder`."""
+    with tempfile.TemporaryDirectory(prefix="segue-stack-") as name:
+        for path, code in STAND_INS.items():
+            file = Path(name) / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(code)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def env() -> dict[str, str]:
+    parts = ("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI", "POSTGRES")
+    ports = {f"SEGUE_{part}_PORT": str(free_port()) for part in parts}
+    return child_environment({"PYTHONPATH": str(ROOT), "SEGUE_DATA_DIR": ".segue", **ports})
+
+
+@contextmanager
+def running(folder: Path, env: dict[str, str]) -> Iterator[Run]:
+    run = Run(folder, env)
+    try:
+        run.until("Segue is running.")
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.wait(60)
+
+
+def assert_gone(family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert alive == []
+
+
+def test_ctrl_c_stops_everything_and_the_next_start_still_knows_the_sign_in(
+    folder: Path, env: dict[str, str]
+) -> None:
+    for _ in range(2):
+        with running(folder, env) as run:
+            family = run.family()
+            run.process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+            run.process.send_signal(signal.SIGINT)
+
+            assert run.process.wait(60) == 0, run.output()
+            assert_gone(family)
+
+        assert "demo@example.com  demo-password" in run.output()
+        assert "demo-token" in run.output()
+        assert run.output().endswith("Stopped.\n")
+
+    kept = folder / ".segue" / "secrets.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    logs = [file.read_text() for file in (folder / ".segue" / "logs").iterdir()]
+    assert not [log for log in logs if "demo-password" in log]
+
+
+def test_a_part_that_dies_stops_the_rest(folder: Path, env: dict[str, str]) -> None:
+    with running(folder, env) as run:
+        family = run.family()
+        run.part("worker").kill()
+
+        assert run.process.wait(60) == 1
+        assert_gone(family)
+
+    last = run.output().splitlines()[-2:]
+    assert last == [
+        "✗ Worker was ended by SIGKILL; its log: .segue/logs/worker.log",
+        "Stopping ...",
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this death")
+def test_nothing_outlives_a_stack_that_is_killed_and_it_starts_again(
+    folder: Path, env: dict[str, str]
+) -> None:
+    with running(folder, env) as run:
+        family = run.family()
+        run.process.kill()
+        run.process.wait(60)
+        assert_gone(family)
+
+    with running(folder, env):
+        pass
+
+
+def test_it_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
+    with running(folder, env) as first:
+        second = subprocess.run(
+            [sys.executable, "-m", "standalone"],
+            check=False,
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+
+        assert second.returncode == 1
+        assert second.stdout.startswith(
+            f"✗ Segue already runs on .segue (process {first.process.pid})."
+        )
+        assert first.process.poll() is None
+
+
+def test_a_job_that_fails_is_shown_with_its_reason(folder: Path, env: dict[str, str]) -> None:
+    (folder / "alembic.py").write_text("raise SystemExit('no such revision')")
+    try:
+        run = Run(folder, env)
+        assert run.process.wait(60) == 1
+    finally:
+        (folder / "alembic.py").write_text("")
+
+    assert "✗ Migrations ended with code 1; its log: .segue/logs/migrations.log" in run.output()
+    assert "no such revision" in run.output()
+
+
+def test_a_stop_during_the_start_is_clean(folder: Path, env: dict[str, str]) -> None:
+    (folder / "alembic.py").write_text("import time; time.sleep(60)")
+    try:
+        run = Run(folder, env)
+        run.until("✓ Temporal")
+        family = run.family()
+        os.kill(run.process.pid, signal.SIGTERM)
+        assert run.process.wait(60) == 0
+        assert_gone(family)
+    finally:
+        (folder / "alembic.py").write_text("")

@@ -1,0 +1,127 @@
+"""What must hold of the tree as a whole."""
+
+import importlib.machinery
+import importlib.metadata
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_LINES = 600
+
+
+def _files() -> list[Path]:
+    """Every Python file of ours: hidden folders and what npm fetched are not ours."""
+    tops = [top for top in ROOT.iterdir() if not top.name.startswith(".")]
+    nested = [file for top in tops if top.name != "node_modules" for file in top.rglob("*")]
+    return [file for file in [*tops, *nested] if file.suffix == ".py" and file.is_file()]
+
+
+def _top_level_names() -> set[str]:
+    packages = {file.parent.name for file in ROOT.glob("*/__init__.py")}
+    return packages | {file.stem for file in ROOT.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", sorted(_top_level_names()))
+def test_a_first_party_name_is_ours(name: str) -> None:
+    claimed = importlib.metadata.packages_distributions()
+    found = importlib.machinery.PathFinder.find_spec(name, [str(ROOT), *sys.path])
+
+    assert name not in sys.stdlib_module_names
+    assert name not in claimed, f"{name} is also a module of {claimed.get(name)}"
+    assert found is not None
+    assert found.origin is not None
+    assert Path(found.origin).is_relative_to(ROOT)
+
+
+def test_package_markers_are_empty() -> None:
+    markers = [file for file in _files() if file.name == "__init__.py"]
+
+    assert markers
+    assert [file for file in markers if file.read_bytes()] == []
+
+
+def test_locks_name_no_index() -> None:
+    locks = sorted(ROOT.glob("requirements*.txt"))
+    addresses = re.compile(
+        r"://|^\s*(-i|-f|--index-url|--extra-index-url|--find-links)\b", re.MULTILINE
+    )
+
+    assert [lock.name for lock in locks] == ["requirements-dev.txt", "requirements.txt"]
+    assert [lock.name for lock in locks if addresses.search(lock.read_text())] == []
+
+
+def test_every_locked_package_has_an_exact_version_and_a_hash() -> None:
+    for lock in ROOT.glob("requirements*.txt"):
+        entries = re.split(r"\n(?=\S)", lock.read_text().strip())
+        loose = [e for e in entries if not re.match(r"[\w.\[\]-]+==\S+[^\n]*\\\n\s+--hash=", e)]
+        assert loose == []
+
+
+def test_modules_stay_readable() -> None:
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_bytes().splitlines()) for file in _files()
+    }
+
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_modules_say_what_they_are_for() -> None:
+    modules = [
+        file
+        for file in _files()
+        if file.name != "__init__.py" and "versions" not in file.parts and "tests" not in file.parts
+    ]
+    silent = [file for file in modules if not file.read_text().lstrip().startswith('"""')]
+
+    assert silent == []
+
+
+def test_ci_runs_make_test_and_nothing_cleverer() -> None:
+    run = ROOT / ".ci" / "run"
+    lines = run.read_text().splitlines()
+
+    assert os.access(run, os.X_OK)
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert lines[1] == "set -euo pipefail"
+    assert lines[-1] == "make test"
+
+
+def test_every_contract_covers_every_package() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+
+    assert set(configuration["root_packages"]) == packages
+
+
+def test_only_settings_reads_the_environment() -> None:
+    reads = re.compile(r"\bos\.(environ|getenv|putenv)\b|from os import .*\b(environ|getenv)\b")
+    python = [file for file in _files() if "tests" not in file.parts and file.name != "settings.py"]
+
+    assert [file for file in python if reads.search(file.read_text())] == []
+
+
+def test_the_example_names_every_setting_with_its_default() -> None:
+    import settings  # noqa: PLC0415 (the layout does not otherwise depend on it)
+
+    example = (ROOT / ".env.example").read_text()
+    shown = dict(re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", example, re.MULTILINE))
+    fields = [
+        *settings.ApiSettings.model_fields.items(),
+        *settings.StandaloneSettings.model_fields.items(),
+    ]
+    names = {str(field.validation_alias or name).upper() for name, field in fields}
+
+    assert set(shown) == names
+    for name, field in fields:
+        default = field.get_default()
+        if field.is_required() or default is None:
+            continue
+        seconds = getattr(default, "total_seconds", None)
+        text = f"{seconds():g}" if seconds else str(default)
+        variable = str(field.validation_alias or name).upper()
+        assert shown[variable].lower() == text.lower(), variable

@@ -1,0 +1,174 @@
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import settings
+from settings import (
+    ApiSettings,
+    Settings,
+    StandaloneSettings,
+    child_environment,
+    load_api_settings,
+    load_settings,
+    load_standalone_settings,
+    load_worker_settings,
+)
+from workflows.limits import SEND
+
+WORKING = {
+    "DATABASE_URL": "postgresql://segue:hidden-password@db.example.com/segue",
+    "TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
+    "TWILIO_AUTH_TOKEN": "hidden-token",
+    "PUBLIC_BASE_URL": "https://segue.example.com/",
+    "SESSION_SECRET": "hidden-secret-" + "x" * 32,
+}
+
+
+@pytest.fixture(autouse=True)
+def _working_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only what `WORKING` says: no `.env`, no variable of the person who runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for kind in (ApiSettings, StandaloneSettings):
+        for name, field in kind.model_fields.items():
+            monkeypatch.delenv(str(field.validation_alias or name).upper(), raising=False)
+    for name, value in WORKING.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_all_is_read_and_the_rest_has_defaults() -> None:
+    loaded = load_api_settings()
+
+    assert loaded.database_url == (
+        "postgresql+psycopg://segue:hidden-password@db.example.com/segue"
+    )
+    assert loaded.public_base_url == "https://segue.example.com"
+    assert loaded.twilio_auth_token.get_secret_value() == "hidden-token"
+    assert loaded.workspace_time_zone == ZoneInfo("America/New_York")
+    assert loaded.call_before == timedelta(seconds=5)
+    assert loaded.live_query == timedelta(seconds=1.5)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_a_postgresql_address_is_understood(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://a@b/c")
+
+    assert load_settings().database_url == "postgresql+psycopg://a@b/c"
+
+
+def test_a_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABSENCE_FIRST_LIST_SECONDS", "0.25")
+
+    assert load_settings().absence_first_list == timedelta(milliseconds=250)
+    assert Settings(absence_first_list=timedelta(0)).absence_first_list == timedelta(0)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("name", sorted(WORKING))
+def test_a_missing_setting_stops_the_api_with_its_name(
+    name: str, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match=rf"^{name} is not set \(.+\)$"):
+        load_api_settings()
+
+
+def test_everything_that_is_missing_is_named_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WORKING:
+        monkeypatch.delenv(name)
+
+    with pytest.raises(SystemExit) as stopped:
+        load_api_settings()
+
+    message = str(stopped.value)
+    assert "\n" not in message
+    assert [name for name in WORKING if name not in message] == []
+
+
+def test_the_worker_needs_no_session_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SESSION_SECRET")
+
+    assert load_worker_settings().twilio_account_sid == f"AC{'0' * 32}"
+
+
+def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WORKING.keys() - {"DATABASE_URL"}:
+        monkeypatch.delenv(name)
+
+    assert load_settings().database_url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALL_BEFORE_SECONDS", "0"),
+        ("CALL_BEFORE_SECONDS", "soon"),
+        ("DATABASE_URL", "mysql://a@b/c"),
+        ("DATABASE_URL", "postgresql://"),
+        ("DEFAULT_REGION", "XX"),
+        ("DRAIN_SECONDS", "10"),
+        ("DRAIN_SECONDS", "60"),
+        ("HTTP_READ_TIMEOUT_SECONDS", "27"),
+        ("LIVE_QUERY_SECONDS", "nan"),
+        ("LOG_LEVEL", "LOUD"),
+        ("MIN_SPACING_SECONDS", "-1"),
+        ("PROBE_INTERVAL_SECONDS", "inf"),
+        ("PUBLIC_BASE_URL", "segue.example.com"),
+        ("PUBLIC_BASE_URL", "https://segue.example.com?a=b"),
+        ("SESSION_SECRET", "short"),
+        ("TEMPORAL_ADDRESS", "temporal"),
+        ("TWILIO_ACCOUNT_SID", f"SK{'0' * 32}"),
+        ("TWILIO_LOOKUP_ENABLED", "perhaps"),
+        ("WORKSPACE_TIME_ZONE", "Mars/Olympus"),
+        ("WORKSPACE_TIME_ZONE", "../etc/passwd"),
+    ],
+)
+def test_nonsense_is_refused_by_name_without_repeating_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match=name) as stopped:
+        load_api_settings()
+
+    message = str(stopped.value)
+    assert "\n" not in message
+    assert name != "SESSION_SECRET" or value not in message
+
+
+def test_secrets_do_not_show() -> None:
+    assert "hidden" not in repr(load_api_settings())
+    assert "hidden" not in str(load_api_settings())
+
+
+def test_a_port_out_of_range_or_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_API_PORT", "70000")
+    with pytest.raises(SystemExit, match="SEGUE_API_PORT"):
+        load_standalone_settings()
+
+    monkeypatch.setenv("SEGUE_API_PORT", "8100")
+    with pytest.raises(SystemExit, match="must all differ"):
+        load_standalone_settings()
+
+
+def test_children_get_no_settings_meant_for_a_temporal_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEMPORAL_API_KEY", "of a cluster")
+
+    made = child_environment({"TEMPORAL_ADDRESS": "127.0.0.1:1"})
+
+    assert "TEMPORAL_API_KEY" not in made
+    assert made["TEMPORAL_ADDRESS"] == "127.0.0.1:1"
+    assert made["DATABASE_URL"] == WORKING["DATABASE_URL"]
+
+
+def test_the_time_limit_of_a_send_is_the_one_the_nesting_is_checked_against() -> None:
+    assert SEND.start_to_close == settings.START_TO_CLOSE
