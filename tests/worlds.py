@@ -1,0 +1,162 @@
+"""A small world for tests: a user, a sender, contacts and sequences in a database."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, text
+
+from domain.rules import SendingRules
+from domain.statuses import LineType, OptOutSource, Role, SequenceKind
+from services.endings import Endings
+from services.outbox import Outbox
+from services.sequences import SequenceDraft, Sequences, StepDraft
+from storage.database import Database
+from storage.sequences import SequenceRecord
+from storage.tables import Contact, Group, GroupMember, Sender, Suppression, User
+from workflows.client import EnrollmentClient
+
+ZONE = "America/New_York"
+
+
+@dataclass
+class World:
+    """What a test builds on."""
+
+    database: Database
+    user_id: UUID = field(default_factory=uuid4)
+    sender_id: UUID = field(default_factory=uuid4)
+    phones: int = 0
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(self.database, cast("EnrollmentClient", object()))
+        self.rules = SendingRules(
+            workspace_zone=ZONE,
+            call_before=timedelta(milliseconds=200),
+            call_margin=timedelta(milliseconds=50),
+        )
+        self.endings = Endings(self.database, self.outbox, self.rules)
+        self.sequences = Sequences(self.database, self.outbox, self.endings, workspace_zone=ZONE)
+
+    async def found(self) -> None:
+        """Write the user and the sender."""
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                insert(User).values(
+                    id=self.user_id, email="mia@example.com", name="Mia", role=Role.MEMBER
+                )
+            )
+        await self.sender(self.sender_id, "+14155550100")
+
+    async def sender(self, sender_id: UUID, phone: str) -> UUID:
+        async with self.database.transaction() as tx:
+            await tx.execute(insert(Sender).values(id=sender_id, name="Front desk", phone=phone))
+        return sender_id
+
+    async def user(self, name: str) -> UUID:
+        user_id = uuid4()
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                insert(User).values(
+                    id=user_id, email=f"{user_id}@example.com", name=name, role=Role.MEMBER
+                )
+            )
+        return user_id
+
+    async def contacts(self, count: int, **values: Any) -> list[UUID]:
+        """Write contacts with numbers of their own, in New York if nothing else is said."""
+        rows = [
+            {
+                "id": uuid4(),
+                "first_name": f"Ann{self.phones + index}",
+                "last_name": "Lee",
+                "phone": f"+1212{5_000_000 + self.phones + index}",
+                "time_zone": ZONE,
+                "line_type": None,
+                **values,
+            }
+            for index in range(count)
+        ]
+        self.phones += count
+        async with self.database.transaction() as tx:
+            await tx.execute(insert(Contact), rows)
+        return [cast("UUID", row["id"]) for row in rows]
+
+    async def landline(self) -> UUID:
+        return (await self.contacts(1, line_type=LineType.LANDLINE))[0]
+
+    async def suppress(self, contact_id: UUID, sender_id: UUID | None = None) -> None:
+        """Opt a contact's number out."""
+        rows = await self.rows("SELECT phone FROM contacts WHERE id = :id", id=contact_id)
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                insert(Suppression).values(
+                    id=uuid4(),
+                    phone=rows[0].phone,
+                    sender_id=sender_id,
+                    source=OptOutSource.KEYWORD,
+                    occurred_at=text("now()"),
+                )
+            )
+
+    async def group(self, contact_ids: Sequence[UUID] = ()) -> UUID:
+        group_id = uuid4()
+        async with self.database.transaction() as tx:
+            await tx.execute(insert(Group).values(id=group_id, name=f"Group {group_id}"))
+            if contact_ids:
+                await tx.execute(
+                    insert(GroupMember),
+                    [{"group_id": group_id, "contact_id": one} for one in contact_ids],
+                )
+        return group_id
+
+    async def draft(self, **changes: Any) -> SequenceRecord:
+        """Write a draft of three steps with no send window."""
+        values: dict[str, Any] = {
+            "name": "Welcome",
+            "sender_id": self.sender_id,
+            "kind": SequenceKind.ONGOING,
+            "steps": [ongoing("Hi {{first_name|there}}", 0), ongoing("Still?"), ongoing("Bye")],
+            "send_window": None,
+        }
+        return await self.sequences.create(SequenceDraft(**{**values, **changes}), self.user_id)
+
+    async def active(self, **changes: Any) -> SequenceRecord:
+        """Write an active sequence."""
+        draft = await self.draft(**changes)
+        return await self.sequences.activate(draft.id)
+
+    async def rows(self, query: str, **values: Any) -> Sequence[Any]:
+        """Read with plain SQL."""
+        async with self.database.transaction() as tx:
+            return (await tx.execute(text(query), values)).all()
+
+    async def run(self, statement: str, **values: Any) -> None:
+        """Write with plain SQL."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text(statement), values)
+
+
+def ongoing(body: str, delay: int = 86_400, at_time: str | None = None) -> StepDraft:
+    """A step of an ongoing sequence, a day after the one before."""
+    return StepDraft(body, delay_seconds=delay, at_time=at_time)
+
+
+def scheduled(body: str, send_at: datetime | str) -> StepDraft:
+    """A step of a scheduled sequence."""
+    local = send_at if isinstance(send_at, str) else send_at.strftime("%Y-%m-%dT%H:%M:%S")
+    return StepDraft(body, send_at=local)
+
+
+@asynccontextmanager
+async def small_world(database_url: str) -> AsyncIterator[World]:
+    """A world in a fresh database."""
+    world = World(Database(database_url))
+    try:
+        await world.found()
+        yield world
+    finally:
+        await world.database.close()
