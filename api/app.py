@@ -1,0 +1,173 @@
+"""The API: its composition, its beginning and its end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.client import Client
+
+from api import contacts, health, problems, users
+from api.dependencies import authorize
+from api.schemas import Problem
+from services.factory import ServiceConfig, Services, build_services
+from settings import ApiSettings, load_api_settings
+from sms.gateway import TwilioGateway
+from storage.database import Database
+from workflows.client import DATA_CONVERTER, EnrollmentClient
+
+MAX_BODY_BYTES = 5_000_000
+"""The largest body that is read: 10,000 ids and everything else there is fit into a tenth."""
+
+_WAIT_SECONDS = 5
+_GATEWAY_CALLS = 4
+_logger = logging.getLogger(__name__)
+
+_TITLE = "Segue"
+_PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
+
+
+def create_app(settings: ApiSettings | None = None, *, services: Services | None = None) -> FastAPI:
+    """Make the application; the factory that uvicorn calls.
+
+    It starts whether or not PostgreSQL and Temporal are there, and answers 503 until they are.
+
+    Args:
+        settings: None to read the environment.
+        services: Use cases that are ready and stay the caller's to close, for tests; None to
+            build them from the settings.
+    """
+    settings = settings or load_api_settings()
+    app = FastAPI(
+        title=_TITLE,
+        summary="Automated text-message sequences",
+        version="0.1.0",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page would come from somebody else's servers
+        redoc_url=None,
+        lifespan=_lifespan(settings, services),
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.services = services
+    problems.install(app)
+    app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES)
+    for router in (contacts.router, users.router):
+        app.include_router(
+            router,
+            prefix="/api",
+            dependencies=[Depends(authorize)],
+            responses={"default": _PROBLEM},
+        )
+    app.include_router(health.router)
+    return app
+
+
+def _lifespan(
+    settings: ApiSettings, given: Services | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if given is not None:
+            yield
+            return
+        async with _running(settings) as services:
+            app.state.services = services
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
+    """Build the use cases, and run what runs in the background beside them."""
+    temporal = await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=DATA_CONVERTER,
+        lazy=True,  # each call connects if need be, so nothing here waits for the server
+    )
+    gateway = TwilioGateway(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        api_base_url=settings.twilio_api_base_url,
+        lookups_base_url=settings.twilio_lookups_base_url,
+        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
+        connect_timeout=settings.http_connect_timeout,
+        read_timeout=settings.http_read_timeout,
+        max_concurrent=_GATEWAY_CALLS,
+    )
+    database = Database(settings.database_url)
+    services = build_services(
+        database,
+        EnrollmentClient(temporal, page_base_url=settings.public_base_url),
+        gateway,
+        ServiceConfig.of(settings),
+    )
+    background = [
+        asyncio.create_task(services.outbox.run()),
+        asyncio.create_task(_announce(services)),
+    ]
+    try:
+        yield services
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await gateway.aclose()
+        await database.close()
+
+
+async def _announce(services: Services) -> None:
+    """Say what is waited for until everything was there once."""
+    waiting = True
+    while waiting:
+        parts = {
+            "PostgreSQL": await services.database_ready(),
+            "Temporal": await services.temporal_ready(),
+        }
+        away = [name for name, answers in parts.items() if not answers]
+        waiting = bool(away)
+        if waiting:
+            _logger.warning("waiting for %s", " and ".join(away))
+            await asyncio.sleep(_WAIT_SECONDS)
+    _logger.info("PostgreSQL and Temporal answer")
+
+
+class _BodyLimit:
+    """Refuses bodies above a size, whether they tell it beforehand or not.
+
+    Starlette has the like, but answers in plain text.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting its body."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        too_large = HTTPException(413)
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._most:
+            request = Request(scope)
+            await problems.translate(too_large, request).response()(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most:
+                raise too_large
+            return message
+
+        await self._app(scope, counted, send)

@@ -1,0 +1,72 @@
+"""Routes of contacts."""
+
+from datetime import datetime
+from typing import Annotated, Literal, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from api import paging
+from api.dependencies import ServicesDep
+from api.idempotency import OnceDep
+from api.paging import PageQuery
+from api.schemas import Contact, ContactChanges, Listing, NewContact
+from services.contacts import SEARCH_LENGTH, ContactFields
+
+router = APIRouter(prefix="/contacts", tags=["contacts"])
+
+SORT_KINDS: dict[str, type[str] | type[datetime]] = {"name": str, "created_at": datetime}
+
+
+class ContactQuery(PageQuery):
+    """The filters of the list of contacts."""
+
+    search: str = Field(
+        default="",
+        max_length=SEARCH_LENGTH,
+        description="Any part of the name in any case, or phone digits.",
+    )
+    group: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Members of any of these groups."
+    )
+    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
+
+
+@router.post("", status_code=201, response_model=Contact)
+async def create_contact(body: NewContact, services: ServicesDep, once: OnceDep) -> Response:
+    """Add a contact. 409 `phone_taken` names the contact who has the number already."""
+
+    async def create() -> Contact:
+        fields = cast("ContactFields", body.model_dump())
+        return Contact.model_validate(await services.contacts.create(fields))
+
+    return await once.answer(create, repeatable=True)
+
+
+@router.get("")
+async def list_contacts(
+    query: Annotated[ContactQuery, Query()], services: ServicesDep
+) -> Listing[Contact]:
+    """List contacts, by name if nothing else is asked for."""
+    page = await services.contacts.find(
+        search=query.search,
+        group_ids=query.group,
+        sort=query.sort,
+        after=paging.decode(query.cursor, query.sort, SORT_KINDS),
+        limit=query.limit,
+    )
+    return paging.listing(page, Contact, query.sort)
+
+
+@router.get("/{contact_id}")
+async def get_contact(contact_id: UUID, services: ServicesDep) -> Contact:
+    """Give one contact."""
+    return Contact.model_validate(await services.contacts.get(contact_id))
+
+
+@router.patch("/{contact_id}")
+async def change_contact(contact_id: UUID, body: ContactChanges, services: ServicesDep) -> Contact:
+    """Change what is given; texts that are still to be sent follow the change."""
+    fields = cast("ContactFields", body.model_dump(exclude_unset=True))
+    return Contact.model_validate(await services.contacts.update(contact_id, fields))

@@ -1,0 +1,30 @@
+"""Whether the API is alive, and whether what it needs can be reached."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from api.dependencies import ServicesDep
+from api.problems import unavailable
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def alive() -> dict[str, str]:
+    """Say that the process answers; needs nothing else."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "`away` names what does not answer"}})
+async def ready(services: ServicesDep) -> Response:
+    """Say whether the database and Temporal answer."""
+    database, temporal = await asyncio.gather(services.database_ready(), services.temporal_ready())
+    parts = {"database": database, "temporal": temporal}
+    away = [name for name, answers in parts.items() if not answers]
+    if away:
+        return unavailable(
+            "not_ready", f"{' and '.join(away)} cannot be reached", away=away
+        ).response()
+    return JSONResponse({"status": "ok"})

@@ -1,0 +1,130 @@
+"""``Idempotency-Key``: a POST that is sent again is answered again, not done again.
+
+As in draft-ietf-httpapi-idempotency-key-header-07, except that a body's JSON counts byte by byte.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from api.dependencies import CurrentUser, ServicesDep
+from domain.errors import InvalidFieldError, SegueError
+from services.idempotency import Idempotency, StoredAnswer
+from storage.database import is_unavailable
+
+HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
+
+_logger = logging.getLogger(__name__)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+_KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        description=(
+            "1 to 255 printable ASCII characters, fresh for each new request. The same request"
+            " under the same key is answered as the first time, for 24 hours."
+        ),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Once:
+    """Does a request once per key; without a key, every time.
+
+    Attributes:
+        idempotency: Remembers.
+        user_id: Who calls.
+        key: As sent; None if none was.
+        route: Method and path.
+        request_hash: Of the body.
+    """
+
+    idempotency: Idempotency
+    user_id: UUID
+    key: str | None
+    route: str
+    request_hash: str
+
+    async def answer(
+        self,
+        work: Callable[[], Awaitable[BaseModel]],
+        *,
+        status_code: int = 201,
+        repeatable: bool = False,
+    ) -> JSONResponse:
+        """Do the work and answer with what it gives, or answer as the first time.
+
+        An error that the product raises on purpose means that nothing was done: the key is free
+        again. Any other leaves the key claimed, unless the work is repeatable.
+
+        Args:
+            work: Called at most once; its answer must hold no secret, for it is stored.
+            status_code: Of the answer.
+            repeatable: Whether doing the work a second time does no harm; see
+                ``Idempotency.begin``.
+
+        Raises:
+            ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
+        """
+        if self.key is None:
+            return JSONResponse((await work()).model_dump(mode="json"), status_code)
+        begun = await self.idempotency.begin(
+            user_id=self.user_id,
+            key=self.key,
+            route=self.route,
+            request_hash=self.request_hash,
+            repeatable=repeatable,
+        )
+        if isinstance(begun, StoredAnswer):
+            return JSONResponse(begun.answer, begun.status_code, {REPLAYED_HEADER: "true"})
+        try:
+            body = (await work()).model_dump(mode="json")
+        except Exception as error:
+            if repeatable or isinstance(error, SegueError):
+                await self._quietly(self.idempotency.give_up(begun))
+            raise
+        await self._quietly(self.idempotency.finish(begun, status_code, body))
+        return JSONResponse(body, status_code)
+
+    @staticmethod
+    async def _quietly(storing: Awaitable[None]) -> None:
+        """Not let the answer be lost because it could not be stored."""
+        try:
+            await storing
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            _logger.warning("an idempotency key could not be settled: the database is away")
+
+
+async def _once(
+    request: Request, services: ServicesDep, user: CurrentUser, key: _KeyHeader = None
+) -> Once:
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidFieldError(
+            HEADER,
+            "must be 1 to 255 printable ASCII characters",
+            code="invalid_idempotency_key",
+        )
+    return Once(
+        idempotency=services.idempotency,
+        user_id=user.id,
+        key=key,
+        route=f"{request.method} {request.url.path}?{request.url.query}",
+        request_hash=hashlib.sha256(await request.body()).hexdigest(),
+    )
+
+
+OnceDep = Annotated[Once, Depends(_once)]
+"""For a POST: ``return await once.answer(work)``, with ``work`` giving the answer's schema."""

@@ -1,0 +1,226 @@
+"""The one place where errors become RFC 9457 problem documents."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from domain.errors import (
+    ConflictError,
+    InvalidFieldError,
+    InvalidRequestError,
+    NotFoundError,
+    SegueError,
+)
+from services.users import ForbiddenError, NotSignedInError
+from storage.database import UNAVAILABLE_ERRORS, is_unavailable
+from workflows.client import TemporalUnavailableError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+_logger = logging.getLogger(__name__)
+
+_FIELD_PATH_LENGTH = 200
+_INVALID_REQUEST = "invalid_request"
+
+_HTTP_PROBLEMS = {
+    400: ("malformed_request", "the body cannot be read; send JSON in UTF-8"),
+    404: ("unknown_route", "there is nothing at this address; see /api/openapi.json"),
+    405: ("method_not_allowed", "this address does not take this method; see the Allow header"),
+    413: ("body_too_large", "the body is too large; send less at once"),
+}
+
+_REMEDIES = {
+    "missing": "is missing; give it",
+    "extra_forbidden": "is not known here; leave it out",
+    "string_unicode": "holds half a character; send whole characters in UTF-8",
+    "model_attributes_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+    "uuid_parsing": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
+    "uuid_type": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
+}
+"""What to say where the validator's own words do not name the remedy; by its error type."""
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong with one field of a request.
+
+    Attributes:
+        field: Its path as the client wrote it, dotted, list indices from 0 included.
+        code: Stable.
+        message: Reads on from the field's name; says what to write instead.
+    """
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error answer.
+
+    Attributes:
+        status: HTTP status.
+        code: Stable, in snake case.
+        detail: For people.
+        errors: Per field, for 422.
+        members: Further facts: ids and codes.
+        headers: To be sent along.
+    """
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldProblem] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """Write the answer."""
+        document: dict[str, Any] = {
+            **self.members,
+            "type": f"urn:segue:problem:{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            document["errors"] = [vars(error) for error in self.errors]
+        # ASCII, because a field's name comes from the client and may be no valid Unicode.
+        return Response(
+            json.dumps(document), self.status, dict(self.headers), media_type=MEDIA_TYPE
+        )
+
+
+def translate(error: Exception, request: Request) -> Problem:
+    """Tell what to answer to an error; nothing of an unexpected one is shown."""
+    match error:
+        case RequestValidationError():
+            return _from_validation(error, request)
+        case SegueError():
+            return _from_domain(error)
+        case HTTPException():
+            return _from_http(error)
+        case TemporalUnavailableError():
+            return unavailable("temporal_unavailable", "Temporal does not answer; try again soon")
+        case _ if is_unavailable(error):
+            return unavailable(
+                "database_unavailable", "the database does not answer; try again soon"
+            )
+        case _:
+            return Problem(500, "internal_error", "something went wrong here; it was logged")
+
+
+def unavailable(code: str, detail: str, **members: object) -> Problem:
+    """The answer when a part is away that the request needs."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem(503, code, detail, members=members, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the application answered as a problem."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = translate(error, request)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _logger.warning(
+                "answered %d %s", problem.status, problem.code, extra={"method": request.method}
+            )
+        return problem.response()
+
+    expected = (
+        SegueError,
+        RequestValidationError,
+        HTTPException,
+        TemporalUnavailableError,
+        *UNAVAILABLE_ERRORS,
+    )
+    for kind in expected:
+        app.add_exception_handler(kind, answer)
+    # Starlette raises what this one answers once more, for the server to log with its traceback.
+    app.add_exception_handler(Exception, answer)
+
+
+def _from_domain(error: SegueError) -> Problem:  # noqa: PLR0911 - one for each kind of error
+    match error:
+        case InvalidFieldError():
+            return _from_fields([error])
+        case InvalidRequestError():
+            return _from_fields(error.errors)
+        case NotFoundError():
+            return Problem(404, error.code, str(error), members={"kind": error.kind})
+        case ConflictError():
+            return Problem(409, error.conflict, error.reason, members=error.facts)
+        case NotSignedInError():
+            challenge = 'Bearer realm="segue"'
+            if error.token_given:
+                challenge += ', error="invalid_token"'
+            return Problem(401, error.code, str(error), headers={"WWW-Authenticate": challenge})
+        case ForbiddenError():
+            return Problem(403, error.code, str(error), members={"needed_role": error.needed})
+        case _:
+            return Problem(400, error.code, str(error))
+
+
+def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
+    """Name all wrong fields; if there is only one, its own code is the problem's."""
+    codes = {error.field_code for error in errors}
+    code = codes.pop() if len(errors) == 1 else _INVALID_REQUEST
+    return Problem(
+        422,
+        _INVALID_REQUEST if code == InvalidFieldError.code else code,
+        "; ".join(str(error) for error in errors),
+        errors=[FieldProblem(error.field, error.field_code, error.reason) for error in errors],
+    )
+
+
+def _from_http(error: HTTPException) -> Problem:
+    code, detail = _HTTP_PROBLEMS.get(
+        error.status_code,
+        (HTTPStatus(error.status_code).name.lower(), HTTPStatus(error.status_code).description),
+    )
+    return Problem(error.status_code, code, detail, headers=error.headers or {})
+
+
+def _from_validation(error: RequestValidationError, request: Request) -> Problem:
+    found: Sequence[Mapping[str, Any]] = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in found):
+        at = found[0]["loc"][-1]
+        return Problem(400, "malformed_json", f"the body is not JSON; it breaks at character {at}")
+    if any(tuple(problem["loc"]) == ("body",) for problem in found) and _is_not_json(request):
+        return Problem(
+            415, "unsupported_media_type", "send JSON, with Content-Type: application/json"
+        )
+    errors = [_field_problem(problem) for problem in found]
+    names = ", ".join(dict.fromkeys(problem.field for problem in errors))
+    return Problem(422, _INVALID_REQUEST, f"cannot be taken: {names}", errors=errors)
+
+
+def _is_not_json(request: Request) -> bool:
+    """Whether there is a body that does not say it is JSON."""
+    if request.headers.get("content-length", "") == "0":
+        return False
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    return has_body and not (kind == "application/json" or kind.endswith("+json"))
+
+
+def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:
+    kind = str(problem["type"])
+    where = [str(part) for part in problem["loc"]]
+    path = ".".join(where[1:]) or where[0]
+    said = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = _REMEDIES.get(kind) or f"{said[:1].lower()}{said[1:]}"
+    return FieldProblem(path[:_FIELD_PATH_LENGTH], kind, message)

@@ -1,0 +1,226 @@
+"""The people who are texted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypedDict
+from uuid import UUID
+
+from domain import names, phones
+from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
+from domain.paging import Page, Position
+from domain.statuses import LineType
+from domain.timing import check_time_zone
+from storage import contacts
+from storage.contacts import ContactRow
+from storage.database import Database, Transaction
+
+NAME_LENGTH = 100
+"""Most characters of a first or last name."""
+
+SEARCH_LENGTH = 200
+"""Most characters one may search for: a first and a last name."""
+
+_NAMES = ("first_name", "last_name")
+
+
+@dataclass(frozen=True)
+class ContactDetails:
+    """A contact as it is shown.
+
+    Attributes:
+        id: The contact.
+        first_name: May be empty if the last name is not.
+        last_name: May be empty if the first name is not.
+        name: Both, as one would say them.
+        phone: E.164.
+        time_zone: IANA name, if someone gave it.
+        time_zones: What applies: the given zone, else all that the number allows; may be empty.
+        line_type: If known.
+        opted_out: Whether the number is suppressed for the whole deployment.
+        created_at: UTC.
+        updated_at: UTC.
+    """
+
+    id: UUID
+    first_name: str
+    last_name: str
+    name: str
+    phone: str
+    time_zone: str | None
+    time_zones: tuple[str, ...]
+    line_type: LineType | None
+    opted_out: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: ContactRow) -> "ContactDetails":
+        """Read a row."""
+        contact = row.contact
+        return cls(
+            id=contact.id,
+            first_name=contact.first_name,
+            last_name=contact.last_name,
+            name=f"{contact.first_name} {contact.last_name}".strip(),
+            phone=contact.phone,
+            time_zone=contact.time_zone,
+            time_zones=(
+                (contact.time_zone,) if contact.time_zone else phones.time_zones(contact.phone)
+            ),
+            line_type=contact.line_type,
+            opted_out=row.opted_out,
+            created_at=contact.created_at,
+            updated_at=contact.updated_at,
+        )
+
+
+class ContactFields(TypedDict, total=False):
+    """What may be said of a contact; what is left out stays as it is."""
+
+    first_name: str
+    last_name: str
+    phone: str
+    time_zone: str | None
+    line_type: LineType | None
+
+
+class Contacts:
+    """Adds, changes and finds contacts.
+
+    Args:
+        database: Where they are kept.
+        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
+            belong to.
+    """
+
+    def __init__(self, database: Database, *, default_region: str) -> None:
+        self._database = database
+        self._default_region = default_region
+
+    async def create(self, fields: ContactFields) -> ContactDetails:
+        """Add a contact.
+
+        Raises:
+            InvalidRequestError: Fields cannot be taken.
+            ConflictError: ``phone_taken``, naming the contact who has the number.
+        """
+        values = {"first_name": "", "last_name": "", **self._cleaned(fields)}
+        async with self._database.transaction() as tx:
+            added = await contacts.add(tx, values)
+            if added is None:
+                raise await _phone_taken(tx, values["phone"])
+            return await _details(tx, added.id)
+
+    async def get(self, contact_id: UUID) -> ContactDetails:
+        """Give one contact.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        async with self._database.transaction() as tx:
+            return await _details(tx, contact_id)
+
+    async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
+        """Change some fields; what is sent from now on follows the new ones.
+
+        Raises:
+            InvalidRequestError: Fields cannot be taken.
+            ConflictError: ``phone_taken``, naming the contact who has the number.
+            NotFoundError: There is no contact with this id.
+        """
+        async with self._database.transaction() as tx:
+            row = await contacts.get(tx, contact_id, lock=True)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            known = {field: getattr(row.contact, field) for field in _NAMES}
+            values = self._cleaned(fields, known)
+            if values and not await contacts.change(tx, contact_id, values):
+                raise await _phone_taken(tx, values["phone"])
+            return await _details(tx, contact_id)
+
+    async def find(
+        self,
+        *,
+        search: str = "",
+        group_ids: Sequence[UUID] = (),
+        sort: str = "name",
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[ContactDetails]:
+        """List contacts.
+
+        Args:
+            search: Any part of "first last" in any case, or phone digits.
+            group_ids: Members of any of these; empty for everyone.
+            sort: ``name`` or ``created_at``; with ``-`` before it, the other way round.
+            after: Where the page begins; made for the same ``sort``.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: Nobody can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        async with self._database.transaction() as tx:
+            rows = await contacts.find(
+                tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=limit + 1
+            )
+        return Page(
+            [ContactDetails.of(row) for row in rows[:limit]],
+            _position(rows[limit - 1], sort) if len(rows) > limit else None,
+        )
+
+    def _cleaned(
+        self, fields: ContactFields, known: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """Check what is given, all of it before anything is refused."""
+        values: dict[str, Any] = dict(fields)
+        wrong: list[InvalidFieldError] = []
+        for field in fields:
+            try:
+                values[field] = self._clean(field, values[field])
+            except InvalidFieldError as error:
+                wrong.append(error)
+        if not wrong and not any({**known, **values}.get(field) for field in _NAMES):
+            wrong.append(
+                InvalidFieldError(
+                    "first_name", "is blank, and so is last_name; write at least one", code="blank"
+                )
+            )
+        if wrong:
+            raise InvalidRequestError(wrong)
+        return values
+
+    def _clean(self, field: str, value: Any) -> Any:  # noqa: ANN401 - as the field's
+        match field:
+            case "first_name" | "last_name":
+                return names.clean(value, field=field, most=NAME_LENGTH, blank=True)
+            case "phone":
+                return phones.normalise(value, default_region=self._default_region)
+            case "time_zone" if value is not None:
+                return check_time_zone(value)
+            case _:
+                return value
+
+
+async def _details(tx: Transaction, contact_id: UUID) -> ContactDetails:
+    row = await contacts.get(tx, contact_id)
+    if row is None:
+        raise NotFoundError("contact", contact_id)
+    return ContactDetails.of(row)
+
+
+async def _phone_taken(tx: Transaction, phone: str) -> ConflictError:
+    holder = await contacts.id_of_phone(tx, phone)
+    return ConflictError(
+        "phone_taken",
+        "another contact has this phone number; change that contact, or give another number",
+        **({"contact_id": str(holder)} if holder else {}),
+    )
+
+
+def _position(row: ContactRow, sort: str) -> Position:
+    contact = row.contact
+    by_name = sort.removeprefix("-") == "name"
+    return Position(contact.search_name if by_name else contact.created_at, contact.id)

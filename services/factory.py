@@ -1,0 +1,101 @@
+"""Builds the use cases, for every program that needs them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from domain.ports import Gateway
+from domain.rules import SendingRules
+from services.contacts import Contacts
+from services.idempotency import Idempotency
+from services.outbox import Outbox
+from services.users import Users
+from settings import Settings
+from storage import health
+from storage.database import Database, is_unavailable
+from workflows.client import EnrollmentClient
+
+_PING_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """What the use cases need from the settings.
+
+    Attributes:
+        rules: The timings that rule sending.
+        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
+            belong to.
+    """
+
+    rules: SendingRules
+    default_region: str = "US"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ServiceConfig":
+        """Read the settings of a process."""
+        rules = SendingRules(
+            workspace_zone=settings.workspace_time_zone.key,
+            call_before=settings.call_before,
+            call_margin=settings.call_margin,
+            absence_first_list=settings.absence_first_list,
+            absence_second_list=settings.absence_second_list,
+            settle_give_up=settings.settle_give_up,
+            probe_interval=settings.probe_interval,
+            retry_short=settings.retry_short,
+            min_spacing=settings.min_spacing,
+            look_up_line_types=settings.twilio_lookup_enabled,
+        )
+        return cls(rules, settings.default_region)
+
+
+@dataclass
+class Services:
+    """Every use case, one attribute each, and what they stand on."""
+
+    database: Database
+    temporal: EnrollmentClient
+    gateway: Gateway
+    config: ServiceConfig
+    contacts: Contacts
+    idempotency: Idempotency
+    outbox: Outbox
+    users: Users
+
+    async def database_ready(self) -> bool:
+        """Whether PostgreSQL answers now."""
+        try:
+            async with asyncio.timeout(_PING_SECONDS), self.database.transaction() as tx:
+                await health.ping(tx)
+        except Exception as error:
+            if isinstance(error, TimeoutError) or is_unavailable(error):
+                return False
+            raise
+        return True
+
+    async def temporal_ready(self) -> bool:
+        """Whether Temporal answers now."""
+        return await self.temporal.ready()
+
+
+def build_services(
+    database: Database, temporal: EnrollmentClient, gateway: Gateway, config: ServiceConfig
+) -> Services:
+    """Wire the use cases together.
+
+    Args:
+        database: Where everything is kept.
+        temporal: The facade; it need not be connected yet.
+        gateway: The text-message provider.
+        config: From the settings.
+    """
+    outbox = Outbox(database, temporal)
+    return Services(
+        database=database,
+        temporal=temporal,
+        gateway=gateway,
+        config=config,
+        contacts=Contacts(database, default_region=config.default_region),
+        idempotency=Idempotency(database),
+        outbox=outbox,
+        users=Users(database),
+    )

@@ -1,0 +1,186 @@
+"""The API in this process on a real database; Temporal and the provider are stand-ins."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg import sql
+from pydantic import SecretStr
+from sqlmodel import SQLModel
+
+from api.app import create_app
+from domain.ports import Accepted, Answer, Call, Gateway, ListedMessage
+from domain.rules import SendingRules
+from domain.statuses import LineType, MessageStatus, Role
+from services.factory import ServiceConfig, Services, build_services
+from settings import ApiSettings
+from standalone.postgres import EmbeddedPostgres
+from storage.database import Database
+from workflows.client import EnrollmentClient, LiveState
+
+_TABLES = [table.name for table in reversed(SQLModel.metadata.sorted_tables)]
+"""Children first."""
+
+
+class FakeTemporal:
+    """Takes everything and remembers what; nothing runs."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.live: dict[UUID, LiveState] = {}
+        self.started: list[UUID] = []
+        self.signalled: list[tuple[UUID, str, str | None]] = []
+        self.paced: dict[UUID, float] = {}
+
+    async def ready(self) -> bool:
+        return self.is_ready
+
+    async def start_enrollment(self, new: Any) -> None:
+        self.started.append(new.enrollment_id)
+
+    async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
+        self.started.append(message_id)
+
+    async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
+        self.signalled.append((enrollment_id, signal, status))
+
+    async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
+        self.paced[sender_id] = texts_per_second
+
+    async def is_open(self, enrollment_id: UUID) -> bool:
+        return enrollment_id in self.started
+
+    async def progress(
+        self, enrollment_ids: list[UUID], *, deadline: timedelta
+    ) -> Mapping[UUID, LiveState]:
+        unknown = LiveState(unavailable="not_running")
+        return {asked: self.live.get(asked, unknown) for asked in enrollment_ids}
+
+
+class FakeGateway:
+    """Accepts every text and knows nothing else."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def create(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return Accepted(f"SM{call.attempt_id.hex}", MessageStatus.QUEUED)
+
+    async def list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
+        return []
+
+    async def line_type(self, phone: str) -> LineType:
+        return LineType.MOBILE
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -> str:
+    """One database for all tests of the API: cloning one for each would take most of the time."""
+    clone = sql.SQL("CREATE DATABASE segue_api TEMPLATE {}")
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(clone.format(sql.Identifier(database_template)))
+    return postgres_server.url("segue_api")
+
+
+@pytest.fixture
+def database_url(shared_database: str) -> Iterator[str]:
+    """The address of a migrated database that is empty again."""
+    yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        for table in _TABLES:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+
+@pytest.fixture
+def settings(database_url: str) -> ApiSettings:
+    return ApiSettings(
+        database_url=database_url,
+        twilio_account_sid="AC" + "0" * 32,
+        twilio_auth_token=SecretStr("an auth token of tests"),
+        public_base_url="https://segue.test",
+        session_secret=SecretStr("s" * 32),
+    )
+
+
+@pytest.fixture
+def temporal() -> FakeTemporal:
+    return FakeTemporal()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def services(database: Database, temporal: FakeTemporal, gateway: FakeGateway) -> Services:
+    return build_services(
+        database,
+        cast("EnrollmentClient", temporal),
+        cast("Gateway", gateway),
+        ServiceConfig(SendingRules()),
+    )
+
+
+@pytest.fixture
+def app(settings: ApiSettings, services: Services) -> FastAPI:
+    return create_app(settings, services=services)
+
+
+Connect = Callable[..., Awaitable[httpx.AsyncClient]]
+"""Opens a client; with a role, as a new user of that role."""
+
+
+@pytest.fixture
+async def connect(app: FastAPI, services: Services) -> AsyncIterator[Connect]:
+    async with AsyncExitStack() as clients:
+
+        async def open_client(role: Role | None = None, *, token: str = "") -> httpx.AsyncClient:
+            if role is not None:
+                email = f"{role.value}@example.com"
+                user = await services.users.by_email(email) or await services.users.create(
+                    email=email, role=role
+                )
+                token = (await services.users.create_token(user.id, name="test")).token
+            # An unexpected error is answered as in production instead of raised into the test.
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            client = httpx.AsyncClient(transport=transport, base_url="http://segue.test")
+            if token:
+                client.headers["Authorization"] = f"Bearer {token}"
+            return await clients.enter_async_context(client)
+
+        yield open_client
+
+
+@pytest.fixture
+async def admin(connect: Connect) -> httpx.AsyncClient:
+    return await connect(Role.ADMIN)
+
+
+@pytest.fixture
+async def member(connect: Connect) -> httpx.AsyncClient:
+    return await connect(Role.MEMBER)
+
+
+@pytest.fixture
+async def viewer(connect: Connect) -> httpx.AsyncClient:
+    return await connect(Role.VIEWER)
+
+
+@pytest.fixture
+async def anonymous(connect: Connect) -> httpx.AsyncClient:
+    return await connect()

@@ -1,0 +1,341 @@
+"""Contacts over HTTP."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from domain.statuses import OptOutSource
+from storage.database import Database
+from storage.tables import Suppression
+
+ANN: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "phone": "(415) 555-0123"}
+
+
+async def add(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    answer = await client.post("/api/contacts", json={**ANN, **fields})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def names(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["name"] for item in answer.json()["items"]]
+
+
+async def test_a_new_contact_is_answered_with_all_it_holds(member: httpx.AsyncClient) -> None:
+    made = await add(member, first_name="  Ann ", time_zone=None)
+
+    assert str(UUID(made["id"])) == made.pop("id")
+    assert datetime.fromisoformat(made.pop("created_at")).tzinfo is not None
+    assert datetime.fromisoformat(made.pop("updated_at")).tzinfo is not None
+    assert made == {
+        "first_name": "Ann",
+        "last_name": "Lee",
+        "name": "Ann Lee",
+        "phone": "+14155550123",
+        "time_zone": None,
+        "time_zones": ["America/Los_Angeles"],
+        "line_type": None,
+        "opted_out": False,
+    }
+
+
+async def test_a_contact_reads_back_as_it_was_answered(member: httpx.AsyncClient) -> None:
+    made = await add(member, time_zone="Europe/Madrid", line_type="mobile")
+
+    read = await member.get(f"/api/contacts/{made['id']}")
+
+    assert read.json() == made
+    assert made["time_zones"] == ["Europe/Madrid"]
+
+
+async def test_one_of_the_names_may_be_empty(member: httpx.AsyncClient) -> None:
+    assert (await add(member, last_name=""))["name"] == "Ann"
+    assert (await add(member, first_name="", phone="+14155550124"))["name"] == "Lee"
+
+
+async def test_a_taken_phone_is_a_conflict_that_names_the_contact(
+    member: httpx.AsyncClient,
+) -> None:
+    made = await add(member)
+
+    again = await member.post("/api/contacts", json={**ANN, "phone": "+1 415 555 0123"})
+
+    assert again.status_code == 409
+    assert again.json()["code"] == "phone_taken"
+    assert again.json()["contact_id"] == made["id"]
+
+
+async def test_the_same_phone_many_times_at_once_makes_one_contact(
+    member: httpx.AsyncClient,
+) -> None:
+    answers = await asyncio.gather(*(member.post("/api/contacts", json=ANN) for _ in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 7]
+    made = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
+    assert {a.json()["contact_id"] for a in answers if a.status_code == 409} == {made}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"phone": "12"}, "phone", "invalid_phone"),
+        ({"phone": ""}, "phone", "invalid_phone"),
+        ({"phone": "555-0123"}, "phone", "invalid_phone"),
+        ({"phone": "+1415555012x"}, "phone", "invalid_phone"),
+        ({"phone": "+1\x00"}, "phone", "invalid_phone"),
+        ({"phone": None}, "phone", "string_type"),
+        ({"phone": 14155550123}, "phone", "string_type"),
+        ({"phone": "1" * 100_000}, "phone", "string_too_long"),
+        ({"first_name": "", "last_name": "  "}, "first_name", "blank"),
+        ({"first_name": "\u200b", "last_name": ""}, "first_name", "blank"),
+        ({"first_name": "A\x00nn"}, "first_name", "invalid_text"),
+        ({"first_name": "A\nnn"}, "first_name", "invalid_text"),
+        ({"first_name": "A\u202enn"}, "first_name", "invalid_text"),
+        ({"last_name": "x" * 101}, "last_name", "too_long"),
+        ({"last_name": None}, "last_name", "string_type"),
+        ({"last_name": ["x"]}, "last_name", "string_type"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone", "invalid_field"),
+        ({"time_zone": "../../etc/passwd"}, "time_zone", "invalid_field"),
+        ({"line_type": "carrier pigeon"}, "line_type", "enum"),
+        ({"nick_name": "A"}, "nick_name", "extra_forbidden"),
+    ],
+)
+async def test_a_contact_that_cannot_be_is_refused_by_field(
+    member: httpx.AsyncClient, change: dict[str, Any], field: str, code: str
+) -> None:
+    answer = await member.post("/api/contacts", json={**ANN, **change})
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(field, code)]
+    assert (await member.get("/api/contacts")).json()["items"] == []
+
+
+async def test_all_wrong_fields_are_named_at_once(member: httpx.AsyncClient) -> None:
+    wrong = {"first_name": "A\n", "phone": "12", "time_zone": "Nowhere"}
+
+    answer = await member.post("/api/contacts", json=wrong)
+
+    assert [e["field"] for e in answer.json()["errors"]] == ["first_name", "phone", "time_zone"]
+    assert answer.json()["code"] == "invalid_request"
+
+
+async def test_half_a_character_is_refused(member: httpx.AsyncClient) -> None:
+    body = b'{"first_name": "\\ud800", "last_name": "Lee", "phone": "+14155550123"}'
+
+    answer = await member.post(
+        "/api/contacts", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "first_name"
+
+
+async def test_a_change_leaves_the_rest_as_it_is(member: httpx.AsyncClient) -> None:
+    made = await add(member, time_zone="Europe/Madrid")
+
+    answer = await member.patch(f"/api/contacts/{made['id']}", json={"first_name": "Anna"})
+
+    assert answer.status_code == 200
+    assert answer.json()["updated_at"] > made["updated_at"]
+    kept = {k: v for k, v in answer.json().items() if k not in {"updated_at", "first_name", "name"}}
+    assert kept.items() <= made.items()
+    assert answer.json()["name"] == "Anna Lee"
+
+
+async def test_a_time_zone_can_be_taken_away(member: httpx.AsyncClient) -> None:
+    made = await add(member, time_zone="Europe/Madrid")
+
+    answer = await member.patch(f"/api/contacts/{made['id']}", json={"time_zone": None})
+
+    assert answer.json()["time_zone"] is None
+    assert answer.json()["time_zones"] == ["America/Los_Angeles"]
+
+
+async def test_an_empty_change_changes_nothing(member: httpx.AsyncClient) -> None:
+    made = await add(member)
+
+    answer = await member.patch(f"/api/contacts/{made['id']}", json={})
+
+    assert answer.json() == made
+
+
+async def test_a_change_to_a_taken_phone_is_a_conflict(member: httpx.AsyncClient) -> None:
+    made = await add(member)
+    other = await add(member, first_name="Bo", phone="+14155550124")
+
+    answer = await member.patch(
+        f"/api/contacts/{other['id']}", json={"first_name": "Bob", "phone": made["phone"]}
+    )
+
+    assert answer.status_code == 409
+    assert answer.json()["contact_id"] == made["id"]
+    assert (await member.get(f"/api/contacts/{other['id']}")).json() == other
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"first_name": None}, "first_name"),
+        ({"phone": None}, "phone"),
+        ({"first_name": "", "last_name": ""}, "first_name"),
+        ({"id": "x"}, "id"),
+        ([], "body"),
+        ("x", "body"),
+    ],
+)
+async def test_a_senseless_change_is_refused(
+    member: httpx.AsyncClient, change: Any, field: str
+) -> None:
+    made = await add(member)
+
+    answer = await member.patch(f"/api/contacts/{made['id']}", json=change)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+
+
+async def test_blanking_the_only_name_is_refused(member: httpx.AsyncClient) -> None:
+    made = await add(member, last_name="")
+
+    answer = await member.patch(f"/api/contacts/{made['id']}", json={"first_name": " "})
+
+    assert answer.json()["errors"][0]["code"] == "blank"
+
+
+async def test_an_unknown_contact_is_not_found(member: httpx.AsyncClient) -> None:
+    for answer in (
+        await member.get(f"/api/contacts/{uuid4()}"),
+        await member.patch(f"/api/contacts/{uuid4()}", json={}),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+
+
+async def test_an_id_that_is_none_is_refused(member: httpx.AsyncClient) -> None:
+    answer = await member.get("/api/contacts/me")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "contact_id"
+
+
+async def test_an_opted_out_number_is_shown_until_it_is_lifted(
+    member: httpx.AsyncClient, database: Database
+) -> None:
+    made = await add(member)
+    evidence = {"phone": made["phone"], "source": OptOutSource.KEYWORD}
+    now = datetime.now(UTC)
+    async with database.transaction() as tx:
+        await tx.execute(insert(Suppression).values(**evidence, occurred_at=now, lifted_at=now))
+    assert not (await member.get(f"/api/contacts/{made['id']}")).json()["opted_out"]
+
+    async with database.transaction() as tx:
+        await tx.execute(insert(Suppression).values(**evidence, occurred_at=now))
+
+    assert (await member.get(f"/api/contacts/{made['id']}")).json()["opted_out"]
+    assert (await member.get("/api/contacts")).json()["items"][0]["opted_out"]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("n LE", ["Ann Lee"]),
+        ("lee", ["Ann Lee", "Bo Leeds"]),
+        ("  lee ", ["Ann Lee", "Bo Leeds"]),
+        ("0124", ["Bo Leeds"]),
+        ("(212) 555", ["50% \\_o'", "Émile Ünal"]),
+        ("%", ["50% \\_o'"]),
+        ("_", ["50% \\_o'"]),
+        ("\\", ["50% \\_o'"]),
+        ("'", ["50% \\_o'"]),
+        ("50%", ["50% \\_o'"]),
+        ("ÉMILE", ["Émile Ünal"]),
+        ("E\u0301mile", ["Émile Ünal"]),
+        ("lee 0123", []),
+        ("nobody", []),
+        ("", ["50% \\_o'", "Ann Lee", "Bo Leeds", "Émile Ünal"]),
+    ],
+)
+async def test_search_finds_any_part_of_the_name_or_phone_digits(
+    member: httpx.AsyncClient, search: str, found: list[str]
+) -> None:
+    await add(member)
+    await add(member, first_name="Bo", last_name="Leeds", phone="+14155550124")
+    await add(member, first_name="50%", last_name="\\_o'", phone="+12125550150")
+    await add(member, first_name="Émile", last_name="Ünal", phone="+12125559950")
+
+    answer = await member.get("/api/contacts", params={"search": search})
+
+    assert sorted(names(answer)) == sorted(found)
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-created_at"])
+async def test_pages_hold_everyone_once_in_order(member: httpx.AsyncClient, sort: str) -> None:
+    for number in range(7):
+        await add(member, first_name="ABCab"[number % 5], phone=f"+1415555010{number}")
+    everyone = (await member.get("/api/contacts", params={"sort": sort})).json()
+    assert everyone["next_cursor"] is None
+
+    seen: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        place: dict[str, str] = {"cursor": cursor} if cursor else {}
+        page = (
+            await member.get("/api/contacts", params={"sort": sort, "limit": "3", **place})
+        ).json()
+        assert len(page["items"]) <= 3
+        seen += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == everyone["items"]
+    key = sort.removeprefix("-")
+    values = [item[key].lower() for item in seen]
+    assert values == sorted(values, reverse=sort.startswith("-"))
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 201}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"sort": "phone"}, "sort"),
+        ({"cursor": "x"}, "cursor"),
+        ({"cursor": "é"}, "cursor"),
+        ({"cursor": "bnVsbA"}, "cursor"),
+        ({"cursor": "WyJuYW1lIiwiaXMiLHt9LCIxIl0"}, "cursor"),
+        ({"group": "sales"}, "group.0"),
+        ({"search": "a\x00"}, "search"),
+        ({"search": "a" * 201}, "search"),
+        ({"serach": "ann"}, "serach"),
+    ],
+)
+async def test_senseless_list_parameters_are_refused_by_name(
+    member: httpx.AsyncClient, params: dict[str, Any], field: str
+) -> None:
+    answer = await member.get("/api/contacts", params=params)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_cursor_of_another_order_is_refused(member: httpx.AsyncClient) -> None:
+    await add(member)
+    await add(member, phone="+14155550124")
+    page = (await member.get("/api/contacts", params={"limit": 1})).json()
+
+    answer = await member.get(
+        "/api/contacts", params={"cursor": page["next_cursor"], "sort": "-created_at"}
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_cursor"
