@@ -1,6 +1,8 @@
 """Run the simulator: ``python -m simulator --port 8100 --account-sid AC... --auth-token ...``."""
 
 import argparse
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import uvicorn
@@ -10,7 +12,7 @@ from simulator.config import SimulatorConfig
 from simulator.server import server_config
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; the simulator reads nothing from the environment."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -24,20 +26,26 @@ def read_arguments() -> argparse.Namespace:
         "--delivery-delay", type=float, default=0.5, help="seconds until a text is delivered"
     )
     parser.add_argument("--seed", type=int, help="makes error rates and shuffling repeatable")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> None:
-    """Serve until SIGINT or SIGTERM."""
-    arguments = read_arguments()
-    config = SimulatorConfig(
+def config_of(arguments: argparse.Namespace) -> SimulatorConfig:
+    """Turn the command line into a configuration."""
+    return SimulatorConfig(
         account_sid=arguments.account_sid,
         auth_token=arguments.auth_token,
         inbound_url=arguments.inbound_url,
         delivery_delay=timedelta(seconds=arguments.delivery_delay),
         seed=arguments.seed,
     )
-    uvicorn.Server(server_config(create_app(config), arguments.host, arguments.port)).run()
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM."""
+    arguments = read_arguments()
+    app = create_app(config_of(arguments))
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(server_config(app, arguments.host, arguments.port)).run()
 
 
 if __name__ == "__main__":

@@ -40,8 +40,7 @@ async def list_all(
     """Return messages in the order of their creation, those after number ``after`` only.
 
     ``calls`` counts the creates each number was called with, ``created`` those that made a
-    message; ``webhooks`` what became of the posts to the application. ``open`` is how many
-    messages and reports are still under way: 0 when everything has come to rest.
+    message.
     """
     shown: list[dict[str, object]] = []
     for message in simulator.messages.oldest_first(after):
@@ -49,18 +48,26 @@ async def list_all(
             break
         if to is None or message.to == to:
             shown.append(control_document(message))
-    webhooks = simulator.webhooks
     return {
         "messages": shown,
-        "total": len(simulator.messages),
         "created": counts_of(simulator.created, to),
         "calls": counts_of(simulator.calls, to),
+    }
+
+
+@router.get("/totals")
+async def show_totals(simulator: Sim) -> dict[str, int]:
+    """Return how many messages are kept and what became of the posts to the application.
+
+    ``open`` is how many messages and reports are still under way: 0 when all have come to rest.
+    """
+    webhooks = simulator.webhooks
+    return {
+        "messages": len(simulator.messages),
         "open": simulator.callbacks.open_tasks,
-        "webhooks": {
-            "answered": webhooks.answered,
-            "refused": webhooks.refused,
-            "lost": webhooks.lost,
-        },
+        "webhooks_answered": webhooks.answered,
+        "webhooks_refused": webhooks.refused,
+        "webhooks_lost": webhooks.lost,
     }
 
 

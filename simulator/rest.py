@@ -19,8 +19,8 @@ _FORM_TYPE = "application/x-www-form-urlencoded"
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
 
 
-def get_simulator(request: Request) -> Simulator:
-    """Return the simulator behind the application."""
+async def get_simulator(request: Request) -> Simulator:
+    """Return the simulator behind the application; async, for a plain one costs a thread."""
     simulator: Simulator = request.app.state.simulator
     return simulator
 
@@ -28,7 +28,7 @@ def get_simulator(request: Request) -> Simulator:
 Sim = Annotated[Simulator, Depends(get_simulator)]
 
 
-def check_credentials(request: Request, simulator: Sim) -> None:
+async def check_credentials(request: Request, simulator: Sim) -> None:
     """Let only the account in, by HTTP Basic.
 
     Raises:

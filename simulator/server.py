@@ -25,7 +25,7 @@ def server_config(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         http=DroppableProtocol,
-        log_level="warning",
+        log_level="info",
         access_log=False,
         backlog=4096,
         timeout_graceful_shutdown=2,
@@ -46,11 +46,11 @@ async def drop_connection(request: Request) -> None:
 
 
 async def hang(request: Request, seconds: float) -> None:
-    """Leave a request unanswered until the caller gives up, then cut the connection."""
+    """Leave a request unanswered until the caller gives up or the server stops."""
     try:
         async with asyncio.timeout(seconds):
             await _disconnected(request)
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError):
         await drop_connection(request)
 
 

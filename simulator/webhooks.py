@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector
@@ -16,7 +17,12 @@ https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides, 2026-1
 KEEP_ALIVE_SECONDS = 2
 """Shorter than any server keeps an idle connection, so none is lost to a race."""
 
-_HEADERS = {"User-Agent": "TwilioProxy/1.1", "X-Home-Region": "us1", "Accept": "*/*"}
+_HEADERS = {
+    "User-Agent": "TwilioProxy/1.1",
+    "X-Home-Region": "us1",
+    "Accept": "*/*",
+    "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
+}
 
 
 class Webhooks:
@@ -85,7 +91,8 @@ class Webhooks:
         if self._session is None:
             raise ClientError("not open")
         target = URL(url, encoded=True)
-        async with self._session.post(target, data=fields, headers=headers) as response:
+        body = urlencode(fields).encode("ascii")
+        async with self._session.post(target, data=body, headers=headers) as response:
             await response.read()
             return response.status
 
