@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """The provider, Twilio: handing over texts, listing them, looking up numbers."""
 
 import asyncio
@@ -10,15 +11,15 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from requests import RequestException, Session
-from twilio.base.exceptions import (  # type: ignore[import-untyped]
+from twilio.base.exceptions import (
     TwilioException,
     TwilioRestException,
     TwilioServiceException,
 )
-from twilio.base.values import unset  # type: ignore[import-untyped]
-from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
-from twilio.rest import Client  # type: ignore[import-untyped]
-from twilio.rest.api.v2010.account.message import (  # type: ignore[import-untyped]
+from twilio.base.values import unset
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+from twilio.rest.api.v2010.account.message import (
     MessageInstance,
 )
 from urllib3.exceptions import HTTPError
@@ -82,7 +83,7 @@ class TwilioGateway:
     and its log lines do, so neither gets out.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         *,
         account_sid: str,

@@ -1,0 +1,153 @@
+"""The two providers that must behave the same: the fake, and Twilio's stand-in over HTTP."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Protocol
+
+import pytest
+import uvicorn
+
+from domain.ports import Gateway, OutcomeUnknown, Refused
+from domain.statuses import LineType
+from simulator.app import create_app
+from simulator.behaviour import NextFaults
+from simulator.config import SimulatorConfig
+from simulator.server import server_config
+from simulator.state import Simulator
+from sms.gateway import TwilioGateway
+from tests.fakes import FakeGateway
+
+ACCOUNT_SID = "AC" + "0" * 32
+AUTH_TOKEN = "token"
+CALLBACKS = "http://127.0.0.1:9/webhooks/twilio/status"
+
+
+class Provider(Protocol):
+    """A gateway and what stands behind it."""
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway."""
+        ...
+
+    def bodies(self, to: str) -> list[str]:
+        """Return the texts of the messages that were created for a number, in order."""
+        ...
+
+    def calls(self, to: str) -> int:
+        """Count the calls for a number that arrived."""
+        ...
+
+    def break_lists(self) -> None:
+        """Let the next list fail."""
+        ...
+
+
+class FakeProvider:
+    """The fake, scripted to do what the stand-in's magic numbers do."""
+
+    def __init__(self) -> None:
+        self.gateway = FakeGateway()
+        unknown, number = OutcomeUnknown, _magic
+        self.gateway.always(Refused(400, 21614), to=number("614"))
+        self.gateway.always(Refused(401, 20003), to=number("401"))
+        self.gateway.answer(*[Refused(429, 20429)] * 3, to=number("429"))
+        self.gateway.always(unknown(500, 20500), to=number("500"))
+        self.gateway.always(unknown(500, 20500), to=number("501"), creates=True)
+        self.gateway.always(unknown(502), to=number("502"))
+        self.gateway.always(unknown(502), to=number("503"), creates=True)
+        self.gateway.always(unknown(), to=number("504"), creates=True)
+        self.gateway.always(unknown(), to=number("505"))
+        self.gateway.always(unknown(), to=number("506"), creates=True)
+        self.gateway.always(unknown(), to=number("507"))
+        self.gateway.line_types = {
+            number("006"): LineType.LANDLINE,
+            number("801"): LineType.FIXED_VOIP,
+            number("802"): LineType.UNKNOWN,
+            number("803"): LineType.UNKNOWN,
+            number("804"): LineType.UNKNOWN,
+        }
+
+    def bodies(self, to: str) -> list[str]:
+        return [message.body for message in self.gateway.messages[to]]
+
+    def calls(self, to: str) -> int:
+        return len(self.gateway.calls_to(to))
+
+    def break_lists(self) -> None:
+        self.gateway.lists_fail = True
+
+
+class TwilioProvider:
+    """The real gateway on Twilio's stand-in."""
+
+    def __init__(self, gateway: TwilioGateway, simulator: Simulator) -> None:
+        self.gateway = gateway
+        self.simulator = simulator
+
+    def bodies(self, to: str) -> list[str]:
+        return [message.body for message in self.simulator.messages.newest_first(to)][::-1]
+
+    def calls(self, to: str) -> int:
+        return self.simulator.calls[to]
+
+    def break_lists(self) -> None:
+        self.simulator.behaviour.fail_next_lists = NextFaults()
+
+
+def _magic(digits: str) -> str:
+    return f"+14155557{digits}"
+
+
+@asynccontextmanager
+async def _twilio() -> AsyncIterator[TwilioProvider]:
+    app = create_app(
+        SimulatorConfig(
+            ACCOUNT_SID,
+            AUTH_TOKEN,
+            "http://127.0.0.1:9/webhooks/twilio/inbound",
+            delivery_delay=timedelta(hours=1),
+        )
+    )
+    # With the protocol named asyncio switches Nagle's algorithm off, else each answer takes 40 ms.
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(server_config(app, "127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    gateway = TwilioGateway(
+        account_sid=ACCOUNT_SID,
+        auth_token=AUTH_TOKEN,
+        api_base_url=url,
+        lookups_base_url=url,
+        status_callback_url=CALLBACKS,
+        connect_timeout=timedelta(seconds=2),
+        read_timeout=timedelta(seconds=0.5),
+        max_concurrent=4,
+    )
+    try:
+        yield TwilioProvider(gateway, app.state.simulator)
+    finally:
+        await gateway.aclose()
+        server.should_exit = True
+        await serving
+        listening.close()
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[TwilioProvider]:
+    async with _twilio() as provider:
+        yield provider
+
+
+@pytest.fixture(params=["fake", "twilio"])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    if request.param == "fake":
+        yield FakeProvider()
+        return
+    async with _twilio() as provider:
+        yield provider

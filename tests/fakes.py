@@ -1,0 +1,138 @@
+"""Stand-ins that pass the same contract tests as the real things."""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from domain.ports import (
+    Accepted,
+    Answer,
+    Call,
+    ListedMessage,
+    NotCalled,
+    OutcomeUnknown,
+    ProviderUnavailableError,
+)
+from domain.statuses import LineType, MessageStatus
+
+
+@dataclass(frozen=True)
+class _Scripted:
+    answer: Answer
+    creates: bool
+
+
+@dataclass
+class FakeGateway:
+    """A provider in memory; accepts everything unless told otherwise.
+
+    Attributes:
+        calls: Every call that reached it, in order; those after their deadline did not.
+        messages: What its list shows, by recipient; a test may add and change entries.
+        line_types: By number; any other is a mobile.
+        lists_fail: While true, no list can be had.
+        look_ups_fail: While true, no number can be looked up.
+        delay: Seconds between being asked and calling, in which a deadline may pass.
+        on_call: Awaited between a call's arrival and its answer: what happens meanwhile.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    messages: defaultdict[str, list[ListedMessage]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    line_types: dict[str, LineType] = field(default_factory=dict)
+    lists_fail: bool = False
+    look_ups_fail: bool = False
+    delay: float = 0
+    on_call: Callable[[Call], Awaitable[None]] | None = None
+    _next: dict[str | None, deque[_Scripted]] = field(default_factory=dict)
+    _always: dict[str | None, _Scripted] = field(default_factory=dict)
+
+    def answer(self, *answers: Answer, to: str | None = None, creates: bool | None = None) -> None:
+        """Give these answers to the next calls, one each.
+
+        Args:
+            answers: An `Accepted` without a sid gets one.
+            to: Only to calls for this number; None for calls for numbers without answers of
+                their own.
+            creates: Whether a message comes to be; None: if the answer is `Accepted`.
+        """
+        queue = self._next.setdefault(to, deque())
+        queue.extend(_scripted(answer, creates=creates) for answer in answers)
+
+    def always(self, answer: Answer, *, to: str | None = None, creates: bool | None = None) -> None:
+        """Give this answer to every call that `answer` has none for; as there."""
+        self._always[to] = _scripted(answer, creates=creates)
+
+    def lose(self, *, to: str | None = None, creates: bool) -> None:
+        """Leave the next call without an answer, its message created or not."""
+        self.answer(OutcomeUnknown(), to=to, creates=creates)
+
+    def calls_to(self, to: str) -> list[Call]:
+        """Return the calls for one number."""
+        return [call for call in self.calls if call.to == to]
+
+    async def create(self, call: Call) -> Answer:
+        """Answer a call as told."""
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if time.monotonic() > call.deadline:
+            return NotCalled()
+        self.calls.append(call)
+        scripted = self._take(call)
+        answer = scripted.answer
+        if isinstance(answer, Accepted):
+            answer = replace(answer, sid=answer.sid or _new_sid())
+        if scripted.creates:
+            self._keep(call, answer)
+        if self.on_call is not None:
+            await self.on_call(call)
+        return answer
+
+    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
+        """List what was created, newest first."""
+        if self.lists_fail:
+            raise ProviderUnavailableError
+        earliest = since.replace(microsecond=0)
+        newest_first = reversed(self.messages[to])
+        found = [message for message in newest_first if message.created_at >= earliest]
+        return sorted(found, key=lambda message: message.created_at, reverse=True)
+
+    async def line_type(self, phone: str) -> LineType:
+        """Tell the line type that was set."""
+        if self.look_ups_fail:
+            raise ProviderUnavailableError
+        return self.line_types.get(phone, LineType.MOBILE)
+
+    def _take(self, call: Call) -> _Scripted:
+        for to in (call.to, None):
+            if queue := self._next.get(to):
+                return queue.popleft()
+            if to in self._always:
+                return self._always[to]
+        status = MessageStatus.QUEUED if call.from_phone else MessageStatus.ACCEPTED
+        return _scripted(Accepted("", status, call.from_phone))
+
+    def _keep(self, call: Call, answer: Answer) -> None:
+        accepted = answer if isinstance(answer, Accepted) else None
+        self.messages[call.to].append(
+            ListedMessage(
+                sid=accepted.sid if accepted else _new_sid(),
+                body=call.body,
+                status=accepted.status if accepted else MessageStatus.QUEUED,
+                created_at=datetime.now(UTC).replace(microsecond=0),
+                from_phone=call.from_phone,
+            )
+        )
+
+
+def _scripted(answer: Answer, *, creates: bool | None = None) -> _Scripted:
+    return _Scripted(answer, isinstance(answer, Accepted) if creates is None else creates)
+
+
+def _new_sid() -> str:
+    return "SM" + uuid4().hex
