@@ -35,6 +35,23 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class NewEnrollment:
+    """What a start needs to know of an enrollment.
+
+    Attributes:
+        enrollment_id: The row.
+        sequence_id: For operators to search by.
+        enrolled_by: For operators to search by.
+        standing: Where the row stands.
+    """
+
+    enrollment_id: UUID
+    sequence_id: UUID
+    enrolled_by: UUID
+    standing: Standing
+
+
+@dataclass(frozen=True)
 class Call:
     """A call to the provider that has been committed and may now be made, once.
 

@@ -470,13 +470,16 @@ def classify_report(
     return replace(row, effect=_PERMANENT) if row.effect is _UNKNOWN else row
 
 
-def retry_at(error: ProviderError, attempt: int, now: datetime) -> datetime:
+def retry_at(
+    error: ProviderError, attempt: int, now: datetime, *, short: timedelta = _SHORT_FIRST
+) -> datetime:
     """Tell when to try a text again; the same for the same arguments.
 
     Args:
         error: A transient one.
         attempt: How many attempts were made, the failed one included; from 1.
         now: When the error became known.
+        short: The first short wait.
 
     Returns:
         The moment, before the send window is looked at.
@@ -489,7 +492,7 @@ def retry_at(error: ProviderError, attempt: int, now: datetime) -> datetime:
             raise ValueError(f"{error.code} is not transient")
         case Wait.SHORT:
             doublings = min(max(attempt, 1), 10) - 1
-            return now + min(_SHORT_FIRST * (1 << doublings), _SHORT_MOST)
+            return now + min(short * (1 << doublings), _SHORT_MOST)
         case Wait.MINUTES_30 | Wait.HOURS:
             return now + _FIXED_WAITS[error.wait]
         case Wait.PACIFIC_MIDNIGHT:

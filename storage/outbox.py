@@ -127,6 +127,6 @@ async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) 
 
 async def oldest_age(tx: Transaction) -> timedelta | None:
     """How long the oldest entry has been waiting, None when the outbox is empty."""
-    row = await tx.execute(select(func.now() - func.min(col(OutboxEntry.created_at))))
-    age: timedelta | None = row.scalar_one()
-    return age
+    row = await tx.execute(select(func.now(), func.min(col(OutboxEntry.created_at))))
+    now, oldest = row.one()
+    return now - oldest if oldest is not None else None

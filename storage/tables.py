@@ -75,7 +75,7 @@ def _moment(*, nullable: bool = False, default_now: bool = False) -> Any:  # noq
     return Field(
         default=None,
         sa_column_kwargs={"server_default": func.now()} if default_now else {},
-        sa_type=DateTime(timezone=True),  # type: ignore[call-overload]
+        sa_type=DateTime(timezone=True),
         nullable=nullable,
     )
 
@@ -201,7 +201,7 @@ class Sender(SQLModel, table=True):
     name: str
     phone: str | None = None
     messaging_service_sid: str | None = None
-    segments_per_second: Decimal = Field(default=Decimal(1), sa_type=Numeric(8, 3))  # type: ignore[call-overload]
+    segments_per_second: Decimal = Field(default=Decimal(1), sa_type=Numeric(8, 3))
     held_at: datetime | None = _moment(nullable=True)
     hold_code: int | None = None
     hold_from_report: bool = Field(
@@ -266,7 +266,7 @@ class Step(SQLModel, table=True):
     )
     delay_seconds: int | None = None
     at_time: time | None = None
-    send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))  # type: ignore[call-overload]
+    send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))
     segments: int
 
 
@@ -316,7 +316,9 @@ class Enrollment(SQLModel, table=True):
     contact_id: UUID = _reference("contacts.id")
     enrolled_by: UUID = _reference("users.id")
     enrolled_at: datetime = _moment()
-    status: EnrollmentStatus = Field(default=EnrollmentStatus.ACTIVE, sa_type=_code(EnrollmentStatus))
+    status: EnrollmentStatus = Field(
+        default=EnrollmentStatus.ACTIVE, sa_type=_code(EnrollmentStatus)
+    )
     activity: Activity | None = Field(default=Activity.WAITING, sa_type=_code(Activity))
     held_reason: HeldReason | None = Field(default=None, sa_type=_code(HeldReason))
     held_code: int | None = None
@@ -359,7 +361,9 @@ class Message(SQLModel, table=True):
     """One inbound or outbound text; outbound ones of a step are unique per step and pass.
 
     ``phone`` is the other party's number, as the provider gave it. ``occurred_at`` is the
-    provider's time of an inbound text, and the acceptance of an outbound one.
+    provider's time of an inbound text, and the acceptance of an outbound one. ``failed_tries``
+    counts transient failures and proven absences; ``next_try_at`` is when the same text may be
+    tried again.
     """
 
     __tablename__: ClassVar[Any] = "messages"
@@ -406,6 +410,7 @@ class Message(SQLModel, table=True):
     is_reply: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     provider_sid: str | None = None
     occurred_at: datetime | None = _moment(nullable=True)
+    failed_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime | None = _moment(nullable=True)
     created_at: datetime = _moment(default_now=True)
 

@@ -263,6 +263,7 @@ def upgrade() -> None:
     sa.Column('is_reply', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('provider_sid', sa.String(), nullable=True),
     sa.Column('occurred_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('failed_tries', sa.Integer(), server_default='0', nullable=False),
     sa.Column('next_try_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.CheckConstraint("direction = 'inbound' OR provider_sid IS NULL", name=op.f('ck_messages_sid_of_inbound')),

@@ -1,0 +1,462 @@
+"""What follows from a text that was accepted, refused or reported failed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.phones import is_toll_free
+from domain.ports import Standing
+from domain.progress import DELIVERIES, FAILURES, higher
+from domain.provider_errors import Effect, ProviderError, classify_report, retry_at
+from domain.rules import SendingRules
+from domain.statuses import (
+    Activity,
+    AttemptOutcome,
+    EnrollmentStatus,
+    HeldReason,
+    LineType,
+    MessageStatus,
+    OptOutSource,
+)
+from domain.timing import (
+    ContactClock,
+    SendWindow,
+    next_slot,
+    ongoing_due,
+    scheduled_due,
+)
+from services.optouts import opt_out
+from storage import endings, holds, outbox, outcomes, sending
+from storage.database import Transaction
+from storage.outcomes import AttemptRow
+from storage.suppressions import Evidence
+
+LANDLINE_FOR_SURE = frozenset({21635, 30006})
+"""Codes that say landline; 21614 may also mean a number that is merely wrong."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a fact about an attempt was learned.
+
+    Attributes:
+        now: When.
+        by_report: In a later report, not as the answer to the call.
+        signal: What to tell the workflow; None when its own activity is asking.
+    """
+
+    now: datetime
+    by_report: bool = False
+    signal: str | None = None
+
+
+async def accepted(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    *,
+    sid: str | None,
+    status: MessageStatus,
+    from_phone: str | None,
+) -> Standing:
+    """Note that the provider has the message, and move on to what comes next.
+
+    Args:
+        tx: Holds the number's lock.
+        row: The attempt.
+        rules: The timings.
+        learned: How this is known.
+        sid: The provider's id; None when a person decided to treat it as sent.
+        status: The provider's word on it.
+        from_phone: The number it went out from, if known.
+    """
+    if row.outcome is AttemptOutcome.ACCEPTED or not row.latest:
+        await outcomes.set_attempt(
+            tx,
+            row.attempt_id,
+            provider_sid=row.provider_sid or sid,
+            provider_status=higher(row.provider_status, status).value,
+        )
+        return _as_it_stands(row)
+    at = row.started_at if row.outcome is AttemptOutcome.UNKNOWN else learned.now
+    await outcomes.accept(
+        tx,
+        row,
+        sid=sid,
+        provider_status=higher(row.provider_status, status),
+        from_phone=from_phone,
+        at=at,
+    )
+    if row.sender_held_at is not None and not row.hold_from_report:
+        await _off_hold_if_later(tx, row, learned.now)
+    return await _advance(tx, row, rules, learned, at)
+
+
+async def _off_hold_if_later(tx: Transaction, row: AttemptRow, now: datetime) -> None:
+    """A text that the provider took since the sender went on hold proves that it works again."""
+    if row.sender_held_at is not None and row.started_at > row.sender_held_at:
+        await holds.release_sender(tx, row.sender_id, now)
+
+
+async def _advance(
+    tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned, at: datetime
+) -> Standing:
+    """Move the enrollment past the accepted step: the next step, the reply window, or the end."""
+    if row.enrollment_id is None or row.step is None:
+        if row.enrollment_id is not None:
+            await outcomes.note_text(tx, row.enrollment_id, 0, at)
+        return Standing(doing="ended", status=MessageStatus.ACCEPTED)
+    is_current = row.step == row.position and row.pass_number == row.enrollment_pass
+    if not is_current or row.status is None or row.status.is_final:
+        await outcomes.note_text(tx, row.enrollment_id, row.step, at)
+        return _as_it_stands(row)
+    place = await sending.next_place(
+        tx, row.enrollment_id, start=row.step + 1, reached=row.steps_sent
+    )
+    if place.position > row.step_count:
+        return await _all_sent(tx, row, learned, at, place)
+    clock = ContactClock.of(
+        time_zone=place.time_zone, phone=place.phone, workspace=rules.workspace_zone
+    )
+    if place.send_at is not None:
+        due_at = scheduled_due(place.send_at, clock)
+    else:
+        delay = timedelta(seconds=place.delay_seconds or 0)
+        due_at = ongoing_due(at, delay, place.at_time, clock)
+    window = SendWindow.parse(place.send_window) if place.send_window is not None else None
+    next_send_at = next_slot(max(due_at, learned.now), window, clock).at
+    moved = await outcomes.advance(
+        tx,
+        row,
+        position=place.position,
+        activity=Activity.WAITING,
+        at=at,
+        due_at=due_at,
+        next_send_at=next_send_at,
+        reply_until=None,
+    )
+    return await _moved(tx, row, learned, moved=moved, doing=Activity.WAITING, due_at=next_send_at)
+
+
+async def _all_sent(
+    tx: Transaction, row: AttemptRow, learned: Learned, at: datetime, place: sending.Place
+) -> Standing:
+    """Every step went out: await a reply, or end if one was remembered."""
+    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    reply_until = at + timedelta(seconds=place.reply_window_seconds)
+    moved = await outcomes.advance(
+        tx,
+        row,
+        position=row.step_count + 1,
+        activity=Activity.AWAITING_REPLY,
+        at=at,
+        due_at=None,
+        next_send_at=None,
+        reply_until=reply_until,
+    )
+    if moved and row.replied_at is not None:
+        status = EnrollmentStatus.FINISHED_RESPONDED
+        await endings.end(tx, row.enrollment_id, status, at=learned.now, signal=learned.signal)
+        return _ended(row, status)
+    return await _moved(
+        tx, row, learned, moved=moved, doing=Activity.AWAITING_REPLY, due_at=reply_until
+    )
+
+
+async def _moved(
+    tx: Transaction,
+    row: AttemptRow,
+    learned: Learned,
+    *,
+    moved: bool,
+    doing: Activity,
+    due_at: datetime,
+) -> Standing:
+    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    if not moved:
+        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, learned.now)
+        status = await endings.status_of(tx, row.enrollment_id)
+        return _ended(row, status or EnrollmentStatus.FINISHED_STOPPED)
+    if learned.signal is not None:
+        await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
+    return Standing(
+        doing=doing,
+        status=EnrollmentStatus.ACTIVE,
+        due_at=due_at,
+        step=max(row.steps_sent, row.step or 0),
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+    )
+
+
+async def reported(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    *,
+    status: MessageStatus,
+    code: int | None,
+) -> None:
+    """Apply the provider's later word on a message it has; states only move up."""
+    toll_free = row.sender_phone is not None and is_toll_free(row.sender_phone)
+    error = (
+        classify_report(status.value, code, toll_free_sender=toll_free)
+        if status in FAILURES
+        else None
+    )
+    top = higher(row.provider_status, status)
+    if top is not row.provider_status:
+        await outcomes.set_attempt(tx, row.attempt_id, provider_status=top.value)
+        if row.latest or top in DELIVERIES:
+            await outcomes.set_message(
+                tx, row.message_id, status=top.value, error_code=code if top is status else None
+            )
+    if error is not None:
+        if not row.reported_failed:
+            await failed(tx, row, rules, learned, error)
+        return
+    if status in DELIVERIES and row.reported_failed and row.latest:
+        await _arrived_after_all(tx, row, rules, learned)
+    if row.hold_from_report and (status is MessageStatus.SENT or status in DELIVERIES):
+        await _off_hold_if_later(tx, row, learned.now)
+
+
+async def _arrived_after_all(
+    tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned
+) -> None:
+    """A text reported failed was delivered: it is not sent again."""
+    await outcomes.set_attempt(tx, row.attempt_id, reported_failed=False)
+    await outcomes.set_message(tx, row.message_id, error_code=None, next_try_at=None)
+    await _advance(tx, row, rules, learned, row.started_at)
+
+
+async def failed(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    error: ProviderError,
+    *,
+    http_status: int | None = None,
+) -> Standing:
+    """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
+    code = error.code or None
+    if learned.by_report:
+        await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
+    else:
+        await outcomes.set_attempt(
+            tx,
+            row.attempt_id,
+            outcome=AttemptOutcome.REFUSED.value,
+            error_code=code,
+            http_status=http_status,
+            answered_at=learned.now,
+        )
+    delivered = row.provider_status in DELIVERIES
+    if error.effect is Effect.OPTED_OUT:
+        await _refused_as_opted_out(tx, row, learned, code)
+    if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
+        await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
+    if error.effect is Effect.HOLD_SENDER and not delivered:
+        await holds.hold_sender(
+            tx,
+            row.sender_id,
+            code=code,
+            from_report=learned.by_report,
+            now=learned.now,
+            probe_at=learned.now + rules.probe_interval,
+        )
+    again = error.effect in {Effect.TRANSIENT, Effect.HOLD_SENDER, Effect.HOLD_ENROLLMENT}
+    if not row.latest or (again and delivered):
+        return _as_it_stands(row)
+    if not learned.by_report:
+        await outcomes.set_message(
+            tx, row.message_id, status=MessageStatus.REFUSED.value, error_code=code
+        )
+    if row.step is None or row.enrollment_id is None:
+        return await _one_off_failed(tx, row, rules, learned, error)
+    if row.status is None or row.status.is_final:
+        return _as_it_stands(row)
+    return await _step_failed(tx, row, rules, learned, error)
+
+
+async def _step_failed(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    error: ProviderError,
+) -> Standing:
+    """What a failed step means for its enrollment."""
+    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    code = error.code or None
+    match error.effect:
+        case Effect.OPTED_OUT:
+            status = await endings.status_of(tx, row.enrollment_id)
+            return _ended(row, status or EnrollmentStatus.OPTED_OUT)
+        case Effect.LANDLINE:
+            delivered = await sending.anything_delivered(tx, row.enrollment_id)
+            omitted = EnrollmentStatus.OMITTED_LANDLINE
+            return await _end(
+                tx, row, learned, EnrollmentStatus.FAILED if delivered else omitted, code
+            )
+        case Effect.PERMANENT | Effect.UNKNOWN:
+            return await _end(tx, row, learned, EnrollmentStatus.FAILED, code)
+        case Effect.TRANSIENT:
+            return await _try_again(tx, row, rules, learned, error)
+        case Effect.HOLD_SENDER:
+            return await _hold(tx, row, learned, HeldReason.SENDER_ON_HOLD, code)
+        case Effect.HOLD_ENROLLMENT:
+            return await _hold(tx, row, learned, HeldReason.DESTINATION_NOT_ALLOWED, code)
+
+
+async def _refused_as_opted_out(
+    tx: Transaction, row: AttemptRow, learned: Learned, code: int | None
+) -> None:
+    await opt_out(
+        tx,
+        Evidence(
+            phone=row.phone,
+            source=OptOutSource.PROVIDER_ERROR,
+            occurred_at=row.started_at,
+            attempt_id=row.attempt_id,
+        ),
+        at=learned.now,
+        sender_id=row.sender_id,
+        enrollment_id=row.enrollment_id,
+        error_code=code,
+    )
+
+
+async def _try_again(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    error: ProviderError,
+) -> Standing:
+    """The same step again, before any later one, after a fitting wait; a bound, then failed."""
+    tries = row.failed_tries + 1
+    if tries >= rules.max_attempts:
+        await outcomes.set_message(tx, row.message_id, failed_tries=tries)
+        return await _end(tx, row, learned, EnrollmentStatus.FAILED, error.code or None)
+    again_at = retry_at(error, tries, learned.now, short=rules.retry_short)
+    return await send_again_at(tx, row, learned, again_at, tries=tries)
+
+
+async def send_again_at(
+    tx: Transaction, row: AttemptRow, learned: Learned, again_at: datetime, *, tries: int
+) -> Standing:
+    """Have the same text tried again at a moment."""
+    await outcomes.set_message(tx, row.message_id, failed_tries=tries, next_try_at=again_at)
+    if row.step is None or row.enrollment_id is None:
+        return Standing(
+            doing=Activity.WAITING,
+            status=MessageStatus.PENDING,
+            due_at=again_at,
+            sender_id=str(row.sender_id),
+        )
+    moved = await outcomes.step_back(
+        tx, row, activity=Activity.WAITING, at=learned.now, next_send_at=again_at
+    )
+    return await _moved(tx, row, learned, moved=moved, doing=Activity.WAITING, due_at=again_at)
+
+
+async def _hold(
+    tx: Transaction, row: AttemptRow, learned: Learned, reason: HeldReason, code: int | None
+) -> Standing:
+    """The enrollment stays active and waits: for the sender, or for a person."""
+    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    moved = await outcomes.step_back(
+        tx, row, activity=Activity.HELD, at=learned.now, held_reason=reason, held_code=code
+    )
+    if not moved:
+        return _as_it_stands(row)
+    await endings.note(
+        tx, row.enrollment_id, "blocked", at=learned.now, because=reason.value, code=code
+    )
+    if learned.signal is not None:
+        await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
+    return Standing(
+        doing=Activity.HELD,
+        status=EnrollmentStatus.ACTIVE,
+        step=row.steps_sent,
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+        held_reason=reason,
+    )
+
+
+async def hold_unknown(tx: Transaction, row: AttemptRow, learned: Learned) -> Standing:
+    """Nothing proves what became of the attempt: a person decides."""
+    if row.step is None or row.enrollment_id is None:
+        await outcomes.set_attempt(tx, row.attempt_id, outcome=AttemptOutcome.ASSUMED_SENT.value)
+        await outcomes.set_message(tx, row.message_id, status=MessageStatus.UNKNOWN.value)
+        return Standing(doing="ended", status=MessageStatus.UNKNOWN)
+    return await _hold(tx, row, learned, HeldReason.OUTCOME_UNKNOWN, None)
+
+
+async def _one_off_failed(
+    tx: Transaction,
+    row: AttemptRow,
+    rules: SendingRules,
+    learned: Learned,
+    error: ProviderError,
+) -> Standing:
+    """A one-off text waits out what passes; anything else is its end, never its enrollment's."""
+    tries = row.failed_tries + 1
+    if not learned.by_report:
+        if error.effect is Effect.TRANSIENT and tries < rules.max_attempts:
+            again_at = retry_at(error, tries, learned.now, short=rules.retry_short)
+            return await send_again_at(tx, row, learned, again_at, tries=tries)
+        if error.effect is Effect.HOLD_SENDER:
+            again_at = learned.now + rules.probe_interval
+            return await send_again_at(tx, row, learned, again_at, tries=row.failed_tries)
+    await sending.settle_message(
+        tx, row.message_id, MessageStatus.FAILED, error_code=error.code or None
+    )
+    return Standing(doing="ended", status=MessageStatus.FAILED)
+
+
+async def _end(
+    tx: Transaction,
+    row: AttemptRow,
+    learned: Learned,
+    status: EnrollmentStatus,
+    code: int | None,
+) -> Standing:
+    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    ended = await endings.end(
+        tx, row.enrollment_id, status, at=learned.now, signal=learned.signal, error_code=code
+    )
+    reached = status if ended else await endings.status_of(tx, row.enrollment_id)
+    return _ended(row, reached or status)
+
+
+def _ended(row: AttemptRow, status: EnrollmentStatus) -> Standing:
+    return Standing(
+        doing="ended",
+        status=status,
+        step=max(row.steps_sent, row.step or 0),
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+    )
+
+
+def _as_it_stands(row: AttemptRow) -> Standing:
+    """Nothing changed for the enrollment: its row says what is next."""
+    if row.step is None or row.activity is None:
+        reached = row.message_status if row.step is None else row.status
+        return Standing(
+            doing="ended", status=reached or "gone", step=row.steps_sent, step_count=row.step_count
+        )
+    return Standing(
+        doing=row.activity,
+        status=EnrollmentStatus.ACTIVE,
+        due_at=row.next_event_at,
+        step=row.steps_sent,
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+        held_reason=row.held_reason,
+    )

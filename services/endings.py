@@ -1,0 +1,99 @@
+"""Marking enrollments finished, and answering only when no text of theirs can still start."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from domain.rules import SendingRules
+from domain.statuses import EnrollmentStatus, LastText
+from services.outbox import Outbox
+from storage import endings
+from storage.database import Database
+
+_POLL_SECONDS = 0.1
+_SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class MarkedFinished:
+    """What marking one enrollment finished came to.
+
+    Attributes:
+        enrollment_id: Which.
+        result: ``finished``, ``already_final`` or ``not_found``.
+        last_text: For ``finished``: the fate of a text that was under way.
+    """
+
+    enrollment_id: UUID
+    result: Literal["finished", "already_final", "not_found"]
+    last_text: LastText | None = None
+
+
+class Endings:
+    """Ends enrollments by a person's hand.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+        rules: How long a call may be under way.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+        self._slots = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def mark_finished(
+        self, enrollment_ids: Sequence[UUID], user_id: UUID
+    ) -> list[MarkedFinished]:
+        """Mark enrollments finished; results in the order asked.
+
+        Each row holds from its own commit. Answers when every text that was under way has an
+        outcome or can no longer begin, which takes at most ``call_before`` and a margin.
+        """
+        unique = list(dict.fromkeys(enrollment_ids))
+        results = await asyncio.gather(*(self._finish(one, user_id) for one in unique))
+        self._outbox.kick()
+        finished = [one.enrollment_id for one in results if one.result == "finished"]
+        fates = await self._await_last_texts(finished)
+        by_id = {
+            one.enrollment_id: MarkedFinished(
+                one.enrollment_id, one.result, fates.get(one.enrollment_id)
+            )
+            for one in results
+        }
+        return [by_id[enrollment_id] for enrollment_id in enrollment_ids]
+
+    async def _finish(self, enrollment_id: UUID, user_id: UUID) -> MarkedFinished:
+        async with self._slots, self._database.transaction() as tx:
+            ended = await endings.end(
+                tx,
+                enrollment_id,
+                EnrollmentStatus.FINISHED_STOPPED,
+                at=datetime.now(UTC),
+                signal="mark_finished",
+                user_id=user_id,
+            )
+            if ended:
+                return MarkedFinished(enrollment_id, "finished")
+            status = await endings.status_of(tx, enrollment_id)
+            return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
+
+    async def _await_last_texts(self, enrollment_ids: Sequence[UUID]) -> dict[UUID, LastText]:
+        async with self._slots, self._database.transaction() as tx:
+            under_way = await endings.attempts_under_way(tx, enrollment_ids)
+        fates = dict.fromkeys(enrollment_ids, LastText.NONE)
+        while under_way:
+            async with self._slots, self._database.transaction() as tx:
+                for enrollment_id, attempt_ids in list(under_way.items()):
+                    fate = await endings.last_text(tx, attempt_ids, self._rules.call_margin)
+                    if fate is not None:
+                        fates[enrollment_id] = fate
+                        del under_way[enrollment_id]
+            if under_way:
+                await asyncio.sleep(_POLL_SECONDS)
+        return fates

@@ -1,0 +1,127 @@
+"""Releasing what is held: senders, and enrollments that wait for a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from domain.rules import SendingRules
+from domain.statuses import AttemptOutcome, HeldReason, LastText, MessageStatus
+from services.consequences import Learned, accepted
+from services.endings import Endings
+from services.outbox import Outbox
+from storage import endings, holds, outcomes, sending
+from storage.database import Database, Transaction
+
+
+class Decision(StrEnum):
+    """What a person decides about a held enrollment."""
+
+    RETRY = "retry"
+    TREAT_AS_SENT = "treat_as_sent"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True)
+class Released:
+    """What releasing one enrollment came to.
+
+    Attributes:
+        enrollment_id: Which.
+        result: ``outcome_known`` refuses ``treat_as_sent`` for a text that is known not to have
+            been sent.
+        last_text: For ``finished``: the fate of a text that was under way.
+    """
+
+    enrollment_id: UUID
+    result: Literal[
+        "released", "finished", "not_held", "already_final", "not_found", "outcome_known"
+    ]
+    last_text: LastText | None = None
+
+
+class Holds:
+    """Lets held senders and enrollments go on.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+        rules: The timings.
+        finisher: Ends enrollments.
+    """
+
+    def __init__(
+        self, database: Database, outbox: Outbox, rules: SendingRules, finisher: Endings
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+        self._endings = finisher
+
+    async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:  # noqa: ARG002
+        """Take a sender off hold by hand; answers how many enrollments go on."""
+        async with self._database.transaction() as tx:
+            woken = await holds.release_sender(tx, sender_id, datetime.now(UTC))
+        self._outbox.kick()
+        return woken
+
+    async def release(
+        self, enrollment_ids: Sequence[UUID], decision: Decision | str, user_id: UUID
+    ) -> list[Released]:
+        """Let held enrollments go on as a person decided; results in the order asked."""
+        decision = Decision(decision)
+        results = [await self._release(one, decision, user_id) for one in enrollment_ids]
+        self._outbox.kick()
+        return results
+
+    async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return Released(enrollment_id, "not_found")
+            if row.status.is_final:
+                return Released(enrollment_id, "already_final")
+            if row.held_reason is None:
+                return Released(enrollment_id, "not_held")
+            if decision is not Decision.FINISH:
+                return await self._go_on(tx, row, decision, user_id)
+        [finished] = await self._endings.mark_finished([enrollment_id], user_id)
+        return Released(enrollment_id, finished.result, finished.last_text)
+
+    async def _go_on(
+        self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID
+    ) -> Released:
+        now = datetime.now(UTC)
+        unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and row.last_attempt is not None
+        if decision is Decision.TREAT_AS_SENT and not unknown:
+            return Released(row.id, "outcome_known")
+        await endings.note(tx, row.id, "released", at=now, user_id=user_id, decision=decision.value)
+        probing = row.held_reason is HeldReason.SENDER_ON_HOLD
+        await holds.wake_enrollment(tx, row.id, now, probing=probing)
+        if unknown and row.last_attempt is not None:
+            await self._decide_unknown(tx, row.last_attempt.id, decision, now)
+        return Released(row.id, "released")
+
+    async def _decide_unknown(
+        self, tx: Transaction, attempt_id: UUID, decision: Decision, now: datetime
+    ) -> None:
+        """A person takes the place of proof."""
+        row = await outcomes.load(tx, attempt_id)
+        if row is None:
+            return
+        if decision is Decision.RETRY:
+            await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.WRITTEN_OFF.value)
+            await outcomes.set_message(tx, row.message_id, status=MessageStatus.PENDING.value)
+            return
+        await accepted(
+            tx,
+            row,
+            self._rules,
+            Learned(now),
+            sid=None,
+            status=MessageStatus.ACCEPTED,
+            from_phone=None,
+        )
+        await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.ASSUMED_SENT.value)

@@ -1,0 +1,119 @@
+"""Inbound texts: the event and its whole effect in one transaction, before the answer."""
+
+import logging
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.inbound import InboundText
+from domain.keywords import Keyword, read
+from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy
+from services.optouts import opt_in, opt_out
+from services.outbox import Outbox
+from storage import endings, inbound, sending
+from storage.database import Database, Transaction, is_unavailable
+from storage.suppressions import Evidence
+
+_logger = logging.getLogger(__name__)
+
+
+class Inbound:
+    """Takes the texts that people send us.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    async def receive(self, text: InboundText) -> None:
+        """Keep a text and apply its whole effect; the same text again changes nothing.
+
+        If its effect cannot be applied, the text is still kept, and blocks sends to its number
+        until the sweep has applied it.
+
+        Raises:
+            Exception: PostgreSQL is away (``storage.database.is_unavailable``): nothing is kept.
+        """
+        try:
+            await self.apply(text)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
+            async with self._database.transaction() as tx:
+                await inbound.keep_text(tx, text)
+        self._outbox.kick()
+
+    async def apply(self, text: InboundText) -> bool:
+        """Apply a text's effects in one transaction; False if that was done before."""
+        async with self._database.transaction() as tx:
+            await sending.lock_number(tx, text.phone)
+            if not await inbound.keep_text(tx, text):
+                return False
+            await _take_effect(tx, text)
+            await inbound.text_applied(tx, text.sid)
+            return True
+
+    async def apply_kept(self, limit: int = 100) -> int:
+        """Apply texts that were kept without their effects; answers how many."""
+        async with self._database.transaction() as tx:
+            kept = await inbound.unapplied_texts(tx, limit)
+        applied = 0
+        for text in kept:
+            try:
+                applied += await self.apply(text)
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                _logger.exception("inbound text still not applied", extra={"sid": text.sid})
+        if applied:
+            self._outbox.kick()
+        return applied
+
+
+async def _take_effect(tx: Transaction, text: InboundText) -> None:
+    """Conversation, suppression and final statuses of one text."""
+    now = datetime.now(UTC)
+    reading = read(text.body, text.opt_out_type)
+    sender_id = await inbound.sender_of_text(tx, text)
+    is_reply = reading.may_be_reply
+    if is_reply and reading.keyword is Keyword.OPT_IN:
+        is_reply = not await inbound.is_suppressed_by_keyword(tx, text.phone)
+    message_id = await inbound.store_text(
+        tx,
+        text,
+        sender_id=sender_id,
+        keyword=reading.keyword.value if reading.keyword else None,
+        is_reply=is_reply,
+    )
+    if reading.keyword is Keyword.OPT_OUT:
+        evidence = Evidence(
+            phone=text.phone,
+            source=OptOutSource.KEYWORD,
+            occurred_at=text.occurred_at,
+            message_id=message_id,
+        )
+        await opt_out(tx, evidence, at=now)
+    elif reading.keyword is Keyword.OPT_IN and not is_reply:
+        await opt_in(tx, text.phone, at=text.occurred_at, message_id=message_id)
+    elif is_reply and sender_id is not None:
+        await _reply(tx, text, sender_id, now)
+
+
+async def _reply(tx: Transaction, text: InboundText, sender_id: UUID, now: datetime) -> None:
+    """Every active enrollment that texted this number from that sender has been answered."""
+    for enrollment in await inbound.repliable(tx, text.phone, sender_id, text.occurred_at):
+        if enrollment.on_reply is ReplyPolicy.FINISH or enrollment.all_sent:
+            await endings.end(
+                tx,
+                enrollment.id,
+                EnrollmentStatus.FINISHED_RESPONDED,
+                at=now,
+                signal="reply_received",
+                replied_at=text.occurred_at,
+            )
+        else:
+            await inbound.remember_reply(tx, enrollment.id, text.occurred_at)

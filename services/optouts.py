@@ -1,0 +1,70 @@
+"""Opting a number out and in again, ordered by the provider's time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain.statuses import EnrollmentStatus, OptOutSource
+from storage import outbox, suppressions
+from storage.database import Transaction
+from storage.suppressions import Evidence
+
+LIFTED_BY_KEYWORD = (OptOutSource.KEYWORD, OptOutSource.PROVIDER_ERROR)
+"""A text can undo what a text or the provider did, not what a person decided."""
+
+
+async def opt_out(
+    tx: Transaction,
+    evidence: Evidence,
+    *,
+    at: datetime,
+    sender_id: UUID | None = None,
+    enrollment_id: UUID | None = None,
+    error_code: int | None = None,
+) -> None:
+    """Suppress a number and end its active enrollments, in the transaction of the fact.
+
+    A fact older than the number's last opt-in suppresses nothing; it still ends the enrollments
+    that stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender
+    than the one opted in to blocks that number and sender only.
+
+    Args:
+        tx: Holds the number's lock.
+        evidence: The fact.
+        at: Now.
+        sender_id: For a refusal: the sender that was refused.
+        enrollment_id: For a refusal: the enrollment whose text it was.
+        error_code: For a refusal: the provider's code.
+    """
+    opt_in = await suppressions.last_opt_in(tx, evidence.phone)
+    also = [enrollment_id] if enrollment_id is not None else []
+    only_sender: UUID | None = None
+    enrolled_before: datetime | None = None
+    if opt_in is not None and opt_in.occurred_at > evidence.occurred_at:
+        enrolled_before = evidence.occurred_at
+    else:
+        if opt_in is not None and sender_id is not None and opt_in.sender_id != sender_id:
+            only_sender = sender_id
+        await suppressions.suppress(tx, evidence, sender_id=only_sender)
+    ended = await suppressions.end_enrollments(
+        tx,
+        evidence.phone,
+        at=at,
+        also=also,
+        enrolled_before=enrolled_before,
+        sender_id=only_sender,
+        error_code=error_code,
+        user_id=evidence.user_id,
+    )
+    await _tell(tx, ended)
+
+
+async def opt_in(tx: Transaction, phone: str, *, at: datetime, message_id: UUID) -> bool:
+    """Lift what a keyword or 21610 had suppressed before; answers whether anything was."""
+    return await suppressions.lift(tx, phone, LIFTED_BY_KEYWORD, before=at, message_id=message_id)
+
+
+async def _tell(tx: Transaction, ended: Sequence[tuple[UUID, EnrollmentStatus]]) -> None:
+    for status in (EnrollmentStatus.OPTED_OUT, EnrollmentStatus.OMITTED_OPTED_OUT):
+        ids = [enrollment_id for enrollment_id, reached in ended if reached is status]
+        await outbox.add_signals(tx, ids, "opted_out", status)

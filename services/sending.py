@@ -1,0 +1,266 @@
+"""Asking to send: the first transaction of the protocol "never twice, never after"."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain import deciding
+from domain.deciding import StepFacts, decide
+from domain.ports import Call, LineTypeNeeded, Opening, Standing, Unsettled
+from domain.rules import SendingRules
+from domain.statuses import (
+    Activity,
+    EnrollmentStatus,
+    HeldReason,
+    LineType,
+    MessageStatus,
+    SequenceState,
+)
+from domain.texts import render
+from domain.timing import ContactClock, SendWindow, validity_seconds
+from storage import endings, sending
+from storage.database import Database, Transaction
+from storage.sending import LastAttempt, MessageRow, StepRow
+
+LIST_SKEW = timedelta(seconds=60)
+"""A listed text may seem this much older than its attempt."""
+
+_UNSETTLED = frozenset({"open", "unknown"})
+_FINISHED_MESSAGE = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
+
+
+class Sending:
+    """Opens attempts: one transaction that locks, checks everything again, and commits to a call.
+
+    Args:
+        database: Where the rows are.
+        rules: The timings.
+    """
+
+    def __init__(self, database: Database, rules: SendingRules) -> None:
+        self._database = database
+        self._rules = rules
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        """Ask to send the enrollment's next step.
+
+        Everything that bears on it is read again under the locks of its number and row. A ``Call``
+        is committed: its attempt stands as ``open`` until its answer is recorded.
+        """
+        began = time.monotonic()
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return Standing(doing="ended", status="gone")
+            now = datetime.now(UTC)
+            nothing_sent = row.step == 0 and not await self._sent(tx, row)
+            facts = _facts(row, self._rules, nothing_sent=nothing_sent)
+            return await self._obey(tx, row, decide(facts, now, self._rules), now, began)
+
+    async def open_message(self, message_id: UUID) -> Opening:
+        """Ask to send a one-off text: bound by suppression and section 5, not by the window."""
+        began = time.monotonic()
+        async with self._database.transaction() as tx:
+            row = await sending.lock_message(tx, message_id)
+            if row is None:
+                return Standing(doing="ended", status="gone")
+            now = datetime.now(UTC)
+            waits = await self._message_waits(tx, row, now)
+            if waits is not None:
+                return waits
+            attempt_id = await sending.open_attempt_at_message(
+                tx, row, call_before=self._rules.call_before
+            )
+            return Call(
+                attempt_id=attempt_id,
+                to=row.phone,
+                from_phone=row.sender_phone,
+                messaging_service_sid=row.messaging_service_sid,
+                body=row.body,
+                media_urls=row.media_urls,
+                validity_seconds=validity_seconds(now, None),
+                deadline=began + self._rules.call_before.total_seconds(),
+            )
+
+    async def _sent(self, tx: Transaction, row: StepRow) -> bool:
+        return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
+
+    async def _message_waits(
+        self, tx: Transaction, row: MessageRow, now: datetime
+    ) -> Opening | None:
+        """What keeps a one-off text from going now, None if nothing does."""
+        last = row.last_attempt
+        if last is not None and last.outcome in _UNSETTLED:
+            return self._unsettled(row.phone, last)
+        if row.status not in _FINISHED_MESSAGE and row.next_try_at is None:
+            return Standing(doing="ended", status=row.status)
+        if row.suppressed or row.line_type is LineType.LANDLINE:
+            code = 21610 if row.suppressed else 21614
+            await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
+            return Standing(doing="ended", status=MessageStatus.REFUSED)
+        wait = Standing(doing=Activity.WAITING, status=row.status, sender_id=str(row.sender_id))
+        if row.next_try_at is not None and row.next_try_at > now + deciding.EARLY_TOLERANCE:
+            return _until(wait, row.next_try_at)
+        if row.inbound_pending:
+            return _until(wait, now + deciding.INBOUND_WAIT)
+        if row.sender_held_at is not None:
+            return Standing(doing=Activity.HELD, status=row.status, sender_id=str(row.sender_id))
+        return None
+
+    async def _obey(
+        self,
+        tx: Transaction,
+        row: StepRow,
+        verdict: deciding.Verdict,
+        now: datetime,
+        began: float,
+    ) -> Opening:
+        """Write down what was decided and say it to the workflow."""
+        match verdict:
+            case deciding.Over():
+                return _standing(row, "ended")
+            case deciding.EndAs():
+                return await self._end_before_text(tx, row, verdict.because, now)
+            case deciding.Later():
+                return await self._later(tx, row, verdict, now)
+            case deciding.AwaitReply():
+                await sending.stand(tx, row.id, Activity.AWAITING_REPLY)
+                return _standing(row, Activity.AWAITING_REPLY, due_at=verdict.until)
+            case deciding.Paused():
+                return await self._blocked(tx, row, Activity.PAUSED, None, now)
+            case deciding.Held():
+                return await self._blocked(tx, row, Activity.HELD, verdict.reason, now)
+            case deciding.Settle():
+                assert row.last_attempt is not None  # noqa: S101 - what Settle means
+                return self._unsettled(row.phone, row.last_attempt)
+            case deciding.LookUp():
+                return LineTypeNeeded(row.contact_id, row.phone)
+            case deciding.Go():
+                return await self._go(tx, row, verdict, began)
+
+    async def _go(self, tx: Transaction, row: StepRow, verdict: deciding.Go, began: float) -> Call:
+        body = render(row.body or "", _merge_values(row))
+        attempt_id = await sending.open_attempt_at_step(
+            tx,
+            row,
+            body=body,
+            media_urls=json.dumps(list(row.media_urls)),
+            call_before=self._rules.call_before,
+        )
+        return Call(
+            attempt_id=attempt_id,
+            to=row.phone,
+            from_phone=row.sender_phone,
+            messaging_service_sid=row.messaging_service_sid,
+            body=body,
+            media_urls=row.media_urls,
+            validity_seconds=verdict.validity_seconds,
+            deadline=began + self._rules.call_before.total_seconds(),
+        )
+
+    async def _end_before_text(
+        self, tx: Transaction, row: StepRow, because: str, now: datetime
+    ) -> Standing:
+        """End as opted out or landline, omitted if nothing was ever sent."""
+        if because == "landline":
+            status = EnrollmentStatus.OMITTED_LANDLINE
+        elif await sending.anything_sent(tx, row.id):
+            status = EnrollmentStatus.OPTED_OUT
+        else:
+            status = EnrollmentStatus.OMITTED_OPTED_OUT
+        await endings.end(tx, row.id, status, at=now)
+        return _standing(row, "ended", status=status)
+
+    async def _later(
+        self, tx: Transaction, row: StepRow, verdict: deciding.Later, now: datetime
+    ) -> Standing:
+        await sending.stand(tx, row.id, Activity.WAITING, next_send_at=verdict.at)
+        if verdict.because != "delay" and verdict.at != row.next_send_at:
+            await endings.note(
+                tx, row.id, "waits", at=now, because=verdict.because, until=verdict.at.isoformat()
+            )
+        return _standing(row, Activity.WAITING, due_at=verdict.at)
+
+    async def _blocked(
+        self,
+        tx: Transaction,
+        row: StepRow,
+        activity: Activity,
+        reason: HeldReason | None,
+        now: datetime,
+    ) -> Standing:
+        await sending.block(tx, row.id, activity, reason)
+        if row.activity != activity or row.held_reason != reason:
+            await endings.note(
+                tx, row.id, "blocked", at=now, because=reason.value if reason else "paused"
+            )
+        return _standing(row, activity, held_reason=reason)
+
+    def _unsettled(self, phone: str, last: LastAttempt) -> Unsettled:
+        """What must be proven about an attempt, and when the provider's list can prove it."""
+        not_before = last.call_before + self._rules.absence_first_list
+        if last.absent_once_at is not None:
+            not_before = max(not_before, last.absent_once_at + self._rules.absence_second_list)
+        return Unsettled(last.id, phone, last.started_at - LIST_SKEW, not_before)
+
+
+def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:
+    return StepFacts(
+        status=row.status,
+        sequence_state=SequenceState(row.sequence_state),
+        held_reason=row.held_reason,
+        probing=row.probing,
+        position=row.position,
+        step_count=row.step_count,
+        due_at=row.due_at,
+        next_try_at=row.next_try_at,
+        last_sent_at=row.last_sent_at,
+        gap=row.gap,
+        reply_until=row.reply_until,
+        last_outcome=row.last_attempt.outcome if row.last_attempt else None,
+        nothing_sent=nothing_sent,
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+        line_type=row.line_type,
+        sender_on_hold=row.sender_held_at is not None,
+        clock=ContactClock.of(
+            time_zone=row.time_zone, phone=row.phone, workspace=rules.workspace_zone
+        ),
+        window=SendWindow.parse(row.send_window) if row.send_window is not None else None,
+    )
+
+
+def _merge_values(row: StepRow) -> dict[str, str | None]:
+    full_name = f"{row.first_name} {row.last_name}".strip()
+    return {
+        "first_name": row.first_name,
+        "last_name": row.last_name,
+        "full_name": full_name,
+        "phone": row.phone,
+    }
+
+
+def _standing(
+    row: StepRow,
+    doing: str,
+    *,
+    due_at: datetime | None = None,
+    status: EnrollmentStatus | None = None,
+    held_reason: HeldReason | None = None,
+) -> Standing:
+    return Standing(
+        doing=str(doing),
+        status=(status or row.status).value,
+        due_at=due_at,
+        step=row.step,
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+        held_reason=held_reason.value if held_reason else None,
+    )
+
+
+def _until(standing: Standing, due_at: datetime) -> Standing:
+    return Standing(
+        doing=standing.doing, status=standing.status, due_at=due_at, sender_id=standing.sender_id
+    )

@@ -1,0 +1,148 @@
+"""The every-minute sweep: repeats what was not acknowledged, restarts what was lost."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
+from domain.rules import SendingRules
+from services.callbacks import Callbacks
+from services.inbound import Inbound
+from services.outbox import Outbox
+from services.outcomes import Outcomes
+from storage import holds, outbox, outcomes, sweeping
+from storage.database import Database
+from workflows.client import EnrollmentClient, TemporalUnavailableError
+
+_logger = logging.getLogger(__name__)
+
+OVERDUE = timedelta(minutes=10)
+"""How far past its next event an enrollment may be before its workflow is looked for."""
+
+RESTARTS = 500
+ORPHANS = 20
+KEYS_KEPT = timedelta(hours=24)
+
+
+class Sweep:
+    """Implements ``domain.ports.Sweeper``.
+
+    Args:
+        database: Where the rows are.
+        temporal: Where the workflows are.
+        gateway: The provider, asked for proof about attempts of ended enrollments.
+        drainer: The outbox.
+        inbound: Applies inbound texts.
+        callbacks: Applies status reports.
+        rules: The timings.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        temporal: EnrollmentClient,
+        gateway: Gateway,
+        drainer: Outbox,
+        inbound: Inbound,
+        callbacks: Callbacks,
+        rules: SendingRules,
+    ) -> None:
+        self._database = database
+        self._temporal = temporal
+        self._gateway = gateway
+        self._outbox = drainer
+        self._inbound = inbound
+        self._callbacks = callbacks
+        self._rules = rules
+        self._outcomes = Outcomes(database, rules)
+
+    async def sweep(self) -> SweepReport:
+        """Do every part; one that fails keeps none of the others from running."""
+        failures: list[str] = []
+
+        async def part(name: str, run: Callable[[], Awaitable[int]]) -> int:
+            try:
+                return await run()
+            except Exception as error:
+                _logger.exception("a part of the sweep failed", extra={"part": name})
+                failures.append(f"{name}: {type(error).__name__}")
+                return 0
+
+        inbound_applied = await part("inbound", self._inbound.apply_kept)
+        reports_applied = await part("reports", self._callbacks.apply_kept)
+        probes = await part("probes", self._probe)
+        await part("forgotten", self._wake_forgotten)
+        restarted = await part("restart", self._restart_lost)
+        settled = await part("orphans", self._settle_orphans)
+        delivered = await part("outbox", self._outbox.drain)
+        await part("keys", self._forget_keys)
+        return SweepReport(
+            delivered=delivered,
+            restarted=restarted,
+            inbound_applied=inbound_applied,
+            reports_applied=reports_applied,
+            probes=probes,
+            settled=settled,
+            failures=failures,
+        )
+
+    async def _probe(self) -> int:
+        """Let one waiting text of each sender on hold be tried."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            chosen = await holds.due_probes(tx, now, now + self._rules.probe_interval)
+            for enrollment_id in chosen:
+                await holds.wake_enrollment(tx, enrollment_id, now, probing=True)
+        return len(chosen)
+
+    async def _wake_forgotten(self) -> int:
+        """Wake what a resume or release could have missed."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            forgotten = await sweeping.wake_forgotten(tx)
+            for enrollment_id in forgotten:
+                await holds.wake_enrollment(tx, enrollment_id, now)
+        return len(forgotten)
+
+    async def _restart_lost(self) -> int:
+        """Start overdue enrollments again whose workflow is not open; never closes one."""
+        since = datetime.now(UTC) - OVERDUE
+        async with self._database.transaction() as tx:
+            overdue = await sweeping.overdue(tx, since, RESTARTS)
+        lost = []
+        for enrollment_id in overdue:
+            try:
+                if not await self._temporal.is_open(enrollment_id):
+                    lost.append(enrollment_id)
+            except TemporalUnavailableError:
+                break
+        async with self._database.transaction() as tx:
+            await outbox.add_starts(tx, lost)
+        return len(lost)
+
+    async def _settle_orphans(self) -> int:
+        """Find out what became of texts whose enrollment ended while they were under way."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            attempts = await sweeping.orphan_attempts(
+                tx, now - self._rules.call_before - self._rules.absence_first_list, ORPHANS
+            )
+            rows = [await outcomes.load(tx, attempt_id) for attempt_id in attempts]
+        settled = 0
+        for row in rows:
+            if row is None:
+                continue
+            try:
+                listed = await self._gateway.list_outbound(
+                    row.phone, row.started_at - timedelta(seconds=60)
+                )
+            except ProviderUnavailableError:
+                listed = None
+            weighed = await self._outcomes.record_listing(row.attempt_id, listed)
+            settled += not isinstance(weighed, Unsettled)
+        return settled
+
+    async def _forget_keys(self) -> int:
+        async with self._database.transaction() as tx:
+            await sweeping.forget_keys(tx, KEYS_KEPT)
+        return 0

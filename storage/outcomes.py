@@ -1,0 +1,296 @@
+"""The statements that write down what became of an attempt, under its number's lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from domain.statuses import (
+    Activity,
+    AttemptOutcome,
+    EnrollmentStatus,
+    HeldReason,
+    MessageStatus,
+)
+from storage.database import Transaction
+from storage.sending import lock_attempt
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """An attempt with its message, enrollment and sender.
+
+    ``latest`` tells whether no newer attempt at the message exists; ``step`` is None for a
+    one-off text; ``position``, ``at_step`` and the like are the enrollment's.
+    """
+
+    attempt_id: UUID
+    outcome: AttemptOutcome
+    latest: bool
+    started_at: datetime
+    call_before: datetime
+    absent_once_at: datetime | None
+    provider_sid: str | None
+    provider_status: MessageStatus | None
+    reported_failed: bool
+    message_id: UUID
+    message_status: MessageStatus
+    step: int | None
+    pass_number: int | None
+    phone: str
+    contact_id: UUID | None
+    body: str
+    failed_tries: int
+    enrollment_id: UUID | None
+    status: EnrollmentStatus | None
+    activity: Activity | None
+    held_reason: HeldReason | None
+    position: int
+    enrollment_pass: int
+    steps_sent: int
+    step_count: int
+    replied_at: datetime | None
+    next_event_at: datetime | None
+    sender_id: UUID
+    sender_phone: str | None
+    sender_held_at: datetime | None
+    hold_from_report: bool
+
+
+_LOAD = text(
+    """
+    SELECT a.id AS attempt_id, a.outcome, a.started_at, a.call_before, a.absent_once_at,
+        a.provider_sid, a.provider_status, a.reported_failed,
+        NOT EXISTS (
+            SELECT 1 FROM attempts b WHERE b.message_id = a.message_id AND b.number > a.number
+        ) AS latest,
+        m.id AS message_id, m.status AS message_status, m.step, m.pass, m.phone, m.contact_id,
+        m.body, m.failed_tries, m.enrollment_id,
+        e.status, e.position, e.pass AS enrollment_pass, e.step AS steps_sent, e.step_count,
+        e.replied_at, e.activity, e.held_reason,
+        coalesce(e.next_send_at, e.reply_until) AS next_event_at,
+        n.id AS sender_id, n.phone AS sender_phone, n.held_at, n.hold_from_report
+    FROM attempts a
+    JOIN messages m ON m.id = a.message_id
+    JOIN senders n ON n.id = m.sender_id
+    LEFT JOIN enrollments e ON e.id = m.enrollment_id
+    WHERE a.id = :id
+    """
+)
+
+
+async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
+    """Lock the attempt's number, then read the attempt; None if there is no such attempt."""
+    if not await lock_attempt(tx, attempt_id):
+        return None
+    row = (await tx.execute(_LOAD, {"id": attempt_id})).one()
+    return AttemptRow(
+        attempt_id=row.attempt_id,
+        outcome=AttemptOutcome(row.outcome),
+        latest=row.latest,
+        started_at=row.started_at,
+        call_before=row.call_before,
+        absent_once_at=row.absent_once_at,
+        provider_sid=row.provider_sid,
+        provider_status=MessageStatus(row.provider_status) if row.provider_status else None,
+        reported_failed=row.reported_failed,
+        message_id=row.message_id,
+        message_status=MessageStatus(row.message_status),
+        step=row.step,
+        pass_number=getattr(row, "pass"),
+        phone=row.phone,
+        contact_id=row.contact_id,
+        body=row.body,
+        failed_tries=row.failed_tries,
+        enrollment_id=row.enrollment_id,
+        status=EnrollmentStatus(row.status) if row.status else None,
+        position=row.position or 0,
+        enrollment_pass=row.enrollment_pass or 0,
+        steps_sent=row.steps_sent or 0,
+        step_count=row.step_count or 0,
+        replied_at=row.replied_at,
+        activity=Activity(row.activity) if row.activity else None,
+        held_reason=HeldReason(row.held_reason) if row.held_reason else None,
+        next_event_at=row.next_event_at,
+        sender_id=row.sender_id,
+        sender_phone=row.sender_phone,
+        sender_held_at=row.held_at,
+        hold_from_report=row.hold_from_report,
+    )
+
+
+async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
+    """Which attempt the provider gave this id to."""
+    row = (
+        await tx.execute(text("SELECT id FROM attempts WHERE provider_sid = :sid"), {"sid": sid})
+    ).one_or_none()
+    return row.id if row else None
+
+
+async def sids_taken(tx: Transaction, sids: Sequence[str], besides: UUID) -> set[str]:
+    """Which provider ids belong to other attempts."""
+    rows = await tx.execute(
+        text(
+            "SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids) AND id <> :besides"
+        ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
+        {"sids": list(sids), "besides": besides},
+    )
+    return {row.provider_sid for row in rows}
+
+
+_ACCEPT = text(
+    """
+    WITH accepted AS (
+        UPDATE attempts SET outcome = 'accepted', provider_sid = coalesce(provider_sid, :sid),
+            provider_status = :provider_status, answered_at = coalesce(answered_at, now()),
+            from_phone = coalesce(:from_phone, from_phone)
+        WHERE id = :attempt_id
+    )
+    UPDATE messages SET status = :provider_status, error_code = NULL, next_try_at = NULL,
+        occurred_at = coalesce(occurred_at, :at)
+    WHERE id = :message_id
+    """
+)
+
+
+async def accept(
+    tx: Transaction,
+    row: AttemptRow,
+    *,
+    sid: str | None,
+    provider_status: MessageStatus,
+    from_phone: str | None,
+    at: datetime,
+) -> None:
+    """Note that the provider has the message."""
+    await tx.execute(
+        _ACCEPT,
+        {
+            "attempt_id": row.attempt_id,
+            "message_id": row.message_id,
+            "sid": sid,
+            "provider_status": provider_status.value,
+            "from_phone": from_phone,
+            "at": at,
+        },
+    )
+
+
+async def set_attempt(tx: Transaction, attempt_id: UUID, **values: Any) -> None:  # noqa: ANN401
+    """Set columns of an attempt."""
+    await _set(tx, "attempts", attempt_id, values)
+
+
+async def set_message(tx: Transaction, message_id: UUID, **values: Any) -> None:  # noqa: ANN401
+    """Set columns of a message."""
+    await _set(tx, "messages", message_id, values)
+
+
+async def _set(tx: Transaction, table: str, row_id: UUID, values: dict[str, Any]) -> None:
+    columns = ", ".join(f"{name} = :{name}" for name in values)
+    await tx.execute(
+        text(f"UPDATE {table} SET {columns} WHERE id = :row_id"),  # noqa: S608 - our own names
+        {**values, "row_id": row_id},
+    )
+
+
+_ADVANCE = text(
+    """
+    UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
+        next_send_at = :next_send_at, reply_until = :reply_until, activity = :activity,
+        held_reason = NULL, held_code = NULL, last_sent_at = :at, last_message_at = :at
+    WHERE id = :id AND status = 'active'
+    RETURNING id
+    """
+)
+
+
+async def advance(
+    tx: Transaction,
+    row: AttemptRow,
+    *,
+    position: int,
+    activity: str,
+    at: datetime,
+    due_at: datetime | None,
+    next_send_at: datetime | None,
+    reply_until: datetime | None,
+) -> bool:
+    """Move an active enrollment past the step that was accepted; False if it is final."""
+    return (
+        await tx.execute(
+            _ADVANCE,
+            {
+                "id": row.enrollment_id,
+                "step": row.step,
+                "position": position,
+                "activity": activity,
+                "at": at,
+                "due_at": due_at,
+                "next_send_at": next_send_at,
+                "reply_until": reply_until,
+            },
+        )
+    ).first() is not None
+
+
+async def note_text(tx: Transaction, enrollment_id: UUID, step: int, at: datetime) -> None:
+    """Note that a text of an enrollment went out, whatever its status."""
+    await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET step = greatest(step, :step),
+                last_message_at = greatest(last_message_at, :at)
+            WHERE id = :id
+            """
+        ),
+        {"id": enrollment_id, "step": step, "at": at},
+    )
+
+
+_STEP_BACK = text(
+    """
+    UPDATE enrollments e SET position = least(position, :step), activity = :activity,
+        held_reason = :held_reason, held_code = :held_code, next_send_at = :next_send_at,
+        due_at = :at, reply_until = NULL,
+        last_sent_at = (
+            SELECT max(m.occurred_at) FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.enrollment_id = e.id AND m.step IS NOT NULL
+            AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
+        )
+    WHERE id = :id AND status = 'active'
+    RETURNING id
+    """
+)
+
+
+async def step_back(
+    tx: Transaction,
+    row: AttemptRow,
+    *,
+    activity: str,
+    at: datetime,
+    next_send_at: datetime | None = None,
+    held_reason: HeldReason | None = None,
+    held_code: int | None = None,
+) -> bool:
+    """Move an active enrollment back to a step that must be sent again; False if it is final."""
+    return (
+        await tx.execute(
+            _STEP_BACK,
+            {
+                "id": row.enrollment_id,
+                "step": row.step,
+                "activity": activity,
+                "at": at,
+                "next_send_at": next_send_at,
+                "held_reason": held_reason,
+                "held_code": held_code,
+            },
+        )
+    ).first() is not None

@@ -1,0 +1,565 @@
+"""The statements of the send path; the order of locks is sequence and sender, number, rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from domain.statuses import (
+    AttemptOutcome,
+    EnrollmentStatus,
+    HeldReason,
+    LineType,
+    MessageStatus,
+    ReplyPolicy,
+    SequenceState,
+)
+from storage.database import Transaction
+
+SENT = (
+    "a.outcome NOT IN ('refused', 'absent')"
+    " AND NOT (a.reported_failed AND ("
+    "a.provider_status IN ('failed', 'canceled') OR a.error_code IN (21610, 30004)))"
+)
+"""SQL: an attempt ``a`` not proven refused; a message is *sent* if it has one.
+
+A later report that the provider never sent it (``failed``), or that it was blocked because the
+number had opted out, proves refusal too.
+"""
+
+_LOCK_STEP = text(
+    """
+    SELECT c.phone, pg_advisory_xact_lock(hashtextextended(c.phone, 0))
+    FROM enrollments e
+    JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    JOIN senders n ON n.id = q.sender_id
+    WHERE e.id = :id
+    FOR KEY SHARE OF q, n
+    """
+)
+
+_LOCK_MESSAGE = text(
+    """
+    SELECT m.phone, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
+    FROM messages m JOIN senders n ON n.id = m.sender_id
+    WHERE m.id = :id
+    FOR KEY SHARE OF n
+    """
+)
+
+_LOCK_ATTEMPT = text(
+    """
+    SELECT m.phone, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
+    FROM attempts a JOIN messages m ON m.id = a.message_id
+    WHERE a.id = :id
+    """
+)
+
+_SUPPRESSED = """
+    EXISTS (
+        SELECT 1 FROM suppressions s
+        WHERE s.phone = {phone} AND s.lifted_at IS NULL
+        AND (s.sender_id IS NULL OR s.sender_id = n.id)
+    )
+"""
+
+_LOAD_STEP = text(
+    f"""
+    SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass, e.due_at,
+        e.next_send_at, e.reply_until, e.last_sent_at, e.probing, e.contact_id, e.activity,
+        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
+        q.state AS sequence_state, q.send_window, q.sender_id,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        t.body, t.media_urls, t.delay_seconds, t.send_at, p.send_at AS previous_send_at,
+        m.id AS message_id, m.next_try_at,
+        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
+        EXISTS (
+            SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
+        ) AS inbound_pending
+    FROM enrollments e
+    JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    JOIN senders n ON n.id = q.sender_id
+    LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
+    LEFT JOIN steps p ON p.version_id = e.version_id AND p.position = e.position - 1
+    LEFT JOIN messages m ON m.enrollment_id = e.id AND m.step = e.position AND m.pass = e.pass
+    LEFT JOIN LATERAL (
+        SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON true
+    WHERE e.id = :id
+    FOR UPDATE OF e
+    """  # noqa: S608 - built from constants
+)
+
+_LOAD_MESSAGE = text(
+    f"""
+    SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
+        m.next_try_at, m.sender_id, c.line_type,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
+        EXISTS (
+            SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
+        ) AS inbound_pending
+    FROM messages m
+    JOIN senders n ON n.id = m.sender_id
+    LEFT JOIN contacts c ON c.id = m.contact_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON true
+    WHERE m.id = :id
+    FOR UPDATE OF m
+    """  # noqa: S608 - built from constants
+)
+
+
+@dataclass(frozen=True)
+class LastAttempt:
+    """The latest attempt at a text."""
+
+    id: UUID
+    outcome: AttemptOutcome
+    number: int
+    started_at: datetime
+    call_before: datetime
+    absent_once_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """An enrollment locked for its next step, with all that bears on it."""
+
+    id: UUID
+    status: EnrollmentStatus
+    held_reason: HeldReason | None
+    activity: str | None
+    position: int
+    step: int
+    step_count: int
+    pass_number: int
+    due_at: datetime | None
+    next_send_at: datetime | None
+    reply_until: datetime | None
+    last_sent_at: datetime | None
+    probing: bool
+    contact_id: UUID
+    phone: str
+    first_name: str
+    last_name: str
+    time_zone: str | None
+    line_type: LineType | None
+    sequence_state: SequenceState
+    send_window: Mapping[str, Sequence[str]] | None
+    sender_id: UUID
+    sender_phone: str | None
+    messaging_service_sid: str | None
+    sender_held_at: datetime | None
+    body: str | None
+    media_urls: Sequence[str]
+    gap: timedelta
+    message_id: UUID | None
+    next_try_at: datetime | None
+    last_attempt: LastAttempt | None
+    suppressed: bool
+    inbound_pending: bool
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A one-off text locked for sending, with all that bears on it."""
+
+    id: UUID
+    status: MessageStatus
+    phone: str
+    contact_id: UUID | None
+    enrollment_id: UUID | None
+    body: str
+    media_urls: Sequence[str]
+    next_try_at: datetime | None
+    sender_id: UUID
+    sender_phone: str | None
+    messaging_service_sid: str | None
+    sender_held_at: datetime | None
+    line_type: LineType | None
+    last_attempt: LastAttempt | None
+    suppressed: bool
+    inbound_pending: bool
+
+
+async def lock_number(tx: Transaction, phone: str) -> None:
+    """Let nobody else decide about a number until the transaction ends."""
+    await tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:phone, 0))"), {"phone": phone}
+    )
+
+
+async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+    """Lock an enrollment, its number, sequence and sender, and read what bears on its next step."""
+    while True:
+        locked = (await tx.execute(_LOCK_STEP, {"id": enrollment_id})).one_or_none()
+        if locked is None:
+            return None
+        row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one()
+        if row.phone == locked.phone:
+            return _step_row(row)
+
+
+async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
+    """Lock a one-off text, its number and sender, and read what bears on it."""
+    locked = (await tx.execute(_LOCK_MESSAGE, {"id": message_id})).one_or_none()
+    if locked is None:
+        return None
+    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one()
+    return MessageRow(
+        id=row.id,
+        status=MessageStatus(row.status),
+        phone=row.phone,
+        contact_id=row.contact_id,
+        enrollment_id=row.enrollment_id,
+        body=row.body,
+        media_urls=row.media_urls,
+        next_try_at=row.next_try_at,
+        sender_id=row.sender_id,
+        sender_phone=row.sender_phone,
+        messaging_service_sid=row.messaging_service_sid,
+        sender_held_at=row.sender_held_at,
+        line_type=LineType(row.line_type) if row.line_type else None,
+        last_attempt=_last_attempt(row),
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+    )
+
+
+async def lock_attempt(tx: Transaction, attempt_id: UUID) -> bool:
+    """Lock the number that an attempt was made at; False if there is no such attempt."""
+    return (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
+
+
+def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
+    if row.send_at is not None:
+        gap = row.send_at - row.previous_send_at if row.previous_send_at else timedelta(0)
+    else:
+        gap = timedelta(seconds=row.delay_seconds or 0)
+    return StepRow(
+        id=row.id,
+        status=EnrollmentStatus(row.status),
+        held_reason=HeldReason(row.held_reason) if row.held_reason else None,
+        activity=row.activity,
+        position=row.position,
+        step=row.step,
+        step_count=row.step_count,
+        pass_number=getattr(row, "pass"),
+        due_at=row.due_at,
+        next_send_at=row.next_send_at,
+        reply_until=row.reply_until,
+        last_sent_at=row.last_sent_at,
+        probing=row.probing,
+        contact_id=row.contact_id,
+        phone=row.phone,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        time_zone=row.time_zone,
+        line_type=LineType(row.line_type) if row.line_type else None,
+        sequence_state=SequenceState(row.sequence_state),
+        send_window=row.send_window,
+        sender_id=row.sender_id,
+        sender_phone=row.sender_phone,
+        messaging_service_sid=row.messaging_service_sid,
+        sender_held_at=row.sender_held_at,
+        body=row.body,
+        media_urls=row.media_urls or (),
+        gap=gap,
+        message_id=row.message_id,
+        next_try_at=row.next_try_at,
+        last_attempt=_last_attempt(row),
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+    )
+
+
+def _last_attempt(row: Any) -> LastAttempt | None:  # noqa: ANN401 - a driver's row
+    if row.attempt_id is None:
+        return None
+    return LastAttempt(
+        id=row.attempt_id,
+        outcome=AttemptOutcome(row.outcome),
+        number=row.number,
+        started_at=row.started_at,
+        call_before=row.call_before,
+        absent_once_at=row.absent_once_at,
+    )
+
+
+_NEW_STEP_MESSAGE = text(
+    """
+    INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
+        body, media_urls, status, failed_tries)
+    VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
+        :body, CAST(:media_urls AS jsonb), 'sending', 0)
+    """
+)
+
+_REUSE_MESSAGE = text(
+    """
+    UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
+        error_code = NULL, next_try_at = NULL
+    WHERE id = :message_id
+    """
+)
+
+_NEW_ATTEMPT = text(
+    """
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
+    VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
+    """
+)
+
+_ENROLLMENT_SENDS = text(
+    """
+    UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
+        probing = false, next_send_at = now()
+    WHERE id = :id AND status = 'active'
+    """
+)
+
+
+async def open_attempt_at_step(
+    tx: Transaction, row: StepRow, *, body: str, media_urls: str, call_before: timedelta
+) -> UUID:
+    """Write the step's message and a new attempt at it; answers the attempt's id.
+
+    Args:
+        tx: The transaction that holds the row's locks.
+        row: The locked enrollment.
+        body: The text as the person will read it.
+        media_urls: JSON list.
+        call_before: How long from now the call may still begin, by the database's clock.
+    """
+    message_id = row.message_id or uuid4()
+    values = {
+        "message_id": message_id,
+        "contact_id": row.contact_id,
+        "phone": row.phone,
+        "sender_id": row.sender_id,
+        "enrollment_id": row.id,
+        "step": row.position,
+        "pass": row.pass_number,
+        "body": body,
+        "media_urls": media_urls,
+    }
+    await tx.execute(_NEW_STEP_MESSAGE if row.message_id is None else _REUSE_MESSAGE, values)
+    attempt_id = await _open_attempt(tx, message_id, row.last_attempt, call_before)
+    await tx.execute(_ENROLLMENT_SENDS, {"id": row.id})
+    return attempt_id
+
+
+async def open_attempt_at_message(
+    tx: Transaction, row: MessageRow, *, call_before: timedelta
+) -> UUID:
+    """Write a new attempt at a one-off text; answers the attempt's id."""
+    await tx.execute(
+        _REUSE_MESSAGE,
+        {
+            "message_id": row.id,
+            "phone": row.phone,
+            "sender_id": row.sender_id,
+            "body": row.body,
+        },
+    )
+    return await _open_attempt(tx, row.id, row.last_attempt, call_before)
+
+
+async def _open_attempt(
+    tx: Transaction, message_id: UUID, last: LastAttempt | None, call_before: timedelta
+) -> UUID:
+    attempt_id = uuid4()
+    await tx.execute(
+        _NEW_ATTEMPT,
+        {
+            "attempt_id": attempt_id,
+            "message_id": message_id,
+            "number": last.number + 1 if last else 1,
+            "call_before": call_before,
+        },
+    )
+    return attempt_id
+
+
+async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
+    """Whether any text of the enrollment was *sent*, one-offs included."""
+    row = await tx.execute(
+        text(
+            f"""
+            SELECT EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = :id AND {SENT}
+            )
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
+    return bool(row.scalar_one())
+
+
+async def anything_delivered(tx: Transaction, enrollment_id: UUID) -> bool:
+    """Whether any text of the enrollment was *delivered*.
+
+    Reported delivered or read, or the person has texted us since one was sent.
+    """
+    row = await tx.execute(
+        text(
+            f"""
+            SELECT EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = :id AND a.provider_status IN ('delivered', 'read')
+            ) OR EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                JOIN messages r ON r.phone = m.phone AND r.direction = 'inbound'
+                    AND r.occurred_at >= a.started_at
+                WHERE m.enrollment_id = :id AND {SENT}
+            )
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
+    return bool(row.scalar_one())
+
+
+_STAND = text(
+    """
+    UPDATE enrollments SET activity = :activity, held_reason = :held_reason,
+        held_code = :held_code, next_send_at = :next_send_at, probing = false
+    WHERE id = :id AND status = 'active'
+    """
+)
+
+
+async def stand(
+    tx: Transaction,
+    enrollment_id: UUID,
+    activity: str,
+    *,
+    next_send_at: datetime | None = None,
+    held_reason: HeldReason | None = None,
+    held_code: int | None = None,
+) -> None:
+    """Note what an active enrollment is doing."""
+    await tx.execute(
+        _STAND,
+        {
+            "id": enrollment_id,
+            "activity": activity,
+            "next_send_at": next_send_at,
+            "held_reason": held_reason,
+            "held_code": held_code,
+        },
+    )
+
+
+async def set_line_type(
+    tx: Transaction, contact_id: UUID, line_type: LineType, *, only_if_unknown: bool
+) -> None:
+    """Note what kind of line a contact's number is."""
+    unknown = " AND (line_type IS NULL OR line_type = 'unknown')" if only_if_unknown else ""
+    await tx.execute(
+        text(f"UPDATE contacts SET line_type = :line_type WHERE id = :id{unknown}"),  # noqa: S608
+        {"id": contact_id, "line_type": line_type.value},
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the next text of an enrollment stands in its version, and what times it."""
+
+    position: int
+    delay_seconds: int | None
+    at_time: Any
+    send_at: datetime | None
+    time_zone: str | None
+    phone: str
+    send_window: Mapping[str, Sequence[str]] | None
+    reply_window_seconds: int
+    on_reply: ReplyPolicy
+
+
+_NEXT_PLACE = text(
+    """
+    SELECT e.step_count, t.position, t.delay_seconds, t.at_time, t.send_at, c.time_zone, c.phone,
+        q.send_window, q.reply_window_seconds, q.on_reply
+    FROM enrollments e
+    JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    LEFT JOIN LATERAL (
+        SELECT s.* FROM steps s
+        WHERE s.version_id = e.version_id AND s.position >= :start AND (
+            s.position > :reached OR NOT EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = e.id AND m.step = s.position AND m.pass = e.pass
+                AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
+            )
+        )
+        ORDER BY s.position LIMIT 1
+    ) t ON true
+    WHERE e.id = :id
+    """
+)
+
+
+async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> Place:
+    """Find the next step without an accepted text.
+
+    Args:
+        tx: The transaction.
+        enrollment_id: Whose.
+        start: Look from this position on.
+        reached: Steps up to this one may have been accepted already.
+    """
+    row = (
+        await tx.execute(_NEXT_PLACE, {"id": enrollment_id, "start": start, "reached": reached})
+    ).one()
+    return Place(
+        position=row.position or row.step_count + 1,
+        delay_seconds=row.delay_seconds,
+        at_time=row.at_time,
+        send_at=row.send_at,
+        time_zone=row.time_zone,
+        phone=row.phone,
+        send_window=row.send_window,
+        reply_window_seconds=row.reply_window_seconds,
+        on_reply=ReplyPolicy(row.on_reply),
+    )
+
+
+async def block(
+    tx: Transaction, enrollment_id: UUID, activity: str, reason: HeldReason | None
+) -> None:
+    """Note that an active enrollment waits for a resume or a release; keeps the code behind it."""
+    await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET activity = :activity, held_reason = :reason,
+                held_code = CASE WHEN held_reason = :reason THEN held_code END,
+                next_send_at = NULL, probing = false
+            WHERE id = :id AND status = 'active'
+            """
+        ),
+        {"id": enrollment_id, "activity": activity, "reason": reason},
+    )
+
+
+async def settle_message(
+    tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None
+) -> None:
+    """Give a one-off text that cannot go its last status."""
+    await tx.execute(
+        text(
+            "UPDATE messages SET status = :status, error_code = :code, next_try_at = NULL"
+            " WHERE id = :id"
+        ),
+        {"id": message_id, "status": status.value, "code": error_code},
+    )

@@ -1,0 +1,66 @@
+"""What the sweep looks for."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from storage.database import Transaction
+
+
+async def overdue(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
+    """Active enrollments whose next event was due before a moment, oldest first."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT id FROM enrollments
+            WHERE status = 'active' AND coalesce(next_send_at, reply_until) < :since
+            ORDER BY coalesce(next_send_at, reply_until) LIMIT :limit
+            """
+        ),
+        {"since": since, "limit": limit},
+    )
+    return [row.id for row in rows]
+
+
+async def wake_forgotten(tx: Transaction) -> list[UUID]:
+    """Blocked enrollments whose sequence runs and whose sender is not on hold any more."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT e.id FROM enrollments e
+            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+            WHERE e.status = 'active' AND q.state = 'active' AND (
+                e.activity = 'paused'
+                OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
+            )
+            LIMIT 1000
+            """
+        )
+    )
+    return [row.id for row in rows]
+
+
+async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> list[UUID]:
+    """Unsettled attempts that no workflow looks after: their enrollment is final."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT a.id FROM attempts a
+            JOIN messages m ON m.id = a.message_id
+            JOIN enrollments e ON e.id = m.enrollment_id
+            WHERE a.outcome IN ('open', 'unknown') AND m.step IS NOT NULL
+            AND e.status <> 'active' AND a.started_at < :older_than
+            ORDER BY a.started_at LIMIT :limit
+            """
+        ),
+        {"older_than": older_than, "limit": limit},
+    )
+    return [row.id for row in rows]
+
+
+async def forget_keys(tx: Transaction, age: timedelta) -> None:
+    """Drop idempotency keys that are too old to be repeated."""
+    await tx.execute(
+        text("DELETE FROM idempotency_keys WHERE created_at < now() - :age"), {"age": age}
+    )
