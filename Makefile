@@ -45,6 +45,7 @@ clean-data: ## Remove .segue: the data of `make up`, its logs and its secrets
 
 # The stamp is written last, so an interrupted installation is made again.
 $(INSTALLED): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Segue needs Python 3.11 or later. Name one: make install PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

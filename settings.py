@@ -264,10 +264,15 @@ def load_standalone_settings() -> StandaloneSettings:
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Build the environment of a child process: this process's own, with changes.
 
-    The Temporal client's own variables and its configuration file are left out: a TLS profile or
-    an API key meant for a cluster must not be used with a server on this machine.
+    The variables of the Temporal and PostgreSQL clients themselves and Temporal's configuration
+    file are left out: what is meant for a cluster, TLS above all, would break a server on this
+    machine.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TEMPORAL_", "PG"))
+    }
     return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, **changes}
 
 

@@ -70,6 +70,7 @@ class EmbeddedPostgres:
                 *(f"--{name}={value}" for name, value in settings.items()),
             ],
             log=log or self.data_dir.with_name(f"{self.data_dir.name}.log"),
+            env=child_environment({}),
             account=self._account,
             # Fast shutdown: SIGTERM would wait for every client to leave.
             stop_signal=signal.SIGINT,
@@ -163,16 +164,14 @@ class EmbeddedPostgres:
         Raises:
             PartError: A server keeps running on our data directory.
         """
-        try:
+        server = self._running_server()
+        if server is not None:
             processes.wait_until(
-                lambda: self._running_server() is None, seconds=_LEAVING_SECONDS, failure=""
+                lambda: self._running_server() is None,
+                seconds=_LEAVING_SECONDS,
+                failure=f"{self.name} cannot start: a server already runs on {self.data_dir}"
+                f" (process {server}); stop it with: kill -INT {server}",
             )
-        except PartError:
-            raise PartError(
-                f"{self.name} cannot start: a server already runs on {self.data_dir}"
-                f" (process {self._running_server()}); stop it with: kill -INT"
-                f" {self._running_server()}"
-            ) from None
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
     def _running_server(self) -> int | None:

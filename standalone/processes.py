@@ -31,7 +31,8 @@ class Child:
 
     `capture` keeps its standard output for `output` (a few lines at most) and out of the log.
     It runs in a session of its own, so Ctrl-C reaches only us and we choose the order of stopping.
-    On Linux the kernel sends it `orphan_signal` should we be killed outright.
+    On Linux the kernel sends it `orphan_signal` should we be killed outright, or should only the
+    thread end that launched it: launch from one that stays.
     """
 
     def __init__(
@@ -115,18 +116,16 @@ class Child:
             except subprocess.TimeoutExpired:
                 process.kill()
         # Whatever the process started may outlive it; the group bears its id as long as one does.
-        with contextlib.suppress(
-            ProcessLookupError, PermissionError
-        ):  # the latter: a zombie, macOS
+        # Of a group of zombies macOS says that it is not permitted.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process.stdout:
             process.stdout.close()
 
     def _failure(self, code: int) -> PartError:
-        how = (
-            f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        )
+        signalled = f"was ended by {signal.Signals(-code).name}" if code < 0 else ""
+        how = signalled or f"ended with code {code}"
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         indented = [f"    {line}" for line in lines]
         return PartError("\n".join([f"{self.name} {how}; its log: {self.log}", *indented]))

@@ -1,12 +1,13 @@
 """The stack's own programs: the worker, the API, the simulator, and one-time jobs."""
 
+import http
+import http.client
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from standalone import processes
+from standalone.ports import LOOPBACK
 from standalone.processes import Child
 
 _PROBE_SECONDS = 2
@@ -94,13 +95,16 @@ def run_job(
         job.stop()
 
 
-def says_ok(url: str) -> bool:
-    """Say whether a GET of this address is answered with 200."""
+def says_ok(port: int, path: str) -> bool:
+    """Say whether a GET of this path on this machine is answered with 200."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_SECONDS)
     try:
-        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as response:  # noqa: S310 (ours)
-            return int(response.status) == 200
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def log_file(logs: Path, name: str) -> Path:

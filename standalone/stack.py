@@ -140,7 +140,7 @@ class Stack:
                 *("--timeout-graceful-shutdown", "5"),
             ],
             address=f"{LOOPBACK}:{api_port}",
-            answers=lambda: programs.says_ok(f"{_http(api_port)}/readyz"),
+            answers=lambda: programs.says_ok(api_port, "/readyz"),
             env=env,
             logs=self._logs,
         )
@@ -184,6 +184,9 @@ class Stack:
                 "PUBLIC_BASE_URL": _http(self._settings.segue_api_port),
                 "SESSION_SECRET": secrets.session_secret,
                 "PYTHONUNBUFFERED": "1",
+                # All they call is on this machine, which a proxy cannot reach.
+                "NO_PROXY": LOOPBACK,
+                "no_proxy": LOOPBACK,
             }
         )
 
@@ -191,7 +194,7 @@ class Stack:
         api = _http(self._settings.segue_api_port)
         rows = [
             ("Segue", api),
-            ("API docs", f"{api}/docs"),
+            ("OpenAPI", f"{api}/api/openapi.json"),
             ("Handsets", _http(self._settings.segue_simulator_port)),
             ("Temporal", _http(self._settings.segue_temporal_ui_port)),
         ]

@@ -4,6 +4,7 @@ Under xdist every worker process starts its own, so nothing is shared between pr
 """
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,13 @@ import pytest
 import pytest_socket
 from psycopg import sql
 
-from settings import child_environment
+from settings import (
+    ApiSettings,
+    Settings,
+    StandaloneSettings,
+    WorkerSettings,
+    child_environment,
+)
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
@@ -38,6 +45,15 @@ _CARELESS = {
 _PROMPT_TIMERS = {"history.timerProcessorMaxTimeShift": '"20ms"'}
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Keep what the person at this machine has set up, for a cluster perhaps, out of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("TEMPORAL_", "PG")):
+            del os.environ[name]
+    for kind in (Settings, WorkerSettings, ApiSettings, StandaloneSettings):
+        kind.model_config["env_file"] = None
 
 
 def pytest_runtest_setup() -> None:
@@ -66,14 +82,14 @@ def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_server: EmbeddedPostgres) -> str:
+def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) -> str:
     """The name of a database with all migrations applied, to be cloned and never connected to."""
     name = "segue_template"
     postgres_server.create_database(name)
     subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"],
         check=True,
-        cwd=ROOT,
+        cwd=server_folder,  # where no .env is
         env=child_environment({"DATABASE_URL": postgres_server.url(name)}),
     )
     return name

@@ -70,17 +70,6 @@ def test_modules_stay_readable() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
-def test_modules_say_what_they_are_for() -> None:
-    modules = [
-        file
-        for file in _files()
-        if file.name != "__init__.py" and "versions" not in file.parts and "tests" not in file.parts
-    ]
-    silent = [file for file in modules if not file.read_text().lstrip().startswith('"""')]
-
-    assert silent == []
-
-
 def test_ci_runs_make_test_and_nothing_cleverer() -> None:
     run = ROOT / ".ci" / "run"
     lines = run.read_text().splitlines()
