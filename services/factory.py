@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 from domain.ports import Gateway
 from domain.rules import SendingRules
+from services.callbacks import Callbacks
 from services.contacts import Contacts
+from services.endings import Endings
+from services.groups import Groups
+from services.holds import Holds
 from services.idempotency import Idempotency
+from services.inbound import Inbound
+from services.ledger import Ledger
 from services.outbox import Outbox
+from services.senders import Senders
+from services.sweep import Sweep
 from services.users import Users
 from settings import Settings
 from storage import health
@@ -57,9 +65,17 @@ class Services:
     gateway: Gateway
     config: ServiceConfig
     contacts: Contacts
+    groups: Groups
     idempotency: Idempotency
     outbox: Outbox
+    senders: Senders
     users: Users
+    ledger: Ledger
+    inbound: Inbound
+    callbacks: Callbacks
+    endings: Endings
+    holds: Holds
+    sweep: Sweep
 
     async def database_ready(self) -> bool:
         """Whether PostgreSQL answers now."""
@@ -88,14 +104,26 @@ def build_services(
         gateway: The text-message provider.
         config: From the settings.
     """
+    rules = config.rules
     outbox = Outbox(database, temporal)
+    endings = Endings(database, outbox, rules)
+    inbound = Inbound(database, outbox)
+    callbacks = Callbacks(database, outbox, rules)
     return Services(
         database=database,
         temporal=temporal,
         gateway=gateway,
         config=config,
         contacts=Contacts(database, default_region=config.default_region),
+        groups=Groups(database),
         idempotency=Idempotency(database),
         outbox=outbox,
+        senders=Senders(database, outbox, default_region=config.default_region),
         users=Users(database),
+        ledger=Ledger(database, rules, outbox),
+        inbound=inbound,
+        callbacks=callbacks,
+        endings=endings,
+        holds=Holds(database, outbox, rules, endings),
+        sweep=Sweep(database, temporal, gateway, outbox, inbound, callbacks, rules),
     )

@@ -1,0 +1,154 @@
+"""Entry point: the Temporal worker, for workflows, sends and the sweep."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.failures import PlainFailures
+from activities.sending import SendingActivities
+from activities.sweeping import SweepingActivities
+from services.factory import ServiceConfig, Services, build_services
+from settings import WorkerSettings, load_worker_settings
+from sms.gateway import TwilioGateway
+from storage.database import Database
+from workflows.client import DATA_CONVERTER, EnrollmentClient, TemporalUnavailableError
+from workflows.enrollment import EnrollmentWorkflow
+from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.one_off import OneOffMessageWorkflow
+from workflows.sweep import SweepWorkflow
+
+_logger = logging.getLogger("worker")
+
+WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWorkflow)
+"""Every workflow that this worker runs; replay tests use the same list."""
+
+SENDS_AT_ONCE = 20
+"""Sends side by side in one worker; the gateway has a thread for each."""
+
+_WAIT_SECONDS = 5
+_CACHED_WORKFLOWS = 500
+
+
+def build_workers(client: Client, services: Services, *, drain: timedelta) -> list[Worker]:
+    """Make the two workers of a process: one for everything, one for sends alone.
+
+    Args:
+        client: A connected client.
+        services: The use cases behind the activities.
+        drain: How long activities under way may take to finish at the end; longer than a send.
+    """
+    sending = SendingActivities(services.ledger, services.gateway)
+    sweeping = SweepingActivities(services.sweep)
+    return [
+        Worker(
+            client,
+            task_queue=ENROLLMENT_QUEUE,
+            workflows=WORKFLOWS,
+            activities=[sending.close_enrollment, sweeping.sweep],
+            interceptors=[PlainFailures()],
+            graceful_shutdown_timeout=drain,
+            max_cached_workflows=_CACHED_WORKFLOWS,
+        ),
+        Worker(
+            client,
+            task_queue=SEND_QUEUE,
+            activities=[sending.send_step, sending.send_message],
+            interceptors=[PlainFailures()],
+            graceful_shutdown_timeout=drain,
+            max_concurrent_activities=SENDS_AT_ONCE,
+        ),
+    ]
+
+
+async def connect(settings: WorkerSettings) -> Client:
+    """Connect to Temporal, waiting for it as long as it takes."""
+    while True:
+        try:
+            return await Client.connect(
+                settings.temporal_address,
+                namespace=settings.temporal_namespace,
+                data_converter=DATA_CONVERTER,
+            )
+        except RuntimeError:
+            _logger.warning("waiting for Temporal at %s", settings.temporal_address)
+            await asyncio.sleep(_WAIT_SECONDS)
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Work until SIGTERM or SIGINT, then drain."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    connecting = asyncio.create_task(connect(settings))
+    await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
+    if not connecting.done():
+        connecting.cancel()
+        return
+    client = await connecting
+    gateway = TwilioGateway(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        api_base_url=settings.twilio_api_base_url,
+        lookups_base_url=settings.twilio_lookups_base_url,
+        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
+        connect_timeout=settings.http_connect_timeout,
+        read_timeout=settings.http_read_timeout,
+        max_concurrent=SENDS_AT_ONCE,
+    )
+    database = Database(settings.database_url, pool_size=SENDS_AT_ONCE)
+    services = build_services(
+        database,
+        EnrollmentClient(client, page_base_url=settings.public_base_url),
+        gateway,
+        ServiceConfig.of(settings),
+    )
+    background = [
+        asyncio.create_task(services.outbox.run()),
+        asyncio.create_task(_ensure_sweep(services.temporal)),
+    ]
+    try:
+        async with AsyncExitStack() as stack:
+            for worker in build_workers(client, services, drain=settings.drain):
+                await stack.enter_async_context(worker)
+            _logger.info("working")
+            await stopping
+            _logger.info("draining")
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await gateway.aclose()
+        await database.close()
+
+
+async def _ensure_sweep(temporal: EnrollmentClient) -> None:
+    """Have the sweep scheduled, trying until Temporal takes it."""
+    while True:
+        try:
+            await temporal.ensure_sweep()
+        except TemporalUnavailableError:
+            _logger.warning("the sweep is not scheduled yet")
+            await asyncio.sleep(_WAIT_SECONDS)
+        else:
+            return
+
+
+def main() -> None:
+    """Run the worker with the environment's settings."""
+    settings = load_worker_settings()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()
