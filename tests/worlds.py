@@ -85,6 +85,16 @@ class World:
             await tx.execute(insert(Contact), rows)
         return [cast("UUID", row["id"]) for row in rows]
 
+    async def numbers(self, phones: Sequence[str]) -> list[UUID]:
+        """Write contacts of whom only the number is known."""
+        rows = [
+            {"id": uuid4(), "first_name": "Ann", "last_name": "Lee", "phone": phone}
+            for phone in phones
+        ]
+        async with self.database.transaction() as tx:
+            await tx.execute(insert(Contact), rows)
+        return [cast("UUID", row["id"]) for row in rows]
+
     async def landline(self) -> UUID:
         return (await self.contacts(1, line_type=LineType.LANDLINE))[0]
 

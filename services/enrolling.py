@@ -1,0 +1,267 @@
+"""Putting contacts into a sequence, thousands in one call."""
+
+import asyncio
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from domain.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.statuses import EnrollmentStatus, LineType, SequenceState
+from domain.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
+from services.outbox import Outbox
+from storage import enrolling as rows
+from storage import outbox
+from storage.database import Database, Transaction
+from storage.enrolling import Candidate, Course, NewRow
+
+MAX_CONTACTS = 10_000
+
+_CLOCKS_AT_ONCE = 100
+_NANP = len("+12125550123")
+_EXCHANGE = len("+1212555")
+_OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
+
+
+class SkipCode(StrEnum):
+    """Why a contact was not enrolled."""
+
+    ALREADY_ACTIVE = "already_active"
+    UNKNOWN_CONTACT = "unknown_contact"
+    ALL_STEPS_PAST = "all_steps_past"
+
+
+class Enrolled(NamedTuple):
+    """A contact who was enrolled; an omitted one has a final status already."""
+
+    id: UUID
+    contact_id: UUID
+    status: EnrollmentStatus
+
+
+class Skipped(NamedTuple):
+    """A contact who was not enrolled, and why."""
+
+    contact_id: UUID
+    code: SkipCode
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What enrolling came to; every contact asked for is in one of the two, once.
+
+    Attributes:
+        enrolled: In the order asked.
+        skipped: In the order asked.
+    """
+
+    enrolled: Many[Enrolled]
+    skipped: Many[Skipped]
+
+
+class _Start(NamedTuple):
+    """The first step one gets, and when."""
+
+    position: int
+    due_at: datetime
+    next_send_at: datetime
+
+
+class Enrolling:
+    """The use case of enrolling.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after the commit, so that the workflows start.
+        workspace_zone: IANA zone of whoever's own cannot be told.
+    """
+
+    def __init__(self, database: Database, outbox_drain: Outbox, *, workspace_zone: str) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+        self._zone = workspace_zone
+
+    async def enrol(
+        self,
+        sequence_id: UUID,
+        user_id: UUID,
+        *,
+        contact_ids: Many[UUID] | None = None,
+        group_id: UUID | None = None,
+    ) -> Enrolment:
+        """Enrol contacts into the current version of a sequence, all in one transaction.
+
+        Suppressed numbers and landlines get a row that is final from birth, and no workflow. An
+        id that is given twice counts once.
+
+        Args:
+            sequence_id: The sequence; active or paused.
+            user_id: Who enrols.
+            contact_ids: 1 to 10,000 contacts; or
+            group_id: the members of a group, as many.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``: it is a draft or archived.
+            InvalidFieldError: Not exactly one of the two, too many contacts or none.
+        """
+        if (contact_ids is None) == (group_id is None):
+            raise InvalidFieldError(
+                "contact_ids", "give either contact_ids or group_id", code="one_of_two"
+            )
+        async with self._database.transaction() as tx:
+            if group_id is not None:
+                found = await _members(tx, group_id)
+                asked = [candidate.contact_id for candidate in found]
+            else:
+                asked = _distinct(contact_ids or ())
+                found = await rows.contacts_by_id(tx, asked)
+            # Before the lock: working out where ten thousand numbers may be takes a second.
+            clocks = await self._clocks(found)
+            course = await rows.lock_course(tx, sequence_id)
+            if course is None:
+                raise NotFoundError("sequence", sequence_id)
+            if course.state not in _OPEN:
+                raise ConflictError(
+                    "sequence_not_active",
+                    f"the sequence is {course.state.value}; only an active or paused one takes"
+                    " contacts",
+                    state=course.state.value,
+                )
+            born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+            written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
+            await outbox.add_starts(
+                tx,
+                [
+                    row.id
+                    for row in born
+                    if row.id in written and row.status is EnrollmentStatus.ACTIVE
+                ],
+            )
+        self._outbox.kick()
+        return _answer(asked, born, written, skipped)
+
+    async def _clocks(self, found: Many[Candidate]) -> dict[UUID, ContactClock]:
+        """Work out everyone's clock, a few at a time so that other requests get their turn."""
+        by_origin: dict[str, ContactClock] = {}
+        clocks: dict[UUID, ContactClock] = {}
+        for one in found:
+            origin = one.time_zone or _origin(one.phone)
+            clock = by_origin.get(origin)
+            if clock is None:
+                clock = ContactClock.of(
+                    time_zone=one.time_zone, phone=one.phone, workspace=self._zone
+                )
+                by_origin[origin] = clock
+                if len(by_origin) % _CLOCKS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            clocks[one.contact_id] = clock
+        return clocks
+
+
+def _origin(phone: str) -> str:
+    """Give what decides about a number's zones: under +1 its exchange, else all of it.
+
+    Held against phonenumbers 9 for the exchanges of small islands and a sample of the others: the
+    last four digits matter in two of Barbados's alone, where either answer is a careful one.
+    """
+    return phone[:_EXCHANGE] if phone.startswith("+1") and len(phone) == _NANP else phone
+
+
+def _distinct(contact_ids: Many[UUID]) -> list[UUID]:
+    asked = list(dict.fromkeys(contact_ids))
+    if not 1 <= len(asked) <= MAX_CONTACTS:
+        raise InvalidFieldError(
+            "contact_ids",
+            f"has {len(asked)} contacts; give 1 to {MAX_CONTACTS}",
+            code="contact_count",
+        )
+    return asked
+
+
+async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
+    if not await rows.has_group(tx, group_id):
+        raise InvalidFieldError(
+            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
+        )
+    found = await rows.contacts_of_group(tx, group_id, MAX_CONTACTS + 1)
+    if not found:
+        raise InvalidFieldError(
+            "group_id", "names a group without members; add some first", code="empty_group"
+        )
+    if len(found) > MAX_CONTACTS:
+        raise InvalidFieldError(
+            "group_id",
+            f"names a group of more than {MAX_CONTACTS}; enrol its members with contact_ids, in"
+            " several calls",
+            code="contact_count",
+        )
+    return found
+
+
+async def _decide(
+    tx: Transaction,
+    sequence_id: UUID,
+    course: Course,
+    found: Many[Candidate],
+    clocks: dict[UUID, ContactClock],
+) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
+    """Say for each contact what row to write, or why none."""
+    ids = [candidate.contact_id for candidate in found]
+    active = await rows.active_in(tx, sequence_id, ids)
+    opted_out = await rows.opted_out(tx, ids, course.sender_id)
+    window = SendWindow.parse(course.send_window) if course.send_window is not None else None
+    starts: dict[ContactClock, _Start | None] = {}
+    born: list[NewRow] = []
+    skipped: dict[UUID, SkipCode] = {}
+    for one in found:
+        contact_id = one.contact_id
+        if contact_id in active:
+            skipped[contact_id] = SkipCode.ALREADY_ACTIVE
+        elif contact_id in opted_out:
+            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_OPTED_OUT))
+        elif one.line_type is LineType.LANDLINE:
+            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_LANDLINE))
+        else:
+            clock = clocks[contact_id]
+            if clock not in starts:
+                starts[clock] = _start(course, window, clock)
+            start = starts[clock]
+            if start is None:
+                skipped[contact_id] = SkipCode.ALL_STEPS_PAST
+            else:
+                born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
+    return born, skipped
+
+
+def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _Start | None:
+    """Find the first step whose date is to come, and when it may go; None if all are past."""
+    for step in course.steps:
+        if step.send_at is not None:
+            due_at = scheduled_due(step.send_at, clock)
+            if due_at <= course.now:
+                continue
+        else:
+            delay = timedelta(seconds=step.delay_seconds or 0)
+            due_at = ongoing_due(course.now, delay, step.at_time, clock)
+        return _Start(step.position, due_at, next_slot(due_at, window, clock).at)
+    return None
+
+
+def _answer(
+    asked: Many[UUID], born: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
+) -> Enrolment:
+    by_contact = {row.contact_id: row for row in born}
+    enrolled: list[Enrolled] = []
+    left_out: list[Skipped] = []
+    for contact_id in asked:
+        row = by_contact.get(contact_id)
+        if row is not None and row.id in written:
+            enrolled.append(Enrolled(row.id, contact_id, row.status))
+            continue
+        # Somebody else enrolled them between our look and our writing.
+        lost = SkipCode.ALREADY_ACTIVE if row is not None else SkipCode.UNKNOWN_CONTACT
+        left_out.append(Skipped(contact_id, skipped.get(contact_id, lost)))
+    return Enrolment(enrolled, left_out)
