@@ -15,6 +15,7 @@ from services.inbound import Inbound
 from services.ledger import Ledger
 from services.outbox import Outbox
 from services.senders import Senders
+from services.sequences import Sequences
 from services.sweep import Sweep
 from services.users import Users
 from settings import Settings
@@ -65,16 +66,17 @@ class Services:
     gateway: Gateway
     config: ServiceConfig
     contacts: Contacts
+    endings: Endings
     groups: Groups
+    holds: Holds
     idempotency: Idempotency
     outbox: Outbox
     senders: Senders
+    sequences: Sequences
     users: Users
     ledger: Ledger
     inbound: Inbound
     callbacks: Callbacks
-    endings: Endings
-    holds: Holds
     sweep: Sweep
 
     async def database_ready(self) -> bool:
@@ -115,15 +117,16 @@ def build_services(
         gateway=gateway,
         config=config,
         contacts=Contacts(database, default_region=config.default_region),
+        endings=endings,
         groups=Groups(database),
+        holds=Holds(database, outbox, rules, endings),
         idempotency=Idempotency(database),
         outbox=outbox,
         senders=Senders(database, outbox, default_region=config.default_region),
+        sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
         users=Users(database),
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
         callbacks=callbacks,
-        endings=endings,
-        holds=Holds(database, outbox, rules, endings),
         sweep=Sweep(database, temporal, gateway, outbox, inbound, callbacks, rules),
     )
