@@ -245,7 +245,7 @@ async def test_a_request_that_makes_no_sense_is_refused(world: World, enrolling:
         ({"group_id": uuid4()}, "unknown_group"),
     ):
         with pytest.raises(InvalidFieldError) as raised:
-            await enrolling.enrol(sequence.id, world.user_id, **arguments)  # type: ignore[arg-type]
+            await enrolling.enrol(sequence.id, world.user_id, **arguments)
         assert raised.value.field_code == code
     with pytest.raises(NotFoundError):
         await enrolling.enrol(uuid4(), world.user_id, contact_ids=people)
