@@ -1,0 +1,209 @@
+"""What the provider tells us: inbound texts and the progress of outbound ones."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+
+from api.dependencies import ServicesDep, SettingsDep
+from api.problems import Problem
+from domain.inbound import InboundText, StatusReport
+from settings import ApiSettings
+from sms.signature import SignatureValidator
+
+MAX_WEBHOOK_BYTES = 64_000
+"""Far more than any text with its pictures needs: Twilio's own answers end at 64 kB."""
+
+PATIENCE = timedelta(seconds=3)
+"""How long the database may take. Twilio waits 15 seconds and, after an error, hardly ever calls
+again (connection overrides, twilio.com/docs/usage/webhooks, 2026-11); the sweep fetches what was
+missed."""
+
+_FORM = "application/x-www-form-urlencoded"
+_NOTHING_TO_SAY = "<Response/>"
+_REFUSALS: Mapping[int | str, dict[str, object]] = {
+    400: {"description": "The message's id, status or numbers are missing"},
+    403: {"description": "`invalid_signature`, or `wrong_account` of another account's message"},
+    413: {"description": "The body is too large"},
+    415: {"description": "Not a form"},
+    503: {"description": "The database does not answer"},
+}
+
+_logger = logging.getLogger(__name__)
+_under_way: set[asyncio.Task[None]] = set()
+
+router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], responses=dict(_REFUSALS))
+
+
+@router.post("/inbound", response_class=Response)
+async def receive_text(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
+    """Take a text that somebody sent us, signed by Twilio.
+
+    Answered with empty TwiML once the text and everything that follows from it is stored; a text
+    that comes twice is the same text.
+    """
+    fields = await _signed_fields(request, settings)
+    if isinstance(fields, Problem):
+        return fields.response()
+    text = _inbound_text(fields)
+    if text is None:
+        return _incomplete("MessageSid, From and To").response()
+    await _patiently(services.inbound.receive(text))
+    return Response(_NOTHING_TO_SAY, media_type="text/xml")
+
+
+@router.post("/status", status_code=204, response_class=Response)
+async def receive_status(
+    request: Request,
+    services: ServicesDep,
+    settings: SettingsDep,
+    attempt: Annotated[str | None, Query(description="Id of the attempt, from its call")] = None,
+) -> Response:
+    """Take Twilio's report on a message of ours; may come twice, late and in any order."""
+    fields = await _signed_fields(request, settings)
+    if isinstance(fields, Problem):
+        return fields.response()
+    report = _status_report(fields, attempt)
+    if report is None:
+        return _incomplete("MessageSid and MessageStatus").response()
+    await _patiently(services.callbacks.receive(report))
+    return Response(status_code=204)
+
+
+async def _patiently(work: Coroutine[object, object, None]) -> None:
+    """Wait for work, but not for ever.
+
+    Work that takes longer goes on behind the answer: what Twilio hardly ever repeats, a STOP among
+    it, must not be lost because rows were locked for a while.
+
+    Raises:
+        TimeoutError: It is not done yet.
+    """
+    task = asyncio.create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_done)
+    await asyncio.wait({task}, timeout=PATIENCE.total_seconds())
+    if not task.done():
+        raise TimeoutError
+    task.result()
+
+
+def _done(task: asyncio.Task[None]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.warning("a webhook was not stored", extra={"error": type(error).__name__})
+
+
+async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, str] | Problem:
+    """Read the form, which must be signed and about our account.
+
+    The whole form is read and checked, never single parameters: a blank field counts for the
+    signature, and new fields come without notice.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        return Problem(415, "unsupported_media_type", f"send a form, with Content-Type: {_FORM}")
+    form = await _bounded(request).form()
+    validator = SignatureValidator(
+        settings.twilio_auth_token.get_secret_value(), settings.public_base_url
+    )
+    signed = validator.valid(
+        raw_path=request.scope["raw_path"],
+        raw_query=request.scope["query_string"],
+        form=form,
+        signature=request.headers.get("x-twilio-signature"),
+    )
+    if not signed:
+        _logger.warning(
+            "refused a webhook whose signature is not valid; if the provider sent it,"
+            " PUBLIC_BASE_URL or TWILIO_AUTH_TOKEN is not what the provider uses"
+        )
+        return Problem(403, "invalid_signature", "the signature is missing or does not match")
+    # PostgreSQL stores no NUL, and a text must not be lost for one.
+    fields = {name: str(value).replace("\0", "") for name, value in form.items()}
+    if fields.get("AccountSid") != settings.twilio_account_sid:
+        _logger.warning("refused a webhook of another account")
+        return Problem(403, "wrong_account", "the message belongs to another account")
+    return fields
+
+
+def _bounded(request: Request) -> Request:
+    """Return the same request, whose body breaks off with 413 when it gets too large."""
+    left = MAX_WEBHOOK_BYTES
+
+    async def receive() -> Message:
+        nonlocal left
+        message = await request.receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413)
+        return message
+
+    return Request(request.scope, receive)
+
+
+def _inbound_text(fields: Mapping[str, str]) -> InboundText | None:
+    sid, phone, to = (fields.get(name, "") for name in ("MessageSid", "From", "To"))
+    if not (sid and phone and to):
+        return None
+    return InboundText(
+        sid=sid,
+        phone=phone,
+        to=to,
+        messaging_service_sid=fields.get("MessagingServiceSid") or None,
+        body=fields.get("Body", ""),
+        media_urls=_media_urls(fields),
+        opt_out_type=fields.get("OptOutType") or None,
+        occurred_at=datetime.now(UTC),
+        payload=fields,
+    )
+
+
+def _media_urls(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return MediaUrl0, MediaUrl1 and so on."""
+    urls: list[str] = []
+    for index in count():
+        url = fields.get(f"MediaUrl{index}")
+        if not url:
+            break
+        urls.append(url)
+    return tuple(urls)
+
+
+def _status_report(fields: Mapping[str, str], attempt: str | None) -> StatusReport | None:
+    sid, status = fields.get("MessageSid", ""), fields.get("MessageStatus", "")
+    if not (sid and status):
+        return None
+    return StatusReport(
+        sid=sid,
+        status=status,
+        error_code=_error_code(fields.get("ErrorCode", "")),
+        attempt_id=_attempt_id(attempt or ""),
+        from_phone=fields.get("From") or None,
+        payload=fields,
+    )
+
+
+def _error_code(written: str) -> int | None:
+    """Read an error code, at most nine digits; 0 is none."""
+    return int(written) or None if re.fullmatch(r"[0-9]{1,9}", written) else None
+
+
+def _attempt_id(written: str) -> UUID | None:
+    """Read the attempt's id; an address that somebody else made up may hold anything."""
+    try:
+        return UUID(hex=written)
+    except ValueError:
+        return None
+
+
+def _incomplete(needed: str) -> Problem:
+    return Problem(400, "malformed_webhook", f"the form needs {needed}")

@@ -1,0 +1,511 @@
+"""What the provider may tell us, and who else may not."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from psycopg import OperationalError as DriverError
+from sqlalchemy import text as statement
+from sqlalchemy.exc import OperationalError
+
+from api import problems, webhooks
+from domain.inbound import InboundText, StatusReport
+from services.factory import Services
+from settings import ApiSettings
+
+INBOUND = "/webhooks/twilio/inbound"
+STATUS = "/webhooks/twilio/status"
+FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+ACCOUNT = "AC" + "0" * 32
+
+Fields = Sequence[tuple[str, str]]
+
+# The keys of a real request, in its order; most of what Twilio says about places is blank.
+TEXT: Fields = [
+    ("ToCountry", "US"),
+    ("ToState", ""),
+    ("SmsMessageSid", "SM1"),
+    ("NumMedia", "0"),
+    ("ToCity", ""),
+    ("FromZip", ""),
+    ("SmsSid", "SM1"),
+    ("SmsStatus", "received"),
+    ("Body", "Yes, gladly"),
+    ("To", "+12025550100"),
+    ("MessagingServiceSid", "MG" + "1" * 32),
+    ("NumSegments", "1"),
+    ("MessageSid", "SM1"),
+    ("AccountSid", ACCOUNT),
+    ("From", "+14155550123"),
+    ("ApiVersion", "2010-04-01"),
+]
+REPORT: Fields = [
+    ("SmsSid", "SM2"),
+    ("SmsStatus", "undelivered"),
+    ("MessageStatus", "undelivered"),
+    ("To", "+14155550123"),
+    ("MessageSid", "SM2"),
+    ("AccountSid", ACCOUNT),
+    ("From", "+12025550100"),
+    ("ApiVersion", "2010-04-01"),
+    ("ErrorCode", "30003"),
+]
+
+
+def changed(fields: Fields, **values: str | None) -> Fields:
+    """Set fields, or remove those that are None."""
+    kept = [(key, value) for key, value in fields if key not in values]
+    return kept + [(key, value) for key, value in values.items() if value is not None]
+
+
+@dataclass
+class Stub:
+    """A use case that remembers what it was given."""
+
+    received: list[Any] = field(default_factory=list)
+    error: Exception | None = None
+    waits_for: asyncio.Event | None = None
+
+    async def receive(self, given: Any) -> None:
+        if self.waits_for is not None:
+            await self.waits_for.wait()
+        if self.error is not None:
+            raise self.error
+        self.received.append(given)
+
+    def texts(self) -> list[InboundText]:
+        assert all(isinstance(given, InboundText) for given in self.received)
+        return self.received
+
+    def reports(self) -> list[StatusReport]:
+        assert all(isinstance(given, StatusReport) for given in self.received)
+        return self.received
+
+
+@pytest.fixture
+def settings() -> ApiSettings:
+    return ApiSettings.model_validate(
+        {
+            "database_url": "postgresql://nobody@127.0.0.1:9/none",
+            "twilio_account_sid": ACCOUNT,
+            "twilio_auth_token": "an auth token of tests",
+            "public_base_url": "https://segue.test",
+            "session_secret": "s" * 32,
+        }
+    )
+
+
+@pytest.fixture
+def inbound() -> Stub:
+    return Stub()
+
+
+@pytest.fixture
+def callbacks() -> Stub:
+    return Stub()
+
+
+def application(settings: ApiSettings, services: object) -> FastAPI:
+    app = FastAPI()
+    app.state.settings = settings
+    app.state.services = services
+    problems.install(app)
+    app.include_router(webhooks.router)
+    return app
+
+
+@pytest.fixture
+async def http(
+    settings: ApiSettings, inbound: Stub, callbacks: Stub
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = application(settings, SimpleNamespace(inbound=inbound, callbacks=callbacks))
+    # The request comes from a proxy that ended TLS: another scheme, host and port than called.
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+        base_url="http://10.0.0.1:8000",
+    ) as client:
+        yield client
+
+
+def sign(target: str, fields: Fields) -> str:
+    signed = "https://segue.test" + target + "".join(k + v for k, v in sorted(set(fields)))
+    digest = hmac.digest(b"an auth token of tests", signed.encode(), hashlib.sha1)
+    return base64.b64encode(digest).decode()
+
+
+async def post(
+    http: httpx.AsyncClient, target: str, fields: Fields, **headers: str
+) -> httpx.Response:
+    """Post as Twilio does."""
+    sent = {"Content-Type": FORM, "X-Twilio-Signature": sign(target, fields), **headers}
+    return await http.post(target, content=urlencode(fields), headers=sent)
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> None:
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == code
+
+
+class TestInbound:
+    async def test_a_text_is_passed_on_and_answered_with_silence(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        before = datetime.now(UTC)
+
+        response = await post(http, INBOUND, TEXT)
+
+        assert response.status_code == 200
+        assert response.headers["content-type"].partition(";")[0] == "text/xml"
+        assert response.text == "<Response/>"
+        [text] = inbound.texts()
+        assert text == InboundText(
+            sid="SM1",
+            phone="+14155550123",
+            to="+12025550100",
+            messaging_service_sid="MG" + "1" * 32,
+            body="Yes, gladly",
+            media_urls=(),
+            opt_out_type=None,
+            occurred_at=text.occurred_at,
+            payload=dict(TEXT),
+        )
+        assert before <= text.occurred_at <= datetime.now(UTC)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            " STOP \n",
+            "a + b & c = 100 %",
+            "\N{GRINNING FACE} \u20ac e\u0301",
+            "%2B",
+            "first\nsecond\r\nthird",
+            "x" * 1600,
+            "\N{GRINNING FACE}" * 1600,
+        ],
+    )
+    async def test_a_body_arrives_exactly(
+        self, http: httpx.AsyncClient, inbound: Stub, body: str
+    ) -> None:
+        response = await post(http, INBOUND, changed(TEXT, Body=body))
+
+        assert response.status_code == 200
+        assert inbound.texts()[0].body == body
+        assert inbound.texts()[0].payload["Body"] == body
+
+    async def test_a_picture_may_come_without_words(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        urls = {f"MediaUrl{index}": f"https://example.com/{index}" for index in range(11)}
+        kinds = {f"MediaContentType{index}": "image/jpeg" for index in range(11)}
+
+        response = await post(
+            http, INBOUND, changed(TEXT, Body="", NumMedia="11", MessageSid="MM1", **urls, **kinds)
+        )
+
+        assert response.status_code == 200
+        [text] = inbound.texts()
+        assert text.body == ""
+        assert text.media_urls == tuple(urls.values())
+
+    async def test_what_twilio_makes_of_a_keyword_is_passed_on(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        await post(http, INBOUND, changed(TEXT, Body="enough", OptOutType="STOP"))
+
+        assert inbound.texts()[0].opt_out_type == "STOP"
+
+    async def test_no_service_and_unknown_fields_are_fine(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        fields = changed(TEXT, MessagingServiceSid=None, ChannelMetadata='{"a": 1}', WaId="")
+
+        assert (await post(http, INBOUND, fields)).status_code == 200
+
+        assert inbound.texts()[0].messaging_service_sid is None
+        assert inbound.texts()[0].payload == dict(fields)
+
+    async def test_a_nul_does_not_cost_the_text(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        assert (await post(http, INBOUND, changed(TEXT, Body="a\0b"))).status_code == 200
+
+        assert inbound.texts()[0].body == "ab"
+
+    async def test_a_repeated_request_is_passed_on_again(
+        self, http: httpx.AsyncClient, inbound: Stub
+    ) -> None:
+        answers = [await post(http, INBOUND, TEXT) for _ in range(2)]
+
+        assert [response.status_code for response in answers] == [200, 200]
+        assert [text.sid for text in inbound.texts()] == ["SM1", "SM1"]
+
+    @pytest.mark.parametrize("missing", ["MessageSid", "From", "To"])
+    async def test_a_text_of_nobody_is_malformed(
+        self, http: httpx.AsyncClient, inbound: Stub, missing: str
+    ) -> None:
+        for value in (None, ""):
+            response = await post(http, INBOUND, changed(TEXT, **{missing: value}))
+
+            assert_problem(response, 400, "malformed_webhook")
+        assert not inbound.received
+
+
+class TestStatus:
+    async def test_a_report_is_passed_on(self, http: httpx.AsyncClient, callbacks: Stub) -> None:
+        attempt = uuid4()
+
+        response = await post(http, f"{STATUS}?attempt={attempt.hex}", REPORT)
+
+        assert response.status_code == 204
+        assert response.content == b""
+        assert callbacks.reports() == [
+            StatusReport(
+                sid="SM2",
+                status="undelivered",
+                error_code=30003,
+                attempt_id=attempt,
+                from_phone="+12025550100",
+                payload=dict(REPORT),
+            )
+        ]
+
+    @pytest.mark.parametrize("query", ["", "?attempt=", "?attempt=1", "?attempt=%00", "?other=1"])
+    async def test_without_a_good_attempt_id_it_is_still_a_report(
+        self, http: httpx.AsyncClient, callbacks: Stub, query: str
+    ) -> None:
+        assert (await post(http, STATUS + query, REPORT)).status_code == 204
+        assert callbacks.reports()[0].attempt_id is None
+
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ("30006", 30006),
+            (None, None),
+            ("", None),
+            ("0", None),
+            ("odd", None),
+            ("9" * 5000, None),
+        ],
+    )
+    async def test_an_error_code_is_read(
+        self, http: httpx.AsyncClient, callbacks: Stub, said: str | None, expected: int | None
+    ) -> None:
+        assert (await post(http, STATUS, changed(REPORT, ErrorCode=said))).status_code == 204
+        assert callbacks.reports()[0].error_code == expected
+
+    async def test_a_sender_may_be_missing(self, http: httpx.AsyncClient, callbacks: Stub) -> None:
+        assert (await post(http, STATUS, changed(REPORT, From=""))).status_code == 204
+        assert callbacks.reports()[0].from_phone is None
+
+    @pytest.mark.parametrize("missing", ["MessageSid", "MessageStatus"])
+    async def test_a_report_on_nothing_is_malformed(
+        self, http: httpx.AsyncClient, callbacks: Stub, missing: str
+    ) -> None:
+        response = await post(http, STATUS, changed(REPORT, **{missing: None}))
+
+        assert_problem(response, 400, "malformed_webhook")
+        assert not callbacks.received
+
+
+@pytest.mark.parametrize(("target", "fields"), [(INBOUND, TEXT), (STATUS, REPORT)])
+class TestRefusals:
+    async def test_no_signature(
+        self,
+        http: httpx.AsyncClient,
+        inbound: Stub,
+        callbacks: Stub,
+        target: str,
+        fields: Fields,
+    ) -> None:
+        response = await http.post(
+            target, content=urlencode(fields), headers={"Content-Type": FORM}
+        )
+
+        assert_problem(response, 403, "invalid_signature")
+        assert not inbound.received
+        assert not callbacks.received
+
+    @pytest.mark.parametrize("signature", ["", "AAAA", "\u00e9"])
+    async def test_a_bad_signature(
+        self, http: httpx.AsyncClient, target: str, fields: Fields, signature: str
+    ) -> None:
+        response = await http.post(
+            target,
+            content=urlencode(fields),
+            headers={b"Content-Type": FORM.encode(), b"X-Twilio-Signature": signature.encode()},
+        )
+
+        assert_problem(response, 403, "invalid_signature")
+
+    async def test_a_signature_for_other_fields(
+        self, http: httpx.AsyncClient, target: str, fields: Fields
+    ) -> None:
+        response = await post(
+            http,
+            target,
+            changed(fields, MessageSid="SM9"),
+            **{"X-Twilio-Signature": sign(target, fields)},
+        )
+
+        assert_problem(response, 403, "invalid_signature")
+
+    async def test_a_signature_for_another_address(
+        self, http: httpx.AsyncClient, target: str, fields: Fields
+    ) -> None:
+        response = await post(
+            http, f"{target}?more=1", fields, **{"X-Twilio-Signature": sign(target, fields)}
+        )
+
+        assert_problem(response, 403, "invalid_signature")
+
+    @pytest.mark.parametrize("account", ["AC" + "1" * 32, "", None])
+    async def test_another_account(
+        self, http: httpx.AsyncClient, target: str, fields: Fields, account: str | None
+    ) -> None:
+        response = await post(http, target, changed(fields, AccountSid=account))
+
+        assert_problem(response, 403, "wrong_account")
+
+    @pytest.mark.parametrize(
+        "kind", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""]
+    )
+    async def test_anything_but_a_form(
+        self, http: httpx.AsyncClient, target: str, fields: Fields, kind: str
+    ) -> None:
+        response = await post(http, target, fields, **{"Content-Type": kind})
+
+        assert_problem(response, 415, "unsupported_media_type")
+
+    @pytest.mark.parametrize("told", [True, False])
+    async def test_too_large_a_body(
+        self, http: httpx.AsyncClient, target: str, fields: Fields, *, told: bool
+    ) -> None:
+        body = urlencode(changed(fields, Body="x" * webhooks.MAX_WEBHOOK_BYTES)).encode()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, len(body), 1000):
+                yield body[start : start + 1000]
+
+        response = await http.post(
+            target, content=body if told else pieces(), headers={"Content-Type": FORM}
+        )
+
+        assert_problem(response, 413, "body_too_large")
+
+    async def test_a_get(self, http: httpx.AsyncClient, target: str, fields: Fields) -> None:
+        assert_problem(await http.get(target), 405, "method_not_allowed")
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "error",
+        [OperationalError("SELECT", {}, DriverError("gone")), ConnectionRefusedError()],
+    )
+    async def test_without_the_database_it_says_so(
+        self, http: httpx.AsyncClient, inbound: Stub, callbacks: Stub, error: Exception
+    ) -> None:
+        inbound.error = callbacks.error = error
+
+        for response in (await post(http, INBOUND, TEXT), await post(http, STATUS, REPORT)):
+            assert_problem(response, 503, "database_unavailable")
+            assert "+1415" not in response.text
+
+    async def test_a_slow_database_does_not_keep_twilio_waiting_nor_lose_the_text(
+        self, http: httpx.AsyncClient, inbound: Stub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(webhooks, "PATIENCE", timedelta(seconds=0.1))
+        inbound.waits_for = asyncio.Event()
+
+        response = await post(http, INBOUND, TEXT)
+
+        assert_problem(response, 503, "database_unavailable")
+        assert not inbound.received
+        inbound.waits_for.set()
+        await wait_until(lambda: not webhooks._under_way)
+        assert [text.sid for text in inbound.texts()] == ["SM1"]
+
+    async def test_what_fails_behind_the_answer_is_logged_without_the_text(
+        self,
+        http: httpx.AsyncClient,
+        inbound: Stub,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(webhooks, "PATIENCE", timedelta(seconds=0.05))
+        inbound.waits_for = asyncio.Event()
+        inbound.error = ConnectionResetError("while storing 'Yes, gladly'")
+
+        await post(http, INBOUND, TEXT)
+        inbound.waits_for.set()
+        await wait_until(lambda: not webhooks._under_way)
+
+        assert "a webhook was not stored" in caplog.text
+        assert "gladly" not in caplog.text
+
+
+class TestStored:
+    """With the real use cases and a real database behind it."""
+
+    @pytest.fixture
+    async def real(
+        self, settings: ApiSettings, services: Services
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(application(settings, services))
+        async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.1") as client:
+            yield client
+
+    @staticmethod
+    async def bodies(services: Services) -> list[str]:
+        async with services.database.transaction() as tx:
+            rows = await tx.execute(statement("SELECT body FROM messages ORDER BY created_at"))
+            return [row.body for row in rows]
+
+    async def test_a_text_is_stored_once_however_often_it_comes(
+        self, real: httpx.AsyncClient, services: Services
+    ) -> None:
+        for _ in range(3):
+            assert (await post(real, INBOUND, TEXT)).status_code == 200
+
+        assert await self.bodies(services) == ["Yes, gladly"]
+
+    @pytest.mark.parametrize("body", ["", "a\0b", "\N{GRINNING FACE}", "x" * 1600])
+    async def test_any_text_can_be_stored(
+        self, real: httpx.AsyncClient, services: Services, body: str
+    ) -> None:
+        assert (await post(real, INBOUND, changed(TEXT, Body=body))).status_code == 200
+
+        assert await self.bodies(services) == [body.replace("\0", "")]
+
+    async def test_a_stop_suppresses_the_number(
+        self, real: httpx.AsyncClient, services: Services
+    ) -> None:
+        await post(real, INBOUND, changed(TEXT, Body="Stop"))
+
+        async with services.database.transaction() as tx:
+            rows = await tx.execute(statement("SELECT phone FROM suppressions"))
+            assert [row.phone for row in rows] == ["+14155550123"]
+
+    async def test_a_report_on_an_unknown_message_is_taken(self, real: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            response = await post(real, f"{STATUS}?attempt={uuid4().hex}", REPORT)
+
+            assert response.status_code == 204
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.005)
