@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from api import contacts, health, problems, users
+from api import contacts, groups, health, problems, senders, users
 from api.dependencies import authorize
 from api.schemas import Problem
 from services.factory import ServiceConfig, Services, build_services
@@ -57,7 +57,7 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
     app.state.services = services
     problems.install(app)
     app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES)
-    for router in (contacts.router, users.router):
+    for router in (contacts.router, groups.router, senders.router, users.router):
         app.include_router(
             router,
             prefix="/api",

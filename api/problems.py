@@ -153,7 +153,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, answer)
 
 
-def _from_domain(error: SegueError) -> Problem:  # noqa: PLR0911 - one for each kind of error
+def _from_domain(error: SegueError) -> Problem:
     match error:
         case InvalidFieldError():
             return _from_fields([error])

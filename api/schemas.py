@@ -1,6 +1,7 @@
 """What goes over the wire: the shared base, and the bodies of the plain routes."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.statuses import LineType, Role
 from services.contacts import NAME_LENGTH
+from services.groups import MEMBERS_AT_ONCE
+from services.senders import RATE_MOST
 
 _Item = TypeVar("_Item", bound="Schema")
 
@@ -153,3 +156,99 @@ class TokenList(Schema):
     """All of a user's tokens."""
 
     items: list[Token]
+
+
+# Groups
+
+
+class NewGroup(Schema):
+    """A group to make."""
+
+    name: str = Field(max_length=200)
+
+
+class Group(Schema):
+    """A group."""
+
+    id: UUID
+    name: str
+    member_count: int
+    created_at: datetime
+
+
+class ContactIds(Schema):
+    """Contacts to put into a group or take out of it."""
+
+    contact_ids: list[UUID] = Field(min_length=1, max_length=MEMBERS_AT_ONCE, examples=[[_AN_ID]])
+
+
+class AddedMembers(Schema):
+    """What became of each contact that was to be added."""
+
+    added: list[UUID]
+    already: list[UUID]
+    unknown_contact: list[UUID]
+
+
+class RemovedMembers(Schema):
+    """What became of each contact that was to be removed."""
+
+    removed: list[UUID]
+    not_member: list[UUID]
+
+
+# Senders
+
+Rate = Annotated[
+    Decimal,
+    Field(
+        gt=0,
+        le=RATE_MOST,
+        decimal_places=3,
+        allow_inf_nan=False,
+        description="How many message segments Twilio lets this sender send per second.",
+    ),
+]
+
+
+class NewSender(Schema):
+    """A sender to add: a number or a Messaging Service."""
+
+    name: str = Field(max_length=200)
+    phone: PhoneText | None = None
+    messaging_service_sid: str | None = Field(default=None, max_length=64)
+    segments_per_second: Rate = Decimal(1)
+
+
+class SenderChanges(Schema):
+    """What to change of a sender; what is left out stays. Its number never changes."""
+
+    name: str = Field(default_factory=str, max_length=200)
+    segments_per_second: Rate = Field(default_factory=Decimal)
+
+
+class Hold(Schema):
+    """Why nothing goes out from a sender."""
+
+    since: datetime
+    code: int | None = Field(description="The provider's error code, if it gave one.")
+    meaning: str
+    next_probe_at: datetime | None = Field(description="When one text is let through to see.")
+
+
+class Sender(Schema):
+    """A sender."""
+
+    id: UUID
+    name: str
+    phone: str | None
+    messaging_service_sid: str | None
+    segments_per_second: float
+    hold: Hold | None
+    created_at: datetime
+
+
+class ReleasedSender(Sender):
+    """A sender that was just released."""
+
+    released: int = Field(description="How many enrollments go on.")

@@ -1,0 +1,79 @@
+"""Routes of groups and their members."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import paging
+from api.dependencies import CurrentUser, ServicesDep
+from api.idempotency import OnceDep
+from api.paging import PageQuery
+from api.schemas import (
+    AddedMembers,
+    Contact,
+    ContactIds,
+    Group,
+    Listing,
+    NewGroup,
+    RemovedMembers,
+)
+
+router = APIRouter(prefix="/groups", tags=["groups"])
+
+_SORT = "name"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: str}
+
+
+@router.post("", status_code=201, response_model=Group)
+async def create_group(body: NewGroup, services: ServicesDep, once: OnceDep) -> Response:
+    """Make an empty group. 409 `group_taken` names the group that has the name already."""
+
+    async def create() -> Group:
+        return Group.model_validate(await services.groups.create(body.name))
+
+    return await once.answer(create, repeatable=True)
+
+
+@router.get("")
+async def list_groups(
+    query: Annotated[PageQuery, Query()], services: ServicesDep
+) -> Listing[Group]:
+    """List groups by name."""
+    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    page = await services.groups.find(after=after, limit=query.limit)
+    return paging.listing(page, Group, _SORT)
+
+
+@router.get("/{group_id}")
+async def get_group(group_id: UUID, services: ServicesDep) -> Group:
+    """Give one group."""
+    return Group.model_validate(await services.groups.get(group_id))
+
+
+@router.get("/{group_id}/members")
+async def list_members(
+    group_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep
+) -> Listing[Contact]:
+    """List a group's contacts by name."""
+    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    await services.groups.get(group_id)
+    page = await services.contacts.find(group_ids=[group_id], after=after, limit=query.limit)
+    return paging.listing(page, Contact, _SORT)
+
+
+@router.post("/{group_id}/members")
+async def add_members(
+    group_id: UUID, body: ContactIds, services: ServicesDep, user: CurrentUser
+) -> AddedMembers:
+    """Put contacts into a group; doing it again changes nothing."""
+    done = await services.groups.add_members(group_id, body.contact_ids, user.id)
+    return AddedMembers.model_validate(done)
+
+
+@router.delete("/{group_id}/members")
+async def remove_members(group_id: UUID, body: ContactIds, services: ServicesDep) -> RemovedMembers:
+    """Take contacts out of a group; doing it again changes nothing."""
+    done = await services.groups.remove_members(group_id, body.contact_ids)
+    return RemovedMembers.model_validate(done)

@@ -1,0 +1,64 @@
+"""Routes of senders and their holds."""
+
+from datetime import datetime
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import paging
+from api.dependencies import AdminOnly, CurrentUser, ServicesDep
+from api.idempotency import OnceDep
+from api.paging import PageQuery
+from api.schemas import Listing, NewSender, ReleasedSender, Sender, SenderChanges
+from services.senders import SenderFields
+
+router = APIRouter(prefix="/senders", tags=["senders"])
+
+_SORT = "name"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: str}
+
+
+@router.post("", status_code=201, response_model=Sender, dependencies=[AdminOnly])
+async def create_sender(body: NewSender, services: ServicesDep, once: OnceDep) -> Response:
+    """Add a sender. 409 `sender_taken` names the sender that has the number or service."""
+
+    async def create() -> Sender:
+        fields = cast("SenderFields", body.model_dump())
+        return Sender.model_validate(await services.senders.create(fields))
+
+    return await once.answer(create, repeatable=True)
+
+
+@router.get("")
+async def list_senders(
+    query: Annotated[PageQuery, Query()], services: ServicesDep
+) -> Listing[Sender]:
+    """List senders by name."""
+    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    page = await services.senders.find(after=after, limit=query.limit)
+    return paging.listing(page, Sender, _SORT)
+
+
+@router.get("/{sender_id}")
+async def get_sender(sender_id: UUID, services: ServicesDep) -> Sender:
+    """Give one sender."""
+    return Sender.model_validate(await services.senders.get(sender_id))
+
+
+@router.patch("/{sender_id}", dependencies=[AdminOnly])
+async def change_sender(sender_id: UUID, body: SenderChanges, services: ServicesDep) -> Sender:
+    """Change a sender's name or rate; the rate holds from now on."""
+    fields = cast("SenderFields", body.model_dump(exclude_unset=True))
+    return Sender.model_validate(await services.senders.update(sender_id, fields))
+
+
+@router.post("/{sender_id}/release", dependencies=[AdminOnly])
+async def release_sender(
+    sender_id: UUID, services: ServicesDep, user: CurrentUser
+) -> ReleasedSender:
+    """Let what waits for this sender go on; one that is not on hold stays as it is."""
+    await services.senders.get(sender_id)
+    released = await services.holds.release_sender(sender_id, user.id)
+    sender = await services.senders.get(sender_id)
+    return ReleasedSender(released=released, **Sender.model_validate(sender).model_dump())

@@ -1,0 +1,174 @@
+"""``Idempotency-Key`` over HTTP."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, update
+
+from domain.statuses import Role
+from services.factory import Services
+from services.idempotency import Claim, Idempotency, StoredAnswer
+from storage.database import Database
+from storage.tables import IdempotencyKey
+from tests.api.conftest import Connect
+
+ANN: dict[str, Any] = {"first_name": "Ann", "phone": "+14155550123"}
+BO: dict[str, Any] = {"first_name": "Bo", "phone": "+14155550124"}
+KEY = {"Idempotency-Key": "3f0c"}
+
+
+async def test_the_same_request_under_the_same_key_is_answered_again(
+    member: httpx.AsyncClient,
+) -> None:
+    first = await member.post("/api/contacts", json=ANN, headers=KEY)
+    again = await member.post("/api/contacts", json=ANN, headers=KEY)
+
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_the_same_key_at_once_does_the_work_once(member: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(
+        *(member.post("/api/contacts", json=ANN, headers=KEY) for _ in range(8))
+    )
+
+    made = [answer for answer in answers if answer.status_code == 201]
+    others = [answer for answer in answers if answer.status_code != 201]
+    assert len({answer.json()["id"] for answer in made}) == 1
+    assert {answer.json()["code"] for answer in others} <= {"request_in_progress"}
+    assert len((await member.get("/api/contacts")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/contacts", BO), ("/api/groups", ANN), ("/api/contacts?x=1", ANN)],
+)
+async def test_a_key_of_another_request_is_a_conflict(
+    member: httpx.AsyncClient, path: str, body: dict[str, Any]
+) -> None:
+    await member.post("/api/contacts", json=ANN, headers=KEY)
+
+    answer = await member.post(path, json={"name": "x"} if "groups" in path else body, headers=KEY)
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "idempotency_key_reused"
+    assert len((await member.get("/api/contacts")).json()["items"]) == 1
+
+
+async def test_keys_of_different_users_have_nothing_to_do_with_each_other(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    assert (await member.post("/api/contacts", json=ANN, headers=KEY)).status_code == 201
+    assert (await admin.post("/api/contacts", json=BO, headers=KEY)).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ключ", "a\tb", "é"])
+async def test_a_senseless_key_is_refused(member: httpx.AsyncClient, key: str) -> None:
+    answer = await member.post(
+        "/api/contacts", json=ANN, headers={b"Idempotency-Key": key.encode()}
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_idempotency_key"
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_a_refused_request_leaves_the_key_free(member: httpx.AsyncClient) -> None:
+    wrong = await member.post("/api/contacts", json={**ANN, "phone": "12"}, headers=KEY)
+    right = await member.post("/api/contacts", json=ANN, headers=KEY)
+
+    assert wrong.status_code == 422
+    assert right.status_code == 201
+
+
+async def test_no_token_or_password_is_kept_under_a_key(
+    admin: httpx.AsyncClient, database: Database
+) -> None:
+    user = await admin.post(
+        "/api/users", json={"email": "kim@x.example", "role": "member"}, headers=KEY
+    )
+    await admin.post(f"/api/users/{user.json()['id']}/tokens", json={"name": "ci"}, headers=KEY)
+
+    async with database.transaction() as tx:
+        assert (await tx.get(IdempotencyKey, (user.json()["id"], "3f0c"))) is None
+
+
+class TestClaims:
+    """The use case itself, where time must pass or a process must die."""
+
+    @pytest.fixture
+    async def begin(self, services: Services, connect: Connect) -> Any:
+        await connect(Role.MEMBER)
+        user = await services.users.by_email("member@example.com")
+        assert user
+
+        async def begin_claim(*, repeatable: bool = False) -> Claim | StoredAnswer:
+            return await services.idempotency.begin(
+                user_id=user.id,
+                key="k",
+                route="POST /x",
+                request_hash="h",
+                repeatable=repeatable,
+            )
+
+        return begin_claim
+
+    @pytest.fixture
+    def keys(self, services: Services) -> Idempotency:
+        return services.idempotency
+
+    async def age(self, database: Database, by: timedelta) -> None:
+        async with database.transaction() as tx:
+            await tx.execute(
+                update(IdempotencyKey)
+                .values(created_at=func.now() - by)
+                .execution_options(synchronize_session=False)
+            )
+
+    async def test_an_unanswered_claim_is_in_progress(self, begin: Any) -> None:
+        await begin()
+
+        with pytest.raises(Exception, match="no answer yet"):
+            await begin(repeatable=True)
+
+    async def test_an_abandoned_claim_is_taken_over_if_repeating_is_harmless(
+        self, begin: Any, keys: Idempotency, database: Database
+    ) -> None:
+        first = await begin(repeatable=True)
+        await self.age(database, timedelta(minutes=2))
+
+        second = await begin(repeatable=True)
+        await keys.finish(first, 201, {"by": "first"})
+        await keys.finish(second, 201, {"by": "second"})
+
+        assert await begin() == StoredAnswer(201, {"by": "second"})
+
+    async def test_an_abandoned_claim_stays_if_repeating_may_harm(
+        self, begin: Any, database: Database
+    ) -> None:
+        await begin()
+        await self.age(database, timedelta(minutes=2))
+
+        with pytest.raises(Exception, match="no answer yet"):
+            await begin()
+
+    async def test_a_key_is_free_again_after_a_day(
+        self, begin: Any, keys: Idempotency, database: Database
+    ) -> None:
+        await keys.finish(await begin(), 201, {})
+        await self.age(database, timedelta(hours=25))
+
+        assert isinstance(await begin(), Claim)
+
+    async def test_keys_older_than_a_day_are_forgotten(
+        self, begin: Any, keys: Idempotency, database: Database
+    ) -> None:
+        await begin()
+        assert await keys.forget_expired() == 0
+        await self.age(database, timedelta(hours=25))
+        assert await keys.forget_expired() == 1

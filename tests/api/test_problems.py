@@ -1,0 +1,188 @@
+"""What an error looks like, wherever it comes from."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.app import MAX_BODY_BYTES, create_app
+from services.factory import Services
+from settings import ApiSettings
+from storage.database import Database
+
+JSON = {"Content-Type": "application/json"}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"urn:segue:problem:{code}"
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+async def test_an_unknown_route_is_a_problem(anonymous: httpx.AsyncClient) -> None:
+    for path in ("/nothing", "/api/nothing", "/api/contacts/", "/"):
+        assert_problem(await anonymous.get(path), 404, "unknown_route")
+
+
+async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
+    anonymous: httpx.AsyncClient,
+) -> None:
+    answer = await anonymous.put("/api/contacts")
+
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b"[1,]", b"nul", b"\x00"])
+async def test_malformed_json_is_a_problem(member: httpx.AsyncClient, body: bytes) -> None:
+    answer = await member.post("/api/contacts", content=body, headers=JSON)
+
+    assert_problem(answer, 400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b'{"first_name": "\xe9"}', b"[" * 100_000])
+async def test_an_unreadable_body_is_a_problem(member: httpx.AsyncClient, body: bytes) -> None:
+    answer = await member.post("/api/contacts", content=body, headers=JSON)
+
+    assert_problem(answer, 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""]
+)
+async def test_a_body_that_is_not_json_is_a_problem(member: httpx.AsyncClient, kind: str) -> None:
+    answer = await member.post("/api/contacts", content=b'{"a": 1}', headers={"Content-Type": kind})
+
+    assert_problem(answer, 415, "unsupported_media_type")
+
+
+async def test_a_missing_body_is_named(member: httpx.AsyncClient) -> None:
+    problem = assert_problem(await member.post("/api/contacts"), 422, "invalid_request")
+
+    assert [error["field"] for error in problem["errors"]] == ["body"]
+
+
+async def test_each_wrong_field_is_named_with_code_and_remedy(member: httpx.AsyncClient) -> None:
+    answer = await member.post("/api/contacts", json={"last_name": 7, "fax": "1"})
+
+    problem = assert_problem(answer, 422, "invalid_request")
+    assert problem["errors"] == [
+        {"field": "first_name", "code": "missing", "message": "is missing; give it"},
+        {"field": "last_name", "code": "string_type", "message": "must be a text"},
+        {"field": "phone", "code": "missing", "message": "is missing; give it"},
+        {
+            "field": "fax",
+            "code": "extra_forbidden",
+            "message": "is not known here; leave it out",
+        },
+    ]
+
+
+async def test_a_field_name_of_half_a_character_breaks_nothing(member: httpx.AsyncClient) -> None:
+    body = b'{"first_name": "Ann", "phone": "+14155550123", "\\ud800": 1}'
+
+    answer = await member.post("/api/contacts", content=body, headers=JSON)
+
+    assert_problem(answer, 422, "invalid_request")
+
+
+async def test_a_declared_body_above_the_limit_is_refused(member: httpx.AsyncClient) -> None:
+    answer = await member.post("/api/contacts", content=b" " * (MAX_BODY_BYTES + 1), headers=JSON)
+
+    assert_problem(answer, 413, "body_too_large")
+
+
+async def test_a_streamed_body_above_the_limit_is_refused(member: httpx.AsyncClient) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(60):
+            yield b" " * 100_000
+
+    answer = await member.post("/api/contacts", content=endless(), headers=JSON)
+
+    assert_problem(answer, 413, "body_too_large")
+
+
+async def test_an_unexpected_error_tells_nothing_of_itself(
+    app: FastAPI, services: Services, member: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(**_: Any) -> None:
+        raise ValueError("the secret +14155550123")
+
+    monkeypatch.setattr(services.contacts, "find", fail)
+
+    answer = await member.get("/api/contacts")
+
+    assert_problem(answer, 500, "internal_error")
+    assert "secret" not in answer.text
+
+
+@pytest.fixture
+async def stranded(settings: ApiSettings, services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """The API while PostgreSQL is away."""
+    nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    services.database = nowhere
+    services.users._database = nowhere
+    app = create_app(settings, services=services)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://segue.test"
+    ) as client:
+        yield client
+    await nowhere.close()
+
+
+async def test_without_the_database_requests_are_to_be_tried_again(
+    stranded: httpx.AsyncClient,
+) -> None:
+    answer = await stranded.get(
+        "/api/contacts", headers={"Authorization": "Bearer sgt_" + "x" * 43}
+    )
+
+    assert_problem(answer, 503, "database_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_alive_needs_nothing(stranded: httpx.AsyncClient) -> None:
+    answer = await stranded.get("/healthz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok"}
+
+
+async def test_ready_names_every_part_that_is_away(
+    stranded: httpx.AsyncClient, temporal: Any
+) -> None:
+    temporal.is_ready = False
+
+    answer = await stranded.get("/readyz")
+
+    problem = assert_problem(answer, 503, "not_ready")
+    assert problem["away"] == ["database", "temporal"]
+    assert "retry-after" in answer.headers
+
+
+async def test_ready_when_database_and_temporal_answer(
+    anonymous: httpx.AsyncClient, temporal: Any
+) -> None:
+    assert (await anonymous.get("/readyz")).status_code == 200
+
+    temporal.is_ready = False
+    problem = assert_problem(await anonymous.get("/readyz"), 503, "not_ready")
+    assert problem["away"] == ["temporal"]
+
+
+async def test_the_api_documents_itself(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/api/openapi.json")
+
+    assert answer.status_code == 200
+    document = json.dumps(answer.json())
+    assert "HTTPValidationError" not in document
+    assert "application/problem+json" in document
