@@ -1,0 +1,103 @@
+# mypy: disable-error-code="import-untyped"
+"""The bare engine: the same timers and one HTTP call a step, nothing else.
+
+`python -m bench.bare TEMPORAL SIMULATOR ACCOUNT TOKEN` is its worker. The call is made with the
+same Twilio client as ours, so that the ratio shows what the protocol costs and not the client.
+"""
+
+import asyncio
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+with workflow.unsafe.imports_passed_through():
+    from twilio.http.http_client import TwilioHttpClient
+    from twilio.rest import Client as Twilio
+
+    from workflows.client import DATA_CONVERTER
+
+QUEUE = "bare"
+SENDS_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Whom to text, and the pauses between."""
+
+    to: str
+    sender: str
+    delay_seconds: float
+    reply_window_seconds: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text."""
+
+    to: str
+    sender: str
+
+
+@workflow.defn(name="Bare")
+class BareWorkflow:
+    """Three texts with a timer after each."""
+
+    @workflow.run
+    async def run(self, bare: Bare) -> None:
+        """Send, wait, send, wait, send, wait."""
+        for step in range(bare.steps):
+            await workflow.execute_activity(
+                "bare_send",
+                Text(bare.to, bare.sender),
+                start_to_close_timeout=timedelta(seconds=30),
+            )
+            last = step == bare.steps - 1
+            await workflow.sleep(bare.reply_window_seconds if last else bare.delay_seconds)
+
+
+class BareActivities:
+    """The one call.
+
+    Args:
+        simulator: Its base address.
+        account_sid: Of the simulator.
+        auth_token: Of the simulator.
+    """
+
+    def __init__(self, simulator: str, account_sid: str, auth_token: str) -> None:
+        http = TwilioHttpClient(timeout=10)
+        self._twilio = Twilio(account_sid, auth_token, http_client=http)
+        self._twilio.api.base_url = simulator
+
+    @activity.defn(name="bare_send")
+    def send(self, text: Text) -> str:
+        """Hand one text to the simulator."""
+        return str(self._twilio.messages.create(to=text.to, from_=text.sender, body="Hello").sid)
+
+
+async def _main(temporal: str, simulator: str, account_sid: str, auth_token: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    client = await Client.connect(temporal, data_converter=DATA_CONVERTER)
+    with ThreadPoolExecutor(SENDS_AT_ONCE) as threads:
+        async with Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=[BareWorkflow],
+            activities=[BareActivities(simulator, account_sid, auth_token).send],
+            activity_executor=threads,
+            max_concurrent_activities=SENDS_AT_ONCE,
+            max_cached_workflows=500,
+        ):
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""The servers a measurement runs against: all of them real, on this machine, gone afterwards."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from settings import child_environment
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
+from standalone.temporal import TemporalServer
+
+ACCOUNT_SID = "AC" + "0" * 32
+AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
+_STOP_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers are.
+
+    Attributes:
+        database_url: PostgreSQL, migrated and empty.
+        temporal: Host and port.
+        simulator: Base address of the simulator; its callbacks are off.
+        logs: Folder of the programs' output.
+    """
+
+    database_url: str
+    temporal: str
+    simulator: str
+    logs: Path
+
+    def environment(self) -> dict[str, str]:
+        """The settings of a worker."""
+        return child_environment(
+            {
+                "DATABASE_URL": self.database_url,
+                "TEMPORAL_ADDRESS": self.temporal,
+                "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+                "TWILIO_API_BASE_URL": self.simulator,
+                "TWILIO_LOOKUPS_BASE_URL": self.simulator,
+                "PUBLIC_BASE_URL": "http://127.0.0.1:1",
+                "LOG_LEVEL": "WARNING",
+            }
+        )
+
+    @contextmanager
+    def program(self, name: str, *command: str) -> Iterator[None]:
+        """Run one of our programs until the block ends."""
+        with (self.logs / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own programs
+                [sys.executable, "-m", *command],
+                env=self.environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(_STOP_SECONDS)
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Start PostgreSQL, Temporal (on disk, as `make up` does) and the simulator."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segue-bench-")))
+        folder.chmod(0o755)
+        postgres = EmbeddedPostgres(folder / "postgres", free_port())
+        postgres.start()
+        stack.callback(postgres.stop)
+        postgres.create_database("bench")
+        temporal = TemporalServer(folder / "temporal.db", free_port(), None)
+        temporal.start()
+        stack.callback(temporal.stop)
+        port = free_port()
+        found = Servers(postgres.url("bench"), temporal.address, f"http://127.0.0.1:{port}", folder)
+        subprocess.run(
+            [sys.executable, "-m", "alembic", "upgrade", "head"],
+            env=found.environment(),
+            check=True,
+        )
+        stack.enter_context(
+            found.program(
+                "simulator",
+                *("simulator", "--port", str(port)),
+                *("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN),
+                *("--inbound-url", "http://127.0.0.1:1/"),
+            )
+        )
+        _callbacks_off(found.simulator)
+        yield found
+
+
+def _callbacks_off(simulator: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            answer = httpx.post(f"{simulator}/_simulator/behaviour", json={"callbacks": "off"})
+            answer.raise_for_status()
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
