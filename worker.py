@@ -16,7 +16,7 @@ from activities.sweeping import SweepingActivities
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
-from storage.database import Database
+from storage.database import Database, is_unavailable
 from workflows.client import DATA_CONVERTER, EnrollmentClient, TemporalUnavailableError
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
@@ -112,7 +112,7 @@ async def run(settings: WorkerSettings) -> None:
     )
     background = [
         asyncio.create_task(services.outbox.run()),
-        asyncio.create_task(_ensure_sweep(services.temporal)),
+        asyncio.create_task(_prepare(services)),
     ]
     try:
         async with AsyncExitStack() as stack:
@@ -129,13 +129,16 @@ async def run(settings: WorkerSettings) -> None:
         await database.close()
 
 
-async def _ensure_sweep(temporal: EnrollmentClient) -> None:
-    """Have the sweep scheduled, trying until Temporal takes it."""
+async def _prepare(services: Services) -> None:
+    """Have the sweep scheduled and the senders paced, trying until it is done."""
     while True:
         try:
-            await temporal.ensure_sweep()
-        except TemporalUnavailableError:
-            _logger.warning("the sweep is not scheduled yet")
+            await services.temporal.ensure_sweep()
+            await services.outbox.pace_all()
+        except Exception as error:
+            if not (isinstance(error, TemporalUnavailableError) or is_unavailable(error)):
+                raise
+            _logger.warning("waiting for Temporal and PostgreSQL")
             await asyncio.sleep(_WAIT_SECONDS)
         else:
             return

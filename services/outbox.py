@@ -39,6 +39,12 @@ class Outbox:
         """Have the background drainer look now; call it after the commit."""
         self._kicked.set()
 
+    async def pace_all(self) -> None:
+        """Have every sender paced as its rate says, on whichever server this is."""
+        async with self._database.transaction() as tx:
+            await outbox.add_all_paces(tx)
+        self.kick()
+
     async def run(self) -> None:
         """Drain whenever kicked, and once a while without; runs until cancelled."""
         while True:

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus
 from storage.database import Transaction
-from storage.tables import OutboxEntry
+from storage.tables import OutboxEntry, Sender
 
 
 class OutboxKind(StrEnum):
@@ -84,6 +84,12 @@ async def add_message_starts(tx: Transaction, message_ids: Sequence[UUID]) -> No
 async def add_pace(tx: Transaction, sender_id: UUID) -> None:
     """Ask Temporal to pace a sender anew, after its rate or its longest step changed."""
     await _add(tx, OutboxKind.PACE_SENDER, [sender_id])
+
+
+async def add_all_paces(tx: Transaction) -> None:
+    """Ask Temporal to pace every sender anew: a new server knows none of them."""
+    ids = (await tx.execute(select(col(Sender.id)))).scalars().all()
+    await _add(tx, OutboxKind.PACE_SENDER, ids)
 
 
 async def take(tx: Transaction, limit: int) -> list[Entry]:

@@ -9,13 +9,17 @@ from storage.database import Transaction
 
 
 async def overdue(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
-    """Active enrollments whose next event was due before a moment, oldest first."""
+    """Some active enrollments whose next event was due before a moment.
+
+    Picked at random: with more of them than the limit, a long queue at one sender hides no lost
+    workflow for ever.
+    """
     rows = await tx.execute(
         text(
             """
             SELECT id FROM enrollments
             WHERE status = 'active' AND coalesce(next_send_at, reply_until) < :since
-            ORDER BY coalesce(next_send_at, reply_until) LIMIT :limit
+            ORDER BY random() LIMIT :limit
             """
         ),
         {"since": since, "limit": limit},

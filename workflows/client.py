@@ -32,7 +32,7 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.ports import Standing
+from domain.ports import NewEnrollment
 from workflows.enrollment import (
     EnrollmentWorkflow,
     Fact,
@@ -69,23 +69,6 @@ def message_workflow_id(message_id: UUID | str) -> str:
 
 class TemporalUnavailableError(Exception):
     """Temporal did not answer; the same call may succeed later."""
-
-
-@dataclass(frozen=True)
-class NewEnrollment:
-    """What a start needs to know of an enrollment.
-
-    Attributes:
-        enrollment_id: The row.
-        sequence_id: For operators to search by.
-        enrolled_by: For operators to search by.
-        standing: Where the row stands.
-    """
-
-    enrollment_id: UUID
-    sequence_id: UUID
-    enrolled_by: UUID
-    standing: Standing
 
 
 @dataclass(frozen=True)
