@@ -14,10 +14,19 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (OperationalError, PoolTimeout
 """What the driver raises when PostgreSQL is not there; the same call may succeed later."""
 
 
+_BUSY_CLASSES = frozenset({"40", "55"})
+"""SQLSTATE classes: transaction rollback (deadlock), object not in prerequisite state (lock)."""
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL is away rather than that the statement was wrong."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        # Deadlocks and lock timeouts are OperationalErrors too, of a server that is there.
+        state = getattr(error.orig, "sqlstate", None)
+        if state is not None and state[:2] in _BUSY_CLASSES:
+            return False
     return isinstance(error, UNAVAILABLE_ERRORS)
 
 
