@@ -1,0 +1,176 @@
+"""The queries behind a sequence's Contacts tab."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, select, tuple_, union_all
+from sqlmodel import col
+
+from domain.paging import Position
+from domain.statuses import Activity, EnrollmentStatus, HeldReason, SequenceState
+from storage.contacts import matches
+from storage.database import Transaction
+from storage.tables import Contact, Enrollment, GroupMember, Sequence, User
+
+_SORTED_BY: Mapping[str, SQLColumnExpression[Any]] = {
+    "name": col(Contact.search_name),
+    "enrolled_at": col(Enrollment.enrolled_at),
+    "next_send_at": col(Enrollment.next_send_at),
+    "last_message_at": col(Enrollment.last_message_at),
+}
+_MAY_BE_NULL = frozenset({"next_send_at", "last_message_at"})
+
+
+@dataclass(frozen=True)
+class ListFilter:
+    """Which enrollments of a sequence to list; an empty one lets everything through.
+
+    Attributes:
+        steps: The step last sent is any of these.
+        enrolled_by: Any of these users enrolled them.
+        statuses: Any of these.
+        group_ids: The contact is in any of these groups.
+        search: Part of "first last", or phone digits; see ``storage.contacts.matches``.
+    """
+
+    steps: Many[int] = ()
+    enrolled_by: Many[UUID] = ()
+    statuses: Many[EnrollmentStatus] = ()
+    group_ids: Many[UUID] = ()
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """One enrollment with what the list shows of its contact and user; ``sort_key`` places it."""
+
+    enrollment_id: UUID
+    contact_id: UUID
+    first_name: str
+    last_name: str
+    phone: str
+    status: EnrollmentStatus
+    activity: Activity | None
+    held_reason: HeldReason | None
+    held_code: int | None
+    error_code: int | None
+    step: int
+    step_count: int
+    enrolled_by: UUID
+    enrolled_by_name: str
+    enrolled_at: datetime
+    next_send_at: datetime | None
+    last_message_at: datetime | None
+    sort_key: str | datetime | None
+
+
+async def state_of(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
+    """Read a sequence's state; None if there is no such sequence."""
+    row = await tx.execute(select(col(Sequence.state)).where(col(Sequence.id) == sequence_id))
+    return row.scalar_one_or_none()
+
+
+async def page(
+    tx: Transaction,
+    sequence_id: UUID,
+    wanted: ListFilter,
+    *,
+    sort: str,
+    after: Position | None,
+    limit: int,
+) -> list[ListedRow]:
+    """List enrollments of a sequence; those without a value to sort by come last either way.
+
+    Args:
+        tx: The transaction.
+        sequence_id: The sequence.
+        wanted: Which to list.
+        sort: ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``; with ``-``
+            before it, the other way round.
+        after: Where the page begins.
+        limit: Most rows to answer.
+    """
+    name = sort.removeprefix("-")
+    down = sort.startswith("-")
+    key = _SORTED_BY[name]
+    place = tuple_(key, col(Enrollment.id))
+    query = _filtered(sequence_id, wanted, key)
+    query = query.order_by(*_ordered(key, col(Enrollment.id), down=down)).limit(limit)
+    if name not in _MAY_BE_NULL:
+        if after is not None:
+            query = query.where(_beyond(place, (after.value, after.id), down=down))
+        return await _read(tx, query)
+    # Each half walks the index in its own direction: one ORDER BY with NULLS LAST could not.
+    valued, empty = query.where(key.is_not(None)), query.where(key.is_(None))
+    if after is not None and after.value is None:
+        return await _read(tx, empty.where(_beyond(col(Enrollment.id), after.id, down=down)))
+    if after is not None:
+        valued = valued.where(_beyond(place, (after.value, after.id), down=down))
+    both = union_all(valued, empty).subquery()
+    first_valued = both.c.sort_key.is_(None)
+    in_order = _ordered(both.c.sort_key, both.c.enrollment_id, down=down)
+    return await _read(tx, select(both).order_by(first_valued, *in_order).limit(limit))
+
+
+def _filtered(
+    sequence_id: UUID, wanted: ListFilter, key: SQLColumnExpression[Any]
+) -> Select[*tuple[Any, ...]]:
+    query: Select[*tuple[Any, ...]] = (
+        select(
+            col(Enrollment.id).label("enrollment_id"),
+            col(Enrollment.contact_id),
+            col(Contact.first_name),
+            col(Contact.last_name),
+            col(Contact.phone),
+            col(Enrollment.status),
+            col(Enrollment.activity),
+            col(Enrollment.held_reason),
+            col(Enrollment.held_code),
+            col(Enrollment.error_code),
+            col(Enrollment.step),
+            col(Enrollment.step_count),
+            col(Enrollment.enrolled_by),
+            col(User.name).label("enrolled_by_name"),
+            col(Enrollment.enrolled_at),
+            col(Enrollment.next_send_at),
+            col(Enrollment.last_message_at),
+            key.label("sort_key"),
+        )
+        .select_from(Enrollment)
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .join(User, col(User.id) == col(Enrollment.enrolled_by))
+        .where(col(Enrollment.sequence_id) == sequence_id)
+    )
+    if wanted.steps:
+        query = query.where(col(Enrollment.step).in_(wanted.steps))
+    if wanted.enrolled_by:
+        query = query.where(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
+    if wanted.statuses:
+        query = query.where(col(Enrollment.status).in_(wanted.statuses))
+    if wanted.group_ids:
+        members = select(col(GroupMember.contact_id)).where(
+            col(GroupMember.group_id).in_(wanted.group_ids)
+        )
+        query = query.where(col(Enrollment.contact_id).in_(members))
+    if wanted.search:
+        query = query.where(matches(wanted.search))
+    return query
+
+
+def _ordered(
+    key: SQLColumnExpression[Any], row_id: SQLColumnExpression[UUID], *, down: bool
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return (key.desc(), row_id.desc()) if down else (key.asc(), row_id.asc())
+
+
+def _beyond(place: Any, last: Any, *, down: bool) -> ColumnElement[bool]:  # noqa: ANN401 - a column or several
+    beyond: ColumnElement[bool] = place < last if down else place > last
+    return beyond
+
+
+async def _read(tx: Transaction, query: Select[*tuple[Any, ...]]) -> list[ListedRow]:
+    return [ListedRow(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
