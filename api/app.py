@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from api import contacts, groups, health, problems, senders, users
+from api import contacts, groups, health, problems, senders, users, webhooks
 from api.dependencies import authorize
 from api.schemas import Problem
 from services.factory import ServiceConfig, Services, build_services
@@ -64,7 +64,9 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
             dependencies=[Depends(authorize)],
             responses={"default": _PROBLEM},
         )
+    app.include_router(webhooks.router)
     app.include_router(health.router)
+    app.include_router(webhooks.router)
     return app
 
 

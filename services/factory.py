@@ -92,7 +92,10 @@ class Services:
 
     async def temporal_ready(self) -> bool:
         """Whether Temporal answers now."""
-        return await self.temporal.ready()
+        try:
+            return await self.temporal.ready()
+        except RuntimeError:  # what a lazy client raises until it was connected once
+            return False
 
 
 def build_services(

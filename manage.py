@@ -1,0 +1,162 @@
+"""Commands of the administrator: users, tokens, the demo."""
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from temporalio.client import Client
+
+from domain.errors import SegueError
+from domain.statuses import Role
+from services.contacts import Contacts
+from services.demo import Demo
+from services.endings import Endings
+from services.factory import ServiceConfig
+from services.groups import Groups
+from services.outbox import Outbox
+from services.senders import Senders
+from services.sequences import Sequences
+from services.users import Users
+from settings import Settings, load_settings
+from storage.database import Database, is_unavailable
+from workflows.client import DATA_CONVERTER, EnrollmentClient
+
+
+async def create_user(
+    settings: Settings, *, email: str, name: str, role: Role, password: str | None
+) -> None:
+    """Add a user and say so."""
+    async with _database(settings) as database:
+        user = await Users(database).create(email=email, name=name, role=role, password=password)
+    print(f"{user.email} is now a user with the role {user.role.value}")
+
+
+async def create_token(settings: Settings, *, email: str, name: str) -> None:
+    """Make a token for a user and print it, this once.
+
+    Raises:
+        SystemExit: There is no such user, or they are disabled.
+    """
+    async with _database(settings) as database:
+        users = Users(database)
+        user = await users.by_email(email)
+        if user is None:
+            raise SystemExit(f"there is no user {email}; make one with create-user")
+        if user.disabled_at is not None:
+            raise SystemExit(f"{user.email} is disabled, and so would be the token")
+        made = await users.create_token(user.id, name=name)
+    print(made.token)
+
+
+async def seed_demo(settings: Settings) -> None:
+    """Make the demo if it is not there, and print a line of JSON for each thing made."""
+    config = ServiceConfig.of(settings)
+    region, zone = config.default_region, config.rules.workspace_zone
+    async with _database(settings) as database:
+        # Nothing is asked of Temporal here: the API and the worker hand over what is written.
+        client = await Client.connect(
+            settings.temporal_address, data_converter=DATA_CONVERTER, lazy=True
+        )
+        outbox = Outbox(database, EnrollmentClient(client, page_base_url=""))
+        demo = Demo(
+            Users(database),
+            Contacts(database, default_region=region),
+            Groups(database),
+            Senders(database, outbox, default_region=region),
+            Sequences(
+                database, outbox, Endings(database, outbox, config.rules), workspace_zone=zone
+            ),
+        )
+        for made in await demo.create():
+            print(json.dumps(made))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says.
+
+    Raises:
+        SystemExit: Status 1 and one line on standard error if it cannot be done, 2 if the command
+            line makes no sense.
+    """
+    asked = _parser().parse_args(arguments)
+    settings = load_settings()
+    try:
+        asyncio.run(_command(asked, settings))
+    except SegueError as error:
+        raise SystemExit(str(error)) from None
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise SystemExit("the database at DATABASE_URL does not answer") from None
+
+
+async def _command(asked: argparse.Namespace, settings: Settings) -> None:
+    match asked.command:
+        case "create-admin":
+            await create_user(
+                settings,
+                email=asked.email,
+                name=asked.name,
+                role=Role.ADMIN,
+                password=_password(),
+            )
+        case "create-user":
+            await create_user(
+                settings,
+                email=asked.email,
+                name=asked.name,
+                role=Role(asked.role),
+                password=_password() if asked.password_stdin else None,
+            )
+        case "create-token":
+            await create_token(settings, email=asked.email, name=asked.name)
+        case _:
+            await seed_demo(settings)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _password() -> str:
+    """Read the first line of standard input, unseen if a person types it."""
+    if sys.stdin.isatty():
+        return getpass.getpass("Password: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m manage", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    admin = commands.add_parser(
+        "create-admin", help="add an admin; the password comes from standard input"
+    )
+    user = commands.add_parser("create-user", help="add a user")
+    for command in (admin, user):
+        command.add_argument("--email", required=True, help="unique, in whatever case")
+        command.add_argument("--name", default="", help="what colleagues see")
+    user.add_argument("--role", required=True, choices=[role.value for role in Role])
+    user.add_argument(
+        "--password-stdin", action="store_true", help="read a password from standard input"
+    )
+
+    token = commands.add_parser("create-token", help="make an API token and print it, this once")
+    token.add_argument("--email", required=True, help="whose token it is")
+    token.add_argument("--name", default="made on the command line", help="what it is for")
+
+    commands.add_parser("seed-demo", help="make a demo, if there is none")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
