@@ -129,7 +129,7 @@ async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, s
         return Problem(403, "invalid_signature", "the signature is missing or does not match")
     # PostgreSQL stores no NUL, and a text must not be lost for one.
     fields = {name: str(value).replace("\0", "") for name, value in form.items()}
-    if fields.get("AccountSid") != settings.twilio_account_sid:
+    if fields.get("AccountSid", settings.twilio_account_sid) != settings.twilio_account_sid:
         _logger.warning("refused a webhook of another account")
         return Problem(403, "wrong_account", "the message belongs to another account")
     return fields
