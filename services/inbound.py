@@ -1,6 +1,8 @@
 """Inbound texts: the event and its whole effect in one transaction, before the answer."""
 
 import logging
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -37,6 +39,7 @@ class Inbound:
         Raises:
             Exception: PostgreSQL is away (``storage.database.is_unavailable``): nothing is kept.
         """
+        text = _storable(text)
         try:
             await self.apply(text)
         except Exception as error:
@@ -44,6 +47,8 @@ class Inbound:
                 raise
             _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
             async with self._database.transaction() as tx:
+                # A text of ours that is just starting is committed before this one is answered.
+                await sending.lock_number(tx, text.phone)
                 await inbound.keep_text(tx, text)
         self._outbox.kick()
 
@@ -72,6 +77,20 @@ class Inbound:
         if applied:
             self._outbox.kick()
         return applied
+
+
+def _storable(text: InboundText) -> InboundText:
+    """The text without what PostgreSQL cannot store: NUL, and halves of surrogate pairs."""
+    return replace(
+        text,
+        body=_plain(text.body),
+        media_urls=tuple(map(_plain, text.media_urls)),
+        payload={_plain(name): _plain(value) for name, value in text.payload.items()},
+    )
+
+
+def _plain(words: str) -> str:
+    return re.sub("[\\x00\\ud800-\\udfff]", "\N{REPLACEMENT CHARACTER}", words)
 
 
 async def _take_effect(tx: Transaction, text: InboundText) -> None:

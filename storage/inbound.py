@@ -89,7 +89,8 @@ async def text_applied(tx: Transaction, sid: str) -> None:
 async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
     """The sender a text came to: the service it names, else its number, else who texted last.
 
-    A Messaging Service's own numbers are known only from the texts that went out from them.
+    A service that is no sender of ours is one that only the provider knows the number to be in. A
+    Messaging Service's own numbers are known only from the texts that went out from them.
     """
     row = (
         await tx.execute(
@@ -99,8 +100,7 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
                     SELECT id, 1 AS preference FROM senders
                     WHERE messaging_service_sid = :service
                     UNION ALL
-                    SELECT id, 2 FROM senders
-                    WHERE phone = :to AND CAST(:service AS text) IS NULL
+                    SELECT id, 2 FROM senders WHERE phone = :to
                     UNION ALL
                     (SELECT m.sender_id, 3 FROM messages m JOIN attempts a ON a.message_id = m.id
                     WHERE m.phone = :phone AND a.from_phone = :to
