@@ -64,9 +64,9 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
             dependencies=[Depends(authorize)],
             responses={"default": _PROBLEM},
         )
-    app.include_router(webhooks.router, responses={"default": _PROBLEM})
+    app.include_router(webhooks.router)
     app.include_router(health.router)
-    app.include_router(webhooks.router, responses={"default": _PROBLEM})
+    app.include_router(webhooks.router)
     return app
 
 

@@ -34,6 +34,7 @@ _REFUSALS: Mapping[int | str, dict[str, object]] = {
     403: {"description": "`invalid_signature`, or `wrong_account` of another account's message"},
     413: {"description": "The body is too large"},
     415: {"description": "Not a form"},
+    422: {"description": "The query cannot be read"},
     503: {"description": "The database does not answer"},
 }
 

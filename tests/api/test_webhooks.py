@@ -371,9 +371,9 @@ class TestRefusals:
 
         assert_problem(response, 403, "invalid_signature")
 
-    @pytest.mark.parametrize("account", ["AC" + "1" * 32, "", None])
+    @pytest.mark.parametrize("account", ["AC" + "1" * 32, ""])
     async def test_another_account(
-        self, http: httpx.AsyncClient, target: str, fields: Fields, account: str | None
+        self, http: httpx.AsyncClient, target: str, fields: Fields, account: str
     ) -> None:
         response = await post(http, target, changed(fields, AccountSid=account))
 
