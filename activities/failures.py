@@ -34,7 +34,7 @@ class _PlainActivityFailures(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except ApplicationError as error:
             if error.type in OUR_FAILURES:
-                raise
+                raise error from None
             raise _plain(error) from None
         except Exception as error:
             _logger.exception("activity failed", extra={"activity": activity.info().activity_type})

@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import (
@@ -105,7 +106,7 @@ class EnrollmentClient:
         try:
             async with asyncio.timeout(2):
                 return await self._client.service_client.check_health(timeout=timedelta(seconds=2))
-        except (RPCError, TimeoutError):
+        except (RPCError, RuntimeError, TimeoutError):  # RuntimeError: as in _reach
             return False
 
     async def start_enrollment(self, new: NewEnrollment) -> None:
@@ -221,7 +222,7 @@ class EnrollmentClient:
                 progress: Progress = await handle.query(
                     EnrollmentWorkflow.progress, rpc_timeout=deadline
                 )
-        except (RPCError, TimeoutError) as error:
+        except (RPCError, RuntimeError, TimeoutError) as error:  # RuntimeError: as in _reach
             missing = isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
             return LiveState(unavailable="not_running" if missing else "timeout")
         except Exception as error:  # noqa: BLE001 - the live column may fail, the page may not
@@ -243,7 +244,7 @@ class EnrollmentClient:
                 execution_timeout=timedelta(minutes=10),
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
         )
         try:
             await _reach(
@@ -253,7 +254,7 @@ class EnrollmentClient:
             return
 
 
-class _NoSuchWorkflowError(Exception):
+class _NoSuchWorkflowError(TemporalUnavailableError):
     """The workflow is closed or was never started."""
 
 
@@ -261,12 +262,20 @@ async def _reach(call: Awaitable[_T]) -> _T:
     """Make a call, reading Temporal's status codes once for all.
 
     Raises:
-        TemporalUnavailableError: Temporal is away, or too busy.
+        TemporalUnavailableError: Temporal, or our namespace there, is away, or it is too busy.
         _NoSuchWorkflowError: There is no such open workflow.
     """
     try:
         return await call
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if error.status == RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
             raise _NoSuchWorkflowError from None
         raise TemporalUnavailableError(error.status.name) from None
+    except RuntimeError:  # a lazy client's first call could not connect
+        raise TemporalUnavailableError("UNAVAILABLE") from None
+
+
+def _namespace_is_missing(error: RPCError) -> bool:
+    return any(
+        detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details
+    )

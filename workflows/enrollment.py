@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ActivityError, CancelledError
-from temporalio.workflow import ActivityCancellationType
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
@@ -96,8 +96,9 @@ class EnrollmentWorkflow:
             if self._ended is not None:
                 break
             await self._act()
-            if workflow.info().is_continue_as_new_suggested() and self._ended is None:
+            if workflow.info().is_continue_as_new_suggested() and self._has_nothing_new():
                 workflow.continue_as_new(StartEnrollment(self._id, self._standing, self._page_url))
+        self._say_where_it_stands()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return EnrollmentResult(status=self._ended)
 
@@ -109,17 +110,22 @@ class EnrollmentWorkflow:
             return
         try:
             await workflow.wait_condition(
-                lambda: self._ended is not None or self._looks != self._seen,
+                lambda: not self._has_nothing_new(),
                 timeout=timeout,
                 timeout_summary=self._summary(),
             )
         except TimeoutError:
             return
 
+    def _has_nothing_new(self) -> bool:
+        """Whether no signal has come since the row was last looked at."""
+        return self._ended is None and self._looks == self._seen
+
     async def _act(self) -> None:
         """Have the row looked at: send the step that is due, or close at the window's end."""
         self._seen = self._looks
         self._acting = True
+        self._say_where_it_stands()
         closing = self._standing.doing == Activity.AWAITING_REPLY
         standing = await (self._close() if closing else self._send())
         self._acting = False
@@ -130,7 +136,7 @@ class EnrollmentWorkflow:
             self._ended = self._ended or standing.status
 
     async def _send(self) -> Standing | None:
-        """Run the send activity; None if the enrollment ended before it came to that."""
+        """Run the send activity; None if a signal ended the enrollment before it answered."""
         standing = self._standing
         sending = workflow.start_activity_method(
             SendingActivities.send_step,
@@ -142,18 +148,10 @@ class EnrollmentWorkflow:
             priority=Priority(priority_key=STEP_PRIORITY, fairness_key=standing.sender_id or None),
             summary=f"step {standing.step + 1} of {standing.step_count}",
         )
-        await workflow.wait_condition(lambda: sending.done() or self._ended is not None)
-        if not sending.done():
-            sending.cancel()
-        try:
-            return await sending
-        except ActivityError as error:
-            if isinstance(error.cause, CancelledError) and self._ended is not None:
-                return None
-            raise
+        return await self._answer_of(sending)
 
-    async def _close(self) -> Standing:
-        """Close the row at once, or patiently if the database is away."""
+    async def _close(self) -> Standing | None:
+        """Close the row at once, or patiently if the database is away; None as for a send."""
         request = CloseEnrollment(self._id)
         try:
             return await workflow.execute_local_activity_method(
@@ -164,14 +162,34 @@ class EnrollmentWorkflow:
                 retry_policy=CLOSE_FIRST.retry,
                 summary="close",
             )
-        except ActivityError:
-            return await workflow.execute_activity_method(
+        except FailureError as error:  # a local activity's own failure comes as it is
+            if is_cancelled_exception(error):
+                raise
+            closing = workflow.start_activity_method(
                 SendingActivities.close_enrollment,
                 request,
                 start_to_close_timeout=CLOSE.start_to_close,
                 retry_policy=CLOSE.retry,
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary="close",
             )
+        return await self._answer_of(closing)
+
+    async def _answer_of(self, activity: ActivityHandle[Standing]) -> Standing | None:
+        """Await an activity; None if a signal ended the enrollment before there was an answer.
+
+        One that is queued or between two tries is cancelled then, one under way is awaited.
+        """
+        await workflow.wait_condition(lambda: activity.done() or self._ended is not None)
+        if not activity.done():
+            activity.cancel()
+        try:
+            return await activity
+        except ActivityError:
+            # Cancelled, or the try under way failed: there is no other after a cancellation.
+            if self._ended is not None:
+                return None
+            raise
 
     def _summary(self) -> str:
         """What the timer waits for, in one line."""
@@ -182,13 +200,13 @@ class EnrollmentWorkflow:
 
     def _say_where_it_stands(self) -> None:
         """Show operators where the enrollment stands."""
-        standing = self._standing
-        doing = standing.doing.replace("_", " ")
-        lines = [f"**{doing}**, step {standing.step} of {standing.step_count} sent"]
-        if standing.due_at is not None:
-            lines.append(f"next event: {standing.due_at:%Y-%m-%d %H:%M:%S} UTC")
-        if standing.held_reason:
-            lines.append(f"held: {standing.held_reason}")
+        progress = self.progress()
+        doing = progress.state.replace("_", " ")
+        lines = [f"**{doing}**, step {progress.step} of {progress.step_count} sent"]
+        if progress.next_due_at is not None:
+            lines.append(f"next event: {progress.next_due_at:%Y-%m-%d %H:%M:%S} UTC")
+        if progress.held_reason:
+            lines.append(f"held: {progress.held_reason}")
         if self._page_url:
             lines.append(f"[enrollment]({self._page_url})")
         workflow.set_current_details("  \n".join(lines))

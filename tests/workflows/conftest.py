@@ -1,0 +1,41 @@
+"""Stages for plays: a time-skipping server for each test, or the shared dev server."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from standalone.temporal import TemporalServer
+from tests.workflows.plays import Script, Stage
+from workflows.client import DATA_CONVERTER
+
+TIME_SKIPPING_SERVER = Path(sys.executable).with_name("temporal-test-server")
+
+
+@pytest.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose clock jumps to the next timer while a result is waited for."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=DATA_CONVERTER, test_server_existing_path=str(TIME_SKIPPING_SERVER)
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture
+def fast(skipping: WorkflowEnvironment) -> Stage:
+    """A stage where days take moments."""
+    return Stage(skipping.client, Script(clock=skipping.get_current_time))
+
+
+@pytest.fixture
+async def stage(temporal_server: TemporalServer) -> AsyncIterator[Stage]:
+    """A stage on the real dev server, where a second takes a second."""
+    client = await Client.connect(
+        temporal_server.address, data_converter=DATA_CONVERTER, identity="segue"
+    )
+    stage = Stage(client, Script())
+    yield stage
+    await stage.clear()

@@ -1,0 +1,324 @@
+"""A scripted stand-in for the sending activities, and workflows to play against it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from temporalio import activity
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.failures import PlainFailures
+from activities.sending import CloseEnrollment, SendMessage, SendStep
+from domain.ports import NewEnrollment, Standing, SweepReport
+from domain.statuses import Activity, EnrollmentStatus
+from worker import WORKFLOWS
+from workflows.client import EnrollmentClient
+from workflows.enrollment import (
+    EnrollmentResult,
+    EnrollmentWorkflow,
+    Fact,
+    Progress,
+    StartEnrollment,
+)
+from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+
+PATIENCE = 20
+"""Seconds after which a play is stuck."""
+
+PHONE = "+12125550187"
+NAME = "Rosalind"
+BODY = "Hi Rosalind, are you still interested?"
+"""What must never be in a history."""
+
+Clock = Callable[[], Awaitable[datetime]]
+Answer = Callable[[], Awaitable[Standing]]
+
+SENDER = UUID("5e9e1d00-0000-4000-8000-000000000001")
+STEPS = 3
+
+
+async def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class ProviderError(Exception):
+    """An error as providers and databases raise them, with all that must not get out."""
+
+    def __init__(self) -> None:
+        super().__init__(f"cannot send {BODY!r} to {PHONE}")
+
+
+@dataclass
+class Script:
+    """Answers of the sending activities, in order; whatever is called beyond them is `overrun`.
+
+    Attributes:
+        clock: The server's time.
+        calls: Each activity that ran, by name, and when.
+    """
+
+    clock: Clock = wall_clock
+    calls: list[tuple[str, datetime]] = field(default_factory=list)
+    overrun: list[str] = field(default_factory=list)
+    _answers: deque[Answer] = field(default_factory=deque)
+
+    @property
+    def called(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    def then(self, *answers: Answer) -> None:
+        self._answers.extend(answers)
+
+    def stands(
+        self,
+        doing: str,
+        step: int = 0,
+        *,
+        after: timedelta | None = None,
+        held_reason: str | None = None,
+    ) -> Answer:
+        """Answers where it stands; `after` is the time from then to the next event."""
+
+        async def answer() -> Standing:
+            return Standing(
+                doing=doing,
+                status=EnrollmentStatus.ACTIVE,
+                due_at=None if after is None else await self.clock() + after,
+                step=step,
+                step_count=STEPS,
+                sender_id=str(SENDER),
+                held_reason=held_reason,
+            )
+
+        return answer
+
+    def waits(self, step: int, after: timedelta) -> Answer:
+        return self.stands(Activity.WAITING, step, after=after)
+
+    def awaits_reply(self, after: timedelta) -> Answer:
+        return self.stands(Activity.AWAITING_REPLY, STEPS, after=after)
+
+    @activity.defn(name="send_step")
+    async def send_step(self, request: SendStep) -> Standing:
+        UUID(request.enrollment_id)
+        return await self._play("send_step")
+
+    @activity.defn(name="send_message")
+    async def send_message(self, request: SendMessage) -> Standing:
+        UUID(request.message_id)
+        return await self._play("send_message")
+
+    @activity.defn(name="close_enrollment")
+    async def close_enrollment(self, request: CloseEnrollment) -> Standing:
+        UUID(request.enrollment_id)
+        local = activity.info().is_local
+        return await self._play("close_enrollment locally" if local else "close_enrollment")
+
+    @activity.defn(name="sweep")
+    async def sweep(self) -> SweepReport:
+        self.calls.append(("sweep", await self.clock()))
+        return SweepReport(delivered=2)
+
+    async def _play(self, name: str) -> Standing:
+        self.calls.append((name, await self.clock()))
+        if not self._answers:
+            self.overrun.append(name)
+            raise AssertionError
+        return await self._answers.popleft()()
+
+
+def ends(status: EnrollmentStatus | str, step: int = STEPS) -> Answer:
+    async def answer() -> Standing:
+        return Standing("ended", str(status), step=step, step_count=STEPS)
+
+    return answer
+
+
+def fails(error: Exception | None = None, *, times: int = 1) -> list[Answer]:
+    """Fails with an error, or with one that tells all, caused by one that does too."""
+
+    async def answer() -> Standing:
+        raise error or RuntimeError(f"{NAME}: {BODY} to {PHONE}") from ProviderError()
+
+    return [answer] * times
+
+
+@dataclass
+class Gate:
+    """Holds an activity up until it is opened."""
+
+    answer: Answer
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self) -> Standing:
+        self.reached.set()
+        await self.opened.wait()
+        return await self.answer()
+
+    async def wait_reached(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.reached.wait()
+
+
+class Play:
+    """One enrollment's workflow.
+
+    Args:
+        handle: The workflow.
+        script: What its activities answer.
+    """
+
+    def __init__(self, handle: WorkflowHandle[Any, EnrollmentResult], script: Script) -> None:
+        self.handle = handle
+        self.script = script
+
+    async def signal(self, name: str, status: EnrollmentStatus | None = None) -> None:
+        await self.handle.signal(name, Fact(status))
+
+    async def progress(self) -> Progress:
+        return await self.handle.query(
+            EnrollmentWorkflow.progress, rpc_timeout=timedelta(seconds=10)
+        )
+
+    async def until(self, state: str, step: int | None = None) -> Progress:
+        """Wait until the workflow says that it is doing this."""
+
+        async def is_so() -> bool:
+            progress = await self.progress()
+            return progress.state == state and step in {None, progress.step}
+
+        await eventually(is_so)
+        return await self.progress()
+
+    async def until_called(self, count: int) -> None:
+        async def is_so() -> bool:
+            return len(self.script.calls) >= count
+
+        await eventually(is_so)
+
+    async def until_event(self, kind: str, count: int = 1) -> None:
+        """Wait until the history has so many events of this kind."""
+
+        async def is_so() -> bool:
+            return [event_name(event) for event in await self.events()].count(kind) >= count
+
+        await eventually(is_so)
+
+    async def ends_as(self, status: EnrollmentStatus) -> None:
+        async with asyncio.timeout(PATIENCE):
+            assert (await self.handle.result()).status == status
+        assert not self.script.overrun
+        assert not self.script._answers
+
+    async def events(self) -> Sequence[HistoryEvent]:
+        return (await self.handle.fetch_history()).events
+
+
+async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Look until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not await is_so():  # noqa: ASYNC110 - it is so on a server
+            await asyncio.sleep(0.02)
+
+
+def event_name(event: HistoryEvent) -> str:
+    """The field that an event's attributes are in, such as `timer_started`."""
+    return (event.WhichOneof("attributes") or "").removesuffix("_event_attributes")
+
+
+@dataclass
+class Stage:
+    """Where plays are played: a server and the workers that run now."""
+
+    client: Client
+    script: Script
+    _handles: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
+
+    @property
+    def temporal(self) -> EnrollmentClient:
+        return EnrollmentClient(self.client, page_base_url="http://segue.test")
+
+    @asynccontextmanager
+    async def workers(self, *, sends: bool = True, others: bool = True) -> AsyncIterator[None]:
+        script = self.script
+        async with AsyncExitStack() as stack:
+            if others:
+                await stack.enter_async_context(
+                    Worker(
+                        self.client,
+                        task_queue=ENROLLMENT_QUEUE,
+                        workflows=WORKFLOWS,
+                        activities=[script.close_enrollment, script.sweep],
+                        interceptors=[PlainFailures()],
+                    )
+                )
+            if sends:
+                await stack.enter_async_context(self.send_worker())
+            yield
+
+    def send_worker(self, slots: int = 20) -> Worker:
+        return Worker(
+            self.client,
+            task_queue=SEND_QUEUE,
+            activities=[self.script.send_step, self.script.send_message],
+            interceptors=[PlainFailures()],
+            max_concurrent_activities=slots,
+        )
+
+    async def play(self, *, after: timedelta = timedelta(), sender_id: UUID = SENDER) -> Play:
+        """Start an enrollment whose first text is due so long from now."""
+        enrollment_id = uuid4()
+        handle = await self.client.start_workflow(
+            EnrollmentWorkflow.run,
+            StartEnrollment(
+                str(enrollment_id),
+                await self.first_standing(after, sender_id),
+                f"http://segue.test/enrollments/{enrollment_id}",
+            ),
+            id=f"enrollment/{enrollment_id}",
+            task_queue=ENROLLMENT_QUEUE,
+            execution_timeout=timedelta(days=400),
+        )
+        self._handles.append(handle)
+        return Play(handle, self.script)
+
+    async def play_as_enrolled(self, *, after: timedelta = timedelta()) -> Play:
+        """Start an enrollment as the outbox does."""
+        new = NewEnrollment(uuid4(), uuid4(), uuid4(), await self.first_standing(after))
+        await self.temporal.start_enrollment(new)
+        handle = self.client.get_workflow_handle(
+            f"enrollment/{new.enrollment_id}", result_type=EnrollmentResult
+        )
+        self._handles.append(handle)
+        return Play(handle, self.script)
+
+    async def first_standing(self, after: timedelta, sender_id: UUID = SENDER) -> Standing:
+        return Standing(
+            doing=Activity.WAITING,
+            status=EnrollmentStatus.ACTIVE,
+            due_at=await self.script.clock() + after,
+            step=0,
+            step_count=STEPS,
+            sender_id=str(sender_id),
+        )
+
+    def watch(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Have a workflow that a test started ended with the test."""
+        self._handles.append(handle)
+
+    async def clear(self) -> None:
+        """End what a test left open, so that no other test's workers are given it."""
+        for handle in self._handles:
+            try:
+                await handle.terminate()
+            except RPCError:
+                continue

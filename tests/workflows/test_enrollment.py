@@ -1,0 +1,295 @@
+"""The enrollment's story: what it waits for, what wakes it, how it ends."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from domain.statuses import Activity, EnrollmentStatus
+from tests.workflows.plays import (
+    STEPS,
+    Gate,
+    Play,
+    Stage,
+    ends,
+    event_name,
+    fails,
+)
+
+NO_RESPONSE = EnrollmentStatus.FINISHED_NO_RESPONSE
+RESPONDED = EnrollmentStatus.FINISHED_RESPONDED
+STOPPED = EnrollmentStatus.FINISHED_STOPPED
+OPTED_OUT = EnrollmentStatus.OPTED_OUT
+A_DAY = timedelta(days=1)
+A_WEEK = timedelta(days=7)
+FINAL_SIGNALS = [
+    ("reply_received", RESPONDED),
+    ("opted_out", OPTED_OUT),
+    ("mark_finished", STOPPED),
+    ("delivery_reported", EnrollmentStatus.FAILED),
+]
+
+
+def settling(delay: timedelta) -> ApplicationError:
+    """What the activity raises while an outcome is unknown."""
+    return ApplicationError("settling", type="outcome_unknown", next_retry_delay=delay)
+
+
+async def names(play: Play) -> list[str]:
+    return [event_name(event) for event in await play.events()]
+
+
+async def test_three_steps_over_nine_days_then_the_reply_window(fast: Stage) -> None:
+    script = fast.script
+    script.then(
+        script.waits(1, timedelta(days=2)),
+        script.waits(2, A_WEEK),
+        script.awaits_reply(A_WEEK),
+        ends(NO_RESPONSE),
+    )
+    async with fast.workers():
+        play = await fast.play()
+        await play.ends_as(NO_RESPONSE)
+    assert script.called == ["send_step"] * 3 + ["close_enrollment locally"]
+    began = script.calls[0][1]
+    days = [(at - began) / A_DAY for _, at in script.calls]
+    assert days == pytest.approx([0, 2, 9, 16], abs=0.001)
+
+
+async def test_the_first_step_may_be_later(fast: Stage) -> None:
+    fast.script.then(ends(EnrollmentStatus.OMITTED_OPTED_OUT))
+    began = await fast.script.clock()
+    async with fast.workers():
+        play = await fast.play(after=A_DAY)
+        await play.ends_as(EnrollmentStatus.OMITTED_OPTED_OUT)
+    assert fast.script.calls[0][1] - began >= A_DAY
+
+
+async def test_the_reply_window_may_have_grown(fast: Stage) -> None:
+    """Rule: closing answers a later end of the window, if that was changed meanwhile."""
+    script = fast.script
+    script.then(
+        script.awaits_reply(A_DAY),
+        script.awaits_reply(A_WEEK),
+        ends(NO_RESPONSE),
+    )
+    async with fast.workers():
+        await (await fast.play()).ends_as(NO_RESPONSE)
+    assert script.called == ["send_step", "close_enrollment locally", "close_enrollment locally"]
+    assert script.calls[2][1] - script.calls[1][1] >= A_WEEK
+
+
+async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast: Stage) -> None:
+    script = fast.script
+    script.then(*fails(settling(timedelta(minutes=2))), ends(EnrollmentStatus.FAILED))
+    async with fast.workers():
+        await (await fast.play()).ends_as(EnrollmentStatus.FAILED)
+    assert script.calls[1][1] - script.calls[0][1] >= timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(("signal", "status"), FINAL_SIGNALS)
+async def test_a_final_fact_ends_it_while_it_waits(
+    stage: Stage, signal: str, status: EnrollmentStatus
+) -> None:
+    stage.script.then(stage.script.waits(1, A_DAY))
+    async with stage.workers():
+        play = await stage.play()
+        waiting = await play.until(Activity.WAITING, step=1)
+        assert waiting.next_due_at is not None
+        await play.signal(signal, status)
+        await play.ends_as(status)
+        assert await play.progress() == type(waiting)(status, 1, STEPS, None)
+    assert (await names(play)).count("timer_canceled") == 1
+
+
+@pytest.mark.parametrize(
+    ("doing", "reason"), [(Activity.PAUSED, None), (Activity.HELD, "outcome_unknown")]
+)
+async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
+    stage: Stage, doing: Activity, reason: str | None
+) -> None:
+    script = stage.script
+    script.then(script.stands(doing, 1, held_reason=reason), script.waits(2, A_DAY))
+    async with stage.workers():
+        play = await stage.play()
+        blocked = await play.until(doing)
+        assert (blocked.next_due_at, blocked.held_reason) == (None, reason)
+        assert "timer_started" not in await names(play)
+        await play.signal("reconsider")
+        await play.until(Activity.WAITING, step=2)
+        await play.signal("opted_out", OPTED_OUT)
+        await play.ends_as(OPTED_OUT)
+
+
+async def test_a_final_fact_ends_it_while_it_is_blocked(stage: Stage) -> None:
+    stage.script.then(stage.script.stands(Activity.HELD, 1, held_reason="sender_on_hold"))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until(Activity.HELD)
+        await play.signal("mark_finished", STOPPED)
+        await play.ends_as(STOPPED)
+
+
+async def test_a_final_fact_takes_a_queued_send_out_of_the_queue(stage: Stage) -> None:
+    async with stage.workers(sends=False):
+        play = await stage.play()
+        await play.until("sending")
+        await play.until_event("activity_task_scheduled")
+        await play.signal("opted_out", OPTED_OUT)
+        await play.ends_as(OPTED_OUT)
+    assert "activity_task_canceled" in await names(play)
+    async with stage.workers():
+        await asyncio.sleep(0.3)
+    assert stage.script.calls == []
+
+
+async def test_a_send_under_way_is_awaited_before_the_end(stage: Stage) -> None:
+    gate = Gate(stage.script.waits(1, A_DAY))
+    stage.script.then(gate)
+    async with stage.workers():
+        play = await stage.play()
+        await gate.wait_reached()
+        assert (await play.progress()).state == "sending"
+        await play.signal("mark_finished", STOPPED)
+        await play.until_event("activity_task_cancel_requested")
+        assert (await play.progress()).state == STOPPED
+        assert "workflow_execution_completed" not in await names(play)
+        gate.opened.set()
+        await play.ends_as(STOPPED)
+    assert "activity_task_completed" in await names(play)
+
+
+async def test_a_send_that_fails_after_the_end_does_not_fail_the_workflow(stage: Stage) -> None:
+    """The try under way when a person stopped it ends without an answer: no other try comes."""
+    gate = Gate(fails(settling(timedelta(minutes=2)))[0])
+    stage.script.then(gate)
+    async with stage.workers():
+        play = await stage.play()
+        await gate.wait_reached()
+        await play.signal("mark_finished", STOPPED)
+        await play.until_event("activity_task_cancel_requested")
+        gate.opened.set()
+        await play.ends_as(STOPPED)
+    assert stage.script.called == ["send_step"]
+
+
+async def test_a_final_fact_ends_it_while_a_send_waits_for_its_next_try(stage: Stage) -> None:
+    stage.script.then(*fails(settling(timedelta(minutes=2))))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until_called(1)
+        await asyncio.sleep(0.2)
+        await play.signal("reply_received", RESPONDED)
+        await play.ends_as(RESPONDED)
+    assert stage.script.called == ["send_step"]
+
+
+async def test_a_final_fact_before_the_first_task_leaves_nothing_to_send(stage: Stage) -> None:
+    play = await stage.play()
+    await play.signal("opted_out", EnrollmentStatus.OMITTED_OPTED_OUT)
+    async with stage.workers():
+        await play.ends_as(EnrollmentStatus.OMITTED_OPTED_OUT)
+    assert "activity_task_scheduled" not in await names(play)
+
+
+async def test_of_two_final_facts_the_first_wins(stage: Stage) -> None:
+    play = await stage.play(after=A_DAY)
+    await play.signal("reply_received", RESPONDED)
+    await play.signal("opted_out", OPTED_OUT)
+    async with stage.workers():
+        await play.ends_as(RESPONDED)
+
+
+@pytest.mark.parametrize("signal", [name for name, _ in FINAL_SIGNALS] + ["reconsider"])
+async def test_a_fact_without_a_final_status_has_the_row_looked_at(
+    stage: Stage, signal: str
+) -> None:
+    script = stage.script
+    script.then(script.waits(1, A_DAY), script.waits(1, A_DAY))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until(Activity.WAITING, step=1)
+        await play.signal(signal)
+        await play.until_called(2)
+        await play.until(Activity.WAITING)
+        await play.signal("mark_finished", EnrollmentStatus.ACTIVE)
+        await play.until_called(3)
+    assert script.called == ["send_step"] * 3
+    script.overrun.clear()
+
+
+async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage: Stage) -> None:
+    """Rule: reconsider is counted, so one that comes while it is being answered is not lost."""
+    script = stage.script
+    gate = Gate(script.stands(Activity.PAUSED, 0))
+    script.then(gate, script.waits(1, A_DAY))
+    async with stage.workers():
+        play = await stage.play()
+        await gate.wait_reached()
+        await play.signal("reconsider")
+        await play.signal("reconsider")
+        await play.until_event("workflow_execution_signaled", 2)
+        gate.opened.set()
+        await play.until(Activity.WAITING, step=1)
+        await asyncio.sleep(0.1)
+    assert script.called == ["send_step"] * 2
+    assert not script.overrun
+
+
+async def test_a_report_while_the_reply_is_awaited_may_send_the_step_again(stage: Stage) -> None:
+    """Rule: a transient failure in a later report repeats the same step."""
+    script = stage.script
+    script.then(
+        script.awaits_reply(A_WEEK),
+        script.waits(2, timedelta()),
+        script.awaits_reply(A_WEEK),
+    )
+    async with stage.workers():
+        play = await stage.play()
+        await play.until(Activity.AWAITING_REPLY)
+        await play.signal("delivery_reported")
+        await play.until_called(3)
+        await play.until(Activity.AWAITING_REPLY)
+    assert script.called == ["send_step", "close_enrollment locally", "send_step"]
+
+
+async def test_closing_falls_back_to_a_patient_activity(stage: Stage) -> None:
+    script = stage.script
+    script.then(script.awaits_reply(timedelta()), *fails(times=5), ends(NO_RESPONSE))
+    async with stage.workers():
+        play = await stage.play()
+        await play.ends_as(NO_RESPONSE)
+    assert script.called == [
+        "send_step",
+        *["close_enrollment locally"] * 3,
+        *["close_enrollment"] * 3,
+    ]
+
+
+async def test_closing_is_bounded_and_does_not_grow_the_history(stage: Stage) -> None:
+    """Rule: 2 s, 3 tries, 8 s in all, then one regular activity however long it takes."""
+
+    script = stage.script
+    never = Gate(ends(NO_RESPONSE))
+    script.then(script.awaits_reply(timedelta()), *[never] * 3, *fails(times=2), ends(NO_RESPONSE))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until_called(5)
+        await play.until_called(6)
+        before = len(await play.events())
+        await play.ends_as(NO_RESPONSE)
+    closing = [at for name, at in script.calls if name.startswith("close")]
+    assert (closing[3] - closing[0]).total_seconds() < 9
+    assert len(await play.events()) - before <= 6
+
+
+async def test_a_final_fact_ends_it_while_closing_waits_for_its_next_try(stage: Stage) -> None:
+    script = stage.script
+    script.then(script.awaits_reply(timedelta()), *fails(times=3), *fails(settling(A_DAY)))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until_called(5)
+        await asyncio.sleep(0.1)
+        await play.signal("reply_received", RESPONDED)
+        await play.ends_as(RESPONDED)
