@@ -26,6 +26,8 @@ from storage.sending import LastAttempt, MessageRow, StepRow
 LIST_SKEW = timedelta(seconds=60)
 """A listed text may seem this much older than its attempt."""
 
+_UNREMARKABLE = frozenset({"delay", "inbound"})
+"""Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
 _UNSETTLED = frozenset({"open", "unknown"})
 _FINISHED_MESSAGE = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
@@ -176,7 +178,7 @@ class Sending:
         self, tx: Transaction, row: StepRow, verdict: deciding.Later, now: datetime
     ) -> Standing:
         await sending.stand(tx, row.id, Activity.WAITING, next_send_at=verdict.at)
-        if verdict.because != "delay" and verdict.at != row.next_send_at:
+        if verdict.because not in _UNREMARKABLE and verdict.at != row.next_send_at:
             await endings.note(
                 tx, row.id, "waits", at=now, because=verdict.because, until=verdict.at.isoformat()
             )

@@ -26,7 +26,8 @@ class AttemptRow:
     """An attempt with its message, enrollment and sender.
 
     ``latest`` tells whether no newer attempt at the message exists; ``step`` is None for a
-    one-off text; ``position``, ``at_step`` and the like are the enrollment's.
+    one-off text; ``sender_phone`` is the number it went out from, as far as known; ``position``,
+    ``status`` and the like are the enrollment's.
     """
 
     attempt_id: UUID
@@ -74,7 +75,7 @@ _LOAD = text(
         e.status, e.position, e.pass AS enrollment_pass, e.step AS steps_sent, e.step_count,
         e.replied_at, e.activity, e.held_reason,
         coalesce(e.next_send_at, e.reply_until) AS next_event_at,
-        n.id AS sender_id, n.phone AS sender_phone, n.held_at, n.hold_from_report
+        n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone, n.held_at, n.hold_from_report
     FROM attempts a
     JOIN messages m ON m.id = a.message_id
     JOIN senders n ON n.id = m.sender_id
@@ -203,7 +204,8 @@ _ADVANCE = text(
     """
     UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = :next_send_at, reply_until = :reply_until, activity = :activity,
-        held_reason = NULL, held_code = NULL, last_sent_at = :at, last_message_at = :at
+        held_reason = NULL, held_code = NULL, last_sent_at = :at,
+        last_message_at = greatest(last_message_at, :at)
     WHERE id = :id AND status = 'active'
     RETURNING id
     """

@@ -22,7 +22,7 @@ from storage.database import Transaction
 SENT = (
     "a.outcome NOT IN ('refused', 'absent')"
     " AND NOT (a.reported_failed AND ("
-    "a.provider_status IN ('failed', 'canceled') OR a.error_code IN (21610, 30004)))"
+    "a.provider_status IN ('failed', 'canceled') OR coalesce(a.error_code, 0) IN (21610, 30004)))"
 )
 """SQL: an attempt ``a`` not proven refused; a message is *sent* if it has one.
 
@@ -542,8 +542,8 @@ async def block(
     await tx.execute(
         text(
             """
-            UPDATE enrollments SET activity = :activity, held_reason = :reason,
-                held_code = CASE WHEN held_reason = :reason THEN held_code END,
+            UPDATE enrollments SET activity = :activity, held_reason = CAST(:reason AS varchar),
+                held_code = CASE WHEN held_reason = CAST(:reason AS varchar) THEN held_code END,
                 next_send_at = NULL, probing = false
             WHERE id = :id AND status = 'active'
             """
