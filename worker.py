@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any, TypeVar
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.failures import PlainFailures
@@ -16,14 +19,15 @@ from activities.sweeping import SweepingActivities
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
-from storage.database import Database, is_unavailable
-from workflows.client import DATA_CONVERTER, EnrollmentClient, TemporalUnavailableError
+from storage.database import Database
+from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger("worker")
+_T = TypeVar("_T")
 
 WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWorkflow)
 """Every workflow that this worker runs; replay tests use the same list."""
@@ -31,7 +35,7 @@ WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWor
 SENDS_AT_ONCE = 20
 """Sends side by side in one worker; the gateway has a thread for each."""
 
-_WAIT_SECONDS = 5
+_WAIT_SECONDS = 2
 _CACHED_WORKFLOWS = 500
 
 
@@ -67,17 +71,21 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
 
 
 async def connect(settings: WorkerSettings) -> Client:
-    """Connect to Temporal, waiting for it as long as it takes."""
+    """Connect to Temporal, waiting for it and our namespace as long as it takes."""
+    namespace = settings.temporal_namespace
     while True:
         try:
-            return await Client.connect(
-                settings.temporal_address,
-                namespace=settings.temporal_namespace,
-                data_converter=DATA_CONVERTER,
+            client = await connect_to_temporal(settings.temporal_address, namespace)
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace), timeout=RPC_TIMEOUT
             )
-        except RuntimeError:
-            _logger.warning("waiting for Temporal at %s", settings.temporal_address)
+        except (RPCError, RuntimeError):
+            _logger.warning(
+                "waiting for Temporal at %s, namespace %s", settings.temporal_address, namespace
+            )
             await asyncio.sleep(_WAIT_SECONDS)
+        else:
+            return client
 
 
 async def run(settings: WorkerSettings) -> None:
@@ -86,13 +94,9 @@ async def run(settings: WorkerSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    connecting = asyncio.create_task(connect(settings))
-    await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
-    if not connecting.done():
-        connecting.cancel()
+    client = await _unless(stop, connect(settings))
+    if client is None:
         return
-    client = await connecting
     gateway = TwilioGateway(
         account_sid=settings.twilio_account_sid,
         auth_token=settings.twilio_auth_token.get_secret_value(),
@@ -110,17 +114,23 @@ async def run(settings: WorkerSettings) -> None:
         gateway,
         ServiceConfig.of(settings),
     )
-    background = [
-        asyncio.create_task(services.outbox.run()),
-        asyncio.create_task(_prepare(services)),
-    ]
+    background: list[asyncio.Task[None]] = []
     try:
+        if not await _unless(stop, _database_is_there(services)):
+            return
+        background += [
+            asyncio.create_task(services.outbox.run()),
+            asyncio.create_task(_prepare(services)),
+        ]
         async with AsyncExitStack() as stack:
-            for worker in build_workers(client, services, drain=settings.drain):
+            workers = build_workers(client, services, drain=settings.drain)
+            for worker in workers:
                 await stack.enter_async_context(worker)
             _logger.info("working")
-            await stopping
+            await stop.wait()
             _logger.info("draining")
+            # Side by side: one drain after the other would outlast the container's grace.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         for task in background:
             task.cancel()
@@ -129,16 +139,34 @@ async def run(settings: WorkerSettings) -> None:
         await database.close()
 
 
+async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | None:
+    """Await what may take long; None if we are to stop before it is there."""
+    stopping = asyncio.create_task(stop.wait())
+    task = asyncio.create_task(coming)
+    await asyncio.wait({stopping, task}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return await task
+    task.cancel()
+    return None
+
+
+async def _database_is_there(services: Services) -> bool:
+    """Wait for PostgreSQL as long as it takes."""
+    while not await services.database_ready():
+        _logger.warning("waiting for PostgreSQL")
+        await asyncio.sleep(_WAIT_SECONDS)
+    return True
+
+
 async def _prepare(services: Services) -> None:
     """Have the sweep scheduled and the senders paced, trying until it is done."""
     while True:
         try:
             await services.temporal.ensure_sweep()
             await services.outbox.pace_all()
-        except Exception as error:
-            if not (isinstance(error, TemporalUnavailableError) or is_unavailable(error)):
-                raise
-            _logger.warning("waiting for Temporal and PostgreSQL")
+        except Exception as error:  # noqa: BLE001 - a background task's top
+            _logger.warning("no sweep is scheduled yet: %s", type(error).__name__)
             await asyncio.sleep(_WAIT_SECONDS)
         else:
             return

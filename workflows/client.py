@@ -31,6 +31,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ports import NewEnrollment
@@ -56,6 +57,23 @@ ENROLLED_BY_ATTRIBUTE = SearchAttributeKey.for_keyword("SegueEnrolledBy")
 SWEEP_SCHEDULE = "segue-sweep"
 RPC_TIMEOUT = timedelta(seconds=5)
 """How long one call to Temporal may take."""
+
+
+async def connect_to_temporal(address: str, namespace: str, *, lazy: bool = False) -> Client:
+    """Connect to Temporal; TLS and API key come from the SDK's own variables.
+
+    Args:
+        address: Host and port.
+        namespace: Ours.
+        lazy: Whether not to connect before the first call; not for a worker.
+
+    Raises:
+        RuntimeError: Temporal does not answer; the same call may succeed later.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config["target_host"] = address
+    config["namespace"] = namespace
+    return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
 
 
 def enrollment_workflow_id(enrollment_id: UUID | str) -> str:

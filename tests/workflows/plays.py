@@ -223,7 +223,7 @@ class Play:
         return (await self.handle.fetch_history()).events
 
 
-async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
+async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
     """Look until something is so."""
     async with asyncio.timeout(PATIENCE):
         while not await is_so():  # noqa: ASYNC110 - it is so on a server

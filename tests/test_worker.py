@@ -1,0 +1,217 @@
+"""The worker as a process: it waits for what is not there, and ends without losing a text."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from services.enrolling import Enrolling
+from services.outbox import Outbox
+from settings import child_environment
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
+from standalone.programs import says_ok
+from standalone.temporal import TemporalServer
+from tests.workflows.plays import eventually
+from tests.worlds import ZONE, World, ongoing, small_world
+from workflows.client import (
+    DATA_CONVERTER,
+    SWEEP_SCHEDULE,
+    EnrollmentClient,
+    enrollment_workflow_id,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT = "AC" + "0" * 32
+TOKEN = "simulated-token"
+SLOW = "+12125557300"
+"""The simulator answers after 3 s."""
+
+Start = Callable[..., "Process"]
+
+
+class Process:
+    """A program of ours, its output in a file."""
+
+    def __init__(self, output: Path, module: list[str], env: dict[str, str]) -> None:
+        self._output = output
+        with output.open("wb") as stream:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=env,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        return self._output.read_text()
+
+    async def says(self, text: str) -> None:
+        async with asyncio.timeout(20):
+            while text not in self.output():
+                assert self.popen.poll() is None, self.output()
+                await asyncio.sleep(0.05)
+
+    async def ends(self, code: int = 0) -> float:
+        """Wait for its end; answers how many seconds that took."""
+        began = time.monotonic()
+        await asyncio.to_thread(self.popen.wait, 20)
+        assert self.popen.returncode == code, self.output()
+        return time.monotonic() - began
+
+    async def stops(self) -> float:
+        self.popen.send_signal(signal.SIGTERM)
+        return await self.ends()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts programs, and ends what is left of them."""
+    processes: list[Process] = []
+
+    def run(*module: str, **env: str | None) -> Process:
+        environment = {
+            **child_environment({}),
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "PUBLIC_BASE_URL": "http://127.0.0.1:9",
+            "PYTHONUNBUFFERED": "1",
+            **{name: value for name, value in env.items() if value is not None},
+        }
+        for name in [name for name, value in env.items() if value is None]:
+            environment.pop(name, None)
+        process = Process(tmp_path / f"output-{len(processes)}", list(module), environment)
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.popen.kill()
+        process.popen.wait()
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with small_world(database_url) as world:
+        yield world
+
+
+@pytest.fixture
+async def temporal(temporal_server: TemporalServer) -> AsyncIterator[Client]:
+    """A client of the shared server, on which no sweep is left scheduled."""
+    client = await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
+    yield client
+    with contextlib.suppress(RPCError):
+        await client.get_schedule_handle(SWEEP_SCHEDULE).delete()
+    with contextlib.suppress(RPCError):
+        await client.get_workflow_handle("sweep").terminate()
+
+
+def nowhere() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+def test_a_missing_secret_is_named(start: Start) -> None:
+    worker = start("worker", TWILIO_AUTH_TOKEN=None, DATABASE_URL="postgresql://u@127.0.0.1/x")
+    assert worker.popen.wait(20) == 1
+    assert worker.output().startswith("TWILIO_AUTH_TOKEN is not set")
+    assert len(worker.output().splitlines()) == 1
+
+
+async def test_it_waits_for_temporal_and_its_namespace_and_ends_when_told(
+    start: Start, temporal_server: TemporalServer
+) -> None:
+    database = f"postgresql://u@{nowhere()}/x"
+    address = nowhere()
+    alone = start("worker", DATABASE_URL=database, TEMPORAL_ADDRESS=address)
+    early = start(
+        "worker",
+        DATABASE_URL=database,
+        TEMPORAL_ADDRESS=temporal_server.address,
+        TEMPORAL_NAMESPACE="not-yet",
+    )
+    await alone.says(f"waiting for Temporal at {address}, namespace default")
+    await early.says(f"waiting for Temporal at {temporal_server.address}, namespace not-yet")
+    assert await alone.stops() < 5
+    assert await early.stops() < 5
+
+
+async def is_scheduled(temporal: Client) -> bool:
+    """Whether the sweep is scheduled."""
+    schedules = [schedule.id async for schedule in await temporal.list_schedules()]
+    return SWEEP_SCHEDULE in schedules
+
+
+async def test_it_waits_for_postgresql_then_works(
+    start: Start,
+    temporal: Client,
+    temporal_server: TemporalServer,
+    postgres_server: EmbeddedPostgres,
+    database_template: str,
+) -> None:
+    """Rule: the worker starts and waits, saying so; the sweep is scheduled once all is there."""
+    worker = start(
+        "worker",
+        TEMPORAL_ADDRESS=temporal_server.address,
+        DATABASE_URL=postgres_server.url("comes_later"),
+    )
+    await worker.says("waiting for PostgreSQL")
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        name, template = sql.Identifier("comes_later"), sql.Identifier(database_template)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
+        await worker.says("working")
+        await eventually(lambda: is_scheduled(temporal))
+        assert await worker.stops() < 5
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
+    start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
+) -> None:
+    """Rule: workers drain on SIGTERM; no text is sent twice or lost by a deploy."""
+    port = free_port()
+    simulator = f"http://127.0.0.1:{port}"
+    start(
+        *("simulator", "--port", str(port), "--account-sid", ACCOUNT, "--auth-token", TOKEN),
+        *("--inbound-url", "http://127.0.0.1:9/webhooks/twilio/inbound"),
+    )
+    worker = start(
+        "worker",
+        DATABASE_URL=database_url,
+        TEMPORAL_ADDRESS=temporal_server.address,
+        TWILIO_API_BASE_URL=simulator,
+        TWILIO_LOOKUPS_BASE_URL=simulator,
+    )
+    sequence = await world.active(steps=[ongoing("Hi {{first_name|there}}", 0), ongoing("Bye")])
+    contacts = await world.contacts(1, phone=SLOW)
+    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    await enrolling.enrol(sequence.id, world.user_id, contact_ids=contacts)
+    await worker.says("working")
+    await eventually(lambda: asyncio.to_thread(says_ok, port, "/"))
+    client = EnrollmentClient(temporal, page_base_url="http://segue.test")
+    await Outbox(world.database, client).drain()
+    await eventually(lambda: world.rows("SELECT id FROM attempts"))
+    await asyncio.sleep(0.5)
+    assert 1 < await worker.stops() < 10
+    assert "draining" in worker.output()
+    attempts = await world.rows("SELECT outcome, provider_sid FROM attempts")
+    assert [attempt.outcome for attempt in attempts] == ["accepted"]
+    async with httpx.AsyncClient(auth=(ACCOUNT, TOKEN)) as http:
+        listed = await http.get(f"{simulator}/2010-04-01/Accounts/{ACCOUNT}/Messages.json")
+    assert [text["sid"] for text in listed.json()["messages"]] == [attempts[0].provider_sid]
+    [row] = await world.rows("SELECT id, activity, step FROM enrollments")
+    assert (row.activity, row.step) == ("waiting", 1)
+    assert await client.is_open(row.id)
+    await temporal.get_workflow_handle(enrollment_workflow_id(row.id)).terminate()
