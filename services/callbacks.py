@@ -1,6 +1,7 @@
 """Status reports: kept once, applied in any order."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from domain.inbound import StatusReport
@@ -98,6 +99,7 @@ class Callbacks:
             row = fresh
         elif report.from_phone is not None:
             await outcomes.set_attempt(tx, row.attempt_id, from_phone=report.from_phone)
+            row = replace(row, sender_phone=report.from_phone)
         await reported(
             tx,
             row,

@@ -100,7 +100,7 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
     if is_reply and reading.keyword is Keyword.OPT_IN:
-        is_reply = not await inbound.is_suppressed_by_keyword(tx, text.phone)
+        is_reply = not await inbound.is_suppressed_by_keyword(tx, text.phone, sender_id)
     message_id = await inbound.store_text(
         tx,
         text,
@@ -117,7 +117,7 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
         )
         await opt_out(tx, evidence, at=now)
     elif reading.keyword is Keyword.OPT_IN and not is_reply:
-        await opt_in(tx, text.phone, at=text.occurred_at, message_id=message_id)
+        await opt_in(tx, text.phone, sender_id, at=text.occurred_at, message_id=message_id)
     elif is_reply and sender_id is not None:
         await _reply(tx, text, sender_id, now)
 

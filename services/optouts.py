@@ -24,9 +24,9 @@ async def opt_out(
 ) -> None:
     """Suppress a number and end its active enrollments, in the transaction of the fact.
 
-    A fact older than the number's last opt-in suppresses nothing; it still ends the enrollments
-    that stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender
-    than the one opted in to blocks that number and sender only.
+    A fact older than an opt-in of the number suppresses nothing; it still ends the enrollments that
+    stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender than
+    those opted in to blocks that number and sender only; a YES that was an answer opts in to none.
 
     Args:
         tx: Holds the number's lock.
@@ -36,14 +36,15 @@ async def opt_out(
         enrollment_id: For a refusal: the enrollment whose text it was.
         error_code: For a refusal: the provider's code.
     """
-    opt_in = await suppressions.last_opt_in(tx, evidence.phone)
+    opt_ins = await suppressions.opt_ins(tx, evidence.phone)
+    wanted = {opt_in.sender_id for opt_in in opt_ins if not opt_in.is_reply}
     also = [enrollment_id] if enrollment_id is not None else []
     only_sender: UUID | None = None
     enrolled_before: datetime | None = None
-    if opt_in is not None and opt_in.occurred_at > evidence.occurred_at:
+    if any(opt_in.occurred_at > evidence.occurred_at for opt_in in opt_ins):
         enrolled_before = evidence.occurred_at
     else:
-        if opt_in is not None and sender_id is not None and opt_in.sender_id != sender_id:
+        if wanted and sender_id not in {None, *wanted}:
             only_sender = sender_id
         await suppressions.suppress(tx, evidence, sender_id=only_sender)
     ended = await suppressions.end_enrollments(
@@ -59,9 +60,16 @@ async def opt_out(
     await _tell(tx, ended)
 
 
-async def opt_in(tx: Transaction, phone: str, *, at: datetime, message_id: UUID) -> bool:
-    """Lift what a keyword or 21610 had suppressed before; answers whether anything was."""
-    return await suppressions.lift(tx, phone, LIFTED_BY_KEYWORD, before=at, message_id=message_id)
+async def opt_in(
+    tx: Transaction, phone: str, sender_id: UUID | None, *, at: datetime, message_id: UUID
+) -> bool:
+    """Lift what a keyword or 21610 had suppressed before; answers whether anything was.
+
+    What blocks another sender only stays: the provider still refuses its texts.
+    """
+    return await suppressions.lift(
+        tx, phone, LIFTED_BY_KEYWORD, sender_id=sender_id, before=at, message_id=message_id
+    )
 
 
 async def _tell(tx: Transaction, ended: Sequence[tuple[UUID, EnrollmentStatus]]) -> None:

@@ -75,7 +75,8 @@ _LOAD = text(
         e.status, e.position, e.pass AS enrollment_pass, e.step AS steps_sent, e.step_count,
         e.replied_at, e.activity, e.held_reason,
         coalesce(e.next_send_at, e.reply_until) AS next_event_at,
-        n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone, n.held_at, n.hold_from_report
+        n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone,
+        n.held_at, n.hold_from_report
     FROM attempts a
     JOIN messages m ON m.id = a.message_id
     JOIN senders n ON n.id = m.sender_id

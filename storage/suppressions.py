@@ -39,30 +39,43 @@ class Evidence:
 
 @dataclass(frozen=True)
 class OptIn:
-    """The latest opt-in text of a number: when, and which sender it went to."""
+    """A text that says START, UNSTOP or YES.
+
+    Attributes:
+        occurred_at: The provider's time.
+        sender_id: Which sender it came to, if we know it.
+        is_reply: It was a YES from a number that was not suppressed: an answer.
+    """
 
     occurred_at: datetime
     sender_id: UUID | None
+    is_reply: bool
 
 
-async def last_opt_in(tx: Transaction, phone: str) -> OptIn | None:
-    """The number's latest text that says START, UNSTOP or YES."""
-    row = (
-        await tx.execute(
-            text(
-                """
-                SELECT occurred_at, sender_id FROM messages
-                WHERE phone = :phone AND keyword = 'opt_in' ORDER BY occurred_at DESC LIMIT 1
-                """
-            ),
-            {"phone": phone},
-        )
-    ).one_or_none()
-    return OptIn(row.occurred_at, row.sender_id) if row else None
+async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
+    """The opt-in texts of a number since its latest opt-out text, by the provider's time."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT occurred_at, sender_id, is_reply FROM messages
+            WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
+                (SELECT max(occurred_at) FROM messages
+                    WHERE phone = :phone AND keyword = 'opt_out'),
+                '-infinity'
+            )
+            """
+        ),
+        {"phone": phone},
+    )
+    return [OptIn(*row) for row in rows]
 
 
 async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | None) -> None:
-    """Suppress a number, everywhere or for one sender; the first evidence stands."""
+    """Suppress a number, everywhere or for one sender.
+
+    The latest evidence stands, as an opt-in lifts what is older than itself; but what a person
+    decided is replaced by nothing, and replaces what a text could lift.
+    """
     await tx.execute(
         text(
             """
@@ -70,7 +83,14 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
                 attempt_id, user_id, occurred_at)
             VALUES (:id, :phone, :sender_id, :source, :reason, :message_id, :attempt_id, :user_id,
                 :occurred_at)
-            ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL DO NOTHING
+            ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL DO UPDATE SET
+                source = excluded.source, reason = excluded.reason,
+                message_id = excluded.message_id, attempt_id = excluded.attempt_id,
+                user_id = excluded.user_id, occurred_at = excluded.occurred_at
+            WHERE suppressions.source IN ('keyword', 'provider_error') AND (
+                excluded.occurred_at > suppressions.occurred_at
+                OR excluded.source NOT IN ('keyword', 'provider_error')
+            )
             """
         ),
         {
@@ -92,25 +112,27 @@ async def lift(
     phone: str,
     sources: Sequence[OptOutSource],
     *,
+    sender_id: UUID | None,
     before: datetime,
     message_id: UUID | None,
 ) -> bool:
-    """Lift a number's standing suppressions of some sources that are older than a moment.
+    """Lift what suppresses a number for a sender, of some sources and older than a moment.
 
-    Answers whether there was one.
+    Answers whether there was anything.
     """
     rows = await tx.execute(
         text(
             """
             UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
             WHERE phone = :phone AND lifted_at IS NULL AND source = ANY(:sources)
-            AND occurred_at <= :before
+            AND occurred_at <= :before AND (sender_id IS NULL OR sender_id = :sender_id)
             RETURNING id
             """
         ).bindparams(bindparam("sources", type_=ARRAY(Text()))),
         {
             "phone": phone,
             "sources": [source.value for source in sources],
+            "sender_id": sender_id,
             "before": before,
             "message_id": message_id,
         },
@@ -126,11 +148,16 @@ _END_ALL = text(
         ) THEN 'opted_out' ELSE 'omitted_opted_out' END,
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
         probing = false, ended_at = :at, error_code = :error_code, ended_by = :user_id
-    FROM contacts c, sequences q
-    WHERE c.id = e.contact_id AND q.id = e.sequence_id AND e.status = 'active'
-    AND (c.phone = :phone OR e.id = ANY(:also))
-    AND (CAST(:enrolled_before AS timestamptz) IS NULL OR e.enrolled_at <= :enrolled_before)
-    AND (CAST(:sender_id AS uuid) IS NULL OR q.sender_id = :sender_id)
+    WHERE e.status = 'active' AND (
+        e.id = ANY(:also) OR (
+            e.contact_id = (SELECT id FROM contacts WHERE phone = :phone)
+            AND (CAST(:enrolled_before AS timestamptz) IS NULL OR e.enrolled_at <= :enrolled_before)
+            AND (
+                CAST(:sender_id AS uuid) IS NULL
+                OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
+            )
+        )
+    )
     RETURNING e.id, e.status
     """  # noqa: S608 - built from constants
 ).bindparams(bindparam("also", type_=ARRAY(Uuid())))
@@ -153,7 +180,7 @@ async def end_enrollments(
         tx: The transaction of the fact behind it.
         phone: The number.
         at: When they end.
-        also: Enrollments to end though their contact has another number by now.
+        also: Enrollments to end whatever number or sender they have by now.
         enrolled_before: Only those enrolled by then.
         sender_id: Only those whose sequence sends from here.
         error_code: The provider's code behind it.
