@@ -8,6 +8,7 @@ from domain.rules import SendingRules
 from services.callbacks import Callbacks
 from services.contacts import Contacts
 from services.endings import Endings
+from services.enrolling import Enrolling
 from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
@@ -67,6 +68,7 @@ class Services:
     config: ServiceConfig
     contacts: Contacts
     endings: Endings
+    enrolling: Enrolling
     groups: Groups
     holds: Holds
     idempotency: Idempotency
@@ -121,6 +123,7 @@ def build_services(
         config=config,
         contacts=Contacts(database, default_region=config.default_region),
         endings=endings,
+        enrolling=Enrolling(database, outbox, workspace_zone=rules.workspace_zone),
         groups=Groups(database),
         holds=Holds(database, outbox, rules, endings),
         idempotency=Idempotency(database),
