@@ -64,9 +64,8 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
             dependencies=[Depends(authorize)],
             responses={"default": _PROBLEM},
         )
-    app.include_router(webhooks.router)
+    app.include_router(webhooks.router, responses={"default": _PROBLEM})
     app.include_router(health.router)
-    app.include_router(webhooks.router)
     return app
 
 
@@ -88,6 +87,9 @@ def _lifespan(
 @asynccontextmanager
 async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
     """Build the use cases, and run what runs in the background beside them."""
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     temporal = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,

@@ -119,6 +119,8 @@ def translate(error: Exception, request: Request) -> Problem:
             return unavailable(
                 "database_unavailable", "the database does not answer; try again soon"
             )
+        case _ if isinstance(error, UNAVAILABLE_ERRORS):  # a deadlock or the like
+            return unavailable("database_busy", "others were changing the same; try again")
         case _:
             return Problem(500, "internal_error", "something went wrong here; it was logged")
 

@@ -4,7 +4,7 @@ import unicodedata
 
 from domain.errors import InvalidFieldError
 
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that make a text read differently from what it holds (Unicode UAX 9, explicit ones)."""
 

@@ -24,8 +24,11 @@ from standalone.postgres import EmbeddedPostgres
 from storage.database import Database
 from workflows.client import EnrollmentClient, LiveState
 
-_TABLES = [table.name for table in reversed(SQLModel.metadata.sorted_tables)]
-"""Children first."""
+_EMPTY = sql.SQL("; ").join(
+    sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
+    for table in reversed(SQLModel.metadata.sorted_tables)
+)
+"""Children first, in one round trip."""
 
 
 class FakeTemporal:
@@ -94,12 +97,15 @@ def database_url(shared_database: str) -> Iterator[str]:
     """The address of a migrated database that is empty again."""
     yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
     with psycopg.connect(shared_database, autocommit=True) as connection:
-        for table in _TABLES:
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        connection.execute(_EMPTY)
 
 
 @pytest.fixture
 def settings(database_url: str) -> ApiSettings:
+    return _settings(database_url)
+
+
+def _settings(database_url: str) -> ApiSettings:
     return ApiSettings(
         database_url=database_url,
         twilio_account_sid="AC" + "0" * 32,
@@ -136,9 +142,17 @@ def services(database: Database, temporal: FakeTemporal, gateway: FakeGateway) -
     )
 
 
+@pytest.fixture(scope="session")
+def shared_app(shared_database: str) -> FastAPI:
+    """One application for all tests: its first request builds the routes, which takes a while."""
+    return create_app(_settings(shared_database))
+
+
 @pytest.fixture
-def app(settings: ApiSettings, services: Services) -> FastAPI:
-    return create_app(settings, services=services)
+def app(shared_app: FastAPI, settings: ApiSettings, services: Services) -> FastAPI:
+    shared_app.state.settings = settings
+    shared_app.state.services = services
+    return shared_app
 
 
 Connect = Callable[..., Awaitable[httpx.AsyncClient]]

@@ -155,7 +155,7 @@ async def test_an_unknown_sender_is_not_found(admin: httpx.AsyncClient) -> None:
         assert answer.status_code == 404
 
 
-async def test_a_hold_is_shown_with_its_meaning(
+async def test_a_hold_is_shown_with_its_meaning_until_it_is_released(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     made = await add(admin, NUMBER)
@@ -176,6 +176,11 @@ async def test_a_hold_is_shown_with_its_meaning(
     assert hold["meaning"] == "The provider did not accept our credentials."
     assert datetime.fromisoformat(hold["since"]) == now
     assert datetime.fromisoformat(hold["next_probe_at"]) == now + timedelta(minutes=5)
+
+    released = await admin.post(f"/api/senders/{made['id']}/release")
+
+    assert released.status_code == 200
+    assert released.json() == {**made, "released": 0}
 
 
 async def test_senders_are_listed_by_name_in_pages(admin: httpx.AsyncClient) -> None:
