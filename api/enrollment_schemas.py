@@ -1,0 +1,318 @@
+"""What goes over the wire about enrollments."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from api.paging import PageQuery
+from api.schemas import Schema
+from api.sequence_schemas import TextBody
+from domain.statuses import Activity, EnrollmentStatus, HeldReason, LastText, SequenceState
+from services.contact_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, Live
+from services.enrolling import SkipCode
+from services.enrollment_detail import EnrollmentDetails
+from services.holds import Decision
+
+EnrollmentIds = Annotated[list[UUID], Field(description="1 to 10,000; duplicates count once.")]
+
+
+class NewEnrollments(Schema):
+    """Whom to enrol: exactly one of the two."""
+
+    contact_ids: list[UUID] | None = Field(
+        default=None, description="1 to 10,000 contacts; duplicates count once."
+    )
+    group_id: UUID | None = Field(default=None, description="All its members, at most 10,000.")
+
+
+class EnrolledContact(Schema):
+    """A contact who was enrolled; with a final status if it was omitted."""
+
+    id: UUID = Field(description="Of the enrollment.")
+    contact_id: UUID
+    status: EnrollmentStatus
+
+
+class SkippedContact(Schema):
+    """A contact who was not enrolled."""
+
+    contact_id: UUID
+    code: SkipCode
+
+
+class Enrolment(Schema):
+    """What enrolling came to; the workflows start behind it."""
+
+    enrolled: list[EnrolledContact]
+    skipped: list[SkippedContact]
+
+
+class ContactsQuery(PageQuery):
+    """The filters of the Contacts tab; each repeats for "any of"."""
+
+    search: str = Field(
+        default="",
+        max_length=SEARCH_LENGTH,
+        description="Any part of the name in any case, or phone digits.",
+    )
+    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
+        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
+    )
+    enrolled_by: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Who enrolled them."
+    )
+    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
+    group: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Members of any of these groups."
+    )
+    sort: Literal[
+        "name",
+        "-name",
+        "enrolled_at",
+        "-enrolled_at",
+        "next_send_at",
+        "-next_send_at",
+        "last_message_at",
+        "-last_message_at",
+    ] = Field(default="-enrolled_at", description="Those without a value come last either way.")
+    live: bool = Field(
+        default=False, description="Ask the workflows of the active ones on the page."
+    )
+
+
+class ListedContact(Schema):
+    """A contact, in short."""
+
+    id: UUID
+    name: str
+    phone: str
+
+
+class ListedUser(Schema):
+    """A user, in short."""
+
+    id: UUID
+    name: str
+
+
+class Fault(Schema):
+    """What the provider said."""
+
+    code: int
+    meaning: str
+
+
+class LiveState(Schema):
+    """What a workflow says of itself."""
+
+    state: str = Field(description="An activity, or the final status.")
+    step: int
+    next_due_at: datetime | None
+
+
+class LiveUnavailable(Schema):
+    """Why a workflow says nothing."""
+
+    unavailable: str
+
+
+class Line(Schema):
+    """One enrollment in the Contacts tab."""
+
+    enrollment_id: UUID
+    contact: ListedContact
+    status: EnrollmentStatus
+    status_label: str
+    activity: Activity | None = Field(description="What an active one is doing.")
+    held_reason: HeldReason | None
+    step: int = Field(description="The step last sent, 0 for none yet.")
+    step_count: int
+    enrolled_by: ListedUser
+    enrolled_at: datetime
+    next_send_at: datetime | None
+    last_message_at: datetime | None
+    error: Fault | None
+    live: LiveState | LiveUnavailable | None
+
+    @classmethod
+    def of(cls, listed: ListedEnrollment) -> "Line":
+        """Write a line."""
+        return cls.model_validate(_shown(cls, listed, live=_live(listed.live)))
+
+
+class ContactsPage(Schema):
+    """One page of the Contacts tab."""
+
+    items: list[Line]
+    next_cursor: str | None = Field(
+        description="Give it back as `cursor` for the next page; null on the last one."
+    )
+    counts: dict[EnrollmentStatus, int] = Field(
+        description="Of the whole sequence, whatever the filter; all eight."
+    )
+
+    @classmethod
+    def of(cls, tab: ContactsTab, next_cursor: str | None) -> "ContactsPage":
+        """Write a page."""
+        return cls(
+            items=[Line.of(listed) for listed in tab.page.items],
+            next_cursor=next_cursor,
+            counts=dict(tab.counts),
+        )
+
+
+class Reason(Schema):
+    """What makes a step go when it does."""
+
+    code: str = Field(description="Stable.")
+    text: str = Field(description="For people.")
+
+
+class StepAhead(Schema):
+    """A step that is still to be sent."""
+
+    position: int
+    body: str = Field(description="With its merge fields.")
+    media_urls: list[str]
+    at: datetime | None = Field(description="When it would go; null if that cannot be told.")
+    estimated: bool = Field(description="Whether `at` hangs on things to come.")
+    reasons: list[Reason]
+
+
+class TimelineEntry(Schema):
+    """Something that happened; what does not apply is null."""
+
+    at: datetime
+    kind: str = Field(
+        description=(
+            "`enrolled`, `written`, `attempt`, `sent`, `delivered`, `failed`, `received`, `ended`,"
+            " or an event's kind."
+        )
+    )
+    user: ListedUser | None
+    message_id: UUID | None
+    step: int | None
+    body: str | None
+    media_urls: list[str]
+    status: str | None
+    error: Fault | None
+    detail: dict[str, Any]
+
+
+class Enrollment(Schema):
+    """One enrollment: where it stands, what comes, what happened."""
+
+    id: UUID
+    sequence_id: UUID
+    sequence_name: str
+    sequence_state: SequenceState
+    version: int = Field(description="The edition of the steps it follows.")
+    contact: ListedContact
+    time_zones: list[str] = Field(description="Where the contact may be.")
+    status: EnrollmentStatus
+    status_label: str
+    activity: Activity | None
+    held_reason: HeldReason | None
+    error: Fault | None
+    step: int = Field(description="The step last sent, 0 for none yet.")
+    step_count: int
+    enrolled_by: ListedUser
+    enrolled_at: datetime
+    ended_at: datetime | None
+    ended_by: ListedUser | None
+    replied_at: datetime | None
+    next_send_at: datetime | None
+    reply_until: datetime | None
+    last_message_at: datetime | None
+    live: LiveState | LiveUnavailable | None = Field(
+        description="What its workflow says; null once it is final."
+    )
+    temporal_url: str | None = Field(description="Its workflow in Temporal's Web UI.")
+    steps: list[StepAhead] = Field(description="Still to be sent.")
+    timeline: list[TimelineEntry]
+
+    @classmethod
+    def of(cls, details: EnrollmentDetails) -> "Enrollment":
+        """Write an enrollment's page."""
+        return cls.model_validate(_shown(cls, details, live=_live(details.live)))
+
+
+class GroupAddition(Schema):
+    """Whose contacts to put into which group."""
+
+    enrollment_ids: EnrollmentIds
+    group_id: UUID
+
+
+class OneOffText(Schema):
+    """A text to send by hand."""
+
+    enrollment_ids: Annotated[
+        list[UUID], Field(description="Of at most 10 contacts, each of whom gets it once.")
+    ]
+    body: TextBody
+
+
+class Finishing(Schema):
+    """Which enrollments to mark finished."""
+
+    enrollment_ids: EnrollmentIds
+
+
+class Releasing(Schema):
+    """Which held enrollments to let go on, and how."""
+
+    enrollment_ids: EnrollmentIds
+    decision: Decision
+
+
+class RowResult(Schema):
+    """What came of one enrollment."""
+
+    enrollment_id: UUID
+    result: str
+
+
+class TextedRow(RowResult):
+    """`accepted`, `opted_out`, `landline` or `not_found`."""
+
+    message_id: UUID | None = Field(description="If accepted; shared within a contact.")
+
+
+class FinishedRow(RowResult):
+    """`finished`, `already_final` or `not_found`; releasing has a few more."""
+
+    last_text: LastText | None = Field(description="If finished: a text that was under way.")
+
+
+class GroupResults(Schema):
+    """In the order asked: `added`, `already_member` or `not_found`."""
+
+    results: list[RowResult]
+
+
+class TextResults(Schema):
+    """In the order asked."""
+
+    results: list[TextedRow]
+
+
+class FinishResults(Schema):
+    """In the order asked."""
+
+    results: list[FinishedRow]
+
+
+def _shown(schema: type[Schema], source: object, **instead: object) -> dict[str, Any]:
+    """Take a schema's fields from a use case's answer, some of them otherwise."""
+    return {name: getattr(source, name) for name in schema.model_fields} | instead
+
+
+def _live(live: Live | None) -> LiveState | LiveUnavailable | None:
+    if live is None:
+        return None
+    if live.unavailable is not None:
+        return LiveUnavailable(unavailable=live.unavailable)
+    return LiveState.model_validate(live)

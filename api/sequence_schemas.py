@@ -1,0 +1,237 @@
+"""What goes over the wire about sequences."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, NaiveDatetime
+from pydantic_core import PydanticCustomError
+
+from api.paging import PageQuery
+from api.schemas import Schema
+from domain.segments import measure
+from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
+from services.sequences import (
+    DEFAULT_REPLY_WINDOW,
+    MAX_NAME,
+    MISSING,
+    SequenceChange,
+    SequenceDraft,
+    StepDraft,
+)
+from storage.sequences import SequenceRecord, StepRecord
+
+_kept: Any = Field(default_factory=lambda: None)
+"""Default of what may be left out of a change but may not be null."""
+
+
+def _whole(text: str) -> str:
+    """Refuse half of a surrogate pair, which JSON can spell and UTF-8 cannot."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise PydanticCustomError("string_unicode", "holds half a character") from None
+    return text
+
+
+TextBody = Annotated[
+    str,
+    AfterValidator(_whole),
+    Field(
+        description="At most 1600 characters; merge fields like `{{first_name|there}}`.",
+        examples=["Hi {{first_name|there}}, do you have a minute this week?"],
+    ),
+]
+SequenceName = Annotated[str, Field(max_length=MAX_NAME * 2, examples=["Welcome"])]
+WholeSeconds = Annotated[int, Field(strict=True)]
+Window = Annotated[
+    dict[str, list[str]] | None,
+    Field(
+        description=(
+            "Day to opening and closing time on the contact's clock; days left out are closed."
+            " Null: any time. Left out: 09:00-20:00, Sunday 12:00-20:00."
+        ),
+        examples=[{"mon": ["09:00", "20:00"], "sat": ["10:00", "24:00"]}],
+    ),
+]
+
+
+class NewStep(Schema):
+    """A step: `delay_seconds` (and `at_time`) if the sequence is ongoing, `send_at` otherwise."""
+
+    body: TextBody
+    media_urls: list[str] = Field(default_factory=list, description="At most ten addresses.")
+    delay_seconds: WholeSeconds | None = Field(
+        default=None, description="After the text before; 0 to 365 days."
+    )
+    at_time: str | None = Field(
+        default=None,
+        description="Time of the day the delay leads to; only with whole days.",
+        examples=["09:30"],
+    )
+    send_at: str | None = Field(
+        default=None,
+        description="Date and time on the contact's own clock, without a zone.",
+        examples=["2027-12-01T09:30"],
+    )
+
+    def draft(self) -> StepDraft:
+        """Hand it to the use case."""
+        return StepDraft(
+            self.body, tuple(self.media_urls), self.delay_seconds, self.at_time, self.send_at
+        )
+
+
+class NewSequence(Schema):
+    """A sequence to write; it begins as a draft."""
+
+    name: SequenceName
+    sender_id: UUID
+    kind: SequenceKind
+    on_reply: ReplyPolicy = ReplyPolicy.FINISH
+    reply_window_seconds: WholeSeconds = int(DEFAULT_REPLY_WINDOW.total_seconds())
+    send_window: Window = _kept
+    steps: list[NewStep]
+
+    def draft(self) -> SequenceDraft:
+        """Hand it to the use case."""
+        return SequenceDraft(
+            name=self.name,
+            sender_id=self.sender_id,
+            kind=self.kind,
+            steps=[step.draft() for step in self.steps],
+            on_reply=self.on_reply,
+            reply_window_seconds=self.reply_window_seconds,
+            send_window=self.send_window if "send_window" in self.model_fields_set else MISSING,
+        )
+
+
+class SequenceChanges(Schema):
+    """What to change of a sequence; what is left out stays, and the kind stays for good."""
+
+    name: SequenceName = _kept
+    sender_id: UUID = _kept
+    kind: SequenceKind = _kept
+    on_reply: ReplyPolicy = _kept
+    reply_window_seconds: WholeSeconds = _kept
+    send_window: Window = _kept
+    steps: list[NewStep] = _kept
+
+    def change(self) -> SequenceChange:
+        """Hand it to the use case."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        if "steps" in given:
+            given["steps"] = [step.draft() for step in self.steps]
+        return SequenceChange(**given)
+
+
+class Archiving(Schema):
+    """How to archive."""
+
+    finish_active: bool = Field(
+        default=False, description="Mark the enrollments that are still active finished."
+    )
+
+
+class SequenceQuery(PageQuery):
+    """The filters of the list of sequences."""
+
+    state: list[SequenceState] = Field(
+        default_factory=list, max_length=10, description="Any of these."
+    )
+    search: str = Field(
+        default="", max_length=MAX_NAME, description="Any part of the name in any case."
+    )
+
+
+class SegmentCount(Schema):
+    """How much a step's text takes as written; merge fields make it longer or shorter."""
+
+    count: int = Field(description="Billed segments.")
+    encoding: str = Field(description="`GSM-7`, or `UCS-2` if one character needs it.")
+    units: int = Field(description="Septets in GSM-7, UTF-16 code units in UCS-2.")
+    characters: int
+    ucs2_characters: list[str] = Field(description="The characters that force UCS-2.")
+
+
+class Step(Schema):
+    """A step of a sequence's current version."""
+
+    position: int = Field(description="From 1.")
+    body: str
+    media_urls: list[str]
+    delay_seconds: int | None
+    at_time: str | None
+    send_at: NaiveDatetime | None
+    segments: SegmentCount
+
+    @classmethod
+    def of(cls, step: StepRecord) -> "Step":
+        """Write what is stored."""
+        return cls(
+            position=step.position,
+            body=step.body,
+            media_urls=list(step.media_urls),
+            delay_seconds=step.delay_seconds,
+            at_time=step.at_time.strftime("%H:%M") if step.at_time is not None else None,
+            send_at=step.send_at,
+            segments=SegmentCount.model_validate(measure(step.body)),
+        )
+
+
+class Creator(Schema):
+    """A user."""
+
+    id: UUID
+    name: str
+
+
+class SequenceSummary(Schema):
+    """A sequence without its steps."""
+
+    id: UUID
+    name: str
+    sender_id: UUID
+    sender_name: str
+    kind: SequenceKind
+    on_reply: ReplyPolicy
+    reply_window_seconds: int
+    send_window: dict[str, list[str]] | None
+    state: SequenceState
+    version: int = Field(description="Of the steps, from 1; enrollments stay on theirs.")
+    step_count: int
+    counts: dict[EnrollmentStatus, int] = Field(description="Enrollments by status, all eight.")
+    created_by: Creator
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, record: SequenceRecord) -> "SequenceSummary":
+        """Write what is stored."""
+        return cls(**_summary(record))
+
+
+class Sequence(SequenceSummary):
+    """A sequence with the current version of its steps."""
+
+    steps: list[Step]
+
+    @classmethod
+    def of(cls, record: SequenceRecord) -> "Sequence":
+        """Write what is stored."""
+        return cls(**_summary(record), steps=[Step.of(step) for step in record.steps])
+
+
+def _summary(record: SequenceRecord) -> Mapping[str, Any]:
+    shown = {
+        name: getattr(record, name)
+        for name in SequenceSummary.model_fields
+        if name not in {"counts", "created_by"}
+    }
+    return {
+        **shown,
+        "counts": {status: record.counts.get(status, 0) for status in EnrollmentStatus},
+        "created_by": Creator(id=record.created_by, name=record.created_by_name),
+    }

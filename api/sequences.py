@@ -1,0 +1,104 @@
+"""Routes of sequences and their states."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import paging
+from api.dependencies import CurrentUser, ServicesDep
+from api.idempotency import OnceDep
+from api.schemas import Listing
+from api.sequence_schemas import (
+    Archiving,
+    NewSequence,
+    Sequence,
+    SequenceChanges,
+    SequenceQuery,
+    SequenceSummary,
+)
+
+router = APIRouter(prefix="/sequences", tags=["sequences"])
+
+_SORT = "-created_at"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+
+
+@router.post("", status_code=201, response_model=Sequence)
+async def create_sequence(
+    body: NewSequence, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Write a sequence. A 422 names everything that is wrong, and nothing is written."""
+
+    async def create() -> Sequence:
+        return Sequence.of(await services.sequences.create(body.draft(), user.id))
+
+    return await once.answer(create)
+
+
+@router.get("")
+async def list_sequences(
+    query: Annotated[SequenceQuery, Query()], services: ServicesDep
+) -> Listing[SequenceSummary]:
+    """List sequences without their steps, newest first."""
+    page = await services.sequences.page(
+        states=query.state,
+        search=query.search,
+        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        limit=query.limit,
+    )
+    return Listing(
+        items=[SequenceSummary.of(record) for record in page.items],
+        next_cursor=paging.encode(page.next, _SORT) if page.next else None,
+    )
+
+
+@router.get("/{sequence_id}")
+async def get_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+    """Give one sequence with its current steps."""
+    return Sequence.of(await services.sequences.get(sequence_id))
+
+
+@router.patch("/{sequence_id}")
+async def change_sequence(
+    sequence_id: UUID, body: SequenceChanges, services: ServicesDep, user: CurrentUser
+) -> Sequence:
+    """Change what is given.
+
+    Different steps become the next version, for whoever is enrolled from now on; everything else
+    holds at once for everyone. 409 `sequence_archived`.
+    """
+    return Sequence.of(await services.sequences.change(sequence_id, body.change(), user.id))
+
+
+@router.post("/{sequence_id}/activate")
+async def activate_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+    """Open a draft for enrolling and sending. 409 `invalid_transition` names its state."""
+    return Sequence.of(await services.sequences.activate(sequence_id))
+
+
+@router.post("/{sequence_id}/pause")
+async def pause_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+    """Send nothing until it is resumed; nobody is lost. 409 `invalid_transition`."""
+    return Sequence.of(await services.sequences.pause(sequence_id))
+
+
+@router.post("/{sequence_id}/resume")
+async def resume_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+    """Send again; what is overdue goes out one at a time. 409 `invalid_transition`."""
+    return Sequence.of(await services.sequences.resume(sequence_id))
+
+
+@router.post("/{sequence_id}/archive")
+async def archive_sequence(
+    sequence_id: UUID, services: ServicesDep, user: CurrentUser, body: Archiving | None = None
+) -> Sequence:
+    """Close a sequence for good.
+
+    409 `active_enrollments` with their `count`, unless `finish_active` says to finish them.
+    """
+    finish_active = body is not None and body.finish_active
+    return Sequence.of(
+        await services.sequences.archive(sequence_id, user.id, finish_active=finish_active)
+    )

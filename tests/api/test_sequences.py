@@ -1,0 +1,251 @@
+"""Sequences over HTTP."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.factory import Services
+
+
+@pytest.fixture
+async def sender_id(services: Services) -> str:
+    made = await services.senders.create({"name": "Front desk", "phone": "+14155550100"})
+    return str(made.id)
+
+
+def sequence(sender_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Welcome",
+        "sender_id": sender_id,
+        "kind": "ongoing",
+        "steps": [
+            {"body": "Hi {{first_name|there}}", "delay_seconds": 0},
+            {"body": "Still?", "delay_seconds": 172_800, "at_time": "09:30"},
+        ],
+        **changes,
+    }
+
+
+async def make(client: httpx.AsyncClient, sender_id: str, **changes: Any) -> dict[str, Any]:
+    answer = await client.post("/api/sequences", json=sequence(sender_id, **changes))
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def wrong_fields(answer: httpx.Response) -> dict[str, str]:
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return {error["field"]: error["code"] for error in answer.json()["errors"]}
+
+
+async def test_a_new_sequence_answers_all_it_holds(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
+    made = await make(member, sender_id)
+    assert made["state"] == "draft"
+    assert (made["version"], made["step_count"]) == (1, 2)
+    assert made["reply_window_seconds"] == 604_800
+    assert made["on_reply"] == "finish"
+    assert made["send_window"]["sun"] == ["12:00", "20:00"]
+    assert made["sender_name"] == "Front desk"
+    assert len(made["counts"]) == 8
+    assert set(made["counts"].values()) == {0}
+    assert made["steps"][1] == {
+        "position": 2,
+        "body": "Still?",
+        "media_urls": [],
+        "delay_seconds": 172_800,
+        "at_time": "09:30",
+        "send_at": None,
+        "segments": {
+            "count": 1,
+            "encoding": "GSM-7",
+            "units": 6,
+            "characters": 6,
+            "ucs2_characters": [],
+        },
+    }
+    assert (await member.get(f"/api/sequences/{made['id']}")).json() == made
+
+
+async def test_a_saved_step_answers_its_segments(member: httpx.AsyncClient, sender_id: str) -> None:
+    body = "\N{GRINNING FACE}" * 36
+    made = await make(member, sender_id, steps=[{"body": body, "delay_seconds": 0}])
+    assert made["steps"][0]["segments"] == {
+        "count": 2,
+        "encoding": "UCS-2",
+        "units": 72,
+        "characters": 36,
+        "ucs2_characters": ["\N{GRINNING FACE}"],
+    }
+
+
+async def test_a_scheduled_sequence_keeps_its_local_dates(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
+    made = await make(
+        member,
+        sender_id,
+        kind="scheduled",
+        send_window=None,
+        steps=[{"body": "Hi", "send_at": "2029-12-01T09:30"}],
+    )
+    assert made["send_window"] is None
+    assert made["steps"][0]["send_at"] == "2029-12-01T09:30:00"
+
+
+async def test_everything_that_is_wrong_is_named(member: httpx.AsyncClient, sender_id: str) -> None:
+    answer = await member.post(
+        "/api/sequences",
+        json=sequence(
+            sender_id,
+            send_window={"mon": ["9", "20:00"]},
+            steps=[
+                {"body": "Hi {{nick}}", "delay_seconds": 0},
+                {"body": "x" * 1601, "delay_seconds": -1},
+                {"body": "x", "send_at": "2029-12-01T09:30"},
+            ],
+        ),
+    )
+    assert wrong_fields(answer) == {
+        "send_window.mon": "invalid_field",
+        "steps.0.body": "unknown_merge_field",
+        "steps.1.body": "body_too_long",
+        "steps.1.delay_seconds": "out_of_range",
+        "steps.2.send_at": "wrong_timing",
+        "steps.2.delay_seconds": "missing",
+    }
+    assert (await member.get("/api/sequences")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kind": "weekly"}, "kind"),
+        ({"sender_id": "x"}, "sender_id"),
+        ({"name": 7}, "name"),
+        ({"name": "a\0"}, "name"),
+        ({"steps": None}, "steps"),
+        ({"steps": [{"body": None, "delay_seconds": 0}]}, "steps.0.body"),
+        ({"steps": [{"body": "a\0", "delay_seconds": 0}]}, "steps.0.body"),
+        ({"steps": [{"body": "x", "delay_seconds": "5"}]}, "steps.0.delay_seconds"),
+        ({"steps": [{"body": "x", "delay_seconds": True}]}, "steps.0.delay_seconds"),
+        ({"steps": [{"body": "x", "delay_seconds": 10**30}]}, "steps.0.delay_seconds"),
+        ({"reply_window_seconds": 10**30}, "reply_window_seconds"),
+        ({"reply_window_seconds": None}, "reply_window_seconds"),
+        ({"send_window": {}}, "send_window"),
+        ({"send_window": {"monday": ["09:00", "10:00"]}}, "send_window.monday"),
+        ({"color": "red"}, "color"),
+    ],
+)
+async def test_what_cannot_be_taken_is_a_422(
+    member: httpx.AsyncClient, sender_id: str, changes: dict[str, Any], field: str
+) -> None:
+    answer = await member.post("/api/sequences", json={**sequence(sender_id), **changes})
+    assert list(wrong_fields(answer)) == [field]
+
+
+async def test_half_a_character_is_a_422(member: httpx.AsyncClient, sender_id: str) -> None:
+    text = f"""{{"name": "x", "sender_id": "{sender_id}", "kind": "ongoing",
+        "steps": [{{"body": "\\ud83d", "delay_seconds": 0}}]}}"""
+    answer = await member.post(
+        "/api/sequences", content=text, headers={"content-type": "application/json"}
+    )
+    assert list(wrong_fields(answer)) == ["steps.0.body"]
+
+
+async def test_the_same_request_under_one_key_makes_one_sequence(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = await member.post("/api/sequences", json=sequence(sender_id), headers=headers)
+    again = await member.post("/api/sequences", json=sequence(sender_id), headers=headers)
+    assert again.json() == first.json()
+    assert len((await member.get("/api/sequences")).json()["items"]) == 1
+
+
+async def test_a_change_takes_what_is_given(member: httpx.AsyncClient, sender_id: str) -> None:
+    made = await make(member, sender_id)
+    path = f"/api/sequences/{made['id']}"
+    changed = (await member.patch(path, json={"name": "Other", "send_window": None})).json()
+    assert (changed["name"], changed["send_window"], changed["version"]) == ("Other", None, 1)
+    assert changed["steps"] == made["steps"]
+    steps = [{"body": "One", "delay_seconds": 60}]
+    changed = (await member.patch(path, json={"steps": steps})).json()
+    assert (changed["version"], changed["step_count"]) == (2, 1)
+    assert (await member.patch(path, json={})).json() == changed
+
+
+@pytest.mark.parametrize(
+    "field", ["name", "sender_id", "kind", "on_reply", "reply_window_seconds", "steps"]
+)
+async def test_a_change_to_null_is_a_422(
+    member: httpx.AsyncClient, sender_id: str, field: str
+) -> None:
+    made = await make(member, sender_id)
+    answer = await member.patch(f"/api/sequences/{made['id']}", json={field: None})
+    assert list(wrong_fields(answer)) == [field]
+
+
+async def test_the_kind_cannot_change(member: httpx.AsyncClient, sender_id: str) -> None:
+    made = await make(member, sender_id)
+    answer = await member.patch(f"/api/sequences/{made['id']}", json={"kind": "scheduled"})
+    assert wrong_fields(answer) == {"kind": "kind_is_fixed"}
+
+
+async def test_the_states_have_routes(member: httpx.AsyncClient, sender_id: str) -> None:
+    made = await make(member, sender_id)
+    path = f"/api/sequences/{made['id']}"
+    refused = await member.post(f"{path}/resume")
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "invalid_transition"
+    assert refused.json()["state"] == "draft"
+    for move, state in (
+        ("activate", "active"),
+        ("pause", "paused"),
+        ("resume", "active"),
+        ("archive", "archived"),
+    ):
+        answer = await member.post(f"{path}/{move}")
+        assert (answer.status_code, answer.json()["state"]) == (200, state)
+        assert (await member.post(f"{path}/{move}")).status_code == 200
+
+
+async def test_the_list_filters_and_goes_on(member: httpx.AsyncClient, sender_id: str) -> None:
+    made = [await make(member, sender_id, name=f"Plan {number}") for number in range(3)]
+    await member.post(f"/api/sequences/{made[0]['id']}/activate")
+    first = (await member.get("/api/sequences", params={"limit": 2})).json()
+    rest = (
+        await member.get("/api/sequences", params={"limit": 2, "cursor": first["next_cursor"]})
+    ).json()
+    names = [item["name"] for item in first["items"] + rest["items"]]
+    assert names == ["Plan 2", "Plan 1", "Plan 0"]
+    assert rest["next_cursor"] is None
+    assert "steps" not in first["items"][0]
+    active = (await member.get("/api/sequences", params={"state": ["active", "paused"]})).json()
+    assert [item["name"] for item in active["items"]] == ["Plan 0"]
+
+
+async def test_viewers_read_and_strangers_do_not(
+    member: httpx.AsyncClient,
+    viewer: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    sender_id: str,
+) -> None:
+    made = await make(member, sender_id)
+    path = f"/api/sequences/{made['id']}"
+    assert (await viewer.get(path)).status_code == 200
+    assert (await viewer.post("/api/sequences", json=sequence(sender_id))).status_code == 403
+    assert (await viewer.patch(path, json={"name": "x"})).status_code == 403
+    assert (await viewer.post(f"{path}/activate")).status_code == 403
+    assert (await anonymous.get(path)).status_code == 401
+
+
+async def test_an_unknown_sequence_is_a_404(member: httpx.AsyncClient) -> None:
+    path = f"/api/sequences/{uuid4()}"
+    assert (await member.get(path)).status_code == 404
+    assert (await member.patch(path, json={"name": "x"})).status_code == 404
+    assert (await member.post(f"{path}/archive")).status_code == 404
