@@ -228,7 +228,8 @@ async def _arrived_after_all(
     """A text reported failed was delivered: it is not sent again."""
     await outcomes.set_attempt(tx, row.attempt_id, reported_failed=False)
     await outcomes.set_message(tx, row.message_id, error_code=None, next_try_at=None)
-    await _advance(tx, row, rules, learned, row.started_at)
+    last_sent_at = await outcomes.last_sent_at(tx, row.enrollment_id) if row.step else None
+    await _advance(tx, row, rules, learned, last_sent_at or row.started_at)
 
 
 async def failed(
@@ -242,8 +243,12 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
+    delivered = row.provider_status in DELIVERIES
     if learned.by_report:
-        await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
+        # What was delivered stays delivered: no later failure has it sent again.
+        await outcomes.set_attempt(
+            tx, row.attempt_id, reported_failed=not delivered, error_code=code
+        )
     else:
         await outcomes.set_attempt(
             tx,
@@ -253,7 +258,6 @@ async def failed(
             http_status=http_status,
             answered_at=learned.now,
         )
-    delivered = row.provider_status in DELIVERIES
     if error.effect is Effect.OPTED_OUT:
         await _refused_as_opted_out(tx, row, learned, code)
     if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:

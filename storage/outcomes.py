@@ -256,19 +256,29 @@ async def note_text(tx: Transaction, enrollment_id: UUID, step: int, at: datetim
     )
 
 
+_LAST_SENT_AT = """
+    SELECT max(m.occurred_at) FROM messages m JOIN attempts a ON a.message_id = m.id
+    WHERE m.enrollment_id = {enrollment} AND m.step IS NOT NULL
+    AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
+"""
+
+
+async def last_sent_at(tx: Transaction, enrollment_id: UUID | None) -> datetime | None:
+    """When the latest step of an enrollment that did not fail was accepted."""
+    query = text(_LAST_SENT_AT.format(enrollment=":id"))
+    last: datetime | None = (await tx.execute(query, {"id": enrollment_id})).scalar_one()
+    return last
+
+
 _STEP_BACK = text(
-    """
+    f"""
     UPDATE enrollments e SET position = least(position, :step), activity = :activity,
         held_reason = :held_reason, held_code = :held_code, next_send_at = :next_send_at,
         due_at = :at, reply_until = NULL,
-        last_sent_at = (
-            SELECT max(m.occurred_at) FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.enrollment_id = e.id AND m.step IS NOT NULL
-            AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
-        )
+        last_sent_at = ({_LAST_SENT_AT.format(enrollment="e.id")})
     WHERE id = :id AND status = 'active'
     RETURNING id
-    """
+    """  # noqa: S608 - built from constants
 )
 
 
