@@ -1,0 +1,211 @@
+"""The plays whose histories are kept, one for each path through the workflows."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from domain.ports import Standing
+from domain.statuses import Activity, EnrollmentStatus, MessageStatus
+from tests.workflows.plays import Gate, Stage, ends, fails
+from workflows.client import message_workflow_id
+from workflows.limits import ENROLLMENT_QUEUE
+from workflows.sweep import SweepWorkflow
+
+RecordedPlay = Callable[[Stage], Awaitable[WorkflowHandle[Any, Any]]]
+RECORDED: dict[str, RecordedPlay] = {}
+
+SOON = timedelta(milliseconds=800)
+"""Long enough for a timer to be set, even on a busy machine."""
+LATER = timedelta(days=3)
+
+
+def recorded(play: RecordedPlay) -> RecordedPlay:
+    RECORDED[play.__name__] = play
+    return play
+
+
+@recorded
+async def completes_without_a_reply(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.then(
+        script.waits(1, SOON),
+        script.waits(2, SOON),
+        script.awaits_reply(SOON),
+        ends(EnrollmentStatus.FINISHED_NO_RESPONSE),
+    )
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
+    return play.handle
+
+
+@recorded
+async def reply_while_waiting(stage: Stage) -> WorkflowHandle[Any, Any]:
+    stage.script.then(stage.script.waits(1, LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled(after=SOON)
+        await play.until(Activity.WAITING, step=1)
+        await play.signal("reply_received", EnrollmentStatus.FINISHED_RESPONDED)
+        await play.ends_as(EnrollmentStatus.FINISHED_RESPONDED)
+    return play.handle
+
+
+@recorded
+async def opted_out_while_a_reply_is_awaited(stage: Stage) -> WorkflowHandle[Any, Any]:
+    stage.script.then(stage.script.awaits_reply(LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.AWAITING_REPLY)
+        await play.signal("opted_out", EnrollmentStatus.OPTED_OUT)
+        await play.ends_as(EnrollmentStatus.OPTED_OUT)
+    return play.handle
+
+
+@recorded
+async def finished_by_hand_while_sending(stage: Stage) -> WorkflowHandle[Any, Any]:
+    gate = Gate(ends(EnrollmentStatus.FINISHED_STOPPED))
+    stage.script.then(gate)
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await gate.wait_reached()
+        await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
+        await play.until_event("activity_task_cancel_requested")
+        gate.opened.set()
+        await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
+    return play.handle
+
+
+@recorded
+async def opted_out_while_queued(stage: Stage) -> WorkflowHandle[Any, Any]:
+    async with stage.workers(sends=False):
+        play = await stage.play_as_enrolled()
+        await play.until_event("activity_task_scheduled")
+        await play.signal("opted_out", EnrollmentStatus.OMITTED_OPTED_OUT)
+        await play.ends_as(EnrollmentStatus.OMITTED_OPTED_OUT)
+    return play.handle
+
+
+@recorded
+async def fails_after_a_settled_outcome(stage: Stage) -> WorkflowHandle[Any, Any]:
+    soon = ApplicationError(
+        "the provider's answer is being settled", type="outcome_unknown", next_retry_delay=SOON
+    )
+    stage.script.then(*fails(), *fails(soon), ends(EnrollmentStatus.FAILED, step=0))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.ends_as(EnrollmentStatus.FAILED)
+    return play.handle
+
+
+@recorded
+async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    gate = Gate(script.stands(Activity.PAUSED, 1))
+    script.then(script.waits(1, SOON), gate, script.stands(Activity.PAUSED, 1))
+    script.then(script.waits(2, LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await gate.wait_reached()
+        await play.signal("reconsider")
+        await play.until_event("workflow_execution_signaled")
+        gate.opened.set()
+        await play.until_called(3)
+        await play.until(Activity.PAUSED)
+        await play.signal("reconsider")
+        await play.until(Activity.WAITING, step=2)
+        await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
+        await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
+    return play.handle
+
+
+@recorded
+async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.then(
+        script.stands(Activity.HELD, 0, held_reason="outcome_unknown"),
+        script.awaits_reply(SOON),
+        ends(EnrollmentStatus.FINISHED_NO_RESPONSE),
+    )
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.HELD)
+        await play.signal("reconsider")
+        await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
+    return play.handle
+
+
+@recorded
+async def sent_again_after_a_late_report(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.then(
+        script.awaits_reply(LATER),
+        script.waits(2, SOON),
+        script.awaits_reply(SOON),
+        ends(EnrollmentStatus.FINISHED_NO_RESPONSE),
+    )
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.AWAITING_REPLY)
+        await play.signal("delivery_reported")
+        await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
+    return play.handle
+
+
+@recorded
+async def closes_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.then(script.awaits_reply(SOON), *fails(times=4))
+    script.then(ends(EnrollmentStatus.FINISHED_NO_RESPONSE))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
+    return play.handle
+
+
+@recorded
+async def one_off_text(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+
+    async def limited() -> Standing:
+        now = await script.clock()
+        return Standing(Activity.WAITING, MessageStatus.REFUSED, due_at=now + SOON)
+
+    script.then(*fails(), limited, ends(MessageStatus.QUEUED))
+    message_id, sender_id = uuid4(), uuid4()
+    await stage.temporal.start_message(message_id, sender_id)
+    handle = stage.client.get_workflow_handle(message_workflow_id(message_id))
+    stage.watch(handle)
+    async with stage.workers():
+        assert await handle.result() == MessageStatus.QUEUED
+    return handle
+
+
+@recorded
+async def sweep(stage: Stage) -> WorkflowHandle[Any, Any]:
+    handle = await stage.client.start_workflow(
+        SweepWorkflow.run,
+        id=f"sweep/{uuid4()}",
+        task_queue=ENROLLMENT_QUEUE,
+        execution_timeout=timedelta(minutes=10),
+    )
+    stage.watch(handle)
+    async with stage.workers():
+        assert (await handle.result()).delivered == 2
+    return handle
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A kept history: of which play, and which edition of it."""
+
+    play: str
+    edition: int
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.play}.{self.edition}.json"

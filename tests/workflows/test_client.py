@@ -1,0 +1,259 @@
+"""The facade on the real dev server: starts, signals, questions, the sweep, the pace of senders."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError
+
+from domain.ports import NewEnrollment, Standing
+from domain.statuses import Activity, EnrollmentStatus
+from standalone.ports import free_port
+from standalone.temporal import TemporalServer
+from tests.workflows.plays import Play, Stage, ends, event_name, eventually
+from workflows.client import (
+    DATA_CONVERTER,
+    ENROLLED_BY_ATTRIBUTE,
+    SEQUENCE_ATTRIBUTE,
+    SWEEP_SCHEDULE,
+    EnrollmentClient,
+    LiveState,
+    TemporalUnavailableError,
+    connect_to_temporal,
+    enrollment_workflow_id,
+    message_workflow_id,
+)
+from workflows.limits import SEND_QUEUE
+
+A_DAY = timedelta(days=1)
+STOPPED = EnrollmentStatus.FINISHED_STOPPED
+
+
+def of(play: Play) -> UUID:
+    """The enrollment of a play."""
+    return UUID(play.handle.id.removeprefix("enrollment/"))
+
+
+async def test_ids_attributes_and_texts_for_operators(stage: Stage) -> None:
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    await stage.temporal.start_enrollment(new)
+    handle = stage.client.get_workflow_handle(f"enrollment/{new.enrollment_id}")
+    stage.watch(handle)
+    description = await handle.describe()
+    assert description.workflow_type == "Enrollment"
+    attributes = description.typed_search_attributes
+    assert attributes[SEQUENCE_ATTRIBUTE] == str(new.sequence_id)
+    assert attributes[ENROLLED_BY_ATTRIBUTE] == str(new.enrolled_by)
+    assert await description.static_summary() == "3 steps"
+    link = f"[enrollment](http://segue.test/enrollments/{new.enrollment_id})"
+    assert await description.static_details() == link
+    query = f"{SEQUENCE_ATTRIBUTE.name} = '{new.sequence_id}'"
+
+    async def listed() -> bool:
+        return [one.id async for one in stage.client.list_workflows(query)] == [handle.id]
+
+    await eventually(listed)
+
+
+async def test_current_details_say_where_it_stands(stage: Stage) -> None:
+    async def details() -> str:
+        metadata = await play.handle.query("__temporal_workflow_metadata")
+        return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata)
+
+    stage.script.then(stage.script.stands(Activity.HELD, 1, held_reason="outcome_unknown"))
+    async with stage.workers():
+        play = await stage.play_as_enrolled(after=timedelta(milliseconds=600))
+        await play.until(Activity.WAITING)
+        assert "**waiting**, step 0 of 3 sent" in await details()
+        assert "next event: 20" in await details()
+        await play.until(Activity.HELD)
+        assert "**held**, step 1 of 3 sent" in await details()
+        assert "held: outcome_unknown" in await details()
+        assert f"[enrollment](http://segue.test/enrollments/{of(play)})" in await details()
+        await play.signal("mark_finished", STOPPED)
+        await play.ends_as(STOPPED)
+        assert "**finished stopped**, step 1 of 3 sent" in await details()
+
+
+async def test_starting_twice_is_harmless(stage: Stage) -> None:
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    handle = stage.client.get_workflow_handle(enrollment_workflow_id(new.enrollment_id))
+    stage.watch(handle)
+    await stage.temporal.start_enrollment(new)
+    first = (await handle.describe()).run_id
+    await stage.temporal.start_enrollment(new)
+    assert (await handle.describe()).run_id == first
+    await handle.terminate()
+    assert not await stage.temporal.is_open(new.enrollment_id)
+    await stage.temporal.start_enrollment(new)
+    assert (await handle.describe()).run_id != first
+    assert await stage.temporal.is_open(new.enrollment_id)
+
+
+async def test_a_run_that_was_lost_starts_where_the_row_stands(stage: Stage) -> None:
+    """Rule: a run takes its position from the row; blocked ones wait, due ones act."""
+    script = stage.script
+    held = Standing(Activity.HELD, "active", step=2, step_count=3, held_reason="outcome_unknown")
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), held)
+    await stage.temporal.start_enrollment(new)
+    handle = stage.client.get_workflow_handle(enrollment_workflow_id(new.enrollment_id))
+    stage.watch(handle)
+    script.then(ends(EnrollmentStatus.OPTED_OUT))
+    async with stage.workers():
+        asked = await stage.temporal.progress([new.enrollment_id], deadline=timedelta(seconds=10))
+        assert asked == {new.enrollment_id: LiveState("held", 2)}
+        await stage.temporal.signal_enrollment(new.enrollment_id, "reconsider", None)
+        await handle.result()
+
+
+async def test_signalling_a_closed_or_unknown_enrollment_is_no_error(stage: Stage) -> None:
+    play = await stage.play()
+    await play.handle.terminate()
+    for enrollment_id in (of(play), uuid4()):
+        await stage.temporal.signal_enrollment(enrollment_id, "opted_out", "opted_out")
+        assert not await stage.temporal.is_open(enrollment_id)
+
+
+async def test_live_states_come_under_one_deadline(stage: Stage) -> None:
+    """Rule: a worker that is down costs the live column, not the page."""
+    plays = [await stage.play(after=A_DAY) for _ in range(20)]
+    ids = [of(play) for play in plays]
+    unknown = uuid4()
+    began = time.monotonic()
+    asked = await stage.temporal.progress([*ids, unknown], deadline=timedelta(seconds=1))
+    assert time.monotonic() - began < 1.5
+    assert {asked[one].unavailable for one in ids} == {"timeout"}
+    assert asked[unknown] == LiveState(unavailable="not_running")
+    async with stage.workers(sends=False):
+        asked = await stage.temporal.progress(ids, deadline=timedelta(seconds=10))
+    assert {(asked[one].state, asked[one].unavailable) for one in ids} == {("waiting", None)}
+    assert all(asked[one].next_due_at for one in ids)
+
+
+async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalServer) -> None:
+    """Temporal away at a lazy client's first call, or its namespace missing: try again later."""
+    away = await connect_to_temporal(f"127.0.0.1:{free_port()}", "default", lazy=True)
+    nameless = await Client.connect(
+        temporal_server.address, namespace="missing", data_converter=DATA_CONVERTER
+    )
+    for client in (away, nameless):
+        temporal = EnrollmentClient(client, page_base_url="http://segue.test")
+        new = NewEnrollment(uuid4(), uuid4(), uuid4(), Standing("waiting", "active"))
+        for call in (
+            temporal.start_enrollment(new),
+            temporal.start_message(uuid4(), uuid4()),
+            temporal.signal_enrollment(uuid4(), "reconsider", None),
+            temporal.pace_sender(uuid4(), 1),
+            temporal.is_open(uuid4()),
+            temporal.ensure_sweep(),
+        ):
+            with pytest.raises(TemporalUnavailableError):
+                await call
+        one = uuid4()
+        asked = await temporal.progress([one], deadline=timedelta(seconds=1))
+        assert asked[one].unavailable in {"timeout", "not_running"}
+    assert not await EnrollmentClient(away, page_base_url="http://segue.test").ready()
+
+
+async def test_temporal_is_ready_when_it_answers(stage: Stage) -> None:
+    assert await stage.temporal.ready()
+
+
+@pytest.fixture
+async def swept(stage: Stage) -> AsyncIterator[Stage]:
+    """A stage whose server has no sweep scheduled afterwards."""
+    yield stage
+    for ending in (
+        stage.client.get_schedule_handle(SWEEP_SCHEDULE).delete(),
+        stage.client.get_workflow_handle("sweep").terminate(),
+    ):
+        try:
+            await ending
+        except RPCError:
+            continue
+
+
+async def test_the_sweep_is_scheduled_once_and_runs(swept: Stage) -> None:
+    every = timedelta(seconds=1)
+    await swept.temporal.ensure_sweep(every=every)
+    await swept.temporal.ensure_sweep(every=every)
+    async with swept.workers(sends=False):
+        await eventually(lambda: _called(swept, "sweep"))
+    schedules = [one.id async for one in await swept.client.list_schedules()]
+    assert schedules.count(SWEEP_SCHEDULE) == 1
+
+
+async def _scheduled(handle: WorkflowHandle[Any, Any]) -> bool:
+    history = await handle.fetch_history()
+    return "activity_task_scheduled" in [event_name(event) for event in history.events]
+
+
+async def _called(stage: Stage, name: str) -> bool:
+    return name in stage.script.called
+
+
+async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> None:
+    slow, fast, huge = uuid4(), uuid4(), uuid4()
+    await stage.temporal.pace_sender(slow, 0.00001)
+    await stage.temporal.pace_sender(fast, 2.5)
+    await stage.temporal.pace_sender(fast, 4)
+    await stage.temporal.pace_sender(huge, 5_000)
+    described = await stage.client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=stage.client.namespace,
+            task_queue=TaskQueue(name=SEND_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            report_config=True,
+        )
+    )
+    weights = described.config.fairness_weight_overrides
+    assert weights[str(slow)] == pytest.approx(0.001)
+    assert weights[str(fast)] == pytest.approx(4)
+    assert weights[str(huge)] == pytest.approx(1000)
+    limit = described.config.fairness_keys_rate_limit_default.rate_limit
+    assert limit.requests_per_second == 1
+
+
+async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) -> None:
+    """Rules: fair by sender; a one-off goes ahead of a saturated sender's steps."""
+    first, second = uuid4(), uuid4()
+    for sender_id in (first, second):
+        await stage.temporal.pace_sender(sender_id, 20)
+    order: list[str] = []
+
+    async def noted() -> Standing:
+        order.append(activity.info().priority.fairness_key or "")
+        await asyncio.sleep(0.01)
+        return Standing("ended", EnrollmentStatus.FAILED)
+
+    stage.script.then(*[noted] * 31)
+    async with stage.workers(sends=False):
+        plays = [await stage.play(sender_id=first) for _ in range(20)]
+        plays += [await stage.play(sender_id=second) for _ in range(10)]
+        for play in plays:
+            await play.until_event("activity_task_scheduled")
+        message_id = uuid4()
+        await stage.temporal.start_message(message_id, first)
+        one_off = stage.client.get_workflow_handle(message_workflow_id(message_id))
+        stage.watch(one_off)
+        await eventually(lambda: _scheduled(one_off))
+        began = time.monotonic()
+        async with stage.send_worker(slots=1):
+            await one_off.result()
+            assert time.monotonic() - began < 2
+            one_off_at = len(order)
+            for play in plays:
+                await play.handle.result()
+    assert one_off_at <= 5
+    turns = [sender for sender in order[:20] if sender == str(second)]
+    assert 6 <= len(turns) <= 10, order
+    assert (await one_off.describe()).status == WorkflowExecutionStatus.COMPLETED

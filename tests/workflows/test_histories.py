@@ -1,0 +1,83 @@
+"""Recorded histories: the code still follows them, and they hold nothing personal."""
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from bench.counting import cost
+from tests.workflows import histories
+from tests.workflows.plays import BODY, NAME, PHONE, Stage, event_name
+from tests.workflows.recorded import RECORDED, Recording
+from worker import WORKFLOWS
+from workflows.client import DATA_CONVERTER
+
+LATEST = {recording.play: recording for recording in histories.recordings()}
+
+CHANGED = """
+The commands of {play!r} are no longer those of {file}.
+
+Workflows that are open now go on with the new code, so:
+1. put the change behind `workflow.patched("...")`, so that all recorded histories still replay;
+2. keep what the new code does: `python -m tests.workflows.record {play}`;
+3. commit the new file together with the change. Never change or delete an old one.
+"""
+
+
+def by_file(recording: Recording) -> str:
+    return recording.file_name
+
+
+def test_every_recorded_play_has_a_history_and_every_history_its_play() -> None:
+    assert set(LATEST) == set(RECORDED), "python -m tests.workflows.record missing"
+
+
+@pytest.mark.parametrize("recording", histories.recordings(), ids=by_file)
+async def test_the_code_follows_every_recorded_history(recording: Recording) -> None:
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
+    await replayer.replay_workflow(histories.load(recording))
+
+
+@pytest.mark.parametrize("recording", histories.recordings(), ids=by_file)
+def test_nothing_personal_is_in_a_recorded_history(recording: Recording) -> None:
+    assert histories.personal(histories.load(recording)) == set()
+
+
+@pytest.mark.parametrize("play", RECORDED)
+async def test_commands_are_those_of_the_latest_recording(stage: Stage, play: str) -> None:
+    handle = await RECORDED[play](stage)
+    history = await handle.fetch_history()
+    now = histories.commands(history.events)
+    kept = histories.commands(histories.load(LATEST[play]).events)
+    assert now == kept, CHANGED.format(play=play, file=LATEST[play].file_name)
+    assert histories.personal(history) == set()
+
+
+async def test_three_steps_without_a_reply_cost_39_events_and_8_actions(stage: Stage) -> None:
+    """Rules: first step at once, two delays, reply window: 39 events; each says what it is."""
+    handle = await RECORDED["completes_without_a_reply"](stage)
+    history = await handle.fetch_history()
+    costs = cost(histories.without_patches(history.events))
+    assert (costs.events, costs.actions) == (39, 8)
+    assert costs.bytes < 8_000
+    summaries = [
+        event.user_metadata.summary.data.decode()
+        for event in history.events
+        if event_name(event) in {"timer_started", "activity_task_scheduled", "marker_recorded"}
+    ]
+    assert summaries == [
+        '"step 1 of 3"',
+        '"until step 2 of 3"',
+        '"step 2 of 3"',
+        '"until step 3 of 3"',
+        '"step 3 of 3"',
+        '"reply window"',
+        '"close"',
+    ]
+
+
+@pytest.mark.parametrize("text", [PHONE, NAME, BODY, "+4915112345678"])
+def test_what_is_personal_would_be_found(text: str) -> None:
+    history = WorkflowHistory.from_json("x", (histories.FOLDER / "sweep.1.json").read_text())
+    payload = history.events[-1].workflow_execution_completed_event_attributes.result.payloads[0]
+    payload.data = f'{{"text":"{text}"}}'.encode()
+    assert histories.personal(history) == {text}
