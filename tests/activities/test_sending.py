@@ -1,0 +1,265 @@
+"""The send path against a scripted ledger: ask, call once, write down, come back for proof."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+
+from activities import sending
+from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
+from activities.sweeping import SweepingActivities
+from domain.ports import (
+    Accepted,
+    Answer,
+    Call,
+    LineTypeNeeded,
+    ListedMessage,
+    NotCalled,
+    Opening,
+    OutcomeUnknown,
+    Standing,
+    SweepReport,
+    Unsettled,
+)
+from domain.statuses import LineType
+from tests.fakes import FakeGateway
+
+PHONE = "+12125550187"
+SENT = Standing("waiting", "active", step=1)
+ENROLLMENT = uuid4()
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class ScriptedLedger:
+    """Answers openings in order and notes what it is told."""
+
+    openings: deque[Opening] = field(default_factory=deque)
+    after_listing: deque[Opening] = field(default_factory=deque)
+    record_fails: int = 0
+    told: list[object] = field(default_factory=list)
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        assert enrollment_id == ENROLLMENT
+        return self.openings.popleft()
+
+    async def open_message(self, message_id: UUID) -> Opening:
+        return await self.open_step(message_id)
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        if self.record_fails:
+            self.record_fails -= 1
+            raise ConnectionError
+        self.told.append(answer)
+        return self.openings.popleft()
+
+    async def record_listing(
+        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
+    ) -> Opening:
+        self.told.append(listed)
+        return self.after_listing.popleft()
+
+    async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
+        self.told.append(line_type)
+
+    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+        assert enrollment_id == ENROLLMENT
+        return Standing("ended", "finished_no_response")
+
+
+@pytest.fixture
+def ledger() -> ScriptedLedger:
+    return ScriptedLedger()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def activities(ledger: ScriptedLedger, gateway: FakeGateway) -> SendingActivities:
+    return SendingActivities(ledger, gateway)
+
+
+def call(*, deadline: float = 5) -> Call:
+    moment = time.monotonic() + deadline
+    return Call(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
+
+
+def unsettled(not_before: datetime = PAST) -> Unsettled:
+    return Unsettled(uuid4(), PHONE, PAST, not_before)
+
+
+async def send_step(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.send_step, SendStep(str(ENROLLMENT)))
+
+
+async def send_message(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.send_message, SendMessage(str(ENROLLMENT)))
+
+
+Send = Callable[[SendingActivities], Awaitable[Standing]]
+BOTH = pytest.mark.parametrize("send", [send_step, send_message])
+
+
+@BOTH
+async def test_nothing_is_called_when_the_row_says_so(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
+) -> None:
+    blocked = Standing("paused", "active")
+    ledger.openings.append(blocked)
+    assert await send(activities) == blocked
+    assert gateway.calls == []
+
+
+@BOTH
+async def test_a_text_is_called_once_and_written_down(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
+) -> None:
+    ledger.openings.extend([call(), SENT])
+    assert await send(activities) == SENT
+    assert len(gateway.calls) == 1
+    assert isinstance(ledger.told[0], Accepted)
+
+
+async def test_a_call_after_its_deadline_is_not_made(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
+) -> None:
+    ledger.openings.extend([call(deadline=-1), SENT])
+    assert await send_step(activities) == SENT
+    assert gateway.calls == []
+    assert ledger.told == [NotCalled()]
+
+
+async def test_an_answer_that_cannot_be_written_down_is_tried_again(
+    activities: SendingActivities,
+    ledger: ScriptedLedger,
+    gateway: FakeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rule: it is retried in the process, with the provider's id in hand."""
+    monkeypatch.setattr(sending, "RECORD_RETRY", timedelta(milliseconds=5))
+    ledger.record_fails = 3
+    ledger.openings.extend([call(), SENT])
+    assert await send_step(activities) == SENT
+    assert len(gateway.calls) == 1
+    assert len(ledger.told) == 1
+
+
+async def test_an_answer_is_not_kept_in_hand_for_ever(
+    activities: SendingActivities,
+    ledger: ScriptedLedger,
+    gateway: FakeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "RECORD_RETRY", timedelta(milliseconds=1))
+    monkeypatch.setattr(sending, "RECORD_GIVE_UP", timedelta(milliseconds=20))
+    ledger.record_fails = 1000
+    ledger.openings.append(call())
+    with pytest.raises(ConnectionError):
+        await send_step(activities)
+    assert len(gateway.calls) == 1
+
+
+async def test_a_cancelled_try_still_writes_down_its_answer(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
+) -> None:
+    """Rule: an accepted text is on record whatever happens to the worker's slot."""
+    gateway.delay = 0.1
+    ledger.openings.extend([call(), SENT])
+    task = asyncio.create_task(send_step(activities))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.2)
+    assert isinstance(ledger.told[0], Accepted)
+
+
+async def test_a_call_refused_for_now_may_be_followed_by_another(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
+) -> None:
+    gateway.answer(OutcomeUnknown())
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    ledger.openings.extend([call(), unsettled(not_before=soon)])
+    with pytest.raises(ApplicationError) as raised:
+        await send_step(activities)
+    assert raised.value.type == "outcome_unknown"
+    assert raised.value.next_retry_delay is not None
+    assert timedelta(seconds=115) < raised.value.next_retry_delay <= timedelta(minutes=2)
+    assert raised.value.category is ApplicationErrorCategory.BENIGN
+    assert not raised.value.non_retryable
+    assert PHONE not in str(raised.value)
+
+
+@BOTH
+async def test_proof_is_looked_for_before_anything_else_is_sent(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
+) -> None:
+    ledger.openings.extend([unsettled(), SENT])
+    ledger.after_listing.append(Standing("settled", "accepted"))
+    assert await send(activities) == SENT
+    assert ledger.told == [[]]
+    assert gateway.calls == []
+
+
+async def test_a_second_list_waits_without_holding_a_slot(
+    activities: SendingActivities, ledger: ScriptedLedger
+) -> None:
+    ledger.openings.append(unsettled())
+    ledger.after_listing.append(unsettled(datetime.now(UTC) + timedelta(seconds=60)))
+    with pytest.raises(ApplicationError, match="being settled"):
+        await send_step(activities)
+    assert ledger.told == [[]]
+
+
+async def test_a_list_that_cannot_be_had_proves_nothing(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
+) -> None:
+    gateway.lists_fail = True
+    ledger.openings.append(unsettled())
+    ledger.after_listing.append(unsettled(datetime.now(UTC) + timedelta(seconds=60)))
+    with pytest.raises(ApplicationError, match="being settled"):
+        await send_step(activities)
+    assert ledger.told == [None]
+
+
+@pytest.mark.parametrize(
+    ("fails", "known"), [(False, LineType.LANDLINE), (True, None)], ids=["known", "trouble"]
+)
+async def test_an_unknown_line_type_is_looked_up_first(
+    activities: SendingActivities,
+    ledger: ScriptedLedger,
+    gateway: FakeGateway,
+    known: LineType | None,
+    *,
+    fails: bool,
+) -> None:
+    gateway.line_types[PHONE] = LineType.LANDLINE
+    gateway.look_ups_fail = fails
+    ledger.openings.extend([LineTypeNeeded(uuid4(), PHONE), SENT])
+    assert await send_step(activities) == SENT
+    assert ledger.told == [known]
+
+
+async def test_closing_asks_the_row(activities: SendingActivities) -> None:
+    request = CloseEnrollment(str(ENROLLMENT))
+    standing = await ActivityEnvironment().run(activities.close_enrollment, request)
+    assert standing.status == "finished_no_response"
+
+
+async def test_a_sweep_answers_its_counts() -> None:
+    class Sweeper:
+        async def sweep(self) -> SweepReport:
+            return SweepReport(restarted=3)
+
+    swept = await ActivityEnvironment().run(SweepingActivities(Sweeper()).sweep)
+    assert swept.restarted == 3
