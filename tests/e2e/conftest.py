@@ -1,0 +1,99 @@
+"""The stacks of the end-to-end tests: real processes on real servers, started once and shared."""
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from settings import child_environment
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
+from standalone.temporal import TemporalServer
+from tests.conftest import _CARELESS, _PROMPT_TIMERS
+from tests.e2e import histories
+from tests.e2e.people import Desk
+from tests.e2e.stack import ROOT, Stack, make_namespace
+
+_DATABASE = "segue_e2e"
+_stacks = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """A stack whose servers may be stopped and started again.
+
+    Attributes:
+        desk: To work with it.
+        stack: Its programs.
+        postgres: Its own.
+        temporal: Its own, which keeps its state in a file.
+    """
+
+    desk: Desk
+    stack: Stack
+    postgres: EmbeddedPostgres
+    temporal: TemporalServer
+
+
+@pytest.fixture(scope="session")
+def desk(
+    server_folder: Path,
+    postgres_server: EmbeddedPostgres,
+    database_template: str,
+    temporal_server: TemporalServer,
+) -> Iterator[Desk]:
+    """A stack on the shared servers, in a database and a namespace of its own.
+
+    When it is over, every workflow history it made is searched for what must not be in there.
+    """
+    namespace = f"e2e-{next(_stacks)}"
+    make_namespace(temporal_server.address, namespace)
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(clone.format(*map(sql.Identifier, (_DATABASE, database_template))))
+        folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
+        url = postgres_server.url(_DATABASE)
+        with Stack(folder, url, temporal_server.address, namespace) as stack:
+            desk = Desk(stack)
+            yield desk
+            desk.close()
+            asyncio.run(histories.check(stack, desk.private))
+        connection.execute(drop.format(sql.Identifier(_DATABASE)))
+
+
+@pytest.fixture(scope="module")
+def fragile(server_folder: Path) -> Iterator[Fragile]:
+    """A stack on servers of its own, for tests that stop them."""
+    folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
+    folder.chmod(0o755)
+    with ExitStack() as running:
+        postgres = EmbeddedPostgres(folder / "postgres", free_port(), options=_CARELESS)
+        temporal = TemporalServer(
+            folder / "temporal.db", free_port(), None, dynamic_config=_PROMPT_TIMERS
+        )
+        for server in (postgres, temporal):
+            running.callback(server.stop)
+            server.start()
+        postgres.create_database(_DATABASE)
+        url = postgres.url(_DATABASE)
+        subprocess.run(
+            [sys.executable, "-m", "alembic", "--config", ROOT / "alembic.ini", "upgrade", "head"],
+            check=True,
+            cwd=folder,
+            env=child_environment({"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}),
+        )
+        stack = running.enter_context(Stack(folder, url, temporal.address, "default"))
+        desk = Desk(stack)
+        yield Fragile(desk, stack, postgres, temporal)
+        desk.close()
+        asyncio.run(histories.check(stack, desk.private))

@@ -1,0 +1,49 @@
+"""Workflow histories, searched for what must never be in them."""
+
+import json
+from collections.abc import Iterable
+
+from temporalio.client import Client, WorkflowHistory
+
+from tests.e2e.stack import Stack
+from workflows.client import enrollment_workflow_id
+
+
+async def fetch_all(stack: Stack) -> dict[str, list[bytes]]:
+    """Every event of every workflow there ever was, as it is stored, by workflow and run."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    found = {}
+    async for execution in client.list_workflows():
+        handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
+        history = await handle.fetch_history()
+        found[f"{execution.id} {execution.run_id}"] = [
+            event.SerializeToString() for event in history.events
+        ]
+    return found
+
+
+async def of_enrollment(stack: Stack, enrollment_id: str) -> tuple[WorkflowHistory, object]:
+    """An enrollment's history and its workflow's result."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+    return await handle.fetch_history(), await handle.result()
+
+
+async def check(stack: Stack, private: Iterable[str]) -> int:
+    """Make sure that no history holds any of these; answers how many were searched."""
+    needles = {spelling for text in private for spelling in _spellings(text)}
+    searched = await fetch_all(stack)
+    for workflow, events in searched.items():
+        for event in events:
+            told = [needle for needle in needles if needle in event]
+            assert not told, f"{workflow}: {told}"
+    return len(searched)
+
+
+def _spellings(text: str) -> set[bytes]:
+    """How JSON may write a text."""
+    return {
+        text.encode(),
+        json.dumps(text)[1:-1].encode(),
+        json.dumps(text, ensure_ascii=False)[1:-1].encode(),
+    }

@@ -1,0 +1,222 @@
+"""Segue's own processes on this machine, started as docker-compose.yml starts them."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from settings import child_environment
+from standalone import ports, processes
+from standalone.ports import LOOPBACK, free_port
+from standalone.processes import Part
+from standalone.programs import Program, log_file
+from standalone.temporal import SEARCH_ATTRIBUTES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EMAIL = "root@example.com"
+PASSWORD = "correct horse battery staple"
+
+CALL_BEFORE = 2.0
+FIRST_LIST = 0.5
+SECOND_LIST = 1.0
+
+TIMINGS = {
+    "CALL_BEFORE_SECONDS": CALL_BEFORE,
+    "CALL_MARGIN_SECONDS": 0.5,
+    "HTTP_CONNECT_TIMEOUT_SECONDS": 2,
+    "HTTP_READ_TIMEOUT_SECONDS": 4,
+    "ABSENCE_FIRST_LIST_SECONDS": FIRST_LIST,
+    "ABSENCE_SECOND_LIST_SECONDS": SECOND_LIST,
+    "SETTLE_GIVE_UP_SECONDS": 5,
+    "PROBE_INTERVAL_SECONDS": 300,
+    "RETRY_SHORT_SECONDS": 0.5,
+    "LIVE_QUERY_SECONDS": 1,
+    "MIN_SPACING_SECONDS": 0,
+}
+"""What DESIGN gives minutes, in seconds, so that a test can wait for it."""
+
+
+class Process(Program):
+    """One of our programs, which a test may also kill and start again."""
+
+    def __init__(
+        self,
+        name: str,
+        module: Sequence[str],
+        *,
+        answers: Callable[[], bool],
+        env: dict[str, str],
+        folder: Path,
+    ) -> None:
+        super().__init__(
+            name, module, address="", answers=answers, env=env, logs=folder, grace_seconds=60
+        )
+        self._folder = folder
+
+    @property
+    def log(self) -> Path:
+        return log_file(self._folder, self.name)
+
+    def launch(self) -> None:
+        """Start it where no `.env` of a developer lies."""
+        with contextlib.chdir(self._folder):
+            super().launch()
+
+    def start(self) -> None:
+        processes.start(self)
+
+    def kill(self) -> None:
+        """End it as a power cut would: SIGKILL, no last words."""
+        pid = self._child.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        self.stop()
+
+
+class Stack:
+    """API, worker and simulator against a PostgreSQL database and a Temporal namespace.
+
+    Args:
+        folder: For logs.
+        database_url: A migrated database that is this stack's alone.
+        temporal_address: Host and port.
+        namespace: This stack's alone, with the search attributes.
+    """
+
+    def __init__(
+        self, folder: Path, database_url: str, temporal_address: str, namespace: str
+    ) -> None:
+        self.temporal_address = temporal_address
+        self.namespace = namespace
+        self.account_sid = f"AC{secrets.token_hex(16)}"
+        self.auth_token = secrets.token_hex(16)
+        self.api_url = f"http://{LOOPBACK}:{free_port()}"
+        self.simulator_url = f"http://{LOOPBACK}:{free_port()}"
+        self.admin_token = ""
+        self._env = child_environment(
+            {
+                "DATABASE_URL": database_url,
+                "TEMPORAL_ADDRESS": temporal_address,
+                "TEMPORAL_NAMESPACE": namespace,
+                "TWILIO_ACCOUNT_SID": self.account_sid,
+                "TWILIO_AUTH_TOKEN": self.auth_token,
+                "TWILIO_API_BASE_URL": self.simulator_url,
+                "TWILIO_LOOKUPS_BASE_URL": self.simulator_url,
+                "PUBLIC_BASE_URL": self.api_url,
+                "SESSION_SECRET": secrets.token_hex(32),
+                "TWILIO_LOOKUP_ENABLED": "false",
+                "WORKSPACE_TIME_ZONE": "America/New_York",
+                "DEFAULT_REGION": "US",
+                "LOG_LEVEL": "INFO",
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+                "NO_PROXY": LOOPBACK,
+                "no_proxy": LOOPBACK,
+                **{name: str(seconds) for name, seconds in TIMINGS.items()},
+            }
+        )
+        api_port, simulator_port = (
+            int(url.rpartition(":")[2]) for url in (self.api_url, self.simulator_url)
+        )
+        self.simulator = self._process(
+            "Simulator",
+            *("simulator", "--port", str(simulator_port)),
+            *("--account-sid", self.account_sid, "--auth-token", self.auth_token),
+            *("--inbound-url", f"{self.api_url}/webhooks/twilio/inbound"),
+            *("--delivery-delay", "0.1", "--seed", "1"),
+            answers=lambda: ports.answers(simulator_port),
+            folder=folder,
+        )
+        self.worker = self._process("Worker", "worker", answers=self._worker_works, folder=folder)
+        self.api = self._process(
+            "API",
+            *("uvicorn", "--factory", "api.app:create_app"),
+            *("--host", LOOPBACK, "--port", str(api_port)),
+            *("--timeout-graceful-shutdown", "5"),
+            answers=lambda: ports.answers(api_port),
+            folder=folder,
+        )
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start every part and make the first admin as an operator would."""
+        parts: list[Part] = [self.simulator, self.worker, self.api]
+        try:
+            for part in parts:
+                self._running.callback(part.stop)
+                part.launch()
+            self.manage("create-admin", "--email", EMAIL, typed=PASSWORD)
+            self.admin_token = self.manage("create-token", "--email", EMAIL)
+            for part in parts:
+                processes.wait_ready(part)
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop every part."""
+        self._running.close()
+
+    def manage(self, *command: str, typed: str = "") -> str:
+        """Run an admin command; answers what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "manage", *command],
+            input=f"{typed}\n",
+            capture_output=True,
+            text=True,
+            env=self._env,
+            cwd=self.api.log.parent,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def _process(
+        self, name: str, *module: str, answers: Callable[[], bool], folder: Path
+    ) -> Process:
+        return Process(name, module, answers=answers, env=self._env, folder=folder)
+
+    def _worker_works(self) -> bool:
+        return "INFO worker working" in self.worker.log.read_text()
+
+
+def make_namespace(address: str, name: str) -> None:
+    """Make a namespace as the production set-up does: retention and search attributes."""
+    asyncio.run(_make_namespace(address, name))
+
+
+async def _make_namespace(address: str, name: str) -> None:
+    client = await Client.connect(address)
+    request = RegisterNamespaceRequest(namespace=name)
+    request.workflow_execution_retention_period.FromSeconds(86_400)
+    await client.workflow_service.register_namespace(request)
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    attributes = AddSearchAttributesRequest(
+        namespace=name, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword)
+    )
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            await client.operator_service.add_search_attributes(attributes)
+        except RPCError:  # the namespace is not known to all of the server yet
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return

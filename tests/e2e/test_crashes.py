@@ -1,0 +1,109 @@
+"""Our own processes die, or are away, in the middle of it all."""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e.people import Desk, Person, eventually
+
+ONE = "The first of two: your appointment is on Tuesday."
+TWO = "The second of two: please bring your papers."
+
+
+@dataclass(frozen=True)
+class Accident:
+    """Twenty enrollments whose first texts were under way when the worker was killed."""
+
+    people: list[Person]
+    sequence_id: str
+
+
+@pytest.fixture(scope="module", autouse=True)
+def accident(desk: Desk) -> Accident:
+    """Kill the worker between calls and answers; the other tests run while Temporal waits.
+
+    What was under way then is given up by Temporal after 30 s, the time limit of a send.
+    """
+    people = desk.people(20)
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
+
+    def sending() -> int:
+        items = desk.tab(sequence_id, limit=200)["items"]
+        return sum(item["activity"] == "sending" for item in items)
+
+    desk.behave(create_delay_seconds=1.5)
+    try:
+        desk.enrol(sequence_id, *people)
+        eventually(lambda: any(desk.texts_to(person) for person in people))
+        desk.stack.worker.kill()
+    finally:
+        desk.behave(create_delay_seconds=0)
+    under_way = sending()
+    desk.stack.worker.start()
+    assert under_way
+    return Accident(people, sequence_id)
+
+
+@pytest.mark.timeout(90)
+def test_live_states_come_from_the_workflows(desk: Desk) -> None:
+    """DESIGN 4: a worker that is down costs the live column, not the page."""
+    story = desk.start("", ONE, TWO, delay=60)
+    desk.wait_for_texts(story.person, 1)
+    desk.wait_for_activity(story.enrollment_id, "waiting")
+    row = desk.row(story.enrollment_id, live="true")
+    assert (row["live"]["state"], row["live"]["step"]) == ("waiting", 1)
+    assert row["live"]["next_due_at"]
+    assert desk.row(story.enrollment_id)["live"] is None
+
+    desk.stack.worker.stop()
+    try:
+        asked = time.monotonic()
+        [away] = desk.tab(story.sequence_id, live="true")["items"]
+        took = time.monotonic() - asked
+        detail = desk.enrollment(story.enrollment_id)
+    finally:
+        desk.stack.worker.start()
+    assert away["live"]["unavailable"]
+    assert took < 2.5
+    assert {**away, "live": None} == {**row, "live": None}
+    assert detail["status"] == "active"
+
+
+@pytest.mark.timeout(90)
+def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
+    """DESIGN 4: a report that nobody took is no reason to stop, or to send again."""
+    people = desk.people(3)
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=60)
+    enrolled = desk.enrol(sequence_id, *people)
+    for person in people:
+        desk.wait_for_texts(person, 1)
+    lost = desk.simulator.get("/totals").json()["webhooks_lost"]
+
+    desk.stack.api.kill()
+    try:
+        for person in people:
+            desk.wait_for_texts(person, 2)
+        desk.settled()
+        assert desk.simulator.get("/totals").json()["webhooks_lost"] > lost
+    finally:
+        desk.stack.api.start()
+
+    for enrollment_id in enrolled:
+        row = desk.wait_for_activity(enrollment_id, "awaiting_reply")
+        assert row["step"] == 2
+    [text, _] = desk.texts_to(people[0])
+    answered = desk.simulator.post(
+        "/inbound", json={"from": people[0].phone, "to": text["from"], "body": "Still there?"}
+    )
+    assert answered.json()["webhook_status"] == 200
+    desk.wait_for_status(enrolled[0], "finished_responded")
+    assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 3
+
+
+@pytest.mark.timeout(120)
+def test_killed_worker_sends_nothing_twice(accident: Accident, desk: Desk) -> None:
+    """Issue 2: the worker killed with SIGKILL in the middle. DESIGN 5: never twice."""
+    desk.wait_for_counts(accident.sequence_id, {"finished_no_response": 20}, seconds=90)
+    for person in accident.people:
+        assert desk.bodies_to(person) == [ONE, TWO]

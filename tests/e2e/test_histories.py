@@ -1,0 +1,45 @@
+"""Ids in histories, nothing personal."""
+
+import asyncio
+
+from tests.e2e import histories
+from tests.e2e.people import Desk
+
+
+def test_no_history_holds_a_number_a_name_or_a_text(desk: Desk) -> None:
+    """DESIGN 4: ids in histories. Every enrollment of the run so far, and of these that go wrong.
+
+    The same is looked at once more when a stack is stopped, for all that came later.
+    """
+    line = desk.line()
+    sequence_id = desk.sequence(
+        line, "Dear {{full_name|Madam}}, your number is {{phone|unknown}}.", reply_window=1
+    )
+    people = [desk.person(magic) for magic in ("", "006", "007", "408", "504", "614")]
+    enrolled = desk.enrol(sequence_id, *people)
+    [by_hand] = desk.batch("send-message", enrolled[0], body="A word in your ear, only to you.")
+    desk.private.add("A word in your ear, only to you.")
+    assert by_hand["result"] == "accepted"
+    desk.wait_for_texts(people[0], 2)
+    desk.answer(people[0], "How do you know my name and number?", line)
+    for enrollment_id, status in zip(
+        enrolled,
+        ("finished_responded", "omitted_landline", "failed", "", "finished_no_response", ""),
+        strict=True,
+    ):
+        if status:
+            desk.wait_for_status(enrollment_id, status)
+    desk.wait_for_activity(enrolled[3], "held")
+    desk.wait_for_status(enrolled[5], "omitted_landline")
+    desk.settled()
+
+    searched = asyncio.run(histories.check(desk.stack, desk.private))
+
+    assert searched >= len(enrolled) + 1
+    asyncio.run(control(desk))
+
+
+async def control(desk: Desk) -> None:
+    """The search finds what is there: the sequence's id is in a search attribute."""
+    found = await histories.fetch_all(desk.stack)
+    assert any(b"SegueSequence" in event for events in found.values() for event in events)

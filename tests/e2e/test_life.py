@@ -1,0 +1,288 @@
+"""How an enrollment goes and how it ends, seen by its users and by the contact's handset."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.e2e import histories
+from tests.e2e.people import Desk, Line, Person, eventually
+
+FIRST = "Hello {{first_name|there}}, we have a vacancy you may like."
+SECOND = "Did my note about the vacancy arrive, {{last_name|my friend}}?"
+THIRD = "This is my last word on it, {{full_name|whoever you are}}."
+
+
+def ended_in_temporal(desk: Desk, enrollment_id: str) -> str:
+    """Wait until the workflow has ended, after which nothing can be sent; answers its result."""
+    _, result = asyncio.run(histories.of_enrollment(desk.stack, enrollment_id))
+    assert isinstance(result, dict)
+    status: str = result["status"]
+    return status
+
+
+def test_three_steps_three_texts(desk: Desk) -> None:
+    """Issue 2: three steps, three texts. DESIGN 3: last text accepted; 4: 39 events."""
+    line = desk.line()
+    person = desk.person(first_name="Gwendolyn", last_name="")
+    sequence_id = desk.sequence(line, FIRST, SECOND, THIRD, delay=1, reply_window=1)
+    [enrollment_id] = desk.enrol(sequence_id, person)
+
+    ended = desk.wait_for_status(enrollment_id, "finished_no_response")
+
+    texts = desk.texts_to(person)
+    assert [text["body"] for text in texts] == [
+        "Hello Gwendolyn, we have a vacancy you may like.",
+        "Did my note about the vacancy arrive, my friend?",
+        "This is my last word on it, Gwendolyn.",
+    ]
+    assert {text["from"] for text in texts} == {line.address}
+    assert (ended["step"], ended["step_count"], ended["activity"]) == (3, 3, None)
+    assert ended["status_label"] == "Finished, no response"
+    kinds = [entry["kind"] for entry in desk.enrollment(enrollment_id)["timeline"]]
+    assert kinds.count("sent") == 3
+    assert (kinds[0], kinds[-1]) == ("enrolled", "ended")
+    history, result = asyncio.run(histories.of_enrollment(desk.stack, enrollment_id))
+    assert result == {"status": "finished_no_response"}
+    assert len(history.events) in {39, 40}, [event.event_type for event in history.events]
+
+
+def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
+    """DESIGN 3: due time, scheduled; everyone with every date past is skipped."""
+    year = datetime.now(UTC).year + 1
+    line, person = desk.line(), desk.person(time_zone="Asia/Tokyo")
+    steps = [{"body": "A happy new year to you and yours.", "send_at": f"{year}-06-01T09:30"}]
+    sequence_id = desk.sequence(line, kind="scheduled", steps=steps)
+    [enrollment_id] = desk.enrol(sequence_id, person)
+    row = desk.row(enrollment_id)
+    assert datetime.fromisoformat(row["next_send_at"]) == datetime(year, 6, 1, 0, 30, tzinfo=UTC)
+    assert desk.batch("mark-finished", enrollment_id)[0]["result"] == "finished"
+
+
+def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
+    """DESIGN 3: outside the send window, and its change takes effect at once (DESIGN 1)."""
+    line, person = desk.line(), desk.person(time_zone="UTC")
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    away = days[(datetime.now(UTC).weekday() + 3) % 7]
+    sequence_id = desk.sequence(line, reply_window=0, send_window={away: ["09:00", "20:00"]})
+    [enrollment_id] = desk.enrol(sequence_id, person)
+    row = desk.row(enrollment_id)
+    assert datetime.fromisoformat(row["next_send_at"]).weekday() == days.index(away)
+    assert row["activity"] == "waiting"
+
+    answer = desk.api.patch(f"/api/sequences/{sequence_id}", json={"send_window": None})
+    assert answer.status_code == 200, answer.text
+
+    desk.wait_for_status(enrollment_id, "finished_no_response")
+    desk.wait_for_texts(person, 1)
+
+
+def test_a_reply_ends_it(desk: Desk) -> None:
+    """Issue 2: a reply. DESIGN 3: reply, policy finish."""
+    story = desk.start("", FIRST, SECOND, delay=2)
+    desk.wait_for_texts(story.person, 1)
+
+    assert desk.answer(story.person, "Yes please, ring me tomorrow", story.line) == 200
+
+    assert desk.row(story.enrollment_id)["status"] == "finished_responded"
+    assert ended_in_temporal(desk, story.enrollment_id) == "finished_responded"
+    desk.wait_for_texts(story.person, 1)
+    received = [
+        entry
+        for entry in desk.enrollment(story.enrollment_id)["timeline"]
+        if entry["kind"] == "received"
+    ]
+    assert [entry["body"] for entry in received] == ["Yes please, ring me tomorrow"]
+
+
+def test_a_photo_alone_is_a_reply(desk: Desk) -> None:
+    """Issue 2: photo-only messages. DESIGN 3: any inbound text is a reply."""
+    story = desk.start("", FIRST, SECOND, delay=2)
+    desk.wait_for_texts(story.person, 1)
+    photo = ["https://example.com/photo.jpg"]
+    assert desk.answer(story.person, "", story.line, media_urls=photo) == 200
+    assert desk.row(story.enrollment_id)["status"] == "finished_responded"
+
+
+def test_a_reply_before_the_first_text_is_none(desk: Desk) -> None:
+    """DESIGN 3: a reply only to an enrollment that has sent a text; HELP is neither."""
+    story = desk.start("", FIRST, steps=[{"body": "Much later.", "delay_seconds": 3600}])
+    assert desk.answer(story.person, "Who are you people anyway?", story.line) == 200
+    assert desk.row(story.enrollment_id)["status"] == "active"
+
+
+def test_policy_continue_remembers_the_reply(desk: Desk) -> None:
+    """DESIGN 3: reply, policy continue."""
+    story = desk.start("", FIRST, SECOND, delay=1, on_reply="continue")
+    desk.wait_for_texts(story.person, 1)
+    assert desk.answer(story.person, "Sounds interesting, tell me more", story.line) == 200
+    assert desk.row(story.enrollment_id)["status"] == "active"
+    desk.wait_for_status(story.enrollment_id, "finished_responded")
+    desk.wait_for_texts(story.person, 2)
+    assert ended_in_temporal(desk, story.enrollment_id) == "finished_responded"
+
+
+def test_help_changes_nothing(desk: Desk) -> None:
+    """DESIGN 3: HELP and INFO are neither reply nor end."""
+    story = desk.start("", FIRST, SECOND, delay=1, reply_window=1)
+    desk.wait_for_texts(story.person, 1)
+    assert desk.answer(story.person, "HELP", story.line) == 200
+    assert desk.answer(story.person, "info!", story.line) == 200
+    desk.wait_for_status(story.enrollment_id, "finished_no_response")
+    desk.wait_for_texts(story.person, 2)
+
+
+def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
+    """Issue 2: an opt-out. DESIGN 3: opt-out keyword, enrol a suppressed number, START."""
+    person, line, other = desk.person(), desk.line(), desk.line()
+    texted = [desk.sequence(one, FIRST, SECOND, delay=2) for one in (line, other)]
+    later = desk.sequence(line, steps=[{"body": "Much, much later.", "delay_seconds": 3600}])
+    enrolled = [desk.enrol(sequence_id, person)[0] for sequence_id in (*texted, later)]
+    desk.wait_for_texts(person, 2)
+
+    assert desk.answer(person, "Stop!", line) == 200
+
+    wanted = ["opted_out", "opted_out", "omitted_opted_out"]
+    assert [desk.row(enrollment_id)["status"] for enrollment_id in enrolled] == wanted
+    assert [ended_in_temporal(desk, enrollment_id) for enrollment_id in enrolled] == wanted
+    desk.wait_for_texts(person, 2)
+    assert desk.get(f"/api/contacts/{person.id}")["opted_out"] is True
+
+    again = desk.sequence(other, FIRST)
+    assert [one["status"] for one in desk.ask_to_enrol(again, person)["enrolled"]] == [
+        "omitted_opted_out"
+    ]
+
+    assert desk.answer(person, "START", line) == 200
+    assert desk.get(f"/api/contacts/{person.id}")["opted_out"] is False
+    assert [desk.row(enrollment_id)["status"] for enrollment_id in enrolled] == wanted
+    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, reply_window=0), person)
+    desk.wait_for_status(enrollment_id, "finished_no_response")
+    desk.wait_for_texts(person, 3)
+
+
+def test_two_senders_one_contact(desk: Desk) -> None:
+    """Issue 2: two senders. DESIGN 3: a reply is for its own sender, an opt-out for all."""
+    person, number, service = desk.person(), desk.line(), desk.line(service=True)
+    [by_number] = desk.enrol(desk.sequence(number, FIRST, SECOND, delay=60), person)
+    [by_service] = desk.enrol(desk.sequence(service, FIRST, SECOND, delay=60), person)
+    desk.wait_for_texts(person, 2)
+    desk.settled()
+
+    assert desk.answer(person, "Thanks, but who is calling?", service) == 200
+    assert desk.row(by_service)["status"] == "finished_responded"
+    assert desk.row(by_number)["status"] == "active"
+
+    assert desk.answer(person, "unsubscribe", service) == 200
+    assert desk.row(by_service)["status"] == "finished_responded"
+    assert desk.row(by_number)["status"] == "opted_out"
+    desk.wait_for_texts(person, 2)
+
+
+def test_known_landline_is_omitted(desk: Desk) -> None:
+    """Issue 2: omitted. DESIGN 3: enrol a known landline."""
+    person = desk.person(line_type="landline")
+    sequence_id = desk.sequence(desk.line(), FIRST)
+    [enrollment_id] = desk.enrol(sequence_id, person)
+    row = desk.row(enrollment_id)
+    assert (row["status"], row["status_label"]) == ("omitted_landline", "Omitted Landline")
+    assert desk.calls_to(person) == 0
+
+
+def test_marked_finished_while_waiting(desk: Desk) -> None:
+    """Issue 2: stopped. DESIGN 3: mark finished."""
+    story = desk.start("", FIRST, SECOND, delay=2)
+    desk.wait_for_texts(story.person, 1)
+    desk.wait_for_activity(story.enrollment_id, "waiting")
+
+    [row] = desk.batch("mark-finished", story.enrollment_id)
+
+    assert (row["result"], row["last_text"]) == ("finished", "none")
+    assert desk.row(story.enrollment_id)["status"] == "finished_stopped"
+    assert ended_in_temporal(desk, story.enrollment_id) == "finished_stopped"
+    desk.wait_for_texts(story.person, 1)
+    missing = "00000000-0000-4000-8000-000000000000"
+    again = desk.batch("mark-finished", story.enrollment_id, missing)
+    assert [row["result"] for row in again] == ["already_final", "not_found"]
+
+
+def test_marked_finished_while_a_text_is_under_way(desk: Desk) -> None:
+    """DESIGN 5: mark-finished answers when the open attempt is recorded."""
+    desk.behave(create_delay_seconds=1)
+    try:
+        story = desk.start("", FIRST, SECOND, delay=1)
+        desk.wait_for_activity(story.enrollment_id, "sending")
+        [row] = desk.batch("mark-finished", story.enrollment_id)
+    finally:
+        desk.behave(create_delay_seconds=0)
+    assert (row["result"], row["last_text"]) == ("finished", "sent")
+    desk.wait_for_texts(story.person, 1)
+    assert ended_in_temporal(desk, story.enrollment_id) == "finished_stopped"
+    desk.wait_for_texts(story.person, 1)
+
+
+def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
+    """Issue 2: paused and resumed. DESIGN 3: sequence paused, enrol into a paused sequence."""
+    people, line = desk.people(5), desk.line()
+    sequence_id = desk.sequence(line, FIRST, SECOND, delay=1, reply_window=1)
+    enrolled = desk.enrol(sequence_id, *people)
+    for person in people:
+        desk.wait_for_texts(person, 1)
+    paused = desk.post(f"/api/sequences/{sequence_id}/pause")
+    assert paused["state"] == "paused"
+    before = {person: len(desk.texts_to(person)) for person in people}
+    late = desk.person()
+    enrolled += desk.enrol(sequence_id, late)
+
+    # The workflows have come to their due time, asked, and were told to wait.
+    def all_asked() -> bool:
+        details = [desk.enrollment(enrollment_id) for enrollment_id in enrolled]
+        return all((one["live"] or {}).get("state") in {"paused", None} for one in details)
+
+    eventually(all_asked)
+    desk.settled()
+    assert {person: len(desk.texts_to(person)) for person in people} == before
+    assert desk.texts_to(late) == []
+
+    desk.post(f"/api/sequences/{sequence_id}/resume")
+
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 6})
+    for person in (*people, late):
+        desk.wait_for_texts(person, 2)
+
+
+def test_draft_and_archived_take_nobody(desk: Desk) -> None:
+    """DESIGN 3: enrol into a draft: 409; someone active or unknown: skipped; archiving: 409."""
+    line, person = desk.line(), desk.person()
+    draft = desk.sequence(line, FIRST, SECOND, delay=60, activate=False)
+    path = f"/api/sequences/{draft}"
+    refused = desk.api.post(f"{path}/enrollments", json={"contact_ids": [person.id]})
+    assert refused.status_code == 409, refused.text
+
+    desk.post(f"{path}/activate")
+    [enrollment_id] = desk.enrol(draft, person)
+    stranger = Person("00000000-0000-4000-8000-000000000000", "", "")
+    again = desk.ask_to_enrol(draft, person, stranger)
+    assert again["enrolled"] == []
+    assert {one["contact_id"]: one["code"] for one in again["skipped"]} == {
+        person.id: "already_active",
+        stranger.id: "unknown_contact",
+    }
+
+    assert desk.api.post(f"{path}/archive").status_code == 409
+    desk.post(f"{path}/archive", {"finish_active": True})
+    desk.wait_for_status(enrollment_id, "finished_stopped")
+    refused = desk.api.post(f"{path}/enrollments", json={"contact_ids": [person.id]})
+    assert refused.status_code == 409, refused.text
+
+
+@pytest.mark.parametrize("service", [False, True], ids=["number", "messaging service"])
+def test_either_kind_of_sender_is_answered(desk: Desk, *, service: bool) -> None:
+    """DESIGN 3: the Messaging Service if the text names one, else the number it came to."""
+    line: Line = desk.line(service=service)
+    person = desk.person()
+    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, SECOND, delay=60), person)
+    desk.wait_for_texts(person, 1)
+    desk.settled()
+    assert desk.answer(person, "I am all ears, go on", line) == 200
+    assert desk.row(enrollment_id)["status"] == "finished_responded"

@@ -1,0 +1,228 @@
+"""A provider that misbehaves: what it was really asked, and what it really sent, decides."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e.people import Desk, Person, eventually
+from tests.e2e.stack import CALL_BEFORE, FIRST_LIST, SECOND_LIST
+
+ONE = "Number one: our clinic moves house in May."
+TWO = "Number two: the new address is on our door."
+
+TWICE_AND_DONE = ("201", "202", "203", "204", "205", "429", "501", "503", "504", "506")
+"""Magic numbers whose texts arrive, whatever the answers and reports look like."""
+
+ENDS = {
+    # number: status, texts created, code
+    "005": ("failed", 1, 30005),
+    "006": ("omitted_landline", 1, 30006),
+    "007": ("failed", 1, 30007),
+    "008": ("failed", 1, 30008),
+    "036": ("failed", 5, 30036),
+    "610": ("omitted_opted_out", 1, None),
+    "614": ("omitted_landline", 0, 21614),
+    "635": ("omitted_landline", 0, 21635),
+    "700": ("finished_responded", 1, None),
+    "701": ("opted_out", 1, None),
+}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """One contact for each magic number, all enrolled at once."""
+
+    people: dict[str, Person]
+    enrollments: dict[str, str]
+
+
+def enrol_crowd(desk: Desk, numbers: tuple[str, ...], *, delay: int) -> Crowd:
+    people = {magic: desk.person(magic) for magic in numbers}
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=delay, reply_window=1)
+    enrolled = desk.enrol(sequence_id, *people.values())
+    return Crowd(people, dict(zip(people, enrolled, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def crowd(desk: Desk) -> Crowd:
+    return enrol_crowd(desk, TWICE_AND_DONE, delay=1)
+
+
+@pytest.fixture(scope="module")
+def doomed(desk: Desk) -> Crowd:
+    """Those who never get as far as the second text, and two who must wait."""
+    return enrol_crowd(desk, (*ENDS, "001", "408"), delay=10)
+
+
+@pytest.fixture
+def misbehaviour(desk: Desk) -> Iterator[None]:
+    """Let a test tell the provider to misbehave, and stop that afterwards."""
+    yield
+    desk.behave(
+        fail_next_creates={"count": 0},
+        fail_next_lists={"count": 0},
+        callbacks="on",
+        credentials_ok=True,
+        sender_errors={},
+    )
+
+
+@pytest.mark.parametrize("magic", TWICE_AND_DONE)
+def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
+    """DESIGN 5: never twice, whatever comes back.
+
+    Reports before the answer, doubled, shuffled, `sent` as the last word, none at all; 429 for a
+    while (DESIGN 3: transient); 500, 502, a hang and a dropped line after the text was created.
+    """
+    desk.wait_for_status(crowd.enrollments[magic], "finished_no_response", seconds=40)
+    assert desk.bodies_to(crowd.people[magic]) == [ONE, TWO]
+    assert desk.calls_to(crowd.people[magic]) == (5 if magic == "429" else 2)
+
+
+@pytest.mark.parametrize("magic", ENDS)
+def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -> None:
+    """DESIGN 3: provider answers; landline late and at once, permanent, 21610 late, bounded."""
+    status, texts, code = ENDS[magic]
+    ended = desk.wait_for_status(doomed.enrollments[magic], status)
+    assert desk.bodies_to(doomed.people[magic]) == [ONE] * texts
+    error = ended["error"]
+    if code is None:
+        assert error is None or error["code"] == 21610
+    else:
+        assert error["code"] == code
+        assert len(error["meaning"]) > 10
+
+
+def test_landline_found_out_late_is_known_from_then_on(doomed: Crowd, desk: Desk) -> None:
+    """DESIGN 3: landline (30006); enrol a known landline."""
+    desk.wait_for_status(doomed.enrollments["006"], "omitted_landline")
+    again = desk.ask_to_enrol(desk.sequence(desk.line(), ONE), doomed.people["006"])
+    assert [one["status"] for one in again["enrolled"]] == ["omitted_landline"]
+
+
+def test_late_opt_out_suppresses_the_number(doomed: Crowd, desk: Desk) -> None:
+    """DESIGN 3: 21610, now or later."""
+    desk.wait_for_status(doomed.enrollments["610"], "omitted_opted_out")
+    assert desk.get(f"/api/contacts/{doomed.people['610'].id}")["opted_out"] is True
+
+
+def test_full_queue_waits_with_the_same_step(doomed: Crowd, desk: Desk) -> None:
+    """DESIGN 3: transient in a later report: the same step again after a fitting wait."""
+
+    def goes_back() -> bool:
+        row = desk.row(doomed.enrollments["001"])
+        assert row["status"] == "active"
+        steps = desk.enrollment(doomed.enrollments["001"])["steps"]
+        return bool(steps) and steps[0]["position"] == 1
+
+    eventually(goes_back)
+    assert desk.bodies_to(doomed.people["001"]) == [ONE]
+
+
+def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
+    """DESIGN 3: operator fault (geo permission): active and held, until a person decides."""
+    enrollment_id = doomed.enrollments["408"]
+    held = desk.wait_for_activity(enrollment_id, "held")
+    assert (held["held_reason"], held["error"]["code"]) == ("destination_not_allowed", 21408)
+    known = desk.batch("release", enrollment_id, decision="treat_as_sent")
+    assert [row["result"] for row in known] == ["outcome_known"]
+    done = desk.batch("release", enrollment_id, decision="finish")
+    assert [row["result"] for row in done] == ["finished"]
+    desk.wait_for_status(enrollment_id, "finished_stopped")
+
+
+def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None:
+    """DESIGN 5: proof is a callback or the message in the provider's list."""
+    desk.behave(callbacks="off")
+    silent = enrol_crowd(desk, ("501", "504", "506"), delay=1)
+    for magic, enrollment_id in silent.enrollments.items():
+        desk.wait_for_status(enrollment_id, "finished_no_response", seconds=40)
+        assert desk.bodies_to(silent.people[magic]) == [ONE, TWO]
+        assert desk.calls_to(silent.people[magic]) == 2
+
+
+@pytest.mark.parametrize("kind", ["error", "drop"])
+def test_only_the_absent_is_sent_again(desk: Desk, misbehaviour: None, kind: str) -> None:
+    """DESIGN 5: absent means two lists, apart; only then is it attempted again."""
+    desk.behave(fail_next_creates={"count": 1, "status": 500, "kind": kind})
+    story = desk.start("", ONE, reply_window=1)
+    eventually(lambda: desk.calls_to(story.person) == 1)
+    first = time.monotonic()
+    eventually(lambda: desk.calls_to(story.person) == 2)
+    waited = time.monotonic() - first
+    assert waited > CALL_BEFORE + FIRST_LIST + SECOND_LIST - 0.75
+    desk.wait_for_status(story.enrollment_id, "finished_no_response")
+    assert desk.bodies_to(story.person) == [ONE]
+    assert desk.calls_to(story.person) == 2
+
+
+@pytest.mark.parametrize("decision", ["treat_as_sent", "retry"])
+def test_what_cannot_be_settled_waits_for_a_person(
+    desk: Desk, misbehaviour: None, decision: str
+) -> None:
+    """DESIGN 5: an error of the list is not absence; held: outcome_unknown, then a person."""
+    created = decision == "treat_as_sent"
+    desk.behave(
+        callbacks="off",
+        fail_next_creates={"count": 1, "kind": "drop", "creates": created},
+        fail_next_lists={"count": 1000, "status": 500},
+    )
+    story = desk.start("", ONE, TWO, delay=1, reply_window=1)
+    held = desk.wait_for_activity(story.enrollment_id, "held")
+    assert held["held_reason"] == "outcome_unknown"
+    assert desk.calls_to(story.person) == 1
+    desk.behave(fail_next_lists={"count": 0})
+
+    done = desk.batch("release", story.enrollment_id, decision=decision)
+
+    assert [row["result"] for row in done] == ["released"]
+    desk.wait_for_status(story.enrollment_id, "finished_no_response")
+    assert desk.bodies_to(story.person) == [ONE, TWO]
+    assert desk.batch("release", story.enrollment_id, decision="retry")[0]["result"] == (
+        "already_final"
+    )
+
+
+def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
+    """DESIGN 3: operator fault (credentials): the sender is on hold, a release lets all go on."""
+    line, people = desk.line(), desk.people(4)
+    sequence_id = desk.sequence(line, ONE, TWO, delay=1, reply_window=1)
+    desk.behave(credentials_ok=False)
+    enrolled = desk.enrol(sequence_id, *people)
+    for enrollment_id in enrolled:
+        row = desk.wait_for_activity(enrollment_id, "held")
+        assert row["held_reason"] == "sender_on_hold"
+    hold = desk.get(f"/api/senders/{line.id}")["hold"]
+    assert hold["code"] == 20003
+    assert hold["meaning"]
+    assert [desk.texts_to(person) for person in people] == [[]] * 4
+
+    desk.behave(credentials_ok=True)
+    released = desk.post(f"/api/senders/{line.id}/release")
+
+    assert (released["released"], released["hold"]) == (4, None)
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 4})
+    assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 4
+
+
+def test_sender_on_hold_is_not_called(desk: Desk, misbehaviour: None) -> None:
+    """DESIGN 3: its other sends wait without calling; other senders go on."""
+    line, other, people = desk.line(), desk.line(), desk.people(6)
+    desk.behave(sender_errors={line.address: 21606})
+    sequence_id = desk.sequence(line, ONE, reply_window=1)
+    [first] = desk.enrol(sequence_id, people[0])
+    desk.wait_for_activity(first, "held")
+    for enrollment_id in desk.enrol(sequence_id, *people[1:]):
+        desk.wait_for_activity(enrollment_id, "held")
+    assert [desk.calls_to(person) for person in people] == [1, 0, 0, 0, 0, 0]
+    stranger = desk.person()
+    [elsewhere] = desk.enrol(desk.sequence(other, ONE, reply_window=0), stranger)
+    desk.wait_for_status(elsewhere, "finished_no_response")
+
+    desk.behave(sender_errors={})
+    desk.post(f"/api/senders/{line.id}/release")
+
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 6})
+    assert [desk.bodies_to(person) for person in people] == [[ONE]] * 6
