@@ -3,6 +3,7 @@
 Many tests share one database; each has numbers, senders and sequences of its own.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -115,6 +116,21 @@ class Talk(World):
         enrolment = await self.enrolling.enrol(sequence.id, self.user_id, contact_ids=[contact_id])
         [row] = await self.rows("SELECT phone FROM contacts WHERE id = :id", id=contact_id)
         return Person(contact_id, row.phone, enrolment.enrolled[0].id)
+
+    async def crowd(self, sequence: SequenceRecord, count: int, *, texts: int = 0) -> list[Person]:
+        """Enrol many new contacts at once and send them the first texts."""
+        contact_ids = await self.contacts(count)
+        enrolment = await self.enrolling.enrol(sequence.id, self.user_id, contact_ids=contact_ids)
+        rows = await self.rows(
+            "SELECT id, phone FROM contacts WHERE id = ANY(:ids)", ids=contact_ids
+        )
+        phones = {row.id: row.phone for row in rows}
+        people = [
+            Person(one.contact_id, phones[one.contact_id], one.id) for one in enrolment.enrolled
+        ]
+        for _ in range(texts):
+            await asyncio.gather(*(self.send(person) for person in people))
+        return people
 
     async def texted(self, texts: int = 1, **changes: Any) -> Person:
         """Enrol a new contact and send the first texts."""
