@@ -12,7 +12,17 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from api import contacts, groups, health, problems, senders, users, webhooks
+from api import (
+    contacts,
+    enrollments,
+    groups,
+    health,
+    problems,
+    senders,
+    sequences,
+    users,
+    webhooks,
+)
 from api.dependencies import authorize
 from api.schemas import Problem
 from services.factory import ServiceConfig, Services, build_services
@@ -57,9 +67,9 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
     app.state.services = services
     problems.install(app)
     app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES)
-    for router in (contacts.router, groups.router, senders.router, users.router):
+    for part in (contacts, groups, senders, sequences, enrollments, users):
         app.include_router(
-            router,
+            part.router,
             prefix="/api",
             dependencies=[Depends(authorize)],
             responses={"default": _PROBLEM},
