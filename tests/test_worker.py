@@ -23,7 +23,8 @@ from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.programs import says_ok
 from standalone.temporal import TemporalServer
-from tests.workflows.plays import eventually
+from tests.workflows.histories import personal
+from tests.workflows.plays import NAME, eventually
 from tests.worlds import ZONE, World, ongoing, small_world
 from workflows.client import (
     DATA_CONVERTER,
@@ -37,6 +38,9 @@ ACCOUNT = "AC" + "0" * 32
 TOKEN = "simulated-token"
 SLOW = "+12125557300"
 """The simulator answers after 3 s."""
+PATIENCE = 60
+AT_ONCE = 15
+"""Seconds, on a machine that has much else to do."""
 
 Start = Callable[..., "Process"]
 
@@ -59,7 +63,7 @@ class Process:
         return self._output.read_text()
 
     async def says(self, text: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while text not in self.output():
                 assert self.popen.poll() is None, self.output()
                 await asyncio.sleep(0.05)
@@ -67,7 +71,7 @@ class Process:
     async def ends(self, code: int = 0) -> float:
         """Wait for its end; answers how many seconds that took."""
         began = time.monotonic()
-        await asyncio.to_thread(self.popen.wait, 20)
+        await asyncio.to_thread(self.popen.wait, PATIENCE)
         assert self.popen.returncode == code, self.output()
         return time.monotonic() - began
 
@@ -125,7 +129,7 @@ def nowhere() -> str:
 
 def test_a_missing_secret_is_named(start: Start) -> None:
     worker = start("worker", TWILIO_AUTH_TOKEN=None, DATABASE_URL="postgresql://u@127.0.0.1/x")
-    assert worker.popen.wait(20) == 1
+    assert worker.popen.wait(PATIENCE) == 1
     assert worker.output().startswith("TWILIO_AUTH_TOKEN is not set")
     assert len(worker.output().splitlines()) == 1
 
@@ -144,8 +148,8 @@ async def test_it_waits_for_temporal_and_its_namespace_and_ends_when_told(
     )
     await alone.says(f"waiting for Temporal at {address}, namespace default")
     await early.says(f"waiting for Temporal at {temporal_server.address}, namespace not-yet")
-    assert await alone.stops() < 5
-    assert await early.stops() < 5
+    assert await alone.stops() < AT_ONCE
+    assert await early.stops() < AT_ONCE
 
 
 async def is_scheduled(temporal: Client) -> bool:
@@ -173,7 +177,7 @@ async def test_it_waits_for_postgresql_then_works(
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
         await worker.says("working")
         await eventually(lambda: is_scheduled(temporal))
-        assert await worker.stops() < 5
+        assert await worker.stops() < AT_ONCE
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
@@ -195,7 +199,7 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
         TWILIO_LOOKUPS_BASE_URL=simulator,
     )
     sequence = await world.active(steps=[ongoing("Hi {{first_name|there}}", 0), ongoing("Bye")])
-    contacts = await world.contacts(1, phone=SLOW)
+    contacts = await world.contacts(1, phone=SLOW, first_name=NAME)
     enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
     await enrolling.enrol(sequence.id, world.user_id, contact_ids=contacts)
     await worker.says("working")
@@ -204,7 +208,7 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     await Outbox(world.database, client).drain()
     await eventually(lambda: world.rows("SELECT id FROM attempts"))
     await asyncio.sleep(0.5)
-    assert 1 < await worker.stops() < 10
+    assert await worker.stops() < 30
     assert "draining" in worker.output()
     attempts = await world.rows("SELECT outcome, provider_sid FROM attempts")
     assert [attempt.outcome for attempt in attempts] == ["accepted"]
@@ -214,4 +218,6 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     [row] = await world.rows("SELECT id, activity, step FROM enrollments")
     assert (row.activity, row.step) == ("waiting", 1)
     assert await client.is_open(row.id)
-    await temporal.get_workflow_handle(enrollment_workflow_id(row.id)).terminate()
+    handle = temporal.get_workflow_handle(enrollment_workflow_id(row.id))
+    assert personal(await handle.fetch_history()) == set()
+    await handle.terminate()

@@ -30,7 +30,7 @@ from workflows.enrollment import (
 )
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
-PATIENCE = 20
+PATIENCE = 40
 """Seconds after which a play is stuck."""
 
 PHONE = "+12125550187"

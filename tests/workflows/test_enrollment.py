@@ -2,12 +2,17 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.statuses import Activity, EnrollmentStatus
+from domain.statuses import Activity, EnrollmentStatus, MessageStatus
 from tests.workflows.plays import (
+    PATIENCE,
+    SENDER,
     STEPS,
     Gate,
     Play,
@@ -16,6 +21,9 @@ from tests.workflows.plays import (
     event_name,
     fails,
 )
+from workflows.client import SEQUENCE_ATTRIBUTE, message_workflow_id
+from workflows.limits import ENROLLMENT_QUEUE
+from workflows.one_off import OneOffMessageWorkflow, StartMessage
 
 NO_RESPONSE = EnrollmentStatus.FINISHED_NO_RESPONSE
 RESPONDED = EnrollmentStatus.FINISHED_RESPONDED
@@ -293,3 +301,89 @@ async def test_a_final_fact_ends_it_while_closing_waits_for_its_next_try(stage: 
         await asyncio.sleep(0.1)
         await play.signal("reply_received", RESPONDED)
         await play.ends_as(RESPONDED)
+
+
+@pytest.fixture
+def always_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server suggest to continue as new after every event."""
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _: True)
+
+
+async def test_a_long_history_goes_on_as_new_where_it_stands(
+    stage: Stage, always_suggested: None
+) -> None:
+    script = stage.script
+    script.then(
+        script.waits(1, timedelta(milliseconds=300)),
+        script.stands(Activity.HELD, 1, held_reason="outcome_unknown"),
+    )
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        first_run = (await play.handle.describe()).run_id
+        await play.until_called(2)
+        await asyncio.sleep(0.2)  # a query of a run that is just being closed takes seconds
+        held = await play.until(Activity.HELD)
+        assert (held.step, held.held_reason) == (1, "outcome_unknown")
+        latest = await play.handle.describe()
+        assert latest.run_id != first_run
+        assert latest.typed_search_attributes[SEQUENCE_ATTRIBUTE]
+        await play.signal("opted_out", OPTED_OUT)
+        await play.ends_as(OPTED_OUT)
+    assert script.called == ["send_step"] * 2
+
+
+async def test_going_on_as_new_loses_no_signal(stage: Stage, always_suggested: None) -> None:
+    """One that came while the row was looked at has it looked at again, in whichever run."""
+    script = stage.script
+    gate = Gate(script.stands(Activity.PAUSED, 0))
+    last = Gate(script.waits(1, A_DAY))
+    script.then(gate, script.waits(1, timedelta()), last)
+    async with stage.workers():
+        play = await stage.play()
+        await gate.wait_reached()
+        await play.signal("reconsider")
+        await play.until_event("workflow_execution_signaled")
+        gate.opened.set()
+        await last.wait_reached()
+        await play.signal("mark_finished", STOPPED)
+        last.opened.set()
+        await play.ends_as(STOPPED)
+    assert script.called == ["send_step"] * 3
+
+
+async def test_a_one_off_text_waits_for_its_sender_over_days(
+    fast: Stage, always_suggested: None
+) -> None:
+    """A sender on hold is asked about every minute; the history of one run stays short."""
+    script = fast.script
+    script.then(*[script.stands(Activity.HELD, held_reason="sender_on_hold")] * 5)
+    script.then(ends(MessageStatus.QUEUED))
+    message_id = str(uuid4())
+    handle = await fast.client.start_workflow(
+        OneOffMessageWorkflow.run,
+        StartMessage(message_id, str(SENDER)),
+        id=message_workflow_id(message_id),
+        task_queue=ENROLLMENT_QUEUE,
+        execution_timeout=A_WEEK,
+    )
+    async with fast.workers(), asyncio.timeout(PATIENCE):
+        assert await handle.result() == MessageStatus.QUEUED
+        latest = fast.client.get_workflow_handle(handle.id)
+        last_run = await latest.fetch_history()
+    assert len(last_run.events) == 11
+    assert script.calls[-1][1] - script.calls[0][1] >= timedelta(minutes=5)
+
+
+async def test_cancelled_by_an_operator_it_is_closed_and_may_be_started_again(
+    stage: Stage,
+) -> None:
+    """The row stays active; the sweep starts the workflow again where the row stands."""
+    script = stage.script
+    script.then(script.awaits_reply(A_DAY))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until(Activity.AWAITING_REPLY)
+        await play.handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await play.handle.result()
+        assert (await play.handle.describe()).status == WorkflowExecutionStatus.CANCELED
