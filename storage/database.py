@@ -46,6 +46,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=pool_timeout,
             pool_pre_ping=True,
+            hide_parameters=True,  # numbers, names and texts stay out of errors and logs
             connect_args={"connect_timeout": 5, "application_name": "segue"},
         )
 
