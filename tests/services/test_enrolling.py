@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import event
 
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses import EnrollmentStatus, SequenceKind
@@ -293,14 +295,31 @@ async def test_nobody_slips_into_a_sequence_that_is_being_archived(
         assert sum(counts.values()) == 20 * (len(batches) - len(refused))
 
 
-async def test_thousands_are_enrolled_in_a_moment(world: World, enrolling: Enrolling) -> None:
-    """At least 4,000 contacts in a call, answered within 2 s."""
+async def test_thousands_take_no_more_statements_than_one(
+    world: World, enrolling: Enrolling
+) -> None:
+    """At least 4,000 contacts in a call within 2 s, of which this process may take 1.5.
+
+    The wall clock of a shared machine proves nothing, so its share is told by what it depends on:
+    the statements are as many for thousands as for one.
+    """
     sequence = await world.active(send_window={"mon": ["09:00", "20:00"]})
+    exchanges = [f"+1{area}{exchange}" for area in range(201, 241) for exchange in range(210, 220)]
     people = await world.numbers(
-        [f"+1{area}{2_000_000 + 7_919 * n}" for area in range(201, 241) for n in range(100)]
+        [f"{exchange}{line}" for exchange in exchanges for line in range(1_000, 1_010)]
     )
-    began = time.perf_counter()
+    one_more = await world.contacts(1)
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    event.listen(world.database.engine.sync_engine, "before_cursor_execute", note)
+    began = time.process_time()
     answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert len(answer.enrolled) == 4_000
-    assert took < 2
+    for_thousands = len(statements)
+    await enrolling.enrol(sequence.id, world.user_id, contact_ids=one_more)
+    assert len(statements) == 2 * for_thousands
+    assert took < 1.5
