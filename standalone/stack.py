@@ -72,11 +72,12 @@ class Stack:
 
         env = self._environment(postgres, temporal, secrets)
         self._run_job("Migrations", ["alembic", "upgrade", "head"], env)
-        seeded = secrets.with_sign_in(self._run_job("Demo data", ["manage", "seed-demo"], env))
-        if seeded != secrets:
-            seeded.save(self._secrets_file)
-        self._start(self._programs(temporal, seeded, env))
-        say(self._welcome(seeded))
+        if not secrets.email:  # its sign-in comes last, so an interrupted seeding is made again
+            output = self._run_job("Demo data", ["manage", "seed-demo"], env)
+            secrets = secrets.with_sign_in(output)
+            secrets.save(self._secrets_file)
+        self._start(self._programs(temporal, secrets, env))
+        say(self._welcome(secrets))
 
     def watch(self) -> None:
         """Wait until a stop is requested.
