@@ -216,7 +216,7 @@ async def reported(
         if not row.reported_failed:
             await failed(tx, row, rules, learned, error)
         return
-    if status in DELIVERIES and row.reported_failed and row.latest:
+    if status in DELIVERIES and row.reported_failed and not await outcomes.stands_anew(tx, row):
         await _arrived_after_all(tx, row, rules, learned)
     if row.hold_from_report and (status is MessageStatus.SENT or status in DELIVERIES):
         await _off_hold_if_later(tx, row, learned.now)

@@ -134,6 +134,23 @@ async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
     return row.id if row else None
 
 
+async def stands_anew(tx: Transaction, row: AttemptRow) -> bool:
+    """Whether another attempt at the same text is under way or was accepted and did not fail."""
+    found = await tx.execute(
+        text(
+            """
+            SELECT EXISTS (
+                SELECT 1 FROM attempts
+                WHERE message_id = :message_id AND id <> :attempt_id AND NOT reported_failed
+                AND outcome IN ('open', 'unknown', 'accepted', 'assumed_sent')
+            )
+            """
+        ),
+        {"message_id": row.message_id, "attempt_id": row.attempt_id},
+    )
+    return bool(found.scalar_one())
+
+
 async def sids_taken(tx: Transaction, sids: Sequence[str], besides: UUID) -> set[str]:
     """Which provider ids belong to other attempts."""
     rows = await tx.execute(

@@ -313,6 +313,19 @@ async def test_a_delivery_during_the_resend_leaves_one_live_attempt(talk: Talk) 
     assert (row.position, row.step) == (2, 1)
 
 
+async def test_a_delivery_cancels_a_resend_that_was_refused(talk: Talk) -> None:
+    """Section 5, never twice: the text that arrived is not tried a third time."""
+    person = await talk.person(steps=2)
+    first = await talk.send(person)
+    await talk.report(first, "undelivered", 30003)
+    await due_now(talk, person)
+    await talk.refuse(person, 20429, 429)
+    await talk.report(first, "delivered")
+    row = await talk.row(person)
+    assert (row.position, row.step, row.activity) == (2, 1, "waiting")
+    assert (await talk.open(person)).body == "Text 2"
+
+
 # Before the answer
 
 
