@@ -95,7 +95,7 @@ def time_zones(phone: str) -> tuple[str, ...]:
     if number is None:
         return ()
     zones = number_zones.time_zones_for_number(number)
-    if phonenumbers.number_type(number) == PhoneNumberType.UNKNOWN:
+    if not any(_exists(zone) for zone in zones):  # of no known range
         zones = number_zones.time_zones_for_geographical_number(number)
         plan = PhoneNumber(country_code=_NANP, national_number=0)
         if zones == number_zones.time_zones_for_geographical_number(plan):

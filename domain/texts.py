@@ -36,6 +36,10 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
         raise InvalidFieldError(
             field, "contains a NUL character; take it out", code="bad_character"
         )
+    if any("\ud800" <= character <= "\udfff" for character in body):
+        raise InvalidFieldError(
+            field, "contains half a character; send whole ones in UTF-8", code="bad_character"
+        )
     if not body.strip() and not has_media:
         raise InvalidFieldError(field, "is empty; write a text or add media", code="empty_body")
     if len(body) > MAX_CHARACTERS:
