@@ -10,7 +10,6 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from temporalio.client import Client
 
 from api import (
     contacts,
@@ -29,7 +28,7 @@ from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings, load_api_settings
 from sms.gateway import TwilioGateway
 from storage.database import Database
-from workflows.client import DATA_CONVERTER, EnrollmentClient
+from workflows.client import EnrollmentClient, connect_to_temporal
 
 MAX_BODY_BYTES = 5_000_000
 """The largest body that is read: 10,000 ids and everything else there is fit into a tenth."""
@@ -100,10 +99,9 @@ async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    temporal = await Client.connect(
+    temporal = await connect_to_temporal(
         settings.temporal_address,
-        namespace=settings.temporal_namespace,
-        data_converter=DATA_CONVERTER,
+        settings.temporal_namespace,
         lazy=True,  # each call connects if need be, so nothing here waits for the server
     )
     gateway = TwilioGateway(

@@ -35,8 +35,8 @@ class Reading:
 
     Attributes:
         keyword: What it asks for; None if it is an ordinary text.
-        may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES that the provider
-            did not mark, *if* the number is not suppressed (then it opts in instead).
+        may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES *if* the number is
+            not suppressed (then it opts in instead).
     """
 
     keyword: Keyword | None
@@ -63,12 +63,11 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP; any case). It knows the keywords
             that Advanced Opt-Out was set up with, so it is trusted before the text.
     """
-    marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
-    if marked is not None:
-        return Reading(marked, may_be_reply=False)
     word = _word(body)
-    keyword = _KEYWORDS.get(word)
-    return Reading(keyword, may_be_reply=keyword is None or word in ANSWER_WORDS)
+    marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
+    keyword = marked or _KEYWORDS.get(word)
+    answers = keyword is Keyword.OPT_IN and word in ANSWER_WORDS
+    return Reading(keyword, may_be_reply=keyword is None or answers)
 
 
 def _word(body: str) -> str:

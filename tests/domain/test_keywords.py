@@ -57,8 +57,10 @@ def test_yes_opts_in_or_is_a_reply(body: str) -> None:
     assert read(body) == Reading(Keyword.OPT_IN, may_be_reply=True)
 
 
-def test_yes_that_the_provider_took_as_opt_in_is_no_reply() -> None:
-    assert read("YES", "START") == Reading(Keyword.OPT_IN, may_be_reply=False)
+def test_yes_is_an_answer_also_when_the_provider_takes_it_for_an_opt_in() -> None:
+    """Row "START, UNSTOP, or YES": from an unsuppressed number YES is a reply."""
+    assert read("YES", "START") == Reading(Keyword.OPT_IN, may_be_reply=True)
+    assert read("START", "START") == Reading(Keyword.OPT_IN, may_be_reply=False)
 
 
 @pytest.mark.parametrize("body", ["HELP", "info", "Help?", "INFO."])
