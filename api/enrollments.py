@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from api import paging
-from api.dependencies import CurrentUser, ServicesDep, SettingsDep
+from api.dependencies import CurrentUser, ServicesDep
 from api.enrollment_schemas import (
     ContactsPage,
     ContactsQuery,
@@ -26,9 +26,6 @@ from api.enrollment_schemas import (
     TextResults,
 )
 from api.idempotency import OnceDep
-from services.batch import Batch
-from services.contact_list import ContactList
-from services.enrollment_detail import EnrollmentDetail
 from storage.contact_list import ListFilter
 
 router = APIRouter(tags=["enrollments"])
@@ -39,30 +36,6 @@ _SORT_KINDS: dict[str, type[str] | type[datetime]] = {
     "next_send_at": datetime,
     "last_message_at": datetime,
 }
-
-
-def _contact_list(services: ServicesDep, settings: SettingsDep) -> ContactList:
-    return ContactList(services.database, services.temporal, live_deadline=settings.live_query)
-
-
-def _detail(services: ServicesDep, settings: SettingsDep) -> EnrollmentDetail:
-    shown_in = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
-    return EnrollmentDetail(
-        services.database,
-        services.temporal,
-        live_deadline=settings.live_query,
-        workspace_zone=services.config.rules.workspace_zone,
-        workflows_url=shown_in,
-    )
-
-
-def _batch(services: ServicesDep) -> Batch:
-    return Batch(services.database, services.outbox, services.endings, services.holds)
-
-
-ContactListDep = Annotated[ContactList, Depends(_contact_list)]
-DetailDep = Annotated[EnrollmentDetail, Depends(_detail)]
-BatchDep = Annotated[Batch, Depends(_batch)]
 
 
 @router.post("/sequences/{sequence_id}/enrollments", status_code=202, response_model=Enrolment)
@@ -91,10 +64,10 @@ async def enrol(
 
 @router.get("/sequences/{sequence_id}/contacts")
 async def list_contacts(
-    sequence_id: UUID, query: Annotated[ContactsQuery, Query()], contact_list: ContactListDep
+    sequence_id: UUID, query: Annotated[ContactsQuery, Query()], services: ServicesDep
 ) -> ContactsPage:
     """List everyone who was ever enrolled: the Contacts tab."""
-    tab = await contact_list.page(
+    tab = await services.contact_list.page(
         sequence_id,
         ListFilter(
             steps=query.step,
@@ -113,21 +86,23 @@ async def list_contacts(
 
 
 @router.get("/enrollments/{enrollment_id}")
-async def get_enrollment(enrollment_id: UUID, detail: DetailDep) -> Enrollment:
+async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollment:
     """Give one enrollment: where it stands, what comes next and why then, what happened."""
-    return Enrollment.of(await detail.get(enrollment_id))
+    return Enrollment.of(await services.enrollment_detail.get(enrollment_id))
 
 
 @router.post("/enrollments/batch/add-to-group")
-async def add_to_group(body: GroupAddition, batch: BatchDep, user: CurrentUser) -> GroupResults:
+async def add_to_group(
+    body: GroupAddition, services: ServicesDep, user: CurrentUser
+) -> GroupResults:
     """Put the enrollments' contacts into a group."""
-    done = await batch.add_to_group(body.enrollment_ids, body.group_id, user.id)
+    done = await services.batch.add_to_group(body.enrollment_ids, body.group_id, user.id)
     return GroupResults(results=[RowResult.model_validate(one) for one in done])
 
 
 @router.post("/enrollments/batch/send-message", response_model=TextResults)
 async def send_message(
-    body: OneOffText, batch: BatchDep, user: CurrentUser, once: OnceDep
+    body: OneOffText, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Text at most 10 contacts, each individually and once.
 
@@ -136,25 +111,25 @@ async def send_message(
     """
 
     async def work() -> TextResults:
-        done = await batch.send_message(body.enrollment_ids, body.body, user.id)
+        done = await services.batch.send_message(body.enrollment_ids, body.body, user.id)
         return TextResults(results=[TextedRow.model_validate(one) for one in done])
 
     return await once.answer(work, status_code=200)
 
 
 @router.post("/enrollments/batch/mark-finished")
-async def mark_finished(body: Finishing, batch: BatchDep, user: CurrentUser) -> FinishResults:
+async def mark_finished(body: Finishing, services: ServicesDep, user: CurrentUser) -> FinishResults:
     """Mark enrollments finished; answers only when no text of theirs can still start."""
-    done = await batch.mark_finished(body.enrollment_ids, user.id)
+    done = await services.batch.mark_finished(body.enrollment_ids, user.id)
     return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
 
 
 @router.post("/enrollments/batch/release")
-async def release(body: Releasing, batch: BatchDep, user: CurrentUser) -> FinishResults:
+async def release(body: Releasing, services: ServicesDep, user: CurrentUser) -> FinishResults:
     """Let held enrollments go on.
 
     `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` where
     `treat_as_sent` is asked of a text that is known not to have been sent.
     """
-    done = await batch.release(body.enrollment_ids, body.decision, user.id)
+    done = await services.batch.release(body.enrollment_ids, body.decision, user.id)
     return FinishResults(results=[FinishedRow.model_validate(one) for one in done])

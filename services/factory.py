@@ -2,13 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 from domain.ports import Gateway
 from domain.rules import SendingRules
+from services.batch import Batch
 from services.callbacks import Callbacks
+from services.contact_list import ContactList
 from services.contacts import Contacts
 from services.endings import Endings
 from services.enrolling import Enrolling
+from services.enrollment_detail import EnrollmentDetail
 from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
@@ -35,10 +39,14 @@ class ServiceConfig:
         rules: The timings that rule sending.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
+        live_query: How long one page's questions to workflows may take together.
+        workflows_url: Where Temporal's Web UI shows workflows, their ids appended.
     """
 
     rules: SendingRules
     default_region: str = "US"
+    live_query: timedelta = timedelta(seconds=1.5)
+    workflows_url: str = "http://127.0.0.1:8233/namespaces/default/workflows"
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -55,7 +63,8 @@ class ServiceConfig:
             min_spacing=settings.min_spacing,
             look_up_line_types=settings.twilio_lookup_enabled,
         )
-        return cls(rules, settings.default_region)
+        shown_in = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
+        return cls(rules, settings.default_region, settings.live_query, shown_in)
 
 
 @dataclass
@@ -66,9 +75,12 @@ class Services:
     temporal: EnrollmentClient
     gateway: Gateway
     config: ServiceConfig
+    batch: Batch
+    contact_list: ContactList
     contacts: Contacts
     endings: Endings
     enrolling: Enrolling
+    enrollment_detail: EnrollmentDetail
     groups: Groups
     holds: Holds
     idempotency: Idempotency
@@ -116,16 +128,26 @@ def build_services(
     endings = Endings(database, outbox, rules)
     inbound = Inbound(database, outbox)
     callbacks = Callbacks(database, outbox, rules)
+    holds = Holds(database, outbox, rules, endings)
     return Services(
         database=database,
         temporal=temporal,
         gateway=gateway,
         config=config,
+        batch=Batch(database, outbox, endings, holds),
+        contact_list=ContactList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(database, default_region=config.default_region),
         endings=endings,
         enrolling=Enrolling(database, outbox, workspace_zone=rules.workspace_zone),
+        enrollment_detail=EnrollmentDetail(
+            database,
+            temporal,
+            live_deadline=config.live_query,
+            workspace_zone=rules.workspace_zone,
+            workflows_url=config.workflows_url,
+        ),
         groups=Groups(database),
-        holds=Holds(database, outbox, rules, endings),
+        holds=holds,
         idempotency=Idempotency(database),
         outbox=outbox,
         senders=Senders(database, outbox, default_region=config.default_region),
