@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, EnrollmentStatus, HeldReason, LineType, SequenceState
@@ -159,7 +160,8 @@ def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict | 
     due = facts.due_at or now
     retry = facts.next_try_at or due
     apart = spaced(facts.last_sent_at, min(facts.gap, rules.min_spacing), now)
-    moment, because = max((due, "delay"), (retry, "retry"), (apart, "spacing"))
+    waits = (due, "delay"), (retry, "retry"), (apart, "spacing")
+    moment, because = max(waits, key=itemgetter(0))  # of equal ones the first
     if moment <= now + EARLY_TOLERANCE:
         return None
     slot = next_slot(moment, facts.window, facts.clock)

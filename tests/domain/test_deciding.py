@@ -1,0 +1,293 @@
+"""May the next text start now? Every verdict, and which of two wins."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.deciding import (
+    EARLY_TOLERANCE,
+    INBOUND_WAIT,
+    AwaitReply,
+    EndAs,
+    Go,
+    Held,
+    Later,
+    LookUp,
+    Over,
+    Paused,
+    Settle,
+    StepFacts,
+    Verdict,
+    decide,
+)
+from domain.rules import SendingRules
+from domain.statuses import AttemptOutcome, EnrollmentStatus, HeldReason, LineType, SequenceState
+from domain.timing import DAYS, ContactClock, SendWindow
+
+NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)  # a Wednesday, 10:00 in New York
+HOUR = timedelta(hours=1)
+NINE_TO_FIVE = SendWindow(dict.fromkeys(DAYS, (time(9), time(17))))
+NEW_YORK = ContactClock(("America/New_York",), "America/New_York")
+RULES = SendingRules()
+LOOKING_UP = replace(RULES, look_up_line_types=True)
+
+FREE = StepFacts(
+    status=EnrollmentStatus.ACTIVE,
+    sequence_state=SequenceState.ACTIVE,
+    held_reason=None,
+    probing=False,
+    position=1,
+    step_count=3,
+    due_at=NOW,
+    next_try_at=None,
+    last_sent_at=None,
+    gap=timedelta(0),
+    reply_until=None,
+    last_outcome=None,
+    nothing_sent=True,
+    suppressed=False,
+    inbound_pending=False,
+    line_type=LineType.MOBILE,
+    sender_on_hold=False,
+    clock=NEW_YORK,
+    window=None,
+)
+
+
+def verdict(rules: SendingRules = RULES, now: datetime = NOW, **changes: Any) -> Verdict:
+    return decide(replace(FREE, **changes), now, rules)
+
+
+# What stands against a text, strongest first; each alone, and before all that follow.
+LADDER: list[tuple[str, dict[str, Any], Verdict]] = [
+    (
+        "outcome_unknown",
+        {"held_reason": HeldReason.OUTCOME_UNKNOWN},
+        Held(HeldReason.OUTCOME_UNKNOWN),
+    ),
+    ("unsettled", {"last_outcome": AttemptOutcome.UNKNOWN}, Settle()),
+    (
+        "destination",
+        {"held_reason": HeldReason.DESTINATION_NOT_ALLOWED},
+        Held(HeldReason.DESTINATION_NOT_ALLOWED),
+    ),
+    ("all_sent", {"position": 4, "reply_until": NOW + HOUR}, AwaitReply(NOW + HOUR)),
+    ("paused", {"sequence_state": SequenceState.PAUSED}, Paused()),
+    ("due_later", {"due_at": NOW + HOUR}, Later(NOW + HOUR, "delay")),
+    ("suppressed", {"suppressed": True}, EndAs("opted_out")),
+    ("landline", {"line_type": LineType.LANDLINE}, EndAs("landline")),
+    ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
+    (
+        "window",
+        {"window": SendWindow(dict.fromkeys(DAYS, (time(11), time(17))))},
+        Later(NOW + HOUR, "window"),
+    ),
+    ("sender", {"sender_on_hold": True}, Held(HeldReason.SENDER_ON_HOLD)),
+]
+
+
+def test_nothing_in_the_way_lets_it_go() -> None:
+    """Section 3, Sending: a due text goes; validity period without a window."""
+    assert verdict() == Go(36_000)
+
+
+@pytest.mark.parametrize(("_name", "changes", "expected"), LADDER, ids=[row[0] for row in LADDER])
+def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Verdict) -> None:
+    """Section 5.1: status, suppression, inbound, sequence, sender, window, distance."""
+    assert verdict(**changes) == expected
+
+
+@pytest.mark.parametrize("stronger", range(len(LADDER)))
+@pytest.mark.parametrize("weaker", range(len(LADDER)))
+def test_of_two_obstacles_the_stronger_speaks(stronger: int, weaker: int) -> None:
+    """Section 5.1: which of two wins."""
+    if stronger >= weaker:
+        return
+    if {LADDER[stronger][0], LADDER[weaker][0]} == {"due_later", "window"}:
+        return  # a due time outside the window moves into it: see below
+    both = {**LADDER[weaker][1], **LADDER[stronger][1]}
+    assert verdict(**both) == LADDER[stronger][2]
+
+
+@pytest.mark.parametrize("status", [one for one in EnrollmentStatus if one.is_final])
+def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> None:
+    """Section 2: final statuses never change; nothing is sent for one."""
+    for _, changes, _ in LADDER:
+        if "last_outcome" not in changes:
+            assert verdict(**changes, status=status) == Over()
+
+
+@pytest.mark.parametrize("outcome", [AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN])
+def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) -> None:
+    """Section 5: an attempt without an outcome: proof comes first."""
+    assert verdict(last_outcome=outcome) == Settle()
+    assert verdict(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Settle()
+
+
+@pytest.mark.parametrize(
+    "outcome", [one for one in AttemptOutcome if one not in {"open", "unknown"}]
+)
+def test_a_settled_attempt_stands_in_no_ones_way(outcome: AttemptOutcome) -> None:
+    """Section 5: only the absent, refused or written off are attempted again (the row counts)."""
+    assert verdict(last_outcome=outcome) == Go(36_000)
+
+
+@pytest.mark.parametrize("state", [one for one in SequenceState if one != "active"])
+def test_only_an_active_sequence_sends(state: SequenceState) -> None:
+    """Section 3, Sending: sequence paused."""
+    assert verdict(sequence_state=state) == Paused()
+
+
+def test_the_reply_window_runs_through_a_pause() -> None:
+    """Section 3, Sending: sequence paused."""
+    until = NOW + HOUR
+    facts: dict[str, Any] = {
+        "position": 4,
+        "reply_until": until,
+        "sequence_state": SequenceState.PAUSED,
+    }
+    assert verdict(**facts) == AwaitReply(until)
+
+
+# Time
+
+
+@pytest.mark.parametrize(("early", "goes"), [(250, True), (251, False)])
+def test_a_timer_may_fire_a_little_early(early: int, goes: bool) -> None:  # noqa: FBT001
+    due_at = NOW + early * timedelta(milliseconds=1)
+    assert isinstance(verdict(due_at=due_at), Go) == goes
+    assert timedelta(milliseconds=250) == EARLY_TOLERANCE
+
+
+def test_a_due_time_outside_the_window_moves_into_it() -> None:
+    """Section 3, Sending: outside the send window."""
+    evening = NOW + 9 * HOUR  # 19:00 in New York
+    expected = Later(datetime(2026, 11, 19, 14, 0, tzinfo=UTC), "window")
+    assert verdict(due_at=evening, window=NINE_TO_FIVE) == expected
+    assert verdict(now=evening, window=NINE_TO_FIVE) == expected
+
+
+def test_less_than_90_seconds_of_window_are_none() -> None:
+    """Section 3, Sending: less than 90 s of window left counts as outside."""
+    closes = datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
+    almost, too_late = closes - timedelta(seconds=90), closes - timedelta(seconds=89)
+    assert verdict(now=almost, window=NINE_TO_FIVE) == Go(60)
+    assert isinstance(verdict(now=too_late, window=NINE_TO_FIVE), Later)
+
+
+def test_a_text_is_valid_until_half_a_minute_before_the_window_ends() -> None:
+    """Section 3, Sending: validity period."""
+    assert verdict(window=NINE_TO_FIVE) == Go(7 * 3600 - 30)
+    whole_days = SendWindow(dict.fromkeys(DAYS, (time(0), time(0))))
+    assert verdict(window=whole_days) == Go(36_000)
+
+
+@pytest.mark.parametrize(
+    ("gap", "apart"),
+    [
+        (timedelta(0), timedelta(0)),
+        (timedelta(minutes=10), timedelta(minutes=10)),
+        (HOUR, HOUR),
+        (timedelta(days=3), HOUR),
+    ],
+)
+def test_two_texts_keep_their_distance(gap: timedelta, apart: timedelta) -> None:
+    """Section 3, Sending: at least min(delay, 1 h) apart, whatever was overdue."""
+    overdue: dict[str, Any] = {"due_at": NOW - timedelta(days=2), "gap": gap, "last_sent_at": NOW}
+    expected = Later(NOW + apart, "spacing") if apart else Go(36_000)
+    assert verdict(**overdue) == expected
+    assert verdict(**{**overdue, "last_sent_at": NOW - apart}) == Go(36_000)
+
+
+def test_a_text_that_failed_waits_for_its_next_try() -> None:
+    """Section 3, Provider answers: transient: after a fitting wait."""
+    again = NOW + 4 * HOUR
+    assert verdict(next_try_at=again) == Later(again, "retry")
+    assert verdict(next_try_at=NOW - HOUR) == Go(36_000)
+
+
+@given(
+    due=st.integers(-5, 5),
+    retry=st.none() | st.integers(-5, 5),
+    sent=st.none() | st.integers(-5, 0),
+)
+def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int | None) -> None:
+    """Section 3, Sending: delay, retry and distance all hold."""
+    found = verdict(
+        due_at=NOW + due * HOUR,
+        next_try_at=None if retry is None else NOW + retry * HOUR,
+        last_sent_at=None if sent is None else NOW + sent * HOUR,
+        gap=2 * HOUR,
+    )
+    latest = max(due, due if retry is None else retry, 0 if sent is None else sent + 1)
+    if latest <= 0:
+        assert found == Go(36_000)
+    else:
+        assert isinstance(found, Later)
+        assert found.at == NOW + latest * HOUR
+
+
+@given(hours=st.integers(0, 24 * 14), due=st.integers(-48, 48))
+def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: int) -> None:
+    """Section 3, Sending: outside the send window, at any hour of a fortnight."""
+    now = NOW + hours * HOUR
+    found = verdict(now=now, due_at=now + due * HOUR, window=NINE_TO_FIVE)
+    moment = now if isinstance(found, Go) else found.at  # type: ignore[union-attr]
+    local = moment.astimezone(NEW_YORK.wall_zone)
+    assert time(9) <= local.time() < time(17)
+    assert moment >= now
+    assert moment >= now + due * HOUR
+
+
+# Who
+
+
+def test_an_opt_out_wins_over_a_landline() -> None:
+    """Section 3, Starting: omitted."""
+    facts: dict[str, Any] = {"suppressed": True, "line_type": LineType.LANDLINE}
+    assert verdict(**facts) == EndAs("opted_out")
+
+
+def test_a_landline_matters_before_the_first_text_only() -> None:
+    """Section 3, Starting: checked again when the first text would go."""
+    assert verdict(line_type=LineType.LANDLINE, nothing_sent=False) == Go(36_000)
+
+
+@pytest.mark.parametrize("line_type", [one for one in LineType if one != "landline"])
+def test_no_other_line_type_omits(line_type: LineType) -> None:
+    """Section 3, Starting: trouble or unknown never omits."""
+    assert verdict(rules=LOOKING_UP, line_type=line_type) == Go(36_000)
+
+
+def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
+    """Section 3, Starting: with look-up switched on."""
+    assert verdict(line_type=None) == Go(36_000)
+    assert verdict(rules=LOOKING_UP, line_type=None) == LookUp()
+    assert verdict(rules=LOOKING_UP, line_type=None, nothing_sent=False) == Go(36_000)
+    assert verdict(rules=LOOKING_UP, line_type=None, suppressed=True) == EndAs("opted_out")
+
+
+# Senders on hold
+
+
+def test_a_probe_may_try_a_sender_on_hold() -> None:
+    """Section 3, Provider answers: one probe; bound by everything else."""
+    assert verdict(sender_on_hold=True, probing=True) == Go(36_000)
+    for name, changes, expected in LADDER:
+        if name != "sender":
+            assert verdict(**changes, sender_on_hold=True, probing=True) == expected
+
+
+def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
+    """Section 3, Provider answers: a probe that succeeds frees all."""
+    assert verdict(held_reason=HeldReason.SENDER_ON_HOLD) == Go(36_000)
+
+
+def test_probing_decides_nothing_a_person_must() -> None:
+    """Section 3, Provider answers: held for another reason."""
+    for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
+        assert verdict(held_reason=reason, probing=True) == Held(reason)
