@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus
@@ -95,8 +96,11 @@ async def add_all_paces(tx: Transaction) -> None:
 async def take(tx: Transaction, limit: int) -> list[Entry]:
     """Lock the oldest entries that are due and that nobody else is delivering.
 
-    They stay locked until the transaction ends, so a drainer that dies gives them back.
+    Of one subject only the oldest, so that its entries keep their order though one is postponed or
+    with another drainer. They stay locked until the transaction ends, so a drainer that dies gives
+    them back.
     """
+    older = aliased(OutboxEntry)
     rows = await tx.execute(
         select(
             col(OutboxEntry.id),
@@ -105,10 +109,16 @@ async def take(tx: Transaction, limit: int) -> list[Entry]:
             col(OutboxEntry.payload),
             col(OutboxEntry.tries),
         )
-        .where(col(OutboxEntry.next_try_at) <= func.now())
+        .where(
+            col(OutboxEntry.next_try_at) <= func.now(),
+            ~exists().where(
+                col(older.subject_id) == col(OutboxEntry.subject_id),
+                col(older.id) < col(OutboxEntry.id),
+            ),
+        )
         .order_by(col(OutboxEntry.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=OutboxEntry)
     )
     return [
         Entry(row.id, OutboxKind(row.kind), row.subject_id, row.payload, row.tries) for row in rows

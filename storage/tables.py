@@ -540,7 +540,10 @@ class OutboxEntry(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "outbox"
-    __table_args__ = (Index("ix_outbox_next_try_at", "next_try_at", "id"),)
+    __table_args__ = (
+        Index("ix_outbox_next_try_at", "next_try_at", "id"),
+        Index("ix_outbox_subject", "subject_id", "id"),
+    )
     id: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )

@@ -60,6 +60,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox'))
     )
     op.create_index('ix_outbox_next_try_at', 'outbox', ['next_try_at', 'id'], unique=False)
+    op.create_index('ix_outbox_subject', 'outbox', ['subject_id', 'id'], unique=False)
     op.create_table('senders',
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('name', sa.String(), nullable=False),
@@ -384,6 +385,7 @@ def downgrade() -> None:
     op.drop_index('ix_status_events_unapplied', table_name='status_events', postgresql_where=sa.text('applied_at IS NULL'))
     op.drop_table('status_events')
     op.drop_table('senders')
+    op.drop_index('ix_outbox_subject', table_name='outbox')
     op.drop_index('ix_outbox_next_try_at', table_name='outbox')
     op.drop_table('outbox')
     op.drop_index('ix_inbound_events_unapplied', table_name='inbound_events', postgresql_where=sa.text('applied_at IS NULL'))

@@ -1,6 +1,7 @@
 """The send path in a test's hands: real rows, a provider and a Temporal in memory, and time."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -338,6 +339,15 @@ class SendingKit:
         call = await self.services.ledger.open_step(enrollment_id)
         assert isinstance(call, Call)
         return call
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    """Wait, for seconds at most, until something has happened."""
+    async with asyncio.timeout(10):
+        while True:
+            if await happened():
+                return
+            await asyncio.sleep(0.01)
 
 
 def about(moment: datetime | None, delay: timedelta) -> bool:

@@ -1,0 +1,206 @@
+"""The outbox: every entry reaches Temporal, in its subject's order, whoever drains."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.statuses import EnrollmentStatus
+from services.outbox import Outbox
+from storage import outbox
+from tests.services.sending_kit import SendingKit, until
+from workflows.client import EnrollmentClient
+
+
+async def signals(kit: SendingKit, subject: UUID, names: Sequence[str]) -> None:
+    async with kit.world.database.transaction() as tx:
+        for name in names:
+            await outbox.add_signals(tx, [subject], name)
+
+
+async def left(kit: SendingKit) -> int:
+    [row] = await kit.world.rows("SELECT count(*) AS entries FROM outbox")
+    return int(row.entries)
+
+
+def told(kit: SendingKit, subject: UUID) -> list[str | None]:
+    return [signal for signal, _ in kit.temporal.signals_to(subject)]
+
+
+async def until_told(kit: SendingKit, subject: UUID) -> None:
+    async def was_told() -> bool:
+        return bool(told(kit, subject))
+
+    await until(was_told)
+
+
+async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
+    """Section 4, Outbox: starting workflows."""
+    enrollment = await kit.enrol()
+    assert await kit.services.outbox.drain() == 2  # and the sender's pace
+    standing = kit.temporal.standings[enrollment]
+    assert (standing.doing, standing.step, standing.step_count) == ("waiting", 0, 3)
+    assert standing.due_at == (await kit.row(enrollment)).next_send_at
+    assert standing.sender_id == str(kit.world.sender_id)
+    assert await left(kit) == 0
+
+
+async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> None:
+    """Section 4: the row decides."""
+    enrollment = await kit.enrol()
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.outbox.drain()
+    assert enrollment not in kit.temporal.opened
+    assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]
+
+
+async def test_entries_of_one_subject_keep_their_order(kit: SendingKit) -> None:
+    """Section 4, Outbox: more of them than fit one page."""
+    subjects = [uuid4() for _ in range(30)]
+    names = [f"signal {number}" for number in range(8)]
+    async with kit.world.database.transaction() as tx:
+        for name in names:
+            await outbox.add_signals(tx, subjects, name, EnrollmentStatus.FAILED)
+    assert await kit.services.outbox.drain() == 240
+    assert all(told(kit, subject) == names for subject in subjects)
+    assert await left(kit) == 0
+
+
+async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: SendingKit) -> None:
+    """Section 4, Outbox: Temporal down."""
+    subject = uuid4()
+    await signals(kit, subject, ["one"])
+    kit.temporal.away = True
+    for tries, seconds in enumerate([1, 2, 4, 8, 16, 32, 60, 60], start=1):
+        assert await kit.services.outbox.drain() == 0
+        [entry] = await kit.world.rows("SELECT *, next_try_at - now() AS wait FROM outbox")
+        assert entry.tries == tries
+        assert timedelta(0) <= timedelta(seconds=seconds) - entry.wait < timedelta(seconds=1)
+        assert await kit.services.outbox.drain() == 0  # not due yet
+        await kit.pass_time(timedelta(seconds=seconds))
+    kit.temporal.away = False
+    assert await kit.services.outbox.drain() == 1
+    assert told(kit, subject) == ["one"]
+
+
+async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingKit) -> None:
+    """Section 4, Outbox: order, though the first was refused more often."""
+    subject, other = uuid4(), uuid4()
+    await signals(kit, subject, ["one"])
+    kit.temporal.refuses = {subject}
+    for _ in range(3):
+        await kit.services.outbox.drain()
+        await kit.pass_time(timedelta(seconds=4))
+    await kit.services.outbox.drain()
+    await signals(kit, subject, ["two"])
+    await signals(kit, other, ["three"])
+    kit.temporal.refuses = set()
+    assert await kit.services.outbox.drain() == 1
+    assert (told(kit, subject), told(kit, other)) == ([], ["three"])
+    await kit.pass_time(timedelta(minutes=1))
+    assert await kit.services.outbox.drain() == 2
+    assert told(kit, subject) == ["one", "two"]
+
+
+async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -> None:
+    """Section 4, Outbox: order among several drainers."""
+    subject = uuid4()
+    await signals(kit, subject, ["one", "two"])
+    async with kit.world.database.transaction() as tx:
+        assert [entry.payload["signal"] for entry in await outbox.take(tx, 1)] == ["one"]
+        assert await kit.services.outbox.drain() == 0
+    assert await kit.services.outbox.drain() == 2
+    assert told(kit, subject) == ["one", "two"]
+
+
+async def test_one_that_temporal_refuses_keeps_no_other_back(kit: SendingKit) -> None:
+    """Section 4, Outbox: postponed alone."""
+    refused, subjects = uuid4(), [uuid4() for _ in range(5)]
+    for subject in (refused, *subjects):
+        await signals(kit, subject, ["one", "two"])
+    kit.temporal.refuses = {refused}
+    assert await kit.services.outbox.drain() == 10
+    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+    assert await left(kit) == 2
+
+
+async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> None:
+    """Section 4, Outbox: a crash in the middle; delivered twice is harmless, never lost."""
+    subjects = [uuid4() for _ in range(3)]
+    for subject in subjects:
+        await signals(kit, subject, ["one"])
+    signal, broken = kit.temporal.signal_enrollment, subjects[1]
+
+    async def die(subject: UUID, *args: object) -> None:
+        if subject == broken:
+            raise RuntimeError
+        await signal(subject, *args)  # type: ignore[arg-type]
+
+    kit.temporal.signal_enrollment = die  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError):
+        await kit.services.outbox.drain()
+    assert await left(kit) == 3
+    kit.temporal.signal_enrollment = signal  # type: ignore[method-assign]
+    assert await kit.services.outbox.drain() == 3
+    assert all(set(told(kit, subject)) == {"one"} for subject in subjects)
+
+
+async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
+    """Section 4, Outbox: FOR UPDATE SKIP LOCKED."""
+    subjects = [uuid4() for _ in range(150)]
+    async with kit.world.database.transaction() as tx:
+        for name in ("one", "two"):
+            await outbox.add_signals(tx, subjects, name)
+    signal = kit.temporal.signal_enrollment
+
+    async def slowly(*args: object) -> None:
+        await asyncio.sleep(0.001)
+        await signal(*args)  # type: ignore[arg-type]
+
+    kit.temporal.signal_enrollment = slowly  # type: ignore[method-assign, assignment]
+    drained = await asyncio.gather(*(kit.services.outbox.drain() for _ in range(4)))
+    drained.append(await kit.services.outbox.drain())
+    assert sum(drained) == 300
+    counts = Counter((subject, name) for _, subject, name, _ in kit.temporal.told)
+    assert set(counts.values()) == {1}
+    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+
+
+async def test_a_kick_drains_at_once(kit: SendingKit) -> None:
+    """Section 4, Outbox: drained at once by whoever wrote it, outages notwithstanding."""
+    subject = uuid4()
+    running = asyncio.create_task(kit.services.outbox.run())
+    await signals(kit, subject, ["one"])
+    kit.services.outbox.kick()
+    await until_told(kit, subject)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Unlucky(Outbox):
+    """Cannot drain the first time."""
+
+    lucky = False
+
+    async def drain(self) -> int:
+        if not self.lucky:
+            self.lucky = True
+            self.kick()
+            raise OSError
+        return await super().drain()
+
+
+async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None:
+    """Section 4, Outbox: what a failed drain left is drained later."""
+    subject = uuid4()
+    await signals(kit, subject, ["one"])
+    unlucky = Unlucky(kit.world.database, cast("EnrollmentClient", kit.temporal))
+    running = asyncio.create_task(unlucky.run())
+    unlucky.kick()
+    await until_told(kit, subject)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
