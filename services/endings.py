@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -56,19 +56,20 @@ class Endings:
         outcome or can no longer begin, which takes at most ``call_before`` and a margin.
         """
         unique = list(dict.fromkeys(enrollment_ids))
-        results = await asyncio.gather(*(self._finish(one, user_id) for one in unique))
+        under_way: dict[UUID, list[UUID]] = {}
+        results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
         self._outbox.kick()
-        finished = [one.enrollment_id for one in results if one.result == "finished"]
-        fates = await self._await_last_texts(finished)
+        fates = await self._await_last_texts(under_way)
         by_id = {
-            one.enrollment_id: MarkedFinished(
-                one.enrollment_id, one.result, fates.get(one.enrollment_id)
-            )
+            one.enrollment_id: replace(one, last_text=fates.get(one.enrollment_id, one.last_text))
             for one in results
         }
         return [by_id[enrollment_id] for enrollment_id in enrollment_ids]
 
-    async def _finish(self, enrollment_id: UUID, user_id: UUID) -> MarkedFinished:
+    async def _finish(
+        self, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
+    ) -> MarkedFinished:
+        """Set the row; note its attempts without an outcome before anyone else can see it set."""
         async with self._slots, self._database.transaction() as tx:
             ended = await endings.end(
                 tx,
@@ -79,14 +80,14 @@ class Endings:
                 user_id=user_id,
             )
             if ended:
-                return MarkedFinished(enrollment_id, "finished")
+                under_way |= await endings.attempts_under_way(tx, [enrollment_id])
+                return MarkedFinished(enrollment_id, "finished", LastText.NONE)
             status = await endings.status_of(tx, enrollment_id)
             return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
 
-    async def _await_last_texts(self, enrollment_ids: Sequence[UUID]) -> dict[UUID, LastText]:
-        async with self._slots, self._database.transaction() as tx:
-            under_way = await endings.attempts_under_way(tx, enrollment_ids)
-        fates = dict.fromkeys(enrollment_ids, LastText.NONE)
+    async def _await_last_texts(self, under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
+        """Wait until every attempt has an outcome or can no longer begin."""
+        fates: dict[UUID, LastText] = {}
         while under_way:
             async with self._slots, self._database.transaction() as tx:
                 for enrollment_id, attempt_ids in list(under_way.items()):
