@@ -77,7 +77,7 @@ async def accepted(
             provider_sid=row.provider_sid or sid,
             provider_status=higher(row.provider_status, status).value,
         )
-        return _as_it_stands(row)
+        return as_it_stands(row)
     at = row.started_at if row.outcome is AttemptOutcome.UNKNOWN else learned.now
     await outcomes.accept(
         tx,
@@ -109,7 +109,7 @@ async def _advance(
     is_current = row.step == row.position and row.pass_number == row.enrollment_pass
     if not is_current or row.status is None or row.status.is_final:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
-        return _as_it_stands(row)
+        return as_it_stands(row)
     place = await sending.next_place(
         tx, row.enrollment_id, start=row.step + 1, reached=row.steps_sent
     )
@@ -135,6 +135,8 @@ async def _advance(
         next_send_at=next_send_at,
         reply_until=None,
     )
+    if not moved:
+        await outcomes.note_text(tx, row.enrollment_id, row.step, at)
     return await _moved(tx, row, learned, moved=moved, doing=Activity.WAITING, due_at=next_send_at)
 
 
@@ -158,6 +160,8 @@ async def _all_sent(
         status = EnrollmentStatus.FINISHED_RESPONDED
         await endings.end(tx, row.enrollment_id, status, at=learned.now, signal=learned.signal)
         return _ended(row, status)
+    if not moved:
+        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, at)
     return await _moved(
         tx, row, learned, moved=moved, doing=Activity.AWAITING_REPLY, due_at=reply_until
     )
@@ -173,8 +177,7 @@ async def _moved(
     due_at: datetime,
 ) -> Standing:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    if not moved:
-        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, learned.now)
+    if not moved:  # it has ended meanwhile
         status = await endings.status_of(tx, row.enrollment_id)
         return _ended(row, status or EnrollmentStatus.FINISHED_STOPPED)
     if learned.signal is not None:
@@ -198,7 +201,11 @@ async def reported(
     status: MessageStatus,
     code: int | None,
 ) -> None:
-    """Apply the provider's later word on a message it has; states only move up."""
+    """Apply the provider's later word on a message it has; states only move up.
+
+    A text that was delivered stays so, whatever comes after: between two last words the better
+    one stands. Only a wish not to be texted counts in any order.
+    """
     toll_free = row.sender_phone is not None and is_toll_free(row.sender_phone)
     error = (
         classify_report(status.value, code, toll_free_sender=toll_free)
@@ -213,13 +220,17 @@ async def reported(
                 tx, row.message_id, status=top.value, error_code=code if top is status else None
             )
     if error is not None:
-        if not row.reported_failed:
+        if top not in DELIVERIES and not row.reported_failed:
             await failed(tx, row, rules, learned, error)
+        elif error.effect is Effect.OPTED_OUT:
+            await _refused_as_opted_out(tx, row, learned, error.code)
         return
-    if status in DELIVERIES and row.reported_failed and not await outcomes.stands_anew(tx, row):
-        await _arrived_after_all(tx, row, rules, learned)
-    if row.hold_from_report and (status is MessageStatus.SENT or status in DELIVERIES):
+    if status not in DELIVERIES:
+        return
+    if row.hold_from_report:  # `sent` proves nothing: 30034 and its like come after it
         await _off_hold_if_later(tx, row, learned.now)
+    if row.reported_failed and not await outcomes.stands_anew(tx, row):
+        await _arrived_after_all(tx, row, rules, learned)
 
 
 async def _arrived_after_all(
@@ -243,12 +254,8 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
-    delivered = row.provider_status in DELIVERIES
     if learned.by_report:
-        # What was delivered stays delivered: no later failure has it sent again.
-        await outcomes.set_attempt(
-            tx, row.attempt_id, reported_failed=not delivered, error_code=code
-        )
+        await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
     else:
         await outcomes.set_attempt(
             tx,
@@ -262,7 +269,7 @@ async def failed(
         await _refused_as_opted_out(tx, row, learned, code)
     if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
         await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
-    if error.effect is Effect.HOLD_SENDER and not delivered:
+    if error.effect is Effect.HOLD_SENDER:
         await holds.hold_sender(
             tx,
             row.sender_id,
@@ -271,9 +278,8 @@ async def failed(
             now=learned.now,
             probe_at=learned.now + rules.probe_interval,
         )
-    again = error.effect in {Effect.TRANSIENT, Effect.HOLD_SENDER, Effect.HOLD_ENROLLMENT}
-    if not row.latest or (again and delivered):
-        return _as_it_stands(row)
+    if not row.latest:
+        return as_it_stands(row)
     if not learned.by_report:
         await outcomes.set_message(
             tx, row.message_id, status=MessageStatus.REFUSED.value, error_code=code
@@ -281,7 +287,7 @@ async def failed(
     if row.step is None or row.enrollment_id is None:
         return await _one_off_failed(tx, row, rules, learned, error)
     if row.status is None or row.status.is_final:
-        return _as_it_stands(row)
+        return as_it_stands(row)
     return await _step_failed(tx, row, rules, learned, error)
 
 
@@ -376,7 +382,7 @@ async def _hold(
         tx, row, activity=Activity.HELD, at=learned.now, held_reason=reason, held_code=code
     )
     if not moved:
-        return _as_it_stands(row)
+        return as_it_stands(row)
     await endings.note(
         tx, row.enrollment_id, "blocked", at=learned.now, because=reason.value, code=code
     )
@@ -448,7 +454,7 @@ def _ended(row: AttemptRow, status: EnrollmentStatus) -> Standing:
     )
 
 
-def _as_it_stands(row: AttemptRow) -> Standing:
+def as_it_stands(row: AttemptRow) -> Standing:
     """Nothing changed for the enrollment: its row says what is next."""
     if row.step is None or row.activity is None:
         reached = row.message_status if row.step is None else row.status

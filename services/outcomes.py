@@ -18,8 +18,16 @@ from domain.ports import (
 from domain.progress import FAILURES
 from domain.provider_errors import Effect, classify_answer
 from domain.rules import SendingRules
-from domain.statuses import Activity, AttemptOutcome, EnrollmentStatus, MessageStatus
-from services.consequences import Learned, accepted, failed, hold_unknown, reported, send_again_at
+from domain.statuses import AttemptOutcome, EnrollmentStatus, MessageStatus
+from services.consequences import (
+    Learned,
+    accepted,
+    as_it_stands,
+    failed,
+    hold_unknown,
+    reported,
+    send_again_at,
+)
 from services.sending import LIST_SKEW
 from storage import endings, outcomes
 from storage.database import Database, Transaction
@@ -74,9 +82,9 @@ class Outcomes:
         """Weigh the provider's list as proof about an attempt.
 
         A text to the number with the attempt's body, created since the attempt, whose id no other
-        attempt has, is the one. Absent is what two lists, ``absence_second_list`` apart, do not
-        hold. A list that could not be had proves nothing; after ``settle_give_up`` a person
-        decides.
+        attempt has, is the one, unless it may as well be that of another unsettled attempt. Absent
+        is what two lists, ``absence_second_list`` apart, do not hold. A list that could not be had
+        proves nothing; after ``settle_give_up`` a person decides.
 
         Args:
             attempt_id: The attempt.
@@ -90,11 +98,13 @@ class Outcomes:
             if row.outcome not in UNSETTLED:
                 return Standing(doing="settled", status=row.outcome)
             if listed is None:
-                return await self._no_list(tx, row, learned)
-            found = await _find(tx, row, listed)
-            if found is not None:
-                return await self._found(tx, row, found, learned)
-            return await self._absent(tx, row, learned)
+                return await self._no_proof(tx, row, learned)
+            alike = await _alike(tx, row, listed)
+            if not alike:
+                return await self._absent(tx, row, learned)
+            if len(alike) <= await outcomes.rivals(tx, row):
+                return await self._no_proof(tx, row, learned)
+            return await self._found(tx, row, alike[0], learned)
 
     async def close_enrollment(self, enrollment_id: UUID) -> Standing:
         """End an enrollment whose reply window has passed as ``finished_no_response``.
@@ -120,7 +130,7 @@ class Outcomes:
         self, tx: Transaction, row: AttemptRow, answer: Refused, learned: Learned
     ) -> Opening:
         if row.outcome not in UNSETTLED:
-            return Standing(doing=Activity.WAITING, status="", due_at=learned.now)
+            return as_it_stands(row)
         if answer.http_status == 0:
             return await self._not_sent(tx, row, learned, self._rules.retry_short)
         error = classify_answer(answer.http_status, answer.code)
@@ -131,16 +141,17 @@ class Outcomes:
     async def _unknown(
         self, tx: Transaction, row: AttemptRow, http_status: int | None, code: int | None
     ) -> Opening:
-        """Nothing is known: come back for proof."""
-        if row.outcome in UNSETTLED:
-            await outcomes.set_attempt(
-                tx,
-                row.attempt_id,
-                outcome=AttemptOutcome.UNKNOWN.value,
-                http_status=http_status,
-                error_code=code,
-            )
-            await outcomes.set_message(tx, row.message_id, status=MessageStatus.UNKNOWN.value)
+        """Nothing is known, unless a callback was faster: come back for proof."""
+        if row.outcome not in UNSETTLED:
+            return as_it_stands(row)
+        await outcomes.set_attempt(
+            tx,
+            row.attempt_id,
+            outcome=AttemptOutcome.UNKNOWN.value,
+            http_status=http_status,
+            error_code=code,
+        )
+        await outcomes.set_message(tx, row.message_id, status=MessageStatus.UNKNOWN.value)
         return self._unsettled(row, row.call_before + self._rules.absence_first_list)
 
     async def _not_sent(
@@ -148,14 +159,14 @@ class Outcomes:
     ) -> Standing:
         """The call never left this process: the text is tried again, uncounted."""
         if row.outcome not in UNSETTLED:
-            return Standing(doing=Activity.WAITING, status="", due_at=learned.now)
+            return as_it_stands(row)
         await outcomes.set_attempt(
             tx, row.attempt_id, outcome=AttemptOutcome.ABSENT.value, answered_at=learned.now
         )
         await outcomes.set_message(tx, row.message_id, status=MessageStatus.PENDING.value)
         return await send_again_at(tx, row, learned, learned.now + wait, tries=row.failed_tries)
 
-    async def _no_list(self, tx: Transaction, row: AttemptRow, learned: Learned) -> Opening:
+    async def _no_proof(self, tx: Transaction, row: AttemptRow, learned: Learned) -> Opening:
         if learned.now - row.started_at > self._rules.settle_give_up:
             return await hold_unknown(tx, row, learned)
         return self._unsettled(row, learned.now + self._rules.absence_second_list)
@@ -211,10 +222,10 @@ class Outcomes:
         return Unsettled(row.attempt_id, row.phone, row.started_at - LIST_SKEW, not_before)
 
 
-async def _find(
+async def _alike(
     tx: Transaction, row: AttemptRow, listed: Sequence[ListedMessage]
-) -> ListedMessage | None:
-    """The listed text that is this attempt's, None if there is none."""
+) -> list[ListedMessage]:
+    """The listed texts that may be this attempt's, the nearest in time first."""
     alike = [
         message
         for message in listed
@@ -223,4 +234,4 @@ async def _find(
     ]
     taken = await outcomes.sids_taken(tx, [message.sid for message in alike], row.attempt_id)
     free = [message for message in alike if message.sid not in taken]
-    return min(free, key=lambda message: abs(message.created_at - row.started_at), default=None)
+    return sorted(free, key=lambda message: abs(message.created_at - row.started_at))

@@ -11,6 +11,7 @@ from domain.ports import Call, LineTypeNeeded, Opening, Standing, Unsettled
 from domain.rules import SendingRules
 from domain.statuses import (
     Activity,
+    AttemptOutcome,
     EnrollmentStatus,
     HeldReason,
     LineType,
@@ -19,7 +20,7 @@ from domain.statuses import (
 )
 from domain.texts import render
 from domain.timing import ContactClock, SendWindow, validity_seconds
-from storage import endings, sending
+from storage import endings, holds, sending
 from storage.database import Database, Transaction
 from storage.sending import LastAttempt, MessageRow, StepRow
 
@@ -29,7 +30,7 @@ LIST_SKEW = timedelta(seconds=60)
 _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
 _UNSETTLED = frozenset({"open", "unknown"})
-_FINISHED_MESSAGE = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
+_UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
 
 class Sending:
@@ -95,7 +96,8 @@ class Sending:
         last = row.last_attempt
         if last is not None and last.outcome in _UNSETTLED:
             return self._unsettled(row.phone, last)
-        if row.status not in _FINISHED_MESSAGE and row.next_try_at is None:
+        given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
+        if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
             return Standing(doing="ended", status=row.status)
         if row.suppressed or row.line_type is LineType.LANDLINE:
             code = 21610 if row.suppressed else 21614
@@ -106,7 +108,9 @@ class Sending:
             return _until(wait, row.next_try_at)
         if row.inbound_pending:
             return _until(wait, now + deciding.INBOUND_WAIT)
-        if row.sender_held_at is not None:
+        if row.sender_held_at is not None and not await holds.claim_probe(
+            tx, row.sender_id, now, now + self._rules.probe_interval
+        ):
             return Standing(doing=Activity.HELD, status=row.status, sender_id=str(row.sender_id))
         return None
 

@@ -158,6 +158,23 @@ async def due_probes(tx: Transaction, now: datetime, next_probe_at: datetime) ->
     return [row.id for row in rows]
 
 
+async def claim_probe(
+    tx: Transaction, sender_id: UUID, now: datetime, next_probe_at: datetime
+) -> bool:
+    """Claim the probe of a sender on hold for a one-off text; False if it is not due."""
+    claimed = await tx.execute(
+        text(
+            """
+            UPDATE senders SET next_probe_at = :next_probe_at
+            WHERE id = :id AND held_at IS NOT NULL AND next_probe_at <= :now
+            RETURNING id
+            """
+        ),
+        {"id": sender_id, "now": now, "next_probe_at": next_probe_at},
+    )
+    return claimed.first() is not None
+
+
 async def _wake(tx: Transaction, which: str, values: dict[str, object], now: datetime) -> int:
     """Set enrollments that wait for something to waiting, and ask their workflows to look."""
     rows = await tx.execute(

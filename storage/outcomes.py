@@ -162,6 +162,21 @@ async def sids_taken(tx: Transaction, sids: Sequence[str], besides: UUID) -> set
     return {row.provider_sid for row in rows}
 
 
+async def rivals(tx: Transaction, row: AttemptRow) -> int:
+    """How many other unsettled attempts there are at the same text to the same number."""
+    found = await tx.execute(
+        text(
+            """
+            SELECT count(*) FROM attempts a JOIN messages m ON m.id = a.message_id
+            WHERE m.phone = :phone AND btrim(m.body) = btrim(:body)
+            AND a.outcome IN ('open', 'unknown') AND a.id <> :id
+            """
+        ),
+        {"phone": row.phone, "body": row.body, "id": row.attempt_id},
+    )
+    return int(found.scalar_one())
+
+
 _ACCEPT = text(
     """
     WITH accepted AS (

@@ -46,7 +46,10 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
 
 
 async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> list[UUID]:
-    """Unsettled attempts that no workflow looks after: their enrollment is final."""
+    """Unsettled attempts that no workflow looks after: their enrollment is final.
+
+    By chance, so that those nobody can settle keep no other from being looked at.
+    """
     rows = await tx.execute(
         text(
             """
@@ -55,7 +58,7 @@ async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> 
             JOIN enrollments e ON e.id = m.enrollment_id
             WHERE a.outcome IN ('open', 'unknown') AND m.step IS NOT NULL
             AND e.status <> 'active' AND a.started_at < :older_than
-            ORDER BY a.started_at LIMIT :limit
+            ORDER BY random() LIMIT :limit
             """
         ),
         {"older_than": older_than, "limit": limit},

@@ -1,0 +1,320 @@
+"""Senders on hold, their probes, and what a person releases."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.ports import Refused, Standing
+from services.holds import Decision
+from tests.services.sending_kit import SendingKit, about
+from tests.worlds import ongoing
+
+PROBE = timedelta(minutes=5)
+WRONG_PASSWORD = Refused(401, 20003)
+
+
+async def three_waiting(kit: SendingKit) -> list[UUID]:
+    """Three enrollments that wait for a sender whose credentials were refused."""
+    sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
+    everyone = [await kit.enrol(sequence) for _ in range(3)]
+    await kit.answers(everyone[0], WRONG_PASSWORD)
+    for enrollment in everyone:
+        await kit.run_step(enrollment)
+    return everyone
+
+
+async def hold_by_report(kit: SendingKit) -> UUID:
+    """Put the sender on hold by a later report; answers the enrollment it was about."""
+    enrollment = await kit.enrol(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
+    await kit.send(enrollment)
+    await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30034)
+    return enrollment
+
+
+async def woken(kit: SendingKit, everyone: list[UUID]) -> list[UUID]:
+    """Those that were let go on: not held any more."""
+    return [one for one in everyone if (await kit.row(one)).activity != "held"]
+
+
+async def test_others_wait_without_calling(kit: SendingKit) -> None:
+    """Section 3, Provider answers: operator fault: its other sends wait without calling."""
+    everyone = await three_waiting(kit)
+    assert len(kit.gateway.calls) == 1
+    for enrollment in everyone:
+        row = await kit.row(enrollment)
+        assert (row.status, row.activity, row.held_reason) == ("active", "held", "sender_on_hold")
+        assert row.next_send_at is None
+    assert [(await kit.row(one)).held_code for one in everyone] == [20003, None, None]
+    sender = await kit.sender()
+    assert (sender.hold_code, sender.hold_from_report) == (20003, False)
+    assert about(sender.next_probe_at, PROBE)
+
+
+async def test_another_sender_goes_on(kit: SendingKit) -> None:
+    """Section 3, Provider answers: operator fault: the sender's own sends only."""
+    await three_waiting(kit)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    await kit.send(await kit.enrol(await kit.sequence(sender_id=other)))
+
+
+async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
+    """Section 3, Provider answers: operator fault: one probe every 5 minutes."""
+    everyone = await three_waiting(kit)
+    assert (await kit.services.sweep.sweep()).probes == 0
+    for number in range(2, 5):
+        await kit.pass_time(PROBE)
+        assert (await kit.services.sweep.sweep()).probes == 1
+        assert (await kit.services.sweep.sweep()).probes == 0
+        [probe] = await woken(kit, everyone)
+        await kit.answers(probe, WRONG_PASSWORD)
+        for enrollment in everyone:
+            await kit.run_step(enrollment)
+        assert len(kit.gateway.calls) == number
+        assert await woken(kit, everyone) == []
+        assert (await kit.sender()).held_at is not None
+
+
+async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
+    """Section 3, Provider answers: operator fault: the sender works again."""
+    everyone = await three_waiting(kit)
+    await kit.pass_time(PROBE)
+    await kit.services.sweep.sweep()
+    [probe] = await woken(kit, everyone)
+    await kit.send(probe)
+    sender = await kit.sender()
+    assert (sender.held_at, sender.next_probe_at, sender.hold_code) == (None, None, None)
+    await kit.services.outbox.drain()
+    for enrollment in everyone:
+        if enrollment != probe:
+            assert kit.temporal.signals_to(enrollment) == [("reconsider", None)]
+            await kit.send(enrollment)
+
+
+async def test_a_text_that_was_under_way_does_not_lift_the_hold(kit: SendingKit) -> None:
+    """Section 3, Provider answers: only a text begun after the hold proves anything."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    answer = await kit.gateway.create(call)
+    everyone = await three_waiting(kit)
+    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    assert (await kit.sender()).held_at is not None
+    assert await woken(kit, everyone) == []
+
+
+async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
+    """Section 3, Sending: a probe is a text like any other: no window, no probe."""
+    everyone = await three_waiting(kit)
+    await kit.world.run("UPDATE sequences SET state = 'paused'")
+    await kit.pass_time(PROBE)
+    assert (await kit.services.sweep.sweep()).probes == 0
+    assert await woken(kit, everyone) == []
+
+
+@pytest.mark.parametrize("words", [["queued"], ["queued", "sent"]])
+async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: list[str]) -> None:
+    """Section 3, Provider answers: operator fault, later: what is accepted may still fail."""
+    enrollment = await hold_by_report(kit)
+    other = await kit.enrol()
+    await kit.run_step(other)
+    await kit.pass_time(PROBE)
+    await kit.services.sweep.sweep()
+    [probe] = await woken(kit, [enrollment, other])
+    await kit.send(probe)
+    attempt = (await kit.attempts(probe))[-1]
+    for word in words:
+        await kit.report(attempt, word)
+    sender = await kit.sender()
+    assert (sender.held_at is not None, sender.hold_from_report) == (True, True)
+    await kit.report(attempt, "undelivered", 30034)
+    assert await woken(kit, [enrollment, other]) == []
+    assert about((await kit.sender()).next_probe_at, PROBE)
+
+
+async def test_a_late_word_of_a_failed_text_lifts_nothing(kit: SendingKit) -> None:
+    """Section 4: reports out of order: sent after undelivered."""
+    enrollment = await hold_by_report(kit)
+    await kit.pass_time(PROBE)
+    await kit.services.sweep.sweep()
+    await kit.send(enrollment)
+    attempt = (await kit.attempts(enrollment))[-1]
+    await kit.report(attempt, "undelivered", 30034)
+    await kit.report(attempt, "sent")
+    assert (await kit.sender()).held_at is not None
+    assert (await kit.row(enrollment)).held_reason == "sender_on_hold"
+
+
+async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
+    """Section 3, Provider answers: operator fault, later: proof that the sender works again."""
+    enrollment = await hold_by_report(kit)
+    other = await kit.enrol()
+    await kit.run_step(other)
+    await kit.pass_time(PROBE)
+    await kit.services.sweep.sweep()
+    [probe] = await woken(kit, [enrollment, other])
+    await kit.send(probe)
+    await kit.report((await kit.attempts(probe))[-1], "delivered")
+    assert (await kit.sender()).held_at is None
+    assert len(await woken(kit, [enrollment, other])) == 2
+
+
+async def test_a_report_makes_a_hold_last(kit: SendingKit) -> None:
+    """Section 3, Provider answers: both kinds at once: the first reason stands."""
+    late = await kit.enrol()
+    await kit.send(late)
+    await three_waiting(kit)
+    await kit.report((await kit.attempts(late))[0], "undelivered", 30034)
+    sender = await kit.sender()
+    assert (sender.hold_code, sender.hold_from_report) == (20003, True)
+
+
+async def test_a_sender_released_by_hand_lets_all_go_on(kit: SendingKit) -> None:
+    """Section 6: senders, release."""
+    everyone = await three_waiting(kit)
+    assert await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id) == 3
+    for enrollment in everyone:
+        await kit.send(enrollment)
+    assert await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id) == 0
+
+
+# Releasing enrollments
+
+
+async def lose(kit: SendingKit) -> UUID:
+    """An enrollment held because nobody knows whether its first text is there."""
+    enrollment = await kit.enrol()
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
+    await kit.run_step(enrollment)
+    kit.gateway.lists_fail = True
+    await kit.pass_time(timedelta(minutes=61))
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert standing.held_reason == "outcome_unknown"
+    return enrollment
+
+
+async def release(kit: SendingKit, enrollment: UUID, decision: str) -> Any:
+    [released] = await kit.services.holds.release([enrollment], decision, kit.world.user_id)
+    return released
+
+
+async def test_a_person_has_an_unknown_text_sent_again(kit: SendingKit) -> None:
+    """Section 5: held: outcome_unknown: retry."""
+    enrollment = await lose(kit)
+    assert (await release(kit, enrollment, "retry")).result == "released"
+    assert await kit.pending_signals(enrollment) == ["reconsider"]
+    await kit.send(enrollment)
+    assert await kit.outcomes(enrollment) == ["written_off", "accepted"]
+    assert len(kit.gateway.calls) == 2
+    [event] = await kit.world.rows("SELECT * FROM enrollment_events WHERE kind = 'released'")
+    assert (event.user_id, event.detail) == (kit.world.user_id, {"decision": "retry"})
+
+
+async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
+    """Section 5: held: outcome_unknown: treat as sent; the delay counts from then."""
+    enrollment = await lose(kit)
+    assert (await release(kit, enrollment, "treat_as_sent")).result == "released"
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.step) == ("waiting", 1)
+    assert about(standing.due_at, timedelta(days=1) - timedelta(minutes=61))
+    assert await kit.outcomes(enrollment) == ["assumed_sent"]
+    await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
+    [attempt] = await kit.attempts(enrollment)
+    assert (attempt.outcome, attempt.provider_status) == ("accepted", "delivered")
+    assert (await kit.row(enrollment)).position == 2
+    assert len(kit.gateway.calls) == 1
+
+
+async def test_treating_the_last_text_as_sent_awaits_the_reply(kit: SendingKit) -> None:
+    """Section 5: held: outcome_unknown: treat as sent, last step."""
+    enrollment = await lose(kit)
+    await kit.world.run("UPDATE enrollments SET step_count = 1")
+    await release(kit, enrollment, "treat_as_sent")
+    assert (await kit.row(enrollment)).activity == "awaiting_reply"
+
+
+async def test_a_person_finishes_an_unknown_text(kit: SendingKit) -> None:
+    """Section 5: held: outcome_unknown: finish; section 6: last_text."""
+    enrollment = await lose(kit)
+    released = await release(kit, enrollment, "finish")
+    assert (released.result, released.last_text) == ("finished", "unknown")
+    assert (await kit.row(enrollment)).status == "finished_stopped"
+    assert (await release(kit, enrollment, "retry")).result == "already_final"
+
+
+async def test_proof_that_comes_late_lets_a_held_one_go_on(kit: SendingKit) -> None:
+    """Section 5: a callback carrying the attempt id, after the give-up."""
+    enrollment = await lose(kit)
+    await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
+    row = await kit.row(enrollment)
+    assert (row.activity, row.held_reason, row.position) == ("waiting", None, 2)
+    assert await kit.pending_signals(enrollment) == ["delivery_reported"]
+
+
+async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) -> None:
+    """Section 5: late proof about an attempt that a person wrote off."""
+    enrollment = await lose(kit)
+    await release(kit, enrollment, "retry")
+    await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert (standing.step, len(kit.gateway.calls)) == (1, 1)
+
+
+@pytest.mark.parametrize(("decision", "result"), [("retry", "released"), ("finish", "finished")])
+async def test_a_person_decides_about_a_destination(
+    kit: SendingKit, decision: str, result: str
+) -> None:
+    """Section 6: release, of an operator fault."""
+    enrollment = await kit.enrol()
+    await kit.refuses(enrollment, 21408)
+    await kit.run_step(enrollment)
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.held_reason) == ("held", "destination_not_allowed")
+    assert (await kit.row(enrollment)).held_code == 21408
+    assert (await release(kit, enrollment, "treat_as_sent")).result == "outcome_known"
+    assert (await release(kit, enrollment, decision)).result == result
+    if decision == "retry":
+        await kit.send(enrollment)
+
+
+async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> None:
+    """Section 6: release of one that waits for its sender."""
+    everyone = await three_waiting(kit)
+    await release(kit, everyone[1], "retry")
+    await kit.answers(everyone[1], WRONG_PASSWORD)
+    await kit.run_step(everyone[1])
+    await kit.run_step(everyone[1])
+    assert len(kit.gateway.calls) == 2
+    assert await woken(kit, everyone) == []
+
+
+async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
+    """Section 6: release, per row."""
+    sequence = await kit.sequence()
+    waiting, paused = await kit.enrol(sequence), await kit.enrol(sequence)
+    await kit.services.sequences.pause(sequence.id)
+    await kit.run_step(paused)
+    unknown = uuid4()
+    released = await kit.services.holds.release(
+        [waiting, unknown, paused], Decision.RETRY, kit.world.user_id
+    )
+    assert [(one.enrollment_id, one.result) for one in released] == [
+        (waiting, "not_held"),
+        (unknown, "not_found"),
+        (paused, "not_held"),
+    ]
+
+
+async def test_a_blocked_one_is_woken_by_nothing_else(kit: SendingKit) -> None:
+    """Section 4: held and paused cost nothing: looking again changes nothing."""
+    everyone = await three_waiting(kit)
+    before: list[datetime] = [await kit.row(one) for one in everyone]
+    for enrollment in everyone:
+        await kit.run_step(enrollment)
+    assert [await kit.row(one) for one in everyone] == before
+    events = await kit.world.rows("SELECT * FROM enrollment_events WHERE kind = 'blocked'")
+    assert len(events) == 3

@@ -1,0 +1,260 @@
+"""The every-minute sweep: what was lost comes back, what runs is left alone."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.ports import Accepted, ListedMessage, Standing
+from domain.statuses import MessageStatus
+from tests.services.sending_kit import SendingKit
+
+MINUTE = timedelta(minutes=1)
+
+
+async def started(kit: SendingKit, *enrollments: UUID) -> None:
+    """Have the workflows of enrollments run."""
+    await kit.services.outbox.drain()
+    assert kit.temporal.opened >= set(enrollments)
+
+
+async def finish(kit: SendingKit, enrollment: UUID) -> None:
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+
+
+async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
+    kit: SendingKit,
+) -> None:
+    """Section 4, Outbox: the sweep restarts active enrollments 10 minutes past their event."""
+    lost, running = await kit.enrol(), await kit.enrol()
+    await started(kit, lost, running)
+    kit.temporal.opened.remove(lost)
+    await kit.pass_time(9 * MINUTE)
+    assert (await kit.services.sweep.sweep()).restarted == 0
+    await kit.pass_time(2 * MINUTE)
+    report = await kit.services.sweep.sweep()
+    assert (report.restarted, report.failures) == (1, [])
+    assert lost in kit.temporal.opened
+    starts = [subject for kind, subject, *_ in kit.temporal.told if kind == "start"]
+    assert (starts.count(lost), starts.count(running)) == (2, 1)
+    assert (await kit.services.sweep.sweep()).restarted == 0
+
+
+async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKit) -> None:
+    """Section 4, Outbox: the end of the reply window is an event too."""
+    enrollment = await kit.enrol(await kit.sequence("Only one"))
+    await kit.send(enrollment)
+    await kit.services.outbox.drain()
+    kit.temporal.opened.clear()
+    await kit.pass_time(timedelta(days=6))
+    assert (await kit.services.sweep.sweep()).restarted == 0
+    await kit.pass_time(timedelta(days=1, minutes=11))
+    assert (await kit.services.sweep.sweep()).restarted == 1
+    assert kit.temporal.standings[enrollment].doing == "awaiting_reply"
+
+
+async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: SendingKit) -> None:
+    """Section 4, Outbox: terminated by hand while it was sending."""
+    enrollment = await kit.enrol()
+    await kit.open_call(enrollment)
+    await kit.world.run("DELETE FROM outbox")
+    await kit.pass_time(11 * MINUTE)
+    assert (await kit.services.sweep.sweep()).restarted == 1
+
+
+async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
+    """Section 4, Outbox: it never closes one, nor starts what waits for a person or is final."""
+    sequence = await kit.sequence()
+    ended, held, paused = [await kit.enrol(sequence) for _ in range(3)]
+    await finish(kit, ended)
+    await kit.refuses(held, 21408)
+    await kit.run_step(held)
+    await kit.services.sequences.pause(sequence.id)
+    await kit.run_step(paused)
+    await kit.world.run("DELETE FROM outbox")
+    await kit.pass_time(timedelta(days=400))
+    report = await kit.services.sweep.sweep()
+    assert (report.restarted, report.delivered, report.failures) == (0, 0, [])
+    assert kit.temporal.told == []
+    statuses = [(await kit.row(one)).status for one in (ended, held, paused)]
+    assert statuses == ["finished_stopped", "active", "active"]
+
+
+async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit) -> None:
+    """Section 4, Outbox: Temporal down."""
+    enrollment = await kit.enrol()
+    await started(kit, enrollment)
+    await kit.pass_time(11 * MINUTE)
+    kit.temporal.opened.clear()
+    kit.temporal.away = True
+    report = await kit.services.sweep.sweep()
+    assert (report.restarted, report.delivered, report.failures) == (0, 0, [])
+    kit.temporal.away = False
+    assert (await kit.services.sweep.sweep()).restarted == 1
+
+
+@pytest.mark.parametrize("reason", ["paused", "sender"])
+async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason: str) -> None:
+    """Section 4: what a resume or release missed."""
+    sequence = await kit.sequence()
+    forgotten, held = await kit.enrol(sequence), await kit.enrol(sequence)
+    await kit.refuses(held, 21408)
+    await kit.run_step(held)
+    if reason == "paused":
+        await kit.services.sequences.pause(sequence.id)
+        await kit.run_step(forgotten)
+        await kit.world.run("UPDATE sequences SET state = 'active'")
+    else:
+        await kit.refuses(forgotten, 20003, 401)
+        await kit.run_step(forgotten)
+        await kit.world.run("UPDATE senders SET held_at = NULL, next_probe_at = NULL")
+    await kit.services.sweep.sweep()
+    assert kit.temporal.signals_to(forgotten) == [("reconsider", None)]
+    assert kit.temporal.signals_to(held) == []
+    await kit.send(forgotten)
+    await kit.services.sweep.sweep()
+    assert kit.temporal.signals_to(forgotten) == [("reconsider", None)]
+
+
+async def test_what_is_blocked_for_good_reason_sleeps_on(kit: SendingKit) -> None:
+    """Section 4: held and paused cost nothing."""
+    sequence = await kit.sequence()
+    paused = await kit.enrol(sequence)
+    other = await kit.enrol()
+    await kit.refuses(other, 20003, 401)
+    await kit.run_step(other)
+    await kit.services.sequences.pause(sequence.id)
+    await kit.run_step(paused)
+    await kit.services.sweep.sweep()
+    assert kit.temporal.signals_to(paused) == kit.temporal.signals_to(other) == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
+    kit: SendingKit,
+    there: bool,  # noqa: FBT001
+) -> None:
+    """Section 5: an orphaned attempt: proof as ever, and no further text."""
+    enrollment = await kit.enrol()
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=there)
+    await kit.run_step(enrollment)
+    await finish(kit, enrollment)
+    await kit.pass_time(MINUTE)
+    assert (await kit.services.sweep.sweep()).settled == 0
+    assert await kit.outcomes(enrollment) == ["unknown"]
+    await kit.pass_time(2 * MINUTE)
+    assert (await kit.services.sweep.sweep()).settled == there
+    await kit.pass_time(MINUTE)
+    assert (await kit.services.sweep.sweep()).settled == (not there)
+    assert await kit.outcomes(enrollment) == ["accepted" if there else "absent"]
+    row = await kit.row(enrollment)
+    assert (row.status, row.step) == ("finished_stopped", int(there))
+    assert len(kit.gateway.calls) == 1
+
+
+async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) -> None:
+    """Section 5: worker died between commit and call, then the enrollment was stopped."""
+    enrollment = await kit.enrol()
+    await kit.open_call(enrollment)
+    await kit.text_back(enrollment, "STOP")
+    assert (await kit.row(enrollment)).status == "opted_out"
+    await kit.pass_time(3 * MINUTE)
+    await kit.services.sweep.sweep()
+    await kit.pass_time(MINUTE)
+    await kit.services.sweep.sweep()
+    assert await kit.outcomes(enrollment) == ["absent"]
+    assert (await kit.row(enrollment)).status == "opted_out"
+
+
+async def test_a_failing_list_settles_no_orphan(kit: SendingKit) -> None:
+    """Section 5: an error of the list is not absence."""
+    enrollment = await kit.enrol()
+    await kit.open_call(enrollment)
+    await kit.text_back(enrollment, "STOP")
+    kit.gateway.lists_fail = True
+    for _ in range(3):
+        await kit.pass_time(2 * MINUTE)
+        report = await kit.services.sweep.sweep()
+        assert (report.settled, report.failures) == (0, [])
+    assert await kit.outcomes(enrollment) == ["open"]
+
+
+async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 5: orphans are looked at by turns."""
+    monkeypatch.setattr("services.sweep.ORPHANS", 1)
+    [contact] = await kit.world.contacts(1)
+    stuck, rival, later = (
+        await kit.enrol(contact_id=contact),
+        await kit.enrol(contact_id=contact),
+        await kit.enrol(),
+    )
+    call = await kit.open_call(stuck)
+    await kit.open_call(rival)
+    kit.gateway.messages[call.to] = [
+        ListedMessage(
+            "SM1", call.body, MessageStatus.SENT, (await kit.attempts(stuck))[0].started_at
+        )
+    ]
+    await kit.open_call(later)
+    for enrollment in (stuck, later):
+        await kit.text_back(enrollment, "STOP")
+    await kit.pass_time(3 * MINUTE)
+    for _ in range(50):
+        await kit.services.sweep.sweep()
+        if await kit.outcomes(later) == ["absent"]:
+            break
+        await kit.pass_time(MINUTE)
+    assert await kit.outcomes(later) == ["absent"]
+    assert await kit.outcomes(stuck) == ["open"]
+
+
+async def test_one_part_that_fails_keeps_none_of_the_others_back(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 4: every part by itself."""
+
+    async def fail(*_args: object) -> int:
+        raise RuntimeError
+
+    monkeypatch.setattr("storage.sweeping.wake_forgotten", fail)
+    monkeypatch.setattr("storage.holds.due_probes", fail)
+    enrollment = await kit.enrol()
+    report = await kit.services.sweep.sweep()
+    assert report.failures == ["probes: RuntimeError", "forgotten: RuntimeError"]
+    assert enrollment in kit.temporal.opened
+
+
+async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
+    """Section 6: Idempotency-Key."""
+    for hours, key in ((25, "old"), (23, "young")):
+        await kit.world.run(
+            "INSERT INTO idempotency_keys (user_id, key, route, request_hash, created_at)"
+            " VALUES (:user_id, :key, 'r', 'h', now() - make_interval(hours => :hours))",
+            user_id=kit.world.user_id,
+            key=key,
+            hours=hours,
+        )
+    await kit.services.sweep.sweep()
+    assert [row.key for row in await kit.world.rows("SELECT key FROM idempotency_keys")] == [
+        "young"
+    ]
+
+
+async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
+    """Section 5: the answer comes after the sweep proved absence: the text's state is told."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    await finish(kit.with_rules(call_before=timedelta(0), call_margin=timedelta(0)), enrollment)
+    await kit.pass_time(3 * MINUTE)
+    await kit.services.sweep.sweep()
+    await kit.pass_time(MINUTE)
+    await kit.services.sweep.sweep()
+    sid = f"SM{uuid4().hex}"
+    standing = await kit.services.ledger.record_answer(
+        call.attempt_id, Accepted(sid, MessageStatus.QUEUED)
+    )
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.status) == ("ended", "finished_stopped")
+    assert (await kit.attempts(enrollment))[0].provider_sid == sid
