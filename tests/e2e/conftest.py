@@ -5,7 +5,7 @@ import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.e2e.people import Desk
 from tests.e2e.stack import ROOT, Stack, make_namespace
 
 _DATABASE = "segue_e2e"
+_TAIL_LINES = 40
 _stacks = itertools.count(1)
 
 
@@ -42,6 +43,21 @@ class Fragile:
     stack: Stack
     postgres: EmbeddedPostgres
     temporal: TemporalServer
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the programs' last words with a test that failed."""
+    report = yield
+    given = getattr(item, "funcargs", {})
+    desk = given.get("desk") or getattr(given.get("fragile"), "desk", None)
+    if report.failed and isinstance(desk, Desk):
+        for part in (desk.stack.api, desk.stack.worker, desk.stack.simulator):
+            lines = part.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+            report.sections.append((f"{part.name}'s log", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 Json = dict[str, Any]
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 30.0
 
 _FIRST_NAMES = ("Zaphira", "Quillon", "Ottoline", "Brünhild", "Xanthippe", "Ignatzius")
