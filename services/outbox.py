@@ -3,10 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
 from datetime import timedelta
-from itertools import groupby
-from operator import attrgetter
 
 from storage import outbox, starting
 from storage.database import Database
@@ -16,7 +13,7 @@ from workflows.client import EnrollmentClient, TemporalUnavailableError
 _logger = logging.getLogger(__name__)
 
 PAGE = 100
-"""Entries handed over in one transaction, side by side."""
+"""Entries handed over in one transaction, side by side; of one subject only the oldest."""
 
 _MOST_BACKOFF = timedelta(minutes=1)
 
@@ -66,13 +63,6 @@ class Outbox:
                 entries = await outbox.take(tx, PAGE)
                 if not entries:
                     return delivered
-                subjects = [
-                    list(group)
-                    for _, group in groupby(
-                        sorted(entries, key=lambda entry: (str(entry.subject_id), entry.id)),
-                        key=attrgetter("subject_id"),
-                    )
-                ]
                 new = await starting.new_enrollments(
                     tx,
                     [e.subject_id for e in entries if e.kind is OutboxKind.START_ENROLLMENT],
@@ -84,32 +74,29 @@ class Outbox:
                     tx, [e.subject_id for e in entries if e.kind is OutboxKind.PACE_SENDER]
                 )
                 facts = starting.Facts(new, messages, paces)
-                done = await asyncio.gather(*(self._deliver(group, facts) for group in subjects))
-                taken = [entry_id for ids in done for entry_id in ids]
+                took = await asyncio.gather(*(self._deliver(entry, facts) for entry in entries))
+                taken = [entry.id for entry, done in zip(entries, took, strict=True) if done]
                 await outbox.remove(tx, taken)
-                left = [entry for entry in entries if entry.id not in set(taken)]
-                for entry in left:
-                    backoff = min(timedelta(seconds=2 ** min(entry.tries, 6)), _MOST_BACKOFF)
-                    await outbox.postpone(tx, [entry.id], backoff)
+                for entry, done in zip(entries, took, strict=True):
+                    if not done:
+                        backoff = min(timedelta(seconds=2 ** min(entry.tries, 6)), _MOST_BACKOFF)
+                        await outbox.postpone(tx, [entry.id], backoff)
                 delivered += len(taken)
                 if not taken:
                     return delivered
 
-    async def _deliver(self, entries: Sequence[Entry], facts: starting.Facts) -> list[int]:
-        """Hand over one subject's entries in order; stops at the first that Temporal refused."""
-        taken: list[int] = []
-        for entry in entries:
-            try:
-                async with self._slots:
-                    await self._hand_over(entry, facts)
-            except TemporalUnavailableError as error:
-                _logger.warning(
-                    "Temporal did not take an entry",
-                    extra={"kind": entry.kind, "tries": entry.tries, "error": str(error)},
-                )
-                return taken
-            taken.append(entry.id)
-        return taken
+    async def _deliver(self, entry: Entry, facts: starting.Facts) -> bool:
+        """Hand over one entry; False if Temporal did not take it."""
+        try:
+            async with self._slots:
+                await self._hand_over(entry, facts)
+        except TemporalUnavailableError as error:
+            _logger.warning(
+                "Temporal did not take an entry",
+                extra={"kind": entry.kind, "tries": entry.tries, "error": str(error)},
+            )
+            return False
+        return True
 
     async def _hand_over(self, entry: Entry, facts: starting.Facts) -> None:
         match entry.kind:
