@@ -70,7 +70,8 @@ async def accepted(
         status: The provider's word on it.
         from_phone: The number it went out from, if known.
     """
-    if row.outcome is AttemptOutcome.ACCEPTED or not row.latest:
+    overtaken = not row.latest and await outcomes.stands_anew(tx, row)
+    if row.outcome is AttemptOutcome.ACCEPTED or overtaken:
         await outcomes.set_attempt(
             tx,
             row.attempt_id,

@@ -1,5 +1,6 @@
 """The outbox: what Temporal must be told, written with the fact that causes it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,8 +8,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
+from sqlalchemy.types import Uuid
 from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus
@@ -44,6 +47,14 @@ class Entry:
     tries: int
 
 
+_ADD = text(
+    """
+    INSERT INTO outbox (kind, subject_id, payload)
+    SELECT :kind, subject_id, CAST(:payload AS jsonb) FROM unnest(:subject_ids) AS subject_id
+    """
+).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
+
+
 async def _add(
     tx: Transaction,
     kind: OutboxKind,
@@ -53,11 +64,12 @@ async def _add(
     if not subject_ids:
         return
     await tx.execute(
-        insert(OutboxEntry),
-        [
-            {"kind": kind.value, "subject_id": subject_id, "payload": dict(payload or {})}
-            for subject_id in subject_ids
-        ],
+        _ADD,
+        {
+            "kind": kind.value,
+            "subject_ids": list(subject_ids),
+            "payload": json.dumps(dict(payload or {})),
+        },
     )
 
 

@@ -186,7 +186,7 @@ _ACCEPT = text(
         WHERE id = :attempt_id
     )
     UPDATE messages SET status = :provider_status, error_code = NULL, next_try_at = NULL,
-        occurred_at = coalesce(occurred_at, :at)
+        occurred_at = :at
     WHERE id = :message_id
     """
 )

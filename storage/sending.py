@@ -1,4 +1,4 @@
-"""The statements of the send path; the order of locks is sequence and sender, number, rows."""
+"""The statements of the send path; the order of locks is number, sequence and sender, rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -124,6 +124,8 @@ class Contact(SQLModel, table=True):
         CheckConstraint(E164, name="phone_e164"),
         UniqueConstraint("phone"),
         _one_of("line_type", LineType),
+        Index("ix_contacts_name", "search_name", "id"),
+        Index("ix_contacts_created", "created_at", "id"),
         Index(
             "ix_contacts_search_name_trgm",
             "search_name",
@@ -297,6 +299,8 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("status = 'active'"),
         ),
         Index("ix_enrollments_list", "sequence_id", "enrolled_at", "id"),
+        Index("ix_enrollments_next_send", "sequence_id", "next_send_at", "id"),
+        Index("ix_enrollments_last_message", "sequence_id", "last_message_at", "id"),
         Index("ix_enrollments_counts", "sequence_id", "status"),
         Index("ix_enrollments_contact", "contact_id", "status"),
         Index(

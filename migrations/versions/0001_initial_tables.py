@@ -30,6 +30,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_contacts')),
     sa.UniqueConstraint('phone', name=op.f('uq_contacts_phone'))
     )
+    op.create_index('ix_contacts_created', 'contacts', ['created_at', 'id'], unique=False)
+    op.create_index('ix_contacts_name', 'contacts', ['search_name', 'id'], unique=False)
     op.create_index('ix_contacts_phone_trgm', 'contacts', ['phone'], unique=False, postgresql_using='gin', postgresql_ops={'phone': 'gin_trgm_ops'})
     op.create_index('ix_contacts_search_name_trgm', 'contacts', ['search_name'], unique=False, postgresql_using='gin', postgresql_ops={'search_name': 'gin_trgm_ops'})
     op.create_table('groups',
@@ -215,8 +217,10 @@ def upgrade() -> None:
     op.create_index('ix_enrollments_blocked', 'enrollments', ['sequence_id'], unique=False, postgresql_where=sa.text("activity IN ('paused', 'held')"))
     op.create_index('ix_enrollments_contact', 'enrollments', ['contact_id', 'status'], unique=False)
     op.create_index('ix_enrollments_counts', 'enrollments', ['sequence_id', 'status'], unique=False)
+    op.create_index('ix_enrollments_last_message', 'enrollments', ['sequence_id', 'last_message_at', 'id'], unique=False)
     op.create_index('ix_enrollments_list', 'enrollments', ['sequence_id', 'enrolled_at', 'id'], unique=False)
     op.create_index('ix_enrollments_next_event', 'enrollments', [sa.literal_column('coalesce(next_send_at, reply_until)')], unique=False, postgresql_where=sa.text("status = 'active'"))
+    op.create_index('ix_enrollments_next_send', 'enrollments', ['sequence_id', 'next_send_at', 'id'], unique=False)
     op.create_index(op.f('ix_enrollments_version_id'), 'enrollments', ['version_id'], unique=False)
     op.create_index('uq_enrollments_active', 'enrollments', ['contact_id', 'sequence_id'], unique=True, postgresql_where=sa.text("status = 'active'"))
     op.create_table('steps',
@@ -366,8 +370,10 @@ def downgrade() -> None:
     op.drop_table('steps')
     op.drop_index('uq_enrollments_active', table_name='enrollments', postgresql_where=sa.text("status = 'active'"))
     op.drop_index(op.f('ix_enrollments_version_id'), table_name='enrollments')
+    op.drop_index('ix_enrollments_next_send', table_name='enrollments')
     op.drop_index('ix_enrollments_next_event', table_name='enrollments', postgresql_where=sa.text("status = 'active'"))
     op.drop_index('ix_enrollments_list', table_name='enrollments')
+    op.drop_index('ix_enrollments_last_message', table_name='enrollments')
     op.drop_index('ix_enrollments_counts', table_name='enrollments')
     op.drop_index('ix_enrollments_contact', table_name='enrollments')
     op.drop_index('ix_enrollments_blocked', table_name='enrollments', postgresql_where=sa.text("activity IN ('paused', 'held')"))
@@ -394,5 +400,7 @@ def downgrade() -> None:
     op.drop_table('groups')
     op.drop_index('ix_contacts_search_name_trgm', table_name='contacts', postgresql_using='gin', postgresql_ops={'search_name': 'gin_trgm_ops'})
     op.drop_index('ix_contacts_phone_trgm', table_name='contacts', postgresql_using='gin', postgresql_ops={'phone': 'gin_trgm_ops'})
+    op.drop_index('ix_contacts_name', table_name='contacts')
+    op.drop_index('ix_contacts_created', table_name='contacts')
     op.drop_table('contacts')
     op.execute("DROP FUNCTION enrollments_final_stays")
