@@ -1,4 +1,4 @@
-"""Commands of the administrator: users, tokens, the demo."""
+"""Commands of the administrator: the set-up, users, tokens, the demo."""
 
 import argparse
 import asyncio
@@ -23,7 +23,42 @@ from services.sequences import Sequences
 from services.users import Users
 from settings import Settings, load_settings
 from storage.database import Database, is_unavailable
-from workflows.client import DATA_CONVERTER, EnrollmentClient
+from workflows.client import (
+    DATA_CONVERTER,
+    EnrollmentClient,
+    TemporalRefusedError,
+    TemporalUnavailableError,
+    connect_to_temporal,
+    ensure_namespace,
+    ensure_search_attributes,
+)
+
+_WAIT_SECONDS = 2
+
+
+async def set_up(settings: Settings) -> None:
+    """Make Temporal's namespace and search attributes where they are missing.
+
+    Waits for Temporal as long as it takes, saying so.
+
+    Raises:
+        TemporalRefusedError: Final; what is there already stays.
+    """
+    address, namespace = settings.temporal_address, settings.temporal_namespace
+    client = await connect_to_temporal(address, namespace, lazy=True)
+    while True:
+        try:
+            if await ensure_namespace(client):
+                print(f"made the namespace {namespace}", flush=True)
+            for name in await ensure_search_attributes(client):
+                print(f"added the search attribute {name}", flush=True)
+        except TemporalUnavailableError:
+            waiting = f"waiting for Temporal at {address}, namespace {namespace}"
+            print(waiting, file=sys.stderr, flush=True)
+            await asyncio.sleep(_WAIT_SECONDS)
+        else:
+            print(f"Temporal at {address} is set up, namespace {namespace}", flush=True)
+            return
 
 
 async def create_user(
@@ -88,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asyncio.run(_command(asked, settings))
     except SegueError as error:
         raise SystemExit(str(error)) from None
+    except TemporalRefusedError as error:
+        raise SystemExit(f"Temporal refused: {error}") from None
     except Exception as error:
         if not is_unavailable(error):
             raise
@@ -96,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 async def _command(asked: argparse.Namespace, settings: Settings) -> None:
     match asked.command:
+        case "set-up":
+            await set_up(settings)
         case "create-admin":
             await create_user(
                 settings,
@@ -137,6 +176,8 @@ def _password() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("set-up", help="make Temporal's namespace and search attributes")
 
     admin = commands.add_parser(
         "create-admin", help="add an admin; the password comes from standard input"

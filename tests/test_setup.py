@@ -1,0 +1,163 @@
+"""`python -m manage set-up` on the real dev server: what Temporal must have before we work."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from manage import main, set_up
+from settings import Settings
+from standalone.ports import free_port
+from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
+from tests.workflows.plays import eventually
+from workflows.client import TemporalRefusedError
+
+KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+OURS = dict.fromkeys(SEARCH_ATTRIBUTES, KEYWORD)
+
+
+def asked(address: str, namespace: str = "") -> Settings:
+    """Settings for a namespace that nobody else uses."""
+    return Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        temporal_address=address,
+        temporal_namespace=namespace or f"set-up-{uuid4().hex[:8]}",
+    )
+
+
+async def client_of(settings: Settings) -> Client:
+    return await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace)
+
+
+async def register(settings: Settings, *, days: int) -> Client:
+    client = await client_of(settings)
+    request = RegisterNamespaceRequest(namespace=client.namespace)
+    request.workflow_execution_retention_period.FromTimedelta(timedelta(days=days))
+    await client.workflow_service.register_namespace(request)
+    return client
+
+
+async def add(client: Client, name: str, kind: IndexedValueType.ValueType) -> None:
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: kind})
+
+    async def added() -> bool:
+        try:
+            await client.operator_service.add_search_attributes(request)
+        except RPCError:  # a new namespace is not known everywhere at once
+            return False
+        return True
+
+    await eventually(added)
+
+
+async def state(
+    client: Client,
+) -> tuple[timedelta, dict[str, IndexedValueType.ValueType]]:
+    """The retention and the search attributes of a namespace."""
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    retention = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    custom = {
+        name: kind for name, kind in listed.custom_attributes.items() if name.startswith("Segue")
+    }
+    return retention, custom
+
+
+async def test_what_is_missing_is_made_and_the_second_time_nothing_is(
+    temporal_server: TemporalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = asked(temporal_server.address)
+
+    await set_up(settings)
+
+    client = await client_of(settings)
+    assert await state(client) == (timedelta(days=30), OURS)
+    said = capsys.readouterr().out
+    assert f"made the namespace {settings.temporal_namespace}" in said
+    assert [name for name in OURS if f"added the search attribute {name}" in said] == list(OURS)
+
+    await set_up(settings)
+
+    assert await state(client) == (timedelta(days=30), OURS)
+    place = f"{settings.temporal_address} is set up, namespace {settings.temporal_namespace}"
+    assert capsys.readouterr().out == f"Temporal at {place}\n"
+
+
+async def test_what_is_there_stays_as_it_is(temporal_server: TemporalServer) -> None:
+    settings = asked(temporal_server.address)
+    client = await register(settings, days=90)
+    await add(client, "SegueSequence", KEYWORD)
+
+    await set_up(settings)
+
+    assert await state(client) == (timedelta(days=90), OURS)
+
+
+async def test_two_at_once_do_not_disturb_each_other(temporal_server: TemporalServer) -> None:
+    settings = asked(temporal_server.address)
+
+    await asyncio.gather(set_up(settings), set_up(settings))
+
+    assert await state(await client_of(settings)) == (timedelta(days=30), OURS)
+
+
+async def test_an_attribute_of_another_type_ends_it(temporal_server: TemporalServer) -> None:
+    settings = asked(temporal_server.address)
+    client = await register(settings, days=1)
+    await add(client, "SegueSequence", IndexedValueType.INDEXED_VALUE_TYPE_INT)
+
+    with pytest.raises(TemporalRefusedError, match="SegueSequence is there, and is no Keyword"):
+        await set_up(settings)
+
+
+def test_a_refusal_is_said_in_one_line(
+    temporal_server: TemporalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = asked(temporal_server.address, "n" * 2000)
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", settings.temporal_address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", settings.temporal_namespace)
+
+    with pytest.raises(SystemExit, match=r"^Temporal refused: INVALID_ARGUMENT, .+$"):
+        main(["set-up"])
+
+
+@pytest.fixture
+def late_server(tmp_path: Path) -> Iterator[TemporalServer]:
+    """A server that does not run yet."""
+    server = TemporalServer(None, free_port(), None, log=tmp_path / "temporal.log")
+    yield server
+    server.stop()
+
+
+async def test_it_waits_for_temporal_saying_so(
+    late_server: TemporalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = asked(late_server.address)
+    said: list[str] = []
+
+    async def waits() -> bool:
+        said.append(capsys.readouterr().err)
+        return f"waiting for Temporal at {late_server.address}" in "".join(said)
+
+    setting_up = asyncio.create_task(set_up(settings))
+    await eventually(waits)
+    late_server.start()
+    await asyncio.wait_for(setting_up, 60)
+
+    assert await state(await client_of(settings)) == (timedelta(days=30), OURS)
