@@ -1,0 +1,38 @@
+# One image for the API, the worker, the set-up and the admin commands.
+
+FROM python:3.11-slim AS builder
+
+WORKDIR /build
+COPY requirements.txt .
+# Wheels only: there is no compiler here, and what needs one should fail at once.
+RUN python -m venv --without-pip /venv \
+    && pip --python /venv/bin/python install --disable-pip-version-check --no-cache-dir \
+        --require-hashes --only-binary :all: --requirement requirements.txt
+
+WORKDIR /app
+COPY activities activities
+COPY api api
+COPY domain domain
+COPY migrations migrations
+COPY services services
+COPY sms sms
+COPY storage storage
+COPY workflows workflows
+COPY alembic.ini manage.py settings.py worker.py ./
+# Readable whatever the umask of whoever checked it out; compiled, since nothing is written later.
+RUN chmod -R a+rX . && python -m compileall -q .
+
+FROM python:3.11-slim
+
+RUN pip uninstall --yes --root-user-action ignore wheel setuptools pip \
+    && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin segue
+COPY --from=builder /venv /venv
+COPY --from=builder /app /app
+
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+USER 10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
