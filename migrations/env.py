@@ -2,13 +2,11 @@
 
 from alembic import context
 from sqlalchemy import create_engine, pool, text
-from sqlmodel import SQLModel
 
-import storage.tables
 from settings import load_settings
+from storage.tables import SQLModel
 
 target_metadata = SQLModel.metadata
-assert storage.tables  # noqa: S101 - importing it fills the metadata
 
 _MIGRATION_LOCK = 7_283_001
 """Advisory lock that keeps two set-ups from migrating at once."""
