@@ -2,9 +2,10 @@
 
 from alembic import context
 from sqlalchemy import create_engine, pool, text
+from sqlmodel import SQLModel
 
+import storage.tables  # noqa: F401 - importing it fills the metadata
 from settings import load_settings
-from storage.tables import SQLModel
 
 target_metadata = SQLModel.metadata
 

@@ -45,6 +45,7 @@ class Fragile:
     temporal: TemporalServer
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have xdist, if told `--dist loadgroup`, run what shares a stack in one process."""
     for item in items:

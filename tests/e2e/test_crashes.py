@@ -48,7 +48,7 @@ def accident(desk: Desk) -> Accident:
 @pytest.mark.timeout(90)
 def test_live_states_come_from_the_workflows(desk: Desk) -> None:
     """DESIGN 4: a worker that is down costs the live column, not the page."""
-    story = desk.start("", ONE, TWO, delay=60)
+    story = desk.start("", ONE, TWO, delay=600)
     desk.wait_for_texts(story.person, 1)
     desk.wait_for_activity(story.enrollment_id, "waiting")
     row = desk.row(story.enrollment_id, live="true")

@@ -164,8 +164,8 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
 def test_two_senders_one_contact(desk: Desk) -> None:
     """Issue 2: two senders. DESIGN 3: a reply is for its own sender, an opt-out for all."""
     person, number, service = desk.person(), desk.line(), desk.line(service=True)
-    [by_number] = desk.enrol(desk.sequence(number, FIRST, SECOND, delay=60), person)
-    [by_service] = desk.enrol(desk.sequence(service, FIRST, SECOND, delay=60), person)
+    [by_number] = desk.enrol(desk.sequence(number, FIRST, SECOND, delay=600), person)
+    [by_service] = desk.enrol(desk.sequence(service, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 2)
     desk.settled()
 
@@ -254,7 +254,7 @@ def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
 def test_draft_and_archived_take_nobody(desk: Desk) -> None:
     """DESIGN 3: enrol into a draft: 409; someone active or unknown: skipped; archiving: 409."""
     line, person = desk.line(), desk.person()
-    draft = desk.sequence(line, FIRST, SECOND, delay=60, activate=False)
+    draft = desk.sequence(line, FIRST, SECOND, delay=600, activate=False)
     path = f"/api/sequences/{draft}"
     refused = desk.api.post(f"{path}/enrollments", json={"contact_ids": [person.id]})
     assert refused.status_code == 409, refused.text
@@ -281,7 +281,7 @@ def test_either_kind_of_sender_is_answered(desk: Desk, *, service: bool) -> None
     """DESIGN 3: the Messaging Service if the text names one, else the number it came to."""
     line: Line = desk.line(service=service)
     person = desk.person()
-    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, SECOND, delay=60), person)
+    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 1)
     desk.settled()
     assert desk.answer(person, "I am all ears, go on", line) == 200
