@@ -45,15 +45,6 @@ class Fragile:
     temporal: TemporalServer
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have xdist, if told `--dist loadgroup`, run what shares a stack in one process."""
-    for item in items:
-        if "e2e" in item.path.parts:
-            fragile = "fragile" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("e2e outages" if fragile else "e2e"))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
