@@ -31,6 +31,7 @@ from workflows.client import (
     connect_to_temporal,
     ensure_namespace,
     ensure_search_attributes,
+    leave,
 )
 
 _WAIT_SECONDS = 2
@@ -201,3 +202,4 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -20,7 +20,7 @@ from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
 from storage.database import Database
-from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal
+from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal, leave
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
@@ -179,6 +179,7 @@ def main() -> None:
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     asyncio.run(run(settings))
+    leave()
 
 
 if __name__ == "__main__":
