@@ -26,6 +26,8 @@ _logger = logging.getLogger(__name__)
 RECORD_RETRY = timedelta(milliseconds=200)
 """First pause between two tries to write down an answer; doubles up to two seconds."""
 
+LOOK_AGAIN = timedelta(seconds=10)
+
 RECORD_GIVE_UP = timedelta(minutes=5)
 """After this long an answer that cannot be written down is left to be proven again."""
 
@@ -57,11 +59,16 @@ class SendingActivities:
     Args:
         ledger: The rows that decide.
         gateway: The provider.
+        look_again: How often an attempt that is being settled is looked at for a proof by
+            callback, which may come long before the provider's list can prove anything.
     """
 
-    def __init__(self, ledger: Ledger, gateway: Gateway) -> None:
+    def __init__(
+        self, ledger: Ledger, gateway: Gateway, *, look_again: timedelta = LOOK_AGAIN
+    ) -> None:
         self._ledger = ledger
         self._gateway = gateway
+        self._look_again = look_again
 
     @activity.defn(name="send_step")
     async def send_step(self, request: SendStep) -> Standing:
@@ -130,7 +137,7 @@ class SendingActivities:
         while True:
             early = unsettled.not_before - datetime.now(UTC)
             if early > timedelta(0):
-                raise _come_back(early)
+                raise _come_back(min(early, self._look_again))
             try:
                 listed = await self._gateway.list_outbound(unsettled.to, unsettled.list_from)
             except ProviderUnavailableError:

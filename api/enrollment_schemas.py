@@ -100,7 +100,7 @@ class ListedUser(Schema):
 class Fault(Schema):
     """What the provider said."""
 
-    code: int
+    code: int | None
     meaning: str
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from api.schemas import Listing, Schema
 from domain.errors import InvalidFieldError
@@ -30,6 +30,18 @@ class PageQuery(Schema):
 
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_blanks(cls, given: Any) -> Any:  # noqa: ANN401 - whatever the query holds
+        """Take `?status=` for no filter: forms and saved addresses write it so."""
+        if not isinstance(given, Mapping):
+            return given
+        kept = {
+            name: [one for one in value if one != ""] if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        return {name: value for name, value in kept.items() if value not in ("", [])}
 
 
 def listing(page: Page[Any], item: type[_Item], sort: str) -> Listing[_Item]:

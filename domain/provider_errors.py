@@ -490,15 +490,13 @@ def retry_at(
     match error.wait:
         case None:
             raise ValueError(f"{error.code} is not transient")
-        case Wait.SHORT:
+        case Wait.SHORT | Wait.NEXT_WINDOW:  # the caller moves the latter into the window
             doublings = min(max(attempt, 1), 10) - 1
             return now + min(short * (1 << doublings), _SHORT_MOST)
         case Wait.MINUTES_30 | Wait.HOURS:
             return now + _FIXED_WAITS[error.wait]
         case Wait.PACIFIC_MIDNIGHT:
             return next_midnight(now, RESET_ZONE)
-        case Wait.NEXT_WINDOW:
-            return now
 
 
 def _unlisted(code: int, effect: Effect) -> ProviderError:

@@ -257,6 +257,8 @@ async def failed(
     code = error.code or None
     if learned.by_report:
         await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
+        if row.enrollment_id is not None:
+            await outcomes.recount_steps(tx, row.enrollment_id)
     else:
         await outcomes.set_attempt(
             tx,

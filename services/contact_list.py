@@ -82,13 +82,13 @@ class UserName:
 class Fault:
     """The provider's error, in words."""
 
-    code: int
+    code: int | None
     meaning: str
 
     @classmethod
-    def of(cls, code: int | None) -> "Fault | None":
-        """Explain a code; None if there is none."""
-        return None if code is None else cls(code, explain(code))
+    def of(cls, code: int | None, *, failed: bool = False) -> "Fault | None":
+        """Explain a code; None if there is none, unless something failed without one."""
+        return cls(code, explain(code)) if failed or code is not None else None
 
 
 @dataclass(frozen=True)
@@ -225,6 +225,9 @@ def _listed(row: ListedRow, state: SequenceState, live: Live | None) -> ListedEn
         enrolled_at=row.enrolled_at,
         next_send_at=row.next_send_at,
         last_message_at=row.last_message_at,
-        error=Fault.of(row.error_code if row.error_code is not None else row.held_code),
+        error=Fault.of(
+            row.error_code if row.error_code is not None else row.held_code,
+            failed=row.status is EnrollmentStatus.FAILED,
+        ),
         live=live,
     )

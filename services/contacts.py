@@ -136,6 +136,8 @@ class Contacts:
                 raise NotFoundError("contact", contact_id)
             known = {field: getattr(row.contact, field) for field in _NAMES}
             values = self._cleaned(fields, known)
+            if values.get("phone", row.contact.phone) != row.contact.phone:
+                values.setdefault("line_type", None)  # what was known is the old number's
             if values and not await contacts.change(tx, contact_id, values):
                 raise await _phone_taken(tx, values["phone"])
             return await _details(tx, contact_id)

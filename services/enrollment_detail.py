@@ -213,7 +213,10 @@ class EnrollmentDetail:
             status_label=STATUS_WORDS[facts.status].label,
             activity=shown_activity(facts.activity, facts.sequence_state),
             held_reason=facts.held_reason,
-            error=Fault.of(facts.error_code if facts.error_code is not None else facts.held_code),
+            error=Fault.of(
+                facts.error_code if facts.error_code is not None else facts.held_code,
+                failed=facts.status is EnrollmentStatus.FAILED,
+            ),
             step=facts.step,
             step_count=facts.step_count,
             enrolled_by=UserName(facts.enrolled_by, facts.enrolled_by_name),

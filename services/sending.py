@@ -99,6 +99,9 @@ class Sending:
         given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
         if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
             return Standing(doing="ended", status=row.status)
+        if row.overtaken:
+            await sending.settle_message(tx, row.id, MessageStatus.CANCELED, error_code=None)
+            return Standing(doing="ended", status=MessageStatus.CANCELED)
         if row.suppressed or row.line_type is LineType.LANDLINE:
             code = 21610 if row.suppressed else 21614
             await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)

@@ -118,6 +118,8 @@ class Sweep:
                 break
         async with self._database.transaction() as tx:
             await outbox.add_starts(tx, lost)
+            # One that is open is left alone by its start, so nobody has to be asked.
+            await outbox.add_message_starts(tx, await sweeping.lost_messages(tx, since, RESTARTS))
         return len(lost)
 
     async def _settle_orphans(self) -> int:

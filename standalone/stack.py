@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TextIO
@@ -20,6 +21,8 @@ from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
 _DATABASE = "segue"
 _WATCH_SECONDS = 0.2
+_MOST_RESTARTS = 5
+"""How often one part may end by itself before the whole stops."""
 
 
 class Stack:
@@ -80,14 +83,23 @@ class Stack:
         say(self._welcome(secrets))
 
     def watch(self) -> None:
-        """Wait until a stop is requested.
+        """Wait until a stop is requested; a part that ends by itself is started again.
 
         Raises:
-            PartError: A part has ended by itself.
+            PartError: A part keeps ending.
         """
+        restarts: Counter[str] = Counter()
         while not self._stop_requested:
             for part in self._parts:
-                part.check()
+                try:
+                    part.check()
+                except PartError as error:
+                    restarts[part.name] += 1
+                    if restarts[part.name] > _MOST_RESTARTS:
+                        raise
+                    say(f"! {error}; starting it again")
+                    part.stop()
+                    part.launch()
             time.sleep(_WATCH_SECONDS)
 
     def down(self) -> None:

@@ -106,12 +106,7 @@ async def wake_for_settings(
             tx, "e.sequence_id = :id AND e.activity = 'awaiting_reply'", {"id": sequence_id}
         )
     if send_window_changed:
-        woken += await _wake(
-            tx,
-            "e.sequence_id = :id AND e.activity = 'waiting' AND e.next_send_at > e.due_at",
-            {"id": sequence_id},
-            now,
-        )
+        await _signal(tx, "e.sequence_id = :id AND e.activity = 'waiting'", {"id": sequence_id})
     if sender_changed:
         woken += await _wake(
             tx,

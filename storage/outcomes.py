@@ -18,7 +18,7 @@ from domain.statuses import (
     MessageStatus,
 )
 from storage.database import Transaction
-from storage.sending import lock_attempt
+from storage.sending import SENT, lock_attempt
 
 
 @dataclass(frozen=True)
@@ -300,6 +300,22 @@ async def last_sent_at(tx: Transaction, enrollment_id: UUID | None) -> datetime 
     query = text(_LAST_SENT_AT.format(enrollment=":id"))
     last: datetime | None = (await tx.execute(query, {"id": enrollment_id})).scalar_one()
     return last
+
+
+async def recount_steps(tx: Transaction, enrollment_id: UUID) -> None:
+    """Set the step last sent anew, after one turned out never to have been *sent*."""
+    await tx.execute(
+        text(
+            f"""
+            UPDATE enrollments SET step = coalesce((
+                SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = :id AND {SENT}
+            ), 0)
+            WHERE id = :id
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
 
 
 _STEP_BACK = text(

@@ -51,6 +51,13 @@ _LOCK_MESSAGE = text(
     """
 )
 
+_LOCK_ENROLLMENT_OF_MESSAGE = text(
+    """
+    SELECT e.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
+    WHERE m.id = :id FOR UPDATE OF e
+    """
+)
+
 _LOCK_ATTEMPT = text(
     """
     SELECT m.phone, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
@@ -100,6 +107,9 @@ _LOAD_MESSAGE = text(
     f"""
     SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
         m.next_try_at, m.sender_id, c.line_type,
+        coalesce(m.created_at <= e.ended_at AND e.status IN (
+            'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
+        ), false) AS overtaken,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
         a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
@@ -109,6 +119,7 @@ _LOAD_MESSAGE = text(
     FROM messages m
     JOIN senders n ON n.id = m.sender_id
     LEFT JOIN contacts c ON c.id = m.contact_id
+    LEFT JOIN enrollments e ON e.id = m.enrollment_id
     LEFT JOIN LATERAL (
         SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
     ) a ON true
@@ -171,7 +182,10 @@ class StepRow:
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A one-off text locked for sending, with all that bears on it."""
+    """A one-off text locked for sending, with all that bears on it.
+
+    ``overtaken``: since it was written, its enrollment ended by a reply, an opt-out or a finish.
+    """
 
     id: UUID
     status: MessageStatus
@@ -189,6 +203,7 @@ class MessageRow:
     last_attempt: LastAttempt | None
     suppressed: bool
     inbound_pending: bool
+    overtaken: bool
 
 
 async def lock_number(tx: Transaction, phone: str) -> None:
@@ -214,8 +229,10 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     locked = (await tx.execute(_LOCK_MESSAGE, {"id": message_id})).one_or_none()
     if locked is None:
         return None
+    await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
     row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one()
     return MessageRow(
+        overtaken=row.overtaken,
         id=row.id,
         status=MessageStatus(row.status),
         phone=row.phone,
@@ -494,6 +511,7 @@ _NEXT_PLACE = text(
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
+    JOIN senders n ON n.id = q.sender_id
     LEFT JOIN LATERAL (
         SELECT s.* FROM steps s
         WHERE s.version_id = e.version_id AND s.position >= :start AND (
@@ -506,6 +524,7 @@ _NEXT_PLACE = text(
         ORDER BY s.position LIMIT 1
     ) t ON true
     WHERE e.id = :id
+    FOR KEY SHARE OF q, n
     """
 )
 

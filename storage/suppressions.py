@@ -150,7 +150,13 @@ _END_ALL = text(
         probing = false, ended_at = :at, error_code = :error_code, ended_by = :user_id
     WHERE e.status = 'active' AND (
         e.id = ANY(:also) OR (
-            e.contact_id = (SELECT id FROM contacts WHERE phone = :phone)
+            e.id = ANY(ARRAY(
+                SELECT id FROM enrollments
+                WHERE contact_id = (SELECT id FROM contacts WHERE phone = :phone)
+                UNION
+                SELECT m.enrollment_id FROM messages m
+                WHERE m.phone = :phone AND m.direction = 'outbound'
+            ))
             AND (CAST(:enrolled_before AS timestamptz) IS NULL OR e.enrolled_at <= :enrolled_before)
             AND (
                 CAST(:sender_id AS uuid) IS NULL
@@ -175,6 +181,8 @@ async def end_enrollments(
     user_id: UUID | None = None,
 ) -> list[tuple[UUID, EnrollmentStatus]]:
     """End a number's active enrollments as opted out, omitted where nothing was *sent*.
+
+    An enrollment is a number's if its contact has the number, or had it when a text went there.
 
     Args:
         tx: The transaction of the fact behind it.

@@ -45,6 +45,27 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
     return [row.id for row in rows]
 
 
+async def lost_messages(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
+    """Some one-off texts that should have gone before a moment and have not."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT id FROM messages
+            WHERE direction = 'outbound' AND step IS NULL
+            AND (status IN ('pending', 'sending', 'unknown') OR next_try_at IS NOT NULL)
+            AND coalesce(next_try_at, created_at) < :since
+            AND NOT EXISTS (
+                SELECT 1 FROM attempts a
+                WHERE a.message_id = messages.id AND a.outcome = 'assumed_sent'
+            )
+            ORDER BY random() LIMIT :limit
+            """
+        ),
+        {"since": since, "limit": limit},
+    )
+    return [row.id for row in rows]
+
+
 async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> list[UUID]:
     """Unsettled attempts that no workflow looks after: their enrollment is final.
 

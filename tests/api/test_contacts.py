@@ -339,3 +339,24 @@ async def test_a_cursor_of_another_order_is_refused(member: httpx.AsyncClient) -
 
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_cursor"
+
+
+async def test_another_number_is_another_line(member: httpx.AsyncClient) -> None:
+    """What kind of line a number is says nothing about the next one."""
+    made = await add(member, line_type="landline")
+
+    same = await member.patch(f"/api/contacts/{made['id']}", json={"phone": made["phone"]})
+    other = await member.patch(f"/api/contacts/{made['id']}", json={"phone": "+14155550177"})
+
+    assert same.json()["line_type"] == "landline"
+    assert other.json()["line_type"] is None
+
+
+async def test_a_blank_parameter_is_none(member: httpx.AsyncClient) -> None:
+    """Forms write `?search=&group=` for no filter."""
+    await add(member)
+
+    answer = await member.get("/api/contacts?search=&group=&cursor=&limit=&sort=")
+
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["items"]) == 1

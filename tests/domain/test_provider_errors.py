@@ -208,7 +208,7 @@ def test_short_waits_double_up_to_an_hour(attempt: int, minutes: int) -> None:
     [
         (30450, NOW + timedelta(minutes=30)),
         (30003, NOW + timedelta(hours=4)),
-        (30036, NOW),
+        (30036, NOW + timedelta(minutes=4)),
         (30027, datetime(2026, 11, 24, 8, 0, tzinfo=UTC)),
     ],
 )

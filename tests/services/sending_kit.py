@@ -192,7 +192,9 @@ class SendingKit:
             await self.pass_time(standing.due_at - datetime.now(UTC))
 
     async def _run(self, name: str, request: Any) -> Standing | timedelta:
-        activities = SendingActivities(self.services.ledger, self.gateway)
+        activities = SendingActivities(
+            self.services.ledger, self.gateway, look_again=timedelta(days=1)
+        )
         try:
             standing = await ActivityEnvironment().run(getattr(activities, name), request)
         except ApplicationError as error:

@@ -227,3 +227,26 @@ async def test_a_refusal_before_any_connection_is_waited_out(kit: SendingKit) ->
     await kit.answers(enrollment, Refused(0, None))
     standing = await run(kit, message)
     assert about(standing.due_at, timedelta(minutes=1))
+
+
+async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> None:
+    """Section 5: no attempt committed after a finish was; one written afterwards goes."""
+    enrollment, message = await write(kit)
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    standing = await run(kit, message)
+    assert (standing.doing, standing.status) == ("ended", "canceled")
+    assert kit.gateway.calls == []
+
+    afterwards = await kit.one_off(enrollment)
+    assert (await run(kit, afterwards)).status == "accepted"
+
+
+async def test_a_one_off_that_was_lost_is_started_again(kit: SendingKit) -> None:
+    """Section 4, Outbox: the sweep restarts what is 10 minutes late."""
+    _, message = await write(kit)
+    await kit.world.run("DELETE FROM outbox")
+    await kit.services.sweep.sweep()
+    assert message not in {told[1] for told in kit.temporal.told}
+    await kit.world.run("UPDATE messages SET created_at = now() - interval '11 minutes'")
+    await kit.services.sweep.sweep()
+    assert message in {told[1] for told in kit.temporal.told}

@@ -472,3 +472,15 @@ _CROWD = """
         activity, 1, 0, step_count
     FROM crowd, enrollments WHERE enrollments.id = :like
 """
+
+
+async def test_a_stop_from_the_old_number_ends_what_was_sent_there(talk: Talk) -> None:
+    """Row "opt-out keyword": every active enrollment of the number."""
+    person = await talk.texted()
+    await talk.run(
+        "UPDATE contacts SET phone = :phone WHERE id = :id",
+        phone=f"+1303{talk.phones:07d}",
+        id=person.contact_id,
+    )
+    await talk.text(person, "STOP")
+    assert await talk.statuses(person) == [OPTED_OUT]

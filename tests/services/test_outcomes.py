@@ -37,7 +37,7 @@ AT_ONCE = {
     30003: "again in 240 min",
     30023: "again at midnight",
     30027: "again at midnight",
-    30036: "again in 0 min",
+    30036: "again in 1 min",
     30008: FAILED,
     30410: FAILED,
     30034: SENDER,
@@ -87,7 +87,7 @@ def _wait(wait: Wait | None) -> str:
         Wait.MINUTES_30: "again in 30 min",
         Wait.HOURS: "again in 240 min",
         Wait.PACIFIC_MIDNIGHT: "again at midnight",
-        Wait.NEXT_WINDOW: "again in 0 min",
+        Wait.NEXT_WINDOW: "again in 1 min",
         None: "",
     }[wait]
 
