@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -82,6 +83,7 @@ class Desk:
         self.private: set[str] = set()
         self._numbers = itertools.count(1)
         self._sequence_of: dict[str, str] = {}
+        self._at_rest: set[str] = set()
         self._area_codes: dict[str, Iterator[int]] = {}
 
     def close(self) -> None:
@@ -298,12 +300,27 @@ class Desk:
         """Have the provider misbehave, or not any more."""
         _said(self.simulator.post("/behaviour", json=behaviour), 200)
 
+    def at_rest(self) -> None:
+        """Wait until no text is about to go: the next fault is for whom it is meant."""
+        for sequence_id in set(self._sequence_of.values()) - self._at_rest:
+            eventually(lambda which=sequence_id: not self._about_to_send(which))
+            self._at_rest.add(sequence_id)
+        self.settled()
+
     def settled(self) -> None:
         """Wait until the provider has nothing more to report."""
         eventually(
             lambda: _said(self.simulator.get("/totals"), 200)["open"] == 0,
             seconds=PATIENCE_SECONDS,
             otherwise=lambda: self.simulator.get("/totals").json(),
+        )
+
+    def _about_to_send(self, sequence_id: str) -> bool:
+        soon = datetime.now(UTC) + timedelta(minutes=2)
+        return any(
+            row["activity"] == "sending"
+            or (row["activity"] == "waiting" and datetime.fromisoformat(row["next_send_at"]) < soon)
+            for row in self.tab(sequence_id, status="active", limit=200)["items"]
         )
 
     def _keep_private(self, *texts: str) -> None:

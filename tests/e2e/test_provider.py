@@ -59,6 +59,7 @@ def doomed(desk: Desk) -> Crowd:
 @pytest.fixture
 def misbehaviour(desk: Desk) -> Iterator[None]:
     """Let a test tell the provider to misbehave, and stop that afterwards."""
+    desk.at_rest()
     yield
     desk.behave(
         fail_next_creates={"count": 0},
