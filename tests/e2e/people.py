@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -303,7 +304,7 @@ class Desk:
     def at_rest(self) -> None:
         """Wait until no text is about to go: the next fault is for whom it is meant."""
         for sequence_id in set(self._sequence_of.values()) - self._at_rest:
-            eventually(lambda which=sequence_id: not self._about_to_send(which))
+            eventually(partial(self._rests, sequence_id))
             self._at_rest.add(sequence_id)
         self.settled()
 
@@ -315,9 +316,9 @@ class Desk:
             otherwise=lambda: self.simulator.get("/totals").json(),
         )
 
-    def _about_to_send(self, sequence_id: str) -> bool:
+    def _rests(self, sequence_id: str) -> bool:
         soon = datetime.now(UTC) + timedelta(minutes=2)
-        return any(
+        return not any(
             row["activity"] == "sending"
             or (row["activity"] == "waiting" and datetime.fromisoformat(row["next_send_at"]) < soon)
             for row in self.tab(sequence_id, status="active", limit=200)["items"]
