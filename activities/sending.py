@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -81,17 +82,7 @@ class SendingActivities:
             ApplicationError: ``outcome_unknown``; retryable, with the delay after which the
                 provider's list may prove more.
         """
-        enrollment_id = UUID(request.enrollment_id)
-        opening = await self._ledger.open_step(enrollment_id)
-        while True:
-            match opening:
-                case Standing():
-                    return opening
-                case Unsettled() | LineTypeNeeded():
-                    await self._find_out(opening)
-                    opening = await self._ledger.open_step(enrollment_id)
-                case Call():
-                    opening = await self._call(opening)
+        return await self._send(self._ledger.open_step, UUID(request.enrollment_id))
 
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> Standing:
@@ -99,17 +90,7 @@ class SendingActivities:
 
         Idempotency key, time limit and errors: as ``send_step``.
         """
-        message_id = UUID(request.message_id)
-        opening = await self._ledger.open_message(message_id)
-        while True:
-            match opening:
-                case Standing():
-                    return opening
-                case Unsettled() | LineTypeNeeded():
-                    await self._find_out(opening)
-                    opening = await self._ledger.open_message(message_id)
-                case Call():
-                    opening = await self._call(opening)
+        return await self._send(self._ledger.open_message, UUID(request.message_id))
 
     @activity.defn(name="close_enrollment")
     async def close_enrollment(self, request: CloseEnrollment) -> Standing:
@@ -119,6 +100,19 @@ class SendingActivities:
         regular one. No failure is final.
         """
         return await self._ledger.close_enrollment(UUID(request.enrollment_id))
+
+    async def _send(self, ask: Callable[[UUID], Awaitable[Opening]], subject_id: UUID) -> Standing:
+        """Ask to send, do what that needs, and ask again until there is nothing to do now."""
+        opening = await ask(subject_id)
+        while True:
+            match opening:
+                case Standing():
+                    return opening
+                case Unsettled() | LineTypeNeeded():
+                    await self._find_out(opening)
+                    opening = await ask(subject_id)
+                case Call():
+                    opening = await self._call(opening)
 
     async def _find_out(self, question: Unsettled | LineTypeNeeded) -> None:
         """Ask the provider what must be known before the next text."""
