@@ -67,6 +67,10 @@ async def get_contact(contact_id: UUID, services: ServicesDep) -> Contact:
 
 @router.patch("/{contact_id}")
 async def change_contact(contact_id: UUID, body: ContactChanges, services: ServicesDep) -> Contact:
-    """Change what is given; texts that are still to be sent follow the change."""
+    """Change what is given.
+
+    Texts that are still to be sent go to the new number and use the new name. A step that waits
+    already keeps its moment; later ones, and the send window, go by the new time zone.
+    """
     fields = cast("ContactFields", body.model_dump(exclude_unset=True))
     return Contact.model_validate(await services.contacts.update(contact_id, fields))

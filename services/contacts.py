@@ -123,7 +123,7 @@ class Contacts:
             return await _details(tx, contact_id)
 
     async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
-        """Change some fields; what is sent from now on follows the new ones.
+        """Change some fields; texts go by the new ones, a step that waits keeps its moment.
 
         Raises:
             InvalidRequestError: Fields cannot be taken.
