@@ -20,6 +20,12 @@ from standalone.temporal import TemporalServer
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
 _DATABASE = "segue"
+_AT_HOME = {
+    "PYTHONUNBUFFERED": "1",
+    # All they call is on this machine, which a proxy cannot reach.
+    "NO_PROXY": LOOPBACK,
+    "no_proxy": LOOPBACK,
+}
 _WATCH_SECONDS = 0.2
 _MOST_RESTARTS = 5
 """How often one part may end by itself before the whole stops."""
@@ -70,7 +76,7 @@ class Stack:
             log=log_file(self._logs, TemporalServer.name),
             cli=settings.temporal_cli_path,
         )
-        self._start([postgres, temporal])
+        self._start([postgres, temporal, self._simulator(secrets)])
         postgres.create_database(_DATABASE)
 
         env = self._environment(postgres, temporal, secrets)
@@ -79,7 +85,7 @@ class Stack:
             output = self._run_job("Demo data", ["manage", "seed-demo"], env)
             secrets = secrets.with_sign_in(output)
             secrets.save(self._secrets_file)
-        self._start(self._programs(temporal, secrets, env))
+        self._start([self._api(env), self._worker(temporal, env)])
         say(self._welcome(secrets))
 
     def watch(self) -> None:
@@ -118,25 +124,25 @@ class Stack:
             PortOf("The API", settings.segue_api_port, "SEGUE_API_PORT"),
         ]
 
-    def _programs(
-        self, temporal: TemporalServer, secrets: Secrets, env: dict[str, str]
-    ) -> list[Program]:
-        api_port = self._settings.segue_api_port
-        simulator_port = self._settings.segue_simulator_port
-        simulator = Program(
+    def _simulator(self, secrets: Secrets) -> Program:
+        port = self._settings.segue_simulator_port
+        inbound_url = f"{_http(self._settings.segue_api_port)}/webhooks/twilio/inbound"
+        return Program(
             "Simulator",
             [
-                *("simulator", "--port", str(simulator_port)),
+                *("simulator", "--port", str(port)),
                 *("--account-sid", secrets.twilio_account_sid),
                 *("--auth-token", secrets.twilio_auth_token),
-                *("--inbound-url", f"{_http(api_port)}/webhooks/twilio/inbound"),
+                *("--inbound-url", inbound_url),
             ],
-            address=f"{LOOPBACK}:{simulator_port}",
-            answers=lambda: ports.answers(simulator_port),
-            env=env,
+            address=f"{LOOPBACK}:{port}",
+            answers=lambda: ports.answers(port),
+            env=child_environment(_AT_HOME),
             logs=self._logs,
         )
-        worker = Program(
+
+    def _worker(self, temporal: TemporalServer, env: dict[str, str]) -> Program:
+        return Program(
             "Worker",
             ["worker"],
             address="",
@@ -145,19 +151,21 @@ class Stack:
             logs=self._logs,
             grace_seconds=CONTAINER_GRACE.total_seconds(),
         )
-        api = Program(
+
+    def _api(self, env: dict[str, str]) -> Program:
+        port = self._settings.segue_api_port
+        return Program(
             "API",
             [
                 *("uvicorn", "--factory", "api.app:create_app"),
-                *("--host", LOOPBACK, "--port", str(api_port)),
+                *("--host", LOOPBACK, "--port", str(port)),
                 *("--timeout-graceful-shutdown", "5"),
             ],
-            address=f"{LOOPBACK}:{api_port}",
-            answers=lambda: programs.says_ok(api_port, "/readyz"),
+            address=f"{LOOPBACK}:{port}",
+            answers=lambda: programs.says_ok(port, "/readyz"),
             env=env,
             logs=self._logs,
         )
-        return [simulator, worker, api]
 
     def _start(self, parts: Sequence[Part]) -> None:
         """Launch parts that do not need each other, then wait for each."""
@@ -196,10 +204,7 @@ class Stack:
                 "TWILIO_LOOKUPS_BASE_URL": simulator,
                 "PUBLIC_BASE_URL": _http(self._settings.segue_api_port),
                 "SESSION_SECRET": secrets.session_secret,
-                "PYTHONUNBUFFERED": "1",
-                # All they call is on this machine, which a proxy cannot reach.
-                "NO_PROXY": LOOPBACK,
-                "no_proxy": LOOPBACK,
+                **_AT_HOME,
             }
         )
 

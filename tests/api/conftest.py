@@ -1,18 +1,15 @@
 """The API in this process on a real database; Temporal and the provider are stand-ins."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
-import psycopg
 import pytest
 from fastapi import FastAPI
-from psycopg import sql
 from pydantic import SecretStr
-from sqlmodel import SQLModel
 
 from api.app import create_app
 from domain.ports import Accepted, Answer, Call, Gateway, ListedMessage
@@ -20,15 +17,8 @@ from domain.rules import SendingRules
 from domain.statuses import LineType, MessageStatus, Role
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings
-from standalone.postgres import EmbeddedPostgres
 from storage.database import Database
 from workflows.client import EnrollmentClient, LiveState
-
-_EMPTY = sql.SQL("; ").join(
-    sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
-    for table in reversed(SQLModel.metadata.sorted_tables)
-)
-"""Children first, in one round trip."""
 
 
 class FakeTemporal:
@@ -81,23 +71,6 @@ class FakeGateway:
 
     async def line_type(self, phone: str) -> LineType:
         return LineType.MOBILE
-
-
-@pytest.fixture(scope="session")
-def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -> str:
-    """One database for all tests of the API: cloning one for each would take most of the time."""
-    clone = sql.SQL("CREATE DATABASE segue_api TEMPLATE {}")
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(clone.format(sql.Identifier(database_template)))
-    return postgres_server.url("segue_api")
-
-
-@pytest.fixture
-def database_url(shared_database: str) -> Iterator[str]:
-    """The address of a migrated database that is empty again."""
-    yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
-    with psycopg.connect(shared_database, autocommit=True) as connection:
-        connection.execute(_EMPTY)
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ Many tests share one database; each has numbers, senders and sequences of its ow
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import insert
 
 from domain.inbound import InboundText, StatusReport
@@ -24,7 +22,6 @@ from services.enrolling import Enrolling
 from services.inbound import Inbound
 from services.ledger import Ledger
 from services.sequences import StepDraft
-from standalone.postgres import EmbeddedPostgres
 from storage.database import Database
 from storage.sequences import SequenceRecord
 from storage.tables import Message, Sender, Suppression, User
@@ -309,18 +306,6 @@ def new_sid() -> str:
 def ago(**span: float) -> datetime:
     """Return a moment in the past."""
     return datetime.now(UTC) - timedelta(**span)
-
-
-@contextmanager
-def shared_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """Give the address of a migrated database for the tests of one module."""
-    name = f"talks_{next(_numbers)}"
-    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(clone.format(sql.Identifier(name), sql.Identifier(template)))
-        yield server.url(name).replace("postgresql://", "postgresql+psycopg://", 1)
-        connection.execute(drop.format(sql.Identifier(name)))
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,6 @@ from domain.statuses import MessageStatus
 from services import callbacks as callbacks_service
 from services.callbacks import Callbacks
 from standalone.ports import free_port
-from standalone.postgres import EmbeddedPostgres
 from storage.database import Database, is_unavailable
 from tests.services.conversation_kit import (
     ACTIVE,
@@ -32,7 +31,6 @@ from tests.services.conversation_kit import (
     Talk,
     ago,
     new_sid,
-    shared_database,
     talking,
 )
 from tests.worlds import ongoing
@@ -42,15 +40,9 @@ COURSE = ("queued", "sending", "sent", "delivered")
 WORDS = (*COURSE, "accepted", "failed", "undelivered", "canceled", "read", "brand_new_word")
 
 
-@pytest.fixture(scope="module")
-def url(postgres_server: EmbeddedPostgres, database_template: str) -> Iterator[str]:
-    with shared_database(postgres_server, database_template) as url:
-        yield url
-
-
 @pytest.fixture
-async def talk(url: str) -> AsyncIterator[Talk]:
-    async with talking(url) as talk:
+async def talk(database_url: str) -> AsyncIterator[Talk]:
+    async with talking(database_url) as talk:
         yield talk
 
 

@@ -1,7 +1,7 @@
 """Inbound texts: replies, what is kept, and what a text twice or a failure comes to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,6 @@ from domain.statuses import MessageStatus
 from services import inbound as inbound_service
 from services.inbound import Inbound
 from standalone.ports import free_port
-from standalone.postgres import EmbeddedPostgres
 from storage import endings, sending
 from storage import inbound as inbound_rows
 from storage.database import Database, is_unavailable
@@ -28,20 +27,13 @@ from tests.services.conversation_kit import (
     Talk,
     ago,
     new_sid,
-    shared_database,
     talking,
 )
 
 
-@pytest.fixture(scope="module")
-def url(postgres_server: EmbeddedPostgres, database_template: str) -> Iterator[str]:
-    with shared_database(postgres_server, database_template) as url:
-        yield url
-
-
 @pytest.fixture
-async def talk(url: str) -> AsyncIterator[Talk]:
-    async with talking(url) as talk:
+async def talk(database_url: str) -> AsyncIterator[Talk]:
+    async with talking(database_url) as talk:
         yield talk
 
 

@@ -1,6 +1,6 @@
 """Opting out and in again: keywords, the provider's refusals, and their order in time."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -12,7 +12,6 @@ from domain.ports import Call, Standing
 from domain.statuses import OptOutSource
 from services.optouts import opt_out
 from services.sequences import SequenceChange
-from standalone.postgres import EmbeddedPostgres
 from storage import suppressions
 from storage.suppressions import Evidence
 from tests.services.conversation_kit import (
@@ -27,20 +26,13 @@ from tests.services.conversation_kit import (
     Talk,
     ago,
     new_sid,
-    shared_database,
     talking,
 )
 
 
-@pytest.fixture(scope="module")
-def url(postgres_server: EmbeddedPostgres, database_template: str) -> Iterator[str]:
-    with shared_database(postgres_server, database_template) as url:
-        yield url
-
-
 @pytest.fixture
-async def talk(url: str) -> AsyncIterator[Talk]:
-    async with talking(url) as talk:
+async def talk(database_url: str) -> AsyncIterator[Talk]:
+    async with talking(database_url) as talk:
         yield talk
 
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import pytest
 
 from domain.ports import Accepted, Call, Standing
 from domain.statuses import EnrollmentStatus, MessageStatus
-from standalone.postgres import EmbeddedPostgres
 from tests.services.conversation_kit import (
     ACTIVE,
     CONTINUE,
@@ -23,7 +22,6 @@ from tests.services.conversation_kit import (
     Talk,
     ago,
     new_sid,
-    shared_database,
     talking,
 )
 
@@ -37,15 +35,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-@pytest.fixture(scope="module")
-def url(postgres_server: EmbeddedPostgres, database_template: str) -> Iterator[str]:
-    with shared_database(postgres_server, database_template) as url:
-        yield url
-
-
 @pytest.fixture
-async def talk(url: str) -> AsyncIterator[Talk]:
-    async with talking(url) as talk:
+async def talk(database_url: str) -> AsyncIterator[Talk]:
+    async with talking(database_url) as talk:
         yield talk
 
 

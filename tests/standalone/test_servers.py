@@ -100,7 +100,7 @@ def test_temporal_is_told_the_search_attributes_that_the_client_uses() -> None:
     assert {SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name} == set(SEARCH_ATTRIBUTES)
 
 
-def test_the_shared_fixtures_give_a_migrated_database_of_ones_own(database_url: str) -> None:
+def test_the_shared_fixtures_give_a_migrated_database_of_that_is_empty(database_url: str) -> None:
     assert database_url.startswith("postgresql+psycopg://")
     with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
