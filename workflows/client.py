@@ -45,14 +45,10 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ports import NewEnrollment
-from workflows.enrollment import (
-    EnrollmentWorkflow,
-    Fact,
-    Progress,
-    StartEnrollment,
-)
+from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
-from workflows.one_off import OneOffMessageWorkflow, StartMessage
+from workflows.messages import Fact, Progress, StartEnrollment, StartMessage
+from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """One contact's way through one sequence."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority
@@ -13,56 +12,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.ports import Standing
     from domain.statuses import Activity, EnrollmentStatus
     from workflows.limits import CLOSE, CLOSE_FIRST, SEND, SEND_QUEUE, STEP_PRIORITY
+    from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
 NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
-
-
-@dataclass(frozen=True)
-class StartEnrollment:
-    """What starts an enrollment; ids and times only.
-
-    Attributes:
-        enrollment_id: The row.
-        standing: Where the row stands now.
-        page_url: The enrollment's page, for operators.
-    """
-
-    enrollment_id: str
-    standing: Standing
-    page_url: str = ""
-
-
-@dataclass(frozen=True)
-class EnrollmentResult:
-    """How the enrollment ended: an ``EnrollmentStatus`` code, as its row says."""
-
-    status: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What a signal tells: the status that the row now has if it became final, else None."""
-
-    status: str | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the enrollment is doing; times are absolute UTC.
-
-    Attributes:
-        state: An ``Activity`` code, or the final ``EnrollmentStatus``.
-        step: The step last sent, 0 for none.
-        step_count: How many steps there are.
-        next_due_at: What it waits for; None when blocked, under way or ended.
-        held_reason: Why a person must decide, if one must.
-    """
-
-    state: str
-    step: int
-    step_count: int
-    next_due_at: datetime | None
-    held_reason: str | None = None
 
 
 @workflow.defn(name="Enrollment")

@@ -1,6 +1,5 @@
 """One text that a person wrote, outside any step."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -10,17 +9,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
     from domain.ports import Standing
     from workflows.limits import PERSON_PRIORITY, SEND, SEND_QUEUE
+    from workflows.messages import StartMessage
 
 BLOCKED_WAIT = timedelta(minutes=1)
 """How long to wait before asking again whether a sender is off hold."""
-
-
-@dataclass(frozen=True)
-class StartMessage:
-    """What starts a one-off text; ids only."""
-
-    message_id: str
-    sender_id: str = ""
 
 
 @workflow.defn(name="OneOffMessage")

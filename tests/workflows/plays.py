@@ -21,14 +21,9 @@ from domain.ports import NewEnrollment, Standing, SweepReport
 from domain.statuses import Activity, EnrollmentStatus
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
-from workflows.enrollment import (
-    EnrollmentResult,
-    EnrollmentWorkflow,
-    Fact,
-    Progress,
-    StartEnrollment,
-)
+from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
 PATIENCE = 40
 """Seconds after which a play is stuck."""

@@ -23,7 +23,8 @@ from tests.workflows.plays import (
 )
 from workflows.client import SEQUENCE_ATTRIBUTE, message_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE
-from workflows.one_off import OneOffMessageWorkflow, StartMessage
+from workflows.messages import StartMessage
+from workflows.one_off import OneOffMessageWorkflow
 
 NO_RESPONSE = EnrollmentStatus.FINISHED_NO_RESPONSE
 RESPONDED = EnrollmentStatus.FINISHED_RESPONDED
