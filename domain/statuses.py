@@ -193,3 +193,39 @@ class LastText(StrEnum):
     NONE = "none"
     SENT = "sent"
     UNKNOWN = "unknown"
+
+
+class JobKind(StrEnum):
+    """What work in the background does."""
+
+    IMPORT_CONTACTS = "import_contacts"
+    ENROL = "enrol"
+    MARK_FINISHED = "mark_finished"
+    ADD_TO_GROUP = "add_to_group"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RELEASE = "release"
+
+
+class JobState(StrEnum):
+    """Where work in the background stands; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    DONE = "done"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+class TokenScope(StrEnum):
+    """What an API token may be used for, as far as its user may.
+
+    ``write`` changes what is kept, ``send`` enrols and writes texts, ``admin`` manages users,
+    senders, tokens and event endpoints.
+    """
+
+    READ = "read"
+    WRITE = "write"
+    SEND = "send"
+    ADMIN = "admin"

@@ -2,12 +2,11 @@
 
 from alembic import context
 from sqlalchemy import create_engine, pool, text
-from sqlmodel import SQLModel
 
-import storage.tables  # noqa: F401 - importing it fills the metadata
 from settings import load_settings
+from storage.schema import METADATA
 
-target_metadata = SQLModel.metadata
+target_metadata = METADATA
 
 _MIGRATION_LOCK = 7_283_001
 """Advisory lock that keeps two set-ups from migrating at once."""

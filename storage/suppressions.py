@@ -83,7 +83,8 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
                 attempt_id, user_id, occurred_at)
             VALUES (:id, :phone, :sender_id, :source, :reason, :message_id, :attempt_id, :user_id,
                 :occurred_at)
-            ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL DO UPDATE SET
+            ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
+            DO UPDATE SET
                 source = excluded.source, reason = excluded.reason,
                 message_id = excluded.message_id, attempt_id = excluded.attempt_id,
                 user_id = excluded.user_id, occurred_at = excluded.occurred_at

@@ -1,9 +1,7 @@
 """The tables, with the constraints that make the product's rules unbreakable in the database."""
 
-from collections.abc import Iterable
 from datetime import datetime, time
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -13,7 +11,6 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
-    Enum,
     ForeignKey,
     Identity,
     Index,
@@ -21,7 +18,6 @@ from sqlalchemy import (
     Numeric,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -41,48 +37,9 @@ from domain.statuses import (
     SequenceKind,
     SequenceState,
 )
-
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
+from storage.columns import code, moment, one_of, reference
 
 E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
-
-
-def _one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
-    """A check that a text column holds one of an enumeration's codes."""
-    allowed = ", ".join(f"'{value.value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
-
-
-def _code(words: type[StrEnum]) -> Enum:
-    """A text column that reads and writes an enumeration's codes."""
-    return Enum(
-        words,
-        native_enum=False,
-        create_constraint=False,
-        length=32,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-def _moment(*, nullable: bool = False, default_now: bool = False) -> Any:  # noqa: ANN401
-    """An aware UTC moment."""
-    return Field(
-        default=None,
-        sa_column_kwargs={"server_default": func.now()} if default_now else {},
-        sa_type=DateTime(timezone=True),
-        nullable=nullable,
-    )
-
-
-def _reference(target: str, *, nullable: bool = False, index: bool = False) -> Any:  # noqa: ANN401
-    """A foreign key to another table's id."""
-    return Field(default=None, foreign_key=target, nullable=nullable, index=index)
 
 
 class User(SQLModel, table=True):
@@ -90,16 +47,16 @@ class User(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "users"
     __table_args__ = (
-        _one_of("role", Role),
+        one_of("role", Role),
         Index("uq_users_email", text("lower(email)"), unique=True),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     email: str
     name: str
-    role: Role = Field(sa_type=_code(Role))
+    role: Role = Field(sa_type=code(Role))
     password_hash: str | None = None
-    created_at: datetime = _moment(default_now=True)
-    disabled_at: datetime | None = _moment(nullable=True)
+    created_at: datetime = moment(default_now=True)
+    disabled_at: datetime | None = moment(nullable=True)
 
 
 class ApiToken(SQLModel, table=True):
@@ -107,13 +64,32 @@ class ApiToken(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "api_tokens"
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    user_id: UUID = _reference("users.id", index=True)
+    user_id: UUID = reference("users.id", index=True)
     name: str
     token_hash: str = Field(unique=True)
-    created_at: datetime = _moment(default_now=True)
-    expires_at: datetime | None = _moment(nullable=True)
-    revoked_at: datetime | None = _moment(nullable=True)
-    last_used_at: datetime | None = _moment(nullable=True)
+    scopes: list[str] = Field(
+        sa_column=Column(JSONB, nullable=False, server_default='["read", "write", "send", "admin"]')
+    )
+    created_at: datetime = moment(default_now=True)
+    expires_at: datetime | None = moment(nullable=True)
+    revoked_at: datetime | None = moment(nullable=True)
+    last_used_at: datetime | None = moment(nullable=True)
+
+
+class Workspace(SQLModel, table=True):
+    """What holds for everyone; one row. ``erasure_key`` keys the hashes of erased numbers."""
+
+    __tablename__: ClassVar[Any] = "workspace"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="one_row"),
+        CheckConstraint("hour_cycle IN (12, 24)", name="hour_cycle_known"),
+    )
+    id: int = Field(default=1, primary_key=True)
+    time_zone: str | None = None
+    hour_cycle: int = Field(default=12, sa_column_kwargs={"server_default": "12"})
+    erasure_key: str = Field(
+        sa_column_kwargs={"server_default": text("gen_random_uuid()::text || gen_random_uuid()")}
+    )
 
 
 class Contact(SQLModel, table=True):
@@ -123,7 +99,7 @@ class Contact(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(E164, name="phone_e164"),
         UniqueConstraint("phone"),
-        _one_of("line_type", LineType),
+        one_of("line_type", LineType),
         Index("ix_contacts_name", "search_name", "id"),
         Index("ix_contacts_created", "created_at", "id"),
         Index(
@@ -144,9 +120,9 @@ class Contact(SQLModel, table=True):
     last_name: str
     phone: str
     time_zone: str | None = None
-    line_type: LineType | None = Field(default=None, sa_type=_code(LineType))
-    created_at: datetime = _moment(default_now=True)
-    updated_at: datetime = _moment(default_now=True)
+    line_type: LineType | None = Field(default=None, sa_type=code(LineType))
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
     search_name: str = Field(
         default=None,
         sa_column=Column(
@@ -164,7 +140,7 @@ class Group(SQLModel, table=True):
     __table_args__ = (Index("uq_groups_name", text("lower(name)"), unique=True),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str
-    created_at: datetime = _moment(default_now=True)
+    created_at: datetime = moment(default_now=True)
 
 
 class GroupMember(SQLModel, table=True):
@@ -175,8 +151,8 @@ class GroupMember(SQLModel, table=True):
     contact_id: UUID = Field(
         foreign_key="contacts.id", primary_key=True, ondelete="CASCADE", index=True
     )
-    added_by: UUID | None = _reference("users.id", nullable=True)
-    added_at: datetime = _moment(default_now=True)
+    added_by: UUID | None = reference("users.id", nullable=True)
+    added_at: datetime = moment(default_now=True)
 
 
 class Sender(SQLModel, table=True):
@@ -204,13 +180,13 @@ class Sender(SQLModel, table=True):
     phone: str | None = None
     messaging_service_sid: str | None = None
     segments_per_second: Decimal = Field(default=Decimal(1), sa_type=Numeric(8, 3))
-    held_at: datetime | None = _moment(nullable=True)
+    held_at: datetime | None = moment(nullable=True)
     hold_code: int | None = None
     hold_from_report: bool = Field(
         default=False, sa_column_kwargs={"server_default": text("false")}
     )
-    next_probe_at: datetime | None = _moment(nullable=True)
-    created_at: datetime = _moment(default_now=True)
+    next_probe_at: datetime | None = moment(nullable=True)
+    created_at: datetime = moment(default_now=True)
 
 
 class Sequence(SQLModel, table=True):
@@ -218,24 +194,24 @@ class Sequence(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "sequences"
     __table_args__ = (
-        _one_of("kind", SequenceKind),
-        _one_of("on_reply", ReplyPolicy),
-        _one_of("state", SequenceState),
+        one_of("kind", SequenceKind),
+        one_of("on_reply", ReplyPolicy),
+        one_of("state", SequenceState),
         CheckConstraint("reply_window_seconds >= 0", name="reply_window_not_negative"),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str
-    sender_id: UUID = _reference("senders.id", index=True)
-    kind: SequenceKind = Field(sa_type=_code(SequenceKind))
-    on_reply: ReplyPolicy = Field(default=ReplyPolicy.FINISH, sa_type=_code(ReplyPolicy))
+    sender_id: UUID = reference("senders.id", index=True)
+    kind: SequenceKind = Field(sa_type=code(SequenceKind))
+    on_reply: ReplyPolicy = Field(default=ReplyPolicy.FINISH, sa_type=code(ReplyPolicy))
     reply_window_seconds: int = Field(default=604_800)
     send_window: dict[str, list[str]] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
     )
-    state: SequenceState = Field(default=SequenceState.DRAFT, sa_type=_code(SequenceState))
-    created_by: UUID = _reference("users.id")
-    created_at: datetime = _moment(default_now=True)
-    updated_at: datetime = _moment(default_now=True)
+    state: SequenceState = Field(default=SequenceState.DRAFT, sa_type=code(SequenceState))
+    created_by: UUID = reference("users.id")
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
 
 
 class SequenceVersion(SQLModel, table=True):
@@ -244,11 +220,11 @@ class SequenceVersion(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "sequence_versions"
     __table_args__ = (UniqueConstraint("sequence_id", "number"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    sequence_id: UUID = _reference("sequences.id")
+    sequence_id: UUID = reference("sequences.id")
     number: int
     step_count: int
-    created_by: UUID = _reference("users.id")
-    created_at: datetime = _moment(default_now=True)
+    created_by: UUID = reference("users.id")
+    created_at: datetime = moment(default_now=True)
 
 
 class Step(SQLModel, table=True):
@@ -280,17 +256,20 @@ class Enrollment(SQLModel, table=True):
     says; ``next_send_at`` is that moment moved into the send window, null when nothing is to be
     sent or the enrollment waits for a person. ``reply_until`` is the end of the reply window, null
     before the last text is accepted. ``probing``: it may try a sender that is on hold, once.
+    ``paused_at`` is when a person paused this enrollment alone; what was left of its delay then is
+    left when it goes on.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
     __table_args__ = (
-        _one_of("status", EnrollmentStatus),
-        _one_of("activity", Activity),
-        _one_of("held_reason", HeldReason),
+        one_of("status", EnrollmentStatus),
+        one_of("activity", Activity),
+        one_of("held_reason", HeldReason),
         CheckConstraint("(status = 'active') = (ended_at IS NULL)", name="final_has_an_end"),
         CheckConstraint("(status = 'active') = (activity IS NOT NULL)", name="active_does"),
         CheckConstraint("(activity = 'held') = (held_reason IS NOT NULL)", name="held_has_reason"),
         CheckConstraint("step >= 0 AND position >= 1 AND pass >= 1", name="place"),
+        CheckConstraint("paused_at IS NULL OR status = 'active'", name="paused_is_active"),
         Index(
             "uq_enrollments_active",
             "contact_id",
@@ -315,32 +294,33 @@ class Enrollment(SQLModel, table=True):
         ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    sequence_id: UUID = _reference("sequences.id")
-    version_id: UUID = _reference("sequence_versions.id", index=True)
-    contact_id: UUID = _reference("contacts.id")
-    enrolled_by: UUID = _reference("users.id")
-    enrolled_at: datetime = _moment()
+    sequence_id: UUID = reference("sequences.id")
+    version_id: UUID = reference("sequence_versions.id", index=True)
+    contact_id: UUID = reference("contacts.id")
+    enrolled_by: UUID = reference("users.id")
+    enrolled_at: datetime = moment()
     status: EnrollmentStatus = Field(
-        default=EnrollmentStatus.ACTIVE, sa_type=_code(EnrollmentStatus)
+        default=EnrollmentStatus.ACTIVE, sa_type=code(EnrollmentStatus)
     )
-    activity: Activity | None = Field(default=Activity.WAITING, sa_type=_code(Activity))
-    held_reason: HeldReason | None = Field(default=None, sa_type=_code(HeldReason))
+    activity: Activity | None = Field(default=Activity.WAITING, sa_type=code(Activity))
+    held_reason: HeldReason | None = Field(default=None, sa_type=code(HeldReason))
     held_code: int | None = None
-    ended_at: datetime | None = _moment(nullable=True)
-    ended_by: UUID | None = _reference("users.id", nullable=True)
+    ended_at: datetime | None = moment(nullable=True)
+    ended_by: UUID | None = reference("users.id", nullable=True)
     error_code: int | None = None
-    replied_at: datetime | None = _moment(nullable=True)
+    replied_at: datetime | None = moment(nullable=True)
     position: int = 1
     step: int = 0
     step_count: int
     pass_number: int = Field(
         default=1, sa_column=Column("pass", Integer, nullable=False, server_default="1")
     )
-    due_at: datetime | None = _moment(nullable=True)
-    next_send_at: datetime | None = _moment(nullable=True)
-    reply_until: datetime | None = _moment(nullable=True)
-    last_sent_at: datetime | None = _moment(nullable=True)
-    last_message_at: datetime | None = _moment(nullable=True)
+    due_at: datetime | None = moment(nullable=True)
+    next_send_at: datetime | None = moment(nullable=True)
+    reply_until: datetime | None = moment(nullable=True)
+    last_sent_at: datetime | None = moment(nullable=True)
+    last_message_at: datetime | None = moment(nullable=True)
+    paused_at: datetime | None = moment(nullable=True)
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
@@ -352,10 +332,10 @@ class EnrollmentEvent(SQLModel, table=True):
     id: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
-    enrollment_id: UUID = _reference("enrollments.id")
-    at: datetime = _moment()
+    enrollment_id: UUID = reference("enrollments.id")
+    at: datetime = moment()
     kind: str
-    user_id: UUID | None = _reference("users.id", nullable=True)
+    user_id: UUID | None = reference("users.id", nullable=True)
     detail: dict[str, Any] = Field(
         default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
     )
@@ -372,8 +352,8 @@ class Message(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "messages"
     __table_args__ = (
-        _one_of("direction", Direction),
-        _one_of("status", MessageStatus),
+        one_of("direction", Direction),
+        one_of("status", MessageStatus),
         CheckConstraint("(step IS NULL) = (pass IS NULL)", name="step_has_pass"),
         CheckConstraint("step IS NULL OR enrollment_id IS NOT NULL", name="step_of_enrollment"),
         CheckConstraint("direction = 'inbound' OR provider_sid IS NULL", name="sid_of_inbound"),
@@ -396,27 +376,27 @@ class Message(SQLModel, table=True):
         ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    direction: Direction = Field(sa_type=_code(Direction))
-    contact_id: UUID | None = _reference("contacts.id", nullable=True, index=True)
+    direction: Direction = Field(sa_type=code(Direction))
+    contact_id: UUID | None = reference("contacts.id", nullable=True, index=True)
     phone: str
-    sender_id: UUID | None = _reference("senders.id", nullable=True)
-    enrollment_id: UUID | None = _reference("enrollments.id", nullable=True)
+    sender_id: UUID | None = reference("senders.id", nullable=True)
+    enrollment_id: UUID | None = reference("enrollments.id", nullable=True)
     step: int | None = None
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
-    user_id: UUID | None = _reference("users.id", nullable=True)
+    user_id: UUID | None = reference("users.id", nullable=True)
     body: str
     media_urls: list[str] = Field(
         default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
     )
-    status: MessageStatus = Field(sa_type=_code(MessageStatus))
+    status: MessageStatus = Field(sa_type=code(MessageStatus))
     error_code: int | None = None
     keyword: str | None = None
     is_reply: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     provider_sid: str | None = None
-    occurred_at: datetime | None = _moment(nullable=True)
+    occurred_at: datetime | None = moment(nullable=True)
     failed_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    next_try_at: datetime | None = _moment(nullable=True)
-    created_at: datetime = _moment(default_now=True)
+    next_try_at: datetime | None = moment(nullable=True)
+    created_at: datetime = moment(default_now=True)
 
 
 class Attempt(SQLModel, table=True):
@@ -430,7 +410,7 @@ class Attempt(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "attempts"
     __table_args__ = (
-        _one_of("outcome", AttemptOutcome),
+        one_of("outcome", AttemptOutcome),
         UniqueConstraint("message_id", "number"),
         UniqueConstraint("provider_sid"),
         Index(
@@ -448,52 +428,56 @@ class Attempt(SQLModel, table=True):
         ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    message_id: UUID = _reference("messages.id")
+    message_id: UUID = reference("messages.id")
     number: int
-    outcome: AttemptOutcome = Field(default=AttemptOutcome.OPEN, sa_type=_code(AttemptOutcome))
-    started_at: datetime = _moment()
-    call_before: datetime = _moment()
-    answered_at: datetime | None = _moment(nullable=True)
+    outcome: AttemptOutcome = Field(default=AttemptOutcome.OPEN, sa_type=code(AttemptOutcome))
+    started_at: datetime = moment()
+    call_before: datetime = moment()
+    answered_at: datetime | None = moment(nullable=True)
     provider_sid: str | None = None
-    provider_status: MessageStatus | None = Field(default=None, sa_type=_code(MessageStatus))
+    provider_status: MessageStatus | None = Field(default=None, sa_type=code(MessageStatus))
     reported_failed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     error_code: int | None = None
     http_status: int | None = None
     from_phone: str | None = None
-    absent_once_at: datetime | None = _moment(nullable=True)
+    absent_once_at: datetime | None = moment(nullable=True)
 
 
 class Suppression(SQLModel, table=True):
     """An opted-out number with its evidence; ``sender_id`` narrows it to one sender.
 
-    ``occurred_at`` is the provider's time of the fact. A lifted one stays as evidence.
+    ``occurred_at`` is the provider's time of the fact. A lifted one stays as evidence. Of an erased
+    contact's number only ``phone_hash`` is left, its HMAC-SHA-256 under the workspace's key.
     """
 
     __tablename__: ClassVar[Any] = "suppressions"
     __table_args__ = (
-        _one_of("source", OptOutSource),
+        one_of("source", OptOutSource),
+        CheckConstraint("(phone IS NULL) <> (phone_hash IS NULL)", name="phone_or_hash"),
+        Index("ix_suppressions_phone_hash", "phone_hash"),
         Index(
             "uq_suppressions_standing",
             "phone",
             "sender_id",
             unique=True,
             postgresql_nulls_not_distinct=True,
-            postgresql_where=text("lifted_at IS NULL"),
+            postgresql_where=text("lifted_at IS NULL AND phone IS NOT NULL"),
         ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    phone: str
-    sender_id: UUID | None = _reference("senders.id", nullable=True)
-    source: OptOutSource = Field(sa_type=_code(OptOutSource))
+    phone: str | None = None
+    phone_hash: str | None = None
+    sender_id: UUID | None = reference("senders.id", nullable=True)
+    source: OptOutSource = Field(sa_type=code(OptOutSource))
     reason: str | None = None
-    message_id: UUID | None = _reference("messages.id", nullable=True)
-    attempt_id: UUID | None = _reference("attempts.id", nullable=True)
-    user_id: UUID | None = _reference("users.id", nullable=True)
-    occurred_at: datetime = _moment()
-    created_at: datetime = _moment(default_now=True)
-    lifted_at: datetime | None = _moment(nullable=True)
-    lifted_by: UUID | None = _reference("users.id", nullable=True)
-    lifted_message_id: UUID | None = _reference("messages.id", nullable=True)
+    message_id: UUID | None = reference("messages.id", nullable=True)
+    attempt_id: UUID | None = reference("attempts.id", nullable=True)
+    user_id: UUID | None = reference("users.id", nullable=True)
+    occurred_at: datetime = moment()
+    created_at: datetime = moment(default_now=True)
+    lifted_at: datetime | None = moment(nullable=True)
+    lifted_by: UUID | None = reference("users.id", nullable=True)
+    lifted_message_id: UUID | None = reference("messages.id", nullable=True)
 
 
 class InboundEvent(SQLModel, table=True):
@@ -510,9 +494,9 @@ class InboundEvent(SQLModel, table=True):
     provider_sid: str = Field(primary_key=True)
     phone: str
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    occurred_at: datetime = _moment()
-    received_at: datetime = _moment(default_now=True)
-    applied_at: datetime | None = _moment(nullable=True)
+    occurred_at: datetime = moment()
+    received_at: datetime = moment(default_now=True)
+    applied_at: datetime | None = moment(nullable=True)
 
 
 class StatusEvent(SQLModel, table=True):
@@ -533,8 +517,8 @@ class StatusEvent(SQLModel, table=True):
     error_code: int | None = None
     attempt_id: UUID | None = None
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    received_at: datetime = _moment(default_now=True)
-    applied_at: datetime | None = _moment(nullable=True)
+    received_at: datetime = moment(default_now=True)
+    applied_at: datetime | None = moment(nullable=True)
 
 
 class OutboxEntry(SQLModel, table=True):
@@ -557,8 +541,8 @@ class OutboxEntry(SQLModel, table=True):
         default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
     )
     tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    next_try_at: datetime = _moment(default_now=True)
-    created_at: datetime = _moment(default_now=True)
+    next_try_at: datetime = moment(default_now=True)
+    created_at: datetime = moment(default_now=True)
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -573,4 +557,4 @@ class IdempotencyKey(SQLModel, table=True):
     answer: dict[str, Any] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
     )
-    created_at: datetime = _moment(default_now=True)
+    created_at: datetime = moment(default_now=True)

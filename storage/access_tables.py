@@ -1,0 +1,59 @@
+"""The tables of who may do what, and of who did what."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from storage.columns import moment, reference
+
+
+class SignIn(SQLModel, table=True):
+    """A session of someone at a browser; only the SHA-256 of its token is kept."""
+
+    __tablename__: ClassVar[Any] = "sessions"
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID = reference("users.id", index=True)
+    token_hash: str = Field(unique=True)
+    created_at: datetime = moment(default_now=True)
+    last_seen_at: datetime = moment(default_now=True)
+    expires_at: datetime = moment()
+    ended_at: datetime | None = moment(nullable=True)
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who did what to whom; never changed, never removed. ``detail`` holds codes and ids only."""
+
+    __tablename__: ClassVar[Any] = "audit_log"
+    __table_args__ = (
+        Index("ix_audit_log_user", "user_id", "id"),
+        Index("ix_audit_log_subject", "subject_id", "id"),
+        Index("ix_audit_log_action", "action", "id"),
+        Index("ix_audit_log_at", "at", "id"),
+    )
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    at: datetime = moment(default_now=True)
+    user_id: UUID | None = reference("users.id", nullable=True)
+    token_id: UUID | None = reference("api_tokens.id", nullable=True)
+    action: str
+    subject_kind: str | None = None
+    subject_id: UUID | None = None
+    detail: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
+    )
+    address: str | None = None
+
+
+class RateCount(SQLModel, table=True):
+    """How often something limited was done in one window of time, for all processes."""
+
+    __tablename__: ClassVar[Any] = "rate_counts"
+    __table_args__ = (CheckConstraint("count >= 0", name="count_not_negative"),)
+    key: str = Field(primary_key=True)
+    window_start: datetime = Field(sa_type=DateTime(timezone=True), primary_key=True)
+    count: int

@@ -1,0 +1,10 @@
+"""Every table there is, for migrations and tests."""
+
+from sqlmodel import SQLModel
+
+import storage.access_tables
+import storage.event_tables
+import storage.job_tables
+import storage.tables  # noqa: F401 - importing them fills the metadata
+
+METADATA = SQLModel.metadata
