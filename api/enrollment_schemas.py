@@ -223,6 +223,7 @@ class Enrollment(Schema):
     ended_at: datetime | None
     ended_by: ListedUser | None
     replied_at: datetime | None
+    paused_at: datetime | None = Field(description="Since when a person has it paused.")
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None
@@ -261,6 +262,12 @@ class Finishing(Schema):
     enrollment_ids: EnrollmentIds
 
 
+class Pausing(Schema):
+    """Which enrollments to pause, or to resume."""
+
+    enrollment_ids: EnrollmentIds
+
+
 class Releasing(Schema):
     """Which held enrollments to let go on, and how."""
 
@@ -285,6 +292,18 @@ class FinishedRow(RowResult):
     """`finished`, `already_final` or `not_found`; releasing has a few more."""
 
     last_text: LastText | None = Field(description="If finished: a text that was under way.")
+
+
+class PauseResults(Schema):
+    """In the order asked: `paused`, or why it was not."""
+
+    results: list[RowResult]
+
+
+class ResumeResults(Schema):
+    """In the order asked: `resumed`, or why it was not."""
+
+    results: list[RowResult]
 
 
 class GroupResults(Schema):

@@ -20,7 +20,10 @@ from api.enrollment_schemas import (
     GroupResults,
     NewEnrollments,
     OneOffText,
+    PauseResults,
+    Pausing,
     Releasing,
+    ResumeResults,
     RowResult,
     TextedRow,
     TextResults,
@@ -122,6 +125,27 @@ async def mark_finished(body: Finishing, services: ServicesDep, user: CurrentUse
     """Mark enrollments finished; answers only when no text of theirs can still start."""
     done = await services.batch.mark_finished(body.enrollment_ids, user.id)
     return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
+
+
+@router.post("/enrollments/batch/pause")
+async def pause(body: Pausing, services: ServicesDep, user: CurrentUser) -> PauseResults:
+    """Send these enrollments nothing more until they are resumed; what is left of the delay stays.
+
+    `paused`, `already_paused`, `awaiting_reply` (every step went out), `already_final` or
+    `not_found`. At most a text that was under way still goes.
+    """
+    done = await services.pausing.pause(body.enrollment_ids, user.id)
+    return PauseResults(results=[RowResult.model_validate(one) for one in done])
+
+
+@router.post("/enrollments/batch/resume")
+async def resume(body: Pausing, services: ServicesDep, user: CurrentUser) -> ResumeResults:
+    """Let paused enrollments go on: `resumed`, `not_paused`, `already_final` or `not_found`.
+
+    One whose sequence is paused as well goes on with its sequence.
+    """
+    done = await services.pausing.resume(body.enrollment_ids, user.id)
+    return ResumeResults(results=[RowResult.model_validate(one) for one in done])
 
 
 @router.post("/enrollments/batch/release")

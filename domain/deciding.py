@@ -22,6 +22,7 @@ class StepFacts:
     Attributes:
         status: The enrollment's.
         sequence_state: The sequence's.
+        paused: A person paused this enrollment.
         held_reason: Why the enrollment waits for a person.
         probing: It may try a sender that is on hold.
         position: The step to send, from 1; ``step_count + 1`` once all went out.
@@ -43,6 +44,7 @@ class StepFacts:
 
     status: EnrollmentStatus
     sequence_state: SequenceState
+    paused: bool
     held_reason: HeldReason | None
     probing: bool
     position: int
@@ -91,7 +93,7 @@ class AwaitReply:
 
 @dataclass(frozen=True)
 class Paused:
-    """The sequence is paused."""
+    """The sequence is paused, or this enrollment."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Ve
     """What has nothing left to send, or may not send at all at present."""
     if facts.position > facts.step_count:
         return AwaitReply(facts.reply_until or now)
-    if facts.sequence_state is not SequenceState.ACTIVE:
+    if facts.paused or facts.sequence_state is not SequenceState.ACTIVE:
         return Paused()
     return None
 

@@ -138,6 +138,7 @@ class EnrollmentDetails:
     ended_at: datetime | None
     ended_by: UserName | None
     replied_at: datetime | None
+    paused_at: datetime | None
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None
@@ -224,6 +225,7 @@ class EnrollmentDetail:
             ended_at=facts.ended_at,
             ended_by=_user(facts.ended_by, facts.ended_by_name),
             replied_at=facts.replied_at,
+            paused_at=facts.paused_at,
             next_send_at=facts.next_send_at,
             reply_until=facts.reply_until,
             last_message_at=facts.last_message_at,

@@ -13,14 +13,17 @@ from services.contacts import Contacts
 from services.endings import Endings
 from services.enrolling import Enrolling
 from services.enrollment_detail import EnrollmentDetail
+from services.erasure import Erasure
 from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
 from services.inbound import Inbound
 from services.ledger import Ledger
 from services.outbox import Outbox
+from services.pausing import Pausing
 from services.senders import Senders
 from services.sequences import Sequences
+from services.suppressions import Suppressions
 from services.sweep import Sweep
 from services.users import Users
 from settings import Settings
@@ -81,12 +84,15 @@ class Services:
     endings: Endings
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
+    erasure: Erasure
     groups: Groups
     holds: Holds
     idempotency: Idempotency
     outbox: Outbox
+    pausing: Pausing
     senders: Senders
     sequences: Sequences
+    suppressions: Suppressions
     users: Users
     ledger: Ledger
     inbound: Inbound
@@ -146,12 +152,15 @@ def build_services(
             workspace_zone=rules.workspace_zone,
             workflows_url=config.workflows_url,
         ),
+        erasure=Erasure(database, outbox, rules),
         groups=Groups(database),
         holds=holds,
         idempotency=Idempotency(database),
         outbox=outbox,
+        pausing=Pausing(database, outbox, rules),
         senders=Senders(database, outbox, default_region=config.default_region),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
+        suppressions=Suppressions(database, outbox, default_region=config.default_region),
         users=Users(database),
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,

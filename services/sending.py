@@ -218,6 +218,7 @@ def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFact
     return StepFacts(
         status=row.status,
         sequence_state=SequenceState(row.sequence_state),
+        paused=row.paused,
         held_reason=row.held_reason,
         probing=row.probing,
         position=row.position,

@@ -20,7 +20,8 @@ from storage.tables import EnrollmentEvent
 _END = text(
     """
     UPDATE enrollments SET status = :status, activity = NULL, held_reason = NULL, held_code = NULL,
-        next_send_at = NULL, probing = false, ended_at = :at, ended_by = :user_id,
+        next_send_at = NULL, paused_at = NULL, probing = false, ended_at = :at,
+        ended_by = :user_id,
         error_code = :error_code, replied_at = coalesce(replied_at, :replied_at)
     WHERE id = :id AND status = 'active'
     RETURNING id
@@ -67,6 +68,17 @@ async def end(
     if ended and signal is not None:
         await outbox.add_signals(tx, [enrollment_id], signal, status)
     return ended
+
+
+async def note_all(
+    tx: Transaction, enrollment_ids: Sequence[UUID], kind: str, *, at: datetime, user_id: UUID
+) -> None:
+    """Add the same to the timelines of several enrollments."""
+    events = [
+        {"enrollment_id": one, "kind": kind, "at": at, "user_id": user_id, "detail": {}}
+        for one in enrollment_ids
+    ]
+    await tx.execute(insert(EnrollmentEvent), events)
 
 
 async def note(

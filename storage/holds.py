@@ -70,7 +70,10 @@ async def release_sender(tx: Transaction, sender_id: UUID, now: datetime) -> int
 async def wake_sequence(tx: Transaction, sequence_id: UUID, now: datetime) -> int:
     """Wake the enrollments that were found to be due while their sequence was paused."""
     return await _wake(
-        tx, "e.sequence_id = :id AND e.activity = 'paused'", {"id": sequence_id}, now
+        tx,
+        "e.sequence_id = :id AND e.activity = 'paused' AND e.paused_at IS NULL",
+        {"id": sequence_id},
+        now,
     )
 
 

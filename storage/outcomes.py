@@ -90,7 +90,9 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
     """Lock the attempt's number, then read the attempt; None if there is no such attempt."""
     if not await lock_attempt(tx, attempt_id):
         return None
-    row = (await tx.execute(_LOAD, {"id": attempt_id})).one()
+    row = (await tx.execute(_LOAD, {"id": attempt_id})).one_or_none()
+    if row is None:  # erased while its number was waited for
+        return None
     return AttemptRow(
         attempt_id=row.attempt_id,
         outcome=AttemptOutcome(row.outcome),
@@ -236,7 +238,12 @@ async def _set(tx: Transaction, table: str, row_id: UUID, values: dict[str, Any]
 _ADVANCE = text(
     """
     UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
-        next_send_at = :next_send_at, reply_until = :reply_until, activity = :activity,
+        next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
+        reply_until = :reply_until,
+        activity = CASE
+            WHEN paused_at IS NOT NULL AND CAST(:activity AS varchar) = 'waiting' THEN 'paused'
+            ELSE :activity
+        END,
         held_reason = NULL, held_code = NULL, last_sent_at = :at,
         last_message_at = greatest(last_message_at, :at)
     WHERE id = :id AND status = 'active'
@@ -322,7 +329,7 @@ _STEP_BACK = text(
     f"""
     UPDATE enrollments e SET position = least(position, :step), activity = :activity,
         held_reason = :held_reason, held_code = :held_code, next_send_at = :next_send_at,
-        due_at = :at, reply_until = NULL,
+        due_at = least(paused_at, :at), reply_until = NULL,
         last_sent_at = ({_LAST_SENT_AT.format(enrollment="e.id")})
     WHERE id = :id AND status = 'active'
     RETURNING id

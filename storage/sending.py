@@ -78,6 +78,7 @@ _LOAD_STEP = text(
     f"""
     SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass, e.due_at,
         e.next_send_at, e.reply_until, e.last_sent_at, e.probing, e.contact_id, e.activity,
+        e.paused_at IS NOT NULL AS paused,
         c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
         q.state AS sequence_state, q.send_window, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
@@ -158,6 +159,7 @@ class StepRow:
     reply_until: datetime | None
     last_sent_at: datetime | None
     probing: bool
+    paused: bool
     contact_id: UUID
     phone: str
     first_name: str
@@ -219,7 +221,9 @@ async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
         locked = (await tx.execute(_LOCK_STEP, {"id": enrollment_id})).one_or_none()
         if locked is None:
             return None
-        row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one()
+        row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one_or_none()
+        if row is None:  # erased while its number was waited for
+            return None
         if row.phone == locked.phone:
             return _step_row(row)
 
@@ -230,7 +234,9 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     if locked is None:
         return None
     await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
-    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one()
+    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one_or_none()
+    if row is None:  # erased while its number was waited for
+        return None
     return MessageRow(
         overtaken=row.overtaken,
         id=row.id,
@@ -276,6 +282,7 @@ def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
         reply_until=row.reply_until,
         last_sent_at=row.last_sent_at,
         probing=row.probing,
+        paused=row.paused,
         contact_id=row.contact_id,
         phone=row.phone,
         first_name=row.first_name,

@@ -35,7 +35,7 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
             SELECT e.id FROM enrollments e
             JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
             WHERE e.status = 'active' AND q.state = 'active' AND (
-                e.activity = 'paused'
+                (e.activity = 'paused' AND e.paused_at IS NULL)
                 OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
             )
             LIMIT 1000

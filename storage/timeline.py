@@ -72,6 +72,7 @@ class EnrollmentFacts:
     ended_by: UUID | None
     ended_by_name: str | None
     replied_at: datetime | None
+    paused_at: datetime | None
     due_at: datetime | None
     next_send_at: datetime | None
     reply_until: datetime | None
@@ -160,6 +161,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
                 col(Enrollment.ended_by),
                 col(ender.name).label("ended_by_name"),
                 col(Enrollment.replied_at),
+                col(Enrollment.paused_at),
                 col(Enrollment.due_at),
                 col(Enrollment.next_send_at),
                 col(Enrollment.reply_until),

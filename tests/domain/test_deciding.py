@@ -38,6 +38,7 @@ LOOKING_UP = replace(RULES, look_up_line_types=True)
 FREE = StepFacts(
     status=EnrollmentStatus.ACTIVE,
     sequence_state=SequenceState.ACTIVE,
+    paused=False,
     held_reason=None,
     probing=False,
     position=1,

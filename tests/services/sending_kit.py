@@ -38,7 +38,8 @@ TICK = timedelta(seconds=5)
 _MOMENTS = {
     table.name: moments
     for table in SQLModel.metadata.sorted_tables
-    if (moments := [c.name for c in table.columns if getattr(c.type, "timezone", False)])
+    if table.name != "audit_log"  # which is never changed
+    and (moments := [c.name for c in table.columns if getattr(c.type, "timezone", False)])
 }
 
 

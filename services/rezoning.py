@@ -1,0 +1,71 @@
+"""Moving steps that wait already when it turns out that a contact's clock is another."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.retiming import rezoned_due
+from domain.timing import ContactClock, SendWindow, next_slot
+from storage import outbox, pausing
+from storage.database import Transaction
+from storage.pausing import Moved, Waiting
+
+ClockOf = Callable[[str | None, str], ContactClock]
+"""Makes a clock of a contact's time zone and number."""
+
+
+async def contact_moved(
+    tx: Transaction, contact_id: UUID, before: ContactClock, after: ContactClock
+) -> None:
+    """Have a contact's waiting steps go by another clock, at once.
+
+    Args:
+        tx: The transaction that changes the contact.
+        contact_id: Whose zone, or number, has changed.
+        before: The clock until now.
+        after: The clock from now on.
+    """
+    if before == after:
+        return
+    waiting = await pausing.lock_waiting_of(tx, [contact_id])
+    await _move(tx, [(row, before, after) for row in waiting])
+
+
+async def workspace_moved(
+    tx: Transaction, contact_ids: Sequence[UUID], before: ClockOf, after: ClockOf
+) -> None:
+    """Have the waiting steps of contacts, who may depend on the workspace's zone, go by a new one.
+
+    Args:
+        tx: The transaction that changes the workspace's zone.
+        contact_ids: A page of contacts.
+        before: Makes the clocks until now.
+        after: Makes the clocks from now on.
+    """
+    moves = []
+    for row in await pausing.lock_waiting_of(tx, contact_ids):
+        old, new = before(row.time_zone, row.phone), after(row.time_zone, row.phone)
+        if old != new:
+            moves.append((row, old, new))
+    await _move(tx, moves)
+
+
+async def _move(
+    tx: Transaction, moves: Sequence[tuple[Waiting, ContactClock, ContactClock]]
+) -> None:
+    """Write when each is due now, and have the workflows look."""
+    now = datetime.now(UTC)
+    moved = [_moved(row, before, after, now) for row, before, after in moves]
+    if moved:
+        await pausing.retime(tx, moved)
+        await outbox.add_signals(tx, [one.id for one in moved], "reconsider")
+
+
+def _moved(row: Waiting, before: ContactClock, after: ContactClock, now: datetime) -> Moved:
+    due_at = row.due_at
+    if due_at is not None:
+        due_at = rezoned_due(
+            due_at, at_time=row.at_time, send_at=row.send_at, before=before, after=after
+        )
+    window = SendWindow.parse(row.send_window) if row.send_window is not None else None
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, after).at)
