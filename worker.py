@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.failures import PlainFailures
+from activities.jobs import JobActivities
 from activities.sending import SendingActivities
 from activities.sweeping import SweepingActivities
 from services.factory import ServiceConfig, Services, build_services
@@ -22,6 +23,7 @@ from sms.gateway import TwilioGateway
 from storage.database import Database
 from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal, leave
 from workflows.enrollment import EnrollmentWorkflow
+from workflows.jobs import JobWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
@@ -29,7 +31,7 @@ from workflows.sweep import SweepWorkflow
 _logger = logging.getLogger("worker")
 _T = TypeVar("_T")
 
-WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWorkflow)
+WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWorkflow, JobWorkflow)
 """Every workflow that this worker runs; replay tests use the same list."""
 
 SENDS_AT_ONCE = 20
@@ -49,12 +51,13 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
     """
     sending = SendingActivities(services.ledger, services.gateway)
     sweeping = SweepingActivities(services.sweep)
+    jobs = JobActivities(services.jobs)
     return [
         Worker(
             client,
             task_queue=ENROLLMENT_QUEUE,
             workflows=WORKFLOWS,
-            activities=[sending.close_enrollment, sweeping.sweep],
+            activities=[sending.close_enrollment, sweeping.sweep, jobs.run_job_chunk],
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_cached_workflows=_CACHED_WORKFLOWS,

@@ -208,14 +208,23 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where work in the background stands; the last three are final."""
+    """Where work in the background stands; the last three are final.
 
+    ``receiving``: its rows are still being uploaded. ``canceling``: rows under way are finished.
+    """
+
+    RECEIVING = "receiving"
     QUEUED = "queued"
     RUNNING = "running"
     CANCELING = "canceling"
     DONE = "done"
     CANCELED = "canceled"
     FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is done any more."""
+        return self in {JobState.DONE, JobState.CANCELED, JobState.FAILED}
 
 
 class TokenScope(StrEnum):

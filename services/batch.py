@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 from domain.errors import InvalidFieldError
 from domain.statuses import Direction, LastText, LineType, MessageStatus
 from domain.texts import check_body, render
+from services import audit
 from services.endings import MarkedFinished
 from services.holds import Decision, Released
 from services.outbox import Outbox
 from storage import batch as rows
 from storage import outbox
 from storage.batch import Recipient
-from storage.database import Database
+from storage.database import Database, Transaction
 
 MAX_ENROLLMENTS = 10_000
 MAX_RECIPIENTS = 10
@@ -93,19 +94,28 @@ class Batch:
         """
         asked = _checked(enrollment_ids)
         async with self._database.transaction() as tx:
-            if not await rows.has_group(tx, group_id):
-                raise InvalidFieldError(
-                    "group_id",
-                    "names no group; take an id from GET /api/groups",
-                    code="unknown_group",
-                )
-            owners = await rows.contacts_of(tx, asked)
-            added = await rows.add_members(tx, group_id, list(set(owners.values())), user_id)
-        results = {
+            results = await self.add_to_group_in(tx, asked, group_id, user_id)
+        return [RowResult(one, results.get(one, "not_found")) for one in enrollment_ids]
+
+    async def add_to_group_in(
+        self, tx: Transaction, asked: Many[UUID], group_id: UUID, user_id: UUID
+    ) -> dict[UUID, str]:
+        """Put contacts into a group in a transaction of the caller's; unknown ones are left out.
+
+        Raises:
+            InvalidFieldError: There is no such group.
+        """
+        await require_group(tx, group_id)
+        owners = await rows.contacts_of(tx, asked)
+        added = await rows.add_members(tx, group_id, list(set(owners.values())), user_id)
+        if added:
+            await audit.record(
+                tx, "group.add", "contact", added, user_id=user_id, group_id=str(group_id)
+            )
+        return {
             enrollment_id: "added" if contact_id in added else "already_member"
             for enrollment_id, contact_id in owners.items()
         }
-        return [RowResult(one, results.get(one, "not_found")) for one in enrollment_ids]
 
     async def send_message(
         self, enrollment_ids: Many[UUID], body: str, user_id: UUID
@@ -188,6 +198,18 @@ class Batch:
             for one in done
         }
         return [results[enrollment_id] for enrollment_id in enrollment_ids]
+
+
+async def require_group(tx: Transaction, group_id: UUID) -> None:
+    """Have a group stay until the transaction ends.
+
+    Raises:
+        InvalidFieldError: ``unknown_group``.
+    """
+    if not await rows.has_group(tx, group_id):
+        raise InvalidFieldError(
+            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
+        )
 
 
 def _checked(enrollment_ids: Many[UUID]) -> list[UUID]:

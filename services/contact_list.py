@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -173,13 +173,7 @@ class ContactList:
             NotFoundError: There is no such sequence.
             InvalidFieldError: Nobody can be found by this search.
         """
-        wanted = ListFilter(
-            wanted.steps,
-            wanted.enrolled_by,
-            wanted.statuses,
-            wanted.group_ids,
-            clean(wanted.search, field="search", most=SEARCH_LENGTH, blank=True),
-        )
+        wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
             state = await rows.state_of(tx, sequence_id)
             if state is None:
@@ -202,6 +196,16 @@ class ContactList:
         if not active:
             return {}
         return await self._live_states.progress(active, deadline=self._live_deadline)
+
+
+def cleaned(wanted: ListFilter, *, field: str = "search") -> ListFilter:
+    """Check and trim what is searched for.
+
+    Raises:
+        InvalidFieldError: Nobody can be found by this search.
+    """
+    search = clean(wanted.search, field=field, most=SEARCH_LENGTH, blank=True)
+    return replace(wanted, search=search)
 
 
 def shown_activity(activity: Activity | None, state: SequenceState) -> Activity | None:

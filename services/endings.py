@@ -9,9 +9,10 @@ from uuid import UUID
 
 from domain.rules import SendingRules
 from domain.statuses import EnrollmentStatus, LastText
+from services import audit
 from services.outbox import Outbox
 from storage import endings
-from storage.database import Database
+from storage.database import Database, Transaction
 
 _POLL_SECONDS = 0.1
 _SIDE_BY_SIDE = 8
@@ -59,7 +60,7 @@ class Endings:
         under_way: dict[UUID, list[UUID]] = {}
         results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
         self._outbox.kick()
-        fates = await self._await_last_texts(under_way)
+        fates = await self.last_texts(under_way)
         by_id = {
             one.enrollment_id: replace(one, last_text=fates.get(one.enrollment_id, one.last_text))
             for one in results
@@ -71,27 +72,43 @@ class Endings:
     ) -> MarkedFinished:
         """Set the row; note its attempts without an outcome before anyone else can see it set."""
         async with self._slots, self._database.transaction() as tx:
-            ended = await endings.end(
-                tx,
-                enrollment_id,
-                EnrollmentStatus.FINISHED_STOPPED,
-                at=datetime.now(UTC),
-                signal="mark_finished",
-                user_id=user_id,
-            )
-            if ended:
-                under_way |= await endings.attempts_under_way(tx, [enrollment_id])
-                return MarkedFinished(enrollment_id, "finished", LastText.NONE)
-            status = await endings.status_of(tx, enrollment_id)
-            return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
+            return await self.finish_in(tx, enrollment_id, user_id, under_way)
 
-    async def _await_last_texts(self, under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
+    async def finish_in(
+        self, tx: Transaction, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
+    ) -> MarkedFinished:
+        """Mark one finished in a transaction of the caller's, who kicks the outbox afterwards.
+
+        Its attempts without an outcome go into ``under_way``; see ``last_texts`` and ``fate_of``.
+        """
+        ended = await endings.end(
+            tx,
+            enrollment_id,
+            EnrollmentStatus.FINISHED_STOPPED,
+            at=datetime.now(UTC),
+            signal="mark_finished",
+            user_id=user_id,
+        )
+        if ended:
+            under_way |= await endings.attempts_under_way(tx, [enrollment_id])
+            await audit.record(
+                tx, "enrollment.finish", "enrollment", [enrollment_id], user_id=user_id
+            )
+            return MarkedFinished(enrollment_id, "finished", LastText.NONE)
+        status = await endings.status_of(tx, enrollment_id)
+        return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
+
+    async def fate_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
+        """Tell what became of attempts under way; None while one may still make its call."""
+        return await endings.last_text(tx, attempt_ids, self._rules.call_margin)
+
+    async def last_texts(self, under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
         """Wait until every attempt has an outcome or can no longer begin."""
         fates: dict[UUID, LastText] = {}
         while under_way:
             async with self._slots, self._database.transaction() as tx:
                 for enrollment_id, attempt_ids in list(under_way.items()):
-                    fate = await endings.last_text(tx, attempt_ids, self._rules.call_margin)
+                    fate = await self.fate_of(tx, attempt_ids)
                     if fate is not None:
                         fates[enrollment_id] = fate
                         del under_way[enrollment_id]

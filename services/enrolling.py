@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses import EnrollmentStatus, LineType, SequenceState
 from domain.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
+from services import audit
 from services.outbox import Outbox
 from storage import enrolling as rows
 from storage import outbox
@@ -116,31 +117,50 @@ class Enrolling:
                 found = await _members(tx, group_id)
                 asked = [candidate.contact_id for candidate in found]
             else:
-                asked = _distinct(contact_ids or ())
+                asked = distinct(contact_ids or ())
                 found = await rows.contacts_by_id(tx, asked)
-            # Before the lock: working out where ten thousand numbers may be takes a second.
-            clocks = await self._clocks(found)
-            course = await rows.lock_course(tx, sequence_id)
-            if course is None:
-                raise NotFoundError("sequence", sequence_id)
-            if course.state not in _OPEN:
-                raise ConflictError(
-                    "sequence_not_active",
-                    f"the sequence is {course.state.value}; only an active or paused one takes"
-                    " contacts",
-                    state=course.state.value,
-                )
-            born, skipped = await _decide(tx, sequence_id, course, found, clocks)
-            written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
-            await outbox.add_starts(
-                tx,
-                [
-                    row.id
-                    for row in born
-                    if row.id in written and row.status is EnrollmentStatus.ACTIVE
-                ],
-            )
+            answer = await self._enrol(tx, sequence_id, user_id, asked, found)
         self._outbox.kick()
+        return answer
+
+    async def enrol_in(
+        self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
+    ) -> Enrolment:
+        """Enrol distinct contacts in a transaction of the caller's, who kicks the outbox afterwards.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        found = await rows.contacts_by_id(tx, contact_ids)
+        return await self._enrol(tx, sequence_id, user_id, contact_ids, found)
+
+    async def _enrol(
+        self,
+        tx: Transaction,
+        sequence_id: UUID,
+        user_id: UUID,
+        asked: Many[UUID],
+        found: Many[Candidate],
+    ) -> Enrolment:
+        # Before the lock: working out where ten thousand numbers may be takes a second.
+        clocks = await self._clocks(found)
+        course = await open_course(tx, sequence_id)
+        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+        written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
+        await outbox.add_starts(
+            tx,
+            [row.id for row in born if row.id in written and row.status is EnrollmentStatus.ACTIVE],
+        )
+        if written:
+            await audit.record(
+                tx,
+                "enrollment.create",
+                "enrollment",
+                written,
+                user_id=user_id,
+                sequence_id=str(sequence_id),
+            )
         return _answer(asked, born, written, skipped)
 
     async def _clocks(self, found: Many[Candidate]) -> dict[UUID, ContactClock]:
@@ -161,6 +181,25 @@ class Enrolling:
         return clocks
 
 
+async def open_course(tx: Transaction, sequence_id: UUID) -> Course:
+    """Lock what one is enrolled into.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+        ConflictError: ``sequence_not_active``: it is a draft or archived.
+    """
+    course = await rows.lock_course(tx, sequence_id)
+    if course is None:
+        raise NotFoundError("sequence", sequence_id)
+    if course.state not in _OPEN:
+        raise ConflictError(
+            "sequence_not_active",
+            f"the sequence is {course.state.value}; only an active or paused one takes contacts",
+            state=course.state.value,
+        )
+    return course
+
+
 def _origin(phone: str) -> str:
     """Give what decides about a number's zones: under +1 its exchange, else all of it.
 
@@ -170,7 +209,12 @@ def _origin(phone: str) -> str:
     return phone[:_EXCHANGE] if phone.startswith("+1") and len(phone) == _NANP else phone
 
 
-def _distinct(contact_ids: Many[UUID]) -> list[UUID]:
+def distinct(contact_ids: Many[UUID]) -> list[UUID]:
+    """Leave out what is given twice.
+
+    Raises:
+        InvalidFieldError: ``contact_count``: too many contacts or none.
+    """
     asked = list(dict.fromkeys(contact_ids))
     if not 1 <= len(asked) <= MAX_CONTACTS:
         raise InvalidFieldError(
@@ -194,8 +238,8 @@ async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
     if len(found) > MAX_CONTACTS:
         raise InvalidFieldError(
             "group_id",
-            f"names a group of more than {MAX_CONTACTS}; enrol its members with contact_ids, in"
-            " several calls",
+            f"names a group of more than {MAX_CONTACTS}; send the header Prefer: respond-async to"
+            " have it enrolled in the background",
             code="contact_count",
         )
     return found

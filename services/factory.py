@@ -1,11 +1,13 @@
 """Builds the use cases, for every program that needs them."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from domain.access import AccessRules
 from domain.ports import Gateway
 from domain.rules import SendingRules
+from services.audit import Audit
 from services.batch import Batch
 from services.callbacks import Callbacks
 from services.contact_list import ContactList
@@ -18,15 +20,19 @@ from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
 from services.inbound import Inbound
+from services.job_acts import EnrollmentActs
+from services.jobs import Jobs
 from services.ledger import Ledger
 from services.outbox import Outbox
+from services.passwords import Passwords
 from services.pausing import Pausing
 from services.senders import Senders
 from services.sequences import Sequences
+from services.sessions import Sessions
 from services.suppressions import Suppressions
 from services.sweep import Sweep
 from services.users import Users
-from settings import Settings
+from settings import ApiSettings, Settings
 from storage import health
 from storage.database import Database, is_unavailable
 from workflows.client import EnrollmentClient
@@ -44,12 +50,14 @@ class ServiceConfig:
             belong to.
         live_query: How long one page's questions to workflows may take together.
         workflows_url: Where Temporal's Web UI shows workflows, their ids appended.
+        access: How long people stay signed in, and how often things may be tried.
     """
 
     rules: SendingRules
     default_region: str = "US"
     live_query: timedelta = timedelta(seconds=1.5)
     workflows_url: str = "http://127.0.0.1:8233/namespaces/default/workflows"
+    access: AccessRules = field(default_factory=AccessRules)
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -67,7 +75,24 @@ class ServiceConfig:
             look_up_line_types=settings.twilio_lookup_enabled,
         )
         shown_in = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
-        return cls(rules, settings.default_region, settings.live_query, shown_in)
+        return cls(
+            rules, settings.default_region, settings.live_query, shown_in, _access(settings)
+        )
+
+
+def _access(settings: Settings) -> AccessRules:
+    """Only the API signs people in; other processes go by rules that nobody asks them for."""
+    if not isinstance(settings, ApiSettings):
+        return AccessRules()
+    return AccessRules(
+        secret=settings.session_secret.get_secret_value(),
+        session_idle=settings.session_idle,
+        session_lifetime=settings.session_lifetime,
+        sign_in_window=settings.sign_in_window,
+        sign_ins_per_email=settings.sign_ins_per_email,
+        sign_ins_per_address=settings.sign_ins_per_address,
+        enrolments_per_hour=settings.enrolments_per_hour,
+    )
 
 
 @dataclass
@@ -78,6 +103,7 @@ class Services:
     temporal: EnrollmentClient
     gateway: Gateway
     config: ServiceConfig
+    audit: Audit
     batch: Batch
     contact_list: ContactList
     contacts: Contacts
@@ -88,10 +114,12 @@ class Services:
     groups: Groups
     holds: Holds
     idempotency: Idempotency
+    jobs: Jobs
     outbox: Outbox
     pausing: Pausing
     senders: Senders
     sequences: Sequences
+    sessions: Sessions
     suppressions: Suppressions
     users: Users
     ledger: Ledger
@@ -130,21 +158,27 @@ def build_services(
         config: From the settings.
     """
     rules = config.rules
+    passwords = Passwords()
     outbox = Outbox(database, temporal)
     endings = Endings(database, outbox, rules)
     inbound = Inbound(database, outbox)
     callbacks = Callbacks(database, outbox, rules)
     holds = Holds(database, outbox, rules, endings)
+    batch = Batch(database, outbox, endings, holds)
+    enrolling = Enrolling(database, outbox, workspace_zone=rules.workspace_zone)
+    pausing = Pausing(database, outbox, rules)
+    acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     return Services(
         database=database,
         temporal=temporal,
         gateway=gateway,
         config=config,
-        batch=Batch(database, outbox, endings, holds),
+        audit=Audit(database),
+        batch=batch,
         contact_list=ContactList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(database, default_region=config.default_region),
         endings=endings,
-        enrolling=Enrolling(database, outbox, workspace_zone=rules.workspace_zone),
+        enrolling=enrolling,
         enrollment_detail=EnrollmentDetail(
             database,
             temporal,
@@ -156,12 +190,14 @@ def build_services(
         groups=Groups(database),
         holds=holds,
         idempotency=Idempotency(database),
+        jobs=Jobs(database, outbox, endings, acts.by_kind()),
         outbox=outbox,
-        pausing=Pausing(database, outbox, rules),
+        pausing=pausing,
         senders=Senders(database, outbox, default_region=config.default_region),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
         suppressions=Suppressions(database, outbox, default_region=config.default_region),
-        users=Users(database),
+        sessions=Sessions(database, config.access, passwords),
+        users=Users(database, passwords),
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
         callbacks=callbacks,

@@ -1,7 +1,7 @@
 """Releasing what is held: senders, and enrollments that wait for a person."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, HeldReason, LastText, MessageStatus
+from services import audit
 from services.consequences import Learned, accepted
 from services.endings import Endings
 from services.outbox import Outbox
@@ -77,17 +78,35 @@ class Holds:
         return results
 
     async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
+        under_way: dict[UUID, list[UUID]] = {}
         async with self._database.transaction() as tx:
-            row = await sending.lock_step(tx, enrollment_id)
-            if row is None:
-                return Released(enrollment_id, "not_found")
-            if row.status.is_final:
-                return Released(enrollment_id, "already_final")
-            if row.held_reason is None:
-                return Released(enrollment_id, "not_held")
-            if decision is not Decision.FINISH:
-                return await self._go_on(tx, row, decision, user_id)
-        [finished] = await self._endings.mark_finished([enrollment_id], user_id)
+            released = await self.release_in(tx, enrollment_id, decision, user_id, under_way)
+        fates = await self._endings.last_texts(under_way)
+        return replace(released, last_text=fates.get(enrollment_id, released.last_text))
+
+    async def release_in(
+        self,
+        tx: Transaction,
+        enrollment_id: UUID,
+        decision: Decision,
+        user_id: UUID,
+        under_way: dict[UUID, list[UUID]],
+    ) -> Released:
+        """Let one go on in a transaction of the caller's, who kicks the outbox afterwards.
+
+        Takes its number's lock, so one at a time. If it is finished, its attempts without an
+        outcome go into ``under_way``; see ``Endings.last_texts``.
+        """
+        row = await sending.lock_step(tx, enrollment_id)
+        if row is None:
+            return Released(enrollment_id, "not_found")
+        if row.status.is_final:
+            return Released(enrollment_id, "already_final")
+        if row.held_reason is None:
+            return Released(enrollment_id, "not_held")
+        if decision is not Decision.FINISH:
+            return await self._go_on(tx, row, decision, user_id)
+        finished = await self._endings.finish_in(tx, enrollment_id, user_id, under_way)
         return Released(enrollment_id, finished.result, finished.last_text)
 
     async def _go_on(
@@ -97,7 +116,11 @@ class Holds:
         unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and row.last_attempt is not None
         if decision is Decision.TREAT_AS_SENT and not unknown:
             return Released(row.id, "outcome_known")
-        await endings.note(tx, row.id, "released", at=now, user_id=user_id, decision=decision.value)
+        chosen = decision.value
+        await endings.note(tx, row.id, "released", at=now, user_id=user_id, decision=chosen)
+        await audit.record(
+            tx, "enrollment.release", "enrollment", [row.id], user_id=user_id, decision=chosen
+        )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
         await holds.wake_enrollment(tx, row.id, now, probing=probing)
         if unknown and row.last_attempt is not None:

@@ -112,6 +112,8 @@ class Outbox:
                     await self._temporal.start_message(
                         entry.subject_id, facts.messages[entry.subject_id]
                     )
+            case OutboxKind.START_JOB:
+                await self._temporal.start_job(entry.subject_id)
             case OutboxKind.PACE_SENDER:
                 if entry.subject_id in facts.paces:
                     await self._temporal.pace_sender(

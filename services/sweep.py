@@ -10,7 +10,7 @@ from services.callbacks import Callbacks
 from services.inbound import Inbound
 from services.outbox import Outbox
 from services.outcomes import Outcomes
-from storage import holds, outbox, outcomes, sweeping
+from storage import holds, jobs, outbox, outcomes, rates, sessions, sweeping
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -19,9 +19,14 @@ _logger = logging.getLogger(__name__)
 OVERDUE = timedelta(minutes=10)
 """How far past its next event an enrollment may be before its workflow is looked for."""
 
+UPLOAD_ABANDONED = timedelta(minutes=15)
+"""After this long without a row, an upload is taken to have been broken off."""
+
 RESTARTS = 500
 ORPHANS = 20
 KEYS_KEPT = timedelta(hours=24)
+COUNTS_KEPT = timedelta(days=2)
+"""How long counts of limited things, and sessions that are over, are kept; more than a window."""
 
 
 class Sweep:
@@ -74,6 +79,7 @@ class Sweep:
         await part("forgotten", self._wake_forgotten)
         restarted = await part("restart", self._restart_lost)
         settled = await part("orphans", self._settle_orphans)
+        await part("jobs", self._mend_jobs)
         delivered = await part("outbox", self._outbox.drain)
         await part("keys", self._forget_keys)
         return SweepReport(
@@ -122,6 +128,15 @@ class Sweep:
             await outbox.add_message_starts(tx, await sweeping.lost_messages(tx, since, RESTARTS))
         return len(lost)
 
+    async def _mend_jobs(self) -> int:
+        """Start lost jobs again and forget uploads that were broken off."""
+        async with self._database.transaction() as tx:
+            # One that is open is left alone by its start, so nobody has to be asked.
+            lost = await jobs.lost(tx, datetime.now(UTC) - OVERDUE, RESTARTS)
+            await outbox.add_job_starts(tx, lost)
+            await jobs.discard_abandoned(tx, UPLOAD_ABANDONED)
+        return len(lost)
+
     async def _settle_orphans(self) -> int:
         """Find out what became of texts whose enrollment ended while they were under way."""
         now = datetime.now(UTC)
@@ -147,4 +162,6 @@ class Sweep:
     async def _forget_keys(self) -> int:
         async with self._database.transaction() as tx:
             await sweeping.forget_keys(tx, KEYS_KEPT)
+            await rates.forget(tx, COUNTS_KEPT)
+            await sessions.forget(tx, COUNTS_KEPT)
         return 0

@@ -116,6 +116,13 @@ async def page(
     return await _read(tx, select(both).order_by(first_valued, *in_order).limit(limit))
 
 
+def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
+    """Query the ids of all enrollments that the list would show, the latest first."""
+    key = col(Enrollment.enrolled_at)
+    found = _filtered(sequence_id, wanted, key).with_only_columns(col(Enrollment.id))
+    return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
+
+
 def _filtered(
     sequence_id: UUID, wanted: ListFilter, key: SQLColumnExpression[Any]
 ) -> Select[*tuple[Any, ...]]:

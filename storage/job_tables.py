@@ -51,6 +51,7 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_job_rows_open", "job_id", "position", postgresql_where=text("code IS NULL")),
         Index("ix_job_rows_code", "job_id", "code", "position"),
+        Index("ix_job_rows_subject", "job_id", "subject_id"),
     )
     job_id: UUID = Field(foreign_key="jobs.id", primary_key=True, ondelete="CASCADE")
     position: int = Field(primary_key=True)

@@ -26,6 +26,7 @@ class OutboxKind(StrEnum):
     SIGNAL_ENROLLMENT = "signal_enrollment"  # (enrollment), payload: signal, status
     START_MESSAGE = "start_message"  # (message)
     PACE_SENDER = "pace_sender"  # (sender)
+    START_JOB = "start_job"  # (job)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ async def add_signals(
 async def add_message_starts(tx: Transaction, message_ids: Sequence[UUID]) -> None:
     """Ask for the workflows of one-off texts to be started."""
     await _add(tx, OutboxKind.START_MESSAGE, message_ids)
+
+
+async def add_job_starts(tx: Transaction, job_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of jobs to be started."""
+    await _add(tx, OutboxKind.START_JOB, job_ids)
 
 
 async def add_pace(tx: Transaction, sender_id: UUID) -> None:

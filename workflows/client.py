@@ -46,8 +46,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ports import NewEnrollment
 from workflows.enrollment import EnrollmentWorkflow
+from workflows.jobs import JobWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
-from workflows.messages import Fact, Progress, StartEnrollment, StartMessage
+from workflows.messages import Fact, Progress, StartEnrollment, StartJob, StartMessage
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -157,6 +158,11 @@ def message_workflow_id(message_id: UUID | str) -> str:
     return f"message/{message_id}"
 
 
+def job_workflow_id(job_id: UUID | str) -> str:
+    """The id of a job's workflow."""
+    return f"job/{job_id}"
+
+
 class TemporalUnavailableError(Exception):
     """Temporal did not answer; the same call may succeed later."""
 
@@ -244,6 +250,25 @@ class EnrollmentClient:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary="one-off text",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        )
+
+    async def start_job(self, job_id: UUID) -> None:
+        """Start a job's workflow; one that is open already is left alone.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        await _reach(
+            self._client.start_workflow(
+                JobWorkflow.run,
+                StartJob(str(job_id)),
+                id=job_workflow_id(job_id),
+                task_queue=ENROLLMENT_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="work in the background",
                 rpc_timeout=RPC_TIMEOUT,
             )
         )

@@ -60,3 +60,13 @@ SWEEP = Limit(
     retry=RetryPolicy(maximum_attempts=1),
 )
 """The sweep: the next one repeats what this one could not."""
+
+JOB = Limit(
+    start_to_close=timedelta(seconds=30),
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=0,
+    ),
+)
+"""A chunk of a job takes some seconds and is repeated without bound: its rows count."""

@@ -63,3 +63,10 @@ class StartMessage:
 
     message_id: str
     sender_id: str = ""
+
+
+@dataclass(frozen=True)
+class StartJob:
+    """What starts work in the background; its id only."""
+
+    job_id: str

@@ -66,7 +66,7 @@ def upgrade() -> None:
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint("kind IN ('import_contacts', 'enrol', 'mark_finished', 'add_to_group', 'pause', 'resume', 'release')", name=op.f('ck_jobs_kind_known')),
-    sa.CheckConstraint("state IN ('queued', 'running', 'canceling', 'done', 'canceled', 'failed')", name=op.f('ck_jobs_state_known')),
+    sa.CheckConstraint("state IN ('receiving', 'queued', 'running', 'canceling', 'done', 'canceled', 'failed')", name=op.f('ck_jobs_state_known')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_jobs_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_jobs'))
     )
@@ -118,6 +118,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], name=op.f('fk_event_deliveries_event_id')),
     sa.PrimaryKeyConstraint('endpoint_id', 'event_id', name=op.f('pk_event_deliveries'))
     )
+    op.create_index('ix_event_deliveries_event', 'event_deliveries', ['event_id'], unique=False)
     op.create_index('ix_event_deliveries_open', 'event_deliveries', ['endpoint_id', 'next_try_at'], unique=False, postgresql_where=sa.text('delivered_at IS NULL AND given_up_at IS NULL'))
     op.create_index('ix_event_deliveries_order', 'event_deliveries', ['endpoint_id', 'subject_id', 'event_id'], unique=False, postgresql_where=sa.text('delivered_at IS NULL AND given_up_at IS NULL'))
     op.create_table('job_rows',
@@ -130,10 +131,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('job_id', 'position', name=op.f('pk_job_rows'))
     )
     op.create_index('ix_job_rows_code', 'job_rows', ['job_id', 'code', 'position'], unique=False)
+    op.create_index('ix_job_rows_subject', 'job_rows', ['job_id', 'subject_id'], unique=False)
     op.create_index('ix_job_rows_open', 'job_rows', ['job_id', 'position'], unique=False, postgresql_where=sa.text('code IS NULL'))
     op.add_column('api_tokens', sa.Column('scopes', postgresql.JSONB(astext_type=sa.Text()), server_default='["read", "write", "send", "admin"]', nullable=False))
     op.add_column('enrollments', sa.Column('paused_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('suppressions', sa.Column('phone_hash', sa.String(), nullable=True))
+    op.add_column('suppressions', sa.Column('lifted_reason', sa.String(), nullable=True))
     op.alter_column('suppressions', 'phone',
                existing_type=sa.VARCHAR(),
                nullable=True)
@@ -178,14 +181,17 @@ def downgrade() -> None:
     op.alter_column('suppressions', 'phone',
                existing_type=sa.VARCHAR(),
                nullable=False)
+    op.drop_column('suppressions', 'lifted_reason')
     op.drop_column('suppressions', 'phone_hash')
     op.drop_column('enrollments', 'paused_at')
     op.drop_column('api_tokens', 'scopes')
     op.drop_index('ix_job_rows_open', table_name='job_rows', postgresql_where=sa.text('code IS NULL'))
     op.drop_index('ix_job_rows_code', table_name='job_rows')
+    op.drop_index('ix_job_rows_subject', table_name='job_rows')
     op.drop_table('job_rows')
     op.drop_index('ix_event_deliveries_order', table_name='event_deliveries', postgresql_where=sa.text('delivered_at IS NULL AND given_up_at IS NULL'))
     op.drop_index('ix_event_deliveries_open', table_name='event_deliveries', postgresql_where=sa.text('delivered_at IS NULL AND given_up_at IS NULL'))
+    op.drop_index('ix_event_deliveries_event', table_name='event_deliveries')
     op.drop_table('event_deliveries')
     op.drop_index('ix_audit_log_user', table_name='audit_log')
     op.drop_index('ix_audit_log_subject', table_name='audit_log')

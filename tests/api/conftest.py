@@ -40,6 +40,9 @@ class FakeTemporal:
     async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
         self.started.append(message_id)
 
+    async def start_job(self, job_id: UUID) -> None:
+        self.started.append(job_id)
+
     async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
         self.signalled.append((enrollment_id, signal, status))
 
@@ -75,10 +78,10 @@ class FakeGateway:
 
 @pytest.fixture
 def settings(database_url: str) -> ApiSettings:
-    return _settings(database_url)
+    return make_settings(database_url)
 
 
-def _settings(database_url: str) -> ApiSettings:
+def make_settings(database_url: str) -> ApiSettings:
     return ApiSettings(
         database_url=database_url,
         twilio_account_sid="AC" + "0" * 32,
@@ -118,7 +121,7 @@ def services(database: Database, temporal: FakeTemporal, gateway: FakeGateway) -
 @pytest.fixture(scope="session")
 def shared_app(shared_database: str) -> FastAPI:
     """One application for all tests: its first request builds the routes, which takes a while."""
-    return create_app(_settings(shared_database))
+    return create_app(make_settings(shared_database))
 
 
 @pytest.fixture

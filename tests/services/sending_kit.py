@@ -70,6 +70,10 @@ class FakeTemporal:
         self._reach(message_id)
         self.told.append(("message", message_id, str(sender_id), None))
 
+    async def start_job(self, job_id: UUID) -> None:
+        self._reach(job_id)
+        self.told.append(("job", job_id, None, None))
+
     async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
         self._reach(enrollment_id)
         self.told.append(("signal", enrollment_id, signal, status))

@@ -190,7 +190,7 @@ async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
     """Section 3, Sending: mark finished: a text under way when it was set."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
-    wait = kit.services.endings._await_last_texts
+    wait = kit.services.endings.last_texts
 
     async def record_then_wait(under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
         await kit.services.ledger.record_answer(
@@ -198,6 +198,6 @@ async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
         )
         return await wait(under_way)
 
-    monkeypatch.setattr(kit.services.endings, "_await_last_texts", record_then_wait)
+    monkeypatch.setattr(kit.services.endings, "last_texts", record_then_wait)
     [result] = await finish(kit, enrollment)
     assert result.last_text is LastText.SENT

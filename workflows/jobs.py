@@ -1,0 +1,43 @@
+"""Work on many rows in the background."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.jobs import JobActivities, RunChunk
+    from domain.ports import JobProgress
+    from workflows.limits import JOB
+    from workflows.messages import StartJob
+
+IDLE_WAIT = timedelta(seconds=1)
+"""How long to wait when all rows left are in other hands, or a last text is under way."""
+
+
+@workflow.defn(name="Job")
+class JobWorkflow:
+    """Has all rows of a job acted on.
+
+    Id: ``job/<uuid>``. Started by the outbox. No signals: a job is cancelled in its row. Ends when
+    the row says that the job has ended. History: 5 events and 6 a chunk of some seconds; it goes
+    on as a new run when the server suggests it.
+    """
+
+    @workflow.run
+    async def run(self, start: StartJob) -> str:
+        """Run chunk after chunk; answers the job's final state, a ``JobState`` code."""
+        while True:
+            progress: JobProgress = await workflow.execute_activity_method(
+                JobActivities.run_job_chunk,
+                RunChunk(start.job_id),
+                start_to_close_timeout=JOB.start_to_close,
+                retry_policy=JOB.retry,
+                summary="rows",
+            )
+            if not progress.more:
+                return progress.state
+            workflow.set_current_details(f"{progress.done} of {progress.total} rows")
+            if not progress.acted:
+                await workflow.sleep(IDLE_WAIT, summary="rows in other hands")
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(start)
