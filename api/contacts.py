@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from api import paging
-from api.dependencies import ServicesDep
+from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import PageQuery
 from api.schemas import Contact, ContactChanges, Listing, NewContact
@@ -74,3 +74,14 @@ async def change_contact(contact_id: UUID, body: ContactChanges, services: Servi
     """
     fields = cast("ContactFields", body.model_dump(exclude_unset=True))
     return Contact.model_validate(await services.contacts.update(contact_id, fields))
+
+
+@router.delete("/{contact_id}", status_code=204, dependencies=[AdminOnly])
+async def erase_contact(contact_id: UUID, services: ServicesDep, user: CurrentUser) -> None:
+    """Erase a contact for good: the person, their enrollments and the whole conversation.
+
+    Active enrollments end first. That the number was opted out stays known, as a keyed hash, and
+    holds again if the number ever comes back. 409 `text_under_way` while the fate of a text to or
+    from them is not known.
+    """
+    await services.erasure.erase(contact_id, user.id)

@@ -60,7 +60,7 @@ class Once:
         self,
         work: Callable[[], Awaitable[BaseModel]],
         *,
-        status_code: int = 201,
+        status_code: int | Callable[[], int] = 201,
         repeatable: bool = False,
     ) -> JSONResponse:
         """Do the work and answer with what it gives, or answer as the first time.
@@ -70,7 +70,7 @@ class Once:
 
         Args:
             work: Called at most once; its answer must hold no secret, for it is stored.
-            status_code: Of the answer.
+            status_code: Of the answer; or tells it, once the work is done.
             repeatable: Whether doing the work a second time does no harm; see
                 ``Idempotency.begin``.
 
@@ -78,7 +78,8 @@ class Once:
             ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
         """
         if self.key is None:
-            return JSONResponse((await work()).model_dump(mode="json"), status_code)
+            body = (await work()).model_dump(mode="json")
+            return JSONResponse(body, _status(status_code))
         begun = await self.idempotency.begin(
             user_id=self.user_id,
             key=self.key,
@@ -94,8 +95,9 @@ class Once:
             if repeatable or isinstance(error, SegueError):
                 await self._quietly(self.idempotency.give_up(begun))
             raise
-        await self._quietly(self.idempotency.finish(begun, status_code, body))
-        return JSONResponse(body, status_code)
+        status = _status(status_code)
+        await self._quietly(self.idempotency.finish(begun, status, body))
+        return JSONResponse(body, status)
 
     @staticmethod
     async def _quietly(storing: Awaitable[None]) -> None:
@@ -106,6 +108,10 @@ class Once:
             if not is_unavailable(error):
                 raise
             _logger.warning("an idempotency key could not be settled: the database is away")
+
+
+def _status(given: int | Callable[[], int]) -> int:
+    return given if isinstance(given, int) else given()
 
 
 async def _once(

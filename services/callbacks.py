@@ -53,7 +53,9 @@ class Callbacks:
         """Apply a report in one transaction; False if that was done before."""
         async with self._database.transaction() as tx:
             row = await _attempt_of(tx, report)
-            report_id = await inbound.keep_report(tx, report)
+            # What is about nobody's text, perhaps an erased contact's, is kept without numbers.
+            kept = report if row is not None else replace(report, from_phone=None, payload={})
+            report_id = await inbound.keep_report(tx, kept)
             if report_id is None:
                 return False
             if row is not None:

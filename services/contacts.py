@@ -12,6 +12,8 @@ from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError,
 from domain.paging import Page, Position
 from domain.statuses import LineType
 from domain.timing import check_time_zone
+from services import audit
+from services.erasure import recall
 from storage import contacts
 from storage.contacts import ContactRow
 from storage.database import Database, Transaction
@@ -111,6 +113,8 @@ class Contacts:
             added = await contacts.add(tx, values)
             if added is None:
                 raise await _phone_taken(tx, values["phone"])
+            await recall(tx, [added.phone])
+            await audit.record(tx, "contact.create", "contact", [added.id])
             return await _details(tx, added.id)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
@@ -140,6 +144,11 @@ class Contacts:
                 values.setdefault("line_type", None)  # what was known is the old number's
             if values and not await contacts.change(tx, contact_id, values):
                 raise await _phone_taken(tx, values["phone"])
+            if "phone" in values:
+                await recall(tx, [values["phone"]])
+            if values:
+                changed = ",".join(sorted(values))
+                await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
             return await _details(tx, contact_id)
 
     async def find(

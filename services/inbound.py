@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.inbound import InboundText
 from domain.keywords import Keyword, read
 from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy
+from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
 from storage import endings, inbound, sending
@@ -96,6 +97,7 @@ def _plain(words: str) -> str:
 async def _take_effect(tx: Transaction, text: InboundText) -> None:
     """Conversation, suppression and final statuses of one text."""
     now = datetime.now(UTC)
+    await recall(tx, [text.phone])
     reading = read(text.body, text.opt_out_type)
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply

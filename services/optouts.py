@@ -60,6 +60,31 @@ async def opt_out(
     await _tell(tx, ended)
 
 
+async def opt_out_by_hand(
+    tx: Transaction, evidence: Evidence, *, at: datetime, sender_id: UUID | None
+) -> list[UUID]:
+    """Suppress a number because a person says so; whatever it texted before does not undo that.
+
+    Its active enrollments end as by a STOP, and its one-off texts that wait are canceled.
+
+    Args:
+        tx: Holds the number's lock.
+        evidence: Who says so, and why.
+        at: Now.
+        sender_id: The only sender it is for; None for everyone.
+
+    Returns:
+        The enrollments that ended.
+    """
+    await suppressions.suppress(tx, evidence, sender_id=sender_id)
+    ended = await suppressions.end_enrollments(
+        tx, evidence.phone, at=at, sender_id=sender_id, user_id=evidence.user_id
+    )
+    await suppressions.cancel_one_offs(tx, evidence.phone, sender_id=sender_id)
+    await _tell(tx, ended)
+    return [enrollment_id for enrollment_id, _ in ended]
+
+
 async def opt_in(
     tx: Transaction, phone: str, sender_id: UUID | None, *, at: datetime, message_id: UUID
 ) -> bool:

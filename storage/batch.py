@@ -74,7 +74,8 @@ async def add_members(
             ["group_id", "contact_id", "added_by"],
             select(_uuid(group_id), col(Contact.id), _uuid(user_id))
             .where(col(Contact.id) == func.any(list(contact_ids)))
-            .order_by(col(Contact.id)),
+            .order_by(col(Contact.id))
+            .with_for_update(key_share=True, read=True),  # none of them is being erased
         )
         .on_conflict_do_nothing()
         .returning(col(GroupMember.contact_id))
@@ -107,6 +108,7 @@ async def recipients(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, 
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
         .where(col(Enrollment.id) == func.any(list(enrollment_ids)))
+        .with_for_update(key_share=True, read=True, of=Enrollment)  # stays until the text is in
     )
     return {row[0]: Recipient(*row) for row in rows}
 

@@ -97,7 +97,9 @@ _INSERT = text("""
         CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
         CAST(:positions AS integer[]), CAST(:dues AS timestamptz[]), CAST(:nexts AS timestamptz[])
     ) AS born(id, contact_id, status, position, due_at, next_send_at)
+    JOIN contacts ON contacts.id = born.contact_id
     ORDER BY born.contact_id
+    FOR KEY SHARE OF contacts
     ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
     RETURNING id
 """)

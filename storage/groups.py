@@ -79,6 +79,7 @@ async def add_members(
         select(literal(group_id), col(Contact.id), literal(user_id))
         .where(col(Contact.id) == func.any(list(contact_ids)))
         .order_by(col(Contact.id))  # two at once take their locks in the same order
+        .with_for_update(key_share=True, read=True)  # none of them is being erased
     )
     rows = await tx.execute(
         insert(GroupMember)

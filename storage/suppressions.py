@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text, Uuid
 
+from domain.paging import Position
+from domain.phones import digits
 from domain.statuses import EnrollmentStatus, OptOutSource
+from storage.contacts import escaped
 from storage.database import Transaction
 from storage.sending import SENT
 
@@ -148,7 +152,8 @@ _END_ALL = text(
             WHERE m.enrollment_id = e.id AND {SENT}
         ) THEN 'opted_out' ELSE 'omitted_opted_out' END,
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
-        probing = false, ended_at = :at, error_code = :error_code, ended_by = :user_id
+        paused_at = NULL, probing = false, ended_at = :at, error_code = :error_code,
+        ended_by = :user_id
     WHERE e.status = 'active' AND (
         e.id = ANY(:also) OR (
             e.id = ANY(ARRAY(
@@ -208,3 +213,169 @@ async def end_enrollments(
         },
     )
     return [(row.id, EnrollmentStatus(row.status)) for row in rows]
+
+
+_WAITING_ONE_OFFS = text(
+    """
+    UPDATE messages SET status = 'canceled', next_try_at = NULL
+    WHERE phone = :phone AND direction = 'outbound' AND step IS NULL
+    AND (status = 'pending' OR next_try_at IS NOT NULL)
+    AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
+    )
+    RETURNING id
+    """
+)
+
+
+async def cancel_one_offs(tx: Transaction, phone: str, *, sender_id: UUID | None) -> int:
+    """Cancel one-off texts to a number that wait and were not begun; answers how many."""
+    rows = await tx.execute(_WAITING_ONE_OFFS, {"phone": phone, "sender_id": sender_id})
+    return len(rows.all())
+
+
+@dataclass(frozen=True)
+class SuppressionRow:
+    """A suppression with its evidence.
+
+    Attributes:
+        phone: E.164; None of an erased contact's number.
+        contact_id: Who has the number now, if anyone.
+        sender_id: The only sender it holds for; None for everyone.
+        lifted_message_id: The opt-in text that lifted it.
+    """
+
+    id: UUID
+    phone: str | None
+    contact_id: UUID | None
+    sender_id: UUID | None
+    source: OptOutSource
+    reason: str | None
+    message_id: UUID | None
+    user_id: UUID | None
+    user_name: str | None
+    occurred_at: datetime
+    created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: UUID | None
+    lifted_by_name: str | None
+    lifted_reason: str | None
+    lifted_message_id: UUID | None
+
+
+_ROWS = """
+    SELECT s.id, s.phone, c.id AS contact_id, s.sender_id, s.source, s.reason, s.message_id,
+        s.user_id, u.name AS user_name, s.occurred_at, s.created_at, s.lifted_at, s.lifted_by,
+        l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id
+    FROM suppressions s
+    LEFT JOIN contacts c ON c.phone = s.phone
+    LEFT JOIN users u ON u.id = s.user_id
+    LEFT JOIN users l ON l.id = s.lifted_by
+"""
+
+_STANDING_OF = text(
+    f"""
+    {_ROWS}
+    WHERE s.phone = :phone AND s.lifted_at IS NULL
+    AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
+    """
+)
+
+_ONE = text(f"{_ROWS} WHERE s.id = :id")
+
+_PAGE = text(
+    f"""
+    {_ROWS}
+    WHERE (
+        :search = ''
+        OR (:digits <> '' AND s.phone LIKE '%' || :digits || '%')
+        OR c.search_name LIKE lower('%' || :escaped || '%')
+    )
+    AND (cardinality(:sources) = 0 OR s.source = ANY(:sources))
+    AND (CAST(:standing AS boolean) IS NULL OR (s.lifted_at IS NULL) = :standing)
+    AND (
+        CAST(:after_at AS timestamptz) IS NULL
+        OR (s.created_at, s.id) < (:after_at, CAST(:after_id AS uuid))
+    )
+    ORDER BY s.created_at DESC, s.id DESC LIMIT :limit
+    """
+).bindparams(bindparam("sources", type_=ARRAY(Text())))
+
+
+def _row(row: Any) -> SuppressionRow:  # noqa: ANN401 - a driver's row
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return SuppressionRow(**{**values, "source": OptOutSource(values["source"])})
+
+
+async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> SuppressionRow | None:
+    """What suppresses a number now, for everyone or for exactly this sender."""
+    row = await tx.execute(_STANDING_OF, {"phone": phone, "sender_id": sender_id})
+    found = row.one_or_none()
+    return None if found is None else _row(found)
+
+
+async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:
+    """One suppression."""
+    found = (await tx.execute(_ONE, {"id": suppression_id})).one_or_none()
+    return None if found is None else _row(found)
+
+
+async def find(
+    tx: Transaction,
+    *,
+    search: str,
+    sources: Sequence[OptOutSource],
+    is_standing: bool | None,
+    after: Position | None,
+    limit: int,
+) -> list[SuppressionRow]:
+    """List suppressions, the newest first.
+
+    Args:
+        tx: The transaction.
+        search: Some of the number's digits, or of its contact's name; empty for all.
+        sources: Any of these; empty for all.
+        is_standing: Only those that stand, or only those that were lifted; None for both.
+        after: Where the page begins.
+        limit: Most rows to answer.
+    """
+    rows = await tx.execute(
+        _PAGE,
+        {
+            "search": search,
+            "digits": digits(search),
+            "escaped": escaped(search),
+            "sources": [source.value for source in sources],
+            "standing": is_standing,
+            "after_at": after.value if after else None,
+            "after_id": after.id if after else None,
+            "limit": limit,
+        },
+    )
+    return [_row(row) for row in rows]
+
+
+async def lift_by_hand(
+    tx: Transaction, suppression_id: UUID, *, user_id: UUID, reason: str, at: datetime
+) -> bool:
+    """Lift one suppression; False if it was lifted before. The row stays as evidence."""
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE suppressions
+            SET lifted_at = :at, lifted_by = :user_id, lifted_reason = :reason
+            WHERE id = :id AND lifted_at IS NULL
+            RETURNING id
+            """
+        ),
+        {"id": suppression_id, "at": at, "user_id": user_id, "reason": reason},
+    )
+    return rows.first() is not None
+
+
+async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
+    """Whether there is such a sender."""
+    row = await tx.execute(text("SELECT 1 FROM senders WHERE id = :id"), {"id": sender_id})
+    return row.first() is not None

@@ -477,6 +477,7 @@ class Suppression(SQLModel, table=True):
     created_at: datetime = moment(default_now=True)
     lifted_at: datetime | None = moment(nullable=True)
     lifted_by: UUID | None = reference("users.id", nullable=True)
+    lifted_reason: str | None = None
     lifted_message_id: UUID | None = reference("messages.id", nullable=True)
 
 

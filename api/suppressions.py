@@ -1,0 +1,106 @@
+"""Routes of suppressions: opting out by hand, lifting, the list with its evidence."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from api import paging
+from api.dependencies import CurrentUser, ServicesDep
+from api.idempotency import OnceDep
+from api.paging import PageQuery
+from api.schemas import Lifting, Listing, NewSuppression, Suppression
+from domain.statuses import OptOutSource
+from services.suppressions import SEARCH_LENGTH
+
+router = APIRouter(prefix="/suppressions", tags=["suppressions"])
+
+_SORT = "-created_at"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+
+
+class SuppressionQuery(PageQuery):
+    """The filters of the list of suppressions."""
+
+    search: str = Field(
+        default="",
+        max_length=SEARCH_LENGTH,
+        description="Digits of the number, or any part of its contact's name.",
+    )
+    source: list[OptOutSource] = Field(
+        default_factory=list, max_length=10, description="Any of these."
+    )
+    standing: bool | None = Field(
+        default=None, description="`true`: those that hold now; `false`: those that were lifted."
+    )
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Suppression,
+    responses={200: {"model": Suppression, "description": "The number was suppressed already."}},
+)
+async def create_suppression(
+    body: NewSuppression, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Opt a number out by hand, with a reason.
+
+    Its active enrollments end as by a STOP: `opted_out` if anything was sent, else
+    `omitted_opted_out`; one-off texts that wait are canceled. 200 if the number was suppressed
+    already. 422 `one_of_two` unless one of `contact_id` and `phone` is given, `unknown_sender`;
+    404 for an unknown contact.
+    """
+    known = False
+
+    async def create() -> Suppression:
+        nonlocal known
+        row, is_new = await services.suppressions.suppress(
+            contact_id=body.contact_id,
+            phone=body.phone,
+            sender_id=body.sender_id,
+            reason=body.reason,
+            user_id=user.id,
+        )
+        known = not is_new
+        return Suppression.model_validate(row)
+
+    return await once.answer(create, status_code=lambda: 200 if known else 201, repeatable=True)
+
+
+@router.get("")
+async def list_suppressions(
+    query: Annotated[SuppressionQuery, Query()], services: ServicesDep
+) -> Listing[Suppression]:
+    """List opted-out numbers with their evidence, the newest first; lifted ones stay."""
+    page = await services.suppressions.find(
+        search=query.search,
+        sources=query.source,
+        is_standing=query.standing,
+        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        limit=query.limit,
+    )
+    return paging.listing(page, Suppression, _SORT)
+
+
+@router.get("/{suppression_id}")
+async def get_suppression(suppression_id: UUID, services: ServicesDep) -> Suppression:
+    """Give one suppression."""
+    return Suppression.model_validate(await services.suppressions.get(suppression_id))
+
+
+@router.post("/{suppression_id}/lift")
+async def lift_suppression(
+    suppression_id: UUID, body: Lifting, services: ServicesDep, user: CurrentUser
+) -> Suppression:
+    """Lift a suppression, with a reason; it stays as evidence, and nothing resumes by itself.
+
+    Members lift what was done by hand; what the person asked for, or the provider said, only an
+    admin lifts (403 `forbidden`). 409 `already_lifted`.
+    """
+    row = await services.suppressions.lift(
+        suppression_id, reason=body.reason, user_id=user.id, role=user.role
+    )
+    return Suppression.model_validate(row)

@@ -1,0 +1,221 @@
+"""Opted-out numbers as people see and change them: by hand, with a reason."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain import names, phones
+from domain.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.paging import Page, Position
+from domain.statuses import OptOutSource, Role
+from services import audit
+from services.erasure import recall
+from services.optouts import opt_out_by_hand
+from services.outbox import Outbox
+from services.users import ForbiddenError
+from storage import contacts, sending, suppressions
+from storage.database import Database, Transaction
+from storage.suppressions import Evidence, SuppressionRow
+
+REASON_LENGTH = 500
+"""Most characters of the reason for an opt-out by hand, and for lifting one."""
+
+SEARCH_LENGTH = 200
+"""Most characters one may search for."""
+
+
+class Suppressions:
+    """Suppresses numbers by hand, lifts suppressions and lists them with their evidence.
+
+    Args:
+        database: Where they are kept.
+        outbox: Tells the workflows.
+        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
+            belong to.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, *, default_region: str) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._default_region = default_region
+
+    async def suppress(
+        self,
+        *,
+        contact_id: UUID | None,
+        phone: str | None,
+        sender_id: UUID | None,
+        reason: str,
+        user_id: UUID,
+    ) -> tuple[SuppressionRow, bool]:
+        """Opt a number out by hand, for everyone or for one sender.
+
+        Its active enrollments end as by a STOP, its one-off texts that wait are canceled. A
+        suppression that a text could lift becomes one that only a person lifts.
+
+        Args:
+            contact_id: Whose number; or
+            phone: the number, as typed, whether or not it is a contact's.
+            sender_id: The only sender it is for; None for everyone.
+            reason: Why, 1 to 500 characters.
+            user_id: Who says so.
+
+        Returns:
+            What suppresses the number now, and whether that is new.
+
+        Raises:
+            InvalidFieldError: Not exactly one of contact and phone, or one that cannot be taken.
+            NotFoundError: There is no such contact.
+        """
+        said = names.clean(reason, field="reason", most=REASON_LENGTH)
+        if (contact_id is None) == (phone is None):
+            raise InvalidFieldError(
+                "phone", "or contact_id must be given, one of the two", code="one_of_two"
+            )
+        async with self._database.transaction() as tx:
+            number = await self._lock_number(tx, contact_id, phone)
+            await _check_sender(tx, sender_id)
+            await recall(tx, [number])
+            known = await suppressions.standing(tx, number, sender_id)
+            now = datetime.now(UTC)
+            evidence = Evidence(
+                phone=number,
+                source=OptOutSource.BY_HAND,
+                occurred_at=now,
+                user_id=user_id,
+                reason=said,
+            )
+            ended = await opt_out_by_hand(tx, evidence, at=now, sender_id=sender_id)
+            row = await suppressions.standing(tx, number, sender_id)
+            assert row is not None  # noqa: S101 - it was written a statement ago
+            await audit.record(
+                tx,
+                "suppression.create" if known is None else "suppression.repeat",
+                "suppression",
+                [row.id],
+                user_id=user_id,
+                contact_id=str(row.contact_id) if row.contact_id else None,
+                sender_id=str(sender_id) if sender_id else None,
+                ended=len(ended),
+            )
+        self._outbox.kick()
+        return row, known is None
+
+    async def get(self, suppression_id: UUID) -> SuppressionRow:
+        """Give one.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        async with self._database.transaction() as tx:
+            return await _found(tx, suppression_id)
+
+    async def find(
+        self,
+        *,
+        search: str = "",
+        sources: Sequence[OptOutSource] = (),
+        is_standing: bool | None = None,
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[SuppressionRow]:
+        """List suppressions, the newest first.
+
+        Args:
+            search: Some of the number's digits, or of its contact's name.
+            sources: Any of these; empty for all.
+            is_standing: Only those that stand, or only those that were lifted; None for both.
+            after: Where the page begins.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: Nothing can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        async with self._database.transaction() as tx:
+            rows = await suppressions.find(
+                tx,
+                search=sought,
+                sources=sources,
+                is_standing=is_standing,
+                after=after,
+                limit=limit + 1,
+            )
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(rows[:limit], Position(last.created_at, last.id) if last else None)
+
+    async def lift(
+        self, suppression_id: UUID, *, reason: str, user_id: UUID, role: Role
+    ) -> SuppressionRow:
+        """Lift a suppression; it stays as evidence, and nothing resumes by itself.
+
+        Members lift what was done by hand. What the person asked for, or the provider said, only
+        an admin lifts.
+
+        Raises:
+            InvalidFieldError: There is no reason.
+            NotFoundError: There is none with this id.
+            ForbiddenError: It takes an admin.
+            ConflictError: ``already_lifted``.
+        """
+        said = names.clean(reason, field="reason", most=REASON_LENGTH)
+        async with self._database.transaction() as tx:
+            row = await _found(tx, suppression_id)
+            if row.phone is not None:
+                await sending.lock_number(tx, row.phone)
+                row = await _found(tx, suppression_id)
+            if row.source is not OptOutSource.BY_HAND and role is not Role.ADMIN:
+                raise ForbiddenError(Role.ADMIN)
+            lifted = await suppressions.lift_by_hand(
+                tx, suppression_id, user_id=user_id, reason=said, at=datetime.now(UTC)
+            )
+            if not lifted:
+                raise ConflictError(
+                    "already_lifted",
+                    "the suppression is lifted already; whether another one suppresses the number"
+                    " is in GET /api/suppressions?standing=true",
+                )
+            await audit.record(
+                tx,
+                "suppression.lift",
+                "suppression",
+                [suppression_id],
+                user_id=user_id,
+                source=row.source.value,
+                contact_id=str(row.contact_id) if row.contact_id else None,
+            )
+            return await _found(tx, suppression_id)
+
+    async def _lock_number(
+        self, tx: Transaction, contact_id: UUID | None, phone: str | None
+    ) -> str:
+        """Lock the number that is meant; a contact's, as it is once it is locked."""
+        if contact_id is None:
+            number = phones.normalise(phone or "", default_region=self._default_region)
+            await sending.lock_number(tx, number)
+            return number
+        locked: str | None = None
+        while True:
+            row = await contacts.get(tx, contact_id)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            if row.contact.phone == locked:
+                return locked
+            locked = row.contact.phone
+            await sending.lock_number(tx, locked)
+
+
+async def _check_sender(tx: Transaction, sender_id: UUID | None) -> None:
+    if sender_id is not None and not await suppressions.has_sender(tx, sender_id):
+        raise InvalidFieldError(
+            "sender_id",
+            "names no sender; take an id from GET /api/senders, or leave it out for all of them",
+            code="unknown_sender",
+        )
+
+
+async def _found(tx: Transaction, suppression_id: UUID) -> SuppressionRow:
+    row = await suppressions.get(tx, suppression_id)
+    if row is None:
+        raise NotFoundError("suppression", suppression_id)
+    return row
