@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
 from domain.errors import SegueError
-from domain.statuses import Role
+from domain.statuses import Role, TokenScope
 from services.contacts import Contacts
 from services.demo import Demo
 from services.endings import Endings
@@ -35,6 +36,7 @@ from workflows.client import (
 )
 
 _WAIT_SECONDS = 2
+_DAYS_MOST = 3650
 
 
 async def set_up(settings: Settings) -> None:
@@ -71,12 +73,27 @@ async def create_user(
     print(f"{user.email} is now a user with the role {user.role.value}")
 
 
-async def create_token(settings: Settings, *, email: str, name: str) -> None:
+async def create_token(
+    settings: Settings,
+    *,
+    email: str,
+    name: str,
+    scopes: Sequence[TokenScope] = tuple(TokenScope),
+    expires_days: int | None = None,
+) -> None:
     """Make a token for a user and print it, this once.
+
+    Args:
+        settings: For the database.
+        email: Whose.
+        name: What it is for.
+        scopes: What it may be used for.
+        expires_days: After how many days it is useless; None for never.
 
     Raises:
         SystemExit: There is no such user, or they are disabled.
     """
+    expires_at = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     async with _database(settings) as database:
         users = Users(database)
         user = await users.by_email(email)
@@ -84,7 +101,7 @@ async def create_token(settings: Settings, *, email: str, name: str) -> None:
             raise SystemExit(f"there is no user {email}; make one with create-user")
         if user.disabled_at is not None:
             raise SystemExit(f"{user.email} is disabled, and so would be the token")
-        made = await users.create_token(user.id, name=name)
+        made = await users.create_token(user.id, name=name, scopes=scopes, expires_at=expires_at)
     print(made.token)
 
 
@@ -153,7 +170,13 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
                 password=_password() if asked.password_stdin else None,
             )
         case "create-token":
-            await create_token(settings, email=asked.email, name=asked.name)
+            await create_token(
+                settings,
+                email=asked.email,
+                name=asked.name,
+                scopes=[TokenScope(scope) for scope in asked.scope or TokenScope],
+                expires_days=asked.expires_days,
+            )
         case _:
             await seed_demo(settings)
 
@@ -172,6 +195,17 @@ def _password() -> str:
     if sys.stdin.isatty():
         return getpass.getpass("Password: ")
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def _days(text: str) -> int:
+    """Read a number of days.
+
+    Raises:
+        ArgumentTypeError: It is none, or no span for a token.
+    """
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= _DAYS_MOST:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_DAYS_MOST}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,6 +229,19 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("create-token", help="make an API token and print it, this once")
     token.add_argument("--email", required=True, help="whose token it is")
     token.add_argument("--name", default="made on the command line", help="what it is for")
+
+    token.add_argument(
+        "--scope",
+        action="append",
+        choices=[scope.value for scope in TokenScope],
+        help="what it may be used for; may be given several times; left out, all",
+    )
+    token.add_argument(
+        "--expires-days",
+        type=_days,
+        metavar="DAYS",
+        help="after how many days it is useless; left out, never",
+    )
 
     commands.add_parser("seed-demo", help="make a demo, if there is none")
     return parser

@@ -77,6 +77,12 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
+def _within_a_day(value: timedelta) -> timedelta:
+    if value > timedelta(days=1):
+        raise ValueError("must be at most 86400 seconds")
+    return value
+
+
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
@@ -84,6 +90,8 @@ TimeZone = Annotated[ZoneInfo, BeforeValidator(_time_zone)]
 Region = Annotated[str, AfterValidator(_region)]
 Seconds = Annotated[timedelta, BeforeValidator(_duration)]
 PositiveSeconds = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+WithinADay = Annotated[PositiveSeconds, AfterValidator(_within_a_day)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -169,6 +177,13 @@ class Settings(_Environment):
     drain: PositiveSeconds = _seconds(
         45, "DRAIN_SECONDS", "how long a stopping worker lets running activities finish"
     )
+    event_give_up: PositiveSeconds = _seconds(
+        259_200, "EVENT_GIVE_UP_SECONDS", "how old an event gets that an endpoint does not take"
+    )
+    event_endpoints_allow_local: bool = Field(
+        default=False,
+        description="whether event endpoints may be on this machine or a private network",
+    )
 
     @model_validator(mode="after")
     def _time_limits_nest(self) -> Self:
@@ -206,6 +221,24 @@ class ApiSettings(WorkerSettings):
     session_secret: SecretStr = Field(
         min_length=32,
         description="32 or more random characters, for example from `openssl rand -hex 32`",
+    )
+    session_idle: PositiveSeconds = _seconds(
+        28_800, "SESSION_IDLE_SECONDS", "after this long without a request a session is over"
+    )
+    session_lifetime: PositiveSeconds = _seconds(
+        604_800, "SESSION_LIFETIME_SECONDS", "after this long a session is over, however busy"
+    )
+    sign_in_window: WithinADay = _seconds(
+        900, "SIGN_IN_WINDOW_SECONDS", "the span that sign-in attempts are counted in"
+    )
+    sign_ins_per_email: Count = Field(
+        default=10, description="most sign-in attempts in one span for one e-mail address"
+    )
+    sign_ins_per_address: Count = Field(
+        default=50, description="most sign-in attempts in one span from one network address"
+    )
+    enrolments_per_hour: Count = Field(
+        default=100_000, description="most contacts one user may enrol in an hour"
     )
 
 

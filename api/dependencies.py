@@ -1,17 +1,27 @@
-"""What routes ask for: the use cases, the caller, a role."""
+"""What routes ask for: the use cases, the caller, a role, a scope."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, params
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from domain.statuses import Role
+from api.same_origin import require_same_origin
+from domain.statuses import Role, TokenScope
+from services.audit import Actor, set_actor
 from services.factory import Services
-from services.users import ForbiddenError, UserDetails
+from services.users import Caller, ForbiddenError, MissingScopeError, UserDetails
 from settings import ApiSettings
+
+SESSION_COOKIE = "segue_session"
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `sgt_...`")
+_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    description="A browser's session, begun by `POST /api/session`.",
+)
 
 
 def _services(request: Request) -> Services:
@@ -31,28 +41,107 @@ SettingsDep = Annotated[ApiSettings, Depends(_settings)]
 """The settings of this process."""
 
 
-async def _current_user(
+def address_of(request: Request) -> str | None:
+    """Tell where a request comes from, as far as the server believes the proxies before it."""
+    return request.client.host if request.client else None
+
+
+async def _current_caller(
+    request: Request,
     services: ServicesDep,
+    settings: SettingsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> UserDetails:
-    return await services.users.authenticate(credentials.credentials if credentials else None)
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> Caller:
+    """Tell who calls, by token or session, and name them to the audit log."""
+    if credentials is None and cookie is not None:
+        caller = await services.sessions.authenticate(cookie)
+        if request.method not in _READING:
+            require_same_origin(request, settings.public_base_url)
+    else:
+        token = credentials.credentials if credentials else None
+        caller = await services.users.authenticate(token)
+    # Async dependencies run in the request's own context, which the route shares.
+    set_actor(Actor(caller.user.id, caller.token_id, address_of(request)))
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(_current_caller)]
+"""Who calls and how they proved it; asked for once per request however often it is needed."""
+
+
+async def _current_user(caller: CurrentCaller) -> UserDetails:
+    return caller.user
 
 
 CurrentUser = Annotated[UserDetails, Depends(_current_user)]
-"""Who calls; asked for once per request however often it is needed."""
-
-
-async def authorize(request: Request, user: CurrentUser) -> None:
-    """Let signed-in users through, viewers only to read; stands before every route of the API."""
-    if user.role is Role.VIEWER and request.method not in _READING:
-        raise ForbiddenError(Role.MEMBER)
+"""Who calls."""
 
 
 async def require_admin(user: CurrentUser) -> None:
-    """Let only admins through."""
+    """Let only admins through, whose token has the scope ``admin``."""
     if user.role is not Role.ADMIN:
         raise ForbiddenError(Role.ADMIN)
 
 
+async def _sends() -> None:
+    """Mark a route; ``authorize`` reads the mark."""
+
+
+async def _own_account() -> None:
+    """Mark a route; ``authorize`` reads the mark."""
+
+
 AdminOnly = Depends(require_admin)
-"""For a route's or router's ``dependencies``."""
+"""For a route's or router's ``dependencies``: takes an admin, and the scope ``admin``."""
+
+Sends = Depends(_sends)
+"""For a route's or router's ``dependencies``: texts may go out, so it takes the scope ``send``."""
+
+OwnAccount = Depends(_own_account)
+"""For a route's ``dependencies``: about the caller alone; every role, the scope ``admin``."""
+
+_SCOPES = {
+    AdminOnly.dependency: TokenScope.ADMIN,
+    Sends.dependency: TokenScope.SEND,
+    OwnAccount.dependency: TokenScope.ADMIN,
+}
+
+
+def needed_scope(dependencies: Sequence[params.Depends], method: str) -> TokenScope:
+    """Tell what scope a route takes: as it is marked, else as its method says."""
+    for one in dependencies:
+        if one.dependency in _SCOPES:
+            return _SCOPES[one.dependency]
+    return TokenScope.READ if method in _READING else TokenScope.WRITE
+
+
+def needed_role(dependencies: Sequence[params.Depends], method: str) -> Role:
+    """Tell the least role that a route takes."""
+    marks = {one.dependency for one in dependencies}
+    if AdminOnly.dependency in marks:
+        return Role.ADMIN
+    if method in _READING or OwnAccount.dependency in marks:
+        return Role.VIEWER
+    return Role.MEMBER
+
+
+async def authorize(request: Request, caller: CurrentCaller) -> None:
+    """Let through who may do what a route does; stands before every route of the API.
+
+    Raises:
+        ForbiddenError: The role is too weak.
+        MissingScopeError: The token was not made for it.
+    """
+    route: Any = request.scope["route"]
+    role = needed_role(route.dependencies, request.method)
+    if not _reaches(caller.user.role, role):
+        raise ForbiddenError(role)
+    scope = needed_scope(route.dependencies, request.method)
+    if scope not in caller.scopes:
+        raise MissingScopeError(scope)
+
+
+def _reaches(role: Role, needed: Role) -> bool:
+    ranks = list(Role)
+    return ranks.index(role) >= ranks.index(needed)

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from api.same_origin import CrossSiteError
 from domain.errors import (
     ConflictError,
     InvalidFieldError,
@@ -18,7 +19,9 @@ from domain.errors import (
     NotFoundError,
     SegueError,
 )
-from services.users import ForbiddenError, NotSignedInError
+from services.rates import TooManyRequestsError
+from services.sessions import SignInRefusedError
+from services.users import ForbiddenError, MissingScopeError, NotSignedInError
 from storage.database import UNAVAILABLE_ERRORS, is_unavailable
 from workflows.client import TemporalUnavailableError
 
@@ -165,15 +168,29 @@ def _from_domain(error: SegueError) -> Problem:
             return Problem(404, error.code, str(error), members={"kind": error.kind})
         case ConflictError():
             return Problem(409, error.conflict, error.reason, members=error.facts)
-        case NotSignedInError():
+        case TooManyRequestsError():
+            wait = {"Retry-After": str(error.retry_after_seconds)}
+            return Problem(429, error.code, str(error), headers=wait)
+        case _:
+            return _from_refusal(error) or Problem(400, error.code, str(error))
+
+
+def _from_refusal(error: SegueError) -> Problem | None:
+    """Say who one must be or what one's token must be for; None if it is not about that."""
+    match error:
+        case NotSignedInError() | SignInRefusedError():
             challenge = 'Bearer realm="segue"'
-            if error.token_given:
+            if isinstance(error, NotSignedInError) and error.token_given:
                 challenge += ', error="invalid_token"'
             return Problem(401, error.code, str(error), headers={"WWW-Authenticate": challenge})
         case ForbiddenError():
             return Problem(403, error.code, str(error), members={"needed_role": error.needed})
+        case MissingScopeError():
+            return Problem(403, error.code, str(error), members={"needed_scope": error.needed})
+        case CrossSiteError():
+            return Problem(403, error.code, str(error))
         case _:
-            return Problem(400, error.code, str(error))
+            return None
 
 
 def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:

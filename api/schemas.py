@@ -7,10 +7,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.statuses import LineType, Role
+from domain.statuses import LineType, OptOutSource, Role, TokenScope
 from services.contacts import NAME_LENGTH
 from services.groups import MEMBERS_AT_ONCE
 from services.senders import RATE_MOST
+from services.users import Caller
 
 _Item = TypeVar("_Item", bound="Schema")
 
@@ -133,6 +134,15 @@ class NewToken(Schema):
 
     name: PersonName
     expires_at: AwareDatetime | None = Field(default=None, description="Null for never.")
+    scopes: list[TokenScope] = Field(
+        default_factory=lambda: list(TokenScope),
+        min_length=1,
+        max_length=len(TokenScope),
+        description=(
+            "What it may be used for, as far as its user may; left out, all: `read` (GET), `write`"
+            " (changes), `send` (enrols, sends, lets go on), `admin` (users, tokens, senders)."
+        ),
+    )
 
 
 class Token(Schema):
@@ -140,6 +150,7 @@ class Token(Schema):
 
     id: UUID
     name: str
+    scopes: list[TokenScope]
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -152,10 +163,67 @@ class MadeToken(Token):
     token: str = Field(description="Shown this once.")
 
 
-class TokenList(Schema):
-    """All of a user's tokens."""
+class UserChanges(Schema):
+    """What to change of a user; what is left out stays."""
 
-    items: list[Token]
+    name: PersonName = Omissible
+    role: Role = Field(default_factory=lambda: Role.VIEWER)
+    disabled: bool = Field(default_factory=bool, description="Whether to lock them out.")
+    password: str = Field(default_factory=str, max_length=2000)
+
+
+class NewPassword(Schema):
+    """A password in place of one's present one."""
+
+    current_password: str = Field(max_length=2000)
+    new_password: str = Field(max_length=2000)
+
+
+class SigningIn(Schema):
+    """What one signs in with."""
+
+    email: str = Field(max_length=320, examples=["kim@example.com"])
+    password: str = Field(max_length=2000)
+
+
+class Session(Schema):
+    """Who is signed in."""
+
+    user: User
+    role: Role
+    scopes: list[TokenScope] = Field(description="All in a session; a token's are its own.")
+    expires_at: datetime | None = Field(description="Null for a token that never expires.")
+
+    @classmethod
+    def of(cls, caller: Caller) -> "Session":
+        """Read what is known of a caller."""
+        return cls(
+            user=User.model_validate(caller.user),
+            role=caller.user.role,
+            scopes=[scope for scope in TokenScope if scope in caller.scopes],
+            expires_at=caller.expires_at,
+        )
+
+
+class AuditUser(Schema):
+    """Who did something."""
+
+    id: UUID
+    name: str
+
+
+class AuditEntry(Schema):
+    """Who did what to whom."""
+
+    id: int
+    at: datetime
+    user: AuditUser | None = Field(description="Null for nobody who was signed in.")
+    token_id: UUID | None = Field(description="The API token it was done with.")
+    action: str = Field(examples=["enrollment.finish"])
+    subject_kind: str | None = Field(examples=["enrollment"])
+    subject_id: UUID | None
+    detail: dict[str, str | int | bool | None] = Field(description="Codes, ids and counts.")
+    address: str | None = Field(description="The network address it came from.")
 
 
 # Groups
@@ -252,3 +320,48 @@ class ReleasedSender(Sender):
     """A sender that was just released."""
 
     released: int = Field(description="How many enrollments go on.")
+
+
+# Suppressions
+
+Reason = Annotated[
+    str, Field(min_length=1, max_length=500, examples=["Asked on the phone not to be texted"])
+]
+
+
+class NewSuppression(Schema):
+    """A number to opt out by hand: a contact's, or any."""
+
+    contact_id: UUID | None = Field(default=None, description="Either this or `phone`.")
+    phone: PhoneText | None = None
+    sender_id: UUID | None = Field(
+        default=None, description="The only sender it is for; null for all of them."
+    )
+    reason: Reason
+
+
+class Lifting(Schema):
+    """Why a suppression is lifted."""
+
+    reason: Reason
+
+
+class Suppression(Schema):
+    """An opted-out number with its evidence."""
+
+    id: UUID
+    phone: str | None = Field(description="Null once the contact was erased: a hash is kept.")
+    contact_id: UUID | None = Field(description="Who has the number now.")
+    sender_id: UUID | None = Field(description="The only sender it holds for; null for everyone.")
+    source: OptOutSource
+    reason: str | None = Field(description="As written by whoever did it by hand.")
+    message_id: UUID | None = Field(description="The text that asked for it.")
+    user_id: UUID | None = Field(description="Who did it by hand.")
+    user_name: str | None
+    occurred_at: datetime = Field(description="When it was asked for, by the provider's clock.")
+    created_at: datetime
+    lifted_at: datetime | None = Field(description="Null while it stands.")
+    lifted_by: UUID | None
+    lifted_by_name: str | None
+    lifted_reason: str | None
+    lifted_message_id: UUID | None = Field(description="The opt-in text that lifted it.")

@@ -1,19 +1,38 @@
 """Routes of users and their tokens."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api import paging
-from api.dependencies import AdminOnly, CurrentUser, ServicesDep
+from api.dependencies import (
+    SESSION_COOKIE,
+    AdminOnly,
+    CurrentCaller,
+    CurrentUser,
+    OwnAccount,
+    ServicesDep,
+)
 from api.paging import PageQuery
-from api.schemas import Listing, MadeToken, NewToken, NewUser, Token, TokenList, User
+from api.schemas import (
+    Listing,
+    MadeToken,
+    NewPassword,
+    NewToken,
+    NewUser,
+    Token,
+    User,
+    UserChanges,
+)
+from services.factory import Services
+from services.users import UserChange
 
 router = APIRouter(tags=["users"])
 
 _SORT = "created_at"
+_NEWEST_FIRST = "-created_at"
 _SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: datetime}
 
 
@@ -24,6 +43,46 @@ async def get_me(user: CurrentUser) -> User:
 
 
 # No Idempotency-Key below: neither a password nor a token may be stored, not even hashed quickly.
+
+
+@router.put("/me/password", status_code=204, dependencies=[OwnAccount])
+async def change_own_password(
+    body: NewPassword, response: Response, services: ServicesDep, user: CurrentUser
+) -> None:
+    """Give yourself another password. All your sessions end, this one too.
+
+    422 `wrong_password` if the present one is not right; 429 `too_many_requests` after too many
+    attempts.
+    """
+    await services.sessions.change_password(
+        user.id, current=body.current_password, new=body.new_password
+    )
+    response.delete_cookie(SESSION_COOKIE, path="/")
+
+
+@router.post("/me/tokens", status_code=201, dependencies=[OwnAccount])
+async def create_own_token(
+    body: NewToken, response: Response, services: ServicesDep, caller: CurrentCaller
+) -> MadeToken:
+    """Make a token for yourself. It is shown in this answer and never again.
+
+    It may do what you may, as far as its scopes go.
+    """
+    return await _make(services, caller.user.id, body, response)
+
+
+@router.get("/me/tokens")
+async def list_own_tokens(
+    query: Annotated[PageQuery, Query()], services: ServicesDep, user: CurrentUser
+) -> Listing[Token]:
+    """List your tokens, revoked and expired ones too, the newest first."""
+    return await _tokens(services, user.id, query)
+
+
+@router.delete("/me/tokens/{token_id}", status_code=204, dependencies=[OwnAccount])
+async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser) -> None:
+    """Make a token of yours useless from now on; once more does no harm."""
+    await services.users.revoke_token(user.id, token_id)
 
 
 @router.post("/users", status_code=201, dependencies=[AdminOnly])
@@ -43,21 +102,54 @@ async def list_users(query: Annotated[PageQuery, Query()], services: ServicesDep
     return paging.listing(page, User, _SORT)
 
 
+@router.get("/users/{user_id}", dependencies=[AdminOnly])
+async def get_user(user_id: UUID, services: ServicesDep) -> User:
+    """Give one user."""
+    return User.model_validate(await services.users.get(user_id))
+
+
+@router.patch("/users/{user_id}", dependencies=[AdminOnly])
+async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -> User:
+    """Change what is given.
+
+    Another role or password, or disabling somebody, ends their sessions at once; the tokens of a
+    disabled user do not work. 409 `last_admin` if nobody would be left who can manage users.
+    """
+    change = cast("UserChange", body.model_dump(exclude_unset=True))
+    return User.model_validate(await services.users.change(user_id, change))
+
+
 @router.post("/users/{user_id}/tokens", status_code=201, dependencies=[AdminOnly])
-async def create_token(user_id: UUID, body: NewToken, services: ServicesDep) -> MadeToken:
+async def create_token(
+    user_id: UUID, body: NewToken, response: Response, services: ServicesDep
+) -> MadeToken:
     """Make a token. It is shown in this answer and never again."""
-    made = await services.users.create_token(user_id, name=body.name, expires_at=body.expires_at)
-    return MadeToken(token=made.token, **vars(made.details))
+    return await _make(services, user_id, body, response)
 
 
 @router.get("/users/{user_id}/tokens", dependencies=[AdminOnly])
-async def list_tokens(user_id: UUID, services: ServicesDep) -> TokenList:
+async def list_tokens(
+    user_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep
+) -> Listing[Token]:
     """List a user's tokens, revoked and expired ones too, the newest first."""
-    tokens = await services.users.tokens_of(user_id)
-    return TokenList(items=[Token.model_validate(token) for token in tokens])
+    return await _tokens(services, user_id, query)
 
 
 @router.delete("/users/{user_id}/tokens/{token_id}", status_code=204, dependencies=[AdminOnly])
 async def revoke_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> None:
     """Make a token useless from now on; once more does no harm."""
     await services.users.revoke_token(user_id, token_id)
+
+
+async def _make(services: Services, user_id: UUID, body: NewToken, response: Response) -> MadeToken:
+    made = await services.users.create_token(
+        user_id, name=body.name, expires_at=body.expires_at, scopes=body.scopes
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return MadeToken(token=made.token, **vars(made.details))
+
+
+async def _tokens(services: Services, user_id: UUID, query: PageQuery) -> Listing[Token]:
+    after = paging.decode(query.cursor, _NEWEST_FIRST, _SORT_KINDS)
+    page = await services.users.tokens_of(user_id, after=after, limit=query.limit)
+    return paging.listing(page, Token, _NEWEST_FIRST)

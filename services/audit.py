@@ -1,13 +1,16 @@
 """Who did what to whom: written in the transaction that does it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from storage import audit
-from storage.database import Transaction
+from storage.audit import AuditRow
+from storage.database import Database, Transaction
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,101 @@ async def record(
         subject_ids=list(subject_ids),
         detail=detail,
     )
+
+
+@dataclass(frozen=True)
+class Who:
+    """A user as an entry names them."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who did what to whom.
+
+    Attributes:
+        id: Later entries have greater ones.
+        at: UTC.
+        user: Who; None for nobody who was signed in, and for commands at a terminal.
+        token_id: The API token they showed, if one.
+        action: The kind of thing, a dot, what was done to it.
+        subject_kind: Of what.
+        subject_id: To which.
+        detail: Codes, ids and counts.
+        address: The network address it came from.
+    """
+
+    id: int
+    at: datetime
+    user: Who | None
+    token_id: UUID | None
+    action: str
+    subject_kind: str | None
+    subject_id: UUID | None
+    detail: Mapping[str, Any]
+    address: str | None
+
+    @classmethod
+    def of(cls, row: AuditRow) -> "Entry":
+        """Read a row."""
+        entry = row.entry
+        who = None if entry.user_id is None else Who(entry.user_id, row.user_name or "")
+        return cls(
+            entry.id or 0,
+            entry.at,
+            who,
+            entry.token_id,
+            entry.action,
+            entry.subject_kind,
+            entry.subject_id,
+            entry.detail,
+            entry.address,
+        )
+
+
+class Audit:
+    """Reads the audit log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(
+        self,
+        *,
+        user_id: UUID | None = None,
+        action: str | None = None,
+        subject_id: UUID | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Entry], int | None]:
+        """List entries, the newest first.
+
+        Args:
+            user_id: Only what this one did.
+            action: Only this.
+            subject_id: Only what was done to this.
+            since: Only from this moment on.
+            until: Only before this moment.
+            before_id: Only entries before this one: where the page begins.
+            limit: Most entries.
+
+        Returns:
+            The entries, and ``before_id`` of the next page; None on the last.
+        """
+        async with self._database.transaction() as tx:
+            rows = await audit.find(
+                tx,
+                user_id=user_id,
+                action=action,
+                subject_id=subject_id,
+                since=since,
+                until=until,
+                before_id=before_id,
+                limit=limit + 1,
+            )
+        entries = [Entry.of(row) for row in rows[:limit]]
+        return entries, entries[-1].id if len(rows) > limit else None

@@ -10,7 +10,7 @@ from services.callbacks import Callbacks
 from services.inbound import Inbound
 from services.outbox import Outbox
 from services.outcomes import Outcomes
-from storage import holds, jobs, outbox, outcomes, rates, sessions, sweeping
+from storage import deliveries, events, holds, jobs, outbox, outcomes, rates, sessions, sweeping
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -25,6 +25,9 @@ UPLOAD_ABANDONED = timedelta(minutes=15)
 RESTARTS = 500
 ORPHANS = 20
 KEYS_KEPT = timedelta(hours=24)
+EVENTS_OVERDUE = timedelta(minutes=2)
+EVENTS_KEPT = timedelta(days=30)
+EVENTS_REMOVED = 10_000
 COUNTS_KEPT = timedelta(days=2)
 """How long counts of limited things, and sessions that are over, are kept; more than a window."""
 
@@ -80,6 +83,7 @@ class Sweep:
         restarted = await part("restart", self._restart_lost)
         settled = await part("orphans", self._settle_orphans)
         await part("jobs", self._mend_jobs)
+        await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.drain)
         await part("keys", self._forget_keys)
         return SweepReport(
@@ -158,6 +162,14 @@ class Sweep:
             weighed = await self._outcomes.record_listing(row.attempt_id, listed)
             settled += not isinstance(weighed, Unsettled)
         return settled
+
+    async def _mend_events(self) -> int:
+        """Wake deliveries that nobody makes, and remove old events."""
+        async with self._database.transaction() as tx:
+            forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
+            await outbox.add_event_wakes(tx, forgotten)
+            await events.forget(tx, EVENTS_KEPT, EVENTS_REMOVED)
+        return len(forgotten)
 
     async def _forget_keys(self) -> int:
         async with self._database.transaction() as tx:

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlmodel import col
 
+from storage.access_tables import AuditEntry
 from storage.database import Transaction
+from storage.tables import User
 
 
 async def add(
@@ -43,3 +47,43 @@ async def add(
             "detail": json.dumps(detail),
         },
     )
+
+
+class AuditRow(NamedTuple):
+    """An entry, and the name of who did it."""
+
+    entry: AuditEntry
+    user_name: str | None
+
+
+async def find(
+    tx: Transaction,
+    *,
+    user_id: UUID | None,
+    action: str | None,
+    subject_id: UUID | None,
+    since: datetime | None,
+    until: datetime | None,
+    before_id: int | None,
+    limit: int,
+) -> list[AuditRow]:
+    """Entries, the newest first; ``since`` is included, ``until`` is not."""
+    query = (
+        select(AuditEntry, col(User.name))
+        .join(User, col(User.id) == col(AuditEntry.user_id), isouter=True)
+        .order_by(col(AuditEntry.id).desc())
+        .limit(limit)
+    )
+    if user_id is not None:
+        query = query.where(col(AuditEntry.user_id) == user_id)
+    if action is not None:
+        query = query.where(col(AuditEntry.action) == action)
+    if subject_id is not None:
+        query = query.where(col(AuditEntry.subject_id) == subject_id)
+    if since is not None:
+        query = query.where(col(AuditEntry.at) >= since)
+    if until is not None:
+        query = query.where(col(AuditEntry.at) < until)
+    if before_id is not None:
+        query = query.where(col(AuditEntry.id) < before_id)
+    return [AuditRow(*row) for row in await tx.execute(query)]

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from domain.paging import Position
+from domain.statuses import Role
 from storage.database import Transaction
 from storage.tables import ApiToken, User
 
@@ -18,7 +19,7 @@ class TokenHolder(NamedTuple):
     """A valid token's user, and whether its last use is worth noting again."""
 
     user: User
-    token_id: UUID
+    token: ApiToken
     is_stale: bool
 
 
@@ -31,6 +32,35 @@ async def add(tx: Transaction, values: Mapping[str, Any]) -> User | None:
 async def get(tx: Transaction, user_id: UUID) -> User | None:
     """One user."""
     return (await tx.execute(select(User).where(col(User.id) == user_id))).scalar_one_or_none()
+
+
+async def lock(tx: Transaction, user_id: UUID, *, shared: bool = False) -> User | None:
+    """One user, who nobody else can change until the transaction ends."""
+    query = select(User).where(col(User.id) == user_id).with_for_update(read=shared)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def lock_admins(tx: Transaction) -> list[UUID]:
+    """Everyone who can manage users; none of them can be changed until the transaction ends."""
+    query = (
+        select(col(User.id))
+        .where(col(User.role) == Role.ADMIN, col(User.disabled_at).is_(None))
+        .order_by(col(User.id))
+        .with_for_update()
+    )
+    return list((await tx.execute(query)).scalars())
+
+
+async def change(tx: Transaction, user_id: UUID, values: Mapping[str, Any]) -> User:
+    """Change a user who is there."""
+    row = await tx.execute(
+        update(User)
+        .where(col(User.id) == user_id)
+        .values(**values)
+        .returning(User)
+        .execution_options(populate_existing=True)
+    )
+    return row.scalar_one()
 
 
 async def by_email(tx: Transaction, email: str) -> User | None:
@@ -58,22 +88,40 @@ async def add_token(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:
     return row.scalar_one()
 
 
-async def tokens_of(tx: Transaction, user_id: UUID) -> list[ApiToken]:
+async def tokens_of(
+    tx: Transaction, user_id: UUID, *, after: Position | None, limit: int
+) -> list[ApiToken]:
     """A user's tokens, revoked and expired ones too, the newest first."""
     query = (
         select(ApiToken)
         .where(col(ApiToken.user_id) == user_id)
         .order_by(col(ApiToken.created_at).desc(), col(ApiToken.id))
+        .limit(limit)
     )
+    if after:
+        query = query.where(
+            or_(
+                col(ApiToken.created_at) < after.value,
+                (col(ApiToken.created_at) == after.value) & (col(ApiToken.id) > after.id),
+            )
+        )
     return list((await tx.execute(query)).scalars())
 
 
-async def revoke_token(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Make a token useless from now on; False if the user has no such token."""
+async def has_token(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
+    """Whether a token is this user's, whatever its state."""
+    query = select(col(ApiToken.id)).where(
+        col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id
+    )
+    return (await tx.execute(query)).scalar_one_or_none() is not None
+
+
+async def revoke_token(tx: Transaction, token_id: UUID) -> bool:
+    """Make a token useless from now on; False if it is already."""
     row = await tx.execute(
         update(ApiToken)
-        .where(col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id)
-        .values(revoked_at=func.coalesce(col(ApiToken.revoked_at), func.now()))
+        .where(col(ApiToken.id) == token_id, col(ApiToken.revoked_at).is_(None))
+        .values(revoked_at=func.now())
         .returning(col(ApiToken.id))
     )
     return row.scalar_one_or_none() is not None
@@ -87,7 +135,7 @@ async def holder_of(
         col(ApiToken.last_used_at).is_(None), col(ApiToken.last_used_at) < func.now() - stale_after
     )
     row = await tx.execute(
-        select(User, col(ApiToken.id), is_stale)
+        select(User, ApiToken, is_stale)
         .join(ApiToken, col(ApiToken.user_id) == col(User.id))
         .where(
             col(ApiToken.token_hash) == token_hash,

@@ -148,9 +148,9 @@ def test_the_demo_is_made_once(manage: Manage, database_url: str) -> None:
     ]
     assert lines[-1].keys() >= {"email", "password", "token"}
 
-    user = in_database(database_url, lambda db: Users(db).authenticate(lines[-1]["token"]))
+    caller = in_database(database_url, lambda db: Users(db).authenticate(lines[-1]["token"]))
     people, all_groups, written = in_database(database_url, _demo)
-    assert user.role is Role.ADMIN
+    assert caller.user.role is Role.ADMIN
     assert len(people) == len({person.search_name for person in people}) == 60
     assert all(person.phone[5:10] == "55501" for person in people)
     assert len({zone for person in people for zone in time_zones(person.phone)}) >= 6

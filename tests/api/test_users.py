@@ -66,21 +66,6 @@ async def test_without_a_valid_token_nothing_is_answered(
         assert answer.json()["code"] == "unauthorized"
 
 
-async def test_every_documented_route_but_health_and_webhooks_needs_a_token(
-    anonymous: httpx.AsyncClient,
-) -> None:
-    paths = (await anonymous.get("/api/openapi.json")).json()["paths"]
-    assert "/api/contacts" in paths
-
-    for path, methods in paths.items():
-        if not path.startswith("/api/"):
-            assert path in {"/healthz", "/readyz"} or path.startswith("/webhooks/")
-            continue
-        for method in methods:
-            answer = await anonymous.request(method.upper(), path)
-            assert answer.status_code == 401, (method, path)
-
-
 async def test_me_is_who_the_token_belongs_to(member: httpx.AsyncClient) -> None:
     me = (await member.get("/api/me")).json()
 
@@ -305,4 +290,4 @@ async def test_a_token_is_revoked_only_through_its_own_user(
     answer = await admin.delete(f"/api/users/{other['id']}/tokens/{made['id']}")
 
     assert answer.status_code == 404
-    assert (await services.users.authenticate(made["token"])).email == user["email"]
+    assert (await services.users.authenticate(made["token"])).user.email == user["email"]

@@ -1,0 +1,32 @@
+"""How long people stay signed in, and how often things may be tried."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+def _random_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """What the use cases of access go by.
+
+    Attributes:
+        secret: What session cookies are signed with; another one ends every session.
+        session_idle: After this long without a request a session is over.
+        session_lifetime: After this long it is over, however busy.
+        sign_in_window: The span that sign-in attempts are counted in; at most a day.
+        sign_ins_per_email: Most attempts in one span for one e-mail address.
+        sign_ins_per_address: Most attempts in one span from one network address.
+        enrolments_per_hour: Most contacts one user may enrol in an hour; None for no limit.
+    """
+
+    secret: str = field(default_factory=_random_secret, repr=False)
+    session_idle: timedelta = timedelta(hours=8)
+    session_lifetime: timedelta = timedelta(days=7)
+    sign_in_window: timedelta = timedelta(minutes=15)
+    sign_ins_per_email: int = 10
+    sign_ins_per_address: int = 50
+    enrolments_per_hour: int | None = None

@@ -1,0 +1,58 @@
+"""How often something may be done: counted in PostgreSQL, for all processes together."""
+
+import math
+from datetime import timedelta
+
+from domain.errors import SegueError
+from storage import rates
+from storage.database import Database, Transaction
+
+
+class TooManyRequestsError(SegueError):
+    """Something was asked for too often.
+
+    Attributes:
+        retry_after: After how long it may be tried again.
+    """
+
+    code = "too_many_requests"
+
+    def __init__(self, most: int, window: timedelta, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            f"at most {most} of these are taken in {int(window.total_seconds())} seconds;"
+            f" try again in {self.retry_after_seconds} seconds"
+        )
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """The wait in whole seconds, at least one."""
+        return max(1, math.ceil(self.retry_after.total_seconds()))
+
+
+async def take(
+    place: Transaction | Database, key: str, cost: int, most: int, window: timedelta
+) -> None:
+    """Count something that is about to be done.
+
+    Spans begin at multiples of the window, so twice the most can be done around their border.
+    Inside a transaction, what is rolled back is not counted, and whoever takes the same key waits
+    until it ends.
+
+    Args:
+        place: The transaction to count in; or the database, to count whatever comes of it.
+        key: What is limited and for whom; no e-mail address in plain text.
+        cost: How many are done.
+        most: How many there may be in one span.
+        window: How long a span is; at most a day, for older counts are swept away.
+
+    Raises:
+        TooManyRequestsError: It would be too many; nothing was counted.
+    """
+    if isinstance(place, Database):
+        async with place.transaction() as tx:
+            wait = await rates.take(tx, key, cost, most, window)
+    else:
+        wait = await rates.take(place, key, cost, most, window)
+    if wait is not None:
+        raise TooManyRequestsError(most, window, wait)

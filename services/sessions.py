@@ -1,0 +1,214 @@
+"""Signing in at a browser and out again, and who a session belongs to."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from uuid import UUID
+
+from domain.access import AccessRules
+from domain.errors import ConflictError, InvalidFieldError, SegueError
+from domain.statuses import TokenScope
+from services import audit, rates
+from services.passwords import Passwords
+from services.users import Caller, NotSignedInError, UserDetails, clean_email, digest
+from storage import sessions, users
+from storage.database import Database
+from storage.tables import User
+
+_TOKEN_BYTES = 32
+_COOKIE_LENGTH = 43 + 1 + 43  # token, dot, signature; both 32 bytes in URL-safe base64
+_NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+class SignInRefusedError(SegueError):
+    """Nobody is signed in with this; why is not said, so that nobody learns who has an account."""
+
+    code = "sign_in_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the e-mail address or the password is wrong")
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session that has just begun.
+
+    Attributes:
+        cookie: What the browser keeps; the only time it can be seen.
+        caller: Who signed in.
+    """
+
+    cookie: str
+    caller: Caller
+
+
+class Sessions:
+    """Signs people in and out.
+
+    Args:
+        database: Where sessions are kept.
+        rules: How long they last, and how often signing in may be tried.
+        passwords: Checks them.
+    """
+
+    def __init__(self, database: Database, rules: AccessRules, passwords: Passwords) -> None:
+        self._database = database
+        self._rules = rules
+        self._passwords = passwords
+
+    async def sign_in(self, email: str, password: str, *, address: str | None) -> SignedIn:
+        """Begin a session.
+
+        Args:
+            email: In whatever case.
+            password: As typed.
+            address: The network address it comes from, if there is one.
+
+        Raises:
+            InvalidFieldError: The e-mail address is none.
+            TooManyRequestsError: It was tried too often for the e-mail address or from there.
+            SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
+        """
+        wanted = clean_email(email)
+        if address is not None:
+            await self._take(f"sign-in:from:{_network(address)}", self._rules.sign_ins_per_address)
+        await self._take(f"sign-in:as:{digest(wanted.lower())}", self._rules.sign_ins_per_email)
+        async with self._database.transaction() as tx:
+            user = await users.by_email(tx, wanted)
+        right = await self._passwords.matches(user.password_hash if user else None, password)
+        if user is None or not right:
+            raise await self._refused(user)
+        return await self._begin(user)
+
+    async def authenticate(self, cookie: str) -> Caller:
+        """Tell who has a session.
+
+        Raises:
+            NotSignedInError: The cookie is not ours, or the session is over.
+        """
+        token = self._unsigned(cookie)
+        if token is None:
+            raise NotSignedInError(token_given=True)
+        idle = self._rules.session_idle
+        async with self._database.transaction() as tx:
+            holder = await sessions.holder_of(
+                tx, digest(token), idle=idle, stale_after=min(_NOTE_USE_EVERY, idle / 10)
+            )
+            if holder is None:
+                raise NotSignedInError(token_given=True)
+            if holder.is_stale:
+                await sessions.note_use(tx, holder.session.id)
+        return _caller(holder.user, holder.session.id, holder.session.expires_at)
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the caller's session.
+
+        Raises:
+            ConflictError: ``no_session``: they showed an API token.
+        """
+        if caller.session_id is None:
+            raise ConflictError(
+                "no_session", "an API token is no session; revoke it to make it useless"
+            )
+        async with self._database.transaction() as tx:
+            await sessions.end(tx, caller.session_id)
+            await audit.record(tx, "session.sign_out", "user", [caller.user.id])
+
+    async def change_password(self, user_id: UUID, *, current: str, new: str) -> None:
+        """Give oneself another password, which ends all of one's sessions.
+
+        Raises:
+            InvalidFieldError: ``invalid_password`` for the new one; ``wrong_password`` if the
+                present one is not that, or there is none.
+            TooManyRequestsError: The present one was guessed at too often.
+        """
+        hashed = await self._passwords.hash(new, field="new_password")
+        await self._take(f"password:{user_id}", self._rules.sign_ins_per_email)
+        async with self._database.transaction() as tx:
+            user = await users.get(tx, user_id)
+        before = user.password_hash if user else None
+        if not await self._passwords.matches(before, current):
+            async with self._database.transaction() as tx:
+                await audit.record(tx, "user.refuse_password", "user", [user_id])
+            raise _wrong_password()
+        async with self._database.transaction() as tx:
+            locked = await users.lock(tx, user_id)
+            if locked is None or locked.password_hash != before:
+                raise _wrong_password()
+            await users.change(tx, user_id, {"password_hash": hashed})
+            await sessions.end_all(tx, user_id)
+            await audit.record(tx, "user.change", "user", [user_id], fields="password")
+
+    async def _take(self, key: str, most: int) -> None:
+        await rates.take(self._database, key, 1, most, self._rules.sign_in_window)
+
+    async def _refused(self, user: User | None) -> SignInRefusedError:
+        """Write a refusal down; what was typed is kept nowhere."""
+        async with self._database.transaction() as tx:
+            await audit.record(tx, "session.refuse", "user", [user.id] if user else [])
+        return SignInRefusedError()
+
+    async def _begin(self, user: User) -> SignedIn:
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        async with self._database.transaction() as tx:
+            # A password that was changed while this one was checked must not begin a session.
+            now = await users.lock(tx, user.id, shared=True)
+            holds = (
+                now is not None
+                and now.disabled_at is None
+                and now.password_hash == user.password_hash
+            )
+            if now is not None and holds:
+                session = await sessions.add(
+                    tx, user.id, digest(token), self._rules.session_lifetime
+                )
+                await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
+                caller = _caller(now, session.id, session.expires_at)
+                return SignedIn(f"{token}.{self._signature(token)}", caller)
+        raise await self._refused(user)
+
+    def _signature(self, token: str) -> str:
+        key = self._rules.secret.encode()
+        signature = hmac.digest(key, b"session:" + token.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
+
+    def _unsigned(self, cookie: str) -> str | None:
+        """Give the token of a cookie that we signed."""
+        if len(cookie) != _COOKIE_LENGTH or not cookie.isascii():
+            return None
+        token, _, signature = cookie.partition(".")
+        return token if hmac.compare_digest(signature, self._signature(token)) else None
+
+
+def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:
+    return Caller(
+        UserDetails.of(user),
+        frozenset(TokenScope),
+        session_id=session_id,
+        expires_at=expires_at,
+    )
+
+
+def _wrong_password() -> InvalidFieldError:
+    return InvalidFieldError(
+        "current_password",
+        "is not your password; without one, ask an admin to set it",
+        code="wrong_password",
+    )
+
+
+def _network(address: str) -> str:
+    """Give what to count an address by: whoever has one IPv6 address has its whole /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return digest(address)
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(parsed)
