@@ -24,7 +24,10 @@ class NewEnrollments(Schema):
     contact_ids: list[UUID] | None = Field(
         default=None, description="1 to 10,000 contacts; duplicates count once."
     )
-    group_id: UUID | None = Field(default=None, description="All its members, at most 10,000.")
+    group_id: UUID | None = Field(
+        default=None,
+        description="All its members; more than 10,000 only with `Prefer: respond-async`.",
+    )
 
 
 class EnrolledContact(Schema):

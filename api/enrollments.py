@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from api import paging
-from api.dependencies import CurrentUser, ServicesDep
+from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.enrollment_schemas import (
     ContactsPage,
     ContactsQuery,
@@ -29,9 +29,15 @@ from api.enrollment_schemas import (
     TextResults,
 )
 from api.idempotency import OnceDep
+from api.job_schemas import Job
+from api.jobs import RESPOND_ASYNC, accepted, prefers_async
 from storage.contact_list import ListFilter
 
 router = APIRouter(tags=["enrollments"])
+
+Prefer = Annotated[
+    list[str] | None, Header(description="`respond-async`: be answered before the work is done.")
+]
 
 _SORT_KINDS: dict[str, type[str] | type[datetime]] = {
     "name": str,
@@ -41,20 +47,42 @@ _SORT_KINDS: dict[str, type[str] | type[datetime]] = {
 }
 
 
-@router.post("/sequences/{sequence_id}/enrollments", status_code=202, response_model=Enrolment)
+@router.post(
+    "/sequences/{sequence_id}/enrollments",
+    status_code=202,
+    response_model=Enrolment | Job,
+    dependencies=[Sends],
+)
 async def enrol(
     sequence_id: UUID,
     body: NewEnrollments,
     services: ServicesDep,
     user: CurrentUser,
     once: OnceDep,
+    prefer: Prefer = None,
 ) -> Response:
     """Enrol contacts, or all members of a group, into the current version of the steps.
 
     Suppressed numbers and known landlines are listed under `enrolled` with a final status. Skipped:
     `already_active`, `unknown_contact`, `all_steps_past`. 409 `sequence_not_active` for a draft or
-    an archived sequence; a paused one takes contacts, who wait.
+    an archived sequence; a paused one takes contacts, who wait. 429 `too_many_requests` when one
+    user enrols too many in an hour.
+
+    With `Prefer: respond-async` (RFC 7240) the answer is a job that enrols in the background, a
+    group of whatever size too; `Location` is its address. Its results are `enrolled`, with the
+    enrollment, or the codes above.
     """
+    if prefers_async(prefer or ()):
+
+        async def start() -> Job:
+            job = await services.jobs.start_enrolling(
+                sequence_id, user.id, contact_ids=body.contact_ids, group_id=body.group_id
+            )
+            return Job.of(job)
+
+        answer = accepted(await once.answer(start, status_code=202, repeatable=True))
+        answer.headers["Preference-Applied"] = RESPOND_ASYNC
+        return answer
 
     async def work() -> Enrolment:
         answer = await services.enrolling.enrol(
@@ -103,7 +131,7 @@ async def add_to_group(
     return GroupResults(results=[RowResult.model_validate(one) for one in done])
 
 
-@router.post("/enrollments/batch/send-message", response_model=TextResults)
+@router.post("/enrollments/batch/send-message", response_model=TextResults, dependencies=[Sends])
 async def send_message(
     body: OneOffText, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
@@ -138,7 +166,7 @@ async def pause(body: Pausing, services: ServicesDep, user: CurrentUser) -> Paus
     return PauseResults(results=[RowResult.model_validate(one) for one in done])
 
 
-@router.post("/enrollments/batch/resume")
+@router.post("/enrollments/batch/resume", dependencies=[Sends])
 async def resume(body: Pausing, services: ServicesDep, user: CurrentUser) -> ResumeResults:
     """Let paused enrollments go on: `resumed`, `not_paused`, `already_final` or `not_found`.
 
@@ -148,7 +176,7 @@ async def resume(body: Pausing, services: ServicesDep, user: CurrentUser) -> Res
     return ResumeResults(results=[RowResult.model_validate(one) for one in done])
 
 
-@router.post("/enrollments/batch/release")
+@router.post("/enrollments/batch/release", dependencies=[Sends])
 async def release(body: Releasing, services: ServicesDep, user: CurrentUser) -> FinishResults:
     """Let held enrollments go on.
 

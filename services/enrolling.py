@@ -11,14 +11,16 @@ from uuid import UUID, uuid4
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses import EnrollmentStatus, LineType, SequenceState
 from domain.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
-from services import audit
+from services import audit, rates
 from services.outbox import Outbox
 from storage import enrolling as rows
-from storage import outbox
+from storage import events, outbox, workspace
 from storage.database import Database, Transaction
 from storage.enrolling import Candidate, Course, NewRow
 
 MAX_CONTACTS = 10_000
+
+_HOUR = timedelta(hours=1)
 
 _CLOCKS_AT_ONCE = 100
 _NANP = len("+12125550123")
@@ -76,13 +78,22 @@ class Enrolling:
     Args:
         database: PostgreSQL.
         outbox_drain: Kicked after the commit, so that the workflows start.
-        workspace_zone: IANA zone of whoever's own cannot be told.
+        workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
+        most_per_hour: Most contacts one user may enrol in an hour; None for no limit.
     """
 
-    def __init__(self, database: Database, outbox_drain: Outbox, *, workspace_zone: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox_drain: Outbox,
+        *,
+        workspace_zone: str,
+        most_per_hour: int | None = None,
+    ) -> None:
         self._database = database
         self._outbox = outbox_drain
         self._zone = workspace_zone
+        self._most_per_hour = most_per_hour
 
     async def enrol(
         self,
@@ -107,6 +118,7 @@ class Enrolling:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``: it is a draft or archived.
             InvalidFieldError: Not exactly one of the two, too many contacts or none.
+            TooManyRequestsError: The user enrolled too many in this hour; nobody was enrolled.
         """
         if (contact_ids is None) == (group_id is None):
             raise InvalidFieldError(
@@ -120,13 +132,15 @@ class Enrolling:
                 asked = distinct(contact_ids or ())
                 found = await rows.contacts_by_id(tx, asked)
             answer = await self._enrol(tx, sequence_id, user_id, asked, found)
+            # Last: whoever enrols for the same user waits from here until the commit.
+            await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         self._outbox.kick()
         return answer
 
     async def enrol_in(
         self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
     ) -> Enrolment:
-        """Enrol distinct contacts in a transaction of the caller's, who kicks the outbox afterwards.
+        """Enrol distinct contacts in a transaction of the caller's, who kicks the outbox after it.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -144,10 +158,11 @@ class Enrolling:
         found: Many[Candidate],
     ) -> Enrolment:
         # Before the lock: working out where ten thousand numbers may be takes a second.
-        clocks = await self._clocks(found)
+        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         course = await open_course(tx, sequence_id)
         born, skipped = await _decide(tx, sequence_id, course, found, clocks)
         written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
+        await _tell(tx, [row for row in born if row.id in written])
         await outbox.add_starts(
             tx,
             [row.id for row in born if row.id in written and row.status is EnrollmentStatus.ACTIVE],
@@ -163,22 +178,34 @@ class Enrolling:
             )
         return _answer(asked, born, written, skipped)
 
-    async def _clocks(self, found: Many[Candidate]) -> dict[UUID, ContactClock]:
-        """Work out everyone's clock, a few at a time so that other requests get their turn."""
-        by_origin: dict[str, ContactClock] = {}
-        clocks: dict[UUID, ContactClock] = {}
-        for one in found:
-            origin = one.time_zone or _origin(one.phone)
-            clock = by_origin.get(origin)
-            if clock is None:
-                clock = ContactClock.of(
-                    time_zone=one.time_zone, phone=one.phone, workspace=self._zone
-                )
-                by_origin[origin] = clock
-                if len(by_origin) % _CLOCKS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            clocks[one.contact_id] = clock
-        return clocks
+
+async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
+    """Work out everyone's clock, a few at a time so that other requests get their turn."""
+    by_origin: dict[str, ContactClock] = {}
+    clocks: dict[UUID, ContactClock] = {}
+    for one in found:
+        origin = one.time_zone or _origin(one.phone)
+        clock = by_origin.get(origin)
+        if clock is None:
+            clock = ContactClock.of(time_zone=one.time_zone, phone=one.phone, workspace=zone)
+            by_origin[origin] = clock
+            if len(by_origin) % _CLOCKS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        clocks[one.contact_id] = clock
+    return clocks
+
+
+async def limit_enrolling(
+    tx: Transaction, user_id: UUID, count: int, most_per_hour: int | None
+) -> None:
+    """Count contacts that a user enrols; a call of more than the most takes the whole hour.
+
+    Raises:
+        TooManyRequestsError: They are too many for this hour.
+    """
+    if count and most_per_hour is not None:
+        cost = min(count, most_per_hour)
+        await rates.take(tx, f"enrol:{user_id}", cost, most_per_hour, _HOUR)
 
 
 async def open_course(tx: Transaction, sequence_id: UUID) -> Course:
@@ -278,6 +305,11 @@ async def _decide(
             else:
                 born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
     return born, skipped
+
+
+async def _tell(tx: Transaction, born: Many[NewRow]) -> None:
+    await events.enrollments_created(tx, [row.id for row in born])
+    await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
 
 
 def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _Start | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.statuses import JobKind
-from services import audit
 from services.batch import Batch
 from services.endings import Endings, MarkedFinished
 from services.enrolling import Enrolling
@@ -79,9 +78,7 @@ class EnrollmentActs:
         under_way: dict[UUID, list[UUID]] = {}
         outcomes = []
         for enrollment_id, position in _positions(rows).items():
-            done = await self.holds.release_in(
-                tx, enrollment_id, decision, task.user_id, under_way
-            )
+            done = await self.holds.release_in(tx, enrollment_id, decision, task.user_id, under_way)
             outcomes.append(_finished(position, done, under_way))
         return outcomes
 

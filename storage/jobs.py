@@ -185,9 +185,7 @@ async def results(
 ) -> list[ResultRow]:
     """List a job's rows by position; the detail of one without a result is not shown."""
     query = (
-        select(
-            col(JobRow.position), col(JobRow.subject_id), col(JobRow.code), col(JobRow.detail)
-        )
+        select(col(JobRow.position), col(JobRow.subject_id), col(JobRow.code), col(JobRow.detail))
         .where(col(JobRow.job_id) == job_id, col(JobRow.position) > after)
         .order_by(col(JobRow.position))
         .limit(limit)

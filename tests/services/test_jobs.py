@@ -24,9 +24,7 @@ async def enrol_many(kit: SendingKit, count: int) -> tuple[UUID, list[UUID]]:
     """A sequence and this many people in it."""
     sequence = await kit.sequence()
     people = await kit.world.contacts(count)
-    answer = await kit.services.enrolling.enrol(
-        sequence.id, kit.world.user_id, contact_ids=people
-    )
+    answer = await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people)
     return sequence.id, [one.id for one in answer.enrolled]
 
 
@@ -95,9 +93,7 @@ async def test_each_row_is_acted_on_once_though_workers_are_killed(
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     kills = 0
     while (await kit.services.jobs.get(job.id)).done < 600:
-        workers = [
-            asyncio.create_task(kit.services.jobs.run_chunk(job.id)) for _ in range(4)
-        ]
+        workers = [asyncio.create_task(kit.services.jobs.run_chunk(job.id)) for _ in range(4)]
         await asyncio.sleep(0.02 * (kills % 5 + 1))
         for worker in workers[: 2 if kills < 6 else 0]:
             kills += worker.cancel()
@@ -251,7 +247,7 @@ async def test_what_an_action_needs_is_checked(
 ) -> None:
     sequence_id, _ = await enrol_many(kit, 1)
     with pytest.raises(InvalidFieldError) as raised:
-        await batch(kit, sequence_id, kind, **more)
+        await batch(kit, sequence_id, kind, EVERYONE, **more)
     assert (raised.value.field, raised.value.field_code) == (field, code)
     assert await kit.world.rows("SELECT id FROM jobs") == []
 
@@ -262,9 +258,7 @@ async def test_a_whole_group_is_enrolled_in_the_background(kit: SendingKit) -> N
     landline = await kit.world.landline()
     group_id = await kit.world.group([*people, landline])
     await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people[:1])
-    job = await kit.services.jobs.start_enrolling(
-        sequence.id, kit.world.user_id, group_id=group_id
-    )
+    job = await kit.services.jobs.start_enrolling(sequence.id, kit.world.user_id, group_id=group_id)
     await run(kit.services.jobs, job.id)
     ended = await kit.services.jobs.get(job.id)
     assert ended.counts == {"already_active": 1, "enrolled": 1_100}

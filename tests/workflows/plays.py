@@ -16,8 +16,9 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.failures import PlainFailures
+from activities.jobs import RunChunk
 from activities.sending import CloseEnrollment, SendMessage, SendStep
-from domain.ports import NewEnrollment, Standing, SweepReport
+from domain.ports import JobProgress, NewEnrollment, Standing, SweepReport
 from domain.statuses import Activity, EnrollmentStatus
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
@@ -63,6 +64,7 @@ class Script:
     clock: Clock = wall_clock
     calls: list[tuple[str, datetime]] = field(default_factory=list)
     overrun: list[str] = field(default_factory=list)
+    chunks: deque[JobProgress | Exception] = field(default_factory=deque)
     _answers: deque[Answer] = field(default_factory=deque)
 
     @property
@@ -121,6 +123,15 @@ class Script:
     async def sweep(self) -> SweepReport:
         self.calls.append(("sweep", await self.clock()))
         return SweepReport(delivered=2)
+
+    @activity.defn(name="run_job_chunk")
+    async def run_job_chunk(self, request: RunChunk) -> JobProgress:
+        UUID(request.job_id)
+        self.calls.append(("run_job_chunk", await self.clock()))
+        answer = self.chunks.popleft()
+        if isinstance(answer, Exception):
+            raise answer from ProviderError()
+        return answer
 
     async def _play(self, name: str) -> Standing:
         self.calls.append((name, await self.clock()))
@@ -252,7 +263,7 @@ class Stage:
                         self.client,
                         task_queue=ENROLLMENT_QUEUE,
                         workflows=WORKFLOWS,
-                        activities=[script.close_enrollment, script.sweep],
+                        activities=[script.close_enrollment, script.sweep, script.run_job_chunk],
                         interceptors=[PlainFailures()],
                     )
                 )

@@ -9,10 +9,10 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from domain.ports import Standing
+from domain.ports import JobProgress, Standing
 from domain.statuses import Activity, EnrollmentStatus, MessageStatus
 from tests.workflows.plays import Gate, Stage, ends, fails
-from workflows.client import message_workflow_id
+from workflows.client import job_workflow_id, message_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE
 from workflows.sweep import SweepWorkflow
 
@@ -182,6 +182,23 @@ async def one_off_text(stage: Stage) -> WorkflowHandle[Any, Any]:
     stage.watch(handle)
     async with stage.workers():
         assert await handle.result() == MessageStatus.QUEUED
+    return handle
+
+
+@recorded
+async def job_in_chunks(stage: Stage) -> WorkflowHandle[Any, Any]:
+    stage.script.chunks += [
+        JobProgress("running", more=True, acted=50, done=50, total=60),
+        RuntimeError("+4915112345678"),
+        JobProgress("running", more=True, acted=0, done=50, total=60),
+        JobProgress("done", more=False, acted=10, done=60, total=60),
+    ]
+    job_id = uuid4()
+    await stage.temporal.start_job(job_id)
+    handle = stage.client.get_workflow_handle(job_workflow_id(job_id))
+    stage.watch(handle)
+    async with stage.workers():
+        assert await handle.result() == "done"
     return handle
 
 

@@ -1,0 +1,160 @@
+"""What goes over the wire about work in the background."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from api.enrollment_schemas import ListedUser
+from api.paging import PageQuery
+from api.schemas import Schema
+from domain.statuses import EnrollmentStatus, JobKind, JobState
+from services.contact_list import SEARCH_LENGTH
+from services.holds import Decision
+from services.jobs import JobDetails
+from storage.jobs import ResultRow
+
+
+class BatchFilter(Schema):
+    """The filters of the Contacts tab; an empty one matches everyone in the sequence."""
+
+    search: str = Field(
+        default="",
+        max_length=SEARCH_LENGTH,
+        description="Any part of the name in any case, or phone digits.",
+    )
+    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
+        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
+    )
+    enrolled_by: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Who enrolled them."
+    )
+    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
+    group: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Members of any of these groups."
+    )
+
+
+class NewBatch(Schema):
+    """What to do to all enrollments of a sequence that match."""
+
+    action: Literal["mark_finished", "add_to_group", "release", "pause", "resume"]
+    filter: BatchFilter
+    group_id: UUID | None = Field(default=None, description="For `add_to_group`, only then.")
+    decision: Decision | None = Field(default=None, description="For `release`, only then.")
+
+
+class JobAbout(Schema):
+    """What a job is about; null where it is not about that."""
+
+    sequence_id: UUID | None = None
+    group_id: UUID | None = None
+    decision: Decision | None = None
+    dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
+    region: str | None = Field(
+        default=None, description="Of an import: of numbers without a country code."
+    )
+    ignored_columns: list[str] | None = Field(
+        default=None, description="Of an import: columns that nobody here knows."
+    )
+
+
+class JobSummary(Schema):
+    """Work in the background."""
+
+    id: UUID
+    kind: JobKind
+    state: JobState = Field(description="`done`, `canceled` and `failed` are final.")
+    total: int = Field(description="How many rows it has.")
+    done: int = Field(description="How many rows have their result.")
+    user: ListedUser = Field(description="Who asked for it.")
+    about: JobAbout
+    error: str | None = Field(
+        description="A code: what stood in the way of some rows, or of going on."
+    )
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def summary(cls, job: JobDetails) -> "JobSummary":
+        """Write a job in short."""
+        return cls(**_common(job))
+
+
+class Job(JobSummary):
+    """Work in the background, with how many rows came to what."""
+
+    counts: dict[str, int] = Field(description="Rows by result code.")
+
+    @classmethod
+    def of(cls, job: JobDetails) -> "Job":
+        """Write a job."""
+        return cls(**_common(job), counts=dict(job.counts))
+
+
+def _common(job: JobDetails) -> Mapping[str, Any]:
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "total": job.total,
+        "done": job.done,
+        "user": ListedUser(id=job.user_id, name=job.user_name),
+        "about": JobAbout.model_validate(job.about),
+        "error": job.error,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+    }
+
+
+class JobsQuery(PageQuery):
+    """The filters of the list of jobs."""
+
+    mine: bool = Field(default=False, description="Only those that the caller asked for.")
+    state: list[JobState] = Field(default_factory=list, max_length=20)
+
+
+class ResultsQuery(PageQuery):
+    """The filters of a job's results."""
+
+    code: list[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]+$")]] = Field(
+        default_factory=list, max_length=50, description="Rows with any of these results."
+    )
+
+
+class JobRow(Schema):
+    """A row of a job and what came of it."""
+
+    position: int = Field(description="From 1; of an import the line in the file.")
+    subject_id: UUID | None = Field(
+        description="The enrollment; of an enrolment or an import the contact, if there is one."
+    )
+    code: str | None = Field(description="The result; null while there is none.")
+    detail: dict[str, Any] = Field(description="What else there is to say, in codes and ids.")
+
+
+class JobResults(Schema):
+    """A page of a job's rows, by position."""
+
+    items: list[JobRow]
+    next_cursor: str | None = Field(description="Hand it back as `cursor`; null: the end.")
+
+    @classmethod
+    def of(cls, rows: Sequence[ResultRow], cursor: str | None) -> "JobResults":
+        """Write rows."""
+        return cls(
+            items=[
+                JobRow(
+                    position=row.position,
+                    subject_id=row.subject_id,
+                    code=row.code,
+                    detail=dict(row.detail),
+                )
+                for row in rows
+            ],
+            next_cursor=cursor,
+        )

@@ -1,0 +1,158 @@
+"""Routes of work in the background: asking for it, watching it, cancelling it."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import paging
+from api.dependencies import CurrentUser, Sends, ServicesDep
+from api.idempotency import OnceDep
+from api.job_schemas import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
+from api.schemas import Listing
+from domain.errors import InvalidFieldError
+from domain.paging import Position
+from domain.statuses import JobKind
+from storage.contact_list import ListFilter
+
+router = APIRouter(tags=["jobs"])
+
+RESPOND_ASYNC = "respond-async"
+"""The preference of RFC 7240, section 4.1, for an answer before the work is done."""
+
+_SORT = "-created_at"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+_RESULTS_SORT = "position"
+_RESULTS_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"position": str}
+_POSITION_MOST = 2**31 - 1
+
+
+def prefers_async(prefer: Sequence[str]) -> bool:
+    """Whether a client's ``Prefer`` headers ask to be answered before the work is done."""
+    preferences = (one for header in prefer for one in header.split(","))
+    return any(one.partition(";")[0].strip().lower() == RESPOND_ASYNC for one in preferences)
+
+
+def accepted(response: Response) -> Response:
+    """Say in an answer that holds a job where the job is.
+
+    Under a key that was used without the preference, the stored answer holds none.
+    """
+    job_id = json.loads(bytes(response.body)).get("id")
+    if job_id is not None:
+        response.headers["Location"] = f"/api/jobs/{job_id}"
+    return response
+
+
+@router.post(
+    "/sequences/{sequence_id}/contacts/batch",
+    status_code=202,
+    response_model=Job,
+    dependencies=[Sends],
+)
+async def start_batch(
+    sequence_id: UUID,
+    body: NewBatch,
+    services: ServicesDep,
+    user: CurrentUser,
+    once: OnceDep,
+) -> Response:
+    """Do something to all enrollments of a sequence that match now, in the background.
+
+    The answer is the job, `Location` its address. Who matches is settled with the answer; who is
+    enrolled later is left alone. The result codes are those of the action on single enrollments.
+    404 `not_found` for an unknown sequence; 422 `missing` or `not_for_this_action` where
+    `group_id` or `decision` does not go with the action, `unknown_group`.
+    """
+
+    async def work() -> Job:
+        wanted = ListFilter(
+            steps=body.filter.step,
+            enrolled_by=body.filter.enrolled_by,
+            statuses=body.filter.status,
+            group_ids=body.filter.group,
+            search=body.filter.search,
+        )
+        job = await services.jobs.start_batch(
+            sequence_id,
+            JobKind(body.action),
+            wanted,
+            user.id,
+            group_id=body.group_id,
+            decision=body.decision,
+        )
+        return Job.of(job)
+
+    return accepted(await once.answer(work, status_code=202))
+
+
+@router.get("/jobs")
+async def list_jobs(
+    query: Annotated[JobsQuery, Query()], services: ServicesDep, user: CurrentUser
+) -> Listing[JobSummary]:
+    """List work in the background, everyone's or one's own, the newest first."""
+    page = await services.jobs.find(
+        user_id=user.id if query.mine else None,
+        states=query.state,
+        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        limit=query.limit,
+    )
+    return Listing[JobSummary](
+        items=[JobSummary.summary(job) for job in page.items],
+        next_cursor=paging.encode(page.next, _SORT) if page.next else None,
+    )
+
+
+@router.get("/jobs/{job_id}")
+async def get_job(job_id: UUID, services: ServicesDep) -> Job:
+    """Give one job: how far it is, and how many rows came to what."""
+    return Job.of(await services.jobs.get(job_id))
+
+
+@router.get("/jobs/{job_id}/results")
+async def list_results(
+    job_id: UUID, query: Annotated[ResultsQuery, Query()], services: ServicesDep
+) -> JobResults:
+    """List what came of each row, in the order of the rows.
+
+    Without `code` the rows that have no result yet are listed too.
+    """
+    place = paging.decode(query.cursor, _RESULTS_SORT, _RESULTS_SORT_KINDS)
+    rows, more = await services.jobs.results(
+        job_id, codes=query.code, after=_after(job_id, place), limit=query.limit
+    )
+    cursor = None
+    if more:
+        last = Position(str(rows[-1].position), job_id)
+        cursor = paging.encode(last, _RESULTS_SORT)
+    return JobResults.of(rows, cursor)
+
+
+@router.post("/jobs/{job_id}/cancel")
+async def cancel_job(job_id: UUID, services: ServicesDep, user: CurrentUser) -> Job:
+    """Leave the rows that are not begun alone; they come to `canceled`.
+
+    What is done stays done. 409 `job_ended` if everything is.
+    """
+    return Job.of(await services.jobs.cancel(job_id, user.id))
+
+
+def _after(job_id: UUID, place: Position | None) -> int:
+    if place is None:
+        return -1
+    text = str(place.value)
+    if (
+        place.id == job_id
+        and text.isdecimal()
+        and text.isascii()
+        and len(text) <= len("2147483647")
+    ):
+        return min(int(text), _POSITION_MOST)
+    raise InvalidFieldError(
+        "cursor",
+        "does not belong to this list; take next_cursor of the page before, or leave it out",
+        code="invalid_cursor",
+    )
