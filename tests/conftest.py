@@ -124,12 +124,17 @@ def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -
     return postgres_server.url("segue_shared")
 
 
+def empty(database: str) -> None:
+    """Disconnect everyone from a database and delete all rows of all tables."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(_EMPTY)
+
+
 @pytest.fixture
 def database_url(shared_database: str) -> Iterator[str]:
     """The SQLAlchemy address of a migrated database that is empty again."""
     yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
-    with psycopg.connect(shared_database, autocommit=True) as connection:
-        connection.execute(_EMPTY)
+    empty(shared_database)
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,9 @@ class FakeTemporal:
     async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
         self.paced[sender_id] = texts_per_second
 
+    async def wake_events(self, endpoint_id: UUID) -> None:
+        self.started.append(endpoint_id)
+
     async def is_open(self, enrollment_id: UUID) -> bool:
         return enrollment_id in self.started
 

@@ -1,0 +1,59 @@
+"""One of everything there is, for examples and generated requests to be about."""
+
+from uuid import UUID
+
+from api import examples
+from domain.statuses import Role, SequenceKind
+from services.factory import Services
+from services.sequences import SequenceDraft
+from tests.worlds import ongoing
+
+
+async def found(services: Services) -> dict[str, str]:
+    """Make one of everything; answers the id of each by the id that examples give it."""
+    user = await services.users.by_email("admin@example.com")
+    owner = user or await services.users.create(email="admin@example.com", role=Role.ADMIN)
+    other = await services.users.create(email="other@example.com", role=Role.MEMBER)
+    token = await services.users.create_token(other.id, name="old")
+    people = [
+        await services.contacts.create({"first_name": name, "last_name": "Lee", "phone": phone})
+        for name, phone in (("Ann", "+12125550101"), ("Bo", "+12125550102"), ("Cy", "+12125550103"))
+    ]
+    ann, bo, cy = (person.id for person in people)
+    group = await services.groups.create("Everyone")
+    await services.groups.add_members(group.id, [ann, cy], owner.id)
+    sender = await services.senders.create({"name": "Front desk", "phone": "+14155550100"})
+    draft = await _sequence(services, sender.id, owner.id)
+    active = await _sequence(services, sender.id, owner.id)
+    paused = await _sequence(services, sender.id, owner.id)
+    for one in (active, paused):
+        await services.sequences.activate(one)
+    await services.sequences.pause(paused)
+    enrolment = await services.enrolling.enrol(active, owner.id, contact_ids=[ann, cy])
+    suppression, _ = await services.suppressions.suppress(
+        contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
+    )
+    made = {
+        examples.CONTACT: ann,
+        examples.OTHER_CONTACT: bo,
+        examples.GROUP: group.id,
+        examples.SENDER: sender.id,
+        examples.DRAFT: draft,
+        examples.SEQUENCE: active,
+        examples.PAUSED_SEQUENCE: paused,
+        examples.ENROLLMENT: enrolment.enrolled[0].id,
+        examples.USER: other.id,
+        examples.TOKEN: token.details.id,
+        examples.SUPPRESSION: suppression.id,
+    }
+    return {placeholder: str(actual) for placeholder, actual in made.items()}
+
+
+async def _sequence(services: Services, sender_id: UUID, user_id: UUID) -> UUID:
+    draft = SequenceDraft(
+        name="Hello",
+        sender_id=sender_id,
+        kind=SequenceKind.ONGOING,
+        steps=[ongoing("Hi {{first_name|there}}", 0), ongoing("Still there?")],
+    )
+    return (await services.sequences.create(draft, user_id)).id

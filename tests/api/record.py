@@ -1,0 +1,31 @@
+"""``python -m tests.api.record`` writes the OpenAPI document down as ``docs/openapi.json``.
+
+It also prints the line that CHANGELOG.md must then have.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from api.app import create_app
+from tests.api.conftest import make_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDED = ROOT / "docs" / "openapi.json"
+
+
+def document() -> str:
+    """Write the document so that a change of it changes as few lines as can be."""
+    app = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+def edition(text: str) -> str:
+    """Name an edition of the document."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+if __name__ == "__main__":
+    RECORDED.write_text(document())
+    sys.stdout.write(f"CHANGELOG.md: say what changed, and `openapi {edition(document())}`\n")

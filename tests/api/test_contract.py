@@ -1,0 +1,163 @@
+"""Whatever is sent to whichever route by whom: what the OpenAPI document says is what is answered.
+
+Requests are generated from the document, sensible ones and others, half of them about things that
+exist, and sent to the API as a program serves it.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api import examples
+from api.app import create_app
+from domain.ports import Gateway
+from domain.rules import SendingRules
+from domain.statuses import Role
+from services.factory import ServiceConfig, Services, build_services
+from standalone.ports import LOOPBACK, free_port
+from storage.database import Database
+from tests.api import a_little_of_everything as little
+from tests.api.conftest import FakeGateway, FakeTemporal, make_settings
+from tests.api.record import document
+from tests.conftest import empty
+from workflows.client import EnrollmentClient
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+)
+EXAMPLES = 16
+NOBODY = "nobody"
+WHO = [*Role, NOBODY]
+KNOWN = {
+    "contact_id": examples.CONTACT,
+    "group_id": examples.GROUP,
+    "sender_id": examples.SENDER,
+    "sequence_id": examples.SEQUENCE,
+    "enrollment_id": examples.ENROLLMENT,
+    "user_id": examples.USER,
+    "suppression_id": examples.SUPPRESSION,
+}
+"""Path parameters that are, half of the time, the id of something there is."""
+
+
+_SCHEMA = schemathesis.openapi.from_dict(json.loads(document()))
+OPERATIONS = {
+    operation.definition.raw["operationId"]: operation
+    for found in _SCHEMA.get_all_operations()
+    if isinstance(found, Ok) and not (operation := found.ok()).path.startswith("/webhooks")
+}
+"""All but Twilio's, which are signed: see test_webhooks.py."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """The API on a port, who may call it, and ids of things there are, by path parameter."""
+
+    url: str
+    tokens: dict[str, str]
+    known: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def served(shared_database: str) -> Iterator[Served]:
+    url = shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def services() -> Services:
+        return build_services(
+            Database(url),
+            cast("EnrollmentClient", FakeTemporal()),
+            cast("Gateway", FakeGateway()),
+            ServiceConfig(SendingRules()),
+        )
+
+    async def prepare() -> tuple[dict[str, str], dict[str, str]]:
+        made = services()
+        try:
+            ids = await little.found(made)
+            tokens = {}
+            for role in Role:
+                email = f"{role.value}@generated.example.com"
+                user = await made.users.create(email=email, role=role)
+                tokens[role.value] = (await made.users.create_token(user.id, name="test")).token
+        finally:
+            await made.database.close()
+        return tokens, {name: ids[example] for name, example in KNOWN.items()}
+
+    tokens, known = asyncio.run(prepare())
+    port = free_port()
+    used = services()
+    app = create_app(make_settings(url), services=used)
+    server = uvicorn.Server(uvicorn.Config(app, host=LOOPBACK, port=port, log_level="critical"))
+
+    async def serve() -> None:
+        await server.serve()
+        await used.database.close()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.05)
+    yield Served(f"http://{LOOPBACK}:{port}", tokens, known)
+    server.should_exit = True
+    thread.join()
+    empty(shared_database)
+
+
+def test_no_operation_is_left_out() -> None:
+    assert len(OPERATIONS) > 40
+    assert all(isinstance(found, Ok) for found in _SCHEMA.get_all_operations())
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_is_answered_is_what_is_documented(name: str, served: Served) -> None:
+    """No server error, no undocumented answer, no body that breaks its schema; for every role."""
+    operation = OPERATIONS[name]
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=st.one_of(
+            operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
+            operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),
+        ),
+        who=st.sampled_from(WHO),
+        known=st.booleans(),
+    )
+    def attack(case: Any, who: str, known: bool) -> None:  # noqa: FBT001
+        if known:
+            there = {
+                name: value for name, value in served.known.items() if name in case.path_parameters
+            }
+            case.path_parameters = {**case.path_parameters, **there}
+        token = served.tokens.get(who)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        response = case.call(base_url=served.url, headers=headers)
+        case.validate_response(response, checks=list(CHECKS))
+
+    attack()

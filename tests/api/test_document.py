@@ -1,0 +1,80 @@
+"""The OpenAPI document: written down, with an example for every route that does what it says."""
+
+import json
+import re
+from typing import Any, cast
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from api.examples import EXAMPLES
+from services.factory import Services
+from tests.api.a_little_of_everything import found
+from tests.api.record import RECORDED, ROOT, document, edition
+
+DOCUMENT = json.loads(document())
+OPERATIONS = {
+    operation["operationId"]: (method, path, operation)
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+FOR_PEOPLE = [name for name, (_, path, _) in OPERATIONS.items() if path.startswith("/api/")]
+
+
+def test_it_is_written_down() -> None:
+    """Run `python -m tests.api.record` when this fails, and say in CHANGELOG.md what changed."""
+    assert RECORDED.read_text() == document()
+
+
+def test_a_change_of_it_is_in_the_changelog() -> None:
+    unreleased = (ROOT / "CHANGELOG.md").read_text().split("\n## [")[1]
+    assert f"openapi {edition(RECORDED.read_text())}" in unreleased
+
+
+def test_every_route_has_an_example_a_summary_and_a_description() -> None:
+    assert sorted(FOR_PEOPLE) == sorted(EXAMPLES)
+    for name in FOR_PEOPLE:
+        _, _, operation = OPERATIONS[name]
+        assert operation["summary"]
+        assert operation["description"]
+
+
+@pytest.mark.parametrize("name", FOR_PEOPLE)
+async def test_an_example_is_answered_as_documented(
+    name: str, services: Services, admin: httpx.AsyncClient
+) -> None:
+    method, path, operation = OPERATIONS[name]
+    example = EXAMPLES[name]
+    ids = await found(services)
+    answer = await admin.request(
+        method,
+        _with_ids(path.format(**example.path), ids),
+        params=json.loads(_with_ids(json.dumps(dict(example.query)), ids)),
+        content=_content(operation, example.body, ids),
+        headers=_headers(operation),
+    )
+    assert answer.status_code == example.status, answer.text
+    documented = operation["responses"][str(example.status)].get("content", {})
+    if "application/json" in documented:
+        schema = documented["application/json"]["schema"]
+        whole = {**schema, "components": DOCUMENT["components"]}
+        jsonschema_rs.validator_for(whole).validate(answer.json())
+
+
+def _with_ids(text: str, ids: dict[str, str]) -> str:
+    """Put the ids of things there are for those of the example."""
+    return re.sub("|".join(ids), lambda match: ids[match[0]], text)
+
+
+def _headers(operation: dict[str, Any]) -> dict[str, str]:
+    content = operation.get("requestBody", {}).get("content", {})
+    return {"Content-Type": next(iter(content))} if content else {}
+
+
+def _content(operation: dict[str, Any], body: Any, ids: dict[str, str]) -> bytes | None:
+    if body is None:
+        return None
+    if "application/json" in operation["requestBody"]["content"]:
+        return _with_ids(json.dumps(body), ids).encode()
+    return cast("str", body).encode()
