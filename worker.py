@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.events import EventActivities
 from activities.failures import PlainFailures
 from activities.jobs import JobActivities
 from activities.sending import SendingActivities
@@ -23,26 +24,36 @@ from sms.gateway import TwilioGateway
 from storage.database import Database
 from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal, leave
 from workflows.enrollment import EnrollmentWorkflow
+from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger("worker")
 _T = TypeVar("_T")
 
-WORKFLOWS: Sequence[type] = (EnrollmentWorkflow, OneOffMessageWorkflow, SweepWorkflow, JobWorkflow)
+WORKFLOWS: Sequence[type] = (
+    EnrollmentWorkflow,
+    OneOffMessageWorkflow,
+    SweepWorkflow,
+    JobWorkflow,
+    EventDeliveryWorkflow,
+)
 """Every workflow that this worker runs; replay tests use the same list."""
 
 SENDS_AT_ONCE = 20
 """Sends side by side in one worker; the gateway has a thread for each."""
+
+ENDPOINTS_AT_ONCE = 10
+"""Event endpoints delivered to side by side in one worker."""
 
 _WAIT_SECONDS = 2
 _CACHED_WORKFLOWS = 500
 
 
 def build_workers(client: Client, services: Services, *, drain: timedelta) -> list[Worker]:
-    """Make the two workers of a process: one for everything, one for sends alone.
+    """Make the workers of a process: one for sends alone, one for events, one for the rest.
 
     Args:
         client: A connected client.
@@ -51,6 +62,7 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
     """
     sending = SendingActivities(services.ledger, services.gateway)
     sweeping = SweepingActivities(services.sweep)
+    events = EventActivities(services.deliveries)
     jobs = JobActivities(services.jobs)
     return [
         Worker(
@@ -69,6 +81,14 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_concurrent_activities=SENDS_AT_ONCE,
+        ),
+        Worker(
+            client,
+            task_queue=EVENT_QUEUE,
+            activities=[events.deliver_events],
+            interceptors=[PlainFailures()],
+            graceful_shutdown_timeout=drain,
+            max_concurrent_activities=ENDPOINTS_AT_ONCE,
         ),
     ]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from domain.phones import is_toll_free
 from domain.ports import Standing
 from domain.progress import DELIVERIES, FAILURES, higher
-from domain.provider_errors import Effect, ProviderError, classify_report, retry_at
+from domain.provider_errors import Effect, ProviderError, classify_report, explain, retry_at
 from domain.rules import SendingRules
 from domain.statuses import (
     Activity,
@@ -25,7 +25,7 @@ from domain.timing import (
     scheduled_due,
 )
 from services.optouts import opt_out
-from storage import endings, holds, outbox, outcomes, sending
+from storage import endings, events, holds, outbox, outcomes, sending
 from storage.database import Transaction
 from storage.outcomes import AttemptRow
 from storage.suppressions import Evidence
@@ -90,6 +90,10 @@ async def accepted(
     )
     if row.sender_held_at is not None and not row.hold_from_report:
         await _off_hold_if_later(tx, row, learned.now)
+    if row.outcome is not AttemptOutcome.ASSUMED_SENT:
+        await events.message_sent(tx, row.message_id)
+    if status in DELIVERIES and row.provider_status not in DELIVERIES:
+        await events.message_delivered(tx, row.message_id)
     return await _advance(tx, row, rules, learned, at)
 
 
@@ -117,7 +121,9 @@ async def _advance(
     if place.position > row.step_count:
         return await _all_sent(tx, row, learned, at, place)
     clock = ContactClock.of(
-        time_zone=place.time_zone, phone=place.phone, workspace=rules.workspace_zone
+        time_zone=place.time_zone,
+        phone=place.phone,
+        workspace=place.workspace_zone or rules.workspace_zone,
     )
     if place.send_at is not None:
         due_at = scheduled_due(place.send_at, clock)
@@ -230,6 +236,8 @@ async def reported(
         return
     if row.hold_from_report:  # `sent` proves nothing: 30034 and its like come after it
         await _off_hold_if_later(tx, row, learned.now)
+    if row.provider_status not in DELIVERIES:
+        await events.message_delivered(tx, row.message_id)
     if row.reported_failed and not await outcomes.stands_anew(tx, row):
         await _arrived_after_all(tx, row, rules, learned)
 
@@ -255,6 +263,38 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
+    await _mark_failed(tx, row, learned, code, http_status)
+    if error.effect is Effect.HOLD_SENDER:
+        await holds.hold_sender(
+            tx,
+            row.sender_id,
+            code=code,
+            from_report=learned.by_report,
+            now=learned.now,
+            probe_at=learned.now + rules.probe_interval,
+        )
+    if _for_good(row, rules, learned, error):
+        await events.message_failed(tx, row.message_id, error_code=code, meaning=explain(code))
+    if error.effect is Effect.OPTED_OUT:
+        await _refused_as_opted_out(tx, row, learned, code)
+    if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
+        await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
+    if not row.latest:
+        return as_it_stands(row)
+    if not learned.by_report:
+        await outcomes.set_message(
+            tx, row.message_id, status=MessageStatus.REFUSED.value, error_code=code
+        )
+    if row.step is None or row.enrollment_id is None:
+        return await _one_off_failed(tx, row, rules, learned, error)
+    if row.status is None or row.status.is_final:
+        return as_it_stands(row)
+    return await _step_failed(tx, row, rules, learned, error)
+
+
+async def _mark_failed(
+    tx: Transaction, row: AttemptRow, learned: Learned, code: int | None, http_status: int | None
+) -> None:
     if learned.by_report:
         await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
         if row.enrollment_id is not None:
@@ -268,30 +308,20 @@ async def failed(
             http_status=http_status,
             answered_at=learned.now,
         )
-    if error.effect is Effect.OPTED_OUT:
-        await _refused_as_opted_out(tx, row, learned, code)
-    if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
-        await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
-    if error.effect is Effect.HOLD_SENDER:
-        await holds.hold_sender(
-            tx,
-            row.sender_id,
-            code=code,
-            from_report=learned.by_report,
-            now=learned.now,
-            probe_at=learned.now + rules.probe_interval,
-        )
+
+
+def _for_good(row: AttemptRow, rules: SendingRules, learned: Learned, error: ProviderError) -> bool:
+    """Whether a text that failed is not tried again by itself."""
+    one_off = row.step is None or row.enrollment_id is None
     if not row.latest:
-        return as_it_stands(row)
-    if not learned.by_report:
-        await outcomes.set_message(
-            tx, row.message_id, status=MessageStatus.REFUSED.value, error_code=code
-        )
-    if row.step is None or row.enrollment_id is None:
-        return await _one_off_failed(tx, row, rules, learned, error)
-    if row.status is None or row.status.is_final:
-        return as_it_stands(row)
-    return await _step_failed(tx, row, rules, learned, error)
+        return False
+    if learned.by_report if one_off else row.status is None or row.status.is_final:
+        return True
+    if error.effect is Effect.TRANSIENT:
+        return row.failed_tries + 1 >= rules.max_attempts
+    if error.effect is Effect.HOLD_ENROLLMENT:
+        return one_off
+    return error.effect is not Effect.HOLD_SENDER
 
 
 async def _step_failed(
@@ -389,6 +419,7 @@ async def _hold(
     await endings.note(
         tx, row.enrollment_id, "blocked", at=learned.now, because=reason.value, code=code
     )
+    await events.enrollment_held(tx, row.enrollment_id)
     if learned.signal is not None:
         await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
     return Standing(

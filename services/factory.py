@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.access import AccessRules
+from domain.events import EventRules
 from domain.ports import Gateway
 from domain.rules import SendingRules
 from services.audit import Audit
@@ -12,10 +13,12 @@ from services.batch import Batch
 from services.callbacks import Callbacks
 from services.contact_list import ContactList
 from services.contacts import Contacts
+from services.deliveries import Deliveries
 from services.endings import Endings
 from services.enrolling import Enrolling
 from services.enrollment_detail import EnrollmentDetail
 from services.erasure import Erasure
+from services.event_endpoints import EventEndpoints
 from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
@@ -26,12 +29,14 @@ from services.ledger import Ledger
 from services.outbox import Outbox
 from services.passwords import Passwords
 from services.pausing import Pausing
+from services.posting import HttpPoster
 from services.senders import Senders
 from services.sequences import Sequences
 from services.sessions import Sessions
 from services.suppressions import Suppressions
 from services.sweep import Sweep
 from services.users import Users
+from services.workspace import WorkspaceSettings
 from settings import ApiSettings, Settings
 from storage import health
 from storage.database import Database, is_unavailable
@@ -51,6 +56,7 @@ class ServiceConfig:
         live_query: How long one page's questions to workflows may take together.
         workflows_url: Where Temporal's Web UI shows workflows, their ids appended.
         access: How long people stay signed in, and how often things may be tried.
+        events: The timings of deliveries to event endpoints, and where those may be.
     """
 
     rules: SendingRules
@@ -58,6 +64,7 @@ class ServiceConfig:
     live_query: timedelta = timedelta(seconds=1.5)
     workflows_url: str = "http://127.0.0.1:8233/namespaces/default/workflows"
     access: AccessRules = field(default_factory=AccessRules)
+    events: EventRules = field(default_factory=EventRules)
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -76,7 +83,14 @@ class ServiceConfig:
         )
         shown_in = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
         return cls(
-            rules, settings.default_region, settings.live_query, shown_in, _access(settings)
+            rules,
+            settings.default_region,
+            settings.live_query,
+            shown_in,
+            _access(settings),
+            EventRules(
+                give_up=settings.event_give_up, allow_local=settings.event_endpoints_allow_local
+            ),
         )
 
 
@@ -107,10 +121,12 @@ class Services:
     batch: Batch
     contact_list: ContactList
     contacts: Contacts
+    deliveries: Deliveries
     endings: Endings
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
     erasure: Erasure
+    event_endpoints: EventEndpoints
     groups: Groups
     holds: Holds
     idempotency: Idempotency
@@ -122,6 +138,7 @@ class Services:
     sessions: Sessions
     suppressions: Suppressions
     users: Users
+    workspace: WorkspaceSettings
     ledger: Ledger
     inbound: Inbound
     callbacks: Callbacks
@@ -165,7 +182,12 @@ def build_services(
     callbacks = Callbacks(database, outbox, rules)
     holds = Holds(database, outbox, rules, endings)
     batch = Batch(database, outbox, endings, holds)
-    enrolling = Enrolling(database, outbox, workspace_zone=rules.workspace_zone)
+    enrolling = Enrolling(
+        database,
+        outbox,
+        workspace_zone=rules.workspace_zone,
+        most_per_hour=config.access.enrolments_per_hour,
+    )
     pausing = Pausing(database, outbox, rules)
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     return Services(
@@ -177,6 +199,9 @@ def build_services(
         batch=batch,
         contact_list=ContactList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(database, default_region=config.default_region),
+        deliveries=Deliveries(
+            database, HttpPoster(allow_local=config.events.allow_local), config.events
+        ),
         endings=endings,
         enrolling=enrolling,
         enrollment_detail=EnrollmentDetail(
@@ -187,6 +212,7 @@ def build_services(
             workflows_url=config.workflows_url,
         ),
         erasure=Erasure(database, outbox, rules),
+        event_endpoints=EventEndpoints(database, outbox, config.events),
         groups=Groups(database),
         holds=holds,
         idempotency=Idempotency(database),
@@ -198,6 +224,7 @@ def build_services(
         suppressions=Suppressions(database, outbox, default_region=config.default_region),
         sessions=Sessions(database, config.access, passwords),
         users=Users(database, passwords),
+        workspace=WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone),
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
         callbacks=callbacks,

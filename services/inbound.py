@@ -12,7 +12,7 @@ from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy
 from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
-from storage import endings, inbound, sending
+from storage import endings, events, inbound, sending
 from storage.database import Database, Transaction, is_unavailable
 from storage.suppressions import Evidence
 
@@ -110,6 +110,7 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
         keyword=reading.keyword.value if reading.keyword else None,
         is_reply=is_reply,
     )
+    await events.message_received(tx, message_id)
     if reading.keyword is Keyword.OPT_OUT:
         evidence = Evidence(
             phone=text.phone,

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.statuses import EnrollmentStatus, OptOutSource
-from storage import outbox, suppressions
+from storage import events, outbox, suppressions
 from storage.database import Transaction
 from storage.suppressions import Evidence
 
@@ -47,6 +47,7 @@ async def opt_out(
         if wanted and sender_id not in {None, *wanted}:
             only_sender = sender_id
         await suppressions.suppress(tx, evidence, sender_id=only_sender)
+        await _tell_opted_out(tx, evidence, only_sender)
     ended = await suppressions.end_enrollments(
         tx,
         evidence.phone,
@@ -77,6 +78,7 @@ async def opt_out_by_hand(
         The enrollments that ended.
     """
     await suppressions.suppress(tx, evidence, sender_id=sender_id)
+    await _tell_opted_out(tx, evidence, sender_id)
     ended = await suppressions.end_enrollments(
         tx, evidence.phone, at=at, sender_id=sender_id, user_id=evidence.user_id
     )
@@ -92,12 +94,22 @@ async def opt_in(
 
     What blocks another sender only stays: the provider still refuses its texts.
     """
-    return await suppressions.lift(
+    lifted = await suppressions.lift(
         tx, phone, LIFTED_BY_KEYWORD, sender_id=sender_id, before=at, message_id=message_id
     )
+    if lifted:
+        await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value)
+    return lifted
 
 
 async def _tell(tx: Transaction, ended: Sequence[tuple[UUID, EnrollmentStatus]]) -> None:
     for status in (EnrollmentStatus.OPTED_OUT, EnrollmentStatus.OMITTED_OPTED_OUT):
         ids = [enrollment_id for enrollment_id, reached in ended if reached is status]
         await outbox.add_signals(tx, ids, "opted_out", status)
+    await events.enrollments_finished(tx, [enrollment_id for enrollment_id, _ in ended])
+
+
+async def _tell_opted_out(tx: Transaction, evidence: Evidence, sender_id: UUID | None) -> None:
+    await events.contact_opted_out(
+        tx, evidence.phone, source=evidence.source.value, sender_id=sender_id
+    )

@@ -73,10 +73,14 @@ class Outbox:
                 paces = await starting.paces(
                     tx, [e.subject_id for e in entries if e.kind is OutboxKind.PACE_SENDER]
                 )
+                wakes = {e.id: e.subject_id for e in entries if e.kind is OutboxKind.WAKE_EVENTS}
+                alike = await outbox.same_wakes(tx, list(wakes.values()))
                 facts = starting.Facts(new, messages, paces)
                 took = await asyncio.gather(*(self._deliver(entry, facts) for entry in entries))
                 taken = [entry.id for entry, done in zip(entries, took, strict=True) if done]
-                await outbox.remove(tx, taken)
+                woken = {wakes[entry_id] for entry_id in taken if entry_id in wakes}
+                covered = [one for one, endpoint_id in alike if endpoint_id in woken]
+                await outbox.remove(tx, [*taken, *covered])
                 for entry, done in zip(entries, took, strict=True):
                     if not done:
                         backoff = min(timedelta(seconds=2 ** min(entry.tries, 6)), _MOST_BACKOFF)
@@ -119,3 +123,5 @@ class Outbox:
                     await self._temporal.pace_sender(
                         entry.subject_id, facts.paces[entry.subject_id]
                     )
+            case OutboxKind.WAKE_EVENTS:
+                await self._temporal.wake_events(entry.subject_id)

@@ -16,7 +16,7 @@ from domain.ports import (
     Unsettled,
 )
 from domain.progress import FAILURES
-from domain.provider_errors import Effect, classify_answer
+from domain.provider_errors import Effect, classify_answer, explain
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, EnrollmentStatus, MessageStatus
 from services.consequences import (
@@ -29,7 +29,7 @@ from services.consequences import (
     send_again_at,
 )
 from services.sending import LIST_SKEW
-from storage import endings, outcomes
+from storage import endings, events, outcomes
 from storage.database import Database, Transaction
 from storage.outcomes import AttemptRow
 
@@ -214,6 +214,7 @@ class Outcomes:
         await outcomes.set_message(
             tx, row.message_id, status=MessageStatus.FAILED.value, failed_tries=tries
         )
+        await events.message_failed(tx, row.message_id, error_code=None, meaning=explain(None))
         if row.step is not None and row.enrollment_id is not None:
             await endings.end(tx, row.enrollment_id, EnrollmentStatus.FAILED, at=learned.now)
         return Standing(doing="settled", status=AttemptOutcome.ABSENT)

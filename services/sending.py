@@ -8,6 +8,7 @@ from uuid import UUID
 from domain import deciding
 from domain.deciding import StepFacts, decide
 from domain.ports import Call, LineTypeNeeded, Opening, Standing, Unsettled
+from domain.provider_errors import explain
 from domain.rules import SendingRules
 from domain.statuses import (
     Activity,
@@ -20,7 +21,7 @@ from domain.statuses import (
 )
 from domain.texts import render
 from domain.timing import ContactClock, SendWindow, validity_seconds
-from storage import endings, holds, sending
+from storage import endings, events, holds, sending
 from storage.database import Database, Transaction
 from storage.sending import LastAttempt, MessageRow, StepRow
 
@@ -105,6 +106,7 @@ class Sending:
         if row.suppressed or row.line_type is LineType.LANDLINE:
             code = 21610 if row.suppressed else 21614
             await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
+            await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
             return Standing(doing="ended", status=MessageStatus.REFUSED)
         wait = Standing(doing=Activity.WAITING, status=row.status, sender_id=str(row.sender_id))
         if row.next_try_at is not None and row.next_try_at > now + deciding.EARLY_TOLERANCE:
@@ -204,6 +206,8 @@ class Sending:
             await endings.note(
                 tx, row.id, "blocked", at=now, because=reason.value if reason else "paused"
             )
+            if reason is not None:
+                await events.enrollment_held(tx, row.id)
         return _standing(row, activity, held_reason=reason)
 
     def _unsettled(self, phone: str, last: LastAttempt) -> Unsettled:
@@ -235,7 +239,9 @@ def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFact
         line_type=row.line_type,
         sender_on_hold=row.sender_held_at is not None,
         clock=ContactClock.of(
-            time_zone=row.time_zone, phone=row.phone, workspace=rules.workspace_zone
+            time_zone=row.time_zone,
+            phone=row.phone,
+            workspace=row.workspace_zone or rules.workspace_zone,
         ),
         window=SendWindow.parse(row.send_window) if row.send_window is not None else None,
     )

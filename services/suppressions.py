@@ -13,7 +13,7 @@ from services.erasure import recall
 from services.optouts import opt_out_by_hand
 from services.outbox import Outbox
 from services.users import ForbiddenError
-from storage import contacts, sending, suppressions
+from storage import contacts, events, sending, suppressions
 from storage.database import Database, Transaction
 from storage.suppressions import Evidence, SuppressionRow
 
@@ -184,7 +184,11 @@ class Suppressions:
                 source=row.source.value,
                 contact_id=str(row.contact_id) if row.contact_id else None,
             )
-            return await _found(tx, suppression_id)
+            if row.phone is not None:
+                await events.contact_opted_in(tx, row.phone, source=OptOutSource.BY_HAND.value)
+            row = await _found(tx, suppression_id)
+        self._outbox.kick()
+        return row
 
     async def _lock_number(
         self, tx: Transaction, contact_id: UUID | None, phone: str | None

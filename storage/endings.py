@@ -12,7 +12,7 @@ from sqlalchemy.types import Uuid
 from domain.deciding import EARLY_TOLERANCE, INBOUND_WAIT
 from domain.ports import Standing
 from domain.statuses import Activity, EnrollmentStatus, LastText
-from storage import outbox
+from storage import events, outbox
 from storage.database import Transaction
 from storage.sending import SENT
 from storage.tables import EnrollmentEvent
@@ -67,6 +67,8 @@ async def end(
     ).first() is not None
     if ended and signal is not None:
         await outbox.add_signals(tx, [enrollment_id], signal, status)
+    if ended:
+        await events.enrollments_finished(tx, [enrollment_id])
     return ended
 
 

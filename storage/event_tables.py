@@ -51,6 +51,7 @@ class EventDelivery(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "event_deliveries"
     __table_args__ = (
+        Index("ix_event_deliveries_event", "event_id"),
         Index(
             "ix_event_deliveries_open",
             "endpoint_id",

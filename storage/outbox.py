@@ -26,6 +26,7 @@ class OutboxKind(StrEnum):
     SIGNAL_ENROLLMENT = "signal_enrollment"  # (enrollment), payload: signal, status
     START_MESSAGE = "start_message"  # (message)
     PACE_SENDER = "pace_sender"  # (sender)
+    WAKE_EVENTS = "wake_events"  # (event endpoint)
     START_JOB = "start_job"  # (job)
 
 
@@ -109,6 +110,29 @@ async def add_all_paces(tx: Transaction) -> None:
     """Ask Temporal to pace every sender anew: a new server knows none of them."""
     ids = (await tx.execute(select(col(Sender.id)))).scalars().all()
     await _add(tx, OutboxKind.PACE_SENDER, ids)
+
+
+async def add_event_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> None:
+    """Ask for the events that wait for endpoints to be delivered."""
+    await _add(tx, OutboxKind.WAKE_EVENTS, endpoint_ids)
+
+
+async def same_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> list[tuple[int, UUID]]:
+    """Lock every entry there is now that asks to wake these endpoints: one call answers them all.
+
+    Those written later are not among them, for their events may be seen too late by that call.
+    """
+    if not endpoint_ids:
+        return []
+    rows = await tx.execute(
+        select(col(OutboxEntry.id), col(OutboxEntry.subject_id))
+        .where(
+            col(OutboxEntry.subject_id).in_(endpoint_ids),
+            col(OutboxEntry.kind) == OutboxKind.WAKE_EVENTS.value,
+        )
+        .with_for_update(skip_locked=True)
+    )
+    return [(row.id, row.subject_id) for row in rows]
 
 
 async def take(tx: Transaction, limit: int) -> list[Entry]:

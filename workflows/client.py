@@ -46,9 +46,17 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ports import NewEnrollment
 from workflows.enrollment import EnrollmentWorkflow
+from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
-from workflows.messages import Fact, Progress, StartEnrollment, StartJob, StartMessage
+from workflows.messages import (
+    Fact,
+    Progress,
+    StartEnrollment,
+    StartEventDelivery,
+    StartJob,
+    StartMessage,
+)
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -163,6 +171,11 @@ def job_workflow_id(job_id: UUID | str) -> str:
     return f"job/{job_id}"
 
 
+def events_workflow_id(endpoint_id: UUID | str) -> str:
+    """The id of the workflow that delivers events to an endpoint."""
+    return f"events/{endpoint_id}"
+
+
 class TemporalUnavailableError(Exception):
     """Temporal did not answer; the same call may succeed later."""
 
@@ -269,6 +282,25 @@ class EnrollmentClient:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary="work in the background",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        )
+
+    async def wake_events(self, endpoint_id: UUID) -> None:
+        """Have the events that wait for an endpoint delivered, whether or not it is at it.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        await _reach(
+            self._client.start_workflow(
+                EventDeliveryWorkflow.run,
+                StartEventDelivery(str(endpoint_id)),
+                id=events_workflow_id(endpoint_id),
+                task_queue=ENROLLMENT_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                start_signal="events_waiting",
+                static_summary="deliveries to an event endpoint",
                 rpc_timeout=RPC_TIMEOUT,
             )
         )

@@ -9,6 +9,8 @@ ENROLLMENT_QUEUE = "segue"
 """Workflows, and every activity that does not send."""
 SEND_QUEUE = "segue-send"
 """Activities that call the provider; one partition, fair by sender."""
+EVENT_QUEUE = "segue-events"
+"""Activities that call event endpoints: a slow one must hold up nothing else."""
 
 PERSON_PRIORITY = 1
 """A text that a person wrote just now."""
@@ -70,3 +72,13 @@ JOB = Limit(
     ),
 )
 """A chunk of a job takes some seconds and is repeated without bound: its rows count."""
+
+DELIVER = Limit(
+    start_to_close=timedelta(seconds=30),
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=0,
+    ),
+)
+"""One round of deliveries to an endpoint; what an endpoint refuses is counted on the rows."""

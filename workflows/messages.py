@@ -70,3 +70,10 @@ class StartJob:
     """What starts work in the background; its id only."""
 
     job_id: str
+
+
+@dataclass(frozen=True)
+class StartEventDelivery:
+    """What starts the deliveries to one endpoint; its id only."""
+
+    endpoint_id: str

@@ -82,6 +82,10 @@ class FakeTemporal:
         self._reach(sender_id)
         self.told.append(("pace", sender_id, None, None))
 
+    async def wake_events(self, endpoint_id: UUID) -> None:
+        self._reach(endpoint_id)
+        self.told.append(("events", endpoint_id, None, None))
+
     async def is_open(self, enrollment_id: UUID) -> bool:
         self._reach(enrollment_id)
         return enrollment_id in self.opened

@@ -1,0 +1,66 @@
+"""The events of one endpoint: delivered when they are due, again and again."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.events import DeliverEvents, EventActivities
+    from domain.events import EventsRound
+    from workflows.limits import DELIVER, EVENT_QUEUE
+    from workflows.messages import StartEventDelivery
+
+LONGEST_WAIT = timedelta(hours=6)
+"""Longer than any wait between two tries."""
+
+
+@workflow.defn(name="EventDelivery")
+class EventDeliveryWorkflow:
+    """Delivers what waits for one endpoint, and ends when nothing does.
+
+    Id: ``events/<endpoint id>``. Started by the outbox together with the signal ``events_waiting``,
+    which wakes the one that is open. A signal that comes while it is about to end makes the server
+    refuse that end, and the workflow looks once more. History: 6 events a round, 4 more if it waits
+    for the next; it goes on as a new run when the server suggests it.
+    """
+
+    def __init__(self) -> None:
+        self._woken = 0
+
+    @workflow.run
+    async def run(self, start: StartEventDelivery) -> None:
+        """Deliver until nothing is left."""
+        while True:
+            seen = self._woken
+            done: EventsRound = await workflow.execute_activity_method(
+                EventActivities.deliver_events,
+                DeliverEvents(start.endpoint_id),
+                task_queue=EVENT_QUEUE,
+                start_to_close_timeout=DELIVER.start_to_close,
+                retry_policy=DELIVER.retry,
+                summary="deliver",
+            )
+            if self._woken == seen:
+                if done.next_at is None:
+                    return
+                await self._wait(done, seen)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(start)
+
+    @workflow.signal(name="events_waiting")
+    def events_waiting(self) -> None:
+        """Events were written for this endpoint."""
+        self._woken += 1
+
+    async def _wait(self, done: EventsRound, seen: int) -> None:
+        """Wait until something is due, or written."""
+        if done.next_at is None or done.next_at <= workflow.now():
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._woken != seen,
+                timeout=min(done.next_at - workflow.now(), LONGEST_WAIT),
+                timeout_summary="until the next try",
+            )
+        except TimeoutError:
+            return
