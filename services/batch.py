@@ -160,6 +160,11 @@ class Batch:
                     enrollment_id, "accepted", message_id=message["id"]
                 )
             await rows.insert_messages(tx, list(messages.values()))
+            texted = [one["enrollment_id"] for one in messages.values()]
+            if texted:
+                await audit.record(
+                    tx, "enrollment.send_message", "enrollment", texted, user_id=user_id
+                )
             await outbox.add_message_starts(tx, [one["id"] for one in messages.values()])
         self._outbox.kick()
         return [results[enrollment_id] for enrollment_id in enrollment_ids]

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain import names
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.paging import Page, Position
+from services import audit
 from storage import contacts, groups
 from storage.database import Database, Transaction
 from storage.groups import GroupRow
@@ -92,6 +93,7 @@ class Groups:
                     "another group has this name; use that group, or give another name",
                     **({"group_id": str(holder)} if holder else {}),
                 )
+            await audit.record(tx, "group.create", "group", [group_id])
             return await _details(tx, group_id)
 
     async def get(self, group_id: UUID) -> GroupDetails:
@@ -128,6 +130,10 @@ class Groups:
                 raise NotFoundError("group", group_id)
             added = await groups.add_members(tx, group_id, asked, user_id)
             known = await contacts.known_ids(tx, asked)
+            if added:
+                await audit.record(
+                    tx, "group.add", "contact", added, user_id=user_id, group_id=str(group_id)
+                )
         return Added(
             [contact for contact in asked if contact in added],
             [contact for contact in asked if contact in known - added],
@@ -146,6 +152,8 @@ class Groups:
             if not await groups.exists(tx, group_id):
                 raise NotFoundError("group", group_id)
             removed = await groups.remove_members(tx, group_id, asked)
+            if removed:
+                await audit.record(tx, "group.remove", "contact", removed, group_id=str(group_id))
         return Removed(
             [contact for contact in asked if contact in removed],
             [contact for contact in asked if contact not in removed],

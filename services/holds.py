@@ -61,10 +61,13 @@ class Holds:
         self._rules = rules
         self._endings = finisher
 
-    async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:  # noqa: ARG002
+    async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
         """Take a sender off hold by hand; answers how many enrollments go on."""
         async with self._database.transaction() as tx:
             woken = await holds.release_sender(tx, sender_id, datetime.now(UTC))
+            await audit.record(
+                tx, "sender.release", "sender", [sender_id], user_id=user_id, released=woken
+            )
         self._outbox.kick()
         return woken
 

@@ -12,6 +12,7 @@ from domain import names, phones
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
 from domain.paging import Page, Position
 from domain.provider_errors import explain
+from services import audit
 from services.outbox import Outbox
 from storage import outbox as entries
 from storage import senders
@@ -130,6 +131,7 @@ class Senders:
                     **({"sender_id": str(holder)} if holder else {}),
                 )
             await entries.add_pace(tx, sender.id)
+            await audit.record(tx, "sender.create", "sender", [sender.id])
         self._outbox.kick()
         return SenderDetails.of(sender)
 
@@ -161,6 +163,9 @@ class Senders:
                 raise NotFoundError("sender", sender_id)
             if "segments_per_second" in values:
                 await entries.add_pace(tx, sender_id)
+            await audit.record(
+                tx, "sender.change", "sender", [sender_id], fields=" ".join(sorted(values))
+            )
         self._outbox.kick()
         return SenderDetails.of(sender)
 
