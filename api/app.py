@@ -12,15 +12,22 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import (
+    audit,
     contacts,
+    document,
     enrollments,
+    events,
     groups,
     health,
+    jobs,
     problems,
     senders,
     sequences,
+    session,
+    suppressions,
     users,
     webhooks,
+    workspace,
 )
 from api.dependencies import authorize
 from api.schemas import Problem
@@ -61,20 +68,35 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
         redoc_url=None,
         lifespan=_lifespan(settings, services),
         redirect_slashes=False,
+        generate_unique_id_function=document.operation_id,
     )
     app.state.settings = settings
     app.state.services = services
     problems.install(app)
     app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES)
-    for part in (contacts, groups, senders, sequences, enrollments, users):
+    for part in (
+        contacts,
+        groups,
+        senders,
+        sequences,
+        enrollments,
+        events,
+        jobs,
+        users,
+        suppressions,
+        audit,
+        workspace,
+    ):
         app.include_router(
             part.router,
             prefix="/api",
             dependencies=[Depends(authorize)],
             responses={"default": _PROBLEM},
         )
+    app.include_router(session.router, prefix="/api", responses={"default": _PROBLEM})
     app.include_router(webhooks.router, responses={"default": _PROBLEM})
     app.include_router(health.router)
+    document.install(app)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -365,3 +365,23 @@ class Suppression(Schema):
     lifted_by_name: str | None
     lifted_reason: str | None
     lifted_message_id: UUID | None = Field(description="The opt-in text that lifted it.")
+
+
+# The workspace
+
+
+class WorkspaceSettings(Schema):
+    """What holds for everyone."""
+
+    time_zone: str | None = Field(
+        description="IANA name; null where `WORKSPACE_TIME_ZONE` decides."
+    )
+    effective_time_zone: str = Field(description="The one that applies.")
+    hour_cycle: Literal[12, 24] = Field(description="Whether pages show 12 or 24 hours.")
+
+
+class WorkspaceChanges(Schema):
+    """What to change of the workspace's settings; what is left out stays."""
+
+    time_zone: ZoneName | None = None
+    hour_cycle: Literal[12, 24] = 12

@@ -37,6 +37,7 @@ from services.contact_list import (
     shown_activity,
 )
 from storage import timeline as rows
+from storage import workspace
 from storage.database import Database
 from storage.sequences import StepRecord, steps_of
 from storage.timeline import AttemptFacts, EnrollmentFacts, EventRow, MessageRow
@@ -155,7 +156,7 @@ class EnrollmentDetail:
         database: PostgreSQL.
         live_states: Asks the workflow.
         live_deadline: Time limit of that question.
-        workspace_zone: IANA zone of whoever's own cannot be told.
+        workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
         workflows_url: Where Temporal's Web UI shows workflows, their ids appended:
             ``http://host/namespaces/default/workflows``.
     """
@@ -191,10 +192,11 @@ class EnrollmentDetail:
             attempts = await rows.attempts(tx, [message.id for message in messages])
             sids = [one.provider_sid for one in attempts if one.provider_sid is not None]
             reported = await rows.reports(tx, sids)
+            zone = await workspace.zone(tx, self._zone)
         live: Mapping[UUID, Live] = {}
         if not facts.status.is_final:
             live = await self._live_states.progress([enrollment_id], deadline=self._live_deadline)
-        clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=self._zone)
+        clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=zone)
         entries = [
             *_own_entries(facts),
             *(_event_entry(event) for event in events),

@@ -11,7 +11,7 @@ from domain.rules import SendingRules
 from domain.timing import ContactClock, SendWindow, next_slot
 from services import audit
 from services.outbox import Outbox
-from storage import endings, outbox, pausing
+from storage import endings, outbox, pausing, workspace
 from storage.database import Database, Transaction
 from storage.pausing import Moved, Waiting
 
@@ -92,25 +92,12 @@ class Pausing:
         results = {one: _resumable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "resumed"]
         if chosen:
-            await pausing.resume(tx, [self._moved(found[one], now) for one in chosen])
+            zone = await workspace.zone(tx, self._rules.workspace_zone)
+            await pausing.resume(tx, [_moved(found[one], now, zone) for one in chosen])
             await endings.note_all(tx, chosen, "resumed", at=now, user_id=user_id)
             await outbox.add_signals(tx, chosen, "reconsider")
             await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
         return [Resumed(one, results[one]) for one in enrollment_ids]
-
-    def _moved(self, row: Waiting, now: datetime) -> Moved:
-        clock = ContactClock.of(
-            time_zone=row.time_zone, phone=row.phone, workspace=self._rules.workspace_zone
-        )
-        window = SendWindow.parse(row.send_window) if row.send_window is not None else None
-        due_at = row.due_at
-        if due_at is not None and row.paused_at is not None:
-            # A text that was under way when it was paused began the delay later.
-            stood_from = max(row.paused_at, row.last_sent_at or row.paused_at)
-            due_at = resumed_due(
-                due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
-            )
-        return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, clock).at)
 
 
 def _pausable(row: Waiting | None) -> PauseResult:
@@ -129,3 +116,16 @@ def _resumable(row: Waiting | None) -> ResumeResult:
     if row.status.is_final:
         return "already_final"
     return "resumed" if row.paused_at is not None else "not_paused"
+
+
+def _moved(row: Waiting, now: datetime, zone: str) -> Moved:
+    clock = ContactClock.of(time_zone=row.time_zone, phone=row.phone, workspace=zone)
+    window = SendWindow.parse(row.send_window) if row.send_window is not None else None
+    due_at = row.due_at
+    if due_at is not None and row.paused_at is not None:
+        # A text that was under way when it was paused began the delay later.
+        stood_from = max(row.paused_at, row.last_sent_at or row.paused_at)
+        due_at = resumed_due(
+            due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
+        )
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, clock).at)

@@ -18,9 +18,10 @@ from domain.segments import measure
 from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
 from domain.texts import check_body
 from domain.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
+from services import audit
 from services.endings import Endings
 from services.outbox import Outbox
-from storage import holds, outbox
+from storage import holds, outbox, workspace
 from storage import sequences as rows
 from storage.database import Database, Transaction
 from storage.sequences import SequenceRecord, StepRecord
@@ -109,7 +110,7 @@ class Sequences:
         database: PostgreSQL.
         outbox_drain: Kicked after a commit that wrote to the outbox.
         endings: Marks enrollments finished when a sequence is archived with them.
-        workspace_zone: IANA zone by which a date counts as past.
+        workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
     """
 
     def __init__(
@@ -138,13 +139,15 @@ class Sequences:
             "state": SequenceState.DRAFT,
             "created_by": user_id,
         }
-        steps = self._check_steps(draft.steps, draft.kind, problems, dates_taken=frozenset())
         async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
+            steps = _check_steps(draft.steps, draft.kind, problems, zone, dates_taken=frozenset())
             await _check_sender(tx, draft.sender_id, problems)
             problems.raise_any()
             await rows.insert_sequence(tx, values)
             await rows.add_version(tx, values["id"], steps, user_id)
             await outbox.add_pace(tx, draft.sender_id)
+            await audit.record(tx, "sequence.create", "sequence", [values["id"]], user_id=user_id)
             saved = await _find(tx, values["id"])
         self._outbox.kick()
         return saved
@@ -207,7 +210,8 @@ class Sequences:
             steps = old.steps
             if change.steps is not MISSING:
                 dates = frozenset(step.send_at for step in old.steps)
-                steps = self._check_steps(change.steps, old.kind, problems, dates_taken=dates)
+                zone = await workspace.zone(tx, self._zone)
+                steps = _check_steps(change.steps, old.kind, problems, zone, dates_taken=dates)
             problems.raise_any()
             if values:
                 await rows.update_sequence(tx, sequence_id, values)
@@ -215,6 +219,16 @@ class Sequences:
                 await rows.add_version(tx, sequence_id, steps, user_id)
                 await rows.update_sequence(tx, sequence_id, {})
             await _tell_temporal(tx, old, values, steps_changed=steps != old.steps)
+            changed = sorted({*values, *(["steps"] if steps != old.steps else [])})
+            if changed:
+                await audit.record(
+                    tx,
+                    "sequence.change",
+                    "sequence",
+                    [sequence_id],
+                    user_id=user_id,
+                    fields=" ".join(changed),
+                )
             saved = await _find(tx, sequence_id)
         self._outbox.kick()
         return saved
@@ -226,15 +240,15 @@ class Sequences:
             NotFoundError: There is no such sequence.
             ConflictError: ``invalid_transition``.
         """
-        return await self._move(sequence_id, SequenceState.DRAFT, SequenceState.ACTIVE)
+        return await self._move(sequence_id, "activate", SequenceState.DRAFT, SequenceState.ACTIVE)
 
     async def pause(self, sequence_id: UUID) -> SequenceRecord:
         """Stop sending; nobody is lost and the clock runs on. Raises as ``activate``."""
-        return await self._move(sequence_id, SequenceState.ACTIVE, SequenceState.PAUSED)
+        return await self._move(sequence_id, "pause", SequenceState.ACTIVE, SequenceState.PAUSED)
 
     async def resume(self, sequence_id: UUID) -> SequenceRecord:
         """Send again; those that were due meanwhile are looked at. Raises as ``activate``."""
-        return await self._move(sequence_id, SequenceState.PAUSED, SequenceState.ACTIVE)
+        return await self._move(sequence_id, "resume", SequenceState.PAUSED, SequenceState.ACTIVE)
 
     async def archive(
         self, sequence_id: UUID, user_id: UUID, *, finish_active: bool = False
@@ -261,6 +275,9 @@ class Sequences:
                         count=active,
                     )
                 await rows.update_sequence(tx, sequence_id, {"state": SequenceState.ARCHIVED})
+                await audit.record(
+                    tx, "sequence.archive", "sequence", [sequence_id], user_id=user_id
+                )
         if finish_active:
             await self._finish_all(sequence_id, user_id)
         return await self.get(sequence_id)
@@ -276,12 +293,13 @@ class Sequences:
             last = active[-1]
 
     async def _move(
-        self, sequence_id: UUID, before: SequenceState, after: SequenceState
+        self, sequence_id: UUID, verb: str, before: SequenceState, after: SequenceState
     ) -> SequenceRecord:
         async with self._database.transaction() as tx:
             state = await _lock(tx, sequence_id)
             if state is before:
                 await rows.update_sequence(tx, sequence_id, {"state": after})
+                await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
                 if before is SequenceState.PAUSED:
                     await holds.wake_sequence(tx, sequence_id, datetime.now(UTC))
             elif state is not after:
@@ -294,54 +312,6 @@ class Sequences:
             saved = await _find(tx, sequence_id)
         self._outbox.kick()
         return saved
-
-    def _check_steps(
-        self,
-        drafts: Many[StepDraft],
-        kind: SequenceKind,
-        problems: "_Problems",
-        *,
-        dates_taken: frozenset[datetime | None],
-    ) -> tuple[StepRecord, ...]:
-        """Check steps one by one and their order; a date that is saved already may be past."""
-        if not 1 <= len(drafts) <= MAX_STEPS:
-            problems.add(
-                "steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count"
-            )
-            return ()
-        steps = tuple(
-            _check_step(draft, position, kind, problems)
-            for position, draft in enumerate(drafts, start=1)
-        )
-        latest: datetime | None = None
-        for index, step in enumerate(steps):
-            if step.send_at is None:
-                continue
-            field = f"steps.{index}.send_at"
-            if step.send_at not in dates_taken:
-                with problems.collect():
-                    self._check_date(step.send_at, field)
-            if latest is not None and step.send_at <= latest:
-                problems.add(
-                    field,
-                    f"is not later than the date before it, {latest.isoformat()}; put the steps"
-                    " in order, no two at the same time",
-                    code="dates_unordered",
-                )
-            latest = step.send_at if latest is None else max(latest, step.send_at)
-        return steps
-
-    def _check_date(self, send_at: datetime, field: str) -> None:
-        now = datetime.now(UTC)
-        due = scheduled_due(send_at, ContactClock((self._zone,), self._zone))
-        if due <= now:
-            raise InvalidFieldError(
-                field, f"is past in {self._zone}; write a date to come", code="date_past"
-            )
-        if due > now + MAX_AHEAD:
-            raise InvalidFieldError(
-                field, "is more than five years ahead; write an earlier date", code="date_too_far"
-            )
 
 
 class _Problems:
@@ -389,6 +359,52 @@ def _window(raw: Mapping[str, Many[str]] | Missing | None) -> dict[str, list[str
     if raw is MISSING:
         return DEFAULT_WINDOW.dump()
     return None if raw is None else SendWindow.parse(raw).dump()
+
+
+def _check_steps(
+    drafts: Many[StepDraft],
+    kind: SequenceKind,
+    problems: _Problems,
+    zone: str,
+    *,
+    dates_taken: frozenset[datetime | None],
+) -> tuple[StepRecord, ...]:
+    """Check steps one by one and their order; a date that is saved already may be past."""
+    if not 1 <= len(drafts) <= MAX_STEPS:
+        problems.add("steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count")
+        return ()
+    steps = tuple(
+        _check_step(draft, position, kind, problems)
+        for position, draft in enumerate(drafts, start=1)
+    )
+    latest: datetime | None = None
+    for index, step in enumerate(steps):
+        if step.send_at is None:
+            continue
+        field = f"steps.{index}.send_at"
+        if step.send_at not in dates_taken:
+            with problems.collect():
+                _check_date(step.send_at, field, zone)
+        if latest is not None and step.send_at <= latest:
+            problems.add(
+                field,
+                f"is not later than the date before it, {latest.isoformat()}; put the steps"
+                " in order, no two at the same time",
+                code="dates_unordered",
+            )
+        latest = step.send_at if latest is None else max(latest, step.send_at)
+    return steps
+
+
+def _check_date(send_at: datetime, field: str, zone: str) -> None:
+    now = datetime.now(UTC)
+    due = scheduled_due(send_at, ContactClock((zone,), zone))
+    if due <= now:
+        raise InvalidFieldError(field, f"is past in {zone}; write a date to come", code="date_past")
+    if due > now + MAX_AHEAD:
+        raise InvalidFieldError(
+            field, "is more than five years ahead; write an earlier date", code="date_too_far"
+        )
 
 
 def _check_step(

@@ -108,7 +108,7 @@ async def recipients(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, 
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
         .where(col(Enrollment.id) == func.any(list(enrollment_ids)))
-        .with_for_update(key_share=True, read=True, of=Enrollment)  # stays until the text is in
+        .with_for_update(key_share=True, read=True, of=Contact)  # none of them is being erased
     )
     return {row[0]: Recipient(*row) for row in rows}
 

@@ -18,6 +18,7 @@ from domain.statuses import (
     SequenceState,
 )
 from storage.database import Transaction
+from storage.workspace import ZONE_SQL
 
 SENT = (
     "a.outcome NOT IN ('refused', 'absent')"
@@ -88,7 +89,8 @@ _LOAD_STEP = text(
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
-        ) AS inbound_pending
+        ) AS inbound_pending,
+        {ZONE_SQL} AS workspace_zone
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
@@ -180,6 +182,7 @@ class StepRow:
     last_attempt: LastAttempt | None
     suppressed: bool
     inbound_pending: bool
+    workspace_zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -303,6 +306,7 @@ def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
         last_attempt=_last_attempt(row),
         suppressed=row.suppressed,
         inbound_pending=row.inbound_pending,
+        workspace_zone=row.workspace_zone,
     )
 
 
@@ -509,12 +513,13 @@ class Place:
     send_window: Mapping[str, Sequence[str]] | None
     reply_window_seconds: int
     on_reply: ReplyPolicy
+    workspace_zone: str | None = None
 
 
 _NEXT_PLACE = text(
-    """
+    f"""
     SELECT e.step_count, t.position, t.delay_seconds, t.at_time, t.send_at, c.time_zone, c.phone,
-        q.send_window, q.reply_window_seconds, q.on_reply
+        q.send_window, q.reply_window_seconds, q.on_reply, {ZONE_SQL} AS workspace_zone
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
@@ -532,7 +537,7 @@ _NEXT_PLACE = text(
     ) t ON true
     WHERE e.id = :id
     FOR KEY SHARE OF q, n
-    """
+    """  # noqa: S608 - built from constants
 )
 
 
@@ -558,6 +563,7 @@ async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reache
         send_window=row.send_window,
         reply_window_seconds=row.reply_window_seconds,
         on_reply=ReplyPolicy(row.on_reply),
+        workspace_zone=row.workspace_zone,
     )
 
 

@@ -1,0 +1,80 @@
+"""What holds for everyone: one row, which may not be there yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from storage.database import Transaction
+from storage.tables import Workspace
+
+ZONE_SQL = "(SELECT w.time_zone FROM workspace w WHERE w.id = 1)"
+"""SQL: the workspace's time zone, null where the settings of the process decide."""
+
+
+@dataclass(frozen=True)
+class WorkspaceRow:
+    """The settings people can change.
+
+    Attributes:
+        time_zone: IANA name; None where the settings of the process decide.
+        hour_cycle: 12 or 24.
+    """
+
+    time_zone: str | None
+    hour_cycle: int
+
+
+async def read(tx: Transaction) -> WorkspaceRow:
+    """What is set, or what is so until somebody sets something."""
+    row = (
+        await tx.execute(
+            select(col(Workspace.time_zone), col(Workspace.hour_cycle)).where(
+                col(Workspace.id) == 1
+            )
+        )
+    ).one_or_none()
+    return WorkspaceRow(None, 12) if row is None else WorkspaceRow(*row)
+
+
+async def zone(tx: Transaction, fallback: str) -> str:
+    """The workspace's time zone; ``fallback`` is the one of the process's settings."""
+    return (await read(tx)).time_zone or fallback
+
+
+async def change(tx: Transaction, values: Mapping[str, Any]) -> None:
+    """Set some of it, by column name; whoever changes it at the same time waits."""
+    await tx.execute(
+        insert(Workspace)
+        .values(id=1, **values)
+        .on_conflict_do_update(index_elements=["id"], set_={"id": 1, **values})
+    )
+
+
+class WaitingContact(NamedTuple):
+    """A contact with steps that wait."""
+
+    contact_id: UUID
+    phone: str
+
+
+async def waiting_without_zone(
+    tx: Transaction, *, after: UUID | None, limit: int
+) -> list[WaitingContact]:
+    """Contacts with steps that wait whose zone nobody gave: it may depend on the workspace's."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT DISTINCT c.id, c.phone FROM contacts c JOIN enrollments e ON e.contact_id = c.id
+            WHERE e.status = 'active' AND e.activity = 'waiting' AND c.time_zone IS NULL
+            AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
+            ORDER BY c.id LIMIT :limit
+            """
+        ),
+        {"after": after, "limit": limit},
+    )
+    return [WaitingContact(*row) for row in rows]
