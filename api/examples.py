@@ -15,6 +15,8 @@ ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 USER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0009"
 TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000a"  # noqa: S105 - a token's id
 SUPPRESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b"
+EVENT_ENDPOINT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1"
+EVENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ _sequence = {"sequence_id": SEQUENCE}
 _enrollments = {"enrollment_ids": [ENROLLMENT]}
 _user = {"user_id": USER}
 _suppression = {"suppression_id": SUPPRESSION}
+_endpoint = {"endpoint_id": EVENT_ENDPOINT}
 
 EXAMPLES: Mapping[str, Example] = {
     # Contacts
@@ -116,6 +119,23 @@ EXAMPLES: Mapping[str, Example] = {
     "suppressions.lift_suppression": Example(
         path=_suppression, body={"reason": "Gave new consent in writing"}
     ),
+    # Event endpoints
+    "events.create_event_endpoint": Example(
+        201,
+        body={
+            "url": "https://crm.example.com/segue-events",
+            "description": "Mirror of statuses",
+            "types": ["enrollment.finished", "contact.opted_out"],
+        },
+    ),
+    "events.list_event_endpoints": Example(),
+    "events.get_event_endpoint": Example(path=_endpoint),
+    "events.change_event_endpoint": Example(path=_endpoint, body={"enabled": False}),
+    "events.remove_event_endpoint": Example(204, path=_endpoint),
+    "events.rotate_event_secret": Example(path=_endpoint),
+    "events.test_event_endpoint": Example(202, path=_endpoint),
+    "events.list_event_deliveries": Example(path=_endpoint, query={"state": "pending"}),
+    "events.retry_event_delivery": Example(202, path={**_endpoint, "event_id": EVENT}),
     # Users
     "users.get_me": Example(),
     "users.create_user": Example(

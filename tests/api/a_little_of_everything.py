@@ -33,6 +33,10 @@ async def found(services: Services) -> dict[str, str]:
     suppression, _ = await services.suppressions.suppress(
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
+    endpoint = await services.event_endpoints.create(
+        {"url": "https://crm.example.com/events"}, owner.id
+    )
+    event = await services.event_endpoints.test(endpoint.details.id)
     made = {
         examples.CONTACT: ann,
         examples.OTHER_CONTACT: bo,
@@ -45,6 +49,8 @@ async def found(services: Services) -> dict[str, str]:
         examples.USER: other.id,
         examples.TOKEN: token.details.id,
         examples.SUPPRESSION: suppression.id,
+        examples.EVENT_ENDPOINT: endpoint.details.id,
+        examples.EVENT: event.event_id,
     }
     return {placeholder: str(actual) for placeholder, actual in made.items()}
 

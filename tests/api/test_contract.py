@@ -56,6 +56,8 @@ KNOWN = {
     "enrollment_id": examples.ENROLLMENT,
     "user_id": examples.USER,
     "suppression_id": examples.SUPPRESSION,
+    "endpoint_id": examples.EVENT_ENDPOINT,
+    "event_id": examples.EVENT,
 }
 """Path parameters that are, half of the time, the id of something there is."""
 

@@ -1,0 +1,155 @@
+"""Routes of event endpoints: who is told what happens, and how that went."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from api import paging
+from api.dependencies import AdminOnly, CurrentUser, ServicesDep
+from api.event_schemas import (
+    DeliveryQuery,
+    EventDelivery,
+    EventEndpoint,
+    EventEndpointChanges,
+    EventEndpointWithSecret,
+    NewEventEndpoint,
+)
+from api.idempotency import Once, OnceDep
+from api.paging import PageQuery
+from api.schemas import Listing
+from services.event_endpoints import EndpointFields, MadeEndpoint
+
+router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])
+
+_SORT = "created_at"
+_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: datetime}
+_LOG_SORT = "-number"
+_LOG_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"number": str}
+
+
+@router.post("", status_code=201, response_model=EventEndpointWithSecret)
+async def create_event_endpoint(
+    body: NewEventEndpoint, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Have an address told what happens from now on; see docs/events.md.
+
+    The answer holds the secret that verifies signatures, once. 422 `https_required` or
+    `private_address` for an address that is not to be told; 409 `too_many_endpoints` above 20.
+    """
+    return await _answer_with_secret(
+        once,
+        lambda: services.event_endpoints.create(cast("EndpointFields", body.model_dump()), user.id),
+        status_code=201,
+    )
+
+
+@router.get("")
+async def list_event_endpoints(
+    query: Annotated[PageQuery, Query()], services: ServicesDep
+) -> Listing[EventEndpoint]:
+    """List event endpoints in the order they were made."""
+    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    page = await services.event_endpoints.find(after=after, limit=query.limit)
+    return paging.listing(page, EventEndpoint, _SORT)
+
+
+@router.get("/{endpoint_id}")
+async def get_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> EventEndpoint:
+    """Give one event endpoint, without its secret."""
+    return EventEndpoint.model_validate(await services.event_endpoints.get(endpoint_id))
+
+
+@router.patch("/{endpoint_id}")
+async def change_event_endpoint(
+    endpoint_id: UUID, body: EventEndpointChanges, services: ServicesDep
+) -> EventEndpoint:
+    """Change what is given.
+
+    What happens while an endpoint is disabled is not told to it later. Events that waited already
+    are delivered once it is enabled, if that is within 30 days.
+    """
+    fields = cast("EndpointFields", body.model_dump(exclude_unset=True))
+    return EventEndpoint.model_validate(await services.event_endpoints.update(endpoint_id, fields))
+
+
+@router.delete("/{endpoint_id}", status_code=204)
+async def remove_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> None:
+    """Remove an event endpoint and its delivery log; what waits for it is not delivered."""
+    await services.event_endpoints.remove(endpoint_id)
+
+
+@router.post("/{endpoint_id}/rotate-secret", response_model=EventEndpointWithSecret)
+async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
+    """Give an event endpoint a new secret; the old one signs nothing from now on."""
+    return await _answer_with_secret(
+        once, lambda: services.event_endpoints.rotate_secret(endpoint_id), status_code=200
+    )
+
+
+@router.post("/{endpoint_id}/test", status_code=202, response_model=EventDelivery)
+async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
+    """Send a `test.ping` on the way of all events; the delivery log shows what came of it.
+
+    409 `endpoint_disabled`.
+    """
+
+    async def test() -> EventDelivery:
+        return EventDelivery.model_validate(await services.event_endpoints.test(endpoint_id))
+
+    return await once.answer(test, status_code=202, repeatable=True)
+
+
+@router.get("/{endpoint_id}/deliveries")
+async def list_event_deliveries(
+    endpoint_id: UUID, query: Annotated[DeliveryQuery, Query()], services: ServicesDep
+) -> Listing[EventDelivery]:
+    """List what an endpoint was told in the last 30 days or is to be told, the latest first."""
+    page = await services.event_endpoints.deliveries(
+        endpoint_id,
+        state=query.state,
+        after=paging.decode(query.cursor, _LOG_SORT, _LOG_SORT_KINDS),
+        limit=query.limit,
+    )
+    return paging.listing(page, EventDelivery, _LOG_SORT)
+
+
+@router.post(
+    "/{endpoint_id}/deliveries/{event_id}/retry", status_code=202, response_model=EventDelivery
+)
+async def retry_event_delivery(
+    endpoint_id: UUID, event_id: UUID, services: ServicesDep, once: OnceDep
+) -> Response:
+    """Deliver an event once more, whether it was given up, delivered, or waits for its next try.
+
+    Until that is settled, later events of its subject wait. 409 `endpoint_disabled`.
+    """
+
+    async def retry() -> EventDelivery:
+        record = await services.event_endpoints.retry(endpoint_id, event_id)
+        return EventDelivery.model_validate(record)
+
+    return await once.answer(retry, status_code=202, repeatable=True)
+
+
+async def _answer_with_secret(
+    once: Once, make: Callable[[], Awaitable[MadeEndpoint]], *, status_code: int
+) -> Response:
+    """Answer with a secret the first time; what is kept for a repetition is without it."""
+    secret: str | None = None
+
+    async def work() -> EventEndpointWithSecret:
+        nonlocal secret
+        made = await make()
+        secret = made.secret
+        shown = EventEndpoint.model_validate(made.details)
+        return EventEndpointWithSecret(**shown.model_dump(), secret=None)
+
+    answer = await once.answer(work, status_code=status_code, repeatable=True)
+    if secret is None:
+        return answer
+    return JSONResponse({**json.loads(bytes(answer.body)), "secret": secret}, status_code)
