@@ -29,6 +29,18 @@ async def of_enrollment(stack: Stack, enrollment_id: str) -> tuple[WorkflowHisto
     return await handle.fetch_history(), await handle.result()
 
 
+async def workers_of(stack: Stack, enrollment_ids: Iterable[str]) -> set[str]:
+    """Which worker processes ran activities of these enrollments so far."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    seen = set()
+    for enrollment_id in enrollment_ids:
+        handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+        for event in (await handle.fetch_history()).events:
+            if event.HasField("activity_task_started_event_attributes"):
+                seen.add(event.activity_task_started_event_attributes.identity)
+    return seen
+
+
 async def check(stack: Stack, private: Iterable[str]) -> int:
     """Make sure that no history holds any of these; answers how many were searched."""
     needles = {spelling for text in private for spelling in _spellings(text)}

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -142,15 +142,9 @@ class Stack:
             answers=lambda: ports.answers(simulator_port),
             folder=folder,
         )
-        self.worker = self._process("Worker", "worker", answers=self._worker_works, folder=folder)
-        self.api = self._process(
-            "API",
-            *("uvicorn", "--factory", "api.app:create_app"),
-            *("--host", LOOPBACK, "--port", str(api_port)),
-            *("--timeout-graceful-shutdown", "5", "--no-access-log"),
-            answers=lambda: ports.answers(api_port),
-            folder=folder,
-        )
+        self._folder = folder
+        self.worker = self._worker("Worker")
+        self.api = self._api("API", api_port)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -173,6 +167,27 @@ class Stack:
         """Stop every part."""
         self._running.close()
 
+    @contextmanager
+    def another_worker(self) -> Iterator[Process]:
+        """Run a second worker beside the first."""
+        second = self._worker("Worker-2")
+        second.start()
+        try:
+            yield second
+        finally:
+            second.stop()
+
+    @contextmanager
+    def another_api(self) -> Iterator[str]:
+        """Run a second API beside the first; gives its address."""
+        port = free_port()
+        second = self._api("API-2", port)
+        second.start()
+        try:
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            second.stop()
+
     def manage(self, *command: str, typed: str = "") -> str:
         """Run an admin command; answers what it printed."""
         done = subprocess.run(
@@ -187,13 +202,29 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def _worker(self, name: str) -> Process:
+        log = log_file(self._folder, name)
+        return self._process(
+            name,
+            "worker",
+            answers=lambda: "INFO worker working" in log.read_text(),
+            folder=self._folder,
+        )
+
+    def _api(self, name: str, port: int) -> Process:
+        return self._process(
+            name,
+            *("uvicorn", "--factory", "api.app:create_app"),
+            *("--host", LOOPBACK, "--port", str(port)),
+            *("--timeout-graceful-shutdown", "5", "--no-access-log"),
+            answers=lambda: ports.answers(port),
+            folder=self._folder,
+        )
+
     def _process(
         self, name: str, *module: str, answers: Callable[[], bool], folder: Path
     ) -> Process:
         return Process(name, module, answers=answers, env=self._env, folder=folder)
-
-    def _worker_works(self) -> bool:
-        return "INFO worker working" in self.worker.log.read_text()
 
 
 def make_namespace(address: str, name: str) -> None:

@@ -1,13 +1,17 @@
 """Our own processes die, or are away, in the middle of it all."""
 
+import asyncio
 import time
 
+import httpx
 import pytest
 
+from tests.e2e import histories
 from tests.e2e.people import Desk, eventually
 
 ONE = "The first of two: your appointment is on Tuesday."
 TWO = "The second of two: please bring your papers."
+_PEOPLE = 12
 
 
 @pytest.mark.timeout(90)
@@ -93,5 +97,44 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
 
     assert cut_off
     desk.wait_for_counts(sequence_id, {"finished_no_response": 20}, seconds=90)
+    for person in people:
+        assert desk.bodies_to(person) == [ONE, TWO]
+
+
+@pytest.mark.timeout(120)
+def test_two_of_each_share_the_work_and_one_of_each_goes_on(desk: Desk) -> None:
+    """Issue 2 of 4: a second API and a second worker; killing either loses nothing."""
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=4, reply_window=1)
+    people = desk.people(_PEOPLE)
+    half = _PEOPLE // 2
+    with desk.stack.another_worker(), desk.stack.another_api() as second_api:
+        authorization = {"Authorization": f"Bearer {desk.stack.admin_token}"}
+        with httpx.Client(base_url=second_api, headers=authorization, timeout=30) as second:
+            enrollments = desk.enrol(sequence_id, *people[:half])
+            asked = second.post(
+                f"/api/sequences/{sequence_id}/enrollments",
+                json={"contact_ids": [person.id for person in people[half:]]},
+            )
+            enrollments += [one["id"] for one in asked.json()["enrolled"]]
+            assert len(enrollments) == _PEOPLE
+            for person in people:
+                desk.wait_for_texts(person, 1)
+            assert len(asyncio.run(histories.workers_of(desk.stack, enrollments))) == 2
+
+            desk.stack.worker.kill()
+            desk.stack.api.kill()
+            try:
+                eventually(
+                    lambda: (
+                        second.get(f"/api/sequences/{sequence_id}/contacts").json()["counts"][
+                            "finished_no_response"
+                        ]
+                        == _PEOPLE
+                    ),
+                    seconds=60,
+                )
+            finally:
+                desk.stack.worker.start()
+                desk.stack.api.start()
     for person in people:
         assert desk.bodies_to(person) == [ONE, TWO]
