@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api import paging
-from api.dependencies import CurrentUser, ServicesDep
+from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
 from api.schemas import Listing
 from api.sequence_schemas import (
@@ -72,7 +72,7 @@ async def change_sequence(
     return Sequence.of(await services.sequences.change(sequence_id, body.change(), user.id))
 
 
-@router.post("/{sequence_id}/activate")
+@router.post("/{sequence_id}/activate", dependencies=[Sends])
 async def activate_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
     """Open a draft for enrolling and sending. 409 `invalid_transition` names its state."""
     return Sequence.of(await services.sequences.activate(sequence_id))
@@ -84,7 +84,7 @@ async def pause_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
     return Sequence.of(await services.sequences.pause(sequence_id))
 
 
-@router.post("/{sequence_id}/resume")
+@router.post("/{sequence_id}/resume", dependencies=[Sends])
 async def resume_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
     """Send again; what is overdue goes out one at a time. 409 `invalid_transition`."""
     return Sequence.of(await services.sequences.resume(sequence_id))

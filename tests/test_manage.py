@@ -8,13 +8,14 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from domain.phones import time_zones
-from domain.statuses import Role, SequenceState
+from domain.statuses import Role, SequenceState, TokenScope
 from manage import main
 from services.users import Users
 from storage import contacts, groups, sequences
@@ -80,6 +81,39 @@ def test_an_admin_is_made_and_given_a_token_that_is_printed_alone(
     assert token.code == 0, token.err
     assert token.out.startswith("sgt_")
     assert len(token.out.split()) == 1
+
+
+def test_a_token_gets_the_scopes_and_the_days_that_were_asked_for(
+    manage: Manage, database_url: str
+) -> None:
+    manage(database_url, "create-admin", "--email", "kim@x.example", typed=f"{PASSWORD}\n")
+    arguments = ("create-token", "--email", "kim@x.example")
+
+    made = manage(
+        database_url, *arguments, "--scope", "send", "--scope", "read", "--expires-days", "30"
+    )
+    whole = manage(database_url, *arguments)
+
+    assert made.code == 0, made.err
+    narrow = in_database(database_url, lambda db: Users(db).authenticate(made.out.strip()))
+    wide = in_database(database_url, lambda db: Users(db).authenticate(whole.out.strip()))
+    assert narrow.scopes == {TokenScope.READ, TokenScope.SEND}
+    assert narrow.expires_at is not None
+    assert timedelta(days=29) < narrow.expires_at - datetime.now(UTC) <= timedelta(days=30)
+    assert wide.scopes == set(TokenScope)
+    assert wide.expires_at is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--scope", "all"), ("--expires-days", "0"), ("--expires-days", "soon"), ("--scope",)],
+)
+def test_a_senseless_token_is_refused(manage: Manage, arguments: tuple[str, ...]) -> None:
+    run = manage(
+        "postgresql://nobody@127.0.0.1:1/none", "create-token", "--email", "a@x.example", *arguments
+    )
+
+    assert run.code == 2
 
 
 def test_a_user_gets_the_role_that_was_asked_for(manage: Manage, database_url: str) -> None:

@@ -1,0 +1,566 @@
+"""Signing in at a browser: the cookie, its end, and what it may do."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from domain.access import AccessRules
+from domain.statuses import Role
+from services.factory import Services
+from services.passwords import Passwords
+from services.sessions import Sessions
+from services.users import UserDetails
+from settings import ApiSettings
+from storage.database import Database
+from tests.api.conftest import Connect
+
+PASSWORD = "correct horse battery"
+EMAIL = "kim@clinic.example"
+HERE = {"Origin": "https://segue.test"}
+
+NewBrowser = Callable[[], httpx.AsyncClient]
+
+
+@pytest.fixture
+async def new_browser(app: FastAPI) -> AsyncIterator[NewBrowser]:
+    """Opens a client that keeps cookies and says where its requests come from."""
+    opened: list[httpx.AsyncClient] = []
+
+    def open_browser() -> httpx.AsyncClient:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+            base_url="https://segue.test",
+            headers=HERE,
+        )
+        opened.append(client)
+        return client
+
+    yield open_browser
+    for client in opened:
+        await client.aclose()
+
+
+@pytest.fixture
+async def browser(new_browser: NewBrowser) -> httpx.AsyncClient:
+    return new_browser()
+
+
+@pytest.fixture
+async def kim(services: Services) -> UserDetails:
+    return await services.users.create(email=EMAIL, role=Role.MEMBER, password=PASSWORD)
+
+
+async def sign_in(
+    browser: httpx.AsyncClient, *, email: str = EMAIL, password: str = PASSWORD
+) -> httpx.Response:
+    return await browser.post("/api/session", json={"email": email, "password": password})
+
+
+async def is_signed_in(browser: httpx.AsyncClient) -> bool:
+    return (await browser.get("/api/session")).status_code == 200
+
+
+def with_rules(services: Services, **rules: Any) -> None:
+    """Has the application go by other rules."""
+    services.sessions = Sessions(services.database, AccessRules(**rules), Passwords())
+
+
+async def values(database: Database, query: str) -> list[Any]:
+    async with database.transaction() as tx:
+        return list((await tx.execute(text(query))).scalars())
+
+
+async def test_signing_in_sets_a_careful_cookie(browser: httpx.AsyncClient, kim: Any) -> None:
+    answer = await sign_in(browser, email="KIM@clinic.example")
+
+    assert answer.status_code == 200
+    cookie = answer.headers["set-cookie"]
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert attributes >= {"httponly", "secure", "samesite=lax", "path=/", "max-age=604800"}
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["user"]["email"] == EMAIL
+    assert answer.json()["role"] == "member"
+    assert answer.json()["scopes"] == ["read", "write", "send", "admin"]
+    assert browser.cookies["segue_session"] not in answer.text
+
+
+async def test_without_https_the_cookie_is_not_marked_secure(
+    settings: ApiSettings, app: FastAPI, browser: httpx.AsyncClient, kim: Any
+) -> None:
+    app.state.settings = settings.model_copy(update={"public_base_url": "http://127.0.0.1:8000"})
+
+    cookie = (await sign_in(browser)).headers["set-cookie"]
+
+    assert "secure" not in cookie.lower()
+    assert "httponly" in cookie.lower()
+
+
+async def test_a_session_works_like_its_user(browser: httpx.AsyncClient, kim: Any) -> None:
+    await sign_in(browser)
+
+    assert (await browser.get("/api/me")).json()["email"] == EMAIL
+    assert (await browser.get("/api/session")).json()["user"]["email"] == EMAIL
+    assert (await browser.post("/api/groups", json={"name": "Callers"})).status_code == 201
+    assert (await browser.get("/api/users")).status_code == 403
+
+
+async def test_only_a_hash_of_the_token_is_kept(
+    browser: httpx.AsyncClient, kim: Any, database: Database
+) -> None:
+    await sign_in(browser)
+
+    token = browser.cookies["segue_session"].partition(".")[0]
+    [stored] = await values(database, "SELECT token_hash FROM sessions")
+    assert len(stored) == 64
+    assert token not in stored
+
+
+@pytest.mark.parametrize("change", [lambda c: c[:-1] + ("A" if c[-1] != "A" else "B")])
+async def test_a_cookie_that_we_did_not_sign_is_refused(
+    browser: httpx.AsyncClient, kim: Any, services: Services, change: Callable[[str], str]
+) -> None:
+    await sign_in(browser)
+    cookie = browser.cookies["segue_session"]
+    token, _, signature = cookie.partition(".")
+    forged = [
+        token,
+        f"{token}.",
+        f"{token}.{'A' * 43}",
+        change(token) + "." + signature,
+        "x" * 10_000,
+        "é" * 87,
+    ]
+    browser.cookies.clear()
+
+    for one in forged:
+        headers = {b"Cookie": f"segue_session={one}".encode()}
+        assert (await browser.get("/api/me", headers=headers)).status_code == 401, one
+
+    with_rules(services)  # another secret
+    headers = {b"Cookie": f"segue_session={cookie}".encode()}
+    assert (await browser.get("/api/me", headers=headers)).status_code == 401
+
+
+async def test_every_refusal_reads_the_same(
+    browser: httpx.AsyncClient, kim: UserDetails, services: Services
+) -> None:
+    await services.users.create(email="token@clinic.example", role=Role.MEMBER)
+    gone = await services.users.create(
+        email="gone@clinic.example", role=Role.MEMBER, password=PASSWORD
+    )
+    await services.users.change(gone.id, {"disabled": True})
+
+    answers = [
+        await sign_in(browser, password="wrong horse battery"),
+        await sign_in(browser, password=""),
+        await sign_in(browser, email="nobody@clinic.example"),
+        await sign_in(browser, email="token@clinic.example"),
+        await sign_in(browser, email="gone@clinic.example"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1
+    assert answers[0].json()["code"] == "sign_in_refused"
+    assert all("set-cookie" not in answer.headers for answer in answers)
+
+
+async def test_an_unknown_address_costs_a_hash_too(
+    browser: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    verify = Passwords._verify
+
+    def noted(self: Passwords, hashed: str, password: str) -> bool:
+        checked.append(hashed)
+        return verify(self, hashed, password)
+
+    monkeypatch.setattr(Passwords, "_verify", noted)
+
+    assert (await sign_in(browser, email="nobody@clinic.example")).status_code == 401
+
+    [hashed] = checked
+    stored = await Passwords().hash(PASSWORD)
+    assert hashed.split("$")[1:4] == stored.split("$")[1:4]  # algorithm, version, parameters
+
+
+async def test_signing_out_ends_the_session(
+    browser: httpx.AsyncClient, new_browser: NewBrowser, kim: Any
+) -> None:
+    other = new_browser()
+    await sign_in(browser)
+    await sign_in(other)
+    cookie = browser.cookies["segue_session"]
+
+    assert (await browser.delete("/api/session")).status_code == 204
+
+    assert "segue_session" not in browser.cookies
+    headers = {"Cookie": f"segue_session={cookie}"}
+    assert (await browser.get("/api/me", headers=headers)).status_code == 401
+    assert await is_signed_in(other)
+
+
+async def test_a_token_cannot_sign_out(member: httpx.AsyncClient) -> None:
+    answer = await member.delete("/api/session")
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "no_session"
+    assert (await member.get("/api/session")).json()["user"]["email"] == "member@example.com"
+
+
+async def test_a_viewer_signs_out_too(
+    browser: httpx.AsyncClient, kim: UserDetails, services: Services
+) -> None:
+    await services.users.change(kim.id, {"role": Role.VIEWER})
+    await sign_in(browser)
+
+    assert (await browser.delete("/api/session")).status_code == 204
+
+
+async def test_an_idle_session_ends(
+    browser: httpx.AsyncClient, kim: Any, database: Database
+) -> None:
+    await sign_in(browser)
+    await _age(database, "last_seen_at", timedelta(hours=7, minutes=59))
+    assert await is_signed_in(browser)  # and was seen now
+    await _age(database, "last_seen_at", timedelta(hours=7, minutes=59))
+    assert await is_signed_in(browser)
+
+    await _age(database, "last_seen_at", timedelta(hours=8, seconds=1))
+
+    assert not await is_signed_in(browser)
+
+
+async def test_a_busy_session_ends_too(
+    browser: httpx.AsyncClient, kim: Any, database: Database
+) -> None:
+    await sign_in(browser)
+    await _age(database, "expires_at", timedelta(days=7, seconds=1))
+
+    assert not await is_signed_in(browser)
+
+
+async def _age(database: Database, column: str, by: timedelta) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text(f"UPDATE sessions SET {column} = {column} - :by"), {"by": by})  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"password": "another horse battery"}, {"role": "viewer"}, {"disabled": True}],
+)
+async def test_a_changed_user_is_signed_out_everywhere(
+    browser: httpx.AsyncClient,
+    new_browser: NewBrowser,
+    admin: httpx.AsyncClient,
+    kim: UserDetails,
+    change: dict[str, Any],
+) -> None:
+    other = new_browser()
+    await sign_in(browser)
+    await sign_in(other)
+
+    answer = await admin.patch(f"/api/users/{kim.id}", json=change)
+
+    assert answer.status_code == 200, answer.text
+    assert not await is_signed_in(browser)
+    assert not await is_signed_in(other)
+
+
+async def test_another_name_signs_nobody_out(
+    browser: httpx.AsyncClient, admin: httpx.AsyncClient, kim: UserDetails
+) -> None:
+    await sign_in(browser)
+
+    await admin.patch(f"/api/users/{kim.id}", json={"name": "Kim", "role": "member"})
+
+    assert await is_signed_in(browser)
+
+
+async def test_changing_ones_own_password_ends_all_ones_sessions(
+    browser: httpx.AsyncClient, new_browser: NewBrowser, kim: UserDetails
+) -> None:
+    other = new_browser()
+    await sign_in(browser)
+    await sign_in(other)
+    body = {"current_password": PASSWORD, "new_password": "another horse battery"}
+
+    assert (await browser.put("/api/me/password", json=body)).status_code == 204
+
+    assert not await is_signed_in(browser)
+    assert not await is_signed_in(other)
+    assert (await sign_in(browser)).status_code == 401
+    assert (await sign_in(browser, password="another horse battery")).status_code == 200
+
+
+async def test_a_password_is_changed_only_by_who_knows_it(
+    browser: httpx.AsyncClient, kim: UserDetails, services: Services
+) -> None:
+    with_rules(services, sign_ins_per_email=3)
+    await sign_in(browser)
+    body = {"current_password": "wrong horse battery", "new_password": "another horse battery"}
+
+    answers = [await browser.put("/api/me/password", json=body) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 429]
+    assert answers[0].json()["code"] == "wrong_password"
+    assert await is_signed_in(browser)
+
+
+async def test_a_password_changed_while_the_old_one_is_checked_begins_no_session(
+    browser: httpx.AsyncClient,
+    kim: UserDetails,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matches = Passwords.matches
+
+    async def slow(self: Passwords, hashed: str | None, password: str) -> bool:
+        right = await matches(self, hashed, password)
+        await services.users.change(kim.id, {"password": "another horse battery"})
+        return right
+
+    monkeypatch.setattr(Passwords, "matches", slow)
+
+    assert (await sign_in(browser)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://segue.test"}, False),
+        ({"Origin": "https://segue.test"}, True),
+        ({"Origin": "https://other.test", "Host": "other.test"}, True),  # another name of ours
+        ({"Origin": "https://evil.test"}, False),
+        ({"Origin": "https://segue.test.evil.test"}, False),
+        ({"Origin": "https://segue.test:8443"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({}, False),
+    ],
+)
+async def test_a_session_changes_things_from_our_own_pages_only(
+    browser: httpx.AsyncClient, kim: Any, headers: dict[str, str], *, allowed: bool
+) -> None:
+    await sign_in(browser)
+    cookie = browser.cookies["segue_session"]
+    browser.cookies.clear()
+    del browser.headers["Origin"]
+    sent = {"Cookie": f"segue_session={cookie}", **headers}
+
+    answer = await browser.post("/api/groups", json={"name": "Callers"}, headers=sent)
+    read = await browser.get("/api/groups", headers=sent)
+
+    assert answer.status_code == (201 if allowed else 403)
+    assert allowed or answer.json()["code"] == "cross_site"
+    assert len(read.json()["items"]) == allowed  # what only reads is Lax's to keep out
+
+
+async def test_a_token_needs_no_origin(
+    member: httpx.AsyncClient, browser: httpx.AsyncClient, kim: Any
+) -> None:
+    await sign_in(browser)
+    sent = {
+        "Cookie": f"segue_session={browser.cookies['segue_session']}",
+        "Origin": "https://elsewhere.test",
+    }
+
+    answer = await member.post("/api/groups", json={"name": "Callers"}, headers=sent)
+
+    assert answer.status_code == 201
+
+
+async def test_nobody_is_signed_in_by_another_sites_page(
+    browser: httpx.AsyncClient, kim: Any
+) -> None:
+    browser.headers["Origin"] = "https://evil.test"
+
+    answer = await sign_in(browser)
+
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "cross_site"
+    assert "set-cookie" not in answer.headers
+
+
+async def test_too_many_attempts_for_one_address_are_refused_right_or_wrong(
+    browser: httpx.AsyncClient, kim: Any, services: Services, database: Database
+) -> None:
+    with_rules(services, sign_ins_per_email=3)
+    for _ in range(3):
+        assert (await sign_in(browser, password="wrong horse battery")).status_code == 401
+
+    right = await sign_in(browser, email="Kim@CLINIC.example")
+    other = await sign_in(browser, email="lou@clinic.example")
+
+    assert right.status_code == 429
+    assert right.json()["code"] == "too_many_requests"
+    assert 1 <= int(right.headers["retry-after"]) <= 900
+    assert other.status_code == 401
+    keys = await values(database, "SELECT key FROM rate_counts")
+    assert keys
+    assert not [key for key in keys if "clinic" in key]
+
+
+async def test_too_many_attempts_from_one_place_are_refused(
+    browser: httpx.AsyncClient, kim: Any, services: Services
+) -> None:
+    with_rules(services, sign_ins_per_address=3)
+    for number in range(3):
+        answer = await sign_in(browser, email=f"guess{number}@clinic.example")
+        assert answer.status_code == 401
+
+    assert (await sign_in(browser)).status_code == 429
+
+
+async def test_one_ipv6_network_counts_as_one_place(
+    services: Services, app: FastAPI, kim: Any
+) -> None:
+    with_rules(services, sign_ins_per_address=2)
+
+    async def attempt(address: str) -> int:
+        transport = httpx.ASGITransport(app, client=(address, 1234))
+        async with httpx.AsyncClient(transport=transport, base_url="https://segue.test") as one:
+            return (await sign_in(one)).status_code
+
+    assert await attempt("2001:db8:1:2::1") == 200
+    assert await attempt("2001:db8:1:2:ffff::9") == 200
+    assert await attempt("2001:db8:1:2::77") == 429
+    assert await attempt("2001:db8:1:3::1") == 200
+    assert await attempt("198.51.100.7") == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"email": EMAIL},
+        {"email": "kim", "password": PASSWORD},
+        {"email": f"{EMAIL}\x00", "password": PASSWORD},
+        {"email": EMAIL, "password": "x" * 3_000},
+        {"email": EMAIL, "password": PASSWORD, "remember": True},
+    ],
+)
+async def test_what_cannot_be_a_sign_in_is_refused(
+    browser: httpx.AsyncClient, kim: Any, body: dict[str, Any]
+) -> None:
+    answer = await browser.post("/api/session", json=body)
+
+    assert answer.status_code == 422
+    assert PASSWORD not in answer.text
+
+
+async def test_secrets_are_in_no_log_answer_or_entry(
+    browser: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    kim: UserDetails,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong, new = "a wrong horse battery", "another horse battery"
+    answers = [
+        await sign_in(browser, password=wrong),
+        await sign_in(browser, email="secret-person@clinic.example"),
+        await sign_in(browser),
+    ]
+    cookie = browser.cookies["segue_session"]
+    own = await browser.post("/api/me/tokens", json={"name": "mine", "scopes": ["read"]})
+    made = await admin.post(f"/api/users/{kim.id}/tokens", json={"name": "ci"})
+    answers += [
+        await browser.get("/api/me/tokens"),
+        await browser.get("/api/session"),
+        await admin.get(f"/api/users/{kim.id}/tokens"),
+        await browser.put(
+            "/api/me/password", json={"current_password": PASSWORD, "new_password": new}
+        ),
+        await admin.patch(f"/api/users/{kim.id}", json={"password": PASSWORD}),
+        await admin.get("/api/audit", params={"limit": 200}),
+        await admin.get("/api/users"),
+    ]
+    tokens = [own.json()["token"], made.json()["token"]]
+    secrets = [PASSWORD, wrong, new, *tokens, *cookie.split("."), "$argon2"]
+
+    entries = await values(database, "SELECT audit_log::text FROM audit_log")
+    kept = await values(
+        database,
+        "SELECT api_tokens::text FROM api_tokens UNION ALL SELECT sessions::text FROM sessions"
+        " UNION ALL SELECT idempotency_keys::text FROM idempotency_keys",
+    )
+    logged = [str(vars(record)) + record.getMessage() for record in caplog.records]
+    seen = [answer.text for answer in answers] + entries + kept + logged
+    assert logged
+    assert len(entries) >= 8
+    assert [secret for secret in secrets if any(secret in one for one in seen)] == []
+    assert not [one for one in entries + logged if "secret-person" in one]
+
+
+async def test_sessions_that_are_over_are_swept_away(
+    browser: httpx.AsyncClient, kim: Any, services: Services, database: Database
+) -> None:
+    await sign_in(browser)
+    await _age(database, "expires_at", timedelta(days=10))
+    await sign_in(browser)
+
+    await services.sweep.sweep()
+
+    assert await values(database, "SELECT count(*) FROM sessions") == [1]
+    assert await is_signed_in(browser)
+
+
+async def test_the_last_admin_stays(admin: httpx.AsyncClient, services: Services) -> None:
+    me = (await admin.get("/api/me")).json()
+
+    for change in ({"role": "member"}, {"disabled": True}):
+        answer = await admin.patch(f"/api/users/{me['id']}", json=change)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "last_admin"
+
+    other = await services.users.create(email="other@clinic.example", role=Role.ADMIN)
+    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": True})).is_success
+    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": False})).is_success
+    assert (await admin.patch(f"/api/users/{me['id']}", json={"role": "member"})).is_success
+    assert (await admin.get("/api/users")).status_code == 403
+
+
+async def test_a_disabled_users_tokens_work_again_once_enabled(
+    admin: httpx.AsyncClient, connect: Connect, kim: UserDetails, services: Services
+) -> None:
+    made = await services.users.create_token(kim.id, name="ci")
+    client = await connect(token=made.token)
+
+    await admin.patch(f"/api/users/{kim.id}", json={"disabled": True})
+    assert (await client.get("/api/me")).status_code == 401
+    await admin.patch(f"/api/users/{kim.id}", json={"disabled": False})
+    assert (await client.get("/api/me")).status_code == 200
+
+
+async def test_ones_own_tokens_are_made_listed_and_revoked(
+    browser: httpx.AsyncClient, connect: Connect, kim: UserDetails
+) -> None:
+    await sign_in(browser)
+    for name in ("first", "second"):
+        made = await browser.post("/api/me/tokens", json={"name": name, "scopes": ["read"]})
+        assert made.status_code == 201
+        assert made.headers["cache-control"] == "no-store"
+    client = await connect(token=made.json()["token"])
+    assert (await client.get("/api/me")).json()["id"] == str(kim.id)
+
+    first = (await browser.get("/api/me/tokens", params={"limit": 1})).json()
+    rest = (await browser.get("/api/me/tokens", params={"cursor": first["next_cursor"]})).json()
+    assert [token["name"] for token in first["items"] + rest["items"]] == ["second", "first"]
+    assert rest["next_cursor"] is None
+
+    assert (await browser.delete(f"/api/me/tokens/{made.json()['id']}")).status_code == 204
+    assert (await client.get("/api/me")).status_code == 401
+    unknown = await browser.delete(f"/api/me/tokens/{UUID(int=1)}")
+    assert unknown.status_code == 404
