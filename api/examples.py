@@ -119,6 +119,13 @@ EXAMPLES: Mapping[str, Example] = {
     "suppressions.lift_suppression": Example(
         path=_suppression, body={"reason": "Gave new consent in writing"}
     ),
+    # Exports
+    "exports.export_contacts": Example(query={"search": "lee"}),
+    "exports.export_enrollments": Example(path=_sequence, query={"status": "active"}),
+    "exports.export_suppressions": Example(query={"standing": True}),
+    # Settings
+    "settings.get_settings": Example(),
+    "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
     # Event endpoints
     "events.create_event_endpoint": Example(
         201,

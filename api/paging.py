@@ -25,11 +25,8 @@ Cursor = Annotated[
 ]
 
 
-class PageQuery(Schema):
-    """The parameters every list takes; unknown ones are refused."""
-
-    limit: Limit = LIMIT_DEFAULT
-    cursor: Cursor = None
+class FilterQuery(Schema):
+    """The filters of a list or an export; unknown ones are refused."""
 
     @model_validator(mode="before")
     @classmethod
@@ -42,6 +39,13 @@ class PageQuery(Schema):
             for name, value in given.items()
         }
         return {name: value for name, value in kept.items() if value not in ("", [])}
+
+
+class PageQuery(FilterQuery):
+    """The parameters every list takes; unknown ones are refused."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Cursor = None
 
 
 def listing(page: Page[Any], item: type[_Item], sort: str) -> Listing[_Item]:

@@ -1,0 +1,146 @@
+"""Routes of exports; they stand before those that take an id in the same place."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from api.dependencies import CurrentUser, ServicesDep
+from api.paging import FilterQuery
+from domain.statuses import EnrollmentStatus, OptOutSource
+from services.contacts import SEARCH_LENGTH
+from services.exporting import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
+from storage.contact_list import ListFilter
+
+router = APIRouter(tags=["exports"])
+
+_SEARCH: str = Field(
+    default="",
+    max_length=SEARCH_LENGTH,
+    description="Any part of the name in any case, or phone digits.",
+)
+_GROUPS: list[UUID] = Field(default_factory=list, max_length=50, description="Members of any of these groups.")
+
+
+def _answers(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
+    return {
+        200: {
+            "description": f"A CSV file with the columns {', '.join(columns)}.",
+            "content": {"text/csv": {"schema": {"type": "string"}}},
+        }
+    }
+
+
+class ContactsExportQuery(FilterQuery):
+    """The filters of the list of contacts."""
+
+    search: str = _SEARCH
+    group: list[UUID] = _GROUPS
+    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
+
+
+class EnrollmentsExportQuery(FilterQuery):
+    """The filters of the Contacts tab; each repeats for "any of"."""
+
+    search: str = _SEARCH
+    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
+        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
+    )
+    enrolled_by: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Who enrolled them."
+    )
+    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
+    group: list[UUID] = _GROUPS
+    sort: Annotated[
+        Literal[
+            "name",
+            "-name",
+            "enrolled_at",
+            "-enrolled_at",
+            "next_send_at",
+            "-next_send_at",
+            "last_message_at",
+            "-last_message_at",
+        ],
+        Field(description="Those without a value come last either way."),
+    ] = "-enrolled_at"
+
+
+class SuppressionsExportQuery(FilterQuery):
+    """The filters of the list of suppressions."""
+
+    search: str = _SEARCH
+    source: list[OptOutSource] = Field(
+        default_factory=list, max_length=10, description="Any of these."
+    )
+    standing: bool | None = Field(
+        default=None, description="`true`: those that hold now; `false`: those that were lifted."
+    )
+
+
+class _CsvFile(StreamingResponse):
+    """A CSV file as it is being written."""
+
+    media_type = "text/csv"
+
+    @classmethod
+    def named(cls, name: str, pieces: AsyncIterator[bytes]) -> "_CsvFile":
+        """Send it to be saved under a name."""
+        return cls(
+            pieces,
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}.csv"',
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+
+@router.get("/contacts/export", response_class=_CsvFile, responses=_answers(CONTACT_COLUMNS))
+async def export_contacts(
+    query: Annotated[ContactsExportQuery, Query()], services: ServicesDep, user: CurrentUser
+) -> StreamingResponse:
+    """Export contacts as CSV, in the columns that an import reads again."""
+    pieces = await services.exporting.contacts(
+        user.id, search=query.search, group_ids=query.group, sort=query.sort
+    )
+    return _CsvFile.named("contacts", pieces)
+
+
+@router.get(
+    "/sequences/{sequence_id}/contacts/export",
+    response_class=_CsvFile,
+    responses=_answers(ENROLLMENT_COLUMNS),
+)
+async def export_enrollments(
+    sequence_id: UUID,
+    query: Annotated[EnrollmentsExportQuery, Query()],
+    services: ServicesDep,
+    user: CurrentUser,
+) -> StreamingResponse:
+    """Export the Contacts tab of a sequence as CSV."""
+    wanted = ListFilter(
+        steps=query.step,
+        enrolled_by=query.enrolled_by,
+        statuses=query.status,
+        group_ids=query.group,
+        search=query.search,
+    )
+    pieces = await services.exporting.enrollments(sequence_id, wanted, user.id, sort=query.sort)
+    return _CsvFile.named("enrollments", pieces)
+
+
+@router.get(
+    "/suppressions/export", response_class=_CsvFile, responses=_answers(SUPPRESSION_COLUMNS)
+)
+async def export_suppressions(
+    query: Annotated[SuppressionsExportQuery, Query()], services: ServicesDep, user: CurrentUser
+) -> StreamingResponse:
+    """Export opted-out numbers with their evidence as CSV; of erased ones the number is blank."""
+    pieces = await services.exporting.suppressions(
+        user.id, search=query.search, sources=query.source, is_standing=query.standing
+    )
+    return _CsvFile.named("suppressions", pieces)
