@@ -237,6 +237,9 @@ class ApiSettings(WorkerSettings):
     sign_ins_per_address: Count = Field(
         default=50, description="most sign-in attempts in one span from one network address"
     )
+    import_max_bytes: Count = Field(
+        default=50_000_000, description="largest CSV file of contacts that is taken, in bytes"
+    )
     enrolments_per_hour: Count = Field(
         default=100_000, description="most contacts one user may enrol in an hour"
     )

@@ -32,6 +32,4 @@ class JobActivities:
         Idempotency: a row's result is written with the act, so a repeated chunk takes other rows.
         Time limit: 30 s. No failure is final; a fault of ours ends the job on its tenth try.
         """
-        return await self._runner.run_chunk(
-            UUID(request.job_id), tries=activity.info().attempt
-        )
+        return await self._runner.run_chunk(UUID(request.job_id), tries=activity.info().attempt)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
@@ -17,8 +17,10 @@ from api import (
     document,
     enrollments,
     events,
+    exports,
     groups,
     health,
+    imports,
     jobs,
     problems,
     senders,
@@ -73,14 +75,17 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
     app.state.settings = settings
     app.state.services = services
     problems.install(app)
-    app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES)
+    larger = {f"/api{imports.IMPORT_PATH}": settings.import_max_bytes}
+    app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES, larger=larger)
     for part in (
+        exports,  # before what takes an id in the same place
         contacts,
         groups,
         senders,
         sequences,
         enrollments,
         events,
+        imports,
         jobs,
         users,
         suppressions,
@@ -179,9 +184,10 @@ class _BodyLimit:
     Starlette has the like, but answers in plain text.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._most = most
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body."""
@@ -189,8 +195,9 @@ class _BodyLimit:
             await self._app(scope, receive, send)
             return
         too_large = HTTPException(413)
+        most = self._larger.get(scope["path"], self._most)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._most:
+        if declared.isdecimal() and int(declared) > most:
             request = Request(scope)
             await problems.translate(too_large, request).response()(scope, receive, send)
             return
@@ -200,7 +207,7 @@ class _BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most:
+            if received > most:
                 raise too_large
             return message
 

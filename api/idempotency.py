@@ -7,7 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
 
@@ -114,7 +114,7 @@ def _status(given: int | Callable[[], int]) -> int:
     return given if isinstance(given, int) else given()
 
 
-async def _once(
+async def _streamed_once(
     request: Request, services: ServicesDep, user: CurrentUser, key: _KeyHeader = None
 ) -> Once:
     if key is not None and not _KEY.fullmatch(key):
@@ -128,8 +128,16 @@ async def _once(
         user_id=user.id,
         key=key,
         route=f"{request.method} {request.url.path}?{request.url.query}",
-        request_hash=hashlib.sha256(await request.body()).hexdigest(),
+        request_hash="",
     )
+
+
+StreamedOnceDep = Annotated[Once, Depends(_streamed_once)]
+"""For a POST that reads its body piece by piece, and sets ``request_hash`` afterwards."""
+
+
+async def _once(request: Request, once: StreamedOnceDep) -> Once:
+    return replace(once, request_hash=hashlib.sha256(await request.body()).hexdigest())
 
 
 OnceDep = Annotated[Once, Depends(_once)]

@@ -77,6 +77,23 @@ def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> 
     return e164
 
 
+def check_region(region: str, *, field: str = "region") -> str:
+    """Let through a country that numbers may belong to.
+
+    Args:
+        region: ISO 3166-1 alpha-2 code, in any case.
+        field: Path of the field in the request.
+
+    Raises:
+        InvalidFieldError: ``unknown_region``.
+    """
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidFieldError(
+            field, "is no country; write a two-letter code such as US", code="unknown_region"
+        )
+    return region.upper()
+
+
 @lru_cache(maxsize=4096)
 def time_zones(phone: str) -> tuple[str, ...]:
     """Tell every time zone a number allows.

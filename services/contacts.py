@@ -11,12 +11,15 @@ from domain import names, phones
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
 from domain.paging import Page, Position
 from domain.statuses import LineType
-from domain.timing import check_time_zone
+from domain.timing import ContactClock, check_time_zone
 from services import audit
 from services.erasure import recall
-from storage import contacts
+from services.outbox import Outbox
+from services.rezoning import contact_moved
+from storage import contacts, sending, workspace
 from storage.contacts import ContactRow
 from storage.database import Database, Transaction
+from storage.tables import Contact
 
 NAME_LENGTH = 100
 """Most characters of a first or last name."""
@@ -93,13 +96,19 @@ class Contacts:
 
     Args:
         database: Where they are kept.
+        outbox: Tells the workflows whose steps move with a contact's zone.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
+        workspace_zone: IANA zone where nobody has set another for the workspace.
     """
 
-    def __init__(self, database: Database, *, default_region: str) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, *, default_region: str, workspace_zone: str
+    ) -> None:
         self._database = database
+        self._outbox = outbox
         self._default_region = default_region
+        self._workspace_zone = workspace_zone
 
     async def create(self, fields: ContactFields) -> ContactDetails:
         """Add a contact.
@@ -127,7 +136,7 @@ class Contacts:
             return await _details(tx, contact_id)
 
     async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
-        """Change some fields; texts go by the new ones, a step that waits keeps its moment.
+        """Change some fields; texts go by the new ones, and waiting steps by the new zone at once.
 
         Raises:
             InvalidRequestError: Fields cannot be taken.
@@ -135,9 +144,11 @@ class Contacts:
             NotFoundError: There is no contact with this id.
         """
         async with self._database.transaction() as tx:
-            row = await contacts.get(tx, contact_id, lock=True)
+            row = await _lock(tx, contact_id)
             if row is None:
                 raise NotFoundError("contact", contact_id)
+            zone = await workspace.zone(tx, self._workspace_zone)
+            before = _clock(row.contact, zone)
             known = {field: getattr(row.contact, field) for field in _NAMES}
             values = self._cleaned(fields, known)
             if values.get("phone", row.contact.phone) != row.contact.phone:
@@ -149,7 +160,12 @@ class Contacts:
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
-            return await _details(tx, contact_id)
+            after = await contacts.get(tx, contact_id)
+            assert after is not None  # noqa: S101 - it is locked
+            await contact_moved(tx, contact_id, before, _clock(after.contact, zone))
+            details = ContactDetails.of(after)
+        self._outbox.kick()
+        return details
 
     async def find(
         self,
@@ -182,6 +198,14 @@ class Contacts:
             _position(rows[limit - 1], sort) if len(rows) > limit else None,
         )
 
+    def checked(self, fields: ContactFields) -> dict[str, Any]:
+        """Clean what a new contact is to have.
+
+        Raises:
+            InvalidRequestError: Fields cannot be taken.
+        """
+        return self._cleaned(fields)
+
     def _cleaned(
         self, fields: ContactFields, known: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, Any]:
@@ -213,6 +237,23 @@ class Contacts:
                 return check_time_zone(value)
             case _:
                 return value
+
+
+async def _lock(tx: Transaction, contact_id: UUID) -> ContactRow | None:
+    """Lock a contact after its number, in the order of the send path."""
+    while True:
+        seen = await contacts.get(tx, contact_id)
+        if seen is None:
+            return None
+        phone = seen.contact.phone
+        await sending.lock_number(tx, phone)
+        row = await contacts.get(tx, contact_id, lock=True)
+        if row is None or row.contact.phone == phone:
+            return row
+
+
+def _clock(contact: Contact, zone: str) -> ContactClock:
+    return ContactClock.of(time_zone=contact.time_zone, phone=contact.phone, workspace=zone)
 
 
 async def _details(tx: Transaction, contact_id: UUID) -> ContactDetails:

@@ -8,6 +8,7 @@ from domain.access import AccessRules
 from domain.events import EventRules
 from domain.ports import Gateway
 from domain.rules import SendingRules
+from domain.statuses import JobKind
 from services.audit import Audit
 from services.batch import Batch
 from services.callbacks import Callbacks
@@ -19,9 +20,11 @@ from services.enrolling import Enrolling
 from services.enrollment_detail import EnrollmentDetail
 from services.erasure import Erasure
 from services.event_endpoints import EventEndpoints
+from services.exporting import Exporting
 from services.groups import Groups
 from services.holds import Holds
 from services.idempotency import Idempotency
+from services.importing import Importing
 from services.inbound import Inbound
 from services.job_acts import EnrollmentActs
 from services.jobs import Jobs
@@ -126,10 +129,12 @@ class Services:
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
     erasure: Erasure
+    exporting: Exporting
     event_endpoints: EventEndpoints
     groups: Groups
     holds: Holds
     idempotency: Idempotency
+    importing: Importing
     jobs: Jobs
     outbox: Outbox
     pausing: Pausing
@@ -189,6 +194,7 @@ def build_services(
         most_per_hour=config.access.enrolments_per_hour,
     )
     pausing = Pausing(database, outbox, rules)
+    importing = Importing(database, outbox, default_region=config.default_region)
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     return Services(
         database=database,
@@ -198,7 +204,12 @@ def build_services(
         audit=Audit(database),
         batch=batch,
         contact_list=ContactList(database, temporal, live_deadline=config.live_query),
-        contacts=Contacts(database, default_region=config.default_region),
+        contacts=Contacts(
+            database,
+            outbox,
+            default_region=config.default_region,
+            workspace_zone=rules.workspace_zone,
+        ),
         deliveries=Deliveries(
             database, HttpPoster(allow_local=config.events.allow_local), config.events
         ),
@@ -212,11 +223,18 @@ def build_services(
             workflows_url=config.workflows_url,
         ),
         erasure=Erasure(database, outbox, rules),
+        exporting=Exporting(database),
         event_endpoints=EventEndpoints(database, outbox, config.events),
         groups=Groups(database),
         holds=holds,
         idempotency=Idempotency(database),
-        jobs=Jobs(database, outbox, endings, acts.by_kind()),
+        importing=importing,
+        jobs=Jobs(
+            database,
+            outbox,
+            endings,
+            {**acts.by_kind(), JobKind.IMPORT_CONTACTS: importing.act()},
+        ),
         outbox=outbox,
         pausing=pausing,
         senders=Senders(database, outbox, default_region=config.default_region),

@@ -395,17 +395,24 @@ async def receive(
     return True
 
 
-async def received(tx: Transaction, job_id: UUID, params: Mapping[str, Any]) -> bool:
+async def note_params(tx: Transaction, job_id: UUID, params: Mapping[str, Any]) -> None:
+    """Add to what a job is about."""
+    await tx.execute(
+        text("UPDATE jobs SET params = params || CAST(:params AS jsonb) WHERE id = :id"),
+        {"id": job_id, "params": json.dumps(dict(params))},
+    )
+
+
+async def received(tx: Transaction, job_id: UUID) -> bool:
     """Have an uploaded job wait for its work; False if the upload was given up meanwhile."""
     row = await tx.execute(
         text(
             """
-            UPDATE jobs SET state = 'queued', started_at = NULL,
-                params = params || CAST(:params AS jsonb)
+            UPDATE jobs SET state = 'queued', started_at = NULL
             WHERE id = :id AND state = 'receiving' RETURNING id
             """
         ),
-        {"id": job_id, "params": json.dumps(dict(params))},
+        {"id": job_id},
     )
     return row.first() is not None
 

@@ -1,0 +1,378 @@
+"""Importing contacts from a CSV file: kept while it arrives, checked and written afterwards."""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import AsyncIterable, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from domain.csv_rows import CsvReader, Record
+from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError
+from domain.phones import check_region
+from domain.statuses import JobKind, JobState, LineType
+from services import audit
+from services.batch import require_group
+from services.contacts import ContactFields, Contacts
+from services.erasure import recall
+from services.jobs import Act, JobDetails, JobTask, start_in
+from services.outbox import Outbox
+from storage import batch, importing, jobs
+from storage.database import Database, Transaction
+from storage.importing import Known
+from storage.jobs import OpenRow, Outcome
+
+_ROWS_AT_ONCE = 1000
+_CHECKED_AT_ONCE = 100
+_CELL_LENGTH = 500
+_COLUMN_LENGTH = 100
+_IGNORED_MOST = 100
+
+_FIELDS = {
+    "first_name": ("firstname", "first", "givenname", "forename"),
+    "last_name": ("lastname", "last", "surname", "familyname"),
+    "phone": (
+        "phone",
+        "phonenumber",
+        "mobile",
+        "mobilephone",
+        "mobilenumber",
+        "cell",
+        "cellphone",
+        "telephone",
+    ),
+    "time_zone": ("timezone", "tz"),
+    "line_type": ("linetype",),
+}
+_FIELD_OF = {heading: name for name, headings in _FIELDS.items() for heading in headings}
+_LINE_TYPES = {one.value.lower(): one for one in LineType}
+
+
+class _Columns(NamedTuple):
+    """Where the fields are, how many columns there are, and what the others are called."""
+
+    at: Mapping[str, int]
+    width: int
+    ignored: list[str]
+
+
+@dataclass
+class _Sorted:
+    """Rows of one chunk: each number's first, the later ones, and what is wrong.
+
+    Attributes:
+        first: The position and the checked values of each number's first row.
+        later: Position and number of the others.
+        outcomes: Of the rows that cannot be taken.
+    """
+
+    first: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    later: list[tuple[int, str]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Importing:
+    """The use case of importing contacts.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after the commit that starts the job.
+        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
+            belong to, if the import names none.
+    """
+
+    def __init__(self, database: Database, outbox_drain: Outbox, *, default_region: str) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+        self._default_region = default_region
+
+    def act(self) -> Act:
+        """Give what a job does with its rows."""
+        return Act(_ROWS_AT_ONCE, self._import)
+
+    # While the file arrives
+
+    async def receive(
+        self,
+        data: AsyncIterable[bytes],
+        user_id: UUID,
+        *,
+        dry_run: bool = False,
+        group_id: UUID | None = None,
+        region: str | None = None,
+    ) -> UUID:
+        """Keep the rows of a file as those of a job that is not started yet.
+
+        Nothing is held open while bytes are waited for. If anything is wrong with the file as a
+        whole, nothing of it is kept.
+
+        Args:
+            data: The file.
+            user_id: Who imports.
+            dry_run: Whether to check only.
+            group_id: The group to put everyone of the file into.
+            region: As ``default_region``, for this file.
+
+        Returns:
+            The job, for ``start`` or ``discard``.
+
+        Raises:
+            InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
+                ``duplicate_column``, ``unknown_region`` or ``unknown_group``.
+            ConflictError: ``upload_canceled``.
+        """
+        params: dict[str, Any] = {
+            "dry_run": dry_run,
+            "region": check_region(region or self._default_region),
+        }
+        if dry_run:
+            params["salt"] = secrets.token_hex(16)
+        async with self._database.transaction() as tx:
+            if group_id is not None:
+                await require_group(tx, group_id)
+                params["group_id"] = str(group_id)
+            job_id = await jobs.create(
+                tx, JobKind.IMPORT_CONTACTS, user_id, params, state=JobState.RECEIVING
+            )
+        try:
+            await self._receive(job_id, data)
+        except BaseException:
+            await asyncio.shield(self.discard(job_id))
+            raise
+        return job_id
+
+    async def _receive(self, job_id: UUID, data: AsyncIterable[bytes]) -> None:
+        reader = CsvReader()
+        columns: _Columns | None = None
+        kept: list[tuple[int, Mapping[str, Any]]] = []
+
+        async def keep(records: Many[Record]) -> None:
+            nonlocal columns, kept
+            for record in records:
+                if columns is None:
+                    columns = _columns(record.cells)
+                else:
+                    kept.append((record.line, _values(record, columns)))
+            while len(kept) >= _ROWS_AT_ONCE:
+                await self._keep(job_id, kept[:_ROWS_AT_ONCE])
+                kept = kept[_ROWS_AT_ONCE:]
+
+        async for piece in data:
+            await keep(reader.feed(piece))
+        await keep(reader.finish())
+        if columns is None:
+            raise _missing("phone")
+        await self._keep(job_id, kept)
+        async with self._database.transaction() as tx:
+            await jobs.note_params(tx, job_id, {"ignored_columns": columns.ignored})
+
+    async def _keep(self, job_id: UUID, rows: Many[tuple[int, Mapping[str, Any]]]) -> None:
+        async with self._database.transaction() as tx:
+            if not await jobs.receive(tx, job_id, rows):
+                raise _upload_canceled()
+
+    async def start(self, job_id: UUID, user_id: UUID) -> JobDetails:
+        """Have the work begin on a file that was received.
+
+        Raises:
+            ConflictError: ``upload_canceled``.
+        """
+        async with self._database.transaction() as tx:
+            if not await jobs.received(tx, job_id):
+                raise _upload_canceled()
+            record = await start_in(tx, job_id, user_id)
+        self._outbox.kick()
+        return JobDetails.of(record, {})
+
+    async def discard(self, job_id: UUID) -> None:
+        """Forget a file that was received, if its work has not begun."""
+        async with self._database.transaction() as tx:
+            await jobs.discard_upload(tx, job_id)
+
+    # In the background
+
+    async def _import(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
+        dry_run = bool(task.params["dry_run"])
+        group_id = UUID(task.params["group_id"]) if "group_id" in task.params else None
+        if group_id is not None:
+            await require_group(tx, group_id)
+        found = await self._check(rows, task.params["region"])
+        known = await importing.by_phone(tx, list(found.first))
+        new = [values for phone, (_, values) in found.first.items() if phone not in known]
+        if dry_run:
+            salt = str(task.params["salt"]).encode()
+            created = {one["phone"]: _stand_in(one["phone"], salt) for one in new}
+        else:
+            created = await importing.insert(tx, new)
+            lost = [one["phone"] for one in new if one["phone"] not in created]
+            known |= await importing.by_phone(tx, lost)  # somebody else was faster
+        subjects = {**{phone: one.id for phone, one in known.items()}, **created}
+        before = await importing.named_before(tx, task.id, list(subjects.values()))
+        if not dry_run:
+            await self._follow_up(tx, task, created, subjects, group_id)
+        outcomes = found.outcomes
+        for phone, (position, values) in found.first.items():
+            subject = subjects[phone]
+            if subject in before:
+                outcomes.append(_repeated(position, subject, known.get(phone)))
+            elif phone in known:
+                code = "unchanged" if _is_so(known[phone], values) else "exists"
+                outcomes.append(Outcome(position, code, {"contact_id": str(subject)}, subject))
+            else:
+                detail = {} if dry_run else {"contact_id": str(subject)}
+                outcomes.append(Outcome(position, "created", detail, subject))
+        outcomes += [
+            _repeated(position, subjects[phone], known.get(phone))
+            for position, phone in found.later
+        ]
+        return outcomes
+
+    async def _follow_up(
+        self,
+        tx: Transaction,
+        task: JobTask,
+        created: Mapping[str, UUID],
+        subjects: Mapping[str, UUID],
+        group_id: UUID | None,
+    ) -> None:
+        if created:
+            await recall(tx, created)
+            await audit.record(tx, "contact.create", "contact", created.values())
+        if group_id is not None:
+            await batch.add_members(tx, group_id, list(subjects.values()), task.user_id)
+
+    async def _check(self, rows: Many[OpenRow], region: str) -> _Sorted:
+        """Check rows by the rules for contacts, a few at a time so that others get their turn."""
+        rules = Contacts(
+            self._database, self._outbox, default_region=region, workspace_zone="UTC"
+        )
+        found = _Sorted()
+        for index, row in enumerate(rows):
+            if index % _CHECKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            try:
+                values = _checked(rules, row.detail)
+            except InvalidRequestError as error:
+                found.outcomes.append(_invalid(row.position, error.errors))
+                continue
+            if values["phone"] in found.first:
+                found.later.append((row.position, values["phone"]))
+            else:
+                found.first[values["phone"]] = (row.position, values)
+        return found
+
+
+def _columns(header: Many[str]) -> _Columns:
+    at: dict[str, int] = {}
+    ignored: list[str] = []
+    for index, heading in enumerate(header):
+        name = _FIELD_OF.get(re.sub(r"[^a-z]", "", heading.lower()))
+        if name is None:
+            shown = heading.replace("\0", "").strip()[:_COLUMN_LENGTH]
+            ignored += [shown] if shown else []
+        elif name in at:
+            raise InvalidFieldError(
+                "body",
+                f"has more than one column for {name}; leave one out",
+                code="duplicate_column",
+            )
+        else:
+            at[name] = index
+    if "phone" not in at:
+        raise _missing("phone")
+    if not {"first_name", "last_name"} & at.keys():
+        raise _missing("first_name")
+    return _Columns(at, len(header), ignored[:_IGNORED_MOST])
+
+
+def _values(record: Record, columns: _Columns) -> Mapping[str, Any]:
+    """Give what a record says of a contact, or the code of why it cannot be read."""
+    cells = record.cells
+    if any(cell.strip() for cell in cells[columns.width :]):
+        return {"wrong": "column_count"}
+    values = {name: cells[at] for name, at in columns.at.items() if at < len(cells)}
+    if any("\0" in value for value in values.values()):
+        return {"wrong": "invalid_text"}
+    if any(len(value) > _CELL_LENGTH for value in values.values()):
+        return {"wrong": "too_long"}
+    return values
+
+
+_WRONG = {
+    "column_count": "has more values than the first line has columns; quote values with commas",
+    "invalid_text": "holds control characters; write plain text",
+    "too_long": f"has a value of more than {_CELL_LENGTH} characters; shorten it",
+}
+
+
+def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
+    """Clean a row's values; blank ones of the last two columns count as not given.
+
+    Raises:
+        InvalidRequestError: Fields cannot be taken.
+    """
+    if "wrong" in given:
+        code = given["wrong"]
+        raise InvalidRequestError([InvalidFieldError("row", _WRONG[code], code=code)])
+    values: dict[str, Any] = {"phone": "", **given}
+    for name in ("time_zone", "line_type"):
+        values[name] = values.get(name, "").strip()
+        if not values[name]:
+            del values[name]
+    unknown_type = None
+    if "line_type" in values:
+        values["line_type"] = _LINE_TYPES.get(values["line_type"].lower())
+        if values["line_type"] is None:
+            unknown_type = InvalidFieldError(
+                "line_type",
+                f"is none of {', '.join(LineType)}; write one of them or leave it blank",
+                code="unknown_line_type",
+            )
+    try:
+        cleaned = rules.checked(cast("ContactFields", values))
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            [*error.errors, *([unknown_type] if unknown_type else [])]
+        ) from None
+    if unknown_type is not None:
+        raise InvalidRequestError([unknown_type])
+    return cleaned
+
+
+def _is_so(contact: Known, values: Mapping[str, Any]) -> bool:
+    """Whether a contact is what the file says, as far as it says something."""
+    return all(getattr(contact, name) == one for name, one in values.items() if name != "phone")
+
+
+def _repeated(position: int, subject: UUID, known: Known | None) -> Outcome:
+    detail = {"contact_id": str(known.id)} if known is not None else {}
+    return Outcome(position, "duplicate_in_file", detail, subject)
+
+
+def _invalid(position: int, errors: Many[InvalidFieldError]) -> Outcome:
+    """Name every wrong field, never with its value."""
+    named = [{"field": one.field, "code": one.field_code, "reason": one.reason} for one in errors]
+    return Outcome(position, "invalid", {"errors": named})
+
+
+def _stand_in(phone: str, salt: bytes) -> UUID:
+    """Take the place of the contact that a dry run does not make; the salt goes with its job."""
+    return UUID(bytes=hashlib.blake2b(phone.encode(), key=salt, digest_size=16).digest())
+
+
+def _missing(name: str) -> InvalidFieldError:
+    return InvalidFieldError(
+        "body",
+        f"has no column {name}; name the columns in the first line: first_name, last_name, phone,"
+        " and if you like time_zone and line_type",
+        code="missing_column",
+    )
+
+
+def _upload_canceled() -> ConflictError:
+    return ConflictError(
+        "upload_canceled", "the import was cancelled or took too long to arrive; send it again"
+    )

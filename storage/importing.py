@@ -1,0 +1,81 @@
+"""Statements of importing contacts: a thousand rows at once."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from storage.database import Transaction
+
+
+class Known(NamedTuple):
+    """A contact who has a number of the file."""
+
+    id: UUID
+    first_name: str
+    last_name: str
+    time_zone: str | None
+    line_type: str | None
+
+
+async def by_phone(tx: Transaction, phones: Many[str]) -> dict[str, Known]:
+    """Tell who has these numbers."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
+            WHERE phone = ANY(CAST(:phones AS text[]))
+            """
+        ),
+        {"phones": list(phones)},
+    )
+    return {row[0]: Known(*row[1:]) for row in rows}
+
+
+async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str, UUID]:
+    """Add contacts; answers those whose number was not taken, by number.
+
+    Waits for a transaction that is about to take one of the numbers. They are written in order, so
+    that two imports of the same people wait for each other instead of deadlocking.
+    """
+    if not contacts:
+        return {}
+    rows = await tx.execute(
+        text(
+            """
+            INSERT INTO contacts (id, first_name, last_name, phone, time_zone, line_type)
+            SELECT * FROM unnest(
+                CAST(:ids AS uuid[]), CAST(:first_names AS text[]), CAST(:last_names AS text[]),
+                CAST(:phones AS text[]), CAST(:time_zones AS text[]), CAST(:line_types AS text[])
+            ) AS new(id, first_name, last_name, phone, time_zone, line_type)
+            ORDER BY phone
+            ON CONFLICT (phone) DO NOTHING
+            RETURNING phone, id
+            """
+        ),
+        {
+            "ids": [uuid4() for _ in contacts],
+            "first_names": [one.get("first_name", "") for one in contacts],
+            "last_names": [one.get("last_name", "") for one in contacts],
+            "phones": [one["phone"] for one in contacts],
+            "time_zones": [one.get("time_zone") for one in contacts],
+            "line_types": [one.get("line_type") for one in contacts],
+        },
+    )
+    return {row.phone: row.id for row in rows}
+
+
+async def named_before(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> set[UUID]:
+    """Tell who has a row of the job already."""
+    rows = await tx.scalars(
+        text(
+            "SELECT DISTINCT subject_id FROM job_rows"
+            " WHERE job_id = :job_id AND subject_id = ANY(:ids)"
+        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+        {"job_id": job_id, "ids": list(subject_ids)},
+    )
+    return set(rows)
