@@ -117,7 +117,7 @@ async def seed_demo(settings: Settings) -> None:
         outbox = Outbox(database, EnrollmentClient(client, page_base_url=""))
         demo = Demo(
             Users(database),
-            Contacts(database, default_region=region),
+            Contacts(database, outbox, default_region=region, workspace_zone=zone),
             Groups(database),
             Senders(database, outbox, default_region=region),
             Sequences(

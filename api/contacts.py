@@ -69,8 +69,8 @@ async def get_contact(contact_id: UUID, services: ServicesDep) -> Contact:
 async def change_contact(contact_id: UUID, body: ContactChanges, services: ServicesDep) -> Contact:
     """Change what is given.
 
-    Texts that are still to be sent go to the new number and use the new name. A step that waits
-    already keeps its moment; later ones, and the send window, go by the new time zone.
+    Texts that are still to be sent go to the new number and use the new name. Steps that wait go
+    by the new time zone, or that of the new number, at once.
     """
     fields = cast("ContactFields", body.model_dump(exclude_unset=True))
     return Contact.model_validate(await services.contacts.update(contact_id, fields))

@@ -8,6 +8,7 @@ import pytest
 
 from domain.statuses import EnrollmentStatus, SequenceKind
 from domain.timing import ContactClock
+from services.contacts import ContactFields
 from services.holds import Decision
 from services.rezoning import contact_moved, workspace_moved
 from tests.services.sending_kit import SendingKit, about
@@ -109,7 +110,7 @@ async def test_every_row_gets_its_result(kit: SendingKit) -> None:
     assert await resume(kit, *asked) == resumed
     entries = await kit.world.rows(
         "SELECT action, subject_id, user_id FROM audit_log"
-        " WHERE action LIKE 'enrollment.%e' ORDER BY id"
+        " WHERE action IN ('enrollment.pause', 'enrollment.resume') ORDER BY id"
     )
     assert [
         (entry.action, entry.subject_id) for entry in entries if entry.subject_id == active
@@ -270,3 +271,42 @@ async def test_a_new_workspace_zone_moves_those_who_depend_on_it(kit: SendingKit
     after = [await kit.row(one) for one in enrollments]
     moves = [now.due_at - then.due_at for then, now in zip(before, after, strict=True)]
     assert moves == [timedelta(0), 3 * HOUR]
+
+
+async def test_a_contact_who_moves_takes_their_steps_along(kit: SendingKit) -> None:
+    """Issue 2 of 4: a changed zone counts at once, a changed phone from the next text."""
+    sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
+    [contact] = await kit.world.contacts(1)
+    enrollment = await kit.enrol(sequence, contact)
+    await kit.send(enrollment)
+    before = await kit.row(enrollment)
+
+    await kit.services.contacts.update(contact, {"time_zone": LOS_ANGELES})
+    assert (await kit.row(enrollment)).due_at - before.due_at == 3 * HOUR
+    await kit.services.contacts.update(contact, {"first_name": "Anna"})
+    assert await kit.pending_signals(enrollment) == ["reconsider"]
+
+    await kit.services.contacts.update(contact, {"time_zone": None, "phone": "+12125550142"})
+    assert (await kit.row(enrollment)).due_at == before.due_at
+    await kit.pass_time((await kit.row(enrollment)).due_at - datetime.now(UTC))
+    await kit.send(enrollment)
+    assert kit.gateway.calls[-1].to == "+12125550142"
+    assert (await kit.message(enrollment, 1)).phone != (await kit.message(enrollment, 2)).phone
+
+
+async def test_contacts_change_while_their_texts_start(kit: SendingKit) -> None:
+    """Changes and texts wait for each other in one order: none fails, none is lost."""
+    sequence = await kit.sequence()
+    contacts = await kit.world.contacts(8)
+    enrollments = [await kit.enrol(sequence, contact) for contact in contacts]
+    zones: list[ContactFields] = [
+        {"time_zone": LOS_ANGELES},
+        {"time_zone": ZONE},
+        {"line_type": "landline"},
+    ]
+    changes = [
+        kit.services.contacts.update(contact, change) for contact in contacts for change in zones
+    ]
+    await asyncio.gather(*changes, *(kit.run_step(one) for one in enrollments))
+    for enrollment in enrollments:
+        assert (await kit.row(enrollment)).activity in {"waiting", "sending", None}
