@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.statuses import EnrollmentStatus, SequenceKind
+from domain.statuses import EnrollmentStatus, LineType, SequenceKind
 from domain.timing import ContactClock
 from services.contacts import ContactFields
 from services.holds import Decision
@@ -302,7 +302,7 @@ async def test_contacts_change_while_their_texts_start(kit: SendingKit) -> None:
     zones: list[ContactFields] = [
         {"time_zone": LOS_ANGELES},
         {"time_zone": ZONE},
-        {"line_type": "landline"},
+        {"line_type": LineType.LANDLINE},
     ]
     changes = [
         kit.services.contacts.update(contact, change) for contact in contacts for change in zones
