@@ -15,15 +15,17 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.events import DeliverEvents
 from activities.failures import PlainFailures
 from activities.jobs import RunChunk
 from activities.sending import CloseEnrollment, SendMessage, SendStep
+from domain.events import EventsRound
 from domain.ports import JobProgress, NewEnrollment, Standing, SweepReport
 from domain.statuses import Activity, EnrollmentStatus
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
 from workflows.enrollment import EnrollmentWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
 PATIENCE = 40
@@ -59,11 +61,13 @@ class Script:
     Attributes:
         clock: The server's time.
         calls: Each activity that ran, by name, and when.
+        rounds: After how long each round of deliveries wants the next; then none.
     """
 
     clock: Clock = wall_clock
     calls: list[tuple[str, datetime]] = field(default_factory=list)
     overrun: list[str] = field(default_factory=list)
+    rounds: deque[timedelta | None] = field(default_factory=deque)
     chunks: deque[JobProgress | Exception] = field(default_factory=deque)
     _answers: deque[Answer] = field(default_factory=deque)
 
@@ -123,6 +127,14 @@ class Script:
     async def sweep(self) -> SweepReport:
         self.calls.append(("sweep", await self.clock()))
         return SweepReport(delivered=2)
+
+    @activity.defn(name="deliver_events")
+    async def deliver_events(self, request: DeliverEvents) -> EventsRound:
+        UUID(request.endpoint_id)
+        now = await self.clock()
+        self.calls.append(("deliver_events", now))
+        after = self.rounds.popleft() if self.rounds else None
+        return EventsRound(delivered=1, next_at=None if after is None else now + after)
 
     @activity.defn(name="run_job_chunk")
     async def run_job_chunk(self, request: RunChunk) -> JobProgress:
@@ -270,6 +282,14 @@ class Stage:
             if sends:
                 await stack.enter_async_context(self.send_worker())
             yield
+
+    def event_worker(self) -> Worker:
+        return Worker(
+            self.client,
+            task_queue=EVENT_QUEUE,
+            activities=[self.script.deliver_events],
+            interceptors=[PlainFailures()],
+        )
 
     def send_worker(self, slots: int = 20) -> Worker:
         return Worker(

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from domain.ports import JobProgress, Standing
 from domain.statuses import Activity, EnrollmentStatus, MessageStatus
-from tests.workflows.plays import Gate, Stage, ends, fails
-from workflows.client import job_workflow_id, message_workflow_id
+from tests.workflows.plays import Gate, Play, Stage, ends, fails
+from workflows.client import events_workflow_id, job_workflow_id, message_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE
 from workflows.sweep import SweepWorkflow
 
@@ -213,6 +213,23 @@ async def sweep(stage: Stage) -> WorkflowHandle[Any, Any]:
     stage.watch(handle)
     async with stage.workers():
         assert (await handle.result()).delivered == 2
+    return handle
+
+
+@recorded
+async def events_delivered_and_waited_for(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.rounds.extend([timedelta(0), SOON, LATER])
+    endpoint_id = uuid4()
+    await stage.temporal.wake_events(endpoint_id)
+    handle = stage.client.get_workflow_handle(events_workflow_id(endpoint_id))
+    stage.watch(handle)
+    play = Play(handle, script)
+    async with stage.workers(sends=False), stage.event_worker():
+        await play.until_event("timer_started", 2)
+        await stage.temporal.wake_events(endpoint_id)
+        await handle.result()
+    assert script.called == ["deliver_events"] * 4
     return handle
 
 
