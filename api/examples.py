@@ -14,6 +14,7 @@ PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 USER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0009"
 TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000a"  # noqa: S105 - a token's id
+OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - as above
 SUPPRESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b"
 EVENT_ENDPOINT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1"
 EVENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2"
@@ -119,6 +120,10 @@ EXAMPLES: Mapping[str, Example] = {
     "suppressions.lift_suppression": Example(
         path=_suppression, body={"reason": "Gave new consent in writing"}
     ),
+    # The audit log
+    "audit.list_audit_entries": Example(
+        query={"action": "enrollment.finish", "from": "2026-01-01T00:00:00Z", "limit": 20}
+    ),
     # Exports
     "exports.export_contacts": Example(query={"search": "lee"}),
     "exports.export_enrollments": Example(path=_sequence, query={"status": "active"}),
@@ -144,11 +149,29 @@ EXAMPLES: Mapping[str, Example] = {
     "events.list_event_deliveries": Example(path=_endpoint, query={"state": "pending"}),
     "events.retry_event_delivery": Example(202, path={**_endpoint, "event_id": EVENT}),
     # Users
+    "session.sign_in": Example(
+        body={"email": "admin@example.com", "password": "correct horse battery"}
+    ),
+    "session.get_session": Example(),
+    # The example has a token; with a session the answer is 204.
+    "session.sign_out": Example(409),
     "users.get_me": Example(),
+    "users.change_own_password": Example(
+        204,
+        body={
+            "current_password": "correct horse battery",
+            "new_password": "a far longer horse battery",
+        },
+    ),
+    "users.create_own_token": Example(201, body={"name": "My script", "scopes": ["read"]}),
+    "users.list_own_tokens": Example(),
+    "users.revoke_own_token": Example(204, path={"token_id": OWN_TOKEN}),
     "users.create_user": Example(
         201, body={"email": "kim@example.com", "name": "Kim", "role": "member"}
     ),
     "users.list_users": Example(),
+    "users.get_user": Example(path=_user),
+    "users.change_user": Example(path=_user, body={"role": "viewer"}),
     "users.create_token": Example(201, path=_user, body={"name": "CRM"}),
     "users.list_tokens": Example(path=_user),
     "users.revoke_token": Example(204, path={**_user, "token_id": TOKEN}),

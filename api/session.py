@@ -13,6 +13,7 @@ from api.dependencies import (
     address_of,
     authorize,
 )
+from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
 from api.schemas import Session, SigningIn
 from services.audit import Actor, set_actor
@@ -79,7 +80,15 @@ async def get_session(caller: CurrentCaller, response: Response) -> Session:
     return Session.of(caller)
 
 
-@router.delete("", status_code=204, dependencies=[_Authorized, OwnAccount])
+_NO_SESSION = {
+    "description": "`no_session`: a token was shown, which is revoked instead.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+@router.delete(
+    "", status_code=204, dependencies=[_Authorized, OwnAccount], responses={409: _NO_SESSION}
+)
 async def sign_out(
     caller: CurrentCaller, response: Response, services: ServicesDep, settings: SettingsDep
 ) -> None:

@@ -2,11 +2,18 @@
 
 from uuid import UUID
 
+from argon2 import PasswordHasher
+
 from api import examples
 from domain.statuses import Role, SequenceKind
 from services.factory import Services
 from services.sequences import SequenceDraft
+from storage import users
 from tests.worlds import ongoing
+
+_PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(
+    "correct horse battery"
+)
 
 
 async def found(services: Services) -> dict[str, str]:
@@ -15,6 +22,9 @@ async def found(services: Services) -> dict[str, str]:
     owner = user or await services.users.create(email="admin@example.com", role=Role.ADMIN)
     other = await services.users.create(email="other@example.com", role=Role.MEMBER)
     token = await services.users.create_token(other.id, name="old")
+    own_token = await services.users.create_token(owner.id, name="mine")
+    async with services.database.transaction() as tx:
+        await users.change(tx, owner.id, {"password_hash": _PASSWORD_HASH})
     people = [
         await services.contacts.create({"first_name": name, "last_name": "Lee", "phone": phone})
         for name, phone in (("Ann", "+12125550101"), ("Bo", "+12125550102"), ("Cy", "+12125550103"))
@@ -48,6 +58,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.ENROLLMENT: enrolment.enrolled[0].id,
         examples.USER: other.id,
         examples.TOKEN: token.details.id,
+        examples.OWN_TOKEN: own_token.details.id,
         examples.SUPPRESSION: suppression.id,
         examples.EVENT_ENDPOINT: endpoint.details.id,
         examples.EVENT: event.event_id,
