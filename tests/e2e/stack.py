@@ -123,6 +123,7 @@ class Stack:
                 "WORKSPACE_TIME_ZONE": "America/New_York",
                 "DEFAULT_REGION": "US",
                 "LOG_LEVEL": "INFO",
+                "EVENT_ENDPOINTS_ALLOW_LOCAL": "true",
                 "PYTHONPATH": str(ROOT),
                 "PYTHONUNBUFFERED": "1",
                 "NO_PROXY": LOOPBACK,

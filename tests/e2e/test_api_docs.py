@@ -1,0 +1,31 @@
+"""What docs/api.md shows does what it says."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.people import Desk
+from tests.e2e.stack import ROOT
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.timeout(90)
+def test_every_block_of_the_page_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 2 of 4: enrol from a CRM, stop on hire, mirror statuses by event webhooks."""
+    sequence_id = desk.sequence(desk.line(), "Hello!", "Still there?", delay=600)
+    monkeypatch.setenv("SEGUE_URL", desk.stack.api_url)
+    monkeypatch.setenv("SEGUE_TOKEN", desk.stack.admin_token)
+    monkeypatch.setenv("SEGUE_SEQUENCE", sequence_id)
+    page: dict[str, Any] = {}
+    assert len(BLOCKS) >= 6
+    try:
+        for block in BLOCKS:
+            exec(block, page)  # noqa: S102 - our own page
+    finally:
+        if "receiver" in page:
+            page["receiver"].shutdown()
+            page["receiver"].server_close()
+        page["segue"].close()
+    assert not page["received"].qsize()
