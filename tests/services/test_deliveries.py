@@ -1,11 +1,13 @@
 """Deliveries to a real server on a real database: signed, in order, once acknowledged each."""
 
 import asyncio
+import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -384,3 +386,20 @@ async def test_a_database_that_goes_away_stops_the_round(kit: SendingKit) -> Non
             await kit.world.run("ALTER TABLE IF EXISTS mislaid RENAME TO event_deliveries")
     row = await row_of(kit, made.details.id)
     assert (row.delivered_at, row.tries) == (None, 1)
+
+
+async def test_the_example_in_the_documentation_verifies_a_delivery(kit: SendingKit) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102 - our own documentation
+    verifies = names["is_from_segue"]
+    async with receiver() as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    [seen] = there.seen
+    assert verifies(made.secret, seen.headers, seen.raw)
+    assert not verifies(made.secret, seen.headers, seen.raw + b" ")
+    assert not verifies(made.secret, {**seen.headers, "webhook-id": "other"}, seen.raw)
+    assert not verifies(made.secret, {**seen.headers, "webhook-timestamp": "1"}, seen.raw)
