@@ -234,6 +234,7 @@ def build_services(
             outbox,
             endings,
             {**acts.by_kind(), JobKind.IMPORT_CONTACTS: importing.act()},
+            most_per_hour=config.access.enrolments_per_hour,
         ),
         outbox=outbox,
         pausing=pausing,

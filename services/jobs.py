@@ -17,7 +17,7 @@ from services import audit
 from services.batch import require_group
 from services.contact_list import cleaned
 from services.endings import Endings
-from services.enrolling import distinct, open_course
+from services.enrolling import distinct, limit_enrolling, open_course
 from services.holds import Decision
 from services.outbox import Outbox
 from storage import contact_list, jobs, outbox
@@ -145,6 +145,7 @@ class Jobs:
         outbox_drain: Kicked after a commit that wrote to the outbox.
         endings: Tells the fate of texts that were under way.
         acts: How each kind of job deals with its rows.
+        most_per_hour: Most contacts one user may enrol in an hour; None for no limit.
     """
 
     def __init__(
@@ -153,11 +154,14 @@ class Jobs:
         outbox_drain: Outbox,
         endings: Endings,
         acts: Mapping[JobKind, Act],
+        *,
+        most_per_hour: int | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox_drain
         self._endings = endings
         self._acts = acts
+        self._most_per_hour = most_per_hour
 
     # Asking for it
 
@@ -224,6 +228,7 @@ class Jobs:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``.
             InvalidFieldError: Not exactly one of the two, too many contacts or none.
+            TooManyRequestsError: The user enrolled too many in this hour.
         """
         if (contact_ids is None) == (group_id is None):
             raise InvalidFieldError(
@@ -245,6 +250,7 @@ class Jobs:
                 raise InvalidFieldError(
                     "group_id", "names a group without members; add some first", code="empty_group"
                 )
+            await limit_enrolling(tx, user_id, record.job.total, self._most_per_hour)
         self._outbox.kick()
         return JobDetails.of(record, {})
 

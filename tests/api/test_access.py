@@ -302,10 +302,17 @@ async def test_enrolling_too_many_in_an_hour_is_refused_and_undone(
     second = await member.post(f"{address}/enrollments", json={"contact_ids": people})
     third = await member.post(f"{address}/enrollments", json={"contact_ids": people[:3]})
     other = await admin.post(f"{address}/enrollments", json={"contact_ids": people})
+    services.jobs._most_per_hour = 3
+    later = await member.post(
+        f"{address}/enrollments",
+        json={"contact_ids": people[:1]},
+        headers={"Prefer": "respond-async"},
+    )
 
     assert [len(first.json()["enrolled"]), len(again.json()["enrolled"])] == [2, 0]
     assert second.status_code == 429
     assert second.json()["code"] == "too_many_requests"
     assert 1 <= int(second.headers["retry-after"]) <= 3600
     assert len(third.json()["enrolled"]) == 1  # what was refused was not counted
+    assert later.status_code == 429
     assert len(other.json()["enrolled"]) == 2  # each user has an hour of their own
