@@ -130,6 +130,28 @@ async def test_an_unknown_contact_cannot_be_erased_nor_one_twice(kit: SendingKit
             await erase(kit, unknown)
 
 
+def test_whatever_refers_to_a_person_is_thought_of() -> None:
+    """A new table that points at one of these must be erased too, in its place."""
+    people = {"contacts", "enrollments", "messages", "attempts"}
+    pointing = {
+        f"{table.name}.{key.parent.name}"
+        for table in METADATA.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name in people
+    }
+    assert pointing == {
+        "attempts.message_id",
+        "enrollment_events.enrollment_id",
+        "enrollments.contact_id",
+        "group_members.contact_id",
+        "messages.contact_id",
+        "messages.enrollment_id",
+        "suppressions.attempt_id",
+        "suppressions.lifted_message_id",
+        "suppressions.message_id",
+    }
+
+
 # Their workflows
 
 

@@ -1,5 +1,6 @@
 """The workspace's time zone and hour cycle: they hold at once, in every process."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.errors import InvalidFieldError, InvalidRequestError
-from domain.ports import Standing
+from domain.ports import Call, Standing
 from domain.statuses import SequenceKind
 from services.workspace import WorkspaceDetails
 from tests.services.sending_kit import SendingKit
@@ -153,3 +154,45 @@ async def test_the_detail_shows_its_clock(kit: SendingKit) -> None:
     shown = await kit.services.enrollment_detail.get(enrollment_id)
 
     assert shown.time_zones == (ELSEWHERE,)
+
+
+# A contact's own
+
+
+async def test_steps_that_wait_move_with_a_contacts_zone(kit: SendingKit) -> None:
+    [contact_id] = await kit.world.contacts(1)
+    sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
+    enrollment_id = await kit.enrol(sequence, contact_id)
+
+    await kit.services.contacts.update(contact_id, {"time_zone": ELSEWHERE})
+    await kit.services.outbox.drain()
+
+    [row] = await kit.world.rows("SELECT due_at FROM enrollments")
+    at = row.due_at.astimezone(ZoneInfo(ELSEWHERE))
+    assert (at.hour, at.minute) == (9, 30)
+    assert kit.temporal.signals_to(enrollment_id) == [("reconsider", None)]
+
+
+async def test_another_name_moves_nothing(kit: SendingKit) -> None:
+    [contact_id] = await kit.world.contacts(1)
+    enrollment_id = await kit.enrol(contact_id=contact_id)
+
+    await kit.services.contacts.update(contact_id, {"first_name": "Bea", "time_zone": ZONE})
+    await kit.services.outbox.drain()
+
+    assert kit.temporal.signals_to(enrollment_id) == []
+
+
+async def test_a_zone_is_changed_while_a_text_starts(kit: SendingKit) -> None:
+    """Neither waits for the other for ever."""
+    ids = await kit.world.contacts(6)
+    people = [await kit.enrol(contact_id=one) for one in ids]
+
+    openings, _ = await asyncio.gather(
+        asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),
+        asyncio.gather(
+            *(kit.services.contacts.update(one, {"time_zone": ELSEWHERE}) for one in ids)
+        ),
+    )
+
+    assert all(isinstance(one, Call) for one in openings)
