@@ -21,14 +21,17 @@ def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
     Raises:
         InvalidFieldError: It is blank, too long, or has control characters.
     """
-    if any(unicodedata.category(char) in _UNPRINTABLE or char in _REORDERING for char in raw):
+    plain = raw.isascii() and raw.isprintable()  # most are, and imports bring many
+    if not plain and any(
+        unicodedata.category(char) in _UNPRINTABLE or char in _REORDERING for char in raw
+    ):
         raise InvalidFieldError(
             field,
             "holds control characters; write it on one line, as plain text",
             code="invalid_text",
         )
     text = unicodedata.normalize("NFC", raw).strip()
-    if all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
+    if not plain and all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
         text = ""
     if not text and not blank:
         raise InvalidFieldError(field, "is blank; write something", code="blank")

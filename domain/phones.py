@@ -25,6 +25,7 @@ _NANP = 1
 _EXAMPLE = "write it with its country code, for example +14155550199"
 _LETTERS = "leave out letters, extensions and notes, and " + _EXAMPLE
 _DIALLABLE = re.compile(r"[^\d+]*(?:\+\D*)?\d[^+]*")
+_PLAIN_NANP = re.compile(r"\+1[2-9][0-9]{9}")
 _FORMATTING = re.compile(r"[\d\s()\[\]./+\-\u2010-\u2015\u2212]*")
 
 _IMPOSSIBLE = {
@@ -53,6 +54,8 @@ def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> 
         InvalidFieldError: With code ``invalid_phone``, for anything else: extensions, letters,
             short codes, numbers without their area code, impossible lengths.
     """
+    if _PLAIN_NANP.fullmatch(raw):  # what imports are full of, and what the rest makes of it
+        return raw
     text = _plain(raw)
     if not text:
         raise _invalid(field, f"is empty; {_EXAMPLE}")

@@ -1,9 +1,10 @@
 """Statements of importing contacts: a thousand rows at once."""
 
+import json
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -48,23 +49,17 @@ async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str
         text(
             """
             INSERT INTO contacts (id, first_name, last_name, phone, time_zone, line_type)
-            SELECT * FROM unnest(
-                CAST(:ids AS uuid[]), CAST(:first_names AS text[]), CAST(:last_names AS text[]),
-                CAST(:phones AS text[]), CAST(:time_zones AS text[]), CAST(:line_types AS text[])
-            ) AS new(id, first_name, last_name, phone, time_zone, line_type)
+            SELECT gen_random_uuid(), coalesce(first_name, ''), coalesce(last_name, ''), phone,
+                time_zone, line_type
+            FROM json_to_recordset(CAST(:contacts AS json)) AS new(
+                first_name text, last_name text, phone text, time_zone text, line_type text
+            )
             ORDER BY phone
             ON CONFLICT (phone) DO NOTHING
             RETURNING phone, id
             """
         ),
-        {
-            "ids": [uuid4() for _ in contacts],
-            "first_names": [one.get("first_name", "") for one in contacts],
-            "last_names": [one.get("last_name", "") for one in contacts],
-            "phones": [one["phone"] for one in contacts],
-            "time_zones": [one.get("time_zone") for one in contacts],
-            "line_types": [one.get("line_type") for one in contacts],
-        },
+        {"contacts": json.dumps([dict(one) for one in contacts])},
     )
     return {row.phone: row.id for row in rows}
 

@@ -247,19 +247,24 @@ async def change(tx: Transaction, job_id: UUID, outcomes: Many[Outcome]) -> None
             """
             UPDATE job_rows SET code = come.code, detail = come.detail,
                 subject_id = coalesce(come.subject_id, job_rows.subject_id)
-            FROM unnest(
-                CAST(:positions AS integer[]), CAST(:codes AS text[]),
-                CAST(:details AS jsonb[]), CAST(:subjects AS uuid[])
-            ) AS come(position, code, detail, subject_id)
+            FROM json_to_recordset(CAST(:outcomes AS json))
+                AS come(position integer, code text, detail jsonb, subject_id uuid)
             WHERE job_rows.job_id = :id AND job_rows.position = come.position
             """
         ),
         {
             "id": job_id,
-            "positions": [one.position for one in outcomes],
-            "codes": [one.code for one in outcomes],
-            "details": [json.dumps(dict(one.detail)) for one in outcomes],
-            "subjects": [one.subject_id for one in outcomes],
+            "outcomes": json.dumps(
+                [
+                    {
+                        "position": one.position,
+                        "code": one.code,
+                        "detail": dict(one.detail),
+                        "subject_id": one.subject_id and str(one.subject_id),
+                    }
+                    for one in outcomes
+                ]
+            ),
         },
     )
 
@@ -381,16 +386,11 @@ async def receive(
         text(
             """
             INSERT INTO job_rows (job_id, position, detail)
-            SELECT :id, one.position, one.detail
-            FROM unnest(CAST(:positions AS integer[]), CAST(:details AS jsonb[]))
-                AS one(position, detail)
+            SELECT :id, CAST(one->>0 AS integer), CAST(one->1 AS jsonb)
+            FROM json_array_elements(CAST(:rows AS json)) AS one
             """
         ),
-        {
-            "id": job_id,
-            "positions": [position for position, _ in given],
-            "details": [json.dumps(dict(detail)) for _, detail in given],
-        },
+        {"id": job_id, "rows": json.dumps([(position, dict(row)) for position, row in given])},
     )
     return True
 

@@ -168,3 +168,9 @@ def test_a_masked_number_hides_at_least_three_digits() -> None:
 def test_digits_are_kept_and_nothing_else() -> None:
     assert digits("+1 (415) 555-0199 x") == "14155550199"
     assert digits("\u0661\uff12\u00b2") == "12"
+
+
+@given(st.from_regex(r"[2-9][0-9]{9}", fullmatch=True))
+def test_a_number_in_its_stored_spelling_stays_as_it_is(national: str) -> None:
+    """The short way for imports answers what the long way does."""
+    assert normalise(f"+1{national}") == normalise(f"+1 {national}") == f"+1{national}"

@@ -1,0 +1,104 @@
+"""The route of importing contacts."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from api.app import create_app
+from services.factory import Services
+from settings import ApiSettings
+
+FILE = b"first_name,last_name,phone\nAnn,Lee,+12125550101\nBo,Lee,nonsense\n"
+CSV = {"Content-Type": "text/csv; charset=utf-8"}
+ADDRESS = "/api/contacts/import"
+
+
+async def test_a_file_is_imported_and_its_bad_rows_are_named(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    answer = await member.post(ADDRESS, content=FILE, headers=CSV)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["Location"] == f"/api/jobs/{job['id']}"
+    assert (job["kind"], job["state"], job["total"]) == ("import_contacts", "queued", 2)
+    assert job["about"]["dry_run"] is False
+    waiting = (await member.get(f"{answer.headers['Location']}/results")).json()["items"]
+    assert [(row["code"], row["detail"]) for row in waiting] == [(None, {})] * 2
+    while (await services.jobs.run_chunk(UUID(job["id"]))).more:
+        pass
+    read = (await member.get(answer.headers["Location"])).json()
+    assert (read["state"], read["counts"]) == ("done", {"created": 1, "invalid": 1})
+    bad = (await member.get(f"{answer.headers['Location']}/results?code=invalid")).json()["items"]
+    assert [row["position"] for row in bad] == [3]
+    assert bad[0]["detail"]["errors"][0]["field"] == "phone"
+    assert "nonsense" not in str(bad)
+
+
+async def test_the_same_key_and_file_is_one_import(member: httpx.AsyncClient) -> None:
+    headers = {**CSV, "Idempotency-Key": "k1"}
+    first = await member.post(ADDRESS, content=FILE, headers=headers)
+    again = await member.post(ADDRESS, content=FILE, headers=headers)
+    other = await member.post(ADDRESS, content=FILE + b"Cy,Lee,1\n", headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["Location"] == first.headers["Location"]
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    jobs = (await member.get("/api/jobs")).json()["items"]
+    assert [job["id"] for job in jobs] == [first.json()["id"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "headers", "status", "code"),
+    [
+        ("", FILE, {"Content-Type": "application/json"}, 415, "unsupported_media_type"),
+        ("", b"Ann,Lee,+12125550101\n", CSV, 422, "missing_column"),
+        ("", FILE + b"\xff", CSV, 422, "invalid_encoding"),
+        ("?region=zz", FILE, CSV, 422, "unknown_region"),
+        (f"?group_id={uuid4()}", FILE, CSV, 422, "unknown_group"),
+        ("?dryrun=true", FILE, CSV, 422, "invalid_request"),
+    ],
+)
+async def test_what_cannot_be_imported_is_refused(
+    member: httpx.AsyncClient,
+    query: str,
+    content: bytes,
+    headers: dict[str, str],
+    status: int,
+    code: str,
+) -> None:
+    answer = await member.post(ADDRESS + query, content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (await member.get("/api/jobs")).json()["items"] == []
+
+
+async def test_viewers_do_not_import(viewer: httpx.AsyncClient) -> None:
+    assert (await viewer.post(ADDRESS, content=FILE, headers=CSV)).status_code == 403
+
+
+async def test_a_file_may_be_larger_than_other_bodies_but_not_than_its_own_limit(
+    member: httpx.AsyncClient, settings: ApiSettings, services: Services
+) -> None:
+    small = create_app(
+        settings.model_copy(update={"import_max_bytes": 6_000_000}), services=services
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(small, raise_app_exceptions=False),
+        base_url="http://segue.test",
+        headers={"Authorization": member.headers["Authorization"], **CSV},
+    ) as client:
+
+        async def blanks(count: int) -> AsyncIterator[bytes]:
+            yield FILE
+            for _ in range(count):
+                yield b",,\n" * 100_000
+
+        taken = await client.post(ADDRESS, content=blanks(19))
+        assert (taken.status_code, taken.json()["total"]) == (202, 2)
+        refused = await client.post(ADDRESS, content=blanks(21))
+        assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+        declared = await client.post(ADDRESS, content=b"x" * 6_000_001)
+        assert declared.status_code == 413
+        other = await client.post("/api/contacts", content=blanks(19))
+        assert other.status_code == 413
+    assert len((await member.get("/api/jobs")).json()["items"]) == 1
