@@ -18,6 +18,7 @@ OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - as above
 SUPPRESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b"
 EVENT_ENDPOINT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1"
 EVENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2"
+JOB = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0020"
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,24 @@ _enrollments = {"enrollment_ids": [ENROLLMENT]}
 _user = {"user_id": USER}
 _suppression = {"suppression_id": SUPPRESSION}
 _endpoint = {"endpoint_id": EVENT_ENDPOINT}
+_job = {"job_id": JOB}
 
 EXAMPLES: Mapping[str, Example] = {
+    # Work in the background
+    "contacts.import_contacts": Example(
+        202,
+        query={"dry_run": True, "region": "US"},
+        body="first_name,last_name,phone\nAda,Byron,+14155550123\n",
+    ),
+    "jobs.start_batch": Example(
+        202,
+        path=_sequence,
+        body={"action": "pause", "filter": {"search": "lee", "status": ["active"]}},
+    ),
+    "jobs.list_jobs": Example(query={"mine": True, "state": ["queued", "running"], "limit": 20}),
+    "jobs.get_job": Example(path=_job),
+    "jobs.list_results": Example(path=_job, query={"code": ["paused"], "limit": 20}),
+    "jobs.cancel_job": Example(path=_job),
     # Contacts
     "contacts.create_contact": Example(
         201,

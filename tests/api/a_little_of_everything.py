@@ -5,10 +5,11 @@ from uuid import UUID
 from argon2 import PasswordHasher
 
 from api import examples
-from domain.statuses import Role, SequenceKind
+from domain.statuses import JobKind, Role, SequenceKind
 from services.factory import Services
 from services.sequences import SequenceDraft
 from storage import users
+from storage.contact_list import ListFilter
 from tests.worlds import ongoing
 
 _PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(
@@ -47,6 +48,7 @@ async def found(services: Services) -> dict[str, str]:
         {"url": "https://crm.example.com/events"}, owner.id
     )
     event = await services.event_endpoints.test(endpoint.details.id)
+    job = await services.jobs.start_batch(active, JobKind.PAUSE, ListFilter(), owner.id)
     made = {
         examples.CONTACT: ann,
         examples.OTHER_CONTACT: bo,
@@ -62,6 +64,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.SUPPRESSION: suppression.id,
         examples.EVENT_ENDPOINT: endpoint.details.id,
         examples.EVENT: event.event_id,
+        examples.JOB: job.id,
     }
     return {placeholder: str(actual) for placeholder, actual in made.items()}
 
