@@ -1,5 +1,6 @@
 """Signing in at a browser: the cookie, its end, and what it may do."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from domain.access import AccessRules
+from domain.errors import ConflictError
 from domain.statuses import Role
 from services import passwords
 from services.factory import Services
@@ -574,3 +576,19 @@ async def test_ones_own_tokens_are_made_listed_and_revoked(
     assert (await client.get("/api/me")).status_code == 401
     unknown = await browser.delete(f"/api/me/tokens/{UUID(int=1)}")
     assert unknown.status_code == 404
+
+
+async def test_two_admins_cannot_demote_each_other(services: Services) -> None:
+    pair = [
+        await services.users.create(email=f"{name}@clinic.example", role=Role.ADMIN)
+        for name in ("ann", "bo")
+    ]
+
+    ends = await asyncio.gather(
+        *(services.users.change(one.id, {"role": Role.MEMBER}) for one in pair),
+        return_exceptions=True,
+    )
+
+    assert [type(end) for end in ends if isinstance(end, Exception)] == [ConflictError]
+    roles = {(await services.users.get(one.id)).role for one in pair}
+    assert roles == {Role.ADMIN, Role.MEMBER}
