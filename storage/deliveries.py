@@ -136,7 +136,12 @@ async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
             SELECT p.id FROM event_endpoints p WHERE p.disabled_at IS NULL AND EXISTS (
                 SELECT FROM event_deliveries d
                 WHERE d.endpoint_id = p.id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
-                AND d.next_try_at < now() - :since
+                AND d.next_try_at < now() - :since AND NOT EXISTS (
+                    SELECT FROM event_deliveries f
+                    WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
+                    AND f.event_id < d.event_id
+                    AND f.delivered_at IS NULL AND f.given_up_at IS NULL
+                )
             )
             """
         ),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from aiohttp import web
@@ -129,8 +129,7 @@ def deliveries(database: Database, rules: EventRules = QUICK) -> Deliveries:
 async def subscribe(
     database: Database, outbox: Outbox, user_id: UUID, url: str, **fields: Any
 ) -> MadeEndpoint:
-    asked: EndpointFields = {"url": url}
-    asked.update(**fields)
+    asked = cast("EndpointFields", {"url": url, **fields})
     return await EventEndpoints(database, outbox, QUICK).create(asked, user_id)
 
 

@@ -1,5 +1,6 @@
 """What is told when: events are written with what causes them, for those who want them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -271,6 +272,39 @@ async def test_an_endpoint_removed_meanwhile_undoes_nothing(kit: SendingKit) -> 
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     assert (await kit.row(enrollment)).status == "finished_stopped"
     assert await types(kit) == ["enrollment.created"]
+
+
+async def test_who_tells_later_commits_later(kit: SendingKit) -> None:
+    """A text is accepted while its enrollment is marked finished: their numbers are in order."""
+    await listen(kit)
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    message = await kit.message(enrollment)
+    async with kit.world.database.transaction() as tx:
+        await events.message_delivered(tx, message.id)
+        finishing = asyncio.create_task(
+            kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+        )
+        await asyncio.sleep(0.2)
+        assert not finishing.done()
+        assert "message.delivered" not in await types(kit)
+    await finishing
+    assert (await types(kit))[-2:] == ["message.delivered", "enrollment.finished"]
+
+
+async def test_the_sweep_leaves_alone_what_waits_for_its_next_try(kit: SendingKit) -> None:
+    await listen(kit)
+    enrollment = await kit.enrol()
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.outbox.drain()
+    await kit.pass_time(timedelta(minutes=3))
+    await kit.world.run(
+        "UPDATE event_deliveries SET next_try_at = now() + interval '1 hour'"
+        " WHERE event_id = (SELECT min(event_id) FROM event_deliveries)"
+    )
+    kit.temporal.told.clear()
+    await kit.services.sweep.sweep()
+    assert [kind for kind, *_ in kit.temporal.told if kind == "events"] == []
 
 
 async def test_the_sweep_wakes_what_nobody_delivers_and_removes_what_is_old(
