@@ -22,7 +22,9 @@ _SEARCH: str = Field(
     max_length=SEARCH_LENGTH,
     description="Any part of the name in any case, or phone digits.",
 )
-_GROUPS: list[UUID] = Field(default_factory=list, max_length=50, description="Members of any of these groups.")
+_GROUPS: list[UUID] = Field(
+    default_factory=list, max_length=50, description="Members of any of these groups."
+)
 
 
 def _answers(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
