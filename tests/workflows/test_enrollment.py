@@ -97,6 +97,16 @@ async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast
     assert script.calls[1][1] - script.calls[0][1] >= timedelta(minutes=2)
 
 
+async def test_it_ends_when_its_row_was_erased(fast: Stage) -> None:
+    """Though the signal that tells so has not come yet: the activity is not asked again."""
+    fast.script.then(fast.script.waits(1, A_DAY), ends("gone"))
+    async with fast.workers():
+        play = await fast.play()
+        result = await play.handle.result()
+    assert result.status == "gone"
+    assert fast.script.called == ["send_step"] * 2
+
+
 @pytest.mark.parametrize(("signal", "status"), FINAL_SIGNALS)
 async def test_a_final_fact_ends_it_while_it_waits(
     stage: Stage, signal: str, status: EnrollmentStatus
