@@ -246,9 +246,7 @@ class Importing:
 
     async def _check(self, rows: Many[OpenRow], region: str) -> _Sorted:
         """Check rows by the rules for contacts, a few at a time so that others get their turn."""
-        rules = Contacts(
-            self._database, self._outbox, default_region=region, workspace_zone="UTC"
-        )
+        rules = Contacts(self._database, self._outbox, default_region=region, workspace_zone="UTC")
         found = _Sorted()
         for index, row in enumerate(rows):
             if index % _CHECKED_AT_ONCE == 0:

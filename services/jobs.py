@@ -33,17 +33,6 @@ CHUNK_SECONDS = 3.0
 TRIES_MOST = 10
 """How often a chunk may fail through a fault of ours before the job ends ``failed``."""
 
-BATCH_KINDS = frozenset(
-    {
-        JobKind.MARK_FINISHED,
-        JobKind.ADD_TO_GROUP,
-        JobKind.RELEASE,
-        JobKind.PAUSE,
-        JobKind.RESUME,
-    }
-)
-"""What may be done to all enrollments that match a filter."""
-
 CANCELED = "canceled"
 """The result of a row that was not begun when its job was cancelled."""
 
@@ -179,7 +168,7 @@ class Jobs:
 
         Args:
             sequence_id: The sequence.
-            kind: One of ``BATCH_KINDS``.
+            kind: What to do; one that acts on enrollments.
             wanted: As the Contacts tab filters.
             user_id: Who asks.
             group_id: For ``add_to_group``, and only for that.
