@@ -205,7 +205,6 @@ class Stack:
                 "PUBLIC_BASE_URL": _http(self._settings.segue_api_port),
                 "SESSION_SECRET": secrets.session_secret,
                 "EVENT_ENDPOINTS_ALLOW_LOCAL": "true",
-                "EVENT_ENDPOINTS_ALLOW_LOCAL": "true",
                 **_AT_HOME,
             }
         )
