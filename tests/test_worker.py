@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import psycopg
@@ -16,13 +17,18 @@ from psycopg import sql
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from domain.ports import Gateway
+from domain.rules import SendingRules
+from domain.statuses import JobKind, JobState
 from services.enrolling import Enrolling
+from services.factory import ServiceConfig, build_services
 from services.outbox import Outbox
 from settings import child_environment
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.programs import says_ok
 from standalone.temporal import TemporalServer
+from storage.contact_list import ListFilter
 from tests.workflows.histories import personal
 from tests.workflows.plays import NAME, eventually
 from tests.worlds import ZONE, World, ongoing, small_world
@@ -39,6 +45,7 @@ TOKEN = "simulated-token"
 SLOW = "+12125557300"
 """The simulator answers after 3 s."""
 PATIENCE = 60
+MANY = 5_000
 AT_ONCE = 15
 """Seconds, on a machine that has much else to do."""
 
@@ -221,3 +228,53 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     handle = temporal.get_workflow_handle(enrollment_workflow_id(row.id))
     assert personal(await handle.fetch_history()) == set()
     await handle.terminate()
+
+
+@pytest.mark.timeout(180)
+async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
+    start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
+) -> None:
+    """Issue 2 of 4: each row acted on exactly once, the result list complete."""
+    client = EnrollmentClient(temporal, page_base_url="http://segue.test")
+    gateway = cast("Gateway", object())  # nothing is sent
+    services = build_services(world.database, client, gateway, ServiceConfig(SendingRules()))
+    sequence = await world.active()
+    contacts = await world.contacts(MANY)
+    await services.enrolling.enrol(sequence.id, world.user_id, contact_ids=contacts)
+    await world.run("DELETE FROM outbox")  # no workflow of theirs is needed here
+    job = await services.jobs.start_batch(sequence.id, JobKind.PAUSE, ListFilter(), world.user_id)
+    assert job.total == MANY
+
+    def work() -> Process:
+        return start(
+            "worker",
+            DATABASE_URL=database_url,
+            TEMPORAL_ADDRESS=temporal_server.address,
+            TWILIO_API_BASE_URL="http://127.0.0.1:9",
+        )
+
+    async def done() -> int:
+        return (await services.jobs.get(job.id)).done
+
+    for enough in (1, MANY // 3):
+        worker = work()
+        while await done() < enough:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.005)
+        worker.popen.kill()
+        worker.popen.wait()
+        assert await done() < MANY
+
+    worker = work()
+    async with asyncio.timeout(90):
+        while (await services.jobs.get(job.id)).state is not JobState.DONE:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    assert (await services.jobs.get(job.id)).counts == {"paused": MANY}
+    rows = await world.rows("SELECT code FROM job_rows WHERE job_id = :id", id=job.id)
+    assert [row.code for row in rows] == ["paused"] * MANY
+    for told in (
+        "SELECT enrollment_id AS id FROM enrollment_events WHERE kind = 'paused'",
+        "SELECT subject_id AS id FROM audit_log WHERE action = 'enrollment.pause'",
+    ):
+        paused = [row.id for row in await world.rows(told)]
+        assert len(paused) == len(set(paused)) == MANY
+    assert await worker.stops() < AT_ONCE
