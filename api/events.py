@@ -1,13 +1,10 @@
 """Routes of event endpoints: who is told what happens, and how that went."""
 
-import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import JSONResponse
 
 from api import paging
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
@@ -19,7 +16,7 @@ from api.event_schemas import (
     EventEndpointWithSecret,
     NewEventEndpoint,
 )
-from api.idempotency import Once, OnceDep
+from api.idempotency import OnceDep
 from api.paging import PageQuery
 from api.schemas import Listing
 from services.event_endpoints import EndpointFields, MadeEndpoint
@@ -41,11 +38,12 @@ async def create_event_endpoint(
     The answer holds the secret that verifies signatures, once. 422 `https_required` or
     `private_address` for an address that is not to be told; 409 `too_many_endpoints` above 20.
     """
-    return await _answer_with_secret(
-        once,
-        lambda: services.event_endpoints.create(cast("EndpointFields", body.model_dump()), user.id),
-        status_code=201,
-    )
+
+    async def create() -> EventEndpointWithSecret:
+        fields = cast("EndpointFields", body.model_dump())
+        return _with_secret(await services.event_endpoints.create(fields, user.id))
+
+    return await once.answer_with_secret("secret", create)
 
 
 @router.get("")
@@ -86,9 +84,11 @@ async def remove_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> Non
 @router.post("/{endpoint_id}/rotate-secret", response_model=EventEndpointWithSecret)
 async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
     """Give an event endpoint a new secret; the old one signs nothing from now on."""
-    return await _answer_with_secret(
-        once, lambda: services.event_endpoints.rotate_secret(endpoint_id), status_code=200
-    )
+
+    async def rotate() -> EventEndpointWithSecret:
+        return _with_secret(await services.event_endpoints.rotate_secret(endpoint_id))
+
+    return await once.answer_with_secret("secret", rotate, status_code=200)
 
 
 @router.post("/{endpoint_id}/test", status_code=202, response_model=EventDelivery)
@@ -136,20 +136,6 @@ async def retry_event_delivery(
     return await once.answer(retry, status_code=202, repeatable=True)
 
 
-async def _answer_with_secret(
-    once: Once, make: Callable[[], Awaitable[MadeEndpoint]], *, status_code: int
-) -> Response:
-    """Answer with a secret the first time; what is kept for a repetition is without it."""
-    secret: str | None = None
-
-    async def work() -> EventEndpointWithSecret:
-        nonlocal secret
-        made = await make()
-        secret = made.secret
-        shown = EventEndpoint.model_validate(made.details)
-        return EventEndpointWithSecret(**shown.model_dump(), secret=None)
-
-    answer = await once.answer(work, status_code=status_code, repeatable=True)
-    if secret is None:
-        return answer
-    return JSONResponse({**json.loads(bytes(answer.body)), "secret": secret}, status_code)
+def _with_secret(made: MadeEndpoint) -> EventEndpointWithSecret:
+    shown = EventEndpoint.model_validate(made.details)
+    return EventEndpointWithSecret(**shown.model_dump(), secret=made.secret)

@@ -3,7 +3,8 @@
 As in draft-ietf-httpapi-idempotency-key-header-07, except that a body's JSON counts byte by byte.
 """
 
-import hashlib
+import hmac
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from api.dependencies import CurrentUser, ServicesDep
+from api.dependencies import CurrentUser, ServicesDep, SettingsDep
 from domain.errors import InvalidFieldError, SegueError
 from services.idempotency import Idempotency, StoredAnswer
 from storage.database import is_unavailable
@@ -99,6 +100,34 @@ class Once:
         await self._quietly(self.idempotency.finish(begun, status, body))
         return JSONResponse(body, status)
 
+    async def answer_with_secret(
+        self, field: str, work: Callable[[], Awaitable[BaseModel]], *, status_code: int = 201
+    ) -> JSONResponse:
+        """Do as ``answer``, but keep a field of the answer to oneself: repeated, it is null.
+
+        Args:
+            field: Holds the secret; the answer's schema allows null there.
+            work: Called at most once.
+            status_code: Of the answer.
+
+        Raises:
+            ConflictError: As ``answer``.
+        """
+        secret: str | None = None
+
+        async def without_secret() -> BaseModel:
+            nonlocal secret
+            made = await work()
+            secret = getattr(made, field)
+            return made.model_copy(update={field: None})
+
+        answer = await self.answer(without_secret, status_code=status_code)
+        answer.headers["Cache-Control"] = "no-store"
+        if secret is None:
+            return answer
+        body = {**json.loads(bytes(answer.body)), field: secret}
+        return JSONResponse(body, status_code, {"Cache-Control": "no-store"})
+
     @staticmethod
     async def _quietly(storing: Awaitable[None]) -> None:
         """Not let the answer be lost because it could not be stored."""
@@ -136,8 +165,10 @@ StreamedOnceDep = Annotated[Once, Depends(_streamed_once)]
 """For a POST that reads its body piece by piece, and sets ``request_hash`` afterwards."""
 
 
-async def _once(request: Request, once: StreamedOnceDep) -> Once:
-    return replace(once, request_hash=hashlib.sha256(await request.body()).hexdigest())
+async def _once(request: Request, once: StreamedOnceDep, settings: SettingsDep) -> Once:
+    # Keyed, as a body may hold a password: a plain hash of it could be guessed at.
+    key = settings.session_secret.get_secret_value().encode()
+    return replace(once, request_hash=hmac.digest(key, await request.body(), "sha256").hex())
 
 
 OnceDep = Annotated[Once, Depends(_once)]

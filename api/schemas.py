@@ -160,7 +160,12 @@ class Token(Schema):
 class MadeToken(Token):
     """A token that was just made."""
 
-    token: str = Field(description="Shown this once.")
+    token: str | None = Field(
+        description=(
+            "Shown in this answer and never again: null when the answer to an `Idempotency-Key` is"
+            " repeated."
+        )
+    )
 
 
 class UserChanges(Schema):

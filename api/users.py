@@ -15,6 +15,7 @@ from api.dependencies import (
     OwnAccount,
     ServicesDep,
 )
+from api.idempotency import Once, OnceDep
 from api.paging import PageQuery
 from api.schemas import (
     Listing,
@@ -42,9 +43,6 @@ async def get_me(user: CurrentUser) -> User:
     return User.model_validate(user)
 
 
-# No Idempotency-Key below: neither a password nor a token may be stored, not even hashed quickly.
-
-
 @router.put("/me/password", status_code=204, dependencies=[OwnAccount])
 async def change_own_password(
     body: NewPassword, response: Response, services: ServicesDep, user: CurrentUser
@@ -60,15 +58,15 @@ async def change_own_password(
     response.delete_cookie(SESSION_COOKIE, path="/")
 
 
-@router.post("/me/tokens", status_code=201, dependencies=[OwnAccount])
+@router.post("/me/tokens", status_code=201, response_model=MadeToken, dependencies=[OwnAccount])
 async def create_own_token(
-    body: NewToken, response: Response, services: ServicesDep, caller: CurrentCaller
-) -> MadeToken:
+    body: NewToken, services: ServicesDep, caller: CurrentCaller, once: OnceDep
+) -> Response:
     """Make a token for yourself. It is shown in this answer and never again.
 
     It may do what you may, as far as its scopes go.
     """
-    return await _make(services, caller.user.id, body, response)
+    return await _make(services, caller.user.id, body, once)
 
 
 @router.get("/me/tokens")
@@ -85,13 +83,17 @@ async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentU
     await services.users.revoke_token(user.id, token_id)
 
 
-@router.post("/users", status_code=201, dependencies=[AdminOnly])
-async def create_user(body: NewUser, services: ServicesDep) -> User:
+@router.post("/users", status_code=201, response_model=User, dependencies=[AdminOnly])
+async def create_user(body: NewUser, services: ServicesDep, once: OnceDep) -> Response:
     """Add a user. 409 `email_taken` if the address is in use, in whatever case."""
-    user = await services.users.create(
-        email=body.email, role=body.role, name=body.name, password=body.password
-    )
-    return User.model_validate(user)
+
+    async def create() -> User:
+        user = await services.users.create(
+            email=body.email, role=body.role, name=body.name, password=body.password
+        )
+        return User.model_validate(user)
+
+    return await once.answer(create)
 
 
 @router.get("/users", dependencies=[AdminOnly])
@@ -119,12 +121,17 @@ async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -
     return User.model_validate(await services.users.change(user_id, change))
 
 
-@router.post("/users/{user_id}/tokens", status_code=201, dependencies=[AdminOnly])
+@router.post(
+    "/users/{user_id}/tokens",
+    status_code=201,
+    response_model=MadeToken,
+    dependencies=[AdminOnly],
+)
 async def create_token(
-    user_id: UUID, body: NewToken, response: Response, services: ServicesDep
-) -> MadeToken:
+    user_id: UUID, body: NewToken, services: ServicesDep, once: OnceDep
+) -> Response:
     """Make a token. It is shown in this answer and never again."""
-    return await _make(services, user_id, body, response)
+    return await _make(services, user_id, body, once)
 
 
 @router.get("/users/{user_id}/tokens", dependencies=[AdminOnly])
@@ -141,12 +148,14 @@ async def revoke_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> 
     await services.users.revoke_token(user_id, token_id)
 
 
-async def _make(services: Services, user_id: UUID, body: NewToken, response: Response) -> MadeToken:
-    made = await services.users.create_token(
-        user_id, name=body.name, expires_at=body.expires_at, scopes=body.scopes
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return MadeToken(token=made.token, **vars(made.details))
+async def _make(services: Services, user_id: UUID, body: NewToken, once: Once) -> Response:
+    async def make() -> MadeToken:
+        made = await services.users.create_token(
+            user_id, name=body.name, expires_at=body.expires_at, scopes=body.scopes
+        )
+        return MadeToken(token=made.token, **vars(made.details))
+
+    return await once.answer_with_secret("token", make)
 
 
 async def _tokens(services: Services, user_id: UUID, query: PageQuery) -> Listing[Token]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 
 from domain.statuses import Role
 from services.factory import Services
@@ -172,3 +172,28 @@ class TestClaims:
         assert await keys.forget_expired() == 0
         await self.age(database, timedelta(hours=25))
         assert await keys.forget_expired() == 1
+
+
+async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
+    admin: httpx.AsyncClient, database: Database
+) -> None:
+    """Issue 2 of 4: a key on every POST that creates; no secret is kept for it."""
+    key = {"Idempotency-Key": "a user"}
+    user = {"email": "kim@example.com", "role": "member", "password": "correct horse battery"}
+    made = [await admin.post("/api/users", json=user, headers=key) for _ in range(2)]
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[0].json() == made[1].json()
+    changed = await admin.post("/api/users", json={**user, "password": "x" * 20}, headers=key)
+    assert (changed.status_code, changed.json()["code"]) == (409, "idempotency_key_reused")
+
+    key = {"Idempotency-Key": "a token"}
+    path = f"/api/users/{made[0].json()['id']}/tokens"
+    first, again = [await admin.post(path, json={"name": "CRM"}, headers=key) for _ in range(2)]
+    assert first.json()["token"].startswith("sgt_")
+    assert {**first.json(), "token": None} == again.json()
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-store"
+
+    async with database.transaction() as tx:
+        kept = str((await tx.execute(text("SELECT * FROM idempotency_keys"))).all())
+    assert first.json()["token"] not in kept
+    assert user["password"] not in kept
