@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.paging import PageQuery
+from api.paging import FilterQuery, PageQuery
 from api.schemas import Schema
 from api.sequence_schemas import TextBody
 from domain.statuses import Activity, EnrollmentStatus, HeldReason, LastText, SequenceState
@@ -14,6 +14,7 @@ from services.contact_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, 
 from services.enrolling import SkipCode
 from services.enrollment_detail import EnrollmentDetails
 from services.holds import Decision
+from storage.contact_list import ListFilter
 
 EnrollmentIds = Annotated[list[UUID], Field(description="1 to 10,000; duplicates count once.")]
 
@@ -52,8 +53,8 @@ class Enrolment(Schema):
     skipped: list[SkippedContact]
 
 
-class ContactsQuery(PageQuery):
-    """The filters of the Contacts tab; each repeats for "any of"."""
+class EnrollmentFilter(FilterQuery):
+    """The filters of the Contacts tab, each for "any of"; none matches everyone in the sequence."""
 
     search: str = Field(
         default="",
@@ -70,7 +71,20 @@ class ContactsQuery(PageQuery):
     group: list[UUID] = Field(
         default_factory=list, max_length=50, description="Members of any of these groups."
     )
-    sort: Literal[
+
+    def wanted(self) -> ListFilter:
+        """Hand them to the use cases."""
+        return ListFilter(
+            steps=self.step,
+            enrolled_by=self.enrolled_by,
+            statuses=self.status,
+            group_ids=self.group,
+            search=self.search,
+        )
+
+
+EnrollmentSort = Annotated[
+    Literal[
         "name",
         "-name",
         "enrolled_at",
@@ -79,7 +93,15 @@ class ContactsQuery(PageQuery):
         "-next_send_at",
         "last_message_at",
         "-last_message_at",
-    ] = Field(default="-enrolled_at", description="Those without a value come last either way.")
+    ],
+    Field(description="Those without a value come last either way."),
+]
+
+
+class ContactsQuery(EnrollmentFilter, PageQuery):
+    """The filters of the Contacts tab; each repeats for "any of"."""
+
+    sort: EnrollmentSort = "-enrolled_at"
     live: bool = Field(
         default=False, description="Ask the workflows of the active ones on the page."
     )

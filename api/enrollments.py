@@ -31,7 +31,6 @@ from api.enrollment_schemas import (
 from api.idempotency import OnceDep
 from api.job_schemas import Job
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
-from storage.contact_list import ListFilter
 
 router = APIRouter(tags=["enrollments"])
 
@@ -100,13 +99,7 @@ async def list_contacts(
     """List everyone who was ever enrolled: the Contacts tab."""
     tab = await services.contact_list.page(
         sequence_id,
-        ListFilter(
-            steps=query.step,
-            enrolled_by=query.enrolled_by,
-            statuses=query.status,
-            group_ids=query.group,
-            search=query.search,
-        ),
+        query.wanted(),
         sort=query.sort,
         after=paging.decode(query.cursor, query.sort, _SORT_KINDS),
         limit=query.limit,

@@ -9,11 +9,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
+from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
 from api.paging import FilterQuery
-from domain.statuses import EnrollmentStatus, OptOutSource
+from domain.statuses import OptOutSource
 from services.contacts import SEARCH_LENGTH
 from services.exporting import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
-from storage.contact_list import ListFilter
 
 router = APIRouter(tags=["exports"])
 
@@ -44,31 +44,10 @@ class ContactsExportQuery(FilterQuery):
     sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
 
 
-class EnrollmentsExportQuery(FilterQuery):
+class EnrollmentsExportQuery(EnrollmentFilter):
     """The filters of the Contacts tab; each repeats for "any of"."""
 
-    search: str = _SEARCH
-    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
-        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
-    )
-    enrolled_by: list[UUID] = Field(
-        default_factory=list, max_length=50, description="Who enrolled them."
-    )
-    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
-    group: list[UUID] = _GROUPS
-    sort: Annotated[
-        Literal[
-            "name",
-            "-name",
-            "enrolled_at",
-            "-enrolled_at",
-            "next_send_at",
-            "-next_send_at",
-            "last_message_at",
-            "-last_message_at",
-        ],
-        Field(description="Those without a value come last either way."),
-    ] = "-enrolled_at"
+    sort: EnrollmentSort = "-enrolled_at"
 
 
 class SuppressionsExportQuery(FilterQuery):
@@ -124,14 +103,9 @@ async def export_enrollments(
     user: CurrentUser,
 ) -> StreamingResponse:
     """Export the Contacts tab of a sequence as CSV."""
-    wanted = ListFilter(
-        steps=query.step,
-        enrolled_by=query.enrolled_by,
-        statuses=query.status,
-        group_ids=query.group,
-        search=query.search,
+    pieces = await services.exporting.enrollments(
+        sequence_id, query.wanted(), user.id, sort=query.sort
     )
-    pieces = await services.exporting.enrollments(sequence_id, wanted, user.id, sort=query.sort)
     return _CsvFile.named("enrollments", pieces)
 
 

@@ -7,41 +7,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.enrollment_schemas import ListedUser
+from api.enrollment_schemas import EnrollmentFilter, ListedUser
 from api.paging import PageQuery
 from api.schemas import Schema
-from domain.statuses import EnrollmentStatus, JobKind, JobState
-from services.contact_list import SEARCH_LENGTH
+from domain.statuses import JobKind, JobState
 from services.holds import Decision
 from services.jobs import JobDetails
 from storage.jobs import ResultRow
-
-
-class BatchFilter(Schema):
-    """The filters of the Contacts tab; an empty one matches everyone in the sequence."""
-
-    search: str = Field(
-        default="",
-        max_length=SEARCH_LENGTH,
-        description="Any part of the name in any case, or phone digits.",
-    )
-    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
-        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
-    )
-    enrolled_by: list[UUID] = Field(
-        default_factory=list, max_length=50, description="Who enrolled them."
-    )
-    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
-    group: list[UUID] = Field(
-        default_factory=list, max_length=50, description="Members of any of these groups."
-    )
 
 
 class NewBatch(Schema):
     """What to do to all enrollments of a sequence that match."""
 
     action: Literal["mark_finished", "add_to_group", "release", "pause", "resume"]
-    filter: BatchFilter
+    filter: EnrollmentFilter
     group_id: UUID | None = Field(default=None, description="For `add_to_group`, only then.")
     decision: Decision | None = Field(default=None, description="For `release`, only then.")
 

@@ -16,7 +16,6 @@ from api.schemas import Listing
 from domain.errors import InvalidFieldError
 from domain.paging import Position
 from domain.statuses import JobKind
-from storage.contact_list import ListFilter
 
 router = APIRouter(tags=["jobs"])
 
@@ -69,17 +68,10 @@ async def start_batch(
     """
 
     async def work() -> Job:
-        wanted = ListFilter(
-            steps=body.filter.step,
-            enrolled_by=body.filter.enrolled_by,
-            statuses=body.filter.status,
-            group_ids=body.filter.group,
-            search=body.filter.search,
-        )
         job = await services.jobs.start_batch(
             sequence_id,
             JobKind(body.action),
-            wanted,
+            body.filter.wanted(),
             user.id,
             group_id=body.group_id,
             decision=body.decision,

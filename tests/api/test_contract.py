@@ -45,7 +45,7 @@ CHECKS = (
     content_type_conformance,
     response_schema_conformance,
 )
-EXAMPLES = 16
+EXAMPLES = 10
 NOBODY = "nobody"
 WHO = [*Role, NOBODY]
 KNOWN = {
