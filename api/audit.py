@@ -4,12 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api import paging
 from api.dependencies import AdminOnly, ServicesDep
 from api.paging import PageQuery
-from api.schemas import AuditEntry, Listing
+from api.schemas import AuditEntry, Listing, Moment
 from domain.errors import InvalidFieldError
 from domain.paging import Position
 
@@ -31,12 +31,10 @@ class AuditQuery(PageQuery):
         examples=["enrollment.finish"],
     )
     subject_id: UUID | None = Field(default=None, description="Only what was done to this.")
-    since: AwareDatetime | None = Field(
+    since: Moment | None = Field(
         default=None, alias="from", description="Only from this moment on."
     )
-    until: AwareDatetime | None = Field(
-        default=None, alias="to", description="Only before this moment."
-    )
+    until: Moment | None = Field(default=None, alias="to", description="Only before this moment.")
 
 
 @router.get("")

@@ -16,14 +16,21 @@ from services.enrollment_detail import EnrollmentDetails
 from services.holds import Decision
 from storage.contact_list import ListFilter
 
-EnrollmentIds = Annotated[list[UUID], Field(description="1 to 10,000; duplicates count once.")]
+_IDS_MOST = 20_000
+"""What is looked at, duplicates and all."""
+
+EnrollmentIds = Annotated[
+    list[UUID], Field(max_length=_IDS_MOST, description="1 to 10,000; duplicates count once.")
+]
 
 
 class NewEnrollments(Schema):
     """Whom to enrol: exactly one of the two."""
 
     contact_ids: list[UUID] | None = Field(
-        default=None, description="1 to 10,000 contacts; duplicates count once."
+        default=None,
+        max_length=_IDS_MOST,
+        description="1 to 10,000 contacts; duplicates count once.",
     )
     group_id: UUID | None = Field(
         default=None,

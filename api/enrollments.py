@@ -46,6 +46,9 @@ _SORT_KINDS: dict[str, type[str] | type[datetime]] = {
 }
 
 
+_NULLABLE = frozenset({"next_send_at", "last_message_at"})
+
+
 @router.post(
     "/sequences/{sequence_id}/enrollments",
     status_code=202,
@@ -101,7 +104,7 @@ async def list_contacts(
         sequence_id,
         query.wanted(),
         sort=query.sort,
-        after=paging.decode(query.cursor, query.sort, _SORT_KINDS),
+        after=paging.decode(query.cursor, query.sort, _SORT_KINDS, nullable=_NULLABLE),
         limit=query.limit,
         live=query.live,
     )
@@ -169,12 +172,18 @@ async def resume(body: Pausing, services: ServicesDep, user: CurrentUser) -> Res
     return ResumeResults(results=[RowResult.model_validate(one) for one in done])
 
 
-@router.post("/enrollments/batch/release", dependencies=[Sends])
-async def release(body: Releasing, services: ServicesDep, user: CurrentUser) -> FinishResults:
+@router.post("/enrollments/batch/release", response_model=FinishResults, dependencies=[Sends])
+async def release(
+    body: Releasing, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Let held enrollments go on.
 
     `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` where
     `treat_as_sent` is asked of a text that is known not to have been sent.
     """
-    done = await services.batch.release(body.enrollment_ids, body.decision, user.id)
-    return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
+
+    async def work() -> FinishResults:
+        done = await services.batch.release(body.enrollment_ids, body.decision, user.id)
+        return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
+
+    return await once.answer(work, status_code=200)

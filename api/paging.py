@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -75,7 +75,11 @@ def encode(position: Position, sort: str) -> str:
 
 
 def decode(
-    cursor: str | None, sort: str, kinds: Mapping[str, type[str] | type[datetime]]
+    cursor: str | None,
+    sort: str,
+    kinds: Mapping[str, type[str] | type[datetime]],
+    *,
+    nullable: Collection[str] = (),
 ) -> Position | None:
     """Read what ``encode`` wrote; None for the first page.
 
@@ -83,6 +87,7 @@ def decode(
         cursor: As the client sent it.
         sort: As the client wrote it.
         kinds: Of what type each sort's values are; sorts without their ``-``.
+        nullable: The sorts whose values may be missing.
 
     Raises:
         InvalidFieldError: With code ``invalid_cursor``, if it was made up, or for another sort.
@@ -98,7 +103,8 @@ def decode(
         position = Position(value, UUID(last_id))
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise _invalid() from None
-    fits = value is None or isinstance(value, kinds[sort.removeprefix("-")])
+    name = sort.removeprefix("-")
+    fits = name in nullable if value is None else isinstance(value, kinds.get(name, ()))
     if made_for != sort or not fits or not _storable(value):
         raise _invalid()
     return position

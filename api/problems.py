@@ -32,6 +32,7 @@ _logger = logging.getLogger(__name__)
 
 _FIELD_PATH_LENGTH = 200
 _INVALID_REQUEST = "invalid_request"
+_ERRORS_MOST = 100
 
 _HTTP_PROBLEMS = {
     400: ("malformed_request", "the body cannot be read; send JSON in UTF-8"),
@@ -222,7 +223,7 @@ def _from_validation(error: RequestValidationError, request: Request) -> Problem
         return Problem(
             415, "unsupported_media_type", "send JSON, with Content-Type: application/json"
         )
-    errors = [_field_problem(problem) for problem in found]
+    errors = [_field_problem(problem) for problem in found[:_ERRORS_MOST]]
     names = ", ".join(dict.fromkeys(problem.field for problem in errors))
     return Problem(422, _INVALID_REQUEST, f"cannot be taken: {names}", errors=errors)
 

@@ -43,10 +43,14 @@ def is_same_origin(request: Request, public_base_url: str) -> bool:
     if origin is None:
         return True
     public = urlsplit(public_base_url)
-    return origin == f"{public.scheme}://{public.netloc}" or (
-        # Another name of this server: the browser sets Host, a page cannot.
-        urlsplit(origin).netloc != "" and urlsplit(origin).netloc == request.headers.get("host")
-    )
+    if origin == f"{public.scheme}://{public.netloc}":
+        return True
+    try:
+        named = urlsplit(origin).netloc
+    except ValueError:  # no address at all
+        return False
+    # Another name of this server: the browser sets Host, a page cannot.
+    return named != "" and named == request.headers.get("host")
 
 
 def _told(request: Request) -> bool:

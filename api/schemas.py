@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from domain.statuses import LineType, OptOutSource, Role, TokenScope
 from services.contacts import NAME_LENGTH
@@ -15,10 +15,22 @@ from services.users import Caller
 
 _Item = TypeVar("_Item", bound="Schema")
 
+_FIELDS_MOST = 100
+
 _AN_ID = "6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"
 
 Omissible = Field(default_factory=str)
 """Default of a text that may be left out of a change but may not be null."""
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("must be in the years 1900 to 2200")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+"""A date and time with its zone."""
 
 
 class Schema(BaseModel):
@@ -28,6 +40,14 @@ class Schema(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_too_much(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        """Not look at a heap of fields one by one, only to say of each that nobody knows it."""
+        if isinstance(given, dict) and len(given) > _FIELDS_MOST:
+            raise ValueError(f"has more than {_FIELDS_MOST} fields")
+        return given
 
 
 class Listing(Schema, Generic[_Item]):
@@ -133,7 +153,7 @@ class NewToken(Schema):
     """A token to make."""
 
     name: PersonName
-    expires_at: AwareDatetime | None = Field(default=None, description="Null for never.")
+    expires_at: Moment | None = Field(default=None, description="Null for never.")
     scopes: list[TokenScope] = Field(
         default_factory=lambda: list(TokenScope),
         min_length=1,

@@ -62,7 +62,9 @@ class NewStep(Schema):
     """A step: `delay_seconds` (and `at_time`) if the sequence is ongoing, `send_at` otherwise."""
 
     body: TextBody
-    media_urls: list[str] = Field(default_factory=list, description="At most ten addresses.")
+    media_urls: list[str] = Field(
+        default_factory=list, max_length=100, description="At most ten addresses."
+    )
     delay_seconds: WholeSeconds | None = Field(
         default=None, description="After the text before; 0 to 365 days."
     )
@@ -84,6 +86,9 @@ class NewStep(Schema):
         )
 
 
+Steps = Annotated[list[NewStep], Field(max_length=1000)]
+
+
 class NewSequence(Schema):
     """A sequence to write; it begins as a draft."""
 
@@ -93,7 +98,7 @@ class NewSequence(Schema):
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     reply_window_seconds: WholeSeconds = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: Window = _kept
-    steps: list[NewStep]
+    steps: Steps
 
     def draft(self) -> SequenceDraft:
         """Hand it to the use case."""
@@ -117,7 +122,7 @@ class SequenceChanges(Schema):
     on_reply: ReplyPolicy = _kept
     reply_window_seconds: WholeSeconds = _kept
     send_window: Window = _kept
-    steps: list[NewStep] = _kept
+    steps: Steps = _kept
 
     def change(self) -> SequenceChange:
         """Hand it to the use case."""

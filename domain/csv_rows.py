@@ -93,6 +93,8 @@ class CsvReader:
                 break
             except csv.Error:  # a value longer than its limit, which is ours
                 raise self._broken() from None
+            if self._lines.unclosed:
+                raise self._broken("a quotation mark that is not closed")
             if any(cell.strip() for cell in cells):
                 found.append(Record(self._line, cells))
             self._line += len(self._lines.taken)
@@ -101,11 +103,11 @@ class CsvReader:
             raise self._broken()
         return found
 
-    def _broken(self) -> InvalidFieldError:
+    def _broken(self, what: str = f"a record of more than {RECORD_MOST} characters") -> Exception:
         return InvalidFieldError(
             "body",
-            f"has a record of more than {RECORD_MOST} characters at line {self._line}; look for a"
-            " quotation mark that is not closed",
+            f"has {what} at line {self._line}; look for a quotation mark that should be closed, or"
+            " written twice",
             code="invalid_csv",
         )
 
@@ -117,6 +119,7 @@ class _Lines:
         self.waiting: deque[str] = deque()
         self.taken: list[str] = []
         self.ended = False
+        self.unclosed = False
 
     def __iter__(self) -> Self:
         return self
@@ -127,6 +130,7 @@ class _Lines:
             self.taken.append(line)
             return line
         if self.ended:
+            self.unclosed = bool(self.taken)
             raise StopIteration
         self.waiting.extend(self.taken)
         self.taken.clear()

@@ -92,7 +92,7 @@ class Batch:
         Raises:
             InvalidFieldError: There is no such group, too many enrollments or none.
         """
-        asked = _checked(enrollment_ids)
+        asked = checked(enrollment_ids)
         async with self._database.transaction() as tx:
             results = await self.add_to_group_in(tx, asked, group_id, user_id)
         return [RowResult(one, results.get(one, "not_found")) for one in enrollment_ids]
@@ -134,7 +134,7 @@ class Batch:
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be
                 sent; too many enrollments or none.
         """
-        asked = _checked(enrollment_ids)
+        asked = checked(enrollment_ids)
         check_body(body, field="body")
         async with self._database.transaction() as tx:
             found = await rows.recipients(tx, asked)
@@ -178,7 +178,7 @@ class Batch:
             InvalidFieldError: Too many enrollments or none.
         """
         done = await _in_pages(
-            _checked(enrollment_ids), lambda page: self._finisher.mark_finished(page, user_id)
+            checked(enrollment_ids), lambda page: self._finisher.mark_finished(page, user_id)
         )
         results = {
             one.enrollment_id: RowResult(one.enrollment_id, one.result, one.last_text)
@@ -195,7 +195,7 @@ class Batch:
             InvalidFieldError: Too many enrollments or none.
         """
         done = await _in_pages(
-            _checked(enrollment_ids),
+            checked(enrollment_ids),
             lambda page: self._releaser.release(page, decision, user_id),
         )
         results = {
@@ -217,7 +217,12 @@ async def require_group(tx: Transaction, group_id: UUID) -> None:
         )
 
 
-def _checked(enrollment_ids: Many[UUID]) -> list[UUID]:
+def checked(enrollment_ids: Many[UUID]) -> list[UUID]:
+    """Count enrollments, each once.
+
+    Raises:
+        InvalidFieldError: ``enrollment_count``: too many or none.
+    """
     asked = list(dict.fromkeys(enrollment_ids))
     if not 1 <= len(asked) <= MAX_ENROLLMENTS:
         raise InvalidFieldError(

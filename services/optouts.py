@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.statuses import EnrollmentStatus, OptOutSource
+from services.erasure import recall
 from storage import events, outbox, suppressions
 from storage.database import Transaction
 from storage.suppressions import Evidence
@@ -36,6 +37,7 @@ async def opt_out(
         enrollment_id: For a refusal: the enrollment whose text it was.
         error_code: For a refusal: the provider's code.
     """
+    await recall(tx, [evidence.phone])
     opt_ins = await suppressions.opt_ins(tx, evidence.phone)
     wanted = {opt_in.sender_id for opt_in in opt_ins if not opt_in.is_reply}
     also = [enrollment_id] if enrollment_id is not None else []
@@ -98,7 +100,7 @@ async def opt_in(
         tx, phone, LIFTED_BY_KEYWORD, sender_id=sender_id, before=at, message_id=message_id
     )
     if lifted:
-        await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value)
+        await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value, sender_id=None)
     return lifted
 
 

@@ -10,6 +10,7 @@ from domain.retiming import resumed_due
 from domain.rules import SendingRules
 from domain.timing import ContactClock, SendWindow, next_slot
 from services import audit
+from services.batch import checked
 from services.outbox import Outbox
 from storage import endings, outbox, pausing, workspace
 from storage.database import Database, Transaction
@@ -59,6 +60,7 @@ class Pausing:
 
         It holds from the commit: at most a text that was under way already still goes.
         """
+        checked(enrollment_ids)
         async with self._database.transaction() as tx:
             return await self.pause_in(tx, enrollment_ids, user_id)
 
@@ -78,6 +80,7 @@ class Pausing:
 
     async def resume(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Resumed]:
         """Let these enrollments go on; results in the order asked."""
+        checked(enrollment_ids)
         async with self._database.transaction() as tx:
             results = await self.resume_in(tx, enrollment_ids, user_id)
         self._outbox.kick()

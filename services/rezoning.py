@@ -65,7 +65,7 @@ def _moved(row: Waiting, before: ContactClock, after: ContactClock, now: datetim
     due_at = row.due_at
     if due_at is not None:
         due_at = rezoned_due(
-            due_at, at_time=row.at_time, send_at=row.send_at, before=before, after=after
+            due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
         )
     window = SendWindow.parse(row.send_window) if row.send_window is not None else None
     return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, after).at)

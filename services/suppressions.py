@@ -164,7 +164,7 @@ class Suppressions:
             if row.phone is not None:
                 await sending.lock_number(tx, row.phone)
                 row = await _found(tx, suppression_id)
-            if row.source is not OptOutSource.BY_HAND and role is not Role.ADMIN:
+            if (row.asked or row.source is not OptOutSource.BY_HAND) and role is not Role.ADMIN:
                 raise ForbiddenError(Role.ADMIN)
             lifted = await suppressions.lift_by_hand(
                 tx, suppression_id, user_id=user_id, reason=said, at=datetime.now(UTC)
@@ -185,7 +185,9 @@ class Suppressions:
                 contact_id=str(row.contact_id) if row.contact_id else None,
             )
             if row.phone is not None:
-                await events.contact_opted_in(tx, row.phone, source=OptOutSource.BY_HAND.value)
+                await events.contact_opted_in(
+                    tx, row.phone, source=OptOutSource.BY_HAND.value, sender_id=row.sender_id
+                )
             row = await _found(tx, suppression_id)
         self._outbox.kick()
         return row

@@ -159,7 +159,8 @@ class Stack:
             [
                 *("uvicorn", "--factory", "api.app:create_app"),
                 *("--host", LOOPBACK, "--port", str(port)),
-                *("--timeout-graceful-shutdown", "5"),
+                # It would hold what people search for: names and numbers.
+                *("--timeout-graceful-shutdown", "5", "--no-access-log"),
             ],
             address=f"{LOOPBACK}:{port}",
             answers=lambda: programs.says_ok(port, "/readyz"),

@@ -37,6 +37,7 @@ _CLAIM = text(
     """
     WITH chosen AS MATERIALIZED (
         SELECT d.event_id FROM event_deliveries d
+        JOIN event_endpoints p ON p.id = d.endpoint_id AND p.disabled_at IS NULL
         WHERE d.endpoint_id = :endpoint_id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
         AND d.next_try_at <= clock_timestamp()
         AND NOT EXISTS (

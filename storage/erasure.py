@@ -142,12 +142,14 @@ async def texts_not_applied(tx: Transaction, phones: Sequence[str]) -> int:
 
 
 async def nobodys(tx: Transaction, phones: Sequence[str], besides: UUID) -> list[str]:
-    """Which of these numbers no other contact has."""
+    """Which of these numbers no other contact has, or was texted at."""
     rows = await tx.execute(
         text(
             """
             SELECT phone FROM unnest(:phones) AS phone WHERE NOT EXISTS (
                 SELECT 1 FROM contacts c WHERE c.phone = phone.phone AND c.id <> :besides
+            ) AND NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.phone = phone.phone AND m.contact_id <> :besides
             )
             """
         ).bindparams(bindparam("phones", type_=ARRAY(Text()))),

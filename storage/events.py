@@ -159,7 +159,14 @@ _NEWLY_OPTED_OUT = f"""
         AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
     )
 """  # noqa: S608 - built from constants
-_OPTED_IN = text(_EMIT.format(held="false", found=_ABOUT_PHONE))
+# Nor is lifting one of two.
+_NO_LONGER_OPTED_OUT = f"""
+    {_ABOUT_PHONE} AND NOT EXISTS (
+        SELECT FROM suppressions s
+        WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.sender_id IS NULL
+    )
+"""
+_OPTED_IN = text(_EMIT.format(held="false", found=_NO_LONGER_OPTED_OUT))
 _OPTED_OUT = text(_EMIT.format(held="false", found=_NEWLY_OPTED_OUT))
 
 
@@ -186,20 +193,24 @@ async def contact_opted_out(
     )
 
 
-async def contact_opted_in(tx: Transaction, phone: str, *, source: str) -> None:
+async def contact_opted_in(
+    tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
+) -> None:
     """Tell that a contact may be texted again.
 
     Args:
         tx: Has lifted the suppression.
         phone: The number; of a number that is no contact's nothing is told.
         source: ``keyword`` or ``by_hand``.
+        sender_id: From which sender only; None for all.
     """
+    more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
     await tx.execute(
         _OPTED_IN,
         {
             "type": EventType.CONTACT_OPTED_IN.value,
             "phone": phone,
-            "more": json.dumps({"source": source}),
+            "more": json.dumps(more),
         },
     )
 

@@ -302,6 +302,7 @@ async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
         text(
             """
             UPDATE jobs SET state = :state,
+                params = CASE WHEN :final THEN params - 'salt' ELSE params END,
                 ended_at = CASE WHEN :final THEN now() ELSE ended_at END
             WHERE id = :id
             """

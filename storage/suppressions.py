@@ -74,19 +74,23 @@ async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
     return [OptIn(*row) for row in rows]
 
 
+_ASKED = frozenset({OptOutSource.KEYWORD, OptOutSource.PROVIDER_ERROR})
+
+
 async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | None) -> None:
     """Suppress a number, everywhere or for one sender.
 
     The latest evidence stands, as an opt-in lifts what is older than itself; but what a person
-    decided is replaced by nothing, and replaces what a text could lift.
+    decided is replaced by nothing, and replaces what a text could lift. That somebody was asked to
+    stop is never forgotten meanwhile.
     """
     await tx.execute(
         text(
             """
             INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id,
-                attempt_id, user_id, occurred_at)
+                attempt_id, user_id, occurred_at, asked)
             VALUES (:id, :phone, :sender_id, :source, :reason, :message_id, :attempt_id, :user_id,
-                :occurred_at)
+                :occurred_at, :source IN ('keyword', 'provider_error'))
             ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
             DO UPDATE SET
                 source = excluded.source, reason = excluded.reason,
@@ -110,6 +114,17 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
             "occurred_at": evidence.occurred_at,
         },
     )
+    if evidence.source in _ASKED:
+        await tx.execute(
+            text(
+                """
+                UPDATE suppressions SET asked = true
+                WHERE phone = :phone AND sender_id IS NOT DISTINCT FROM :sender_id
+                AND lifted_at IS NULL AND NOT asked
+                """
+            ),
+            {"phone": evidence.phone, "sender_id": sender_id},
+        )
 
 
 async def lift(
@@ -244,6 +259,7 @@ class SuppressionRow:
         phone: E.164; None of an erased contact's number.
         contact_id: Who has the number now, if anyone.
         sender_id: The only sender it holds for; None for everyone.
+        asked: The person, or the provider for them, said so, whatever was done by hand besides.
         lifted_message_id: The opt-in text that lifted it.
     """
 
@@ -252,6 +268,7 @@ class SuppressionRow:
     contact_id: UUID | None
     sender_id: UUID | None
     source: OptOutSource
+    asked: bool
     reason: str | None
     message_id: UUID | None
     user_id: UUID | None
@@ -266,9 +283,9 @@ class SuppressionRow:
 
 
 _ROWS = """
-    SELECT s.id, s.phone, c.id AS contact_id, s.sender_id, s.source, s.reason, s.message_id,
-        s.user_id, u.name AS user_name, s.occurred_at, s.created_at, s.lifted_at, s.lifted_by,
-        l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id
+    SELECT s.id, s.phone, c.id AS contact_id, s.sender_id, s.source, s.asked, s.reason,
+        s.message_id, s.user_id, u.name AS user_name, s.occurred_at, s.created_at, s.lifted_at,
+        s.lifted_by, l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id
     FROM suppressions s
     LEFT JOIN contacts c ON c.phone = s.phone
     LEFT JOIN users u ON u.id = s.user_id

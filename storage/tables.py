@@ -448,6 +448,7 @@ class Suppression(SQLModel, table=True):
 
     ``occurred_at`` is the provider's time of the fact. A lifted one stays as evidence. Of an erased
     contact's number only ``phone_hash`` is left, its HMAC-SHA-256 under the workspace's key.
+    ``asked``: the person, or the provider for them, said so, whatever was done by hand besides.
     """
 
     __tablename__: ClassVar[Any] = "suppressions"
@@ -467,6 +468,7 @@ class Suppression(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     phone: str | None = None
     phone_hash: str | None = None
+    asked: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     sender_id: UUID | None = reference("senders.id", nullable=True)
     source: OptOutSource = Field(sa_type=code(OptOutSource))
     reason: str | None = None

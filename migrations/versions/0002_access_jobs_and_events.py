@@ -136,6 +136,8 @@ def upgrade() -> None:
     op.add_column('api_tokens', sa.Column('scopes', postgresql.JSONB(astext_type=sa.Text()), server_default='["read", "write", "send", "admin"]', nullable=False))
     op.add_column('enrollments', sa.Column('paused_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('suppressions', sa.Column('phone_hash', sa.String(), nullable=True))
+    op.add_column('suppressions', sa.Column('asked', sa.Boolean(), server_default=sa.text('false'), nullable=False))
+    op.execute("UPDATE suppressions SET asked = source IN ('keyword', 'provider_error')")
     op.add_column('suppressions', sa.Column('lifted_reason', sa.String(), nullable=True))
     op.alter_column('suppressions', 'phone',
                existing_type=sa.VARCHAR(),
@@ -182,6 +184,7 @@ def downgrade() -> None:
                existing_type=sa.VARCHAR(),
                nullable=False)
     op.drop_column('suppressions', 'lifted_reason')
+    op.drop_column('suppressions', 'asked')
     op.drop_column('suppressions', 'phone_hash')
     op.drop_column('enrollments', 'paused_at')
     op.drop_column('api_tokens', 'scopes')

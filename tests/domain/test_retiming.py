@@ -87,5 +87,23 @@ def test_a_time_of_day_and_a_date_move_to_the_other_wall_and_a_delay_stays() -> 
         (None, send_at, three_hours),
         (None, None, timedelta(0)),
     ):
-        due = rezoned_due(DUE, at_time=at_time, send_at=date, before=NEW_YORK, after=LOS_ANGELES)
+        due = rezoned_due(
+            DUE, DUE - DAY, at_time=at_time, send_at=date, before=NEW_YORK, after=LOS_ANGELES
+        )
         assert due - DUE == moved
+
+
+def test_a_time_of_day_that_is_past_on_the_other_wall_is_the_next_one() -> None:
+    """It was to come in Los Angeles; in New York half past nine was an hour ago."""
+    due = datetime(2026, 12, 10, 17, 30, tzinfo=UTC)  # 09:30 in Los Angeles
+    now = datetime(2026, 12, 10, 15, 30, tzinfo=UTC)  # 10:30 in New York
+    moved = rezoned_due(
+        due, now, at_time=HALF_PAST_NINE, send_at=None, before=LOS_ANGELES, after=NEW_YORK
+    )
+    assert moved == DUE + DAY
+
+
+def test_a_date_goes_by_the_clock_that_holds_after_the_pause() -> None:
+    send_at = datetime(2026, 12, 10, 9, 30)  # noqa: DTZ001 - wall-clock time
+    due = resumed_due(DUE, DUE - DAY, DUE - HOUR, at_time=None, send_at=send_at, clock=LOS_ANGELES)
+    assert due - DUE == 3 * HOUR
