@@ -219,6 +219,7 @@ async def insert_enrollments(
 
 
 def _candidates() -> Select[UUID, str, str | None, LineType | None]:
+    """Contacts, kept from changing: whoever changes a zone then moves the step that was begun."""
     return select(
         col(Contact.id), col(Contact.phone), col(Contact.time_zone), col(Contact.line_type)
-    )
+    ).with_for_update(read=True, of=Contact)

@@ -1,6 +1,6 @@
 """Erasing a contact, and remembering of the number only that it was opted out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -234,12 +234,15 @@ _DELETIONS = (
     "DELETE FROM group_members WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
-        OR strpos(CAST(answer AS text), :phone) > 0
+        OR EXISTS (
+            SELECT 1 FROM unnest(:numbers) AS number WHERE strpos(CAST(answer AS text), number) > 0
+        )
     """,
     """
-    UPDATE job_rows SET detail = '{}' WHERE detail <> '{}' AND (
-        subject_id = :id OR subject_id = ANY(:enrollments)
-        OR strpos(CAST(detail AS text), :phone) > 0
+    UPDATE job_rows SET detail = '{}' WHERE detail <> '{}' AND code IS NOT NULL AND (
+        subject_id = :id OR subject_id = ANY(:enrollments) OR EXISTS (
+            SELECT 1 FROM unnest(:numbers) AS number WHERE strpos(CAST(detail AS text), number) > 0
+        )
     )
     """,
     "DELETE FROM contacts WHERE id = :id",
@@ -248,16 +251,21 @@ _DELETIONS = (
 request that is sent again from being done again."""
 
 
-async def delete_all(tx: Transaction, contact_id: UUID, phone: str, what: Known) -> None:
+async def delete_all(
+    tx: Transaction, contact_id: UUID, phone: str, numbers: Collection[str], what: Known
+) -> None:
     """Delete a contact with all that is kept about them; suppressions are hashed before."""
     for statement in _DELETIONS:
         query = text(statement)
         names = {name for name in ("messages", "enrollments") if f":{name}" in statement}
         if names:
             query = query.bindparams(*(bindparam(name, type_=ARRAY(Uuid())) for name in names))
+        if ":numbers" in statement:
+            query = query.bindparams(bindparam("numbers", type_=ARRAY(Text())))
         values = {
             "id": contact_id,
             "phone": phone,
+            "numbers": sorted({phone, *numbers}),
             "messages": list(what.messages),
             "enrollments": list(what.enrollments),
         }

@@ -89,8 +89,9 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
             """
             INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id,
                 attempt_id, user_id, occurred_at, asked)
-            VALUES (:id, :phone, :sender_id, :source, :reason, :message_id, :attempt_id, :user_id,
-                :occurred_at, :source IN ('keyword', 'provider_error'))
+            VALUES (:id, :phone, :sender_id, CAST(:source AS text), :reason, :message_id,
+                :attempt_id, :user_id, :occurred_at,
+                CAST(:source AS text) IN ('keyword', 'provider_error'))
             ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
             DO UPDATE SET
                 source = excluded.source, reason = excluded.reason,

@@ -106,3 +106,12 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
     small, large = peak(5_000), peak(50_000)
     assert large < 1.2 * small + 100_000
+
+
+def test_a_quotation_mark_that_is_never_closed_loses_no_rows_silently() -> None:
+    reader = CsvReader()
+    reader.feed(b'name,phone\n"Ann,1\n' + b"Bo,2\n" * 20)
+    with pytest.raises(InvalidFieldError) as raised:
+        reader.finish()
+    assert raised.value.field_code == "invalid_csv"
+    assert "line 2" in raised.value.reason

@@ -484,3 +484,24 @@ async def test_final_statuses_may_go_but_never_change(kit: SendingKit) -> None:
     await erase(kit, contact_id)
 
     assert await count(kit, "enrollments") == 0
+
+
+async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
+    kit: SendingKit,
+) -> None:
+    """A one-off that waits for a number its contact has left meanwhile still sees the STOP."""
+    first = await ann(kit)
+    await kit.send(await kit.enrol(contact_id=first))
+    await kit.services.contacts.update(first, {"phone": "+12125550178"})
+    second = await ann(kit)
+    enrollment = await kit.enrol(contact_id=second)
+    await kit.send(enrollment)
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    one_off = await kit.one_off(enrollment)
+    await kit.text_back(enrollment, "STOP")
+    await kit.services.contacts.update(second, {"phone": "+12125550179"})
+
+    await kit.services.erasure.erase(first, kit.world.user_id)
+    before = len(kit.gateway.calls)
+    await kit.run_message(one_off)
+    assert len(kit.gateway.calls) == before

@@ -287,3 +287,19 @@ async def test_the_list_is_searched_filtered_and_paged(talk: Talk, by_hand: Supp
     assert (await by_hand.find(search="%")).items == []
     [keyword] = (await by_hand.find(sources=[OptOutSource.KEYWORD])).items
     assert keyword.message_id is not None
+
+
+@pytest.mark.parametrize("first", ["stop", "by_hand"])
+async def test_a_stop_is_not_forgotten_under_an_opt_out_by_hand(
+    talk: Talk, by_hand: Suppressions, first: str
+) -> None:
+    """A member's opt-out over a STOP, or under one, does not make it the member's to lift."""
+    person = await talk.person()
+    if first == "stop":
+        await talk.text(person, "STOP")
+    row = await opt_out(talk, by_hand, person)
+    if first == "by_hand":
+        await talk.text(person, "STOP")
+    with pytest.raises(ForbiddenError):
+        await lift(talk, by_hand, row, Role.MEMBER)
+    await lift(talk, by_hand, row, Role.ADMIN)

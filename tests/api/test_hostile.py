@@ -1,0 +1,58 @@
+"""What nobody sends who means well: it is refused shortly, and costs little."""
+
+import base64
+import json
+
+import httpx
+import pytest
+
+from api.problems import _ERRORS_MOST
+
+
+async def test_a_heap_of_fields_is_one_error(anonymous: httpx.AsyncClient) -> None:
+    heap = {f"field{number}": 1 for number in range(200_000)}
+    answer = await anonymous.post("/api/session", json=heap)
+    assert answer.status_code == 422
+    assert len(answer.content) < 2_000
+
+
+async def test_a_heap_of_ids_is_one_error(member: httpx.AsyncClient) -> None:
+    path = "/api/sequences/6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006/enrollments"
+    answer = await member.post(path, json={"contact_ids": [1] * 500_000})
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 1
+
+
+async def test_a_long_list_of_wrong_ids_is_cut(member: httpx.AsyncClient) -> None:
+    answer = await member.post(
+        "/api/enrollments/batch/mark-finished", json={"enrollment_ids": ["x"] * 9_000}
+    )
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == _ERRORS_MOST
+
+
+@pytest.mark.parametrize("path", ["/api/audit", "/api/users", "/api/contacts", "/api/jobs"])
+@pytest.mark.parametrize("sort", ["id", "-id", "name", "created_at", "-created_at"])
+async def test_a_cursor_of_another_list_or_none(
+    admin: httpx.AsyncClient, path: str, sort: str
+) -> None:
+    for value in (["is", None], ["is", "Ann"], ["at", "2026-11-22T00:00:00Z"]):
+        raw = json.dumps([sort, *value, "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006"])
+        cursor = base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+        answer = await admin.get(path, params={"cursor": cursor})
+        assert answer.status_code in {200, 422}, answer.text
+
+
+@pytest.mark.parametrize("origin", ["http://[bad", "http://a]b", "null", ""])
+async def test_an_origin_that_is_no_address(anonymous: httpx.AsyncClient, origin: str) -> None:
+    answer = await anonymous.post(
+        "/api/session", json={"email": "a@b.example", "password": "x"}, headers={"Origin": origin}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+async def test_moments_beyond_all_reason(admin: httpx.AsyncClient, moment: str) -> None:
+    made = await admin.post("/api/me/tokens", json={"name": "x", "expires_at": moment})
+    asked = await admin.get("/api/audit", params={"from": moment})
+    assert (made.status_code, asked.status_code) == (422, 422)
