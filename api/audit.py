@@ -65,7 +65,7 @@ async def list_audit_entries(
 
 def _before(cursor: str | None) -> int | None:
     """Read the number of an entry from where a cursor has an id."""
-    position = paging.decode(cursor, _SORT, {})
+    position = paging.decode(cursor, _SORT, {}, nullable={_SORT.removeprefix("-")})
     if position is None:
         return None
     if position.id.int > _ID_MOST:

@@ -107,7 +107,7 @@ async def test_an_opt_out_and_an_opt_in_are_told_once_each(kit: SendingKit) -> N
     )
     assert (back.type, back.data) == (
         "contact.opted_in",
-        {"contact_id": contact, "source": "keyword"},
+        {"contact_id": contact, "source": "keyword", "sender_id": None},
     )
 
 
