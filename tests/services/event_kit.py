@@ -134,7 +134,7 @@ async def subscribe(
 
 
 async def deliver_all(
-    made: Deliveries, endpoint_id: UUID, *, patience: float = 60
+    made: Deliveries, endpoint_id: UUID, *, patience: float = 40
 ) -> list[EventsRound]:
     """Do what the workflow does: rounds, and waits in between, until nothing is left."""
     rounds = []
