@@ -2,14 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import (
     audit,
@@ -31,6 +27,7 @@ from api import (
     webhooks,
     workspace,
 )
+from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
 from api.schemas import Problem
 from services.factory import ServiceConfig, Services, build_services
@@ -75,8 +72,9 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
     app.state.settings = settings
     app.state.services = services
     problems.install(app)
-    larger = {f"/api{imports.IMPORT_PATH}": settings.import_max_bytes}
-    app.add_middleware(_BodyLimit, most=MAX_BODY_BYTES, larger=larger)
+    of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
+    of_path[f"/api{imports.IMPORT_PATH}"] = settings.import_max_bytes
+    app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
@@ -176,39 +174,3 @@ async def _announce(services: Services) -> None:
             _logger.warning("waiting for %s", " and ".join(away))
             await asyncio.sleep(_WAIT_SECONDS)
     _logger.info("PostgreSQL and Temporal answer")
-
-
-class _BodyLimit:
-    """Refuses bodies above a size, whether they tell it beforehand or not.
-
-    Starlette has the like, but answers in plain text.
-    """
-
-    def __init__(self, app: ASGIApp, most: int, larger: Mapping[str, int]) -> None:
-        self._app = app
-        self._most = most
-        self._larger = larger
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting its body."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        too_large = HTTPException(413)
-        most = self._larger.get(scope["path"], self._most)
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > most:
-            request = Request(scope)
-            await problems.translate(too_large, request).response()(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > most:
-                raise too_large
-            return message
-
-        await self._app(scope, counted, send)

@@ -46,21 +46,39 @@ def address_of(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_Cookie = Annotated[str | None, Depends(_cookie)]
+
+
+async def shows_credentials(request: Request) -> bool:
+    """Whether a request comes with a token or a session, good or not."""
+    return bool(await _bearer(request) or await _cookie(request))
+
+
+async def authenticate(request: Request) -> Caller:
+    """Tell who calls, by token or session.
+
+    Raises:
+        NotSignedInError: Neither is shown, or it is not good.
+        CrossSiteError: A session is to change something, and not from our own pages.
+    """
+    return await _caller_of(request, await _bearer(request), await _cookie(request))
+
+
+async def _caller_of(request: Request, credentials: _Bearer, cookie: _Cookie) -> Caller:
+    services = _services(request)
+    if credentials is not None or cookie is None:
+        return await services.users.authenticate(credentials.credentials if credentials else None)
+    caller = await services.sessions.authenticate(cookie)
+    if request.method not in _READING:
+        require_same_origin(request, _settings(request).public_base_url)
+    return caller
+
+
 async def _current_caller(
-    request: Request,
-    services: ServicesDep,
-    settings: SettingsDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    cookie: Annotated[str | None, Depends(_cookie)],
+    request: Request, caller: Annotated[Caller, Depends(_caller_of)]
 ) -> Caller:
-    """Tell who calls, by token or session, and name them to the audit log."""
-    if credentials is None and cookie is not None:
-        caller = await services.sessions.authenticate(cookie)
-        if request.method not in _READING:
-            require_same_origin(request, settings.public_base_url)
-    else:
-        token = credentials.credentials if credentials else None
-        caller = await services.users.authenticate(token)
+    """Tell who calls, and name them to the audit log."""
     # Async dependencies run in the request's own context, which the route shares.
     set_actor(Actor(caller.user.id, caller.token_id, address_of(request)))
     return caller

@@ -28,6 +28,15 @@ from workflows.client import TemporalUnavailableError
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 
+EXPECTED: tuple[type[Exception], ...] = (
+    SegueError,
+    RequestValidationError,
+    HTTPException,
+    TemporalUnavailableError,
+    *UNAVAILABLE_ERRORS,
+)
+"""Errors with an answer of their own; any other is a fault of ours."""
+
 _logger = logging.getLogger(__name__)
 
 _FIELD_PATH_LENGTH = 200
@@ -38,7 +47,11 @@ _HTTP_PROBLEMS = {
     400: ("malformed_request", "the body cannot be read; send JSON in UTF-8"),
     404: ("unknown_route", "there is nothing at this address; see /api/openapi.json"),
     405: ("method_not_allowed", "this address does not take this method; see the Allow header"),
-    413: ("body_too_large", "the body is too large; send less at once"),
+    408: ("body_too_slow", "the body did not arrive in time; send it again, or send less at once"),
+    413: (
+        "body_too_large",
+        "the body is too large; send less at once, or, without a token or a session, show one",
+    ),
 }
 
 _REMEDIES = {
@@ -146,14 +159,7 @@ def install(app: FastAPI) -> None:
             )
         return problem.response()
 
-    expected = (
-        SegueError,
-        RequestValidationError,
-        HTTPException,
-        TemporalUnavailableError,
-        *UNAVAILABLE_ERRORS,
-    )
-    for kind in expected:
+    for kind in EXPECTED:
         app.add_exception_handler(kind, answer)
     # Starlette raises what this one answers once more, for the server to log with its traceback.
     app.add_exception_handler(Exception, answer)

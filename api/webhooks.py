@@ -10,17 +10,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.exceptions import HTTPException
-from starlette.types import Message
 
 from api.dependencies import ServicesDep, SettingsDep
 from api.problems import Problem
 from domain.inbound import InboundText, StatusReport
 from settings import ApiSettings
 from sms.signature import SignatureValidator
-
-MAX_WEBHOOK_BYTES = 64_000
-"""Far more than any text with its pictures needs: Twilio's own answers end at 64 kB."""
 
 PATIENCE = timedelta(seconds=3)
 """How long the database may take. Twilio waits 15 seconds and, after an error, hardly ever calls
@@ -44,7 +39,12 @@ _under_way: set[asyncio.Task[None]] = set()
 router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], responses=dict(_REFUSALS))
 
 
-@router.post("/inbound", response_class=Response)
+_INBOUND, _STATUS = "/inbound", "/status"
+PATHS = tuple(f"{router.prefix}{path}" for path in (_INBOUND, _STATUS))
+"""What the provider calls."""
+
+
+@router.post(_INBOUND, response_class=Response)
 async def receive_text(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
     """Take a text that somebody sent us, signed by Twilio.
 
@@ -61,7 +61,7 @@ async def receive_text(request: Request, services: ServicesDep, settings: Settin
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 
 
-@router.post("/status", status_code=204, response_class=Response)
+@router.post(_STATUS, status_code=204, response_class=Response)
 async def receive_status(
     request: Request,
     services: ServicesDep,
@@ -112,7 +112,7 @@ async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, s
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         return Problem(415, "unsupported_media_type", f"send a form, with Content-Type: {_FORM}")
-    form = await _bounded(request).form()
+    form = await request.form()
     validator = SignatureValidator(
         settings.twilio_auth_token.get_secret_value(), settings.public_base_url
     )
@@ -134,21 +134,6 @@ async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, s
         _logger.warning("refused a webhook of another account")
         return Problem(403, "wrong_account", "the message belongs to another account")
     return fields
-
-
-def _bounded(request: Request) -> Request:
-    """Return the same request, whose body breaks off with 413 when it gets too large."""
-    left = MAX_WEBHOOK_BYTES
-
-    async def receive() -> Message:
-        nonlocal left
-        message = await request.receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise HTTPException(413)
-        return message
-
-    return Request(request.scope, receive)
 
 
 def _inbound_text(fields: Mapping[str, str]) -> InboundText | None:

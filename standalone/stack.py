@@ -161,6 +161,7 @@ class Stack:
                 *("--host", LOOPBACK, "--port", str(port)),
                 # It would hold what people search for: names and numbers.
                 *("--timeout-graceful-shutdown", "5", "--no-access-log"),
+                *("--limit-concurrency", "800"),
             ],
             address=f"{LOOPBACK}:{port}",
             answers=lambda: programs.says_ok(port, "/readyz"),

@@ -20,6 +20,8 @@ from sqlalchemy import text as statement
 from sqlalchemy.exc import OperationalError
 
 from api import problems, webhooks
+from api.app import MAX_BODY_BYTES
+from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from domain.inbound import InboundText, StatusReport
 from services.factory import Services
 from settings import ApiSettings
@@ -121,6 +123,8 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     problems.install(app)
+    limits = Limits(MAX_BODY_BYTES, dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES))
+    app.add_middleware(BodyLimit, limits=limits)
     app.include_router(webhooks.router)
     return app
 
@@ -393,7 +397,7 @@ class TestRefusals:
     async def test_too_large_a_body(
         self, http: httpx.AsyncClient, target: str, fields: Fields, *, told: bool
     ) -> None:
-        body = urlencode(changed(fields, Body="x" * webhooks.MAX_WEBHOOK_BYTES)).encode()
+        body = urlencode(changed(fields, Body="x" * STRANGERS_BYTES)).encode()
 
         async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, len(body), 1000):
