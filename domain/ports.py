@@ -183,6 +183,42 @@ class ListedMessage:
     from_phone: str | None = None
 
 
+@dataclass(frozen=True)
+class ListedText:
+    """A text that someone sent us, as the provider's list shows it.
+
+    Attributes:
+        sid: The provider's id.
+        phone: Who sent it.
+        to: Our number it came to.
+        messaging_service_sid: The Messaging Service it came through; the list may leave it out.
+        body: The text; empty with a photo alone.
+        pictures: How many there are; `Gateway.pictures` tells where.
+        sent_at: When, UTC; the provider says it in whole seconds.
+    """
+
+    sid: str
+    phone: str
+    to: str
+    messaging_service_sid: str | None
+    body: str
+    pictures: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True)
+class TextPage:
+    """A page of texts that came in.
+
+    Attributes:
+        texts: In no certain order; a page of outbound messages alone has none.
+        more: Where the list goes on, None at its end.
+    """
+
+    texts: Sequence[ListedText]
+    more: str | None = None
+
+
 class ProviderUnavailableError(Exception):
     """A question to the provider (list, look-up) got no usable answer; ask again later."""
 
@@ -199,6 +235,37 @@ class Gateway(Protocol):
 
         Raises:
             ProviderUnavailableError: The list could not be had, which proves nothing.
+        """
+        ...
+
+    async def list_inbound(
+        self, since: datetime, until: datetime, page: str | None = None
+    ) -> TextPage:
+        """List a page of the texts that came to any number of ours between two moments.
+
+        Args:
+            since: Texts sent earlier are left out; the second it falls in is included.
+            until: Texts sent later are left out.
+            page: `TextPage.more` of the page before; None for the first.
+
+        Raises:
+            ProviderUnavailableError: The page could not be had.
+        """
+        ...
+
+    async def pictures(self, sid: str) -> Sequence[str]:
+        """Where the pictures of a text that came in are.
+
+        Raises:
+            ProviderUnavailableError: They could not be had.
+        """
+        ...
+
+    async def message(self, sid: str) -> ListedMessage | None:
+        """Fetch one outbound message; None if the provider does not have it any more.
+
+        Raises:
+            ProviderUnavailableError: It could not be had.
         """
         ...
 
@@ -252,6 +319,8 @@ class SweepReport:
         reports_applied: Status reports applied late.
         probes: Texts let through to senders on hold.
         settled: Attempts of ended enrollments whose outcome was found out.
+        texts_fetched: Inbound texts whose webhook never came.
+        reports_fetched: Reports that never came, on texts without a final state.
     """
 
     delivered: int = 0
@@ -260,6 +329,8 @@ class SweepReport:
     reports_applied: int = 0
     probes: int = 0
     settled: int = 0
+    texts_fetched: int = 0
+    reports_fetched: int = 0
     failures: list[str] = field(default_factory=list)
 
 

@@ -1,9 +1,8 @@
 """Texts from handsets, and the webhook that tells the application of one."""
 
 from dataclasses import dataclass
-from mimetypes import guess_type
 
-from simulator.messages import API_VERSION, Message
+from simulator.messages import API_VERSION, Message, media_type
 
 
 @dataclass(frozen=True)
@@ -56,5 +55,5 @@ def inbound_fields(
         fields["OptOutType"] = opt_out_type
     for index, url in enumerate(message.media_urls):
         fields[f"MediaUrl{index}"] = url
-        fields[f"MediaContentType{index}"] = guess_type(url)[0] or "image/jpeg"
+        fields[f"MediaContentType{index}"] = media_type(url)
     return fields

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from simulator.errors import TwilioError
 from simulator.messages import Message, MessageFilter, now
@@ -39,6 +39,41 @@ async def fetch_message(sid: str, request: Request, simulator: Sim, fault: Fault
     if message is None:
         raise TwilioError(20404, request.url.path)
     return JSONResponse(message.resource(simulator.config.account_sid))
+
+
+@router.get("/Messages/{sid}/Media.json")
+async def list_media(sid: str, request: Request, simulator: Sim, fault: FaultAnswer) -> Response:
+    """Return the pictures of a message, all on one page."""
+    if fault is not None:
+        return fault
+    message = simulator.messages.get(sid)
+    if message is None:
+        raise TwilioError(20404, request.url.path)
+    account_sid = simulator.config.account_sid
+    media = [message.media_resource(account_sid, at) for at in range(len(message.media_urls))]
+    return JSONResponse(
+        {
+            "media_list": media,
+            "page": 0,
+            "page_size": PAGE_SIZE_DEFAULT,
+            "start": 0,
+            "end": max(len(media) - 1, 0),
+            "uri": request.url.path,
+            "first_page_uri": request.url.path,
+            "next_page_uri": None,
+            "previous_page_uri": None,
+        }
+    )
+
+
+@router.get("/Messages/{sid}/Media/{media_sid}")
+async def fetch_media(sid: str, media_sid: str, request: Request, simulator: Sim) -> Response:
+    """Lead to a picture, as Twilio leads to where it keeps them."""
+    message = simulator.messages.get(sid)
+    for at, url in enumerate(message.media_urls if message else ()):
+        if message and message.media_sid(at) == media_sid:
+            return RedirectResponse(url)
+    raise TwilioError(20404, request.url.path)
 
 
 @router.get("/Messages.json")

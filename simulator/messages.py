@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from uuid import uuid4
+from mimetypes import guess_type
+from uuid import UUID, uuid4, uuid5
 
 from simulator.errors import error_text
 
@@ -96,6 +97,29 @@ class Message:
             "to": self.to,
             "uri": f"{uri}.json",
         }
+
+    def media_sid(self, at: int) -> str:
+        """Name the picture at a place, from 0."""
+        return "ME" + uuid5(UUID(self.sid[2:]), str(at)).hex
+
+    def media_resource(self, account_sid: str, at: int) -> dict[str, object]:
+        """Return one of its pictures as the REST API shows it."""
+        sid = self.media_sid(at)
+        parent = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
+        return {
+            "sid": sid,
+            "account_sid": account_sid,
+            "parent_sid": self.sid,
+            "content_type": media_type(self.media_urls[at]),
+            "date_created": format_datetime(self.date_created),
+            "date_updated": format_datetime(self.date_updated),
+            "uri": f"{parent}/Media/{sid}.json",
+        }
+
+
+def media_type(url: str) -> str:
+    """Guess what kind of picture an address leads to."""
+    return guess_type(url)[0] or "image/jpeg"
 
 
 def new_sid(media_urls: tuple[str, ...]) -> str:

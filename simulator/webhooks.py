@@ -2,17 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping
-from urllib.parse import urlencode
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    TCPConnector,
+)
 from yarl import URL
 
 from simulator.signing import signature
-
-TIMEOUT = ClientTimeout(total=15, sock_connect=5)
-"""Twilio's defaults (connection overrides #ct and #tt,
-https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides, 2026-11)."""
 
 KEEP_ALIVE_SECONDS = 2
 """Shorter than any server keeps an idle connection, so none is lost to a race."""
@@ -25,13 +31,56 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Overrides:
+    """How patiently a webhook is posted: the fragment of its address, Twilio's defaults without.
+
+    Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides (2026-11),
+    for ranges and defaults. How long Twilio waits between two tries is not published: not at all.
+
+    Attributes:
+        connect_seconds: ``ct``, for each connection.
+        read_seconds: ``rt``, for each answer.
+        total_seconds: ``tt``, for all tries together.
+        retries: ``rc``, tries after the first.
+        policy: ``rp``, what is tried again: ``4xx``, ``5xx``, ``ct``, ``rt`` or ``all``.
+    """
+
+    connect_seconds: float = 5
+    read_seconds: float = 15
+    total_seconds: float = 15
+    retries: int = 1
+    policy: frozenset[str] = frozenset({"ct"})
+
+    @classmethod
+    def of(cls, fragment: str) -> Self:
+        """Read a fragment; what is out of range is brought into it, what is no number left out."""
+        given = dict(parse_qsl(fragment))
+
+        def number(name: str, default: int, least: int, most: int) -> int:
+            written = given.get(name, "")
+            return min(max(int(written), least), most) if written.isdecimal() else default
+
+        return cls(
+            connect_seconds=number("ct", 5000, 100, 10000) / 1000,
+            read_seconds=number("rt", 15000, 100, 15000) / 1000,
+            total_seconds=number("tt", 15000, 100, 15000) / 1000,
+            retries=number("rc", 1, 0, 5),
+            policy=frozenset(given.get("rp", "ct").split(",")),
+        )
+
+    def tries_again(self, kind: str) -> bool:
+        """Whether a try that ended so is followed by another."""
+        return kind in self.policy or (bool(kind) and "all" in self.policy)
+
+
 class Webhooks:
     """Posts forms to the application, a bounded number at a time.
 
     Attributes:
         answered: Posts that got an answer below 400.
-        refused: Posts that got any other answer; never repeated, as with Twilio.
-        lost: Posts that got none.
+        refused: Posts whose last try got any other answer.
+        lost: Posts whose last try got none.
     """
 
     def __init__(self, auth_token: str, max_open: int) -> None:
@@ -46,7 +95,7 @@ class Webhooks:
     async def open(self) -> None:
         """Start; call on the loop that will post."""
         connector = TCPConnector(limit=self._max_open, keepalive_timeout=KEEP_ALIVE_SECONDS)
-        self._session = ClientSession(connector=connector, timeout=TIMEOUT, headers=_HEADERS)
+        self._session = ClientSession(connector=connector, headers=_HEADERS)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -55,46 +104,59 @@ class Webhooks:
             self._session = None
 
     async def post(self, url: str, fields: Mapping[str, str]) -> int | None:
-        """Post a signed form and return the answer's HTTP status, ``None`` if there was none.
+        """Post a signed form and return the last answer's HTTP status, ``None`` if there was none.
 
-        Only a connection that could not be made is tried once more.
+        The fragment of the address says how often it is tried; it is neither sent nor signed.
         """
-        url = url.partition("#")[0]
+        url, _, fragment = url.partition("#")
+        overrides = Overrides.of(fragment)
         headers = {
             "X-Twilio-Signature": signature(self._auth_token, url, fields),
             "I-Twilio-Idempotency-Token": str(uuid4()),
         }
-        status: int | None
+        status: int | None = None
         async with self._slots:
-            try:
-                status = await self._post_once(url, fields, headers)
-            except ClientConnectorError:
-                status = await self._post_last(url, fields, headers)
-            except (ClientError, TimeoutError, ValueError):
-                status = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(overrides.total_seconds):
+                    for _ in range(overrides.retries + 1):
+                        status, kind = await self._post_once(url, fields, headers, overrides)
+                        if not overrides.tries_again(kind):
+                            break
         self._count(status)
         return status
 
-    async def _post_last(
-        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]
-    ) -> int | None:
-        """Post once more, for good or ill."""
-        try:
-            return await self._post_once(url, fields, headers)
-        except (ClientError, TimeoutError, ValueError):
-            return None
-
     async def _post_once(
-        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]
-    ) -> int:
-        """Post; the URL goes out as it is, for its query string is signed."""
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        headers: Mapping[str, str],
+        overrides: Overrides,
+    ) -> tuple[int | None, str]:
+        """Post; the URL goes out as it is, for its query string is signed.
+
+        Returns:
+            The HTTP status, and in the words of ``rp`` what went wrong, nothing if all is well.
+        """
         if self._session is None:
-            raise ClientError("not open")
+            return None, ""
         target = URL(url, encoded=True)
         body = urlencode(fields).encode("ascii")
-        async with self._session.post(target, data=body, headers=headers) as response:
-            await response.read()
-            return response.status
+        limits = ClientTimeout(
+            sock_connect=overrides.connect_seconds, sock_read=overrides.read_seconds
+        )
+        try:
+            async with self._session.post(
+                target, data=body, headers=headers, timeout=limits
+            ) as response:
+                await response.read()
+                status = response.status
+        except (ClientConnectorError, ConnectionTimeoutError):
+            return None, "ct"
+        except (ClientError, TimeoutError):
+            return None, "rt"
+        except ValueError:
+            return None, ""
+        return status, f"{status // 100}xx" if status >= 400 else ""
 
     def _count(self, status: int | None) -> None:
         if status is None:

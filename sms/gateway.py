@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -29,10 +30,12 @@ from domain.ports import (
     Answer,
     Call,
     ListedMessage,
+    ListedText,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    TextPage,
 )
 from domain.statuses import LineType, MessageStatus
 from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure
@@ -41,6 +44,14 @@ _Found = TypeVar("_Found")
 
 _PAGE_SIZE = 100
 _MOST_PAGES = 20
+_TEXT_PAGE_SIZE = 200
+_MOST_PICTURES = 10
+
+CALLBACK_OVERRIDES = "rc=5&rp=5xx,ct,rt&ct=2000&rt=4000"
+"""How Twilio is to report: it tries 5 times more, all within 15 s, when we cannot be reached or are
+in trouble. Left to itself it tries again only when no connection came about, once. It waits longer
+for an answer than `api.webhooks.PATIENCE`. The fragment is neither sent nor signed (connection
+overrides, twilio.com/docs/usage/webhooks/webhooks-connection-overrides, 2026-11)."""
 
 _FIRST_TWILIO_CODE = 10_000
 
@@ -127,7 +138,7 @@ class TwilioGateway:
             # Not the process's own: TWILIO_EDGE and TWILIO_REGION would bend the base addresses.
             environment={"TWILIO_ACCOUNT_SID": account_sid},
         )
-        client.api.base_url = api_base_url
+        client.api.base_url = self._base_url = api_base_url
         client.lookups.base_url = lookups_base_url
         self._messages = client.api.v2010.account.messages
         self._phone_numbers = client.lookups.v2.phone_numbers
@@ -171,6 +182,37 @@ class TwilioGateway:
         """
         return await self._ask(lambda: self._list_outbound(to, since), "list of messages")
 
+    async def list_inbound(
+        self, since: datetime, until: datetime, page: str | None = None
+    ) -> TextPage:
+        """List a page of the texts that came to any number of the account between two moments.
+
+        Twilio's list cannot be asked for one direction, so outbound messages fill the pages too.
+        It promises to filter by whole days only: what lies outside is left out here.
+
+        Raises:
+            ProviderUnavailableError: The page could not be had, or says too little of a text.
+        """
+        return await self._ask(
+            lambda: self._list_inbound(since, until, page), "list of inbound texts"
+        )
+
+    async def pictures(self, sid: str) -> Sequence[str]:
+        """Where the pictures of a text that came in are, as its webhook says it.
+
+        Raises:
+            ProviderUnavailableError: They could not be had.
+        """
+        return await self._ask(lambda: self._pictures(sid), "list of pictures")
+
+    async def message(self, sid: str) -> ListedMessage | None:
+        """Fetch one outbound message; None if Twilio does not have it any more.
+
+        Raises:
+            ProviderUnavailableError: It could not be had.
+        """
+        return await self._ask(lambda: self._message(sid), "message")
+
     async def line_type(self, phone: str) -> LineType:
         """Look up what kind of line a number is (Lookup v2, ``line_type_intelligence``).
 
@@ -204,7 +246,8 @@ class TwilioGateway:
                     body=call.body or unset,
                     media_url=list(call.media_urls) or unset,
                     validity_period=call.validity_seconds,
-                    status_callback=f"{self._status_callback_url}?attempt={call.attempt_id.hex}",
+                    status_callback=f"{self._status_callback_url}?attempt={call.attempt_id.hex}"
+                    f"#{CALLBACK_OVERRIDES}",
                 )
         except DeadlinePassedError:
             return NotCalled()
@@ -230,6 +273,37 @@ class TwilioGateway:
             if page is None:
                 return sorted(found, key=lambda message: message.created_at, reverse=True)
         raise ProviderUnavailableError("the provider's list of messages has no end")
+
+    def _list_inbound(self, since: datetime, until: datetime, page: str | None) -> TextPage:
+        earliest = since.astimezone(UTC).replace(microsecond=0)
+        if page is None:
+            found = self._messages.page(
+                date_sent_after=earliest,
+                date_sent_before=until.astimezone(UTC),
+                page_size=_TEXT_PAGE_SIZE,
+            )
+        else:
+            found = self._messages.get_page(page)
+        messages = list(found)
+        texts = [_listed_text(message) for message in messages if _has_come(message)]
+        recent = any((_sent_at(message) or earliest) >= earliest for message in messages)
+        return TextPage(
+            texts=[text for text in texts if earliest <= text.sent_at <= until],
+            # Newest first: after a page that is older throughout comes nothing newer.
+            more=found.next_page_url if recent or not messages else None,
+        )
+
+    def _pictures(self, sid: str) -> list[str]:
+        media = self._messages(sid).media.list(limit=_MOST_PICTURES, page_size=_MOST_PICTURES)
+        return [f"{self._base_url}{one.uri.removesuffix('.json')}" for one in media if one.uri]
+
+    def _message(self, sid: str) -> ListedMessage | None:
+        try:
+            return _listed(self._messages(sid).fetch())
+        except TwilioRestException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
     def _line_type(self, phone: str) -> LineType:
         found = self._phone_numbers(phone).fetch(fields="line_type_intelligence")
@@ -305,4 +379,34 @@ def _listed(message: MessageInstance) -> ListedMessage:
         created_at=message.date_created,
         error_code=message.error_code,
         from_phone=message.from_ or None,
+    )
+
+
+def _has_come(message: MessageInstance) -> bool:
+    """Whether an entry of Twilio's list is a text to us that is there in whole."""
+    return bool(message.direction == "inbound" and message.status == "received")
+
+
+def _sent_at(message: MessageInstance) -> datetime | None:
+    moment = message.date_sent or message.date_created
+    return moment if isinstance(moment, datetime) else None
+
+
+def _listed_text(message: MessageInstance) -> ListedText:
+    """Translate a text to us in Twilio's list.
+
+    Raises:
+        ProviderUnavailableError: The entry says too little to be taken for the text.
+    """
+    sent_at = _sent_at(message)
+    if not (message.sid and message.from_ and message.to and sent_at):
+        raise ProviderUnavailableError("the provider's list of inbound texts has gaps")
+    return ListedText(
+        sid=message.sid,
+        phone=message.from_,
+        to=message.to,
+        messaging_service_sid=message.messaging_service_sid or None,
+        body=message.body or "",
+        pictures=int(message.num_media or 0),
+        sent_at=sent_at,
     )

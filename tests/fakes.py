@@ -13,9 +13,11 @@ from domain.ports import (
     Answer,
     Call,
     ListedMessage,
+    ListedText,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
+    TextPage,
 )
 from domain.statuses import LineType, MessageStatus
 
@@ -34,7 +36,11 @@ class FakeGateway:
         calls: Every call that reached it, in order; those after their deadline did not.
         messages: What its list shows, by recipient; a test may add and change entries.
         line_types: By number; any other is a mobile.
-        lists_fail: While true, no list can be had.
+        texts: What came in, as its list shows it, oldest first.
+        photos: Where the pictures of texts are, by the text's id.
+        page_size: How many entries a page of its list has.
+        lists_fail: While true, no list or message can be had.
+        fetched: The ids that were asked for singly, in order.
         look_ups_fail: While true, no number can be looked up.
         delay: Seconds between being asked and calling, in which a deadline may pass.
         on_call: Awaited between a call's arrival and its answer: what happens meanwhile.
@@ -45,7 +51,11 @@ class FakeGateway:
         default_factory=lambda: defaultdict(list)
     )
     line_types: dict[str, LineType] = field(default_factory=dict)
+    texts: list[ListedText] = field(default_factory=list)
+    photos: dict[str, Sequence[str]] = field(default_factory=dict)
+    page_size: int = 200
     lists_fail: bool = False
+    fetched: list[str] = field(default_factory=list)
     look_ups_fail: bool = False
     delay: float = 0
     on_call: Callable[[Call], Awaitable[None]] | None = None
@@ -101,6 +111,32 @@ class FakeGateway:
         newest_first = reversed(self.messages[to])
         found = [message for message in newest_first if message.created_at >= earliest]
         return sorted(found, key=lambda message: message.created_at, reverse=True)
+
+    async def list_inbound(
+        self, since: datetime, until: datetime, page: str | None = None
+    ) -> TextPage:
+        """List what came in, newest first, a page at a time."""
+        if self.lists_fail:
+            raise ProviderUnavailableError
+        earliest = since.replace(microsecond=0)
+        found = [text for text in reversed(self.texts) if earliest <= text.sent_at <= until]
+        start = int(page or 0)
+        end = start + self.page_size
+        return TextPage(found[start:end], str(end) if end < len(found) else None)
+
+    async def pictures(self, sid: str) -> Sequence[str]:
+        """Tell where a text's pictures are."""
+        if sid not in self.photos:
+            raise ProviderUnavailableError
+        return self.photos[sid]
+
+    async def message(self, sid: str) -> ListedMessage | None:
+        """Find one of the messages that were created."""
+        if self.lists_fail:
+            raise ProviderUnavailableError
+        self.fetched.append(sid)
+        everything = (message for listed in self.messages.values() for message in listed)
+        return next((message for message in everything if message.sid == sid), None)
 
     async def line_type(self, phone: str) -> LineType:
         """Tell the line type that was set."""

@@ -493,6 +493,17 @@ class TestStored:
 
         assert await self.bodies(services) == [body.replace("\0", "")]
 
+    async def test_the_fallback_is_the_same_door(
+        self, real: httpx.AsyncClient, services: Services
+    ) -> None:
+        """Twilio asks a number's fallback address when the first one failed, and says why."""
+        failed = changed(TEXT, ErrorCode="11200", ErrorUrl="https://segue.example.com/x?a=b#rc=5")
+
+        assert (await post(real, f"{INBOUND}?fallback=1", failed)).status_code == 200
+        assert (await post(real, INBOUND, TEXT)).status_code == 200
+
+        assert await self.bodies(services) == ["Yes, gladly"]
+
     async def test_a_stop_suppresses_the_number(
         self, real: httpx.AsyncClient, services: Services
     ) -> None:

@@ -4,17 +4,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
 import uvicorn
 
-from domain.ports import Gateway, OutcomeUnknown, Refused
-from domain.statuses import LineType
+from domain.ports import Gateway, ListedText, OutcomeUnknown, Refused
+from domain.statuses import LineType, MessageStatus
 from simulator.app import create_app
 from simulator.behaviour import NextFaults
 from simulator.config import SimulatorConfig
+from simulator.inbound import InboundText
 from simulator.server import server_config
 from simulator.state import Simulator
 from sms.gateway import TwilioGateway
@@ -22,6 +25,8 @@ from tests.fakes import FakeGateway
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "token"
+OURS = "+12025550100"
+THEIRS = "+14155550123"
 CALLBACKS = "http://127.0.0.1:9/webhooks/twilio/status"
 
 
@@ -43,6 +48,18 @@ class Provider(Protocol):
 
     def break_lists(self) -> None:
         """Let the next list fail."""
+        ...
+
+    async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
+        """Have `THEIRS` text `OURS` unheard by any webhook; answers the text's id."""
+        ...
+
+    def short_pages(self) -> None:
+        """Have pages of lists end after a few entries."""
+        ...
+
+    def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
+        """Give a message another state."""
         ...
 
 
@@ -80,13 +97,34 @@ class FakeProvider:
     def break_lists(self) -> None:
         self.gateway.lists_fail = True
 
+    async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
+        sid = f"SM{uuid4().hex}"
+        now = datetime.now(UTC).replace(microsecond=0)
+        text = ListedText(sid, THEIRS, OURS, service, body, len(pictures), now)
+        self.gateway.texts.append(text)
+        self.gateway.photos[sid] = pictures
+        return sid
+
+    def short_pages(self) -> None:
+        self.gateway.page_size = 2
+
+    def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
+        for listed in self.gateway.messages.values():
+            listed[:] = [
+                replace(one, status=status, error_code=error_code) if one.sid == sid else one
+                for one in listed
+            ]
+
 
 class TwilioProvider:
     """The real gateway on Twilio's stand-in."""
 
-    def __init__(self, gateway: TwilioGateway, simulator: Simulator) -> None:
+    def __init__(
+        self, gateway: TwilioGateway, simulator: Simulator, patch: pytest.MonkeyPatch
+    ) -> None:
         self.gateway = gateway
         self.simulator = simulator
+        self.patch = patch
 
     def bodies(self, to: str) -> list[str]:
         return [message.body for message in self.simulator.messages.newest_first(to)][::-1]
@@ -97,13 +135,27 @@ class TwilioProvider:
     def break_lists(self) -> None:
         self.simulator.behaviour.fail_next_lists = NextFaults()
 
+    async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
+        text, _ = await self.simulator.receive(
+            InboundText(THEIRS, OURS, body, pictures, service, deliver=False)
+        )
+        return text.sid
+
+    def short_pages(self) -> None:
+        self.patch.setattr("sms.gateway._TEXT_PAGE_SIZE", 2)
+
+    def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
+        message = self.simulator.messages.get(sid)
+        assert message is not None
+        message.move(status.value, error_code)
+
 
 def _magic(digits: str) -> str:
     return f"+14155557{digits}"
 
 
 @asynccontextmanager
-async def _twilio() -> AsyncIterator[TwilioProvider]:
+async def _twilio(patch: pytest.MonkeyPatch) -> AsyncIterator[TwilioProvider]:
     app = create_app(
         SimulatorConfig(
             ACCOUNT_SID,
@@ -130,7 +182,7 @@ async def _twilio() -> AsyncIterator[TwilioProvider]:
         max_concurrent=4,
     )
     try:
-        yield TwilioProvider(gateway, app.state.simulator)
+        yield TwilioProvider(gateway, app.state.simulator, patch)
     finally:
         await gateway.aclose()
         server.should_exit = True
@@ -139,15 +191,17 @@ async def _twilio() -> AsyncIterator[TwilioProvider]:
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[TwilioProvider]:
-    async with _twilio() as provider:
+async def twilio(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TwilioProvider]:
+    async with _twilio(monkeypatch) as provider:
         yield provider
 
 
 @pytest.fixture(params=["fake", "twilio"])
-async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+async def provider(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Provider]:
     if request.param == "fake":
         yield FakeProvider()
         return
-    async with _twilio() as provider:
+    async with _twilio(monkeypatch) as provider:
         yield provider

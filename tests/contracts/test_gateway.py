@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from domain.ports import (
@@ -17,10 +18,17 @@ from domain.ports import (
     Refused,
 )
 from domain.statuses import LineType, MessageStatus
-from tests.contracts.conftest import CALLBACKS, Provider, TwilioProvider
+from sms.gateway import CALLBACK_OVERRIDES
+from tests.contracts.conftest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    CALLBACKS,
+    OURS,
+    THEIRS,
+    Provider,
+    TwilioProvider,
+)
 
-OURS = "+12025550100"
-THEIRS = "+14155550123"
 SERVICE = "MG" + "a" * 32
 A_MINUTE_AGO = timedelta(minutes=-1)
 
@@ -201,6 +209,162 @@ async def test_a_list_that_cannot_be_had_is_no_empty_list(provider: Provider) ->
         await provider.gateway.list_outbound(THEIRS, datetime.now(UTC) + A_MINUTE_AGO)
 
 
+def just_now() -> tuple[datetime, datetime]:
+    """The last minute, and what a test takes."""
+    now = datetime.now(UTC)
+    return now + A_MINUTE_AGO, now + timedelta(seconds=30)
+
+
+async def test_what_came_in_is_listed_for_every_number_and_nothing_else(
+    provider: Provider,
+) -> None:
+    await provider.gateway.create(call(body="ours"))
+    first = await provider.text_us(" Yes, I'd \N{WHITE HEAVY CHECK MARK} \n", service=SERVICE)
+    second = await provider.text_us("STOP")
+
+    page = await provider.gateway.list_inbound(*just_now())
+
+    assert page.more is None
+    texts = {text.sid: text for text in page.texts}
+    assert list(texts) == [second, first]
+    assert (texts[first].phone, texts[first].to) == (THEIRS, OURS)
+    assert texts[first].body == " Yes, I'd \N{WHITE HEAVY CHECK MARK} \n"
+    assert texts[first].messaging_service_sid == SERVICE
+    assert texts[second].messaging_service_sid is None
+    assert texts[second].pictures == 0
+    assert texts[second].sent_at.utcoffset() == timedelta(0)
+    assert abs(texts[second].sent_at - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+async def test_what_came_in_before_or_after_is_left_out(provider: Provider) -> None:
+    early = await provider.text_us("early")
+    await asyncio.sleep(2.1)
+    late = await provider.text_us("late")
+    between = datetime.now(UTC) - timedelta(seconds=1)
+
+    younger = await provider.gateway.list_inbound(between, datetime.now(UTC))
+    older = await provider.gateway.list_inbound(between + A_MINUTE_AGO, between)
+
+    assert [text.sid for text in younger.texts] == [late]
+    assert [text.sid for text in older.texts] == [early]
+
+
+async def test_the_second_in_which_the_list_begins_is_included(provider: Provider) -> None:
+    await provider.text_us("now")
+    [text] = (await provider.gateway.list_inbound(*just_now())).texts
+
+    since = text.sent_at.replace(microsecond=999_999)
+    page = await provider.gateway.list_inbound(since, since + timedelta(minutes=1))
+
+    assert [one.sid for one in page.texts] == [text.sid]
+
+
+async def test_a_moment_in_another_zone_is_the_same_moment(provider: Provider) -> None:
+    sid = await provider.text_us("now")
+    since, until = (
+        moment.astimezone(timezone(timedelta(hours=hours)))
+        for moment, hours in zip(just_now(), (5, -7), strict=True)
+    )
+
+    page = await provider.gateway.list_inbound(since, until)
+
+    assert [text.sid for text in page.texts] == [sid]
+
+
+async def test_what_came_in_is_read_page_by_page(provider: Provider) -> None:
+    provider.short_pages()
+    sids = [await provider.text_us(str(number)) for number in range(5)]
+    window = just_now()
+
+    pages = [await provider.gateway.list_inbound(*window)]
+    while (more := pages[-1].more) is not None:
+        pages.append(await provider.gateway.list_inbound(*window, more))
+
+    assert [[text.sid for text in page.texts] for page in pages] == [
+        [sids[4], sids[3]],
+        [sids[2], sids[1]],
+        [sids[0]],
+    ]
+
+
+async def test_a_list_of_texts_that_cannot_be_had_is_not_an_empty_one(provider: Provider) -> None:
+    await provider.text_us("Hello")
+    provider.break_lists()
+
+    with pytest.raises(ProviderUnavailableError):
+        await provider.gateway.list_inbound(*just_now())
+
+
+async def test_the_pictures_of_a_text_can_be_found(provider: Provider) -> None:
+    there = ("https://example.com/a.png", "https://example.com/b.jpg")
+    sid = await provider.text_us("", *there)
+
+    [text] = (await provider.gateway.list_inbound(*just_now())).texts
+    pictures = await provider.gateway.pictures(sid)
+
+    assert (text.sid, text.body, text.pictures) == (sid, "", 2)
+    assert len(set(pictures)) == 2
+    assert all(picture.startswith("http") for picture in pictures)
+
+
+async def test_the_pictures_of_an_unknown_text_cannot_be_had(provider: Provider) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        await provider.gateway.pictures(f"MM{uuid4().hex}")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (MessageStatus.QUEUED, None),
+        (MessageStatus.SENT, None),
+        (MessageStatus.DELIVERED, None),
+        (MessageStatus.UNDELIVERED, 30003),
+    ],
+)
+async def test_one_message_is_fetched_as_it_stands(
+    provider: Provider, status: MessageStatus, code: int | None
+) -> None:
+    answer = await provider.gateway.create(call())
+    assert isinstance(answer, Accepted)
+    provider.move(answer.sid, status, code)
+
+    message = await provider.gateway.message(answer.sid)
+
+    assert message is not None
+    assert (message.sid, message.status, message.error_code) == (answer.sid, status, code)
+    assert message.from_phone == OURS
+
+
+async def test_a_message_that_is_gone_is_not_trouble_and_trouble_is_not_gone(
+    provider: Provider,
+) -> None:
+    assert await provider.gateway.message(f"SM{uuid4().hex}") is None
+    provider.break_lists()
+    with pytest.raises(ProviderUnavailableError):
+        await provider.gateway.message(f"SM{uuid4().hex}")
+
+
+async def test_a_picture_is_where_twilio_says(twilio: TwilioProvider) -> None:
+    sid = await twilio.text_us("", "https://example.com/a.png")
+
+    [picture] = await twilio.gateway.pictures(sid)
+
+    async with httpx.AsyncClient(auth=(ACCOUNT_SID, AUTH_TOKEN)) as client:
+        found = await client.get(picture)
+    assert found.is_redirect
+    assert found.headers["location"] == "https://example.com/a.png"
+    assert not picture.endswith(".json")
+
+
+async def test_texts_that_are_not_whole_or_not_for_us_are_left_out(
+    twilio: TwilioProvider,
+) -> None:
+    for state in (MessageStatus.FAILED, MessageStatus.SENDING):
+        twilio.move(await twilio.text_us(state.value), state)
+
+    assert list((await twilio.gateway.list_inbound(*just_now())).texts) == []
+
+
 @pytest.mark.parametrize(
     ("to", "expected"),
     [
@@ -234,6 +398,7 @@ async def test_twilio_is_told_all_there_is_to_a_call(twilio: TwilioProvider) -> 
     address = urlsplit(message.status_callback)
     assert message.status_callback.partition("?")[0] == CALLBACKS
     assert parse_qs(address.query) == {"attempt": [made.attempt_id.hex]}
+    assert address.fragment == CALLBACK_OVERRIDES
 
 
 async def test_wrong_credentials_are_refused_and_prove_nothing_in_a_list(

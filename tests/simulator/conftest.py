@@ -78,6 +78,7 @@ class Listener:
 
     url: str = ""
     status: int = 200
+    delay: float = 0
     received: list[Webhook] = field(default_factory=list)
 
     def app(self) -> FastAPI:
@@ -91,6 +92,7 @@ class Listener:
             if query := request.scope["query_string"].decode():
                 target += f"?{query}"
             self.received.append(Webhook(path, self.url + target, fields, dict(request.headers)))
+            await asyncio.sleep(self.delay)
             return Response(status_code=self.status)
 
         return app
@@ -161,6 +163,7 @@ def listener_server() -> Iterator[Listener]:
 def listener(listener_server: Listener) -> Listener:
     listener_server.received.clear()
     listener_server.status = 200
+    listener_server.delay = 0
     return listener_server
 
 

@@ -83,6 +83,56 @@ def test_refused_callback_is_not_repeated(
     assert listener.statuses(sid) == ["sent", "delivered"]
 
 
+@pytest.mark.parametrize(
+    ("fragment", "status", "tries"),
+    [
+        ("rc=3&rp=5xx,ct", 503, 4),
+        ("rc=3&rp=all", 503, 4),
+        ("rc=99&rp=all", 403, 6),
+        ("rc=3&rp=5xx", 403, 1),
+        ("rp=5xx", 500, 2),
+        ("rc=3", 500, 1),
+        ("rc=x&rp=5xx", 500, 2),
+        ("rc=3&rp=all", 204, 1),
+        ("rc=0&rp=all", 500, 1),
+    ],
+)
+def test_callback_is_repeated_as_its_fragment_says(
+    client: Client,
+    simulator: RunningSimulator,
+    listener: Listener,
+    callback: str,
+    fragment: str,
+    status: int,
+    tries: int,
+) -> None:
+    listener.status = status
+    client.messages.create(
+        to="+14155557007", from_=OURS, body="Hi", status_callback=f"{callback}#{fragment}"
+    )
+    simulator.rest()
+    assert [webhook.url for webhook in listener.received] == [callback] * tries
+    tokens = {webhook.headers["i-twilio-idempotency-token"] for webhook in listener.received}
+    assert len(tokens) == 1
+
+
+@pytest.mark.parametrize(("fragment", "tries"), [("rt=100&rc=2&rp=rt", 3), ("rt=100&rc=2", 1)])
+def test_callback_waits_for_an_answer_as_long_as_its_fragment_says(
+    client: Client,
+    simulator: RunningSimulator,
+    listener: Listener,
+    callback: str,
+    fragment: str,
+    tries: int,
+) -> None:
+    listener.delay = 0.4
+    client.messages.create(
+        to="+14155557007", from_=OURS, body="Hi", status_callback=f"{callback}#{fragment}"
+    )
+    simulator.rest()
+    assert len(listener.received) == tries
+
+
 def test_application_that_is_away_holds_nothing_up(
     client: Client, simulator: RunningSimulator
 ) -> None:

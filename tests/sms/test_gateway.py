@@ -118,7 +118,10 @@ async def test_the_request_says_what_it_should(recorder: Recorder, gateway: Twil
         "Body": [SECRET],
         "ValidityPeriod": ["3600"],
         "StatusCallback": [
-            f"https://segue.example.com/webhooks/twilio/status?attempt={made.attempt_id.hex}"
+            (
+                f"https://segue.example.com/webhooks/twilio/status?attempt={made.attempt_id.hex}"
+                "#rc=5&rp=5xx,ct,rt&ct=2000&rt=4000"
+            )
         ],
     }
 
