@@ -6,9 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api import paging
 from api.dependencies import AdminOnly, ServicesDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery
 from api.schemas import AuditEntry, Listing, Moment
 from domain.errors import InvalidFieldError
 from domain.paging import Position
@@ -16,6 +15,7 @@ from domain.paging import Position
 router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[AdminOnly])
 
 _SORT = "-id"
+_CURSORS = Cursors("audit", {}, nullable={"id"})
 _ID_MOST = 2**63 - 1
 
 
@@ -57,15 +57,15 @@ async def list_audit_entries(
     )
     return Listing(
         items=[AuditEntry.model_validate(entry) for entry in entries],
-        next_cursor=(
-            paging.encode(Position(None, UUID(int=before_id)), _SORT) if before_id else None
+        next_cursor=_CURSORS.write(
+            Position(None, UUID(int=before_id)) if before_id else None, _SORT
         ),
     )
 
 
 def _before(cursor: str | None) -> int | None:
     """Read the number of an entry from where a cursor has an id."""
-    position = paging.decode(cursor, _SORT, {}, nullable={_SORT.removeprefix("-")})
+    position = _CURSORS.read(cursor, _SORT)
     if position is None:
         return None
     if position.id.int > _ID_MOST:

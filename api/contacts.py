@@ -7,16 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from api import paging
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import Contact, ContactChanges, Listing, NewContact
 from services.contacts import SEARCH_LENGTH, ContactFields
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])
 
-SORT_KINDS: dict[str, type[str] | type[datetime]] = {"name": str, "created_at": datetime}
+_CURSORS = Cursors("contacts", {"name": str, "created_at": datetime})
 
 
 class ContactQuery(PageQuery):
@@ -53,10 +52,10 @@ async def list_contacts(
         search=query.search,
         group_ids=query.group,
         sort=query.sort,
-        after=paging.decode(query.cursor, query.sort, SORT_KINDS),
+        after=_CURSORS.read(query.cursor, query.sort),
         limit=query.limit,
     )
-    return paging.listing(page, Contact, query.sort)
+    return listing(page, Contact, _CURSORS.write(page.next, query.sort))
 
 
 @router.get("/{contact_id}")

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
-from api import paging
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.enrollment_schemas import (
     ContactsPage,
@@ -31,6 +30,7 @@ from api.enrollment_schemas import (
 from api.idempotency import OnceDep
 from api.job_schemas import Job
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
+from api.paging import Cursors
 
 router = APIRouter(tags=["enrollments"])
 
@@ -38,15 +38,16 @@ Prefer = Annotated[
     list[str] | None, Header(description="`respond-async`: be answered before the work is done.")
 ]
 
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {
-    "name": str,
-    "enrolled_at": datetime,
-    "next_send_at": datetime,
-    "last_message_at": datetime,
-}
-
-
-_NULLABLE = frozenset({"next_send_at", "last_message_at"})
+_CURSORS = Cursors(
+    "contacts",
+    {
+        "name": str,
+        "enrolled_at": datetime,
+        "next_send_at": datetime,
+        "last_message_at": datetime,
+    },
+    nullable=frozenset({"next_send_at", "last_message_at"}),
+)
 
 
 @router.post(
@@ -100,16 +101,16 @@ async def list_contacts(
     sequence_id: UUID, query: Annotated[ContactsQuery, Query()], services: ServicesDep
 ) -> ContactsPage:
     """List everyone who was ever enrolled: the Contacts tab."""
+    cursors = _CURSORS.within(sequence_id)
     tab = await services.contact_list.page(
         sequence_id,
         query.wanted(),
         sort=query.sort,
-        after=paging.decode(query.cursor, query.sort, _SORT_KINDS, nullable=_NULLABLE),
+        after=cursors.read(query.cursor, query.sort),
         limit=query.limit,
         live=query.live,
     )
-    cursor = paging.encode(tab.page.next, query.sort) if tab.page.next else None
-    return ContactsPage.of(tab, cursor)
+    return ContactsPage.of(tab, cursors.write(tab.page.next, query.sort))
 
 
 @router.get("/enrollments/{enrollment_id}")
@@ -118,13 +119,17 @@ async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollme
     return Enrollment.of(await services.enrollment_detail.get(enrollment_id))
 
 
-@router.post("/enrollments/batch/add-to-group")
+@router.post("/enrollments/batch/add-to-group", response_model=GroupResults)
 async def add_to_group(
-    body: GroupAddition, services: ServicesDep, user: CurrentUser
-) -> GroupResults:
+    body: GroupAddition, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Put the enrollments' contacts into a group."""
-    done = await services.batch.add_to_group(body.enrollment_ids, body.group_id, user.id)
-    return GroupResults(results=[RowResult.model_validate(one) for one in done])
+
+    async def work() -> GroupResults:
+        done = await services.batch.add_to_group(body.enrollment_ids, body.group_id, user.id)
+        return GroupResults(results=[RowResult.model_validate(one) for one in done])
+
+    return await once.answer(work, status_code=200, repeatable=True)
 
 
 @router.post("/enrollments/batch/send-message", response_model=TextResults, dependencies=[Sends])
@@ -144,32 +149,48 @@ async def send_message(
     return await once.answer(work, status_code=200)
 
 
-@router.post("/enrollments/batch/mark-finished")
-async def mark_finished(body: Finishing, services: ServicesDep, user: CurrentUser) -> FinishResults:
+@router.post("/enrollments/batch/mark-finished", response_model=FinishResults)
+async def mark_finished(
+    body: Finishing, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Mark enrollments finished; answers only when no text of theirs can still start."""
-    done = await services.batch.mark_finished(body.enrollment_ids, user.id)
-    return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
+
+    async def work() -> FinishResults:
+        done = await services.batch.mark_finished(body.enrollment_ids, user.id)
+        return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
+
+    return await once.answer(work, status_code=200, repeatable=True)
 
 
-@router.post("/enrollments/batch/pause")
-async def pause(body: Pausing, services: ServicesDep, user: CurrentUser) -> PauseResults:
+@router.post("/enrollments/batch/pause", response_model=PauseResults)
+async def pause(body: Pausing, services: ServicesDep, user: CurrentUser, once: OnceDep) -> Response:
     """Send these enrollments nothing more until they are resumed; what is left of the delay stays.
 
     `paused`, `already_paused`, `awaiting_reply` (every step went out), `already_final` or
     `not_found`. At most a text that was under way still goes.
     """
-    done = await services.pausing.pause(body.enrollment_ids, user.id)
-    return PauseResults(results=[RowResult.model_validate(one) for one in done])
+
+    async def work() -> PauseResults:
+        done = await services.pausing.pause(body.enrollment_ids, user.id)
+        return PauseResults(results=[RowResult.model_validate(one) for one in done])
+
+    return await once.answer(work, status_code=200, repeatable=True)
 
 
-@router.post("/enrollments/batch/resume", dependencies=[Sends])
-async def resume(body: Pausing, services: ServicesDep, user: CurrentUser) -> ResumeResults:
+@router.post("/enrollments/batch/resume", response_model=ResumeResults, dependencies=[Sends])
+async def resume(
+    body: Pausing, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Let paused enrollments go on: `resumed`, `not_paused`, `already_final` or `not_found`.
 
     One whose sequence is paused as well goes on with its sequence.
     """
-    done = await services.pausing.resume(body.enrollment_ids, user.id)
-    return ResumeResults(results=[RowResult.model_validate(one) for one in done])
+
+    async def work() -> ResumeResults:
+        done = await services.pausing.resume(body.enrollment_ids, user.id)
+        return ResumeResults(results=[RowResult.model_validate(one) for one in done])
+
+    return await once.answer(work, status_code=200, repeatable=True)
 
 
 @router.post("/enrollments/batch/release", response_model=FinishResults, dependencies=[Sends])

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.event_schemas import (
     DeliveryQuery,
@@ -17,16 +16,16 @@ from api.event_schemas import (
     NewEventEndpoint,
 )
 from api.idempotency import OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import Listing
 from services.event_endpoints import EndpointFields, MadeEndpoint
 
 router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])
 
 _SORT = "created_at"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: datetime}
+_CURSORS = Cursors("event-endpoints", {_SORT: datetime})
 _LOG_SORT = "-number"
-_LOG_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"number": str}
+_LOG_CURSORS = Cursors("deliveries", {"number": str})
 
 
 @router.post("", status_code=201, response_model=EventEndpointWithSecret)
@@ -51,9 +50,9 @@ async def list_event_endpoints(
     query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[EventEndpoint]:
     """List event endpoints in the order they were made."""
-    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    after = _CURSORS.read(query.cursor, _SORT)
     page = await services.event_endpoints.find(after=after, limit=query.limit)
-    return paging.listing(page, EventEndpoint, _SORT)
+    return listing(page, EventEndpoint, _CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{endpoint_id}")
@@ -109,13 +108,14 @@ async def list_event_deliveries(
     endpoint_id: UUID, query: Annotated[DeliveryQuery, Query()], services: ServicesDep
 ) -> Listing[EventDelivery]:
     """List what an endpoint was told in the last 30 days or is to be told, the latest first."""
+    cursors = _LOG_CURSORS.within(endpoint_id)
     page = await services.event_endpoints.deliveries(
         endpoint_id,
         state=query.state,
-        after=paging.decode(query.cursor, _LOG_SORT, _LOG_SORT_KINDS),
+        after=cursors.read(query.cursor, _LOG_SORT),
         limit=query.limit,
     )
-    return paging.listing(page, EventDelivery, _LOG_SORT)
+    return listing(page, EventDelivery, cursors.write(page.next, _LOG_SORT))
 
 
 @router.post(

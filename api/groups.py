@@ -1,15 +1,13 @@
 """Routes of groups and their members."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import (
     AddedMembers,
     Contact,
@@ -23,7 +21,8 @@ from api.schemas import (
 router = APIRouter(prefix="/groups", tags=["groups"])
 
 _SORT = "name"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: str}
+_GROUPS = Cursors("groups", {_SORT: str})
+_MEMBERS = Cursors("members", {_SORT: str})
 
 
 @router.post("", status_code=201, response_model=Group)
@@ -41,9 +40,9 @@ async def list_groups(
     query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[Group]:
     """List groups by name."""
-    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    after = _GROUPS.read(query.cursor, _SORT)
     page = await services.groups.find(after=after, limit=query.limit)
-    return paging.listing(page, Group, _SORT)
+    return listing(page, Group, _GROUPS.write(page.next, _SORT))
 
 
 @router.get("/{group_id}")
@@ -57,19 +56,24 @@ async def list_members(
     group_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[Contact]:
     """List a group's contacts by name."""
-    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    cursors = _MEMBERS.within(group_id)
+    after = cursors.read(query.cursor, _SORT)
     await services.groups.get(group_id)
     page = await services.contacts.find(group_ids=[group_id], after=after, limit=query.limit)
-    return paging.listing(page, Contact, _SORT)
+    return listing(page, Contact, cursors.write(page.next, _SORT))
 
 
-@router.post("/{group_id}/members")
+@router.post("/{group_id}/members", response_model=AddedMembers)
 async def add_members(
-    group_id: UUID, body: ContactIds, services: ServicesDep, user: CurrentUser
-) -> AddedMembers:
+    group_id: UUID, body: ContactIds, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Put contacts into a group; doing it again changes nothing."""
-    done = await services.groups.add_members(group_id, body.contact_ids, user.id)
-    return AddedMembers.model_validate(done)
+
+    async def add() -> AddedMembers:
+        done = await services.groups.add_members(group_id, body.contact_ids, user.id)
+        return AddedMembers.model_validate(done)
+
+    return await once.answer(add, status_code=200, repeatable=True)
 
 
 @router.delete("/{group_id}/members")

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email.message import Message
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
-from starlette.exceptions import HTTPException
 
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import StreamedOnceDep
 from api.job_schemas import Job
 from api.jobs import accepted
+from api.problems import Problem
 from api.schemas import Schema
 
 IMPORT_PATH = "/contacts/import"
@@ -21,6 +22,7 @@ IMPORT_PATH = "/contacts/import"
 router = APIRouter(tags=["contacts"])
 
 _CSV = "text/csv"
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -68,8 +70,12 @@ async def import_contacts(
     `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413 `body_too_large`,
     409 `upload_canceled`.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _CSV:
-        raise HTTPException(415, "send the file as it is, with Content-Type: text/csv")
+    if not _is_csv(request.headers.get("content-type", "")):
+        return Problem(
+            415,
+            "unsupported_media_type",
+            "send the file as it is, in UTF-8, with Content-Type: text/csv",
+        ).response()
     digest = hashlib.sha256()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -92,3 +98,10 @@ async def import_contacts(
     finally:
         # Does nothing to a job that was started: this is a file that came before, or was refused.
         await services.importing.discard(job_id)
+
+
+def _is_csv(content_type: str) -> bool:
+    """Whether a type is CSV, in the one encoding that is read."""
+    header = Message()
+    header["Content-Type"] = content_type
+    return header.get_content_type() == _CSV and header.get_content_charset("utf-8") in _UTF8

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
 from api.job_schemas import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
+from api.paging import Cursors
 from api.schemas import Listing
 from domain.errors import InvalidFieldError
 from domain.paging import Position
@@ -23,9 +23,9 @@ RESPOND_ASYNC = "respond-async"
 """The preference of RFC 7240, section 4.1, for an answer before the work is done."""
 
 _SORT = "-created_at"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+_JOBS = Cursors("jobs", {"created_at": datetime})
 _RESULTS_SORT = "position"
-_RESULTS_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"position": str}
+_RESULTS = Cursors("results", {"position": str})
 _POSITION_MOST = 2**31 - 1
 
 
@@ -89,12 +89,12 @@ async def list_jobs(
     page = await services.jobs.find(
         user_id=user.id if query.mine else None,
         states=query.state,
-        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        after=_JOBS.read(query.cursor, _SORT),
         limit=query.limit,
     )
     return Listing[JobSummary](
         items=[JobSummary.summary(job) for job in page.items],
-        next_cursor=paging.encode(page.next, _SORT) if page.next else None,
+        next_cursor=_JOBS.write(page.next, _SORT),
     )
 
 
@@ -112,36 +112,35 @@ async def list_results(
 
     Without `code` the rows that have no result yet are listed too.
     """
-    place = paging.decode(query.cursor, _RESULTS_SORT, _RESULTS_SORT_KINDS)
+    cursors = _RESULTS.within(job_id)
+    place = cursors.read(query.cursor, _RESULTS_SORT)
     rows, more = await services.jobs.results(
-        job_id, codes=query.code, after=_after(job_id, place), limit=query.limit
+        job_id, codes=query.code, after=_after(place), limit=query.limit
     )
-    cursor = None
-    if more:
-        last = Position(str(rows[-1].position), job_id)
-        cursor = paging.encode(last, _RESULTS_SORT)
-    return JobResults.of(rows, cursor)
+    last = Position(str(rows[-1].position), job_id) if more else None
+    return JobResults.of(rows, cursors.write(last, _RESULTS_SORT))
 
 
-@router.post("/jobs/{job_id}/cancel")
-async def cancel_job(job_id: UUID, services: ServicesDep, user: CurrentUser) -> Job:
+@router.post("/jobs/{job_id}/cancel", response_model=Job)
+async def cancel_job(
+    job_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Leave the rows that are not begun alone; they come to `canceled`.
 
     What is done stays done. 409 `job_ended` if everything is.
     """
-    return Job.of(await services.jobs.cancel(job_id, user.id))
+
+    async def cancel() -> Job:
+        return Job.of(await services.jobs.cancel(job_id, user.id))
+
+    return await once.answer(cancel, status_code=200, repeatable=True)
 
 
-def _after(job_id: UUID, place: Position | None) -> int:
+def _after(place: Position | None) -> int:
     if place is None:
         return -1
     text = str(place.value)
-    if (
-        place.id == job_id
-        and text.isdecimal()
-        and text.isascii()
-        and len(text) <= len("2147483647")
-    ):
+    if text.isdecimal() and text.isascii() and len(text) <= len("2147483647"):
         return min(int(text), _POSITION_MOST)
     raise InvalidFieldError(
         "cursor",

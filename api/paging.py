@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -48,66 +49,76 @@ class PageQuery(FilterQuery):
     cursor: Cursor = None
 
 
-def listing(page: Page[Any], item: type[_Item], sort: str) -> Listing[_Item]:
+def listing(page: Page[Any], item: type[_Item], next_cursor: str | None) -> Listing[_Item]:
     """Write one page.
 
     Args:
         page: From a use case.
         item: The schema of its items.
-        sort: What the list is sorted by, as the client wrote it.
+        next_cursor: Where the next page begins.
     """
     return Listing(
-        items=[item.model_validate(entry) for entry in page.items],
-        next_cursor=encode(page.next, sort) if page.next else None,
+        items=[item.model_validate(entry) for entry in page.items], next_cursor=next_cursor
     )
 
 
-def encode(position: Position, sort: str) -> str:
-    """Write a place in a list that is sorted this way."""
-    value = position.value
-    parts: list[str | None]
-    if isinstance(value, datetime):
-        parts = [sort, "at", value.isoformat(), str(position.id)]
-    else:
-        parts = [sort, "is", value, str(position.id)]
-    text = json.dumps(parts, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+@dataclass(frozen=True)
+class Cursors:
+    """The cursors of one list; those of any other are refused.
 
-
-def decode(
-    cursor: str | None,
-    sort: str,
-    kinds: Mapping[str, type[str] | type[datetime]],
-    *,
-    nullable: Collection[str] = (),
-) -> Position | None:
-    """Read what ``encode`` wrote; None for the first page.
-
-    Args:
-        cursor: As the client sent it.
-        sort: As the client wrote it.
+    Attributes:
+        of: The list's name.
         kinds: Of what type each sort's values are; sorts without their ``-``.
         nullable: The sorts whose values may be missing.
-
-    Raises:
-        InvalidFieldError: With code ``invalid_cursor``, if it was made up, or for another sort.
     """
-    if cursor is None:
-        return None
-    try:
-        parts = json.loads(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        )
-        made_for, tag, raw, last_id = parts
-        value = datetime.fromisoformat(raw).astimezone(UTC) if tag == "at" else raw
-        position = Position(value, UUID(last_id))
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise _invalid() from None
-    name = sort.removeprefix("-")
-    fits = name in nullable if value is None else isinstance(value, kinds.get(name, ()))
-    if made_for != sort or not fits or not _storable(value):
-        raise _invalid()
-    return position
+
+    of: str
+    kinds: Mapping[str, type[str] | type[datetime]]
+    nullable: Collection[str] = ()
+
+    def within(self, owner_id: UUID) -> "Cursors":
+        """Tell apart what is a list for each of many: a group's members, a sequence's contacts."""
+        return replace(self, of=f"{owner_id}/{self.of}")
+
+    def write(self, position: Position | None, sort: str) -> str | None:
+        """Write a place in the list when it is sorted this way; None where there is none."""
+        if position is None:
+            return None
+        value = position.value
+        tag, written = ("at", value.isoformat()) if isinstance(value, datetime) else ("is", value)
+        text = json.dumps([self.of, sort, tag, written, str(position.id)], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def read(self, cursor: str | None, sort: str) -> Position | None:
+        """Read what ``write`` wrote; None for the first page.
+
+        Args:
+            cursor: As the client sent it.
+            sort: As the client wrote it.
+
+        Raises:
+            InvalidFieldError: With code ``invalid_cursor``, if it was made up, or for another list
+                or sort.
+        """
+        if cursor is None:
+            return None
+        try:
+            parts = json.loads(
+                base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            )
+            *made_for, tag, raw, last_id = parts
+            value = datetime.fromisoformat(raw).astimezone(UTC) if tag == "at" else raw
+            position = Position(value, UUID(last_id))
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            raise _invalid() from None
+        name = sort.removeprefix("-")
+        if value is None:
+            fits = name in self.nullable
+        else:
+            fits = isinstance(value, self.kinds.get(name, ()))
+        if made_for != [self.of, sort] or not fits or not _storable(value):
+            raise _invalid()
+        return position
 
 
 def _storable(value: str | datetime | None) -> bool:

@@ -1,22 +1,20 @@
 """Routes of senders and their holds."""
 
-from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import Listing, NewSender, ReleasedSender, Sender, SenderChanges
 from services.senders import SenderFields
 
 router = APIRouter(prefix="/senders", tags=["senders"])
 
 _SORT = "name"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: str}
+_CURSORS = Cursors("senders", {_SORT: str})
 
 
 @router.post("", status_code=201, response_model=Sender, dependencies=[AdminOnly])
@@ -35,9 +33,9 @@ async def list_senders(
     query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[Sender]:
     """List senders by name."""
-    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    after = _CURSORS.read(query.cursor, _SORT)
     page = await services.senders.find(after=after, limit=query.limit)
-    return paging.listing(page, Sender, _SORT)
+    return listing(page, Sender, _CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{sender_id}")
@@ -53,12 +51,16 @@ async def change_sender(sender_id: UUID, body: SenderChanges, services: Services
     return Sender.model_validate(await services.senders.update(sender_id, fields))
 
 
-@router.post("/{sender_id}/release", dependencies=[AdminOnly])
+@router.post("/{sender_id}/release", response_model=ReleasedSender, dependencies=[AdminOnly])
 async def release_sender(
-    sender_id: UUID, services: ServicesDep, user: CurrentUser
-) -> ReleasedSender:
+    sender_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Let what waits for this sender go on; one that is not on hold stays as it is."""
-    await services.senders.get(sender_id)
-    released = await services.holds.release_sender(sender_id, user.id)
-    sender = await services.senders.get(sender_id)
-    return ReleasedSender(released=released, **Sender.model_validate(sender).model_dump())
+
+    async def release() -> ReleasedSender:
+        await services.senders.get(sender_id)
+        released = await services.holds.release_sender(sender_id, user.id)
+        sender = Sender.model_validate(await services.senders.get(sender_id))
+        return ReleasedSender(released=released, **sender.model_dump())
+
+    return await once.answer(release, status_code=200, repeatable=True)

@@ -1,14 +1,15 @@
 """Routes of sequences and their states."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import OnceDep
+from api.idempotency import Once, OnceDep
+from api.paging import Cursors
 from api.schemas import Listing
 from api.sequence_schemas import (
     Archiving,
@@ -18,11 +19,12 @@ from api.sequence_schemas import (
     SequenceQuery,
     SequenceSummary,
 )
+from storage.sequences import SequenceRecord
 
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 
 _SORT = "-created_at"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+_CURSORS = Cursors("sequences", {"created_at": datetime})
 
 
 @router.post("", status_code=201, response_model=Sequence)
@@ -45,12 +47,12 @@ async def list_sequences(
     page = await services.sequences.page(
         states=query.state,
         search=query.search,
-        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        after=_CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
     return Listing(
         items=[SequenceSummary.of(record) for record in page.items],
-        next_cursor=paging.encode(page.next, _SORT) if page.next else None,
+        next_cursor=_CURSORS.write(page.next, _SORT),
     )
 
 
@@ -72,33 +74,47 @@ async def change_sequence(
     return Sequence.of(await services.sequences.change(sequence_id, body.change(), user.id))
 
 
-@router.post("/{sequence_id}/activate", dependencies=[Sends])
-async def activate_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+@router.post("/{sequence_id}/activate", response_model=Sequence, dependencies=[Sends])
+async def activate_sequence(sequence_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
     """Open a draft for enrolling and sending. 409 `invalid_transition` names its state."""
-    return Sequence.of(await services.sequences.activate(sequence_id))
+    return await _moved(once, lambda: services.sequences.activate(sequence_id))
 
 
-@router.post("/{sequence_id}/pause")
-async def pause_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+@router.post("/{sequence_id}/pause", response_model=Sequence)
+async def pause_sequence(sequence_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
     """Send nothing until it is resumed; nobody is lost. 409 `invalid_transition`."""
-    return Sequence.of(await services.sequences.pause(sequence_id))
+    return await _moved(once, lambda: services.sequences.pause(sequence_id))
 
 
-@router.post("/{sequence_id}/resume", dependencies=[Sends])
-async def resume_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
+@router.post("/{sequence_id}/resume", response_model=Sequence, dependencies=[Sends])
+async def resume_sequence(sequence_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
     """Send again; what is overdue goes out one at a time. 409 `invalid_transition`."""
-    return Sequence.of(await services.sequences.resume(sequence_id))
+    return await _moved(once, lambda: services.sequences.resume(sequence_id))
 
 
-@router.post("/{sequence_id}/archive")
+@router.post("/{sequence_id}/archive", response_model=Sequence)
 async def archive_sequence(
-    sequence_id: UUID, services: ServicesDep, user: CurrentUser, body: Archiving | None = None
-) -> Sequence:
+    sequence_id: UUID,
+    services: ServicesDep,
+    user: CurrentUser,
+    once: OnceDep,
+    body: Archiving | None = None,
+) -> Response:
     """Close a sequence for good.
 
     409 `active_enrollments` with their `count`, unless `finish_active` says to finish them.
     """
     finish_active = body is not None and body.finish_active
-    return Sequence.of(
-        await services.sequences.archive(sequence_id, user.id, finish_active=finish_active)
+    return await _moved(
+        once,
+        lambda: services.sequences.archive(sequence_id, user.id, finish_active=finish_active),
     )
+
+
+async def _moved(once: Once, move: Callable[[], Awaitable[SequenceRecord]]) -> Response:
+    """Answer with a sequence as it is after a step to another state."""
+
+    async def work() -> Sequence:
+        return Sequence.of(await move())
+
+    return await once.answer(work, status_code=200, repeatable=True)

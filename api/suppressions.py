@@ -7,10 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from api import paging
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import Lifting, Listing, NewSuppression, Suppression
 from domain.statuses import OptOutSource
 from services.suppressions import SEARCH_LENGTH
@@ -18,7 +17,7 @@ from services.suppressions import SEARCH_LENGTH
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
 
 _SORT = "-created_at"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {"created_at": datetime}
+_CURSORS = Cursors("suppressions", {"created_at": datetime})
 
 
 class SuppressionQuery(PageQuery):
@@ -79,10 +78,10 @@ async def list_suppressions(
         search=query.search,
         sources=query.source,
         is_standing=query.standing,
-        after=paging.decode(query.cursor, _SORT, _SORT_KINDS),
+        after=_CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
-    return paging.listing(page, Suppression, _SORT)
+    return listing(page, Suppression, _CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{suppression_id}")
@@ -91,16 +90,20 @@ async def get_suppression(suppression_id: UUID, services: ServicesDep) -> Suppre
     return Suppression.model_validate(await services.suppressions.get(suppression_id))
 
 
-@router.post("/{suppression_id}/lift")
+@router.post("/{suppression_id}/lift", response_model=Suppression)
 async def lift_suppression(
-    suppression_id: UUID, body: Lifting, services: ServicesDep, user: CurrentUser
-) -> Suppression:
+    suppression_id: UUID, body: Lifting, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
     """Lift a suppression, with a reason; it stays as evidence, and nothing resumes by itself.
 
     Members lift what was done by hand; what the person asked for, or the provider said, only an
     admin lifts (403 `forbidden`). 409 `already_lifted`.
     """
-    row = await services.suppressions.lift(
-        suppression_id, reason=body.reason, user_id=user.id, role=user.role
-    )
-    return Suppression.model_validate(row)
+
+    async def lift() -> Suppression:
+        row = await services.suppressions.lift(
+            suppression_id, reason=body.reason, user_id=user.id, role=user.role
+        )
+        return Suppression.model_validate(row)
+
+    return await once.answer(lift, status_code=200, repeatable=True)

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import paging
 from api.dependencies import (
     SESSION_COOKIE,
     AdminOnly,
@@ -16,7 +15,7 @@ from api.dependencies import (
     ServicesDep,
 )
 from api.idempotency import Once, OnceDep
-from api.paging import PageQuery
+from api.paging import Cursors, PageQuery, listing
 from api.schemas import (
     Listing,
     MadeToken,
@@ -34,7 +33,8 @@ router = APIRouter(tags=["users"])
 
 _SORT = "created_at"
 _NEWEST_FIRST = "-created_at"
-_SORT_KINDS: dict[str, type[str] | type[datetime]] = {_SORT: datetime}
+_USERS = Cursors("users", {"created_at": datetime})
+_TOKENS = Cursors("tokens", {"created_at": datetime})
 
 
 @router.get("/me")
@@ -99,9 +99,9 @@ async def create_user(body: NewUser, services: ServicesDep, once: OnceDep) -> Re
 @router.get("/users", dependencies=[AdminOnly])
 async def list_users(query: Annotated[PageQuery, Query()], services: ServicesDep) -> Listing[User]:
     """List users in the order they were made."""
-    after = paging.decode(query.cursor, _SORT, _SORT_KINDS)
+    after = _USERS.read(query.cursor, _SORT)
     page = await services.users.find(after=after, limit=query.limit)
-    return paging.listing(page, User, _SORT)
+    return listing(page, User, _USERS.write(page.next, _SORT))
 
 
 @router.get("/users/{user_id}", dependencies=[AdminOnly])
@@ -159,6 +159,7 @@ async def _make(services: Services, user_id: UUID, body: NewToken, once: Once) -
 
 
 async def _tokens(services: Services, user_id: UUID, query: PageQuery) -> Listing[Token]:
-    after = paging.decode(query.cursor, _NEWEST_FIRST, _SORT_KINDS)
+    cursors = _TOKENS.within(user_id)
+    after = cursors.read(query.cursor, _NEWEST_FIRST)
     page = await services.users.tokens_of(user_id, after=after, limit=query.limit)
-    return paging.listing(page, Token, _NEWEST_FIRST)
+    return listing(page, Token, cursors.write(page.next, _NEWEST_FIRST))

@@ -9,6 +9,11 @@ from typing import NamedTuple, Self
 
 from domain.errors import InvalidFieldError
 
+_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What makes a spreadsheet calculate a cell instead of showing it; in full width too."""
+
+_GUARD = "'"
+
 PIECE = 65_536
 """So many bytes are gathered before they are read: a record that goes on is read anew each time."""
 
@@ -26,6 +31,22 @@ class Record(NamedTuple):
 
     line: int
     cells: list[str]
+
+
+def guarded(value: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    return f"{_GUARD}{value}" if _looks_calculated(value) else value
+
+
+def unguarded(value: str) -> str:
+    """Take off the apostrophe that ``guarded`` put there, and no other."""
+    guards = value.startswith(_GUARD) and _looks_calculated(value)
+    return value.removeprefix(_GUARD) if guards else value
+
+
+def _looks_calculated(value: str) -> bool:
+    """Whether a formula begins here, or after apostrophes: those of a name are told by one more."""
+    return value.lstrip(_GUARD)[:1] in _FORMULA
 
 
 class CsvReader:

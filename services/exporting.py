@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from domain import names
+from domain.csv_rows import guarded
 from domain.errors import NotFoundError
 from domain.paging import Position
 from domain.provider_errors import explain
@@ -42,9 +43,6 @@ SUPPRESSION_COLUMNS = (
 )
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What makes a spreadsheet calculate a cell instead of showing it; in full width too."""
-
 _Row = TypeVar("_Row")
 
 
@@ -242,8 +240,8 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
             return value.astimezone(UTC).isoformat()
         case Enum():
             return str(value.value)
-        case str() if value and value[0] in _FORMULA and not _E164.fullmatch(value):
-            return f"'{value}"
+        case str() if not _E164.fullmatch(value):
+            return guarded(value)
         case _:
             return str(value)
 

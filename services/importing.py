@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from domain.csv_rows import CsvReader, Record
+from domain.csv_rows import CsvReader, Record, unguarded
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError
 from domain.phones import check_region
 from domain.statuses import JobKind, JobState, LineType
@@ -291,7 +291,7 @@ def _values(record: Record, columns: _Columns) -> Mapping[str, Any]:
     cells = record.cells
     if any(cell.strip() for cell in cells[columns.width :]):
         return {"wrong": "column_count"}
-    values = {name: cells[at] for name, at in columns.at.items() if at < len(cells)}
+    values = {name: unguarded(cells[at]) for name, at in columns.at.items() if at < len(cells)}
     if any("\0" in value for value in values.values()):
         return {"wrong": "invalid_text"}
     if any(len(value) > _CELL_LENGTH for value in values.values()):

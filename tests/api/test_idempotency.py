@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, text, update
 
 from domain.statuses import Role
@@ -197,3 +198,28 @@ async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
         kept = str((await tx.execute(text("SELECT * FROM idempotency_keys"))).all())
     assert first.json()["token"] not in kept
     assert user["password"] not in kept
+
+
+def test_every_post_takes_a_key_but_signing_in(app: FastAPI) -> None:
+    taking = set()
+    posts = set()
+    for path, item in app.openapi()["paths"].items():
+        if path.startswith("/api/") and "post" in item:
+            posts.add(path)
+            headers = [one["name"] for one in item["post"].get("parameters", ())]
+            taking |= {path} if "Idempotency-Key" in headers else set()
+    assert posts - taking == {"/api/session"}
+
+
+async def test_a_step_to_another_state_is_answered_again(member: httpx.AsyncClient) -> None:
+    contact = (await member.post("/api/contacts", json=ANN)).json()["id"]
+    wish = {"contact_id": contact, "reason": "asked"}
+    made = (await member.post("/api/suppressions", json=wish)).json()
+    path, why = f"/api/suppressions/{made['id']}/lift", {"reason": "asked again"}
+    first = await member.post(path, json=why, headers=KEY)
+    again = await member.post(path, json=why, headers=KEY)
+    other = await member.post(path, json={"reason": "other"}, headers=KEY)
+    without = await member.post(path, json=why)
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (without.status_code, without.json()["code"]) == (409, "already_lifted")

@@ -52,6 +52,8 @@ async def test_the_same_key_and_file_is_one_import(member: httpx.AsyncClient) ->
     ("query", "content", "headers", "status", "code"),
     [
         ("", FILE, {"Content-Type": "application/json"}, 415, "unsupported_media_type"),
+        ("", FILE, {"Content-Type": "text/csv; charset=latin-1"}, 415, "unsupported_media_type"),
+        ("", FILE, {"Content-Type": 'text/csv; charset="'}, 415, "unsupported_media_type"),
         ("", b"Ann,Lee,+12125550101\n", CSV, 422, "missing_column"),
         ("", FILE + b"\xff", CSV, 422, "invalid_encoding"),
         ("?region=zz", FILE, CSV, 422, "unknown_region"),

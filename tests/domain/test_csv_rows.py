@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import csv_rows
-from domain.csv_rows import CsvReader, Record
+from domain.csv_rows import CsvReader, Record, guarded, unguarded
 from domain.errors import InvalidFieldError
 
 
@@ -42,6 +42,17 @@ def test_records_know_their_line() -> None:
         Record(2, ["Ann\nLee", "1"]),
         Record(6, ["Bo", "2"]),
     ]
+
+
+@given(st.text(st.sampled_from("'=+-@\t\rab")))
+def test_the_guard_of_an_export_is_taken_off_by_an_import(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert guarded(text)[:1] not in {*"=+-@\t\r"}
+
+
+@pytest.mark.parametrize("name", ["", "'", "''", "O'Neil", "'t Hooft", "d'Arc"])
+def test_an_apostrophe_of_a_name_stays(name: str) -> None:
+    assert guarded(name) == unguarded(name) == name
 
 
 @given(
