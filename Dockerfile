@@ -14,6 +14,7 @@ COPY activities activities
 COPY api api
 COPY domain domain
 COPY migrations migrations
+COPY observability observability
 COPY services services
 COPY sms sms
 COPY storage storage

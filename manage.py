@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from domain.errors import SegueError
 from domain.statuses import Role, TokenScope
+from observability import logs
 from services.contacts import Contacts
 from services.demo import Demo
 from services.endings import Endings
@@ -137,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     asked = _parser().parse_args(arguments)
     settings = load_settings()
+    logs.set_up(settings.log_level, settings.log_format)
     try:
         asyncio.run(_command(asked, settings))
     except SegueError as error:

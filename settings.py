@@ -129,6 +129,7 @@ class Settings(_Environment):
         repr=False, description="the PostgreSQL database, postgresql://user:password@host/segue"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "text"
 
     temporal_address: HostAndPort = "127.0.0.1:7233"
     temporal_namespace: str = "default"
@@ -201,7 +202,7 @@ class Settings(_Environment):
 
 
 class WorkerSettings(Settings):
-    """What the worker needs besides: the provider's account and where the provider calls us."""
+    """What the worker needs besides: the provider's account, where it calls us, metrics."""
 
     twilio_account_sid: str = Field(
         pattern=r"^AC[0-9a-fA-F]{32}$",
@@ -212,6 +213,12 @@ class WorkerSettings(Settings):
     )
     public_base_url: BaseUrl = Field(
         description="the address Twilio reaches this API at, https://segue.example.com"
+    )
+    metrics_address: HostAndPort | None = Field(
+        default=None, description="where /metrics is served to Prometheus; nowhere unless set"
+    )
+    sdk_metrics_address: HostAndPort | None = Field(
+        default=None, description="where the Temporal SDK serves its own /metrics"
     )
 
 

@@ -18,6 +18,10 @@ from activities.failures import PlainFailures
 from activities.jobs import JobActivities
 from activities.sending import SendingActivities
 from activities.sweeping import SweepingActivities
+from observability import logs
+from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
+from observability.sdk import sdk_runtime
+from observability.serving import MetricsAddressError, metrics_served
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
@@ -60,9 +64,9 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
         services: The use cases behind the activities.
         drain: How long activities under way may take to finish at the end; longer than a send.
     """
-    sending = SendingActivities(services.ledger, services.gateway)
-    sweeping = SweepingActivities(services.sweep)
-    events = EventActivities(services.deliveries)
+    sending = SendingActivities(services.ledger, MeteredGateway(services.gateway))
+    sweeping = SweepingActivities(MeteredSweeper(services.sweep))
+    events = EventActivities(MeteredDeliverer(services.deliveries))
     jobs = JobActivities(services.jobs)
     return [
         Worker(
@@ -96,9 +100,12 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
 async def connect(settings: WorkerSettings) -> Client:
     """Connect to Temporal, waiting for it and our namespace as long as it takes."""
     namespace = settings.temporal_namespace
+    runtime = sdk_runtime(settings.sdk_metrics_address)
     while True:
         try:
-            client = await connect_to_temporal(settings.temporal_address, namespace)
+            client = await connect_to_temporal(
+                settings.temporal_address, namespace, runtime=runtime
+            )
             await client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=namespace), timeout=RPC_TIMEOUT
             )
@@ -146,6 +153,9 @@ async def run(settings: WorkerSettings) -> None:
             asyncio.create_task(_prepare(services)),
         ]
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                metrics_served(settings.metrics_address, services.vitals)
+            )
             workers = build_workers(client, services, drain=settings.drain)
             for worker in workers:
                 await stack.enter_async_context(worker)
@@ -198,10 +208,11 @@ async def _prepare(services: Services) -> None:
 def main() -> None:
     """Run the worker with the environment's settings."""
     settings = load_worker_settings()
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    asyncio.run(run(settings))
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(run(settings))
+    except MetricsAddressError as error:
+        raise SystemExit(str(error)) from None
     leave()
 
 

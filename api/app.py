@@ -29,7 +29,11 @@ from api import (
 )
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
+from api.request_log import RequestLog
 from api.schemas import Problem
+from observability import logs
+from observability.sdk import sdk_runtime
+from observability.serving import metrics_served
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings, load_api_settings
 from sms.gateway import TwilioGateway
@@ -57,7 +61,9 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
         services: Use cases that are ready and stay the caller's to close, for tests; None to
             build them from the settings.
     """
-    settings = settings or load_api_settings()
+    if settings is None:
+        settings = load_api_settings()
+        logs.set_up(settings.log_level, settings.log_format)
     app = FastAPI(
         title=_TITLE,
         summary="Automated text-message sequences",
@@ -75,6 +81,7 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
     of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
     of_path[f"/api{imports.IMPORT_PATH}"] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
+    app.add_middleware(RequestLog)
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
@@ -121,13 +128,11 @@ def _lifespan(
 @asynccontextmanager
 async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
     """Build the use cases, and run what runs in the background beside them."""
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
     temporal = await connect_to_temporal(
         settings.temporal_address,
         settings.temporal_namespace,
         lazy=True,  # each call connects if need be, so nothing here waits for the server
+        runtime=sdk_runtime(settings.sdk_metrics_address),
     )
     gateway = TwilioGateway(
         account_sid=settings.twilio_account_sid,
@@ -151,7 +156,8 @@ async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
         asyncio.create_task(_announce(services)),
     ]
     try:
-        yield services
+        async with metrics_served(settings.metrics_address, services.vitals):
+            yield services
     finally:
         for task in background:
             task.cancel()

@@ -157,7 +157,10 @@ def install(app: FastAPI) -> None:
             _logger.warning(
                 "answered %d %s", problem.status, problem.code, extra={"method": request.method}
             )
-        return problem.response()
+        response = problem.response()
+        # What nobody expected is answered outside of RequestLog, which names all other answers.
+        response.headers.setdefault("X-Request-ID", request.state.request_id)
+        return response
 
     for kind in EXPECTED:
         app.add_exception_handler(kind, answer)

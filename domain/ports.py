@@ -64,6 +64,7 @@ class Call:
         media_urls: Pictures to attach.
         validity_seconds: How long the provider may go on trying, 1 to 36,000.
         deadline: ``time.monotonic()`` of this process after which the call must not begin.
+        due_at: When the text was due as the last plan said, to measure how late it goes, UTC.
     """
 
     attempt_id: UUID
@@ -74,6 +75,7 @@ class Call:
     media_urls: Sequence[str]
     validity_seconds: int
     deadline: float
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from services.sessions import Sessions
 from services.suppressions import Suppressions
 from services.sweep import Sweep
 from services.users import Users
+from services.vitals import Vitals
 from services.workspace import WorkspaceSettings
 from settings import ApiSettings, Settings
 from storage import health
@@ -143,6 +144,7 @@ class Services:
     sessions: Sessions
     suppressions: Suppressions
     users: Users
+    vitals: Vitals
     workspace: WorkspaceSettings
     ledger: Ledger
     inbound: Inbound
@@ -243,6 +245,7 @@ def build_services(
         suppressions=Suppressions(database, outbox, default_region=config.default_region),
         sessions=Sessions(database, config.access, passwords),
         users=Users(database, passwords),
+        vitals=Vitals(database, temporal),
         workspace=WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone),
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,

@@ -85,6 +85,7 @@ class Sending:
                 media_urls=row.media_urls,
                 validity_seconds=validity_seconds(now, None),
                 deadline=began + self._rules.call_before.total_seconds(),
+                due_at=row.due_at,
             )
 
     async def _sent(self, tx: Transaction, row: StepRow) -> bool:
@@ -168,6 +169,7 @@ class Sending:
             media_urls=row.media_urls,
             validity_seconds=verdict.validity_seconds,
             deadline=began + self._rules.call_before.total_seconds(),
+            due_at=row.next_send_at,
         )
 
     async def _end_before_text(

@@ -109,7 +109,7 @@ _LOAD_STEP = text(
 _LOAD_MESSAGE = text(
     f"""
     SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
-        m.next_try_at, m.sender_id, c.line_type,
+        m.next_try_at, coalesce(m.next_try_at, m.created_at) AS due_at, m.sender_id, c.line_type,
         coalesce(m.created_at <= e.ended_at AND e.status IN (
             'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
         ), false) AS overtaken,
@@ -200,6 +200,7 @@ class MessageRow:
     body: str
     media_urls: Sequence[str]
     next_try_at: datetime | None
+    due_at: datetime
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
@@ -250,6 +251,7 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
         body=row.body,
         media_urls=row.media_urls,
         next_try_at=row.next_try_at,
+        due_at=row.due_at,
         sender_id=row.sender_id,
         sender_phone=row.sender_phone,
         messaging_service_sid=row.messaging_service_sid,

@@ -52,6 +52,7 @@ OURS: dict[str, type[Settings]] = {
 ONE_SHOTS = {"temporal-schema", "set-up"}
 DATABASE_PASSWORDS = {"POSTGRES_PASSWORD", "SEGUE_DB_PASSWORD", "TEMPORAL_DB_PASSWORD"}
 REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?P<mark>:[?-])(?P<rest>[^}]*)\}")
+METRICS = ("METRICS_ADDRESS", "SDK_METRICS_ADDRESS")
 PATIENCE = 60
 
 
@@ -205,7 +206,7 @@ def test_each_service_waits_for_what_it_needs() -> None:
     }
     waited_for = {name for each in waits.values() for name, how in each.items() if how == healthy}
     assert {name for name in waited_for if "healthcheck" not in SERVICES[name]} == set()
-    assert "healthcheck" in SERVICES["api"]
+    assert all("healthcheck" in SERVICES[name] for name in ("api", "worker"))
 
 
 def test_what_ends_is_started_again_unless_its_work_is_done() -> None:
@@ -387,6 +388,7 @@ class Deployment:
     image: Path
     given: Mapping[str, str]
     addresses: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, str]]
 
     def substituted(self, text: str) -> str:
         for name, address in self.addresses.items():
@@ -394,12 +396,12 @@ class Deployment:
         return text
 
     def environment(self, service: str) -> dict[str, str]:
-        return programs_environment(
-            **{
-                key: self.substituted(composed(value, self.given))
-                for key, value in environment(service).items()
-            }
-        )
+        given = {
+            key: self.substituted(composed(value, self.given))
+            for key, value in environment(service).items()
+        }
+        # Each container has an address of its own, the programs here share one.
+        return programs_environment(**{**given, **self.metrics.get(service, {})})
 
     async def start(
         self, service: str, command: Sequence[str] | None = None
@@ -458,6 +460,10 @@ def deployment(
             "temporal:7233": temporal_server.address,
             "--host=0.0.0.0": f"--host={LOOPBACK}",
             "8000": port,
+        },
+        {
+            service: {name: f"{LOOPBACK}:{free_port()}" for name in METRICS}
+            for service in ("api", "worker")
         },
     )
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
@@ -520,6 +526,19 @@ async def test_the_commands_work_as_written(deployment: Deployment, namespace: C
         check = SERVICES["api"]["healthcheck"]["test"]
         assert check[0] == "CMD"
         await deployment.run("api", check[1:])
+        check = SERVICES["worker"]["healthcheck"]["test"]
+        composed_address = environment("worker")["METRICS_ADDRESS"].rpartition(":")[2]
+        address = deployment.metrics["worker"]["METRICS_ADDRESS"]
+        here = [word.replace(f"{LOOPBACK}:{composed_address}", address) for word in check[1:]]
+        assert here != check[1:]
+        await deployment.run("worker", here)
+        async with httpx.AsyncClient() as http:
+            for service in ("api", "worker"):
+                for name, series in zip(
+                    METRICS, ("segue_part_up", "temporal_request"), strict=True
+                ):
+                    page = await http.get(f"http://{deployment.metrics[service][name]}/metrics")
+                    assert series in page.text, (service, name)
     finally:
         for process in (api, worker):
             if process.returncode is None:

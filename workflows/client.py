@@ -16,9 +16,10 @@ from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.api.taskqueue.v1 import RateLimit
+from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
     RegisterNamespaceRequest,
     UpdateTaskQueueConfigRequest,
 )
@@ -42,13 +43,14 @@ from temporalio.common import (
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ports import NewEnrollment
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
+from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.messages import (
     Fact,
     Progress,
@@ -76,14 +78,24 @@ SWEEP_SCHEDULE = "segue-sweep"
 RPC_TIMEOUT = timedelta(seconds=5)
 """How long one call to Temporal may take."""
 
+_WAITING_IN = (
+    (ENROLLMENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+    (ENROLLMENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    (SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    (EVENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+)
 
-async def connect_to_temporal(address: str, namespace: str, *, lazy: bool = False) -> Client:
+
+async def connect_to_temporal(
+    address: str, namespace: str, *, lazy: bool = False, runtime: Runtime | None = None
+) -> Client:
     """Connect to Temporal; TLS and API key come from the SDK's own variables.
 
     Args:
         address: Host and port.
         namespace: Ours.
         lazy: Whether not to connect before the first call; not for a worker.
+        runtime: The SDK's engine, if not its default one.
 
     Raises:
         RuntimeError: Temporal does not answer; the same call may succeed later.
@@ -91,7 +103,7 @@ async def connect_to_temporal(address: str, namespace: str, *, lazy: bool = Fals
     config = ClientConfig.load_client_connect_config()
     config["target_host"] = address
     config["namespace"] = namespace
-    return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
+    return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy, runtime=runtime)
 
 
 async def ensure_namespace(client: Client) -> bool:
@@ -199,6 +211,23 @@ class LiveState:
     step: int = 0
     next_due_at: datetime | None = None
     unavailable: str | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits in a task queue for a worker.
+
+    Attributes:
+        queue: The task queue.
+        kind: ``workflow`` or ``activity``.
+        tasks: About how many there are.
+        age: How long the oldest has waited.
+    """
+
+    queue: str
+    kind: str
+    tasks: int
+    age: timedelta
 
 
 class EnrollmentClient:
@@ -342,6 +371,29 @@ class EnrollmentClient:
         await _reach(
             self._client.workflow_service.update_task_queue_config(request, timeout=RPC_TIMEOUT)
         )
+
+    async def backlogs(self) -> Sequence[Backlog]:
+        """Ask how much waits in each task queue.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        return await asyncio.gather(*(self._backlog(*one) for one in _WAITING_IN))
+
+    async def _backlog(self, queue: str, kind: TaskQueueType.ValueType) -> Backlog:
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=kind,
+            report_stats=True,
+        )
+        described = await _reach(
+            self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        )
+        stats = described.stats
+        name = TaskQueueType.Name(kind).removeprefix("TASK_QUEUE_TYPE_").lower()
+        age = stats.approximate_backlog_age.ToTimedelta()
+        return Backlog(queue, name, stats.approximate_backlog_count, age)
 
     async def is_open(self, enrollment_id: UUID) -> bool:
         """Whether an enrollment's workflow is running.

@@ -1,0 +1,94 @@
+"""What is written down about each request: one line, its numbers for Prometheus, and an id."""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from observability import metrics
+from observability.logs import request_id
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+_logger = logging.getLogger(__name__)
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_ROUTE = "(none)"
+_WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
+_PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds: a line each would hide the others."""
+
+
+class RequestLog:
+    """Names a request, answers with its name, and writes down how it went.
+
+    The line holds the path but never the query string, which has what people search for; of an
+    address that is no route of ours not even the path, since that may be anything.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and time it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        name = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = name
+        status = 500  # what the server answers to an exception that nobody expected
+        began = time.perf_counter()
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = name
+            await send(message)
+
+        token = request_id.set(name)
+        try:
+            await self._app(scope, receive, named)
+        finally:
+            _write_down(scope, status, time.perf_counter() - began)
+            request_id.reset(token)
+
+
+def _write_down(scope: Scope, status: int, seconds: float) -> None:
+    route = _template(scope)
+    # Whoever calls may name any method; those of no route of ours are one.
+    method = scope["method"] if route != _NO_ROUTE else _NO_ROUTE
+    metrics.HTTP_REQUESTS.labels(method, route, status).inc()
+    metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
+    if route in _WEBHOOKS:
+        result = "stored" if status < 300 else "refused" if status < 500 else "failed"
+        metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], result).observe(seconds)
+    # As it was sent, percent signs and all: no line can be forged by one in a path.
+    path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
+    _logger.log(
+        logging.DEBUG if route in _PROBES else logging.INFO,
+        "%s %s %d",
+        method,
+        path,
+        status,
+        extra={
+            "method": method,
+            "path": path,
+            "route": route,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 1),
+        },
+    )
+
+
+def _template(scope: Scope) -> str:
+    """The route's whole template: it knows itself without the prefix it was included under."""
+    own: str | None = getattr(scope.get("route"), "path_format", None)
+    if own is None:
+        return _NO_ROUTE
+    prefix = scope["path"].split("/")[: -own.count("/")]
+    return "/".join(prefix) + own

@@ -1,0 +1,115 @@
+"""The ports, measured: each stands before the real one and counts what it answers."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.events import EventDeliverer, EventsRound
+from domain.ports import (
+    Accepted,
+    Answer,
+    Call,
+    Gateway,
+    ListedMessage,
+    NotCalled,
+    OutcomeUnknown,
+    Refused,
+    Sweeper,
+    SweepReport,
+)
+from domain.provider_errors import Effect, classify_answer
+from domain.statuses import LineType
+from observability import metrics
+
+
+class MeteredGateway:
+    """Counts sends by their answer, and how long they took and came after their time.
+
+    Args:
+        gateway: The provider.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def create(self, call: Call) -> Answer:
+        """Hand one message to the provider."""
+        began = time.perf_counter()
+        answer = await self._gateway.create(call)
+        outcome, reason = _outcome(answer)
+        metrics.SENDS.labels(outcome, reason).inc()
+        if not isinstance(answer, NotCalled):
+            metrics.PROVIDER_CALL.observe(time.perf_counter() - began)
+        if isinstance(answer, Accepted) and call.due_at is not None:
+            lag = datetime.now(UTC) - call.due_at
+            metrics.SEND_LAG.observe(max(0.0, lag.total_seconds()))
+        return answer
+
+    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
+        """List outbound messages."""
+        return await self._gateway.list_outbound(to, since)
+
+    async def line_type(self, phone: str) -> LineType:
+        """Look up what kind of line a number is."""
+        return await self._gateway.line_type(phone)
+
+
+class MeteredSweeper:
+    """Counts what sweeps find, and notes when one was finished.
+
+    Args:
+        sweeper: The use case.
+    """
+
+    def __init__(self, sweeper: Sweeper) -> None:
+        self._sweeper = sweeper
+
+    async def sweep(self) -> SweepReport:
+        """Run one sweep."""
+        report = await self._sweeper.sweep()
+        for finding in fields(report):
+            found = getattr(report, finding.name)
+            if isinstance(found, int):
+                metrics.SWEEP_FINDINGS.labels(finding.name).inc(found)
+        for failure in report.failures:
+            metrics.SWEEP_FAILURES.labels(failure.partition(":")[0]).inc()
+        metrics.SWEEP_FINISHED.set_to_current_time()
+        return report
+
+
+class MeteredDeliverer:
+    """Counts tries at telling event endpoints.
+
+    Args:
+        deliverer: The use case.
+    """
+
+    def __init__(self, deliverer: EventDeliverer) -> None:
+        self._deliverer = deliverer
+
+    async def deliver(self, endpoint_id: UUID) -> EventsRound:
+        """Deliver what is due to one endpoint."""
+        done = await self._deliverer.deliver(endpoint_id)
+        metrics.EVENT_DELIVERIES.labels("delivered").inc(done.delivered)
+        metrics.EVENT_DELIVERIES.labels("failed").inc(done.failed)
+        return done
+
+
+def _outcome(answer: Answer) -> tuple[str, str]:
+    """The labels of an answer; throttled is told from other transient refusals."""
+    match answer:
+        case Accepted():
+            return "accepted", ""
+        case NotCalled():
+            return "not_called", ""
+        case OutcomeUnknown():
+            return "unknown", ""
+        case Refused(http_status=0):
+            return "unreachable", ""
+        case Refused():
+            effect = classify_answer(answer.http_status, answer.code).effect
+            if effect is Effect.UNKNOWN:
+                return "unknown", ""
+            return ("throttled" if answer.http_status == 429 else "refused"), effect.value

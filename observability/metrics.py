@@ -1,0 +1,73 @@
+"""What is measured: one table of names, labels and buckets. Labels are codes, never ids or people.
+
+Everything here is counted whether or not anybody looks; an observation costs about a microsecond.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LAG_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400)
+_CALL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13)
+_HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10)
+
+SENDS = Counter(
+    "segue_sends",
+    "Answers to attempts at a text. reason: what a refusal does (an Effect), else empty",
+    ["outcome", "reason"],
+)
+SEND_LAG = Histogram(
+    "segue_send_lag_seconds",
+    "From when a text was due to when the provider had accepted it",
+    buckets=_LAG_BUCKETS,
+)
+PROVIDER_CALL = Histogram(
+    "segue_provider_call_seconds",
+    "How long the provider took to answer one call",
+    buckets=_CALL_BUCKETS,
+)
+
+HTTP_REQUESTS = Counter(
+    "segue_http_requests", "Requests answered, by route template", ["method", "route", "status"]
+)
+HTTP_SECONDS = Histogram(
+    "segue_http_request_seconds",
+    "How long requests took, by route template",
+    ["method", "route"],
+    buckets=_HTTP_BUCKETS,
+)
+WEBHOOK_SECONDS = Histogram(
+    "segue_webhook_seconds",
+    "How long the provider's webhooks took. result: stored, refused (4xx) or failed (5xx)",
+    ["kind", "result"],
+    buckets=_HTTP_BUCKETS,
+)
+
+SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and mended", ["kind"])
+SWEEP_FAILURES = Counter("segue_sweep_failures", "Parts of sweeps that failed", ["part"])
+SWEEP_FINISHED = Gauge(
+    "segue_sweep_finished_timestamp_seconds", "When this process last finished a sweep"
+)
+EVENT_DELIVERIES = Counter("segue_event_deliveries", "Tries at telling event endpoints", ["result"])
+
+# How the whole deployment stands: the same from every process, so take the maximum.
+
+PART_UP = Gauge("segue_part_up", "Whether a part that is needed answers", ["part"])
+HELD = Gauge("segue_held_enrollments", "Enrollments that wait for a person", ["reason"])
+SENDERS_ON_HOLD = Gauge("segue_senders_on_hold", "Senders on hold")
+OVERDUE = Gauge(
+    "segue_overdue_enrollments", "Active enrollments 5 minutes past their next event, held not"
+)
+OUTBOX_ENTRIES = Gauge("segue_outbox_entries", "What Temporal has not been told yet")
+OUTBOX_AGE = Gauge("segue_outbox_oldest_age_seconds", "Age of the oldest of those")
+UNAPPLIED = Gauge(
+    "segue_unapplied_inbound", "What the provider told us that has no effect yet", ["kind"]
+)
+UNSETTLED = Gauge("segue_unsettled_attempts", "Attempts whose outcome is not known yet")
+WAITING_EVENTS = Gauge(
+    "segue_waiting_event_deliveries", "Events not delivered to an endpoint yet, nor given up"
+)
+QUEUE_BACKLOG = Gauge(
+    "segue_task_queue_backlog", "Tasks that wait in Temporal for a worker", ["queue", "type"]
+)
+QUEUE_AGE = Gauge(
+    "segue_task_queue_backlog_age_seconds", "How long the oldest has waited", ["queue", "type"]
+)

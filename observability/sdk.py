@@ -1,0 +1,29 @@
+"""The Temporal SDK's own metrics: workflow tasks that fail, latencies, free slots, its cache."""
+
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from observability.serving import MetricsAddressError
+
+
+def sdk_runtime(address: str | None) -> Runtime | None:
+    """Make the SDK's engine with its metrics served at an address.
+
+    Args:
+        address: Host and port; None for none.
+
+    Returns:
+        None for the SDK's default engine, which serves none.
+
+    Raises:
+        MetricsAddressError: The address is taken, or is none of this machine.
+    """
+    if address is None:
+        return None
+    served = PrometheusConfig(bind_address=address, durations_as_seconds=True)
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=served))
+    except (RuntimeError, ValueError):
+        raise MetricsAddressError(
+            f"SDK_METRICS_ADDRESS is wrong: {address} cannot be listened on;"
+            " give an IP address and a port, each process one of its own"
+        ) from None

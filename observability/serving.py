@@ -1,0 +1,106 @@
+"""Where the metrics are served: /metrics, and /healthz for those who watch a worker."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+
+from observability import metrics
+from services.vitals import Vitals, VitalSigns
+
+KEEP_SECONDS = 10
+"""How long what was read of the database and of Temporal is good for: several may scrape."""
+
+
+class MetricsAddressError(Exception):
+    """The metrics cannot be served where they should be."""
+
+
+@asynccontextmanager
+async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[None]:
+    """Serve this process's metrics while the block runs; nowhere if there is no address.
+
+    It is served by the event loop that does the work: one that is stuck does not answer, and that
+    is what a health check is to find out.
+
+    Args:
+        address: Host and port, an IPv6 host in brackets.
+        vitals: How the deployment stands, read when somebody asks.
+
+    Raises:
+        MetricsAddressError: The address is taken, or is none of this machine.
+    """
+    if address is None:
+        yield
+        return
+    app = web.Application()
+    gauges = _Gauges(vitals)
+
+    async def scraped(request: web.Request) -> web.Response:
+        await gauges.bring_up_to_date()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    app.add_routes([web.get("/metrics", scraped), web.get("/healthz", alive)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        host, _, port = address.rpartition(":")
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            raise MetricsAddressError(
+                f"METRICS_ADDRESS is wrong: {address} cannot be listened on"
+                f" ({error.strerror}); give each process one of its own"
+            ) from None
+        yield
+    finally:
+        await runner.cleanup()
+
+
+class _Gauges:
+    """Shows how the deployment stands; what cannot be read is not shown, rather than old."""
+
+    def __init__(self, vitals: Vitals) -> None:
+        self._vitals = vitals
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+
+    async def bring_up_to_date(self) -> None:
+        """Read and show, if what is shown is too old."""
+        async with self._lock:
+            if time.monotonic() - self._read_at < KEEP_SECONDS:
+                return
+            show(await self._vitals.read())
+            self._read_at = time.monotonic()
+
+
+def show(signs: VitalSigns) -> None:
+    """Set every gauge of the deployment's state."""
+    metrics.PART_UP.labels("database").set(signs.counts is not None)
+    metrics.PART_UP.labels("temporal").set(signs.backlogs is not None)
+    for gauge in (metrics.HELD, metrics.UNAPPLIED, metrics.QUEUE_BACKLOG, metrics.QUEUE_AGE):
+        gauge.clear()
+    nothing = float("nan")
+    counts = signs.counts
+    for reason, held in counts.held.items() if counts else ():
+        metrics.HELD.labels(reason.value).set(held)
+    if counts:
+        metrics.UNAPPLIED.labels("text").set(counts.unapplied_texts)
+        metrics.UNAPPLIED.labels("report").set(counts.unapplied_reports)
+    metrics.SENDERS_ON_HOLD.set(counts.senders_on_hold if counts else nothing)
+    metrics.OVERDUE.set(counts.overdue if counts else nothing)
+    metrics.OUTBOX_ENTRIES.set(counts.outbox if counts else nothing)
+    metrics.OUTBOX_AGE.set(counts.outbox_age.total_seconds() if counts else nothing)
+    metrics.UNSETTLED.set(counts.unsettled if counts else nothing)
+    metrics.WAITING_EVENTS.set(counts.waiting_events if counts else nothing)
+    for backlog in signs.backlogs or ():
+        metrics.QUEUE_BACKLOG.labels(backlog.queue, backlog.kind).set(backlog.tasks)
+        metrics.QUEUE_AGE.labels(backlog.queue, backlog.kind).set(backlog.age.total_seconds())

@@ -1,0 +1,84 @@
+"""What says at a glance how a deployment stands; every statement reads a partial index."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from domain.statuses import HeldReason
+from storage.database import Transaction
+
+_COUNTS = text(
+    """
+    SELECT
+        (SELECT count(*) FROM senders WHERE held_at IS NOT NULL) AS senders_on_hold,
+        (
+            SELECT count(*) FROM enrollments
+            WHERE status = 'active' AND coalesce(next_send_at, reply_until) < now() - :grace
+        ) AS overdue,
+        (SELECT count(*) FROM outbox) AS outbox,
+        (SELECT now() - min(created_at) FROM outbox) AS outbox_age,
+        (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS texts,
+        (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS reports,
+        (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unsettled,
+        (
+            SELECT count(*) FROM event_deliveries
+            WHERE delivered_at IS NULL AND given_up_at IS NULL
+        ) AS events
+    """
+)
+
+_HELD = text(
+    """
+    SELECT held_reason, count(*) AS count FROM enrollments
+    WHERE activity = 'held' GROUP BY held_reason
+    """
+)
+
+OVERDUE = timedelta(minutes=5)
+"""How far past its next event an enrollment may be before it counts as overdue."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of each there are now.
+
+    Attributes:
+        held: Enrollments that wait for a person; every reason is there.
+        senders_on_hold: Senders on hold.
+        overdue: Active enrollments whose next event is overdue.
+        outbox: Entries Temporal has not taken.
+        outbox_age: How long the oldest of them has waited.
+        unapplied_texts: Inbound texts without their effect.
+        unapplied_reports: Status reports without their effect.
+        unsettled: Attempts whose outcome is not known.
+        waiting_events: Deliveries to event endpoints that are neither made nor given up.
+    """
+
+    held: Mapping[HeldReason, int]
+    senders_on_hold: int
+    overdue: int
+    outbox: int
+    outbox_age: timedelta
+    unapplied_texts: int
+    unapplied_reports: int
+    unsettled: int
+    waiting_events: int
+
+
+async def read(tx: Transaction) -> Counts:
+    """Count."""
+    held = {reason: held for reason, held in await tx.execute(_HELD)}  # noqa: C416 - rows
+    row = (await tx.execute(_COUNTS, {"grace": OVERDUE})).one()
+    return Counts(
+        held={reason: held.get(reason.value, 0) for reason in HeldReason},
+        senders_on_hold=row.senders_on_hold,
+        overdue=row.overdue,
+        outbox=row.outbox,
+        outbox_age=row.outbox_age or timedelta(0),
+        unapplied_texts=row.texts,
+        unapplied_reports=row.reports,
+        unsettled=row.unsettled,
+        waiting_events=row.events,
+    )

@@ -1,0 +1,121 @@
+"""One line and one measurement a request, with nothing in them that people typed."""
+
+import logging
+from uuid import uuid4
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+
+from api.app import create_app
+from services.factory import Services
+from settings import ApiSettings
+from tests.api.conftest import Connect
+
+LOGGER = "api.request_log"
+
+
+def count(method: str, route: str, status: int) -> float:
+    labels = {"method": method, "route": route, "status": str(status)}
+    return REGISTRY.get_sample_value("segue_http_requests_total", labels) or 0.0
+
+
+async def test_a_line_has_the_path_and_never_the_query(
+    member: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    contact = uuid4()
+    before = count("GET", "/api/contacts/{contact_id}", 404)
+    await member.get("/api/contacts", params={"search": "Rosalind"})
+    await member.get(f"/api/contacts/{contact}")
+
+    lines = [entry for entry in caplog.records if entry.name == LOGGER]
+    assert [line.getMessage() for line in lines] == [
+        "GET /api/contacts 200",
+        f"GET /api/contacts/{contact} 404",
+    ]
+    assert "Rosalind" not in str([vars(line) for line in lines])
+    assert vars(lines[1])["route"] == "/api/contacts/{contact_id}"
+    assert vars(lines[1])["duration_ms"] > 0
+    assert count("GET", "/api/contacts/{contact_id}", 404) == before + 1
+
+
+@pytest.mark.parametrize("method", ["GET", "BREW"])
+async def test_what_is_no_route_of_ours_is_one_series_and_shows_no_path(
+    method: str, anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    before = count("(none)", "(none)", 404)
+    await anonymous.request(method, "/wp-admin/Rosalind")
+
+    assert count("(none)", "(none)", 404) == before + 1
+    assert caplog.messages == ["(none) (none) 404"]
+
+
+async def test_no_line_can_be_forged(
+    member: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    await member.get("/api/contacts/x%0Aforged")
+
+    assert caplog.messages == ["GET /api/contacts/x%0Aforged 422"]
+
+
+async def test_health_checks_fill_no_log(
+    anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    await anonymous.get("/healthz")
+    await anonymous.get("/readyz")
+
+    assert caplog.messages == []
+
+
+async def test_a_request_keeps_the_id_it_came_with(anonymous: httpx.AsyncClient) -> None:
+    given = "web-1.7f3c_9"
+    answer = await anonymous.get("/healthz", headers={"X-Request-ID": given})
+
+    assert answer.headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 65, "a\tb"])
+async def test_others_get_one(given: str, anonymous: httpx.AsyncClient) -> None:
+    first = await anonymous.get("/healthz", headers={"X-Request-ID": given})
+    second = await anonymous.get("/healthz")
+
+    ids = {first.headers["X-Request-ID"], second.headers["X-Request-ID"]}
+    assert len(ids) == 2
+    assert all(len(one) == 32 and one.isalnum() for one in ids)
+
+
+async def test_an_error_nobody_expected_is_named_and_counted(
+    settings: ApiSettings, services: Services
+) -> None:
+    app = create_app(settings, services=services)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError
+
+    before = count("GET", "/broken", 500)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://segue.test") as http:
+        answer = await http.get("/broken", headers={"X-Request-ID": "mine"})
+
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-ID"] == "mine"
+    assert count("GET", "/broken", 500) == before + 1
+
+
+@pytest.mark.parametrize("kind", ["inbound", "status"])
+async def test_webhooks_are_timed_by_kind_and_result(kind: str, connect: Connect) -> None:
+    def timed() -> float:
+        labels = {"kind": kind, "result": "refused"}
+        return REGISTRY.get_sample_value("segue_webhook_seconds_count", labels) or 0.0
+
+    before = timed()
+    client = await connect()
+    answer = await client.post(f"/webhooks/twilio/{kind}", data={"From": "+12125550187"})
+
+    assert answer.status_code == 403
+    assert timed() == before + 1

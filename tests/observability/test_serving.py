@@ -1,0 +1,160 @@
+"""The metrics page on real servers: how the deployment stands, parts that are away included."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import cast
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from domain.statuses import HeldReason
+from observability import serving
+from observability.sdk import sdk_runtime
+from observability.serving import MetricsAddressError, metrics_served
+from services.vitals import Vitals
+from standalone.ports import free_port
+from standalone.temporal import TemporalServer
+from storage.database import Database
+from tests.worlds import World, small_world
+from workflows.client import EnrollmentClient, TemporalUnavailableError, connect_to_temporal
+
+
+class AwayTemporal:
+    """A Temporal that is not there."""
+
+    async def backlogs(self) -> None:
+        raise TemporalUnavailableError("UNAVAILABLE")
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with small_world(database_url) as world:
+        yield world
+
+
+@asynccontextmanager
+async def page(vitals: Vitals) -> AsyncIterator[httpx.AsyncClient]:
+    address = f"127.0.0.1:{free_port()}"
+    async with (
+        metrics_served(address, vitals),
+        httpx.AsyncClient(base_url=f"http://{address}") as http,
+    ):
+        yield http
+
+
+async def scraped(http: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
+    """What the page shows: name and label values to value."""
+    answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def held(world: World, reason: HeldReason) -> None:
+    sequence = await world.active()
+    [contact] = await world.contacts(1)
+    await world.run(
+        """
+        INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at,
+            status, activity, held_reason, position, step, step_count, pass)
+        SELECT gen_random_uuid(), :sequence, v.id, :contact, :user, now(), 'active', 'held',
+            :reason, 1, 0, 3, 1 FROM sequence_versions v WHERE v.sequence_id = :sequence
+        """,
+        sequence=sequence.id,
+        contact=contact,
+        user=world.user_id,
+        reason=reason.value,
+    )
+
+
+async def test_the_page_shows_how_the_deployment_stands(
+    world: World, temporal_server: TemporalServer
+) -> None:
+    client = await connect_to_temporal(temporal_server.address, "default")
+    temporal = EnrollmentClient(client, page_base_url="http://segue.test")
+    await held(world, HeldReason.OUTCOME_UNKNOWN)
+    await held(world, HeldReason.OUTCOME_UNKNOWN)
+    await held(world, HeldReason.DESTINATION_NOT_ALLOWED)
+    await world.run("UPDATE senders SET held_at = now(), next_probe_at = now()")
+    await world.run("DELETE FROM outbox")
+    await world.run(
+        "INSERT INTO outbox (kind, subject_id, created_at)"
+        " VALUES ('pace_sender', gen_random_uuid(), now() - interval '90 s')"
+    )
+    async with page(Vitals(world.database, temporal)) as http:
+        shown = await scraped(http)
+        assert (await http.get("/healthz")).json() == {"status": "ok"}
+
+    assert shown["segue_part_up", "database"] == shown["segue_part_up", "temporal"] == 1
+    assert shown["segue_held_enrollments", "outcome_unknown"] == 2
+    assert shown["segue_held_enrollments", "destination_not_allowed"] == 1
+    assert shown["segue_held_enrollments", "sender_on_hold"] == 0
+    assert shown["segue_senders_on_hold",] == 1
+    assert shown["segue_outbox_entries",] == 1
+    assert shown["segue_outbox_oldest_age_seconds",] == pytest.approx(90, abs=30)
+    assert shown["segue_overdue_enrollments",] == 0
+    assert shown["segue_task_queue_backlog", "segue-send", "activity"] == 0
+    assert shown["segue_task_queue_backlog", "segue", "workflow"] == 0
+
+
+async def test_what_is_away_shows_no_old_numbers(world: World) -> None:
+    temporal = cast("EnrollmentClient", AwayTemporal())
+    nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    await held(world, HeldReason.OUTCOME_UNKNOWN)
+    async with page(Vitals(world.database, temporal)) as http:
+        assert (await scraped(http))["segue_held_enrollments", "outcome_unknown"] == 1
+    async with page(Vitals(nowhere, temporal)) as http:
+        shown = await scraped(http)
+    await nowhere.close()
+
+    assert shown["segue_part_up", "database"] == shown["segue_part_up", "temporal"] == 0
+    assert not [name for name, *_ in shown if name == "segue_held_enrollments"]
+    assert not [name for name, *_ in shown if name.startswith("segue_task_queue")]
+    assert shown["segue_outbox_entries",] != shown["segue_outbox_entries",], "not a number"
+
+
+async def test_several_scrapes_ask_the_database_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vitals = Vitals(world.database, cast("EnrollmentClient", AwayTemporal()))
+    async with page(vitals) as http:
+        await scraped(http)
+        await held(world, HeldReason.SENDER_ON_HOLD)
+        assert (await scraped(http))["segue_held_enrollments", "sender_on_hold"] == 0
+        monkeypatch.setattr(serving, "KEEP_SECONDS", 0)
+        assert (await scraped(http))["segue_held_enrollments", "sender_on_hold"] == 1
+
+
+async def test_a_wrong_address_is_named(world: World) -> None:
+    vitals = Vitals(world.database, cast("EnrollmentClient", AwayTemporal()))
+    async with page(vitals) as http:
+        taken = str(http.base_url.netloc, "ascii")
+        with pytest.raises(MetricsAddressError, match=f"^METRICS_ADDRESS is wrong: {taken} "):
+            async with metrics_served(taken, vitals):
+                pass
+        with pytest.raises(MetricsAddressError, match=f"^SDK_METRICS_ADDRESS is wrong: {taken} "):
+            sdk_runtime(taken)
+
+
+async def test_without_an_address_nothing_is_served(world: World) -> None:
+    async with metrics_served(None, Vitals(world.database, cast("EnrollmentClient", object()))):
+        assert sdk_runtime(None) is None
+
+
+async def test_the_sdk_serves_its_own(temporal_server: TemporalServer) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    client = await connect_to_temporal(
+        temporal_server.address, "default", runtime=sdk_runtime(address)
+    )
+    assert await client.service_client.check_health(timeout=timedelta(seconds=5))
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"http://{address}/metrics")).text
+
+    assert re.search(r"^temporal_request\{", text, re.MULTILINE)
