@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.ports import (
     Call,
-    Gateway,
     Ledger,
     LineTypeNeeded,
     Opening,
     ProviderUnavailableError,
+    SendingGateway,
     Standing,
     Unsettled,
 )
@@ -65,7 +65,7 @@ class SendingActivities:
     """
 
     def __init__(
-        self, ledger: Ledger, gateway: Gateway, *, look_again: timedelta = LOOK_AGAIN
+        self, ledger: Ledger, gateway: SendingGateway, *, look_again: timedelta = LOOK_AGAIN
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway

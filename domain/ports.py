@@ -225,8 +225,8 @@ class ProviderUnavailableError(Exception):
     """A question to the provider (list, look-up) got no usable answer; ask again later."""
 
 
-class Gateway(Protocol):
-    """The text-message provider."""
+class SendingGateway(Protocol):
+    """What sending needs of the text-message provider."""
 
     async def create(self, call: Call) -> Answer:
         """Hand one message to the provider, never after the call's deadline, never twice."""
@@ -239,6 +239,18 @@ class Gateway(Protocol):
             ProviderUnavailableError: The list could not be had, which proves nothing.
         """
         ...
+
+    async def line_type(self, phone: str) -> LineType:
+        """Look up what kind of line a number is; ``unknown`` if the provider cannot say.
+
+        Raises:
+            ProviderUnavailableError: The look-up failed.
+        """
+        ...
+
+
+class Gateway(SendingGateway, Protocol):
+    """The text-message provider."""
 
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None
@@ -268,14 +280,6 @@ class Gateway(Protocol):
 
         Raises:
             ProviderUnavailableError: It could not be had.
-        """
-        ...
-
-    async def line_type(self, phone: str) -> LineType:
-        """Look up what kind of line a number is; ``unknown`` if the provider cannot say.
-
-        Raises:
-            ProviderUnavailableError: The look-up failed.
         """
         ...
 

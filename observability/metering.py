@@ -11,11 +11,11 @@ from domain.ports import (
     Accepted,
     Answer,
     Call,
-    Gateway,
     ListedMessage,
     NotCalled,
     OutcomeUnknown,
     Refused,
+    SendingGateway,
     Sweeper,
     SweepReport,
 )
@@ -31,7 +31,7 @@ class MeteredGateway:
         gateway: The provider.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: SendingGateway) -> None:
         self._gateway = gateway
 
     async def create(self, call: Call) -> Answer:

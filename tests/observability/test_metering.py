@@ -12,11 +12,11 @@ from domain.ports import (
     Accepted,
     Answer,
     Call,
-    Gateway,
     ListedMessage,
     NotCalled,
     OutcomeUnknown,
     Refused,
+    SendingGateway,
     SweepReport,
 )
 from domain.statuses import LineType, MessageStatus
@@ -86,7 +86,7 @@ async def test_the_lag_is_from_due_to_accepted() -> None:
 
 
 async def test_the_rest_of_the_gateway_is_passed_on() -> None:
-    gateway: Gateway = MeteredGateway(ScriptedGateway(NotCalled()))
+    gateway: SendingGateway = MeteredGateway(ScriptedGateway(NotCalled()))
 
     assert [one.sid for one in await gateway.list_outbound(PHONE, datetime.now(UTC))] == ["SM1"]
     assert await gateway.line_type(PHONE) is LineType.MOBILE
