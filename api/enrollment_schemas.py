@@ -9,7 +9,14 @@ from pydantic import Field
 from api.paging import FilterQuery, PageQuery
 from api.schemas import Schema
 from api.sequence_schemas import TextBody
-from domain.statuses import Activity, EnrollmentStatus, HeldReason, LastText, SequenceState
+from domain.statuses import (
+    Activity,
+    EnrollmentStatus,
+    HeldReason,
+    LastText,
+    SequenceState,
+    StepOutcome,
+)
 from services.contact_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, Live
 from services.enrolling import SkipCode
 from services.enrollment_detail import EnrollmentDetails
@@ -78,6 +85,14 @@ class EnrollmentFilter(FilterQuery):
     group: list[UUID] = Field(
         default_factory=list, max_length=50, description="Members of any of these groups."
     )
+    outcome: StepOutcome | None = Field(
+        default=None,
+        description="What became of the step `outcome_step`, as the sequence's funnel counts it.",
+        examples=["delivered"],
+    )
+    outcome_step: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Goes with `outcome`: the step, from 1.", examples=[2]
+    )
 
     def wanted(self) -> ListFilter:
         """Hand them to the use cases."""
@@ -87,6 +102,8 @@ class EnrollmentFilter(FilterQuery):
             statuses=self.status,
             group_ids=self.group,
             search=self.search,
+            outcome=self.outcome,
+            outcome_step=self.outcome_step,
         )
 
 

@@ -119,7 +119,8 @@ EXAMPLES: Mapping[str, Example] = {
     # Enrollments
     "enrollments.enrol": Example(202, path=_sequence, body={"contact_ids": [OTHER_CONTACT]}),
     "enrollments.list_contacts": Example(
-        path=_sequence, query={"status": ["active"], "sort": "next_send_at", "live": True}
+        path=_sequence,
+        query={"outcome": "sent", "outcome_step": 1, "sort": "last_message_at", "live": True},
     ),
     "enrollments.get_enrollment": Example(path={"enrollment_id": ENROLLMENT}),
     "enrollments.add_to_group": Example(body={**_enrollments, "group_id": GROUP}),

@@ -73,6 +73,23 @@ class Activity(StrEnum):
     HELD = "held"
 
 
+class StepOutcome(StrEnum):
+    """What became of one step of an enrollment; several may be true of one step.
+
+    ``due``: the active enrollment waits at it. ``sent``: its text was *sent*. ``delivered``: its
+    text was *delivered*. ``failed``: the enrollment is over and the step's text failed for good,
+    other than by an opt-out. ``replied``: the contact's first reply came when it was the last step
+    sent. ``opted_out``: it was the last step sent to a contact who opted out.
+    """
+
+    DUE = "due"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REPLIED = "replied"
+    OPTED_OUT = "opted_out"
+
+
 class SequenceState(StrEnum):
     """Whether a sequence may be enrolled into and may send."""
 

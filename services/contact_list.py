@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.errors import NotFoundError
+from domain.errors import InvalidFieldError, NotFoundError
 from domain.names import clean
 from domain.paging import Page, Position
 from domain.provider_errors import explain
@@ -171,7 +171,7 @@ class ContactList:
 
         Raises:
             NotFoundError: There is no such sequence.
-            InvalidFieldError: Nobody can be found by this search.
+            InvalidFieldError: Nobody can be found by this search; half an outcome.
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
@@ -198,13 +198,23 @@ class ContactList:
         return await self._live_states.progress(active, deadline=self._live_deadline)
 
 
-def cleaned(wanted: ListFilter, *, field: str = "search") -> ListFilter:
-    """Check and trim what is searched for.
+def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
+    """Check a filter, and trim what is searched for.
+
+    Args:
+        wanted: The filter.
+        path: What goes before its fields' names in errors (``filter.``).
 
     Raises:
-        InvalidFieldError: Nobody can be found by this search.
+        InvalidFieldError: Nobody can be found by this search; an outcome without its step, or the
+            other way round.
     """
-    search = clean(wanted.search, field=field, most=SEARCH_LENGTH, blank=True)
+    if (wanted.outcome is None) != (wanted.outcome_step is None):
+        given, missing = ("outcome", "outcome_step")
+        if wanted.outcome is None:
+            given, missing = missing, given
+        raise InvalidFieldError(f"{path}{missing}", f"is missing; {given} needs it", code="missing")
+    search = clean(wanted.search, field=f"{path}search", most=SEARCH_LENGTH, blank=True)
     return replace(wanted, search=search)
 
 

@@ -18,7 +18,7 @@ from domain.paging import Position
 from domain.provider_errors import explain
 from domain.statuses import STATUS_WORDS, OptOutSource
 from services import audit
-from services.contact_list import SEARCH_LENGTH
+from services.contact_list import SEARCH_LENGTH, cleaned
 from storage import contact_list, contacts, suppressions
 from storage.contact_list import ListedRow, ListFilter
 from storage.contacts import ContactRow
@@ -114,13 +114,7 @@ class Exporting:
             NotFoundError: There is no such sequence.
             InvalidFieldError: Nobody can be found by this search.
         """
-        wanted = ListFilter(
-            wanted.steps,
-            wanted.enrolled_by,
-            wanted.statuses,
-            wanted.group_ids,
-            names.clean(wanted.search, field="search", most=SEARCH_LENGTH, blank=True),
-        )
+        wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
             if await contact_list.state_of(tx, sequence_id) is None:
                 raise NotFoundError("sequence", sequence_id)

@@ -15,6 +15,7 @@ from services.callbacks import Callbacks
 from services.contact_list import ContactList
 from services.contacts import Contacts
 from services.deliveries import Deliveries
+from services.duplicating import Duplicating
 from services.endings import Endings
 from services.enrolling import Enrolling
 from services.enrollment_detail import EnrollmentDetail
@@ -30,10 +31,13 @@ from services.job_acts import EnrollmentActs
 from services.jobs import Jobs
 from services.ledger import Ledger
 from services.outbox import Outbox
+from services.overview import SequenceOverview
 from services.passwords import Passwords
 from services.pausing import Pausing
+from services.pickers import Pickers
 from services.posting import HttpPoster
 from services.senders import Senders
+from services.sequence_list import SequenceList
 from services.sequences import Sequences
 from services.sessions import Sessions
 from services.suppressions import Suppressions
@@ -126,6 +130,7 @@ class Services:
     contact_list: ContactList
     contacts: Contacts
     deliveries: Deliveries
+    duplicating: Duplicating
     endings: Endings
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
@@ -138,8 +143,11 @@ class Services:
     importing: Importing
     jobs: Jobs
     outbox: Outbox
+    overview: SequenceOverview
     pausing: Pausing
+    pickers: Pickers
     senders: Senders
+    sequence_list: SequenceList
     sequences: Sequences
     sessions: Sessions
     suppressions: Suppressions
@@ -215,6 +223,7 @@ def build_services(
         deliveries=Deliveries(
             database, HttpPoster(allow_local=config.events.allow_local), config.events
         ),
+        duplicating=Duplicating(database, outbox),
         endings=endings,
         enrolling=enrolling,
         enrollment_detail=EnrollmentDetail(
@@ -239,8 +248,11 @@ def build_services(
             most_per_hour=config.access.enrolments_per_hour,
         ),
         outbox=outbox,
+        overview=SequenceOverview(database, workspace_zone=rules.workspace_zone),
         pausing=pausing,
+        pickers=Pickers(database),
         senders=Senders(database, outbox, default_region=config.default_region),
+        sequence_list=SequenceList(database),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
         suppressions=Suppressions(database, outbox, default_region=config.default_region),
         sessions=Sessions(database, config.access, passwords),

@@ -180,7 +180,7 @@ class Jobs:
         """
         _check_only_for("group_id", group_id, given_for=JobKind.ADD_TO_GROUP, kind=kind)
         _check_only_for("decision", decision, given_for=JobKind.RELEASE, kind=kind)
-        wanted = cleaned(wanted, field="filter.search")
+        wanted = cleaned(wanted, path="filter.")
         params: dict[str, Any] = {"sequence_id": str(sequence_id)}
         if group_id is not None:
             params["group_id"] = str(group_id)

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, select, tuple
 from sqlmodel import col
 
 from domain.paging import Position
-from domain.statuses import Activity, EnrollmentStatus, HeldReason, SequenceState
+from domain.statuses import Activity, EnrollmentStatus, HeldReason, SequenceState, StepOutcome
+from storage import step_outcomes
 from storage.contacts import matches
 from storage.database import Transaction
 from storage.tables import Contact, Enrollment, GroupMember, Sequence, User
@@ -35,6 +36,8 @@ class ListFilter:
         statuses: Any of these.
         group_ids: The contact is in any of these groups.
         search: Part of "first last", or phone digits; see ``storage.contacts.matches``.
+        outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
+        outcome_step: From 1; 0 for replies and opt-outs after a person's own text alone.
     """
 
     steps: Many[int] = ()
@@ -42,6 +45,8 @@ class ListFilter:
     statuses: Many[EnrollmentStatus] = ()
     group_ids: Many[UUID] = ()
     search: str = ""
+    outcome: StepOutcome | None = None
+    outcome_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,8 @@ def _filtered(
         query = query.where(col(Enrollment.contact_id).in_(members))
     if wanted.search:
         query = query.where(matches(wanted.search))
+    if wanted.outcome is not None and wanted.outcome_step is not None:
+        query = query.where(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
     return query
 
 

@@ -31,6 +31,17 @@ A later report that the provider never sent it (``failed``), or that it was bloc
 number had opted out, proves refusal too.
 """
 
+DELIVERED = f"""(
+    a.provider_status IN ('delivered', 'read') OR ({SENT} AND EXISTS (
+        SELECT 1 FROM messages r WHERE r.phone = m.phone AND r.direction = 'inbound'
+        AND r.occurred_at >= a.started_at
+    ))
+)"""  # noqa: S608 - built from constants
+"""SQL: an attempt ``a`` at a text ``m`` that was *delivered*.
+
+Reported delivered or read, or the person has texted us since it was sent.
+"""
+
 _LOCK_STEP = text(
     """
     SELECT c.phone, pg_advisory_xact_lock(hashtextextended(c.phone, 0))
@@ -437,21 +448,13 @@ async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
 
 
 async def anything_delivered(tx: Transaction, enrollment_id: UUID) -> bool:
-    """Whether any text of the enrollment was *delivered*.
-
-    Reported delivered or read, or the person has texted us since one was sent.
-    """
+    """Whether any text of the enrollment was *delivered*."""
     row = await tx.execute(
         text(
             f"""
             SELECT EXISTS (
                 SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.enrollment_id = :id AND a.provider_status IN ('delivered', 'read')
-            ) OR EXISTS (
-                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-                JOIN messages r ON r.phone = m.phone AND r.direction = 'inbound'
-                    AND r.occurred_at >= a.started_at
-                WHERE m.enrollment_id = :id AND {SENT}
+                WHERE m.enrollment_id = :id AND {DELIVERED}
             )
             """  # noqa: S608 - built from constants
         ),

@@ -232,6 +232,24 @@ async def active_ids(
     return list(await tx.scalars(query))
 
 
+async def names_starting(tx: Transaction, start: str) -> set[str]:
+    """Tell which names that begin like this sequences have."""
+    names = await tx.scalars(
+        select(col(Sequence.name)).where(col(Sequence.name).startswith(start, autoescape=True))
+    )
+    return set(names)
+
+
+async def most_steps(tx: Transaction, sequence_id: UUID) -> int:
+    """Tell how many steps the longest of a sequence's versions has."""
+    longest = await tx.execute(
+        select(func.max(col(SequenceVersion.step_count))).where(
+            col(SequenceVersion.sequence_id) == sequence_id
+        )
+    )
+    return longest.scalar_one() or 0
+
+
 async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
     """Whether there is such a sender."""
     row = await tx.execute(select(col(Sender.id)).where(col(Sender.id) == sender_id))

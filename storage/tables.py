@@ -280,7 +280,7 @@ class Enrollment(SQLModel, table=True):
         Index("ix_enrollments_list", "sequence_id", "enrolled_at", "id"),
         Index("ix_enrollments_next_send", "sequence_id", "next_send_at", "id"),
         Index("ix_enrollments_last_message", "sequence_id", "last_message_at", "id"),
-        Index("ix_enrollments_counts", "sequence_id", "status"),
+        Index("ix_enrollments_counts", "sequence_id", "status", "step"),
         Index("ix_enrollments_contact", "contact_id", "status"),
         Index(
             "ix_enrollments_next_event",
@@ -368,6 +368,14 @@ class Message(SQLModel, table=True):
         UniqueConstraint("provider_sid"),
         Index("ix_messages_enrollment", "enrollment_id"),
         Index("ix_messages_phone", "phone", "created_at"),
+        Index("ix_messages_contact", "contact_id", "created_at", "id"),
+        Index("ix_messages_created", "created_at", "id"),
+        Index(
+            "ix_messages_inbound",
+            "phone",
+            "occurred_at",
+            postgresql_where=text("direction = 'inbound'"),
+        ),
         Index(
             "ix_messages_opt_in",
             "phone",
@@ -377,7 +385,7 @@ class Message(SQLModel, table=True):
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     direction: Direction = Field(sa_type=code(Direction))
-    contact_id: UUID | None = reference("contacts.id", nullable=True, index=True)
+    contact_id: UUID | None = reference("contacts.id", nullable=True)
     phone: str
     sender_id: UUID | None = reference("senders.id", nullable=True)
     enrollment_id: UUID | None = reference("enrollments.id", nullable=True)

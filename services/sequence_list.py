@@ -1,0 +1,96 @@
+"""The list of sequences: what each is, and what it came to so far."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.names import clean
+from domain.paging import Page, Position
+from domain.statuses import EnrollmentStatus, SequenceKind, SequenceState
+from services.sequences import MAX_NAME
+from storage import sequence_list, sequences
+from storage.database import Database
+from storage.sequence_list import Figures
+from storage.sequences import SequenceRecord
+
+
+@dataclass(frozen=True)
+class ListedSequence:
+    """One line of the list.
+
+    Attributes:
+        step_count: Of the current version.
+        counts: People by status; all eight.
+        total: All people who were ever enrolled.
+        reply_rate: The share of those whom a step was sent to that ended ``finished_responded``,
+            0 to 1; None before anything was sent.
+        last_activity_at: The latest text either way, enrolment, or change of the sequence.
+    """
+
+    id: UUID
+    name: str
+    state: SequenceState
+    kind: SequenceKind
+    step_count: int
+    sender_id: UUID
+    sender_name: str
+    counts: Mapping[EnrollmentStatus, int]
+    total: int
+    reply_rate: float | None
+    last_activity_at: datetime
+
+
+class SequenceList:
+    """The use case of the list of sequences."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self,
+        *,
+        states: Many[SequenceState] = (),
+        search: str = "",
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[ListedSequence]:
+        """List sequences, newest first, in three queries whatever their number.
+
+        Args:
+            states: Any of these; none for all.
+            search: Part of the name, in any case.
+            after: Where the page begins.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: No sequence can be found by this search.
+        """
+        sought = clean(search, field="search", most=MAX_NAME, blank=True)
+        async with self._database.transaction() as tx:
+            found = await sequences.page(
+                tx, states=states, search=sought, after=after, limit=limit + 1
+            )
+            figures = await sequence_list.figures(tx, [one.id for one in found[:limit]])
+        last = found[limit - 1] if len(found) > limit else None
+        return Page(
+            [_listed(one, figures[one.id]) for one in found[:limit]],
+            Position(last.created_at, last.id) if last else None,
+        )
+
+
+def _listed(one: SequenceRecord, figures: Figures) -> ListedSequence:
+    return ListedSequence(
+        id=one.id,
+        name=one.name,
+        state=one.state,
+        kind=one.kind,
+        step_count=one.step_count,
+        sender_id=one.sender_id,
+        sender_name=one.sender_name,
+        counts={status: one.counts.get(status, 0) for status in EnrollmentStatus},
+        total=sum(one.counts.values()),
+        reply_rate=figures.responded / figures.reached if figures.reached else None,
+        last_activity_at=figures.last_activity_at,
+    )
