@@ -161,6 +161,24 @@ class MessageStatus(StrEnum):
     RECEIVED = "received"
 
 
+MESSAGE_LABELS: dict[MessageStatus, str] = {
+    MessageStatus.PENDING: "Waiting to be sent",
+    MessageStatus.SENDING: "Being sent",
+    MessageStatus.UNKNOWN: "Not known whether it went out",
+    MessageStatus.REFUSED: "Refused",
+    MessageStatus.ACCEPTED: "Handed over",
+    MessageStatus.SCHEDULED: "Handed over",
+    MessageStatus.QUEUED: "Handed over",
+    MessageStatus.SENT: "Sent",
+    MessageStatus.FAILED: "Not sent",
+    MessageStatus.CANCELED: "Canceled",
+    MessageStatus.UNDELIVERED: "Not delivered",
+    MessageStatus.DELIVERED: "Delivered",
+    MessageStatus.READ: "Read",
+    MessageStatus.RECEIVED: "Received",
+}
+
+
 class AttemptOutcome(StrEnum):
     """What is known about one call to the provider.
 

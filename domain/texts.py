@@ -51,6 +51,16 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
     _check_fields(body, field)
 
 
+def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:
+    """Give a contact's values for ``MERGE_FIELDS``."""
+    return {
+        "first_name": first_name,
+        "last_name": last_name,
+        "full_name": f"{first_name} {last_name}".strip(),
+        "phone": phone,
+    }
+
+
 def render(body: str, values: Mapping[str, str | None]) -> str:
     """Fill in a text for one contact.
 

@@ -5,18 +5,17 @@ from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from domain.errors import InvalidFieldError
-from domain.statuses import Direction, LastText, LineType, MessageStatus
-from domain.texts import check_body, render
-from services import audit
+from domain.statuses import LastText
+from domain.texts import check_body
+from services import audit, one_offs
 from services.endings import MarkedFinished
 from services.holds import Decision, Released
 from services.outbox import Outbox
 from storage import batch as rows
 from storage import outbox
-from storage.batch import Recipient
 from storage.database import Database, Transaction
 
 MAX_ENROLLMENTS = 10_000
@@ -149,12 +148,15 @@ class Batch:
             messages: dict[UUID, dict[str, Any]] = {}
             for enrollment_id in asked:
                 recipient = found.get(enrollment_id)
-                refusal = _refusal(recipient)
+                refusal = one_offs.refusal(recipient) if recipient is not None else "not_found"
                 if recipient is None or refusal is not None:
                     results[enrollment_id] = RowResult(enrollment_id, refusal or "not_found")
                     continue
                 message = messages.setdefault(
-                    recipient.contact_id, _message(recipient, body, user_id)
+                    recipient.contact_id,
+                    one_offs.message(
+                        recipient, body, user_id, enrollment_id=recipient.enrollment_id
+                    ),
                 )
                 results[enrollment_id] = RowResult(
                     enrollment_id, "accepted", message_id=message["id"]
@@ -240,42 +242,3 @@ async def _in_pages(
     pages = [asked[first : first + _PAGE] for first in range(0, len(asked), _PAGE)]
     done = await asyncio.gather(*(work(page) for page in pages))
     return [one for page in done for one in page]
-
-
-def _refusal(recipient: Recipient | None) -> str | None:
-    """Say why nobody is texted here, if so; opted out wins over landline."""
-    if recipient is None:
-        return "not_found"
-    if recipient.opted_out:
-        return "opted_out"
-    return "landline" if recipient.line_type is LineType.LANDLINE else None
-
-
-def _message(recipient: Recipient, body: str, user_id: UUID) -> dict[str, Any]:
-    text = render(
-        body,
-        {
-            "first_name": recipient.first_name,
-            "last_name": recipient.last_name,
-            "full_name": f"{recipient.first_name} {recipient.last_name}".strip(),
-            "phone": recipient.phone,
-        },
-    )
-    if not text.strip():
-        raise InvalidFieldError(
-            "body",
-            "leaves nothing to send where a name is missing; give a fallback, like"
-            " {{first_name|there}}",
-            code="empty_body",
-        )
-    return {
-        "id": uuid4(),
-        "direction": Direction.OUTBOUND,
-        "contact_id": recipient.contact_id,
-        "phone": recipient.phone,
-        "sender_id": recipient.sender_id,
-        "enrollment_id": recipient.enrollment_id,
-        "user_id": user_id,
-        "body": text,
-        "status": MessageStatus.PENDING,
-    }

@@ -14,6 +14,7 @@ from services.batch import Batch
 from services.callbacks import Callbacks
 from services.contact_list import ContactList
 from services.contacts import Contacts
+from services.conversations import Conversations
 from services.deliveries import Deliveries
 from services.duplicating import Duplicating
 from services.endings import Endings
@@ -36,6 +37,7 @@ from services.passwords import Passwords
 from services.pausing import Pausing
 from services.pickers import Pickers
 from services.posting import HttpPoster
+from services.previews import Previews
 from services.senders import Senders
 from services.sequence_list import SequenceList
 from services.sequences import Sequences
@@ -129,6 +131,7 @@ class Services:
     batch: Batch
     contact_list: ContactList
     contacts: Contacts
+    conversations: Conversations
     deliveries: Deliveries
     duplicating: Duplicating
     endings: Endings
@@ -146,6 +149,7 @@ class Services:
     overview: SequenceOverview
     pausing: Pausing
     pickers: Pickers
+    previews: Previews
     senders: Senders
     sequence_list: SequenceList
     sequences: Sequences
@@ -220,6 +224,7 @@ def build_services(
             default_region=config.default_region,
             workspace_zone=rules.workspace_zone,
         ),
+        conversations=Conversations(database, outbox),
         deliveries=Deliveries(
             database, HttpPoster(allow_local=config.events.allow_local), config.events
         ),
@@ -251,6 +256,7 @@ def build_services(
         overview=SequenceOverview(database, workspace_zone=rules.workspace_zone),
         pausing=pausing,
         pickers=Pickers(database),
+        previews=Previews(database),
         senders=Senders(database, outbox, default_region=config.default_region),
         sequence_list=SequenceList(database),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),

@@ -19,7 +19,7 @@ from domain.statuses import (
     MessageStatus,
     SequenceState,
 )
-from domain.texts import render
+from domain.texts import merge_values, render
 from domain.timing import ContactClock, SendWindow, validity_seconds
 from storage import endings, events, holds, sending
 from storage.database import Database, Transaction
@@ -152,7 +152,7 @@ class Sending:
                 return await self._go(tx, row, verdict, began)
 
     async def _go(self, tx: Transaction, row: StepRow, verdict: deciding.Go, began: float) -> Call:
-        body = render(row.body or "", _merge_values(row))
+        body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
         attempt_id = await sending.open_attempt_at_step(
             tx,
             row,
@@ -247,16 +247,6 @@ def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFact
         ),
         window=SendWindow.parse(row.send_window) if row.send_window is not None else None,
     )
-
-
-def _merge_values(row: StepRow) -> dict[str, str | None]:
-    full_name = f"{row.first_name} {row.last_name}".strip()
-    return {
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "full_name": full_name,
-        "phone": row.phone,
-    }
 
 
 def _standing(

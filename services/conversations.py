@@ -1,0 +1,334 @@
+"""What was said with each contact, and answering them."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain import names
+from domain.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.paging import Page, Position
+from domain.statuses import MESSAGE_LABELS, Direction, LineType, MessageStatus
+from domain.texts import check_body
+from services import audit, one_offs
+from services.contact_list import SEARCH_LENGTH, ContactName, Fault, UserName
+from services.outbox import Outbox
+from storage import contacts, conversations, outbox
+from storage.conversations import ConversationFilter, LastText, Recipient, TextRow
+from storage.database import Database, Transaction
+
+SNIPPET_LENGTH = 120
+"""Most characters of a text that the list shows."""
+
+_REFUSALS = {
+    "opted_out": "the number opted out; lift that first, if they asked for it",
+    "landline": "the number is a landline and takes no texts",
+}
+
+
+@dataclass(frozen=True)
+class ListedConversation:
+    """One line of the list: a contact and the last text with them.
+
+    Attributes:
+        opted_out: Whether the number is suppressed for the whole deployment.
+        unanswered: The last text is theirs, and no opt-out, opt-in or help keyword.
+        direction: Of the last text.
+        snippet: Its beginning on one line; empty if it is media alone.
+        media_count: How many media it has.
+        status_label: Where it is, in words.
+        at: When it was stored, UTC; the list's order.
+    """
+
+    contact: ContactName
+    opted_out: bool
+    unanswered: bool
+    direction: Direction
+    snippet: str
+    media_count: int
+    status: MessageStatus
+    status_label: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class SenderName:
+    """A sender as lists show it."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The enrollment that a text is of; ``step`` is None for one that a person wrote."""
+
+    enrollment_id: UUID
+    sequence_id: UUID
+    sequence_name: str
+    step: int | None
+
+
+@dataclass(frozen=True)
+class ConversationText:
+    """One text.
+
+    Attributes:
+        at: The provider's time of an inbound text, the acceptance of an outbound one; before that,
+            when it was written.
+        status_label: Where it is, in words.
+        error: What the provider said, if it failed.
+        keyword: ``opt_out``, ``opt_in`` or ``help`` if an inbound text is one.
+        sender: Of ours; None if it is not known.
+        user: Who wrote it, if a person.
+        origin: The enrollment it is of, if any.
+    """
+
+    id: UUID
+    direction: Direction
+    body: str
+    media_urls: tuple[str, ...]
+    at: datetime
+    status: MessageStatus
+    status_label: str
+    error: Fault | None
+    keyword: str | None
+    sender: SenderName | None
+    user: UserName | None
+    origin: Origin | None
+
+
+@dataclass(frozen=True)
+class ReplyBox:
+    """What a reply would be.
+
+    Attributes:
+        sender: Where it goes out from if no other is chosen; None if one must be chosen.
+        refusal: ``opted_out`` or ``landline`` if no text may go; the reason is ``refusal_text``.
+    """
+
+    sender: SenderName | None
+    refusal: str | None
+    refusal_text: str | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A page of what was said with a contact.
+
+    Attributes:
+        texts: The oldest first, in the order they were stored.
+        earlier: Where the page before begins; None if this one begins with the first text.
+    """
+
+    contact: ContactName
+    opted_out: bool
+    texts: Many[ConversationText]
+    earlier: Position | None
+    reply: ReplyBox
+
+
+class Conversations:
+    """The use cases of conversations.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after a reply is written, so that its workflow starts.
+    """
+
+    def __init__(self, database: Database, outbox_drain: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+
+    async def page(
+        self,
+        *,
+        search: str = "",
+        only: ConversationFilter = ConversationFilter.ALL,
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[ListedConversation]:
+        """List contacts by their last text, the latest first.
+
+        Args:
+            search: Any part of the name, or phone digits.
+            only: Which.
+            after: Where the page begins.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: Nobody can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        async with self._database.transaction() as tx:
+            found = await conversations.page(
+                tx, search=sought, only=only, after=after, limit=limit + 1
+            )
+        last = found[limit - 1] if len(found) > limit else None
+        return Page(
+            [_listed(row) for row in found[:limit]],
+            Position(last.created_at, last.id) if last else None,
+        )
+
+    async def get(
+        self,
+        contact_id: UUID,
+        *,
+        sender_id: UUID | None = None,
+        before: Position | None = None,
+        limit: int = 50,
+    ) -> Conversation:
+        """Give a page of a conversation, the newest unless another is asked for.
+
+        Args:
+            contact_id: With whom.
+            sender_id: Only what was said through this sender; None for all.
+            before: ``earlier`` of the page behind.
+            limit: Most texts.
+
+        Raises:
+            NotFoundError: There is no such contact.
+        """
+        async with self._database.transaction() as tx:
+            row = await contacts.get(tx, contact_id)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            found = await conversations.texts(
+                tx,
+                contact_id,
+                row.contact.phone,
+                sender_id=sender_id,
+                before=before,
+                limit=limit + 1,
+            )
+            known = sender_id or await conversations.usual_sender(tx, contact_id)
+            to = await conversations.recipient(tx, contact_id, known) if known else None
+        first = found[limit - 1] if len(found) > limit else None
+        contact = row.contact
+        name = f"{contact.first_name} {contact.last_name}".strip()
+        return Conversation(
+            contact=ContactName(contact.id, name, contact.phone),
+            opted_out=row.opted_out,
+            texts=[_text(one) for one in reversed(found[:limit])],
+            earlier=Position(first.created_at, first.id) if first else None,
+            reply=_reply_box(to, opted_out=row.opted_out, line_type=contact.line_type),
+        )
+
+    async def reply(
+        self,
+        message_id: UUID,
+        contact_id: UUID,
+        body: str,
+        user_id: UUID,
+        *,
+        sender_id: UUID | None = None,
+    ) -> UUID:
+        """Text a contact once, whether they are enrolled or not; it belongs to no enrollment.
+
+        Not bound by the send window, always by suppression and by "never twice, never after".
+
+        Args:
+            message_id: A new random id that the form brings along: repeating the same reply with
+                it sends nothing more.
+            contact_id: Whom.
+            body: As a step's; merge fields are filled in now.
+            user_id: Who writes.
+            sender_id: Where it goes out from; None for ``ReplyBox.sender``.
+
+        Returns:
+            The text: ``message_id``.
+
+        Raises:
+            InvalidFieldError: A body that cannot be sent; no such sender, or one must be chosen.
+            NotFoundError: There is no such contact.
+            ConflictError: ``opted_out``, ``landline``; ``idempotency_key_reused`` if the id is
+                another text's.
+        """
+        check_body(body, field="body")
+        async with self._database.transaction() as tx:
+            to = await _recipient(tx, contact_id, sender_id)
+            values = one_offs.message(to, body, user_id, message_id=message_id)
+            refusal = one_offs.refusal(to)
+            if not await conversations.is_same(tx, values):
+                if refusal is not None:
+                    raise ConflictError(refusal, _REFUSALS[refusal])
+                await _write(tx, values)
+        self._outbox.kick()
+        return message_id
+
+
+async def _write(tx: Transaction, values: dict[str, Any]) -> None:
+    """Write a text and have it sent, unless the same request has done so meanwhile."""
+    if await conversations.add_text(tx, values):
+        await outbox.add_message_starts(tx, [values["id"]])
+        await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]])
+    elif not await conversations.is_same(tx, values):
+        raise ConflictError(
+            "idempotency_key_reused",
+            "this message_id came with another text; use a new one for a new text",
+        )
+
+
+async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) -> Recipient:
+    if await contacts.get(tx, contact_id) is None:
+        raise NotFoundError("contact", contact_id)
+    known = sender_id or await conversations.usual_sender(tx, contact_id)
+    if known is None:
+        raise InvalidFieldError(
+            "sender_id", "is missing; choose where the text goes out from", code="missing"
+        )
+    to = await conversations.recipient(tx, contact_id, known, lock=True)
+    if to is None:
+        raise InvalidFieldError(
+            "sender_id",
+            "names no sender; take an id from GET /api/senders",
+            code="unknown_sender",
+        )
+    return to
+
+
+def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | None) -> ReplyBox:
+    refusal = one_offs.refusal(to) if to is not None else None
+    if to is None and opted_out:
+        refusal = "opted_out"
+    elif to is None and line_type is LineType.LANDLINE:
+        refusal = "landline"
+    sender = SenderName(to.sender_id, to.sender_name) if to is not None else None
+    return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
+
+
+def _listed(row: LastText) -> ListedConversation:
+    one_line = " ".join(row.body.split())
+    cut = one_line if len(one_line) <= SNIPPET_LENGTH else one_line[: SNIPPET_LENGTH - 1] + "…"
+    return ListedConversation(
+        contact=ContactName(row.contact_id, f"{row.first_name} {row.last_name}".strip(), row.phone),
+        opted_out=row.opted_out,
+        unanswered=row.direction is Direction.INBOUND and row.keyword is None,
+        direction=row.direction,
+        snippet=cut,
+        media_count=len(row.media_urls),
+        status=row.status,
+        status_label=MESSAGE_LABELS[row.status],
+        at=row.created_at,
+    )
+
+
+def _text(row: TextRow) -> ConversationText:
+    origin = None
+    if row.enrollment_id is not None and row.sequence_id is not None:
+        origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
+    return ConversationText(
+        id=row.id,
+        direction=row.direction,
+        body=row.body,
+        media_urls=tuple(row.media_urls),
+        at=row.occurred_at or row.created_at,
+        status=row.status,
+        status_label=MESSAGE_LABELS[row.status],
+        error=Fault.of(row.error_code),
+        keyword=row.keyword,
+        sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
+        user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
+        origin=origin,
+    )
