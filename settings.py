@@ -220,6 +220,10 @@ class WorkerSettings(Settings):
     sdk_metrics_address: HostAndPort | None = Field(
         default=None, description="where the Temporal SDK serves its own /metrics"
     )
+    otel_exporter_otlp_endpoint: BaseUrl | None = Field(
+        default=None,
+        description="where traces go, by OTLP over HTTP: http://collector:4318; nowhere unless set",
+    )
 
 
 class ApiSettings(WorkerSettings):

@@ -22,6 +22,7 @@ from observability import logs
 from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
+from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
@@ -56,15 +57,20 @@ _WAIT_SECONDS = 2
 _CACHED_WORKFLOWS = 500
 
 
-def build_workers(client: Client, services: Services, *, drain: timedelta) -> list[Worker]:
+def build_workers(
+    client: Client, services: Services, *, drain: timedelta, traces: Traces | None = None
+) -> list[Worker]:
     """Make the workers of a process: one for sends alone, one for events, one for the rest.
 
     Args:
         client: A connected client.
         services: The use cases behind the activities.
         drain: How long activities under way may take to finish at the end; longer than a send.
+        traces: What calls to the provider are seen in; None for none.
     """
-    sending = SendingActivities(services.ledger, MeteredGateway(services.gateway))
+    sending = SendingActivities(
+        services.ledger, MeteredGateway(services.gateway, traces or Traces())
+    )
     sweeping = SweepingActivities(MeteredSweeper(services.sweep))
     events = EventActivities(MeteredDeliverer(services.deliveries))
     jobs = JobActivities(services.jobs)
@@ -97,14 +103,17 @@ def build_workers(client: Client, services: Services, *, drain: timedelta) -> li
     ]
 
 
-async def connect(settings: WorkerSettings) -> Client:
+async def connect(settings: WorkerSettings, traces: Traces) -> Client:
     """Connect to Temporal, waiting for it and our namespace as long as it takes."""
     namespace = settings.temporal_namespace
     runtime = sdk_runtime(settings.sdk_metrics_address)
     while True:
         try:
             client = await connect_to_temporal(
-                settings.temporal_address, namespace, runtime=runtime
+                settings.temporal_address,
+                namespace,
+                runtime=runtime,
+                interceptors=traces.interceptors(),
             )
             await client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=namespace), timeout=RPC_TIMEOUT
@@ -124,7 +133,8 @@ async def run(settings: WorkerSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = await _unless(stop, connect(settings))
+    traces = Traces.to(settings.otel_exporter_otlp_endpoint, service="segue-worker")
+    client = await _unless(stop, connect(settings, traces))
     if client is None:
         return
     gateway = TwilioGateway(
@@ -137,7 +147,7 @@ async def run(settings: WorkerSettings) -> None:
         read_timeout=settings.http_read_timeout,
         max_concurrent=SENDS_AT_ONCE,
     )
-    database = Database(settings.database_url, pool_size=SENDS_AT_ONCE)
+    database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)
     services = build_services(
         database,
         EnrollmentClient(client, page_base_url=settings.public_base_url),
@@ -156,7 +166,7 @@ async def run(settings: WorkerSettings) -> None:
             await stack.enter_async_context(
                 metrics_served(settings.metrics_address, services.vitals)
             )
-            workers = build_workers(client, services, drain=settings.drain)
+            workers = build_workers(client, services, drain=settings.drain, traces=traces)
             for worker in workers:
                 await stack.enter_async_context(worker)
             _logger.info("working")
@@ -170,6 +180,7 @@ async def run(settings: WorkerSettings) -> None:
         await asyncio.gather(*background, return_exceptions=True)
         await gateway.aclose()
         await database.close()
+        await traces.aclose()
 
 
 async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from api import (
     audit,
@@ -34,6 +35,7 @@ from api.schemas import Problem
 from observability import logs
 from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
+from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings, load_api_settings
 from sms.gateway import TwilioGateway
@@ -51,7 +53,12 @@ _TITLE = "Segue"
 _PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
 
 
-def create_app(settings: ApiSettings | None = None, *, services: Services | None = None) -> FastAPI:
+def create_app(
+    settings: ApiSettings | None = None,
+    *,
+    services: Services | None = None,
+    traces: Traces | None = None,
+) -> FastAPI:
     """Make the application; the factory that uvicorn calls.
 
     It starts whether or not PostgreSQL and Temporal are there, and answers 503 until they are.
@@ -60,10 +67,13 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
         settings: None to read the environment.
         services: Use cases that are ready and stay the caller's to close, for tests; None to
             build them from the settings.
+        traces: What requests are seen in; None for what the settings say.
     """
     if settings is None:
         settings = load_api_settings()
         logs.set_up(settings.log_level, settings.log_format)
+    if traces is None:
+        traces = Traces.to(settings.otel_exporter_otlp_endpoint, service="segue-api")
     app = FastAPI(
         title=_TITLE,
         summary="Automated text-message sequences",
@@ -71,7 +81,14 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would come from somebody else's servers
         redoc_url=None,
-        lifespan=_lifespan(settings, services),
+        lifespan=_lifespan(settings, services, traces),
+        telemetry=TelemetryConfig(
+            tracer_provider=traces.provider,
+            auto_configure=False,  # it would export what PlainSpans leaves out
+            metrics=False,
+            logs=False,
+            operation_spans=False,
+        ),
         redirect_slashes=False,
         generate_unique_id_function=document.operation_id,
     )
@@ -111,14 +128,14 @@ def create_app(settings: ApiSettings | None = None, *, services: Services | None
 
 
 def _lifespan(
-    settings: ApiSettings, given: Services | None
+    settings: ApiSettings, given: Services | None, traces: Traces
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if given is not None:
             yield
             return
-        async with _running(settings) as services:
+        async with _running(settings, traces) as services:
             app.state.services = services
             yield
 
@@ -126,13 +143,14 @@ def _lifespan(
 
 
 @asynccontextmanager
-async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
+async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Services]:
     """Build the use cases, and run what runs in the background beside them."""
     temporal = await connect_to_temporal(
         settings.temporal_address,
         settings.temporal_namespace,
         lazy=True,  # each call connects if need be, so nothing here waits for the server
         runtime=sdk_runtime(settings.sdk_metrics_address),
+        interceptors=traces.interceptors(),
     )
     gateway = TwilioGateway(
         account_sid=settings.twilio_account_sid,
@@ -144,7 +162,7 @@ async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
         read_timeout=settings.http_read_timeout,
         max_concurrent=_GATEWAY_CALLS,
     )
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, around=traces.transaction)
     services = build_services(
         database,
         EnrollmentClient(temporal, page_base_url=settings.public_base_url),
@@ -164,6 +182,7 @@ async def _running(settings: ApiSettings) -> AsyncIterator[Services]:
         await asyncio.gather(*background, return_exceptions=True)
         await gateway.aclose()
         await database.close()
+        await traces.aclose()
 
 
 async def _announce(services: Services) -> None:

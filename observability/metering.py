@@ -22,6 +22,7 @@ from domain.ports import (
 from domain.provider_errors import Effect, classify_answer
 from domain.statuses import LineType
 from observability import metrics
+from observability.tracing import Traces
 
 
 class MeteredGateway:
@@ -29,16 +30,20 @@ class MeteredGateway:
 
     Args:
         gateway: The provider.
+        traces: What its calls are seen in.
     """
 
-    def __init__(self, gateway: SendingGateway) -> None:
+    def __init__(self, gateway: SendingGateway, traces: Traces) -> None:
         self._gateway = gateway
+        self._traces = traces
 
     async def create(self, call: Call) -> Answer:
         """Hand one message to the provider."""
         began = time.perf_counter()
-        answer = await self._gateway.create(call)
-        outcome, reason = _outcome(answer)
+        with self._traces.span("provider create", attempt_id=str(call.attempt_id)) as span:
+            answer = await self._gateway.create(call)
+            outcome, reason = _outcome(answer)
+            span.set_attribute("segue.outcome", outcome)
         metrics.SENDS.labels(outcome, reason).inc()
         if not isinstance(answer, NotCalled):
             metrics.PROVIDER_CALL.observe(time.perf_counter() - began)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from datetime import timedelta
 
-from storage import outbox, starting
+from storage import outbox, starting, traces
 from storage.database import Database
 from storage.outbox import Entry, OutboxKind
 from workflows.client import EnrollmentClient, TemporalUnavailableError
@@ -93,7 +93,8 @@ class Outbox:
         """Hand over one entry; False if Temporal did not take it."""
         try:
             async with self._slots:
-                await self._hand_over(entry, facts)
+                with traces.resumed(entry.traceparent):
+                    await self._hand_over(entry, facts)
         except TemporalUnavailableError as error:
             _logger.warning(
                 "Temporal did not take an entry",

@@ -1,7 +1,7 @@
 """The engine and its transactions."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -37,9 +37,18 @@ class Database:
         url: ``postgresql+psycopg://...``.
         pool_size: Connections kept open, and as many again under load.
         pool_timeout: Seconds to wait for a free connection.
+        around: What each transaction is done in, to trace it.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, pool_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_timeout: float = 10.0,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._around = around
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -58,8 +67,12 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commit at the end of the block, roll back if it raises."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._around():
+            async with (
+                AsyncSession(self._engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
+                yield session
 
     async def close(self) -> None:
         """Close every connection."""

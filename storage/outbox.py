@@ -15,6 +15,7 @@ from sqlalchemy.types import Uuid
 from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus
+from storage import traces
 from storage.database import Transaction
 from storage.tables import OutboxEntry, Sender
 
@@ -40,6 +41,7 @@ class Entry:
         subject_id: To what.
         payload: Codes and ids only.
         tries: Deliveries that failed so far.
+        traceparent: The trace it was written in, if any.
     """
 
     id: int
@@ -47,12 +49,14 @@ class Entry:
     subject_id: UUID
     payload: Mapping[str, Any]
     tries: int
+    traceparent: str | None = None
 
 
 _ADD = text(
     """
-    INSERT INTO outbox (kind, subject_id, payload)
-    SELECT :kind, subject_id, CAST(:payload AS jsonb) FROM unnest(:subject_ids) AS subject_id
+    INSERT INTO outbox (kind, subject_id, payload, traceparent)
+    SELECT :kind, subject_id, CAST(:payload AS jsonb), :traceparent
+    FROM unnest(:subject_ids) AS subject_id
     """
 ).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
 
@@ -71,6 +75,7 @@ async def _add(
             "kind": kind.value,
             "subject_ids": list(subject_ids),
             "payload": json.dumps(dict(payload or {})),
+            "traceparent": traces.current(),
         },
     )
 
@@ -150,6 +155,7 @@ async def take(tx: Transaction, limit: int) -> list[Entry]:
             col(OutboxEntry.subject_id),
             col(OutboxEntry.payload),
             col(OutboxEntry.tries),
+            col(OutboxEntry.traceparent),
         )
         .where(
             col(OutboxEntry.next_try_at) <= func.now(),
@@ -163,7 +169,15 @@ async def take(tx: Transaction, limit: int) -> list[Entry]:
         .with_for_update(skip_locked=True, of=OutboxEntry)
     )
     return [
-        Entry(row.id, OutboxKind(row.kind), row.subject_id, row.payload, row.tries) for row in rows
+        Entry(
+            row.id,
+            OutboxKind(row.kind),
+            row.subject_id,
+            row.payload,
+            row.tries,
+            row.traceparent,
+        )
+        for row in rows
     ]
 
 

@@ -554,6 +554,7 @@ class OutboxEntry(SQLModel, table=True):
     tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime = moment(default_now=True)
     created_at: datetime = moment(default_now=True)
+    traceparent: str | None = None
 
 
 class IdempotencyKey(SQLModel, table=True):

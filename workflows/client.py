@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import (
     Client,
+    Interceptor,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -87,7 +88,12 @@ _WAITING_IN = (
 
 
 async def connect_to_temporal(
-    address: str, namespace: str, *, lazy: bool = False, runtime: Runtime | None = None
+    address: str,
+    namespace: str,
+    *,
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """Connect to Temporal; TLS and API key come from the SDK's own variables.
 
@@ -96,6 +102,7 @@ async def connect_to_temporal(
         namespace: Ours.
         lazy: Whether not to connect before the first call; not for a worker.
         runtime: The SDK's engine, if not its default one.
+        interceptors: What sees every call, and all that workers of this client do.
 
     Raises:
         RuntimeError: Temporal does not answer; the same call may succeed later.
@@ -103,7 +110,13 @@ async def connect_to_temporal(
     config = ClientConfig.load_client_connect_config()
     config["target_host"] = address
     config["namespace"] = namespace
-    return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy, runtime=runtime)
+    return await Client.connect(
+        **config,
+        data_converter=DATA_CONVERTER,
+        lazy=lazy,
+        runtime=runtime,
+        interceptors=interceptors,
+    )
 
 
 async def ensure_namespace(client: Client) -> bool:

@@ -21,6 +21,7 @@ from domain.ports import (
 )
 from domain.statuses import LineType, MessageStatus
 from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
+from observability.tracing import Traces
 
 PHONE = "+12125550187"
 
@@ -69,7 +70,7 @@ async def test_sends_are_counted_by_outcome(answer: Answer, outcome: str, reason
     before = value("segue_sends_total", outcome=outcome, reason=reason)
     calls = value("segue_provider_call_seconds_count")
 
-    assert await MeteredGateway(ScriptedGateway(answer)).create(call()) is answer
+    assert await MeteredGateway(ScriptedGateway(answer), Traces()).create(call()) is answer
     assert value("segue_sends_total", outcome=outcome, reason=reason) == before + 1
     made = value("segue_provider_call_seconds_count") - calls
     assert made == (0 if outcome == "not_called" else 1)
@@ -77,7 +78,7 @@ async def test_sends_are_counted_by_outcome(answer: Answer, outcome: str, reason
 
 async def test_the_lag_is_from_due_to_accepted() -> None:
     count, total = value("segue_send_lag_seconds_count"), value("segue_send_lag_seconds_sum")
-    gateway = MeteredGateway(ScriptedGateway(Accepted("SM1", MessageStatus.QUEUED)))
+    gateway = MeteredGateway(ScriptedGateway(Accepted("SM1", MessageStatus.QUEUED)), Traces())
     await gateway.create(call(datetime.now(UTC) - timedelta(seconds=40)))
     await gateway.create(call())
 
@@ -86,7 +87,7 @@ async def test_the_lag_is_from_due_to_accepted() -> None:
 
 
 async def test_the_rest_of_the_gateway_is_passed_on() -> None:
-    gateway: SendingGateway = MeteredGateway(ScriptedGateway(NotCalled()))
+    gateway: SendingGateway = MeteredGateway(ScriptedGateway(NotCalled()), Traces())
 
     assert [one.sid for one in await gateway.list_outbound(PHONE, datetime.now(UTC))] == ["SM1"]
     assert await gateway.line_type(PHONE) is LineType.MOBILE
