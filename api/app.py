@@ -30,6 +30,8 @@ from api import (
 )
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
+from api.headers import SecurityHeaders
+from api.pages import routes as pages
 from api.request_log import RequestLog
 from api.schemas import Problem
 from observability import logs
@@ -94,10 +96,11 @@ def create_app(
     )
     app.state.settings = settings
     app.state.services = services
-    problems.install(app)
+    problems.install(app, pages.show_error)
     of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
     of_path[f"/api{imports.IMPORT_PATH}"] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog)
     for part in (
         exports,  # before what takes an id in the same place
@@ -123,6 +126,7 @@ def create_app(
     app.include_router(session.router, prefix="/api", responses={"default": _PROBLEM})
     app.include_router(webhooks.router, responses={"default": _PROBLEM})
     app.include_router(health.router)
+    pages.install(app)
     document.install(app)
     return app
 

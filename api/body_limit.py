@@ -60,7 +60,7 @@ class BodyLimit:
         try:
             most = await self._most(request)
         except problems.EXPECTED as error:
-            await problems.translate(error, request).response()(scope, receive, send)
+            await problems.respond(request, error)(scope, receive, send)
             return
         bounded = _Bounded(receive, most, self._limits.patience_seconds)
         await self._app(scope, bounded.receive, send)

@@ -153,13 +153,14 @@ async def authorize(request: Request, caller: CurrentCaller) -> None:
     """
     route: Any = request.scope["route"]
     role = needed_role(route.dependencies, request.method)
-    if not _reaches(caller.user.role, role):
+    if not reaches(caller.user.role, role):
         raise ForbiddenError(role)
     scope = needed_scope(route.dependencies, request.method)
     if scope not in caller.scopes:
         raise MissingScopeError(scope)
 
 
-def _reaches(role: Role, needed: Role) -> bool:
+def reaches(role: Role, needed: Role) -> bool:
+    """Whether a role is that one or a stronger one."""
     ranks = list(Role)
     return ranks.index(role) >= ranks.index(needed)

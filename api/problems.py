@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -127,7 +127,7 @@ def translate(error: Exception, request: Request) -> Problem:
         case RequestValidationError():
             return _from_validation(error, request)
         case SegueError():
-            return _from_domain(error)
+            return of_domain(error)
         case HTTPException():
             return _from_http(error)
         case TemporalUnavailableError():
@@ -148,8 +148,29 @@ def unavailable(code: str, detail: str, **members: object) -> Problem:
     return Problem(503, code, detail, members=members, headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of the application answered as a problem."""
+Show = Callable[[Request, Exception, Problem], Response | None]
+"""Answers an error to people; None if a program asked."""
+
+
+def _to_programs_only(*_: object) -> None:
+    """Show nothing: an application without pages."""
+
+
+def respond(request: Request, error: Exception) -> Response:
+    """Answer an error: as a page if a page was asked for, else as a problem."""
+    problem = translate(error, request)
+    show: Show = request.app.state.show_error
+    return show(request, error, problem) or problem.response()
+
+
+def install(app: FastAPI, show: Show = _to_programs_only) -> None:
+    """Have every error of the application answered.
+
+    Args:
+        app: The application.
+        show: Answers those of the pages.
+    """
+    app.state.show_error = show
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error, request)
@@ -157,7 +178,7 @@ def install(app: FastAPI) -> None:
             _logger.warning(
                 "answered %d %s", problem.status, problem.code, extra={"method": request.method}
             )
-        response = problem.response()
+        response = show(request, error, problem) or problem.response()
         # What nobody expected is answered outside of RequestLog, which names all other answers.
         response.headers.setdefault("X-Request-ID", request.state.request_id)
         return response
@@ -168,7 +189,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, answer)
 
 
-def _from_domain(error: SegueError) -> Problem:
+def of_domain(error: SegueError) -> Problem:
+    """Tell what to answer to an error that the product raises on purpose."""
     match error:
         case InvalidFieldError():
             return _from_fields([error])

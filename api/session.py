@@ -17,6 +17,7 @@ from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
 from api.schemas import Session, SigningIn
 from services.audit import Actor, set_actor
+from services.sessions import SignedIn
 from settings import ApiSettings
 
 router = APIRouter(prefix="/session", tags=["session"])
@@ -41,12 +42,28 @@ def _attributes(settings: ApiSettings) -> _CookieAttributes:
     }
 
 
-async def _same_site(request: Request, settings: SettingsDep) -> None:
+def give_cookie(response: Response, signed_in: SignedIn, settings: ApiSettings) -> None:
+    """Have a browser keep the session that has just begun."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        signed_in.cookie,
+        max_age=int(settings.session_lifetime.total_seconds()),
+        **_attributes(settings),
+    )
+
+
+def take_cookie(response: Response, settings: ApiSettings) -> None:
+    """Have a browser forget the session that is over."""
+    response.delete_cookie(SESSION_COOKIE, **_attributes(settings))
+
+
+async def same_site(request: Request, settings: SettingsDep) -> None:
+    """Refuse what another site's page sends; for routes that need no session."""
     if not is_same_origin(request, settings.public_base_url):
         raise CrossSiteError
 
 
-@router.post("", dependencies=[Depends(_same_site)])
+@router.post("", dependencies=[Depends(same_site)])
 async def sign_in(
     body: SigningIn,
     request: Request,
@@ -63,12 +80,7 @@ async def sign_in(
     address = address_of(request)
     set_actor(Actor(address=address))
     signed_in = await services.sessions.sign_in(body.email, body.password, address=address)
-    response.set_cookie(
-        SESSION_COOKIE,
-        signed_in.cookie,
-        max_age=int(settings.session_lifetime.total_seconds()),
-        **_attributes(settings),
-    )
+    give_cookie(response, signed_in, settings)
     response.headers["Cache-Control"] = "no-store"
     return Session.of(signed_in.caller)
 
@@ -94,4 +106,4 @@ async def sign_out(
 ) -> None:
     """Sign out. 409 `no_session` with a token, which is revoked instead."""
     await services.sessions.sign_out(caller)
-    response.delete_cookie(SESSION_COOKIE, **_attributes(settings))
+    take_cookie(response, settings)

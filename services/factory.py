@@ -37,6 +37,7 @@ from services.passwords import Passwords
 from services.pausing import Pausing
 from services.pickers import Pickers
 from services.posting import HttpPoster
+from services.presence import Presence
 from services.previews import Previews
 from services.senders import Senders
 from services.sequence_list import SequenceList
@@ -150,6 +151,7 @@ class Services:
     pausing: Pausing
     pickers: Pickers
     previews: Previews
+    presence: Presence
     senders: Senders
     sequence_list: SequenceList
     sequences: Sequences
@@ -257,6 +259,7 @@ def build_services(
         pausing=pausing,
         pickers=Pickers(database),
         previews=Previews(database),
+        presence=Presence(temporal),
         senders=Senders(database, outbox, default_region=config.default_region),
         sequence_list=SequenceList(database),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),

@@ -96,9 +96,8 @@ def commands(name: str) -> list[list[str]]:
 
 def copied() -> list[str]:
     """What the Dockerfile takes from the project into the image."""
-    lines = re.findall(
-        r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
-    )
+    builder = (ROOT / "Dockerfile").read_text().split("\nFROM ")[2]
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", builder, re.MULTILINE)
     return [source for line in lines for source in line.split()]
 
 
@@ -286,8 +285,11 @@ def test_temporal_is_configured_as_on_one_machine() -> None:
 
 def test_the_image_is_built_from_the_lock_and_runs_as_nobody_special() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    builder, final = dockerfile.split("\nFROM ")[1:]
+    assets, builder, final = dockerfile.split("\nFROM ")[1:]
 
+    assert assets.startswith("node:24-slim ")
+    assert "npm ci --ignore-scripts" in assets
+    assert "COPY --from=assets /build/api/static/build api/static/build" in builder
     assert "--require-hashes" in builder
     assert "--only-binary :all:" in builder
     assert re.findall(r"^(?:FROM )?(python\S+)", f"{builder}\n{final}", re.MULTILINE) == [
@@ -333,7 +335,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in copied():
         found = ROOT / source
         if found.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".env*")
+            ignored = shutil.ignore_patterns("__pycache__", ".env*", "node_modules")
             shutil.copytree(found, folder / source, ignore=ignored)
         else:
             shutil.copy(found, folder)

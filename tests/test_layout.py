@@ -16,9 +16,11 @@ MOST_LINES = 600
 
 def _files() -> list[Path]:
     """Every Python file of ours: hidden folders and what npm fetched are not ours."""
-    tops = [top for top in ROOT.iterdir() if not top.name.startswith(".")]
-    nested = [file for top in tops if top.name != "node_modules" for file in top.rglob("*")]
-    return [file for file in [*tops, *nested] if file.suffix == ".py" and file.is_file()]
+    found: list[Path] = []
+    for folder, inner, files in os.walk(ROOT):
+        inner[:] = [name for name in inner if name[0] != "." and name != "node_modules"]
+        found += [Path(folder, name) for name in files if name.endswith(".py")]
+    return found
 
 
 def _top_level_names() -> set[str]:

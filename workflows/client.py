@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
@@ -78,6 +78,9 @@ RETENTION = timedelta(days=30)
 SWEEP_SCHEDULE = "segue-sweep"
 RPC_TIMEOUT = timedelta(seconds=5)
 """How long one call to Temporal may take."""
+
+POLL_TIME = timedelta(seconds=75)
+"""A worker that lives has asked for work by then: the server ends a poll after 60 s."""
 
 _WAITING_IN = (
     (ENROLLMENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
@@ -420,6 +423,25 @@ class EnrollmentClient:
         except _NoSuchWorkflowError:
             return False
         return description.status == WorkflowExecutionStatus.RUNNING
+
+    async def worker_polls(self) -> bool:
+        """Whether a worker asked for work within the time that one question for it lasts.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=ENROLLMENT_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        service = self._client.workflow_service
+        answer = await _reach(service.describe_task_queue(request, timeout=RPC_TIMEOUT))
+        latest = max(
+            (poller.last_access_time.ToDatetime(UTC) for poller in answer.pollers),
+            default=datetime.min.replace(tzinfo=UTC),
+        )
+        return datetime.now(UTC) - latest < POLL_TIME
 
     async def progress(
         self, enrollment_ids: Sequence[UUID], *, deadline: timedelta

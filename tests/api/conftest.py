@@ -34,6 +34,9 @@ class FakeTemporal:
     async def ready(self) -> bool:
         return self.is_ready
 
+    async def worker_polls(self) -> bool:
+        return self.is_ready
+
     async def start_enrollment(self, new: Any) -> None:
         self.started.append(new.enrollment_id)
 

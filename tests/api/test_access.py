@@ -26,6 +26,8 @@ PUBLIC = {
     ("POST", "/api/session"),
     ("POST", "/webhooks/twilio/inbound"),  # signed by Twilio
     ("POST", "/webhooks/twilio/status"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
 }
 """All that is answered to whoever asks."""
 
@@ -49,12 +51,17 @@ ADMINISTERING = {
     "POST /api/senders",
     "PATCH /api/senders/{}",
     "POST /api/senders/{}/release",
+    "POST /settings/workspace",
 }
 OWN = {
     "DELETE /api/session",
     "PUT /api/me/password",
     "POST /api/me/tokens",
     "DELETE /api/me/tokens/{}",
+    "POST /sign-out",
+    "POST /settings/account/password",
+    "POST /settings/account/tokens",
+    "POST /settings/account/tokens/{}/revoke",
 }
 
 
@@ -76,6 +83,10 @@ class Asked(NamedTuple):
     @property
     def scope(self) -> TokenScope:
         return needed_scope(self.dependencies, self.method)
+
+    @property
+    def is_page(self) -> bool:
+        return not self.path.startswith("/api/")
 
     async def ask(self, client: httpx.AsyncClient) -> httpx.Response:
         path = re.sub(r"{[^}]*}", str(uuid4()), self.path)
@@ -100,7 +111,11 @@ def test_the_public_routes_are_these_alone(app: FastAPI) -> None:
 
     assert found >= PUBLIC
     assert len(private_routes(app)) > 40
-    assert [a.path for a in private_routes(app) if not a.path.startswith("/api/")] == []
+    pages = {asked.path for asked in private_routes(app) if asked.is_page}
+    assert {
+        path for path in pages if path.startswith(("/webhooks", "/healthz", "/readyz"))
+    } == set()
+    assert pages >= {"/", "/settings", "/sign-out"}
 
 
 def test_routes_take_the_scopes_they_should(app: FastAPI) -> None:
@@ -130,6 +145,10 @@ async def test_every_route_is_refused_without_a_token(
 ) -> None:
     for asked in private_routes(app):
         answer = await asked.ask(anonymous)
+        if asked.is_page:
+            assert answer.status_code == 303, asked.name
+            assert answer.headers["location"].partition("?")[0] == "/sign-in", asked.name
+            continue
         assert answer.status_code == 401, asked.name
         assert answer.json()["code"] == "unauthorized", asked.name
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -147,6 +166,9 @@ async def test_every_route_is_refused_to_a_role_that_is_too_weak(
     for asked in above:
         answer = await asked.ask(client)
         assert answer.status_code == 403, asked.name
+        if asked.is_page:
+            assert f"this takes the role {asked.role.value}" in answer.text.lower(), asked.name
+            continue
         assert answer.json()["code"] == "forbidden", asked.name
         assert answer.json()["needed_role"] == asked.role.value, asked.name
 
@@ -165,6 +187,9 @@ async def test_every_route_is_refused_to_a_token_that_lacks_its_scope(
     for asked in taken:
         answer = await asked.ask(client)
         assert answer.status_code == 403, asked.name
+        if asked.is_page:
+            assert f"a token with the scope {scope.value}" in answer.text, asked.name
+            continue
         assert answer.json()["code"] == "missing_scope", asked.name
         assert answer.json()["needed_scope"] == scope.value, asked.name
 
@@ -181,6 +206,8 @@ async def test_a_scope_lets_through_to_its_routes_and_to_no_other(
         answer = await asked.ask(client)
         if asked.scope is scope:
             assert answer.status_code not in {401, 403}, asked.name
+        elif asked.is_page:
+            assert answer.status_code == 403, asked.name
         else:
             assert answer.json()["code"] == "missing_scope", asked.name
 

@@ -1,0 +1,33 @@
+// Dialogs: <button data-dialog="id"> opens <dialog id="id">; [data-close] inside closes it.
+// What htmx puts into #dialog (in the middle) or #panel (at the side) opens them.
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) {
+    document.getElementById(opener.dataset.dialog)?.showModal();
+    return;
+  }
+  const dialog = event.target.closest("dialog[open]");
+  if (!dialog) return;
+  // A click on the dialog itself, not on anything in it, hit the backdrop.
+  if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  const dialog = event.target.closest?.("#dialog, #panel");
+  if (dialog && !dialog.open && dialog.childElementCount) dialog.showModal();
+});
+
+// The server's word that all is done: `HX-Trigger: close-dialog`.
+document.addEventListener("close-dialog", () => {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+});
+
+// What was loaded is gone once it is closed: the next one must not flash up the last one's.
+document.addEventListener(
+  "close",
+  (event) => {
+    if (event.target.matches("#dialog, #panel")) event.target.replaceChildren();
+  },
+  true,
+);

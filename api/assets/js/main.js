@@ -1,0 +1,8 @@
+// Everything the pages run, in one file; a module a concern.
+
+import "./swaps.js";
+import "./floating.js";
+import "./dialogs.js";
+import "./flashes.js";
+import "./times.js";
+import "./frame.js";

@@ -1,0 +1,46 @@
+// What happens around htmx's requests: rows keep what people did, errors are shown, polls rest.
+
+import htmx from "./htmx.js";
+import { Idiomorph } from "idiomorph/htmx";
+
+// Morphing writes the server's attributes over the page's. What a person has ticked, typed or
+// opened is theirs: `data-keep` marks such inputs.
+Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => {
+  if (name === "checked" || name === "value") return !element.matches("[data-keep]");
+  if (name === "open") return !element.matches("dialog, details");
+  return true;
+};
+
+// Errors that are meant to be shown say where; a form with mistakes (422) is shown in its place.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  if (xhr.status === 422 || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
+
+// No answer at all, or one that is not ours. A poll keeps quiet: it comes again.
+for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.addEventListener(kind, (event) => {
+    if (!polls(event.target)) showTemplate("no-answer");
+  });
+}
+
+// Nobody looks, nothing is asked.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && polls(event.target)) event.preventDefault();
+});
+
+function polls(element) {
+  return /\bevery\b/.test(element.getAttribute?.("hx-trigger") ?? "");
+}
+
+function showTemplate(id) {
+  const template = document.getElementById(id);
+  const flashes = document.getElementById("flashes");
+  const shown = flashes?.querySelector(`[data-template="${id}"]`);
+  if (template && flashes && !shown) flashes.append(template.content.cloneNode(true));
+}
+
+export default htmx;

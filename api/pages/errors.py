@@ -1,0 +1,117 @@
+"""Errors of the pages: friendly ones, beside what failed where that can be."""
+
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+
+from api.headers import SECURITY_HEADERS
+from api.pages import flash as flashes
+from api.pages.flash import Flash
+from api.pages.forms import sentence
+from api.pages.page import HTMX, Pages, own_path
+from api.problems import Problem
+from services.users import NotSignedInError
+
+_MACHINES = ("/api", "/webhooks/", "/healthz", "/readyz", "/metrics", "/static/")
+_GOES_BACK = frozenset({400, 409, 413, 422, 429})
+
+_NOT_BUILT = "The pages are not built. Run `make assets` and start the API again.\n"
+
+_TITLES = {
+    403: "This is not for you",
+    404: "There is nothing here",
+    405: "This cannot be opened by its address",
+    409: "That is not possible now",
+    503: "A part is away",
+}
+_WORDS = {
+    404: "It may have been removed, or the address was mistyped.",
+    405: "Go to the page that it belongs to and try there.",
+    422: "The address holds something that cannot be understood.",
+    500: "Something went wrong on our side. It was logged; please try again.",
+}
+
+
+def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
+    """Answer an error as a page, if a page was asked for.
+
+    Args:
+        request: What was asked.
+        error: What went wrong.
+        problem: What a program would be told.
+
+    Returns:
+        None if a program asked.
+    """
+    if not _is_for_people(request):
+        return None
+    pages: Pages = request.app.state.pages
+    if not pages.assets.are_built:
+        return PlainTextResponse(_NOT_BUILT, 503)
+    if isinstance(error, NotSignedInError):
+        return _to_sign_in(request)
+    if HTMX in request.headers:
+        return _flashed(request, problem)
+    if request.method == "POST" and problem.status in _GOES_BACK:
+        response = RedirectResponse(own_path(request.headers.get("referer")), status_code=303)
+        flashes.put(response, _flash_of(problem), request.app.state.settings)
+        return response
+    return _error_page(request, problem)
+
+
+def _is_for_people(request: Request) -> bool:
+    pages: Pages = request.app.state.pages
+    if pages.routes.has(request.scope.get("route")):
+        return True
+    if request.url.path.startswith(_MACHINES):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Lead to the sign-in page, and from there back to where the person is now."""
+    pages: Pages = request.app.state.pages
+    address = pages.routes.path_to("show_sign_in")
+    headers = request.headers
+    if HTMX in headers:
+        back = own_path(headers.get("hx-current-url"))
+    elif request.method in {"GET", "HEAD"}:
+        back = own_path(str(request.url))
+    else:
+        back = own_path(headers.get("referer"))
+    if back != "/":
+        address = f"{address}?{urlencode({'next': back})}"
+    if HTMX in headers:
+        return Response(status_code=401, headers={"HX-Redirect": address})
+    return RedirectResponse(address, status_code=303)
+
+
+def _flashed(request: Request, problem: Problem) -> Response:
+    """Say it among the messages of the page that is there."""
+    text = _render(request, "layout/_flash.html", flash=_flash_of(problem))
+    headers = {"HX-Retarget": "#flashes", "HX-Reswap": "beforeend"}
+    return HTMLResponse(text, problem.status, {**problem.headers, **headers})
+
+
+def _flash_of(problem: Problem) -> Flash:
+    return Flash(_WORDS.get(problem.status) or sentence(problem.detail), "danger")
+
+
+def _error_page(request: Request, problem: Problem) -> Response:
+    status = problem.status
+    text = _render(
+        request,
+        "errors/error.html",
+        status=status,
+        title=_TITLES.get(status, "That did not work"),
+        words=_WORDS.get(status) or sentence(problem.detail),
+    )
+    headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
+    # An unexpected error is answered outside of what adds these to every other answer.
+    return HTMLResponse(text, status, {**headers, **SECURITY_HEADERS, "Cache-Control": "no-store"})
+
+
+def _render(request: Request, template: str, **context: object) -> str:
+    pages: Pages = request.app.state.pages
+    return pages.environment.get_template(template).render({"flash": None, **context})

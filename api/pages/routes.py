@@ -1,0 +1,53 @@
+"""All pages of the application."""
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from starlette.responses import Response
+
+from api.dependencies import authorize
+from api.pages import errors, jobs, sign_in
+from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
+from api.pages.menu import SIDEBAR
+from api.pages.page import PageDep, Pages
+from api.pages.rendering import PageRoutes, build_environment
+from api.pages.settings import account, workspace
+
+home = APIRouter()
+
+PRIVATE = (
+    home,
+    jobs.router,
+    workspace.router,
+    account.router,
+)
+"""The pages for those who are signed in; which role each takes is marked as in the API."""
+
+PUBLIC = (sign_in.router,)
+
+show_error = errors.answer
+
+
+@home.get("/")
+async def show_home(page: PageDep) -> Response:
+    """Lead to the first page of the sidebar."""
+    return page.redirect(SIDEBAR[0].path)
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages and what they load."""
+    assets = Assets.load()
+    routes = PageRoutes((*PRIVATE, *PUBLIC))
+    app.state.pages = Pages(assets, routes, build_environment(assets, routes))
+    built = Depends(_require_built)
+    for router in PRIVATE:
+        app.include_router(
+            router, dependencies=[built, Depends(authorize)], include_in_schema=False
+        )
+    for router in PUBLIC:
+        app.include_router(router, dependencies=[built], include_in_schema=False)
+    app.mount(PREFIX, BuiltFiles(directory=BUILT, check_dir=False), name="built")
+
+
+async def _require_built(request: Request) -> None:
+    pages: Pages = request.app.state.pages
+    if not pages.assets.are_built:
+        raise HTTPException(503)

@@ -1,0 +1,58 @@
+"""Settings > Workspace: the time zone, and how the time is told."""
+
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from api.dependencies import AdminOnly
+from api.pages.forms import FormErrors, FormFields
+from api.pages.menu import SETTINGS
+from api.pages.page import PageDep
+from domain.errors import SegueError
+
+router = APIRouter()
+
+_TEMPLATE = "settings/workspace.html"
+_ZONES = [
+    ("", "As the server is set"),
+    *((zone, zone.replace("_", " ")) for zone in sorted(available_timezones()) if "/" in zone),
+]
+
+
+class WorkspaceFields(FormFields):
+    """What can be set; an empty time zone leaves it to the settings of the server."""
+
+    time_zone: str = ""
+    hour_cycle: str = ""
+
+
+@router.get("/settings")
+async def show_settings(page: PageDep) -> Response:
+    """Lead to the first tab."""
+    return page.redirect(SETTINGS[0].path)
+
+
+@router.get("/settings/workspace")
+async def show_workspace(page: PageDep) -> Response:
+    """Show what holds for everyone."""
+    now = await page.services.workspace.get()
+    form = WorkspaceFields(time_zone=now.time_zone or "", hour_cycle=str(now.hour_cycle))
+    return page.render(_TEMPLATE, form=form, zones=_ZONES)
+
+
+@router.post("/settings/workspace", dependencies=[AdminOnly])
+async def change_workspace(page: PageDep, form: Annotated[WorkspaceFields, Form()]) -> Response:
+    """Change it."""
+    try:
+        await page.services.workspace.change(
+            {
+                "time_zone": form.time_zone.strip() or None,
+                "hour_cycle": 24 if form.hour_cycle == "24" else 12,
+            },
+            page.user.id,
+        )
+    except SegueError as error:
+        return page.render(_TEMPLATE, form=form, zones=_ZONES, errors=FormErrors.of(error))
+    return page.redirect(page.path_to("show_workspace"), "The workspace is saved.")
