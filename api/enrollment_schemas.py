@@ -146,6 +146,13 @@ class ListedUser(Schema):
     name: str
 
 
+class ListedSender(Schema):
+    """A sender, in short."""
+
+    id: UUID
+    name: str
+
+
 class Fault(Schema):
     """What the provider said."""
 
@@ -217,6 +224,9 @@ class Reason(Schema):
 
     code: str = Field(description="Stable.")
     text: str = Field(description="For people.")
+    detail: dict[str, Any] = Field(
+        description="The same as facts: seconds, moments in UTC, zones and codes."
+    )
 
 
 class StepAhead(Schema):
@@ -258,6 +268,7 @@ class Enrollment(Schema):
     sequence_name: str
     sequence_state: SequenceState
     version: int = Field(description="The edition of the steps it follows.")
+    sender: ListedSender
     contact: ListedContact
     time_zones: list[str] = Field(description="Where the contact may be.")
     status: EnrollmentStatus

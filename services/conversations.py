@@ -14,6 +14,7 @@ from domain.texts import check_body
 from services import audit, one_offs
 from services.contact_list import SEARCH_LENGTH, ContactName, Fault, UserName
 from services.outbox import Outbox
+from services.senders import SenderName
 from storage import contacts, conversations, outbox
 from storage.conversations import ConversationFilter, LastText, Recipient, TextRow
 from storage.database import Database, Transaction
@@ -50,14 +51,6 @@ class ListedConversation:
     status: MessageStatus
     status_label: str
     at: datetime
-
-
-@dataclass(frozen=True)
-class SenderName:
-    """A sender as lists show it."""
-
-    id: UUID
-    name: str
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -20,14 +20,7 @@ from domain.statuses import (
     MessageStatus,
     SequenceState,
 )
-from domain.timing import (
-    ContactClock,
-    SendWindow,
-    next_slot,
-    ongoing_due,
-    scheduled_due,
-    spaced,
-)
+from domain.timing import ContactClock
 from services.contact_list import (
     ContactName,
     Fault,
@@ -36,44 +29,18 @@ from services.contact_list import (
     UserName,
     shown_activity,
 )
+from services.senders import SenderName
+from services.step_plan import StepAhead, plan
 from storage import timeline as rows
 from storage import workspace
 from storage.database import Database
-from storage.sequences import StepRecord, steps_of
+from storage.sequences import steps_of
 from storage.timeline import AttemptFacts, EnrollmentFacts, EventRow, MessageRow
 from workflows.client import enrollment_workflow_id
 
 _ACCEPTED = frozenset({AttemptOutcome.ACCEPTED, AttemptOutcome.ASSUMED_SENT})
 _ORDER = ("enrolled", "written", "attempt", "sent", "delivered", "received", "failed")
 """What comes first of what happened at the same moment; everything else follows, the end last."""
-
-
-class Reason(NamedTuple):
-    """Why a step goes when it does: a stable code, and words for people."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True)
-class StepAhead:
-    """A step that is still to be sent.
-
-    Attributes:
-        position: From 1.
-        body: With its merge fields.
-        media_urls: What goes with it.
-        at: When it would go, UTC; None if that cannot be told.
-        estimated: Whether ``at`` hangs on things to come.
-        reasons: What makes it that moment.
-    """
-
-    position: int
-    body: str
-    media_urls: tuple[str, ...]
-    at: datetime | None
-    estimated: bool
-    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -114,6 +81,8 @@ class EnrollmentDetails:
     Attributes:
         activity: What it is doing; None when final.
         version: The edition of the steps it follows.
+        sender: Of its sequence; what was said through it is ``Conversations.get(contact.id,
+            sender_id=sender.id)``.
         live: What its workflow says; None when final.
         temporal_url: Its workflow in Temporal's Web UI; None for one born final, without any.
         steps: Still to be sent, in order.
@@ -125,6 +94,7 @@ class EnrollmentDetails:
     sequence_name: str
     sequence_state: SequenceState
     version: int
+    sender: SenderName
     contact: ContactName
     time_zones: tuple[str, ...]
     status: EnrollmentStatus
@@ -208,6 +178,7 @@ class EnrollmentDetail:
             sequence_name=facts.sequence_name,
             sequence_state=facts.sequence_state,
             version=facts.version,
+            sender=SenderName(facts.sender_id, facts.sender_name),
             contact=ContactName(
                 facts.contact_id, f"{facts.first_name} {facts.last_name}".strip(), facts.phone
             ),
@@ -233,7 +204,7 @@ class EnrollmentDetail:
             last_message_at=facts.last_message_at,
             live=live.get(enrollment_id),
             temporal_url=self._temporal_url(facts),
-            steps=[] if facts.status.is_final else list(_ahead(facts, steps, clock)),
+            steps=[] if facts.status.is_final else list(plan(facts, steps, clock, events)),
             timeline=sorted(entries, key=_place),
         )
 
@@ -251,93 +222,6 @@ def _place(entry: TimelineEntry) -> tuple[datetime, int]:
     if entry.kind in _ORDER:
         return entry.at, _ORDER.index(entry.kind)
     return entry.at, len(_ORDER) + (entry.kind == "ended")
-
-
-# What comes
-
-
-def _ahead(
-    facts: EnrollmentFacts, steps: Many[StepRecord], clock: ContactClock
-) -> Iterator[StepAhead]:
-    """Say when each step to come would go: the next as the row says, later ones worked out."""
-    window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
-    waits = _waits(facts)
-    at = facts.next_send_at
-    for step in steps[facts.position - 1 :]:
-        if step.position == facts.position:
-            reasons = _timing_reasons(step, clock)
-            if at is not None and facts.due_at is not None and at > facts.due_at:
-                reasons += (_moved(window),)
-            yield _step_ahead(step, at, (*waits, *reasons), estimated=bool(waits))
-            at = None if at is None else max(at, datetime.now(UTC))
-            continue
-        reasons = _timing_reasons(step, clock)
-        if at is not None:
-            due = _due(at, step, clock)
-            apart = spaced(at, _least_distance(step, steps), due)
-            if apart > due:
-                reasons += (Reason("spacing", "kept apart from the text before"),)
-            at = next_slot(apart, window, clock).at
-            if at > apart:
-                reasons += (_moved(window),)
-        yield _step_ahead(step, at, (*waits, *reasons), estimated=True)
-
-
-def _step_ahead(
-    step: StepRecord, at: datetime | None, reasons: tuple[Reason, ...], *, estimated: bool
-) -> StepAhead:
-    return StepAhead(step.position, step.body, step.media_urls, at, estimated, reasons)
-
-
-def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
-    """Say what must happen first, before any time counts."""
-    if facts.activity is Activity.HELD:
-        return (Reason("held", "waits until a person releases it"),)
-    if facts.sequence_state is SequenceState.PAUSED:
-        return (Reason("paused", "not before the sequence is resumed"),)
-    return ()
-
-
-def _due(previous: datetime, step: StepRecord, clock: ContactClock) -> datetime:
-    if step.send_at is not None:
-        return scheduled_due(step.send_at, clock)
-    return ongoing_due(previous, timedelta(seconds=step.delay_seconds or 0), step.at_time, clock)
-
-
-def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
-    """Give the distance that was configured to the text before."""
-    before = steps[step.position - 2].send_at
-    if step.send_at is not None and before is not None:
-        return step.send_at - before
-    return timedelta(seconds=step.delay_seconds or 0)
-
-
-def _timing_reasons(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
-    zone = Reason("zone", f"on the contact's clock, {clock.wall_zone.key}")
-    if step.send_at is not None:
-        return (Reason("date", f"planned for {step.send_at:%Y-%m-%d %H:%M}"), zone)
-    before = "the text before" if step.position > 1 else "enrolment"
-    delay = timedelta(seconds=step.delay_seconds or 0)
-    words = f"{_span(delay)} after {before}" if delay else f"right after {before}"
-    if step.at_time is None:
-        return (Reason("delay", words),)
-    return (Reason("delay", f"{words}, at {step.at_time:%H:%M}"), zone)
-
-
-def _moved(window: SendWindow | None) -> Reason:
-    if window is None:
-        return Reason("later", "moved to a later moment")
-    return Reason("window", "moved into the send window")
-
-
-def _span(delay: timedelta) -> str:
-    """Say a duration in its two largest units."""
-    minutes, seconds = divmod(int(delay.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = ((days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second"))
-    told = [f"{count} {unit}{'s' if count > 1 else ''}" for count, unit in units if count]
-    return " ".join(told[:2])
 
 
 # What happened

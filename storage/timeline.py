@@ -29,6 +29,7 @@ from storage.tables import (
     Enrollment,
     EnrollmentEvent,
     Message,
+    Sender,
     Sequence,
     SequenceVersion,
     StatusEvent,
@@ -41,7 +42,7 @@ _AFTERWARDS = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class EnrollmentFacts:
-    """An enrollment's row, and what is needed of its sequence, contact and users."""
+    """An enrollment's row, and what is needed of its sequence, sender, contact and users."""
 
     id: UUID
     sequence_id: UUID
@@ -49,6 +50,10 @@ class EnrollmentFacts:
     sequence_state: SequenceState
     kind: SequenceKind
     send_window: WINDOW_JSON | None
+    sender_id: UUID
+    sender_name: str
+    sender_held_at: datetime | None
+    sender_hold_code: int | None
     version_id: UUID
     version: int
     contact_id: UUID
@@ -138,6 +143,10 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
                 col(Sequence.state).label("sequence_state"),
                 col(Sequence.kind),
                 col(Sequence.send_window),
+                col(Sequence.sender_id),
+                col(Sender.name).label("sender_name"),
+                col(Sender.held_at).label("sender_held_at"),
+                col(Sender.hold_code).label("sender_hold_code"),
                 col(Enrollment.version_id),
                 col(SequenceVersion.number).label("version"),
                 col(Enrollment.contact_id),
@@ -169,6 +178,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
             )
             .select_from(Enrollment)
             .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
+            .join(Sender, col(Sender.id) == col(Sequence.sender_id))
             .join(SequenceVersion, col(SequenceVersion.id) == col(Enrollment.version_id))
             .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
             .join(User, col(User.id) == col(Enrollment.enrolled_by))

@@ -101,7 +101,11 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     assert timedelta(0) <= second - first - timedelta(days=1) < timedelta(minutes=1)
     assert third - second == timedelta(days=1)
     assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrolment"]
-    assert [reason.text for reason in shown.steps[1].reasons] == ["1 day after the text before"]
+    assert [reason.text for reason in shown.steps[1].reasons] == [
+        "1 day after the text before",
+        "if step 1 goes as planned",
+    ]
+    assert shown.sender.name == "Front desk"
     assert kinds(shown) == ["enrolled"]
 
 
@@ -128,7 +132,16 @@ async def test_an_estimate_names_time_of_day_window_and_zone(
     assert second.at is not None
     local = second.at.astimezone(ZoneInfo("Asia/Tokyo"))
     assert (local.hour, local.minute) == (10, 0)
-    assert [reason.code for reason in second.reasons] == ["delay", "zone", "window"]
+    codes = [reason.code for reason in second.reasons]
+    assert codes == ["delay", "zone", "window", "after_others"]
+    delay, zone, window, others = (reason.detail for reason in second.reasons)
+    assert delay == {"seconds": 604_800, "after": "text", "at_time": "09:30"}
+    assert zone == {"zone": "Asia/Tokyo", "zones": ["Asia/Tokyo"]}
+    assert window["to"] == second.at.isoformat()
+    due = datetime.fromisoformat(window["from"]).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert (due.hour, due.minute) == (9, 30)
+    assert window["zones"] == ["Asia/Tokyo"]
+    assert others == {"step": 1}
     assert second.reasons[0].text == "7 days after the text before, at 09:30"
     assert "Asia/Tokyo" in second.reasons[1].text
     assert third.at == second.at + timedelta(minutes=1)
@@ -183,6 +196,52 @@ async def test_paused_and_held_ones_say_what_they_wait_for(
     assert held.error == Fault.of(30034)
     assert [step.at for step in held.steps] == [None, None, None]
     assert held.steps[1].reasons[0].code == "held"
+
+
+async def test_the_next_step_says_what_put_it_off(world: World, detail: EnrollmentDetail) -> None:
+    sequence = await world.active(send_window={"mon": ["10:00", "11:00"]})
+    enrollment_id = await enrol(world, sequence)
+    [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
+    [*_, window] = (await detail.get(enrollment_id)).steps[0].reasons
+    assert window.code == "window"
+    assert window.detail["from"] == row.due_at.astimezone(UTC).isoformat()
+    assert window.detail["to"] == row.next_send_at.astimezone(UTC).isoformat()
+    at = row.due_at + timedelta(minutes=7)
+    await change(world, enrollment_id, next_send_at=at)
+    assert (await detail.get(enrollment_id)).steps[0].reasons[-1].code == "later"
+    for because in ("spacing", "retry", "window"):
+        await write(
+            world,
+            EnrollmentEvent,
+            enrollment_id=enrollment_id,
+            at=datetime.now(UTC),
+            kind="waits",
+            detail={"because": because, "until": at.astimezone(UTC).isoformat()},
+        )
+        reason = (await detail.get(enrollment_id)).steps[0].reasons[-1]
+        assert (reason.code, reason.detail["to"]) == (because, at.astimezone(UTC).isoformat())
+
+
+async def test_what_makes_it_an_estimate_is_told(world: World, detail: EnrollmentDetail) -> None:
+    sequence = await world.active(steps=[ongoing("a", 3600), ongoing("b")])
+    enrollment_id = await enrol(world, sequence)
+    shown = await detail.get(enrollment_id)
+    assert not shown.steps[0].estimated
+    await world.run("UPDATE senders SET held_at = now(), hold_code = 20003, next_probe_at = now()")
+    on_hold = (await detail.get(enrollment_id)).steps[0]
+    assert (on_hold.estimated, on_hold.at) == (True, shown.next_send_at)
+    assert on_hold.reasons[0].code == "sender_on_hold"
+    assert on_hold.reasons[0].detail["held_code"] == 20003
+    await world.run("UPDATE senders SET held_at = NULL, hold_code = NULL, next_probe_at = NULL")
+    paused_at = shown.enrolled_at + timedelta(minutes=20)
+    await change(world, enrollment_id, activity="paused", paused_at=paused_at, next_send_at=None)
+    paused = (await detail.get(enrollment_id)).steps
+    assert [step.at for step in paused] == [None, None]
+    assert paused[0].reasons[0].code == "enrollment_paused"
+    assert paused[0].reasons[0].detail == {
+        "since": paused_at.isoformat(),
+        "left_seconds": 2400,
+    }
 
 
 async def test_a_born_final_one_has_no_workflow(world: World, detail: EnrollmentDetail) -> None:
