@@ -166,6 +166,15 @@ class Settings(_Environment):
     probe_interval: PositiveSeconds = _seconds(
         300, "PROBE_INTERVAL_SECONDS", "between two probes of a sender that is on hold"
     )
+    catch_up_every: PositiveSeconds = _seconds(
+        300, "CATCH_UP_EVERY_SECONDS", "between two looks for texts whose webhook never came"
+    )
+    webhooks_first: Seconds = _seconds(
+        60, "WEBHOOKS_FIRST_SECONDS", "how long a text that came in is left to its webhook"
+    )
+    look_up_after: PositiveSeconds = _seconds(
+        600, "LOOK_UP_AFTER_SECONDS", "age of a text without a final state when it is looked up"
+    )
     live_query: PositiveSeconds = _seconds(
         1.5, "LIVE_QUERY_SECONDS", "time limit of all live workflow queries of one page together"
     )

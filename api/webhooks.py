@@ -56,7 +56,11 @@ async def receive_text(request: Request, services: ServicesDep, settings: Settin
     text = _inbound_text(fields)
     if text is None:
         return _incomplete("MessageSid, From and To").response()
-    await _patiently(services.inbound.receive(text))
+    try:
+        await _patiently(services.inbound.receive(text))
+    except BaseException:
+        services.catch_up.missed()
+        raise
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 
 

@@ -20,6 +20,8 @@ class InboundText:
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP), if given.
         occurred_at: The provider's time, or the time of receipt where it gives none; aware UTC.
         payload: All the provider sent, kept as evidence.
+        fetched: From the provider's list, which may name no Messaging Service and never an
+            ``OptOutType``, not from a webhook.
     """
 
     sid: str
@@ -31,6 +33,7 @@ class InboundText:
     opt_out_type: str | None
     occurred_at: datetime
     payload: Mapping[str, str] = field(default_factory=dict)
+    fetched: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ class SendingRules:
         absence_second_list: From the first list to the second.
         settle_give_up: From the attempt to ``held: outcome_unknown``.
         probe_interval: Between two tries of a sender on hold.
+        catch_up_every: How often texts are looked for whose webhook never came.
+        webhooks_first: A text so young is left to its webhook.
+        look_up_after: How old a text without a final state is when it is first looked up.
         retry_short: Base of the wait after a transient refusal.
         min_spacing: The most that two texts of one enrollment must be apart.
         look_up_line_types: Whether an unknown line type is looked up before the first text.
@@ -29,6 +32,9 @@ class SendingRules:
     absence_second_list: timedelta = timedelta(seconds=60)
     settle_give_up: timedelta = timedelta(hours=1)
     probe_interval: timedelta = timedelta(minutes=5)
+    catch_up_every: timedelta = timedelta(minutes=5)
+    webhooks_first: timedelta = timedelta(minutes=1)
+    look_up_after: timedelta = timedelta(minutes=10)
     retry_short: timedelta = timedelta(minutes=1)
     min_spacing: timedelta = timedelta(hours=1)
     look_up_line_types: bool = False

@@ -12,6 +12,7 @@ from domain.statuses import JobKind
 from services.audit import Audit
 from services.batch import Batch
 from services.callbacks import Callbacks
+from services.catch_up import CatchUp
 from services.contact_list import ContactList
 from services.contacts import Contacts
 from services.conversations import Conversations
@@ -88,6 +89,9 @@ class ServiceConfig:
             absence_second_list=settings.absence_second_list,
             settle_give_up=settings.settle_give_up,
             probe_interval=settings.probe_interval,
+            catch_up_every=settings.catch_up_every,
+            webhooks_first=settings.webhooks_first,
+            look_up_after=settings.look_up_after,
             retry_short=settings.retry_short,
             min_spacing=settings.min_spacing,
             look_up_line_types=settings.twilio_lookup_enabled,
@@ -163,6 +167,7 @@ class Services:
     ledger: Ledger
     inbound: Inbound
     callbacks: Callbacks
+    catch_up: CatchUp
     sweep: Sweep
 
     async def database_ready(self) -> bool:
@@ -201,6 +206,7 @@ def build_services(
     endings = Endings(database, outbox, rules)
     inbound = Inbound(database, outbox)
     callbacks = Callbacks(database, outbox, rules)
+    catch_up = CatchUp(database, gateway, inbound, callbacks, rules)
     holds = Holds(database, outbox, rules, endings)
     batch = Batch(database, outbox, endings, holds)
     enrolling = Enrolling(
@@ -271,5 +277,6 @@ def build_services(
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
         callbacks=callbacks,
-        sweep=Sweep(database, temporal, gateway, outbox, inbound, callbacks, rules),
+        catch_up=catch_up,
+        sweep=Sweep(database, temporal, gateway, outbox, inbound, callbacks, catch_up, rules),
     )

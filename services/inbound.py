@@ -47,11 +47,16 @@ class Inbound:
             if is_unavailable(error):
                 raise
             _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
-            async with self._database.transaction() as tx:
-                # A text of ours that is just starting is committed before this one is answered.
-                await sending.lock_number(tx, text.phone)
-                await inbound.keep_text(tx, text)
+            await self.keep(text)
         self._outbox.kick()
+
+    async def keep(self, text: InboundText) -> None:
+        """Keep a text to be applied later; from now on nothing is sent to its number until then."""
+        text = _storable(text)
+        async with self._database.transaction() as tx:
+            # A text of ours that is just starting is committed before this one is.
+            await sending.lock_number(tx, text.phone)
+            await inbound.keep_text(tx, text)
 
     async def apply(self, text: InboundText) -> bool:
         """Apply a text's effects in one transaction; False if that was done before."""

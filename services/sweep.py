@@ -7,10 +7,22 @@ from datetime import UTC, datetime, timedelta
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
 from domain.rules import SendingRules
 from services.callbacks import Callbacks
+from services.catch_up import CatchUp
 from services.inbound import Inbound
 from services.outbox import Outbox
 from services.outcomes import Outcomes
-from storage import deliveries, events, holds, jobs, outbox, outcomes, rates, sessions, sweeping
+from storage import (
+    catch_up,
+    deliveries,
+    events,
+    holds,
+    jobs,
+    outbox,
+    outcomes,
+    rates,
+    sessions,
+    sweeping,
+)
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -42,6 +54,7 @@ class Sweep:
         drainer: The outbox.
         inbound: Applies inbound texts.
         callbacks: Applies status reports.
+        fetcher: Fetches what webhooks did not bring.
         rules: The timings.
     """
 
@@ -53,6 +66,7 @@ class Sweep:
         drainer: Outbox,
         inbound: Inbound,
         callbacks: Callbacks,
+        fetcher: CatchUp,
         rules: SendingRules,
     ) -> None:
         self._database = database
@@ -61,6 +75,7 @@ class Sweep:
         self._outbox = drainer
         self._inbound = inbound
         self._callbacks = callbacks
+        self._catch_up = fetcher
         self._rules = rules
         self._outcomes = Outcomes(database, rules)
 
@@ -85,6 +100,9 @@ class Sweep:
         await part("jobs", self._mend_jobs)
         await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.drain)
+        # Last of what matters, for the provider may be slow; what follows is drained at once.
+        texts_fetched = await part("texts", self._catch_up.fetch_texts)
+        reports_fetched = await part("states", self._catch_up.fetch_reports)
         await part("keys", self._forget_keys)
         return SweepReport(
             delivered=delivered,
@@ -93,6 +111,8 @@ class Sweep:
             reports_applied=reports_applied,
             probes=probes,
             settled=settled,
+            texts_fetched=texts_fetched,
+            reports_fetched=reports_fetched,
             failures=failures,
         )
 
@@ -176,4 +196,5 @@ class Sweep:
             await sweeping.forget_keys(tx, KEYS_KEPT)
             await rates.forget(tx, COUNTS_KEPT)
             await sessions.forget(tx, COUNTS_KEPT)
+            await catch_up.forget_erased(tx, COUNTS_KEPT)
         return 0

@@ -223,7 +223,8 @@ _DELETIONS = (
     )
     """,
     """
-    DELETE FROM inbound_events WHERE phone = :phone OR provider_sid IN (
+    UPDATE inbound_events SET phone = '', payload = '{}', applied_at = coalesce(applied_at, now())
+    WHERE phone = :phone OR provider_sid IN (
         SELECT provider_sid FROM messages WHERE id = ANY(:messages)
     )
     """,
@@ -248,7 +249,8 @@ _DELETIONS = (
     "DELETE FROM contacts WHERE id = :id",
 )
 """In the order of what refers to what. An answer or result that holds ids alone stays: it keeps a
-request that is sent again from being done again."""
+request that is sent again from being done again. Of an inbound text the provider's id stays for
+some days: it keeps the text from being fetched again."""
 
 
 async def delete_all(

@@ -48,6 +48,7 @@ def _event_payload(inbound: InboundText) -> dict[str, object]:
         "media_urls": list(inbound.media_urls),
         "opt_out_type": inbound.opt_out_type,
         "payload": dict(inbound.payload),
+        "fetched": inbound.fetched,
     }
 
 
@@ -73,6 +74,7 @@ async def unapplied_texts(tx: Transaction, limit: int) -> list[InboundText]:
             opt_out_type=row.payload["opt_out_type"],
             occurred_at=row.occurred_at,
             payload=row.payload["payload"],
+            fetched=row.payload.get("fetched", False),
         )
         for row in rows
     ]
@@ -90,7 +92,9 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
     """The sender a text came to: the service it names, else its number, else who texted last.
 
     A service that is no sender of ours is one that only the provider knows the number to be in. A
-    Messaging Service's own numbers are known only from the texts that went out from them.
+    Messaging Service's own numbers are known only from the texts that went out from them. Where the
+    provider's list names no service there may be one all the same: whoever texted last from the
+    number is asked before whose number it is.
     """
     row = (
         await tx.execute(
@@ -102,7 +106,8 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
                     UNION ALL
                     SELECT id, 2 FROM senders WHERE phone = :to
                     UNION ALL
-                    (SELECT m.sender_id, 3 FROM messages m JOIN attempts a ON a.message_id = m.id
+                    (SELECT m.sender_id, CASE WHEN :fetched THEN 1 ELSE 3 END
+                    FROM messages m JOIN attempts a ON a.message_id = m.id
                     WHERE m.phone = :phone AND a.from_phone = :to
                     ORDER BY a.started_at DESC LIMIT 1)
                 ) found ORDER BY preference LIMIT 1
@@ -112,6 +117,7 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
                 "service": inbound.messaging_service_sid,
                 "to": inbound.to,
                 "phone": inbound.phone,
+                "fetched": inbound.fetched and inbound.messaging_service_sid is None,
             },
         )
     ).one_or_none()

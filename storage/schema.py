@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 import storage.access_tables
+import storage.catch_up_tables
 import storage.event_tables
 import storage.job_tables
 import storage.tables  # noqa: F401 - importing them fills the metadata

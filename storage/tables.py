@@ -413,7 +413,7 @@ class Attempt(SQLModel, table=True):
     ``call_before`` is the database's time after which the call may not begin. ``absent_once_at``
     is when the provider's list was first seen without it. The unique index ``uq_attempts_live`` is
     the promise itself: per message at most one attempt that is open, unknown, or accepted and not
-    reported failed.
+    reported failed. ``look_ups`` counts how often the provider was asked how the text ended.
     """
 
     __tablename__: ClassVar[Any] = "attempts"
@@ -434,6 +434,14 @@ class Attempt(SQLModel, table=True):
             "started_at",
             postgresql_where=text("outcome IN ('open', 'unknown')"),
         ),
+        Index(
+            "ix_attempts_unfinished",
+            "answered_at",
+            postgresql_where=text(
+                "outcome = 'accepted' AND NOT reported_failed AND look_ups < 6 AND provider_status"
+                " NOT IN ('canceled', 'failed', 'undelivered', 'delivered', 'read')"
+            ),
+        ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     message_id: UUID = reference("messages.id")
@@ -449,6 +457,7 @@ class Attempt(SQLModel, table=True):
     http_status: int | None = None
     from_phone: str | None = None
     absent_once_at: datetime | None = moment(nullable=True)
+    look_ups: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Suppression(SQLModel, table=True):

@@ -40,6 +40,7 @@ class FakeGateway:
         photos: Where the pictures of texts are, by the text's id.
         page_size: How many entries a page of its list has.
         lists_fail: While true, no list or message can be had.
+        asked: The windows and pages of texts that were asked for, those in vain too.
         fetched: The ids that were asked for singly, in order.
         look_ups_fail: While true, no number can be looked up.
         delay: Seconds between being asked and calling, in which a deadline may pass.
@@ -55,6 +56,7 @@ class FakeGateway:
     photos: dict[str, Sequence[str]] = field(default_factory=dict)
     page_size: int = 200
     lists_fail: bool = False
+    asked: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
     look_ups_fail: bool = False
     delay: float = 0
@@ -116,6 +118,7 @@ class FakeGateway:
         self, since: datetime, until: datetime, page: str | None = None
     ) -> TextPage:
         """List what came in, newest first, a page at a time."""
+        self.asked.append((since, until, page))
         if self.lists_fail:
             raise ProviderUnavailableError
         earliest = since.replace(microsecond=0)

@@ -118,6 +118,21 @@ def callbacks() -> Stub:
     return Stub()
 
 
+class CatchUpStub:
+    """Remembers how often a text may have been missed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def missed(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def catch_up() -> CatchUpStub:
+    return CatchUpStub()
+
+
 def application(settings: ApiSettings, services: object) -> FastAPI:
     app = FastAPI()
     app.state.settings = settings
@@ -131,9 +146,10 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
 
 @pytest.fixture
 async def http(
-    settings: ApiSettings, inbound: Stub, callbacks: Stub
+    settings: ApiSettings, inbound: Stub, callbacks: Stub, catch_up: CatchUpStub
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = application(settings, SimpleNamespace(inbound=inbound, callbacks=callbacks))
+    services = SimpleNamespace(inbound=inbound, callbacks=callbacks, catch_up=catch_up)
+    app = application(settings, services)
     # The request comes from a proxy that ended TLS: another scheme, host and port than called.
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
@@ -419,13 +435,21 @@ class TestTrouble:
         [OperationalError("SELECT", {}, DriverError("gone")), ConnectionRefusedError()],
     )
     async def test_without_the_database_it_says_so(
-        self, http: httpx.AsyncClient, inbound: Stub, callbacks: Stub, error: Exception
+        self,
+        http: httpx.AsyncClient,
+        inbound: Stub,
+        callbacks: Stub,
+        catch_up: CatchUpStub,
+        error: Exception,
     ) -> None:
+        assert (await post(http, INBOUND, TEXT)).status_code == 200
+        assert catch_up.count == 0
         inbound.error = callbacks.error = error
 
         for response in (await post(http, INBOUND, TEXT), await post(http, STATUS, REPORT)):
             assert_problem(response, 503, "database_unavailable")
             assert "+1415" not in response.text
+        assert catch_up.count == 1, "the text is to be fetched"
 
     async def test_a_slow_database_does_not_keep_twilio_waiting_nor_lose_the_text(
         self, http: httpx.AsyncClient, inbound: Stub, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ from tests.e2e import histories
 from tests.e2e.people import Desk
 from tests.e2e.stack import ROOT, Stack, make_namespace
 
-_DATABASE = "segue_e2e"
+DATABASE = "segue_e2e"
 _TAIL_LINES = 40
 _stacks = itertools.count(1)
 
@@ -76,15 +76,15 @@ def desk(
     clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(clone.format(*map(sql.Identifier, (_DATABASE, database_template))))
+        connection.execute(clone.format(*map(sql.Identifier, (DATABASE, database_template))))
         folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
-        url = postgres_server.url(_DATABASE)
+        url = postgres_server.url(DATABASE)
         with Stack(folder, url, temporal_server.address, namespace) as stack:
             desk = Desk(stack)
             yield desk
             desk.close()
             asyncio.run(histories.check(stack, desk.private))
-        connection.execute(drop.format(sql.Identifier(_DATABASE)))
+        connection.execute(drop.format(sql.Identifier(DATABASE)))
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def fragile(server_folder: Path) -> Iterator[Fragile]:
         for server in (postgres, temporal):
             running.callback(server.stop)
             server.start()
-        postgres.create_database(_DATABASE)
-        url = postgres.url(_DATABASE)
+        postgres.create_database(DATABASE)
+        url = postgres.url(DATABASE)
         subprocess.run(
             [sys.executable, "-m", "alembic", "--config", ROOT / "alembic.ini", "upgrade", "head"],
             check=True,

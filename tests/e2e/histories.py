@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from temporalio.client import Client, WorkflowHistory
 
 from tests.e2e.stack import Stack
-from workflows.client import enrollment_workflow_id
+from workflows.client import SWEEP_SCHEDULE, enrollment_workflow_id
 
 
 async def fetch_all(stack: Stack) -> dict[str, list[bytes]]:
@@ -27,6 +27,18 @@ async def of_enrollment(stack: Stack, enrollment_id: str) -> tuple[WorkflowHisto
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
     return await handle.fetch_history(), await handle.result()
+
+
+async def terminate(stack: Stack, enrollment_id: str) -> None:
+    """End an enrollment's workflow as an operator may in the Web UI."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    await client.get_workflow_handle(enrollment_workflow_id(enrollment_id)).terminate("by hand")
+
+
+async def sweep(stack: Stack) -> None:
+    """Have the sweep run now; returns when it may not be over yet."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    await client.get_schedule_handle(SWEEP_SCHEDULE).trigger()
 
 
 async def workers_of(stack: Stack, enrollment_ids: Iterable[str]) -> set[str]:

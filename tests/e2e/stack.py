@@ -44,6 +44,9 @@ TIMINGS = {
     "ABSENCE_SECOND_LIST_SECONDS": SECOND_LIST,
     "SETTLE_GIVE_UP_SECONDS": 3,
     "PROBE_INTERVAL_SECONDS": 300,
+    "CATCH_UP_EVERY_SECONDS": 1,
+    "WEBHOOKS_FIRST_SECONDS": 1,
+    "LOOK_UP_AFTER_SECONDS": 1,
     "RETRY_SHORT_SECONDS": 0.5,
     "LIVE_QUERY_SECONDS": 1,
     "MIN_SPACING_SECONDS": 0,
@@ -101,6 +104,7 @@ class Stack:
     def __init__(
         self, folder: Path, database_url: str, temporal_address: str, namespace: str
     ) -> None:
+        self.database_url = database_url
         self.temporal_address = temporal_address
         self.namespace = namespace
         self.account_sid = f"AC{secrets.token_hex(16)}"

@@ -3,10 +3,11 @@
 import asyncio
 import time
 
+import psycopg
 import pytest
 
 from tests.e2e import histories
-from tests.e2e.conftest import Fragile
+from tests.e2e.conftest import DATABASE, Fragile
 from tests.e2e.people import eventually
 
 ONE = "One of two: the library has your book."
@@ -87,6 +88,7 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
     try:
         asked = time.monotonic()
         assert desk.answer(replies, "Is anybody there at all?", line) == 503
+        assert time.monotonic() - asked < 2.5
         problem = desk.api.get("/api/me")
         assert time.monotonic() - asked < 6
         assert problem.status_code == 503
@@ -108,3 +110,80 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
     assert desk.bodies_to(goes_on) == desk.bodies_to(sends) == [ONE, TWO]
     for enrollment_id in enrolled:
         assert result_of(fragile, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
+
+
+def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
+    """DESIGN 4: Twilio hardly ever repeats a webhook, so what was missed is fetched."""
+    desk = fragile.desk
+    line, pool = desk.line(), desk.line(service=True)
+    sequence_id = desk.sequence(line, ONE, TWO, delay=3600)
+    pooled_id = desk.sequence(pool, ONE, TWO, delay=3600)
+    replies, opts_out, sends_photo, silent, pooled = people = desk.people(5)
+    desk.behave(callbacks="off")
+    enrolled = desk.enrol(sequence_id, *people[:4]) + desk.enrol(pooled_id, pooled)
+    for person in people:
+        desk.wait_for_texts(person, 1)
+    desk.settled()
+    desk.behave(callbacks="on")
+
+    fragile.stack.api.kill()
+    try:
+        lost = desk.answer(replies, "I was never heard", line)
+        assert lost is None
+        desk.answer(opts_out, "STOP", line)
+        desk.answer(sends_photo, "", line, media_urls=["https://example.com/me.jpg"])
+        desk.answer(pooled, "And nor was I", pool)
+    finally:
+        fragile.stack.api.start()
+
+    answered = "finished_responded"
+    wanted = [answered, "opted_out", answered, "active", answered]
+    deadline = time.monotonic() + 60
+    while [desk.row(one)["status"] for one in enrolled] != wanted:
+        assert time.monotonic() < deadline, "nothing was fetched"
+        asyncio.run(histories.sweep(fragile.stack))
+        time.sleep(1)
+    for enrollment_id in enrolled[:3]:
+        assert result_of(fragile, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
+    with psycopg.connect(fragile.postgres.url(DATABASE)) as connection:
+        said = connection.execute(
+            "SELECT body, media_urls FROM messages WHERE direction = 'inbound' AND phone = ANY(%s)"
+            " ORDER BY body",
+            [[person.phone for person in people]],
+        ).fetchall()
+        assert [body for body, _ in said] == ["", "And nor was I", "I was never heard", "STOP"]
+        [photo] = said[0][1]
+        assert "/Media/ME" in photo
+        states = connection.execute(
+            "SELECT DISTINCT status FROM messages WHERE direction = 'outbound' AND phone = ANY(%s)",
+            [[silent.phone, pooled.phone]],
+        ).fetchall()
+    assert states == [("delivered",)], "reports that were not sent are fetched too"
+
+
+def test_a_workflow_terminated_by_hand_goes_on_where_its_row_says(fragile: Fragile) -> None:
+    """DESIGN 4, Outbox: the sweep starts it again, 10 minutes past its next event."""
+    desk = fragile.desk
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=3600, reply_window=1)
+    ended, runs = people = desk.people(2)
+    enrolled = desk.enrol(sequence_id, *people)
+    for enrollment_id, person in zip(enrolled, people, strict=True):
+        desk.wait_for_texts(person, 1)
+        desk.wait_for_activity(enrollment_id, "waiting")
+    asyncio.run(histories.terminate(fragile.stack, enrolled[0]))
+
+    asyncio.run(histories.sweep(fragile.stack))
+    time.sleep(2)
+    assert desk.bodies_to(ended) == [ONE], "its time has not come"
+    with psycopg.connect(fragile.postgres.url(DATABASE), autocommit=True) as connection:
+        connection.execute(
+            "UPDATE enrollments SET due_at = due_at - interval '71 minutes',"
+            " next_send_at = next_send_at - interval '71 minutes' WHERE id = %s",
+            [enrolled[0]],
+        )
+    asyncio.run(histories.sweep(fragile.stack))
+
+    desk.wait_for_status(enrolled[0], "finished_no_response", seconds=60)
+    assert desk.bodies_to(ended) == [ONE, TWO]
+    assert result_of(fragile, enrolled[0]) == {"status": "finished_no_response"}
+    assert (desk.row(enrolled[1])["status"], desk.bodies_to(runs)) == ("active", [ONE])

@@ -1,0 +1,514 @@
+"""What webhooks did not bring is fetched, and is then as if it had come."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert
+
+from domain.inbound import InboundText
+from domain.ports import ListedText
+from domain.statuses import MessageStatus, ReplyPolicy
+from services import catch_up, inbound
+from storage.tables import Sender
+from tests.services.sending_kit import SendingKit
+
+OURS = "+14155550100"
+SECOND, MINUTE, HOUR, DAY = (
+    timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days")
+)
+
+
+@pytest.fixture
+async def kit(kit: SendingKit) -> SendingKit:
+    """A world that looked for texts a moment ago."""
+    await kit.services.sweep.sweep()
+    await kit.world.run("UPDATE catch_up SET fetched_until = now() - interval '1 minute'")
+    return kit
+
+
+def ago(by: timedelta) -> datetime:
+    """A moment as the provider's list tells it."""
+    return (datetime.now(UTC) - by).replace(microsecond=0)
+
+
+async def texts_us(
+    kit: SendingKit,
+    enrollment: UUID,
+    body: str = "Yes please",
+    *,
+    before: timedelta = 2 * MINUTE,
+    to: str = OURS,
+    service: str | None = None,
+    pictures: Sequence[str] = (),
+) -> ListedText:
+    """Have the contact have texted us a while ago, unheard."""
+    text = ListedText(
+        f"SM{uuid4().hex}",
+        await kit.phone(enrollment),
+        to,
+        service,
+        body,
+        len(pictures),
+        ago(before),
+    )
+    kit.gateway.texts.append(text)
+    kit.gateway.texts.sort(key=lambda text: text.sent_at)
+    if pictures:
+        kit.gateway.photos[text.sid] = pictures
+    return text
+
+
+async def fetched(kit: SendingKit) -> int:
+    """Let five minutes have passed, and the sweep run."""
+    await kit.pass_time(5 * MINUTE)
+    report = await kit.services.sweep.sweep()
+    assert report.failures == []
+    await kit.services.outbox.drain()
+    return report.texts_fetched
+
+
+async def stored(kit: SendingKit) -> list[str]:
+    """The texts in conversations that came in, in the provider's order."""
+    rows = await kit.world.rows(
+        "SELECT body FROM messages WHERE direction = 'inbound' ORDER BY occurred_at"
+    )
+    return [row.body for row in rows]
+
+
+async def opted_out(kit: SendingKit, enrollment: UUID) -> bool:
+    rows = await kit.world.rows(
+        "SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL",
+        phone=await kit.phone(enrollment),
+    )
+    return bool(rows)
+
+
+def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText:
+    """The same text as its webhook tells it, just now."""
+    return InboundText(
+        sid=text.sid,
+        phone=text.phone,
+        to=text.to,
+        messaging_service_sid=text.messaging_service_sid,
+        body=text.body,
+        media_urls=(),
+        opt_out_type=opt_out_type,
+        occurred_at=datetime.now(UTC),
+    )
+
+
+class TestTexts:
+    async def test_a_reply_that_never_came_ends_it_as_if_it_had(self, kit: SendingKit) -> None:
+        """Section 4: replies are fetched."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment)
+        assert await fetched(kit) == 1
+        row = await kit.row(enrollment)
+        assert row.status == "finished_responded"
+        assert row.replied_at - text.sent_at < SECOND
+        assert kit.temporal.signals_to(enrollment) == [("reply_received", "finished_responded")]
+        assert await stored(kit) == ["Yes please"]
+
+    async def test_policy_continue_remembers_it(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol(await kit.sequence(on_reply=ReplyPolicy.CONTINUE))
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment)
+        assert await fetched(kit) == 1
+        row = await kit.row(enrollment)
+        assert (row.status, row.replied_at is None) == ("active", False)
+
+    async def test_a_stop_that_never_came_holds(self, kit: SendingKit) -> None:
+        """Section 4: STOPs are fetched; the list has no OptOutType."""
+        enrollment, other = await kit.enrol(), await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, "Stop")
+        await texts_us(kit, other, "STOP ALL")
+        assert await fetched(kit) == 2
+        assert (await kit.row(enrollment)).status == "opted_out"
+        assert (await kit.row(other)).status == "omitted_opted_out"
+        [suppression] = await kit.world.rows(
+            "SELECT * FROM suppressions WHERE phone = :phone", phone=text.phone
+        )
+        assert suppression.source == "keyword"
+        assert suppression.occurred_at - text.sent_at < SECOND
+
+    async def test_a_text_from_before_the_first_attempt_is_no_reply(self, kit: SendingKit) -> None:
+        """Section 4: a fetched text is a reply only if it is later than the first attempt."""
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "Do you have my book?", before=20 * MINUTE)
+        await kit.send(enrollment)
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "active"
+        assert await stored(kit) == ["Do you have my book?"]
+
+    async def test_an_answer_within_the_second_of_the_first_attempt_is_one(
+        self, kit: SendingKit
+    ) -> None:
+        """The provider's seconds are whole: it seems to come before what it answers."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, before=10 * MINUTE)
+        await kit.pass_time(5 * MINUTE)
+        await kit.world.run("UPDATE attempts SET started_at = :at", at=text.sent_at + 0.7 * SECOND)
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    @pytest.mark.parametrize("first", ["webhook", "list"])
+    async def test_the_same_text_both_ways_is_one(self, kit: SendingKit, first: str) -> None:
+        """Section 4: deduplicated."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment)
+        if first == "webhook":
+            await kit.services.inbound.receive(webhook(text))
+        assert await fetched(kit) == (first == "list")
+        await kit.services.inbound.receive(webhook(text, opt_out_type="STOP"))
+        assert await fetched(kit) == 0
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await stored(kit) == ["Yes please"]
+
+    @pytest.mark.parametrize(
+        ("first", "second", "ends"),
+        [("STOP", "START", False), ("START", "STOP", True)],
+    )
+    @pytest.mark.parametrize("came", ["neither", "first", "second"])
+    async def test_the_latest_wish_stands_whichever_was_fetched(
+        self,
+        kit: SendingKit,
+        first: str,
+        second: str,
+        ends: bool,  # noqa: FBT001
+        came: str,
+    ) -> None:
+        """Section 3: ordered by the provider's time."""
+        enrollment = await kit.enrol()
+        earlier = await texts_us(kit, enrollment, first, before=9 * MINUTE)
+        later = await texts_us(kit, enrollment, second, before=3 * MINUTE)
+        for text, name in ((earlier, "first"), (later, "second")):
+            if came == name:
+                known = replace(webhook(text), occurred_at=text.sent_at + 0.4 * SECOND)
+                await kit.services.inbound.receive(known)
+                kit.gateway.texts.remove(text)
+        await kit.services.catch_up.fetch_texts()
+        await kit.world.run("UPDATE catch_up SET fetched_until = now() - interval '10 minutes'")
+        await kit.services.catch_up.fetch_texts()
+        assert await opted_out(kit, enrollment) is ends
+        assert sorted(await stored(kit)) == ["START", "STOP"]
+
+    async def test_of_several_the_first_answer_decides(self, kit: SendingKit) -> None:
+        """The list is newest first, what it holds is applied oldest first."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment, "Yes", before=4 * MINUTE)
+        await texts_us(kit, enrollment, "STOP", before=3 * MINUTE)
+        assert await fetched(kit) == 2
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await opted_out(kit, enrollment)
+
+    async def test_the_youngest_are_left_to_their_webhooks(self, kit: SendingKit) -> None:
+        """A webhook says more: custom keywords come as OptOutType."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, "Genug jetzt", before=20 * SECOND)
+        assert await fetched(kit) == 0
+        await kit.services.inbound.receive(webhook(text, opt_out_type="STOP"))
+        assert (await kit.row(enrollment)).status == "opted_out"
+
+    async def test_pictures_come_too(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "", pictures=["https://twilio.test/a", "https://b.test/"])
+        assert await fetched(kit) == 1
+        [row] = await kit.world.rows("SELECT media_urls FROM messages")
+        assert row.media_urls == ["https://twilio.test/a", "https://b.test/"]
+
+    async def test_a_stop_does_not_wait_for_a_photo_for_ever(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        text = await texts_us(kit, enrollment, "STOP", pictures=["https://twilio.test/a"])
+        del kit.gateway.photos[text.sid]
+        tries = 0
+        while not await stored(kit):
+            tries += 1
+            await kit.pass_time(15 * MINUTE)
+            assert (await kit.services.sweep.sweep()).failures == []
+        assert tries == catch_up.PERSISTENCE + 1
+        assert await opted_out(kit, enrollment)
+
+    async def test_what_cannot_be_applied_is_kept_and_blocks_its_number(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Section 4: an unapplied inbound from a number blocks sends to it."""
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "STOP")
+        with monkeypatch.context() as patch:
+            patch.setattr(inbound, "_take_effect", _fails)
+            assert await fetched(kit) == 1
+            await kit.run_step(enrollment)
+        assert await kit.bodies(enrollment) == []
+        assert (await kit.services.sweep.sweep()).inbound_applied == 1
+        assert (await kit.row(enrollment)).status == "omitted_opted_out"
+
+    async def test_who_was_erased_is_not_brought_back(self, kit: SendingKit) -> None:
+        """Decision 7: their texts are still in the provider's list."""
+        enrollment = await kit.enrol()
+        text = await texts_us(kit, enrollment, "I am Ann")
+        contact_id = (await kit.row(enrollment)).contact_id
+        await kit.services.inbound.receive(webhook(text))
+        await kit.services.erasure.erase(contact_id, kit.world.user_id)
+        assert await fetched(kit) == 0
+        assert await stored(kit) == []
+        await kit.pass_time(3 * DAY)
+        kit.gateway.texts.clear()
+        for _ in range(2):
+            assert await fetched(kit) == 0
+        assert await kit.world.rows("SELECT 1 FROM inbound_events") == []
+
+
+async def _fails(*_: object) -> None:
+    raise RuntimeError("no effect")
+
+
+class TestSenders:
+    """The list may leave the Messaging Service out."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("own", [True, False], ids=["number of ours", "number of the pool"])
+    async def test_a_reply_to_a_service_is_its_senders(
+        self,
+        kit: SendingKit,
+        named: bool,  # noqa: FBT001
+        own: bool,  # noqa: FBT001
+    ) -> None:
+        service, sender_id, number = "MG" + "7" * 32, uuid4(), OURS if own else "+16465550177"
+        async with kit.world.database.transaction() as tx:
+            await tx.execute(
+                insert(Sender).values(id=sender_id, name="Pool", messaging_service_sid=service)
+            )
+        enrollment = await kit.enrol(await kit.sequence(sender_id=sender_id))
+        await kit.send(enrollment)
+        [attempt] = await kit.attempts(enrollment)
+        await kit.report(attempt, "sent", from_phone=number)
+        await texts_us(kit, enrollment, to=number, service=service if named else None)
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    async def test_a_text_to_a_number_nobody_texted_from_is_only_stored(
+        self, kit: SendingKit
+    ) -> None:
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment, to="+16465550199")
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "active"
+        assert await stored(kit) == ["Yes please"]
+
+
+class TestWhen:
+    async def test_every_five_minutes_with_an_hours_overlap(self, kit: SendingKit) -> None:
+        """Section 4: since the last one seen, with an hour's overlap."""
+        enrollment = await kit.enrol()
+        await kit.services.sweep.sweep()
+        assert kit.gateway.asked == []
+        assert await fetched(kit) == 0
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == 1
+        await texts_us(kit, enrollment, "listed late", before=60 * MINUTE)
+        await texts_us(kit, enrollment, "long before", before=70 * MINUTE)
+        assert await fetched(kit) == 1
+        assert await stored(kit) == ["listed late"]
+        since, until, _ = kit.gateway.asked[-1]
+        assert abs(until - since - HOUR - 5 * MINUTE) < MINUTE
+
+    async def test_all_of_a_long_outage_is_fetched_at_once(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await fetched(kit)
+        await kit.pass_time(2 * DAY)
+        await texts_us(kit, enrollment, before=47 * HOUR)
+        report = await kit.services.sweep.sweep()
+        assert report.texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    async def test_soon_after_we_were_away_until_it_is_certain(self, kit: SendingKit) -> None:
+        """The API was away, or its database: what was sent until it was back may be missing."""
+        enrollment = await kit.enrol()
+        await fetched(kit)
+        await kit.world.run("UPDATE catch_up SET missed_until = now()")
+        await kit.pass_time(30 * SECOND)
+        await texts_us(kit, enrollment, "just before", before=40 * SECOND)
+        asked = len(kit.gateway.asked)
+        await kit.services.sweep.sweep()
+        assert (len(kit.gateway.asked) - asked, await stored(kit)) == (1, [])
+        await kit.pass_time(MINUTE)
+        kit.gateway.texts[0] = replace(kit.gateway.texts[0], sent_at=ago(100 * SECOND))
+        await kit.services.sweep.sweep()
+        assert await stored(kit) == ["just before"]
+        asked = len(kit.gateway.asked)
+        await kit.pass_time(MINUTE)
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == asked
+
+    async def test_a_long_list_is_read_over_several_sweeps(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catch_up, "PAGES", 2)
+        kit.gateway.page_size = 2
+        enrollment = await kit.enrol()
+        for minutes in range(3, 12):
+            await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
+        counts = [await fetched(kit)]
+        counts += [(await kit.services.sweep.sweep()).texts_fetched for _ in range(3)]
+        assert counts == [4, 4, 1, 0]
+        assert len(await stored(kit)) == 9
+        assert [page for _, _, page in kit.gateway.asked] == [None, "2", "4", "6", "8"]
+        assert len({until for _, until, _ in kit.gateway.asked}) == 1
+
+    async def test_a_provider_in_trouble_is_asked_less_and_less_and_nothing_is_lost(
+        self, kit: SendingKit
+    ) -> None:
+        """429 and 5xx while catching up: back off, never harm the sweep."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, before=10 * MINUTE)
+        kit.gateway.lists_fail = True
+        await kit.pass_time(5 * MINUTE)
+        asked_at = []
+        for minute in range(40):
+            before = len(kit.gateway.asked)
+            report = await kit.services.sweep.sweep()
+            assert (report.failures, report.texts_fetched) == ([], 0)
+            asked_at += [minute] * (len(kit.gateway.asked) - before)
+            await kit.pass_time(MINUTE)
+        assert asked_at == [0, 1, 3, 7, 15, 30]
+        kit.gateway.lists_fail = False
+        await kit.pass_time(5 * MINUTE)
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await stored(kit) == [text.body]
+        kit.gateway.lists_fail = True
+        await kit.pass_time(5 * MINUTE)
+        for _ in range(2):
+            await kit.services.sweep.sweep()
+            await kit.pass_time(MINUTE)
+        assert (await progress(kit)).failures == 2, "it was counted anew"
+
+
+async def progress(kit: SendingKit) -> Any:
+    [row] = await kit.world.rows("SELECT * FROM catch_up")
+    return row
+
+
+class TestStates:
+    """Texts stuck before a final state."""
+
+    async def stuck(self, kit: SendingKit, status: MessageStatus, code: int | None = None) -> UUID:
+        """A text whose reports never came, and how it stands at the provider."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        listed = kit.gateway.messages[await kit.phone(enrollment)]
+        listed[:] = [replace(one, status=status, error_code=code) for one in listed]
+        return enrollment
+
+    async def swept(self, kit: SendingKit) -> int:
+        report = await kit.services.sweep.sweep()
+        assert report.failures == []
+        await kit.services.outbox.drain()
+        return report.reports_fetched
+
+    async def test_a_delivery_nobody_reported_is_found(self, kit: SendingKit) -> None:
+        """Section 4: texts stuck before a final state are fetched."""
+        enrollment = await self.stuck(kit, MessageStatus.DELIVERED)
+        await kit.pass_time(9 * MINUTE)
+        assert await self.swept(kit) == 0
+        assert kit.gateway.fetched == []
+        await kit.pass_time(2 * MINUTE)
+        assert await self.swept(kit) == 1
+        assert (await kit.message(enrollment)).status == "delivered"
+        await kit.pass_time(10 * DAY)
+        assert await self.swept(kit) == 0
+        assert len(kit.gateway.fetched) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "code", "ends"),
+        [
+            (MessageStatus.UNDELIVERED, 30006, "omitted_landline"),
+            (MessageStatus.UNDELIVERED, 30005, "failed"),
+            (MessageStatus.FAILED, 21610, "omitted_opted_out"),
+        ],
+    )
+    async def test_a_failure_nobody_reported_ends_it_as_its_report_would(
+        self, kit: SendingKit, status: MessageStatus, code: int, ends: str
+    ) -> None:
+        enrollment = await self.stuck(kit, status, code)
+        await kit.pass_time(11 * MINUTE)
+        assert await self.swept(kit) == 1
+        row = await kit.row(enrollment)
+        assert row.status == ends
+        [attempt] = await kit.attempts(enrollment)
+        assert (attempt.reported_failed, attempt.error_code) == (True, code)
+        [(signal, told)] = kit.temporal.signals_to(enrollment)
+        assert told == ends, signal
+
+    async def test_a_report_that_comes_after_all_changes_nothing(self, kit: SendingKit) -> None:
+        enrollment = await self.stuck(kit, MessageStatus.UNDELIVERED, 30001)
+        await kit.pass_time(11 * MINUTE)
+        assert await self.swept(kit) == 1
+        [attempt] = await kit.attempts(enrollment)
+        before = await kit.row(enrollment)
+        await kit.report(attempt, "undelivered", 30001)
+        assert await kit.row(enrollment) == before
+        assert (await kit.message(enrollment)).failed_tries == 1
+
+    async def test_sent_may_be_the_last_word(self, kit: SendingKit) -> None:
+        """Bounded look-ups with growing intervals, and an end."""
+        enrollment = await self.stuck(kit, MessageStatus.SENT)
+        looked_up_at = []
+        for hour in range(24 * 4):
+            before = len(kit.gateway.fetched)
+            await self.swept(kit)
+            looked_up_at += [hour] * (len(kit.gateway.fetched) - before)
+            await kit.pass_time(HOUR)
+        assert looked_up_at == [1, 4, 12, 36, 72]
+        assert (await kit.message(enrollment)).status == "sent"
+        assert (await kit.row(enrollment)).status == "active"
+
+    async def test_after_a_long_outage_one_look_up_is_enough(self, kit: SendingKit) -> None:
+        await self.stuck(kit, MessageStatus.SENT)
+        await kit.pass_time(30 * DAY)
+        assert await self.swept(kit) == 1
+        assert await self.swept(kit) == 0
+        assert len(kit.gateway.fetched) == 1
+
+    async def test_one_that_is_gone_is_asked_for_once(self, kit: SendingKit) -> None:
+        enrollment = await self.stuck(kit, MessageStatus.DELIVERED)
+        kit.gateway.messages.clear()
+        for _ in range(3):
+            await kit.pass_time(HOUR)
+            assert await self.swept(kit) == 0
+        assert len(kit.gateway.fetched) == 1
+        assert (await kit.message(enrollment)).status == "queued"
+
+    async def test_a_sweep_asks_for_so_many_and_the_next_goes_on(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catch_up, "LOOK_UPS", 2)
+        for _ in range(5):
+            await self.stuck(kit, MessageStatus.DELIVERED)
+        await kit.pass_time(HOUR)
+        assert [await self.swept(kit) for _ in range(4)] == [2, 2, 1, 0]
+
+    async def test_a_provider_in_trouble_is_left_alone_for_a_while(self, kit: SendingKit) -> None:
+        for _ in range(3):
+            await self.stuck(kit, MessageStatus.DELIVERED)
+        await kit.pass_time(11 * MINUTE)
+        kit.gateway.lists_fail = True
+        assert await self.swept(kit) == 0
+        kit.gateway.lists_fail = False
+        assert await self.swept(kit) == 0
+        await kit.pass_time(2 * MINUTE)
+        assert await self.swept(kit) == 3
+        assert (await progress(kit)).failures == 0
