@@ -49,6 +49,7 @@ class Behaviour(BaseModel):
         create_delay_seconds: How long every create takes, at the least.
         error_rate: HTTP status to the share of creates that get it, nothing created.
         callbacks: How status callbacks are sent where the number does not say otherwise.
+        callback_delay_seconds: The most that a message's reports come late, at random.
         credentials_ok: ``False`` answers every API request with 401.
         sender_errors: Number or service to a code: below 30000 it refuses the create, else the
             message fails with it.
@@ -62,6 +63,7 @@ class Behaviour(BaseModel):
     create_delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0
     error_rate: dict[_Status, _Rate] = {}
     callbacks: Reporting = Reporting.ON
+    callback_delay_seconds: Annotated[float, Field(ge=0, le=600)] = 0
     credentials_ok: bool = True
     sender_errors: dict[str, int] = {}
     list_lag_seconds: Annotated[float, Field(ge=0)] = 0

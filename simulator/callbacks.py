@@ -45,6 +45,7 @@ class Life:
         chosen_number: What a Messaging Service sends from, known at the first move.
         num_segments: As counted then.
         lasts: From creation to the last status.
+        late: How long after the message's moves their reports are posted.
     """
 
     message: Message
@@ -53,6 +54,7 @@ class Life:
     chosen_number: str
     num_segments: int
     lasts: timedelta
+    late: timedelta = timedelta()
 
 
 class Callbacks:
@@ -97,21 +99,22 @@ class Callbacks:
             reports.append(status_fields(self._account_sid, message))
             if life.reporting in {Reporting.ON, Reporting.DOUBLED} and message.status_callback:
                 times = 2 if life.reporting is Reporting.DOUBLED else 1
-                reporting = self._report(message.status_callback, reports[-1:] * times, last)
+                reporting = self._report(life, reports[-1:] * times, last)
                 last = self.spawn(reporting)
         if life.reporting is Reporting.SHUFFLED and message.status_callback:
-            await self._report(message.status_callback, self._shuffled(reports), None)
+            await self._report(life, self._shuffled(reports), None)
         if last is not None:
             await last
 
     async def _report(
-        self, url: str, reports: list[dict[str, str]], earlier: "asyncio.Task[None] | None"
+        self, life: Life, reports: list[dict[str, str]], earlier: "asyncio.Task[None] | None"
     ) -> None:
         """Post reports one after the other, after the earlier ones of the same message."""
+        await asyncio.sleep(life.late.total_seconds())
         if earlier is not None:
             await earlier
         for fields in reports:
-            await self._webhooks.post(url, fields)
+            await self._webhooks.post(life.message.status_callback or "", fields)
 
     def _shuffled(self, reports: list[dict[str, str]]) -> list[dict[str, str]]:
         """Return the reports in any order but their own."""

@@ -80,6 +80,7 @@ class Simulator:
             chosen_number=draft.from_number or self.pools.choose(sender, draft.to),
             num_segments=count_segments(draft.body),
             lasts=self.config.delivery_delay,
+            late=self._lateness(),
         )
         reply = scenario_of(draft.to).reply if count == 1 else None
         return message, self.callbacks.spawn(self._live(life, reply))
@@ -145,6 +146,11 @@ class Simulator:
         )
         self.messages.add(message)
         return message
+
+    def _lateness(self) -> timedelta:
+        """Return how late the next message's reports are; draws only if they may be."""
+        most = self.behaviour.callback_delay_seconds
+        return timedelta(seconds=self.random.uniform(0, most) if most else 0)
 
     def _fate(self, message: Message, count: int) -> Fate:
         """Return what happens to the message; a service's text is queued in between."""

@@ -2,11 +2,8 @@
 
 import asyncio
 import itertools
-import subprocess
-import sys
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +11,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from settings import child_environment
-from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.conftest import _CARELESS, _PROMPT_TIMERS
 from tests.e2e import histories
 from tests.e2e.people import Desk
-from tests.e2e.stack import ROOT, Stack, make_namespace
+from tests.e2e.stack import DATABASE, Stack, make_namespace, own_servers
 
-DATABASE = "segue_e2e"
 _TAIL_LINES = 40
 _stacks = itertools.count(1)
 
@@ -92,23 +86,14 @@ def fragile(server_folder: Path) -> Iterator[Fragile]:
     """A stack on servers of its own, for tests that stop them."""
     folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
     folder.chmod(0o755)
-    with ExitStack() as running:
-        postgres = EmbeddedPostgres(folder / "postgres", free_port(), options=_CARELESS)
-        temporal = TemporalServer(
-            folder / "temporal.db", free_port(), None, dynamic_config=_PROMPT_TIMERS
-        )
-        for server in (postgres, temporal):
-            running.callback(server.stop)
-            server.start()
-        postgres.create_database(DATABASE)
-        url = postgres.url(DATABASE)
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "--config", ROOT / "alembic.ini", "upgrade", "head"],
-            check=True,
-            cwd=folder,
-            env=child_environment({"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}),
-        )
-        stack = running.enter_context(Stack(folder, url, temporal.address, "default"))
+    with (
+        own_servers(folder, dynamic_config=_PROMPT_TIMERS, **_CARELESS) as (
+            postgres,
+            temporal,
+            url,
+        ),
+        Stack(folder, url, temporal.address, "default") as stack,
+    ):
         desk = Desk(stack)
         yield Fragile(desk, stack, postgres, temporal)
         desk.close()

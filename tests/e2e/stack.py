@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -22,11 +22,14 @@ from temporalio.service import RPCError
 from settings import child_environment
 from standalone import ports, processes
 from standalone.ports import LOOPBACK, free_port
+from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Part
 from standalone.programs import Program, log_file
-from standalone.temporal import SEARCH_ATTRIBUTES
+from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 
 ROOT = Path(__file__).resolve().parents[2]
+
+DATABASE = "segue_e2e"
 
 EMAIL = "root@example.com"
 PASSWORD = "correct horse battery staple"
@@ -85,10 +88,17 @@ class Process(Program):
 
     def kill(self) -> None:
         """End it as a power cut would: SIGKILL, no last words."""
-        pid = self._child.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.stop()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid
 
 
 class Stack:
@@ -99,10 +109,17 @@ class Stack:
         database_url: A migrated database that is this stack's alone.
         temporal_address: Host and port.
         namespace: This stack's alone, with the search attributes.
+        timings: Settings in seconds, by their variables.
     """
 
     def __init__(
-        self, folder: Path, database_url: str, temporal_address: str, namespace: str
+        self,
+        folder: Path,
+        database_url: str,
+        temporal_address: str,
+        namespace: str,
+        *,
+        timings: Mapping[str, float] = TIMINGS,
     ) -> None:
         self.database_url = database_url
         self.temporal_address = temporal_address
@@ -132,12 +149,13 @@ class Stack:
                 "PYTHONUNBUFFERED": "1",
                 "NO_PROXY": LOOPBACK,
                 "no_proxy": LOOPBACK,
-                **{name: str(seconds) for name, seconds in TIMINGS.items()},
+                **{name: str(seconds) for name, seconds in timings.items()},
             }
         )
         api_port, simulator_port = (
             int(url.rpartition(":")[2]) for url in (self.api_url, self.simulator_url)
         )
+        self._folder = folder
         self.simulator = self._process(
             "Simulator",
             *("simulator", "--port", str(simulator_port)),
@@ -145,9 +163,7 @@ class Stack:
             *("--inbound-url", f"{self.api_url}/webhooks/twilio/inbound"),
             *("--delivery-delay", "0.1", "--seed", "1"),
             answers=lambda: ports.answers(simulator_port),
-            folder=folder,
         )
-        self._folder = folder
         self.worker = self._worker("Worker")
         self.api = self._api("API", api_port)
         self._running = ExitStack()
@@ -213,7 +229,6 @@ class Stack:
             name,
             "worker",
             answers=lambda: "INFO worker working" in log.read_text(),
-            folder=self._folder,
         )
 
     def _api(self, name: str, port: int) -> Process:
@@ -223,13 +238,40 @@ class Stack:
             *("--host", LOOPBACK, "--port", str(port)),
             *("--timeout-graceful-shutdown", "5", "--no-access-log"),
             answers=lambda: ports.answers(port),
-            folder=self._folder,
         )
 
-    def _process(
-        self, name: str, *module: str, answers: Callable[[], bool], folder: Path
-    ) -> Process:
-        return Process(name, module, answers=answers, env=self._env, folder=folder)
+    def _process(self, name: str, *module: str, answers: Callable[[], bool]) -> Process:
+        return Process(name, module, answers=answers, env=self._env, folder=self._folder)
+
+
+@contextmanager
+def own_servers(
+    folder: Path, *, dynamic_config: Mapping[str, str], **options: str
+) -> Iterator[tuple[EmbeddedPostgres, TemporalServer, str]]:
+    """Servers that may be stopped and started again, and the address of a migrated database.
+
+    Args:
+        folder: For their files; PostgreSQL must be able to pass through it.
+        dynamic_config: Temporal's; it keeps its state in a file.
+        options: PostgreSQL's.
+    """
+    with ExitStack() as running:
+        postgres = EmbeddedPostgres(folder / "postgres", free_port(), options=options)
+        temporal = TemporalServer(
+            folder / "temporal.db", free_port(), None, dynamic_config=dynamic_config
+        )
+        for server in (postgres, temporal):
+            running.callback(server.stop)
+            server.start()
+        postgres.create_database(DATABASE)
+        url = postgres.url(DATABASE)
+        subprocess.run(
+            [sys.executable, "-m", "alembic", "--config", ROOT / "alembic.ini", "upgrade", "head"],
+            check=True,
+            cwd=folder,
+            env=child_environment({"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}),
+        )
+        yield postgres, temporal, url
 
 
 def make_namespace(address: str, name: str) -> None:

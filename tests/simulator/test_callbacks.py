@@ -174,3 +174,15 @@ def test_account_can_be_told_how_to_report(
     sid = client.messages.create(to=DANA, from_=OURS, body="Hi", status_callback=callback).sid
     simulator.rest()
     assert listener.statuses(sid) == statuses
+
+
+def test_reports_may_come_late(
+    client: Client, simulator: RunningSimulator, listener: Listener, callback: str
+) -> None:
+    simulator.behave(callback_delay_seconds=600)
+    sid = client.messages.create(to=DANA, from_=OURS, body="Hi", status_callback=callback).sid
+    wait_until(lambda: client.messages(sid).fetch().status == "delivered")
+    assert listener.received == []
+    simulator.behave(callback_delay_seconds=0)
+    later = client.messages.create(to=DANA, from_=OURS, body="Ho", status_callback=callback).sid
+    wait_until(lambda: listener.statuses(later) == ["sent", "delivered"])

@@ -1,0 +1,133 @@
+"""The protocol broken on purpose, to see that the judge notices."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from unittest.mock import patch
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.ports import (
+    Answer,
+    Call,
+    ListedMessage,
+    NotCalled,
+    Opening,
+    OutcomeUnknown,
+    Standing,
+    Unsettled,
+)
+from domain.ports import Ledger as LedgerPort
+from domain.rules import SendingRules
+from domain.statuses import LineType
+from services.sending import Sending
+from storage import sending
+from storage.database import Database, Transaction
+
+
+class Sabotage(StrEnum):
+    """Which piece of the protocol is left out."""
+
+    ROW_AFTER_CALL = "row-after-call"
+    NO_PROOF = "no-proof"
+    NO_LOCKS = "no-locks"
+
+
+class Forwarding:
+    """A ledger that does what another does."""
+
+    def __init__(self, ledger: LedgerPort) -> None:
+        self._ledger = ledger
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        return await self._ledger.open_step(enrollment_id)
+
+    async def open_message(self, message_id: UUID) -> Opening:
+        return await self._ledger.open_message(message_id)
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        return await self._ledger.record_answer(attempt_id, answer)
+
+    async def record_listing(
+        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
+    ) -> Opening:
+        return await self._ledger.record_listing(attempt_id, listed)
+
+    async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
+        await self._ledger.record_line_type(contact_id, line_type)
+
+    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+        return await self._ledger.close_enrollment(enrollment_id)
+
+
+class _Forgetful(Database):
+    """Rolls back what should be committed."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as tx:
+            yield tx
+            await tx.rollback()
+
+
+class RowAfterCall(Forwarding):
+    """Decides to send, and writes the attempt down only when there is an answer."""
+
+    def __init__(self, ledger: LedgerPort, database: Database, rules: SendingRules) -> None:
+        super().__init__(ledger)
+        url = database.engine.url.render_as_string(hide_password=False)
+        self._deciding = Sending(_Forgetful(url), rules)
+        self._of: dict[UUID, UUID] = {}
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        opening = await self._deciding.open_step(enrollment_id)
+        if not isinstance(opening, Call):
+            return await super().open_step(enrollment_id)
+        self._of[opening.attempt_id] = enrollment_id
+        return opening
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        opening = await super().open_step(self._of.pop(attempt_id))
+        if isinstance(opening, Call):
+            return await super().record_answer(opening.attempt_id, answer)
+        return opening
+
+
+class NoProof(Forwarding):
+    """Takes whatever is not known to have been sent for not sent."""
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        opening = await super().open_step(enrollment_id)
+        if isinstance(opening, Unsettled):
+            await super().record_answer(opening.attempt_id, NotCalled())
+            return await super().open_step(enrollment_id)
+        return opening
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        blind = NotCalled() if isinstance(answer, OutcomeUnknown) else answer
+        return await super().record_answer(attempt_id, blind)
+
+
+@contextmanager
+def without_locks() -> Iterator[None]:
+    """Have attempts opened without the lock of the number or of the row."""
+    lock, load = sending._LOCK_STEP.text, sending._LOAD_STEP.text
+    unlocked = lock.replace("pg_advisory_xact_lock(hashtextextended(c.phone, 0))", "1")
+    unread = load.replace("FOR UPDATE OF e", "")
+    assert (unlocked, unread) != (lock, load)
+    with patch.multiple(sending, _LOCK_STEP=text(unlocked), _LOAD_STEP=text(unread)):
+        yield
+
+
+def sabotaged(
+    sabotage: Sabotage | None, ledger: LedgerPort, database: Database, rules: SendingRules
+) -> LedgerPort:
+    """The ledger with the piece replaced that a sabotage is about, if it is in there."""
+    match sabotage:
+        case Sabotage.ROW_AFTER_CALL:
+            return RowAfterCall(ledger, database, rules)
+        case Sabotage.NO_PROOF:
+            return NoProof(ledger)
+        case Sabotage.NO_LOCKS | None:
+            return ledger

@@ -1,0 +1,122 @@
+"""The worker with faults at named points: `python -m tests.chaos.worker FOLDER [SABOTAGE]`."""
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from temporalio.worker import Worker
+
+import worker
+from domain.ports import Answer, Opening
+from services.factory import Services, build_services
+from sms import deadline
+from sms.deadline import Departure
+from storage import sending
+from storage.database import Transaction
+from storage.sending import StepRow
+from tests.chaos.points import Faults, Point, StruckDatabase
+from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without_locks
+from workflows import limits
+
+SEND_TIME = timedelta(seconds=8)
+"""After this long Temporal tries a send again whose worker is gone: 30 s in the product."""
+
+STICKY = timedelta(seconds=1)
+"""How long a workflow's next task waits for the worker that had it, which may be dead."""
+
+
+class StruckLedger(Forwarding):
+    """The rows that decide, struck where attempts are opened and answers recorded."""
+
+    faults: Faults
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        ask = super().open_step
+        return await self.faults.around("open", lambda: ask(enrollment_id))
+
+    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+        record = super().record_answer
+        return await self.faults.around("answer", lambda: record(attempt_id, answer))
+
+
+def build(faults: Faults, sabotage: Sabotage | None, *given: Any) -> Services:
+    """Build the worker's use cases, and put the struck ledger in their place."""
+    services = build_services(*given)
+    rules = services.config.rules
+    ledger = StruckLedger(sabotaged(sabotage, services.ledger, services.database, rules))
+    ledger.faults = faults
+    return replace(services, ledger=ledger)  # type: ignore[arg-type] # the same methods
+
+
+def struck_lock(faults: Faults) -> Callable[..., Any]:
+    """Lock for a step as always, then be struck."""
+    lock = sending.lock_step
+
+    async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+        row = await lock(tx, enrollment_id)
+        await faults.strike(Point.OPEN_LOCKED)
+        return row
+
+    return lock_step
+
+
+def struck_departure(faults: Faults) -> Callable[..., Any]:
+    """Be struck where a request is about to leave, then ask whether it may."""
+    leave = Departure.leave
+
+    def struck(departure: Departure) -> None:
+        faults.strike_thread(Point.CALL_UNSENT)
+        leave(departure)
+
+    return struck
+
+
+def struck_answer(faults: Faults) -> Callable[..., Any]:
+    """Be struck when a text has left, then read its answer."""
+    connection = deadline._GuardedConnection
+    getresponse = connection.getresponse
+
+    def struck(self: Any) -> Any:
+        departure = deadline._departure.get()
+        if departure is not None and departure.has_left:
+            faults.strike_thread(Point.CALL_SENT)
+        return getresponse(self)
+
+    return struck
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sabotage", type=Sabotage, nargs="?", choices=list(Sabotage))
+    arguments = parser.parse_args()
+    faults = Faults(arguments.folder)
+    with ExitStack() as replaced:
+        for target, name, instead in (
+            (worker, "Database", StruckDatabase),
+            (worker, "build_services", partial(build, faults, arguments.sabotage)),
+            (
+                worker,
+                "Worker",
+                partial(Worker, sticky_queue_schedule_to_start_timeout=STICKY),
+            ),
+            (limits, "SEND", replace(limits.SEND, start_to_close=SEND_TIME)),
+            (sending, "lock_step", struck_lock(faults)),
+            (Departure, "leave", struck_departure(faults)),
+            (deadline._GuardedConnection, "getresponse", struck_answer(faults)),
+        ):
+            replaced.enter_context(patch.object(target, name, instead))
+        if arguments.sabotage is Sabotage.NO_LOCKS:
+            replaced.enter_context(without_locks())
+        worker.main()
+
+
+if __name__ == "__main__":
+    main()
