@@ -25,7 +25,7 @@ from tests.chaos.points import Faults, Point, StruckDatabase
 from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without_locks
 from workflows import limits
 
-SEND_TIME = timedelta(seconds=8)
+SEND_TIME = timedelta(seconds=6)
 """After this long Temporal tries a send again whose worker is gone: 30 s in the product."""
 
 STICKY = timedelta(seconds=1)
