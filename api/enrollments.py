@@ -27,7 +27,7 @@ from api.enrollment_schemas import (
     TextedRow,
     TextResults,
 )
-from api.idempotency import OnceDep
+from api.idempotency import Keep, OnceDep
 from api.job_schemas import Job
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
 from api.paging import Cursors
@@ -77,23 +77,31 @@ async def enrol(
     """
     if prefers_async(prefer or ()):
 
-        async def start() -> Job:
+        async def start(keep: Keep) -> Job:
             job = await services.jobs.start_enrolling(
-                sequence_id, user.id, contact_ids=body.contact_ids, group_id=body.group_id
+                sequence_id,
+                user.id,
+                contact_ids=body.contact_ids,
+                group_id=body.group_id,
+                keep=lambda tx, started: keep(tx, Job.of(started)),
             )
             return Job.of(job)
 
-        answer = accepted(await once.answer(start, status_code=202, repeatable=True))
+        answer = accepted(await once.answer_kept(start, status_code=202))
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
 
-    async def work() -> Enrolment:
+    async def work(keep: Keep) -> Enrolment:
         answer = await services.enrolling.enrol(
-            sequence_id, user.id, contact_ids=body.contact_ids, group_id=body.group_id
+            sequence_id,
+            user.id,
+            contact_ids=body.contact_ids,
+            group_id=body.group_id,
+            keep=lambda tx, enrolment: keep(tx, Enrolment.model_validate(enrolment)),
         )
         return Enrolment.model_validate(answer)
 
-    return await once.answer(work, status_code=202, repeatable=True)
+    return await once.answer_kept(work, status_code=202)
 
 
 @router.get("/sequences/{sequence_id}/contacts")

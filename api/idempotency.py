@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from api.dependencies import CurrentUser, ServicesDep, SettingsDep
 from domain.errors import InvalidFieldError, SegueError
 from services.idempotency import Idempotency, StoredAnswer
-from storage.database import is_unavailable
+from storage.database import Transaction, is_unavailable
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -37,6 +37,10 @@ _KeyHeader = Annotated[
         ),
     ),
 ]
+
+
+Keep = Callable[[Transaction, BaseModel], Awaitable[None]]
+"""Stores the answer of a request in the transaction that does its work."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,35 @@ class Once:
         Raises:
             ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
         """
+        return await self._answer(lambda _: work(), status_code, repeatable=repeatable, kept=False)
+
+    async def answer_kept(
+        self, work: Callable[[Keep], Awaitable[BaseModel]], *, status_code: int
+    ) -> JSONResponse:
+        """Do as ``answer`` what would do harm if done twice, and yet may be asked for again.
+
+        The work hands its answer, within its own transaction, to the function it is given. So a
+        request whose process died is answered if it was done, and done if it was not.
+
+        Args:
+            work: Called at most once.
+            status_code: Of the answer.
+
+        Raises:
+            ConflictError: As ``answer``.
+        """
+        return await self._answer(work, status_code, repeatable=True, kept=True)
+
+    async def _answer(
+        self,
+        work: Callable[[Keep], Awaitable[BaseModel]],
+        status_code: int | Callable[[], int],
+        *,
+        repeatable: bool,
+        kept: bool,
+    ) -> JSONResponse:
         if self.key is None:
-            body = (await work()).model_dump(mode="json")
+            body = (await work(_keep_nothing)).model_dump(mode="json")
             return JSONResponse(body, _status(status_code))
         begun = await self.idempotency.begin(
             user_id=self.user_id,
@@ -90,14 +121,21 @@ class Once:
         )
         if isinstance(begun, StoredAnswer):
             return JSONResponse(begun.answer, begun.status_code, {REPLAYED_HEADER: "true"})
+        claim = begun
+
+        async def keep(tx: Transaction, answer: BaseModel) -> None:
+            stored = answer.model_dump(mode="json")
+            await self.idempotency.finish_in(tx, claim, _status(status_code), stored)
+
         try:
-            body = (await work()).model_dump(mode="json")
+            body = (await work(keep)).model_dump(mode="json")
         except Exception as error:
             if repeatable or isinstance(error, SegueError):
                 await self._quietly(self.idempotency.give_up(begun))
             raise
         status = _status(status_code)
-        await self._quietly(self.idempotency.finish(begun, status, body))
+        if not kept:
+            await self._quietly(self.idempotency.finish(begun, status, body))
         return JSONResponse(body, status)
 
     async def answer_with_secret(
@@ -137,6 +175,10 @@ class Once:
             if not is_unavailable(error):
                 raise
             _logger.warning("an idempotency key could not be settled: the database is away")
+
+
+async def _keep_nothing(_tx: Transaction, _answer: BaseModel) -> None:
+    """Without a key there is nothing to keep an answer for."""
 
 
 def _status(given: int | Callable[[], int]) -> int:

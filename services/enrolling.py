@@ -1,6 +1,7 @@
 """Putting contacts into a sequence, thousands in one call."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,6 +103,7 @@ class Enrolling:
         *,
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
+        keep: Callable[[Transaction, Enrolment], Awaitable[None]] | None = None,
     ) -> Enrolment:
         """Enrol contacts into the current version of a sequence, all in one transaction.
 
@@ -113,6 +115,7 @@ class Enrolling:
             user_id: Who enrols.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group, as many.
+            keep: Called with the answer before the commit, for what must be kept with it.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -134,6 +137,8 @@ class Enrolling:
             answer = await self._enrol(tx, sequence_id, user_id, asked, found)
             # Last: whoever enrols for the same user waits from here until the commit.
             await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
+            if keep is not None:
+                await keep(tx, answer)
         self._outbox.kick()
         return answer
 

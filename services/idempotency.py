@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.errors import ConflictError
 from storage import idempotency
-from storage.database import Database
+from storage.database import Database, Transaction
 
 KEPT_FOR = timedelta(hours=24)
 """How long a key is remembered."""
@@ -88,11 +88,7 @@ class Idempotency:
                 "this Idempotency-Key came with another request; use a new key for a new request",
             )
         if known is None or known.status_code is None:
-            raise ConflictError(
-                "request_in_progress",
-                "the request with this Idempotency-Key has no answer yet; ask again shortly, and"
-                " if that does not help, see what it did and use a new key",
-            )
+            raise _in_progress()
         return StoredAnswer(known.status_code, known.answer or {})
 
     async def finish(self, claim: Claim, status_code: int, answer: Mapping[str, Any]) -> None:
@@ -101,6 +97,20 @@ class Idempotency:
             await idempotency.keep_answer(
                 tx, claim.user_id, claim.key, claim.reserved_at, status_code, answer
             )
+
+    async def finish_in(
+        self, tx: Transaction, claim: Claim, status_code: int, answer: Mapping[str, Any]
+    ) -> None:
+        """Store the answer in the transaction that does the work: both are there, or neither.
+
+        Raises:
+            ConflictError: ``request_in_progress``: the claim was taken over meanwhile.
+        """
+        kept = await idempotency.keep_answer(
+            tx, claim.user_id, claim.key, claim.reserved_at, status_code, answer
+        )
+        if not kept:
+            raise _in_progress()
 
     async def give_up(self, claim: Claim) -> None:
         """Let the key be used again: the request did nothing."""
@@ -111,3 +121,11 @@ class Idempotency:
         """Remove keys older than a day; how many."""
         async with self._database.transaction() as tx:
             return await idempotency.remove_expired(tx, KEPT_FOR)
+
+
+def _in_progress() -> ConflictError:
+    return ConflictError(
+        "request_in_progress",
+        "the request with this Idempotency-Key has no answer yet; ask again shortly, and"
+        " if that does not help, see what it did and use a new key",
+    )

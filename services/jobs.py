@@ -204,6 +204,7 @@ class Jobs:
         *,
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
+        keep: Callable[[Transaction, JobDetails], Awaitable[None]] | None = None,
     ) -> JobDetails:
         """Enrol contacts, or those who are in a group now, however many.
 
@@ -212,6 +213,7 @@ class Jobs:
             user_id: Who enrols.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group.
+            keep: Called with the answer before the commit, for what must be kept with it.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -240,8 +242,11 @@ class Jobs:
                     "group_id", "names a group without members; add some first", code="empty_group"
                 )
             await limit_enrolling(tx, user_id, record.job.total, self._most_per_hour)
+            details = JobDetails.of(record, {})
+            if keep is not None:
+                await keep(tx, details)
         self._outbox.kick()
-        return JobDetails.of(record, {})
+        return details
 
     # Watching it
 

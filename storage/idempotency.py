@@ -81,9 +81,9 @@ async def keep_answer(
     reserved_at: datetime,
     status_code: int,
     answer: Mapping[str, Any],
-) -> None:
-    """Store the answer, unless somebody else has taken the claim over."""
-    await tx.execute(
+) -> bool:
+    """Store the answer; False if somebody else has taken the claim over."""
+    kept = await tx.execute(
         update(IdempotencyKey)
         .where(
             col(IdempotencyKey.user_id) == user_id,
@@ -91,7 +91,9 @@ async def keep_answer(
             col(IdempotencyKey.created_at) == reserved_at,
         )
         .values(status_code=status_code, answer=dict(answer))
+        .returning(col(IdempotencyKey.key))
     )
+    return kept.first() is not None
 
 
 async def release(tx: Transaction, user_id: UUID, key: str, reserved_at: datetime) -> None:

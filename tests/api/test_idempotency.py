@@ -223,3 +223,76 @@ async def test_a_step_to_another_state_is_answered_again(member: httpx.AsyncClie
     assert (first.status_code, again.json()) == (200, first.json())
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
     assert (without.status_code, without.json()["code"]) == (409, "already_lifted")
+
+
+class TestEnrollingUnderAKey:
+    """Enrolling again may do harm: whoever has finished would be texted all over again."""
+
+    @pytest.fixture
+    async def sequence_id(self, member: httpx.AsyncClient, services: Services) -> str:
+        sender = await services.senders.create({"name": "Front desk", "phone": "+14155550100"})
+        steps = [{"body": "Hello", "delay_seconds": 0}]
+        body = {"name": "Plan", "sender_id": str(sender.id), "kind": "ongoing", "steps": steps}
+        made = (await member.post("/api/sequences", json=body)).json()
+        await member.post(f"/api/sequences/{made['id']}/activate")
+        return str(made["id"])
+
+    async def enrol(
+        self, member: httpx.AsyncClient, sequence_id: str, contact_id: str, **headers: str
+    ) -> httpx.Response:
+        return await member.post(
+            f"/api/sequences/{sequence_id}/enrollments",
+            json={"contact_ids": [contact_id]},
+            headers={**KEY, **headers},
+        )
+
+    @pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
+    async def test_the_answer_is_kept_with_the_work_and_not_after_it(
+        self,
+        member: httpx.AsyncClient,
+        sequence_id: str,
+        monkeypatch: pytest.MonkeyPatch,
+        prefer: dict[str, str],
+    ) -> None:
+        """A process that dies right after the commit has left the answer behind."""
+        contact_id = (await member.post("/api/contacts", json=ANN)).json()["id"]
+
+        async def die(*_: object) -> None:
+            raise AssertionError
+
+        monkeypatch.setattr(Idempotency, "finish", die)
+        monkeypatch.setattr(Idempotency, "give_up", die)
+        first = await self.enrol(member, sequence_id, contact_id, **prefer)
+        again = await self.enrol(member, sequence_id, contact_id, **prefer)
+
+        assert first.status_code == again.status_code == 202
+        assert first.json() == again.json()
+        assert again.headers["idempotent-replayed"] == "true"
+
+    async def test_a_claim_that_was_taken_over_enrols_nobody(
+        self,
+        member: httpx.AsyncClient,
+        sequence_id: str,
+        services: Services,
+        monkeypatch: pytest.MonkeyPatch,
+        database: Database,
+    ) -> None:
+        """A process that froze, and whose client was answered by another one meanwhile."""
+        contact_id = (await member.post("/api/contacts", json=ANN)).json()["id"]
+        enrol = services.enrolling.enrol
+
+        async def frozen(*args: Any, **given: Any) -> Any:
+            async with database.transaction() as tx:
+                await tx.execute(
+                    update(IdempotencyKey)
+                    .values(created_at=func.now() + timedelta(seconds=1))
+                    .execution_options(synchronize_session=False)
+                )
+            return await enrol(*args, **given)
+
+        monkeypatch.setattr(services.enrolling, "enrol", frozen)
+        answer = await self.enrol(member, sequence_id, contact_id)
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "request_in_progress")
+        tab = await member.get(f"/api/sequences/{sequence_id}/contacts")
+        assert tab.json()["items"] == []
