@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from tests.e2e import histories
-from tests.e2e.conftest import DATABASE, Fragile
+from tests.e2e.conftest import Fragile
 from tests.e2e.people import eventually
+from tests.e2e.stack import DATABASE
 
 ONE = "One of two: the library has your book."
 TWO = "Two of two: we keep it until Friday."
