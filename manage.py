@@ -28,12 +28,15 @@ from storage.database import Database, is_unavailable
 from workflows.client import (
     DATA_CONVERTER,
     EnrollmentClient,
-    TemporalRefusedError,
     TemporalUnavailableError,
     connect_to_temporal,
+    leave,
+)
+from workflows.set_up import (
+    TemporalRefusedError,
     ensure_namespace,
     ensure_search_attributes,
-    leave,
+    make_current,
 )
 
 _WAIT_SECONDS = 2
@@ -41,7 +44,7 @@ _DAYS_MOST = 3650
 
 
 async def set_up(settings: Settings) -> None:
-    """Make Temporal's namespace and search attributes where they are missing.
+    """Make what Temporal must have where it is missing, and make our build the current one.
 
     Waits for Temporal as long as it takes, saying so.
 
@@ -56,6 +59,9 @@ async def set_up(settings: Settings) -> None:
                 print(f"made the namespace {namespace}", flush=True)
             for name in await ensure_search_attributes(client):
                 print(f"added the search attribute {name}", flush=True)
+            if await make_current(client, settings.segue_build_id):
+                build = settings.segue_build_id or "of no version"
+                print(f"workers {build} are current from now on", flush=True)
         except TemporalUnavailableError:
             waiting = f"waiting for Temporal at {address}, namespace {namespace}"
             print(waiting, file=sys.stderr, flush=True)
@@ -214,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    commands.add_parser("set-up", help="make Temporal's namespace and search attributes")
+    commands.add_parser("set-up", help="make what Temporal must have, and this build current")
 
     admin = commands.add_parser(
         "create-admin", help="add an admin; the password comes from standard input"

@@ -92,6 +92,7 @@ Seconds = Annotated[timedelta, BeforeValidator(_duration)]
 PositiveSeconds = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 WithinADay = Annotated[PositiveSeconds, AfterValidator(_within_a_day)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+BuildId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -109,7 +110,7 @@ class _Environment(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=("build.env", ".env"),  # the first is written when an image is built
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -127,6 +128,10 @@ class Settings(_Environment):
 
     database_url: DatabaseUrl = Field(
         repr=False, description="the PostgreSQL database, postgresql://user:password@host/segue"
+    )
+    segue_build_id: BuildId = Field(
+        default="",
+        description="which build of the code this is, letters, digits and ._-; empty for none",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "text"
@@ -274,6 +279,7 @@ class StandaloneSettings(_Environment):
     segue_temporal_ui_port: Port = 8233
     segue_postgres_port: Port = 54329
     segue_data_dir: Path = Path(".segue")
+    segue_build_id: BuildId = ""
     temporal_cli_path: Path | None = None
 
     @model_validator(mode="after")

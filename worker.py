@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.events import EventActivities
 from activities.failures import PlainFailures
 from activities.jobs import JobActivities
 from activities.sending import SendingActivities
 from activities.sweeping import SweepingActivities
-from observability import logs
+from observability import logs, metrics
 from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
@@ -27,12 +28,19 @@ from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.gateway import TwilioGateway
 from storage.database import Database
-from workflows.client import RPC_TIMEOUT, EnrollmentClient, connect_to_temporal, leave
+from workflows.client import (
+    RPC_TIMEOUT,
+    EnrollmentClient,
+    TemporalUnavailableError,
+    connect_to_temporal,
+    leave,
+)
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
+from workflows.limits import DEPLOYMENT, ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
+from workflows.set_up import TemporalRefusedError, current_build, make_current
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger("worker")
@@ -54,11 +62,17 @@ ENDPOINTS_AT_ONCE = 10
 """Event endpoints delivered to side by side in one worker."""
 
 _WAIT_SECONDS = 2
+_VERSION_SECONDS = 60
 _CACHED_WORKFLOWS = 500
 
 
 def build_workers(
-    client: Client, services: Services, *, drain: timedelta, traces: Traces | None = None
+    client: Client,
+    services: Services,
+    *,
+    drain: timedelta,
+    build_id: str = "",
+    traces: Traces | None = None,
 ) -> list[Worker]:
     """Make the workers of a process: one for sends alone, one for events, one for the rest.
 
@@ -66,8 +80,16 @@ def build_workers(
         client: A connected client.
         services: The use cases behind the activities.
         drain: How long activities under way may take to finish at the end; longer than a send.
+        build_id: Which build of the code this is; empty for workers without a version. Workflows
+            stay with no build: they go on with the current one, and `patched` tells old from new.
         traces: What calls to the provider are seen in; None for none.
     """
+    version = WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+    deployment = version if build_id else None
     sending = SendingActivities(
         services.ledger, MeteredGateway(services.gateway, traces or Traces())
     )
@@ -83,6 +105,7 @@ def build_workers(
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_cached_workflows=_CACHED_WORKFLOWS,
+            deployment_config=deployment,
         ),
         Worker(
             client,
@@ -91,6 +114,7 @@ def build_workers(
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_concurrent_activities=SENDS_AT_ONCE,
+            deployment_config=deployment,
         ),
         Worker(
             client,
@@ -99,6 +123,7 @@ def build_workers(
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_concurrent_activities=ENDPOINTS_AT_ONCE,
+            deployment_config=deployment,
         ),
     ]
 
@@ -161,12 +186,19 @@ async def run(settings: WorkerSettings) -> None:
         background += [
             asyncio.create_task(services.outbox.run()),
             asyncio.create_task(_prepare(services)),
+            asyncio.create_task(_watch_version(client, settings.segue_build_id)),
         ]
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
                 metrics_served(settings.metrics_address, services.vitals)
             )
-            workers = build_workers(client, services, drain=settings.drain, traces=traces)
+            workers = build_workers(
+                client,
+                services,
+                drain=settings.drain,
+                build_id=settings.segue_build_id,
+                traces=traces,
+            )
             for worker in workers:
                 await stack.enter_async_context(worker)
             _logger.info("working")
@@ -214,6 +246,33 @@ async def _prepare(services: Services) -> None:
             await asyncio.sleep(_WAIT_SECONDS)
         else:
             return
+
+
+async def _watch_version(client: Client, build_id: str) -> None:
+    """Say so while another build is current than this one, whose workers get nothing to do.
+
+    Where none is, this one becomes it: the first worker with a version works without any set-up.
+    Later ones never do that by themselves, for an old one that restarts would take over.
+    """
+    while True:
+        try:
+            current = await current_build(client)
+            if not current and build_id:
+                await make_current(client, build_id)
+                current = build_id
+        except (TemporalUnavailableError, TemporalRefusedError) as error:
+            _logger.warning("the current build is not known: %s", error)
+        else:
+            is_ours = (current or "") == build_id
+            metrics.CURRENT_BUILD.set(is_ours)
+            if not is_ours:
+                _logger.warning(
+                    "build %s is current, and this is %s: it gets no work;"
+                    " `python -m manage set-up` with its SEGUE_BUILD_ID makes it current",
+                    current,
+                    build_id or "of no version",
+                )
+        await asyncio.sleep(_VERSION_SECONDS)
 
 
 def main() -> None:

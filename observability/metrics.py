@@ -46,6 +46,9 @@ SWEEP_FAILURES = Counter("segue_sweep_failures", "Parts of sweeps that failed", 
 SWEEP_FINISHED = Gauge(
     "segue_sweep_finished_timestamp_seconds", "When this process last finished a sweep"
 )
+CURRENT_BUILD = Gauge(
+    "segue_worker_build_is_current", "Whether this worker's build is the one that gets work"
+)
 EVENT_DELIVERIES = Counter("segue_event_deliveries", "Tries at telling event endpoints", ["result"])
 
 # How the whole deployment stands: the same from every process, so take the maximum.

@@ -25,7 +25,7 @@ from domain.timing import (
     scheduled_due,
 )
 from services.optouts import opt_out
-from storage import endings, events, holds, outbox, outcomes, sending
+from storage import endings, events, holds, outbox, outcomes, places, sending
 from storage.database import Transaction
 from storage.outcomes import AttemptRow
 from storage.suppressions import Evidence
@@ -115,7 +115,7 @@ async def _advance(
     if not is_current or row.status is None or row.status.is_final:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
         return as_it_stands(row)
-    place = await sending.next_place(
+    place = await places.next_place(
         tx, row.enrollment_id, start=row.step + 1, reached=row.steps_sent
     )
     if place.position > row.step_count:
@@ -148,7 +148,7 @@ async def _advance(
 
 
 async def _all_sent(
-    tx: Transaction, row: AttemptRow, learned: Learned, at: datetime, place: sending.Place
+    tx: Transaction, row: AttemptRow, learned: Learned, at: datetime, place: places.Place
 ) -> Standing:
     """Every step went out: await a reply, or end if one was remembered."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked

@@ -78,6 +78,7 @@ class Stack:
         )
         self._start([postgres, temporal, self._simulator(secrets)])
         postgres.create_database(_DATABASE)
+        temporal.make_current(settings.segue_build_id)
 
         env = self._environment(postgres, temporal, secrets)
         self._run_job("Migrations", ["alembic", "upgrade", "head"], env)

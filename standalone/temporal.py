@@ -12,6 +12,7 @@ from standalone import ports, processes
 from standalone.errors import PartError
 from standalone.ports import LOOPBACK
 from standalone.processes import Child
+from workflows.limits import DEPLOYMENT
 
 SEARCH_ATTRIBUTES = ("SegueSequence", "SegueEnrolledBy")
 RETENTION = "720h"
@@ -22,6 +23,8 @@ _DYNAMIC_CONFIG = {
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
 }
+
+_VERSIONS = ("worker", "deployment")
 
 
 class TemporalServer:
@@ -111,6 +114,22 @@ class TemporalServer:
         mode = ("--legacy-mode", "--task-queue-type-legacy", "activity", "--output", "json")
         done = self._operate("task-queue", "describe", "--task-queue", task_queue, *mode)
         return done.returncode == 0 and bool(json.loads(done.stdout)["pollers"])
+
+    def make_current(self, build_id: str) -> None:
+        """Have workers of a build, or for the empty one those of none, get what there is to do.
+
+        Raises:
+            PartError: The server refuses.
+        """
+        if not build_id and self._operate(*_VERSIONS, "describe", "--name", DEPLOYMENT).returncode:
+            return  # no build was ever there
+        build = ("--build-id", build_id) if build_id else ("--unversioned",)
+        anyhow = ("--allow-no-pollers", "--ignore-missing-task-queues", "--yes")
+        done = self._operate(
+            *(*_VERSIONS, "set-current-version", "--deployment-name", DEPLOYMENT, *build, *anyhow)
+        )
+        if done.returncode:
+            raise PartError(f"Temporal does not take the build {build_id}: {done.stderr.decode()}")
 
     def _set_retention(self) -> bool:
         return (

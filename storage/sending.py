@@ -14,7 +14,6 @@ from domain.statuses import (
     HeldReason,
     LineType,
     MessageStatus,
-    ReplyPolicy,
     SequenceState,
 )
 from storage.database import Transaction
@@ -502,73 +501,6 @@ async def set_line_type(
     await tx.execute(
         text(f"UPDATE contacts SET line_type = :line_type WHERE id = :id{unknown}"),  # noqa: S608
         {"id": contact_id, "line_type": line_type.value},
-    )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the next text of an enrollment stands in its version, and what times it."""
-
-    position: int
-    delay_seconds: int | None
-    at_time: Any
-    send_at: datetime | None
-    time_zone: str | None
-    phone: str
-    send_window: Mapping[str, Sequence[str]] | None
-    reply_window_seconds: int
-    on_reply: ReplyPolicy
-    workspace_zone: str | None = None
-
-
-_NEXT_PLACE = text(
-    f"""
-    SELECT e.step_count, t.position, t.delay_seconds, t.at_time, t.send_at, c.time_zone, c.phone,
-        q.send_window, q.reply_window_seconds, q.on_reply, {ZONE_SQL} AS workspace_zone
-    FROM enrollments e
-    JOIN contacts c ON c.id = e.contact_id
-    JOIN sequences q ON q.id = e.sequence_id
-    JOIN senders n ON n.id = q.sender_id
-    LEFT JOIN LATERAL (
-        SELECT s.* FROM steps s
-        WHERE s.version_id = e.version_id AND s.position >= :start AND (
-            s.position > :reached OR NOT EXISTS (
-                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.enrollment_id = e.id AND m.step = s.position AND m.pass = e.pass
-                AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
-            )
-        )
-        ORDER BY s.position LIMIT 1
-    ) t ON true
-    WHERE e.id = :id
-    FOR KEY SHARE OF q, n
-    """  # noqa: S608 - built from constants
-)
-
-
-async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> Place:
-    """Find the next step without an accepted text.
-
-    Args:
-        tx: The transaction.
-        enrollment_id: Whose.
-        start: Look from this position on.
-        reached: Steps up to this one may have been accepted already.
-    """
-    row = (
-        await tx.execute(_NEXT_PLACE, {"id": enrollment_id, "start": start, "reached": reached})
-    ).one()
-    return Place(
-        position=row.position or row.step_count + 1,
-        delay_seconds=row.delay_seconds,
-        at_time=row.at_time,
-        send_at=row.send_at,
-        time_zone=row.time_zone,
-        phone=row.phone,
-        send_window=row.send_window,
-        reply_window_seconds=row.reply_window_seconds,
-        on_reply=ReplyPolicy(row.on_reply),
-        workspace_zone=row.workspace_zone,
     )
 
 

@@ -353,6 +353,37 @@ def programs_environment(**changes: str) -> dict[str, str]:
     }
 
 
+def test_an_image_knows_its_build(tmp_path: Path, image: Path) -> None:
+    """One that its code names: another for other code, the same for the same."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    [command] = re.findall(r"^RUN (find .+> build\.env)$", text, re.MULTILINE)
+    command = command.replace("/build/requirements.txt", str(ROOT / "requirements.txt"))
+    shown = "import settings; print(settings.load_settings().segue_build_id)"
+    builds: list[str] = []
+    for changed in (False, False, True):
+        folder = tmp_path / f"app-{len(builds)}"
+        shutil.copytree(image, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        if changed:
+            (folder / "worker.py").write_text("")
+        subprocess.run(["/bin/sh", "-ec", command], cwd=folder, check=True)
+        env = programs_environment(DATABASE_URL="postgresql://u@127.0.0.1/x")
+        for given in ({}, {"SEGUE_BUILD_ID": "mine"}):
+            run = subprocess.run(
+                [sys.executable, "-c", shown],
+                cwd=folder,
+                env={**env, **given},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            builds.append(run.stdout.strip())
+
+    first, mine, again, _, other, _ = builds
+    assert re.fullmatch("[0-9a-f]{12}", first)
+    assert first == again != other
+    assert mine == "mine"
+
+
 _WITHOUT_THE_REST = """
 import importlib.metadata, re, sys
 locked = set(sys.argv[1:])
@@ -442,6 +473,7 @@ def deployment(
         "TWILIO_LOOKUPS_BASE_URL": f"http://{LOOPBACK}:9",
         "PUBLIC_BASE_URL": "https://segue.example.com",
         "SESSION_SECRET": uuid4().hex,
+        "SEGUE_BUILD_ID": "v1",
     }
     assert required() <= set(given)
     script = ROOT / "deploy" / "postgres" / "databases.sql"
@@ -507,6 +539,7 @@ async def polled(client: Client, queue: str) -> bool:
 async def test_the_commands_work_as_written(deployment: Deployment, namespace: Client) -> None:
     said = await deployment.run("set-up")
     assert f"made the namespace {namespace.namespace}" in said
+    assert "workers v1 are current from now on" in said
     assert "made the namespace" not in await deployment.run("set-up"), "it can be run again"
 
     api, worker = await asyncio.gather(deployment.start("api"), deployment.start("worker"))

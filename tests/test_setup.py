@@ -21,7 +21,7 @@ from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 from tests.workflows.plays import eventually
-from workflows.client import TemporalRefusedError
+from workflows.set_up import TemporalRefusedError
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 OURS = dict.fromkeys(SEARCH_ATTRIBUTES, KEYWORD)

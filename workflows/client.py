@@ -10,17 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.api.operatorservice.v1 import (
-    AddSearchAttributesRequest,
-    ListSearchAttributesRequest,
-)
 from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
-    RegisterNamespaceRequest,
     UpdateTaskQueueConfigRequest,
 )
 from temporalio.client import (
@@ -72,9 +66,6 @@ DATA_CONVERTER = pydantic_data_converter
 SEQUENCE_ATTRIBUTE = SearchAttributeKey.for_keyword("SegueSequence")
 ENROLLED_BY_ATTRIBUTE = SearchAttributeKey.for_keyword("SegueEnrolledBy")
 
-RETENTION = timedelta(days=30)
-"""How long Temporal keeps the histories of workflows that have ended."""
-
 SWEEP_SCHEDULE = "segue-sweep"
 RPC_TIMEOUT = timedelta(seconds=5)
 """How long one call to Temporal may take."""
@@ -122,56 +113,6 @@ async def connect_to_temporal(
     )
 
 
-async def ensure_namespace(client: Client) -> bool:
-    """Make the client's namespace, if it is not there; one that is there stays as it is.
-
-    Returns:
-        Whether it was made now.
-
-    Raises:
-        TemporalUnavailableError: Retryable.
-        TemporalRefusedError: Final.
-    """
-    service, name = client.workflow_service, client.namespace
-    asked = DescribeNamespaceRequest(namespace=name)
-    try:
-        await _set_up(service.describe_namespace(asked, timeout=RPC_TIMEOUT))
-    except _NoSuchNamespaceError:
-        request = RegisterNamespaceRequest(namespace=name, description="enrollments of Segue")
-        request.workflow_execution_retention_period.FromTimedelta(RETENTION)
-        return await _makes(service.register_namespace(request, timeout=RPC_TIMEOUT))
-    return False
-
-
-async def ensure_search_attributes(client: Client) -> Sequence[str]:
-    """Add the search attributes of enrollments to the client's namespace, where they are missing.
-
-    Returns:
-        The names of those added now.
-
-    Raises:
-        TemporalUnavailableError: Retryable. A namespace that was made just now may be unknown for
-            some seconds yet.
-        TemporalRefusedError: Final; one of them is there with another type, for example.
-    """
-    service, namespace = client.operator_service, client.namespace
-    asked = ListSearchAttributesRequest(namespace=namespace)
-    known = await _set_up(service.list_search_attributes(asked, timeout=RPC_TIMEOUT))
-    wanted = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    names = [SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name]
-    for name in names:
-        if known.custom_attributes.get(name, wanted) != wanted:
-            raise TemporalRefusedError(f"the search attribute {name} is there, and is no Keyword")
-    missing = [name for name in names if name not in known.custom_attributes]
-    if not missing:
-        return []
-    request = AddSearchAttributesRequest(
-        namespace=namespace, search_attributes=dict.fromkeys(missing, wanted)
-    )
-    added = await _makes(service.add_search_attributes(request, timeout=RPC_TIMEOUT))
-    return missing if added else []
-
-
 def leave() -> NoReturn:
     """End a process that talked to Temporal, at once and well.
 
@@ -206,10 +147,6 @@ def events_workflow_id(endpoint_id: UUID | str) -> str:
 
 class TemporalUnavailableError(Exception):
     """Temporal did not answer; the same call may succeed later."""
-
-
-class TemporalRefusedError(Exception):
-    """Temporal answered that it will not; the same call would be refused again."""
 
 
 @dataclass(frozen=True)
@@ -495,59 +432,6 @@ class _NoSuchWorkflowError(TemporalUnavailableError):
     """The workflow is closed or was never started."""
 
 
-class _NoSuchNamespaceError(TemporalUnavailableError):
-    """There is no such namespace, or not yet."""
-
-
-class _AlreadyThereError(TemporalRefusedError):
-    """What was to be made is there."""
-
-
-_PASSING = frozenset(
-    {
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.INTERNAL,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.UNKNOWN,
-    }
-)
-
-
-async def _set_up(call: Awaitable[_T]) -> _T:
-    """Make a call of the set-up, which waits and so must know what waiting cannot help.
-
-    Raises:
-        TemporalUnavailableError: Temporal is away or too busy.
-        _NoSuchNamespaceError: As it says.
-        _AlreadyThereError: As it says.
-        TemporalRefusedError: Anything else.
-    """
-    try:
-        return await call
-    except RPCError as error:
-        if _namespace_is_missing(error):
-            raise _NoSuchNamespaceError from None
-        if error.status == RPCStatusCode.ALREADY_EXISTS:
-            raise _AlreadyThereError from None
-        if error.status in _PASSING:
-            raise TemporalUnavailableError(error.status.name) from None
-        raise TemporalRefusedError(f"{error.status.name}, {error.message}") from None
-    except RuntimeError:  # a lazy client's first call could not connect
-        raise TemporalUnavailableError("UNAVAILABLE") from None
-
-
-async def _makes(call: Awaitable[object]) -> bool:
-    """Make a call that makes something; False if another set-up was faster."""
-    try:
-        await _set_up(call)
-    except _AlreadyThereError:
-        return False
-    return True
-
-
 async def _reach(call: Awaitable[_T]) -> _T:
     """Make a call, reading Temporal's status codes once for all.
 
@@ -558,14 +442,15 @@ async def _reach(call: Awaitable[_T]) -> _T:
     try:
         return await call
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
+        if error.status == RPCStatusCode.NOT_FOUND and not namespace_is_missing(error):
             raise _NoSuchWorkflowError from None
         raise TemporalUnavailableError(error.status.name) from None
     except RuntimeError:  # a lazy client's first call could not connect
         raise TemporalUnavailableError("UNAVAILABLE") from None
 
 
-def _namespace_is_missing(error: RPCError) -> bool:
+def namespace_is_missing(error: RPCError) -> bool:
+    """Whether it is our namespace that Temporal does not know."""
     return any(
         detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details
     )

@@ -12,6 +12,9 @@ SEND_QUEUE = "segue-send"
 EVENT_QUEUE = "segue-events"
 """Activities that call event endpoints: a slow one must hold up nothing else."""
 
+DEPLOYMENT = "segue"
+"""What Temporal calls all versions of our workers together."""
+
 PERSON_PRIORITY = 1
 """A text that a person wrote just now."""
 STEP_PRIORITY = 3

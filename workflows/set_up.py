@@ -1,0 +1,202 @@
+"""What Temporal must have before we work: namespace, search attributes, the current version."""
+
+from collections.abc import Awaitable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeWorkerDeploymentRequest,
+    RegisterNamespaceRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.client import (
+    ENROLLED_BY_ATTRIBUTE,
+    RPC_TIMEOUT,
+    SEQUENCE_ATTRIBUTE,
+    TemporalUnavailableError,
+    namespace_is_missing,
+)
+from workflows.limits import DEPLOYMENT
+
+_T = TypeVar("_T")
+
+RETENTION = timedelta(days=30)
+"""How long Temporal keeps the histories of workflows that have ended."""
+
+_VERSION_TIMEOUT = timedelta(seconds=20)
+"""Making a version current is a workflow of the server's own: 1 to 2 s on the dev server [M]."""
+
+
+class TemporalRefusedError(Exception):
+    """Temporal answered that it will not; the same call would be refused again."""
+
+
+async def ensure_namespace(client: Client) -> bool:
+    """Make the client's namespace, if it is not there; one that is there stays as it is.
+
+    Returns:
+        Whether it was made now.
+
+    Raises:
+        TemporalUnavailableError: Retryable.
+        TemporalRefusedError: Final.
+    """
+    service, name = client.workflow_service, client.namespace
+    asked = DescribeNamespaceRequest(namespace=name)
+    try:
+        await _set_up(service.describe_namespace(asked, timeout=RPC_TIMEOUT))
+    except _NoSuchNamespaceError:
+        request = RegisterNamespaceRequest(namespace=name, description="enrollments of Segue")
+        request.workflow_execution_retention_period.FromTimedelta(RETENTION)
+        return await _makes(service.register_namespace(request, timeout=RPC_TIMEOUT))
+    return False
+
+
+async def ensure_search_attributes(client: Client) -> Sequence[str]:
+    """Add the search attributes of enrollments to the client's namespace, where they are missing.
+
+    Returns:
+        The names of those added now.
+
+    Raises:
+        TemporalUnavailableError: Retryable. A namespace that was made just now may be unknown for
+            some seconds yet.
+        TemporalRefusedError: Final; one of them is there with another type, for example.
+    """
+    service, namespace = client.operator_service, client.namespace
+    asked = ListSearchAttributesRequest(namespace=namespace)
+    known = await _set_up(service.list_search_attributes(asked, timeout=RPC_TIMEOUT))
+    wanted = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    names = [SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name]
+    for name in names:
+        if known.custom_attributes.get(name, wanted) != wanted:
+            raise TemporalRefusedError(f"the search attribute {name} is there, and is no Keyword")
+    missing = [name for name in names if name not in known.custom_attributes]
+    if not missing:
+        return []
+    request = AddSearchAttributesRequest(
+        namespace=namespace, search_attributes=dict.fromkeys(missing, wanted)
+    )
+    added = await _makes(service.add_search_attributes(request, timeout=RPC_TIMEOUT))
+    return missing if added else []
+
+
+async def current_build(client: Client) -> str | None:
+    """Ask which build of the workers is current.
+
+    Returns:
+        Its id; empty if that is workers without a version; None if no version was ever there.
+
+    Raises:
+        TemporalUnavailableError: Retryable.
+        TemporalRefusedError: Final.
+    """
+    asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
+    try:
+        described = await _set_up(
+            client.workflow_service.describe_worker_deployment(asked, timeout=RPC_TIMEOUT)
+        )
+    except _NotThereError:
+        return None
+    return described.worker_deployment_info.routing_config.current_deployment_version.build_id
+
+
+async def make_current(client: Client, build_id: str) -> bool:
+    """Have workers of a build run all workflows from now on, the open ones included.
+
+    It may be done before any of them has started: tasks wait for them.
+
+    Args:
+        client: A client of our namespace.
+        build_id: The build's id; empty for workers without a version.
+
+    Returns:
+        Whether it was not current before.
+
+    Raises:
+        TemporalUnavailableError: Retryable.
+        TemporalRefusedError: Final.
+    """
+    if (await current_build(client) or "") == build_id:
+        return False
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace,
+        deployment_name=DEPLOYMENT,
+        build_id=build_id,
+        identity=client.identity,
+        allow_no_pollers=True,
+        # Its task queues are known only once its workers poll them.
+        ignore_missing_task_queues=True,
+    )
+    service = client.workflow_service
+    await _set_up(service.set_worker_deployment_current_version(request, timeout=_VERSION_TIMEOUT))
+    return True
+
+
+class _NoSuchNamespaceError(TemporalUnavailableError):
+    """There is no such namespace, or not yet."""
+
+
+class _AlreadyThereError(TemporalRefusedError):
+    """What was to be made is there."""
+
+
+class _NotThereError(TemporalRefusedError):
+    """What was asked about is not there."""
+
+
+_PASSING = frozenset(
+    {
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+
+
+async def _set_up(call: Awaitable[_T]) -> _T:
+    """Make a call of the set-up, which waits and so must know what waiting cannot help.
+
+    Raises:
+        TemporalUnavailableError: Temporal is away or too busy.
+        _NoSuchNamespaceError: As it says.
+        _AlreadyThereError: As it says.
+        _NotThereError: As it says.
+        TemporalRefusedError: Anything else.
+    """
+    try:
+        return await call
+    except RPCError as error:
+        if namespace_is_missing(error):
+            raise _NoSuchNamespaceError from None
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            raise _AlreadyThereError from None
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise _NotThereError(error.message) from None
+        if error.status in _PASSING:
+            raise TemporalUnavailableError(error.status.name) from None
+        raise TemporalRefusedError(f"{error.status.name}, {error.message}") from None
+    except RuntimeError:  # a lazy client's first call could not connect
+        raise TemporalUnavailableError("UNAVAILABLE") from None
+
+
+async def _makes(call: Awaitable[object]) -> bool:
+    """Make a call that makes something; False if another set-up was faster."""
+    try:
+        await _set_up(call)
+    except _AlreadyThereError:
+        return False
+    return True
