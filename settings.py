@@ -195,6 +195,9 @@ class Settings(_Environment):
     event_give_up: PositiveSeconds = _seconds(
         259_200, "EVENT_GIVE_UP_SECONDS", "how old an event gets that an endpoint does not take"
     )
+    jobs_kept: PositiveSeconds = _seconds(
+        2_592_000, "JOBS_KEPT_SECONDS", "how long work in the background is kept after its end"
+    )
     event_endpoints_allow_local: bool = Field(
         default=False,
         description="whether event endpoints may be on this machine or a private network",
@@ -257,7 +260,11 @@ class ApiSettings(WorkerSettings):
         900, "SIGN_IN_WINDOW_SECONDS", "the span that sign-in attempts are counted in"
     )
     sign_ins_per_email: Count = Field(
-        default=10, description="most sign-in attempts in one span for one e-mail address"
+        default=10,
+        description="most sign-in attempts in one span for one e-mail address from one network one",
+    )
+    sign_ins_per_email_anywhere: Count = Field(
+        default=100, description="most sign-in attempts in one span for one e-mail address in all"
     )
     sign_ins_per_address: Count = Field(
         default=50, description="most sign-in attempts in one span from one network address"

@@ -74,8 +74,9 @@ async def sign_in(
     """Sign in: the answer sets the cookie of a session.
 
     401 `sign_in_refused` whether the address is unknown, the password wrong or the user disabled;
-    429 `too_many_requests` after too many attempts for one address, right or wrong; 403
-    `cross_site` from another site's page.
+    429 `too_many_requests` after too many attempts, right or wrong: for one e-mail address from one
+    network address or from all, or from one network address; 403 `cross_site` from another site's
+    page.
     """
     address = address_of(request)
     set_actor(Actor(address=address))

@@ -47,7 +47,10 @@ async def get_me(user: CurrentUser) -> User:
 async def change_own_password(
     body: NewPassword, response: Response, services: ServicesDep, user: CurrentUser
 ) -> None:
-    """Give yourself another password. All your sessions end, this one too.
+    """Give yourself another password. All your sessions end, this one too; your tokens stay.
+
+    Whoever may know your password may have made a token: see `GET /api/me/tokens`, and revoke
+    what you do not know.
 
     422 `wrong_password` if the present one is not right; 429 `too_many_requests` after too many
     attempts.
@@ -114,8 +117,8 @@ async def get_user(user_id: UUID, services: ServicesDep) -> User:
 async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -> User:
     """Change what is given.
 
-    Another role or password, or disabling somebody, ends their sessions at once; the tokens of a
-    disabled user do not work. 409 `last_admin` if nobody would be left who can manage users.
+    Another role or password, or disabling somebody, ends their sessions at once. Their tokens stay,
+    and do what their role may, but those of a disabled user do not work. 409 `last_admin` if nobody would be left who can manage users.
     """
     change = cast("UserChange", body.model_dump(exclude_unset=True))
     return User.model_validate(await services.users.change(user_id, change))

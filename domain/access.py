@@ -18,7 +18,10 @@ class AccessRules:
         session_idle: After this long without a request a session is over.
         session_lifetime: After this long it is over, however busy.
         sign_in_window: The span that sign-in attempts are counted in; at most a day.
-        sign_ins_per_email: Most attempts in one span for one e-mail address.
+        sign_ins_per_email: Most attempts in one span for one e-mail address from one network
+            address.
+        sign_ins_per_email_anywhere: Most from all network addresses together: many more, as a
+            stranger who reaches it locks the owner out.
         sign_ins_per_address: Most attempts in one span from one network address.
         enrolments_per_hour: Most contacts one user may enrol in an hour; None for no limit.
     """
@@ -28,5 +31,6 @@ class AccessRules:
     session_lifetime: timedelta = timedelta(days=7)
     sign_in_window: timedelta = timedelta(minutes=15)
     sign_ins_per_email: int = 10
+    sign_ins_per_email_anywhere: int = 100
     sign_ins_per_address: int = 50
     enrolments_per_hour: int | None = None

@@ -151,11 +151,14 @@ class Contacts:
             before = _clock(row.contact, zone)
             known = {field: getattr(row.contact, field) for field in _NAMES}
             values = self._cleaned(fields, known)
-            if values.get("phone", row.contact.phone) != row.contact.phone:
+            former = row.contact.phone
+            moved = values.get("phone", former) != former
+            if moved:
                 values.setdefault("line_type", None)  # what was known is the old number's
             if values and not await contacts.change(tx, contact_id, values):
                 raise await _phone_taken(tx, values["phone"])
-            if "phone" in values:
+            if moved:
+                await contacts.remember_phone(tx, contact_id, former)
                 await recall(tx, [values["phone"]])
             if values:
                 changed = ",".join(sorted(values))

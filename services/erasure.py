@@ -63,8 +63,25 @@ class Erasure:
             ConflictError: ``text_under_way``: the outcome of a text to them is not known yet, or a
                 text from them has not been applied.
         """
+        numbers: set[str] = set()
+        while not await self._erased(contact_id, user_id, numbers):
+            pass
+        self._outbox.kick()
+
+    async def _erased(self, contact_id: UUID, user_id: UUID, numbers: set[str]) -> bool:
+        """Erase, if the numbers are all of theirs once those are locked; else add to them.
+
+        Every lock of a number comes before that of the contact, in one order, as everybody takes
+        them: so what turns up afterwards takes a transaction of its own.
+        """
         async with self._database.transaction() as tx:
-            phone, numbers = await _lock(tx, contact_id)
+            numbers |= await rows.numbers_of(tx, contact_id)
+            await rows.lock_numbers(tx, sorted(numbers))
+            phone = await rows.phone_of(tx, contact_id, lock=True)
+            if phone is None:
+                raise NotFoundError("contact", contact_id)
+            if not await rows.numbers_of(tx, contact_id) <= numbers:
+                return False
             what = await rows.known(tx, contact_id, phone)
             await self._check_settled(tx, what, numbers)
             for enrollment_id in what.active:
@@ -90,7 +107,7 @@ class Erasure:
                 enrollments=len(what.enrollments),
                 messages=len(what.messages),
             )
-        self._outbox.kick()
+        return True
 
     async def _check_settled(
         self, tx: Transaction, what: rows.Known, numbers: Iterable[str]
@@ -106,22 +123,6 @@ class Erasure:
                 "text_under_way",
                 "a text from them has come in and is not applied yet; try again in a minute",
             )
-
-
-async def _lock(tx: Transaction, contact_id: UUID) -> tuple[str, set[str]]:
-    """Lock a contact and the numbers they were ever texted at, numbers first as everyone does."""
-    locked: set[str] = set()
-    while True:
-        numbers = await rows.numbers_of(tx, contact_id)
-        if not numbers - locked:
-            phone = await rows.phone_of(tx, contact_id, lock=True)
-            if phone is None:
-                raise NotFoundError("contact", contact_id)
-            numbers = await rows.numbers_of(tx, contact_id)
-            if not numbers - locked:
-                return phone, locked
-        await rows.lock_numbers(tx, sorted(numbers - locked))
-        locked |= numbers
 
 
 def _hash(key: str, phone: str) -> str:

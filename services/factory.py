@@ -40,12 +40,13 @@ from services.pickers import Pickers
 from services.posting import HttpPoster
 from services.presence import Presence
 from services.previews import Previews
+from services.pruning import Pruning
 from services.senders import Senders
 from services.sequence_list import SequenceList
 from services.sequences import Sequences
 from services.sessions import Sessions
 from services.suppressions import Suppressions
-from services.sweep import Sweep
+from services.sweep import Chores, Sweep
 from services.users import Users
 from services.vitals import Vitals
 from services.workspace import WorkspaceSettings
@@ -69,6 +70,7 @@ class ServiceConfig:
         workflows_url: Where Temporal's Web UI shows workflows, their ids appended.
         access: How long people stay signed in, and how often things may be tried.
         events: The timings of deliveries to event endpoints, and where those may be.
+        jobs_kept: How long jobs that have ended are kept with their results.
     """
 
     rules: SendingRules
@@ -77,6 +79,7 @@ class ServiceConfig:
     workflows_url: str = "http://127.0.0.1:8233/namespaces/default/workflows"
     access: AccessRules = field(default_factory=AccessRules)
     events: EventRules = field(default_factory=EventRules)
+    jobs_kept: timedelta = timedelta(days=30)
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -106,6 +109,7 @@ class ServiceConfig:
             EventRules(
                 give_up=settings.event_give_up, allow_local=settings.event_endpoints_allow_local
             ),
+            settings.jobs_kept,
         )
 
 
@@ -119,6 +123,7 @@ def _access(settings: Settings) -> AccessRules:
         session_lifetime=settings.session_lifetime,
         sign_in_window=settings.sign_in_window,
         sign_ins_per_email=settings.sign_ins_per_email,
+        sign_ins_per_email_anywhere=settings.sign_ins_per_email_anywhere,
         sign_ins_per_address=settings.sign_ins_per_address,
         enrolments_per_hour=settings.enrolments_per_hour,
     )
@@ -218,6 +223,7 @@ def build_services(
     pausing = Pausing(database, outbox, rules)
     importing = Importing(database, outbox, default_region=config.default_region)
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
+    workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
     return Services(
         database=database,
         temporal=temporal,
@@ -273,10 +279,19 @@ def build_services(
         sessions=Sessions(database, config.access, passwords),
         users=Users(database, passwords),
         vitals=Vitals(database, temporal),
-        workspace=WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone),
+        workspace=workspace,
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
         callbacks=callbacks,
         catch_up=catch_up,
-        sweep=Sweep(database, temporal, gateway, outbox, inbound, callbacks, catch_up, rules),
+        sweep=Sweep(
+            database,
+            temporal,
+            gateway,
+            outbox,
+            inbound,
+            callbacks,
+            rules,
+            Chores(catch_up, Pruning(database, jobs_kept=config.jobs_kept), workspace),
+        ),
     )

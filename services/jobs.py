@@ -428,12 +428,14 @@ class Jobs:
 
     async def _fail(self, job_id: UUID, error: str) -> None:
         async with self._database.transaction() as tx:
+            # The rows before the job, as a chunk takes them; those of one that is still at work
+            # too, for it may yet give them back.
+            await jobs.give_up_open(tx, job_id, FAILED, waiting=True)
             record = await jobs.get(tx, job_id, lock=True)
             if record is None or record.job.state.is_final:
                 return
             await jobs.note_error(tx, job_id, error)
             await jobs.set_state(tx, job_id, JobState.FAILED)
-            await jobs.give_up_open(tx, job_id, FAILED)
 
 
 async def start_in(tx: Transaction, job_id: UUID, user_id: UUID) -> JobRecord:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.retiming import rezoned_due
-from domain.timing import ContactClock, SendWindow, next_slot
+from domain.timing import ContactClock, SendWindow, next_slot, scheduled_due
 from storage import outbox, pausing
 from storage.database import Transaction
 from storage.pausing import Moved, Waiting
@@ -45,9 +45,17 @@ async def workspace_moved(
     moves = []
     for row in await pausing.lock_waiting_of(tx, contact_ids):
         old, new = before(row.time_zone, row.phone), after(row.time_zone, row.phone)
-        if old != new:
+        if old != new and not _goes_by(row, new):
             moves.append((row, old, new))
     await _move(tx, moves)
+
+
+def _goes_by(row: Waiting, clock: ContactClock) -> bool:
+    """Whether a step's time of day is a clock's already: moved twice, it could be a day off."""
+    if row.at_time is None or row.due_at is None:
+        return False
+    day = row.due_at.astimezone(clock.wall_zone).date()
+    return scheduled_due(datetime.combine(day, row.at_time), clock) == row.due_at
 
 
 async def _move(

@@ -74,9 +74,12 @@ class Sessions:
             SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
         """
         wanted = clean_email(email)
-        if address is not None:
-            await self._take(f"sign-in:from:{_network(address)}", self._rules.sign_ins_per_address)
-        await self._take(f"sign-in:as:{digest(wanted.lower())}", self._rules.sign_ins_per_email)
+        place = _network(address) if address is not None else ""
+        who = f"sign-in:as:{digest(wanted.lower())}"
+        if place:
+            await self._take(f"sign-in:from:{place}", self._rules.sign_ins_per_address)
+        await self._take(f"{who}:from:{place}", self._rules.sign_ins_per_email)
+        await self._take(who, self._rules.sign_ins_per_email_anywhere)
         async with self._database.transaction() as tx:
             user = await users.by_email(tx, wanted)
         right = await self._passwords.matches(user.password_hash if user else None, password)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
@@ -11,18 +12,9 @@ from services.catch_up import CatchUp
 from services.inbound import Inbound
 from services.outbox import Outbox
 from services.outcomes import Outcomes
-from storage import (
-    catch_up,
-    deliveries,
-    events,
-    holds,
-    jobs,
-    outbox,
-    outcomes,
-    rates,
-    sessions,
-    sweeping,
-)
+from services.pruning import Pruning
+from services.workspace import WorkspaceSettings
+from storage import deliveries, holds, jobs, outbox, outcomes, sweeping
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -36,12 +28,22 @@ UPLOAD_ABANDONED = timedelta(minutes=15)
 
 RESTARTS = 500
 ORPHANS = 20
-KEYS_KEPT = timedelta(hours=24)
 EVENTS_OVERDUE = timedelta(minutes=2)
-EVENTS_KEPT = timedelta(days=30)
-EVENTS_REMOVED = 10_000
-COUNTS_KEPT = timedelta(days=2)
-"""How long counts of limited things, and sessions that are over, are kept; more than a window."""
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What the sweep has done by others.
+
+    Attributes:
+        catch_up: Fetches what webhooks did not bring.
+        pruning: Removes what is old.
+        workspace: Ends a change of the zone whose process died.
+    """
+
+    catch_up: CatchUp
+    pruning: Pruning
+    workspace: WorkspaceSettings
 
 
 class Sweep:
@@ -54,8 +56,8 @@ class Sweep:
         drainer: The outbox.
         inbound: Applies inbound texts.
         callbacks: Applies status reports.
-        fetcher: Fetches what webhooks did not bring.
         rules: The timings.
+        chores: What other use cases have it do.
     """
 
     def __init__(
@@ -66,8 +68,8 @@ class Sweep:
         drainer: Outbox,
         inbound: Inbound,
         callbacks: Callbacks,
-        fetcher: CatchUp,
         rules: SendingRules,
+        chores: Chores,
     ) -> None:
         self._database = database
         self._temporal = temporal
@@ -75,8 +77,8 @@ class Sweep:
         self._outbox = drainer
         self._inbound = inbound
         self._callbacks = callbacks
-        self._catch_up = fetcher
         self._rules = rules
+        self._chores = chores
         self._outcomes = Outcomes(database, rules)
 
     async def sweep(self) -> SweepReport:
@@ -98,12 +100,13 @@ class Sweep:
         restarted = await part("restart", self._restart_lost)
         settled = await part("orphans", self._settle_orphans)
         await part("jobs", self._mend_jobs)
+        await part("zone", self._chores.workspace.move_steps)
         await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.drain)
         # Last of what matters, for the provider may be slow; what follows is drained at once.
-        texts_fetched = await part("texts", self._catch_up.fetch_texts)
-        reports_fetched = await part("states", self._catch_up.fetch_reports)
-        await part("keys", self._forget_keys)
+        texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
+        reports_fetched = await part("states", self._chores.catch_up.fetch_reports)
+        await part("pruning", self._chores.pruning.prune)
         return SweepReport(
             delivered=delivered,
             restarted=restarted,
@@ -184,17 +187,8 @@ class Sweep:
         return settled
 
     async def _mend_events(self) -> int:
-        """Wake deliveries that nobody makes, and remove old events."""
+        """Wake deliveries that nobody makes."""
         async with self._database.transaction() as tx:
             forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
             await outbox.add_event_wakes(tx, forgotten)
-            await events.forget(tx, EVENTS_KEPT, EVENTS_REMOVED)
         return len(forgotten)
-
-    async def _forget_keys(self) -> int:
-        async with self._database.transaction() as tx:
-            await sweeping.forget_keys(tx, KEYS_KEPT)
-            await rates.forget(tx, COUNTS_KEPT)
-            await sessions.forget(tx, COUNTS_KEPT)
-            await catch_up.forget_erased(tx, COUNTS_KEPT)
-        return 0

@@ -10,7 +10,7 @@ from services.outbox import Outbox
 from services.rezoning import workspace_moved
 from storage import workspace
 from storage.database import Database, Transaction
-from storage.workspace import WorkspaceRow
+from storage.workspace import WaitingContact, WorkspaceRow
 
 HourCycle = Literal[12, 24]
 
@@ -67,19 +67,54 @@ class WorkspaceSettings:
         zone = fields.get("time_zone")
         if zone is not None:
             check_time_zone(zone)
+        while fields and not await self._changed(fields, user_id):
+            await self.move_steps()
+        await self.move_steps()
+        return await self.get()
+
+    async def _changed(self, fields: WorkspaceFields, user_id: UUID) -> bool:
+        """Change some, unless the zone is one of them and steps still move to the one before."""
         async with self._database.transaction() as tx:
-            if fields:
-                await workspace.change(tx, {})  # locks it, so that what was is what this changes
-                before = self._details(await workspace.read(tx)).effective_time_zone
-                await workspace.change(tx, cast("dict[str, Any]", fields))
-                names = ",".join(sorted(fields))
-                await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
-                after = self._details(await workspace.read(tx)).effective_time_zone
-                if before != after:
-                    await _move_all(tx, before, after)
-            changed = self._details(await workspace.read(tx))
+            await workspace.change(tx, {})  # locks it, so that what was is what this changes
+            before = await workspace.read(tx)
+            if "time_zone" in fields and before.moving_from is not None:
+                return False
+            values = cast("dict[str, Any]", dict(fields))
+            zone_before = self._details(before).effective_time_zone
+            if "time_zone" in fields and (fields["time_zone"] or self._default) != zone_before:
+                values["moving_from"] = zone_before
+            await workspace.change(tx, values)
+            names = ",".join(sorted(fields))
+            await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
+        return True
+
+    async def move_steps(self) -> int:
+        """Have every step that waits, and depends on a zone that was changed, go by the new one.
+
+        Page by page, so that nobody waits long for the rows. Until it is whole it is noted, and
+        doing it again harms nothing: the sweep ends what a process that died began.
+
+        Returns:
+            Over how many contacts it went.
+        """
+        async with self._database.transaction() as tx:
+            row = await workspace.read(tx)
+        if row.moving_from is None:
+            return 0
+        async with self._database.transaction() as tx:
+            await workspace.wait_for_holders(tx)
+        before, after = row.moving_from, self._details(row).effective_time_zone
+        seen, last = 0, None
+        while True:
+            async with self._database.transaction() as tx:
+                page = await _move_page(tx, before, after, last)
+            if not page:
+                break
+            seen, last = seen + len(page), page[-1].contact_id
+        async with self._database.transaction() as tx:
+            await workspace.end_move(tx, row)
         self._outbox.kick()
-        return changed
+        return seen
 
     def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
         return WorkspaceDetails(
@@ -89,20 +124,18 @@ class WorkspaceSettings:
         )
 
 
-async def _move_all(tx: Transaction, before: str, after: str) -> None:
-    """Have every step that waits, and depends on the workspace's zone, look at the new one."""
-    last: UUID | None = None
-    while True:
-        page = await workspace.waiting_without_zone(tx, after=last, limit=_PAGE)
-        if not page:
-            return
-        await workspace_moved(
-            tx,
-            [one.contact_id for one in page if _depends(one.phone, before, after)],
-            lambda time_zone, phone: _clock(time_zone, phone, before),
-            lambda time_zone, phone: _clock(time_zone, phone, after),
-        )
-        last = page[-1].contact_id
+async def _move_page(
+    tx: Transaction, before: str, after: str, last: UUID | None
+) -> list[WaitingContact]:
+    """Move the steps of the next contacts; answers the contacts, none at the end."""
+    page = await workspace.waiting_without_zone(tx, after=last, limit=_PAGE)
+    await workspace_moved(
+        tx,
+        [one.contact_id for one in page if _depends(one.phone, before, after)],
+        lambda time_zone, phone: _clock(time_zone, phone, before),
+        lambda time_zone, phone: _clock(time_zone, phone, after),
+    )
+    return page
 
 
 def _depends(phone: str, before: str, after: str) -> bool:

@@ -13,7 +13,7 @@ from sqlmodel import col
 from domain.paging import Position
 from domain.phones import digits
 from storage.database import Transaction
-from storage.tables import Contact, GroupMember, Suppression
+from storage.tables import Contact, FormerPhone, GroupMember, Suppression
 
 _SORTED_BY: Mapping[str, Mapped[Any]] = {
     "name": col(Contact.search_name),
@@ -102,6 +102,13 @@ async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -
             return False
         raise
     return True
+
+
+async def remember_phone(tx: Transaction, contact_id: UUID, phone: str) -> None:
+    """Note that a number was a contact's, for when they are erased."""
+    await tx.execute(
+        insert(FormerPhone).values(contact_id=contact_id, phone=phone).on_conflict_do_nothing()
+    )
 
 
 async def find(

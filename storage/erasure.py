@@ -33,6 +33,8 @@ _NUMBERS = text(
     """
     SELECT phone FROM contacts WHERE id = :id
     UNION
+    SELECT phone FROM former_phones WHERE contact_id = :id
+    UNION
     SELECT phone FROM messages WHERE contact_id = :id
     """
 )
@@ -68,7 +70,7 @@ async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> 
 
 
 async def numbers_of(tx: Transaction, contact_id: UUID) -> set[str]:
-    """The number of a contact, and those that texts with them went to or came from."""
+    """The numbers a contact has and had, and those that texts with them went to or came from."""
     return set((await tx.execute(_NUMBERS, {"id": contact_id})).scalars())
 
 
@@ -233,6 +235,7 @@ _DELETIONS = (
     "DELETE FROM enrollment_events WHERE enrollment_id = ANY(:enrollments)",
     "DELETE FROM enrollments WHERE id = ANY(:enrollments)",
     "DELETE FROM group_members WHERE contact_id = :id",
+    "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
         OR EXISTS (

@@ -17,7 +17,8 @@ from storage.database import Transaction
 
 # The endpoints are kept from being removed meanwhile: that must not undo what happened. Who holds
 # an enrollment's row writes the next event of it, so their numbers ascend as the
-# transactions commit, and nobody is told a later one before an earlier one.
+# transactions commit, and nobody is told a later one before an earlier one. One wake an endpoint is
+# enough for a transaction; its number is kept in the row, since within a savepoint xmin is another.
 _EMIT = """
     WITH wanting AS MATERIALIZED (
         SELECT id FROM event_endpoints
@@ -43,10 +44,11 @@ _EMIT = """
         SELECT w.id, t.id, t.subject_id FROM wanting w CROSS JOIN told t
     )
     INSERT INTO outbox (kind, subject_id, payload)
-    SELECT 'wake_events', w.id, CAST('{{}}' AS jsonb) FROM wanting w
+    SELECT 'wake_events', w.id, jsonb_build_object('by', CAST(pg_current_xact_id() AS text))
+    FROM wanting w
     WHERE EXISTS (SELECT FROM told) AND NOT EXISTS (
         SELECT FROM outbox o WHERE o.subject_id = w.id
-        AND o.xmin = CAST(pg_current_xact_id() AS xid)
+        AND o.payload ->> 'by' = CAST(pg_current_xact_id() AS text)
     )
 """
 

@@ -96,11 +96,15 @@ async def wake_for_settings(
         await tx.execute(
             text(
                 """
+                WITH locked AS (
+                    SELECT id FROM enrollments WHERE sequence_id = :id
+                    AND activity = 'awaiting_reply' AND last_sent_at IS NOT NULL
+                    ORDER BY id FOR NO KEY UPDATE
+                )
                 UPDATE enrollments e SET reply_until =
                     e.last_sent_at + make_interval(secs => q.reply_window_seconds)
-                FROM sequences q
-                WHERE q.id = e.sequence_id AND e.sequence_id = :id
-                AND e.activity = 'awaiting_reply' AND e.last_sent_at IS NOT NULL
+                FROM sequences q, locked
+                WHERE e.id = locked.id AND q.id = e.sequence_id
                 """
             ),
             {"id": sequence_id},
@@ -178,10 +182,14 @@ async def _wake(tx: Transaction, which: str, values: dict[str, object], now: dat
     rows = await tx.execute(
         text(
             f"""
-            UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
+            WITH locked AS (
+                SELECT e.id FROM enrollments e WHERE e.status = 'active' AND {which}
+                ORDER BY e.id FOR NO KEY UPDATE
+            )
+            UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
                 next_send_at = :now
-            WHERE e.status = 'active' AND {which}
-            RETURNING e.id
+            FROM locked WHERE enrollments.id = locked.id
+            RETURNING enrollments.id
             """  # noqa: S608 - conditions written in this module
         ),
         {**values, "now": now},

@@ -311,19 +311,23 @@ async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
     )
 
 
-async def give_up_open(tx: Transaction, job_id: UUID, code: str) -> None:
-    """Give every row that nobody is working on a result without doing anything."""
+async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: bool = False) -> None:
+    """Give every row that nobody is working on a result without doing anything.
+
+    With ``waiting``, wait for whoever works on the others; the job's own row must not be locked.
+    """
+    locked = "FOR UPDATE" if waiting else "FOR UPDATE SKIP LOCKED"
     given = await tx.execute(
         text(
-            """
-            WITH waiting AS (
+            f"""
+            WITH open AS (
                 SELECT position FROM job_rows WHERE job_id = :id AND code IS NULL
-                ORDER BY position FOR UPDATE SKIP LOCKED
+                ORDER BY position {locked}
             )
-            UPDATE job_rows SET code = :code, detail = '{}' FROM waiting
-            WHERE job_id = :id AND job_rows.position = waiting.position
+            UPDATE job_rows SET code = :code, detail = '{{}}' FROM open
+            WHERE job_id = :id AND job_rows.position = open.position
             RETURNING job_rows.position
-            """
+            """  # noqa: S608 - two constants
         ),
         {"id": job_id, "code": code},
     )
@@ -423,6 +427,23 @@ async def discard_upload(tx: Transaction, job_id: UUID) -> None:
     await tx.execute(
         text("DELETE FROM jobs WHERE id = :id AND state = 'receiving'"), {"id": job_id}
     )
+
+
+async def forget(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove some jobs that ended this long ago, the oldest first, with their rows; how many."""
+    gone = await tx.execute(
+        text(
+            """
+            DELETE FROM jobs WHERE id IN (
+                SELECT id FROM jobs WHERE ended_at < now() - CAST(:age AS interval)
+                ORDER BY ended_at LIMIT :limit
+            )
+            RETURNING id
+            """
+        ),
+        {"age": age, "limit": limit},
+    )
+    return len(gone.all())
 
 
 async def discard_abandoned(tx: Transaction, age: timedelta) -> int:

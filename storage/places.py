@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from domain.statuses import ReplyPolicy
 from storage.database import Transaction
-from storage.workspace import ZONE_SQL
+from storage.workspace import ZONE_SQL, hold_zone
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reache
         start: Look from this position on.
         reached: Steps up to this one may have been accepted already.
     """
+    await hold_zone(tx)
     row = (
         await tx.execute(_NEXT_PLACE, {"id": enrollment_id, "start": start, "reached": reached})
     ).one()

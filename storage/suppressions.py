@@ -161,8 +161,32 @@ async def lift(
     return rows.first() is not None
 
 
+# Locked in the order in which everybody locks several: whoever pauses or finishes many at once
+# and this do not wait for each other in a ring.
 _END_ALL = text(
     f"""
+    WITH locked AS (
+        SELECT e.id FROM enrollments e WHERE e.status = 'active' AND (
+            e.id = ANY(:also) OR (
+                e.id = ANY(ARRAY(
+                    SELECT id FROM enrollments
+                    WHERE contact_id = (SELECT id FROM contacts WHERE phone = :phone)
+                    UNION
+                    SELECT m.enrollment_id FROM messages m
+                    WHERE m.phone = :phone AND m.direction = 'outbound'
+                ))
+                AND (
+                    CAST(:enrolled_before AS timestamptz) IS NULL
+                    OR e.enrolled_at <= :enrolled_before
+                )
+                AND (
+                    CAST(:sender_id AS uuid) IS NULL
+                    OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
+                )
+            )
+        )
+        ORDER BY e.id FOR NO KEY UPDATE
+    )
     UPDATE enrollments e SET status = CASE WHEN EXISTS (
             SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
             WHERE m.enrollment_id = e.id AND {SENT}
@@ -170,22 +194,7 @@ _END_ALL = text(
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
         paused_at = NULL, probing = false, ended_at = :at, error_code = :error_code,
         ended_by = :user_id
-    WHERE e.status = 'active' AND (
-        e.id = ANY(:also) OR (
-            e.id = ANY(ARRAY(
-                SELECT id FROM enrollments
-                WHERE contact_id = (SELECT id FROM contacts WHERE phone = :phone)
-                UNION
-                SELECT m.enrollment_id FROM messages m
-                WHERE m.phone = :phone AND m.direction = 'outbound'
-            ))
-            AND (CAST(:enrolled_before AS timestamptz) IS NULL OR e.enrolled_at <= :enrolled_before)
-            AND (
-                CAST(:sender_id AS uuid) IS NULL
-                OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
-            )
-        )
-    )
+    FROM locked WHERE e.id = locked.id
     RETURNING e.id, e.status
     """  # noqa: S608 - built from constants
 ).bindparams(bindparam("also", type_=ARRAY(Uuid())))

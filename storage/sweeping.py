@@ -38,7 +38,7 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
                 (e.activity = 'paused' AND e.paused_at IS NULL)
                 OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
             )
-            LIMIT 1000
+            ORDER BY e.id LIMIT 1000
             """
         )
     )
@@ -92,3 +92,20 @@ async def forget_keys(tx: Transaction, age: timedelta) -> None:
     await tx.execute(
         text("DELETE FROM idempotency_keys WHERE created_at < now() - :age"), {"age": age}
     )
+
+
+async def forget_reports(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove some of the provider's reports that were applied this long ago; how many."""
+    rows = await tx.execute(
+        text(
+            """
+            DELETE FROM status_events WHERE id IN (
+                SELECT id FROM status_events WHERE applied_at < now() - CAST(:age AS interval)
+                ORDER BY id LIMIT :limit
+            )
+            RETURNING id
+            """
+        ),
+        {"age": age, "limit": limit},
+    )
+    return len(rows.all())

@@ -77,7 +77,11 @@ class ApiToken(SQLModel, table=True):
 
 
 class Workspace(SQLModel, table=True):
-    """What holds for everyone; one row. ``erasure_key`` keys the hashes of erased numbers."""
+    """What holds for everyone; one row.
+
+    ``moving_from`` is the zone that steps which wait may still go by, until all have moved.
+    ``erasure_key`` keys the hashes of erased numbers.
+    """
 
     __tablename__: ClassVar[Any] = "workspace"
     __table_args__ = (
@@ -86,6 +90,7 @@ class Workspace(SQLModel, table=True):
     )
     id: int = Field(default=1, primary_key=True)
     time_zone: str | None = None
+    moving_from: str | None = None
     hour_cycle: int = Field(default=12, sa_column_kwargs={"server_default": "12"})
     erasure_key: str = Field(
         sa_column_kwargs={"server_default": text("gen_random_uuid()::text || gen_random_uuid()")}
@@ -131,6 +136,14 @@ class Contact(SQLModel, table=True):
             nullable=False,
         ),
     )
+
+
+class FormerPhone(SQLModel, table=True):
+    """A number that was a contact's before another: what is kept of it is erased with them."""
+
+    __tablename__: ClassVar[Any] = "former_phones"
+    contact_id: UUID = Field(foreign_key="contacts.id", primary_key=True)
+    phone: str = Field(primary_key=True)
 
 
 class Group(SQLModel, table=True):

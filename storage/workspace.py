@@ -23,27 +23,59 @@ class WorkspaceRow:
     Attributes:
         time_zone: IANA name; None where the settings of the process decide.
         hour_cycle: 12 or 24.
+        moving_from: The zone that steps which wait may still go by, until all have moved.
     """
 
     time_zone: str | None
     hour_cycle: int
+    moving_from: str | None
 
 
 async def read(tx: Transaction) -> WorkspaceRow:
     """What is set, or what is so until somebody sets something."""
     row = (
         await tx.execute(
-            select(col(Workspace.time_zone), col(Workspace.hour_cycle)).where(
-                col(Workspace.id) == 1
-            )
+            select(
+                col(Workspace.time_zone), col(Workspace.hour_cycle), col(Workspace.moving_from)
+            ).where(col(Workspace.id) == 1)
         )
     ).one_or_none()
-    return WorkspaceRow(None, 12) if row is None else WorkspaceRow(*row)
+    return WorkspaceRow(None, 12, None) if row is None else WorkspaceRow(*row)
 
 
 async def zone(tx: Transaction, fallback: str) -> str:
-    """The workspace's time zone; ``fallback`` is the one of the process's settings."""
+    """The workspace's time zone; ``fallback`` is the one of the process's settings.
+
+    A change of it finds what this transaction writes by it: see ``hold_zone``.
+    """
+    await hold_zone(tx)
     return (await read(tx)).time_zone or fallback
+
+
+async def hold_zone(tx: Transaction) -> None:
+    """Have ``wait_for_holders`` wait for this transaction; call it before the zone is read."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock_shared(1, 1)"))
+
+
+async def wait_for_holders(tx: Transaction) -> None:
+    """Wait until what was written by a zone read before now is committed.
+
+    In a transaction of its own, which holds nothing that those could wait for.
+    """
+    await tx.execute(text("SELECT pg_advisory_xact_lock(1, 1)"))
+
+
+async def end_move(tx: Transaction, row: WorkspaceRow) -> None:
+    """Note that all steps go by the zone of this row, unless it has changed once more."""
+    await tx.execute(
+        text(
+            """
+            UPDATE workspace SET moving_from = NULL
+            WHERE moving_from = :moving_from AND time_zone IS NOT DISTINCT FROM :time_zone
+            """
+        ),
+        {"moving_from": row.moving_from, "time_zone": row.time_zone},
+    )
 
 
 async def change(tx: Transaction, values: Mapping[str, Any]) -> None:

@@ -12,6 +12,9 @@ from domain.errors import ConflictError, NotFoundError
 from domain.inbound import InboundText, StatusReport
 from domain.ports import Call, Standing
 from services.erasure import recall
+from storage import batch
+from storage import erasure as rows
+from storage.database import Transaction
 from storage.schema import METADATA
 from tests.services.sending_kit import SendingKit
 
@@ -146,6 +149,7 @@ def test_whatever_refers_to_a_person_is_thought_of() -> None:
         "attempts.message_id",
         "enrollment_events.enrollment_id",
         "enrollments.contact_id",
+        "former_phones.contact_id",
         "group_members.contact_id",
         "messages.contact_id",
         "messages.enrollment_id",
@@ -508,3 +512,53 @@ async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
     before = len(kit.gateway.calls)
     await kit.run_message(one_off)
     assert len(kit.gateway.calls) == before
+
+
+async def test_a_former_number_that_was_never_texted_goes_too(kit: SendingKit) -> None:
+    contact_id = await ann(kit)
+    await kit.services.suppressions.suppress(
+        contact_id=contact_id,
+        phone=None,
+        sender_id=None,
+        reason="Annabel called",
+        user_id=kit.world.user_id,
+    )
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550178"})
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550179"})
+
+    await erase(kit, contact_id)
+
+    left = await everything(kit)
+    assert ANN not in left
+    assert "+1212555017" not in left
+    assert "Annabel" not in left
+    await ann(kit)
+    [back] = await kit.world.rows("SELECT phone, reason, lifted_at FROM suppressions")
+    assert (back.phone, back.reason, back.lifted_at) == (ANN, None, None)
+
+
+async def test_a_number_that_turns_up_meanwhile_is_locked_before_the_contact(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import has that number, and wants the contact for its group: no ring of waiting."""
+    contact_id = await ann(kit)
+    late, asked = "+12125550178", 0
+    numbers_of = rows.numbers_of
+
+    async def turning_up(tx: Transaction, of: UUID) -> set[str]:
+        nonlocal asked
+        asked += 1
+        return await numbers_of(tx, of) | ({late} if asked > 1 else set())
+
+    monkeypatch.setattr(rows, "numbers_of", turning_up)
+    async with kit.world.database.transaction() as tx:
+        await rows.lock_numbers(tx, [late])
+        erasing = asyncio.create_task(erase(kit, contact_id))
+        async with asyncio.timeout(10):
+            while asked < 3:  # noqa: ASYNC110 - a lock has no event to wait for
+                await asyncio.sleep(0.01)
+            await batch.add_members(tx, await kit.world.group([]), [contact_id], kit.world.user_id)
+        await tx.rollback()
+    await erasing
+
+    assert await count(kit, "contacts") == 0

@@ -13,6 +13,7 @@ from domain.statuses import EnrollmentStatus, JobKind, JobState, MessageStatus
 from services import jobs as jobs_module
 from services.holds import Decision
 from services.jobs import Act, JobDetails, Jobs
+from services.pruning import Pruning
 from storage import jobs as rows
 from storage.contact_list import ListFilter
 from tests.services.sending_kit import SendingKit
@@ -345,3 +346,71 @@ async def test_jobs_are_listed_the_newest_first(kit: SendingKit) -> None:
     assert rest.next is None
     assert (await kit.services.jobs.find(user_id=uuid4())).items == []
     assert (await kit.services.jobs.find(states=[JobState.DONE])).items == []
+
+
+async def test_rows_that_are_given_back_while_a_job_fails_have_their_result(
+    kit: SendingKit,
+) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def breaks_late(*_: object) -> list[rows.Outcome]:
+        at_work.set()
+        await go_on.wait()
+        raise ZeroDivisionError
+
+    async def breaks(*_: object) -> list[rows.Outcome]:
+        raise ZeroDivisionError
+
+    def jobs(act: Act) -> Jobs:
+        return Jobs(
+            kit.world.database, kit.services.outbox, kit.services.endings, {JobKind.PAUSE: act}
+        )
+
+    sequence_id, _ = await enrol_many(kit, 5)
+    job = await batch(kit, sequence_id, JobKind.PAUSE)
+    slow = asyncio.create_task(jobs(Act(2, breaks_late)).run_chunk(job.id))
+    await at_work.wait()
+    failing = asyncio.create_task(jobs(Act(2, breaks)).run_chunk(job.id, tries=10))
+    await asyncio.sleep(0.2)
+    go_on.set()
+    with pytest.raises(ZeroDivisionError):
+        await slow
+
+    assert (await failing).state == "failed"
+    ended = await kit.services.jobs.get(job.id)
+    assert (ended.done, ended.counts) == (5, {"failed": 5})
+
+
+async def test_a_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
+    await kit.world.run(
+        "INSERT INTO event_endpoints (id, url, description, secret, types, created_by)"
+        " VALUES (gen_random_uuid(), 'https://x.example', '', 'x', '[]', :by)",
+        by=kit.world.user_id,
+    )
+    sequence_id, ids = await enrol_many(kit, 5)
+    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    await kit.world.run("DELETE FROM outbox")
+
+    await kit.services.jobs.run_chunk(job.id)
+
+    woken = await kit.world.rows("SELECT id FROM outbox WHERE kind = 'wake_events'")
+    told = await kit.world.rows("SELECT id FROM events WHERE type = 'enrollment.finished'")
+    assert (len(woken), len(told)) == (1, len(ids))
+
+
+async def test_old_jobs_are_removed_with_their_rows(kit: SendingKit) -> None:
+    sequence_id, _ = await enrol_many(kit, 2)
+    old, young, running = [await batch(kit, sequence_id, JobKind.PAUSE) for _ in range(3)]
+    for job in (old, young):
+        await run(kit.services.jobs, job.id)
+    await kit.world.run(
+        "UPDATE jobs SET ended_at = now() - interval '31 days' WHERE id = :id", id=old.id
+    )
+    await kit.world.run("UPDATE jobs SET created_at = now() - interval '31 days'")
+
+    await Pruning(kit.world.database, jobs_kept=timedelta(days=30)).prune()
+
+    left = await kit.world.rows("SELECT id FROM jobs")
+    assert {row.id for row in left} == {young.id, running.id}
+    of_rows = await kit.world.rows("SELECT DISTINCT job_id FROM job_rows")
+    assert {row.job_id for row in of_rows} == {young.id, running.id}

@@ -21,6 +21,7 @@ from tests.services.conversation_kit import (
     ago,
     talking,
 )
+from tests.services.sending_kit import SendingKit
 
 
 @pytest.fixture
@@ -303,3 +304,28 @@ async def test_a_stop_is_not_forgotten_under_an_opt_out_by_hand(
     with pytest.raises(ForbiddenError):
         await lift(talk, by_hand, row, Role.MEMBER)
     await lift(talk, by_hand, row, Role.ADMIN)
+
+
+async def test_an_opt_out_against_a_pause_of_the_same(kit: SendingKit) -> None:
+    """Neither is turned away because both lock several enrollments of the same person."""
+    [contact_id] = await kit.world.contacts(1)
+    sequences = [await kit.sequence() for _ in range(8)]
+    for _ in range(4):
+        ids = [await kit.enrol(sequence, contact_id) for sequence in sequences]
+        [made], _ = await asyncio.gather(
+            asyncio.gather(
+                kit.services.suppressions.suppress(
+                    contact_id=contact_id,
+                    phone=None,
+                    sender_id=None,
+                    reason="asked",
+                    user_id=kit.world.user_id,
+                )
+            ),
+            kit.services.pausing.pause(ids, kit.world.user_id),
+        )
+        rows = await kit.world.rows("SELECT status FROM enrollments WHERE id = ANY(:ids)", ids=ids)
+        assert {row.status for row in rows} == {"omitted_opted_out"}
+        await kit.services.suppressions.lift(
+            made[0].id, reason="again", user_id=kit.world.user_id, role=Role.ADMIN
+        )

@@ -7,6 +7,7 @@ import pytest
 
 from domain.ports import Accepted, ListedMessage, Standing
 from domain.statuses import MessageStatus
+from services.pruning import Pruning
 from tests.services.sending_kit import SendingKit
 
 MINUTE = timedelta(minutes=1)
@@ -258,3 +259,20 @@ async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
     assert isinstance(standing, Standing)
     assert (standing.doing, standing.status) == ("ended", "finished_stopped")
     assert (await kit.attempts(enrollment))[0].provider_sid == sid
+
+
+async def test_old_reports_are_forgotten_once_applied(kit: SendingKit) -> None:
+    for name, age, applied in (("old", 31, True), ("kept", 31, False), ("young", 1, True)):
+        await kit.world.run(
+            "INSERT INTO status_events (provider_sid, status, payload, received_at, applied_at)"
+            " VALUES (:name, 'sent', '{}', now() - :age,"
+            " CASE WHEN :applied THEN now() - CAST(:age AS interval) END)",
+            name=name,
+            age=timedelta(days=age),
+            applied=applied,
+        )
+
+    await Pruning(kit.world.database, jobs_kept=timedelta(days=30)).prune()
+
+    left = await kit.world.rows("SELECT provider_sid FROM status_events")
+    assert {row.provider_sid for row in left} == {"kept", "young"}

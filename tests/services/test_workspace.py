@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from domain.errors import InvalidFieldError, InvalidRequestError
 from domain.ports import Call, Standing
 from domain.statuses import SequenceKind
 from services.workspace import WorkspaceDetails
+from storage import outcomes, workspace
 from tests.services.sending_kit import SendingKit
 from tests.worlds import ZONE, ongoing, scheduled
 
@@ -154,6 +156,82 @@ async def test_the_detail_shows_its_clock(kit: SendingKit) -> None:
     shown = await kit.services.enrollment_detail.get(enrollment_id)
 
     assert shown.time_zones == (ELSEWHERE,)
+
+
+async def test_a_step_that_is_begun_by_the_old_zone_is_found(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text is accepted while the zone changes: its successor's time was just being told."""
+    told, go_on = asyncio.Event(), asyncio.Event()
+    advance = outcomes.advance
+
+    async def slowly(*given: Any, **more: Any) -> bool:
+        told.set()
+        await go_on.wait()
+        return await advance(*given, **more)
+
+    sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
+    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
+    call = await kit.open_call(enrollment_id)
+    answer = await kit.gateway.create(call)
+    monkeypatch.setattr(outcomes, "advance", slowly)
+
+    accepting = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
+    await told.wait()
+    changing = asyncio.create_task(set_zone(kit, ELSEWHERE))
+    while (await kit.services.workspace.get()).time_zone is None:  # noqa: ASYNC110 - a row
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert not changing.done()
+    go_on.set()
+    await asyncio.gather(accepting, changing)
+
+    at = await local(kit, enrollment_id, ELSEWHERE)
+    assert (at.hour, at.minute) == (9, 30)
+
+
+async def test_what_a_dead_process_began_the_sweep_ends(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrollment_id = await kit.enrol(
+        await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
+    )
+
+    async def die(_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(workspace, "wait_for_holders", die)
+        with pytest.raises(RuntimeError):
+            await set_zone(kit, ELSEWHERE)
+    assert (await local(kit, enrollment_id, ELSEWHERE)).hour != 9
+
+    await kit.services.sweep.sweep()
+    once = await local(kit, enrollment_id, ELSEWHERE)
+    await kit.world.run("UPDATE workspace SET moving_from = :zone", zone=ZONE)
+    await kit.services.sweep.sweep()
+
+    assert (once.hour, once.minute) == (9, 30)
+    assert await local(kit, enrollment_id, ELSEWHERE) == once
+    [row] = await kit.world.rows("SELECT moving_from FROM workspace")
+    assert row.moving_from is None
+
+
+async def test_a_new_zone_of_many_against_a_pause_of_all(kit: SendingKit) -> None:
+    """More contacts than a page has: neither is turned away because both want the same rows."""
+    sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
+    people = await kit.world.numbers([f"+8821330{index:04}" for index in range(1_200)])
+    answer = await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people)
+    ids = [one.id for one in answer.enrolled]
+
+    await asyncio.gather(
+        set_zone(kit, ELSEWHERE),
+        kit.services.pausing.pause(ids, kit.world.user_id),
+        kit.services.pausing.pause(ids[::-1], kit.world.user_id),
+    )
+
+    [row] = await kit.world.rows("SELECT count(*) AS n FROM enrollments WHERE activity = 'paused'")
+    assert row.n == len(ids)
 
 
 # A contact's own
