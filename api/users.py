@@ -118,7 +118,8 @@ async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -
     """Change what is given.
 
     Another role or password, or disabling somebody, ends their sessions at once. Their tokens stay,
-    and do what their role may, but those of a disabled user do not work. 409 `last_admin` if nobody would be left who can manage users.
+    and do what their role may, but those of a disabled user do not work. 409 `last_admin` if nobody
+    would be left who can manage users.
     """
     change = cast("UserChange", body.model_dump(exclude_unset=True))
     return User.model_validate(await services.users.change(user_id, change))

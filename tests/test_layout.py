@@ -113,6 +113,6 @@ def test_the_example_names_every_setting_with_its_default() -> None:
         if field.is_required() or default is None:
             continue
         seconds = getattr(default, "total_seconds", None)
-        text = f"{seconds():g}" if seconds else str(default)
+        text = f"{seconds():.12g}" if seconds else str(default)
         variable = str(field.validation_alias or name).upper()
         assert shown[variable].lower() == text.lower(), variable
