@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from datetime import timedelta
 
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -12,6 +15,11 @@ Transaction = AsyncSession
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (OperationalError, PoolTimeoutError, OSError)
 """What the driver raises when PostgreSQL is not there; the same call may succeed later."""
+
+
+IDLE_IN_TRANSACTION = timedelta(seconds=60)
+"""How long a transaction may stand still: one of a process that is frozen, or whose machine lost
+its power, must not keep its locks. Longer than the outbox waits for Temporal, its rows locked."""
 
 
 _BUSY_CLASSES = frozenset({"40", "55"})
@@ -38,6 +46,7 @@ class Database:
         pool_size: Connections kept open, and as many again under load.
         pool_timeout: Seconds to wait for a free connection.
         around: What each transaction is done in, to trace it.
+        idle: How long a transaction may stand still before PostgreSQL ends it.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Database:
         pool_size: int = 10,
         pool_timeout: float = 10.0,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        idle: timedelta = IDLE_IN_TRANSACTION,
     ) -> None:
         self._around = around
         self._engine = create_async_engine(
@@ -58,6 +68,15 @@ class Database:
             hide_parameters=True,  # numbers, names and texts stay out of errors and logs
             connect_args={"connect_timeout": 5, "application_name": "segue"},
         )
+        limit = f"SET idle_in_transaction_session_timeout = {idle // timedelta(milliseconds=1)}"
+
+        # Not among the connection's options, for PgBouncer refuses those.
+        @event.listens_for(self._engine.sync_engine, "connect")
+        def limit_session(connection: DBAPIConnection, _: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute(limit)
+            cursor.close()
+            connection.commit()
 
     @property
     def engine(self) -> AsyncEngine:

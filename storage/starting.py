@@ -19,12 +19,10 @@ class Facts:
     Attributes:
         enrollments: By enrollment.
         messages: The sender of each one-off text, by message.
-        paces: Texts per second, by sender.
     """
 
     enrollments: Mapping[UUID, NewEnrollment]
     messages: Mapping[UUID, UUID | None]
-    paces: Mapping[UUID, float]
 
 
 async def new_enrollments(

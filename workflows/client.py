@@ -299,8 +299,8 @@ class EnrollmentClient:
         except _NoSuchWorkflowError:
             return
 
-    async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
-        """Set how many texts a second go out from a sender: a server-side weight of its key.
+    async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
+        """Set how many texts a second go out from each sender: server-side weights of their keys.
 
         The weight's unit is one text per second, the default limit of every key; the server takes
         0.001 to 1,000.
@@ -314,7 +314,8 @@ class EnrollmentClient:
             task_queue=SEND_QUEUE,
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
             set_fairness_weight_overrides={
-                str(sender_id): min(1000.0, max(0.001, texts_per_second))
+                str(sender_id): min(1000.0, max(0.001, rate))
+                for sender_id, rate in texts_per_second.items()
             },
         )
         request.update_fairness_key_rate_limit_default.rate_limit.CopyFrom(

@@ -31,6 +31,7 @@ class Limit:
     start_to_close: timedelta
     retry: RetryPolicy
     schedule_to_close: timedelta | None = None
+    heartbeat: timedelta | None = None
 
 
 SEND = Limit(
@@ -62,9 +63,11 @@ CLOSE = Limit(
 
 SWEEP = Limit(
     start_to_close=timedelta(minutes=5),
+    heartbeat=timedelta(seconds=30),
     retry=RetryPolicy(maximum_attempts=1),
 )
-"""The sweep: the next one repeats what this one could not."""
+"""The sweep: the next one repeats what this one could not. Never two at once, so one whose worker
+died is noticed by its silence; else nothing would be swept for the rest of its 5 minutes."""
 
 JOB = Limit(
     start_to_close=timedelta(seconds=30),

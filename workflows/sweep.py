@@ -18,6 +18,7 @@ class SweepWorkflow:
         return await workflow.execute_activity_method(
             SweepingActivities.sweep,
             start_to_close_timeout=SWEEP.start_to_close,
+            heartbeat_timeout=SWEEP.heartbeat,
             retry_policy=SWEEP.retry,
             summary="sweep",
         )

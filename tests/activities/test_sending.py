@@ -12,7 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities import sending
+from activities import sending, sweeping
 from activities.sending import LOOK_AGAIN, CloseEnrollment, SendingActivities, SendMessage, SendStep
 from activities.sweeping import SweepingActivities
 from domain.ports import (
@@ -263,3 +263,30 @@ async def test_a_sweep_answers_its_counts() -> None:
 
     swept = await ActivityEnvironment().run(SweepingActivities(Sweeper()).sweep)
     assert swept.restarted == 3
+
+
+async def test_a_sweep_says_that_it_is_alive_until_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One whose worker was killed is noticed, and the next minute's may begin."""
+    monkeypatch.setattr(sweeping, "HEARTBEAT", timedelta(seconds=0.01))
+    beats = []
+    enough = asyncio.Event()
+
+    def beat(*details: object) -> None:
+        beats.append(details)
+        if len(beats) == 3:
+            enough.set()
+
+    class Sweeper:
+        async def sweep(self) -> SweepReport:
+            await enough.wait()
+            return SweepReport()
+
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = beat
+    async with asyncio.timeout(5):
+        await environment.run(SweepingActivities(Sweeper()).sweep)
+    count = len(beats)
+    await asyncio.sleep(0.05)
+    assert len(beats) == count

@@ -49,8 +49,8 @@ class FakeTemporal:
     async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
         self.signalled.append((enrollment_id, signal, status))
 
-    async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
-        self.paced[sender_id] = texts_per_second
+    async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
+        self.paced.update(texts_per_second)
 
     async def wake_events(self, endpoint_id: UUID) -> None:
         self.started.append(endpoint_id)

@@ -1,7 +1,7 @@
 """The send path in a test's hands: real rows, a provider and a Temporal in memory, and time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -78,9 +78,10 @@ class FakeTemporal:
         self._reach(enrollment_id)
         self.told.append(("signal", enrollment_id, signal, status))
 
-    async def pace_sender(self, sender_id: UUID, texts_per_second: float) -> None:
-        self._reach(sender_id)
-        self.told.append(("pace", sender_id, None, None))
+    async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
+        for sender_id in texts_per_second:
+            self._reach(sender_id)
+        self.told += [("pace", sender_id, None, None) for sender_id in texts_per_second]
 
     async def wake_events(self, endpoint_id: UUID) -> None:
         self._reach(endpoint_id)

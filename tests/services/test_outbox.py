@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
 
 from domain.statuses import EnrollmentStatus
 from services.outbox import Outbox
 from storage import outbox
+from storage.tables import Sender
 from tests.services.sending_kit import SendingKit, until
 from workflows.client import EnrollmentClient
 
@@ -204,3 +206,33 @@ async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None
     await until_told(kit, subject)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_all_senders_of_a_page_are_paced_by_one_call(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 4: a worker that starts paces every sender; starts and signals do not wait for it."""
+    async with kit.world.database.transaction() as tx:
+        for number in range(150):
+            await tx.execute(
+                insert(Sender).values(id=uuid4(), name=f"S{number}", phone=f"+1646555{number:04d}")
+            )
+    calls = []
+    pace_senders = kit.temporal.pace_senders
+
+    async def counted(texts_per_second: Mapping[UUID, float]) -> None:
+        calls.append(len(texts_per_second))
+        await pace_senders(texts_per_second)
+
+    monkeypatch.setattr(kit.temporal, "pace_senders", counted)
+    await kit.services.outbox.drain()
+    calls.clear()
+    await kit.services.outbox.pace_all()
+    assert await kit.services.outbox.drain() == 151
+    assert calls == [100, 51]
+    kit.temporal.away = True
+    await kit.services.outbox.pace_all()
+    assert await kit.services.outbox.drain() == 0
+    kit.temporal.away = False
+    await kit.world.run("UPDATE outbox SET next_try_at = now()")
+    assert await kit.services.outbox.drain() == 151

@@ -152,7 +152,7 @@ async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalSe
             temporal.start_enrollment(new),
             temporal.start_message(uuid4(), uuid4()),
             temporal.signal_enrollment(uuid4(), "reconsider", None),
-            temporal.pace_sender(uuid4(), 1),
+            temporal.pace_senders({uuid4(): 1}),
             temporal.is_open(uuid4()),
             temporal.ensure_sweep(),
         ):
@@ -203,10 +203,8 @@ async def _called(stage: Stage, name: str) -> bool:
 
 async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> None:
     slow, fast, huge = uuid4(), uuid4(), uuid4()
-    await stage.temporal.pace_sender(slow, 0.00001)
-    await stage.temporal.pace_sender(fast, 2.5)
-    await stage.temporal.pace_sender(fast, 4)
-    await stage.temporal.pace_sender(huge, 5_000)
+    await stage.temporal.pace_senders({slow: 0.00001, fast: 2.5})
+    await stage.temporal.pace_senders({fast: 4, huge: 5_000})
     described = await stage.client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=stage.client.namespace,
@@ -227,7 +225,7 @@ async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) ->
     """Rules: fair by sender; a one-off goes ahead of a saturated sender's steps."""
     first, second = uuid4(), uuid4()
     for sender_id in (first, second):
-        await stage.temporal.pace_sender(sender_id, 20)
+        await stage.temporal.pace_senders({sender_id: 20})
     order: list[str] = []
 
     async def noted() -> Standing:
