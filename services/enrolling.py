@@ -154,6 +154,34 @@ class Enrolling:
         found = await rows.contacts_by_id(tx, contact_ids)
         return await self._enrol(tx, sequence_id, user_id, contact_ids, found)
 
+    async def foresee(
+        self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
+    ) -> dict[UUID, EnrollmentStatus | SkipCode]:
+        """Say what enrolling contacts would come to now, by the same rules, and do nothing.
+
+        Args:
+            tx: A transaction.
+            sequence_id: The sequence.
+            found: Contacts, or stand-ins with ids of their own for those there are not yet.
+
+        Returns:
+            By contact: the status they would have, or why they would be skipped.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
+        course = await open_course(tx, sequence_id)
+        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+        phones = {one.contact_id: one.phone for one in found}
+        blocked = await rows.suppressed_numbers(tx, list(phones.values()), course.sender_id)
+        fates: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
+        for row in born:
+            is_blocked = phones[row.contact_id] in blocked
+            fates[row.contact_id] = EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
+        return fates
+
     async def _enrol(
         self,
         tx: Transaction,

@@ -19,6 +19,7 @@ from services.conversations import Conversations
 from services.deliveries import Deliveries
 from services.duplicating import Duplicating
 from services.endings import Endings
+from services.enrol_preview import EnrolPreviews
 from services.enrolling import Enrolling
 from services.enrollment_detail import EnrollmentDetail
 from services.erasure import Erasure
@@ -145,6 +146,7 @@ class Services:
     deliveries: Deliveries
     duplicating: Duplicating
     endings: Endings
+    enrol_previews: EnrolPreviews
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
     erasure: Erasure
@@ -244,6 +246,9 @@ def build_services(
         ),
         duplicating=Duplicating(database, outbox),
         endings=endings,
+        enrol_previews=EnrolPreviews(
+            database, enrolling, importing, default_region=config.default_region
+        ),
         enrolling=enrolling,
         enrollment_detail=EnrollmentDetail(
             database,

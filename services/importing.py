@@ -51,6 +51,13 @@ _FIELD_OF = {heading: name for name, headings in _FIELDS.items() for heading in 
 _LINE_TYPES = {one.value.lower(): one for one in LineType}
 
 
+class Heading(NamedTuple):
+    """A column of a file; ``field`` is what it is taken for by its name, None for nothing."""
+
+    text: str
+    field: str | None
+
+
 class _Columns(NamedTuple):
     """Where the fields are, how many columns there are, and what the others are called."""
 
@@ -60,7 +67,7 @@ class _Columns(NamedTuple):
 
 
 @dataclass
-class _Sorted:
+class CheckedRows:
     """Rows of one chunk: each number's first, the later ones, and what is wrong.
 
     Attributes:
@@ -103,6 +110,7 @@ class Importing:
         dry_run: bool = False,
         group_id: UUID | None = None,
         region: str | None = None,
+        columns: Mapping[str, int] | None = None,
     ) -> UUID:
         """Keep the rows of a file as those of a job that is not started yet.
 
@@ -115,13 +123,14 @@ class Importing:
             dry_run: Whether to check only.
             group_id: The group to put everyone of the file into.
             region: As ``default_region``, for this file.
+            columns: Where each field is, from 0; None to go by the names in the first line.
 
         Returns:
             The job, for ``start`` or ``discard``.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
-                ``duplicate_column``, ``unknown_region`` or ``unknown_group``.
+                ``duplicate_column``, ``unknown_column``, ``unknown_region`` or ``unknown_group``.
             ConflictError: ``upload_canceled``.
         """
         params: dict[str, Any] = {
@@ -138,13 +147,15 @@ class Importing:
                 tx, JobKind.IMPORT_CONTACTS, user_id, params, state=JobState.RECEIVING
             )
         try:
-            await self._receive(job_id, data)
+            await self._receive(job_id, data, columns)
         except BaseException:
             await asyncio.shield(self.discard(job_id))
             raise
         return job_id
 
-    async def _receive(self, job_id: UUID, data: AsyncIterable[bytes]) -> None:
+    async def _receive(
+        self, job_id: UUID, data: AsyncIterable[bytes], given: Mapping[str, int] | None
+    ) -> None:
         reader = CsvReader()
         columns: _Columns | None = None
         kept: list[tuple[int, Mapping[str, Any]]] = []
@@ -153,7 +164,7 @@ class Importing:
             nonlocal columns, kept
             for record in records:
                 if columns is None:
-                    columns = _columns(record.cells)
+                    columns = _columns(record.cells, given)
                 else:
                     kept.append((record.line, _values(record, columns)))
             while len(kept) >= _ROWS_AT_ONCE:
@@ -199,7 +210,7 @@ class Importing:
         group_id = UUID(task.params["group_id"]) if "group_id" in task.params else None
         if group_id is not None:
             await require_group(tx, group_id)
-        found = await self._check(rows, task.params["region"])
+        found = await self.check(rows, task.params["region"])
         known = await importing.by_phone(tx, list(found.first))
         new = [values for phone, (_, values) in found.first.items() if phone not in known]
         if dry_run:
@@ -244,10 +255,10 @@ class Importing:
         if group_id is not None:
             await batch.add_members(tx, group_id, list(subjects.values()), task.user_id)
 
-    async def _check(self, rows: Many[OpenRow], region: str) -> _Sorted:
+    async def check(self, rows: Many[OpenRow], region: str) -> CheckedRows:
         """Check rows by the rules for contacts, a few at a time so that others get their turn."""
         rules = Contacts(self._database, self._outbox, default_region=region, workspace_zone="UTC")
-        found = _Sorted()
+        found = CheckedRows()
         for index, row in enumerate(rows):
             if index % _CHECKED_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -263,27 +274,59 @@ class Importing:
         return found
 
 
-def _columns(header: Many[str]) -> _Columns:
+def headings(header: Many[str]) -> list[Heading]:
+    """Guess what the columns of a file are, each field once: the first column with its name."""
+    guessed: set[str] = set()
+    found: list[Heading] = []
+    for text in header:
+        name = _FIELD_OF.get(re.sub(r"[^a-z]", "", text.lower()))
+        if name in guessed:
+            name = None
+        if name is not None:
+            guessed.add(name)
+        found.append(Heading(text.replace("\0", "").strip()[:_COLUMN_LENGTH], name))
+    return found
+
+
+def _columns(header: Many[str], given: Mapping[str, int] | None) -> _Columns:
+    """Tell where the fields are: where it was said, else by the names in the first line."""
+    at = _by_name(header) if given is None else _as_given(header, given)
+    ignored = [one.text for index, one in enumerate(headings(header)) if index not in at.values()]
+    if "phone" not in at:
+        raise _missing("phone")
+    if not {"first_name", "last_name"} & at.keys():
+        raise _missing("first_name")
+    return _Columns(at, len(header), [text for text in ignored if text][:_IGNORED_MOST])
+
+
+def _by_name(header: Many[str]) -> dict[str, int]:
     at: dict[str, int] = {}
-    ignored: list[str] = []
     for index, heading in enumerate(header):
         name = _FIELD_OF.get(re.sub(r"[^a-z]", "", heading.lower()))
-        if name is None:
-            shown = heading.replace("\0", "").strip()[:_COLUMN_LENGTH]
-            ignored += [shown] if shown else []
-        elif name in at:
+        if name in at:
             raise InvalidFieldError(
                 "body",
                 f"has more than one column for {name}; leave one out",
                 code="duplicate_column",
             )
-        else:
+        if name is not None:
             at[name] = index
-    if "phone" not in at:
-        raise _missing("phone")
-    if not {"first_name", "last_name"} & at.keys():
-        raise _missing("first_name")
-    return _Columns(at, len(header), ignored[:_IGNORED_MOST])
+    return at
+
+
+def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
+    for name, index in given.items():
+        if name not in _FIELDS or not 0 <= index < len(header):
+            raise InvalidFieldError(
+                f"columns.{name}",
+                f"must be one of {', '.join(_FIELDS)}, in a column the file has",
+                code="unknown_column",
+            )
+    if len(set(given.values())) < len(given):
+        raise InvalidFieldError(
+            "columns", "give one column to two fields; choose another", code="duplicate_column"
+        )
+    return dict(given)
 
 
 def _values(record: Record, columns: _Columns) -> Mapping[str, Any]:

@@ -204,39 +204,50 @@ class Jobs:
         *,
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
+        import_id: UUID | None = None,
         keep: Callable[[Transaction, JobDetails], Awaitable[None]] | None = None,
     ) -> JobDetails:
-        """Enrol contacts, or those who are in a group now, however many.
+        """Enrol contacts, those who are in a group now, or those an import named, however many.
 
         Args:
             sequence_id: The sequence; active or paused.
             user_id: Who enrols.
             contact_ids: 1 to 10,000 contacts; or
-            group_id: the members of a group.
+            group_id: the members of a group; or
+            import_id: everyone in the file of an import that is done.
             keep: Called with the answer before the commit, for what must be kept with it.
 
         Raises:
-            NotFoundError: There is no such sequence.
-            ConflictError: ``sequence_not_active``.
-            InvalidFieldError: Not exactly one of the two, too many contacts or none.
+            NotFoundError: There is no such sequence or import.
+            ConflictError: ``sequence_not_active``, ``import_not_done``.
+            InvalidFieldError: Not exactly one of the three, too many contacts or none.
             TooManyRequestsError: The user enrolled too many in this hour.
         """
-        if (contact_ids is None) == (group_id is None):
+        if sum(one is not None for one in (contact_ids, group_id, import_id)) != 1:
             raise InvalidFieldError(
                 "contact_ids", "give either contact_ids or group_id", code="one_of_two"
             )
         params = {"sequence_id": str(sequence_id)}
         async with self._database.transaction() as tx:
             await open_course(tx, sequence_id)
-            if group_id is None:
-                job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
-                await jobs.add_subjects(tx, job_id, distinct(contact_ids or ()))
-            else:
+            if group_id is not None:
                 await require_group(tx, group_id)
                 params["group_id"] = str(group_id)
-                job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
-                await jobs.add_selected(tx, job_id, jobs.members_of(group_id))
+                chosen = jobs.members_of(group_id)
+            elif import_id is not None:
+                await _require_import(tx, import_id)
+                params["import_id"] = str(import_id)
+                chosen = jobs.imported_by(import_id)
+            job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
+            if contact_ids is not None:
+                await jobs.add_subjects(tx, job_id, distinct(contact_ids))
+            else:
+                await jobs.add_selected(tx, job_id, chosen)
             record = await start_in(tx, job_id, user_id)
+            if not record.job.total and import_id is not None:
+                raise InvalidFieldError(
+                    "import_id", "names an import without contacts", code="empty_import"
+                )
             if not record.job.total:
                 raise InvalidFieldError(
                     "group_id", "names a group without members; add some first", code="empty_group"
@@ -436,6 +447,16 @@ class Jobs:
                 return
             await jobs.note_error(tx, job_id, error)
             await jobs.set_state(tx, job_id, JobState.FAILED)
+
+
+async def _require_import(tx: Transaction, import_id: UUID) -> None:
+    record = await jobs.get(tx, import_id)
+    if record is None or record.job.kind is not JobKind.IMPORT_CONTACTS:
+        raise NotFoundError("import", import_id)
+    if record.job.state is not JobState.DONE or record.job.params.get("dry_run"):
+        raise ConflictError(
+            "import_not_done", "the import is not done, or was a dry run; wait, or import first"
+        )
 
 
 async def start_in(tx: Transaction, job_id: UUID, user_id: UUID) -> JobRecord:

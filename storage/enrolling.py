@@ -111,10 +111,24 @@ async def has_group(tx: Transaction, group_id: UUID) -> bool:
     return row.scalar_one_or_none() is not None
 
 
-async def contacts_by_id(tx: Transaction, contact_ids: Many[UUID]) -> list[Candidate]:
-    """Read the contacts there are among these ids, in no order."""
-    rows = await tx.execute(_candidates().where(col(Contact.id) == func.any(list(contact_ids))))
-    return [Candidate(*row) for row in rows]
+async def contacts_by_id(
+    tx: Transaction, contact_ids: Many[UUID], *, lock: bool = True
+) -> list[Candidate]:
+    """Read the contacts there are among these ids, in no order; with ``lock``, kept as they are."""
+    query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
+    return [Candidate(*row) for row in await tx.execute(query)]
+
+
+async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
+    """Tell which numbers stand suppressed, for everyone or for this sender."""
+    rows = await tx.scalars(
+        select(col(Suppression.phone)).where(
+            col(Suppression.phone) == func.any(list(phones)),
+            col(Suppression.lifted_at).is_(None),
+            or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
+        )
+    )
+    return {phone for phone in rows if phone is not None}
 
 
 async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[Candidate]:
@@ -218,8 +232,9 @@ async def insert_enrollments(
     return set(written)
 
 
-def _candidates() -> Select[UUID, str, str | None, LineType | None]:
+def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:
     """Contacts, kept from changing: whoever changes a zone then moves the step that was begun."""
-    return select(
+    query = select(
         col(Contact.id), col(Contact.phone), col(Contact.time_zone), col(Contact.line_type)
-    ).with_for_update(read=True, of=Contact)
+    )
+    return query.with_for_update(read=True, of=Contact) if lock else query

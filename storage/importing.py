@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from storage.database import Transaction
+from storage.jobs import OpenRow
 
 
 class Known(NamedTuple):
@@ -62,6 +63,21 @@ async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str
         {"contacts": json.dumps([dict(one) for one in contacts])},
     )
     return {row.phone: row.id for row in rows}
+
+
+async def received_rows(tx: Transaction, job_id: UUID, *, after: int, limit: int) -> list[OpenRow]:
+    """Read rows of an upload that wait, by position, behind the one given."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT position, subject_id, detail FROM job_rows
+            WHERE job_id = :job_id AND code IS NULL AND position > :after
+            ORDER BY position LIMIT :limit
+            """
+        ),
+        {"job_id": job_id, "after": after, "limit": limit},
+    )
+    return [OpenRow(*row) for row in rows]
 
 
 async def named_before(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> set[UUID]:

@@ -18,6 +18,7 @@ from storage.database import Transaction
 from storage.job_tables import Job, JobRow
 from storage.tables import Contact, GroupMember, User
 
+_IMPORTED = ("created", "exists", "unchanged")
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
@@ -115,6 +116,18 @@ def members_of(group_id: UUID) -> Select[UUID]:
         .join(GroupMember, col(GroupMember.contact_id) == col(Contact.id))
         .where(col(GroupMember.group_id) == group_id)
         .order_by(col(Contact.search_name), col(Contact.id))
+    )
+
+
+def imported_by(job_id: UUID) -> Select[UUID]:
+    """Query the contacts that an import named, new ones and others, in the file's order."""
+    first = func.min(col(JobRow.position))
+    return (
+        select(col(Contact.id))
+        .join(JobRow, col(JobRow.subject_id) == col(Contact.id))
+        .where(col(JobRow.job_id) == job_id, col(JobRow.code).in_(_IMPORTED))
+        .group_by(col(Contact.id))
+        .order_by(first)
     )
 
 
