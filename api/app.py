@@ -20,6 +20,7 @@ from api import (
     imports,
     jobs,
     problems,
+    reviews,
     senders,
     sequences,
     session,
@@ -114,6 +115,7 @@ def create_app(
         jobs,
         users,
         suppressions,
+        reviews,
         audit,
         workspace,
     ):

@@ -16,6 +16,7 @@ USER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0009"
 TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000a"  # noqa: S105 - a token's id
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - as above
 SUPPRESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b"
+REVIEW = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000d"
 EVENT_ENDPOINT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1"
 EVENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2"
 JOB = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0020"
@@ -45,6 +46,7 @@ _sequence = {"sequence_id": SEQUENCE}
 _enrollments = {"enrollment_ids": [ENROLLMENT]}
 _user = {"user_id": USER}
 _suppression = {"suppression_id": SUPPRESSION}
+_review = {"message_id": REVIEW}
 _endpoint = {"endpoint_id": EVENT_ENDPOINT}
 _job = {"job_id": JOB}
 
@@ -138,6 +140,10 @@ EXAMPLES: Mapping[str, Example] = {
     "suppressions.lift_suppression": Example(
         path=_suppression, body={"reason": "Gave new consent in writing"}
     ),
+    # Reviews
+    "reviews.list_reviews": Example(query={"decided": False, "limit": 20}),
+    "reviews.get_review": Example(path=_review),
+    "reviews.decide_review": Example(path=_review, body={"decision": "opt_out"}),
     # The audit log
     "audit.list_audit_entries": Example(
         query={"action": "enrollment.finish", "from": "2026-01-01T00:00:00Z", "limit": 20}

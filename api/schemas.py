@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from domain.statuses import LineType, OptOutSource, Role, TokenScope
+from domain.statuses import LineType, OptOutSource, ReviewDecision, Role, TokenScope
 from services.contacts import NAME_LENGTH
 from services.groups import MEMBERS_AT_ONCE
 from services.senders import RATE_MOST
@@ -381,7 +381,7 @@ class Suppression(Schema):
     source: OptOutSource
     reason: str | None = Field(description="As written by whoever did it by hand.")
     message_id: UUID | None = Field(description="The text that asked for it.")
-    user_id: UUID | None = Field(description="Who did it by hand.")
+    user_id: UUID | None = Field(description="Who did it by hand, or decided what the text meant.")
     user_name: str | None
     occurred_at: datetime = Field(description="When it was asked for, by the provider's clock.")
     created_at: datetime
@@ -390,6 +390,33 @@ class Suppression(Schema):
     lifted_by_name: str | None
     lifted_reason: str | None
     lifted_message_id: UUID | None = Field(description="The opt-in text that lifted it.")
+
+
+# Reviews
+
+
+class Review(Schema):
+    """A text that may ask for no more texts."""
+
+    message_id: UUID = Field(description="The text's id, and the review's.")
+    phone: str
+    contact_id: UUID | None = Field(description="Whose text it is; null for a stranger's.")
+    contact_name: str | None
+    sender_id: UUID | None = Field(description="The sender it came to.")
+    body: str
+    received_at: datetime = Field(description="By the provider's clock.")
+    created_at: datetime = Field(description="When it was put into the list.")
+    decision: ReviewDecision | None = Field(description="Null while it waits for a person.")
+    decided_at: datetime | None
+    decided_by: UUID | None
+    decided_by_name: str | None
+    opted_out: bool = Field(description="Whether the number is suppressed for everyone now.")
+
+
+class Decision(Schema):
+    """What a text meant."""
+
+    decision: ReviewDecision
 
 
 # The workspace

@@ -2,14 +2,16 @@
 
 The lists are those Twilio acts on by default (support article "Twilio support for opt-out
 keywords", REVOKE and OPTOUT since 2025-05-14; 47 CFR 64.1200(a)(10) names most of them), so our
-suppression and the provider's agree. A whole text counts, never a word in a sentence.
+suppression and the provider's agree. A whole text counts, never a word in a sentence; what a
+sentence asks for is read by ``domain.opt_out_wishes``.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from domain.opt_out_wishes import Wish, folded, read_wish
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
@@ -37,10 +39,12 @@ class Reading:
         keyword: What it asks for; None if it is an ordinary text.
         may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES *if* the number is
             not suppressed (then it opts in instead).
+        wish: Whether an ordinary text asks for no more texts (then it is no reply), or may.
     """
 
     keyword: Keyword | None
     may_be_reply: bool
+    wish: Wish | None = None
 
 
 _KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
@@ -57,32 +61,24 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
     """Read an inbound text.
 
     Args:
-        body: The whole text. Case, accents, blanks, hyphens and whatever surrounds the word
-            (punctuation, emoji) make no difference: ``Opt-out.`` and ``STOP ALL`` are keywords,
-            ``Stop please`` is not.
+        body: The whole text. Case, accents, blanks, hyphens, punctuation and emoji make no
+            difference: ``Opt-out.``, ``S.T.O.P`` and ``STOP ALL`` are keywords, ``Stop please``
+            is not (but a plain wish).
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP; any case). It knows the keywords
             that Advanced Opt-Out was set up with, so it is trusted before the text.
     """
-    word = _word(body)
+    word = normalise(body)
     marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
     keyword = marked or _KEYWORDS.get(word)
-    answers = keyword is Keyword.OPT_IN and word in ANSWER_WORDS
-    return Reading(keyword, may_be_reply=keyword is None or answers)
+    if keyword is None:
+        wish = read_wish(body)
+        return Reading(None, may_be_reply=wish is not Wish.OPT_OUT, wish=wish)
+    return Reading(keyword, may_be_reply=keyword is Keyword.OPT_IN and word in ANSWER_WORDS)
 
 
-def _word(body: str) -> str:
-    """Reduce a text to what is compared; a sentence stays longer than any keyword."""
-    folded = unicodedata.normalize("NFKD", body.casefold())
-    kept = "".join(char for char in folded.casefold() if not _is_dropped(char))
-    start, end = 0, len(kept)
-    while start < end and not kept[start].isalnum():
-        start += 1
-    while end > start and not kept[end - 1].isalnum():
-        end -= 1
-    return kept[start:end]
+def normalise(body: str) -> str:
+    """Reduce a text to the letters and digits that are compared.
 
-
-def _is_dropped(char: str) -> bool:
-    """Whether a character counts nowhere: blanks, controls, marks, hyphens and the invisible."""
-    category = unicodedata.category(char)
-    return category[0] in "ZM" or category in {"Cc", "Cf", "Pd"} or char == "\N{MINUS SIGN}"
+    A sentence stays longer than any keyword.
+    """
+    return "".join(char for char in folded(body) if char.isalnum())

@@ -214,6 +214,13 @@ class OptOutSource(StrEnum):
     BY_HAND = "by_hand"
 
 
+class ReviewDecision(StrEnum):
+    """What a person says a text meant that the rules were unsure about."""
+
+    OPT_OUT = "opt_out"
+    NOT_AN_OPT_OUT = "not_an_opt_out"
+
+
 class Role(StrEnum):
     """What a user may do: viewers read, members work, admins also manage."""
 

@@ -42,6 +42,7 @@ from services.posting import HttpPoster
 from services.presence import Presence
 from services.previews import Previews
 from services.pruning import Pruning
+from services.reviews import Reviews
 from services.senders import Senders
 from services.sequence_list import SequenceList
 from services.sequences import Sequences
@@ -163,6 +164,7 @@ class Services:
     pickers: Pickers
     previews: Previews
     presence: Presence
+    reviews: Reviews
     senders: Senders
     sequence_list: SequenceList
     sequences: Sequences
@@ -277,6 +279,7 @@ def build_services(
         pickers=Pickers(database),
         previews=Previews(database),
         presence=Presence(temporal),
+        reviews=Reviews(database, outbox),
         senders=Senders(database, outbox, default_region=config.default_region),
         sequence_list=SequenceList(database),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.inbound import InboundText
-from domain.keywords import Keyword, read
+from domain.keywords import Keyword, Reading, read
+from domain.opt_out_wishes import Wish
 from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy
 from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
-from storage import endings, events, inbound, sending
+from storage import endings, events, inbound, reviews, sending
 from storage.database import Database, Transaction, is_unavailable
 from storage.suppressions import Evidence
 
@@ -107,27 +108,34 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
     if is_reply and reading.keyword is Keyword.OPT_IN:
-        is_reply = not await inbound.is_suppressed_by_keyword(tx, text.phone, sender_id)
+        is_reply = not await inbound.is_suppressed_by_text(tx, text.phone, sender_id)
+    source = _opt_out_source(reading)
+    said = source if source is OptOutSource.PLAIN_WISH else reading.keyword
     message_id = await inbound.store_text(
         tx,
         text,
         sender_id=sender_id,
-        keyword=reading.keyword.value if reading.keyword else None,
+        keyword=said.value if said else None,
         is_reply=is_reply,
     )
     await events.message_received(tx, message_id)
-    if reading.keyword is Keyword.OPT_OUT:
+    if source is not None:
         evidence = Evidence(
-            phone=text.phone,
-            source=OptOutSource.KEYWORD,
-            occurred_at=text.occurred_at,
-            message_id=message_id,
+            phone=text.phone, source=source, occurred_at=text.occurred_at, message_id=message_id
         )
         await opt_out(tx, evidence, at=now)
     elif reading.keyword is Keyword.OPT_IN and not is_reply:
         await opt_in(tx, text.phone, sender_id, at=text.occurred_at, message_id=message_id)
     elif is_reply and sender_id is not None:
         await _reply(tx, text, sender_id, now)
+    if reading.wish is Wish.UNSURE:
+        await reviews.add(tx, message_id)
+
+
+def _opt_out_source(reading: Reading) -> OptOutSource | None:
+    if reading.keyword is Keyword.OPT_OUT:
+        return OptOutSource.KEYWORD
+    return OptOutSource.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
 
 
 async def _reply(tx: Transaction, text: InboundText, sender_id: UUID, now: datetime) -> None:

@@ -10,8 +10,8 @@ from storage import events, outbox, suppressions
 from storage.database import Transaction
 from storage.suppressions import Evidence
 
-LIFTED_BY_KEYWORD = (OptOutSource.KEYWORD, OptOutSource.PROVIDER_ERROR)
-"""A text can undo what a text or the provider did, not what a person decided."""
+LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
+"""A text can undo what a text or the provider did, not what a person did by hand."""
 
 
 async def opt_out(
@@ -27,7 +27,8 @@ async def opt_out(
 
     A fact older than an opt-in of the number suppresses nothing; it still ends the enrollments that
     stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender than
-    those opted in to blocks that number and sender only; a YES that was an answer opts in to none.
+    those opted in to blocks that number and sender only; a YES that was an answer opts in to none,
+    and does not gainsay a person who has read what was meant before it.
 
     Args:
         tx: Holds the number's lock.
@@ -43,7 +44,11 @@ async def opt_out(
     also = [enrollment_id] if enrollment_id is not None else []
     only_sender: UUID | None = None
     enrolled_before: datetime | None = None
-    if any(opt_in.occurred_at > evidence.occurred_at for opt_in in opt_ins):
+    if any(
+        opt_in.occurred_at > evidence.occurred_at
+        for opt_in in opt_ins
+        if evidence.user_id is None or not opt_in.is_reply
+    ):
         enrolled_before = evidence.occurred_at
     else:
         if wanted and sender_id not in {None, *wanted}:
@@ -92,12 +97,12 @@ async def opt_out_by_hand(
 async def opt_in(
     tx: Transaction, phone: str, sender_id: UUID | None, *, at: datetime, message_id: UUID
 ) -> bool:
-    """Lift what a keyword or 21610 had suppressed before; answers whether anything was.
+    """Lift what a text or 21610 had suppressed before; answers whether anything was.
 
     What blocks another sender only stays: the provider still refuses its texts.
     """
     lifted = await suppressions.lift(
-        tx, phone, LIFTED_BY_KEYWORD, sender_id=sender_id, before=at, message_id=message_id
+        tx, phone, LIFTED_BY_TEXT, sender_id=sender_id, before=at, message_id=message_id
     )
     if lifted:
         await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value, sender_id=None)

@@ -231,6 +231,7 @@ _DELETIONS = (
     )
     """,
     "DELETE FROM attempts WHERE message_id = ANY(:messages)",
+    "DELETE FROM reviews WHERE message_id = ANY(:messages)",
     "DELETE FROM messages WHERE id = ANY(:messages)",
     "DELETE FROM enrollment_events WHERE enrollment_id = ANY(:enrollments)",
     "DELETE FROM enrollments WHERE id = ANY(:enrollments)",

@@ -210,14 +210,14 @@ async def remember_reply(tx: Transaction, enrollment_id: UUID, at: datetime) -> 
     )
 
 
-async def is_suppressed_by_keyword(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:
-    """Whether a keyword or 21610 suppresses the number for a sender now."""
+async def is_suppressed_by_text(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:
+    """Whether something that a text can lift suppresses the number for a sender now."""
     row = await tx.execute(
         text(
             """
             SELECT EXISTS (
                 SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL
-                AND source IN ('keyword', 'provider_error')
+                AND source <> 'by_hand'
                 AND (sender_id IS NULL OR sender_id = :sender_id)
             )
             """

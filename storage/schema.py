@@ -6,6 +6,7 @@ import storage.access_tables
 import storage.catch_up_tables
 import storage.event_tables
 import storage.job_tables
+import storage.review_tables
 import storage.tables  # noqa: F401 - importing them fills the metadata
 
 METADATA = SQLModel.metadata

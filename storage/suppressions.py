@@ -28,7 +28,7 @@ class Evidence:
         occurred_at: The provider's time of the fact.
         message_id: The inbound text that asked for it.
         attempt_id: The attempt that the provider refused.
-        user_id: Who did it by hand.
+        user_id: Who did it by hand, or decided what the text meant.
         reason: In words.
     """
 
@@ -64,7 +64,7 @@ async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
             SELECT occurred_at, sender_id, is_reply FROM messages
             WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
                 (SELECT max(occurred_at) FROM messages
-                    WHERE phone = :phone AND keyword = 'opt_out'),
+                    WHERE phone = :phone AND keyword IN ('opt_out', 'plain_wish')),
                 '-infinity'
             )
             """
@@ -72,9 +72,6 @@ async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
         {"phone": phone},
     )
     return [OptIn(*row) for row in rows]
-
-
-_ASKED = frozenset({OptOutSource.KEYWORD, OptOutSource.PROVIDER_ERROR})
 
 
 async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | None) -> None:
@@ -91,15 +88,14 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
                 attempt_id, user_id, occurred_at, asked)
             VALUES (:id, :phone, :sender_id, CAST(:source AS text), :reason, :message_id,
                 :attempt_id, :user_id, :occurred_at,
-                CAST(:source AS text) IN ('keyword', 'provider_error'))
+                CAST(:source AS text) <> 'by_hand')
             ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
             DO UPDATE SET
                 source = excluded.source, reason = excluded.reason,
                 message_id = excluded.message_id, attempt_id = excluded.attempt_id,
                 user_id = excluded.user_id, occurred_at = excluded.occurred_at
-            WHERE suppressions.source IN ('keyword', 'provider_error') AND (
-                excluded.occurred_at > suppressions.occurred_at
-                OR excluded.source NOT IN ('keyword', 'provider_error')
+            WHERE suppressions.source <> 'by_hand' AND (
+                excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
             )
             """
         ),
@@ -115,7 +111,7 @@ async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | Non
             "occurred_at": evidence.occurred_at,
         },
     )
-    if evidence.source in _ASKED:
+    if evidence.source is not OptOutSource.BY_HAND:
         await tx.execute(
             text(
                 """

@@ -1,10 +1,12 @@
 """One of everything there is, for examples and generated requests to be about."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from argon2 import PasswordHasher
 
 from api import examples
+from domain.inbound import InboundText
 from domain.statuses import JobKind, Role, SequenceKind
 from services.factory import Services
 from services.sequences import SequenceDraft
@@ -44,6 +46,7 @@ async def found(services: Services) -> dict[str, str]:
     suppression, _ = await services.suppressions.suppress(
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
+    review = await _review(services, bo)
     endpoint = await services.event_endpoints.create(
         {"url": "https://crm.example.com/events"}, owner.id
     )
@@ -62,11 +65,29 @@ async def found(services: Services) -> dict[str, str]:
         examples.TOKEN: token.details.id,
         examples.OWN_TOKEN: own_token.details.id,
         examples.SUPPRESSION: suppression.id,
+        examples.REVIEW: review,
         examples.EVENT_ENDPOINT: endpoint.details.id,
         examples.EVENT: event.event_id,
         examples.JOB: job.id,
     }
     return {placeholder: str(actual) for placeholder, actual in made.items()}
+
+
+async def _review(services: Services, contact_id: UUID) -> UUID:
+    """Have a contact send a text that may ask for no more texts."""
+    await services.inbound.receive(
+        InboundText(
+            sid="SM" + contact_id.hex,
+            phone="+12125550102",
+            to="+14155550100",
+            messaging_service_sid=None,
+            body="Could you stop by at five?",
+            media_urls=(),
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+    return (await services.reviews.find()).items[0].message_id
 
 
 async def _sequence(services: Services, sender_id: UUID, user_id: UUID) -> UUID:

@@ -56,6 +56,7 @@ KNOWN = {
     "enrollment_id": examples.ENROLLMENT,
     "user_id": examples.USER,
     "suppression_id": examples.SUPPRESSION,
+    "message_id": examples.REVIEW,
     "endpoint_id": examples.EVENT_ENDPOINT,
     "event_id": examples.EVENT,
 }

@@ -132,6 +132,31 @@ def test_help_changes_nothing(desk: Desk) -> None:
     desk.wait_for_texts(story.person, 2)
 
 
+def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -> None:
+    """Issue 5: opt-out beyond keywords; DESIGN 1: a suppression by plain wish."""
+    wished, unsure = [desk.start("", FIRST, SECOND, delay=2) for _ in range(2)]
+    for story in (wished, unsure):
+        desk.wait_for_texts(story.person, 1)
+
+    assert desk.answer(wished.person, "Please stop texting me, wrong number", wished.line) == 200
+    assert desk.answer(unsure.person, "Could you stop by at 5?", unsure.line) == 200
+
+    assert desk.row(wished.enrollment_id)["status"] == "opted_out"
+    assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"
+    assert ended_in_temporal(desk, wished.enrollment_id) == "opted_out"
+    [suppression] = desk.get(f"/api/suppressions?search={wished.person.phone[1:]}")["items"]
+    assert suppression["source"] == "plain_wish"
+    waiting = desk.get("/api/reviews?decided=false")["items"]
+    [review] = [one for one in waiting if one["contact_id"] == unsure.person.id]
+    path = f"/api/reviews/{review['message_id']}/decide"
+    decided = desk.api.post(path, json={"decision": "opt_out"})
+    assert (decided.status_code, decided.json()["opted_out"]) == (200, True)
+    assert desk.get(f"/api/contacts/{unsure.person.id}")["opted_out"] is True
+    assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"
+    for story in (wished, unsure):
+        desk.wait_for_texts(story.person, 1)
+
+
 def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
     """Issue 2: an opt-out. DESIGN 3: opt-out keyword, enrol a suppressed number, START."""
     person, line, other = desk.person(), desk.line(), desk.line()

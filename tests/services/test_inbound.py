@@ -45,7 +45,7 @@ async def test_any_text_that_is_no_keyword_is_a_reply(talk: Talk) -> None:
     sequence = await talk.sequence()
     texts: list[dict[str, Any]] = [
         {"body": "Hello"},
-        {"body": "Stop please"},
+        {"body": "Stop by at 5?"},
         {"body": "I cannot help you"},
         {"body": ""},
         {"body": "", "media": ["https://example.com/photo.jpg"]},

@@ -78,6 +78,45 @@ async def test_every_spelling_of_every_keyword_opts_out(talk: Talk) -> None:
         assert evidence.occurred_at == came.occurred_at
 
 
+async def test_a_plain_wish_does_what_a_keyword_does(talk: Talk) -> None:
+    """Row "plain wish": suppressed with the text as evidence, all ended, not a reply."""
+    first = await talk.texted(on_reply=CONTINUE)
+    untexted = await talk.person(like=first)
+    came = await talk.text(first, "Please stop texting me, I found a job. Thanks!")
+    assert await talk.statuses(first, untexted) == [OPTED_OUT, OMITTED_OPTED_OUT]
+    assert (await talk.row(first)).replied_at is None
+    assert await talk.signals(first) == [("opted_out", OPTED_OUT)]
+    [message] = await talk.received(first.phone)
+    assert (message.keyword, message.is_reply) == ("plain_wish", False)
+    [evidence] = await talk.suppressions(first.phone)
+    assert (evidence.source, evidence.sender_id) == (OptOutSource.PLAIN_WISH, None)
+    assert (evidence.message_id, evidence.occurred_at) == (message.id, came.occurred_at)
+    assert evidence.asked
+    assert await talk.rows("SELECT 1 FROM reviews WHERE message_id = :id", id=message.id) == []
+
+
+async def test_a_text_that_may_be_a_wish_is_a_reply_for_a_person_to_read(talk: Talk) -> None:
+    """Row "perhaps a wish": the reply policy applies, and nobody is suppressed."""
+    finish, go_on = await talk.texted(), await talk.texted(on_reply=CONTINUE)
+    for person, status in [(finish, RESPONDED), (go_on, ACTIVE)]:
+        await talk.text(person, "Can you stop calling? Texting is fine")
+        assert await talk.statuses(person) == [status]
+        assert (await talk.row(person)).replied_at is not None
+        assert await talk.suppressions(person.phone) == []
+        [message] = await talk.received(person.phone)
+        assert (message.keyword, message.is_reply) == (None, True)
+        [review] = await talk.rows("SELECT * FROM reviews WHERE message_id = :id", id=message.id)
+        assert review.decision is None
+
+
+async def test_the_providers_own_reading_comes_before_a_wish(talk: Talk) -> None:
+    """Row "plain wish": ``OptOutType`` first."""
+    person = await talk.texted()
+    await talk.text(person, "Please stop texting me", kind="HELP")
+    assert await talk.statuses(person) == [ACTIVE]
+    assert await talk.suppressions(person.phone) == []
+
+
 async def test_a_stop_ends_every_enrollment_of_the_number(talk: Talk) -> None:
     """Row "opt-out keyword": all senders, all sequences, opted out or omitted."""
     other_id = uuid4()
@@ -205,10 +244,11 @@ async def test_a_suppressed_number_is_found_out_when_its_text_is_due(talk: Talk)
 )
 async def test_opting_in_lifts_and_resumes_nothing(talk: Talk, body: str, kind: str | None) -> None:
     """Row "START, UNSTOP, or YES, from a number suppressed by keyword or 21610"."""
-    by_keyword, by_error = await talk.texted(), await talk.texted()
+    by_keyword, by_wish, by_error = [await talk.texted() for _ in range(3)]
     await talk.text(by_keyword, "STOP", at=ago(minutes=5))
+    await talk.text(by_wish, "Leave me alone", at=ago(minutes=5))
     await refused(talk, by_error)
-    for person in (by_keyword, by_error):
+    for person in (by_keyword, by_wish, by_error):
         before = await talk.row(person)
         assert before.status == OPTED_OUT
         came = await talk.text(person, body, kind=kind)
@@ -235,18 +275,18 @@ async def test_from_an_unsuppressed_number_yes_is_a_reply_start_and_unstop_are_n
 
 
 async def test_no_text_lifts_what_a_person_decided(talk: Talk) -> None:
-    """Row "START, UNSTOP, or YES": only from a number suppressed by keyword or 21610."""
-    alone, before_stop, after_stop, wished = [await talk.texted() for _ in range(4)]
-    await talk.suppress_by_hand(alone.phone)
-    await talk.suppress_by_hand(before_stop.phone)
+    """Row "START, UNSTOP, or YES": only from a number suppressed by a text or 21610."""
+    alone, before_stop, after_stop, before_wish = [await talk.texted() for _ in range(4)]
+    for person in (alone, before_stop, before_wish):
+        await talk.suppress_by_hand(person.phone)
     await talk.text(before_stop, "STOP")
+    await talk.text(before_wish, "Please stop texting me")
     await talk.text(after_stop, "STOP")
-    for person, source in [(after_stop, OptOutSource.BY_HAND), (wished, OptOutSource.PLAIN_WISH)]:
-        async with talk.database.transaction() as tx:
-            at = ago(seconds=1)
-            evidence = Evidence(person.phone, source, at, user_id=talk.user_id)
-            await opt_out(tx, evidence, at=at)
-    for person in (alone, before_stop, after_stop, wished):
+    async with talk.database.transaction() as tx:
+        at = ago(seconds=1)
+        evidence = Evidence(after_stop.phone, OptOutSource.BY_HAND, at, user_id=talk.user_id)
+        await opt_out(tx, evidence, at=at)
+    for person in (alone, before_stop, after_stop, before_wish):
         await talk.text(person, "START")
         assert len(await talk.suppressions(person.phone)) == 1
 
@@ -312,6 +352,11 @@ async def test_an_old_21610_that_arrives_late_does_not_undo_a_later_start(talk: 
         ([("YES", 5), ("STOP", 9)], False),
         ([("STOP", 1), ("START", 5), ("STOP", 9)], True),
         ([("STOP", 5), ("START", 5)], False),
+        ([("Wrong number", 9), ("START", 5)], False),
+        ([("START", 5), ("Wrong number", 9)], False),
+        ([("STOP", 9), ("YES", 5), ("Wrong number", 7)], False),
+        ([("Wrong number", 7), ("YES", 5), ("STOP", 9)], False),
+        ([("Wrong number", 5), ("STOP", 9), ("START", 7)], True),
     ],
 )
 async def test_whatever_order_they_arrive_in_the_latest_wish_stands(

@@ -1,0 +1,215 @@
+"""Whether a text that is no keyword asks for no more texts: clearly, perhaps, or not at all."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain import opt_out_phrases as phrases
+
+
+class Wish(StrEnum):
+    """What a text asks for.
+
+    ``opt_out``: no more texts, said so that it means nothing else. ``unsure``: perhaps; a person
+    has to read it.
+    """
+
+    OPT_OUT = "opt_out"
+    UNSURE = "unsure"
+
+
+class _Kind(StrEnum):
+    """What a piece of a text is; of two pieces as long, the one named first is meant."""
+
+    WISH = "wish"
+    BARE = "bare"
+    BESIDES = "besides"
+    POLITE = "polite"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A phrase of the lists, or one word that is in none."""
+
+    kind: _Kind
+    words: str
+
+
+@dataclass(frozen=True)
+class _Clause:
+    """What stands between two punctuation marks."""
+
+    pieces: Sequence[_Piece]
+    is_question: bool
+
+
+def read_wish(body: str) -> Wish | None:
+    """Say whether a text asks for no more texts; None if nothing in it hints at that.
+
+    A wish counts as clear where it stands as a clause of its own, with nothing beside it but
+    courtesies and reasons, and nothing in the whole text casts doubt on it: a negation, a joke,
+    somebody else's words, a condition, a question that is no request. A bare "stop" counts only
+    in a text that says nothing else. Whatever is not clear but has the words is unsure.
+    """
+    words = _words(body)
+    clauses = list(_clauses(words))
+    if any(_is_clear(clause) for clause in clauses) or _is_bare(clauses) or _is_capital(body):
+        return Wish.UNSURE if _is_doubtful(body, clauses) else Wish.OPT_OUT
+    hinted = any(
+        piece.kind in {_Kind.WISH, _Kind.BARE} for clause in clauses for piece in clause.pieces
+    )
+    plain = " ".join(re.findall(r"\w+", words))
+    if hinted or _HINTS.search(plain) or _WHOLE_HINTS.fullmatch(plain):
+        return Wish.UNSURE
+    return None
+
+
+def folded(body: str) -> str:
+    """A text without what makes no difference: case, accents, compatibility forms, the invisible.
+
+    As the Unicode Standard matches identifiers caselessly (D147), marks and format characters left
+    out; folding it again changes nothing.
+    """
+    text = body
+    for _ in range(2):
+        text = unicodedata.normalize("NFKD", text).casefold()
+    text = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in text if not _is_dropped(char))
+
+
+def _is_dropped(char: str) -> bool:
+    category = unicodedata.category(char)
+    return category[0] == "M" or category in {"Cf", "Cs"}
+
+
+def _words(body: str) -> str:
+    """A folded text in the spelling that the lists have; punctuation stays."""
+    text = folded(body).replace("&", " and ")
+    text = re.sub("(?<=\\w)['\u2019\u2018`\u00b4](?=\\w)", "", text)
+    text = re.sub(r"(?<=\w)[-/_*](?=\w)", " ", text)
+    text = re.sub(r"([a-z])\1{2,}", r"\1", text)
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    return text
+
+
+def _clauses(words: str) -> Iterator[_Clause]:
+    for sentence in re.finditer(r"([^.!?\n\u2026]+)([.!?\n\u2026]*)", words):
+        for part in re.split(r"[^\w\s]+", sentence[1]):
+            pieces = list(_pieces(" ".join(part.split())))
+            if pieces:
+                yield _Clause(pieces, is_question="?" in sentence[2])
+
+
+def _pieces(part: str) -> Iterator[_Piece]:
+    """Cut a clause into phrases, the longest first, and the words between them."""
+    start = 0
+    while start < len(part):
+        kind, end = _Kind.OTHER, part.find(" ", start) % (len(part) + 1)
+        longest = start
+        for each, patterns in _PHRASES:
+            for pattern in patterns:
+                found = pattern.match(part, start)
+                if found and found.end() > longest:
+                    kind, end = each, found.end()
+                    longest = end
+        yield _Piece(kind, part[start:end])
+        start = end + 1
+
+
+def _is_clear(clause: _Clause) -> bool:
+    """Whether a clause holds a whole wish that nothing on either side of it qualifies."""
+    return not _only_asks(clause) and any(
+        piece.kind is _Kind.WISH
+        and _begins(clause.pieces[:place])
+        and _ends(clause.pieces[place + 1 :], is_question=clause.is_question)
+        for place, piece in enumerate(clause.pieces)
+    )
+
+
+def _begins(before: Sequence[_Piece]) -> bool:
+    """Whether a wish begins here: nothing is before it, or something that it cuts off."""
+    for piece in reversed(before):
+        if piece.words in {"please", "so", "but", "because"}:
+            return True
+        if piece.kind is _Kind.OTHER:
+            return False
+    return True
+
+
+def _ends(after: Sequence[_Piece], *, is_question: bool) -> bool:
+    """Whether a wish ends here: nothing follows that could belong to it."""
+    for place, piece in enumerate(after):
+        if piece.kind is _Kind.OTHER:
+            return not is_question and bool(
+                _AFTERTHOUGHTS.match(" ".join(one.words for one in after[place:]))
+            )
+    return True
+
+
+def _only_asks(clause: _Clause) -> bool:
+    """Whether a clause is a question rather than a request in the form of one."""
+    return clause.is_question and not any(_REQUESTS.match(one.words) for one in clause.pieces)
+
+
+def _is_bare(clauses: Sequence[_Clause]) -> bool:
+    """Whether a text says "stop", and nothing else that matters."""
+    pieces = [piece for clause in clauses for piece in clause.pieces]
+    return (
+        any(piece.kind is _Kind.BARE for piece in pieces)
+        and all(piece.kind is not _Kind.OTHER for piece in pieces)
+        and not any(_only_asks(clause) for clause in clauses)
+    )
+
+
+def _is_capital(body: str) -> bool:
+    """Whether STOP stands as a sentence of its own, as texts tell people to write it."""
+    return bool(_CAPITAL.search(body)) and "?" not in body and body != body.upper()
+
+
+def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
+    told = " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
+    quoted = _QUOTE.search(body.strip().strip("\"'\u201c\u201d.! "))
+    return bool(_DOUBTS.search(told) or _LAUGHTER.search(body) or quoted)
+
+
+def _residue(piece: _Piece) -> str:
+    match piece.kind:
+        case _Kind.WISH | _Kind.BARE:
+            return "stop"
+        case _Kind.BESIDES:
+            return "."
+        case _Kind.POLITE:
+            return ""
+        case _Kind.OTHER:
+            return piece.words
+
+
+def _compiled(*alternatives: str) -> re.Pattern[str]:
+    """Compile phrases as written in the lists: whole words, groups that capture nothing."""
+    pattern = re.sub(r"<(\w+)>", lambda name: phrases.WORDS[name[1]], "|".join(alternatives))
+    pattern = re.sub(r"\((?!\?)", "(?:", pattern)
+    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
+
+
+_SPELLINGS = [(_compiled(pattern), spelling) for pattern, spelling in phrases.SPELLINGS.items()]
+_PHRASES = [
+    (kind, [_compiled(phrase) for phrase in listed])
+    for kind, listed in (
+        (_Kind.WISH, phrases.WISHES),
+        (_Kind.BARE, phrases.BARE_WISHES),
+        (_Kind.BESIDES, phrases.BESIDES),
+        (_Kind.POLITE, phrases.POLITE),
+    )
+]
+_DOUBTS = _compiled(*phrases.DOUBTS)
+_HINTS = _compiled(*phrases.HINTS)
+_WHOLE_HINTS = _compiled(*phrases.WHOLE_HINTS)
+_AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
+_REQUESTS = re.compile("please|(can|could|would|will) (you|someone|somebody|anyone)|is it possible")
+_CAPITAL = re.compile(r"(?:^|[.!,;:\n])\s*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)\s*(?=[.!,;:\n]|$)")
+_QUOTE = re.compile('["\u201c\u201d\u00ab\u00bb]')
+_LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")

@@ -1,0 +1,72 @@
+"""The review list over HTTP."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+
+from domain.inbound import InboundText
+from services.factory import Services
+
+ANN = "+14155550123"
+
+
+async def come_in(services: Services, body: str = "Could you stop by at 5?") -> None:
+    """Have a text come in."""
+    await services.inbound.receive(
+        InboundText(
+            sid="SM" + uuid4().hex,
+            phone=ANN,
+            to="+14155550100",
+            messaging_service_sid=None,
+            body=body,
+            media_urls=(),
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+
+
+async def test_deciding(member: httpx.AsyncClient, services: Services) -> None:
+    names = {"first_name": "Ann", "last_name": "Lee", "phone": ANN}
+    contact = (await member.post("/api/contacts", json=names)).json()
+    await come_in(services)
+    [row] = (await member.get("/api/reviews", params={"decided": "false"})).json()["items"]
+    assert (row["phone"], row["body"], row["decision"]) == (ANN, "Could you stop by at 5?", None)
+    assert (row["contact_id"], row["contact_name"]) == (contact["id"], "Ann Lee")
+    path = f"/api/reviews/{row['message_id']}"
+    assert (await member.get(path)).json() == row
+
+    decided = await member.post(f"{path}/decide", json={"decision": "opt_out"})
+    again = await member.post(f"{path}/decide", json={"decision": "opt_out"})
+    other = await member.post(f"{path}/decide", json={"decision": "not_an_opt_out"})
+
+    assert (decided.status_code, decided.json()["opted_out"]) == (200, True)
+    assert (again.status_code, again.json()) == (200, decided.json())
+    assert (other.status_code, other.json()["code"]) == (409, "already_decided")
+    assert (await member.get("/api/reviews", params={"decided": "false"})).json()["items"] == []
+    [suppression] = (await member.get("/api/suppressions")).json()["items"]
+    assert (suppression["source"], suppression["message_id"]) == ("plain_wish", row["message_id"])
+    assert suppression["user_id"] == decided.json()["decided_by"]
+    assert (await member.get(f"/api/contacts/{contact['id']}")).json()["opted_out"] is True
+
+
+async def test_the_list_in_pages(member: httpx.AsyncClient, services: Services) -> None:
+    for number in range(3):
+        await come_in(services, f"Could you stop by at {number}?")
+
+    page = (await member.get("/api/reviews", params={"limit": 2})).json()
+    rest = (await member.get("/api/reviews", params={"cursor": page["next_cursor"]})).json()
+
+    bodies = [item["body"] for item in page["items"] + rest["items"]]
+    assert bodies == [f"Could you stop by at {number}?" for number in (2, 1, 0)]
+    assert rest["next_cursor"] is None
+
+
+async def test_what_cannot_be_decided(member: httpx.AsyncClient, viewer: httpx.AsyncClient) -> None:
+    path = f"/api/reviews/{uuid4()}/decide"
+    unknown = await member.post(path, json={"decision": "opt_out"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert (await member.post(path, json={"decision": "perhaps"})).status_code == 422
+    assert (await viewer.post(path, json={"decision": "opt_out"})).status_code == 403
+    assert (await viewer.get("/api/reviews")).status_code == 200
