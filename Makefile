@@ -41,6 +41,9 @@ check: $(INSTALLED) ## Format, lint, types, imports
 bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
 	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
 
+chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N SEED=N
+	$(BIN)/python -m tests.chaos $(if $(ENROLLMENTS),--enrollments $(ENROLLMENTS)) $(if $(SEED),--seed $(SEED))
+
 lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt

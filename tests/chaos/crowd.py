@@ -32,7 +32,7 @@ _HABITS: Sequence[tuple[int, str, DeedKind | None, tuple[int, ...]]] = (
     (22, "", DeedKind.REPLY, (0, 1, 1, 2, 2, 3)),
     (14, "", DeedKind.STOP, (0, 1, 1, 2, 3)),
     (14, "", DeedKind.FINISH, (0, 0, 1, 2, 3)),
-    (3, "001", None, ()),
+    (3, "036", None, ()),
     (2, "005", None, ()),
     (2, "006", None, ()),
     (3, "300", None, ()),
