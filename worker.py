@@ -64,6 +64,7 @@ ENDPOINTS_AT_ONCE = 10
 _WAIT_SECONDS = 2
 _VERSION_SECONDS = 60
 _CACHED_WORKFLOWS = 500
+_HEARTBEATS_APART = timedelta(seconds=1)
 
 
 def build_workers(
@@ -106,6 +107,7 @@ def build_workers(
             graceful_shutdown_timeout=drain,
             max_cached_workflows=_CACHED_WORKFLOWS,
             deployment_config=deployment,
+            max_heartbeat_throttle_interval=_HEARTBEATS_APART,
         ),
         Worker(
             client,

@@ -1,11 +1,17 @@
 """Work in the background as an activity: some rows of a job at a time."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from temporalio import activity
 
 from domain.ports import JobProgress, JobRunner
+
+_BEATS = 4
+"""How many heartbeats fit into the time that one may be away."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,25 @@ class JobActivities:
         """Act on a job's next rows, for a few seconds.
 
         Idempotency: a row's result is written with the act, so a repeated chunk takes other rows.
-        Time limit: 30 s. No failure is final; a fault of ours ends the job on its tenth try.
+        Time limit: 30 s, and 6 s without a heartbeat, so that the rows of a worker that died are
+        soon in other hands. No failure is final; a fault of ours ends the job on its tenth try.
         """
-        return await self._runner.run_chunk(UUID(request.job_id), tries=activity.info().attempt)
+        async with _heartbeats():
+            return await self._runner.run_chunk(UUID(request.job_id), tries=activity.info().attempt)
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Say that the activity is alive, some times within its heartbeat timeout."""
+    beating = asyncio.create_task(_beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+async def _beat() -> None:
+    timeout = activity.info().heartbeat_timeout
+    while timeout:
+        await asyncio.sleep(timeout.total_seconds() / _BEATS)
+        activity.heartbeat()

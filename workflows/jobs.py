@@ -31,6 +31,7 @@ class JobWorkflow:
                 JobActivities.run_job_chunk,
                 RunChunk(start.job_id),
                 start_to_close_timeout=JOB.start_to_close,
+                heartbeat_timeout=JOB.heartbeat,
                 retry_policy=JOB.retry,
                 summary="rows",
             )

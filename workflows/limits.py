@@ -71,13 +71,17 @@ died is noticed by its silence; else nothing would be swept for the rest of its 
 
 JOB = Limit(
     start_to_close=timedelta(seconds=30),
+    heartbeat=timedelta(seconds=6),
     retry=RetryPolicy(
         initial_interval=timedelta(seconds=1),
         maximum_interval=timedelta(minutes=1),
         maximum_attempts=0,
     ),
 )
-"""A chunk of a job takes some seconds and is repeated without bound: its rows count."""
+"""A chunk of a job takes some seconds and is repeated without bound: its rows count.
+
+Without a heartbeat, that of a worker that died would be missed only at the end of its time.
+"""
 
 DELIVER = Limit(
     start_to_close=timedelta(seconds=30),
