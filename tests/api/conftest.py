@@ -116,10 +116,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def services(database: Database, temporal: FakeTemporal, gateway: FakeGateway) -> Services:
+    return make_services(database, temporal, gateway)
+
+
+def make_services(
+    database: Database, temporal: FakeTemporal | None = None, gateway: FakeGateway | None = None
+) -> Services:
     return build_services(
         database,
-        cast("EnrollmentClient", temporal),
-        cast("Gateway", gateway),
+        cast("EnrollmentClient", temporal or FakeTemporal()),
+        cast("Gateway", gateway or FakeGateway()),
         ServiceConfig(SendingRules()),
     )
 

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import schemathesis
@@ -27,17 +27,14 @@ from schemathesis.specs.openapi.checks import (
 
 from api import examples
 from api.app import create_app
-from domain.ports import Gateway
-from domain.rules import SendingRules
 from domain.statuses import Role
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import Services
 from standalone.ports import LOOPBACK, free_port
 from storage.database import Database
 from tests.api import a_little_of_everything as little
-from tests.api.conftest import FakeGateway, FakeTemporal, make_settings
+from tests.api.conftest import make_services, make_settings
 from tests.api.record import document
 from tests.conftest import empty
-from workflows.client import EnrollmentClient
 
 CHECKS = (
     not_a_server_error,
@@ -86,12 +83,7 @@ def served(shared_database: str) -> Iterator[Served]:
     url = shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def services() -> Services:
-        return build_services(
-            Database(url),
-            cast("EnrollmentClient", FakeTemporal()),
-            cast("Gateway", FakeGateway()),
-            ServiceConfig(SendingRules()),
-        )
+        return make_services(Database(url))
 
     async def prepare() -> tuple[dict[str, str], dict[str, str]]:
         made = services()

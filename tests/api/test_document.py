@@ -1,17 +1,24 @@
 """The OpenAPI document: written down, with an example for every route that does what it says."""
 
+import asyncio
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
 import jsonschema_rs
+import psycopg
 import pytest
+from psycopg import sql
 
 from api.examples import EXAMPLES
-from services.factory import Services
+from storage.database import Database
+from storage.schema import METADATA
 from tests.api.a_little_of_everything import found
+from tests.api.conftest import make_services
 from tests.api.record import RECORDED, ROOT, document, edition
+from tests.conftest import empty
 
 DOCUMENT = json.loads(document())
 OPERATIONS = {
@@ -40,18 +47,66 @@ def test_every_route_has_an_example_a_summary_and_a_description() -> None:
         assert operation["description"]
 
 
+@dataclass(frozen=True)
+class Little:
+    """A little of everything, to be put into a database again and again: made in a moment.
+
+    Attributes:
+        ids: The id of each thing by the one that examples give it.
+        rows: Of each table, as COPY writes them.
+    """
+
+    ids: dict[str, str]
+    rows: dict[str, bytes]
+
+    def put_into(self, database: str) -> None:
+        with psycopg.connect(database) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for table, rows in self.rows.items():
+                copying = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
+                with connection.cursor().copy(copying) as copy:
+                    copy.write(rows)
+
+
+@pytest.fixture(scope="module")
+def little(shared_database: str) -> Little:
+    async def make() -> dict[str, str]:
+        database = Database(shared_database.replace("postgresql://", "postgresql+psycopg://", 1))
+        try:
+            return await found(make_services(database))
+        finally:
+            await database.close()
+
+    rows = {}
+    ids = asyncio.run(make())
+    with psycopg.connect(shared_database) as connection:
+        for table in METADATA.sorted_tables:
+            copying = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table.name))
+            with connection.cursor().copy(copying) as copy:
+                if kept := b"".join(copy):
+                    rows[table.name] = kept
+    empty(shared_database)
+    return Little(ids, rows)
+
+
+@pytest.fixture
+def there(little: Little, database_url: str, shared_database: str) -> dict[str, str]:
+    """The ids of the things there are."""
+    little.put_into(shared_database)
+    return little.ids
+
+
 @pytest.mark.parametrize("name", FOR_PEOPLE)
 async def test_an_example_is_answered_as_documented(
-    name: str, services: Services, admin: httpx.AsyncClient
+    name: str, there: dict[str, str], admin: httpx.AsyncClient
 ) -> None:
     method, path, operation = OPERATIONS[name]
     example = EXAMPLES[name]
-    ids = await found(services)
     answer = await admin.request(
         method,
-        _with_ids(path.format(**example.path), ids),
-        params=json.loads(_with_ids(json.dumps(dict(example.query)), ids)),
-        content=_content(operation, example.body, ids),
+        _with_ids(path.format(**example.path), there),
+        params=json.loads(_with_ids(json.dumps(dict(example.query)), there)),
+        content=_content(operation, example.body, there),
         headers=_headers(operation),
     )
     assert answer.status_code == example.status, answer.text
