@@ -335,7 +335,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in copied():
         found = ROOT / source
         if found.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".env*", "node_modules")
+            # What is compiled here comes along: the Dockerfile compiles, and nothing does later.
+            ignored = shutil.ignore_patterns(".env*", "node_modules")
             shutil.copytree(found, folder / source, ignore=ignored)
         else:
             shutil.copy(found, folder)
