@@ -15,6 +15,8 @@ import psycopg
 import pytest
 import pytest_socket
 from psycopg import sql
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from settings import (
     ApiSettings,
@@ -74,6 +76,36 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: many tests wait for programs and timers."""
     return (os.cpu_count() or 1) + 1
+
+
+_LONGEST = (
+    "tests/e2e/",
+    "tests/test_worker.py",
+    "tests/standalone/",
+    "tests/services/test_importing",
+)
+"""What is begun with: mostly waits, for a process that was killed or for a server's start."""
+
+_SECOND_STACK = ("tests/e2e/test_provider", "tests/e2e/test_life", "tests/e2e/test_api_docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no processor waits for it in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
+class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """A file at a time, but the end-to-end tests in two parts: each starts a stack of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/e2e/"):
+            return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
+        return str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Know better than `--dist loadfile` what belongs together."""
+    return _ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_runtest_setup() -> None:
