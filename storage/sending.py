@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -335,37 +335,38 @@ def _last_attempt(row: Any) -> LastAttempt | None:  # noqa: ANN401 - a driver's 
     )
 
 
-_NEW_STEP_MESSAGE = text(
-    """
+_NEW_STEP_MESSAGE = """
     INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
         body, media_urls, status, failed_tries)
     VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
         :body, CAST(:media_urls AS jsonb), 'sending', 0)
-    """
-)
+"""
 
-_REUSE_MESSAGE = text(
-    """
+_REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
         error_code = NULL, next_try_at = NULL
     WHERE id = :message_id
-    """
-)
+"""
 
-_NEW_ATTEMPT = text(
-    """
-    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
-    VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
-    """
-)
-
-_ENROLLMENT_SENDS = text(
-    """
+_ENROLLMENT_SENDS = """
     UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
         probing = false, next_send_at = now()
-    WHERE id = :id AND status = 'active'
-    """
+    WHERE id = :enrollment_id AND status = 'active'
+"""
+
+_NEW_ATTEMPT = """
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
+    VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
+"""
+
+# One statement each: every round trip counts while the number's lock is held.
+_FIRST_TRY_AT_STEP = text(
+    f"WITH message AS ({_NEW_STEP_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
 )
+_NEXT_TRY_AT_STEP = text(
+    f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
+)
+_TRY_AT_MESSAGE = text(f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}")
 
 
 async def open_attempt_at_step(
@@ -380,54 +381,50 @@ async def open_attempt_at_step(
         media_urls: JSON list.
         call_before: How long from now the call may still begin, by the database's clock.
     """
-    message_id = row.message_id or uuid4()
-    values = {
-        "message_id": message_id,
-        "contact_id": row.contact_id,
+    attempt = _new_attempt(row.message_id or uuid4(), row.last_attempt, call_before)
+    text_values = {
         "phone": row.phone,
         "sender_id": row.sender_id,
-        "enrollment_id": row.id,
-        "step": row.position,
-        "pass": row.pass_number,
         "body": body,
-        "media_urls": media_urls,
+        "enrollment_id": row.id,
     }
-    await tx.execute(_NEW_STEP_MESSAGE if row.message_id is None else _REUSE_MESSAGE, values)
-    attempt_id = await _open_attempt(tx, message_id, row.last_attempt, call_before)
-    await tx.execute(_ENROLLMENT_SENDS, {"id": row.id})
-    return attempt_id
+    if row.message_id is None:
+        about = {
+            "contact_id": row.contact_id,
+            "step": row.position,
+            "pass": row.pass_number,
+            "media_urls": media_urls,
+        }
+        await tx.execute(_FIRST_TRY_AT_STEP, {**attempt, **text_values, **about})
+    else:
+        await tx.execute(_NEXT_TRY_AT_STEP, {**attempt, **text_values})
+    return attempt["attempt_id"]
 
 
 async def open_attempt_at_message(
     tx: Transaction, row: MessageRow, *, call_before: timedelta
 ) -> UUID:
     """Write a new attempt at a one-off text; answers the attempt's id."""
-    await tx.execute(
-        _REUSE_MESSAGE,
-        {
-            "message_id": row.id,
-            "phone": row.phone,
-            "sender_id": row.sender_id,
-            "body": row.body,
-        },
-    )
-    return await _open_attempt(tx, row.id, row.last_attempt, call_before)
+    attempt = _new_attempt(row.id, row.last_attempt, call_before)
+    text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
+    await tx.execute(_TRY_AT_MESSAGE, {**attempt, **text_values})
+    return attempt["attempt_id"]
 
 
-async def _open_attempt(
-    tx: Transaction, message_id: UUID, last: LastAttempt | None, call_before: timedelta
-) -> UUID:
-    attempt_id = uuid4()
-    await tx.execute(
-        _NEW_ATTEMPT,
-        {
-            "attempt_id": attempt_id,
-            "message_id": message_id,
-            "number": last.number + 1 if last else 1,
-            "call_before": call_before,
-        },
-    )
-    return attempt_id
+class _NewAttempt(TypedDict):
+    attempt_id: UUID
+    message_id: UUID
+    number: int
+    call_before: timedelta
+
+
+def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timedelta) -> _NewAttempt:
+    return {
+        "attempt_id": uuid4(),
+        "message_id": message_id,
+        "number": last.number + 1 if last else 1,
+        "call_before": call_before,
+    }
 
 
 async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
