@@ -173,7 +173,7 @@ async def run(settings: WorkerSettings) -> None:
         status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
         connect_timeout=settings.http_connect_timeout,
         read_timeout=settings.http_read_timeout,
-        max_concurrent=SENDS_AT_ONCE,
+        max_concurrent=SENDS_AT_ONCE + 1,  # the sweep asks one thing at a time
     )
     database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)
     services = build_services(

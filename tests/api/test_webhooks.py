@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from api import problems, webhooks
 from api.app import MAX_BODY_BYTES
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
+from api.request_log import RequestLog
 from domain.inbound import InboundText, StatusReport
 from services.factory import Services
 from settings import ApiSettings
@@ -140,6 +141,7 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
     problems.install(app)
     limits = Limits(MAX_BODY_BYTES, dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES))
     app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(RequestLog)  # gives each request the id that answers carry
     app.include_router(webhooks.router)
     return app
 
