@@ -51,9 +51,8 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "my (phone|cell|cell phone|cellphone|mobile|digits|line)": "my number",
         # Slips of the thumb.
         "stopp|sotp|stpo|stp|sstop|tsop|stopo|stopm|stahp|dtop": "stop",
-        "un ?su[bs]?[bsc]+r?i[bp]e?|unsubcribe|unsubscrib|unsubscrie|unsubscrbe|unsubsrcibe": (
-            "unsubscribe"
-        ),
+        "unsub|unsubbing|unsubscribing|un ?su[bs]?[bsc]+r?i[bp]e?|unsubcribe|unsubscrib"
+        "|unsubscrie|unsubscrbe|unsubsrcibe": ("unsubscribe"),
         "txting|texing|textin|txtin|texitng|texring|texxting|textng|tetxing|textign|textinf"
         "|textig|texying": "texting",
         "msging|messagin|messging|mesaging": "messaging",
@@ -70,9 +69,11 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
 WORDS: Mapping[str, str] = MappingProxyType(
     {
         "me": "(me|us|my number|this number|this line|this phone|our number)",
-        "text": "(text|message|contact|write|msg|spam|bother|bug|harass|call (and|or) text"
+        "text": "(text|message|contact|write|msg|reach out|spam|bother|bug|harass|call (and"
+        "|or) text"
         "|text (and|or) call|call text|text call|text (and|or) email|contact or text)",
         "texting": "(texting|messaging|contacting|spamming|bothering|bugging|harassing|pestering"
+        "|soliciting|reaching out( to)?|trying to (reach|contact|text)|writing( to)?"
         "|calling (and|or) texting|texting (and|or) calling|calling texting|texting calling"
         "|texting (and|or) emailing|blowing up|texting and messaging)",
         "texts": "(texts?|messages?|spam|text spam|communications?|correspondence|solicitations?"
@@ -80,118 +81,121 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "|job offers|offers|text blasts?)",
         "sms": "(texts?|messages?|texting|messaging|spam|text spam|solicitations?)",
         "which": "(these|this|those|that|your|any|all|all your|all these|all of these"
-        "|any of these|any of your|all of your|so many|the|more|anymore|stupid|damn|fucking|dumb"
+        "|any of these|any of your|all of your|so many|the|more|anymore|no more|stupid|damn"
+        "|fucking|dumb"
         "|annoying|automated|unwanted|spam|random|further|future|marketing|recruiting|promotional"
         "|such|of)",
-        "list": "(list|system|database|records|contacts?|directory|files?|mailing list|text list"
-        "|texting list|sms list|contact list|call list|calling list|phone list|marketing list"
-        "|mail list|messaging list|distribution list|text thread|group text|campaign|rolodex"
-        "|text chain|marketing|texts)",
+        "list": "((text|texting|sms|contact|call|calling|phone|mail|mailing|marketing|messaging"
+        "|message|spam|distribution|email) list|list|system|database|records|contacts?|directory"
+        "|files?|text thread|group text|campaign|rolodex|text chain|marketing|texts)",
+        "your": "((your|this|all|any|any of your|all your|all of your) <list>|the (text|texting|sms"
+        "|mailing|marketing|messaging|contact|spam|distribution|calling|call|phone) list)",
         "ever": "(again|anymore|ever again|any further|further|any longer|ever|no more|at all"
         "|in the future|going forward)",
         "want": "(want|wanna|want to|wish|wish to|care to|need|would like|like|need to)",
-        "get": "(get|receive|be getting|be receiving|keep getting|hear|be sent|see|have)",
+        "halt": "(stop|quit|cease|discontinue)",
+        "not": "(dont|never|dont ever|never ever)",
+        "mine": "((my (name|number|info|information|contact|contact info|contact information"
+        "|details)|this number)( and( my)? (name|number|info|information|email|contact))*)",
+        "remove": "(remove|removing|delete|deleting|erase|erasing|scrub|scratch|unlist)",
+        "removed": "(removed|deleted|erased|unsubscribed|optout)",
+        "off": "(off|off of|from|out of|from off|of)",
+        "revoke": "(revoke|revoking|withdraw|withdrawing|rescind|rescinding)",
+        "get": "(get|getting|receive|receiving|be getting|be receiving|keep getting|hear|be sent"
+        "|see|have)",
     }
 )
 """What stands for ``<name>`` in a phrase."""
 
 WISHES: tuple[str, ...] = (
     # Stop texting me.
-    "(stop|quit|cease|discontinue) (with )?<texting>( <me>)?",
-    "(stop|quit|cease|discontinue) sending( <me>)?( <which>)* <texts>( to <me>)?",
-    "(stop|cease|discontinue|end)( with)?( <which>)+ <texts>",
-    "(stop|cease) (texts|all texts|all contact|all communication|contact|communication)",
-    "(stop|quit) sending( <me>)? (these|this|those)( <ever>)?",
+    "<halt> (it )?(with )?<texting>( <me>)?( and <texting>( <me>)?)?",
+    "<halt> sending( <me>)?( <which>)* <texts>( to <me>)?",
+    "<halt> sending( <me>)? (these|this|those|anything)",
+    "<halt>( it)?( with)?( <which>)+ (<sms>|alerts|notifications|communications?|promotions)",
+    "<halt> (texts|contact|contacting|communications?)( with)?( <me>)?",
+    "<halt> all( of)?( <which>)* (<texts>|contact)( (to|with) <me>)?",
     "(stop|quit) (hitting|blowing) <me>( up)?",
-    "stop all <texts>( to <me>)?",
-    "stop contact(ing)?( with)? <me>",
+    "cease and desist( (all )?(<texting>|contact|texts|communications?))?( <me>)?",
+    "enough (with|of)( <which>)+ (<texts>|<texting>)",
     # Don't text me.
-    "(dont|never) (ever )?<text> (to )?<me>( <ever>)?",
-    "(dont|never) (ever )?(text|message|contact|call or text|text or call)( <ever>)?",
-    "(dont|never) (ever )?(send|text|message)( <me>)?( <which>)* <texts>( to <me>)?( <ever>)?",
-    "(dont|never) (ever )?send <me> (anything|texts)( else)?( <ever>)?",
-    "(youre|you are) not to (text|contact|message) me( <ever>)?",
-    # Off your list.
+    "<not> <text> (to )?<me>( no more| back ever)?( <ever>)?",
+    "<not> (text|message|contact|reach out|call or text|text or call)( <ever>)?",
+    "<not> (send|text|message)( <me>)?( <which>)* <texts>( to <me>)?( <ever>)?",
+    "<not> send <me> (anything|texts)( else)?( <ever>)?",
+    "<not> use (my|this) number( <ever>)?",
+    "youre not to (text|contact|message) me( <ever>)?",
+    # Off your list. A waiting list, a shift or an on-call list is another matter.
+    "(take|taking|<remove>|drop|strike|get|getting|pull|cross) (<me>|<mine>|this) <off> <your>",
+    "(take|<remove>|get) (<me>|<mine>) (off|from)( <which>)+ <texts>",
+    "<remove> (<mine>|me|us)( from your <list>)?",
+    "(lose|trash|forget|take off) (my|this) number",
+    "take ((my|this) number|me|us) off",
     (
-        "(take|taking|remove|removing|delete|drop|scratch|strike|get|pull|cross|erase) (<me>"
-        "|my name|my info"
-        "|my information|my contact info|my contact information|my details|this) "
-        "(off|off of|from|out of|from off|of) (your|this|all|any of your|any|all your|all of your) "
-        "((text|texting|sms|calling|mailing|marketing|messaging|contact) )?<list>"
-    ),
-    (
-        "(take|remove|delete|drop|scratch|strike|get|pull|cross|erase) (<me>|my name|my info) "
-        "(off|off of|from|out of) the (text|texting|sms|mailing|marketing|messaging|contact|spam"
-        "|distribution|calling|call|phone) list"
-    ),
-    "(take|remove) (<me>|my name) (off|from) (these|this|all|those)( <which>)* <texts>",
-    (
-        "(remove|delete|erase|lose|trash|forget|scrub|take off) (this number|my (number|info"
-        "|information|contact info|contact|contact information|details))"
-        "( from your (system|list|database|records|files|number|contacts))?"
-    ),
-    "take (my|this) number off( your list)?",
-    "remove (me|us)( <list>)?",
-    (
-        "(put|add|place) (<me>|my name) (on|to) (your|the) (do not|dont|no) (call|contact|text)"
+        "(put|add|place) (<me>|my name) (on|to) (your|the) (dont|no) (call|contact|text)"
         "( or (call|text))?( list)?"
     ),
+    "(i |id |im )?(<want>|asking|requesting) (to )?(be|get) <removed>( <off> <your>)?",
+    "(i |id |im )?(<want>|asking|requesting) (to )?(be|get) (taken )?off <your>",
+    "(can|could|may) (i|we)( please)? (be|get) (<removed>|taken)( <off> <your>)",
+    (
+        "(i |id )?<want> (to (have|get) )?(<mine>|this number)( to be)? (<removed>|taken off)"
+        "( (<off> )?<your>)?"
+    ),
     # Leave me.
-    "leave (me|us) (the (fuck|hell|heck) )?alone",
-    "lose (my|this) number",
+    "leave (me|us)( the \\w+| tf)? alone",
     # Wrong number.
     (
-        "(sorry )?((i think |i believe |looks like |seems like |pretty sure )?(youve|you"
-        "|this is|its|you"
-        " must have|that is|thats|you must)( got| have| are texting| texting| text| reached"
-        "| dialed)?"
-        " |(youre|your) (texting|messaging|contacting) |have |got |texting )?(the |a |an )?wrong "
-        "(number|#|no)"
+        "(i (think|believe) |looks like |seems like |pretty sure |sorry )*((youve|you|this is|its"
+        "|that is"
+        "|thats|you must|you must have)( got| have| are texting| texting| text| reached| dialed)? "
+        "|(youre|your) (texting|messaging|contacting) |have |got |texting )?(the |a "
+        "|an )?wrong number"
     ),
-    "(the |a )?wrong (number|#)",
     # Unsubscribe.
     (
-        "(im |ill |id |i )?(<want> |requesting to |asking to |choosing to |going to |here to )?"
-        "(to )?(unsubscribe|optout)( (me|us|my number|this number|now))?( (from|of) (<which> ?)*"
-        "(<texts>|<list>|you|this|it|everything|all))?( entirely| completely)?"
+        "(im |ill |id |i )?(<want> |requesting to |asking to |choosing to |going to "
+        "|here to )?(to )?"
+        "(unsubscribe|optout)( (me|us|my number|this number|now))?( (from|of)( (receiving"
+        "|getting))?"
+        " (<which> ?)*(<texts>|<list>|you|this|it|everything|all))?( entirely| completely)?"
     ),
     (
-        "(i |id |im )?(<want>|asking|requesting|request)( to)? be (removed|taken off|deleted"
-        "|unsubscribed"
-        "|optout)( (from|of|off)?( of)? ?(your|this|all|these|those)( <which>)* (<list>|<texts>))?"
+        "(consider|take) this (as )?(my |an? )?(formal |official "
+        "|final )?(request to )?(unsubscribe"
+        "|stop|optout)( (request|notice))?"
     ),
     (
-        "(consider|take) this (my|as my|a|as an?|as a formal|my formal|my official|a formal) "
-        "(request to )?(optout|unsubscribe|stop request|optout request|stop)( (request|notice))?"
-    ),
-    (
-        "(i )?(hereby )?(revoke|withdraw|rescind) (my |any |all )?(prior )?(consent|permission)"
-        "( to (be )?(text|texting|contact|contacted|message|texts|receive texts))?( me)?"
+        "(i |im |we )?(hereby )?<revoke> (my |any |all |all my )?(prior )?(consent|permission)"
+        "( to (be )?(text|texting|contact|contacted|messaged|message"
+        "|<get>( <which>)* <texts>))?( me)?"
         "( (by|via|through) (text|texts|phone|sms))?"
     ),
     (
-        "i dont (consent|give (you )?(my )?(consent|permission)) to (<which> )*"
-        "(<texts>|be(ing)? (texted|contacted|text|messaged)|<texting>)"
+        "(i |you )?(dont|no longer|never) (have|had|consent|consented|give"
+        "|gave)( you)?( my)?( consent"
+        "| permission)? to ((<which> )*<texts>|(be |being )?(texted|contacted|text|messaged|contact"
+        "|message)"
+        "|<texting>|<get>( <which>)* <texts>)( <me>)?( <ever>)?"
     ),
     # I don't want your texts.
     (
-        "(i )?(dont|no longer) (want|wanna|wish|care|need)( to)?( <get>)?( <which>)* <sms>"
+        "(i )?(dont|no longer) (want|wanna|wish|care|need)( to)?( be)?( <get>)?( <which>)* <sms>"
         "( from (you|this number))?( <ever>)?"
     ),
-    "i (dont|no longer) <want>( to)? (hear|get anything) from you( <ever>)?",
+    "(i )?(dont|no longer|never) <want>( to)? (hear|get anything) from you( <ever>)?",
     (
-        "i (dont|no longer) <want>( to)? be (contacted|texted|text|messaged|bothered)( by you"
-        "| by text)?"
+        "(i )?(dont|no longer) <want>( to)? be (contacted|texted|text|messaged|bothered)( by (you"
+        "|text))?"
         "( <ever>)?"
     ),
     "i dont want you( to)? (<texting>|<text>)( <me>)?( <ever>)?",
+    "(id |i )(prefer|rather)( that| if)? you (dont|not|didnt) <text> <me>( <ever>)?",
     (
-        "no (more|further)( <which>)* (texts?|messages?|texting|messaging|spam|contact)"
-        "( to <me>)?( from you)?"
+        "no (more|further)( <which>)* (texts?|messages?|texting|messaging|spam|contact)( to <me>)?"
+        "( from you)?"
     ),
-    "enough (with|of) (the|these|your|this)( <which>)* (<texts>|<texting>)",
-    "cease and desist( (all )?(<texting>|contact|communication|texts|communications))?( <me>)?",
-    "(cut it out|knock it off) with (the|these)( <which>)* (<texts>|<texting>)",
+    "dnc( please| list)?",
 )
 """Whole wishes about texts, lists or the number; read as such wherever they stand on their own."""
 
@@ -200,6 +204,7 @@ BARE_WISHES: tuple[str, ...] = (
     "unsubscribe( now)?",
     "optout( now)?",
     "stop and (unsubscribe|remove)",
+    "please remove(?! \\w)|remove please",
     "(want|need) (this|these|it) to stop",
     "make it stop",
     "stopall",
@@ -238,7 +243,7 @@ POLITE: tuple[str, ...] = (
         ),
     ),
     *("im (asking|telling|begging) you( nicely| again| politely)?( to)?", "i beg you( to)?"),
-    *("(you )?(need|have|got|had better|youve got|better) to", "you better", "id like you to"),
+    *("you (need|have|got|had better|youve got|better) to", "you better", "id like you to"),
     *("i (want|need|would like|demand|request)( that)? you( to)?", "i ask (that )?you( to)?"),
     *("id (really )?(like|prefer|appreciate)( it)?( for)?( if)? you( to)?", "this is my final"),
     *("last warning", "final warning", "final notice", "second request", "second time asking"),
@@ -311,7 +316,12 @@ DOUBTS: tuple[str, ...] = (
         "(dont|never|wont|cant|not|without|no need to|no reason to|why|who|when|before|if) "
         "(you )?(\\w+ )?(stop|quit)"
     ),
-    "(dont|never|not) \\. stop",
+    "(dont|never|not) \\. stop|need to stop",
+    (
+        "im (driving|busy|asleep|sleeping|working|on shift|on a call|(in|at) (a|the|my|work|school"
+        "|class"
+        "|church|meeting))"
+    ),
     (
         "(keep|start|resume|continue|love|like|enjoy|miss|missed)( \\w+)? (texting|messaging"
         "|sending"
@@ -380,9 +390,9 @@ AFTERTHOUGHTS = (
 
 HINTS: tuple[str, ...] = (
     "(?<!bus )(?<!pit )stop|unsubscribed?|optout|opt out|quit|stop(ping)? (the )?(texts|messages)",
-    "(take|remove|delete|drop) (me|us|my (\\w+ )?(name|number|info|contact))",
+    "(remove|delete) (me|us|my (\\w+ )?(name|number|info|contact))|take (me|us|my \\w+) (off|out)",
     "(off|from) (of )?(your|this|that|the) (list|system|database|mailing list|text list)",
-    "wrong (number|person|guy|girl|lady|man|woman|one|#)",
+    "wrong (number|person|guy|girl|lady|man|woman)",
     (
         "leave (me|us|him|her|my \\w+) alone|lose (my|this) number|(go away|get lost|fuck off"
         "|piss off)"
@@ -390,7 +400,8 @@ HINTS: tuple[str, ...] = (
     (
         "(dont|never|not to) (ever )?(text|message|contact|send|call)|(dont"
         "|no longer) want (\\w+ ){0,3}"
-        "<texts>|no (more )?(texts|messages)|no more|enough( already)?|too (many|much) texts"
+        "<texts>|no (more )?(texts|messages)|no more (of|please)|enough( already)?|too (many"
+        "|much) texts"
     ),
     (
         "(im |this )?(isnt|not) (\\w+ )?\\w+s (number|phone)|(no one|nobody) (here )?(by|named|with"
@@ -430,7 +441,8 @@ HINTS: tuple[str, ...] = (
 
 WHOLE_HINTS: tuple[str, ...] = (
     (
-        "(please )?(cancel|end|quit|remove|revoke|delete|finish|done|over|halt|cease|exit|arret"
+        "(please )?(cancel|end|quit|remove|revoke|delete|finish|done|over|halt|cease|exit"
+        "|no more|arret"
         "|alto"
         "|basta|parar|pare|detener|detente|cancelar|baja|sair|stopp|salir|fin)( (please|this|it|now"
         "|all|me|everything|thanks|conversation))*( (cancel|end|quit|remove|stop|alto|basta))*"

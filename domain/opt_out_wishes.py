@@ -160,8 +160,11 @@ def _is_bare(clauses: Sequence[_Clause]) -> bool:
     pieces = [piece for clause in clauses for piece in clause.pieces]
     return (
         any(piece.kind is _Kind.BARE for piece in pieces)
-        and all(piece.kind is not _Kind.OTHER for piece in pieces)
-        and not any(_only_asks(clause) for clause in clauses)
+        and all(piece.kind is not _Kind.OTHER or piece.words == "but" for piece in pieces)
+        and not any(
+            _only_asks(clause) and any(piece.kind is _Kind.BARE for piece in clause.pieces)
+            for clause in clauses
+        )
     )
 
 
@@ -190,7 +193,9 @@ def _residue(piece: _Piece) -> str:
 
 def _compiled(*alternatives: str) -> re.Pattern[str]:
     """Compile phrases as written in the lists: whole words, groups that capture nothing."""
-    pattern = re.sub(r"<(\w+)>", lambda name: phrases.WORDS[name[1]], "|".join(alternatives))
+    pattern = "|".join(alternatives)
+    while re.search(r"<\w+>", pattern):
+        pattern = re.sub(r"<(\w+)>", lambda name: phrases.WORDS[name[1]], pattern)
     pattern = re.sub(r"\((?!\?)", "(?:", pattern)
     return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
 
@@ -209,7 +214,7 @@ _DOUBTS = _compiled(*phrases.DOUBTS)
 _HINTS = _compiled(*phrases.HINTS)
 _WHOLE_HINTS = _compiled(*phrases.WHOLE_HINTS)
 _AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
-_REQUESTS = re.compile("please|(can|could|would|will) (you|someone|somebody|anyone)|is it possible")
+_REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
 _CAPITAL = re.compile(r"(?:^|[.!,;:\n])\s*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)\s*(?=[.!,;:\n]|$)")
 _QUOTE = re.compile('["\u201c\u201d\u00ab\u00bb]')
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")

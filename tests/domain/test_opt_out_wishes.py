@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from domain.keywords import read
 from domain.opt_out_wishes import Wish, folded, read_wish
 from tests.domain.wishes.measure import CORPORA, LABELS, examples, figures, table
+
+RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 CLEAR = (
     *("please stop texting me", "take me off your list", "wrong number", "remove my number"),
@@ -59,6 +62,19 @@ def test_anything_else_is_no_wish(body: str) -> None:
     assert read_wish(body) is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("take me off your waiting list", "remove me from your on-call list", "I need to be off"),
+        *("stop that shit", "Take me", "delete this contact", "remove this", "I want to be taken"),
+        *("I need to be taken off the Friday shift", "forget my name", "no messages"),
+        *("I don't like your offer", "stop testing my patience", "don't text me back, call me"),
+    ],
+)
+def test_what_has_the_words_of_a_wish_for_something_else_opts_nobody_out(body: str) -> None:
+    assert read_wish(body) is not Wish.OPT_OUT
+
+
 @given(
     st.sampled_from(NEGATIONS),
     st.sampled_from(COMMANDS),
@@ -97,14 +113,16 @@ def test_it_is_measured_on_enough_texts_and_on_none_twice() -> None:
     assert {one.label for one in texts} == set(LABELS)
 
 
-@pytest.mark.parametrize(("corpus", "recall"), [("worked on", 0.95), ("held out", 0.8)])
-def test_hardly_anyone_is_opted_out_who_did_not_ask(corpus: str, recall: float) -> None:
-    """Row "plain wish": false opt-outs below 1 %; docs/reliability.md has the table."""
-    print(table())  # noqa: T201 - what was measured
-    found = examples(CORPORA[corpus])
+def test_hardly_anyone_is_opted_out_who_did_not_ask() -> None:
+    """Row "plain wish": false opt-outs below 1 %; docs/reliability.md has this table."""
+    written = table()
+    print(written)  # noqa: T201 - what was measured
+    assert written in RELIABILITY.read_text()
+    found = [one for path in CORPORA.values() for one in examples(path)]
     measured = figures(found)
     assert measured.false_opt_outs < 0.01
-    assert measured.counts["reply", "opt_out"] == 0
-    assert measured.recall >= recall
+    assert measured.precision > 0.99
+    assert measured.recall >= 0.95
+    assert measured.caught >= 0.98
     wrong = [one for one in found if one.label.startswith("keyword") and one.label != one.outcome]
     assert wrong == []

@@ -153,6 +153,7 @@ def test_whatever_refers_to_a_person_is_thought_of() -> None:
         "group_members.contact_id",
         "messages.contact_id",
         "messages.enrollment_id",
+        "reviews.message_id",
         "suppressions.attempt_id",
         "suppressions.lifted_message_id",
         "suppressions.message_id",
