@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, NaiveDatetime
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.paging import PageQuery
@@ -169,7 +169,10 @@ class Step(Schema):
     media_urls: list[str]
     delay_seconds: int | None
     at_time: str | None
-    send_at: NaiveDatetime | None
+    send_at: str | None = Field(
+        description="As it was written: on the contact's own clock, without a zone.",
+        examples=["2027-12-01T09:30"],
+    )
     segments: SegmentCount
 
     @classmethod
@@ -181,9 +184,14 @@ class Step(Schema):
             media_urls=list(step.media_urls),
             delay_seconds=step.delay_seconds,
             at_time=step.at_time.strftime("%H:%M") if step.at_time is not None else None,
-            send_at=step.send_at,
+            send_at=_as_written(step.send_at) if step.send_at is not None else None,
             segments=SegmentCount.model_validate(measure(step.body)),
         )
+
+
+def _as_written(send_at: datetime) -> str:
+    """Write a date and time as people do: seconds only where there are any."""
+    return send_at.isoformat(timespec="seconds" if send_at.second else "minutes")
 
 
 class Creator(Schema):

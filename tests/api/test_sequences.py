@@ -94,7 +94,7 @@ async def test_a_scheduled_sequence_keeps_its_local_dates(
         steps=[{"body": "Hi", "send_at": "2029-12-01T09:30"}],
     )
     assert made["send_window"] is None
-    assert made["steps"][0]["send_at"] == "2029-12-01T09:30:00"
+    assert made["steps"][0]["send_at"] == "2029-12-01T09:30"
 
 
 async def test_everything_that_is_wrong_is_named(member: httpx.AsyncClient, sender_id: str) -> None:
