@@ -85,6 +85,9 @@ class EnrollmentFilter(FilterQuery):
     group: list[UUID] = Field(
         default_factory=list, max_length=50, description="Members of any of these groups."
     )
+    enrollment: list[UUID] = Field(
+        default_factory=list, max_length=200, description="Only these enrollments."
+    )
     outcome: StepOutcome | None = Field(
         default=None,
         description="What became of the step `outcome_step`, as the sequence's funnel counts it.",
@@ -102,6 +105,7 @@ class EnrollmentFilter(FilterQuery):
             statuses=self.status,
             group_ids=self.group,
             search=self.search,
+            enrollment_ids=self.enrollment,
             outcome=self.outcome,
             outcome_step=self.outcome_step,
         )

@@ -38,7 +38,7 @@ Prefer = Annotated[
     list[str] | None, Header(description="`respond-async`: be answered before the work is done.")
 ]
 
-_CURSORS = Cursors(
+CONTACTS_CURSORS = Cursors(
     "contacts",
     {
         "name": str,
@@ -48,6 +48,7 @@ _CURSORS = Cursors(
     },
     nullable=frozenset({"next_send_at", "last_message_at"}),
 )
+"""The cursors of a sequence's Contacts tab, within that sequence."""
 
 
 @router.post(
@@ -109,7 +110,7 @@ async def list_contacts(
     sequence_id: UUID, query: Annotated[ContactsQuery, Query()], services: ServicesDep
 ) -> ContactsPage:
     """List everyone who was ever enrolled: the Contacts tab."""
-    cursors = _CURSORS.within(sequence_id)
+    cursors = CONTACTS_CURSORS.within(sequence_id)
     tab = await services.contact_list.page(
         sequence_id,
         query.wanted(),

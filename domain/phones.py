@@ -35,6 +35,15 @@ _IMPOSSIBLE = {
 }
 
 
+def readable(phone: str) -> str:
+    """Write a stored number as people do: ``+1 212-555-0123``; as it is if it is none."""
+    try:
+        parsed = phonenumbers.parse(phone)
+    except NumberParseException:
+        return phone
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> str:
     """Give a phone number its one stored spelling.
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from domain.errors import InvalidFieldError
 from domain.statuses import LastText
@@ -117,7 +117,12 @@ class Batch:
         }
 
     async def send_message(
-        self, enrollment_ids: Many[UUID], body: str, user_id: UUID
+        self,
+        enrollment_ids: Many[UUID],
+        body: str,
+        user_id: UUID,
+        *,
+        send_id: UUID | None = None,
     ) -> list[RowResult]:
         """Text the enrollments' contacts, each individually and once.
 
@@ -128,6 +133,8 @@ class Batch:
             enrollment_ids: Of at most 10 contacts.
             body: As a step's: merge fields are filled in now.
             user_id: Who writes.
+            send_id: A new random id that a form brings along: with the same one a contact is
+                texted once, however often it is sent.
 
         Raises:
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be
@@ -155,7 +162,11 @@ class Batch:
                 message = messages.setdefault(
                     recipient.contact_id,
                     one_offs.message(
-                        recipient, body, user_id, enrollment_id=recipient.enrollment_id
+                        recipient,
+                        body,
+                        user_id,
+                        enrollment_id=recipient.enrollment_id,
+                        message_id=uuid5(send_id, str(recipient.contact_id)) if send_id else None,
                     ),
                 )
                 results[enrollment_id] = RowResult(

@@ -19,7 +19,7 @@ from domain.statuses import (
     SequenceState,
 )
 from storage import contact_list as rows
-from storage.contact_list import ListedRow, ListFilter
+from storage.contact_list import ListedRow, ListFilter, Outlook
 from storage.database import Database
 from storage.sequences import count_by_status
 
@@ -96,6 +96,7 @@ class ListedEnrollment:
     """One line of the tab.
 
     Attributes:
+        time_zone: The contact's, if it was given.
         activity: What an active enrollment is doing; None when final.
         held_reason: Why it waits for a person, if it does.
         step: The step last sent, 0 for none.
@@ -105,6 +106,7 @@ class ListedEnrollment:
 
     enrollment_id: UUID
     contact: ContactName
+    time_zone: str | None
     status: EnrollmentStatus
     status_label: str
     activity: Activity | None
@@ -191,6 +193,19 @@ class ContactList:
             {status: counted.get(status, 0) for status in EnrollmentStatus},
         )
 
+    async def outlook(self, sequence_id: UUID, wanted: ListFilter) -> Outlook:
+        """Count whom a filter lets through, and what is still to come for them.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            InvalidFieldError: Nobody can be found by this search; half an outcome.
+        """
+        wanted = cleaned(wanted)
+        async with self._database.transaction() as tx:
+            if await rows.state_of(tx, sequence_id) is None:
+                raise NotFoundError("sequence", sequence_id)
+            return await rows.outlook(tx, sequence_id, wanted)
+
     async def _ask(self, shown: Many[ListedRow]) -> Mapping[UUID, Live]:
         active = [row.enrollment_id for row in shown if not row.status.is_final]
         if not active:
@@ -229,6 +244,7 @@ def _listed(row: ListedRow, state: SequenceState, live: Live | None) -> ListedEn
     return ListedEnrollment(
         enrollment_id=row.enrollment_id,
         contact=ContactName(row.contact_id, f"{row.first_name} {row.last_name}".strip(), row.phone),
+        time_zone=row.time_zone,
         status=row.status,
         status_label=STATUS_WORDS[row.status].label,
         activity=shown_activity(row.activity, state),

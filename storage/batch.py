@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, exists, func, insert, literal, or_, select
+from sqlalchemy import Uuid, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import col
 
@@ -114,9 +114,10 @@ async def recipients(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, 
 
 
 async def insert_messages(tx: Transaction, messages: Many[Mapping[str, Any]]) -> None:
-    """Write texts; by column name."""
+    """Write texts, by column name; those that are written already stay as they are."""
     if messages:
-        await tx.execute(insert(Message), list(messages))
+        kept = upsert(Message).on_conflict_do_nothing(index_elements=[col(Message.id)])
+        await tx.execute(kept, list(messages))
 
 
 def _uuid(value: UUID) -> Any:  # noqa: ANN401 - a typed literal

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlmodel import col
 
 from domain.paging import Position
@@ -36,6 +44,7 @@ class ListFilter:
         statuses: Any of these.
         group_ids: The contact is in any of these groups.
         search: Part of "first last", or phone digits; see ``storage.contacts.matches``.
+        enrollment_ids: Only these.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
         outcome_step: From 1; 0 for replies and opt-outs after a person's own text alone.
     """
@@ -45,6 +54,7 @@ class ListFilter:
     statuses: Many[EnrollmentStatus] = ()
     group_ids: Many[UUID] = ()
     search: str = ""
+    enrollment_ids: Many[UUID] = ()
     outcome: StepOutcome | None = None
     outcome_step: int | None = None
 
@@ -58,6 +68,7 @@ class ListedRow:
     first_name: str
     last_name: str
     phone: str
+    time_zone: str | None
     status: EnrollmentStatus
     activity: Activity | None
     held_reason: HeldReason | None
@@ -71,6 +82,27 @@ class ListedRow:
     next_send_at: datetime | None
     last_message_at: datetime | None
     sort_key: str | datetime | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is still to come for the enrollments that a filter lets through.
+
+    Attributes:
+        people: How many enrollments there are.
+        contacts: How many contacts they are of.
+        active: How many are active.
+        paused: How many of those a person has paused.
+        held: How many of those wait for a person.
+        texts: How many texts of their steps have not gone yet.
+    """
+
+    people: int
+    contacts: int
+    active: int
+    paused: int
+    held: int
+    texts: int
 
 
 async def state_of(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
@@ -128,6 +160,21 @@ def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
     return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
 
 
+async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
+    """Count what is still to come for all enrollments that the list would show."""
+    active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
+    to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
+    counted = _filtered(sequence_id, wanted, col(Enrollment.id)).with_only_columns(
+        func.count(),
+        func.count(col(Enrollment.contact_id).distinct()),
+        func.count().filter(active),
+        func.count().filter(col(Enrollment.paused_at).is_not(None)),
+        func.count().filter(col(Enrollment.activity) == Activity.HELD),
+        func.coalesce(func.sum(to_come).filter(active), 0),
+    )
+    return Outlook(*(await tx.execute(counted)).one())
+
+
 def _filtered(
     sequence_id: UUID, wanted: ListFilter, key: SQLColumnExpression[Any]
 ) -> Select[*tuple[Any, ...]]:
@@ -138,6 +185,7 @@ def _filtered(
             col(Contact.first_name),
             col(Contact.last_name),
             col(Contact.phone),
+            col(Contact.time_zone),
             col(Enrollment.status),
             col(Enrollment.activity),
             col(Enrollment.held_reason),
@@ -170,6 +218,8 @@ def _filtered(
         query = query.where(col(Enrollment.contact_id).in_(members))
     if wanted.search:
         query = query.where(matches(wanted.search))
+    if wanted.enrollment_ids:
+        query = query.where(col(Enrollment.id).in_(wanted.enrollment_ids))
     if wanted.outcome is not None and wanted.outcome_step is not None:
         query = query.where(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
     return query

@@ -15,6 +15,7 @@ from api.dependencies import needed_role, reaches
 from api.pages import times
 from api.pages.assets import Assets
 from api.pages.menu import SETTINGS, SIDEBAR
+from domain.phones import readable
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, Role
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -115,6 +116,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         date=_date,
         iso=_iso,
         count=_count,
+        phone=readable,
     )
     return environment
 

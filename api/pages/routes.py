@@ -4,11 +4,12 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import Response
 
 from api.dependencies import authorize
-from api.pages import errors, jobs, sign_in
+from api.pages import enrollments, errors, jobs, sign_in
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
+from api.pages.sequences import acts, contacts
 from api.pages.settings import account, workspace
 
 home = APIRouter()
@@ -16,6 +17,9 @@ home = APIRouter()
 PRIVATE = (
     home,
     jobs.router,
+    acts.router,
+    contacts.router,
+    enrollments.router,
     workspace.router,
     account.router,
 )

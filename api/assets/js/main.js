@@ -6,3 +6,5 @@ import "./dialogs.js";
 import "./flashes.js";
 import "./times.js";
 import "./frame.js";
+import "./filters.js";
+import "./people.js";

@@ -4,7 +4,9 @@ import htmx from "./htmx.js";
 import { Idiomorph } from "idiomorph/htmx";
 
 // Morphing writes the server's attributes over the page's. What a person has ticked, typed or
-// opened is theirs: `data-keep` marks such inputs.
+// opened is theirs: `data-keep` marks such inputs. What another request fills in is left alone
+// as a whole: `data-preserve` marks it.
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !("preserve" in (old.dataset ?? {}));
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => {
   if (name === "checked" || name === "value") return !element.matches("[data-keep]");
   if (name === "open") return !element.matches("dialog, details");

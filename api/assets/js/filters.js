@@ -1,0 +1,30 @@
+// Filters of lists: dropdowns of tick boxes say how many are ticked; addresses stay short.
+
+document.addEventListener("change", (event) => {
+  const chosen = event.target.closest("[data-chosen]");
+  if (chosen) {
+    const ticked = chosen.querySelectorAll("input:checked").length;
+    chosen.querySelector("[data-chosen-count]").textContent = ticked || "";
+  }
+  showClear(event.target.closest("form"));
+});
+document.addEventListener("input", (event) => showClear(event.target.closest("form")));
+
+/** Offer to clear the filters once there are any. */
+function showClear(form) {
+  const clear = form?.querySelector("[data-clear-filters]");
+  if (!clear) return;
+  const values = [...new FormData(form)].filter(([name, value]) => value && name !== "sort");
+  clear.hidden = values.length === 0;
+}
+
+// An empty field filters nothing, so it is no part of the address.
+document.addEventListener("htmx:configRequest", (event) => {
+  const { verb, formData } = event.detail;
+  if (verb !== "get") return;
+  for (const name of new Set(formData.keys())) {
+    const kept = formData.getAll(name).filter((value) => value !== "");
+    formData.delete(name);
+    for (const value of kept) formData.append(name, value);
+  }
+});

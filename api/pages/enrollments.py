@@ -1,0 +1,141 @@
+"""One enrollment: beside the list it was opened from, and as a page of its own."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.pages.page import PageDep
+from api.pages.sequences.contacts import HELD_WORDS
+from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason
+from services.enrollment_detail import EnrollmentDetails, TimelineEntry
+
+router = APIRouter()
+
+_TEXTS_MOST = 50
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How an entry of the timeline looks.
+
+    Attributes:
+        words: What happened; None if it has words of its own.
+        icon: The name of a Tabler icon.
+        tone: Its colour, as badges have it.
+    """
+
+    words: str
+    icon: str
+    tone: str = "grey"
+
+
+_SHAPES: Mapping[str, Shape] = {
+    "enrolled": Shape("Enrolled", icon="user-plus", tone="blue"),
+    "written": Shape("A message was written by hand", icon="pencil", tone="blue"),
+    "sent": Shape("sent", icon="send", tone="blue"),
+    "delivered": Shape("delivered", icon="checks", tone="green"),
+    "failed": Shape("failed", icon="alert-triangle", tone="red"),
+    "received": Shape("They wrote", icon="message", tone="green"),
+    "blocked": Shape("Held", icon="lock", tone="orange"),
+    "waits": Shape("Waited", icon="clock-pause"),
+    "released": Shape("Released", icon="lock-open"),
+    "paused": Shape("Paused", icon="player-pause", tone="orange"),
+    "resumed": Shape("Resumed", icon="player-play"),
+    "ended": Shape("Ended", icon="flag", tone="grey"),
+}
+_OTHER = Shape("", icon="point")
+
+
+@dataclass(frozen=True)
+class Told:
+    """An entry of the timeline in words.
+
+    Attributes:
+        entry: What happened.
+        words: As a sentence without its full stop.
+        shape: How it looks.
+    """
+
+    entry: TimelineEntry
+    words: str
+    shape: Shape
+
+
+@router.get("/enrollments/{enrollment_id}")
+async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
+    """Show where one stands: what comes and why then, what was said, all that happened."""
+    details = await page.services.enrollment_detail.get(enrollment_id)
+    talk = await page.services.conversations.get(
+        details.contact.id, sender_id=details.sender.id, limit=_TEXTS_MOST
+    )
+    return page.render(
+        "enrollments/enrollment.html",
+        part="enrollments/_panel.html",
+        one=details,
+        talk=talk,
+        told=list(_told(details)),
+        held_words=HELD_WORDS,
+    )
+
+
+def _told(details: EnrollmentDetails) -> Iterator[Told]:
+    """Tell the timeline, the latest first; a call to the provider is told by what came of it."""
+    for entry in reversed(details.timeline):
+        if entry.kind == "attempt" and entry.status not in {"open", "unknown", "absent"}:
+            continue
+        yield Told(entry, _sentence(entry), _SHAPES.get(entry.kind, _OTHER))
+
+
+_ATTEMPTS = {
+    "open": "is being handed to the provider",
+    "unknown": "was handed over, but the provider gave no answer; proof is looked for",
+    "absent": "never reached the provider; it goes again",
+}
+
+
+_WAITS = {
+    "window": "as it was outside the send window",
+    "spacing": "to keep its distance from the text before",
+    "due": "until it was due",
+    "retry": "to try once more",
+    "settling": "for proof of what became of the text before",
+}
+
+
+def _blocked(because: str) -> str:
+    if because == "paused":
+        return "Stood still, as it was paused"
+    return f"Held: {HELD_WORDS[HeldReason(because)].why}"
+
+
+def _received(entry: TimelineEntry) -> str:
+    if entry.detail.get("is_reply"):
+        return "They replied"
+    keyword = entry.detail.get("keyword")
+    return f"They wrote a keyword ({keyword.replace('_', '-')})" if keyword else "They wrote"
+
+
+def _sentence(entry: TimelineEntry) -> str:
+    text = f"Step {entry.step}" if entry.step else "The message by hand"
+    who = f" by {entry.user.name}" if entry.user else ""
+    match entry.kind:
+        case "attempt":
+            return f"{text} {_ATTEMPTS[entry.status or 'open']}"
+        case "sent" | "delivered" | "failed":
+            return f"{text} was {entry.kind}" if entry.kind != "failed" else f"{text} failed"
+        case "ended" if entry.status:
+            return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
+        case "waits":
+            return f"Waited, {_WAITS.get(str(entry.detail.get('because')), 'until later')}"
+        case "blocked":
+            return _blocked(str(entry.detail.get("because")))
+        case "released":
+            return f"Released{who}: {str(entry.detail.get('decision')).replace('_', ' ')}"
+        case "received":
+            return _received(entry)
+        case kind:
+            words = _SHAPES[kind].words if kind in _SHAPES else kind.replace("_", " ").capitalize()
+            return f"{words}{who}"

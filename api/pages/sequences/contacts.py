@@ -1,0 +1,213 @@
+"""A sequence > Contacts: who is where, found by name, number, step, user, group and status."""
+
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
+from api.enrollments import CONTACTS_CURSORS
+from api.pages.page import Page, PageDep
+from api.pages.sequences.frame import render_tab
+from api.paging import Cursor
+from domain.statuses import HeldReason, StepOutcome
+from domain.timing import ContactClock
+from services.contact_list import ContactsTab
+
+router = APIRouter()
+
+ROWS = 50
+"""How many people a page of the tab shows."""
+
+_PAGES_BACK = 20
+_BODY_LENGTH = 40
+_FIRST_SORT: EnrollmentSort = "-enrolled_at"
+
+
+class HeldWords(NamedTuple):
+    """Why an enrollment waits for a person, and what to do about it."""
+
+    why: str
+    remedy: str
+
+
+HELD_WORDS = {
+    HeldReason.OUTCOME_UNKNOWN: HeldWords(
+        why="was the last text sent?",
+        remedy="The provider never said whether it took the last text, and its list does not have"
+        " it. Decide: send it again, treat it as sent, or finish.",
+    ),
+    HeldReason.SENDER_ON_HOLD: HeldWords(
+        why="its sender is on hold",
+        remedy="The provider refused the sender, not this person. It goes on by itself once the"
+        " sender works again; see Settings, Senders.",
+    ),
+    HeldReason.DESTINATION_NOT_ALLOWED: HeldWords(
+        why="texts to this country are off",
+        remedy="The provider's account may not text this country. Allow it there, then retry.",
+    ),
+}
+
+OUTCOME_WORDS = {
+    StepOutcome.DUE: "waiting for it",
+    StepOutcome.SENT: "sent",
+    StepOutcome.DELIVERED: "delivered",
+    StepOutcome.FAILED: "failed",
+    StepOutcome.REPLIED: "replied to",
+    StepOutcome.OPTED_OUT: "opted out after it",
+}
+"""What became of a step; reads on from "Step 2: "."""
+
+
+class TabQuery(EnrollmentFilter):
+    """What the tab's address says.
+
+    Attributes:
+        cursor: Where the page begins; None for the first.
+        trail: Where the pages before it began, the second first; only as many as one goes back.
+    """
+
+    sort: EnrollmentSort = _FIRST_SORT
+    cursor: Cursor = None
+    trail: list[Annotated[str, Field(max_length=2000)]] = Field(
+        default_factory=list, max_length=_PAGES_BACK
+    )
+
+
+@router.get("/sequences/{sequence_id}/contacts")
+async def show_sequence_contacts(
+    page: PageDep, sequence_id: UUID, query: Annotated[TabQuery, Query()]
+) -> Response:
+    """Show everyone who was ever enrolled; asked again every few seconds for what has changed."""
+    tab = await _read(page, sequence_id, query)
+    following = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
+    tabs = Addresses(page.path_to("show_sequence_contacts", sequence_id=sequence_id), query)
+    return await render_tab(
+        page,
+        sequence_id,
+        "sequences/contacts.html",
+        part="sequences/_people.html",
+        query=query,
+        filtered=query.wanted() != EnrollmentFilter().wanted(),
+        people=tab.page.items,
+        counts=tab.counts,
+        matching=await _matching(page, sequence_id, query, tab),
+        address=tabs,
+        following=tabs.following(following) if following else None,
+        zones=_zones(page, tab),
+        held_words=HELD_WORDS,
+        outcome_words=OUTCOME_WORDS,
+        enrol_path=None,
+        **await _choices(page, sequence_id),
+    )
+
+
+@router.get("/sequences/{sequence_id}/contacts/live")
+async def show_live_states(
+    page: PageDep, sequence_id: UUID, query: Annotated[TabQuery, Query()]
+) -> Response:
+    """Ask the workflows of the people on a page what they are doing."""
+    tab = await _read(page, sequence_id, query, live=True)
+    return page.part("sequences/_live.html", people=tab.page.items)
+
+
+class Addresses:
+    """The addresses of a list's pages and orders.
+
+    Args:
+        path: Of the list.
+        query: What is shown now.
+    """
+
+    def __init__(self, path: str, query: TabQuery) -> None:
+        self._path = path
+        self._query = query
+
+    def of(self, **changes: object) -> str:
+        """Give the address of the first page with something changed; None leaves it out."""
+        kept = {"cursor": None, "trail": None, **changes}
+        found = {**self._query.model_dump(mode="json", exclude_defaults=True), **kept}
+        told = {name: value for name, value in found.items() if value not in (None, "", [])}
+        return f"{self._path}?{urlencode(told, doseq=True)}" if told else self._path
+
+    def sorted_by(self, name: str) -> str:
+        """Give the list in another order, or the other way round."""
+        descending = name != "name"
+        first, other = (f"-{name}", name) if descending else (name, f"-{name}")
+        wanted = other if self._query.sort == first else first
+        return self.of(sort=None if wanted == _FIRST_SORT else wanted)
+
+    def following(self, cursor: str) -> str:
+        """Give the next page."""
+        trail = [*self._query.trail, self._query.cursor] if self._query.cursor else []
+        return self.of(cursor=cursor, trail=trail[-_PAGES_BACK:])
+
+    @property
+    def previous(self) -> str | None:
+        """The page before; None on the first."""
+        if self._query.cursor is None:
+            return None
+        if not self._query.trail:
+            return self.of()
+        *earlier, before = self._query.trail
+        return self.of(cursor=before, trail=earlier)
+
+
+async def _read(
+    page: Page, sequence_id: UUID, query: TabQuery, *, live: bool = False
+) -> ContactsTab:
+    return await page.services.contact_list.page(
+        sequence_id,
+        query.wanted(),
+        sort=query.sort,
+        after=CONTACTS_CURSORS.within(sequence_id).read(query.cursor, query.sort),
+        limit=ROWS,
+        live=live,
+    )
+
+
+async def _choices(page: Page, sequence_id: UUID) -> dict[str, Any]:
+    """Read what the dropdown filters offer; they stay when the list alone is asked for."""
+    if page.wants_part:
+        return {}
+    found = await page.services.pickers.filters(sequence_id)
+    steps = [
+        (one.step, f"{one.step}: {_short(one.body)}" if one.step else "0: no text yet")
+        for one in found.steps
+    ]
+    return {
+        "step_options": steps,
+        "user_options": [(one.id, one.name) for one in found.users],
+        "group_options": [(one.id, one.name) for one in found.groups],
+    }
+
+
+def _short(body: str | None) -> str:
+    words = " ".join((body or "no longer in the sequence").split())
+    return words if len(words) <= _BODY_LENGTH else f"{words[: _BODY_LENGTH - 1]}…"
+
+
+def _zones(page: Page, tab: ContactsTab) -> dict[UUID, str | None]:
+    """Tell on whose clock each next text goes; None for the workspace's."""
+    zone = page.clock.zone if page.clock else "UTC"
+    return {
+        one.enrollment_id: ContactClock.of(
+            time_zone=one.time_zone, phone=one.contact.phone, workspace=zone
+        ).wall_zone.key
+        if one.next_send_at
+        else None
+        for one in tab.page.items
+    }
+
+
+async def _matching(page: Page, sequence_id: UUID, query: TabQuery, tab: ContactsTab) -> int:
+    """Count everyone the filters let through; without a question where the answer is at hand."""
+    if query.cursor is None and tab.page.next is None:
+        return len(tab.page.items)
+    wanted = query.wanted()
+    if wanted == EnrollmentFilter(status=query.status).wanted():
+        return sum(tab.counts[status] for status in set(query.status) or tab.counts)
+    return (await page.services.contact_list.outlook(sequence_id, wanted)).people

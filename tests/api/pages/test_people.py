@@ -1,0 +1,252 @@
+"""A sequence's Contacts tab, what is done there to many, and one enrollment, as pages."""
+
+import re
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from domain.statuses import EnrollmentStatus
+from storage.database import Database
+from tests.api.conftest import FakeTemporal
+from tests.worlds import World
+from workflows.client import LiveState
+
+HTMX = {"HX-Request": "true"}
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+async def enrolled(
+    world: World, member: httpx.AsyncClient, count: int = 3, **values: object
+) -> tuple[UUID, list[UUID]]:
+    sequence = await world.active()
+    contacts = [str(one) for one in await world.contacts(count, **values)]
+    answer = await member.post(
+        f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts}
+    )
+    return sequence.id, [UUID(one["id"]) for one in answer.json()["enrolled"]]
+
+
+def rows(html: str) -> list[UUID]:
+    return [UUID(one) for one in re.findall(r'<tr id="row-([0-9a-f-]+)"', html)]
+
+
+async def test_everyone_is_shown_with_status_step_and_counts(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member)
+    page = await member.get(f"/sequences/{sequence_id}/contacts")
+    assert page.status_code == 200
+    assert sorted(rows(page.text)) == sorted(ids)
+    assert "0 of 3" in page.text
+    assert 'id="count-active">3<' in page.text
+    for status in EnrollmentStatus:
+        assert f'name="status" value="{status.value}"' in page.text
+
+
+async def test_what_people_are_called_stays_text(world: World, member: httpx.AsyncClient) -> None:
+    sequence_id, _ = await enrolled(world, member, 1, first_name="<script>alert(1)</script>")
+    page = await member.get(f"/sequences/{sequence_id}/contacts")
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+
+
+async def test_filters_are_in_the_address_and_blank_ones_filter_nothing(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member)
+    path = f"/sequences/{sequence_id}/contacts"
+    found = await member.get(path, params={"search": "ann1", "step": "", "status": "active"})
+    assert len(rows(found.text)) == 1
+    assert 'value="ann1"' in found.text
+    nobody = await member.get(path, params={"status": "failed"})
+    assert rows(nobody.text) == []
+    assert "Nobody matches" in nobody.text
+    everyone = await member.get(path, params={"search": "", "sort": "name"})
+    assert rows(everyone.text) == ids
+
+
+async def test_htmx_gets_the_list_alone_with_fresh_counts(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, _ = await enrolled(world, member)
+    part = await member.get(f"/sequences/{sequence_id}/contacts", headers=HTMX)
+    assert "<html" not in part.text
+    assert len(rows(part.text)) == 3
+    assert 'id="count-active" hx-swap-oob="true">3<' in part.text
+
+
+async def test_pages_lead_there_and_back(world: World, member: httpx.AsyncClient) -> None:
+    sequence_id, ids = await enrolled(world, member, 120)
+    path = f"/sequences/{sequence_id}/contacts?sort=name"
+    seen: list[UUID] = []
+    addresses = []
+    while path:
+        html = (await member.get(path)).text
+        addresses.append(rows(html))
+        seen += rows(html)
+        following = re.search(r'href="([^"]+)"[^>]*>Next', html)
+        path = following[1].replace("&amp;", "&") if following else ""
+        previous = re.search(r'href="([^"]+)"[^>]*><svg[^>]*><use[^>]*></svg>Previous', html)
+    assert sorted(seen) == sorted(ids)
+    assert [len(one) for one in addresses] == [50, 50, 20]
+    assert previous is not None
+    back = await member.get(previous[1].replace("&amp;", "&"))
+    assert rows(back.text) == addresses[1]
+    assert "120 people" in back.text
+
+
+async def test_live_states_come_for_the_active_ones(
+    world: World, member: httpx.AsyncClient, temporal: FakeTemporal
+) -> None:
+    sequence_id, ids = await enrolled(world, member, 2)
+    temporal.live[ids[0]] = LiveState("waiting", 1, None)
+    part = await member.get(f"/sequences/{sequence_id}/contacts/live", headers=HTMX)
+    assert f'id="live-{ids[0]}" class="live is-there"' in part.text
+    assert f'id="live-{ids[1]}" class="live is-away"' in part.text
+
+
+async def test_before_it_is_done_one_is_told_what_will_not_be_sent(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member)
+    await world.run(
+        "UPDATE enrollments SET status = 'failed', activity = NULL, ended_at = now()"
+        " WHERE id = :id",
+        id=ids[2],
+    )
+    path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
+    asked = await member.get(path, params={"everyone": "true"}, headers=HTMX)
+    words = " ".join(re.sub(r"<[^>]+>", "", asked.text).split())
+    assert "6 texts still to come will not be sent: 2 are active" in words
+    assert "1 has ended already and stays as it is" in words
+
+
+async def test_those_ticked_are_finished_and_each_is_told_of(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member)
+    path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
+    ticked = {"enrollment": [str(ids[0]), str(ids[1])]}
+    done = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
+    assert "2 of 2 done" in done.text
+    assert done.headers["HX-Trigger"] == "people-changed"
+    found = await world.rows("SELECT status FROM enrollments WHERE status = 'finished_stopped'")
+    assert len(found) == 2
+    again = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
+    assert "0 of 2 done" in again.text
+    assert "had ended already" in again.text
+
+
+async def test_all_that_match_are_worked_through_in_the_background(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, _ = await enrolled(world, member)
+    path = f"/sequences/{sequence_id}/contacts/act/pause"
+    begun = await member.post(path, params={"everyone": "true", "search": "ann1"}, headers=HTMX)
+    assert "in the background" in begun.text
+    jobs = (await member.get("/api/jobs")).json()["items"]
+    assert [(job["kind"], job["total"]) for job in jobs] == [("pause", 1)]
+
+
+async def test_a_text_by_hand_goes_once_however_often_it_is_sent(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member, 2)
+    path = f"/sequences/{sequence_id}/contacts/act/send-message"
+    fields = {"body": "Hello {{first_name|there}}", "send_id": str(uuid4())}
+    ticked = {"enrollment": [str(one) for one in ids]}
+    for _ in range(2):
+        done = await member.post(path, params=ticked, data=fields, headers=HTMX)
+        assert "2 of 2 done" in done.text
+    texts = await world.rows("SELECT body FROM messages WHERE step IS NULL ORDER BY body")
+    assert [row.body for row in texts] == ["Hello Ann0", "Hello Ann1"]
+
+
+async def test_the_eleventh_contact_is_refused_with_the_reason(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, _ = await enrolled(world, member, 11)
+    path = f"/sequences/{sequence_id}/contacts/act/send-message"
+    everyone = {"everyone": "true"}
+    asked = await member.get(path, params=everyone, headers=HTMX)
+    assert "at most 10 at once" in asked.text
+    assert "<textarea" not in asked.text
+    done = await member.post(path, params=everyone, data={"body": "Hello"}, headers=HTMX)
+    assert done.status_code == 422
+    assert await world.rows("SELECT id FROM messages") == []
+
+
+async def test_a_text_that_cannot_be_sent_keeps_what_was_typed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member, 1)
+    path = f"/sequences/{sequence_id}/contacts/act/send-message"
+    fields = {"body": "Hello {{nickname}}", "send_id": str(uuid4())}
+    refused = await member.post(path, params={"enrollment": str(ids[0])}, data=fields, headers=HTMX)
+    assert refused.status_code == 422
+    assert "Hello {{nickname}}" in refused.text
+    assert 'id="error-body"' in refused.text
+
+
+async def test_adding_to_a_group_asks_which(world: World, member: httpx.AsyncClient) -> None:
+    sequence_id, ids = await enrolled(world, member, 2)
+    group_id = await world.group()
+    path = f"/sequences/{sequence_id}/contacts/act/add-to-group"
+    ticked = {"enrollment": [str(one) for one in ids]}
+    asked = await member.get(path, params=ticked, headers=HTMX)
+    assert str(group_id) in asked.text
+    without = await member.post(path, params=ticked, data={"group_id": ""}, headers=HTMX)
+    assert without.status_code == 422
+    done = await member.post(path, params=ticked, data={"group_id": str(group_id)}, headers=HTMX)
+    assert "2 of 2 done" in done.text
+    assert len(await world.rows("SELECT contact_id FROM group_members")) == 2
+
+
+async def test_nobody_ticked_is_said(world: World, member: httpx.AsyncClient) -> None:
+    sequence_id, _ = await enrolled(world, member, 1)
+    path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
+    assert (await member.post(path, headers=HTMX)).status_code == 422
+
+
+async def test_a_viewer_sees_no_actions_and_is_refused(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member, 1)
+    page = await viewer.get(f"/sequences/{sequence_id}/contacts")
+    assert rows(page.text) == ids
+    assert 'type="checkbox" class="form-check-input" name="enrollment"' not in page.text
+    assert 'id="toolbar"' not in page.text
+    path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
+    assert (await viewer.get(path, params={"everyone": "true"})).status_code == 403
+    assert (await viewer.post(path, params={"enrollment": str(ids[0])})).status_code == 403
+    panel = await viewer.get(f"/enrollments/{ids[0]}")
+    assert panel.status_code == 200
+    assert "Mark as finished" not in panel.text
+
+
+async def test_an_enrollment_tells_what_comes_and_why_then(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    _, ids = await enrolled(world, member, 1)
+    page = await member.get(f"/enrollments/{ids[0]}")
+    assert "Still to come" in page.text
+    assert "right after enrolment" in page.text
+    assert "Enrolled by" in page.text
+    part = await member.get(f"/enrollments/{ids[0]}", headers={**HTMX, "HX-Target": "panel"})
+    assert "<html" not in part.text
+    assert "dialog-head" in part.text
+
+
+async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.AsyncClient) -> None:
+    sequence_id, _ = await enrolled(world, member, 60)
+    page = await member.get(f"/sequences/{sequence_id}/contacts")
+    assert len(rows(page.text)) == 50
+    assert len(page.content) < 100_000
