@@ -325,6 +325,12 @@ class Jobs:
         ]
         return shown, len(found) > limit
 
+    async def names(self, rows: Many[ResultRow]) -> Mapping[UUID, str]:
+        """Name whom rows are about, by ``subject_id``; who is gone is left out."""
+        subjects = [row.subject_id for row in rows if row.subject_id is not None]
+        async with self._database.transaction() as tx:
+            return await jobs.names_of(tx, subjects)
+
     async def cancel(self, job_id: UUID, user_id: UUID) -> JobDetails:
         """Have the rows that are not begun left alone; cancelling once more does no harm.
 

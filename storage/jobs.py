@@ -16,7 +16,7 @@ from domain.paging import Position
 from domain.statuses import JobKind, JobState
 from storage.database import Transaction
 from storage.job_tables import Job, JobRow
-from storage.tables import Contact, GroupMember, User
+from storage.tables import Contact, Enrollment, GroupMember, User
 
 _IMPORTED = ("created", "exists", "unchanged")
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
@@ -191,6 +191,21 @@ async def counts(tx: Transaction, job_id: UUID) -> dict[str, int]:
         .order_by(col(JobRow.code))
     )
     return {code: count for code, count in rows if code is not None}
+
+
+async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:
+    """Name contacts by their own id or by an enrollment's; the number where there is no name."""
+    by_contact = select(col(Contact.id), Contact).where(col(Contact.id).in_(subject_ids))
+    by_enrollment = (
+        select(col(Enrollment.id), Contact)
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .where(col(Enrollment.id).in_(subject_ids))
+    )
+    found = [*await tx.execute(by_contact), *await tx.execute(by_enrollment)]
+    return {
+        subject_id: f"{contact.first_name} {contact.last_name}".strip() or contact.phone
+        for subject_id, contact in found
+    }
 
 
 async def results(

@@ -1,12 +1,17 @@
 """Work in the background as pages show it: how far it is, what came of it, cancelling it."""
 
 from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from api.pages.page import Page, PageDep
+from api.paging import FilterQuery
+from domain.statuses import JobKind
 from services.jobs import JobDetails
 
 router = APIRouter()
@@ -30,6 +35,9 @@ RESULT_WORDS: Mapping[str, str] = {
     "already_paused": "paused already",
     "resumed": "resumed",
     "not_paused": "was not paused",
+    "accepted": "texted",
+    "opted_out": "opted out, so not texted",
+    "landline": "a landline, so not texted",
     "released": "released",
     "not_held": "was not held",
     "awaiting_reply": "had all their texts already",
@@ -43,6 +51,67 @@ RESULT_WORDS: Mapping[str, str] = {
     "failed": "not done",
 }
 """What came of a row, in words; reads on from a number."""
+
+
+KIND_WORDS: Mapping[JobKind, str] = {
+    JobKind.IMPORT_CONTACTS: "Import of contacts",
+    JobKind.ENROL: "Enrolling",
+    JobKind.MARK_FINISHED: "Marking as finished",
+    JobKind.ADD_TO_GROUP: "Adding to a group",
+    JobKind.PAUSE: "Pausing",
+    JobKind.RESUME: "Resuming",
+    JobKind.RELEASE: "Releasing",
+}
+"""What a job does, as a heading."""
+
+_OF_ENROLLMENTS = frozenset(
+    {
+        JobKind.MARK_FINISHED,
+        JobKind.ADD_TO_GROUP,
+        JobKind.PAUSE,
+        JobKind.RESUME,
+        JobKind.RELEASE,
+    }
+)
+_ROWS = 50
+
+
+class ResultsQuery(FilterQuery):
+    """What the address of a job's page says: only these results, after this row."""
+
+    code: list[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]+$")]] = Field(
+        default_factory=list, max_length=50
+    )
+    after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
+
+
+@router.get("/jobs/{job_id}")
+async def show_job(
+    page: PageDep, job_id: UUID, query: Annotated[ResultsQuery, Query()]
+) -> Response:
+    """Show a job: how far it is, and what came of each row."""
+    job = await page.services.jobs.get(job_id)
+    rows, more = await page.services.jobs.results(
+        job_id, codes=query.code, after=query.after, limit=_ROWS
+    )
+    return page.render(
+        "jobs/job.html",
+        part="jobs/_results.html",
+        job=job,
+        title=KIND_WORDS[job.kind],
+        rows=rows,
+        names=await page.services.jobs.names(rows),
+        of_enrollments=job.kind in _OF_ENROLLMENTS,
+        result_words=RESULT_WORDS,
+        codes=query.code,
+        following=_address(page, code=query.code, after=rows[-1].position) if more else None,
+        first=_address(page, code=query.code) if query.after >= 0 else None,
+    )
+
+
+def _address(page: Page, **query: object) -> str:
+    told = {name: value for name, value in query.items() if value != []}
+    return f"{page.request.url.path}?{urlencode(told, doseq=True)}"
 
 
 @router.get("/jobs/{job_id}/progress")
