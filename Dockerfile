@@ -31,7 +31,7 @@ COPY workflows workflows
 COPY alembic.ini manage.py settings.py worker.py ./
 COPY --from=assets /build/api/static/build api/static/build
 # What code this is, so that Temporal can tell its workers from those of another image.
-RUN find . /build/requirements.txt -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum \
+RUN find . /build/requirements.txt -type f ! -name build.env -print0 | sort -z | xargs -0 sha256sum | sha256sum \
     | sed 's/^\(.\{12\}\).*/SEGUE_BUILD_ID=\1/' > build.env
 # Readable whatever the umask of whoever checked it out; compiled, since nothing is written later.
 RUN chmod -R a+rX . && python -m compileall -q .
