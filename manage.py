@@ -24,6 +24,7 @@ from services.senders import Senders
 from services.sequences import Sequences
 from services.users import Users
 from settings import Settings, load_settings
+from storage import vitals
 from storage.database import Database, is_unavailable
 from workflows.client import (
     DATA_CONVERTER,
@@ -112,6 +113,14 @@ async def create_token(
     print(made.token)
 
 
+async def show_held(settings: Settings, *, limit: int) -> None:
+    """Print a line for each enrollment that waits for a person: ids and codes, nothing personal."""
+    async with _database(settings) as database, database.transaction() as tx:
+        for one in await vitals.held(tx, limit):
+            code = f"  error {one.code}" if one.code else ""
+            print(f"{one.id}  {one.reason.value}  step {one.step} of {one.sequence!r}{code}")
+
+
 async def seed_demo(settings: Settings) -> None:
     """Make the demo if it is not there, and print a line of JSON for each thing made."""
     config = ServiceConfig.of(settings)
@@ -185,6 +194,8 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
                 scopes=[TokenScope(scope) for scope in asked.scope or TokenScope],
                 expires_days=asked.expires_days,
             )
+        case "held":
+            await show_held(settings, limit=asked.limit)
         case _:
             await seed_demo(settings)
 
@@ -250,6 +261,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DAYS",
         help="after how many days it is useless; left out, never",
     )
+
+    waiting = commands.add_parser("held", help="list enrollments that wait for a person")
+    waiting.add_argument("--limit", type=int, default=1000, help="how many at most")
 
     commands.add_parser("seed-demo", help="make a demo, if there is none")
     return parser

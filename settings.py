@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -285,9 +285,19 @@ class StandaloneSettings(_Environment):
     segue_temporal_port: Port = 7233
     segue_temporal_ui_port: Port = 8233
     segue_postgres_port: Port = 54329
+    segue_metrics_port: Annotated[int, Field(ge=1, le=65_533)] | None = Field(
+        default=None,
+        description="the API's /metrics; the worker's and its Temporal SDK's are on the next two",
+    )
     segue_data_dir: Path = Path(".segue")
     segue_build_id: BuildId = ""
     temporal_cli_path: Path | None = None
+
+    @property
+    def metrics_ports(self) -> Sequence[int]:
+        """Where the API, the worker and the worker's Temporal SDK serve metrics, if they do."""
+        first = self.segue_metrics_port
+        return () if first is None else range(first, first + 3)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -297,6 +307,7 @@ class StandaloneSettings(_Environment):
             self.segue_temporal_port,
             self.segue_temporal_ui_port,
             self.segue_postgres_port,
+            *self.metrics_ports,
         ]
         if len(set(ports)) < len(ports):
             raise ValueError("the SEGUE_..._PORT variables must all differ")

@@ -267,7 +267,7 @@ async def _watch_version(client: Client, build_id: str) -> None:
             _logger.warning("the current build is not known: %s", error)
         else:
             is_ours = (current or "") == build_id
-            metrics.CURRENT_BUILD.set(is_ours)
+            metrics.CURRENT_BUILD.labels(build_id).set(is_ours)
             if not is_ours:
                 _logger.warning(
                     "build %s is current, and this is %s: it gets no work;"

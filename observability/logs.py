@@ -37,6 +37,8 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+_SKIPPED = [*RESERVED_ATTRS, "color_message"]
+"""What is no extra: the record itself, and the server's message once more for terminals."""
 _LAST_DIGITS = 2
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _PLAIN = (bool, int, float, type(None))
@@ -83,6 +85,7 @@ class JsonLines(JsonFormatter):
         super().__init__(
             "%(levelname)s %(name)s %(message)s",
             rename_fields={"levelname": "level", "name": "logger"},
+            reserved_attrs=_SKIPPED,
             timestamp=True,
         )
 
@@ -103,7 +106,7 @@ class TextLines(logging.Formatter):
         extras = [
             f"{name}={value}"
             for name, value in vars(record).items()
-            if name not in RESERVED_ATTRS and name != "asctime"
+            if name not in _SKIPPED and name != "asctime"
         ]
         return " ".join([super().formatMessage(record), *extras])
 

@@ -123,6 +123,7 @@ class Stack:
             PortOf("Temporal's Web UI", settings.segue_temporal_ui_port, "SEGUE_TEMPORAL_UI_PORT"),
             PortOf("The simulator", settings.segue_simulator_port, "SEGUE_SIMULATOR_PORT"),
             PortOf("The API", settings.segue_api_port, "SEGUE_API_PORT"),
+            *(PortOf("Metrics", port, "SEGUE_METRICS_PORT") for port in settings.metrics_ports),
         ]
 
     def _simulator(self, secrets: Secrets) -> Program:
@@ -148,7 +149,7 @@ class Stack:
             ["worker"],
             address="",
             answers=lambda: temporal.polled(ENROLLMENT_QUEUE) and temporal.polled(SEND_QUEUE),
-            env=env,
+            env={**env, **self._metrics(*self._settings.metrics_ports[1:])},
             logs=self._logs,
             grace_seconds=CONTAINER_GRACE.total_seconds(),
         )
@@ -166,9 +167,16 @@ class Stack:
             ],
             address=f"{LOOPBACK}:{port}",
             answers=lambda: programs.says_ok(port, "/readyz"),
-            env=env,
+            env={**env, **self._metrics(*self._settings.metrics_ports[:1])},
             logs=self._logs,
         )
+
+    def _metrics(self, own: int | None = None, sdk: int | None = None) -> dict[str, str]:
+        """Where one program serves its metrics; an empty variable counts as none."""
+        return {
+            "METRICS_ADDRESS": f"{LOOPBACK}:{own}" if own else "",
+            "SDK_METRICS_ADDRESS": f"{LOOPBACK}:{sdk}" if sdk else "",
+        }
 
     def _start(self, parts: Sequence[Part]) -> None:
         """Launch parts that do not need each other, then wait for each."""
@@ -227,6 +235,8 @@ class Stack:
             ]
         else:
             rows += [("Sign in", "make an account: python -m manage create-admin --email YOURS")]
+        if self._settings.metrics_ports:
+            rows += [("Metrics", f"{_http(port)}/metrics") for port in self._settings.metrics_ports]
         rows += [("Logs", str(self._logs))]
         lines = "\n".join(f"  {label:<10} {value}" for label, value in rows)
         return f"\nSegue is running. Ctrl-C stops it; its data stays.\n\n{lines}\n"

@@ -1,8 +1,9 @@
 """What says at a glance how a deployment stands; every statement reads a partial index."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -36,6 +37,14 @@ _HELD = text(
     """
 )
 
+_HELD_ENROLLMENTS = text(
+    """
+    SELECT e.id, q.name, e.position, e.held_reason, e.held_code
+    FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+    WHERE e.activity = 'held' ORDER BY e.held_reason, e.enrolled_at, e.id LIMIT :limit
+    """
+)
+
 OVERDUE = timedelta(minutes=5)
 """How far past its next event an enrollment may be before it counts as overdue."""
 
@@ -65,6 +74,34 @@ class Counts:
     unapplied_reports: int
     unsettled: int
     waiting_events: int
+
+
+@dataclass(frozen=True)
+class HeldEnrollment:
+    """One enrollment that waits for a person.
+
+    Attributes:
+        id: Which.
+        sequence: The name of its sequence.
+        step: The step that waits, from 1.
+        reason: Why.
+        code: The provider's error code behind it, if there is one.
+    """
+
+    id: UUID
+    sequence: str
+    step: int
+    reason: HeldReason
+    code: int | None
+
+
+async def held(tx: Transaction, limit: int) -> Sequence[HeldEnrollment]:
+    """List enrollments that wait for a person, by reason, the longest enrolled first."""
+    rows = await tx.execute(_HELD_ENROLLMENTS, {"limit": limit})
+    return [
+        HeldEnrollment(row.id, row.name, row.position, HeldReason(row.held_reason), row.held_code)
+        for row in rows
+    ]
 
 
 async def read(tx: Transaction) -> Counts:

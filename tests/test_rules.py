@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 NAMED = sorted(
     set(
         re.findall(
-            r"`([a-z0-9_]+/test_\w+\.py)::(?:Test\w+::)?(test_\w+)`",
+            r"`((?:[a-z0-9_]+/)?test_\w+\.py)::(?:Test\w+::)?(test_\w+)`",
             (ROOT / "docs/rules.md").read_text(),
         )
     )

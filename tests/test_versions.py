@@ -147,6 +147,10 @@ async def watching(client: Client, build_id: str) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def shown(build_id: str) -> float | None:
+    return REGISTRY.get_sample_value("segue_worker_build_is_current", {"build": build_id})
+
+
 async def test_without_a_set_up_the_first_build_works_and_a_later_one_says_what_it_lacks(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,13 +168,13 @@ async def test_without_a_set_up_the_first_build_works_and_a_later_one_says_what_
         await eventually(first_is_current)
         await asyncio.sleep(0.1)
     assert not caplog.messages
-    assert REGISTRY.get_sample_value("segue_worker_build_is_current") == 1
+    assert shown("v1") == 1
     for build_id, named in (("v2", "v2"), ("", "of no version")):
         caplog.clear()
         async with watching(client, build_id):
             await eventually(warned)
         assert f"build v1 is current, and this is {named}: it gets no work" in caplog.messages[0]
-        assert REGISTRY.get_sample_value("segue_worker_build_is_current") == 0
+        assert shown(build_id) == 0
     assert await current_build(client) == "v1"
 
 

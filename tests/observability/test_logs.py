@@ -122,7 +122,9 @@ def test_no_number_gets_through_any_way(
 
 def test_a_json_line_is_an_object_that_says_who_when_and_what() -> None:
     subject = uuid4()
-    line = JsonLines().format(record("sent %d", 3, attempt_id=subject, code=21610))
+    line = JsonLines().format(
+        record("sent %d", 3, attempt_id=subject, code=21610, color_message="for terminals")
+    )
     said = json.loads(line)
 
     assert "\n" not in line
@@ -146,7 +148,7 @@ def test_a_traceback_stays_on_the_line_in_json() -> None:
 
 
 def test_a_text_line_ends_in_its_extras() -> None:
-    line = TextLines().format(record("sent", attempt_id="a1"))
+    line = TextLines().format(record("sent", attempt_id="a1", color_message="for terminals"))
 
     assert line.endswith("INFO api sent attempt_id=a1")
 

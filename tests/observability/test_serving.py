@@ -11,10 +11,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from domain.statuses import HeldReason
+from manage import show_held
 from observability import serving
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from services.vitals import Vitals
+from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
 from storage.database import Database
@@ -102,6 +104,25 @@ async def test_the_page_shows_how_the_deployment_stands(
     assert shown["segue_overdue_enrollments",] == 0
     assert shown["segue_task_queue_backlog", "segue-send", "activity"] == 0
     assert shown["segue_task_queue_backlog", "segue", "workflow"] == 0
+
+
+async def test_held_enrollments_are_listed_for_operators(
+    world: World, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await held(world, HeldReason.OUTCOME_UNKNOWN)
+    await held(world, HeldReason.DESTINATION_NOT_ALLOWED)
+    await world.run("UPDATE enrollments SET held_code = 21408 WHERE held_reason LIKE 'dest%'")
+    ids = await world.rows("SELECT id FROM enrollments ORDER BY held_reason")
+    settings = Settings(database_url=database_url)
+    await show_held(settings, limit=10)
+    lines = capsys.readouterr().out.splitlines()
+    await show_held(settings, limit=1)
+
+    assert lines == [
+        f"{ids[0].id}  destination_not_allowed  step 1 of 'Welcome'  error 21408",
+        f"{ids[1].id}  outcome_unknown  step 1 of 'Welcome'",
+    ]
+    assert capsys.readouterr().out.splitlines() == lines[:1]
 
 
 async def test_what_is_away_shows_no_old_numbers(world: World) -> None:

@@ -1,0 +1,163 @@
+"""The dashboard, the alerts and the scraping ask only for what there is."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import temporalio.bridge
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+
+from observability import metrics
+from workflows.client import ENROLLED_BY_ATTRIBUTE, SEQUENCE_ATTRIBUTE
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/dashboards/segue.json").read_text())
+ALERTS: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+SCRAPING: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+MONITORING = {
+    name: service for name, service in COMPOSE["services"].items() if "profiles" in service
+}
+PAGE = (ROOT / "docs/operations.md").read_text()
+
+SDK_LABELS = {"namespace", "task_queue", "worker_type", "workflow_type"}
+NO_LABELS = {"job", "instance", "le"}
+SUFFIXES: dict[type, tuple[str, ...]] = {
+    Counter: ("_total",),
+    Histogram: ("_bucket", "_sum", "_count"),
+    Gauge: ("",),
+}
+
+
+def ours() -> dict[str, set[str]]:
+    """Every series that we serve, and its labels."""
+    found: dict[str, set[str]] = {}
+    for measured in vars(metrics).values():
+        if isinstance(measured, Counter | Gauge | Histogram):
+            for suffix in SUFFIXES[type(measured)]:
+                found[measured._name + suffix] = set(measured._labelnames)
+    return found
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def queries() -> list[str]:
+    shown = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return shown + [rule["expr"] for rule in ALERTS]
+
+
+def labels(query: str) -> set[str]:
+    """The labels that a query selects or groups by."""
+    selected = re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|=)", query)
+    grouped = [name for names in re.findall(r"by \(([^)]*)\)", query) for name in names.split(",")]
+    return {name.strip() for name in [*selected, *grouped]}
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_asks_for_series_and_labels_that_exist(query: str) -> None:
+    known = ours()
+    names = set(re.findall(r"\bsegue_\w+", query))
+    of_the_sdk = {
+        re.sub("_(bucket|count|sum)$", "", name) for name in re.findall(r"\btemporal_\w+", query)
+    }
+    [library] = Path(temporalio.bridge.__path__[0]).glob("temporal_sdk_bridge*.so")
+    inside = library.read_bytes()
+
+    assert names | of_the_sdk or re.search(r"\bup\b", query)
+    assert names <= set(known)
+    assert {
+        name for name in of_the_sdk if name.removeprefix("temporal_").encode() not in inside
+    } == set()
+    allowed = NO_LABELS.union(*(known[name] for name in names))
+    assert labels(query) <= (allowed | SDK_LABELS if of_the_sdk else allowed)
+
+
+def test_everything_we_measure_is_shown_or_watched() -> None:
+    asked = " ".join(queries())
+    families = {re.sub("_(bucket|count|sum)$", "", name) for name in ours()}
+
+    assert {name for name in families if name not in asked} == set()
+
+
+def test_the_dashboard_is_one_that_grafana_takes() -> None:
+    places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
+    taken = [
+        (x, y)
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    provisioned = yaml.safe_load(
+        (DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text()
+    )
+
+    assert len(set(ids)) == len(ids)
+    assert len(set(taken)) == len(taken), "no panel covers another"
+    assert max(x for x, _ in taken) < 24
+    assert {panel["type"] for panel in panels()} == {"stat", "timeseries"}
+    assert {panel["datasource"]["uid"] for panel in panels()} == {
+        source["uid"] for source in provisioned["datasources"]
+    }
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_every_alert_is_on_the_operators_page(rule: dict[str, Any]) -> None:
+    assert rule["annotations"]["summary"]
+    assert f"`{rule['alert']}`" in PAGE
+
+
+def test_every_alert_on_the_operators_page_exists() -> None:
+    names = {rule["alert"] for rule in ALERTS}
+
+    attributes = {SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name}
+    assert set(re.findall(r"`(Segue[A-Z]\w+)`", PAGE)) - attributes == names
+    assert set(re.findall(r"`(segue_\w+)`", PAGE)) <= set(ours())
+
+
+def test_what_is_scraped_is_where_the_programs_serve() -> None:
+    ports = {
+        (config["job_name"], name, source["port"])
+        for config in SCRAPING["scrape_configs"]
+        for source in config["dns_sd_configs"]
+        for name in source["names"]
+    }
+
+    def served(service: str, variable: str) -> int:
+        address: str = COMPOSE["services"][service]["environment"][variable]
+        return int(address.rpartition(":")[2])
+
+    assert ports == {
+        ("segue-api", "api", served("api", "METRICS_ADDRESS")),
+        ("segue-worker", "worker", served("worker", "METRICS_ADDRESS")),
+        ("segue-sdk", "api", served("api", "SDK_METRICS_ADDRESS")),
+        ("segue-sdk", "worker", served("worker", "SDK_METRICS_ADDRESS")),
+    }
+
+
+def test_metrics_are_not_published() -> None:
+    published = str([service.get("ports") for service in COMPOSE["services"].values()])
+
+    assert not re.search(r"946[45]", published)
+
+
+def test_monitoring_is_asked_for_and_open_to_this_machine_alone() -> None:
+    assert set(MONITORING) == {"prometheus", "grafana"}
+    for service in MONITORING.values():
+        assert service["profiles"] == ["monitoring"]
+        assert re.fullmatch(r"(prom|grafana)/\w+:v?\d+\.\d+\.\d+", service["image"])
+        assert service["restart"] == "unless-stopped"
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        for mount in service["volumes"]:
+            source, *rest = mount.split(":")
+            assert not source.startswith(".") or (rest[-1] == "ro" and (ROOT / source).exists())
