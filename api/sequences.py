@@ -24,7 +24,8 @@ from storage.sequences import SequenceRecord
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 
 _SORT = "-created_at"
-_CURSORS = Cursors("sequences", {"created_at": datetime})
+SEQUENCE_CURSORS = Cursors("sequences", {"created_at": datetime})
+"""The cursors of the list of sequences."""
 
 
 @router.post("", status_code=201, response_model=Sequence)
@@ -47,12 +48,12 @@ async def list_sequences(
     page = await services.sequences.page(
         states=query.state,
         search=query.search,
-        after=_CURSORS.read(query.cursor, _SORT),
+        after=SEQUENCE_CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
     return Listing(
         items=[SequenceSummary.of(record) for record in page.items],
-        next_cursor=_CURSORS.write(page.next, _SORT),
+        next_cursor=SEQUENCE_CURSORS.write(page.next, _SORT),
     )
 
 

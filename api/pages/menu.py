@@ -26,7 +26,10 @@ class Entry:
         return path == self.path or path.startswith(f"{self.path}/")
 
 
-SIDEBAR = (Entry("Settings", "/settings", icon="settings"),)
+SIDEBAR = (
+    Entry("Sequences", "/sequences", icon="route"),
+    Entry("Settings", "/settings", icon="settings"),
+)
 """The first is where one lands after signing in."""
 
 SETTINGS = (

@@ -9,7 +9,8 @@ from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, contacts
+from api.pages.sequences import acts, contacts, index, overview
+from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import account, workspace
 
 home = APIRouter()
@@ -17,6 +18,9 @@ home = APIRouter()
 PRIVATE = (
     home,
     jobs.router,
+    index.router,
+    overview.router,
+    sequence_settings.router,
     acts.router,
     contacts.router,
     enrollments.router,

@@ -8,3 +8,4 @@ import "./times.js";
 import "./frame.js";
 import "./filters.js";
 import "./people.js";
+import "./week.js";

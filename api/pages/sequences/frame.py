@@ -9,7 +9,11 @@ from api.pages.page import Page
 from domain.statuses import SequenceState
 from storage.sequences import SequenceRecord
 
-TABS = (("Contacts", "show_sequence_contacts"),)
+TABS = (
+    ("Overview", "show_overview"),
+    ("Contacts", "show_sequence_contacts"),
+    ("Settings", "show_sequence_settings"),
+)
 """The tabs in order: their words and the name of their page's function."""
 
 STATE_TONES = {

@@ -1,0 +1,174 @@
+"""Sequences: all of them, who is where in each, making, copying, pausing and archiving them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import Sends
+from api.pages.bars import Segment, segments
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep, own_path
+from api.pages.rendering import STATUS_LOOKS
+from api.pages.sequences.frame import STATE_TONES
+from api.paging import Cursor, FilterQuery
+from api.sequences import SEQUENCE_CURSORS
+from domain.errors import InvalidFieldError, SegueError
+from domain.statuses import EnrollmentStatus, SequenceKind, SequenceState
+from services.sequence_list import ListedSequence
+from services.sequences import SequenceDraft, StepDraft
+from storage.sequences import SequenceRecord
+
+router = APIRouter()
+
+ROWS = 30
+_SORT = "-created_at"
+_SENDERS_MOST = 200
+_FIRST_TEXT = "Hi {{first_name|there}}, "
+
+
+class ListQuery(FilterQuery):
+    """What the list's address says."""
+
+    search: str = Field(default="", max_length=200)
+    state: list[SequenceState] = Field(default_factory=list, max_length=10)
+    cursor: Cursor = None
+
+
+class NewSequenceFields(FormFields):
+    """What a new sequence begins with."""
+
+    name: str = ""
+    kind: str = SequenceKind.ONGOING
+    sender_id: str = ""
+
+
+@router.get("/sequences")
+async def show_sequences(page: PageDep, query: Annotated[ListQuery, Query()]) -> Response:
+    """Show all sequences, the newest first; asked again for what has changed."""
+    found = await page.services.sequence_list.page(
+        states=query.state,
+        search=query.search,
+        after=SEQUENCE_CURSORS.read(query.cursor, _SORT),
+        limit=ROWS,
+    )
+    cursor = SEQUENCE_CURSORS.write(found.next, _SORT)
+    told = {"search": query.search, "state": [one.value for one in query.state], "cursor": cursor}
+    return page.render(
+        "sequences/index.html",
+        part="sequences/_sequences.html",
+        query=query,
+        filtered=bool(query.search or query.state),
+        sequences=found.items,
+        bars={one.id: _bar(one) for one in found.items},
+        states=list(SequenceState),
+        state_tones=STATE_TONES,
+        following=f"/sequences?{urlencode(told, doseq=True)}" if cursor else None,
+        **({} if page.wants_part else await _new_form(page)),
+    )
+
+
+@router.post("/sequences")
+async def create_sequence(page: PageDep, form: Annotated[NewSequenceFields, Form()]) -> Response:
+    """Write a draft with one text, and go on to its steps."""
+    try:
+        made = await page.services.sequences.create(_draft(page, form), page.user.id)
+    except SegueError as error:
+        context = await _new_form(page, form)
+        return page.part("sequences/_new.html", errors=FormErrors.of(error), **context)
+    return page.redirect(f"/sequences/{made.id}/steps")
+
+
+@router.get("/sequences/new")
+async def show_new_sequence(page: PageDep) -> Response:
+    """Ask what a new sequence begins with; a dialog of the list."""
+    return page.part("sequences/_new.html", errors=NO_ERRORS, **await _new_form(page))
+
+
+@router.post("/sequences/{sequence_id}/duplicate")
+async def duplicate_sequence(page: PageDep, sequence_id: UUID) -> Response:
+    """Write a draft with the same settings and texts, and go on to its steps."""
+    made = await page.services.duplicating.duplicate(sequence_id, page.user.id)
+    return page.redirect(f"/sequences/{made.id}/steps", f"“{made.name}” is a draft to change.")
+
+
+@router.post("/sequences/{sequence_id}/activate", dependencies=[Sends])
+async def activate_sequence(page: PageDep, sequence_id: UUID) -> Response:
+    """Open a draft for enrolling and sending."""
+    return await _moved(page, sequence_id, page.services.sequences.activate, "is active")
+
+
+@router.post("/sequences/{sequence_id}/pause")
+async def pause_sequence(page: PageDep, sequence_id: UUID) -> Response:
+    """Send nothing until it is resumed."""
+    words = "is paused: nothing is sent, nobody is lost"
+    return await _moved(page, sequence_id, page.services.sequences.pause, words)
+
+
+@router.post("/sequences/{sequence_id}/resume", dependencies=[Sends])
+async def resume_sequence(page: PageDep, sequence_id: UUID) -> Response:
+    """Send again."""
+    words = "goes on; what is overdue goes out one at a time"
+    return await _moved(page, sequence_id, page.services.sequences.resume, words)
+
+
+@router.get("/sequences/{sequence_id}/archive")
+async def ask_archive(page: PageDep, sequence_id: UUID) -> Response:
+    """Say what archiving would do, before it is done; a dialog."""
+    sequence = await page.services.sequences.get(sequence_id)
+    active = sequence.counts.get(EnrollmentStatus.ACTIVE, 0)
+    return page.part("sequences/_archive.html", sequence=sequence, active=active)
+
+
+@router.post("/sequences/{sequence_id}/archive")
+async def archive_sequence(page: PageDep, sequence_id: UUID) -> Response:
+    """Close a sequence for good, finishing whoever is active in it; it was asked before."""
+
+    async def archive(chosen: UUID) -> SequenceRecord:
+        return await page.services.sequences.archive(chosen, page.user.id, finish_active=True)
+
+    return await _moved(page, sequence_id, archive, "is archived")
+
+
+async def _moved(
+    page: Page, sequence_id: UUID, move: Callable[[UUID], Awaitable[SequenceRecord]], words: str
+) -> Response:
+    moved = await move(sequence_id)
+    path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
+    return page.redirect(
+        own_path(page.request.headers.get("referer"), otherwise=path), f"“{moved.name}” {words}."
+    )
+
+
+def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
+    try:
+        sender_id = UUID(form.sender_id)
+    except ValueError:
+        raise InvalidFieldError("sender_id", "is missing; choose one") from None
+    kind = SequenceKind.SCHEDULED if form.kind == SequenceKind.SCHEDULED else SequenceKind.ONGOING
+    if kind is SequenceKind.ONGOING:
+        first = StepDraft(_FIRST_TEXT, delay_seconds=0)
+    else:
+        zone = ZoneInfo(page.clock.zone if page.clock else "UTC")
+        tomorrow = (page.now + timedelta(days=1)).astimezone(zone)
+        first = StepDraft(_FIRST_TEXT, send_at=f"{tomorrow:%Y-%m-%d}T10:00")
+    return SequenceDraft(form.name, sender_id, kind, [first])
+
+
+async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[str, Any]:
+    senders = (await page.services.senders.find(limit=_SENDERS_MOST)).items
+    only = str(senders[0].id) if len(senders) == 1 else ""
+    return {
+        "new": form or NewSequenceFields(sender_id=only),
+        "sender_options": [(str(one.id), one.name) for one in senders],
+    }
+
+
+def _bar(one: ListedSequence) -> list[Segment]:
+    return segments((STATUS_LOOKS[status].tone, count) for status, count in one.counts.items())

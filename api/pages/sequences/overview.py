@@ -1,0 +1,80 @@
+"""A sequence > Overview: its funnel, its people by status, its next day."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.pages.bars import segments
+from api.pages.page import PageDep
+from api.pages.rendering import STATUS_LOOKS
+from api.pages.sequences.frame import render_tab
+from domain.statuses import EnrollmentStatus, StepOutcome
+from services.overview import Hour, Overview
+from storage.contact_list import ListFilter
+
+router = APIRouter()
+
+OUTCOMES = (
+    (StepOutcome.DUE, "Due", "wait at this step now", "blue"),
+    (StepOutcome.SENT, "Sent", "were sent this step", "purple"),
+    (StepOutcome.DELIVERED, "Delivered", "had it delivered, or have texted since", "green"),
+    (StepOutcome.FAILED, "Failed", "could not be reached with it", "red"),
+    (StepOutcome.REPLIED, "Replied", "gave their first reply after it", "green"),
+    (StepOutcome.OPTED_OUT, "Opted out", "opted out after it", "orange"),
+)
+"""The columns of the funnel: outcome, heading, whom it counts (after "those who"), tone."""
+
+_CHART_HEIGHT = 40
+
+
+class Column(NamedTuple):
+    """One hour of the chart of coming texts.
+
+    Attributes:
+        hour: Which, and how many texts.
+        x: Its left edge.
+        height: Of at most ``_CHART_HEIGHT``.
+    """
+
+    hour: Hour
+    x: int
+    height: float
+
+
+@router.get("/sequences/{sequence_id}")
+async def show_overview(page: PageDep, sequence_id: UUID) -> Response:
+    """Show the tab at once; its figures follow, as they are worked out from every text."""
+    return await render_tab(page, sequence_id, "sequences/overview.html")
+
+
+@router.get("/sequences/{sequence_id}/figures")
+async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
+    """Show the figures; asked again for what has changed."""
+    figures = await page.services.overview.get(sequence_id)
+    held = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
+    outlook = await page.services.contact_list.outlook(sequence_id, held)
+    sent = sum(step.counts[StepOutcome.SENT] for step in figures.funnel[:1])
+    replied = next(
+        one.count for one in figures.statuses if one.status is EnrollmentStatus.FINISHED_RESPONDED
+    )
+    return page.part(
+        "sequences/_figures.html",
+        figures=figures,
+        outlook=outlook,
+        outcomes=OUTCOMES,
+        bar=segments((STATUS_LOOKS[one.status].tone, one.count) for one in figures.statuses),
+        people=page.path_to("show_sequence_contacts", sequence_id=sequence_id),
+        reply_rate=replied / sent if sent else None,
+        chart=_chart(figures),
+        coming=sum(hour.count for hour in figures.hours),
+    )
+
+
+def _chart(figures: Overview) -> list[Column]:
+    most = max((hour.count for hour in figures.hours), default=0) or 1
+    return [
+        Column(hour, 10 * number, round(_CHART_HEIGHT * hour.count / most, 2))
+        for number, hour in enumerate(figures.hours)
+    ]

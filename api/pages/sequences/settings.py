@@ -1,0 +1,159 @@
+"""A sequence > Settings: everything but its steps; a change takes effect at once."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from pydantic import Field
+from starlette.responses import Response
+
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep
+from api.pages.sequences.frame import render_tab
+from domain.errors import InvalidFieldError, SegueError
+from domain.statuses import ReplyPolicy
+from domain.timing import DAYS, DEFAULT_WINDOW
+from services.sequences import SequenceChange
+from storage.sequences import SequenceRecord
+
+router = APIRouter()
+
+DAY_NAMES = {
+    "mon": "Monday",
+    "tue": "Tuesday",
+    "wed": "Wednesday",
+    "thu": "Thursday",
+    "fri": "Friday",
+    "sat": "Saturday",
+    "sun": "Sunday",
+}
+UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
+_SENDERS_MOST = 200
+_LONGEST = 1_000_000_000
+
+
+class SettingsFields(FormFields):
+    """The tab's form.
+
+    Attributes:
+        any_time: Whether there is no send window.
+        open: The days on which it opens.
+        opens: By day, in the week's order; ``HH:MM``.
+        closes: As ``opens``.
+    """
+
+    name: str = ""
+    sender_id: str = ""
+    on_reply: str = ReplyPolicy.FINISH
+    reply_number: str = ""
+    reply_unit: str = "days"
+    any_time: bool = False
+    open: list[str] = Field(default_factory=list)
+    opens: list[str] = Field(default_factory=list)
+    closes: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, sequence: SequenceRecord) -> "SettingsFields":
+        """Show a sequence as it is."""
+        seconds = sequence.reply_window_seconds
+        unit = next((name for name, size in UNITS.items() if seconds % size == 0), "minutes")
+        shown = sequence.send_window or DEFAULT_WINDOW.dump()
+        fallback = next(iter(shown.values()))
+        return cls(
+            name=sequence.name,
+            sender_id=str(sequence.sender_id),
+            on_reply=sequence.on_reply,
+            reply_number=str(seconds // UNITS[unit]),
+            reply_unit=unit,
+            any_time=sequence.send_window is None,
+            open=list(shown),
+            opens=[shown.get(day, fallback)[0] for day in DAYS],
+            closes=[shown.get(day, fallback)[1] for day in DAYS],
+        )
+
+    def window(self) -> Mapping[str, list[str]] | None:
+        """Give the window as services read it; None for any time."""
+        if self.any_time:
+            return None
+        hours = dict(zip(DAYS, zip(self.opens, self.closes, strict=False), strict=False))
+        # A field for a time of day cannot say 24:00; midnight at the end of a day is 00:00 there.
+        return {
+            day: [opens, "24:00" if closes == "00:00" else closes]
+            for day, (opens, closes) in hours.items()
+            if day in self.open
+        }
+
+    def reply_window_seconds(self) -> int:
+        """Read the reply window.
+
+        Raises:
+            InvalidFieldError: It is no number.
+        """
+        number = self.reply_number.strip()
+        if not (number.isascii() and number.isdecimal()) or int(number) > _LONGEST:
+            raise InvalidFieldError("reply_number", "must be a whole number, such as 7")
+        return int(number) * UNITS.get(self.reply_unit, 60)
+
+
+@router.get("/sequences/{sequence_id}/settings")
+async def show_sequence_settings(page: PageDep, sequence_id: UUID) -> Response:
+    """Show a sequence's settings."""
+    sequence = await page.services.sequences.get(sequence_id)
+    return await _render(page, sequence, SettingsFields.of(sequence))
+
+
+@router.post("/sequences/{sequence_id}/settings")
+async def change_sequence_settings(
+    page: PageDep, sequence_id: UUID, form: Annotated[SettingsFields, Form()]
+) -> Response:
+    """Change them; it holds for everyone at once."""
+    try:
+        await page.services.sequences.change(sequence_id, _change(form), page.user.id)
+    except SegueError as error:
+        errors = FormErrors.of(error, reply_window_seconds="reply_number")
+        sequence = await page.services.sequences.get(sequence_id)
+        return await _render(page, sequence, form, errors=errors)
+    path = page.path_to("show_sequence_settings", sequence_id=sequence_id)
+    return page.redirect(path, "The settings are saved and hold from now on.")
+
+
+def _change(form: SettingsFields) -> SequenceChange:
+    try:
+        sender_id = UUID(form.sender_id)
+    except ValueError:
+        raise InvalidFieldError("sender_id", "is missing; choose one") from None
+    kept = form.on_reply == ReplyPolicy.CONTINUE
+    return SequenceChange(
+        name=form.name,
+        sender_id=sender_id,
+        on_reply=ReplyPolicy.CONTINUE if kept else ReplyPolicy.FINISH,
+        reply_window_seconds=form.reply_window_seconds(),
+        send_window=form.window(),
+    )
+
+
+async def _render(
+    page: Page,
+    sequence: SequenceRecord,
+    form: SettingsFields,
+    *,
+    errors: FormErrors = NO_ERRORS,
+) -> Response:
+    senders = (await page.services.senders.find(limit=_SENDERS_MOST)).items
+    return await render_tab(
+        page,
+        sequence,
+        "sequences/settings.html",
+        errors=errors,
+        form=form,
+        days=[(day, DAY_NAMES[day], *_times(form, number)) for number, day in enumerate(DAYS)],
+        units=[(unit, unit.capitalize()) for unit in UNITS],
+        sender_options=[(str(one.id), one.name) for one in senders],
+    )
+
+
+def _times(form: SettingsFields, number: int) -> tuple[str, str]:
+    opens = form.opens[number] if number < len(form.opens) else ""
+    closes = form.closes[number] if number < len(form.closes) else ""
+    return opens, "00:00" if closes == "24:00" else closes

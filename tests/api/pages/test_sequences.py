@@ -1,0 +1,182 @@
+"""The Sequences list, a sequence's Overview and its Settings, as pages."""
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+
+from domain.statuses import SequenceState
+from domain.timing import DAYS
+from storage.database import Database
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+async def state(world: World, sequence_id: UUID) -> str:
+    rows = await world.rows("SELECT state FROM sequences WHERE id = :id", id=sequence_id)
+    return str(rows[0].state)
+
+
+async def test_a_new_workspace_is_told_what_to_do_first(
+    member: httpx.AsyncClient, world: World
+) -> None:
+    page = await member.get("/sequences")
+    assert "Write your first sequence" in page.text
+    await world.run("DELETE FROM senders")
+    page = await member.get("/sequences")
+    assert "Begin with a sender" in page.text
+
+
+async def test_home_leads_to_the_sequences(member: httpx.AsyncClient) -> None:
+    assert (await member.get("/")).headers["Location"] == "/sequences"
+
+
+async def test_the_list_tells_state_people_and_what_may_be_done(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    sequence = await world.active(name="<b>Welcome</b>")
+    contacts = [str(one) for one in await world.contacts(2)]
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
+    page = await member.get("/sequences")
+    assert "&lt;b&gt;Welcome" in page.text
+    assert "<b>Welcome" not in page.text
+    assert "2 people, 2 active" in page.text
+    assert f"/sequences/{sequence.id}/pause" in page.text
+    seen = await viewer.get("/sequences")
+    assert "2 people, 2 active" in seen.text
+    assert f"/sequences/{sequence.id}/pause" not in seen.text
+    assert (await viewer.post(f"/sequences/{sequence.id}/pause")).status_code == 403
+
+
+async def test_the_list_is_searched_and_filtered(world: World, member: httpx.AsyncClient) -> None:
+    await world.active(name="Nurses")
+    await world.draft(name="Drivers")
+    found = await member.get("/sequences", params={"search": "nur", "state": ""}, headers=HTMX)
+    assert "Nurses" in found.text
+    assert "Drivers" not in found.text
+    assert "<html" not in found.text
+    drafts = await member.get("/sequences", params={"state": "draft"})
+    assert "Drivers" in drafts.text
+    assert "Nurses" not in drafts.text
+    assert "No sequence matches" in (await member.get("/sequences?search=zzz")).text
+
+
+async def test_a_new_one_begins_as_a_draft(world: World, member: httpx.AsyncClient) -> None:
+    for kind in ("ongoing", "scheduled"):
+        fields = {"name": f"New {kind}", "kind": kind, "sender_id": str(world.sender_id)}
+        made = await member.post("/sequences", data=fields, headers=HTMX)
+        assert re.fullmatch(r"/sequences/[0-9a-f-]{36}/steps", made.headers["HX-Redirect"])
+    rows = await world.rows("SELECT name, state FROM sequences ORDER BY name")
+    assert [tuple(row) for row in rows] == [("New ongoing", "draft"), ("New scheduled", "draft")]
+
+
+async def test_what_is_wrong_with_a_new_one_is_said_beside_it(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    fields = {"name": "", "kind": "ongoing", "sender_id": str(world.sender_id)}
+    refused = await member.post("/sequences", data=fields, headers=HTMX)
+    assert refused.status_code == 422
+    assert 'id="error-name"' in refused.text
+    fields = {"name": "Kept", "kind": "ongoing", "sender_id": ""}
+    refused = await member.post("/sequences", data=fields, headers=HTMX)
+    assert 'value="Kept"' in refused.text
+    assert 'id="error-sender_id"' in refused.text
+
+
+async def test_it_is_paused_resumed_duplicated_and_archived(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.draft()
+    for act, after in (
+        ("activate", SequenceState.ACTIVE),
+        ("pause", SequenceState.PAUSED),
+        ("resume", SequenceState.ACTIVE),
+    ):
+        done = await member.post(f"/sequences/{sequence.id}/{act}")
+        assert done.status_code == 303
+        assert await state(world, sequence.id) == after
+    copied = await member.post(f"/sequences/{sequence.id}/duplicate")
+    assert copied.headers["Location"].endswith("/steps")
+    contact = str((await world.contacts(1))[0])
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [contact]})
+    asked = await member.get(f"/sequences/{sequence.id}/archive", headers=HTMX)
+    assert "Finish 1 and archive" in asked.text
+    await member.post(f"/sequences/{sequence.id}/archive")
+    assert await state(world, sequence.id) == SequenceState.ARCHIVED
+    rows = await world.rows("SELECT status FROM enrollments")
+    assert [row.status for row in rows] == ["finished_stopped"]
+
+
+async def test_each_figure_leads_to_the_people_it_counts(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contacts = [str(one) for one in await world.contacts(3)]
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
+    shell = await member.get(f"/sequences/{sequence.id}")
+    assert f'hx-get="/sequences/{sequence.id}/figures"' in shell.text
+    figures = await member.get(f"/sequences/{sequence.id}/figures", headers=HTMX)
+    links = re.findall(
+        r'href="(/sequences/[^"]*outcome=[^"]*)"[^>]*aria-label="(\d+) ', figures.text
+    )
+    assert links
+    for address, number in links:
+        people = await member.get(address.replace("&amp;", "&"))
+        assert len(re.findall(r'<tr id="row-', people.text)) == int(number)
+
+
+async def test_settings_show_what_is_and_hold_at_once(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    path = f"/sequences/{sequence.id}/settings"
+    fields: dict[str, object] = {
+        "name": "Other name",
+        "sender_id": str(world.sender_id),
+        "on_reply": "continue",
+        "reply_number": "36",
+        "reply_unit": "hours",
+        "open": ["mon", "fri"],
+        "opens": ["08:30"] * 7,
+        "closes": ["00:00"] * 7,
+    }
+    saved = await member.post(path, data=fields)
+    assert saved.status_code == 303
+    record = await world.sequences.get(sequence.id)
+    assert record.name == "Other name"
+    assert record.on_reply == "continue"
+    assert record.reply_window_seconds == 36 * 3600
+    assert record.send_window == {"mon": ["08:30", "24:00"], "fri": ["08:30", "24:00"]}
+    page = await member.get(path)
+    assert 'value="36"' in page.text
+    assert page.text.count('type="time"') == 2 * len(DAYS)
+
+
+async def test_a_window_that_never_opens_is_said_beside_its_day(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    fields: dict[str, object] = {
+        "name": "Kept as typed",
+        "sender_id": str(world.sender_id),
+        "reply_number": "x",
+        "open": ["tue"],
+        "opens": ["20:00"] * 7,
+        "closes": ["09:00"] * 7,
+    }
+    path = f"/sequences/{sequence.id}/settings"
+    refused = await member.post(path, data=fields)
+    assert refused.status_code == 422
+    assert "Kept as typed" in refused.text
+    assert 'id="error-reply_number"' in refused.text
+    refused = await member.post(path, data={**fields, "reply_number": "7"})
+    assert re.search(r"Tuesday [a-z].*before", refused.text)
