@@ -1,4 +1,4 @@
-"""The table of rules in docs/rules.md names only tests that exist."""
+"""The tables in docs/rules.md and docs/reliability.md name only tests that exist."""
 
 import ast
 import re
@@ -7,18 +7,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NAMED = sorted(
-    set(
-        re.findall(
-            r"`((?:[a-z0-9_]+/)?test_\w+\.py)::(?:Test\w+::)?(test_\w+)`",
-            (ROOT / "docs/rules.md").read_text(),
-        )
-    )
-)
+_PROOF = re.compile(r"`((?:[a-z0-9_]+/)?test_\w+\.py)::(?:Test\w+::)?(test_\w+)`")
+RULES, RELIABILITY = ((ROOT / f"docs/{name}.md").read_text() for name in ("rules", "reliability"))
+NAMED = sorted({*_PROOF.findall(RULES), *_PROOF.findall(RELIABILITY)})
 
 
-def test_the_table_names_tests() -> None:
-    assert len(NAMED) > 60
+def test_the_tables_name_tests() -> None:
+    assert len(_PROOF.findall(RULES)) > 60
+    assert len(_PROOF.findall(RELIABILITY)) > 20
+
+
+def test_every_weakness_of_others_has_its_proof() -> None:
+    table = RELIABILITY.partition("## Where others fail\n")[2].partition("\n## ")[0]
+    head, line, *rows = re.findall(r"^\|.*\|$", table, re.MULTILINE)
+    assert len(rows) == 14, (head, line)
+    assert [row for row in rows if not _PROOF.search(row)] == []
 
 
 @pytest.mark.parametrize(("module", "name"), NAMED)

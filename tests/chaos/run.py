@@ -52,7 +52,7 @@ class Plan:
     def weather(self, rng: Random) -> Weather:
         """The storm that belongs to it."""
         if self.short:
-            return Weather((0.8, 1.6), 0.3, one_each(rng), few_blows(rng), over_and_over=False)
+            return Weather((0.8, 1.6), 0.5, one_each(rng), few_blows(rng), over_and_over=False)
         return Weather((1, 3), 0.4, all_pairs(rng), many_blows(rng))
 
 

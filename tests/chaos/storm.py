@@ -23,7 +23,7 @@ from tests.chaos.stack import Site
 from tests.e2e.stack import Process
 
 _TICK_SECONDS = 0.05
-_ARMED_AT_ONCE = 2
+_ARMED_AT_ONCE = 6
 
 _CALM = {
     "error_rate": {},
@@ -138,12 +138,14 @@ class Storm:
         next_fault, next_blow = 0.0, time.monotonic() + weather.blow_every[0]
         while True:
             now = time.monotonic()
-            if now >= next_fault and self._faults.waiting() < _ARMED_AT_ONCE:
+            # A slow machine gets its time: nothing new breaks until all that broke is up again.
+            due = now >= min(next_fault, next_blow) and self._all_ready()
+            if due and now >= next_fault and self._faults.waiting() < _ARMED_AT_ONCE:
                 fault = next(faults, None)
                 if fault is not None:
                     self._faults.arm(*fault)
                 next_fault = now + weather.arm_every
-            if now >= next_blow:
+            if due and now >= next_blow:
                 blow = next(blows, None)
                 if blow is not None:
                     await self._blow(blow)
@@ -192,6 +194,12 @@ class Storm:
                 self.tally[f"{blow}: {mood}"] += 1
                 await self._behave(_CALM | _MOODS[mood])
                 self._calm_at = time.monotonic() + self._rng.uniform(1, 3)
+
+    def _all_ready(self) -> bool:
+        try:
+            return all(process.ready() for process in self._processes)
+        except PartError:
+            return False
 
     def _a_worker(self) -> Process:
         return self._rng.choice(self._processes[:2])

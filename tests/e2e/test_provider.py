@@ -82,6 +82,17 @@ def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
     assert desk.calls_to(crowd.people[magic]) == (5 if magic == "429" else 2)
 
 
+def test_a_provider_that_refuses_a_third_fails_nobody(misbehaviour: None, desk: Desk) -> None:
+    """DESIGN 3: transient: the same step again; one 429 ends nobody's sequence."""
+    people = desk.people(20)
+    sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
+    desk.behave(fail_next_creates={"count": 12, "status": 429})
+    desk.enrol(sequence_id, *people)
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 20}, seconds=60)
+    assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 20
+    assert sum(desk.calls_to(person) for person in people) == 40 + 12
+
+
 @pytest.mark.parametrize("magic", ENDS)
 def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -> None:
     """DESIGN 3: provider answers; landline late and at once, permanent, 21610 late, bounded."""

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 from sqlmodel import col
 
 from domain.errors import InvalidFieldError, NotFoundError
@@ -259,6 +259,52 @@ async def test_pages_hold_everyone_once_in_order(
     whole = await listed(contact_list, sequence.id, f"{sign}{column}")
     assert sorted(whole) == sorted(ids)
     assert await walked(contact_list, sequence.id, f"{sign}{column}", limit) == whole
+
+
+@pytest.mark.parametrize("column", ["enrolled_at", "next_send_at", "last_message_at"])
+async def test_a_deep_page_of_many_reads_no_more_than_a_page(
+    world: World, contact_list: ContactList, column: str
+) -> None:
+    """Section 4: lists read PostgreSQL, by index: what is behind the page is not looked at."""
+    sequence = await world.active()
+    await enrol(world, sequence.id, await world.contacts(3000))
+    await world.run(
+        "UPDATE enrollments e SET enrolled_at = now() - n * interval '1 minute',"
+        " next_send_at = now() + n * interval '1 minute', last_message_at = now()"
+        " FROM (SELECT id, row_number() OVER () AS n FROM enrollments) r WHERE r.id = e.id"
+    )
+    await world.run("ANALYZE")
+    [deep] = await world.rows(
+        f"SELECT id, {column} AS value FROM enrollments ORDER BY 2, 1 OFFSET 2500 LIMIT 1"  # noqa: S608
+    )
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    engine = world.database.engine
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    tab = await contact_list.page(
+        sequence.id, ListFilter(), sort=column, after=Position(deep.value, deep.id), limit=50
+    )
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    assert len(tab.page.items) == 50
+
+    [(statement, parameters)] = [one for one in asked if " LIMIT " in one[0]]
+    async with engine.connect() as connection:
+        found = await connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
+        )
+        [plan] = found.scalar_one()
+    assert max(rows_read(plan["Plan"])) <= 60, plan
+
+
+def rows_read(node: Mapping[str, Any]) -> list[float]:
+    """How many enrollments each step of a plan that reads them went through."""
+    lost = node.get("Rows Removed by Filter", 0)
+    own = [(node["Actual Rows"] + lost) * node["Actual Loops"]]
+    here = own if node.get("Relation Name") == "enrollments" else [0.0]
+    return here + [rows for child in node.get("Plans", ()) for rows in rows_read(child)]
 
 
 async def test_live_asks_only_the_active_ones_of_the_page(
