@@ -35,8 +35,8 @@ class Deed:
 
     Attributes:
         phone: The contact's.
-        enrollment_id: What was finished or, for a reply, whose text was replied to; None: a STOP
-            is about all of them, and a text before the first of ours is no reply.
+        enrollment_id: What was finished or, for a reply, whose text was replied to. None: a STOP
+            is about all of them; a text of somebody who had not seen ours may be a reply or none.
         asked_at: Before it was done.
         answered_at: After it was answered with 2xx; None: it never was.
         sid: The provider's id of a text.

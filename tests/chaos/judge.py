@@ -114,7 +114,8 @@ class _Trial:
     def _after(self, enrollment: Enrollment, deed: Deed, about: str) -> Iterator[Violation]:
         """What must not have happened after something was answered."""
         answered_at = deed.answered_at
-        if answered_at is None:
+        out_of_the_blue = deed.kind is DeedKind.REPLY and deed.enrollment_id is None
+        if answered_at is None or out_of_the_blue:
             return
         applied_at = self._evidence.applied_at.get(deed.sid or "")
         kept = applied_at is not None and applied_at > answered_at
@@ -180,6 +181,6 @@ class _Trial:
 
 
 def _concerns(deed: Deed, enrollment: Enrollment) -> bool:
-    if deed.kind is DeedKind.STOP:
+    if deed.enrollment_id is None:
         return deed.phone == enrollment.phone
     return deed.enrollment_id == enrollment.id

@@ -101,3 +101,11 @@ def test_a_kept_text_may_take_effect_later_but_blocks_sends() -> None:
     assert judge(later) == []
     meanwhile = replace(later, attempts=[replace(SENT, committed_at=at(3))])
     assert {one.rule for one in judge(meanwhile)} == {Rule.LATE_ATTEMPT}
+
+
+def test_a_text_out_of_the_blue_may_be_a_reply() -> None:
+    """Section 3: it is one if a text of ours was sent before, seen or not."""
+    blue = replace(REPLY, enrollment_id=None)
+    assert judge(replace(FINE, deeds=[blue])) == []
+    lives_on = enrollment(status="finished_no_response", result="finished_no_response")
+    assert judge(replace(FINE, deeds=[blue], enrollments=lives_on)) == []
