@@ -85,6 +85,7 @@ class EnrollmentFilter(FilterQuery):
     group: list[UUID] = Field(
         default_factory=list, max_length=50, description="Members of any of these groups."
     )
+    held: bool = Field(default=False, description="Only those that wait for a person.")
     enrollment: list[UUID] = Field(
         default_factory=list, max_length=200, description="Only these enrollments."
     )
@@ -103,6 +104,7 @@ class EnrollmentFilter(FilterQuery):
             steps=self.step,
             enrolled_by=self.enrolled_by,
             statuses=self.status,
+            held=self.held,
             group_ids=self.group,
             search=self.search,
             enrollment_ids=self.enrollment,

@@ -42,6 +42,7 @@ class ListFilter:
         steps: The step last sent is any of these.
         enrolled_by: Any of these users enrolled them.
         statuses: Any of these.
+        held: Whether only those are wanted that wait for a person.
         group_ids: The contact is in any of these groups.
         search: Part of "first last", or phone digits; see ``storage.contacts.matches``.
         enrollment_ids: Only these.
@@ -52,6 +53,7 @@ class ListFilter:
     steps: Many[int] = ()
     enrolled_by: Many[UUID] = ()
     statuses: Many[EnrollmentStatus] = ()
+    held: bool = False
     group_ids: Many[UUID] = ()
     search: str = ""
     enrollment_ids: Many[UUID] = ()
@@ -211,6 +213,8 @@ def _filtered(
         query = query.where(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
     if wanted.statuses:
         query = query.where(col(Enrollment.status).in_(wanted.statuses))
+    if wanted.held:
+        query = query.where(col(Enrollment.activity) == Activity.HELD)
     if wanted.group_ids:
         members = select(col(GroupMember.contact_id)).where(
             col(GroupMember.group_id).in_(wanted.group_ids)

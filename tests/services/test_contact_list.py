@@ -14,10 +14,10 @@ from sqlmodel import col
 
 from domain.errors import InvalidFieldError, NotFoundError
 from domain.paging import Position
-from domain.statuses import Activity, EnrollmentStatus
+from domain.statuses import Activity, EnrollmentStatus, HeldReason
 from services.contact_list import ContactList, Fault
 from services.enrolling import Enrolling
-from storage.contact_list import ListFilter
+from storage.contact_list import ListFilter, Outlook
 from storage.tables import Enrollment
 from tests.worlds import ZONE, World, small_world
 from workflows.client import LiveState
@@ -324,6 +324,34 @@ async def test_live_asks_only_the_active_ones_of_the_page(
     assert lines[final] is None
     assert lines[answering] == LiveState("waiting", 1, NOON)
     assert lines[silent] == LiveState(unavailable="timeout after 1.0 s")
+
+
+async def test_certain_ones_and_those_that_are_held_are_picked_out(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    first, second, third = await enrol(world, sequence.id, await world.contacts(3))
+    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
+    assert await listed(contact_list, sequence.id, held=True) == [second]
+    chosen = await listed(contact_list, sequence.id, enrollment_ids=[first, third])
+    assert sorted(chosen) == sorted([first, third])
+
+
+async def test_the_outlook_counts_what_is_still_to_come(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    first, second, third, fourth = await enrol(world, sequence.id, await world.contacts(4))
+    await change(world, first, position=3, step=2)
+    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
+    await change(world, third, activity=Activity.PAUSED, paused_at=NOON)
+    await end(world, fourth, EnrollmentStatus.FAILED)
+    outlook = await contact_list.outlook(sequence.id, ListFilter())
+    assert outlook == Outlook(people=4, contacts=4, active=3, paused=1, held=1, texts=1 + 3 + 3)
+    only = await contact_list.outlook(sequence.id, ListFilter(enrollment_ids=[first, fourth]))
+    assert only == Outlook(people=2, contacts=2, active=1, paused=0, held=0, texts=1)
+    with pytest.raises(NotFoundError):
+        await contact_list.outlook(uuid4(), ListFilter())
 
 
 async def test_an_unknown_sequence_is_not_found(contact_list: ContactList) -> None:
