@@ -28,6 +28,7 @@ class Entry:
 
 SIDEBAR = (
     Entry("Sequences", "/sequences", icon="route"),
+    Entry("Conversations", "/conversations", icon="messages"),
     Entry("Settings", "/settings", icon="settings"),
 )
 """The first is where one lands after signing in."""

@@ -9,3 +9,4 @@ import "./frame.js";
 import "./filters.js";
 import "./people.js";
 import "./week.js";
+import "./conversations.js";

@@ -13,10 +13,11 @@ Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => {
   return true;
 };
 
-// Errors that are meant to be shown say where; a form with mistakes (422) is shown in its place.
+// Errors that are meant to be shown say where; a form with what is wrong is shown in its place.
+const FORM_STATUSES = new Set([409, 422, 429]);
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
-  if (xhr.status === 422 || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
+  if (FORM_STATUSES.has(xhr.status) || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }

@@ -1,0 +1,39 @@
+// Conversations: which one is open, a line between days only once, Ctrl+Enter sends.
+
+const thread = () => document.getElementById("thread");
+
+/** Mark the open conversation in the list, which does not load anew for it. */
+function markOpen() {
+  const id = thread()?.querySelector("[name=open]")?.value;
+  for (const row of document.querySelectorAll(".talks-row")) {
+    if (row.parentElement.id === `talk-${id}`) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
+}
+
+/** Earlier texts may end on the day on which the later ones begin. */
+function showDaysOnce() {
+  let last = null;
+  for (const line of document.querySelectorAll("#thread [data-day]")) {
+    line.hidden = line.dataset.day === last;
+    last = line.dataset.day;
+  }
+}
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (!thread()?.contains(event.target)) return;
+  showDaysOnce();
+  if (event.target === thread()) {
+    markOpen();
+    document.getElementById("thread-heading")?.focus({ preventScroll: true });
+  }
+  if (event.target.id === "reply-box") document.getElementById("field-body")?.focus();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  const form = event.target.closest("#reply");
+  if (!form) return;
+  event.preventDefault();
+  form.requestSubmit();
+});

@@ -1,0 +1,210 @@
+"""Conversations: everyone who was texted or wrote, what was said with them, and answering."""
+
+from collections.abc import Sequence as Many
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Form, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import Sends
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep
+from api.paging import Cursor, Cursors, FilterQuery
+from domain.errors import InvalidFieldError, SegueError
+from services.contact_list import SEARCH_LENGTH
+from services.conversations import Conversation, ConversationText
+from storage.conversations import ConversationFilter
+
+router = APIRouter()
+
+TEXTS_CHANGED = "texts-changed"
+"""What the browser is told when a text was written, for the conversation to load anew."""
+
+_SORT = "-created_at"
+_CURSORS = Cursors("conversations", {"created_at": datetime})
+_TEXT_CURSORS = Cursors("texts", {"created_at": datetime})
+_ROWS = 50
+_TEXTS = 50
+_TEXTS_MOST = 200
+_SENDERS_MOST = 200
+_ONLY_WORDS = (
+    (ConversationFilter.ALL, "All"),
+    (ConversationFilter.UNANSWERED, "Unanswered"),
+    (ConversationFilter.OPTED_OUT, "Opted out"),
+)
+
+
+class TalksQuery(FilterQuery):
+    """What the address says of the list.
+
+    Attributes:
+        cursor: Where the page begins; None for the first.
+        open: Whose conversation is beside the list, when the list alone is asked for.
+    """
+
+    search: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
+    only: ConversationFilter = ConversationFilter.ALL
+    cursor: Cursor = None
+    open: UUID | None = None
+
+    def filters(self, **more: str) -> str:
+        """Write the filters as the end of an address; empty if there are none."""
+        told = {"search": self.search, "only": self.only.value, **more}
+        kept = {name: value for name, value in told.items() if value not in ("", "all")}
+        return f"?{urlencode(kept)}" if kept else ""
+
+
+class TextsQuery(FilterQuery):
+    """What the browser shows of a conversation when it asks what is new.
+
+    Attributes:
+        first: The first text of those that change by themselves.
+        refusal: Why the reply box takes no text, if it does not.
+    """
+
+    first: UUID | None = None
+    refusal: Annotated[str, Field(max_length=50)] = ""
+
+
+class EarlierQuery(FilterQuery):
+    """Where the part of a conversation ends that is asked for."""
+
+    before: Cursor = None
+
+
+class ReplyFields(FormFields):
+    """A reply; ``message_id`` makes it go once however often it is sent."""
+
+    message_id: UUID = Field(default_factory=uuid4)
+    body: str = ""
+    sender_id: str = ""
+
+
+@router.get("/conversations")
+async def show_conversations(page: PageDep, query: Annotated[TalksQuery, Query()]) -> Response:
+    """Show the list, nobody's conversation beside it; asked again for what has changed."""
+    listed = await _listed(page, query)
+    if not page.wants_part:
+        return page.render("conversations/conversations.html", talk=None, **listed)
+    response = page.part("conversations/_list.html", **listed)
+    if page.request.headers.get("hx-trigger") == "talk-filters":
+        response.headers["HX-Replace-Url"] = _address(page, query.open) + query.filters()
+    return response
+
+
+@router.get("/conversations/{contact_id}")
+async def show_conversation(
+    page: PageDep, contact_id: UUID, query: Annotated[TalksQuery, Query()]
+) -> Response:
+    """Show what was said with a contact, beside the list; htmx, which has the list, gets that."""
+    query = query.model_copy(update={"open": contact_id})
+    talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
+    thread = {**await _reply_box(page, talk), **_texts(talk, talk.texts), "earlier": _earlier(talk)}
+    if page.wants_part:
+        return page.part("conversations/_thread.html", query=query, **thread)
+    listed = await _listed(page, query)
+    return page.render("conversations/conversations.html", **listed, **thread)
+
+
+@router.get("/conversations/{contact_id}/texts")
+async def show_texts(
+    page: PageDep, contact_id: UUID, query: Annotated[TextsQuery, Query()]
+) -> Response:
+    """Show the latest texts, from the first one on that the browser shows."""
+    talk = await page.services.conversations.get(contact_id, limit=_TEXTS_MOST)
+    places = [at for at, text in enumerate(talk.texts) if text.id == query.first]
+    shown = talk.texts[places[0] :] if places else talk.texts
+    context = _texts(talk, shown)
+    if (talk.reply.refusal or "") == query.refusal:
+        return page.part("conversations/_texts.html", **context)
+    context |= await _reply_box(page, talk)
+    return page.part("conversations/_texts_and_reply.html", **context)
+
+
+@router.get("/conversations/{contact_id}/earlier")
+async def show_earlier_texts(
+    page: PageDep, contact_id: UUID, query: Annotated[EarlierQuery, Query()]
+) -> Response:
+    """Show a page of what was said before."""
+    before = _TEXT_CURSORS.within(contact_id).read(query.before, _SORT)
+    talk = await page.services.conversations.get(contact_id, before=before, limit=_TEXTS)
+    return page.part(
+        "conversations/_earlier.html", earlier=_earlier(talk), **_texts(talk, talk.texts)
+    )
+
+
+@router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
+async def send_reply(
+    page: PageDep, contact_id: UUID, form: Annotated[ReplyFields, Form()]
+) -> Response:
+    """Text a contact; the reply box comes back empty, or with what was typed and what is wrong."""
+    errors = NO_ERRORS
+    try:
+        await page.services.conversations.reply(
+            form.message_id,
+            contact_id,
+            form.body,
+            page.user.id,
+            sender_id=_sender(form),
+        )
+    except SegueError as error:
+        errors = FormErrors.of(error)
+    talk = await page.services.conversations.get(contact_id, limit=1)
+    box = await _reply_box(page, talk, form if errors else None)
+    events = [] if errors else [TEXTS_CHANGED]
+    return page.part("conversations/_reply.html", errors=errors, events=events, **box)
+
+
+async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
+    found = await page.services.conversations.page(
+        search=query.search,
+        only=query.only,
+        after=_CURSORS.read(query.cursor, _SORT),
+        limit=_ROWS,
+    )
+    following = _CURSORS.write(found.next, _SORT)
+    path = _address(page, query.open)
+    return {
+        "query": query,
+        "talks": found.items,
+        "only_words": _ONLY_WORDS,
+        "following": path + query.filters(cursor=following) if following else None,
+        "first": path + query.filters() if query.cursor else None,
+    }
+
+
+def _address(page: Page, contact_id: UUID | None) -> str:
+    if contact_id is None:
+        return page.path_to("show_conversations")
+    return page.path_to("show_conversation", contact_id=contact_id)
+
+
+def _texts(talk: Conversation, shown: Many[ConversationText]) -> dict[str, Any]:
+    return {"talk": talk, "texts": shown}
+
+
+def _earlier(talk: Conversation) -> str | None:
+    return _TEXT_CURSORS.within(talk.contact.id).write(talk.earlier, _SORT)
+
+
+async def _reply_box(
+    page: Page, talk: Conversation, form: ReplyFields | None = None
+) -> dict[str, Any]:
+    """Read what the reply box shows; without a sender the contact knows, which there are."""
+    senders = []
+    if talk.reply.sender is None and talk.reply.refusal is None:
+        senders = list((await page.services.senders.find(limit=_SENDERS_MOST)).items)
+    return {"talk": talk, "form": form or ReplyFields(), "senders": senders}
+
+
+def _sender(form: ReplyFields) -> UUID | None:
+    if not form.sender_id:
+        return None
+    try:
+        return UUID(form.sender_id)
+    except ValueError:
+        raise InvalidFieldError("sender_id", "is no sender; choose one of the list") from None

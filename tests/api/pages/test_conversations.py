@@ -1,0 +1,206 @@
+"""Conversations as pages: the list, what was said, answering."""
+
+import re
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from storage.database import Database
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+PHONE = "+12125550101"
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+async def person(world: World, name: str = "Ada", phone: str = PHONE) -> UUID:
+    return (await world.contacts(1, first_name=name, last_name="", phone=phone))[0]
+
+
+async def said(
+    world: World, contact_id: UUID, body: str, *, inbound: bool = True, **values: object
+) -> UUID:
+    """Write down a text as it is after it came or went."""
+    text_id = uuid4()
+    row = {
+        "id": text_id,
+        "contact_id": contact_id,
+        "phone": PHONE,
+        "sender_id": world.sender_id,
+        "direction": "inbound" if inbound else "outbound",
+        "body": body,
+        "status": "received" if inbound else "delivered",
+        **values,
+    }
+    names = ", ".join(row)
+    await world.run(
+        f"INSERT INTO messages ({names}, media_urls, occurred_at)"  # noqa: S608 - names of ours
+        f" VALUES ({', '.join(f':{name}' for name in row)}, '{{}}', now())",
+        **row,
+    )
+    return text_id
+
+
+def bubbles(html: str) -> list[UUID]:
+    return [UUID(one) for one in re.findall(r'id="text-([0-9a-f-]+)"', html)]
+
+
+async def test_who_wrote_last_is_first_and_marked_unanswered(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    bob = await person(world, "Bob", "+12125550102")
+    await said(world, ada, "Hello", inbound=False)
+    await said(world, bob, "Are you there?")
+    page = await member.get("/conversations")
+    assert page.status_code == 200
+    assert re.findall(r'<li id="talk-([0-9a-f-]+)"', page.text) == [str(bob), str(ada)]
+    assert page.text.count("is-unanswered") == 1
+    unanswered = await member.get("/conversations", params={"only": "unanswered"}, headers=HTMX)
+    assert "<html" not in unanswered.text
+    assert str(bob) in unanswered.text
+    assert str(ada) not in unanswered.text
+    nobody = await member.get("/conversations", params={"search": "zed"})
+    assert "No conversation fits" in nobody.text
+
+
+async def test_an_empty_list_says_what_fills_it(world: World, member: httpx.AsyncClient) -> None:
+    assert "Enrol contacts in a sequence" in (await member.get("/conversations")).text
+
+
+async def test_filters_come_into_the_address_with_the_open_conversation(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await said(world, ada, "Hello")
+    asked = {"search": "ada", "only": "all", "open": str(ada)}
+    typed = await member.get(
+        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "talk-filters"}
+    )
+    assert typed.headers["HX-Replace-Url"] == f"/conversations/{ada}?search=ada"
+    polled = await member.get("/conversations", params=asked, headers=HTMX)
+    assert "HX-Replace-Url" not in polled.headers
+    assert 'aria-current="true"' in polled.text
+
+
+async def test_texts_are_shown_as_text_with_what_became_of_them(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world, "<script>alert(1)</script>")
+    await said(world, ada, "<b>Hi</b>")
+    await said(world, ada, "Lost", inbound=False, status="undelivered", error_code=30003)
+    await said(world, ada, "Perhaps", inbound=False, status="unknown")
+    page = await member.get(f"/conversations/{ada}")
+    assert "<script>alert" not in page.text
+    assert "&lt;b&gt;Hi&lt;/b&gt;" in page.text
+    assert "Not delivered" in page.text
+    assert "(30003)" in page.text
+    assert "Not known whether it went out" in page.text
+    part = await member.get(f"/conversations/{ada}", headers=HTMX)
+    assert "<html" not in part.text
+    assert "talk-filters" not in part.text
+
+
+async def test_earlier_texts_come_page_by_page_and_the_latest_by_themselves(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    texts = [await said(world, ada, f"Text {number}") for number in range(70)]
+    page = (await member.get(f"/conversations/{ada}")).text
+    assert bubbles(page) == texts[20:]
+    earlier = re.search(r'hx-get="([^"]+/earlier[^"]+)"', page)
+    assert earlier is not None
+    before = (await member.get(earlier[1], headers=HTMX)).text
+    assert bubbles(before) == texts[:20]
+    assert "Show earlier" not in before
+
+    new = await said(world, ada, "News")
+    poll = re.search(r'hx-get="([^"]+/texts[^"]*)"', page)
+    assert poll is not None
+    assert bubbles((await member.get(poll[1], headers=HTMX)).text) == [*texts[20:], new]
+
+
+async def test_a_reply_goes_once_however_often_it_is_sent(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await said(world, ada, "Are you there?")
+    fields = {"body": "Yes, {{first_name|there}}", "message_id": str(uuid4())}
+    for _ in range(2):
+        sent = await member.post(f"/conversations/{ada}/reply", data=fields, headers=HTMX)
+        assert sent.status_code == 200
+        assert sent.headers["HX-Trigger"] == "texts-changed"
+        assert fields["message_id"] not in sent.text
+    texts = await world.rows("SELECT body FROM messages WHERE direction = 'outbound'")
+    assert [row.body for row in texts] == ["Yes, Ada"]
+
+
+async def test_a_reply_that_cannot_go_keeps_what_was_typed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    fields = {"body": "Hi {{nickname}}", "message_id": str(uuid4())}
+    refused = await member.post(f"/conversations/{ada}/reply", data=fields, headers=HTMX)
+    assert refused.status_code == 422
+    assert "Hi {{nickname}}" in refused.text
+    assert fields["message_id"] in refused.text
+    assert 'id="error-body"' in refused.text
+
+
+async def test_who_opted_out_meanwhile_cannot_be_texted_and_one_sees_why(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await said(world, ada, "Hello")
+    path = f"/conversations/{ada}"
+    assert "<textarea" in (await member.get(path)).text
+    quiet = await member.get(f"{path}/texts", headers=HTMX)
+    assert "reply-box" not in quiet.text
+    await world.suppress(ada)
+    polled = await member.get(f"{path}/texts", headers=HTMX)
+    assert 'id="reply-box" hx-swap-oob="outerHTML"' in polled.text
+    assert "the number opted out" in polled.text
+    assert "<textarea" not in (await member.get(path)).text
+    late = await member.post(f"{path}/reply", data={"body": "Hello?"}, headers=HTMX)
+    assert late.status_code == 409
+    assert "the number opted out" in late.text
+
+
+async def test_a_sender_is_chosen_where_none_is_known(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    second = await world.sender(uuid4(), "+14155550109")
+    ada = await person(world)
+    page = await member.get(f"/conversations/{ada}")
+    assert f'<option value="{second}"' in page.text
+    path = f"/conversations/{ada}/reply"
+    without = await member.post(path, data={"body": "Hello"}, headers=HTMX)
+    assert without.status_code == 422
+    assert 'id="error-sender_id"' in without.text
+    sent = await member.post(path, data={"body": "Hello", "sender_id": str(second)}, headers=HTMX)
+    assert sent.status_code == 200
+    texts = await world.rows("SELECT sender_id FROM messages")
+    assert [row.sender_id for row in texts] == [second]
+
+
+async def test_a_viewer_reads_and_cannot_answer(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await said(world, ada, "Hello")
+    page = await viewer.get(f"/conversations/{ada}")
+    assert "Hello" in page.text
+    assert "<textarea" not in page.text
+    refused = await viewer.post(f"/conversations/{ada}/reply", data={"body": "Hi"})
+    assert refused.status_code == 403
+
+
+async def test_an_unknown_contact_has_no_conversation(member: httpx.AsyncClient) -> None:
+    assert (await member.get(f"/conversations/{uuid4()}")).status_code == 404
