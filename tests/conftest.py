@@ -80,6 +80,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 _LONGEST = (
     "tests/e2e/",
+    "tests/browser/",
     "tests/test_worker.py",
     "tests/standalone/",
     "tests/services/test_importing",
@@ -95,11 +96,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """A file at a time, but the end-to-end tests in two parts: each starts a stack of its own."""
+    """A file at a time, but what needs a stack together: the end-to-end tests in two parts."""
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/e2e/"):
             return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
+        if nodeid.startswith("tests/browser/"):
+            return "tests/browser"
         return str(super()._split_scope(nodeid))
 
 

@@ -25,12 +25,14 @@ _TITLES = {
     409: "That is not possible now",
     503: "A part is away",
 }
-_WORDS = {
+_WRONG = "Something went wrong on our side. It was logged; please try again."
+_OF_PAGES = {
     404: "It may have been removed, or the address was mistyped.",
     405: "Go to the page that it belongs to and try there.",
     422: "The address holds something that cannot be understood.",
-    500: "Something went wrong on our side. It was logged; please try again.",
+    500: _WRONG,
 }
+_OF_ACTIONS = {404: "It is no longer there; load the page again.", 500: _WRONG}
 
 
 def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
@@ -95,7 +97,7 @@ def _flashed(request: Request, problem: Problem) -> Response:
 
 
 def _flash_of(problem: Problem) -> Flash:
-    return Flash(_WORDS.get(problem.status) or sentence(problem.detail), "danger")
+    return Flash(_OF_ACTIONS.get(problem.status) or sentence(problem.detail), "danger")
 
 
 def _error_page(request: Request, problem: Problem) -> Response:
@@ -105,7 +107,7 @@ def _error_page(request: Request, problem: Problem) -> Response:
         "errors/error.html",
         status=status,
         title=_TITLES.get(status, "That did not work"),
-        words=_WORDS.get(status) or sentence(problem.detail),
+        words=_OF_PAGES.get(status) or sentence(problem.detail),
     )
     headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
     # An unexpected error is answered outside of what adds these to every other answer.

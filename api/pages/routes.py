@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import Response
 
 from api.dependencies import authorize
-from api.pages import conversations, enrollments, errors, jobs, sign_in
+from api.pages import composing, conversations, enrollments, errors, jobs, sign_in
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
@@ -17,6 +17,7 @@ home = APIRouter()
 
 PRIVATE = (
     home,
+    composing.router,
     jobs.router,
     index.router,
     overview.router,

@@ -30,6 +30,11 @@ for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
   });
 }
 
+// What the page asks by itself keeps no session alive (api/dependencies.py).
+document.addEventListener("htmx:configRequest", (event) => {
+  if (polls(event.target)) event.detail.headers["Segue-Poll"] = "1";
+});
+
 // Nobody looks, nothing is asked.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && polls(event.target)) event.preventDefault();

@@ -1,0 +1,335 @@
+"""The frame of the pages: who gets in, what every answer carries, how errors are said."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI, Response
+
+from api.app import create_app
+from api.dependencies import SESSION_COOKIE, AdminOnly
+from api.pages.assets import BUILT, Assets
+from api.pages.flash import Flash
+from api.pages.page import PageDep, own_path
+from api.pages.rendering import PageRoutes, build_environment
+from api.pages.routes import PRIVATE, PUBLIC
+from domain.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.statuses import Role
+from services.factory import Services
+from settings import ApiSettings
+from tests.api.conftest import FakeTemporal
+from tests.api.pages.conftest import HTMX, ORIGIN, PASSWORD, Browse
+
+trying = APIRouter()
+"""Routes that do what pages do, to see how it is answered."""
+
+
+@trying.get("/try/broken")
+async def show_broken(page: PageDep) -> Response:
+    raise RuntimeError(f"secret of {page.user.email}")
+
+
+@trying.get("/try/missing")
+async def show_missing(page: PageDep) -> Response:
+    raise NotFoundError("sequence", page.user.id)
+
+
+@trying.post("/try/conflict")
+async def press_conflict(page: PageDep) -> Response:
+    raise ConflictError("not_now", f"it is paused by <{page.user.role}>; resume it first")
+
+
+@trying.post("/try/field")
+async def press_field(page: PageDep) -> Response:
+    raise InvalidFieldError("name", f"is {page.user.role}")
+
+
+@trying.post("/try/done", dependencies=[AdminOnly])
+async def press_done(page: PageDep) -> Response:
+    return page.done(Flash("It is <done>.", "info"), events=["things-changed"])
+
+
+@pytest.fixture
+def app(settings: ApiSettings, services: Services, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    monkeypatch.setattr("api.pages.routes.PRIVATE", (*PRIVATE, trying))
+    return create_app(settings, services=services)
+
+
+@pytest.fixture
+async def anybody(browse: Browse) -> httpx.AsyncClient:
+    return await browse(None)
+
+
+class TestGettingIn:
+    async def test_one_is_led_to_sign_in_and_back(
+        self, anybody: httpx.AsyncClient, browse: Browse
+    ) -> None:
+        await browse(Role.MEMBER)
+        asked = await anybody.get("/settings/account?tab=a&b=c")
+        assert asked.status_code == 303
+        to = asked.headers["location"]
+        assert to == "/sign-in?next=%2Fsettings%2Faccount%3Ftab%3Da%26b%3Dc"
+
+        form = {"email": "member@example.com", "password": PASSWORD, "next": "/settings/a?b=c"}
+        answer = await anybody.post("/sign-in", data=form)
+
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/settings/a?b=c"
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith(f"{SESSION_COOKIE}=")
+        assert "HttpOnly" in cookie
+        assert "Secure" in cookie
+        assert "SameSite=lax" in cookie
+
+    async def test_htmx_is_led_there_as_a_whole_page(self, anybody: httpx.AsyncClient) -> None:
+        headers = {**HTMX, "HX-Current-URL": f"{ORIGIN}/settings/account?x=1"}
+
+        answer = await anybody.get("/", headers=headers)
+
+        assert answer.status_code == 401
+        assert answer.headers["hx-redirect"] == "/sign-in?next=%2Fsettings%2Faccount%3Fx%3D1"
+
+    async def test_who_is_signed_in_is_not_asked_again(self, browse: Browse) -> None:
+        answer = await (await browse()).get("/sign-in?next=/settings")
+
+        assert answer.headers["location"] == "/settings"
+
+    async def test_a_wrong_password_is_said_on_the_page(self, anybody: httpx.AsyncClient) -> None:
+        form = {"email": "<x>@example.com", "password": "no"}
+
+        answer = await anybody.post("/sign-in", data={**form, "email": "a@example.com"})
+        odd = await anybody.post("/sign-in", data=form)
+
+        assert answer.status_code == 401
+        assert "The e-mail address or the password is wrong." in answer.text
+        assert 'value="a@example.com"' in answer.text
+        assert odd.status_code == 422
+        assert "&lt;x&gt;@example.com" in odd.text
+        assert "<x>" not in odd.text
+
+    async def test_too_many_attempts_are_said_on_the_page(
+        self, anybody: httpx.AsyncClient, services: Services
+    ) -> None:
+        form = {"email": "a@example.com", "password": "no"}
+        for _ in range(services.config.access.sign_ins_per_email):
+            await anybody.post("/sign-in", data=form)
+
+        answer = await anybody.post("/sign-in", data=form)
+
+        assert answer.status_code == 429
+        assert "try again in" in answer.text.lower()
+
+    async def test_another_site_signs_nobody_in_or_out(
+        self, anybody: httpx.AsyncClient, browse: Browse
+    ) -> None:
+        elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+        member = await browse()
+
+        signing_in = await anybody.post("/sign-in", data={"email": "a@b.co"}, headers=elsewhere)
+        signing_out = await member.post("/sign-out", headers=elsewhere)
+
+        assert signing_in.status_code == 403
+        assert signing_out.status_code == 403
+        assert (await member.get("/settings/account")).status_code == 200
+
+    async def test_signing_out_forgets_the_session(self, browse: Browse) -> None:
+        member = await browse()
+
+        answer = await member.post("/sign-out")
+
+        assert answer.headers["location"] == "/sign-in"
+        assert (await member.get("/settings")).headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("/groups?a=b", "/groups?a=b"),
+        ("https://segue.example/groups?a=b#c", "/groups?a=b"),
+        ("https://evil.example//evil.example/x", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("https://[", "/"),
+        ("/api/session", "/"),
+        ("groups", "/"),
+        ("", "/"),
+        (None, "/"),
+    ],
+)
+def test_only_own_paths_are_gone_to(address: str | None, path: str) -> None:
+    assert own_path(address) == path
+
+
+class TestAnswers:
+    async def test_pages_are_guarded_and_not_kept(self, browse: Browse) -> None:
+        answer = await (await browse()).get("/settings/workspace")
+
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+        for forbidden in ("<style", " style=", " onclick=", "hx-on"):
+            assert forbidden not in answer.text
+
+    async def test_the_api_is_guarded_too(self, anonymous: httpx.AsyncClient) -> None:
+        answer = await anonymous.get("/api/contacts")
+
+        assert answer.status_code == 401
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    async def test_a_message_is_shown_once(self, browse: Browse) -> None:
+        admin = await browse(Role.ADMIN)
+        form = {"time_zone": "Asia/Tokyo", "hour_cycle": "24"}
+
+        changed = await admin.post("/settings/workspace", data=form)
+        first = await admin.get("/settings/workspace")
+        second = await admin.get("/settings/workspace")
+
+        assert changed.status_code == 303
+        assert "The workspace is saved." in first.text
+        assert "The workspace is saved." not in second.text
+
+    async def test_nobody_else_writes_messages(self, browse: Browse) -> None:
+        member = await browse()
+        member.cookies.set("segue_flash", "eyJ0ZXh0IjogInB3bmVkIn0.x.y", domain="segue.test")
+
+        assert "pwned" not in (await member.get("/settings/account")).text
+
+    async def test_htmx_is_told_that_it_is_done(self, browse: Browse) -> None:
+        answer = await (await browse(Role.ADMIN)).post("/try/done", headers=HTMX)
+
+        assert answer.headers["hx-trigger"] == "close-dialog, things-changed"
+        assert answer.headers["hx-reswap"] == "none"
+        assert 'hx-swap-oob="beforeend:#flashes"' in answer.text
+        assert "It is &lt;done&gt;." in answer.text
+
+    async def test_a_change_of_role_is_seen_in_the_page(self, browse: Browse) -> None:
+        viewer = await (await browse(Role.VIEWER)).get("/settings/workspace")
+        admin = await (await browse(Role.ADMIN)).get("/settings/workspace")
+
+        assert "<fieldset disabled>" in viewer.text
+        assert "<fieldset disabled>" not in admin.text
+
+
+class TestErrors:
+    async def test_an_unexpected_one_is_friendly_and_tells_nothing(self, browse: Browse) -> None:
+        answer = await (await browse()).get("/try/broken")
+
+        assert answer.status_code == 500
+        assert "Something went wrong on our side." in answer.text
+        assert "secret" not in answer.text
+        assert "content-security-policy" in answer.headers
+
+    @pytest.mark.parametrize("path", ["/try/missing", "/nowhere", "/jobs/nonsense/progress"])
+    async def test_what_is_not_there(self, browse: Browse, path: str) -> None:
+        answer = await (await browse()).get(path)
+
+        assert answer.status_code in {404, 422}
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "<h1>" in answer.text
+
+    async def test_who_may_not(self, browse: Browse) -> None:
+        answer = await (await browse()).post("/try/done")
+
+        assert answer.status_code == 403
+        assert "This takes the role admin" in answer.text
+
+    async def test_a_refused_button_leads_back_with_a_message(self, browse: Browse) -> None:
+        member = await browse()
+
+        pressed = await member.post(
+            "/try/conflict", headers={"Referer": f"{ORIGIN}/settings/account"}
+        )
+        shown = await member.get("/settings/account")
+
+        assert pressed.status_code == 303
+        assert pressed.headers["location"] == "/settings/account"
+        assert "It is paused by &lt;member&gt;; resume it first." in shown.text
+
+    @pytest.mark.parametrize(
+        ("path", "status", "words"),
+        [
+            ("/try/conflict", 409, "It is paused by &lt;member&gt;; resume it first."),
+            ("/try/field", 422, "Name: is member."),
+            ("/try/done", 403, "This takes the role admin; ask an admin."),
+        ],
+    )
+    async def test_htmx_gets_a_message_for_the_page(
+        self, browse: Browse, path: str, status: int, words: str
+    ) -> None:
+        answer = await (await browse()).post(path, headers=HTMX)
+
+        assert answer.status_code == status
+        assert answer.headers["hx-retarget"] == "#flashes"
+        assert answer.headers["hx-reswap"] == "beforeend"
+        assert words in answer.text
+
+    async def test_without_the_build_it_says_what_to_do(self, browse: Browse, app: FastAPI) -> None:
+        member = await browse()
+        routes = PageRoutes((*PRIVATE, *PUBLIC))
+        app.state.pages.assets = Assets()
+        app.state.pages.environment = build_environment(Assets(), routes)
+
+        for path in ("/sign-in", "/settings/workspace", "/nowhere"):
+            answer = await member.get(path)
+            assert answer.status_code == 503, path
+            assert "make assets" in answer.text, path
+        assert (await member.get("/healthz")).status_code == 200
+
+
+class TestPresence:
+    async def test_what_is_away_is_said_and_lists_go_on(
+        self, browse: Browse, temporal: FakeTemporal
+    ) -> None:
+        member = await browse()
+        temporal.is_ready = False
+        before = await member.get("/settings/workspace")
+        await asyncio.sleep(0)
+
+        answer = await member.get("/settings/workspace")
+
+        assert "No worker is running." not in before.text  # nobody waits for the first answer
+        assert answer.status_code == 200
+        assert "No worker is running." in answer.text
+
+
+class TestBuiltFiles:
+    @pytest.fixture
+    def named(self, app: FastAPI) -> str:
+        path: str = app.state.pages.assets.path("main.css")
+        return path
+
+    @pytest.mark.parametrize(
+        ("taken", "encoding"), [("gzip, br", "br"), ("gzip;q=1.0", "gzip"), ("identity", None)]
+    )
+    async def test_they_are_kept_for_ever_and_compressed(
+        self, anybody: httpx.AsyncClient, named: str, taken: str, encoding: str | None
+    ) -> None:
+        answer = await anybody.get(named, headers={"Accept-Encoding": taken})
+
+        assert answer.status_code == 200
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.headers["content-type"].startswith("text/css")
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["vary"] == "Accept-Encoding"
+
+    async def test_a_name_that_is_none_is_not_found(self, anybody: httpx.AsyncClient) -> None:
+        assert (await anybody.get("/static/build/../../app.py")).status_code == 404
+        assert (await anybody.get("/static/build/main-OLD.css")).status_code == 404
+
+    async def test_all_a_page_loads_is_light(self, app: FastAPI, named: str) -> None:
+        files = app.state.pages.assets.files.values()
+        sizes = {name: (BUILT / f"{name}.gz").stat().st_size for name in files}
+
+        assert sum(sizes.values()) < 300_000, sizes
+
+
+def test_two_routes_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two page routes are called show_broken"):
+        PageRoutes((trying, trying))

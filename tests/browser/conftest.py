@@ -1,0 +1,140 @@
+"""A browser, and people at it, in front of the whole stack."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
+
+from api.dependencies import SESSION_COOKIE
+from domain.statuses import Role
+from standalone.postgres import EmbeddedPostgres
+from standalone.temporal import TemporalServer
+from tests.browser.chromium import DESKTOP, PHONE, chromium
+from tests.e2e.desks import add_last_words, open_desk
+from tests.e2e.people import Desk
+from tests.e2e.stack import EMAIL, PASSWORD
+
+PATIENCE_MS = 15_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+Visit = Callable[..., Awaitable[Page]]
+"""Opens a page as somebody of a role who is signed in; None for nobody."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for all tests of this folder, since they share a browser."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the programs' last words with a test that failed."""
+    report = yield
+    desk = getattr(item, "funcargs", {}).get("desk")
+    if isinstance(desk, Desk):
+        add_last_words(report, desk)
+    return report
+
+
+@pytest.fixture(scope="session")
+def desk(
+    server_folder: Path,
+    postgres_server: EmbeddedPostgres,
+    database_template: str,
+    temporal_server: TemporalServer,
+) -> Iterator[Desk]:
+    """A stack on the shared servers; to make what the pages show, and to hold the handsets."""
+    with open_desk(server_folder, postgres_server, database_template, temporal_server) as desk:
+        yield desk
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+class Accounts:
+    """People who can sign in, one of each role."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._cookies: dict[Role, str] = {}
+
+    def make(self, role: Role, email: str) -> None:
+        """Add a user with the password of all test users."""
+        body = {"email": email, "name": f"Kim {role.value}", "role": role, "password": PASSWORD}
+        self._desk.post("/api/users", body, status=201)
+
+    def cookie(self, role: Role) -> str:
+        """Give the session of somebody of a role."""
+        if role not in self._cookies:
+            email = EMAIL if role is Role.ADMIN else f"{role.value}@example.com"
+            if role is not Role.ADMIN:
+                self.make(role, email)
+            answer = httpx.post(
+                f"{self._desk.stack.api_url}/api/session",
+                json={"email": email, "password": PASSWORD},
+            )
+            self._cookies[role] = answer.cookies[SESSION_COOKIE]
+        return self._cookies[role]
+
+
+@pytest.fixture(scope="session")
+def accounts(desk: Desk) -> Accounts:
+    return Accounts(desk)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Visit]:
+    """Opens pages; what their consoles tell of fails the test."""
+    trouble: list[str] = []
+    url = desk.stack.api_url
+    async with AsyncExitStack() as contexts:
+
+        async def open_page(
+            role: Role | None = Role.ADMIN, *, path: str = "/", phone: bool = False
+        ) -> Page:
+            context = await browser.new_context(
+                base_url=url,
+                viewport=PHONE if phone else DESKTOP,
+                reduced_motion="reduce",
+            )
+            contexts.push_async_callback(context.close)
+            context.set_default_timeout(PATIENCE_MS)
+            if role is not None:
+                cookie = accounts.cookie(role)
+                await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": url}])
+            page = await context.new_page()
+            page.on("console", lambda message: trouble.extend(_said(message)))
+            page.on("pageerror", lambda error: trouble.append(str(error)))
+            page.on("response", lambda response: trouble.extend(_failed(response)))
+            await page.goto(path)
+            return page
+
+        yield open_page
+    assert trouble == []
+
+
+def _said(message: ConsoleMessage) -> list[str]:
+    """What the console says; that a page was answered 404 or 422 is for the test to mind."""
+    if message.type not in {"error", "warning"} or message.text.startswith("Failed to load"):
+        return []
+    return [f"{message.type}: {message.text}"]
+
+
+def _failed(response: Response) -> list[str]:
+    is_asset = "/static/" in response.url
+    if response.status >= 500 or (is_asset and response.status >= 400):
+        return [f"{response.status}: {response.url}"]
+    return []

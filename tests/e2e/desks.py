@@ -1,0 +1,55 @@
+"""Opens a desk: a stack of our processes in a database and a namespace of its own."""
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from standalone.postgres import EmbeddedPostgres
+from standalone.temporal import TemporalServer
+from tests.e2e import histories
+from tests.e2e.people import Desk
+from tests.e2e.stack import Stack, make_namespace
+
+_TAIL_LINES = 40
+_stacks = itertools.count(1)
+
+
+@contextmanager
+def open_desk(
+    folder: Path, postgres: EmbeddedPostgres, template: str, temporal: TemporalServer
+) -> Iterator[Desk]:
+    """Run a stack on servers that others use too.
+
+    When it is over, every workflow history it made is searched for what must not be in there.
+    """
+    name = f"e2e-{next(_stacks)}"
+    make_namespace(temporal.address, name)
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(clone.format(*map(sql.Identifier, (name, template))))
+        logs = Path(tempfile.mkdtemp(prefix="e2e-", dir=folder))
+        with Stack(logs, postgres.url(name), temporal.address, name) as stack:
+            desk = Desk(stack)
+            yield desk
+            desk.close()
+            asyncio.run(histories.check(stack, desk.private))
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+def add_last_words(report: pytest.TestReport, desk: Desk) -> None:
+    """Show the programs' last words with a test that failed."""
+    if not report.failed:
+        return
+    for part in (desk.stack.api, desk.stack.worker, desk.stack.simulator):
+        if not part.log.exists():  # the stack is gone already
+            continue
+        lines = part.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        report.sections.append((f"{part.name}'s log", "\n".join(lines)))
