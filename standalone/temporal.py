@@ -126,7 +126,8 @@ class TemporalServer:
         build = ("--build-id", build_id) if build_id else ("--unversioned",)
         anyhow = ("--allow-no-pollers", "--ignore-missing-task-queues", "--yes")
         done = self._operate(
-            *(*_VERSIONS, "set-current-version", "--deployment-name", DEPLOYMENT, *build, *anyhow)
+            *(*_VERSIONS, "set-current-version", "--deployment-name", DEPLOYMENT, *build, *anyhow),
+            seconds=30,  # a workflow of the server's own does it
         )
         if done.returncode:
             raise PartError(f"Temporal does not take the build {build_id}: {done.stderr.decode()}")
@@ -137,11 +138,11 @@ class TemporalServer:
             == 0
         )
 
-    def _operate(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+    def _operate(self, *command: str, seconds: int = 5) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [
                 *(str(self._cli), *command, "--namespace", "default", "--address", self.address),
-                *("--disable-config-file", "--command-timeout", "5s"),
+                *("--disable-config-file", "--command-timeout", f"{seconds}s"),
             ],
             check=False,
             capture_output=True,

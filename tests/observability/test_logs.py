@@ -81,6 +81,10 @@ def test_every_spelling_is_masked_but_for_two_digits(number: str, around: str) -
     assert f"***{number[-2:]}" in masked
 
 
+def test_what_follows_a_number_is_left_alone() -> None:
+    assert mask(f"GET /api/contacts/{NUMBER} 404") == "GET /api/contacts/***00 404"
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_times_ids_and_codes_are_left_alone(text: str) -> None:
     assert mask(text) == text
