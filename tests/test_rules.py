@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-_PROOF = re.compile(r"`((?:[a-z0-9_]+/)?test_\w+\.py)::(?:Test\w+::)?(test_\w+)`")
+_PROOF = re.compile(r"`((?:[a-z0-9_]+/)*test_\w+\.py)::(?:Test\w+::)?(test_\w+)`")
 RULES, RELIABILITY = ((ROOT / f"docs/{name}.md").read_text() for name in ("rules", "reliability"))
 NAMED = sorted({*_PROOF.findall(RULES), *_PROOF.findall(RELIABILITY)})
 

@@ -249,6 +249,19 @@ async def test_an_idle_session_ends(
     assert not await is_signed_in(browser)
 
 
+async def test_what_a_page_asks_by_itself_keeps_no_session_alive(
+    browser: httpx.AsyncClient, kim: Any, database: Database
+) -> None:
+    await sign_in(browser)
+    await _age(database, "last_seen_at", timedelta(hours=7, minutes=59))
+
+    polled = await browser.get("/api/session", headers={"Segue-Poll": "1"})
+    await _age(database, "last_seen_at", timedelta(minutes=2))
+
+    assert polled.status_code == 200
+    assert not await is_signed_in(browser)
+
+
 async def test_a_busy_session_ends_too(
     browser: httpx.AsyncClient, kim: Any, database: Database
 ) -> None:

@@ -155,6 +155,7 @@ async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalSe
             temporal.pace_senders({uuid4(): 1}),
             temporal.is_open(uuid4()),
             temporal.ensure_sweep(),
+            temporal.worker_polls(),
         ):
             with pytest.raises(TemporalUnavailableError):
                 await call
@@ -166,6 +167,14 @@ async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalSe
 
 async def test_temporal_is_ready_when_it_answers(stage: Stage) -> None:
     assert await stage.temporal.ready()
+
+
+async def test_a_worker_is_seen_and_missed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await eventually(stage.temporal.worker_polls)
+
+    monkeypatch.setattr("workflows.client.POLL_TIME", timedelta())
+
+    assert not await stage.temporal.worker_polls()  # as if it had been seen long ago
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""Work in the background as pages show it, and what is said of a text while it is written."""
+
+from uuid import UUID
+
+import pytest
+
+from api.pages.jobs import RESULT_WORDS
+from domain.statuses import JobKind, JobState, Role
+from services.factory import Services
+from storage import jobs
+from storage.database import Database
+from storage.jobs import Outcome
+from tests.api.pages.conftest import HTMX, Browse
+
+
+@pytest.fixture
+async def job(services: Services, database: Database) -> UUID:
+    """A job of two rows, one of which is done."""
+    user = await services.users.create(email="boss@example.com", role=Role.MEMBER)
+    async with database.transaction() as tx:
+        job_id = await jobs.create(tx, JobKind.MARK_FINISHED, user.id, {})
+        await jobs.add_subjects(tx, job_id, [user.id, job_id])
+        await jobs.set_state(tx, job_id, JobState.RUNNING)
+        await jobs.settle(tx, job_id, [Outcome(1, "finished")])
+    return job_id
+
+
+async def test_a_job_is_asked_about_until_it_has_ended(browse: Browse, job: UUID) -> None:
+    member = await browse()
+
+    running = await member.get(f"/jobs/{job}/progress", headers=HTMX)
+    canceled = await member.post(f"/jobs/{job}/cancel", headers=HTMX)
+
+    assert 'hx-trigger="every 1s"' in running.text
+    assert "1 of 2" in running.text
+    assert f"<strong>1</strong> {RESULT_WORDS['finished']}" in running.text
+    assert f"/jobs/{job}/cancel" in running.text
+    assert "Stopping" in canceled.text or "Cancelled" in canceled.text
+    assert f"/jobs/{job}/cancel" not in canceled.text
+
+
+async def test_a_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job: UUID) -> None:
+    viewer = await browse(Role.VIEWER)
+
+    shown = await viewer.get(f"/jobs/{job}/progress", headers=HTMX)
+    refused = await viewer.post(f"/jobs/{job}/cancel", headers=HTMX)
+
+    assert "1 of 2" in shown.text
+    assert "/cancel" not in shown.text
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("Hello", ("5 characters", "1 segment")),
+        ("é" * 161, ("161 characters", "2 segments")),
+        ("Hi <b>😀</b>", ("<kbd>😀</kbd>", "more than halve")),
+        ("Hi {{first_name|there}}", ("8 characters",)),
+        ("Hi {{first_nam|there}}", ("first_nam",)),
+    ],
+)
+async def test_a_text_is_measured_while_it_is_written(
+    browse: Browse, body: str, words: tuple[str, ...]
+) -> None:
+    answer = await (await browse()).post(
+        "/compose/segments?field=steps.0.body", data={"steps.0.body": body}, headers=HTMX
+    )
+
+    assert answer.status_code == 200
+    assert [one for one in words if one not in answer.text] == []
+    assert "<b>" not in answer.text
