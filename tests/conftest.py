@@ -79,11 +79,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 _LONGEST = (
+    "tests/chaos/test_chaos.py",
     "tests/e2e/",
     "tests/browser/",
     "tests/test_worker.py",
     "tests/standalone/",
     "tests/services/test_importing",
+    "tests/workflows/test_month.py",
 )
 """What is begun with: mostly waits, for a process that was killed or for a server's start."""
 

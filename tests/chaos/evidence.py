@@ -1,5 +1,6 @@
 """What there is to judge by: the provider's record, the rows, the workflows and people's deeds."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,13 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.chaos.stack import Site
 from workflows.client import DATA_CONVERTER, enrollment_workflow_id
+
+_ENDING_SECONDS = 5
+"""How long a workflow whose row is final may take to end; one that is active is not waited for."""
 
 FAILED_WORDS = frozenset({"failed", "undelivered", "canceled"})
 
@@ -35,8 +39,8 @@ class Deed:
 
     Attributes:
         phone: The contact's.
-        enrollment_id: What was finished or, for a reply, whose text was replied to. None: a STOP
-            is about all of them; a text of somebody who had not seen ours may be a reply or none.
+        enrollment_id: What was finished or whose text was answered. A STOP is about all of them;
+            a reply of somebody who had not seen a text of ours, None, may be one or not.
         asked_at: Before it was done.
         answered_at: After it was answered with 2xx; None: it never was.
         sid: The provider's id of a text.
@@ -87,6 +91,7 @@ class Enrollment:
         bodies: Its steps' texts.
         magic: The last digits of a number that misbehaves, or none.
         result: What its workflow ended with; None: it has not.
+        started: Whether there is a workflow: none if it ended before Temporal was told.
     """
 
     id: UUID
@@ -97,6 +102,7 @@ class Enrollment:
     held_reason: str | None
     ended_at: datetime | None
     result: str | None
+    started: bool
 
 
 @dataclass(frozen=True)
@@ -183,16 +189,24 @@ async def _with_results(site: Site, rows: Sequence[dict[str, Any]]) -> list[Enro
     for row in rows:
         magic = re.search(r"5557(\d{3})$", row["phone"])
         known = {**row, "bodies": tuple(row["bodies"]), "magic": magic[1] if magic else ""}
-        found.append(Enrollment(**known, result=await _result(client, row["id"])))
+        final = row["status"] != "active"
+        started, result = await _result(client, row["id"]) if final else (True, None)
+        found.append(Enrollment(**known, started=started, result=result))
     return found
 
 
-async def _result(client: Client, enrollment_id: UUID) -> str | None:
+async def _result(client: Client, enrollment_id: UUID) -> tuple[bool, str | None]:
+    """Whether an enrollment has a workflow, and what it ended with, or is about to."""
     handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
     try:
         described = await handle.describe()
-    except RPCError:
-        return None
+        if described.status is WorkflowExecutionStatus.RUNNING:
+            async with asyncio.timeout(_ENDING_SECONDS):
+                return True, str((await handle.result())["status"])
+    except RPCError as error:
+        return error.status is not RPCStatusCode.NOT_FOUND, None
+    except TimeoutError:
+        return True, None
     if described.status is not WorkflowExecutionStatus.COMPLETED:
-        return None
-    return str((await handle.result())["status"])
+        return True, None
+    return True, str((await handle.result())["status"])

@@ -93,7 +93,8 @@ class _Trial:
         for attempt in self._attempts[enrollment.id]:
             if attempt.committed_at > ended_at:
                 yield Violation(Rule.LATE_ATTEMPT, f"{about}: step {attempt.step}, row")
-        if enrollment.result != enrollment.status:
+        never_needed = not enrollment.started and not self._attempts[enrollment.id]
+        if enrollment.result != enrollment.status and not never_needed:
             yield Violation(Rule.WORKFLOW, f"{about}: {enrollment.result}")
         if not self._explained(enrollment, deeds, ended_at):
             yield Violation(Rule.WRONG_STATUS, about)
@@ -181,6 +182,6 @@ class _Trial:
 
 
 def _concerns(deed: Deed, enrollment: Enrollment) -> bool:
-    if deed.enrollment_id is None:
+    if deed.kind is DeedKind.STOP or deed.enrollment_id is None:
         return deed.phone == enrollment.phone
     return deed.enrollment_id == enrollment.id

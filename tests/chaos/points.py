@@ -19,6 +19,7 @@ from storage.database import Database, Transaction
 _T = TypeVar("_T")
 
 DELAY_SECONDS = 1.0
+_SIGNAL_SECONDS = 0.2
 
 
 class Point(StrEnum):
@@ -168,9 +169,9 @@ _path: ContextVar[tuple[Faults, str] | None] = ContextVar("path", default=None)
 def _suffer(act: Act | None) -> bool:
     match act:
         case Act.KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _signal_here(signal.SIGKILL)
         case Act.FREEZE:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            _signal_here(signal.SIGSTOP)
         case Act.DROP:
             raise ConnectionResetError
         case Act.DUPLICATE:
@@ -178,6 +179,15 @@ def _suffer(act: Act | None) -> bool:
         case Act.DELAY | None:
             pass
     return False
+
+
+def _signal_here(number: signal.Signals) -> None:
+    """Kill or freeze this process, and go no further until that has happened.
+
+    The signal is the whole process's: the thread that sent it may run on for a moment.
+    """
+    os.kill(os.getpid(), number)
+    time.sleep(_SIGNAL_SECONDS)
 
 
 class StruckDatabase(Database):

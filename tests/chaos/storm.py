@@ -139,13 +139,14 @@ class Storm:
         while True:
             now = time.monotonic()
             # A slow machine gets its time: nothing new breaks until all that broke is up again.
-            due = now >= min(next_fault, next_blow) and self._all_ready()
-            if due and now >= next_fault and self._faults.waiting() < _ARMED_AT_ONCE:
+            ready = now >= min(next_fault, next_blow) and self._all_ready()
+            may_arm = ready or not weather.over_and_over
+            if may_arm and now >= next_fault and self._faults.waiting() < _ARMED_AT_ONCE:
                 fault = next(faults, None)
                 if fault is not None:
                     self._faults.arm(*fault)
                 next_fault = now + weather.arm_every
-            if due and now >= next_blow:
+            if ready and now >= next_blow:
                 blow = next(blows, None)
                 if blow is not None:
                     await self._blow(blow)

@@ -22,6 +22,7 @@ ENDED = Enrollment(
     held_reason=None,
     ended_at=NOON,
     result="finished_responded",
+    started=True,
 )
 SENT = Attempt(TRY, ID, 1, "accepted", NOON - timedelta(seconds=9))
 TEXT = Text(1, PHONE, "Hello", "delivered", TRY)
@@ -109,3 +110,13 @@ def test_a_text_out_of_the_blue_may_be_a_reply() -> None:
     assert judge(replace(FINE, deeds=[blue])) == []
     lives_on = enrollment(status="finished_no_response", result="finished_no_response")
     assert judge(replace(FINE, deeds=[blue], enrollments=lives_on)) == []
+
+
+def test_a_stop_is_about_every_enrollment_of_the_number() -> None:
+    """Section 3: the one whose text was answered, and one that had sent nothing yet."""
+    other = enrollment(id=UUID(int=5), status="omitted_opted_out", result=None, started=False)
+    stop = replace(REPLY, kind=DeedKind.STOP)
+    ended = enrollment(status="opted_out", result="opted_out")
+    assert judge(replace(FINE, enrollments=[*ended, *other], deeds=[stop])) == []
+    alone = replace(FINE, enrollments=other, deeds=[])
+    assert {one.rule for one in judge(alone)} == {Rule.WRONG_STATUS}
