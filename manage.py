@@ -134,7 +134,7 @@ async def seed_demo(settings: Settings) -> None:
         demo = Demo(
             Users(database),
             Contacts(database, outbox, default_region=region, workspace_zone=zone),
-            Groups(database),
+            Groups(database, default_region=region),
             Senders(database, outbox, default_region=region),
             Sequences(
                 database, outbox, Endings(database, outbox, config.rules), workspace_zone=zone

@@ -33,6 +33,7 @@ from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
 from api.headers import SecurityHeaders
 from api.pages import routes as pages
+from api.pages.contacts import imports as contact_imports
 from api.request_log import RequestLog
 from api.schemas import Problem
 from observability import logs
@@ -99,7 +100,8 @@ def create_app(
     app.state.services = services
     problems.install(app, pages.show_error)
     of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
-    of_path[f"/api{imports.IMPORT_PATH}"] = settings.import_max_bytes
+    for path in (f"/api{imports.IMPORT_PATH}", contact_imports.IMPORT_PATH):
+        of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog)

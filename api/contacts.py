@@ -15,7 +15,7 @@ from services.contacts import SEARCH_LENGTH, ContactFields
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])
 
-_CURSORS = Cursors("contacts", {"name": str, "created_at": datetime})
+CURSORS = Cursors("contacts", {"name": str, "created_at": datetime})
 
 
 class ContactQuery(PageQuery):
@@ -52,10 +52,10 @@ async def list_contacts(
         search=query.search,
         group_ids=query.group,
         sort=query.sort,
-        after=_CURSORS.read(query.cursor, query.sort),
+        after=CURSORS.read(query.cursor, query.sort),
         limit=query.limit,
     )
-    return listing(page, Contact, _CURSORS.write(page.next, query.sort))
+    return listing(page, Contact, CURSORS.write(page.next, query.sort))
 
 
 @router.get("/{contact_id}")

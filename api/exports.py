@@ -62,13 +62,13 @@ class SuppressionsExportQuery(FilterQuery):
     )
 
 
-class _CsvFile(StreamingResponse):
+class CsvFile(StreamingResponse):
     """A CSV file as it is being written."""
 
     media_type = "text/csv"
 
     @classmethod
-    def named(cls, name: str, pieces: AsyncIterator[bytes]) -> "_CsvFile":
+    def named(cls, name: str, pieces: AsyncIterator[bytes]) -> "CsvFile":
         """Send it to be saved under a name."""
         return cls(
             pieces,
@@ -80,7 +80,7 @@ class _CsvFile(StreamingResponse):
         )
 
 
-@router.get("/contacts/export", response_class=_CsvFile, responses=_answers(CONTACT_COLUMNS))
+@router.get("/contacts/export", response_class=CsvFile, responses=_answers(CONTACT_COLUMNS))
 async def export_contacts(
     query: Annotated[ContactsExportQuery, Query()], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
@@ -88,12 +88,12 @@ async def export_contacts(
     pieces = await services.exporting.contacts(
         user.id, search=query.search, group_ids=query.group, sort=query.sort
     )
-    return _CsvFile.named("contacts", pieces)
+    return CsvFile.named("contacts", pieces)
 
 
 @router.get(
     "/sequences/{sequence_id}/contacts/export",
-    response_class=_CsvFile,
+    response_class=CsvFile,
     responses=_answers(ENROLLMENT_COLUMNS),
 )
 async def export_enrollments(
@@ -106,12 +106,10 @@ async def export_enrollments(
     pieces = await services.exporting.enrollments(
         sequence_id, query.wanted(), user.id, sort=query.sort
     )
-    return _CsvFile.named("enrollments", pieces)
+    return CsvFile.named("enrollments", pieces)
 
 
-@router.get(
-    "/suppressions/export", response_class=_CsvFile, responses=_answers(SUPPRESSION_COLUMNS)
-)
+@router.get("/suppressions/export", response_class=CsvFile, responses=_answers(SUPPRESSION_COLUMNS))
 async def export_suppressions(
     query: Annotated[SuppressionsExportQuery, Query()], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
@@ -119,4 +117,4 @@ async def export_suppressions(
     pieces = await services.exporting.suppressions(
         user.id, search=query.search, sources=query.source, is_standing=query.standing
     )
-    return _CsvFile.named("suppressions", pieces)
+    return CsvFile.named("suppressions", pieces)

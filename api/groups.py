@@ -21,8 +21,8 @@ from api.schemas import (
 router = APIRouter(prefix="/groups", tags=["groups"])
 
 _SORT = "name"
-_GROUPS = Cursors("groups", {_SORT: str})
-_MEMBERS = Cursors("members", {_SORT: str})
+GROUP_CURSORS = Cursors("groups", {_SORT: str})
+MEMBER_CURSORS = Cursors("members", {_SORT: str})
 
 
 @router.post("", status_code=201, response_model=Group)
@@ -40,9 +40,9 @@ async def list_groups(
     query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[Group]:
     """List groups by name."""
-    after = _GROUPS.read(query.cursor, _SORT)
+    after = GROUP_CURSORS.read(query.cursor, _SORT)
     page = await services.groups.find(after=after, limit=query.limit)
-    return listing(page, Group, _GROUPS.write(page.next, _SORT))
+    return listing(page, Group, GROUP_CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{group_id}")
@@ -56,7 +56,7 @@ async def list_members(
     group_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep
 ) -> Listing[Contact]:
     """List a group's contacts by name."""
-    cursors = _MEMBERS.within(group_id)
+    cursors = MEMBER_CURSORS.within(group_id)
     after = cursors.read(query.cursor, _SORT)
     await services.groups.get(group_id)
     page = await services.contacts.find(group_ids=[group_id], after=after, limit=query.limit)

@@ -15,7 +15,7 @@ from api.schemas import Decision, Listing, Review
 router = APIRouter(prefix="/reviews", tags=["reviews"])
 
 _SORT = "-created_at"
-_CURSORS = Cursors("reviews", {"created_at": datetime})
+CURSORS = Cursors("reviews", {"created_at": datetime})
 
 
 class ReviewQuery(PageQuery):
@@ -37,10 +37,10 @@ async def list_reviews(
     """
     page = await services.reviews.find(
         is_decided=query.decided,
-        after=_CURSORS.read(query.cursor, _SORT),
+        after=CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
-    return listing(page, Review, _CURSORS.write(page.next, _SORT))
+    return listing(page, Review, CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{message_id}")

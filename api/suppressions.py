@@ -17,7 +17,7 @@ from services.suppressions import SEARCH_LENGTH
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
 
 _SORT = "-created_at"
-_CURSORS = Cursors("suppressions", {"created_at": datetime})
+CURSORS = Cursors("suppressions", {"created_at": datetime})
 
 
 class SuppressionQuery(PageQuery):
@@ -78,10 +78,10 @@ async def list_suppressions(
         search=query.search,
         sources=query.source,
         is_standing=query.standing,
-        after=_CURSORS.read(query.cursor, _SORT),
+        after=CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
-    return listing(page, Suppression, _CURSORS.write(page.next, _SORT))
+    return listing(page, Suppression, CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{suppression_id}")

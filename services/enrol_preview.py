@@ -1,6 +1,5 @@
 """What enrolling people would come to, before anything is done."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from collections.abc import Sequence as Many
@@ -9,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from domain import pasted_numbers
 from domain.csv_rows import PIECE, CsvReader, Record
 from domain.errors import InvalidFieldError
 from domain.names import clean
@@ -25,9 +25,6 @@ from storage import enrolling, importing
 from storage.database import Database, Transaction
 from storage.enrolling import Candidate
 
-NUMBERS_MOST = 10_000
-"""Most numbers in one paste."""
-
 ROWS_MOST = 200
 """Most rows of a preview that are shown one by one; those with something to say come first."""
 
@@ -36,7 +33,6 @@ SAMPLE_MOST = 5
 
 _CHUNK = 1_000
 _T = TypeVar("_T")
-_BETWEEN_NUMBERS = re.compile(r"[,;\t]+")
 
 
 class Foreseen(StrEnum):
@@ -236,7 +232,7 @@ class EnrolPreviews:
         home = check_region(region or self._default_region)
         tally = _Tally()
         numbers: dict[str, int] = {}
-        for line, written in _written_numbers(pasted):
+        for line, written in pasted_numbers.split(pasted):
             try:
                 phone = normalise(written, default_region=home)
             except InvalidFieldError as error:
@@ -279,8 +275,8 @@ class EnrolPreviews:
         Raises:
             InvalidFieldError: ``invalid_phone``, or too many numbers.
         """
-        if len(phones) > NUMBERS_MOST:
-            raise _number_count(len(phones))
+        if len(phones) > pasted_numbers.NUMBERS_MOST:
+            raise pasted_numbers.wrong_count(len(phones))
         numbers = list(dict.fromkeys(normalise(phone, field="phones") for phone in phones))
         async with self._database.transaction() as tx:
             new = [{"last_name": clean(phone, field="phones"), "phone": phone} for phone in numbers]
@@ -434,31 +430,6 @@ def _on_line(row: ForeseenRow, line: int) -> ForeseenRow:
 
 def _line_type(value: str | None) -> LineType | None:
     return None if value is None else LineType(value)
-
-
-def _written_numbers(pasted: str) -> list[tuple[int, str]]:
-    """Split what was pasted, each part with its line.
-
-    Raises:
-        InvalidFieldError: ``number_count``: too many or none.
-    """
-    parts = [
-        (line, part.strip())
-        for line, text in enumerate(pasted.splitlines(), 1)
-        for part in _BETWEEN_NUMBERS.split(text)
-        if part.strip()
-    ]
-    if not 1 <= len(parts) <= NUMBERS_MOST:
-        raise _number_count(len(parts))
-    return parts
-
-
-def _number_count(count: int) -> InvalidFieldError:
-    return InvalidFieldError(
-        "numbers",
-        f"has {count} numbers; give 1 to {NUMBERS_MOST}, or import a CSV file",
-        code="number_count",
-    )
 
 
 async def _start(

@@ -19,10 +19,12 @@ from domain.provider_errors import explain
 from domain.statuses import STATUS_WORDS, OptOutSource
 from services import audit
 from services.contact_list import SEARCH_LENGTH, cleaned
-from storage import contact_list, contacts, suppressions
+from services.importing import INVALID
+from storage import contact_list, contacts, jobs, suppressions
 from storage.contact_list import ListedRow, ListFilter
 from storage.contacts import ContactRow
 from storage.database import Database, Transaction
+from storage.jobs import ResultRow
 from storage.suppressions import SuppressionRow
 
 PAGE = 1_000
@@ -41,6 +43,8 @@ SUPPRESSION_COLUMNS = (
     *("id", "phone", "contact_id", "sender_id", "source", "reason", "message_id", "user"),
     *("occurred_at", "created_at", "lifted_at", "lifted_by", "lifted_reason"),
 )
+
+BAD_ROW_COLUMNS = ("line", "what_is_wrong")
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _Row = TypeVar("_Row")
@@ -168,6 +172,30 @@ class Exporting:
         )
         return await self._begin(source, user_id)
 
+    async def bad_rows(self, job_id: UUID, user_id: UUID) -> AsyncIterator[bytes]:
+        """Export the rows of a file that could not be taken, each with what is wrong.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        async with self._database.transaction() as tx:
+            if await jobs.get(tx, job_id) is None:
+                raise NotFoundError("job", job_id)
+
+        async def read(tx: Transaction, after: Position | None) -> list[ResultRow]:
+            last = int(str(after.value)) if after else -1
+            return await jobs.results(tx, job_id, codes=[INVALID], after=last, limit=PAGE)
+
+        source = _Source(
+            "job.export",
+            BAD_ROW_COLUMNS,
+            read,
+            lambda row: Position(str(row.position), job_id),
+            _bad_row_cells,
+            ("job", job_id),
+        )
+        return await self._begin(source, user_id)
+
     async def _begin(self, source: _Source[_Row], user_id: UUID) -> AsyncIterator[bytes]:
         """Read the first page at once, so that what is wrong is told before anything is sent."""
         async with self._database.transaction() as tx:
@@ -272,6 +300,11 @@ def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
         code,
         None if code is None else explain(code),
     )
+
+
+def _bad_row_cells(row: ResultRow) -> Sequence[Any]:
+    errors = row.detail.get("errors", [])
+    return row.position, "; ".join(f"{one['field']} {one['reason']}" for one in errors)
 
 
 def _suppression_cells(row: SuppressionRow) -> Sequence[Any]:

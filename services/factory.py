@@ -13,6 +13,7 @@ from services.audit import Audit
 from services.batch import Batch
 from services.callbacks import Callbacks
 from services.catch_up import CatchUp
+from services.contact_history import ContactHistory
 from services.contact_list import ContactList
 from services.contacts import Contacts
 from services.conversations import Conversations
@@ -141,6 +142,7 @@ class Services:
     config: ServiceConfig
     audit: Audit
     batch: Batch
+    contact_history: ContactHistory
     contact_list: ContactList
     contacts: Contacts
     conversations: Conversations
@@ -235,6 +237,7 @@ def build_services(
         config=config,
         audit=Audit(database),
         batch=batch,
+        contact_history=ContactHistory(database),
         contact_list=ContactList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(
             database,
@@ -262,7 +265,7 @@ def build_services(
         erasure=Erasure(database, outbox, rules),
         exporting=Exporting(database),
         event_endpoints=EventEndpoints(database, outbox, config.events),
-        groups=Groups(database),
+        groups=Groups(database, default_region=config.default_region),
         holds=holds,
         idempotency=Idempotency(database),
         importing=importing,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain import names
+from domain import names, pasted_numbers
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.paging import Page, Position
 from services import audit
-from storage import contacts, groups
+from services.pickers import GroupName
+from storage import contacts, groups, importing
 from storage.database import Database, Transaction
 from storage.groups import GroupRow
 
@@ -70,11 +71,33 @@ class Removed:
     not_member: Sequence[UUID]
 
 
-class Groups:
-    """Makes groups and says who is in them."""
+@dataclass(frozen=True)
+class AddedNumbers:
+    """What became of numbers whose contacts were to be added.
 
-    def __init__(self, database: Database) -> None:
+    Attributes:
+        members: What became of those contacts.
+        unknown: Numbers that no contact has, E.164.
+        unread: What is no number, as it was written.
+    """
+
+    members: Added
+    unknown: Sequence[str]
+    unread: Sequence[str]
+
+
+class Groups:
+    """Makes groups and says who is in them.
+
+    Args:
+        database: Where they are kept.
+        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
+            belong to.
+    """
+
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
+        self._default_region = default_region
 
     async def create(self, name: str) -> GroupDetails:
         """Make an empty group.
@@ -87,13 +110,24 @@ class Groups:
         async with self._database.transaction() as tx:
             group_id = await groups.add(tx, called)
             if group_id is None:
-                holder = await groups.id_of_name(tx, called)
-                raise ConflictError(
-                    "group_taken",
-                    "another group has this name; use that group, or give another name",
-                    **({"group_id": str(holder)} if holder else {}),
-                )
+                raise await _name_taken(tx, called)
             await audit.record(tx, "group.create", "group", [group_id])
+            return await _details(tx, group_id)
+
+    async def rename(self, group_id: UUID, name: str) -> GroupDetails:
+        """Give a group another name.
+
+        Raises:
+            InvalidFieldError: The name cannot be taken.
+            NotFoundError: There is no such group.
+            ConflictError: ``group_taken``, naming the group that has the name.
+        """
+        called = names.clean(name, field="name", most=NAME_LENGTH)
+        async with self._database.transaction() as tx:
+            await _details(tx, group_id)
+            if not await groups.rename(tx, group_id, called):
+                raise await _name_taken(tx, called)
+            await audit.record(tx, "group.change", "group", [group_id])
             return await _details(tx, group_id)
 
     async def get(self, group_id: UUID) -> GroupDetails:
@@ -104,6 +138,11 @@ class Groups:
         """
         async with self._database.transaction() as tx:
             return await _details(tx, group_id)
+
+    async def of_contact(self, contact_id: UUID) -> list[GroupName]:
+        """List the groups that a contact is in, by name."""
+        async with self._database.transaction() as tx:
+            return [GroupName(one.id, one.name) for one in await groups.of_contact(tx, contact_id)]
 
     async def find(self, *, after: Position | None = None, limit: int = 50) -> Page[GroupDetails]:
         """List groups by name."""
@@ -140,6 +179,28 @@ class Groups:
             [contact for contact in asked if contact not in known],
         )
 
+    async def add_numbers(self, group_id: UUID, pasted: str, user_id: UUID) -> AddedNumbers:
+        """Put the contacts who have some numbers into a group.
+
+        Args:
+            group_id: The group.
+            pasted: The numbers, separated by line breaks, commas, semicolons or tabs.
+            user_id: Who adds them.
+
+        Raises:
+            InvalidFieldError: ``numbers``: too many or none.
+            NotFoundError: There is no such group.
+        """
+        read, unread = pasted_numbers.read(pasted, default_region=self._default_region)
+        async with self._database.transaction() as tx:
+            known = await importing.by_phone(tx, read)
+        ids = [known[phone].id for phone in read if phone in known]
+        return AddedNumbers(
+            await self.add_members(group_id, ids, user_id),
+            [phone for phone in read if phone not in known],
+            unread,
+        )
+
     async def remove_members(self, group_id: UUID, contact_ids: Sequence[UUID]) -> Removed:
         """Take contacts out of a group.
 
@@ -168,6 +229,15 @@ def _distinct(contact_ids: Sequence[UUID]) -> list[UUID]:
             code="too_many_contacts",
         )
     return list(dict.fromkeys(contact_ids))
+
+
+async def _name_taken(tx: Transaction, name: str) -> ConflictError:
+    holder = await groups.id_of_name(tx, name)
+    return ConflictError(
+        "group_taken",
+        "another group has this name; use that group, or give another name",
+        **({"group_id": str(holder)} if holder else {}),
+    )
 
 
 async def _details(tx: Transaction, group_id: UUID) -> GroupDetails:

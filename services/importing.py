@@ -25,6 +25,9 @@ from storage.database import Database, Transaction
 from storage.importing import Known
 from storage.jobs import OpenRow, Outcome
 
+INVALID = "invalid"
+"""The result of a row that cannot be taken."""
+
 _ROWS_AT_ONCE = 1000
 _CHECKED_AT_ONCE = 100
 _CELL_LENGTH = 500
@@ -396,7 +399,7 @@ def _repeated(position: int, subject: UUID, known: Known | None) -> Outcome:
 def _invalid(position: int, errors: Many[InvalidFieldError]) -> Outcome:
     """Name every wrong field, never with its value."""
     named = [{"field": one.field, "code": one.field_code, "reason": one.reason} for one in errors]
-    return Outcome(position, "invalid", {"errors": named})
+    return Outcome(position, INVALID, {"errors": named})
 
 
 def _stand_in(phone: str, salt: bytes) -> UUID:

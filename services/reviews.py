@@ -42,6 +42,11 @@ class Reviews:
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(rows[:limit], Position(last.created_at, last.message_id) if last else None)
 
+    async def count_open(self, *, most: int) -> int:
+        """Count the texts that wait for a decision; no further than ``most``."""
+        async with self._database.transaction() as tx:
+            return await reviews.count_open(tx, most=most)
+
     async def get(self, message_id: UUID) -> ReviewRow:
         """Give one.
 

@@ -110,6 +110,18 @@ class Suppressions:
         async with self._database.transaction() as tx:
             return await _found(tx, suppression_id)
 
+    async def of_contact(self, contact_id: UUID) -> list[SuppressionRow]:
+        """List all that ever suppressed a contact's number, the newest first.
+
+        Raises:
+            NotFoundError: There is no such contact.
+        """
+        async with self._database.transaction() as tx:
+            row = await contacts.get(tx, contact_id)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            return await suppressions.all_of(tx, row.contact.phone)
+
     async def find(
         self,
         *,
@@ -164,7 +176,7 @@ class Suppressions:
             if row.phone is not None:
                 await sending.lock_number(tx, row.phone)
                 row = await _found(tx, suppression_id)
-            if (row.asked or row.source is not OptOutSource.BY_HAND) and role is not Role.ADMIN:
+            if not may_lift(row, role):
                 raise ForbiddenError(Role.ADMIN)
             lifted = await suppressions.lift_by_hand(
                 tx, suppression_id, user_id=user_id, reason=said, at=datetime.now(UTC)
@@ -209,6 +221,12 @@ class Suppressions:
                 return locked
             locked = row.contact.phone
             await sending.lock_number(tx, locked)
+
+
+def may_lift(row: SuppressionRow, role: Role) -> bool:
+    """Whether somebody may lift a suppression: only an admin, what was not done by hand alone."""
+    by_hand = row.source is OptOutSource.BY_HAND and not row.asked
+    return role is Role.ADMIN or (by_hand and role is Role.MEMBER)
 
 
 async def _check_sender(tx: Transaction, sender_id: UUID | None) -> None:

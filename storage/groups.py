@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Text, delete, func, literal, select, tuple_
+from sqlalchemy import Select, Text, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from domain.paging import Position
+from storage.contacts import constraint_of
 from storage.database import Transaction
 from storage.tables import Contact, Group, GroupMember
 
@@ -66,6 +68,34 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[G
             > tuple_(func.lower(literal(after.value, Text)), literal(after.id))
         )
     return [GroupRow(*row) for row in await tx.execute(query)]
+
+
+async def of_contact(tx: Transaction, contact_id: UUID) -> list[Group]:
+    """The groups that a contact is in, by name."""
+    query = (
+        select(Group)
+        .join(GroupMember, col(GroupMember.group_id) == col(Group.id))
+        .where(col(GroupMember.contact_id) == contact_id)
+        .order_by(func.lower(col(Group.name)), col(Group.id))
+    )
+    return list(await tx.scalars(query))
+
+
+async def rename(tx: Transaction, group_id: UUID, name: str) -> bool:
+    """Give a group another name; False, and nothing happened, if the name is taken."""
+    try:
+        async with tx.begin_nested():
+            await tx.execute(
+                update(Group)
+                .where(col(Group.id) == group_id)
+                .values(name=name)
+                .execution_options(synchronize_session=False)
+            )
+    except IntegrityError as error:
+        if constraint_of(error) == "uq_groups_name":
+            return False
+        raise
+    return True
 
 
 async def add_members(

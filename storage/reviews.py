@@ -27,6 +27,8 @@ class ReviewRow:
         created_at: When it was put here.
         decision: None while nobody has decided.
         opted_out: Whether the number is suppressed for everyone now.
+        enrollment_id: The enrollment it most likely answers: their latest with that sender.
+        sequence_name: Of that enrollment.
     """
 
     message_id: UUID
@@ -42,6 +44,8 @@ class ReviewRow:
     decided_by: UUID | None
     decided_by_name: str | None
     opted_out: bool
+    enrollment_id: UUID | None
+    sequence_name: str | None
 
 
 _ROWS = """
@@ -51,11 +55,17 @@ _ROWS = """
         u.name AS decided_by_name, EXISTS (
             SELECT FROM suppressions s
             WHERE s.phone = m.phone AND s.sender_id IS NULL AND s.lifted_at IS NULL
-        ) AS opted_out
+        ) AS opted_out, e.id AS enrollment_id, e.name AS sequence_name
     FROM reviews r
     JOIN messages m ON m.id = r.message_id
     LEFT JOIN contacts c ON c.id = m.contact_id
     LEFT JOIN users u ON u.id = r.decided_by
+    LEFT JOIN LATERAL (
+        SELECT e.id, q.name FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.contact_id = m.contact_id AND q.sender_id = m.sender_id
+        AND e.enrolled_at <= m.occurred_at
+        ORDER BY e.enrolled_at DESC LIMIT 1
+    ) e ON true
 """
 
 _ONE = text(f"{_ROWS} WHERE r.message_id = :id")
@@ -105,6 +115,20 @@ async def find(
         },
     )
     return [_row(row) for row in rows]
+
+
+async def count_open(tx: Transaction, *, most: int) -> int:
+    """Count those that nobody has decided about, up to a number."""
+    return int(
+        await tx.scalar(
+            text(
+                "SELECT count(*) FROM"
+                " (SELECT FROM reviews WHERE decision IS NULL LIMIT :most) AS waiting"
+            ),
+            {"most": most},
+        )
+        or 0
+    )
 
 
 async def decide(

@@ -267,6 +267,9 @@ class SuppressionRow:
         sender_id: The only sender it holds for; None for everyone.
         asked: The person, or the provider for them, said so, whatever was done by hand besides.
         lifted_message_id: The opt-in text that lifted it.
+        message_body: What the text said that asked for it.
+        error_code: The provider's code, if it refused a text.
+        lifted_message_body: What the text said that lifted it.
     """
 
     id: UUID
@@ -286,16 +289,27 @@ class SuppressionRow:
     lifted_by_name: str | None
     lifted_reason: str | None
     lifted_message_id: UUID | None
+    contact_name: str | None
+    sender_name: str | None
+    message_body: str | None
+    error_code: int | None
+    lifted_message_body: str | None
 
 
 _ROWS = """
     SELECT s.id, s.phone, c.id AS contact_id, s.sender_id, s.source, s.asked, s.reason,
         s.message_id, s.user_id, u.name AS user_name, s.occurred_at, s.created_at, s.lifted_at,
-        s.lifted_by, l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id
+        s.lifted_by, l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id,
+        btrim(c.first_name || ' ' || c.last_name) AS contact_name, f.name AS sender_name,
+        m.body AS message_body, a.error_code, o.body AS lifted_message_body
     FROM suppressions s
     LEFT JOIN contacts c ON c.phone = s.phone
     LEFT JOIN users u ON u.id = s.user_id
     LEFT JOIN users l ON l.id = s.lifted_by
+    LEFT JOIN senders f ON f.id = s.sender_id
+    LEFT JOIN messages m ON m.id = s.message_id
+    LEFT JOIN messages o ON o.id = s.lifted_message_id
+    LEFT JOIN attempts a ON a.id = s.attempt_id
 """
 
 _STANDING_OF = text(
@@ -307,6 +321,8 @@ _STANDING_OF = text(
 )
 
 _ONE = text(f"{_ROWS} WHERE s.id = :id")
+
+_ALL_OF = text(f"{_ROWS} WHERE s.phone = :phone ORDER BY s.created_at DESC, s.id DESC")
 
 _PAGE = text(
     f"""
@@ -343,6 +359,11 @@ async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:
     """One suppression."""
     found = (await tx.execute(_ONE, {"id": suppression_id})).one_or_none()
     return None if found is None else _row(found)
+
+
+async def all_of(tx: Transaction, phone: str) -> list[SuppressionRow]:
+    """All that ever suppressed a number, the newest first."""
+    return [_row(row) for row in await tx.execute(_ALL_OF, {"phone": phone})]
 
 
 async def find(

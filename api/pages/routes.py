@@ -4,14 +4,25 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import Response
 
 from api.dependencies import authorize
-from api.pages import composing, conversations, enrollments, errors, jobs, sign_in
+from api.pages import (
+    composing,
+    conversations,
+    enrollments,
+    errors,
+    groups,
+    jobs,
+    reviews,
+    sign_in,
+)
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
+from api.pages.contacts import contact, imports
+from api.pages.contacts import index as contacts_index
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
 from api.pages.sequences import acts, contacts, index, overview
 from api.pages.sequences import settings as sequence_settings
-from api.pages.settings import account, workspace
+from api.pages.settings import account, opt_outs, workspace
 
 home = APIRouter()
 
@@ -26,6 +37,12 @@ PRIVATE = (
     contacts.router,
     enrollments.router,
     conversations.router,
+    contacts_index.router,  # these two before what takes an id in the same place
+    imports.router,
+    contact.router,
+    groups.router,
+    reviews.router,
+    opt_outs.router,
     workspace.router,
     account.router,
 )

@@ -10,3 +10,4 @@ import "./filters.js";
 import "./people.js";
 import "./week.js";
 import "./conversations.js";
+import "./upload.js";

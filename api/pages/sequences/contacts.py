@@ -1,18 +1,16 @@
 """A sequence > Contacts: who is where, found by name, number, step, user, group and status."""
 
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 from starlette.responses import Response
 
 from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
 from api.enrollments import CONTACTS_CURSORS
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
-from api.paging import Cursor
 from domain.statuses import HeldReason, StepOutcome
 from domain.timing import ContactClock
 from services.contact_list import ContactsTab
@@ -22,7 +20,6 @@ router = APIRouter()
 ROWS = 50
 """How many people a page of the tab shows."""
 
-_PAGES_BACK = 20
 _BODY_LENGTH = 40
 _FIRST_SORT: EnrollmentSort = "-enrolled_at"
 
@@ -62,19 +59,10 @@ OUTCOME_WORDS = {
 """What became of a step; reads on from "Step 2: "."""
 
 
-class TabQuery(EnrollmentFilter):
-    """What the tab's address says.
-
-    Attributes:
-        cursor: Where the page begins; None for the first.
-        trail: Where the pages before it began, the second first; only as many as one goes back.
-    """
+class TabQuery(EnrollmentFilter, PlaceQuery):
+    """What the tab's address says."""
 
     sort: EnrollmentSort = _FIRST_SORT
-    cursor: Cursor = None
-    trail: list[Annotated[str, Field(max_length=2000)]] = Field(
-        default_factory=list, max_length=_PAGES_BACK
-    )
 
 
 @router.get("/sequences/{sequence_id}/contacts")
@@ -84,7 +72,8 @@ async def show_sequence_contacts(
     """Show everyone who was ever enrolled; asked again every few seconds for what has changed."""
     tab = await _read(page, sequence_id, query)
     following = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
-    tabs = Addresses(page.path_to("show_sequence_contacts", sequence_id=sequence_id), query)
+    path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
+    tabs = Addresses(path, query, first_sort=_FIRST_SORT)
     return await render_tab(
         page,
         sequence_id,
@@ -96,7 +85,7 @@ async def show_sequence_contacts(
         counts=tab.counts,
         matching=await _matching(page, sequence_id, query, tab),
         address=tabs,
-        following=tabs.following(following) if following else None,
+        following=tabs.following(following),
         zones=_zones(page, tab),
         held_words=HELD_WORDS,
         outcome_words=OUTCOME_WORDS,
@@ -112,48 +101,6 @@ async def show_live_states(
     """Ask the workflows of the people on a page what they are doing."""
     tab = await _read(page, sequence_id, query, live=True)
     return page.part("sequences/_live.html", people=tab.page.items)
-
-
-class Addresses:
-    """The addresses of a list's pages and orders.
-
-    Args:
-        path: Of the list.
-        query: What is shown now.
-    """
-
-    def __init__(self, path: str, query: TabQuery) -> None:
-        self._path = path
-        self._query = query
-
-    def of(self, **changes: object) -> str:
-        """Give the address of the first page with something changed; None leaves it out."""
-        kept = {"cursor": None, "trail": None, **changes}
-        found = {**self._query.model_dump(mode="json", exclude_defaults=True), **kept}
-        told = {name: value for name, value in found.items() if value not in (None, "", [])}
-        return f"{self._path}?{urlencode(told, doseq=True)}" if told else self._path
-
-    def sorted_by(self, name: str) -> str:
-        """Give the list in another order, or the other way round."""
-        descending = name != "name"
-        first, other = (f"-{name}", name) if descending else (name, f"-{name}")
-        wanted = other if self._query.sort == first else first
-        return self.of(sort=None if wanted == _FIRST_SORT else wanted)
-
-    def following(self, cursor: str) -> str:
-        """Give the next page."""
-        trail = [*self._query.trail, self._query.cursor] if self._query.cursor else []
-        return self.of(cursor=cursor, trail=trail[-_PAGES_BACK:])
-
-    @property
-    def previous(self) -> str | None:
-        """The page before; None on the first."""
-        if self._query.cursor is None:
-            return None
-        if not self._query.trail:
-            return self.of()
-        *earlier, before = self._query.trail
-        return self.of(cursor=before, trail=earlier)
 
 
 async def _read(

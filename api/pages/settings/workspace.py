@@ -1,7 +1,6 @@
 """Settings > Workspace: the time zone, and how the time is told."""
 
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Form
 from starlette.responses import Response
@@ -10,15 +9,13 @@ from api.dependencies import AdminOnly
 from api.pages.forms import FormErrors, FormFields
 from api.pages.menu import SETTINGS
 from api.pages.page import PageDep
+from api.pages.times import TIME_ZONES
 from domain.errors import SegueError
 
 router = APIRouter()
 
 _TEMPLATE = "settings/workspace.html"
-_ZONES = [
-    ("", "As the server is set"),
-    *((zone, zone.replace("_", " ")) for zone in sorted(available_timezones()) if "/" in zone),
-]
+_ZONES = [("", "As the server is set"), *TIME_ZONES]
 
 
 class WorkspaceFields(FormFields):

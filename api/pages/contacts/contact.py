@@ -1,0 +1,98 @@
+"""One contact: who they are, what they take part in, whether they may be texted and why."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from api.dependencies import AdminOnly
+from api.pages.contacts.index import LINE_WORDS, ContactForm, group_options, refuse, render_form
+from api.pages.flash import Flash
+from api.pages.forms import FormFields
+from api.pages.page import PageDep
+from api.pages.settings.opt_outs import SOURCE_WORDS
+from domain.errors import SegueError
+from domain.provider_errors import explain
+from services.suppressions import may_lift
+
+router = APIRouter()
+
+
+class GroupChoice(FormFields):
+    """The group that was chosen."""
+
+    group_id: str = ""
+
+
+@router.get("/contacts/{contact_id}")
+async def show_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Show one contact."""
+    services = page.services
+    contact = await services.contacts.get(contact_id)
+    groups = await services.groups.of_contact(contact_id)
+    trail = await services.suppressions.of_contact(contact_id)
+    theirs = {str(one.id) for one in groups}
+    return page.render(
+        "contacts/contact.html",
+        contact=contact,
+        groups=groups,
+        other_groups=[one for one in await group_options(page) if one[0] not in theirs],
+        enrollments=await services.contact_history.enrollments(contact_id),
+        trail=trail,
+        liftable={one.id for one in trail if may_lift(one, page.user.role)},
+        source_words=SOURCE_WORDS,
+        line_words=LINE_WORDS,
+        explain=explain,
+    )
+
+
+@router.get("/contacts/{contact_id}/edit")
+async def edit_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Ask what is to be changed."""
+    contact = await page.services.contacts.get(contact_id)
+    return render_form(page, ContactForm.of(contact), contact)
+
+
+@router.post("/contacts/{contact_id}/edit")
+async def change_contact(
+    page: PageDep, contact_id: UUID, form: Annotated[ContactForm, Form()]
+) -> Response:
+    """Change a contact; what is left as it was is left alone."""
+    contact = await page.services.contacts.get(contact_id)
+    before, wanted = ContactForm.of(contact).fields(), form.fields()
+    changes = {name: value for name, value in wanted.items() if value != before.get(name)}
+    try:
+        changed = await page.services.contacts.update(contact_id, changes)  # type: ignore[arg-type]
+    except SegueError as error:
+        return refuse(page, form, error, contact)
+    path = page.path_to("show_contact", contact_id=contact_id)
+    return page.redirect(path, f"{changed.name} is saved.")
+
+
+@router.post("/contacts/{contact_id}/erase", dependencies=[AdminOnly])
+async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Erase a contact for good."""
+    await page.services.erasure.erase(contact_id, page.user.id)
+    return page.redirect(page.path_to("show_contacts"), "The contact is erased.")
+
+
+@router.post("/contacts/{contact_id}/groups")
+async def add_to_group(
+    page: PageDep, contact_id: UUID, form: Annotated[GroupChoice, Form()]
+) -> Response:
+    """Put a contact into a group."""
+    back = page.path_to("show_contact", contact_id=contact_id)
+    try:
+        group_id = UUID(form.group_id)
+    except ValueError:
+        return page.redirect(back, Flash("Choose a group first.", "warning"))
+    await page.services.groups.add_members(group_id, [contact_id], page.user.id)
+    return page.redirect(back)
+
+
+@router.post("/contacts/{contact_id}/groups/{group_id}/leave")
+async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Response:
+    """Take a contact out of a group."""
+    await page.services.groups.remove_members(group_id, [contact_id])
+    return page.redirect(page.path_to("show_contact", contact_id=contact_id))

@@ -1,0 +1,84 @@
+"""Review: texts that may ask for no more texts, for a person to decide about."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
+
+from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.flash import Flash
+from api.pages.forms import FormFields
+from api.pages.page import Page, PageDep
+from api.reviews import CURSORS
+from domain.statuses import ReviewDecision
+
+router = APIRouter()
+
+REVIEWS_CHANGED = "reviews-changed"
+"""What the browser is told when one was decided, for the badge in the menu."""
+
+COUNT_MOST = 99
+"""How far the badge counts."""
+
+_ROWS = 50
+_SORT = "-created_at"
+
+
+class ReviewsQuery(PlaceQuery):
+    """What the list's address says."""
+
+    decided: bool = False
+
+
+class DecisionFields(FormFields):
+    """What the text meant."""
+
+    decision: ReviewDecision
+
+
+@router.get("/reviews")
+async def show_reviews(page: PageDep, query: Annotated[ReviewsQuery, Query()]) -> Response:
+    """List the texts that wait for a decision, or those that have one."""
+    return await _render(page, query)
+
+
+@router.get("/reviews/count")
+async def count_reviews(page: PageDep) -> Response:
+    """Count those that wait, for the menu."""
+    count = await page.services.reviews.count_open(most=COUNT_MOST + 1)
+    return page.part("reviews/_count.html", count=count, most=COUNT_MOST)
+
+
+@router.post("/reviews/{message_id}/decide")
+async def decide_review(
+    page: PageDep, message_id: UUID, form: Annotated[DecisionFields, Form()]
+) -> Response:
+    """Say what a text meant."""
+    row = await page.services.reviews.decide(message_id, form.decision, user_id=page.user.id)
+    who = row.contact_name or row.phone
+    if form.decision is ReviewDecision.NOT_AN_OPT_OUT:
+        flash = Flash(f"The text of {who} is taken for a reply.")
+    elif row.opted_out:
+        flash = Flash(f"{who} is opted out.")
+    else:
+        flash = Flash(f"{who} has texted START since, so they stay opted in.", "info")
+    if page.wants_part:
+        return await _render(page, ReviewsQuery(), flash)
+    return page.redirect(page.path_to("show_reviews"), flash)
+
+
+async def _render(page: Page, query: ReviewsQuery, done: Flash | None = None) -> Response:
+    found = await page.services.reviews.find(
+        is_decided=query.decided, after=CURSORS.read(query.cursor, _SORT), limit=_ROWS
+    )
+    address = Addresses(page.path_to("show_reviews"), query)
+    context: dict[str, Any] = {
+        "query": query,
+        "reviews": found.items,
+        "address": address,
+        "following": address.following(CURSORS.write(found.next, _SORT)),
+    }
+    if done is not None:
+        return page.part("reviews/_list.html", flash=done, events=[REVIEWS_CHANGED], **context)
+    return page.render("reviews/index.html", part="reviews/_list.html", **context)

@@ -1,0 +1,196 @@
+"""Settings > Opt-outs: who may not be texted and how we know; opting out, and lifting it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
+
+from api.exports import SuppressionsExportQuery
+from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep, own_path
+from api.suppressions import CURSORS
+from domain.errors import SegueError
+from domain.phones import readable
+from domain.provider_errors import explain
+from domain.statuses import OptOutSource
+from services.suppressions import may_lift
+
+router = APIRouter()
+
+SOURCE_WORDS = {
+    OptOutSource.KEYWORD: "Texted a keyword",
+    OptOutSource.PLAIN_WISH: "Asked in their own words",
+    OptOutSource.PROVIDER_ERROR: "Refused by the provider",
+    OptOutSource.BY_HAND: "By hand",
+}
+"""How a number came to be opted out."""
+
+_ROWS = 50
+_SORT = "-created_at"
+
+
+class ListQuery(SuppressionsExportQuery, PlaceQuery):
+    """What the list's address says."""
+
+
+class ReasonFields(FormFields):
+    """Why, and for which number if it is not a contact's."""
+
+    phone: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a dialog asks a reason for.
+
+    Attributes:
+        title: Its heading.
+        words: What will happen.
+        confirm: The words of its button.
+        asks_phone: Whether it asks for a number as well.
+        is_danger: Whether the button warns.
+    """
+
+    title: str
+    words: str
+    confirm: str
+    asks_phone: bool = False
+    is_danger: bool = True
+
+
+_STOPS = (
+    "Nobody's sequence texts this number any more: its active enrollments end now, messages by hand"
+    " that wait are cancelled, and it stays opted out until somebody lifts it."
+)
+
+
+@router.get("/settings/opt-outs")
+async def show_opt_outs(page: PageDep, query: Annotated[ListQuery, Query()]) -> Response:
+    """List opted-out numbers with their evidence, the newest first."""
+    found = await page.services.suppressions.find(
+        search=query.search,
+        sources=query.source,
+        is_standing=query.standing,
+        after=CURSORS.read(query.cursor, _SORT),
+        limit=_ROWS,
+    )
+    address = Addresses(page.path_to("show_opt_outs"), query)
+    return page.render(
+        "settings/opt_outs.html",
+        part="opt_outs/_list.html",
+        query=query,
+        filtered=bool(query.search or query.source or query.standing is not None),
+        trail=found.items,
+        liftable={one.id for one in found.items if may_lift(one, page.user.role)},
+        address=address,
+        following=address.following(CURSORS.write(found.next, _SORT)),
+        source_words=SOURCE_WORDS,
+        explain=explain,
+        source_options=list(SOURCE_WORDS.items()),
+    )
+
+
+@router.get("/settings/opt-outs/add")
+async def ask_opt_out(page: PageDep) -> Response:
+    """Ask which number is to be opted out, and why."""
+    return _ask(page, _of_number())
+
+
+@router.post("/settings/opt-outs/add")
+async def opt_out_number(page: PageDep, form: Annotated[ReasonFields, Form()]) -> Response:
+    """Opt a number out by hand."""
+    try:
+        row, is_new = await page.services.suppressions.suppress(
+            contact_id=None,
+            phone=form.phone,
+            sender_id=None,
+            reason=form.reason,
+            user_id=page.user.id,
+        )
+    except SegueError as error:
+        return _ask(page, _of_number(), form, FormErrors.of(error))
+    number = readable(row.phone or form.phone)
+    words = "is opted out." if is_new else "was opted out already; your reason is kept."
+    return page.redirect(page.path_to("show_opt_outs"), f"{number} {words}")
+
+
+@router.get("/contacts/{contact_id}/opt-out")
+async def ask_contact_opt_out(page: PageDep, contact_id: UUID) -> Response:
+    """Ask why a contact is to be opted out."""
+    return _ask(page, await _of_contact(page, contact_id))
+
+
+@router.post("/contacts/{contact_id}/opt-out")
+async def opt_out_contact(
+    page: PageDep, contact_id: UUID, form: Annotated[ReasonFields, Form()]
+) -> Response:
+    """Opt a contact out by hand."""
+    try:
+        await page.services.suppressions.suppress(
+            contact_id=contact_id,
+            phone=None,
+            sender_id=None,
+            reason=form.reason,
+            user_id=page.user.id,
+        )
+    except SegueError as error:
+        return _ask(page, await _of_contact(page, contact_id), form, FormErrors.of(error))
+    return page.redirect(page.path_to("show_contact", contact_id=contact_id), "They are opted out.")
+
+
+@router.get("/settings/opt-outs/{suppression_id}/lift")
+async def ask_lift(page: PageDep, suppression_id: UUID) -> Response:
+    """Ask why an opt-out is to be lifted."""
+    return _ask(page, await _of_lifting(page, suppression_id))
+
+
+@router.post("/settings/opt-outs/{suppression_id}/lift")
+async def lift_opt_out(
+    page: PageDep, suppression_id: UUID, form: Annotated[ReasonFields, Form()]
+) -> Response:
+    """Lift an opt-out; who may is the service's to say."""
+    try:
+        await page.services.suppressions.lift(
+            suppression_id, reason=form.reason, user_id=page.user.id, role=page.user.role
+        )
+    except SegueError as error:
+        question = await _of_lifting(page, suppression_id)
+        return _ask(page, question, form, FormErrors.of(error))
+    back = own_path(page.request.headers.get("hx-current-url"))
+    words = "The opt-out is lifted. Nothing resumes by itself; enrol them again to go on."
+    return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
+
+
+def _of_number() -> Question:
+    return Question("Opt a number out", _STOPS, "Opt out", asks_phone=True)
+
+
+async def _of_contact(page: Page, contact_id: UUID) -> Question:
+    contact = await page.services.contacts.get(contact_id)
+    return Question(f"Opt {contact.name} out?", _STOPS, "Opt out")
+
+
+async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
+    row = await page.services.suppressions.get(suppression_id)
+    who = row.contact_name or (readable(row.phone) if row.phone else "An erased number")
+    words = (
+        f"{who} may be texted again. The opt-out stays in the trail as evidence, with your name and"
+        " reason. Be sure that they agreed: a carrier that blocks them goes on doing so until they"
+        " text START."
+    )
+    return Question("Lift the opt-out?", words, "Lift it", is_danger=False)
+
+
+def _ask(
+    page: Page,
+    question: Question,
+    form: ReasonFields | None = None,
+    errors: FormErrors = NO_ERRORS,
+) -> Response:
+    return page.part(
+        "opt_outs/_ask.html", question=question, form=form or ReasonFields(), errors=errors
+    )

@@ -1,0 +1,228 @@
+"""The pages of contacts: found, added, changed, imported, opted out, erased."""
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+
+from domain.statuses import JobKind
+from services.factory import Services
+from storage.database import Database
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+FILE = "first_name,phone,favourite\nAda,+14155550123,tea\nBo,12,\nCy,+14155550124,\n"
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+def listed(html: str) -> list[UUID]:
+    return [UUID(one) for one in re.findall(r'<tr id="contact-([0-9a-f-]+)"', html)]
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+async def work_off(services: Services, kind: JobKind) -> UUID:
+    """Do the work of the latest job."""
+    job = (await services.jobs.find()).items[0]
+    assert job.kind is kind
+    while (await services.jobs.run_chunk(job.id)).more:
+        pass
+    return job.id
+
+
+async def test_contacts_are_found_by_name_digits_and_group(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ids = await world.contacts(3)
+    group_id = await world.group(ids[:2])
+    everyone = await member.get("/contacts")
+    assert listed(everyone.text) == ids
+    by_name = await member.get("/contacts", params={"search": "ANN1"}, headers=HTMX)
+    assert listed(by_name.text) == [ids[1]]
+    assert "<html" not in by_name.text
+    by_digits = await member.get("/contacts", params={"search": "212 500 0002"})
+    assert listed(by_digits.text) == [ids[2]]
+    in_group = await member.get("/contacts", params={"group": str(group_id), "sort": "-name"})
+    assert listed(in_group.text) == [ids[1], ids[0]]
+    nobody = await member.get("/contacts", params={"search": "zzz"})
+    assert "Nobody matches" in nobody.text
+
+
+async def test_pages_of_contacts_lead_there_and_back(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ids = await world.contacts(120)
+    path, pages = "/contacts?sort=-created_at", []
+    while path:
+        html = (await member.get(path)).text
+        pages.append(listed(html))
+        following = re.search(r'href="([^"]+)"[^>]*>Next', html)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert [len(page) for page in pages] == [50, 50, 20]
+    assert sorted(one for page in pages for one in page) == sorted(ids)
+    previous = re.search(r'href="([^"]+)"[^>]*><svg[^>]*><use[^>]*></svg>Previous', html)
+    assert previous is not None
+    assert listed((await member.get(previous[1].replace("&amp;", "&"))).text) == pages[1]
+
+
+async def test_what_people_are_called_stays_text(world: World, member: httpx.AsyncClient) -> None:
+    [one] = await world.contacts(1, first_name="<script>alert(1)</script>", last_name="=1+1")
+    group_id = await world.group([one])
+    await world.suppress(one)
+    for path in ("/contacts", f"/contacts/{one}", f"/contacts/{one}/edit", f"/groups/{group_id}"):
+        html = (await member.get(path)).text
+        assert "<script>alert" not in html, path
+        assert "&lt;script&gt;alert(1)" in html, path
+    for path in ("/settings/opt-outs", f"/groups/{group_id}/add", f"/contacts/{one}/opt-out"):
+        html = (await member.get(path, headers=HTMX)).text
+        assert "<script>alert" not in html, path
+        assert "&lt;script&gt;alert(1)" in html, path
+    exported = (await member.get("/api/contacts/export")).text
+    assert "'=1+1" in exported
+
+
+async def test_a_contact_is_added_and_changed(member: httpx.AsyncClient) -> None:
+    fields = {"first_name": "Ada", "phone": "(415) 555-0123", "line_type": "mobile"}
+    added = await member.post("/contacts/new", data=fields)
+    assert added.status_code == 303
+    path = added.headers["location"]
+    shown = await member.get(path)
+    assert "+1 415-555-0123" in shown.text
+    assert "America/Los Angeles" in shown.text
+    fields = {"first_name": "Ada", "last_name": "Byron", "phone": "+14155550123"}
+    changed = await member.post(f"{path}/edit", data={**fields, "time_zone": "Europe/London"})
+    assert changed.status_code == 303
+    contact = (await member.get(f"/api{path}")).json()
+    assert (contact["last_name"], contact["time_zone"]) == ("Byron", "Europe/London")
+    assert contact["line_type"] is None
+
+
+async def test_what_is_wrong_is_said_beside_its_field(member: httpx.AsyncClient) -> None:
+    bad = await member.post("/contacts/new", data={"first_name": "Ada", "phone": "12"})
+    assert bad.status_code == 422
+    assert 'id="error-phone"' in bad.text
+    assert 'value="Ada"' in bad.text
+    await member.post("/contacts/new", data={"first_name": "Ada", "phone": "+14155550123"})
+    twice = await member.post("/contacts/new", data={"first_name": "Bo", "phone": "+14155550123"})
+    assert twice.status_code == 409
+    holder = (await member.get("/api/contacts")).json()["items"][0]["id"]
+    assert f'href="/contacts/{holder}"' in twice.text
+
+
+async def test_a_contact_s_page_tells_groups_sequences_and_the_evidence(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    [one] = await world.contacts(1)
+    group_id = await world.group()
+    sequence = await world.active()
+    enrolled = await member.post(
+        f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one)]}
+    )
+    await member.post(f"/contacts/{one}/groups", data={"group_id": str(group_id)})
+    blank = await member.post(f"/contacts/{one}/opt-out", data={"reason": " "}, headers=HTMX)
+    assert blank.status_code == 422
+    assert 'id="error-reason"' in blank.text
+    done = await member.post(f"/contacts/{one}/opt-out", data={"reason": "Rang us"}, headers=HTMX)
+    assert done.headers["HX-Redirect"] == f"/contacts/{one}"
+    html = (await member.get(f"/contacts/{one}")).text
+    assert f'href="/groups/{group_id}"' in html
+    assert f'href="/enrollments/{enrolled.json()["enrolled"][0]["id"]}"' in html
+    assert "Omitted Opted Out" in html
+    assert "Rang us" in html
+    lifting = re.search(r'hx-get="([^"]+/lift)"', html)
+    assert lifting is not None
+    lifted = await member.post(lifting[1], data={"reason": "Rang again"}, headers=HTMX)
+    assert lifted.status_code == 204
+    after = words((await member.get(f"/contacts/{one}")).text)
+    assert "May be texted." in after
+    assert "Rang again" in after.partition("Lifted")[2]
+    await member.post(f"/contacts/{one}/groups/{group_id}/leave")
+    assert "In no group" in (await member.get(f"/contacts/{one}")).text
+
+
+async def test_what_a_person_asked_for_only_an_admin_lifts(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    [one] = await world.contacts(1)
+    await world.suppress(one)
+    assert "/lift" not in (await member.get(f"/contacts/{one}")).text
+    html = (await admin.get(f"/contacts/{one}")).text
+    lifting = re.search(r'hx-get="([^"]+/lift)"', html)
+    assert lifting is not None
+    refused = await member.post(lifting[1], data={"reason": "Please"}, headers=HTMX)
+    assert refused.status_code == 403
+    lifted = await admin.post(lifting[1], data={"reason": "They wrote to us"}, headers=HTMX)
+    assert lifted.status_code == 204
+
+
+async def test_erasing_says_what_stays_and_is_the_admin_s(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    [one] = await world.contacts(1)
+    assert "Erase for good" not in (await member.get(f"/contacts/{one}")).text
+    assert "as a keyed hash" in (await admin.get(f"/contacts/{one}")).text
+    assert (await member.post(f"/contacts/{one}/erase")).status_code == 403
+    assert (await admin.post(f"/contacts/{one}/erase")).headers["location"] == "/contacts"
+    assert (await admin.get(f"/contacts/{one}")).status_code == 404
+
+
+async def test_a_file_is_looked_at_and_then_imported_into_a_group(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    file = {"file": ("people.csv", FILE, "text/csv")}
+    checked = await member.post("/contacts/import", files=file, headers=HTMX)
+    assert checked.status_code == 200, checked.text
+    job_id = await work_off(services, JobKind.IMPORT_CONTACTS)
+    assert f"/contacts/import/{job_id}" in checked.text
+    found = await member.get(f"/contacts/import/{job_id}", headers=HTMX)
+    assert "2 will be added" in words(found.text)
+    assert "1 cannot be taken" in words(found.text)
+    assert "favourite" in found.text
+    assert 'value="import"' in found.text
+    assert (await member.get("/api/contacts")).json()["items"] == []
+    bad = await member.get(f"/contacts/import/{job_id}/bad-rows")
+    [_, row] = bad.text.splitlines()
+    assert row.startswith('3,"phone is too short')
+    fields = {"mode": "import", "new_group": "Nurses"}
+    await member.post("/contacts/import", files=file, data=fields, headers=HTMX)
+    job_id = await work_off(services, JobKind.IMPORT_CONTACTS)
+    done = await member.get(f"/contacts/import/{job_id}", headers=HTMX)
+    assert "2 were added" in words(done.text)
+    [group] = (await member.get("/api/groups")).json()["items"]
+    assert (group["name"], group["member_count"]) == ("Nurses", 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("name\nAda\n", "has no column phone"), ("phone\n\xff", "is not UTF-8"), (None, "is missing")],
+)
+async def test_a_file_that_cannot_be_read_is_refused_beside_its_field(
+    member: httpx.AsyncClient, content: str | None, reason: str
+) -> None:
+    sent = {"file": ("people.csv", content.encode("latin-1"), "text/csv")} if content else None
+    answer = await member.post("/contacts/import", files=sent, data={"region": "GB"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert f"CSV file {reason}" in words(answer.text)
+    assert 'value="GB"' in answer.text
+    assert (await member.get("/api/jobs")).json()["items"] == []
+
+
+async def test_a_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -> None:
+    [one] = await world.contacts(1)
+    group_id = await world.group([one])
+    await world.suppress(one)
+    for path in ("/contacts", f"/contacts/{one}", "/groups", f"/groups/{group_id}"):
+        html = (await viewer.get(path)).text.partition("<main")[2]
+        assert "btn-primary" not in html, path
+        assert 'method="post"' not in html, path
+        assert "hx-post" not in html, path
+    assert "/lift" not in (await viewer.get("/settings/opt-outs")).text

@@ -1,0 +1,127 @@
+"""The pages of groups, of opt-outs and of the review list."""
+
+import re
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from domain.inbound import InboundText
+from services.factory import Services
+from storage.database import Database
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+async def test_a_group_is_made_renamed_and_filled(world: World, member: httpx.AsyncClient) -> None:
+    ids = await world.contacts(3)
+    assert "No groups yet" in (await member.get("/groups")).text
+    made = await member.post("/groups/new", data={"name": "Nurses"}, headers=HTMX)
+    path = made.headers["HX-Redirect"]
+    taken = await member.post("/groups/new", data={"name": "NURSES"}, headers=HTMX)
+    assert taken.status_code == 409
+    assert "another group has this name" in taken.text.lower()
+    renamed = await member.post(f"{path}/rename", data={"name": "Night shift"}, headers=HTMX)
+    assert renamed.headers["HX-Redirect"] == path
+    assert "Night shift" in (await member.get("/groups")).text
+    found = await member.get(f"{path}/pick", params={"find": "ann2"}, headers=HTMX)
+    assert re.findall(r'name="contact_id" value="([^"]+)"', found.text) == [str(ids[2])]
+    added = await member.post(f"{path}/add", data={"contact_id": str(ids[2])}, headers=HTMX)
+    assert added.headers["HX-Trigger"] == "members-changed"
+    numbers = "212 500 0000, +12125000002\n+14155559999; none"
+    pasted = await member.post(f"{path}/add-numbers", data={"numbers": numbers}, headers=HTMX)
+    assert "1 added, 1 in it already" in pasted.text
+    assert "+14155559999 is nobody&#39;s" in pasted.text
+    members = await member.get(path, params={"search": "ann"}, headers=HTMX)
+    assert "2 members" in words(members.text)
+    removed = await member.post(f"{path}/members/{ids[0]}/remove", headers=HTMX)
+    assert "members-changed" in removed.headers["HX-Trigger"]
+    assert "1 member" in words((await member.get(path, headers=HTMX)).text)
+
+
+async def test_no_numbers_are_said_beside_their_field(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    path = f"/groups/{await world.group()}/add-numbers"
+    refused = await member.post(path, data={"numbers": " "}, headers=HTMX)
+    assert refused.status_code == 422
+    assert 'id="error-numbers"' in refused.text
+
+
+async def test_opt_outs_are_found_with_their_evidence(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ids = await world.contacts(2)
+    await world.suppress(ids[0])
+    fields = {"phone": "(212) 555-0199", "reason": "A letter"}
+    done = await member.post("/settings/opt-outs/add", data=fields, headers=HTMX)
+    assert done.headers["HX-Redirect"] == "/settings/opt-outs"
+    everyone = words((await member.get("/settings/opt-outs")).text)
+    assert "Texted a keyword" in everyone
+    assert "A letter" in everyone
+    by_hand = await member.get("/settings/opt-outs", params={"source": "by_hand"}, headers=HTMX)
+    assert "Texted a keyword" not in by_hand.text
+    lifted = await member.get("/settings/opt-outs", params={"standing": "false"}, headers=HTMX)
+    assert "Nothing matches" in lifted.text
+    bad = await member.post("/settings/opt-outs/add", data={**fields, "phone": "1"}, headers=HTMX)
+    assert bad.status_code == 422
+    assert 'id="error-phone"' in bad.text
+    assert "A letter" in bad.text
+
+
+async def texted(services: Services, phone: str, sid: str) -> None:
+    await services.inbound.receive(
+        InboundText(
+            sid=sid,
+            phone=phone,
+            to="+14155550100",
+            messaging_service_sid=None,
+            body="Could you <b>stop</b> by at five?",
+            media_urls=(),
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+
+
+async def test_unsure_texts_are_decided_about(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient, services: Services
+) -> None:
+    ids = await world.contacts(2)
+    sequence = await world.active()
+    await member.post(
+        f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one) for one in ids]}
+    )
+    assert "Nothing to decide" in (await member.get("/reviews")).text
+    for index in range(2):
+        await texted(services, f"+1212500000{index}", f"SM{index}")
+    assert words((await member.get("/reviews/count", headers=HTMX)).text) == "2 to decide"
+    page = (await member.get("/reviews")).text
+    assert "Could you &lt;b&gt;stop&lt;/b&gt; by at five?" in page
+    assert sequence.name in page
+    assert "decide" not in (await viewer.get("/reviews", headers=HTMX)).text
+    newest, oldest = re.findall(r'hx-post="(/reviews/[^"]+/decide)"', page)
+    done = await member.post(newest, data={"decision": "opt_out"}, headers=HTMX)
+    assert "Ann1 Lee is opted out" in done.text
+    assert done.headers["HX-Trigger"] == "reviews-changed"
+    assert len(re.findall(r'id="review-', done.text)) == 1
+    await member.post(oldest, data={"decision": "not_an_opt_out"})
+    assert words((await member.get("/reviews/count", headers=HTMX)).text) == ""
+    decided = words((await member.get("/reviews?decided=true")).text)
+    assert "An opt-out, decided" in decided
+    assert "Not an opt-out, decided" in decided
+    evidence = words((await member.get(f"/contacts/{ids[1]}")).text)
+    assert "Asked in their own words" in evidence
+    assert "Could you" in evidence
