@@ -1,10 +1,12 @@
 """The frame of the pages: signing in and out, the settings, themes, phones, the keyboard."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from api.pages.times import relative
 from domain.statuses import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Accounts, Visit
@@ -205,3 +207,27 @@ async def test_scripts_and_handlers_in_a_page_do_not_run(browser: Browser, desk:
     assert await page.evaluate("window.ran") is None
     assert len([text for text in said if "Content Security Policy" in text]) == 2
     await context.close()
+
+
+async def test_an_open_page_keeps_its_times_true(visit: Visit) -> None:
+    page = await visit(path="/settings/workspace")
+    now = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)
+    offsets = [-100_000, -3_600, -61, -1, 0, 1, 59, 60, 3_599, 3_600, 8_039, 86_400, 3_542_400]
+    moments = [now + timedelta(seconds=offset) for offset in offsets]
+    await page.clock.install(time=now - timedelta(minutes=5))
+    await page.clock.pause_at(now - timedelta(seconds=10))
+    await page.reload()
+    await page.evaluate(
+        """(moments) => document.body.append(...moments.map((moment) => {
+            const time = document.createElement("time");
+            Object.assign(time, { className: "tried", dateTime: moment });
+            time.dataset.relative = "";
+            return time;
+        }))""",
+        [moment.isoformat() for moment in moments],
+    )
+
+    await page.clock.run_for(10_000)
+
+    shown = await page.locator("time.tried").all_text_contents()
+    assert shown == [relative(moment, now) for moment in moments]
