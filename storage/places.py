@@ -64,9 +64,10 @@ async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reache
         reached: Steps up to this one may have been accepted already.
     """
     await hold_zone(tx)
-    row = (
-        await tx.execute(_NEXT_PLACE, {"id": enrollment_id, "start": start, "reached": reached})
-    ).one()
+    asked = {"id": enrollment_id, "start": start, "reached": reached}
+    row = (await tx.execute(_NEXT_PLACE, asked)).one_or_none()
+    if row is None:  # the sequence was given another sender while it was waited for
+        row = (await tx.execute(_NEXT_PLACE, asked)).one()
     return Place(
         position=row.position or row.step_count + 1,
         delay_seconds=row.delay_seconds,

@@ -49,7 +49,7 @@ _LOCK_STEP = text(
     JOIN sequences q ON q.id = e.sequence_id
     JOIN senders n ON n.id = q.sender_id
     WHERE e.id = :id
-    FOR KEY SHARE OF q, n
+    FOR KEY SHARE OF q, n FOR UPDATE OF e
     """
 )
 
@@ -112,7 +112,6 @@ _LOAD_STEP = text(
         SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
     ) a ON true
     WHERE e.id = :id
-    FOR UPDATE OF e
     """  # noqa: S608 - built from constants
 )
 
@@ -230,12 +229,19 @@ async def lock_number(tx: Transaction, phone: str) -> None:
 
 
 async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
-    """Lock an enrollment, its number, sequence and sender, and read what bears on its next step."""
+    """Lock an enrollment, its number, sequence and sender, and read what bears on its next step.
+
+    Everything is locked before anything is read: rows joined to one that was waited for would be
+    those from before the wait.
+    """
+    asked = {"id": enrollment_id}
     while True:
-        locked = (await tx.execute(_LOCK_STEP, {"id": enrollment_id})).one_or_none()
+        locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
+        if locked is None:  # perhaps the sequence was given another sender while it was waited for
+            locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
         if locked is None:
             return None
-        row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one_or_none()
+        row = (await tx.execute(_LOAD_STEP, asked)).one_or_none()
         if row is None:  # erased while its number was waited for
             return None
         if row.phone == locked.phone:

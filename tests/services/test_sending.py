@@ -2,15 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import text
 
-from domain.ports import Call, Standing, Unsettled
-from domain.statuses import LineType, OptOutSource, ReplyPolicy, SequenceKind
+from domain.ports import Accepted, Call, Standing, Unsettled
+from domain.statuses import LineType, MessageStatus, OptOutSource, ReplyPolicy, SequenceKind
 from services.sequences import SequenceChange
-from tests.services.sending_kit import SendingKit, about
+from storage.sequences import lock_for_change, update_sequence
+from tests.services.sending_kit import SendingKit, about, until
 from tests.worlds import ongoing, scheduled
 
 DAY = timedelta(days=1)
@@ -493,6 +496,60 @@ async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
         assert standing.sender_id == str(other)
         assert kit.gateway.calls[-1].from_phone == "+14155550199"
     assert (await kit.sender()).held_at is not None
+
+
+async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) -> None:
+    """Section 1: whoever waits for the change finds the new sender, and is not lost."""
+    sequence = await kit.sequence("Hello")
+    enrollment = await kit.enrol(sequence)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    async with kit.world.database.transaction() as tx:
+        await lock_for_change(tx, sequence.id)
+        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await until(partial(waits_for_a_lock, kit))
+        # In the order of locks: what is behind the sequence is not locked yet.
+        lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE NOWAIT"
+        assert await kit.world.rows(lock, id=enrollment)
+        await update_sequence(tx, sequence.id, {"sender_id": other})
+    call = await begun
+    assert isinstance(call, Call)
+    assert (call.from_phone, call.body) == ("+14155550199", "Hello")
+
+
+async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> None:
+    """Section 5.3: the enrollment moves on to the next step all the same."""
+    sequence = await kit.sequence()
+    enrollment = await kit.enrol(sequence)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    call = await kit.open_call(enrollment)
+    async with kit.world.database.transaction() as tx:
+        await lock_for_change(tx, sequence.id)
+        answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
+        recorded = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
+        await until(partial(waits_for_a_lock, kit))
+        await update_sequence(tx, sequence.id, {"sender_id": other})
+    standing = await recorded
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.step) == ("waiting", 1)
+
+
+async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: SendingKit) -> None:
+    """Section 5.1: a report under a former number moves it on; the text is the next step's."""
+    sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
+    enrollment = await kit.enrol(sequence)
+    async with kit.world.database.transaction() as tx:
+        moved = "UPDATE enrollments SET position = 2 WHERE id = :id"
+        await tx.execute(text(moved), {"id": enrollment})
+        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await until(partial(waits_for_a_lock, kit))
+    call = await begun
+    assert isinstance(call, Call)
+    assert call.body == "Two"
+
+
+async def waits_for_a_lock(kit: SendingKit) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+    return bool(await kit.world.rows(f"{waiting} AND wait_event_type = 'Lock'"))
 
 
 async def test_merge_fields_and_pictures_go_with_the_text(kit: SendingKit) -> None:
