@@ -1,6 +1,5 @@
 """Something to look at: a small workspace of fictional people, made once."""
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from domain.errors import ConflictError
 from domain.statuses import LineType, Role, SequenceKind
 from services.contacts import ContactFields, Contacts
 from services.groups import Groups
+from services.passwords import random_password
 from services.senders import SenderFields, Senders
 from services.sequences import SequenceDraft, Sequences, StepDraft
 from services.users import UserDetails, Users
@@ -86,7 +86,7 @@ class Demo:
         known = await self._users.by_email(email)
         if known is not None:
             return known, []
-        password = secrets.token_urlsafe(12)
+        password = random_password()
         user = await self._users.create(email=email, role=role, name=name, password=password)
         token = (await self._users.create_token(user.id, name="demo")).token
         line = {"made": "user", "role": role.value, "email": email, "password": password}

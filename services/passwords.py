@@ -18,6 +18,11 @@ PASSWORD_LENGTH_MOST = 1024
 _AT_ONCE = 4  # each takes 64 MiB
 
 
+def random_password() -> str:
+    """Make a password for somebody to begin with: 16 characters, 96 bits of chance."""
+    return secrets.token_urlsafe(12)
+
+
 class Passwords:
     """Hashes and checks passwords in threads, a few at once."""
 

@@ -40,7 +40,12 @@ SIDEBAR = (
 
 SETTINGS = (
     Entry("Workspace", "/settings/workspace", icon="building"),
+    Entry("Senders", "/settings/senders", icon="device-mobile"),
+    Entry("Users", "/settings/users", icon="users", role=Role.ADMIN),
     Entry("Opt-outs", "/settings/opt-outs", icon="ban"),
+    Entry("Webhooks", "/settings/webhooks", icon="webhook", role=Role.ADMIN),
+    Entry("Activity", "/settings/activity", icon="activity"),
+    Entry("Audit log", "/settings/audit", icon="history", role=Role.ADMIN),
     Entry("My account", "/settings/account", icon="user"),
 )
 """The tabs of the settings; the first is where `/settings` leads."""

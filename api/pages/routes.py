@@ -22,7 +22,16 @@ from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
 from api.pages.sequences import acts, contacts, index, overview
 from api.pages.sequences import settings as sequence_settings
-from api.pages.settings import account, opt_outs, workspace
+from api.pages.settings import (
+    account,
+    activity,
+    audit,
+    opt_outs,
+    senders,
+    users,
+    webhooks,
+    workspace,
+)
 
 home = APIRouter()
 
@@ -45,6 +54,11 @@ PRIVATE = (
     opt_outs.router,
     workspace.router,
     account.router,
+    senders.router,
+    users.router,
+    webhooks.router,
+    activity.router,
+    audit.router,
 )
 """The pages for those who are signed in; which role each takes is marked as in the API."""
 

@@ -45,6 +45,9 @@ addEventListener("pageshow", () => {
   for (const busy of document.querySelectorAll("[type=submit][aria-busy]")) busy.removeAttribute("aria-busy");
 });
 
+// Tabs that do not all fit: the one that one is on is in sight.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A token or the like: <button data-copy="#id"> copies that element's text.
 document.addEventListener("click", async (event) => {
   const copier = event.target.closest("[data-copy]");

@@ -1,6 +1,6 @@
 """Settings > My account: one's own password and tokens."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -19,8 +19,11 @@ from services.users import NewToken
 
 router = APIRouter()
 
-_TOKENS_MOST = 100
-_DAYS = (30, 90, 365)
+TOKENS_MOST = 100
+"""How many of somebody's tokens a page shows."""
+
+DAYS = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("never", "Never"))
+"""After how long a token may end."""
 
 
 class PasswordFields(FormFields):
@@ -37,6 +40,10 @@ class TokenFields(FormFields):
     name: str = ""
     scopes: list[TokenScope] = Field(default_factory=list)
     days: str = "90"
+
+    def expires_at(self, now: datetime) -> datetime | None:
+        """Tell when the token ends; None for never."""
+        return now + timedelta(days=int(self.days)) if self.days.isdecimal() else None
 
 
 @router.get("/settings/account")
@@ -66,10 +73,9 @@ async def change_own_password(page: PageDep, form: Annotated[PasswordFields, For
 @router.post("/settings/account/tokens", dependencies=[OwnAccount])
 async def create_own_token(page: PageDep, form: Annotated[TokenFields, Form()]) -> Response:
     """Make a token; this answer is the only one that shows it."""
-    expires_at = page.now + timedelta(days=int(form.days)) if form.days.isdecimal() else None
     try:
         made = await page.services.users.create_token(
-            page.user.id, name=form.name, expires_at=expires_at, scopes=form.scopes
+            page.user.id, name=form.name, expires_at=form.expires_at(page.now), scopes=form.scopes
         )
     except SegueError as error:
         return await _render(page, token_form=form, errors=FormErrors.of(error, name="token_name"))
@@ -90,13 +96,13 @@ async def _render(
     made: NewToken | None = None,
     errors: FormErrors = NO_ERRORS,
 ) -> Response:
-    tokens = await page.services.users.tokens_of(page.user.id, limit=_TOKENS_MOST)
+    tokens = await page.services.users.tokens_of(page.user.id, limit=TOKENS_MOST)
     return page.render(
         "settings/account.html",
         tokens=[token for token in tokens.items if token.revoked_at is None],
         token_form=token_form or TokenFields(scopes=list(TokenScope)),
         scopes=list(TokenScope),
-        days=_DAYS,
+        days=DAYS,
         made=made,
         errors=errors,
     )

@@ -1,0 +1,177 @@
+"""Settings > Audit log: who did what to whom, as sentences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import AdminOnly
+from api.pages.page import Page, PageDep
+from api.paging import FilterQuery
+from services.audit import Entry
+
+router = APIRouter(dependencies=[AdminOnly])
+
+ACT_WORDS: Mapping[str, str] = {
+    "contact.create": "added {a contact}",
+    "contact.change": "changed {a contact}",
+    "contact.erase": "erased {a contact}",
+    "contact.send_message": "texted {a contact}",
+    "contacts.export": "exported contacts",
+    "enrollment.create": "enrolled {somebody}",
+    "enrollment.finish": "marked {an enrollment} as finished",
+    "enrollment.pause": "paused {an enrollment}",
+    "enrollment.resume": "resumed {an enrollment}",
+    "enrollment.release": "released {an enrollment} that was held",
+    "enrollment.send_message": "texted {somebody enrolled} by hand",
+    "enrollments.export": "exported the people in {a sequence}",
+    "event_endpoint.create": "added {a webhook}",
+    "event_endpoint.update": "changed {a webhook}",
+    "event_endpoint.delete": "removed {a webhook}",
+    "event_endpoint.disable": "disabled {a webhook} that answered it is gone",
+    "event_endpoint.retry": "had an event delivered again to {a webhook}",
+    "event_endpoint.rotate_secret": "gave {a webhook} a new secret",
+    "event_endpoint.test": "tested {a webhook}",
+    "group.create": "made {a group}",
+    "group.add": "put {a contact} into a group",
+    "group.remove": "took {a contact} out of a group",
+    "job.start": "began {work in the background}",
+    "job.cancel": "cancelled {work in the background}",
+    "review.decide": "decided what {a text} meant",
+    "sender.create": "added {a sender}",
+    "sender.change": "changed {a sender}",
+    "sender.release": "took {a sender} off hold",
+    "sequence.create": "made {a sequence}",
+    "sequence.change": "changed {a sequence}",
+    "sequence.activate": "activated {a sequence}",
+    "sequence.pause": "paused {a sequence}",
+    "sequence.resume": "resumed {a sequence}",
+    "sequence.archive": "archived {a sequence}",
+    "session.sign_in": "signed in",
+    "session.sign_out": "signed out",
+    "session.refuse": "could not sign in as {a user}",
+    "suppression.create": "opted {a number} out by hand",
+    "suppression.repeat": "opted {a number} out once more",
+    "suppression.lift": "lifted {an opt-out}",
+    "suppressions.export": "exported the opt-outs",
+    "token.create": "made {an API token}",
+    "token.revoke": "revoked {an API token}",
+    "user.create": "added {a user}",
+    "user.change": "changed {a user}",
+    "user.disable": "disabled {a user}",
+    "user.enable": "enabled {a user}",
+    "user.refuse_password": "gave a wrong password when changing that of {a user}",
+    "workspace.change": "changed the workspace",
+}
+"""What was done, reading on from who did it; in braces, the words for what it was done to."""
+
+_USERS_MOST = 200
+_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Told:
+    """An entry as a sentence in three parts.
+
+    Attributes:
+        entry: What happened.
+        before: What was done, up to what it was done to.
+        subject: What it was done to; empty if to nothing in particular.
+        after: The rest.
+        facts: What else is known, by what it is.
+    """
+
+    entry: Entry
+    before: str
+    subject: str
+    after: str
+    facts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Told":
+        """Tell an entry."""
+        words = ACT_WORDS.get(entry.action, f"did {entry.action}")
+        before, _, rest = words.partition("{")
+        subject, _, after = rest.partition("}")
+        facts = {
+            name.replace("_", " "): str(value).replace("_", " ")
+            for name, value in entry.detail.items()
+            if value is not None and not _is_id(value)
+        }
+        return cls(entry, before, subject, after, facts)
+
+
+class AuditQuery(FilterQuery):
+    """The filters; days are the workspace's, both included.
+
+    Attributes:
+        before: Where the page begins: only entries before this one.
+    """
+
+    user_id: UUID | None = None
+    action: Annotated[str, Field(max_length=64, pattern=r"^[a-z_.]*$")] = ""
+    subject_id: UUID | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    before: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+
+    def address(self, path: str, **changes: object) -> str:
+        """Write the address of the list with something changed; None leaves it out."""
+        found = {**self.model_dump(mode="json", exclude_defaults=True), "before": None, **changes}
+        told = {name: value for name, value in found.items() if value is not None}
+        return f"{path}?{urlencode(told)}" if told else path
+
+
+@router.get("/settings/audit")
+async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Response:
+    """Show who did what to whom, the newest first."""
+    entries, before = await page.services.audit.find(
+        user_id=query.user_id,
+        action=query.action or None,
+        subject_id=query.subject_id,
+        since=_midnight(page, query.first_day),
+        until=_midnight(page, query.last_day, days=1),
+        before_id=query.before,
+        limit=_ROWS,
+    )
+    path = page.request.url.path
+    users = (await page.services.users.find(limit=_USERS_MOST)).items
+    return page.render(
+        "settings/audit.html",
+        part="settings/_audit.html",
+        query=query,
+        told=[Told.of(entry) for entry in entries],
+        acts=[(act, _plain(words)) for act, words in ACT_WORDS.items()],
+        users=users,
+        following=query.address(path, before=before) if before else None,
+        first=query.address(path) if query.before else None,
+        whatever=query.address(path, subject_id=None),
+    )
+
+
+def _midnight(page: Page, day: date | None, *, days: int = 0) -> datetime | None:
+    """Give when a day of the workspace begins, or one so many days later."""
+    if day is None or day.year in {1, 9999}:
+        return None
+    zone = ZoneInfo(page.clock.zone if page.clock else "UTC")
+    return datetime.combine(day + timedelta(days=days), time(), zone)
+
+
+def _plain(words: str) -> str:
+    text = words.replace("{", "").replace("}", "")
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _is_id(value: object) -> bool:
+    try:
+        UUID(str(value))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,120 @@
+"""Settings > Senders: what texts go out from, how fast, and whether the provider lets them."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from api.dependencies import AdminOnly
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep
+from domain.errors import InvalidFieldError, SegueError
+from services.senders import SenderDetails, SenderFields
+
+router = APIRouter()
+
+SENDERS_CHANGED = "senders-changed"
+"""What the browser is told when a sender was added or changed, for the list to load anew."""
+
+_MOST = 200
+_SERVICE = "MG"
+
+
+class SenderFormFields(FormFields):
+    """A sender; ``identity`` is its number or its Messaging Service's SID."""
+
+    name: str = ""
+    identity: str = ""
+    segments_per_second: str = "1"
+
+
+@router.get("/settings/senders")
+async def show_senders(page: PageDep) -> Response:
+    """Show all senders; asked again for holds that came or went."""
+    senders = (await page.services.senders.find(limit=_MOST)).items
+    return page.render("settings/senders.html", part="settings/_senders.html", senders=senders)
+
+
+@router.get("/settings/senders/new", dependencies=[AdminOnly])
+async def new_sender(page: PageDep) -> Response:
+    """Ask what the sender is."""
+    return _ask(page, SenderFormFields())
+
+
+@router.post("/settings/senders", dependencies=[AdminOnly])
+async def create_sender(page: PageDep, form: Annotated[SenderFormFields, Form()]) -> Response:
+    """Add a sender."""
+    identity = form.identity.strip()
+    is_service = identity.upper().startswith(_SERVICE)
+    try:
+        fields: SenderFields = {
+            "name": form.name,
+            "segments_per_second": _rate(form),
+            "phone": None if is_service else identity,
+            "messaging_service_sid": identity if is_service else None,
+        }
+        made = await page.services.senders.create(fields)
+    except SegueError as error:
+        errors = FormErrors.of(error, phone="identity", messaging_service_sid="identity")
+        return _ask(page, form, errors=errors)
+    return page.done(f"{made.name} is added.", events=[SENDERS_CHANGED])
+
+
+@router.get("/settings/senders/{sender_id}/edit", dependencies=[AdminOnly])
+async def edit_sender(page: PageDep, sender_id: UUID) -> Response:
+    """Ask for another name or rate."""
+    sender = await page.services.senders.get(sender_id)
+    rate = f"{sender.segments_per_second.normalize():f}"
+    return _ask(page, SenderFormFields(name=sender.name, segments_per_second=rate), sender)
+
+
+@router.post("/settings/senders/{sender_id}", dependencies=[AdminOnly])
+async def change_sender(
+    page: PageDep, sender_id: UUID, form: Annotated[SenderFormFields, Form()]
+) -> Response:
+    """Give a sender another name or rate."""
+    try:
+        fields: SenderFields = {"name": form.name, "segments_per_second": _rate(form)}
+        changed = await page.services.senders.update(sender_id, fields)
+    except SegueError as error:
+        sender = await page.services.senders.get(sender_id)
+        return _ask(page, form, sender, errors=FormErrors.of(error))
+    return page.done(f"{changed.name} is saved.", events=[SENDERS_CHANGED])
+
+
+@router.get("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])
+async def confirm_release(page: PageDep, sender_id: UUID) -> Response:
+    """Say what releasing a sender does, before it is done."""
+    sender = await page.services.senders.get(sender_id)
+    return page.part("settings/_sender_release.html", sender=sender)
+
+
+@router.post("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])
+async def release_sender(page: PageDep, sender_id: UUID) -> Response:
+    """Let what waits for a sender go on."""
+    sender = await page.services.senders.get(sender_id)
+    count = await page.services.holds.release_sender(sender_id, page.user.id)
+    goes_on = f"{count:,} enrollment goes on" if count == 1 else f"{count:,} enrollments go on"
+    return page.done(f"{sender.name} is off hold; {goes_on}.", events=[SENDERS_CHANGED])
+
+
+def _ask(
+    page: Page,
+    form: SenderFormFields,
+    sender: SenderDetails | None = None,
+    *,
+    errors: FormErrors = NO_ERRORS,
+) -> Response:
+    return page.part("settings/_sender_form.html", form=form, sender=sender, errors=errors)
+
+
+def _rate(form: SenderFormFields) -> Decimal:
+    try:
+        rate = Decimal(form.segments_per_second.strip())
+    except InvalidOperation:
+        rate = Decimal("nan")
+    if not rate.is_finite():
+        raise InvalidFieldError("segments_per_second", "is no number; write one such as 1 or 0.5")
+    return rate

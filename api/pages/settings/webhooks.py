@@ -1,0 +1,209 @@
+"""Settings > Webhooks: the addresses that are told events, and how that went."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import AdminOnly
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.page import Page, PageDep
+from api.paging import Cursor, Cursors, FilterQuery
+from domain.errors import SegueError
+from domain.events import DeliveryState, EventType
+from services.event_endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
+
+router = APIRouter(dependencies=[AdminOnly])
+
+DELIVERIES_CHANGED = "deliveries-changed"
+"""What the browser is told when something is on its way to an endpoint."""
+
+TYPE_WORDS: Mapping[EventType, str] = {
+    EventType.ENROLLMENT_CREATED: "Somebody is enrolled",
+    EventType.ENROLLMENT_FINISHED: "An enrollment has ended",
+    EventType.ENROLLMENT_HELD: "An enrollment is held, waiting for a person",
+    EventType.MESSAGE_SENT: "A text was sent",
+    EventType.MESSAGE_DELIVERED: "A text was delivered",
+    EventType.MESSAGE_FAILED: "A text failed",
+    EventType.MESSAGE_RECEIVED: "A contact wrote",
+    EventType.CONTACT_OPTED_OUT: "A contact opted out",
+    EventType.CONTACT_OPTED_IN: "A contact opted in again",
+    EventType.TEST_PING: "A test",
+}
+"""What happened, in words."""
+
+ERROR_WORDS = {
+    "timeout": "no answer in time",
+    "connection_failed": "no connection",
+    "name_not_found": "its name is unknown",
+    "tls_failed": "its certificate is not good",
+    "address_refused": "it leads into a private network",
+    "invalid_url": "its address is not good",
+    "gone": "it answered 410: gone",
+}
+"""Why a try failed; an answer that was no success is said by its HTTP status."""
+
+_STATE_WORDS = (
+    (DeliveryState.PENDING, "Waiting"),
+    (DeliveryState.DELIVERED, "Delivered"),
+    (DeliveryState.GIVEN_UP, "Given up"),
+)
+_SORT = "-number"
+_CURSORS = Cursors("deliveries", {"number": str})
+_ROWS = 50
+
+
+class LogQuery(FilterQuery):
+    """What the address says of the delivery log."""
+
+    state: DeliveryState | None = None
+    cursor: Cursor = None
+
+
+class WebhookFields(FormFields):
+    """An endpoint; no types for all of them."""
+
+    url: str = ""
+    description: str = ""
+    types: list[EventType] = Field(default_factory=list)
+
+    def checked(self) -> EndpointFields:
+        """Give them as the service takes them."""
+        return {
+            "url": self.url.strip(),
+            "description": self.description,
+            "types": self.types,
+        }
+
+
+@router.get("/settings/webhooks")
+async def show_webhooks(page: PageDep) -> Response:
+    """Show the addresses that are told events."""
+    found = await page.services.event_endpoints.find(limit=MOST_ENDPOINTS)
+    return page.render("settings/webhooks.html", endpoints=found.items, type_words=TYPE_WORDS)
+
+
+@router.get("/settings/webhooks/new")
+async def new_webhook(page: PageDep) -> Response:
+    """Ask where events go, and which."""
+    return _ask(page, WebhookFields())
+
+
+@router.post("/settings/webhooks")
+async def create_webhook(page: PageDep, form: Annotated[WebhookFields, Form()]) -> Response:
+    """Have an address told what happens; its secret is shown in this answer alone."""
+    try:
+        made = await page.services.event_endpoints.create(form.checked(), page.user.id)
+    except SegueError as error:
+        return _ask(page, form, errors=FormErrors.of(error))
+    return await _render(page, made.details.id, LogQuery(), made=made)
+
+
+@router.get("/settings/webhooks/{endpoint_id}")
+async def show_webhook(
+    page: PageDep, endpoint_id: UUID, query: Annotated[LogQuery, Query()]
+) -> Response:
+    """Show an endpoint and its delivery log, which is asked again for what has changed."""
+    return await _render(page, endpoint_id, query)
+
+
+@router.post("/settings/webhooks/{endpoint_id}")
+async def change_webhook(
+    page: PageDep, endpoint_id: UUID, form: Annotated[WebhookFields, Form()]
+) -> Response:
+    """Change where events go, or which."""
+    try:
+        await page.services.event_endpoints.update(endpoint_id, form.checked())
+    except SegueError as error:
+        errors = FormErrors.of(error)
+        return await _render(page, endpoint_id, LogQuery(), form=form, errors=errors)
+    return _back(page, endpoint_id, "The webhook is saved.")
+
+
+@router.post("/settings/webhooks/{endpoint_id}/enable")
+async def enable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
+    """Tell an endpoint what happens from now on."""
+    await page.services.event_endpoints.update(endpoint_id, {"enabled": True})
+    return _back(page, endpoint_id, "The webhook is enabled.")
+
+
+@router.post("/settings/webhooks/{endpoint_id}/disable")
+async def disable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
+    """Tell an endpoint nothing more."""
+    await page.services.event_endpoints.update(endpoint_id, {"enabled": False})
+    return _back(page, endpoint_id, "The webhook is disabled.")
+
+
+@router.post("/settings/webhooks/{endpoint_id}/secret")
+async def rotate_secret(page: PageDep, endpoint_id: UUID) -> Response:
+    """Give an endpoint another secret, shown in this answer alone."""
+    made = await page.services.event_endpoints.rotate_secret(endpoint_id)
+    return await _render(page, endpoint_id, LogQuery(), made=made)
+
+
+@router.post("/settings/webhooks/{endpoint_id}/test")
+async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
+    """Send an endpoint a test; the log shows what came of it."""
+    await page.services.event_endpoints.test(endpoint_id)
+    return page.done("A test is on its way.", events=[DELIVERIES_CHANGED])
+
+
+@router.post("/settings/webhooks/{endpoint_id}/remove")
+async def remove_webhook(page: PageDep, endpoint_id: UUID) -> Response:
+    """Remove an endpoint and its log."""
+    await page.services.event_endpoints.remove(endpoint_id)
+    return page.redirect(page.path_to("show_webhooks"), "The webhook is removed.")
+
+
+@router.post("/settings/webhooks/{endpoint_id}/deliveries/{event_id}/retry")
+async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Response:
+    """Deliver an event once more, or without waiting longer."""
+    await page.services.event_endpoints.retry(endpoint_id, event_id)
+    return page.done("It is on its way again.", events=[DELIVERIES_CHANGED])
+
+
+def _ask(page: Page, form: WebhookFields, *, errors: FormErrors = NO_ERRORS) -> Response:
+    return page.render("settings/webhook_new.html", form=form, type_words=TYPE_WORDS, errors=errors)
+
+
+async def _render(
+    page: Page,
+    endpoint_id: UUID,
+    query: LogQuery,
+    *,
+    form: WebhookFields | None = None,
+    made: MadeEndpoint | None = None,
+    errors: FormErrors = NO_ERRORS,
+) -> Response:
+    endpoint = await page.services.event_endpoints.get(endpoint_id)
+    cursors = _CURSORS.within(endpoint_id)
+    log = await page.services.event_endpoints.deliveries(
+        endpoint_id,
+        state=query.state,
+        after=cursors.read(query.cursor, _SORT),
+        limit=_ROWS,
+    )
+    shown = WebhookFields(
+        url=endpoint.url, description=endpoint.description, types=list(endpoint.types)
+    )
+    return page.render(
+        "settings/webhook.html",
+        part="settings/_deliveries.html",
+        endpoint=endpoint,
+        form=form or shown,
+        made=made,
+        log=log.items,
+        query=query,
+        following=cursors.write(log.next, _SORT),
+        state_words=_STATE_WORDS,
+        type_words=TYPE_WORDS,
+        error_words=ERROR_WORDS,
+        errors=errors,
+    )
+
+
+def _back(page: Page, endpoint_id: UUID, words: str) -> Response:
+    return page.redirect(page.path_to("show_webhook", endpoint_id=endpoint_id), words)

@@ -1,0 +1,296 @@
+"""The settings' pages: senders, users and their tokens, webhooks, work, the audit log."""
+
+import re
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from api.pages.settings.audit import ACT_WORDS
+from services.factory import Services
+from storage.database import Database
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+# Senders
+
+
+async def test_a_sender_is_added_by_number_or_service(admin: httpx.AsyncClient) -> None:
+    fields = {"name": "Desk", "identity": "+1 415 555 0199", "segments_per_second": "0.5"}
+    made = await admin.post("/settings/senders", data=fields, headers=HTMX)
+    assert "close-dialog" in made.headers["HX-Trigger"]
+    service = {"name": "Pool", "identity": "MG" + "0a" * 16, "segments_per_second": "3"}
+    await admin.post("/settings/senders", data=service, headers=HTMX)
+    shown = words((await admin.get("/settings/senders")).text)
+    assert "+1 415-555-0199" in shown
+    assert "0.5 segments per second" in shown
+    assert f"Messaging Service {service['identity']}" in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"identity": "12"}, "identity"),
+        ({"identity": ""}, "identity"),
+        ({"identity": "MG12"}, "identity"),
+        ({"segments_per_second": "fast"}, "segments_per_second"),
+        ({"segments_per_second": "nan"}, "segments_per_second"),
+        ({"segments_per_second": "0"}, "segments_per_second"),
+    ],
+)
+async def test_what_is_wrong_with_a_sender_stands_beside_its_field(
+    admin: httpx.AsyncClient, changed: dict[str, str], field: str
+) -> None:
+    fields = {"name": "<b>", "identity": "+14155550199", "segments_per_second": "1", **changed}
+    refused = await admin.post("/settings/senders", data=fields, headers=HTMX)
+    assert refused.status_code == 422
+    assert f'id="error-{field}"' in refused.text
+    assert "<b>" not in refused.text
+
+
+async def test_a_number_is_of_one_sender_only(world: World, admin: httpx.AsyncClient) -> None:
+    sender = (await admin.get("/api/senders")).json()["items"][0]
+    fields = {"name": "Other", "identity": sender["phone"], "segments_per_second": "1"}
+    refused = await admin.post("/settings/senders", data=fields, headers=HTMX)
+    assert refused.status_code == 409
+    assert "another sender has this number" in refused.text.lower()
+
+
+async def test_a_hold_says_why_and_is_released(
+    world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient
+) -> None:
+    await world.run(
+        "UPDATE senders SET held_at = now(), hold_code = 30032,"
+        " next_probe_at = now() + interval '10 minutes' WHERE id = :id",
+        id=world.sender_id,
+    )
+    path = f"/settings/senders/{world.sender_id}"
+    shown = words((await member.get("/settings/senders")).text)
+    assert "On hold" in shown
+    assert "(30032)" in shown
+    assert "one text is tried in 9 m" in shown
+    assert "Release now" not in shown
+    assert (await member.post(f"{path}/release")).status_code == 403
+    asked = await admin.get(f"{path}/release", headers=HTMX)
+    assert "no text is lost or sent twice" in asked.text
+    released = await admin.post(f"{path}/release", headers=HTMX)
+    assert "0 enrollments go on" in released.text
+    assert "On hold" not in words((await admin.get("/settings/senders")).text)
+
+
+async def test_a_sender_gets_another_name_and_rate(world: World, admin: httpx.AsyncClient) -> None:
+    path = f"/settings/senders/{world.sender_id}"
+    assert 'name="identity"' not in (await admin.get(f"{path}/edit", headers=HTMX)).text
+    fields = {"name": "Night desk", "segments_per_second": "2.5"}
+    await admin.post(path, data=fields, headers=HTMX)
+    sender = (await admin.get(f"/api/senders/{world.sender_id}")).json()
+    assert (sender["name"], sender["segments_per_second"]) == ("Night desk", 2.5)
+
+
+# Users
+
+
+async def added(admin: httpx.AsyncClient, **fields: str) -> httpx.Response:
+    given = {"email": "kim@example.com", "name": "Kim", "role": "member", **fields}
+    return await admin.post("/settings/users", data=given, headers=HTMX)
+
+
+async def id_of(services: Services, email: str) -> UUID:
+    user = await services.users.by_email(email)
+    assert user is not None
+    return user.id
+
+
+async def test_a_made_password_is_shown_once_and_signs_in(
+    admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    made = await added(admin, sign_in="made")
+    assert made.headers["HX-Trigger"] == "users-changed"
+    password = re.search(r'id="token" value="([^"]+)"', made.text)
+    assert password is not None
+    assert password[1] not in (await admin.get("/settings/users")).text
+    signed_in = await anonymous.post(
+        "/sign-in",
+        data={"email": "kim@example.com", "password": password[1]},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert signed_in.headers["location"] == "/"
+
+
+async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> None:
+    assert 'id="error-email"' in (await added(admin, email="kim")).text
+    short = await added(admin, sign_in="typed", password="short")
+    assert 'id="error-password"' in short.text
+    assert "short" not in short.text.partition('name="password"')[2].partition(">")[0]
+    await added(admin, sign_in="none")
+    taken = await added(admin)
+    assert taken.status_code == 409
+    assert "another user has this e-mail address" in taken.text.lower()
+
+
+async def test_a_user_is_changed_disabled_and_enabled(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
+    await added(admin, name="<script>alert(1)</script>", sign_in="none")
+    user_id = await id_of(services, "kim@example.com")
+    path = f"/settings/users/{user_id}"
+    assert "<script>alert" not in (await admin.get(path)).text
+    await admin.post(path, data={"name": "Kim", "role": "viewer"})
+    await admin.post(f"{path}/disable")
+    user = await services.users.get(user_id)
+    assert (user.name, user.role, user.disabled_at is None) == ("Kim", "viewer", False)
+    assert "Disabled" in (await admin.get("/settings/users")).text
+    await admin.post(f"{path}/enable")
+    assert (await services.users.get(user_id)).disabled_at is None
+
+
+async def test_the_last_admin_stays_one(admin: httpx.AsyncClient, services: Services) -> None:
+    user_id = await id_of(services, "admin@example.com")
+    refused = await admin.post(f"/settings/users/{user_id}", data={"name": "Ada", "role": "member"})
+    assert refused.status_code == 409
+    assert "no other admin would be left" in refused.text.lower()
+
+
+async def test_a_users_token_is_shown_once_and_revoked(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
+    await added(admin, sign_in="none")
+    path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
+    without = await admin.post(f"{path}/tokens", data={"name": "", "scopes": ["read"]})
+    assert 'id="error-token_name"' in without.text
+    made = await admin.post(f"{path}/tokens", data={"name": "Nightly report", "scopes": ["read"]})
+    assert "sgt_" in made.text
+    again = (await admin.get(path)).text
+    assert "sgt_" not in again
+    revoke = re.search(r'action="([^"]+/revoke)"', again)
+    assert revoke is not None
+    await admin.post(revoke[1])
+    assert "Nightly report" not in (await admin.get(path)).text
+
+
+# Webhooks
+
+
+async def test_a_webhooks_secret_is_shown_once_and_its_log_says_what_waits(
+    admin: httpx.AsyncClient,
+) -> None:
+    fields = {"url": "https://example.com/events", "types": ["message.received"]}
+    made = await admin.post("/settings/webhooks", data=fields)
+    assert "whsec_" in made.text
+    path = re.search(r'href="(/settings/webhooks/[0-9a-f-]{36})"', made.text)
+    assert path is not None
+    tested = await admin.post(f"{path[1]}/test", headers=HTMX)
+    assert "deliveries-changed" in tested.headers["HX-Trigger"]
+    page = await admin.get(path[1])
+    assert "whsec_" not in page.text
+    assert "On its way" in page.text
+    assert 'value="message.received" checked' in page.text
+    log = await admin.get(path[1], params={"state": "given_up"}, headers=HTMX)
+    assert "No delivery is in this state" in log.text
+    rotated = await admin.post(f"{path[1]}/secret")
+    assert "whsec_" in rotated.text
+    await admin.post(f"{path[1]}/disable")
+    assert "It is told nothing since" in (await admin.get(path[1])).text
+    await admin.post(f"{path[1]}/enable")
+    await admin.post(f"{path[1]}/remove")
+    assert (await admin.get(path[1])).status_code == 404
+
+
+async def test_a_bad_address_is_said_beside_it(admin: httpx.AsyncClient) -> None:
+    refused = await admin.post("/settings/webhooks", data={"url": "http://example.com"})
+    assert refused.status_code == 422
+    assert "must begin with https://" in refused.text
+    assert 'value="http://example.com"' in refused.text
+
+
+# Activity, audit log
+
+
+async def test_work_in_the_background_is_listed_for_all(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contacts = [str(one) for one in await world.contacts(2)]
+    await member.post(
+        f"/api/sequences/{sequence.id}/enrollments",
+        json={"contact_ids": contacts},
+        headers={"Prefer": "respond-async"},
+    )
+    assert "0 of 2" in (await viewer.get("/settings/activity")).text
+    mine = await viewer.get("/settings/activity", params={"mine": "true"}, headers=HTMX)
+    assert "Nothing here" in mine.text
+    going_on = await viewer.get("/settings/activity", params={"running": "true"})
+    assert "Enrolling" in words(going_on.text)
+
+
+async def test_the_audit_log_tells_who_did_what(
+    world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient
+) -> None:
+    answer = await member.post("/api/contacts", json={"first_name": "Ann", "phone": "+12125550101"})
+    contact_id = answer.json()["id"]
+    await member.patch(f"/api/contacts/{contact_id}", json={"first_name": "Anna"})
+    shown = words((await admin.get("/settings/audit")).text)
+    assert "member changed a contact" in shown
+    assert "member added a contact" in shown
+    only = await admin.get("/settings/audit", params={"action": "contact.create"}, headers=HTMX)
+    assert "added a contact" in words(only.text)
+    assert "changed a contact" not in words(only.text)
+    one = await admin.get("/settings/audit", params={"subject_id": contact_id})
+    assert one.text.count("<strong>member</strong>") == 2
+    nothing = await admin.get("/settings/audit", params={"last_day": "2020-01-01"})
+    assert "Nothing fits" in nothing.text
+
+
+async def test_the_audit_log_goes_on_page_by_page(
+    world: World, admin: httpx.AsyncClient, services: Services
+) -> None:
+    for number in range(60):
+        await services.groups.create(f"Group {number}")
+    first = (await admin.get("/settings/audit", params={"action": "group.create"})).text
+    following = re.search(r'href="([^"]+)"[^>]*>Next', first)
+    assert following is not None
+    second = (await admin.get(following[1].replace("&amp;", "&"))).text
+    assert words(second).count("made a group") == 10
+
+
+def test_every_act_of_the_services_has_words() -> None:
+    found: set[str] = set()
+    for path in SERVICES.glob("*.py"):
+        text = path.read_text()
+        found |= set(re.findall(r'audit\.record\(\s*tx,\s*"([a-z_]+\.[a-z_]+)"', text))
+        found |= set(re.findall(r'"([a-z]+s\.export)"', text))
+    assert len(found) > 30
+    assert found <= set(ACT_WORDS)
+
+
+@pytest.mark.parametrize("tab", ["users", "webhooks", "audit"])
+async def test_what_admins_manage_is_shown_to_no_one_else(
+    member: httpx.AsyncClient, tab: str
+) -> None:
+    refused = await member.get(f"/settings/{tab}")
+    assert refused.status_code == 403
+    assert f'href="/settings/{tab}"' not in (await member.get("/settings/senders")).text
+
+
+async def test_a_viewer_sees_senders_and_cannot_change_them(
+    world: World, viewer: httpx.AsyncClient
+) -> None:
+    page = (await viewer.get("/settings/senders")).text
+    assert "Add sender" not in page
+    assert "/edit" not in page
