@@ -30,6 +30,16 @@ class JobAbout(Schema):
 
     sequence_id: UUID | None = None
     group_id: UUID | None = None
+    import_id: UUID | None = Field(
+        default=None, description="Of an enrolment: the import whose people are enrolled."
+    )
+    enrol_into: UUID | None = Field(
+        default=None,
+        description="Of an import: the sequence its people are enrolled into once it is done.",
+    )
+    enrolling_id: UUID | None = Field(
+        default=None, description="Of an import that is done: the job that enrols its people."
+    )
     decision: Decision | None = None
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
     region: str | None = Field(

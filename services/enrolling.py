@@ -182,6 +182,22 @@ class Enrolling:
             fates[row.contact_id] = EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
         return fates
 
+    async def first_text_at(self, sequence_id: UUID) -> datetime | None:
+        """Say when the first text would go to somebody on the workspace's clock enrolled now.
+
+        Returns:
+            UTC; None if every date is past.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
+            course = await open_course(tx, sequence_id)
+        start = _start(course, _window_of(course), ContactClock((zone,), zone))
+        return None if start is None else start.next_send_at
+
     async def _enrol(
         self,
         tx: Transaction,
@@ -316,7 +332,7 @@ async def _decide(
     ids = [candidate.contact_id for candidate in found]
     active = await rows.active_in(tx, sequence_id, ids)
     opted_out = await rows.opted_out(tx, ids, course.sender_id)
-    window = SendWindow.parse(course.send_window) if course.send_window is not None else None
+    window = _window_of(course)
     starts: dict[ContactClock, _Start | None] = {}
     born: list[NewRow] = []
     skipped: dict[UUID, SkipCode] = {}
@@ -343,6 +359,10 @@ async def _decide(
 async def _tell(tx: Transaction, born: Many[NewRow]) -> None:
     await events.enrollments_created(tx, [row.id for row in born])
     await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
+
+
+def _window_of(course: Course) -> SendWindow | None:
+    return SendWindow.parse(course.send_window) if course.send_window is not None else None
 
 
 def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _Start | None:

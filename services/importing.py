@@ -17,8 +17,9 @@ from domain.statuses import JobKind, JobState, LineType
 from services import audit
 from services.batch import require_group
 from services.contacts import ContactFields, Contacts
+from services.enrolling import open_course
 from services.erasure import recall
-from services.jobs import Act, JobDetails, JobTask, start_in
+from services.jobs import ENROL_INTO, Act, JobDetails, JobTask, start_in
 from services.outbox import Outbox
 from storage import batch, importing, jobs
 from storage.database import Database, Transaction
@@ -188,13 +189,26 @@ class Importing:
             if not await jobs.receive(tx, job_id, rows):
                 raise _upload_canceled()
 
-    async def start(self, job_id: UUID, user_id: UUID) -> JobDetails:
+    async def start(
+        self, job_id: UUID, user_id: UUID, *, enrol_into: UUID | None = None
+    ) -> JobDetails:
         """Have the work begin on a file that was received.
 
+        Args:
+            job_id: The upload.
+            user_id: Who imports.
+            enrol_into: A sequence that everyone in the file is enrolled into as soon as the import
+                is done, by a job of its own: the import's ``enrolling_id``. If that cannot be, the
+                import's ``error`` says why.
+
         Raises:
-            ConflictError: ``upload_canceled``.
+            NotFoundError: There is no such sequence.
+            ConflictError: ``upload_canceled``, ``sequence_not_active``.
         """
         async with self._database.transaction() as tx:
+            if enrol_into is not None:
+                await open_course(tx, enrol_into)
+                await jobs.note_params(tx, job_id, {ENROL_INTO: str(enrol_into)})
             if not await jobs.received(tx, job_id):
                 raise _upload_canceled()
             record = await start_in(tx, job_id, user_id)

@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
 from domain.paging import Page, Position
 from domain.ports import JobProgress
-from domain.statuses import JobKind, JobState
+from domain.statuses import EnrollmentStatus, JobKind, JobState
 from services import audit
 from services.batch import require_group
 from services.contact_list import cleaned
@@ -35,6 +35,9 @@ TRIES_MOST = 10
 
 CANCELED = "canceled"
 """The result of a row that was not begun when its job was cancelled."""
+
+ENROL_INTO = "enrol_into"
+"""What an import is told about: the sequence that its people are enrolled into once it is done."""
 
 FAILED = "failed"
 """The result of a row that was not begun when its job could not go on."""
@@ -227,37 +230,57 @@ class Jobs:
             raise InvalidFieldError(
                 "contact_ids", "give either contact_ids or group_id", code="one_of_two"
             )
-        params = {"sequence_id": str(sequence_id)}
         async with self._database.transaction() as tx:
-            await open_course(tx, sequence_id)
-            if group_id is not None:
-                await require_group(tx, group_id)
-                params["group_id"] = str(group_id)
-                chosen = jobs.members_of(group_id)
-            elif import_id is not None:
-                await _require_import(tx, import_id)
-                params["import_id"] = str(import_id)
-                chosen = jobs.imported_by(import_id)
-            job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
-            if contact_ids is not None:
-                await jobs.add_subjects(tx, job_id, distinct(contact_ids))
-            else:
-                await jobs.add_selected(tx, job_id, chosen)
-            record = await start_in(tx, job_id, user_id)
-            if not record.job.total and import_id is not None:
-                raise InvalidFieldError(
-                    "import_id", "names an import without contacts", code="empty_import"
-                )
-            if not record.job.total:
-                raise InvalidFieldError(
-                    "group_id", "names a group without members; add some first", code="empty_group"
-                )
-            await limit_enrolling(tx, user_id, record.job.total, self._most_per_hour)
-            details = JobDetails.of(record, {})
+            details = await self._start_enrolling(
+                tx,
+                sequence_id,
+                user_id,
+                contact_ids=contact_ids,
+                group_id=group_id,
+                import_id=import_id,
+            )
             if keep is not None:
                 await keep(tx, details)
         self._outbox.kick()
         return details
+
+    async def _start_enrolling(
+        self,
+        tx: Transaction,
+        sequence_id: UUID,
+        user_id: UUID,
+        *,
+        contact_ids: Many[UUID] | None = None,
+        group_id: UUID | None = None,
+        import_id: UUID | None = None,
+    ) -> JobDetails:
+        """Start it in the caller's transaction, who kicks the outbox afterwards."""
+        params = {"sequence_id": str(sequence_id)}
+        await open_course(tx, sequence_id)
+        if group_id is not None:
+            await require_group(tx, group_id)
+            params["group_id"] = str(group_id)
+            chosen = jobs.members_of(group_id)
+        elif import_id is not None:
+            await _require_import(tx, import_id)
+            params["import_id"] = str(import_id)
+            chosen = jobs.imported_by(import_id)
+        job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
+        if contact_ids is not None:
+            await jobs.add_subjects(tx, job_id, distinct(contact_ids))
+        else:
+            await jobs.add_selected(tx, job_id, chosen)
+        record = await start_in(tx, job_id, user_id)
+        if not record.job.total and import_id is not None:
+            raise InvalidFieldError(
+                "import_id", "names an import without contacts", code="empty_import"
+            )
+        if not record.job.total:
+            raise InvalidFieldError(
+                "group_id", "names a group without members; add some first", code="empty_group"
+            )
+        await limit_enrolling(tx, user_id, record.job.total, self._most_per_hour)
+        return JobDetails.of(record, {})
 
     # Watching it
 
@@ -324,6 +347,11 @@ class Jobs:
             for row in found[:limit]
         ]
         return shown, len(found) > limit
+
+    async def enrolled_by_status(self, job_id: UUID) -> Mapping[EnrollmentStatus, int]:
+        """Count those whom a job has enrolled so far by the status they were born with."""
+        async with self._database.transaction() as tx:
+            return await jobs.enrolled_by_status(tx, job_id)
 
     async def names(self, rows: Many[ResultRow]) -> Mapping[UUID, str]:
         """Name whom rows are about, by ``subject_id``; who is gone is left out."""
@@ -419,8 +447,10 @@ class Jobs:
                 await jobs.give_up_open(tx, task.id, CANCELED)
             if not acted:
                 await self._settle_last_texts(tx, task)
-            await jobs.close(tx, task.id)
+            if await jobs.close(tx, task.id):
+                await self._go_on(tx, task)
             record = await jobs.get(tx, task.id)
+        self._outbox.kick()  # what follows the job, if something does
         if record is None:
             return JobProgress(state="gone", more=False)
         job = record.job
@@ -431,6 +461,23 @@ class Jobs:
             done=job.done,
             total=job.total,
         )
+
+    async def _go_on(self, tx: Transaction, task: JobTask) -> None:
+        """Have everyone of a file that is imported enrolled, where that was asked for.
+
+        In the transaction that ends the import: nobody has to wait for it, and it happens once.
+        """
+        if ENROL_INTO not in task.params:
+            return
+        try:
+            async with tx.begin_nested():
+                following = await self._start_enrolling(
+                    tx, UUID(task.params[ENROL_INTO]), task.user_id, import_id=task.id
+                )
+        except SegueError as error:
+            await jobs.note_error(tx, task.id, _code_of(error))
+        else:
+            await jobs.note_params(tx, task.id, {"enrolling_id": str(following.id)})
 
     async def _settle_last_texts(self, tx: Transaction, task: JobTask) -> None:
         """Tell what became of texts that were under way when their enrollment was finished."""

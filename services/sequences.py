@@ -187,15 +187,26 @@ class Sequences:
         return Page(found[:limit], Position(last.created_at, last.id) if last else None)
 
     async def change(
-        self, sequence_id: UUID, change: SequenceChange, user_id: UUID
+        self,
+        sequence_id: UUID,
+        change: SequenceChange,
+        user_id: UUID,
+        *,
+        based_on: int | None = None,
     ) -> SequenceRecord:
         """Change a sequence; different steps become its next version.
 
         Enrollments stay on the version they started with, everything else holds for them at once.
 
+        Args:
+            sequence_id: Which.
+            change: What to change.
+            user_id: Who changes it.
+            based_on: The version that was looked at; None to change whatever is there.
+
         Raises:
             NotFoundError: There is no such sequence.
-            ConflictError: ``sequence_archived``.
+            ConflictError: ``sequence_archived``, ``version_outdated``.
             InvalidRequestError: With all that is wrong.
         """
         async with self._database.transaction() as tx:
@@ -204,6 +215,13 @@ class Sequences:
             if old.state is SequenceState.ARCHIVED:
                 raise ConflictError(
                     "sequence_archived", "the sequence is archived; write a new one instead"
+                )
+            if based_on is not None and based_on != old.version:
+                raise ConflictError(
+                    "version_outdated",
+                    f"somebody saved version {old.version} of the steps meanwhile; look at it"
+                    " first, or save again to put yours in its place",
+                    version=old.version,
                 )
             problems = _Problems()
             values = await _changed_values(tx, old, change, problems)

@@ -169,7 +169,7 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     first = step.position == 1
     before = "enrolment" if first else "the text before"
     delay = timedelta(seconds=step.delay_seconds or 0)
-    words = f"{_span(delay)} after {before}" if delay else f"right after {before}"
+    words = f"{span(delay)} after {before}" if delay else f"right after {before}"
     detail: dict[str, Any] = {
         "seconds": int(delay.total_seconds()),
         "after": "enrolment" if first else "text",
@@ -223,8 +223,8 @@ def _from_to(due: datetime, at: datetime) -> dict[str, Any]:
     return {"from": due.astimezone(UTC).isoformat(), "to": at.astimezone(UTC).isoformat()}
 
 
-def _span(delay: timedelta) -> str:
-    """Say a duration in its two largest units."""
+def span(delay: timedelta) -> str:
+    """Say a duration in its two largest units: ``2 days 3 hours``."""
     minutes, seconds = divmod(int(delay.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from domain.paging import Position
-from domain.statuses import JobKind, JobState
+from domain.statuses import EnrollmentStatus, JobKind, JobState
 from storage.database import Transaction
 from storage.job_tables import Job, JobRow
 from storage.tables import Contact, Enrollment, GroupMember, User
@@ -193,6 +193,18 @@ async def counts(tx: Transaction, job_id: UUID) -> dict[str, int]:
     return {code: count for code, count in rows if code is not None}
 
 
+async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentStatus, int]:
+    """Count those whom a job enrolled by the status they were born with."""
+    rows = await tx.execute(
+        text(
+            "SELECT detail->>'status' AS status, count(*) AS count FROM job_rows"
+            " WHERE job_id = :id AND code = 'enrolled' GROUP BY 1"
+        ),
+        {"id": job_id},
+    )
+    return {EnrollmentStatus(status): count for status, count in rows}
+
+
 async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:
     """Name contacts by their own id or by an enrollment's; the number where there is no name."""
     by_contact = select(col(Contact.id), Contact).where(col(Contact.id).in_(subject_ids))
@@ -365,9 +377,13 @@ async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: boo
     )
 
 
-async def close(tx: Transaction, job_id: UUID) -> None:
-    """End a job all of whose rows have their result; what only its work needed is forgotten."""
-    await tx.execute(
+async def close(tx: Transaction, job_id: UUID) -> bool:
+    """End a job all of whose rows have their result; what only its work needed is forgotten.
+
+    Returns:
+        Whether it ended now, and with everything done.
+    """
+    ended = await tx.execute(
         text(
             f"""
             UPDATE jobs SET ended_at = now(), params = params - 'salt',
@@ -377,10 +393,12 @@ async def close(tx: Transaction, job_id: UUID) -> None:
                 SELECT 1 FROM job_rows
                 WHERE job_id = :id AND code = 'finished' AND {UNSETTLED}
             )
+            RETURNING state
             """  # noqa: S608 - built from constants
         ),
         {"id": job_id},
     )
+    return ended.scalar_one_or_none() == JobState.DONE
 
 
 async def lost(tx: Transaction, since: datetime, limit: int) -> list[UUID]:

@@ -20,7 +20,7 @@ from api.pages.contacts import index as contacts_index
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, contacts, index, overview
+from api.pages.sequences import acts, contacts, enrol, index, overview, steps
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
     account,
@@ -44,6 +44,8 @@ PRIVATE = (
     sequence_settings.router,
     acts.router,
     contacts.router,
+    steps.router,
+    enrol.router,
     enrollments.router,
     conversations.router,
     contacts_index.router,  # these two before what takes an id in the same place

@@ -11,3 +11,5 @@ import "./people.js";
 import "./week.js";
 import "./conversations.js";
 import "./upload.js";
+import "./steps.js";
+import "./enrol.js";

@@ -11,6 +11,7 @@ from storage.sequences import SequenceRecord
 
 TABS = (
     ("Overview", "show_overview"),
+    ("Steps", "show_steps"),
     ("Contacts", "show_sequence_contacts"),
     ("Settings", "show_sequence_settings"),
 )

@@ -82,7 +82,7 @@ async def create_sequence(page: PageDep, form: Annotated[NewSequenceFields, Form
     except SegueError as error:
         context = await _new_form(page, form)
         return page.part("sequences/_new.html", errors=FormErrors.of(error), **context)
-    return page.redirect(f"/sequences/{made.id}/steps")
+    return page.redirect(page.path_to("show_steps", sequence_id=made.id))
 
 
 @router.get("/sequences/new")
@@ -95,7 +95,9 @@ async def show_new_sequence(page: PageDep) -> Response:
 async def duplicate_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Write a draft with the same settings and texts, and go on to its steps."""
     made = await page.services.duplicating.duplicate(sequence_id, page.user.id)
-    return page.redirect(f"/sequences/{made.id}/steps", f"“{made.name}” is a draft to change.")
+    return page.redirect(
+        page.path_to("show_steps", sequence_id=made.id), f"“{made.name}” is a draft to change."
+    )
 
 
 @router.post("/sequences/{sequence_id}/activate", dependencies=[Sends])

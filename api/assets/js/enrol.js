@@ -1,0 +1,74 @@
+// Enrolling: contacts are picked one by one; what was foreseen is for what is chosen now.
+
+const chosen = document.getElementById("enrol-chosen");
+const form = document.getElementById("enrol-form");
+const summary = document.getElementById("summary");
+
+const chipOf = (id) => chosen.querySelector(`[data-chosen-one="${id}"]`);
+
+function count() {
+  document.getElementById("enrol-count").textContent = chosen.childElementCount || "Nobody";
+  summary.replaceChildren();
+}
+
+function pick(box) {
+  const chip = document.getElementById("enrol-chip").content.firstElementChild.cloneNode(true);
+  chip.dataset.chosenOne = box.dataset.choose;
+  chip.querySelector("input").value = box.dataset.choose;
+  chip.querySelector("span").textContent = box.dataset.name;
+  chip.querySelector("button").setAttribute("aria-label", `Leave out ${box.dataset.name}`);
+  chosen.append(chip);
+}
+
+/** Tick those who are picked, whatever was searched for. */
+function tick() {
+  for (const box of document.querySelectorAll("#enrol-found [data-choose]")) {
+    box.checked = Boolean(chipOf(box.dataset.choose));
+  }
+}
+
+if (chosen) {
+  document.addEventListener("change", (event) => {
+    const box = event.target.closest("#enrol-found [data-choose]");
+    if (!box) return;
+    if (box.checked) pick(box);
+    else chipOf(box.dataset.choose)?.remove();
+    count();
+  });
+
+  chosen.addEventListener("click", (event) => {
+    const chip = event.target.closest("[data-unpick]")?.parentElement;
+    if (!chip) return;
+    const next = chip.nextElementSibling ?? chip.previousElementSibling;
+    chip.remove();
+    (next?.querySelector("button") ?? document.getElementById("enrol-search")).focus();
+    tick();
+    count();
+  });
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "enrol-found") tick();
+  });
+}
+
+if (form) {
+  // Before htmx hears of it: another file has other columns, another text other numbers.
+  const forget = (event) => {
+    if (!event.target.matches("[data-stays]")) summary.replaceChildren();
+  };
+  form.addEventListener("input", forget, true);
+  form.addEventListener("change", forget, true);
+
+  const bar = document.getElementById("enrol-upload");
+  if (bar) {
+    form.addEventListener("htmx:xhr:progress", (event) => {
+      const { lengthComputable, loaded, total } = event.detail;
+      if (!lengthComputable) return;
+      bar.hidden = loaded === total;
+      bar.value = (100 * loaded) / total;
+    });
+    form.addEventListener("htmx:afterRequest", () => {
+      bar.hidden = true;
+    });
+  }
+}

@@ -1,0 +1,376 @@
+"""Enrolling into a sequence: whom, what it would come to, and then what it came to."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Query, UploadFile
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import Sends
+from api.pages.forms import FormErrors, FormFields
+from api.pages.jobs import RESULT_WORDS
+from api.pages.page import Page, PageDep
+from api.pages.sequences.frame import render_tab
+from domain.errors import InvalidFieldError, NotFoundError
+from domain.statuses import EnrollmentStatus, JobKind, SequenceState
+from services.enrol_preview import EnrolPreview, FilePreview, Foreseen
+from services.jobs import JobDetails
+
+router = APIRouter()
+
+UPLOAD_PATH = "/enrol/file"
+"""Where files are sent; the same for all sequences, as it takes larger bodies than the rest."""
+
+_GROUPS_MOST = 200
+_PICKED_MOST = 200
+_PIECE = 65_536
+_AT_ONCE = timedelta(minutes=1)
+_OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
+
+
+class Way(StrEnum):
+    """How to say whom."""
+
+    CONTACTS = "contacts"
+    GROUP = "group"
+    NUMBERS = "numbers"
+    FILE = "file"
+
+
+WAY_WORDS: Mapping[Way, str] = {
+    Way.CONTACTS: "Pick contacts",
+    Way.GROUP: "A group",
+    Way.NUMBERS: "Paste numbers",
+    Way.FILE: "A CSV file",
+}
+
+COLUMN_WORDS: Mapping[str, str] = {
+    "phone": "Phone",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "time_zone": "Time zone",
+    "line_type": "Line type",
+}
+"""What a column of a file may hold."""
+
+TEXTED = (Foreseen.NEW, Foreseen.NEW_CONTACT, Foreseen.UNKNOWN_NUMBER)
+"""Who gets texts: those there are, those a file adds, and numbers if they are to be added."""
+
+LEFT_OUT_WORDS: Mapping[Foreseen, str] = {
+    Foreseen.ALREADY_ACTIVE: "enrolled here already: left as they are",
+    Foreseen.OPTED_OUT: "opted out: listed as omitted, never texted",
+    Foreseen.LANDLINE: "a landline: listed as omitted, never texted",
+    Foreseen.ALL_STEPS_PAST: "too late: every date is past on their clock",
+    Foreseen.UNKNOWN_CONTACT: "no longer among the contacts",
+    Foreseen.DUPLICATE: "there twice: counted once",
+    Foreseen.INVALID: "not usable: see why below",
+}
+"""Who gets none, and why; reads on from a number."""
+
+ROW_WORDS: Mapping[Foreseen, str] = {
+    Foreseen.NEW: "will be enrolled",
+    Foreseen.NEW_CONTACT: "will be added and enrolled",
+    Foreseen.UNKNOWN_NUMBER: "no contact has this number yet",
+    Foreseen.ALREADY_ACTIVE: "enrolled here already",
+    Foreseen.OPTED_OUT: "opted out",
+    Foreseen.LANDLINE: "a landline",
+    Foreseen.ALL_STEPS_PAST: "every date is past",
+    Foreseen.UNKNOWN_CONTACT: "no longer there",
+    Foreseen.DUPLICATE: "there twice",
+    Foreseen.INVALID: "not usable",
+}
+"""What would come of one row."""
+
+NOT_ENROLLED_WORDS: Mapping[str, str] = {
+    "sequence_not_active": "the sequence was archived meanwhile",
+    "too_many_requests": "you have enrolled as many as one may in an hour; try again later",
+    "empty_import": "no row of the file could be used",
+}
+"""Why the people of a file were not enrolled after they were imported."""
+
+
+class EnrolQuery(FormFields):
+    """What the address says: how to say whom, and contacts that are picked already."""
+
+    way: Way = Way.CONTACTS
+    contact: list[UUID] = Field(default_factory=list, max_length=_PICKED_MOST)
+
+
+class EnrolFields(FormFields):
+    """Whom to enrol; only what belongs to ``way`` counts.
+
+    Attributes:
+        add_unknown: Whether numbers that no contact has become contacts.
+        job_id: With a file: its upload, or its import if that is done.
+    """
+
+    way: Way = Way.CONTACTS
+    contact_id: list[UUID] = Field(default_factory=list)
+    group_id: str = ""
+    numbers: str = ""
+    add_unknown: bool = False
+    job_id: UUID | None = None
+
+
+@router.get("/sequences/{sequence_id}/enrol")
+async def show_enrol(
+    page: PageDep, sequence_id: UUID, query: Annotated[EnrolQuery, Query()]
+) -> Response:
+    """Ask whom to enrol."""
+    sequence = await page.services.sequences.get(sequence_id)
+    picked = (
+        await page.services.enrol_previews.of_contacts(sequence_id, query.contact)
+        if query.contact and sequence.state in _OPEN
+        else None
+    )
+    groups = (
+        (await page.services.groups.find(limit=_GROUPS_MOST)).items
+        if query.way is Way.GROUP
+        else ()
+    )
+    return await render_tab(
+        page,
+        sequence,
+        "sequences/enrol.html",
+        is_open=sequence.state in _OPEN,
+        way=query.way,
+        ways=[
+            (words, f"{page.request.url.path}?way={way.value}", way is query.way)
+            for way, words in WAY_WORDS.items()
+        ],
+        picked=[row for row in picked.rows if row.contact_id in picked.contact_ids]
+        if picked
+        else (),
+        groups=[(str(one.id), f"{one.name} ({one.member_count:,})") for one in groups],
+        upload_path=f"{page.path_to('upload_people')}?sequence_id={sequence_id}",
+    )
+
+
+@router.get("/sequences/{sequence_id}/enrol/people")
+async def find_people_to_enrol(page: PageDep, sequence_id: UUID, search: str = "") -> Response:
+    """Find contacts to pick."""
+    found = await page.services.pickers.contacts(search, sequence_id=sequence_id)
+    return page.part("sequences/_enrol_people.html", people=found, search=search)
+
+
+@router.post("/sequences/{sequence_id}/enrol/check", dependencies=[Sends])
+async def check_people(
+    page: PageDep, sequence_id: UUID, form: Annotated[EnrolFields, Form()]
+) -> Response:
+    """Say what enrolling them would come to; nothing is done."""
+    try:
+        preview = await _preview(page, sequence_id, form)
+    except InvalidFieldError as error:
+        return _wrong(page, error)
+    return await _summary(page, sequence_id, form.way, preview)
+
+
+@router.post(UPLOAD_PATH, dependencies=[Sends])
+async def upload_people(
+    page: PageDep,
+    sequence_id: UUID,
+    file: Annotated[UploadFile | None, File()] = None,
+    column: Annotated[list[str] | None, Form()] = None,
+    previous: Annotated[str, Form()] = "",
+) -> Response:
+    """Read a CSV file and say what enrolling its people would come to; only the upload is kept."""
+    await _discard(page, previous)
+    try:
+        found = await page.services.enrol_previews.of_file(
+            sequence_id, _pieces(file), page.user.id, columns=_columns(column)
+        )
+    except InvalidFieldError as error:
+        return _wrong(page, error)
+    name = file.filename if file is not None and file.filename else "The file"
+    return await _summary(page, sequence_id, Way.FILE, found.preview, file=found, file_name=name)
+
+
+@router.post("/sequences/{sequence_id}/enrol", dependencies=[Sends])
+async def enrol_people(
+    page: PageDep, sequence_id: UUID, form: Annotated[EnrolFields, Form()]
+) -> Response:
+    """Enrol them in the background, whether or not anybody goes on looking."""
+    try:
+        job = await _start(page, sequence_id, form)
+    except InvalidFieldError as error:
+        return _wrong(page, error)
+    return page.redirect(page.path_to("show_enrolling", sequence_id=sequence_id, job_id=job.id))
+
+
+@router.get("/sequences/{sequence_id}/enrol/{job_id}")
+async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Response:
+    """Show how far it is, and then what it came to."""
+    job = await page.services.jobs.get(job_id)
+    importing = job if job.kind is JobKind.IMPORT_CONTACTS else None
+    enrolling: JobDetails | None = job
+    if importing is not None:
+        following = importing.about.get("enrolling_id")
+        enrolling = await page.services.jobs.get(UUID(following)) if following else None
+    elif "import_id" in job.about:
+        importing = await page.services.jobs.get(UUID(job.about["import_id"]))
+    about = importing.about.get("enrol_into") if importing and not enrolling else None
+    of_sequence = enrolling.about.get("sequence_id") if enrolling else about
+    if of_sequence != str(sequence_id):
+        raise NotFoundError("job", job_id)
+    statuses = (
+        await page.services.jobs.enrolled_by_status(enrolling.id)
+        if enrolling and enrolling.state.is_final
+        else {}
+    )
+    return await render_tab(
+        page,
+        sequence_id,
+        "sequences/enrolling.html",
+        part="sequences/_enrolling.html",
+        importing=importing,
+        enrolling=enrolling,
+        by_status=[(status, statuses[status]) for status in EnrollmentStatus if status in statuses],
+        skipped={
+            code: number
+            for code, number in (enrolling.counts if enrolling else {}).items()
+            if code != "enrolled"
+        },
+        result_words=RESULT_WORDS,
+        not_enrolled=_why_not(importing) if importing and not enrolling else "",
+    )
+
+
+async def _preview(page: Page, sequence_id: UUID, form: EnrolFields) -> EnrolPreview:
+    previews = page.services.enrol_previews
+    match form.way:
+        case Way.CONTACTS:
+            return await previews.of_contacts(sequence_id, form.contact_id)
+        case Way.GROUP:
+            return await previews.of_group(sequence_id, _group(form))
+        case Way.NUMBERS:
+            return await previews.of_numbers(sequence_id, form.numbers)
+        case Way.FILE:
+            raise InvalidFieldError("body", "is missing; choose a CSV file")
+
+
+async def _start(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDetails:
+    services, user_id = page.services, page.user.id
+    match form.way:
+        case Way.CONTACTS:
+            return await services.jobs.start_enrolling(
+                sequence_id, user_id, contact_ids=form.contact_id
+            )
+        case Way.GROUP:
+            return await services.jobs.start_enrolling(sequence_id, user_id, group_id=_group(form))
+        case Way.NUMBERS:
+            preview = await services.enrol_previews.of_numbers(sequence_id, form.numbers)
+            chosen = list(preview.contact_ids)
+            if form.add_unknown:
+                # Harmless if it ends here: nobody is texted, and going on finds them known.
+                chosen += await services.enrol_previews.add_numbers(preview.unknown_numbers)
+            return await services.jobs.start_enrolling(sequence_id, user_id, contact_ids=chosen)
+        case Way.FILE:
+            return await _start_file(page, sequence_id, form)
+
+
+async def _start_file(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDetails:
+    """Import a file and enrol who is in it, or only that if it is imported already."""
+    if form.job_id is None:
+        raise InvalidFieldError("body", "is missing; choose a CSV file")
+    services, user_id = page.services, page.user.id
+    job = await services.jobs.get(form.job_id)
+    if job.user_id != user_id or job.kind is not JobKind.IMPORT_CONTACTS:
+        raise NotFoundError("import", form.job_id)
+    if job.state.is_final:
+        return await services.jobs.start_enrolling(sequence_id, user_id, import_id=job.id)
+    return await services.importing.start(job.id, user_id, enrol_into=sequence_id)
+
+
+async def _summary(
+    page: Page,
+    sequence_id: UUID,
+    way: Way,
+    preview: EnrolPreview | None,
+    *,
+    file: FilePreview | None = None,
+    file_name: str = "",
+) -> Response:
+    counts: Mapping[Foreseen, int] = preview.counts if preview else {}
+    first_at = await page.services.enrolling.first_text_at(sequence_id)
+    return page.part(
+        "sequences/_enrol_summary.html",
+        sequence=await page.services.sequences.get(sequence_id),
+        first_at=first_at,
+        at_once=first_at is not None and first_at - page.now < _AT_ONCE,
+        way=way,
+        Foreseen=Foreseen,
+        preview=preview,
+        texted=sum(counts.get(one, 0) for one in TEXTED),
+        left_out={one: counts[one] for one in LEFT_OUT_WORDS if counts.get(one)},
+        left_out_words=LEFT_OUT_WORDS,
+        row_words=ROW_WORDS,
+        file=file,
+        file_name=file_name,
+        missing=[COLUMN_WORDS[name] for name in file.missing] if file else (),
+        column_options=[("", "Leave it out"), *COLUMN_WORDS.items()],
+        field_at={index: name for name, index in file.columns.items()} if file else {},
+    )
+
+
+_PLACES = {
+    "contact_ids": "Your choice",
+    "group_id": "The group",
+    "numbers": "What you pasted",
+    "columns": "The columns",
+    "body": "The file",
+}
+"""How fields that are wrong are called; what is wrong reads on from it."""
+
+
+def _wrong(page: Page, error: InvalidFieldError) -> Response:
+    errors = FormErrors.of(error)
+    place = _PLACES.get(error.field.partition(".")[0], "It")
+    words = f"{place} {error.reason}."
+    return page.part("sequences/_enrol_wrong.html", errors=errors, words=words)
+
+
+def _why_not(importing: JobDetails) -> str:
+    """Say why the people of a file that is imported are not being enrolled."""
+    if not importing.state.is_final:
+        return ""
+    return NOT_ENROLLED_WORDS.get(importing.error or "", "the import did not come to its end")
+
+
+def _group(form: EnrolFields) -> UUID:
+    try:
+        return UUID(form.group_id)
+    except ValueError:
+        raise InvalidFieldError("group_id", "is missing; choose one") from None
+
+
+def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
+    """Read where each field is; None if nobody has said it yet."""
+    if not chosen:
+        return None
+    at: dict[str, int] = {}
+    for index, name in enumerate(chosen):
+        if name in at:
+            raise InvalidFieldError(
+                "columns", f"have {COLUMN_WORDS.get(name, name)} twice; leave one of them out"
+            )
+        if name:
+            at[name] = index
+    return at
+
+
+async def _discard(page: Page, previous: str) -> None:
+    """Forget the upload that another one takes the place of."""
+    try:
+        job_id = UUID(previous)
+    except ValueError:
+        return
+    await page.services.importing.discard(job_id)
+
+
+async def _pieces(file: UploadFile | None) -> AsyncIterator[bytes]:
+    while file is not None and (piece := await file.read(_PIECE)):
+        yield piece

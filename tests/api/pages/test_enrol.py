@@ -1,0 +1,282 @@
+"""Enrolling as pages: whom, what it would come to, and what it came to."""
+
+import re
+from html import unescape
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from services.factory import Services
+from storage.database import Database
+from storage.sequences import SequenceRecord
+from tests.api.pages.conftest import HTMX
+from tests.worlds import World
+
+CSV = "First name,Last name,Mobile\n"
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+async def check(member: httpx.AsyncClient, sequence: SequenceRecord, **form: Any) -> httpx.Response:
+    return await member.post(f"/sequences/{sequence.id}/enrol/check", data=form, headers=HTMX)
+
+
+async def upload(
+    member: httpx.AsyncClient, sequence: SequenceRecord, text: str, **form: Any
+) -> httpx.Response:
+    return await member.post(
+        "/enrol/file",
+        params={"sequence_id": str(sequence.id)},
+        files={"file": ("people.csv", text.encode(), "text/csv")},
+        data=form,
+        headers=HTMX,
+    )
+
+
+async def enrol(member: httpx.AsyncClient, sequence: SequenceRecord, **form: Any) -> str:
+    """Confirm; answers where the browser is led."""
+    answer = await member.post(f"/sequences/{sequence.id}/enrol", data=form, headers=HTMX)
+    assert answer.status_code == 204, answer.text
+    return answer.headers["HX-Redirect"]
+
+
+async def work(services: Services, world: World) -> None:
+    """Do what the worker does with jobs, those that follow others too."""
+    while open_jobs := await world.rows("SELECT id FROM jobs WHERE state IN ('queued', 'running')"):
+        for job in open_jobs:
+            await services.jobs.run_chunk(job.id)
+
+
+async def test_each_way_is_offered_and_contacts_may_be_picked_already(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contact = (await world.contacts(1, first_name="<script>Zo"))[0]
+    for way, sign in [
+        ("contacts", 'id="enrol-search"'),
+        ("group", "No groups yet"),
+        ("numbers", 'name="numbers"'),
+        ("file", 'type="file"'),
+    ]:
+        page = await member.get(f"/sequences/{sequence.id}/enrol", params={"way": way})
+        assert page.status_code == 200
+        assert sign in page.text
+    picked = await member.get(f"/sequences/{sequence.id}/enrol", params={"contact": str(contact)})
+    assert f'name="contact_id" value="{contact}"' in picked.text
+    assert "<script>Zo" not in picked.text
+
+
+async def test_found_contacts_are_marked(world: World, member: httpx.AsyncClient) -> None:
+    sequence = await world.active()
+    there, gone = await world.contacts(2)
+    landline = await world.landline()
+    await world.suppress(gone)
+    await enrol(member, sequence, way="contacts", contact_id=[str(there)])
+    await member.post(
+        f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(there)]}
+    )
+    found = await member.get(
+        f"/sequences/{sequence.id}/enrol/people", params={"search": "ann"}, headers=HTMX
+    )
+    said = words(found.text)
+    for mark in ("Enrolled already", "Opted out", "Landline"):
+        assert said.count(mark) == 1
+    assert f'data-choose="{landline}"' in found.text
+
+
+async def test_picked_contacts_are_foreseen_and_then_enrolled(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active()
+    fresh, gone = [str(one) for one in await world.contacts(2)]
+    await world.suppress(UUID(gone))
+    shown = await check(member, sequence, way="contacts", contact_id=[fresh, gone])
+    said = words(shown.text)
+    assert "1 person will be texted The first text goes at once" in said
+    assert "1 opted out: listed as omitted, never texted" in said
+    assert "Enrol 1 person" in said
+    assert await world.rows("SELECT 1 FROM enrollments") == []
+    address = await enrol(member, sequence, way="contacts", contact_id=[fresh, gone])
+    assert "you may leave this page" in (await member.get(address)).text
+    await work(services, world)
+    done = await member.get(address, headers=HTMX)
+    assert "<html" not in done.text
+    assert f"/sequences/{sequence.id}/contacts?status=omitted_opted_out" in done.text
+    assert "1 Active 1 Omitted Opted Out" in words(done.text)
+
+
+async def test_a_group_is_enrolled_as_it_is(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active()
+    group_id = str(await world.group(await world.contacts(3)))
+    page = await member.get(f"/sequences/{sequence.id}/enrol", params={"way": "group"})
+    assert group_id in page.text
+    without = await check(member, sequence, way="group", group_id="")
+    assert without.status_code == 422
+    assert "The group is missing; choose one." in words(without.text)
+    shown = await check(member, sequence, way="group", group_id=group_id)
+    assert "3 people will be texted" in words(shown.text)
+    await enrol(member, sequence, way="group", group_id=group_id)
+    await work(services, world)
+    assert len(await world.rows("SELECT 1 FROM enrollments")) == 3
+
+
+async def test_pasted_numbers_become_contacts_only_if_asked(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active()
+    await world.contacts(1, phone="+12125550101")
+    pasted = "+1 212 555 0101\n+1 212 555 0102, +1 212 555 0102\nnonsense"
+    shown = await check(member, sequence, way="numbers", numbers=pasted)
+    said = words(shown.text)
+    assert "2 people will be texted" in said
+    assert "Add 1 number that no contact has as contacts" in said
+    assert "1 there twice: counted once" in said
+    assert "4 nonsense" not in said
+    assert "nonsense" in said
+    assert len(await world.rows("SELECT 1 FROM contacts")) == 1
+    await enrol(member, sequence, way="numbers", numbers=pasted)
+    await work(services, world)
+    assert len(await world.rows("SELECT 1 FROM enrollments")) == 1
+    await enrol(member, sequence, way="numbers", numbers=pasted, add_unknown="true")
+    await work(services, world)
+    assert len(await world.rows("SELECT 1 FROM enrollments")) == 2
+    empty = await check(member, sequence, way="numbers", numbers="  ")
+    assert empty.status_code == 422
+    assert "What you pasted has 0 numbers" in words(empty.text)
+
+
+async def test_a_file_is_shown_then_imported_and_enrolled_without_a_browser(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active()
+    await world.contacts(1, phone="+12125550101", first_name="Ada", last_name="")
+    lines = "Ada,,+12125550101\nBo,<b>,+12125550102\nCy,,12\nBo,,+12125550102\n"
+    shown = await upload(member, sequence, CSV + lines)
+    assert shown.status_code == 200
+    said = words(shown.text)
+    assert "2 people will be texted" in said
+    assert "1 of them will be added to your contacts" in said
+    assert "1 there twice: counted once" in said
+    assert "1 not usable: see why below" in said
+    assert "phone is" in said
+    assert "<b>" not in shown.text
+    upload_id = re.search(r'name="previous" value="([0-9a-f-]{36})"', shown.text)
+    assert upload_id is not None
+    assert len(await world.rows("SELECT 1 FROM contacts")) == 1
+    address = await enrol(member, sequence, way="file", job_id=upload_id[1])
+    await work(services, world)
+    done = words((await member.get(address)).text)
+    assert "Adding contacts Done 4 of 4" in done
+    assert "Enrolling Done 2 of 2" in done
+    assert "2 Active" in done
+    assert len(await world.rows("SELECT 1 FROM enrollments")) == 2
+    again = await member.post(
+        f"/sequences/{sequence.id}/enrol",
+        data={"way": "file", "job_id": upload_id[1]},
+        headers=HTMX,
+    )
+    follow = await member.get(again.headers["HX-Redirect"])
+    assert follow.status_code == 200
+    await work(services, world)
+    assert len(await world.rows("SELECT 1 FROM enrollments")) == 2
+    about = (await member.get(f"/api/jobs/{upload_id[1]}")).json()["about"]
+    assert about["enrol_into"] == str(sequence.id)
+    following = (await member.get(f"/api/jobs/{about['enrolling_id']}")).json()["about"]
+    assert following["import_id"] == upload_id[1]
+
+
+async def test_columns_are_asked_for_and_can_be_changed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    text = "Who,Line\nAda,+12125550101\n"
+    asked = await upload(member, sequence, text)
+    assert "Say which column holds the phone and the first name" in words(asked.text)
+    assert "will be texted" not in asked.text
+    told = await upload(member, sequence, text, column=["first_name", "phone"])
+    assert "1 person will be texted" in words(told.text)
+    previous = re.search(r'name="previous" value="([^"]+)"', told.text)
+    assert previous is not None
+    await upload(member, sequence, text, column=["last_name", "phone"], previous=previous[1])
+    kept = await world.rows("SELECT id FROM jobs WHERE state = 'receiving'")
+    assert len(kept) == 1
+    assert str(kept[0].id) != previous[1]
+    twice = await upload(member, sequence, text, column=["phone", "phone"])
+    assert twice.status_code == 422
+    assert "The columns have Phone twice" in words(twice.text)
+
+
+async def test_what_is_no_such_file_is_said(world: World, member: httpx.AsyncClient) -> None:
+    sequence = await world.active()
+    broken = await upload(member, sequence, 'First name,Phone\n"Ada,+12125550101\n')
+    assert broken.status_code == 422
+    assert "The file" in words(broken.text)
+    empty = await member.post("/enrol/file", params={"sequence_id": str(sequence.id)}, headers=HTMX)
+    assert empty.status_code in {200, 422}
+    assert await world.rows("SELECT 1 FROM jobs") == []
+
+
+async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active()
+    shown = await upload(member, sequence, CSV + "Ada,,+12125550101\n")
+    upload_id = re.search(r'name="previous" value="([^"]+)"', shown.text)
+    assert upload_id is not None
+    address = await enrol(member, sequence, way="file", job_id=upload_id[1])
+    await world.sequences.archive(sequence.id, world.user_id)
+    await work(services, world)
+    said = words((await member.get(address)).text)
+    assert "Nobody of the file was enrolled: the sequence was archived meanwhile." in said
+    assert len(await world.rows("SELECT 1 FROM contacts")) == 1
+    assert await world.rows("SELECT 1 FROM enrollments") == []
+
+
+async def test_drafts_and_archived_ones_say_what_to_do_instead(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    draft = await world.draft()
+    page = await member.get(f"/sequences/{draft.id}/enrol")
+    assert "Activate it first" in page.text
+    refused = await check(member, draft, way="numbers", numbers="+12125550101")
+    assert refused.status_code == 409
+    await world.sequences.archive(draft.id, world.user_id)
+    assert "archived" in (await member.get(f"/sequences/{draft.id}/enrol")).text
+
+
+async def test_somebody_elses_upload_and_other_jobs_are_not_to_be_had(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    sequence, other = await world.active(), await world.active()
+    shown = await upload(admin, sequence, CSV + "Ada,,+12125550101\n")
+    upload_id = re.search(r'name="previous" value="([^"]+)"', shown.text)
+    assert upload_id is not None
+    path = f"/sequences/{sequence.id}/enrol"
+    theirs = await member.post(path, data={"way": "file", "job_id": upload_id[1]}, headers=HTMX)
+    assert theirs.status_code == 404
+    contact = str((await world.contacts(1))[0])
+    job_id = (await enrol(member, sequence, way="contacts", contact_id=contact)).rpartition("/")[2]
+    assert (await member.get(f"/sequences/{other.id}/enrol/{job_id}")).status_code == 404
+    assert (await member.get(f"{path}/{uuid4()}")).status_code == 404
+
+
+async def test_viewers_enrol_nobody(world: World, viewer: httpx.AsyncClient) -> None:
+    sequence = await world.active()
+    page = await viewer.get(f"/sequences/{sequence.id}/enrol")
+    assert page.status_code == 200
+    assert "enrol-form" not in page.text
+    assert (await check(viewer, sequence, way="numbers", numbers="1")).status_code == 403
+    assert (await upload(viewer, sequence, CSV)).status_code == 403
