@@ -58,17 +58,4 @@ if (form) {
   };
   form.addEventListener("input", forget, true);
   form.addEventListener("change", forget, true);
-
-  const bar = document.getElementById("enrol-upload");
-  if (bar) {
-    form.addEventListener("htmx:xhr:progress", (event) => {
-      const { lengthComputable, loaded, total } = event.detail;
-      if (!lengthComputable) return;
-      bar.hidden = loaded === total;
-      bar.value = (100 * loaded) / total;
-    });
-    form.addEventListener("htmx:afterRequest", () => {
-      bar.hidden = true;
-    });
-  }
 }
