@@ -41,7 +41,12 @@ from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
 from workflows.limits import DEPLOYMENT, ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
-from workflows.set_up import TemporalRefusedError, current_build, make_current
+from workflows.set_up import (
+    TemporalRefusedError,
+    current_build,
+    ensure_search_attributes,
+    make_current,
+)
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger("worker")
@@ -188,7 +193,7 @@ async def run(settings: WorkerSettings) -> None:
             return
         background += [
             asyncio.create_task(services.outbox.run()),
-            asyncio.create_task(_prepare(services)),
+            asyncio.create_task(_prepare(client, services)),
             asyncio.create_task(_watch_version(client, settings.segue_build_id)),
         ]
         async with AsyncExitStack() as stack:
@@ -238,10 +243,17 @@ async def _database_is_there(services: Services) -> bool:
     return True
 
 
-async def _prepare(services: Services) -> None:
-    """Have the sweep scheduled and the senders paced, trying until it is done."""
+async def _prepare(client: Client, services: Services) -> None:
+    """Have Temporal know our search attributes, the sweep and the senders' pace, until it does.
+
+    Without the attributes, which the set-up adds too, it would start no enrollment.
+    """
     while True:
         try:
+            try:
+                await ensure_search_attributes(client)
+            except TemporalRefusedError as error:  # they may be made elsewhere, as in its cloud
+                _logger.warning("the search attributes are not known to be there: %s", error)
             await services.temporal.ensure_sweep()
             await services.outbox.pace_all()
         except Exception as error:  # noqa: BLE001 - a background task's top

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
@@ -16,11 +19,15 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from domain.ports import NewEnrollment, Standing
 from manage import main, set_up
+from services.factory import Services
 from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 from tests.workflows.plays import eventually
+from worker import _prepare
+from workflows.client import DATA_CONVERTER, EnrollmentClient, TemporalUnavailableError
 from workflows.set_up import TemporalRefusedError
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -37,7 +44,11 @@ def asked(address: str, namespace: str = "") -> Settings:
 
 
 async def client_of(settings: Settings) -> Client:
-    return await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace)
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=DATA_CONVERTER,
+    )
 
 
 async def register(settings: Settings, *, days: int) -> Client:
@@ -123,6 +134,43 @@ async def test_an_attribute_of_another_type_ends_it(temporal_server: TemporalSer
 
     with pytest.raises(TemporalRefusedError, match="SegueSequence is there, and is no Keyword"):
         await set_up(settings)
+
+
+async def test_a_worker_that_starts_without_a_set_up_makes_what_enrollments_need(
+    temporal_server: TemporalServer,
+) -> None:
+    settings = asked(temporal_server.address)
+    client = await register(settings, days=1)
+    temporal = EnrollmentClient(client, page_base_url="http://segue.test")
+    services = cast("Services", SimpleNamespace(temporal=temporal, outbox=AsyncMock()))
+
+    await _prepare(client, services)
+
+    assert (await state(client))[1] == OURS
+    standing = Standing(doing="waiting", status="active", step_count=1)
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), standing)
+
+    async def started() -> bool:
+        try:
+            await temporal.start_enrollment(new)
+        except TemporalUnavailableError:  # a new attribute is not known everywhere at once
+            return False
+        return True
+
+    await eventually(started)
+
+
+async def test_a_worker_goes_on_where_attributes_cannot_be_made(
+    temporal_server: TemporalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = asked(temporal_server.address)
+    client = await register(settings, days=1)
+    await add(client, "SegueSequence", IndexedValueType.INDEXED_VALUE_TYPE_INT)
+    services = cast("Services", AsyncMock())
+
+    await _prepare(client, services)
+
+    assert "SegueSequence is there, and is no Keyword" in caplog.text
 
 
 def test_a_refusal_is_said_in_one_line(
