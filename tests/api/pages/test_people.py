@@ -161,6 +161,8 @@ async def test_a_text_by_hand_goes_once_however_often_it_is_sent(
 ) -> None:
     sequence_id, ids = await enrolled(world, member, 2)
     path = f"/sequences/{sequence_id}/contacts/act/send-message"
+    asked = await member.get(path, params={"enrollment": [str(one) for one in ids]}, headers=HTMX)
+    assert "<textarea" in asked.text
     fields = {"body": "Hello {{first_name|there}}", "send_id": str(uuid4())}
     ticked = {"enrollment": [str(one) for one in ids]}
     for _ in range(2):
