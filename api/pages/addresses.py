@@ -61,6 +61,11 @@ class Addresses:
         return self.of(cursor=cursor, trail=trail[-_PAGES_BACK:])
 
     @property
+    def here(self) -> str:
+        """The page that is shown."""
+        return self.of(cursor=self._query.cursor, trail=self._query.trail)
+
+    @property
     def previous(self) -> str | None:
         """The page before; None on the first."""
         if self._query.cursor is None:

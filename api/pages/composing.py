@@ -15,8 +15,10 @@ async def count_segments(page: PageDep, field: str = "body") -> Response:
     """Measure what is typed in a field, its merge fields filled by their fallbacks."""
     form = await page.request.form()
     body = form.get(field)
+    if not isinstance(body, str) or not body.strip():  # nothing is written, nothing is wrong yet
+        return page.part("macros/_segments.html", segments=None, reason="")
     try:
-        preview = await page.services.previews.text(body if isinstance(body, str) else "")
+        preview = await page.services.previews.text(body)
     except InvalidFieldError as error:
         return page.part("macros/_segments.html", segments=None, reason=sentence(error.reason))
     return page.part("macros/_segments.html", segments=preview.segments, reason="")

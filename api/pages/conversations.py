@@ -3,7 +3,6 @@
 from collections.abc import Sequence as Many
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form, Query
@@ -11,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.paging import Cursor, Cursors, FilterQuery
@@ -38,24 +38,16 @@ _ONLY_WORDS = (
 )
 
 
-class TalksQuery(FilterQuery):
+class TalksQuery(PlaceQuery):
     """What the address says of the list.
 
     Attributes:
-        cursor: Where the page begins; None for the first.
         open: Whose conversation is beside the list, when the list alone is asked for.
     """
 
     search: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
     only: ConversationFilter = ConversationFilter.ALL
-    cursor: Cursor = None
     open: UUID | None = None
-
-    def filters(self, **more: str) -> str:
-        """Write the filters as the end of an address; empty if there are none."""
-        told = {"search": self.search, "only": self.only.value, **more}
-        kept = {name: value for name, value in told.items() if value not in ("", "all")}
-        return f"?{urlencode(kept)}" if kept else ""
 
 
 class TextsQuery(FilterQuery):
@@ -92,7 +84,7 @@ async def show_conversations(page: PageDep, query: Annotated[TalksQuery, Query()
         return page.render("conversations/conversations.html", talk=None, **listed)
     response = page.part("conversations/_list.html", **listed)
     if page.request.headers.get("hx-trigger") == "talk-filters":
-        response.headers["HX-Replace-Url"] = _address(page, query.open) + query.filters()
+        response.headers["HX-Replace-Url"] = _addresses(page, query, query.open).of()
     return response
 
 
@@ -105,7 +97,8 @@ async def show_conversation(
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
     thread = {**await _reply_box(page, talk), **_texts(talk, talk.texts), "earlier": _earlier(talk)}
     if page.wants_part:
-        return page.part("conversations/_thread.html", query=query, **thread)
+        back = _addresses(page, query).here
+        return page.part("conversations/_thread.html", back=back, **thread)
     listed = await _listed(page, query)
     return page.render("conversations/conversations.html", **listed, **thread)
 
@@ -166,21 +159,26 @@ async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
         after=_CURSORS.read(query.cursor, _SORT),
         limit=_ROWS,
     )
-    following = _CURSORS.write(found.next, _SORT)
-    path = _address(page, query.open)
+    address = _addresses(page, query, query.open)
     return {
         "query": query,
         "talks": found.items,
         "only_words": _ONLY_WORDS,
-        "following": path + query.filters(cursor=following) if following else None,
-        "first": path + query.filters() if query.cursor else None,
+        "address_of": lambda contact_id: _addresses(page, query, contact_id).here,
+        "back": _addresses(page, query).here,
+        "previous": address.previous,
+        "following": address.following(_CURSORS.write(found.next, _SORT)),
     }
 
 
-def _address(page: Page, contact_id: UUID | None) -> str:
-    if contact_id is None:
-        return page.path_to("show_conversations")
-    return page.path_to("show_conversation", contact_id=contact_id)
+def _addresses(page: Page, query: TalksQuery, contact_id: UUID | None = None) -> Addresses:
+    """Give the addresses of the list beside a contact's conversation, or beside nobody's."""
+    path = (
+        page.path_to("show_conversation", contact_id=contact_id)
+        if contact_id
+        else page.path_to("show_conversations")
+    )
+    return Addresses(path, query.model_copy(update={"open": None}))
 
 
 def _texts(talk: Conversation, shown: Many[ConversationText]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.jobs import KIND_WORDS
 from api.pages.page import PageDep
-from api.paging import Cursor, Cursors, FilterQuery
+from api.paging import Cursors
 from domain.statuses import JobState
 
 router = APIRouter()
@@ -30,18 +30,11 @@ _CURSORS = Cursors("jobs", {"created_at": datetime})
 _ROWS = 50
 
 
-class ActivityQuery(FilterQuery):
+class ActivityQuery(PlaceQuery):
     """What the address says: only one's own, only what goes on."""
 
     mine: bool = False
     running: bool = False
-    cursor: Cursor = None
-
-    def address(self, path: str, **changes: object) -> str:
-        """Write the address of the first page with something changed."""
-        found = {**self.model_dump(exclude_defaults=True, exclude={"cursor"}), **changes}
-        told = {name: "true" if value is True else value for name, value in found.items() if value}
-        return f"{path}?{urlencode(told)}" if told else path
 
 
 @router.get("/settings/activity")
@@ -53,21 +46,18 @@ async def show_activity(page: PageDep, query: Annotated[ActivityQuery, Query()])
         after=_CURSORS.read(query.cursor, _SORT),
         limit=_ROWS,
     )
-    path = page.request.url.path
-    following = _CURSORS.write(found.next, _SORT)
+    address = Addresses(page.request.url.path, query)
     return page.render(
         "settings/activity.html",
         part="settings/_jobs.html",
         jobs=found.items,
-        query=query,
         chips=[
-            ("Everyone's", query.address(path, mine=False), not query.mine),
-            ("Mine", query.address(path, mine=True), query.mine),
-            ("Going on now", query.address(path, running=not query.running), query.running),
+            ("All", address.of(mine=None), not query.mine),
+            ("Mine", address.of(mine="true"), query.mine),
+            ("Going on now", address.of(running=None if query.running else "true"), query.running),
         ],
-        self_address=query.address(path, cursor=query.cursor),
-        following=query.address(path, cursor=following) if following else None,
-        first=query.address(path) if query.cursor else None,
+        address=address,
+        following=address.following(_CURSORS.write(found.next, _SORT)),
         kind_words=KIND_WORDS,
         state_looks=STATE_LOOKS,
     )

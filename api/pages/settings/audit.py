@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,8 +12,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
-from api.paging import FilterQuery
 from services.audit import Entry
 
 router = APIRouter(dependencies=[AdminOnly])
@@ -109,11 +108,11 @@ class Told:
         return cls(entry, before, subject, after, facts)
 
 
-class AuditQuery(FilterQuery):
+class AuditQuery(PlaceQuery):
     """The filters; days are the workspace's, both included.
 
     Attributes:
-        before: Where the page begins: only entries before this one.
+        cursor: Where the page begins: only entries before this one.
     """
 
     user_id: UUID | None = None
@@ -121,13 +120,7 @@ class AuditQuery(FilterQuery):
     subject_id: UUID | None = None
     first_day: date | None = None
     last_day: date | None = None
-    before: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
-
-    def address(self, path: str, **changes: object) -> str:
-        """Write the address of the list with something changed; None leaves it out."""
-        found = {**self.model_dump(mode="json", exclude_defaults=True), "before": None, **changes}
-        told = {name: value for name, value in found.items() if value is not None}
-        return f"{path}?{urlencode(told)}" if told else path
+    cursor: Annotated[str | None, Field(pattern=r"^[0-9]{1,18}$")] = None
 
 
 @router.get("/settings/audit")
@@ -139,10 +132,10 @@ async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Re
         subject_id=query.subject_id,
         since=_midnight(page, query.first_day),
         until=_midnight(page, query.last_day, days=1),
-        before_id=query.before,
+        before_id=int(query.cursor) if query.cursor else None,
         limit=_ROWS,
     )
-    path = page.request.url.path
+    address = Addresses(page.request.url.path, query)
     users = (await page.services.users.find(limit=_USERS_MOST)).items
     return page.render(
         "settings/audit.html",
@@ -151,9 +144,8 @@ async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Re
         told=[Told.of(entry) for entry in entries],
         acts=[(act, _plain(words)) for act, words in ACT_WORDS.items()],
         users=users,
-        following=query.address(path, before=before) if before else None,
-        first=query.address(path) if query.before else None,
-        whatever=query.address(path, subject_id=None),
+        address=address,
+        following=address.following(str(before) if before else None),
     )
 
 

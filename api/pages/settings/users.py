@@ -8,11 +8,12 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.pages.settings.account import DAYS, TOKENS_MOST, TokenFields
-from api.paging import Cursor, Cursors, FilterQuery
+from api.paging import Cursors
 from domain.errors import InvalidFieldError, SegueError
 from domain.statuses import Role, TokenScope
 from services.passwords import random_password
@@ -33,12 +34,6 @@ ROLE_WORDS = (
 _SORT = "created_at"
 _CURSORS = Cursors("users", {_SORT: datetime})
 _ROWS = 50
-
-
-class UsersQuery(FilterQuery):
-    """What the address of the list says."""
-
-    cursor: Cursor = None
 
 
 class NewUserFields(FormFields):
@@ -65,16 +60,16 @@ class GivenPasswordFields(FormFields):
 
 
 @router.get("/settings/users")
-async def show_users(page: PageDep, query: Annotated[UsersQuery, Query()]) -> Response:
+async def show_users(page: PageDep, query: Annotated[PlaceQuery, Query()]) -> Response:
     """Show everyone who may use Segue, or might once."""
     found = await page.services.users.find(after=_CURSORS.read(query.cursor, _SORT), limit=_ROWS)
-    following = _CURSORS.write(found.next, _SORT)
+    address = Addresses(page.request.url.path, query)
     return page.render(
         "settings/users.html",
         part="settings/_users.html",
         users=found.items,
-        query=query,
-        following=f"{page.request.url.path}?cursor={following}" if following else None,
+        address=address,
+        following=address.following(_CURSORS.write(found.next, _SORT)),
     )
 
 

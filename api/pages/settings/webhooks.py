@@ -9,9 +9,10 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
-from api.paging import Cursor, Cursors, FilterQuery
+from api.paging import Cursors
 from domain.errors import SegueError
 from domain.events import DeliveryState, EventType
 from services.event_endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
@@ -56,11 +57,10 @@ _CURSORS = Cursors("deliveries", {"number": str})
 _ROWS = 50
 
 
-class LogQuery(FilterQuery):
+class LogQuery(PlaceQuery):
     """What the address says of the delivery log."""
 
     state: DeliveryState | None = None
-    cursor: Cursor = None
 
 
 class WebhookFields(FormFields):
@@ -186,6 +186,8 @@ async def _render(
         after=cursors.read(query.cursor, _SORT),
         limit=_ROWS,
     )
+    path = page.path_to("show_webhook", endpoint_id=endpoint_id)
+    address = Addresses(path, query)
     shown = WebhookFields(
         url=endpoint.url, description=endpoint.description, types=list(endpoint.types)
     )
@@ -197,7 +199,8 @@ async def _render(
         made=made,
         log=log.items,
         query=query,
-        following=cursors.write(log.next, _SORT),
+        address=address,
+        following=address.following(cursors.write(log.next, _SORT)),
         state_words=_STATE_WORDS,
         type_words=TYPE_WORDS,
         error_words=ERROR_WORDS,

@@ -83,7 +83,7 @@ async def test_a_hold_says_why_and_is_released(
     path = f"/settings/senders/{world.sender_id}"
     shown = words((await member.get("/settings/senders")).text)
     assert "On hold" in shown
-    assert "(30032)" in shown
+    assert "(Error 30032)" in shown
     assert "one text is tried in 9 m" in shown
     assert "Release now" not in shown
     assert (await member.post(f"{path}/release")).status_code == 403
