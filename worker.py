@@ -266,13 +266,14 @@ async def _prepare(client: Client, services: Services) -> None:
 async def _watch_version(client: Client, build_id: str) -> None:
     """Say so while another build is current than this one, whose workers get nothing to do.
 
-    Where none is, this one becomes it: the first worker with a version works without any set-up.
-    Later ones never do that by themselves, for an old one that restarts would take over.
+    Where nobody chose one, this one becomes it: the first worker with a version works without any
+    set-up. Later ones never do that by themselves, for an old one that restarts would take over,
+    or one that still drains would undo a return to workers without a version.
     """
     while True:
         try:
             current = await current_build(client)
-            if not current and build_id:
+            if current is None and build_id:
                 await make_current(client, build_id)
                 current = build_id
         except (TemporalUnavailableError, TemporalRefusedError) as error:
@@ -284,7 +285,7 @@ async def _watch_version(client: Client, build_id: str) -> None:
                 _logger.warning(
                     "build %s is current, and this is %s: it gets no work;"
                     " `python -m manage set-up` with its SEGUE_BUILD_ID makes it current",
-                    current,
+                    current or "of no version",
                     build_id or "of no version",
                 )
         await asyncio.sleep(_VERSION_SECONDS)

@@ -178,6 +178,23 @@ async def test_without_a_set_up_the_first_build_works_and_a_later_one_says_what_
     assert await current_build(client) == "v1"
 
 
+async def test_a_running_build_does_not_undo_a_return_to_workers_without_a_version(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    for build_id in ("v1", ""):
+        await set_up(of(settings, build_id))
+    client = await connected(settings)
+
+    async def warned() -> bool:
+        return bool(caplog.messages)
+
+    caplog.set_level(logging.WARNING, "worker")
+    async with watching(client, "v1"):
+        await eventually(warned)
+    assert "build of no version is current, and this is v1: it gets no work" in caplog.messages[0]
+    assert await current_build(client) == ""
+
+
 async def test_one_machine_goes_to_builds_and_back(tmp_path: Path) -> None:
     server = TemporalServer(None, free_port(), None, log=tmp_path / "temporal.log")
     server.start()

@@ -94,7 +94,7 @@ async def current_build(client: Client) -> str | None:
     """Ask which build of the workers is current.
 
     Returns:
-        Its id; empty if that is workers without a version; None if no version was ever there.
+        Its id; empty if workers without a version were chosen; None if nothing ever was.
 
     Raises:
         TemporalUnavailableError: Retryable.
@@ -107,7 +107,9 @@ async def current_build(client: Client) -> str | None:
         )
     except _NotThereError:
         return None
-    return described.worker_deployment_info.routing_config.current_deployment_version.build_id
+    routing = described.worker_deployment_info.routing_config
+    chosen = routing.HasField("current_version_changed_time")
+    return routing.current_deployment_version.build_id if chosen else None
 
 
 async def make_current(client: Client, build_id: str) -> bool:
