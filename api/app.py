@@ -35,6 +35,7 @@ from api.headers import SecurityHeaders
 from api.pages import routes as pages
 from api.pages.contacts import imports as contact_imports
 from api.pages.sequences import enrol
+from api.pages.settings import opt_out_imports
 from api.request_log import RequestLog
 from api.schemas import Problem
 from observability import logs
@@ -101,7 +102,13 @@ def create_app(
     app.state.services = services
     problems.install(app, pages.show_error)
     of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
-    for path in (f"/api{imports.IMPORT_PATH}", contact_imports.IMPORT_PATH, enrol.UPLOAD_PATH):
+    for path in (
+        f"/api{imports.CONTACTS_PATH}",
+        f"/api{imports.SUPPRESSIONS_PATH}",
+        contact_imports.IMPORT_PATH,
+        enrol.UPLOAD_PATH,
+        opt_out_imports.IMPORT_PATH,
+    ):
         of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     app.add_middleware(SecurityHeaders)

@@ -135,6 +135,11 @@ EXAMPLES: Mapping[str, Example] = {
     "suppressions.create_suppression": Example(
         201, body={"contact_id": CONTACT, "reason": "Asked on the phone not to be texted"}
     ),
+    "suppressions.import_suppressions": Example(
+        202,
+        query={"dry_run": True, "reason": "The former provider's list"},
+        body="phone,reason\n+14155550123,Asked in a letter\n",
+    ),
     "suppressions.list_suppressions": Example(query={"standing": True}),
     "suppressions.get_suppression": Example(path=_suppression),
     "suppressions.lift_suppression": Example(

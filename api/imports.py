@@ -1,7 +1,7 @@
-"""The route of importing contacts."""
+"""The routes of importing contacts and opted-out numbers."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from email.message import Message
 from typing import Annotated, Any
@@ -11,38 +11,37 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
-from api.idempotency import StreamedOnceDep
+from api.idempotency import Once, StreamedOnceDep
 from api.job_schemas import Job
 from api.jobs import accepted
 from api.problems import Problem
 from api.schemas import Schema
+from services.importing import Importing
+from services.opt_out_import import OptOutImport
+from services.suppressions import REASON_LENGTH
 
-IMPORT_PATH = "/contacts/import"
+CONTACTS_PATH = "/contacts/import"
+SUPPRESSIONS_PATH = "/suppressions/import"
 
-router = APIRouter(tags=["contacts"])
+router = APIRouter()
 
 _CSV = "text/csv"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            _CSV: {
-                "schema": {"type": "string"},
-                "example": "first_name,last_name,phone\nAda,Byron,+14155550123\n",
-            }
-        },
+
+
+def _body(example: str) -> dict[str, Any]:
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {_CSV: {"schema": {"type": "string"}, "example": example}},
+        }
     }
-}
 
 
 class ImportQuery(Schema):
     """How to import; unknown parameters are refused."""
 
     dry_run: bool = Field(default=False, description="Check every row and write nothing.")
-    group_id: UUID | None = Field(
-        default=None, description="A group to put everyone of the file into."
-    )
     region: str | None = Field(
         default=None,
         pattern="^[A-Za-z]{2}$",
@@ -50,10 +49,34 @@ class ImportQuery(Schema):
     )
 
 
-@router.post(IMPORT_PATH, status_code=202, response_model=Job, openapi_extra=_BODY)
+class ContactsImportQuery(ImportQuery):
+    """How to import contacts."""
+
+    group_id: UUID | None = Field(
+        default=None, description="A group to put everyone of the file into."
+    )
+
+
+class SuppressionsImportQuery(ImportQuery):
+    """How to import opted-out numbers."""
+
+    reason: str = Field(
+        default="",
+        max_length=REASON_LENGTH,
+        description="Why, for rows that give no reason of their own.",
+    )
+
+
+@router.post(
+    CONTACTS_PATH,
+    status_code=202,
+    response_model=Job,
+    tags=["contacts"],
+    openapi_extra=_body("first_name,last_name,phone\nAda,Byron,+14155550123\n"),
+)
 async def import_contacts(
     request: Request,
-    query: Annotated[ImportQuery, Query()],
+    query: Annotated[ContactsImportQuery, Query()],
     services: ServicesDep,
     user: CurrentUser,
     once: StreamedOnceDep,
@@ -70,6 +93,58 @@ async def import_contacts(
     `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413 `body_too_large`,
     409 `upload_canceled`.
     """
+
+    async def receive(data: AsyncIterator[bytes]) -> UUID:
+        return await services.importing.receive(
+            data, user.id, dry_run=query.dry_run, group_id=query.group_id, region=query.region
+        )
+
+    return await _take(request, once, services.importing, receive, user.id)
+
+
+@router.post(
+    SUPPRESSIONS_PATH,
+    status_code=202,
+    response_model=Job,
+    tags=["suppressions"],
+    openapi_extra=_body("phone,reason\n+14155550123,Asked in a letter\n"),
+)
+async def import_suppressions(
+    request: Request,
+    query: Annotated[SuppressionsImportQuery, Query()],
+    services: ServicesDep,
+    user: CurrentUser,
+    once: StreamedOnceDep,
+) -> Response:
+    """Opt out the numbers of a CSV file in UTF-8 by hand, in the background.
+
+    The first line names the columns: `phone`, and if you like `reason` and `lifted_at`, so that an
+    export can be read; others are left out and named in `about.ignored_columns`. The answer is the
+    job, `Location` its address; the `position` of a result is its line in the file.
+
+    Results: `suppressed`, as by `POST /api/suppressions`; `already_suppressed`: stands, and keeps
+    its evidence; `lifted`: `lifted_at` is not blank, so it is left alone; `invalid`
+    (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
+    `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`. 413 `body_too_large`,
+    409 `upload_canceled`.
+    """
+
+    async def receive(data: AsyncIterator[bytes]) -> UUID:
+        return await services.opt_out_import.receive(
+            data, user.id, reason=query.reason, dry_run=query.dry_run, region=query.region
+        )
+
+    return await _take(request, once, services.opt_out_import, receive, user.id)
+
+
+async def _take(
+    request: Request,
+    once: Once,
+    uploads: Importing | OptOutImport,
+    receive: Callable[[AsyncIterator[bytes]], Awaitable[UUID]],
+    user_id: UUID,
+) -> Response:
+    """Take a file in and have the work begin, once for each key."""
     if not _is_csv(request.headers.get("content-type", "")):
         return Problem(
             415,
@@ -83,12 +158,10 @@ async def import_contacts(
             digest.update(piece)
             yield piece
 
-    job_id = await services.importing.receive(
-        pieces(), user.id, dry_run=query.dry_run, group_id=query.group_id, region=query.region
-    )
+    job_id = await receive(pieces())
 
     async def start() -> Job:
-        return Job.of(await services.importing.start(job_id, user.id))
+        return Job.of(await uploads.start(job_id, user_id))
 
     try:
         request_hash = digest.hexdigest()
@@ -97,7 +170,7 @@ async def import_contacts(
         )
     finally:
         # Does nothing to a job that was started: this is a file that came before, or was refused.
-        await services.importing.discard(job_id)
+        await uploads.discard(job_id)
 
 
 def _is_csv(content_type: str) -> bool:

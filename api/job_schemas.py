@@ -45,6 +45,9 @@ class JobAbout(Schema):
     region: str | None = Field(
         default=None, description="Of an import: of numbers without a country code."
     )
+    reason: str | None = Field(
+        default=None, description="Of an import of opt-outs: where a row gives none."
+    )
     ignored_columns: list[str] | None = Field(
         default=None, description="Of an import: columns that nobody here knows."
     )

@@ -241,6 +241,7 @@ class JobKind(StrEnum):
     """What work in the background does."""
 
     IMPORT_CONTACTS = "import_contacts"
+    IMPORT_SUPPRESSIONS = "import_suppressions"
     ENROL = "enrol"
     MARK_FINISHED = "mark_finished"
     ADD_TO_GROUP = "add_to_group"

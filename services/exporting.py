@@ -19,7 +19,7 @@ from domain.provider_errors import explain
 from domain.statuses import STATUS_WORDS, OptOutSource
 from services import audit
 from services.contact_list import SEARCH_LENGTH, cleaned
-from services.importing import INVALID
+from services.uploads import INVALID
 from storage import contact_list, contacts, jobs, suppressions
 from storage.contact_list import ListedRow, ListFilter
 from storage.contacts import ContactRow

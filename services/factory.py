@@ -34,6 +34,7 @@ from services.inbound import Inbound
 from services.job_acts import EnrollmentActs
 from services.jobs import Jobs
 from services.ledger import Ledger
+from services.opt_out_import import OptOutImport
 from services.outbox import Outbox
 from services.overview import SequenceOverview
 from services.passwords import Passwords
@@ -159,6 +160,7 @@ class Services:
     holds: Holds
     idempotency: Idempotency
     importing: Importing
+    opt_out_import: OptOutImport
     jobs: Jobs
     outbox: Outbox
     overview: SequenceOverview
@@ -228,6 +230,10 @@ def build_services(
     )
     pausing = Pausing(database, outbox, rules)
     importing = Importing(database, outbox, default_region=config.default_region)
+    suppressions = Suppressions(database, outbox, default_region=config.default_region)
+    opt_out_import = OptOutImport(
+        database, outbox, suppressions, default_region=config.default_region
+    )
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
     return Services(
@@ -269,11 +275,16 @@ def build_services(
         holds=holds,
         idempotency=Idempotency(database),
         importing=importing,
+        opt_out_import=opt_out_import,
         jobs=Jobs(
             database,
             outbox,
             endings,
-            {**acts.by_kind(), JobKind.IMPORT_CONTACTS: importing.act()},
+            {
+                **acts.by_kind(),
+                JobKind.IMPORT_CONTACTS: importing.act(),
+                JobKind.IMPORT_SUPPRESSIONS: opt_out_import.act(),
+            },
             most_per_hour=config.access.enrolments_per_hour,
         ),
         outbox=outbox,
@@ -286,7 +297,7 @@ def build_services(
         senders=Senders(database, outbox, default_region=config.default_region),
         sequence_list=SequenceList(database),
         sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
-        suppressions=Suppressions(database, outbox, default_region=config.default_region),
+        suppressions=suppressions,
         sessions=Sessions(database, config.access, passwords),
         users=Users(database, passwords),
         vitals=Vitals(database, temporal),

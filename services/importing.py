@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
@@ -10,44 +9,36 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from domain.csv_rows import CsvReader, Record, unguarded
-from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError
+from domain.errors import InvalidFieldError, InvalidRequestError
 from domain.phones import check_region
-from domain.statuses import JobKind, JobState, LineType
+from domain.statuses import JobKind, LineType
 from services import audit
 from services.batch import require_group
 from services.contacts import ContactFields, Contacts
 from services.enrolling import open_course
 from services.erasure import recall
-from services.jobs import ENROL_INTO, Act, JobDetails, JobTask, start_in
+from services.jobs import ENROL_INTO, Act, JobDetails, JobTask
 from services.outbox import Outbox
+from services.uploads import IGNORED_MOST, Columns, Uploads, by_name, invalid, letters, unreadable
 from storage import batch, importing, jobs
 from storage.database import Database, Transaction
 from storage.importing import Known
 from storage.jobs import OpenRow, Outcome
 
-INVALID = "invalid"
-"""The result of a row that cannot be taken."""
-
 _ROWS_AT_ONCE = 1000
 _CHECKED_AT_ONCE = 100
-_CELL_LENGTH = 500
 _COLUMN_LENGTH = 100
-_IGNORED_MOST = 100
+
+PHONE_HEADINGS = (
+    *("phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone"),
+    "telephone",
+)
+"""What a column of numbers is called, its letters alone."""
 
 _FIELDS = {
     "first_name": ("firstname", "first", "givenname", "forename"),
     "last_name": ("lastname", "last", "surname", "familyname"),
-    "phone": (
-        "phone",
-        "phonenumber",
-        "mobile",
-        "mobilephone",
-        "mobilenumber",
-        "cell",
-        "cellphone",
-        "telephone",
-    ),
+    "phone": PHONE_HEADINGS,
     "time_zone": ("timezone", "tz"),
     "line_type": ("linetype",),
 }
@@ -60,14 +51,6 @@ class Heading(NamedTuple):
 
     text: str
     field: str | None
-
-
-class _Columns(NamedTuple):
-    """Where the fields are, how many columns there are, and what the others are called."""
-
-    at: Mapping[str, int]
-    width: int
-    ignored: list[str]
 
 
 @dataclass
@@ -98,6 +81,7 @@ class Importing:
     def __init__(self, database: Database, outbox_drain: Outbox, *, default_region: str) -> None:
         self._database = database
         self._outbox = outbox_drain
+        self._uploads = Uploads(database, outbox_drain)
         self._default_region = default_region
 
     def act(self) -> Act:
@@ -143,51 +127,18 @@ class Importing:
         }
         if dry_run:
             params["salt"] = secrets.token_hex(16)
-        async with self._database.transaction() as tx:
-            if group_id is not None:
+        if group_id is not None:
+            async with self._database.transaction() as tx:
                 await require_group(tx, group_id)
-                params["group_id"] = str(group_id)
-            job_id = await jobs.create(
-                tx, JobKind.IMPORT_CONTACTS, user_id, params, state=JobState.RECEIVING
-            )
-        try:
-            await self._receive(job_id, data, columns)
-        except BaseException:
-            await asyncio.shield(self.discard(job_id))
-            raise
-        return job_id
-
-    async def _receive(
-        self, job_id: UUID, data: AsyncIterable[bytes], given: Mapping[str, int] | None
-    ) -> None:
-        reader = CsvReader()
-        columns: _Columns | None = None
-        kept: list[tuple[int, Mapping[str, Any]]] = []
-
-        async def keep(records: Many[Record]) -> None:
-            nonlocal columns, kept
-            for record in records:
-                if columns is None:
-                    columns = _columns(record.cells, given)
-                else:
-                    kept.append((record.line, _values(record, columns)))
-            while len(kept) >= _ROWS_AT_ONCE:
-                await self._keep(job_id, kept[:_ROWS_AT_ONCE])
-                kept = kept[_ROWS_AT_ONCE:]
-
-        async for piece in data:
-            await keep(reader.feed(piece))
-        await keep(reader.finish())
-        if columns is None:
-            raise _missing("phone")
-        await self._keep(job_id, kept)
-        async with self._database.transaction() as tx:
-            await jobs.note_params(tx, job_id, {"ignored_columns": columns.ignored})
-
-    async def _keep(self, job_id: UUID, rows: Many[tuple[int, Mapping[str, Any]]]) -> None:
-        async with self._database.transaction() as tx:
-            if not await jobs.receive(tx, job_id, rows):
-                raise _upload_canceled()
+            params["group_id"] = str(group_id)
+        return await self._uploads.receive(
+            JobKind.IMPORT_CONTACTS,
+            data,
+            user_id,
+            params,
+            lambda header: _columns(header, columns),
+            missing=_missing("phone"),
+        )
 
     async def start(
         self, job_id: UUID, user_id: UUID, *, enrol_into: UUID | None = None
@@ -205,20 +156,17 @@ class Importing:
             NotFoundError: There is no such sequence.
             ConflictError: ``upload_canceled``, ``sequence_not_active``.
         """
-        async with self._database.transaction() as tx:
+
+        async def aim(tx: Transaction) -> None:
             if enrol_into is not None:
                 await open_course(tx, enrol_into)
                 await jobs.note_params(tx, job_id, {ENROL_INTO: str(enrol_into)})
-            if not await jobs.received(tx, job_id):
-                raise _upload_canceled()
-            record = await start_in(tx, job_id, user_id)
-        self._outbox.kick()
-        return JobDetails.of(record, {})
+
+        return await self._uploads.start(job_id, user_id, first=aim)
 
     async def discard(self, job_id: UUID) -> None:
         """Forget a file that was received, if its work has not begun."""
-        async with self._database.transaction() as tx:
-            await jobs.discard_upload(tx, job_id)
+        await self._uploads.discard(job_id)
 
     # In the background
 
@@ -282,7 +230,7 @@ class Importing:
             try:
                 values = _checked(rules, row.detail)
             except InvalidRequestError as error:
-                found.outcomes.append(_invalid(row.position, error.errors))
+                found.outcomes.append(invalid(row.position, error.errors))
                 continue
             if values["phone"] in found.first:
                 found.later.append((row.position, values["phone"]))
@@ -296,7 +244,7 @@ def headings(header: Many[str]) -> list[Heading]:
     guessed: set[str] = set()
     found: list[Heading] = []
     for text in header:
-        name = _FIELD_OF.get(re.sub(r"[^a-z]", "", text.lower()))
+        name = _FIELD_OF.get(letters(text))
         if name in guessed:
             name = None
         if name is not None:
@@ -305,30 +253,15 @@ def headings(header: Many[str]) -> list[Heading]:
     return found
 
 
-def _columns(header: Many[str], given: Mapping[str, int] | None) -> _Columns:
+def _columns(header: Many[str], given: Mapping[str, int] | None) -> Columns:
     """Tell where the fields are: where it was said, else by the names in the first line."""
-    at = _by_name(header) if given is None else _as_given(header, given)
+    at = by_name(header, _FIELD_OF) if given is None else _as_given(header, given)
     ignored = [one.text for index, one in enumerate(headings(header)) if index not in at.values()]
     if "phone" not in at:
         raise _missing("phone")
     if not {"first_name", "last_name"} & at.keys():
         raise _missing("first_name")
-    return _Columns(at, len(header), [text for text in ignored if text][:_IGNORED_MOST])
-
-
-def _by_name(header: Many[str]) -> dict[str, int]:
-    at: dict[str, int] = {}
-    for index, heading in enumerate(header):
-        name = _FIELD_OF.get(re.sub(r"[^a-z]", "", heading.lower()))
-        if name in at:
-            raise InvalidFieldError(
-                "body",
-                f"has more than one column for {name}; leave one out",
-                code="duplicate_column",
-            )
-        if name is not None:
-            at[name] = index
-    return at
+    return Columns(at, len(header), [text for text in ignored if text][:IGNORED_MOST])
 
 
 def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
@@ -346,26 +279,6 @@ def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
     return dict(given)
 
 
-def _values(record: Record, columns: _Columns) -> Mapping[str, Any]:
-    """Give what a record says of a contact, or the code of why it cannot be read."""
-    cells = record.cells
-    if any(cell.strip() for cell in cells[columns.width :]):
-        return {"wrong": "column_count"}
-    values = {name: unguarded(cells[at]) for name, at in columns.at.items() if at < len(cells)}
-    if any("\0" in value for value in values.values()):
-        return {"wrong": "invalid_text"}
-    if any(len(value) > _CELL_LENGTH for value in values.values()):
-        return {"wrong": "too_long"}
-    return values
-
-
-_WRONG = {
-    "column_count": "has more values than the first line has columns; quote values with commas",
-    "invalid_text": "holds control characters; write plain text",
-    "too_long": f"has a value of more than {_CELL_LENGTH} characters; shorten it",
-}
-
-
 def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
     """Clean a row's values; blank ones of the last two columns count as not given.
 
@@ -373,8 +286,7 @@ def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
         InvalidRequestError: Fields cannot be taken.
     """
     if "wrong" in given:
-        code = given["wrong"]
-        raise InvalidRequestError([InvalidFieldError("row", _WRONG[code], code=code)])
+        raise InvalidRequestError([unreadable(given["wrong"])])
     values: dict[str, Any] = {"phone": "", **given}
     for name in ("time_zone", "line_type"):
         values[name] = values.get(name, "").strip()
@@ -410,12 +322,6 @@ def _repeated(position: int, subject: UUID, known: Known | None) -> Outcome:
     return Outcome(position, "duplicate_in_file", detail, subject)
 
 
-def _invalid(position: int, errors: Many[InvalidFieldError]) -> Outcome:
-    """Name every wrong field, never with its value."""
-    named = [{"field": one.field, "code": one.field_code, "reason": one.reason} for one in errors]
-    return Outcome(position, INVALID, {"errors": named})
-
-
 def _stand_in(phone: str, salt: bytes) -> UUID:
     """Take the place of the contact that a dry run does not make; the salt goes with its job."""
     return UUID(bytes=hashlib.blake2b(phone.encode(), key=salt, digest_size=16).digest())
@@ -427,10 +333,4 @@ def _missing(name: str) -> InvalidFieldError:
         f"has no column {name}; name the columns in the first line: first_name, last_name, phone,"
         " and if you like time_zone and line_type",
         code="missing_column",
-    )
-
-
-def _upload_canceled() -> ConflictError:
-    return ConflictError(
-        "upload_canceled", "the import was cancelled or took too long to arrive; send it again"
     )

@@ -77,29 +77,31 @@ class Suppressions:
             await _check_sender(tx, sender_id)
             await recall(tx, [number])
             known = await suppressions.standing(tx, number, sender_id)
-            now = datetime.now(UTC)
-            evidence = Evidence(
-                phone=number,
-                source=OptOutSource.BY_HAND,
-                occurred_at=now,
-                user_id=user_id,
-                reason=said,
-            )
-            ended = await opt_out_by_hand(tx, evidence, at=now, sender_id=sender_id)
-            row = await suppressions.standing(tx, number, sender_id)
-            assert row is not None  # noqa: S101 - it was written a statement ago
-            await audit.record(
-                tx,
-                "suppression.create" if known is None else "suppression.repeat",
-                "suppression",
-                [row.id],
-                user_id=user_id,
-                contact_id=str(row.contact_id) if row.contact_id else None,
-                sender_id=str(sender_id) if sender_id else None,
-                ended=len(ended),
+            row = await _suppress(
+                tx, number, known, sender_id=sender_id, reason=said, user_id=user_id
             )
         self._outbox.kick()
         return row, known is None
+
+    async def suppress_unless_standing(
+        self, tx: Transaction, number: str, *, reason: str, user_id: UUID
+    ) -> bool:
+        """Opt a number out for everyone by hand, unless it is; answers whether that is new.
+
+        What stands keeps its evidence. The caller kicks the outbox after its commit.
+
+        Args:
+            tx: The transaction; it locks the number.
+            number: E.164.
+            reason: Why, checked.
+            user_id: Who says so.
+        """
+        await sending.lock_number(tx, number)
+        await recall(tx, [number])
+        if await suppressions.standing(tx, number, None) is not None:
+            return False
+        await _suppress(tx, number, None, sender_id=None, reason=reason, user_id=user_id)
+        return True
 
     async def get(self, suppression_id: UUID) -> SuppressionRow:
         """Give one.
@@ -221,6 +223,40 @@ class Suppressions:
                 return locked
             locked = row.contact.phone
             await sending.lock_number(tx, locked)
+
+
+async def _suppress(
+    tx: Transaction,
+    number: str,
+    known: SuppressionRow | None,
+    *,
+    sender_id: UUID | None,
+    reason: str,
+    user_id: UUID,
+) -> SuppressionRow:
+    """Opt a locked number out by hand, and write it down; ``known`` stood before."""
+    now = datetime.now(UTC)
+    evidence = Evidence(
+        phone=number,
+        source=OptOutSource.BY_HAND,
+        occurred_at=now,
+        user_id=user_id,
+        reason=reason,
+    )
+    ended = await opt_out_by_hand(tx, evidence, at=now, sender_id=sender_id)
+    row = await suppressions.standing(tx, number, sender_id)
+    assert row is not None  # noqa: S101 - it was written a statement ago
+    await audit.record(
+        tx,
+        "suppression.create" if known is None else "suppression.repeat",
+        "suppression",
+        [row.id],
+        user_id=user_id,
+        contact_id=str(row.contact_id) if row.contact_id else None,
+        sender_id=str(sender_id) if sender_id else None,
+        ended=len(ended),
+    )
+    return row
 
 
 def may_lift(row: SuppressionRow, role: Role) -> bool:

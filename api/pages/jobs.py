@@ -6,13 +6,17 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.responses import Response
 
+from api.exports import CsvFile
 from api.pages.page import Page, PageDep
 from api.paging import FilterQuery
 from domain.statuses import JobKind
 from services.jobs import JobDetails
+from services.uploads import INVALID
+from storage.jobs import ResultRow
 
 router = APIRouter()
 
@@ -47,6 +51,9 @@ RESULT_WORDS: Mapping[str, str] = {
     "unchanged": "known already",
     "duplicate_in_file": "twice in the file",
     "invalid": "cannot be taken",
+    "suppressed": "opted out",
+    "already_suppressed": "opted out already",
+    "lifted": "left alone, as the file says it was lifted",
     "canceled": "left alone, as you cancelled",
     "failed": "not done",
 }
@@ -55,6 +62,7 @@ RESULT_WORDS: Mapping[str, str] = {
 
 KIND_WORDS: Mapping[JobKind, str] = {
     JobKind.IMPORT_CONTACTS: "Import of contacts",
+    JobKind.IMPORT_SUPPRESSIONS: "Import of opt-outs",
     JobKind.ENROL: "Enrolling",
     JobKind.MARK_FINISHED: "Marking as finished",
     JobKind.ADD_TO_GROUP: "Adding to a group",
@@ -74,6 +82,7 @@ _OF_ENROLLMENTS = frozenset(
     }
 )
 _ROWS = 50
+_BAD_ROWS = 20
 
 
 class ResultsQuery(FilterQuery):
@@ -112,6 +121,18 @@ async def show_job(
 def _address(page: Page, **query: object) -> str:
     told = {name: value for name, value in query.items() if value != []}
     return f"{page.request.url.path}?{urlencode(told, doseq=True)}"
+
+
+@router.get("/jobs/{job_id}/bad-rows")
+async def download_bad_rows(page: PageDep, job_id: UUID) -> StreamingResponse:
+    """Give the rows of a file that cannot be taken, each with what is wrong, as a CSV file."""
+    pieces = await page.services.exporting.bad_rows(job_id, page.user.id)
+    return CsvFile.named("bad-rows", pieces)
+
+
+async def bad_rows(page: Page, job_id: UUID) -> tuple[list[ResultRow], bool]:
+    """Read the first rows of a file that cannot be taken, and whether there are more."""
+    return await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
 
 
 @router.get("/jobs/{job_id}/progress")

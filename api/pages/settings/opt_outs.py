@@ -63,7 +63,7 @@ class Question:
 
 
 _STOPS = (
-    "Nobody's sequence texts this number any more: its active enrollments end now, messages by hand"
+    "No sequence texts this number any more: its active enrollments end now, messages by hand"
     " that wait are cancelled, and it stays opted out until somebody lifts it."
 )
 

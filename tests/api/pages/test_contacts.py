@@ -189,9 +189,11 @@ async def test_a_file_is_looked_at_and_then_imported_into_a_group(
     assert "favourite" in found.text
     assert 'value="import"' in found.text
     assert (await member.get("/api/contacts")).json()["items"] == []
-    bad = await member.get(f"/contacts/import/{job_id}/bad-rows")
+    bad = await member.get(f"/jobs/{job_id}/bad-rows")
     [_, row] = bad.text.splitlines()
     assert row.startswith('3,"phone is too short')
+    plain = await member.post("/contacts/import", files=file)
+    assert plain.headers["location"].startswith("/jobs/")
     fields = {"mode": "import", "new_group": "Nurses"}
     await member.post("/contacts/import", files=file, data=fields, headers=HTMX)
     job_id = await work_off(services, JobKind.IMPORT_CONTACTS)

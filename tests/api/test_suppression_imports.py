@@ -1,0 +1,146 @@
+"""Importing opted-out numbers: over the API, and from the page."""
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+
+from services.factory import Services
+from storage.database import Database
+from tests.worlds import World
+
+ADDRESS = "/api/suppressions/import"
+CSV = {"Content-Type": "text/csv"}
+HTMX = {"HX-Request": "true"}
+FILE = (
+    b"phone,reason,lifted_at,sender_id\n"
+    b"(212) 500-0000,Wrote a letter,,\n"
+    b"+12125000001,,,\n"
+    b"12,,,\n"
+    b"+12125000002,,2026-11-02T00:00:00+00:00,\n"
+)
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+async def work_off(services: Services, job_id: UUID) -> None:
+    while (await services.jobs.run_chunk(job_id)).more:
+        pass
+
+
+async def standing(world: World) -> dict[str, tuple[str, str | None]]:
+    rows = await world.rows(
+        "SELECT phone, source, reason FROM suppressions WHERE lifted_at IS NULL"
+    )
+    return {row.phone: (row.source, row.reason) for row in rows}
+
+
+async def results(member: httpx.AsyncClient, job_id: UUID) -> list[tuple[int, str]]:
+    items = (await member.get(f"/api/jobs/{job_id}/results")).json()["items"]
+    return [(item["position"], item["code"]) for item in items]
+
+
+async def test_numbers_of_a_file_are_opted_out_by_hand(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    ids = await world.contacts(3)
+    await world.suppress(ids[1])
+    sequence = await world.active()
+    await member.post(
+        f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(ids[0])]}
+    )
+    answer = await member.post(f"{ADDRESS}?reason=Old%20list", content=FILE, headers=CSV)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["about"]["ignored_columns"] == ["sender_id"]
+    job_id = UUID(answer.json()["id"])
+    await work_off(services, job_id)
+    assert await results(member, job_id) == [
+        (2, "suppressed"),
+        (3, "already_suppressed"),
+        (4, "invalid"),
+        (5, "lifted"),
+    ]
+    assert await standing(world) == {
+        "+12125000000": ("by_hand", "Wrote a letter"),
+        "+12125000001": ("keyword", None),
+    }
+    [enrollment] = await world.rows("SELECT status FROM enrollments")
+    assert enrollment.status == "omitted_opted_out"
+
+
+async def test_a_dry_run_opts_nobody_out(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    answer = await member.post(f"{ADDRESS}?dry_run=true", content=FILE, headers=CSV)
+    job_id = UUID(answer.json()["id"])
+    await work_off(services, job_id)
+    # Without a reason of its own, a row needs the import's.
+    assert [code for _, code in await results(member, job_id)] == [
+        "suppressed",
+        "invalid",
+        "invalid",
+        "lifted",
+    ]
+    assert await standing(world) == {}
+
+
+async def test_an_export_is_read_again(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    for phone in ("+12125550101", "+12125550102"):
+        await member.post("/api/suppressions", json={"phone": phone, "reason": "=Asked"})
+    exported = (await member.get("/api/suppressions/export")).content
+    await world.run("DELETE FROM suppressions")
+    answer = await member.post(ADDRESS, content=exported, headers=CSV)
+    await work_off(services, UUID(answer.json()["id"]))
+    assert await standing(world) == {
+        "+12125550101": ("by_hand", "=Asked"),
+        "+12125550102": ("by_hand", "=Asked"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "code"),
+    [
+        ("", b"number\n1\n", "missing_column"),
+        ("", b"", "missing_column"),
+        ("", b"phone,mobile\n1,2\n", "duplicate_column"),
+        ("?region=zz", FILE, "unknown_region"),
+        ("?group_id=00000000-0000-4000-8000-000000000000", FILE, "invalid_request"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_whole(
+    member: httpx.AsyncClient, query: str, content: bytes, code: str
+) -> None:
+    answer = await member.post(ADDRESS + query, content=content, headers=CSV)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (await member.get("/api/jobs")).json()["items"] == []
+
+
+async def test_the_page_looks_at_the_file_first(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    path = "/settings/opt-outs/import"
+    file = {"file": ("numbers.csv", FILE, "text/csv")}
+    for mode, words in (("check", "2 will be opted out"), ("import", "2 were opted out")):
+        fields = {"mode": mode, "reason": "Old list"}
+        sent = await member.post(path, files=file, data=fields, headers=HTMX)
+        assert sent.status_code == 200, sent.text
+        [job_id] = set(re.findall(rf"{path}/([0-9a-f-]+)", sent.text))
+        await work_off(services, UUID(job_id))
+        found = (await member.get(f"{path}/{job_id}", headers=HTMX)).text
+        told = " ".join(re.sub(r"<[^>]+>", " ", found).split())
+        assert words in told
+        assert "1 cannot be taken" in told
+        assert "too short" in told
+        assert len(await standing(world)) == (2 if mode == "import" else 0)
+    without = await member.post(path, data={"reason": "Old list"}, headers=HTMX)
+    assert without.status_code == 422
+    assert 'id="error-file"' in without.text
+    assert 'value="Old list"' in without.text
