@@ -52,7 +52,7 @@ def desk(place: Site, only_desk: Desk) -> Iterator[Desk]:
 @pytest.fixture
 def honest(place: Site) -> Process:
     """The worker as it is, running."""
-    if not is_up(place.stack.worker):
+    if place.stack.worker.pid is None or not is_up(place.stack.worker):
         place.stack.worker.start()
     return place.stack.worker
 
