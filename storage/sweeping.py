@@ -34,7 +34,8 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
             """
             SELECT e.id FROM enrollments e
             JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-            WHERE e.status = 'active' AND q.state = 'active' AND (
+            WHERE e.status = 'active' AND q.state = 'active' AND e.activity IN ('paused', 'held')
+            AND (
                 (e.activity = 'paused' AND e.paused_at IS NULL)
                 OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
             )
@@ -95,13 +96,15 @@ async def forget_keys(tx: Transaction, age: timedelta) -> None:
 
 
 async def forget_reports(tx: Transaction, age: timedelta, limit: int) -> int:
-    """Remove some of the provider's reports that were applied this long ago; how many."""
+    """Remove those of the provider's oldest reports that were applied this long ago; how many."""
     rows = await tx.execute(
         text(
             """
             DELETE FROM status_events WHERE id IN (
-                SELECT id FROM status_events WHERE applied_at < now() - CAST(:age AS interval)
-                ORDER BY id LIMIT :limit
+                SELECT id FROM (
+                    SELECT id, applied_at FROM status_events ORDER BY id LIMIT :limit
+                ) oldest
+                WHERE applied_at < now() - CAST(:age AS interval)
             )
             RETURNING id
             """

@@ -395,6 +395,12 @@ class Message(SQLModel, table=True):
             "occurred_at",
             postgresql_where=text("keyword = 'opt_in'"),
         ),
+        # Without the status: a report on a text would then be written into every index.
+        Index(
+            "ix_messages_one_offs",
+            "created_at",
+            postgresql_where=text("direction = 'outbound' AND step IS NULL"),
+        ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     direction: Direction = Field(sa_type=code(Direction))
@@ -522,6 +528,11 @@ class InboundEvent(SQLModel, table=True):
             "ix_inbound_events_unapplied",
             "phone",
             postgresql_where=text("applied_at IS NULL"),
+        ),
+        Index(
+            "ix_inbound_events_erased",
+            "occurred_at",
+            postgresql_where=text("phone = ''"),
         ),
     )
     provider_sid: str = Field(primary_key=True)

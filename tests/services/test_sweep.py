@@ -1,9 +1,11 @@
 """The every-minute sweep: what was lost comes back, what runs is left alone."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
 
 from domain.ports import Accepted, ListedMessage, Standing
 from domain.statuses import MessageStatus
@@ -209,6 +211,31 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
         await kit.pass_time(MINUTE)
     assert await kit.outcomes(later) == ["absent"]
     assert await kit.outcomes(stuck) == ["open"]
+
+
+async def test_it_reads_no_whole_table_of_what_is_kept_for_ever(kit: SendingKit) -> None:
+    """Every minute, whatever there is by then: each table that only grows is read by an index."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    engine = kit.world.database.engine
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    report = await kit.services.sweep.sweep()
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    assert report.failures == []
+
+    plans = []
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        for statement, parameters in asked:
+            if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+                plan = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+                plans.append("\n".join(row[0] for row in plan))
+    for table in ("messages", "attempts", "enrollments", "inbound_events", "status_events"):
+        assert any(f" on {table}" in plan for plan in plans), table
+        assert not [plan for plan in plans if f"Seq Scan on {table}" in plan], table
 
 
 async def test_one_part_that_fails_keeps_none_of_the_others_back(
