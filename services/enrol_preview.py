@@ -115,8 +115,8 @@ class FilePreview:
         columns: Where the fields are taken from, as given or guessed.
         sample: Its first records after the first line, as they are.
         missing: Fields without which it cannot be read; then there is no job.
-        job_id: The upload, for ``Importing.start`` or ``discard``; after the import is done,
-            ``Jobs.start_enrolling(import_id=...)`` enrols everyone in it.
+        job_id: The upload, for ``Importing.start(enrol_into=...)``, which enrols everyone in it
+            once they are imported, or ``discard``.
         preview: What would come of its rows.
     """
 

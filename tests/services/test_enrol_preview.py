@@ -1,5 +1,6 @@
 """What enrolling people would come to, before anything is done."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -227,6 +228,49 @@ async def test_a_file_is_imported_and_then_enrolled(kit: SendingKit) -> None:
     assert (done.state, done.counts) == (JobState.DONE, {"enrolled": 2})
     found = await kit.world.rows("SELECT contact_id FROM enrollments")
     assert ada in {row.contact_id for row in found}
+
+
+async def test_a_file_is_enrolled_by_itself_and_once_when_its_import_is_done(
+    kit: SendingKit,
+) -> None:
+    sequence = await kit.sequence()
+    text = HEADER + "".join(f"P,{at},+121255501{at:02}\n" for at in range(20)) + "Bad,,12\n"
+    shown = await of_file(kit, sequence.id, text)
+    assert shown.job_id is not None
+    user_id = kit.world.user_id
+    job = await kit.services.importing.start(shown.job_id, user_id, enrol_into=sequence.id)
+    await asyncio.gather(*(kit.services.jobs.run_chunk(job.id) for _ in range(4)))
+    await kit.services.jobs.run_chunk(job.id)
+    done = await kit.services.jobs.get(job.id)
+    assert (done.state, done.error) == (JobState.DONE, None)
+    following = await kit.world.rows("SELECT id, total FROM jobs WHERE kind = 'enrol'")
+    assert [(str(row.id), row.total) for row in following] == [(done.about["enrolling_id"], 20)]
+    while (await kit.services.jobs.run_chunk(following[0].id)).more:
+        pass
+    assert await kit.services.jobs.enrolled_by_status(following[0].id) == {
+        EnrollmentStatus.ACTIVE: 20
+    }
+
+
+async def test_an_import_whose_people_cannot_be_enrolled_says_why(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    jobs = []
+    for text in ("Ada,,+12125550101\n", "Bad,,12\n"):
+        shown = await of_file(kit, sequence.id, HEADER + text)
+        assert shown.job_id is not None
+        jobs.append(
+            await kit.services.importing.start(
+                shown.job_id, kit.world.user_id, enrol_into=sequence.id
+            )
+        )
+    await kit.services.jobs.run_chunk(jobs[1].id)
+    await kit.services.sequences.archive(sequence.id, kit.world.user_id)
+    await kit.services.jobs.run_chunk(jobs[0].id)
+    ended = [await kit.services.jobs.get(job.id) for job in jobs]
+    assert [job.state for job in ended] == [JobState.DONE, JobState.DONE]
+    assert [job.error for job in ended] == ["sequence_not_active", "empty_import"]
+    assert await kit.world.rows("SELECT 1 FROM jobs WHERE kind = 'enrol'") == []
+    assert len(await kit.world.rows("SELECT 1 FROM contacts WHERE first_name = 'Ada'")) == 1
 
 
 async def test_only_an_import_can_be_enrolled_from(kit: SendingKit) -> None:

@@ -30,6 +30,7 @@ function showUnsaved() {
   const unsaved = isUnsaved();
   document.getElementById("steps-unsaved").hidden = !unsaved;
   document.getElementById("steps-discard").hidden = !unsaved;
+  form.querySelector("[data-saves]").disabled = !unsaved;
 }
 
 const cards = () => [...list.querySelectorAll("[data-step]")];
@@ -166,7 +167,7 @@ if (form) {
     leaves = true;
   });
   addEventListener("pageshow", () => {
-    leaves = false;
+    leaves = false; // back from another page
     showUnsaved();
   });
   addEventListener("beforeunload", (event) => {

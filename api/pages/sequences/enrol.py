@@ -229,11 +229,6 @@ async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Resp
         importing=importing,
         enrolling=enrolling,
         by_status=[(status, statuses[status]) for status in EnrollmentStatus if status in statuses],
-        skipped={
-            code: number
-            for code, number in (enrolling.counts if enrolling else {}).items()
-            if code != "enrolled"
-        },
         result_words=RESULT_WORDS,
         not_enrolled=_why_not(importing) if importing and not enrolling else "",
     )

@@ -1,0 +1,104 @@
+"""Writing a sequence's steps, and enrolling a file, in a browser."""
+
+import re
+
+from playwright.async_api import Dialog, FilePayload, Page, expect
+
+from domain.statuses import Role
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.e2e.people import Desk, eventually
+
+
+async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Visit) -> None:
+    sequence_id = desk.sequence(desk.line(), "Hello {{first_name|there}}", "Still there?")
+    someone = desk.person()
+    page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/steps")
+    await accessible(page)
+    publish = page.get_by_role("button", name="Publish version 2")
+    await expect(publish).to_be_disabled()
+
+    second = page.get_by_label("Step 2")
+    text = second.get_by_label("Text")
+    await text.press("Control+End")
+    await text.press_sequentially(" It\N{RIGHT SINGLE QUOTATION MARK}s ")
+    await second.get_by_role("button", name="First name").click()
+    await page.get_by_label("If a contact has none, write").fill("me")
+    await page.get_by_role("button", name="Insert").click()
+    await expect(text).to_have_value(
+        "Still there? It\N{RIGHT SINGLE QUOTATION MARK}s {{first_name|me}}"
+    )
+    await expect(second).to_contain_text("UCS-2")
+    await second.get_by_role("button", name="Use plain characters").click()
+    await expect(text).to_have_value("Still there? It's {{first_name|me}}")
+    await expect(second).to_contain_text("GSM-7")
+
+    await page.get_by_role("button", name="Add a step").click()
+    third = page.get_by_label("Step 3")
+    await expect(third.get_by_label("Text")).to_be_focused()
+    await page.keyboard.type("In between")
+    await third.get_by_label("Time of day").fill("09:30")
+    await page.keyboard.press("Alt+ArrowUp")
+    await expect(page.get_by_label("Step 2").get_by_label("Text")).to_have_value("In between")
+    preview = page.get_by_role("complementary", name="As they get it")
+    await expect(preview).to_contain_text("1 day later at 9:30 am")
+
+    await page.get_by_role("button", name="Nobody in particular").click()
+    await page.get_by_label("Find a contact to see the texts as").fill(someone.name)
+    await page.locator("#see-as-people").get_by_text(someone.name).click()
+    first_name = someone.name.partition(" ")[0]
+    await expect(preview).to_contain_text(f"Hello {first_name}")
+
+    await _is_warned(page)
+    await publish.click()
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.locator("#flashes")).to_contain_text("Version 2 is published")
+    saved = desk.get(f"/api/sequences/{sequence_id}")
+    assert [step["body"] for step in saved["steps"]] == [
+        "Hello {{first_name|there}}",
+        "In between",
+        "Still there? It's {{first_name|me}}",
+    ]
+    assert saved["version"] == 2
+
+
+async def _is_warned(page: Page) -> None:
+    """Try to leave; the browser asks, and one stays."""
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await page.get_by_role("link", name="Overview").click()
+    await expect(page.get_by_text("Not saved yet")).to_be_visible()
+    page.remove_listener("dialog", stay)
+    assert asked == ["beforeunload"]
+
+
+async def test_a_file_is_enrolled_though_the_browser_is_closed(desk: Desk, visit: Visit) -> None:
+    sequence_id = desk.sequence(desk.line(), "Hello {{first_name|there}}", reply_window=600)
+    known = desk.person()
+    rows = ["Whom,Line", f"Known,{known.phone}", "Neu,+12065550142", "Neu,+12065550142", "Bad,12"]
+    file = FilePayload(name="people.csv", mimeType="text/csv", buffer="\n".join(rows).encode())
+    page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/enrol?way=file")
+    await page.get_by_label("CSV file").set_input_files(file)
+
+    await expect(page.get_by_role("alert")).to_contain_text("Say which column holds the phone")
+    await page.get_by_label("What \N{LEFT DOUBLE QUOTATION MARK}Whom").select_option("first_name")
+    await expect(page.get_by_role("alert")).to_contain_text("holds the phone.")
+    await page.get_by_label("What \N{LEFT DOUBLE QUOTATION MARK}Line").select_option("phone")
+    await expect(page.get_by_role("heading", name="2 people will be texted")).to_be_visible()
+    await expect(page.get_by_text("1 of them will be added to your contacts")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("button", name="Enrol 2 people").click()
+    await page.wait_for_url(re.compile(r"/enrol/[0-9a-f-]{36}$"))
+    address = page.url
+    await page.close()
+
+    eventually(lambda: sum(desk.counts(sequence_id).values()) == 2)
+    again = await visit(Role.MEMBER, path=address)
+    await expect(again.get_by_text("Enrolling", exact=True).last).to_be_visible()
+    await expect(again.get_by_role("link", name=re.compile("2 Active"))).to_be_visible()
+    await accessible(again)
