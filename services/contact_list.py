@@ -193,6 +193,15 @@ class ContactList:
             {status: counted.get(status, 0) for status in EnrollmentStatus},
         )
 
+    async def count(self, sequence_id: UUID, wanted: ListFilter) -> int:
+        """Count whom a filter lets through; 0 where there is no such sequence.
+
+        Raises:
+            InvalidFieldError: Nobody can be found by this search; half an outcome.
+        """
+        async with self._database.transaction() as tx:
+            return await rows.count(tx, sequence_id, cleaned(wanted))
+
     async def outlook(self, sequence_id: UUID, wanted: ListFilter) -> Outlook:
         """Count whom a filter lets through, and what is still to come for them.
 

@@ -162,6 +162,15 @@ def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
     return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
 
 
+async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
+    """Count all enrollments that the list would show."""
+    query: Select[*tuple[Any, ...]] = select(func.count()).select_from(Enrollment)
+    if wanted.search:
+        query = query.join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+    found = await tx.execute(_narrowed(query, sequence_id, wanted))
+    return int(found.scalar_one())
+
+
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
     """Count what is still to come for all enrollments that the list would show."""
     active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
@@ -205,8 +214,15 @@ def _filtered(
         .select_from(Enrollment)
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
-        .where(col(Enrollment.sequence_id) == sequence_id)
     )
+    return _narrowed(query, sequence_id, wanted)
+
+
+def _narrowed(
+    query: Select[*tuple[Any, ...]], sequence_id: UUID, wanted: ListFilter
+) -> Select[*tuple[Any, ...]]:
+    """Leave of a query over enrollments what the filter lets through; a search needs contacts."""
+    query = query.where(col(Enrollment.sequence_id) == sequence_id)
     if wanted.steps:
         query = query.where(col(Enrollment.step).in_(wanted.steps))
     if wanted.enrolled_by:

@@ -62,30 +62,26 @@ async def contacts(
 
 async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
     """List the users who enrolled somebody into a sequence, by name."""
-    who = (
-        select(col(Enrollment.enrolled_by))
-        .where(col(Enrollment.sequence_id) == sequence_id)
-        .distinct()
+    did = exists().where(
+        col(Enrollment.sequence_id) == sequence_id, col(Enrollment.enrolled_by) == col(User.id)
     )
     rows = await tx.execute(
-        select(col(User.id), col(User.name))
-        .where(col(User.id).in_(who))
-        .order_by(col(User.name), col(User.id))
+        select(col(User.id), col(User.name)).where(did).order_by(col(User.name), col(User.id))
     )
     return [NamedRow(*row) for row in rows]
 
 
 async def groups_present(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
     """List the groups with members who were enrolled into a sequence, by name."""
-    which = (
-        select(col(GroupMember.group_id))
-        .join(Enrollment, col(Enrollment.contact_id) == col(GroupMember.contact_id))
-        .where(col(Enrollment.sequence_id) == sequence_id)
-        .distinct()
+    # One member is enough: a join would walk through all of them.
+    has_one = exists().where(
+        col(GroupMember.group_id) == col(Group.id),
+        col(Enrollment.contact_id) == col(GroupMember.contact_id),
+        col(Enrollment.sequence_id) == sequence_id,
     )
     rows = await tx.execute(
         select(col(Group.id), col(Group.name))
-        .where(col(Group.id).in_(which))
+        .where(has_one)
         .order_by(col(Group.name), col(Group.id))
     )
     return [NamedRow(*row) for row in rows]

@@ -291,6 +291,7 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("status = 'active'"),
         ),
         Index("ix_enrollments_list", "sequence_id", "enrolled_at", "id"),
+        Index("ix_enrollments_user", "sequence_id", "enrolled_by", "enrolled_at", "id"),
         Index("ix_enrollments_next_send", "sequence_id", "next_send_at", "id"),
         Index("ix_enrollments_last_message", "sequence_id", "last_message_at", "id"),
         Index("ix_enrollments_counts", "sequence_id", "status", "step"),

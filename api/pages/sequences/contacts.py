@@ -157,4 +157,4 @@ async def _matching(page: Page, sequence_id: UUID, query: TabQuery, tab: Contact
     wanted = query.wanted()
     if wanted == EnrollmentFilter(status=query.status).wanted():
         return sum(tab.counts[status] for status in set(query.status) or tab.counts)
-    return (await page.services.contact_list.outlook(sequence_id, wanted)).people
+    return await page.services.contact_list.count(sequence_id, wanted)
