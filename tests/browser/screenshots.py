@@ -53,11 +53,32 @@ async def open_user_menu(page: Page) -> None:
     await page.locator(".user-button").click()
 
 
+async def open_first_row(page: Page) -> None:
+    """Follow the first link of a settings' list."""
+    await page.locator(".rows-name").first.click()
+
+
+async def open_first_talk(page: Page) -> None:
+    """Open the latest conversation, if the data holds one."""
+    rows = page.locator(".talks-row")
+    if await rows.count():
+        await rows.first.click()
+
+
 SHOTS = [
     Shot("sign-in", "/sign-in", signed_in=False),
     Shot("not-found", "/nothing-here"),
     Shot("settings-workspace", "/settings/workspace"),
     Shot("settings-account", "/settings/account"),
+    Shot("settings-senders", "/settings/senders"),
+    Shot("settings-users", "/settings/users"),
+    Shot("settings-user", "/settings/users", open_first_row),
+    Shot("settings-webhooks", "/settings/webhooks"),
+    Shot("settings-webhook-new", "/settings/webhooks/new"),
+    Shot("settings-activity", "/settings/activity"),
+    Shot("settings-audit", "/settings/audit"),
+    Shot("conversations", "/conversations"),
+    Shot("conversation", "/conversations", open_first_talk),
     Shot("user-menu", "/settings/workspace", open_user_menu),
 ]
 """One line a page; what needs a thing's id gets there by clicking."""

@@ -15,6 +15,8 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   const dialog = event.target.closest?.("#dialog, #panel");
+  // "All is done" closes it and swaps nothing in; what was there is cleared a moment later.
+  if (event.detail.xhr.getResponseHeader("HX-Reswap") === "none") return;
   if (dialog && !dialog.open && dialog.childElementCount) dialog.showModal();
 });
 

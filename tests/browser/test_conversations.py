@@ -1,0 +1,78 @@
+"""Conversations in a browser: they go on by themselves, what is typed stays, a reply goes once."""
+
+import re
+
+from playwright.async_api import expect
+
+from domain.statuses import Role
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.e2e.people import Desk
+
+
+async def test_one_reads_and_answers_while_they_write(desk: Desk, visit: Visit) -> None:
+    story = desk.start("", "Hello, shall we talk?")
+    desk.wait_for_texts(story.person, 1)
+    page = await visit(Role.MEMBER, path="/conversations")
+    await page.get_by_role("link", name=story.person.name).click()
+    await expect(page).to_have_url(re.compile(f"/conversations/{story.person.id}$"))
+    thread = page.get_by_role("region", name="Conversation", exact=True)
+    await expect(thread.get_by_text("Hello, shall we talk?")).to_be_visible()
+    await expect(page.locator(".talks-row[aria-current]")).to_contain_text(story.person.name)
+    await accessible(page)
+
+    box = thread.get_by_label("Reply")
+    await box.fill("We could talk on")
+    await expect(thread.get_by_text("1 segment")).to_be_visible()
+    desk.answer(story.person, "Yes, when?", story.line)
+    await expect(thread.get_by_text("Yes, when?")).to_be_visible()
+    await expect(page.locator(".talks-row.is-unanswered")).to_contain_text("Yes, when?")
+    await expect(box).to_have_value("We could talk on")
+
+    await box.fill("Tuesday?")
+    await thread.get_by_role("button", name="Send").dblclick()
+    await expect(thread.locator(".bubble", has_text="Tuesday?")).to_contain_text("Kim member")
+    await expect(box).to_have_value("")
+    await expect(box).to_be_focused()
+    await box.fill("Or Friday?")
+    await box.press("Control+Enter")
+    await expect(thread.locator(".bubble", has_text="Or Friday?")).to_be_visible()
+    texts = desk.wait_for_texts(story.person, 3)
+    assert [text["body"] for text in texts[1:]] == ["Tuesday?", "Or Friday?"]
+
+    desk.answer(story.person, "STOP", story.line)
+    await expect(thread.get_by_text("the number opted out")).to_be_visible()
+    await expect(box).to_have_count(0)
+
+
+async def test_earlier_texts_are_shown_on_demand(desk: Desk, visit: Visit) -> None:
+    story = desk.start("", "The very first text", on_reply="continue")
+    desk.wait_for_texts(story.person, 1)
+    for number in range(52):
+        desk.answer(story.person, f"Answer number {number}", story.line)
+    page = await visit(path=f"/conversations/{story.person.id}")
+    thread = page.locator("#thread")
+    await expect(thread.get_by_text("Answer number 51", exact=True)).to_be_in_viewport()
+    await expect(thread.get_by_text("The very first text")).to_have_count(0)
+    await page.get_by_role("button", name="Show earlier").click()
+    first = thread.get_by_text("The very first text")
+    await expect(first).to_have_count(1)
+    await expect(thread.locator(".talk-day:visible")).to_have_count(1)
+    desk.answer(story.person, "And one more", story.line)
+    await expect(thread.get_by_text("And one more")).to_be_visible()
+    await expect(first).to_have_count(1)
+
+
+async def test_a_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit) -> None:
+    story = desk.start("", "Hello on the phone")
+    desk.wait_for_texts(story.person, 1)
+    page = await visit(path="/conversations", phone=True)
+    await page.get_by_label("Name or phone digits").fill(story.person.name)
+    await expect(page).to_have_url(re.compile(r"\?search="))
+    await page.get_by_role("link", name=story.person.name).click()
+    await expect(page.locator("#talk-list")).to_be_hidden()
+    await expect(page.get_by_label("Reply")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("link", name="Back to the conversations").click()
+    await expect(page.locator("#talk-list")).to_be_visible()
+    await expect(page.get_by_label("Name or phone digits")).to_have_value(story.person.name)

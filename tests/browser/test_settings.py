@@ -1,0 +1,61 @@
+"""The settings in a browser: their dialogs, and that everybody can use them."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.e2e.people import Desk
+
+
+@pytest.mark.parametrize("tab", ["senders", "users", "webhooks", "activity", "audit"])
+async def test_every_tab_is_accessible(desk: Desk, visit: Visit, tab: str) -> None:
+    desk.line()
+    page = await visit(path=f"/settings/{tab}")
+    await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    await accessible(page)
+
+
+async def test_a_sender_is_added_in_a_dialog(visit: Visit) -> None:
+    page = await visit(path="/settings/senders")
+    await page.get_by_role("button", name="Add sender").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name", exact=True).fill("Night desk")
+    await dialog.get_by_label("Number or Messaging Service").fill("12")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog.locator(".field-error")).to_have_count(1)
+    await expect(dialog.get_by_label("Name", exact=True)).to_have_value("Night desk")
+    await accessible(page)
+    await dialog.get_by_label("Number or Messaging Service").fill("+1 206 445 0100")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.locator("#senders")).to_contain_text("Night desk")
+
+
+async def test_a_user_is_added_and_opened(visit: Visit) -> None:
+    page = await visit(path="/settings/users")
+    await page.get_by_role("button", name="Add user").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("E-mail address").fill("new@example.com")
+    await expect(dialog.get_by_label("Their password")).to_be_hidden()
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog.get_by_label("The password")).to_have_value(re.compile(r"^\S{16}$"))
+    await accessible(page)
+    await dialog.get_by_role("link", name="See the user").click()
+    await expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
+    await accessible(page)
+
+
+async def test_a_webhook_is_added_and_tested(visit: Visit) -> None:
+    page = await visit(path="/settings/webhooks/new")
+    await accessible(page)
+    await page.get_by_label("Address").fill("https://127.0.0.1:9/events")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_role("textbox", name="The secret")).to_have_value(
+        re.compile("^whsec_")
+    )
+    await page.get_by_role("button", name="Send a test").click()
+    await expect(page.locator("#deliveries")).to_contain_text("A test")
+    await accessible(page)
