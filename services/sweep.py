@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
 from domain.rules import SendingRules
+from domain.statuses import EnrollmentStatus
 from services.callbacks import Callbacks
 from services.catch_up import CatchUp
 from services.inbound import Inbound
@@ -14,7 +15,7 @@ from services.outbox import Outbox
 from services.outcomes import Outcomes
 from services.pruning import Pruning
 from services.workspace import WorkspaceSettings
-from storage import deliveries, holds, jobs, outbox, outcomes, sweeping
+from storage import deliveries, endings, holds, jobs, outbox, outcomes, sweeping
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -27,6 +28,7 @@ UPLOAD_ABANDONED = timedelta(minutes=15)
 """After this long without a row, an upload is taken to have been broken off."""
 
 RESTARTS = 500
+FINISHES = 500
 ORPHANS = 20
 EVENTS_OVERDUE = timedelta(minutes=2)
 
@@ -98,6 +100,7 @@ class Sweep:
         probes = await part("probes", self._probe)
         await part("forgotten", self._wake_forgotten)
         restarted = await part("restart", self._restart_lost)
+        await part("archived", self._finish_archived)
         settled = await part("orphans", self._settle_orphans)
         await part("jobs", self._mend_jobs)
         await part("zone", self._chores.workspace.move_steps)
@@ -155,6 +158,21 @@ class Sweep:
             await outbox.add_message_starts(tx, await sweeping.lost_messages(tx, since, RESTARTS))
         return len(lost)
 
+    async def _finish_archived(self) -> int:
+        """End what an archiving left active whose process died."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            left = await sweeping.left_in_archived(tx, now - OVERDUE, FINISHES)
+            for enrollment_id in left:
+                await endings.end(
+                    tx,
+                    enrollment_id,
+                    EnrollmentStatus.FINISHED_STOPPED,
+                    at=now,
+                    signal="mark_finished",
+                )
+        return len(left)
+
     async def _mend_jobs(self) -> int:
         """Start lost jobs again and forget uploads that were broken off."""
         async with self._database.transaction() as tx:
@@ -181,7 +199,7 @@ class Sweep:
                     row.phone, row.started_at - timedelta(seconds=60)
                 )
             except ProviderUnavailableError:
-                listed = None
+                break  # no proof, and each question more could keep the rest of the sweep waiting
             weighed = await self._outcomes.record_listing(row.attempt_id, listed)
             settled += not isinstance(weighed, Unsettled)
         return settled

@@ -46,6 +46,24 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
     return [row.id for row in rows]
 
 
+async def left_in_archived(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
+    """Active enrollments of sequences that were archived before a moment, in the order of locks.
+
+    A sequence is archived without any, or has those it has finished after that.
+    """
+    rows = await tx.execute(
+        text(
+            """
+            SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+            WHERE q.state = 'archived' AND q.updated_at < :since AND e.status = 'active'
+            ORDER BY e.id LIMIT :limit
+            """
+        ),
+        {"since": since, "limit": limit},
+    )
+    return [row.id for row in rows]
+
+
 async def lost_messages(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
     """Some one-off texts that should have gone before a moment and have not."""
     rows = await tx.execute(

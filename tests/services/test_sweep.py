@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event
 
-from domain.ports import Accepted, ListedMessage, Standing
+from domain.ports import Accepted, ListedMessage, ProviderUnavailableError, Standing
 from domain.statuses import MessageStatus
 from services.pruning import Pruning
 from tests.services.sending_kit import SendingKit
@@ -180,6 +181,37 @@ async def test_a_failing_list_settles_no_orphan(kit: SendingKit) -> None:
         report = await kit.services.sweep.sweep()
         assert (report.settled, report.failures) == (0, [])
     assert await kit.outcomes(enrollment) == ["open"]
+
+
+async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs would otherwise keep the rest of the sweep waiting for each orphan."""
+    asked = AsyncMock(side_effect=ProviderUnavailableError)
+    monkeypatch.setattr(kit.gateway, "list_outbound", asked)
+    for _ in range(3):
+        enrollment = await kit.enrol()
+        await kit.open_call(enrollment)
+        await kit.text_back(enrollment, "STOP")
+    await kit.pass_time(3 * MINUTE)
+    assert (await kit.services.sweep.sweep()).failures == []
+    assert asked.await_count == 1
+
+
+async def test_what_an_interrupted_archiving_left_is_finished(kit: SendingKit) -> None:
+    """Nothing else would ever wake them: an archived sequence sends nothing and is not resumed."""
+    archived, sequence = await kit.sequence(), await kit.sequence()
+    left, other = await kit.enrol(archived), await kit.enrol(sequence)
+    await started(kit, left, other)
+    await kit.world.run(
+        "UPDATE sequences SET state = 'archived', updated_at = now() WHERE id = :id", id=archived.id
+    )
+    await kit.services.sweep.sweep()
+    assert (await kit.row(left)).status == "active", "it may still be at it"
+    await kit.pass_time(11 * MINUTE)
+    assert (await kit.services.sweep.sweep()).failures == []
+    assert [(await kit.row(one)).status for one in (left, other)] == ["finished_stopped", "active"]
+    assert kit.temporal.signals_to(left) == [("mark_finished", "finished_stopped")]
 
 
 async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
