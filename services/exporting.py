@@ -98,7 +98,13 @@ class Exporting:
 
         async def read(tx: Transaction, after: Position | None) -> list[ContactRow]:
             return await contacts.find(
-                tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=PAGE
+                tx,
+                search=sought,
+                group_ids=group_ids,
+                sort=sort,
+                after=after,
+                limit=PAGE,
+                whole=True,
             )
 
         def place(row: ContactRow) -> Position:
