@@ -38,6 +38,7 @@ SENDING = {
     "POST /api/enrollments/batch/send-message",
     "POST /api/enrollments/batch/release",
     "POST /api/enrollments/batch/resume",
+    "POST /conversations/{}/reply",
 }
 ADMINISTERING = {
     "GET /api/audit",
@@ -52,6 +53,16 @@ ADMINISTERING = {
     "PATCH /api/senders/{}",
     "POST /api/senders/{}/release",
     "POST /settings/workspace",
+    "POST /settings/senders",
+    "POST /settings/senders/{}",
+    "POST /settings/senders/{}/release",
+    "GET /settings/users",
+    "POST /settings/users/{}",
+    "POST /settings/users/{}/password",
+    "POST /settings/users/{}/tokens",
+    "GET /settings/webhooks/{}",
+    "POST /settings/webhooks/{}/secret",
+    "GET /settings/audit",
 }
 OWN = {
     "DELETE /api/session",
