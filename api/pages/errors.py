@@ -68,7 +68,7 @@ def _is_for_people(request: Request) -> bool:
         return True
     if request.url.path.startswith(_MACHINES):
         return False
-    return "text/html" in request.headers.get("accept", "")
+    return HTMX in request.headers or "text/html" in request.headers.get("accept", "")
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -65,9 +65,21 @@ async def open_first_talk(page: Page) -> None:
         await rows.first.click()
 
 
+def open_of_sequence(name: str) -> Callable[[Page], Awaitable[None]]:
+    """Open the demo's sequence, and then something of it."""
+
+    async def open_it(page: Page) -> None:
+        await page.get_by_role("link", name="Warehouse role: first contact").click()
+        await page.get_by_role("link", name=name, exact=True).click()
+
+    return open_it
+
+
 SHOTS = [
     Shot("sign-in", "/sign-in", signed_in=False),
     Shot("not-found", "/nothing-here"),
+    Shot("sequence-steps", "/sequences", open_of_sequence("Steps")),
+    Shot("sequence-enrol", "/sequences", open_of_sequence("Enrol")),
     Shot("settings-workspace", "/settings/workspace"),
     Shot("settings-account", "/settings/account"),
     Shot("settings-senders", "/settings/senders"),

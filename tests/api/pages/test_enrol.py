@@ -229,6 +229,21 @@ async def test_what_is_no_such_file_is_said(world: World, member: httpx.AsyncCli
     assert await world.rows("SELECT 1 FROM jobs") == []
 
 
+async def test_a_file_that_is_too_large_is_said_before_it_is_read(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    refused = await member.post(
+        "/enrol/file",
+        params={"sequence_id": str(sequence.id)},
+        content=b"x",
+        headers={**HTMX, "Content-Length": "9000000000"},
+    )
+    assert refused.status_code == 413
+    assert refused.headers["HX-Retarget"] == "#flashes"
+    assert "too large" in words(refused.text)
+
+
 async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
