@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from domain.errors import InvalidFieldError
 
@@ -12,6 +13,10 @@ MERGE_FIELDS = ("first_name", "last_name", "full_name", "phone")
 MAX_CHARACTERS = 1600
 """Longest text the provider takes (Twilio, error 21617)."""
 
+MAX_MEDIA_URL = 2_000
+"""Longest web address of a picture."""
+
+_PLAIN_URL = re.compile(r"[!-~]+")
 _FIELD = re.compile(r"(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})")
 _GAP = "\0"  # check_body lets none through
 _GAPS = re.compile(rf"([ \t]*(?:{_GAP}[ \t]*)+)([,;][ \t]*)?")
@@ -49,6 +54,17 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
             code="body_too_long",
         )
     _check_fields(body, field)
+
+
+def is_media_url(url: str) -> bool:
+    """Whether a picture can be fetched from there, as far as its address tells."""
+    if len(url) > MAX_MEDIA_URL or not _PLAIN_URL.fullmatch(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:

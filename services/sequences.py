@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
@@ -16,7 +15,7 @@ from domain.names import clean
 from domain.paging import Page, Position
 from domain.segments import measure
 from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
-from domain.texts import check_body
+from domain.texts import MAX_MEDIA_URL, check_body, is_media_url
 from domain.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from services import audit
 from services.endings import Endings
@@ -30,7 +29,6 @@ MAX_NAME = 200
 MAX_STEPS = 100
 MAX_MEDIA = 10
 """Media of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
-MAX_MEDIA_URL = 2_000
 MAX_DELAY = timedelta(days=365)
 MAX_AHEAD = timedelta(days=5 * 365)
 """How far ahead a date may lie: further is a slip of the pen."""
@@ -41,7 +39,6 @@ _PAGE = 500
 _ONE_DAY_SECONDS = 86_400
 _AT_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
-_PLAIN_URL = re.compile(r"[!-~]+")
 
 
 class Missing(Enum):
@@ -468,23 +465,13 @@ def _check_media(urls: Many[str], path: str, problems: _Problems) -> None:
             code="too_many_media",
         )
     for index, url in enumerate(urls):
-        if not _is_web_address(url):
+        if not is_media_url(url):
             problems.add(
                 f"{path}.media_urls.{index}",
                 f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
                 " with https:// or http:// and that anyone can open",
                 code="bad_media_url",
             )
-
-
-def _is_web_address(url: str) -> bool:
-    if len(url) > MAX_MEDIA_URL or not _PLAIN_URL.fullmatch(url):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _delay(seconds: int | None, path: str) -> int:
