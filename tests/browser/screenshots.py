@@ -58,6 +58,13 @@ async def open_first_row(page: Page) -> None:
     await page.locator(".rows-name").first.click()
 
 
+async def open_first_name(page: Page) -> None:
+    """Follow the first name of a list of contacts or groups, if the data holds one."""
+    rows = page.locator(".stacked-head a")
+    if await rows.count():
+        await rows.first.click()
+
+
 async def open_first_talk(page: Page) -> None:
     """Open the latest conversation, if the data holds one."""
     rows = page.locator(".talks-row")
@@ -91,6 +98,15 @@ SHOTS = [
     Shot("settings-audit", "/settings/audit"),
     Shot("conversations", "/conversations"),
     Shot("conversation", "/conversations", open_first_talk),
+    Shot("contacts", "/contacts"),
+    Shot("contacts-one", "/contacts", open_first_name),
+    Shot("contacts-new", "/contacts/new"),
+    Shot("contacts-import", "/contacts/import"),
+    Shot("groups", "/groups"),
+    Shot("groups-one", "/groups", open_first_name),
+    Shot("reviews", "/reviews"),
+    Shot("settings-opt-outs", "/settings/opt-outs"),
+    Shot("settings-opt-outs-import", "/settings/opt-outs/import"),
     Shot("user-menu", "/settings/workspace", open_user_menu),
 ]
 """One line a page; what needs a thing's id gets there by clicking."""

@@ -1,0 +1,68 @@
+"""Contacts, groups, opt-outs and the review list in a browser."""
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from playwright.async_api import expect
+
+from domain.statuses import Role
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.e2e.people import Desk
+
+
+async def test_a_file_is_looked_at_and_then_imported(visit: Visit, tmp_path: Path) -> None:
+    name = f"Ada{uuid4().hex[:8]}"
+    number = f"+1917{uuid4().int % 10_000_000:07}"
+    file = tmp_path / "people.csv"
+    file.write_text(f"first_name,last_name,phone\n{name},Byron,{number}\nBo,Ray,12\n")
+    page = await visit(Role.MEMBER, path="/contacts")
+    await accessible(page)
+    await page.get_by_role("link", name="Import").first.click()
+    await page.get_by_label("CSV file").set_input_files(file)
+    await page.get_by_label("or a new group").fill(f"Group {name}")
+    await page.get_by_role("button", name="Check the file").click()
+    await expect(page.get_by_text("1 will be added")).to_be_visible()
+    await expect(page.get_by_text("phone is too short")).to_be_visible()
+    await accessible(page)
+
+    # The file is still chosen: nobody has to look for it again.
+    await page.get_by_role("button", name="Import 1 contact").click()
+    await expect(page.get_by_text("1 were added")).to_be_visible()
+    await page.get_by_role("link", name="See the group").click()
+    await expect(page.get_by_role("heading", name=f"Group {name}")).to_be_visible()
+    await expect(page.get_by_role("link", name=f"{name} Byron")).to_be_visible()
+    await accessible(page)
+
+    await page.goto("/contacts")
+    await page.get_by_label("Name or phone digits").press_sequentially(name.lower())
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page).to_have_url(re.compile(rf"search={name.lower()}"))
+    await page.get_by_role("link", name=f"{name} Byron").click()
+    await accessible(page)
+    await page.get_by_role("button", name="Opt out …").click()
+    await page.get_by_label("Reason").fill("Rang us")
+    await page.get_by_role("button", name="Opt out", exact=True).click()
+    await expect(page.get_by_text("Rang us")).to_be_visible()
+    await page.goto(f"/settings/opt-outs?search={number[1:]}")
+    await expect(page.get_by_text("Rang us")).to_be_visible()
+    await accessible(page)
+
+
+async def test_an_unsure_text_is_decided_about(desk: Desk, visit: Visit) -> None:
+    story = desk.start("", "Hello, shall we talk?")
+    desk.wait_for_texts(story.person, 1)
+    desk.answer(story.person, "Could you stop by at five?", story.line)
+    page = await visit(Role.MEMBER, path="/reviews")
+    entry = page.get_by_role("link", name="Review")
+    await expect(entry).to_contain_text("to decide")
+    review = page.locator(".review", has_text=story.person.name)
+    await expect(review).to_contain_text("Could you stop by at five?")
+    await accessible(page)
+    await review.get_by_role("button", name="Opt out", exact=True).click()
+    await expect(page.get_by_role("status")).to_contain_text(f"{story.person.name} is opted out.")
+    await expect(review).to_have_count(0)
+    await page.goto(f"/contacts/{story.person.id}")
+    await expect(page.get_by_text("Asked in their own words")).to_be_visible()
+    await expect(page.get_by_text("Could you stop by at five?")).to_be_visible()
