@@ -12,8 +12,9 @@ from sqlmodel import col
 
 from domain.paging import Position
 from domain.phones import digits
+from storage.contact_tables import FormerPhone
 from storage.database import Transaction
-from storage.tables import Contact, FormerPhone, GroupMember, Suppression
+from storage.tables import Contact, GroupMember, Suppression
 
 _SORTED_BY: Mapping[str, Mapped[Any]] = {
     "name": col(Contact.search_name),

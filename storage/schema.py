@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 import storage.access_tables
 import storage.catch_up_tables
+import storage.contact_tables
 import storage.event_tables
 import storage.job_tables
 import storage.review_tables

@@ -138,14 +138,6 @@ class Contact(SQLModel, table=True):
     )
 
 
-class FormerPhone(SQLModel, table=True):
-    """A number that was a contact's before another: what is kept of it is erased with them."""
-
-    __tablename__: ClassVar[Any] = "former_phones"
-    contact_id: UUID = Field(foreign_key="contacts.id", primary_key=True)
-    phone: str = Field(primary_key=True)
-
-
 class Group(SQLModel, table=True):
     """A named set of contacts."""
 

@@ -1,6 +1,5 @@
 """Signing in at a browser: the cookie, its end, and what it may do."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -15,7 +14,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from domain.access import AccessRules
-from domain.errors import ConflictError
 from domain.statuses import Role
 from services import passwords
 from services.factory import Services
@@ -542,21 +540,6 @@ async def test_sessions_that_are_over_are_swept_away(
     assert await is_signed_in(browser)
 
 
-async def test_the_last_admin_stays(admin: httpx.AsyncClient, services: Services) -> None:
-    me = (await admin.get("/api/me")).json()
-
-    for change in ({"role": "member"}, {"disabled": True}):
-        answer = await admin.patch(f"/api/users/{me['id']}", json=change)
-        assert answer.status_code == 409
-        assert answer.json()["code"] == "last_admin"
-
-    other = await services.users.create(email="other@clinic.example", role=Role.ADMIN)
-    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": True})).is_success
-    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": False})).is_success
-    assert (await admin.patch(f"/api/users/{me['id']}", json={"role": "member"})).is_success
-    assert (await admin.get("/api/users")).status_code == 403
-
-
 async def test_a_disabled_users_tokens_work_again_once_enabled(
     admin: httpx.AsyncClient, connect: Connect, kim: UserDetails, services: Services
 ) -> None:
@@ -589,19 +572,3 @@ async def test_ones_own_tokens_are_made_listed_and_revoked(
     assert (await client.get("/api/me")).status_code == 401
     unknown = await browser.delete(f"/api/me/tokens/{UUID(int=1)}")
     assert unknown.status_code == 404
-
-
-async def test_two_admins_cannot_demote_each_other(services: Services) -> None:
-    pair = [
-        await services.users.create(email=f"{name}@clinic.example", role=Role.ADMIN)
-        for name in ("ann", "bo")
-    ]
-
-    ends = await asyncio.gather(
-        *(services.users.change(one.id, {"role": Role.MEMBER}) for one in pair),
-        return_exceptions=True,
-    )
-
-    assert [type(end) for end in ends if isinstance(end, Exception)] == [ConflictError]
-    roles = {(await services.users.get(one.id)).role for one in pair}
-    assert roles == {Role.ADMIN, Role.MEMBER}

@@ -1,5 +1,6 @@
 """Users, tokens and roles over HTTP."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from domain.errors import ConflictError
 from domain.statuses import Role
 from services.factory import Services
 from storage.database import Database
@@ -291,3 +293,34 @@ async def test_a_token_is_revoked_only_through_its_own_user(
 
     assert answer.status_code == 404
     assert (await services.users.authenticate(made["token"])).user.email == user["email"]
+
+
+async def test_the_last_admin_stays(admin: httpx.AsyncClient, services: Services) -> None:
+    me = (await admin.get("/api/me")).json()
+
+    for change in ({"role": "member"}, {"disabled": True}):
+        answer = await admin.patch(f"/api/users/{me['id']}", json=change)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "last_admin"
+
+    other = await services.users.create(email="other@clinic.example", role=Role.ADMIN)
+    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": True})).is_success
+    assert (await admin.patch(f"/api/users/{other.id}", json={"disabled": False})).is_success
+    assert (await admin.patch(f"/api/users/{me['id']}", json={"role": "member"})).is_success
+    assert (await admin.get("/api/users")).status_code == 403
+
+
+async def test_two_admins_cannot_demote_each_other(services: Services) -> None:
+    pair = [
+        await services.users.create(email=f"{name}@clinic.example", role=Role.ADMIN)
+        for name in ("ann", "bo")
+    ]
+
+    ends = await asyncio.gather(
+        *(services.users.change(one.id, {"role": Role.MEMBER}) for one in pair),
+        return_exceptions=True,
+    )
+
+    assert [type(end) for end in ends if isinstance(end, Exception)] == [ConflictError]
+    roles = {(await services.users.get(one.id)).role for one in pair}
+    assert roles == {Role.ADMIN, Role.MEMBER}

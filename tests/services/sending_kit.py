@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, text
 from sqlmodel import SQLModel
@@ -18,6 +19,7 @@ from domain.inbound import InboundText, StatusReport
 from domain.ports import Answer, Call, NewEnrollment, Refused, Standing
 from domain.rules import SendingRules
 from domain.statuses import Direction, LineType, MessageStatus
+from domain.timing import DAYS
 from services.enrolling import Enrolling
 from services.factory import ServiceConfig, Services, build_services
 from services.sequences import StepDraft
@@ -391,3 +393,13 @@ async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
         yield SendingKit(world, services, gateway, temporal)
     finally:
         await world.database.close()
+
+
+def zone_where_it_is(hour: int) -> ZoneInfo:
+    """A zone whose clock is somewhere in an hour of the day now."""
+    ahead = (hour - datetime.now(UTC).hour + 12) % 24 - 12
+    return ZoneInfo(f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT")
+
+
+def every_day(opens: str, closes: str) -> dict[str, tuple[str, str]]:
+    return dict.fromkeys(DAYS, (opens, closes))
