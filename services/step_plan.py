@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.statuses import Activity, HeldReason, SequenceState
+from domain.texts import merge_values, render
 from domain.timing import (
     MIN_SPACING,
     ContactClock,
@@ -56,6 +57,7 @@ class StepAhead:
     Attributes:
         position: From 1.
         body: With its merge fields.
+        text: As the contact would read it now: merge fields filled in.
         media_urls: What goes with it.
         at: When it would go, UTC; None if that cannot be told.
         estimated: Whether ``at`` hangs on things to come.
@@ -64,6 +66,7 @@ class StepAhead:
 
     position: int
     body: str
+    text: str
     media_urls: tuple[str, ...]
     at: datetime | None
     estimated: bool
@@ -92,7 +95,7 @@ def plan(
         if step.position == facts.position:
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 reasons += (_put_off(facts.due_at, at, window, clock, events),)
-            yield _ahead(step, at, (*waits, *reasons), estimated=bool(waits))
+            yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
         if at is not None:
@@ -108,13 +111,19 @@ def plan(
             f"if step {step.position - 1} goes as planned",
             {"step": step.position - 1},
         )
-        yield _ahead(step, at, (*waits, *reasons, others), estimated=True)
+        yield _ahead(facts, step, at, (*waits, *reasons, others), estimated=True)
 
 
 def _ahead(
-    step: StepRecord, at: datetime | None, reasons: tuple[Reason, ...], *, estimated: bool
+    facts: EnrollmentFacts,
+    step: StepRecord,
+    at: datetime | None,
+    reasons: tuple[Reason, ...],
+    *,
+    estimated: bool,
 ) -> StepAhead:
-    return StepAhead(step.position, step.body, step.media_urls, at, estimated, reasons)
+    text = render(step.body, merge_values(facts.first_name, facts.last_name, facts.phone))
+    return StepAhead(step.position, step.body, text, step.media_urls, at, estimated, reasons)
 
 
 def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:

@@ -100,6 +100,8 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     assert third is not None
     assert timedelta(0) <= second - first - timedelta(days=1) < timedelta(minutes=1)
     assert third - second == timedelta(days=1)
+    assert shown.steps[0].body == "Hi {{first_name|there}}"
+    assert [step.text for step in shown.steps] == ["Hi Ann0", "Still?", "Bye"]
     assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrolment"]
     assert [reason.text for reason in shown.steps[1].reasons] == [
         "1 day after the text before",
