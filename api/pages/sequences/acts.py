@@ -9,19 +9,20 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
-from api.dependencies import Sends
+from api.dependencies import Sends, reaches
 from api.enrollment_schemas import EnrollmentFilter
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import TabQuery
 from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import JobKind, LastText
+from domain.statuses import JobKind, LastText, Role
 from services.batch import MAX_RECIPIENTS, RowResult
 from services.contact_list import ListedEnrollment
 from services.holds import Decision
 from services.jobs import JobDetails
 from services.pausing import Paused, Resumed
+from services.users import ForbiddenError
 
 router = APIRouter()
 
@@ -95,7 +96,13 @@ class RowWords:
 async def choose_act(
     page: PageDep, sequence_id: UUID, act: Act, selection: Annotated[Selection, Query()]
 ) -> Response:
-    """Ask before it is done: for how many, what it will change, what else has to be known."""
+    """Ask before it is done: for how many, what it will change, what else has to be known.
+
+    Raises:
+        ForbiddenError: Whoever asks may not do it; reading alone would let viewers get here.
+    """
+    if not reaches(page.user.role, Role.MEMBER):
+        raise ForbiddenError(Role.MEMBER)
     return await _ask(page, sequence_id, act, selection)
 
 

@@ -227,7 +227,9 @@ async def test_a_viewer_sees_no_actions_and_is_refused(
     assert 'type="checkbox" class="form-check-input" name="enrollment"' not in page.text
     assert 'id="toolbar"' not in page.text
     path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
-    assert (await viewer.post(path, params={"enrollment": str(ids[0])})).status_code == 403
+    ticked = {"enrollment": str(ids[0])}
+    assert (await viewer.get(path, params=ticked)).status_code == 403
+    assert (await viewer.post(path, params=ticked)).status_code == 403
     panel = await viewer.get(f"/enrollments/{ids[0]}")
     assert panel.status_code == 200
     assert "Mark as finished" not in panel.text
