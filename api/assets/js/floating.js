@@ -55,7 +55,7 @@ function show(anchor) {
   hide();
   shownFor = anchor;
   tip.textContent = anchor.dataset.tip;
-  (anchor.closest("dialog[open]") ?? document.body).append(tip);
+  (anchor.closest("dialog[open], main, aside") ?? document.body).append(tip);
   tip.showPopover();
   place(tip, anchor, { centred: true });
   anchor.setAttribute("aria-describedby", tip.id);

@@ -80,6 +80,7 @@ async def show_sequence_contacts(
         "sequences/contacts.html",
         part="sequences/_people.html",
         query=query,
+        first_sort=_FIRST_SORT,
         filtered=query.wanted() != EnrollmentFilter().wanted(),
         people=tab.page.items,
         counts=tab.counts,
