@@ -14,6 +14,7 @@ from domain.statuses import Role
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.browser.chromium import DESKTOP, PHONE, chromium
+from tests.browser.life import Life, bring_to_life
 from tests.e2e.desks import add_last_words, open_desk
 from tests.e2e.people import Desk
 from tests.e2e.stack import EMAIL, PASSWORD
@@ -56,6 +57,13 @@ def desk(
     """A stack on the shared servers; to make what the pages show, and to hold the handsets."""
     with open_desk(server_folder, postgres_server, database_template, temporal_server) as desk:
         yield desk
+
+
+@pytest.fixture(scope="session")
+def life(desk: Desk) -> Life:
+    """A sequence to look at, with somebody of every status; tests leave its people alone."""
+    stack = desk.stack
+    return bring_to_life(stack.api_url, stack.simulator_url, stack.admin_token)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -128,7 +136,11 @@ async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterat
 
 def _said(message: ConsoleMessage) -> list[str]:
     """What the console says; that a page was answered 404 or 422 is for the test to mind."""
-    if message.type not in {"error", "warning"} or message.text.startswith("Failed to load"):
+    # A page that is left while htmx waits for an answer has asked in vain; no one is there to mind.
+    left = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
+    if message.type not in {"error", "warning"} or message.text.startswith(
+        ("Failed to load", *left)
+    ):
         return []
     return [f"{message.type}: {message.text}"]
 

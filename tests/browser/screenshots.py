@@ -1,7 +1,7 @@
 """Takes pictures of every page: `make screenshots`, or `python -m tests.browser.screenshots`.
 
-Without arguments it starts a stack of its own with the demo's data and stops it again; with
-`--url`, `--email` and `--password` it looks at one that runs.
+It starts a stack of its own with the demo's data, brings people to life in it (life.py), and stops
+it again.
 """
 
 import argparse
@@ -9,17 +9,18 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Browser, Page, ViewportSize
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from settings import StandaloneSettings
 from standalone.credentials import Secrets
 from standalone.ports import LOOPBACK, free_port
 from standalone.stack import Stack
 from tests.browser.chromium import DESKTOP, PHONE, chromium
+from tests.browser.life import Life, bring_to_life
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "screenshots"
@@ -34,8 +35,8 @@ class Shot:
 
     Attributes:
         name: The file's, before the theme and the width.
-        path: Where the page is.
-        then: What is done there first: follow a link, open a dialog.
+        path: Where the page is; ``{sequence_id}`` and the like stand for those of a `Life`.
+        then: What is done there first: open a dialog, tick somebody.
         signed_in: Whether somebody is.
     """
 
@@ -43,6 +44,10 @@ class Shot:
     path: str
     then: Callable[[Page], Awaitable[object]] | None = None
     signed_in: bool = True
+
+    def address(self, life: Life) -> str:
+        """Give the address of the page."""
+        return self.path.format(**asdict(life))
 
 
 async def open_user_menu(page: Page) -> None:
@@ -53,84 +58,133 @@ async def open_user_menu(page: Page) -> None:
     await page.locator(".user-button").click()
 
 
+def press(name: str) -> Callable[[Page], Awaitable[object]]:
+    """Press a button that opens a dialog or a panel."""
+
+    async def then(page: Page) -> None:
+        await page.get_by_role("button", name=name).first.click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+
+    return then
+
+
+def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
+    """Tick some people of the Contacts tab and ask for something to be done to them."""
+
+    async def then(page: Page) -> None:
+        boxes = page.locator("#selection tbody").get_by_role("checkbox")
+        for index in range(people):
+            await boxes.nth(index).check()
+        if name:
+            await press(name)(page)
+
+    return then
+
+
+async def open_panel(page: Page) -> None:
+    """Open somebody's enrollment at the side."""
+    await page.get_by_role("link", name="Keiko Ishikawa").click()
+    await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
+
+
 async def open_first_row(page: Page) -> None:
-    """Follow the first link of a settings' list."""
+    """Follow the first name of a list of the settings."""
     await page.locator(".rows-name").first.click()
 
 
-async def open_first_name(page: Page) -> None:
-    """Follow the first name of a list of contacts or groups, if the data holds one."""
-    rows = page.locator(".stacked-head a")
-    if await rows.count():
-        await rows.first.click()
+async def see_figures(page: Page) -> None:
+    """Wait for what is counted after the page is there."""
+    await expect(page.locator(".funnel")).to_be_visible()
 
 
-async def open_first_talk(page: Page) -> None:
-    """Open the latest conversation, if the data holds one."""
-    rows = page.locator(".talks-row")
-    if await rows.count():
-        await rows.first.click()
+async def upload(page: Page) -> None:
+    """Choose a file of people, and see what enrolling them would come to."""
+    lines = (
+        "Mobile,First name,Last name",
+        "+13125550150,Wanda,Ortiz",
+        "+13125550151,Yusuf,Demir",
+        "+13125550151,Yusuf,Demir",
+        "+16465550112,Grace,Grant",
+        "12,Too,Short",
+    )
+    await page.get_by_label("CSV file").set_input_files(
+        {"name": "applicants.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
+    )
+    await page.get_by_label("What “Mobile” holds").select_option("Phone")
+    await expect(page.get_by_role("button", name="Enrol 2 people")).to_be_visible()
 
 
-def open_of_sequence(name: str) -> Callable[[Page], Awaitable[None]]:
-    """Open the demo's sequence, and then something of it."""
-
-    async def open_it(page: Page) -> None:
-        await page.get_by_role("link", name="Warehouse role: first contact").click()
-        await page.get_by_role("link", name=name, exact=True).click()
-
-    return open_it
-
+_SEQUENCE = "/sequences/{sequence_id}"
 
 SHOTS = [
     Shot("sign-in", "/sign-in", signed_in=False),
     Shot("not-found", "/nothing-here"),
-    Shot("sequence-steps", "/sequences", open_of_sequence("Steps")),
-    Shot("sequence-enrol", "/sequences", open_of_sequence("Enrol")),
+    Shot("sequences", "/sequences"),
+    Shot("sequences-new", "/sequences", press("New sequence")),
+    Shot("sequence-overview", _SEQUENCE, see_figures),
+    Shot("sequence-contacts", f"{_SEQUENCE}/contacts"),
+    Shot("sequence-contacts-ticked", f"{_SEQUENCE}/contacts?status=active", act("")),
+    Shot("sequence-group", f"{_SEQUENCE}/contacts?status=active", act("Add to group")),
+    Shot("sequence-message", f"{_SEQUENCE}/contacts?status=active", act("Send message")),
+    Shot("sequence-finish", f"{_SEQUENCE}/contacts?status=active", act("Mark as finished")),
+    Shot("sequence-nobody", f"{_SEQUENCE}/contacts?search=nobody+at+all"),
+    Shot("enrollment-panel", f"{_SEQUENCE}/contacts?sort=name", open_panel),
+    Shot("enrollment", "/enrollments/{enrollment_id}"),
+    Shot("sequence-steps", f"{_SEQUENCE}/steps"),
+    Shot("sequence-settings", f"{_SEQUENCE}/settings"),
+    Shot("enrol", f"{_SEQUENCE}/enrol"),
+    Shot("enrol-group", f"{_SEQUENCE}/enrol?way=group"),
+    Shot("enrol-numbers", f"{_SEQUENCE}/enrol?way=numbers"),
+    Shot("enrol-file", f"{_SEQUENCE}/enrol?way=file", upload),
+    Shot("job", "/jobs/{job_id}"),
+    Shot("contacts", "/contacts"),
+    Shot("contacts-new", "/contacts/new"),
+    Shot("contacts-import", "/contacts/import"),
+    Shot("contact", "/contacts/{contact_id}"),
+    Shot("groups", "/groups"),
+    Shot("group", "/groups/{group_id}"),
+    Shot("conversations", "/conversations"),
+    Shot("conversation", "/conversations/{contact_id}"),
+    Shot("reviews", "/reviews"),
     Shot("settings-workspace", "/settings/workspace"),
-    Shot("settings-account", "/settings/account"),
+    Shot("settings-opt-outs", "/settings/opt-outs"),
+    Shot("settings-opt-outs-import", "/settings/opt-outs/import"),
     Shot("settings-senders", "/settings/senders"),
     Shot("settings-users", "/settings/users"),
     Shot("settings-user", "/settings/users", open_first_row),
     Shot("settings-webhooks", "/settings/webhooks"),
-    Shot("settings-webhook-new", "/settings/webhooks/new"),
-    Shot("settings-activity", "/settings/activity"),
+    Shot("settings-webhooks-new", "/settings/webhooks/new"),
     Shot("settings-audit", "/settings/audit"),
-    Shot("conversations", "/conversations"),
-    Shot("conversation", "/conversations", open_first_talk),
-    Shot("contacts", "/contacts"),
-    Shot("contacts-one", "/contacts", open_first_name),
-    Shot("contacts-new", "/contacts/new"),
-    Shot("contacts-import", "/contacts/import"),
-    Shot("groups", "/groups"),
-    Shot("groups-one", "/groups", open_first_name),
-    Shot("reviews", "/reviews"),
-    Shot("settings-opt-outs", "/settings/opt-outs"),
-    Shot("settings-opt-outs-import", "/settings/opt-outs/import"),
+    Shot("settings-activity", "/settings/activity"),
+    Shot("settings-account", "/settings/account"),
     Shot("user-menu", "/settings/workspace", open_user_menu),
 ]
-"""One line a page; what needs a thing's id gets there by clicking."""
+"""One line a page. The browser tests look at the same ones for what shuts people out."""
 
 
 def main() -> None:
     """Read the command line, take the pictures, say where they are."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--url", help="a stack that runs")
-    parser.add_argument("--email", default="")
-    parser.add_argument("--password", default="")
     parser.add_argument("--only", default="", help="only pictures whose name begins so")
     given = parser.parse_args()
     shots = [shot for shot in SHOTS if shot.name.startswith(given.only)]
-    if given.url:
-        asyncio.run(take(shots, given.url, given.email, given.password))
-    else:
-        with demo_stack() as (url, secrets):
-            asyncio.run(take(shots, url, secrets.email, secrets.password))
+    with demo_stack() as stack:
+        life = bring_to_life(stack.url, stack.simulator_url, stack.secrets.token)
+        asyncio.run(take(shots, life, stack))
     print(f"{len(shots) * 4} pictures in {FOLDER}")
 
 
+@dataclass(frozen=True)
+class DemoStack:
+    """A stack that runs, and how to sign in to it."""
+
+    url: str
+    simulator_url: str
+    secrets: Secrets
+
+
 @contextmanager
-def demo_stack() -> Iterator[tuple[str, Secrets]]:
+def demo_stack() -> Iterator[DemoStack]:
     """Run the stack of `make up` in a folder and on ports of its own."""
     with tempfile.TemporaryDirectory(prefix="segue-screenshots-") as name:
         folder = Path(name)
@@ -146,24 +200,27 @@ def demo_stack() -> Iterator[tuple[str, Secrets]]:
         stack = Stack(settings)
         try:
             stack.up()
-            url = f"http://{LOOPBACK}:{settings.segue_api_port}"
-            yield url, Secrets.load(folder / "secrets.json")
+            yield DemoStack(
+                f"http://{LOOPBACK}:{settings.segue_api_port}",
+                f"http://{LOOPBACK}:{settings.segue_simulator_port}",
+                Secrets.load(folder / "secrets.json"),
+            )
         finally:
             stack.down()
 
 
-async def take(shots: list[Shot], url: str, email: str, password: str) -> None:
+async def take(shots: list[Shot], life: Life, stack: DemoStack) -> None:
     """Take each picture in both themes and both widths."""
     FOLDER.mkdir(exist_ok=True)
     async with chromium() as browser:
         for width, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
             for theme in THEMES:
-                nobody = await _open(browser, url, viewport, theme)
-                somebody = await _open(browser, url, viewport, theme)
-                await _sign_in(somebody, email, password)
+                nobody = await _open(browser, stack.url, viewport, theme)
+                somebody = await _open(browser, stack.url, viewport, theme)
+                await _sign_in(somebody, stack.secrets.email, stack.secrets.password)
                 for shot in shots:
                     page = somebody if shot.signed_in else nobody
-                    await page.goto(shot.path, wait_until="networkidle")
+                    await page.goto(shot.address(life), wait_until="networkidle")
                     if shot.then is not None:
                         await shot.then(page)
                         await page.wait_for_load_state("networkidle")

@@ -77,3 +77,22 @@ async def test_a_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Vis
     await page.get_by_role("link", name="Back to the conversations").click()
     await expect(page.locator("#talk-list")).to_be_visible()
     await expect(page.get_by_label("Name or phone digits")).to_have_value(story.person.name)
+
+
+async def test_a_viewer_reads_and_cannot_answer(visit: Visit, desk: Desk) -> None:
+    line, person = desk.line(), desk.person()
+    desk.enrol(desk.sequence(line, "Shall we talk?", delay=86_400), person)
+    desk.wait_for_texts(person, 1)
+    page = await visit(Role.VIEWER, path=f"/conversations/{person.id}")
+
+    await expect(page.get_by_role("log")).to_contain_text("Shall we talk?")
+    await expect(page.get_by_role("textbox")).to_have_count(0)
+    status = await page.evaluate(
+        """(path) => fetch(path, {
+            method: "POST",
+            body: new URLSearchParams({ body: "From me", message_id: crypto.randomUUID() }),
+        }).then((answer) => answer.status)""",
+        f"/conversations/{person.id}/reply",
+    )
+    assert status == 403
+    assert desk.calls_to(person) == 1

@@ -1,0 +1,196 @@
+"""What one does to many people at once, and what is asked before."""
+
+from playwright.async_api import Page, expect
+
+from api.pages.sequences.contacts import ROWS
+from domain.statuses import Role
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.browser.test_contacts_tab import row, rows
+from tests.e2e.people import Desk, Person
+
+DAY_SECONDS = 86_400
+
+
+async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, list[Person]]:
+    """Open the Contacts tab of a sequence whose people all got the first of two texts."""
+    people = desk.people(count)
+    sequence_id = desk.sequence(desk.line(), "Hello", "Still there?", delay=DAY_SECONDS)
+    desk.enrol(sequence_id, *people)
+    for person in people:
+        desk.wait_for_texts(person, 1)
+    page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/contacts?sort=name")
+    await expect(rows(page).get_by_text("1 of 2")).to_have_count(min(count, ROWS))
+    return page, sequence_id, people
+
+
+async def tick(page: Page, *people: Person) -> None:
+    for person in people:
+        await row(page, person.name).get_by_role("checkbox").check()
+
+
+async def test_the_ticked_are_added_to_a_group(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 3)
+    group_id = desk.post("/api/groups", {"name": "Called back"}, status=201)["id"]
+    dialog = page.locator("#dialog")
+    await expect(page.locator("#toolbar")).to_be_hidden()
+
+    await tick(page, *people[:2])
+    await expect(page.locator("#toolbar-count")).to_have_text("2 selected")
+    await accessible(page)
+    await page.get_by_role("button", name="Add to group").click()
+    await expect(dialog).to_contain_text("2 people")
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(dialog.get_by_text("Group is missing")).to_be_visible()
+    await accessible(page)
+    await dialog.get_by_label("Group").select_option("Called back")
+    await dialog.get_by_role("button", name="Add").click()
+
+    await expect(dialog).to_contain_text("2 of 2 done")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.locator("#toolbar-count")).to_have_text("2 selected")
+    members = desk.get("/api/contacts", group=group_id)["items"]
+    assert {one["id"] for one in members} == {one.id for one in people[:2]}
+
+
+async def test_a_message_goes_to_the_ticked_once(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 3)
+    dialog = page.locator("#dialog")
+
+    await tick(page, people[0], people[2])
+    await page.get_by_role("button", name="Send message").click()
+    await expect(dialog).to_contain_text(people[0].name)
+    await dialog.get_by_role("textbox").fill("Are you free at three? “Yes” will do")
+    await expect(dialog.locator(".segments")).to_contain_text(
+        "more than halve what fits into a segment"
+    )
+    await dialog.get_by_role("textbox").fill("Are you free at three?")
+    await expect(dialog.locator(".segments")).to_contain_text("1 segment")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Send to 2").dblclick()
+
+    await expect(dialog).to_contain_text("2 of 2 done")
+    for person in (people[0], people[2]):
+        texts = desk.wait_for_texts(person, 2)
+        assert texts[-1]["body"] == "Are you free at three?"
+    assert desk.bodies_to(people[1]) == ["Hello"]
+
+
+async def test_an_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 11)
+    send = page.get_by_role("button", name="Send message")
+    dialog = page.locator("#dialog")
+
+    await tick(page, *people[:10])
+    await expect(send).to_have_attribute("aria-disabled", "false")
+    await tick(page, people[10])
+    await expect(send).to_have_attribute("aria-disabled", "true")
+    await send.hover()
+    await expect(page.get_by_role("tooltip")).to_contain_text("at most 10 contacts")
+    await accessible(page)
+    await send.click(force=True)
+    await send.press("Enter")
+    await expect(dialog).to_be_hidden()
+
+    await row(page, people[10].name).get_by_role("checkbox").uncheck()
+    await expect(send).to_have_attribute("aria-disabled", "false")
+    await send.click()
+    await expect(dialog.get_by_role("button", name="Send to 10")).to_be_visible()
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(dialog).to_be_hidden()
+    assert {desk.calls_to(person) for person in people} == {1}
+
+
+async def test_all_that_match_get_no_message_above_ten(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 52)
+    send = page.get_by_role("button", name="Send message")
+
+    await page.get_by_role("checkbox", name="Everyone on this page").check()
+    await page.get_by_role("button", name="Select all 52 that match").click()
+    await expect(page.locator("#toolbar-count")).to_have_text("52 selected")
+    await expect(send).to_have_attribute("aria-disabled", "true")
+    refused = await page.evaluate(
+        """(path) => fetch(path, {
+            method: "POST", headers: { "HX-Request": "true" },
+            body: new URLSearchParams({ body: "To all of you", send_id: crypto.randomUUID() }),
+        }).then((answer) => answer.status)""",
+        page.url.partition("?")[0] + "/act/send-message?everyone=true",
+    )
+    assert refused == 422
+
+    await page.get_by_role("button", name="Mark as finished").click()
+    dialog = page.locator("#dialog")
+    await expect(dialog).to_contain_text("52 people")
+    await dialog.get_by_role("button", name="Confirm").click()
+    await expect(dialog.get_by_role("progressbar")).to_be_visible()
+    await expect(dialog).to_contain_text("52 of 52")
+    await expect(dialog).to_contain_text("Done")
+    await accessible(page)
+    await expect(page.locator("#count-finished_stopped")).to_have_text("52")
+
+    await dialog.get_by_role("link", name="What happened to each").click()
+    await expect(page.locator("#results tbody tr")).to_have_count(50)
+    await accessible(page)
+    assert {desk.calls_to(person) for person in people} == {1}
+
+
+async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
+    page, sequence_id, people = await open_tab(visit, desk, 3)
+    dialog = page.locator("#dialog")
+    finish = page.get_by_role("button", name="Mark as finished")
+
+    await tick(page, *people[:2])
+    await finish.click()
+    await expect(dialog.get_by_role("heading", name="Mark as finished?")).to_be_visible()
+    await expect(dialog).to_contain_text("2 people")
+    await expect(dialog).to_contain_text("2 texts still to come will not be sent")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(dialog).to_be_hidden()
+    await finish.click()
+    await expect(dialog.get_by_role("button", name="Confirm")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    assert desk.counts(sequence_id) == {"active": 3}
+
+    await finish.click()
+    await dialog.get_by_role("button", name="Confirm").click()
+    await expect(dialog).to_contain_text("2 of 2 done")
+    await dialog.get_by_role("button", name="Close").last.click()
+    for person in people[:2]:
+        await expect(row(page, person.name).locator(".status")).to_have_text("Finished, stopped")
+    await expect(row(page, people[2].name).locator(".status")).to_have_text("Active")
+    assert desk.counts(sequence_id) == {"active": 1, "finished_stopped": 2}
+
+    await finish.click()
+    await expect(dialog.get_by_role("button", name="Confirm")).to_be_disabled()
+
+
+async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 2)
+    dialog = page.locator("#dialog")
+    doing = row(page, people[0].name).locator(".people-doing")
+
+    await tick(page, people[0])
+    for act, becomes in (("Pause", "Paused"), ("Resume", "Next text")):
+        await page.get_by_role("button", name="More", exact=True).click()
+        await page.locator("#more-acts").get_by_role("button", name=act).click()
+        await dialog.get_by_role("button", name=act).click()
+        await expect(dialog).to_contain_text("1 of 1 done")
+        await dialog.get_by_role("button", name="Close").last.click()
+        await expect(doing).to_contain_text(becomes)
+
+
+async def test_the_chosen_are_exported(visit: Visit, desk: Desk) -> None:
+    page, _, people = await open_tab(visit, desk, 2)
+
+    await tick(page, people[1])
+    await page.get_by_role("button", name="More", exact=True).click()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Export these as CSV").click()
+    path = await (await downloading.value).path()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 2
+    assert people[1].phone.lstrip("+") in lines[1]

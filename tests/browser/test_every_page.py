@@ -1,0 +1,24 @@
+"""Every page there is, as a person with a screen reader, a keyboard or a phone meets it."""
+
+import pytest
+from playwright.async_api import expect
+
+from domain.statuses import Role
+from tests.browser.accessibility import accessible
+from tests.browser.chromium import PHONE
+from tests.browser.conftest import Visit
+from tests.browser.life import Life
+from tests.browser.screenshots import SHOTS, Shot
+
+_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
+async def test_nobody_is_shut_out(visit: Visit, life: Life, shot: Shot) -> None:
+    page = await visit(Role.ADMIN if shot.signed_in else None, path=shot.address(life))
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    if shot.then is not None:
+        await shot.then(page)
+    await accessible(page)
+    await page.set_viewport_size(PHONE)
+    assert not await page.evaluate(_WIDE), "the page scrolls sideways on a phone"

@@ -1,0 +1,51 @@
+"""A sequence's Overview: every number is a link to exactly those people."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.browser.accessibility import accessible
+from tests.browser.conftest import Visit
+from tests.browser.life import Life
+from tests.browser.test_contacts_tab import rows
+from tests.e2e.people import Desk
+
+
+async def test_the_numbers_of_the_funnel_are_the_people_behind_them(
+    visit: Visit, life: Life
+) -> None:
+    page = await visit(path=f"/sequences/{life.sequence_id}")
+    links = page.locator(".funnel td a")
+    await expect(links.first).to_be_visible()
+    await accessible(page)
+    numbers = [int(text) for text in await links.all_inner_texts()]
+    addresses = [await link.get_attribute("href") for link in await links.all()]
+    assert len(numbers) >= 8
+
+    await links.first.click()
+    await expect(rows(page)).to_have_count(numbers[0])
+    await expect(page.get_by_text("Step 1: ")).to_be_visible()
+    for address, number in zip(addresses[1:], numbers[1:], strict=True):
+        await page.goto(str(address))
+        await expect(rows(page)).to_have_count(number)
+
+    await page.get_by_role("link", name="Show every outcome again").click()
+    await expect(page).not_to_have_url(re.compile("outcome"))
+
+
+async def test_the_statuses_and_the_held_lead_to_their_people(
+    visit: Visit, life: Life, desk: Desk
+) -> None:
+    page = await visit(path=f"/sequences/{life.sequence_id}")
+    counts = desk.counts(life.sequence_id)
+    legend = page.locator(".legend a")
+    await expect(legend).to_have_count(8)
+    shown = [int(text) for text in await legend.locator("strong").all_inner_texts()]
+    assert sum(shown) == sum(counts.values())
+
+    await legend.filter(has_text="Finished, no response").click()
+    await expect(rows(page)).to_have_count(counts["finished_no_response"])
+    await page.go_back()
+    await page.get_by_role("link", name="waiting for you to decide").click()
+    await expect(rows(page)).to_have_count(1)
+    await expect(rows(page)).to_contain_text("Noor Ortega")
