@@ -108,7 +108,7 @@ def build_workers(
             client,
             task_queue=ENROLLMENT_QUEUE,
             workflows=WORKFLOWS,
-            activities=[sending.close_enrollment, sweeping.sweep, jobs.run_job_chunk],
+            activities=[sending.look, sending.close_enrollment, sweeping.sweep, jobs.run_job_chunk],
             interceptors=[PlainFailures()],
             graceful_shutdown_timeout=drain,
             max_cached_workflows=_CACHED_WORKFLOWS,

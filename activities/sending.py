@@ -84,6 +84,14 @@ class SendingActivities:
         """
         return await self._send(self._ledger.open_step, UUID(request.enrollment_id))
 
+    @activity.defn(name="look")
+    async def look(self, request: SendStep) -> Standing:
+        """Say where the enrollment stands now: for one that is not due, and not paced as sends are.
+
+        Idempotency key: none, it begins no text. Time limit: 10 s. No failure is final.
+        """
+        return await self._ledger.look(UUID(request.enrollment_id))
+
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> Standing:
         """Send a one-off text, bound by suppression and section 5 but by no window.

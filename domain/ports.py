@@ -291,6 +291,10 @@ class Ledger(Protocol):
         """Ask to send the enrollment's next step."""
         ...
 
+    async def look(self, enrollment_id: UUID) -> Standing:
+        """Say where the enrollment stands now, and begin no text."""
+        ...
+
     async def open_message(self, message_id: UUID) -> Opening:
         """Ask to send a one-off text."""
         ...

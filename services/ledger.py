@@ -32,6 +32,10 @@ class Ledger:
         """Ask to send the enrollment's next step."""
         return await self._sending.open_step(enrollment_id)
 
+    async def look(self, enrollment_id: UUID) -> Standing:
+        """Say where the enrollment stands now, and begin no text."""
+        return await self._sending.look(enrollment_id)
+
     async def open_message(self, message_id: UUID) -> Opening:
         """Ask to send a one-off text."""
         return await self._sending.open_message(message_id)

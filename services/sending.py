@@ -58,9 +58,23 @@ class Sending:
             if row is None:
                 return Standing(doing="ended", status="gone")
             now = datetime.now(UTC)
-            nothing_sent = row.step == 0 and not await self._sent(tx, row)
-            facts = _facts(row, self._rules, nothing_sent=nothing_sent)
-            return await self._obey(tx, row, decide(facts, now, self._rules), now, began)
+            return await self._obey(tx, row, await self._decide(tx, row, now), now, began)
+
+    async def look(self, enrollment_id: UUID) -> Standing:
+        """Say where the enrollment stands now, and write it down; a text that may go is due."""
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return Standing(doing="ended", status="gone")
+            now = datetime.now(UTC)
+            verdict = await self._decide(tx, row, now)
+            if isinstance(verdict, deciding.Go | deciding.Settle | deciding.LookUp):
+                if isinstance(verdict, deciding.Go) and not row.probing:
+                    await sending.stand(tx, row.id, Activity.WAITING, next_send_at=now)
+                return _standing(row, Activity.WAITING, due_at=now)
+            standing = await self._obey(tx, row, verdict, now, 0)
+            assert isinstance(standing, Standing)  # noqa: S101 - what all other verdicts come to
+            return standing
 
     async def open_message(self, message_id: UUID) -> Opening:
         """Ask to send a one-off text: bound by suppression and section 5, not by the window."""
@@ -87,6 +101,10 @@ class Sending:
                 deadline=began + self._rules.call_before.total_seconds(),
                 due_at=row.due_at,
             )
+
+    async def _decide(self, tx: Transaction, row: StepRow, now: datetime) -> deciding.Verdict:
+        nothing_sent = row.step == 0 and not await self._sent(tx, row)
+        return decide(_facts(row, self._rules, nothing_sent=nothing_sent), now, self._rules)
 
     async def _sent(self, tx: Transaction, row: StepRow) -> bool:
         return row.last_attempt is not None and await sending.anything_sent(tx, row.id)

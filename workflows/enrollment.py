@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
     from domain.ports import Standing
     from domain.statuses import Activity, EnrollmentStatus
-    from workflows.limits import CLOSE, CLOSE_FIRST, SEND, SEND_QUEUE, STEP_PRIORITY
+    from workflows.limits import CLOSE, CLOSE_FIRST, LOOK, SEND, SEND_QUEUE, STEP_PRIORITY
     from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
 NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
@@ -75,17 +75,40 @@ class EnrollmentWorkflow:
 
     async def _act(self) -> None:
         """Have the row looked at: send the step that is due, or close at the window's end."""
+        is_asked = self._looks != self._seen
         self._seen = self._looks
         self._acting = True
         self._say_where_it_stands()
-        closing = self._standing.doing == Activity.AWAITING_REPLY
-        standing = await (self._close() if closing else self._send())
+        standing = await self._ask(is_asked=is_asked)
         self._acting = False
         if standing is None:
             return
         self._standing = standing
         if standing.doing == "ended":
             self._ended = self._ended or standing.status
+
+    async def _ask(self, *, is_asked: bool) -> Standing | None:
+        """Run what fits; asked before its time a look, as sends are paced and would wait for it."""
+        standing = self._standing
+        if standing.doing == Activity.AWAITING_REPLY:
+            return await self._close()
+        due_at = standing.due_at if standing.doing == Activity.WAITING else None
+        is_early = is_asked and due_at is not None and due_at > workflow.now()
+        if is_early and workflow.patched("look"):
+            return await self._look()
+        return await self._send()
+
+    async def _look(self) -> Standing | None:
+        """Have the row looked at without a send; None as for a send."""
+        looking = workflow.start_activity_method(
+            SendingActivities.look,
+            SendStep(self._id),
+            start_to_close_timeout=LOOK.start_to_close,
+            retry_policy=LOOK.retry,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary="look",
+        )
+        return await self._answer_of(looking)
 
     async def _send(self) -> Standing | None:
         """Run the send activity; None if a signal ended the enrollment before it answered."""

@@ -61,6 +61,9 @@ CLOSE = Limit(
 )
 """Closing as a regular activity, without bound."""
 
+LOOK = CLOSE
+"""A look at a row before its time is as short as closing one."""
+
 SWEEP = Limit(
     start_to_close=timedelta(minutes=5),
     heartbeat=timedelta(seconds=30),

@@ -50,6 +50,11 @@ class ScriptedLedger:
         assert enrollment_id == ENROLLMENT
         return self.openings.popleft()
 
+    async def look(self, enrollment_id: UUID) -> Standing:
+        standing = await self.open_step(enrollment_id)
+        assert isinstance(standing, Standing)
+        return standing
+
     async def open_message(self, message_id: UUID) -> Opening:
         return await self.open_step(message_id)
 

@@ -43,6 +43,9 @@ class Forwarding:
     async def open_step(self, enrollment_id: UUID) -> Opening:
         return await self._ledger.open_step(enrollment_id)
 
+    async def look(self, enrollment_id: UUID) -> Standing:
+        return await self._ledger.look(enrollment_id)
+
     async def open_message(self, message_id: UUID) -> Opening:
         return await self._ledger.open_message(message_id)
 

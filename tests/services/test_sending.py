@@ -450,6 +450,29 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
         assert (standing.doing, standing.status) == ("ended", "gone")
 
 
+async def test_a_look_tells_when_and_begins_nothing(kit: SendingKit) -> None:
+    """Section 4: who is asked to look again before the time takes no turn from those who send."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    ledger = kit.services.ledger
+    early = await ledger.look(enrollment)
+    assert (early.doing, early.step) == ("waiting", 1)
+    assert about(early.due_at, DAY)
+    await kit.pass_time(2 * DAY)
+    due = await ledger.look(enrollment)
+    assert due.doing == "waiting"
+    assert about(due.due_at, timedelta())
+    assert (await kit.row(enrollment)).next_send_at == due.due_at
+    assert await kit.outcomes(enrollment) == ["accepted"]
+    await kit.open_call(enrollment)
+    assert (await ledger.look(enrollment)).doing == "waiting", "the send settles it"
+    assert (await kit.row(enrollment)).activity == "sending"
+    await kit.text_back(enrollment)
+    ended = await ledger.look(enrollment)
+    assert (ended.doing, ended.status) == ("waiting", "finished_responded")
+    assert (await ledger.look(uuid4())).status == "gone"
+
+
 # At most one attempt
 
 

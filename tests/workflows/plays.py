@@ -112,6 +112,11 @@ class Script:
         UUID(request.enrollment_id)
         return await self._play("send_step")
 
+    @activity.defn(name="look")
+    async def look(self, request: SendStep) -> Standing:
+        UUID(request.enrollment_id)
+        return await self._play("look")
+
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> Standing:
         UUID(request.message_id)
@@ -275,7 +280,12 @@ class Stage:
                         self.client,
                         task_queue=ENROLLMENT_QUEUE,
                         workflows=WORKFLOWS,
-                        activities=[script.close_enrollment, script.sweep, script.run_job_chunk],
+                        activities=[
+                            script.look,
+                            script.close_enrollment,
+                            script.sweep,
+                            script.run_job_chunk,
+                        ],
                         interceptors=[PlainFailures()],
                     )
                 )

@@ -124,6 +124,21 @@ async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
+async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.then(script.waits(1, LATER), script.waits(1, SOON), script.waits(2, LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.WAITING, step=1)
+        await play.signal("reconsider")
+        await play.until(Activity.WAITING, step=2)
+        assert script.called == ["send_step", "look", "send_step"]
+        await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
+        await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
+    return play.handle
+
+
+@recorded
 async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(
