@@ -1,10 +1,11 @@
-"""How much of a body is taken, from whom, and how long it may take to arrive."""
+"""How much of a body is taken, from whom, in what encoding, and how long it may take to come."""
 
 import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +42,7 @@ class Limits:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large or too slow, whether or not they tell their size.
+    """Refuses bodies that are too large, too slow or of another encoding, however they come.
 
     FastAPI reads a body whole before it asks who calls, and neither it nor the server minds how
     long that takes. Whoever sends more than a stranger may is therefore asked here.
@@ -58,6 +59,7 @@ class BodyLimit:
             return
         request = Request(scope)
         try:
+            _require_utf8(request)
             most = await self._most(request)
         except problems.EXPECTED as error:
             await problems.respond(request, error)(scope, receive, send)
@@ -121,6 +123,20 @@ def _declared(request: Request) -> int | None:
         return None
     written = request.headers.get("content-length", "0")
     return int(written) if written.isdecimal() and written.isascii() else None
+
+
+def _require_utf8(request: Request) -> None:
+    """Refuse a form that names another encoding: some of Python's make half characters.
+
+    Browsers name none.
+
+    Raises:
+        HTTPException: 400.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    charset = options.get(b"charset", b"utf-8").lower()
+    if kind == b"multipart/form-data" and charset not in {b"utf-8", b"utf8"}:
+        raise HTTPException(400, headers=_CLOSE)
 
 
 def _too_large() -> HTTPException:

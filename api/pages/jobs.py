@@ -13,6 +13,7 @@ from starlette.responses import Response
 from api.exports import CsvFile
 from api.pages.page import Page, PageDep
 from api.paging import FilterQuery
+from domain.errors import NotFoundError
 from domain.statuses import JobKind
 from services.jobs import JobDetails
 from services.uploads import INVALID
@@ -128,6 +129,18 @@ async def download_bad_rows(page: PageDep, job_id: UUID) -> StreamingResponse:
     """Give the rows of a file that cannot be taken, each with what is wrong, as a CSV file."""
     pieces = await page.services.exporting.bad_rows(job_id, page.user.id)
     return CsvFile.named("bad-rows", pieces)
+
+
+async def job_of(page: Page, job_id: UUID, kind: JobKind) -> JobDetails:
+    """Read a job of one kind.
+
+    Raises:
+        NotFoundError: There is none, or it is of another kind.
+    """
+    job = await page.services.jobs.get(job_id)
+    if job.kind is not kind:
+        raise NotFoundError("job", job_id)
+    return job
 
 
 async def bad_rows(page: Page, job_id: UUID) -> tuple[list[ResultRow], bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -23,6 +23,8 @@ from services.users import Caller, UserDetails
 from settings import ApiSettings
 
 HTMX = "hx-request"
+
+_OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # what has a meaning in them, or is written so already
 
 
 class Pages:
@@ -162,7 +164,9 @@ class Page:
         """Go on to another page, which shows a message; after every POST that is no htmx part."""
         response: Response
         if HTMX in self.request.headers:
-            response = Response(status_code=204, headers={"HX-Redirect": path})
+            response = Response(
+                status_code=204, headers={"HX-Redirect": quote(path, safe=_OF_ADDRESSES)}
+            )
         else:
             response = RedirectResponse(path, status_code=303)
         if message is not None:

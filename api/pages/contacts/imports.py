@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from api.pages.contacts.index import group_options
 from api.pages.forms import NO_ERRORS, FormErrors
-from api.pages.jobs import bad_rows
+from api.pages.jobs import bad_rows, job_of
 from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
-from domain.errors import SegueError
+from domain.errors import InvalidFieldError, SegueError
+from domain.statuses import JobKind
 from services.jobs import JobDetails
 
 IMPORT_PATH = "/contacts/import"
@@ -59,7 +60,7 @@ async def import_contacts(page: PageDep, request: Request) -> Response:
 async def _start(page: Page, form: ImportForm, sent: FormData) -> JobDetails:
     services = page.services
     is_check = typed(sent, "mode") != "import"
-    group_id = UUID(form.group_id) if form.group_id else None
+    group_id = _group(form)
     if form.new_group and not is_check:
         group_id = (await services.groups.create(form.new_group)).id
     job_id = await services.importing.receive(
@@ -72,10 +73,17 @@ async def _start(page: Page, form: ImportForm, sent: FormData) -> JobDetails:
     return await services.importing.start(job_id, page.user.id)
 
 
+def _group(form: ImportForm) -> UUID | None:
+    try:
+        return UUID(form.group_id) if form.group_id else None
+    except ValueError:
+        raise InvalidFieldError("group_id", "is no group; choose one of the list") from None
+
+
 @router.get("/contacts/import/{job_id}")
 async def show_import_result(page: PageDep, job_id: UUID) -> Response:
     """Show what would come of a file, or did: how many rows of each kind, and the bad ones."""
-    job = await page.services.jobs.get(job_id)
+    job = await job_of(page, job_id, JobKind.IMPORT_CONTACTS)
     bad, more = await bad_rows(page, job_id)
     return page.part("contacts/_import_found.html", job=job, bad=bad, more=more)
 

@@ -358,12 +358,13 @@ def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
 
 
 async def _discard(page: Page, previous: str) -> None:
-    """Forget the upload that another one takes the place of."""
+    """Forget one's own upload that another one takes the place of."""
     try:
-        job_id = UUID(previous)
-    except ValueError:
+        job = await page.services.jobs.get(UUID(previous))
+    except (ValueError, NotFoundError):
         return
-    await page.services.importing.discard(job_id)
+    if job.user_id == page.user.id:
+        await page.services.importing.discard(job.id)
 
 
 async def _pieces(file: UploadFile | None) -> AsyncIterator[bytes]:

@@ -42,8 +42,14 @@ class TokenFields(FormFields):
     days: str = "90"
 
     def expires_at(self, now: datetime) -> datetime | None:
-        """Tell when the token ends; None for never."""
-        return now + timedelta(days=int(self.days)) if self.days.isdecimal() else None
+        """Tell when the token ends; None for never.
+
+        Raises:
+            InvalidFieldError: That is not on offer.
+        """
+        if self.days not in dict(DAYS):
+            raise InvalidFieldError("days", "is not on offer; choose one of the list")
+        return None if self.days == "never" else now + timedelta(days=int(self.days))
 
 
 @router.get("/settings/account")

@@ -8,10 +8,11 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from api.pages.forms import NO_ERRORS, FormErrors
-from api.pages.jobs import bad_rows
+from api.pages.jobs import bad_rows, job_of
 from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
 from domain.errors import SegueError
+from domain.statuses import JobKind
 from services.jobs import JobDetails
 
 IMPORT_PATH = "/settings/opt-outs/import"
@@ -67,7 +68,7 @@ async def _start(page: Page, form: OptOutImportForm, sent: FormData) -> JobDetai
 @router.get("/settings/opt-outs/import/{job_id}")
 async def show_opt_out_import_result(page: PageDep, job_id: UUID) -> Response:
     """Show what would come of a file, or did: how many rows of each kind, and the bad ones."""
-    job = await page.services.jobs.get(job_id)
+    job = await job_of(page, job_id, JobKind.IMPORT_SUPPRESSIONS)
     bad, more = await bad_rows(page, job_id)
     return page.part("opt_outs/_import_found.html", job=job, bad=bad, more=more)
 

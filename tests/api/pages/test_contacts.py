@@ -218,6 +218,24 @@ async def test_a_file_that_cannot_be_read_is_refused_beside_its_field(
     assert (await member.get("/api/jobs")).json()["items"] == []
 
 
+async def test_a_group_that_is_none_is_refused_beside_its_field(member: httpx.AsyncClient) -> None:
+    sent = {"file": ("people.csv", FILE, "text/csv")}
+    answer = await member.post("/contacts/import", files=sent, data={"group_id": "x"})
+    assert answer.status_code == 422
+    assert "Put everyone into the group is no group" in words(answer.text)
+
+
+async def test_the_result_of_other_work_is_no_import_s(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contact = [str(one) for one in await world.contacts(1)]
+    path, prefer = f"/api/sequences/{sequence.id}/enrollments", {"Prefer": "respond-async"}
+    job = (await member.post(path, json={"contact_ids": contact}, headers=prefer)).json()
+    for imports in ("/contacts/import", "/settings/opt-outs/import"):
+        assert (await member.get(f"{imports}/{job['id']}")).status_code == 404
+
+
 async def test_a_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -> None:
     [one] = await world.contacts(1)
     group_id = await world.group([one])

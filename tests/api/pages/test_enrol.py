@@ -282,6 +282,9 @@ async def test_somebody_elses_upload_and_other_jobs_are_not_to_be_had(
     path = f"/sequences/{sequence.id}/enrol"
     theirs = await member.post(path, data={"way": "file", "job_id": upload_id[1]}, headers=HTMX)
     assert theirs.status_code == 404
+    await upload(member, sequence, CSV, previous=upload_id[1])
+    kept = await world.rows("SELECT id FROM jobs WHERE state = 'receiving'")
+    assert UUID(upload_id[1]) in [one.id for one in kept]
     contact = str((await world.contacts(1))[0])
     job_id = (await enrol(member, sequence, way="contacts", contact_id=contact)).rpartition("/")[2]
     assert (await member.get(f"/sequences/{other.id}/enrol/{job_id}")).status_code == 404

@@ -176,6 +176,17 @@ class TestAnswers:
         for forbidden in ("<style", " style=", " onclick=", "hx-on"):
             assert forbidden not in answer.text
 
+    async def test_what_the_api_tells_is_not_kept(self, browse: Browse) -> None:
+        answer = await (await browse()).get("/api/contacts")
+        assert answer.headers["cache-control"] == "no-store"
+
+    async def test_htmx_is_led_to_an_address_in_any_script(self, browse: Browse) -> None:
+        answer = await (await browse()).get("/sign-in?next=/groups?a=%C3%A9%E2%98%83", headers=HTMX)
+        assert (answer.status_code, answer.headers["hx-redirect"]) == (
+            204,
+            "/groups?a=%C3%A9%E2%98%83",
+        )
+
     async def test_the_api_is_guarded_too(self, anonymous: httpx.AsyncClient) -> None:
         answer = await anonymous.get("/api/contacts")
 

@@ -184,6 +184,15 @@ async def test_a_users_token_is_shown_once_and_revoked(
     assert "Nightly report" not in (await admin.get(path)).text
 
 
+@pytest.mark.parametrize("days", ["x", "0", "9" * 12])
+async def test_a_token_ends_when_it_is_offered_to(admin: httpx.AsyncClient, days: str) -> None:
+    sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
+    answer = await admin.post("/settings/account/tokens", data=sent)
+    assert answer.status_code == 422
+    assert "It ends after is not on offer" in words(answer.text)
+    assert "sgt_" not in answer.text
+
+
 # Webhooks
 
 
