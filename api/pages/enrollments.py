@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.page import PageDep
+from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import HELD_WORDS
+from api.pages.times import Clock
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason
 from services.enrollment_detail import EnrollmentDetails, TimelineEntry
+from services.step_plan import Reason, StepAhead
 
 router = APIRouter()
 
@@ -78,7 +82,33 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         talk=talk,
         told=list(_told(details)),
         held_words=HELD_WORDS,
+        why=partial(_why, page, details),
     )
+
+
+def _why(page: Page, details: EnrollmentDetails, step: StepAhead) -> str:
+    """Say why a step goes when it does, with times as the workspace tells them."""
+    zone = details.time_zones[0] if len(details.time_zones) == 1 else None
+    return "; ".join(_reason(page.clock, zone, one) for one in step.reasons if page.clock)
+
+
+def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
+    told = reason.detail
+    match reason.code:
+        case "date":
+            local = datetime.fromisoformat(told["local"]).replace(tzinfo=UTC)
+            return f"planned for {clock.date_of(local, 'UTC')}, {clock.time_of(local, 'UTC')}"
+        case "delay" if told["at_time"]:
+            at = datetime.fromisoformat(f"2000-01-01T{told['at_time']}+00:00")
+            return reason.text.removesuffix(told["at_time"]) + clock.time_of(at, "UTC")
+        case "window":
+            due, at = (datetime.fromisoformat(told[one]) for one in ("from", "to"))
+            return (
+                f"moved into the send window, from {clock.date_of(due, zone)},"
+                f" {clock.time_of(due, zone)} to {clock.exact(at, zone)}"
+            )
+        case _:
+            return reason.text
 
 
 def _told(details: EnrollmentDetails) -> Iterator[Told]:

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from domain.statuses import EnrollmentStatus
+from domain.timing import DAYS
 from storage.database import Database
 from tests.api.conftest import FakeTemporal
-from tests.worlds import World
+from tests.worlds import World, ongoing
 from workflows.client import LiveState
 
 HTMX = {"HX-Request": "true"}
@@ -246,6 +247,34 @@ async def test_an_enrollment_tells_what_comes_and_why_then(
     part = await member.get(f"/enrollments/{ids[0]}", headers={**HTMX, "HX-Target": "panel"})
     assert "<html" not in part.text
     assert "dialog-head" in part.text
+
+
+@pytest.mark.parametrize(
+    ("hour_cycle", "at", "opens", "nine_to_five"),
+    [(12, "9:05 pm", "10:00 pm", "9:00 am to 5:00 pm"), (24, "21:05", "22:00", "09:00 to 17:00")],
+)
+async def test_times_of_day_are_told_in_the_workspace_s_hours(
+    world: World,
+    member: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    hour_cycle: int,
+    at: str,
+    opens: str,
+    nine_to_five: str,
+) -> None:
+    changed = await admin.patch("/api/settings", json={"hour_cycle": hour_cycle})
+    assert changed.status_code == 200
+    late = {day: ["22:00", "23:00"] for day in DAYS}
+    steps = [ongoing("Hello", 0), ongoing("Still there?", at_time="21:05")]
+    sequence = await world.active(steps=steps, send_window=late)
+    contacts = [str(one) for one in await world.contacts(1)]
+    path = f"/api/sequences/{sequence.id}/enrollments"
+    [one] = (await member.post(path, json={"contact_ids": contacts})).json()["enrolled"]
+    page = (await member.get(f"/enrollments/{one['id']}")).text
+    assert f"1 day after the text before, at {at};" in page
+    settings = (await member.get(f"/sequences/{sequence.id}/settings")).text
+    assert f"Weekdays {nine_to_five}" in settings
+    assert re.search(rf"moved into the send window, from \w{{3}} [^;]+, {opens} \(", page)
 
 
 async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.AsyncClient) -> None:
