@@ -151,21 +151,26 @@ class CatchUp:
             stuck = await rows.unfinished(tx, self._ages, LOOK_UPS)
         if progress.next_try_at is not None and progress.next_try_at > datetime.now(UTC):
             return 0
-        started, news = time.monotonic(), 0
+        started, news, answered, in_vain = time.monotonic(), 0, 0, 0
         for text in stuck:
             if time.monotonic() - started > AT_MOST.total_seconds():
                 break
             try:
                 message = await self._gateway.message(text.sid)
             except ProviderUnavailableError:
-                await self._back_off(progress, "states of texts")
-                break
+                in_vain += 1
+                if in_vain > 1:
+                    break
+                continue  # one may be in trouble alone, and the others do not wait for it
+            answered += 1
             if message is not None and message.status is not text.status:
                 news += 1
                 await self._callbacks.receive(_as_it_was_reported(text.attempt_id, message))
             ages = sum(age <= text.age for age in self._ages)
             async with self._database.transaction() as tx:
                 await rows.looked_up(tx, text.attempt_id, ages if message else len(LOOK_UP_AT))
+        if in_vain > 1 or (in_vain and not answered):
+            await self._back_off(progress, "states of texts")
         return news
 
     async def _back_off(self, progress: rows.Progress, what: str) -> None:

@@ -383,8 +383,12 @@ def _listed(message: MessageInstance) -> ListedMessage:
 
 
 def _has_come(message: MessageInstance) -> bool:
-    """Whether an entry of Twilio's list is a text to us that is there in whole."""
-    return bool(message.direction == "inbound" and message.status == "received")
+    """Whether an entry of Twilio's list is a text to us that is there in whole.
+
+    One that names no number is nobody's, and would keep all others from being read.
+    """
+    is_there = message.direction == "inbound" and message.status == "received"
+    return bool(is_there and message.from_)
 
 
 def _sent_at(message: MessageInstance) -> datetime | None:

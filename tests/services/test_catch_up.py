@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from domain.inbound import InboundText
-from domain.ports import ListedText
+from domain.ports import ListedMessage, ListedText, ProviderUnavailableError
 from domain.statuses import MessageStatus, ReplyPolicy
 from services import catch_up, inbound
 from storage.tables import Sender
@@ -500,6 +500,27 @@ class TestStates:
             await self.stuck(kit, MessageStatus.DELIVERED)
         await kit.pass_time(HOUR)
         assert [await self.swept(kit) for _ in range(4)] == [2, 2, 1, 0]
+
+    async def test_one_that_always_fails_holds_up_no_other(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = await self.stuck(kit, MessageStatus.DELIVERED)
+        for _ in range(2):
+            await self.stuck(kit, MessageStatus.DELIVERED)
+        [attempt] = await kit.attempts(first)
+        message = kit.gateway.message
+
+        async def trouble(sid: str) -> ListedMessage | None:
+            if sid == attempt.provider_sid:
+                raise ProviderUnavailableError("this one")
+            return await message(sid)
+
+        monkeypatch.setattr(kit.gateway, "message", trouble)
+        await kit.pass_time(11 * MINUTE)
+        assert await self.swept(kit) == 2
+        assert (await progress(kit)).failures == 0
+        monkeypatch.undo()
+        assert await self.swept(kit) == 1
 
     async def test_a_provider_in_trouble_is_left_alone_for_a_while(self, kit: SendingKit) -> None:
         for _ in range(3):
