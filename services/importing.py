@@ -141,13 +141,20 @@ class Importing:
         )
 
     async def start(
-        self, job_id: UUID, user_id: UUID, *, enrol_into: UUID | None = None
+        self,
+        job_id: UUID,
+        user_id: UUID,
+        *,
+        group_id: UUID | None = None,
+        enrol_into: UUID | None = None,
     ) -> JobDetails:
         """Have the work begin on a file that was received.
 
         Args:
             job_id: The upload.
             user_id: Who imports.
+            group_id: A group that everyone in the file is put into; None for the one that was
+                named before, if any.
             enrol_into: A sequence that everyone in the file is enrolled into as soon as the import
                 is done, by a job of its own: the import's ``enrolling_id``. If that cannot be, the
                 import's ``error`` says why.
@@ -158,6 +165,8 @@ class Importing:
         """
 
         async def aim(tx: Transaction) -> None:
+            if group_id is not None:
+                await jobs.note_params(tx, job_id, {"group_id": str(group_id)})
             if enrol_into is not None:
                 await open_course(tx, enrol_into)
                 await jobs.note_params(tx, job_id, {ENROL_INTO: str(enrol_into)})

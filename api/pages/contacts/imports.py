@@ -60,17 +60,22 @@ async def import_contacts(page: PageDep, request: Request) -> Response:
 async def _start(page: Page, form: ImportForm, sent: FormData) -> JobDetails:
     services = page.services
     is_check = typed(sent, "mode") != "import"
-    group_id = _group(form)
-    if form.new_group and not is_check:
-        group_id = (await services.groups.create(form.new_group)).id
     job_id = await services.importing.receive(
         pieces(sent),
         page.user.id,
         dry_run=is_check,
-        group_id=group_id,
+        group_id=_group(form),
         region=form.region or None,
     )
-    return await services.importing.start(job_id, page.user.id)
+    if is_check or not form.new_group:
+        return await services.importing.start(job_id, page.user.id)
+    # Only once the file is here: a group that was made for nothing would stand in the way.
+    try:
+        group = await services.groups.create(form.new_group)
+    except SegueError:
+        await services.importing.discard(job_id)
+        raise
+    return await services.importing.start(job_id, page.user.id, group_id=group.id)
 
 
 def _group(form: ImportForm) -> UUID | None:

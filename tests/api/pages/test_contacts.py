@@ -203,6 +203,19 @@ async def test_a_file_is_looked_at_and_then_imported_into_a_group(
     assert (group["name"], group["member_count"]) == ("Nurses", 2)
 
 
+async def test_a_group_is_made_for_a_file_that_is_there_alone(member: httpx.AsyncClient) -> None:
+    fields = {"mode": "import", "new_group": "Nurses"}
+    refused = await member.post("/contacts/import", data=fields, headers=HTMX)
+    assert refused.status_code == 422
+    assert (await member.get("/api/groups")).json()["items"] == []
+    await member.post("/api/groups", json={"name": "Nurses"})
+    file = {"file": ("people.csv", "phone\n+14155550123\n", "text/csv")}
+    taken = await member.post("/contacts/import", files=file, data=fields, headers=HTMX)
+    assert "Nurses" in taken.text
+    assert taken.status_code == 422
+    assert (await member.get("/api/jobs")).json()["items"] == []
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [("name\nAda\n", "has no column phone"), ("phone\n\xff", "is not UTF-8"), (None, "is missing")],
