@@ -93,7 +93,7 @@ def outcomes(place: Site, story: Story) -> list[str]:
 def test_a_worker_frozen_between_commit_and_call_sends_nothing(
     place: Site, desk: Desk, honest: Process, point: Point
 ) -> None:
-    """Issue 4 of 4: woken a minute later; here ``call_before`` is 2 s, and the minute 3 s.
+    """Woken a minute later; here ``call_before`` is 2 s, and the minute 3 s.
 
     The sequence is paused meanwhile, so nothing is tried again until it is resumed.
     """
@@ -112,7 +112,10 @@ def test_a_worker_frozen_between_commit_and_call_sends_nothing(
     desk.post(f"/api/sequences/{story.sequence_id}/resume")
     desk.wait_for_texts(story.person, 1)
     desk.wait_for_activity(story.enrollment_id, "awaiting_reply")
-    assert outcomes(place, story) == ["absent", "accepted"]
+    # A busy machine may let the next attempt's 2 s pass as well: that one sends nothing either.
+    *in_vain, last = outcomes(place, story)
+    assert (set(in_vain), last) == ({"absent"}, "accepted")
+    assert desk.calls_to(story.person) == 1
 
 
 # Broken on purpose, and the same done to the worker as it is
