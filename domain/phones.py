@@ -35,6 +35,7 @@ _IMPOSSIBLE = {
 }
 
 
+@lru_cache(maxsize=4096)
 def readable(phone: str) -> str:
     """Write a stored number as people do: ``+1 212-555-0123``; as it is if it is none."""
     try:

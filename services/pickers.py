@@ -108,7 +108,7 @@ class Pickers:
             NotFoundError: There is no such sequence.
         """
         async with self._database.transaction() as tx:
-            record = await sequences.find(tx, sequence_id)
+            record = await sequences.find(tx, sequence_id, counted=False)
             if record is None:
                 raise NotFoundError("sequence", sequence_id)
             step_count = await sequences.most_steps(tx, sequence_id)

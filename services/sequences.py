@@ -149,14 +149,14 @@ class Sequences:
         self._outbox.kick()
         return saved
 
-    async def get(self, sequence_id: UUID) -> SequenceRecord:
-        """Read a sequence with its current steps.
+    async def get(self, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+        """Read a sequence with its current steps; counting its people takes a while if many.
 
         Raises:
             NotFoundError: There is none.
         """
         async with self._database.transaction() as tx:
-            return await _find(tx, sequence_id)
+            return await _find(tx, sequence_id, counted=counted)
 
     async def page(
         self,
@@ -589,8 +589,8 @@ async def _lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
     return state if state is not None else _unknown(sequence_id)
 
 
-async def _find(tx: Transaction, sequence_id: UUID) -> SequenceRecord:
-    found = await rows.find(tx, sequence_id)
+async def _find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+    found = await rows.find(tx, sequence_id, counted=counted)
     return found if found is not None else _unknown(sequence_id)
 
 

@@ -49,7 +49,7 @@ class SequenceRecord:
     Attributes:
         send_window: As ``SendWindow.dump`` writes it; None for any time.
         version: Number of the current version, from 1.
-        counts: Enrollments by status; statuses without any are left out.
+        counts: Enrollments by status; statuses without any are left out. Empty if not asked for.
         steps: Of the current version, in order; empty in lists.
     """
 
@@ -138,12 +138,14 @@ async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState |
     return row.scalar_one_or_none()
 
 
-async def find(tx: Transaction, sequence_id: UUID) -> SequenceRecord | None:
-    """Read one sequence with its current steps and counts."""
+async def find(
+    tx: Transaction, sequence_id: UUID, *, counted: bool = True
+) -> SequenceRecord | None:
+    """Read one sequence with its current steps and, if asked, counts."""
     row = (await tx.execute(_sequences().where(col(Sequence.id) == sequence_id))).one_or_none()
     if row is None:
         return None
-    counts = await count_by_status(tx, [sequence_id])
+    counts = await count_by_status(tx, [sequence_id]) if counted else {}
     steps = await steps_of(tx, row.version_id)
     return _record(row, counts.get(sequence_id, {}), steps)
 

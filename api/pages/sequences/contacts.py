@@ -1,5 +1,6 @@
 """A sequence > Contacts: who is where, found by name, number, step, user, group and status."""
 
+import asyncio
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -70,13 +71,16 @@ async def show_sequence_contacts(
     page: PageDep, sequence_id: UUID, query: Annotated[TabQuery, Query()]
 ) -> Response:
     """Show everyone who was ever enrolled; asked again every few seconds for what has changed."""
-    tab = await _read(page, sequence_id, query)
+    # Side by side: either may have to look at everyone in the sequence.
+    tab, counted = await asyncio.gather(
+        _read(page, sequence_id, query), _count(page, sequence_id, query)
+    )
     following = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
     tabs = Addresses(path, query, first_sort=_FIRST_SORT)
     return await render_tab(
         page,
-        sequence_id,
+        await page.services.sequences.get(sequence_id, counted=False),
         "sequences/contacts.html",
         part="sequences/_people.html",
         query=query,
@@ -84,7 +88,7 @@ async def show_sequence_contacts(
         filtered=query.wanted() != EnrollmentFilter().wanted(),
         people=tab.page.items,
         counts=tab.counts,
-        matching=await _matching(page, sequence_id, query, tab),
+        matching=counted if counted is not None else _sum(query, tab),
         address=tabs,
         following=tabs.following(following),
         zones=_zones(page, tab),
@@ -151,11 +155,13 @@ def _zones(page: Page, tab: ContactsTab) -> dict[UUID, str | None]:
     }
 
 
-async def _matching(page: Page, sequence_id: UUID, query: TabQuery, tab: ContactsTab) -> int:
-    """Count everyone the filters let through; without a question where the answer is at hand."""
-    if query.cursor is None and tab.page.next is None:
-        return len(tab.page.items)
+async def _count(page: Page, sequence_id: UUID, query: TabQuery) -> int | None:
+    """Count everyone the filters let through; None where the counts by status tell it."""
     wanted = query.wanted()
     if wanted == EnrollmentFilter(status=query.status).wanted():
-        return sum(tab.counts[status] for status in set(query.status) or tab.counts)
+        return None
     return await page.services.contact_list.count(sequence_id, wanted)
+
+
+def _sum(query: TabQuery, tab: ContactsTab) -> int:
+    return sum(tab.counts[status] for status in set(query.status) or tab.counts)
