@@ -236,9 +236,11 @@ async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) ->
     for sender_id in (first, second):
         await stage.temporal.pace_senders({sender_id: 20})
     order: list[str] = []
+    kinds: list[str] = []
 
     async def noted() -> Standing:
         order.append(activity.info().priority.fairness_key or "")
+        kinds.append(activity.info().activity_type)
         await asyncio.sleep(0.01)
         return Standing("ended", EnrollmentStatus.FAILED)
 
@@ -256,11 +258,11 @@ async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) ->
         began = time.monotonic()
         async with stage.send_worker(slots=1):
             await one_off.result()
-            assert time.monotonic() - began < 2
-            one_off_at = len(order)
+            assert time.monotonic() - began < 10
             for play in plays:
                 await play.handle.result()
-    assert one_off_at <= 5
+    # By the order of the calls: when the workflow's end is heard of says little on a busy machine.
+    assert kinds.index("send_message") < 5
     turns = [sender for sender in order[:20] if sender == str(second)]
     assert 6 <= len(turns) <= 10, order
     assert (await one_off.describe()).status == WorkflowExecutionStatus.COMPLETED
