@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from domain.errors import NotFoundError
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, SequenceState, StepOutcome
 from storage import overview as rows
-from storage import sequences, step_outcomes, workspace
+from storage import sequence_list, sequences, step_outcomes, workspace
 from storage.database import Database
 from storage.sequences import StepRecord
 from storage.step_outcomes import StepCounts
@@ -67,6 +67,7 @@ class Overview:
     Attributes:
         state: Of the sequence; while it is paused nothing of ``hours`` goes out.
         total: All who were ever enrolled.
+        reply_rate: As the list of sequences has it.
         statuses: All eight, in the order of their definition.
         funnel: A step each, of the longest version.
         time_zone: The workspace's.
@@ -75,6 +76,7 @@ class Overview:
 
     state: SequenceState
     total: int
+    reply_rate: float | None
     statuses: Many[StatusCount]
     funnel: Many[FunnelStep]
     time_zone: str
@@ -104,6 +106,7 @@ class SequenceOverview:
             if record is None:
                 raise NotFoundError("sequence", sequence_id)
             step_count = await sequences.most_steps(tx, sequence_id)
+            so_far = (await sequence_list.figures(tx, [sequence_id]))[sequence_id]
             zone = ZoneInfo(await workspace.zone(tx, self._zone))
         # Side by side: the second reads every text of the sequence.
         (by_row, hours), by_text = await asyncio.gather(
@@ -113,6 +116,7 @@ class SequenceOverview:
         return Overview(
             state=record.state,
             total=total,
+            reply_rate=so_far.reply_rate,
             statuses=[_status(status, record.counts, total) for status in EnrollmentStatus],
             funnel=_funnel(step_count, record.steps, {**by_row, **by_text}),
             time_zone=zone.key,

@@ -91,6 +91,6 @@ def _listed(one: SequenceRecord, figures: Figures) -> ListedSequence:
         sender_name=one.sender_name,
         counts={status: one.counts.get(status, 0) for status in EnrollmentStatus},
         total=sum(one.counts.values()),
-        reply_rate=figures.responded / figures.reached if figures.reached else None,
+        reply_rate=figures.reply_rate,
         last_activity_at=figures.last_activity_at,
     )

@@ -26,6 +26,11 @@ class Figures:
     responded: int
     last_activity_at: datetime
 
+    @property
+    def reply_rate(self) -> float | None:
+        """The share of those reached that responded; None if nobody was reached."""
+        return self.responded / self.reached if self.reached else None
+
 
 # Each is answered from an index alone: counts, and the last entry of two orders.
 _FIGURES = text(

@@ -53,12 +53,8 @@ async def show_overview(page: PageDep, sequence_id: UUID) -> Response:
 async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
     """Show the figures; asked again for what has changed."""
     figures = await page.services.overview.get(sequence_id)
-    held = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
-    outlook = await page.services.contact_list.outlook(sequence_id, held)
-    sent = sum(step.counts[StepOutcome.SENT] for step in figures.funnel[:1])
-    replied = next(
-        one.count for one in figures.statuses if one.status is EnrollmentStatus.FINISHED_RESPONDED
-    )
+    active = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
+    outlook = await page.services.contact_list.outlook(sequence_id, active)
     return page.part(
         "sequences/_figures.html",
         figures=figures,
@@ -66,7 +62,6 @@ async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
         outcomes=OUTCOMES,
         bar=segments((STATUS_LOOKS[one.status].tone, one.count) for one in figures.statuses),
         people=page.path_to("show_sequence_contacts", sequence_id=sequence_id),
-        reply_rate=replied / sent if sent else None,
         chart=_chart(figures),
         coming=sum(hour.count for hour in figures.hours),
     )
