@@ -177,6 +177,7 @@ def test_one_set_up_covers_ours_the_servers_and_libraries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logging.getLogger("uvicorn").addHandler(logging.StreamHandler(sys.stderr))
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logs.set_up("DEBUG", "json")
     token = logs.request_id.set("r1")
     try:
@@ -193,6 +194,17 @@ def test_one_set_up_covers_ours_the_servers_and_libraries(
 
     assert [line["message"] for line in lines] == ["ours ***00", "the server's", "a library's"]
     assert {line["request_id"] for line in lines} == {"r1"}
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_the_servers_own_level_does_not_count(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.INFO)
+    logs.set_up("WARNING", "text")
+    logging.getLogger("uvicorn.error").info("started")
+    logging.getLogger("uvicorn.error").warning("odd")
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("WARNING uvicorn.error odd")
 
 
 def test_every_program_and_package_of_ours_has_its_level() -> None:
