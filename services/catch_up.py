@@ -33,7 +33,6 @@ carrier reports nothing."""
 PERSISTENCE = 3
 """After so many failures in a row a list is begun anew, and a photo not to be had is given up."""
 
-_LONGEST_WAIT = timedelta(minutes=15)
 _RETRY_SECONDS = 2
 
 
@@ -174,8 +173,8 @@ class CatchUp:
         return news
 
     async def _back_off(self, progress: rows.Progress, what: str) -> None:
-        """Ask nothing for a while, longer each time."""
-        wait = min(timedelta(minutes=2**progress.failures), _LONGEST_WAIT)
+        """Ask nothing for a while, longer each time, but no longer than if all were well."""
+        wait = min(timedelta(minutes=2**progress.failures), self._rules.catch_up_every)
         _logger.warning("the provider does not tell %s; next try in %s", what, wait)
         async with self._database.transaction() as tx:
             afresh = progress.failures + 1 >= PERSISTENCE
