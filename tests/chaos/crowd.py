@@ -28,13 +28,14 @@ _WORDS = {
 }
 
 _HABITS: Sequence[tuple[int, str, DeedKind | None, tuple[int, ...]]] = (
-    (40, "", None, ()),
+    (38, "", None, ()),
     (22, "", DeedKind.REPLY, (0, 1, 1, 2, 2, 3)),
     (14, "", DeedKind.STOP, (0, 1, 1, 2, 3)),
     (14, "", DeedKind.FINISH, (0, 0, 1, 2, 3)),
     (3, "036", None, ()),
     (2, "005", None, ()),
     (2, "006", None, ()),
+    (2, "408", None, ()),
     (3, "300", None, ()),
 )
 """How many of a hundred have which number, do what, and after which of our texts (0: any time)."""
@@ -135,7 +136,7 @@ class Crowd:
             await asyncio.sleep(seconds / len(chunks))
 
     async def _enrol(self, sequence_id: str, members: Sequence[Member], key: str) -> None:
-        answer = await self._insist(
+        answer = await self.insist(
             f"/api/sequences/{sequence_id}/enrollments",
             {"contact_ids": [member.person.id for member in members]},
             key,
@@ -175,15 +176,26 @@ class Crowd:
 
     async def _finish(self, member: Member) -> None:
         [enrollment_id, *_] = member.enrollments.values()
-        deed = Deed(DeedKind.FINISH, member.person.phone, enrollment_id, datetime.now(UTC))
+        await self.finish(member.person.phone, enrollment_id, "mark-finished")
+
+    async def finish(self, phone: str, enrollment_id: UUID, action: str, **more: str) -> bool:
+        """End an enrollment by a batch action; answers whether that ended it."""
+        deed = Deed(DeedKind.FINISH, phone, enrollment_id, datetime.now(UTC))
         self.deeds.append(deed)
-        answer = await self._insist(
-            "/api/enrollments/batch/mark-finished", {"enrollment_ids": [str(enrollment_id)]}
+        answer = await self.insist(
+            f"/api/enrollments/batch/{action}", {"enrollment_ids": [str(enrollment_id)], **more}
         )
-        if answer["results"][0]["result"] == "finished":
-            deed.answered_at = datetime.now(UTC)
-            newest = await self._simulator.get("/messages", params={"to": member.person.phone})
-            deed.newest = max((one["number"] for one in newest.json()["messages"]), default=0)
+        if answer["results"][0]["result"] != "finished":
+            return False
+        deed.answered_at = datetime.now(UTC)
+        deed.newest = max((one["number"] for one in await self.texts_to(phone)), default=0)
+        return True
+
+    async def texts_to(self, phone: str) -> list[dict[str, Any]]:
+        """What the provider accepted for a number, oldest first."""
+        answer = await self._simulator.get("/messages", params={"to": phone})
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
+        return found
 
     async def _text(self, member: Member, kind: DeedKind) -> None:
         """Text to whoever texted last, or out of the blue to a number of ours."""
@@ -207,7 +219,7 @@ class Crowd:
     def _sequence_of(self, body: str) -> str:
         return [*self._line_of][int(body.split()[1].rstrip(",")) - 1]
 
-    async def _insist(self, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
+    async def insist(self, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
         """Ask until it is answered, as people do while it says that it is away."""
         headers = {"Idempotency-Key": key} if key else {}
         for _ in range(_TRIES):

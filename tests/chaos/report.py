@@ -45,7 +45,6 @@ def _rest(outcome: Outcome) -> Iterator[str]:
     yield "|---|---|"
     for what, count in sorted(outcome.tally.items()):
         yield f"| {what} | {count} |"
-    yield f"| held and released by hand | {outcome.held} |"
     yield ""
     yield "| status | enrollments |"
     yield "|---|---|"

@@ -6,18 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
-from uuid import UUID
 
 import psycopg
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.chaos.crowd import Crowd
-from tests.chaos.evidence import Evidence, collect, texts_of
+from tests.chaos.evidence import Evidence, collect
 from tests.chaos.judge import Violation, judge
+from tests.chaos.operator import Operator
 from tests.chaos.points import Act, Point
 from tests.chaos.stack import Site, site
 from tests.chaos.storm import Storm, Weather, all_pairs, few_blows, many_blows, one_each
@@ -27,6 +27,8 @@ from workflows.client import DATA_CONVERTER, SWEEP_SCHEDULE
 _T = TypeVar("_T")
 
 _SWEEP_SECONDS = 3.0
+_LISTED = timedelta(seconds=1)
+"""The provider dates in whole seconds."""
 _LINGER_SECONDS = 5.0
 """How long the storm goes on when everybody is enrolled: their texts are still to go."""
 
@@ -62,8 +64,7 @@ class Outcome:
 
     Attributes:
         struck: How often what struck where.
-        tally: What else happened, and what people did.
-        held: Enrollments that were held for a person and released by hand.
+        tally: What else happened, and what people and the operator did.
         seconds: How long it took, without the start of the servers.
     """
 
@@ -72,7 +73,6 @@ class Outcome:
     violations: list[Violation]
     struck: Counter[tuple[Point, Act]]
     tally: Counter[str]
-    held: int
     seconds: float
 
 
@@ -100,14 +100,17 @@ async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
     crowd = Crowd(desk, rng, plan.enrollments)
     storm = Storm(place, Random(plan.seed), plan.weather(Random(plan.seed)))
     begun = time.monotonic()
+    operator = Operator(place, crowd)
+    working = asyncio.create_task(operator.work())
     watching = asyncio.create_task(crowd.watch())
     raging = asyncio.create_task(storm.rage())
-    await _unless(crowd.enrol_all(plan.seconds), raging, watching)
-    await _unless(asyncio.sleep(_LINGER_SECONDS), raging, watching)
+    await _unless(crowd.enrol_all(plan.seconds), raging, watching, working)
+    await _unless(asyncio.sleep(_LINGER_SECONDS), raging, watching, working)
     await _over(raging)
     await storm.calm()
     keeping = asyncio.create_task(storm.keep_up())
-    held = await _unless(_rest(plan, place, desk), keeping, watching)
+    await _unless(_rest(plan, place, crowd), keeping, watching, working)
+    await _over(working)
     await crowd.close()
     await _over(watching)
     await _over(keeping)
@@ -117,53 +120,40 @@ async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
         evidence=evidence,
         violations=judge(evidence),
         struck=place.stack.faults.counts(),
-        tally=storm.tally + crowd.tally(),
-        held=held,
+        tally=storm.tally + crowd.tally() + operator.tally,
         seconds=time.monotonic() - begun,
     )
 
 
-async def _rest(plan: Plan, place: Site, desk: Desk) -> int:
-    """Wait until everything is final and settled, releasing what is held as an operator would."""
+async def _rest(plan: Plan, place: Site, crowd: Crowd) -> None:
+    """Wait until everything is final and settled, and what was missed has been fetched."""
     client = await Client.connect(place.temporal.address, data_converter=DATA_CONVERTER)
     sweep = client.get_schedule_handle(SWEEP_SCHEDULE)
-    released: set[UUID] = set()
-    deadline = time.monotonic() + plan.rest
+    calm_at, deadline = datetime.now(UTC), time.monotonic() + plan.rest
     while time.monotonic() < deadline:
-        held, waiting = await asyncio.to_thread(_unfinished, place.database_url)
-        for enrollment_id, phone, body in held:
-            released.add(enrollment_id)
-            there = any(text.to == phone and text.body == body for text in texts_of(place))
-            decision = "treat_as_sent" if there else "retry"
-            desk.batch("release", str(enrollment_id), decision=decision)
-        if not held and not waiting:
+        last = max([calm_at, *(deed.asked_at for deed in crowd.deeds)])
+        if not await asyncio.to_thread(_restless, place.database_url, last + _LISTED):
             break
         with contextlib.suppress(RPCError):
             await sweep.trigger(rpc_timeout=timedelta(seconds=5))
         await asyncio.sleep(_SWEEP_SECONDS)
-    return len(released)
 
 
-_HELD = """
-    SELECT e.id, c.phone, s.body FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-    JOIN steps s ON s.version_id = e.version_id AND s.position = e.position
-    WHERE e.status = 'active' AND e.held_reason = 'outcome_unknown'
-"""
-_WAITING = """
+_RESTLESS = """
     SELECT (SELECT count(*) FROM enrollments WHERE status = 'active')
         + (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown'))
         + (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL)
-        + (SELECT count(*) FROM outbox) AS waiting
+        + (SELECT count(*) FROM outbox)
+        + (SELECT count(*) FROM catch_up WHERE fetched_until < %s)
 """
 
 
-def _unfinished(database_url: str) -> tuple[list[tuple[UUID, str, str]], int]:
-    """What is held for a person, and how much is not at rest."""
+def _restless(database_url: str, last_text: datetime) -> int:
+    """How much is not at rest."""
     with psycopg.connect(database_url) as connection:
-        held = connection.execute(_HELD).fetchall()
-        row = connection.execute(_WAITING).fetchone()
+        row = connection.execute(_RESTLESS, [last_text]).fetchone()
     assert row is not None
-    return [(one[0], one[1], one[2]) for one in held], row[0]
+    return int(row[0])
 
 
 async def _unless(work: Coroutine[Any, Any, _T], *background: "asyncio.Task[None]") -> _T:

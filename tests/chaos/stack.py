@@ -23,7 +23,8 @@ CHAOS_TIMINGS = {
     "HTTP_READ_TIMEOUT_SECONDS": 2,
     "ABSENCE_FIRST_LIST_SECONDS": 2,
     "ABSENCE_SECOND_LIST_SECONDS": 1.5,
-    "SETTLE_GIVE_UP_SECONDS": 20,
+    "SETTLE_GIVE_UP_SECONDS": 12,
+    "PROBE_INTERVAL_SECONDS": 3,
 }
 """As the end-to-end tests have them, with more room for a slow machine where that is a promise."""
 

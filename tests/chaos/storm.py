@@ -19,7 +19,7 @@ from standalone.errors import PartError
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.chaos.points import PAIRS, Act, Faults, Point
-from tests.chaos.stack import Site
+from tests.chaos.stack import CHAOS_TIMINGS, Site
 from tests.e2e.stack import Process
 
 _TICK_SECONDS = 0.05
@@ -29,6 +29,7 @@ _CALM = {
     "error_rate": {},
     "callbacks": "on",
     "callback_delay_seconds": 0,
+    "credentials_ok": True,
     "fail_next_creates": None,
     "fail_next_lists": None,
 }
@@ -44,7 +45,16 @@ _MOODS: dict[str, dict[str, Any]] = {
     "reports shuffled": {"callbacks": "shuffled"},
     "reports lost": {"callbacks": "off"},
     "reports late": {"callback_delay_seconds": 4},
+    "password refused": {"credentials_ok": False},
 }
+_MOOD_SECONDS = (1.0, 3.0)
+_PROVES_NOTHING: dict[str, Any] = {
+    "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
+    "fail_next_lists": {"count": 10_000, "status": 500},
+    "callbacks": "off",
+}
+_PROVES_NOTHING_SECONDS = CHAOS_TIMINGS["SETTLE_GIVE_UP_SECONDS"] + 3.0
+"""Long enough that a person has to decide."""
 
 
 class Blow(StrEnum):
@@ -57,10 +67,11 @@ class Blow(StrEnum):
     RESTART_POSTGRES = "PostgreSQL restarted"
     RESTART_TEMPORAL = "Temporal restarted"
     PROVIDER = "provider"
+    NO_PROOF = "provider: drops after accepting, and lists and reports nothing for long"
 
 
 _LONG = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 8, Blow.KILL_WORKER: 2, Blow.FREEZE_WORKER: 2}
-_SHORT = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 3, Blow.KILL_API: 0}
+_SHORT = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 3, Blow.KILL_API: 0, Blow.NO_PROOF: 0}
 
 
 def many_blows(rng: Random) -> list[Blow]:
@@ -69,7 +80,7 @@ def many_blows(rng: Random) -> list[Blow]:
 
 
 def few_blows(rng: Random) -> list[Blow]:
-    """Blows for a short run; a fault at a point kills the API there."""
+    """Blows for a short run, in which no mood lasts; a fault at a point kills the API there."""
     return rng.sample([*_SHORT], sum(_SHORT.values()), counts=[*_SHORT.values()])
 
 
@@ -192,9 +203,18 @@ class Storm:
                 await self._restart(self._site.temporal, blow)
             case Blow.PROVIDER:
                 mood = self._rng.choice([*_MOODS])
-                self.tally[f"{blow}: {mood}"] += 1
-                await self._behave(_CALM | _MOODS[mood])
-                self._calm_at = time.monotonic() + self._rng.uniform(1, 3)
+                seconds = self._rng.uniform(*_MOOD_SECONDS)
+                await self._turn(f"{blow}: {mood}", _MOODS[mood], seconds)
+            case Blow.NO_PROOF:
+                await self._turn(blow, _PROVES_NOTHING, _PROVES_NOTHING_SECONDS)
+
+    async def _turn(self, name: str, mood: dict[str, Any], seconds: float) -> None:
+        """Have the provider in a mood for a while, if it is not in one already."""
+        if self._calm_at:
+            return
+        self.tally[name] += 1
+        await self._behave(_CALM | mood)
+        self._calm_at = time.monotonic() + seconds
 
     def _all_ready(self) -> bool:
         try:
