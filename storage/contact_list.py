@@ -11,11 +11,15 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     SQLColumnExpression,
+    Uuid,
+    any_,
     func,
+    literal,
     select,
     tuple_,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from domain.paging import Position
@@ -32,6 +36,9 @@ _SORTED_BY: Mapping[str, SQLColumnExpression[Any]] = {
     "last_message_at": col(Enrollment.last_message_at),
 }
 _MAY_BE_NULL = frozenset({"next_send_at", "last_message_at"})
+
+_FEW = 2000
+"""So many contacts are looked up one by one sooner than a sequence of 100,000 is read through."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ async def page(
     down = sort.startswith("-")
     key = _SORTED_BY[name]
     place = tuple_(key, col(Enrollment.id))
-    query = _filtered(sequence_id, wanted, key)
+    query = _filtered(sequence_id, wanted, key, await _few_found(tx, wanted))
     query = query.order_by(*_ordered(key, col(Enrollment.id), down=down)).limit(limit)
     if name not in _MAY_BE_NULL:
         if after is not None:
@@ -164,10 +171,11 @@ def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
 
 async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
     """Count all enrollments that the list would show."""
+    few = await _few_found(tx, wanted)
     query: Select[*tuple[Any, ...]] = select(func.count()).select_from(Enrollment)
-    if wanted.search:
+    if wanted.search and few is None:
         query = query.join(Contact, col(Contact.id) == col(Enrollment.contact_id))
-    found = await tx.execute(_narrowed(query, sequence_id, wanted))
+    found = await tx.execute(_narrowed(query, sequence_id, wanted, few))
     return int(found.scalar_one())
 
 
@@ -175,7 +183,8 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
     """Count what is still to come for all enrollments that the list would show."""
     active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
     to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
-    counted = _filtered(sequence_id, wanted, col(Enrollment.id)).with_only_columns(
+    few = await _few_found(tx, wanted)
+    counted = _filtered(sequence_id, wanted, col(Enrollment.id), few).with_only_columns(
         func.count(),
         func.count(col(Enrollment.contact_id).distinct()),
         func.count().filter(active),
@@ -186,8 +195,20 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
     return Outlook(*(await tx.execute(counted)).one())
 
 
+async def _few_found(tx: Transaction, wanted: ListFilter) -> Many[UUID] | None:
+    """Find whom a search is for; None if nobody is searched for, or too many are found."""
+    if not wanted.search:
+        return None
+    query = select(col(Contact.id)).where(matches(wanted.search)).limit(_FEW + 1)
+    found = (await tx.scalars(query)).all()
+    return found if len(found) <= _FEW else None
+
+
 def _filtered(
-    sequence_id: UUID, wanted: ListFilter, key: SQLColumnExpression[Any]
+    sequence_id: UUID,
+    wanted: ListFilter,
+    key: SQLColumnExpression[Any],
+    few: Many[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
     query: Select[*tuple[Any, ...]] = (
         select(
@@ -215,13 +236,19 @@ def _filtered(
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
     )
-    return _narrowed(query, sequence_id, wanted)
+    return _narrowed(query, sequence_id, wanted, few)
 
 
 def _narrowed(
-    query: Select[*tuple[Any, ...]], sequence_id: UUID, wanted: ListFilter
+    query: Select[*tuple[Any, ...]],
+    sequence_id: UUID,
+    wanted: ListFilter,
+    few: Many[UUID] | None,
 ) -> Select[*tuple[Any, ...]]:
-    """Leave of a query over enrollments what the filter lets through; a search needs contacts."""
+    """Leave of a query over enrollments what the filter lets through.
+
+    A search is of ``few`` contacts found already, or needs the contacts in the query.
+    """
     query = query.where(col(Enrollment.sequence_id) == sequence_id)
     if wanted.steps:
         query = query.where(col(Enrollment.step).in_(wanted.steps))
@@ -236,7 +263,10 @@ def _narrowed(
             col(GroupMember.group_id).in_(wanted.group_ids)
         )
         query = query.where(col(Enrollment.contact_id).in_(members))
-    if wanted.search:
+    if few is not None:
+        # One array: a parameter for each would be another statement for each number of them.
+        query = query.where(col(Enrollment.contact_id) == any_(literal([*few], ARRAY(Uuid()))))
+    elif wanted.search:
         query = query.where(matches(wanted.search))
     if wanted.enrollment_ids:
         query = query.where(col(Enrollment.id).in_(wanted.enrollment_ids))

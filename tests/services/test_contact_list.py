@@ -165,6 +165,13 @@ async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
     }
 
 
+@pytest.fixture(params=[0, 2000])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of how many found contacts their enrollments are looked up, instead of the reverse."""
+    monkeypatch.setattr("storage.contact_list._FEW", request.param)
+
+
+@pytest.mark.usefixtures("few")
 async def test_filters_are_any_of_within_and_all_of_between(
     world: World, contact_list: ContactList
 ) -> None:
@@ -197,6 +204,7 @@ async def test_filters_are_any_of_within_and_all_of_between(
     assert await found(group_ids=[uuid4()]) == []
 
 
+@pytest.mark.usefixtures("few")
 async def test_search_takes_signs_literally_and_finds_phone_digits(
     world: World, contact_list: ContactList
 ) -> None:
@@ -216,6 +224,9 @@ async def test_search_takes_signs_literally_and_finds_phone_digits(
     ):
         found = await listed(contact_list, sequence.id, search=search)
         assert sorted(found) == expected, search
+        wanted = ListFilter(search=search)
+        assert await contact_list.count(sequence.id, wanted) == len(expected), search
+        assert (await contact_list.outlook(sequence.id, wanted)).people == len(expected), search
 
 
 @pytest.mark.parametrize("column", ["next_send_at", "last_message_at"])
