@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Annotated
 from uuid import UUID
@@ -151,7 +151,7 @@ def _inbound_text(fields: Mapping[str, str]) -> InboundText | None:
         body=fields.get("Body", ""),
         media_urls=_media_urls(fields),
         opt_out_type=fields.get("OptOutType") or None,
-        occurred_at=datetime.now(UTC),
+        occurred_at=None,
         payload=fields,
     )
 

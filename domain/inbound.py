@@ -18,7 +18,8 @@ class InboundText:
         body: The text; empty with a photo alone.
         media_urls: Pictures, at the provider.
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP), if given.
-        occurred_at: The provider's time, or the time of receipt where it gives none; aware UTC.
+        occurred_at: The provider's time, aware UTC; None: now, by the database's clock, which dates
+            the attempts that a text is compared with.
         payload: All the provider sent, kept as evidence.
         fetched: From the provider's list, which may name no Messaging Service and never an
             ``OptOutType``, not from a webhook.
@@ -31,7 +32,7 @@ class InboundText:
     body: str
     media_urls: tuple[str, ...]
     opt_out_type: str | None
-    occurred_at: datetime
+    occurred_at: datetime | None
     payload: Mapping[str, str] = field(default_factory=dict)
     fetched: bool = False
 

@@ -63,9 +63,10 @@ class Inbound:
         """Apply a text's effects in one transaction; False if that was done before."""
         async with self._database.transaction() as tx:
             await sending.lock_number(tx, text.phone)
-            if not await inbound.keep_text(tx, text):
+            occurred_at = await inbound.keep_text(tx, text)
+            if occurred_at is None:
                 return False
-            await _take_effect(tx, text)
+            await _take_effect(tx, text, occurred_at)
             await inbound.text_applied(tx, text.sid)
             return True
 
@@ -100,7 +101,7 @@ def _plain(words: str) -> str:
     return re.sub("[\\x00\\ud800-\\udfff]", "\N{REPLACEMENT CHARACTER}", words)
 
 
-async def _take_effect(tx: Transaction, text: InboundText) -> None:
+async def _take_effect(tx: Transaction, text: InboundText, occurred_at: datetime) -> None:
     """Conversation, suppression and final statuses of one text."""
     now = datetime.now(UTC)
     await recall(tx, [text.phone])
@@ -114,6 +115,7 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
     message_id = await inbound.store_text(
         tx,
         text,
+        at=occurred_at,
         sender_id=sender_id,
         keyword=said.value if said else None,
         is_reply=is_reply,
@@ -121,13 +123,13 @@ async def _take_effect(tx: Transaction, text: InboundText) -> None:
     await events.message_received(tx, message_id)
     if source is not None:
         evidence = Evidence(
-            phone=text.phone, source=source, occurred_at=text.occurred_at, message_id=message_id
+            phone=text.phone, source=source, occurred_at=occurred_at, message_id=message_id
         )
         await opt_out(tx, evidence, at=now)
     elif reading.keyword is Keyword.OPT_IN and not is_reply:
-        await opt_in(tx, text.phone, sender_id, at=text.occurred_at, message_id=message_id)
+        await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
     elif is_reply and sender_id is not None:
-        await _reply(tx, text, sender_id, now)
+        await _reply(tx, text.phone, sender_id, occurred_at, now)
     if reading.wish is Wish.UNSURE:
         await reviews.add(tx, message_id)
 
@@ -138,9 +140,11 @@ def _opt_out_source(reading: Reading) -> OptOutSource | None:
     return OptOutSource.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
 
 
-async def _reply(tx: Transaction, text: InboundText, sender_id: UUID, now: datetime) -> None:
+async def _reply(
+    tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime, now: datetime
+) -> None:
     """Every active enrollment that texted this number from that sender has been answered."""
-    for enrollment in await inbound.repliable(tx, text.phone, sender_id, text.occurred_at):
+    for enrollment in await inbound.repliable(tx, phone, sender_id, replied_at):
         if enrollment.on_reply is ReplyPolicy.FINISH or enrollment.all_sent:
             await endings.end(
                 tx,
@@ -148,7 +152,7 @@ async def _reply(tx: Transaction, text: InboundText, sender_id: UUID, now: datet
                 EnrollmentStatus.FINISHED_RESPONDED,
                 at=now,
                 signal="reply_received",
-                replied_at=text.occurred_at,
+                replied_at=replied_at,
             )
         else:
-            await inbound.remember_reply(tx, enrollment.id, text.occurred_at)
+            await inbound.remember_reply(tx, enrollment.id, replied_at)

@@ -14,13 +14,17 @@ from storage.database import Transaction
 from storage.sending import SENT
 
 
-async def keep_text(tx: Transaction, inbound: InboundText) -> bool:
-    """Keep an inbound text's event and lock it; False if its effects are applied already."""
+async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
+    """Keep an inbound text's event and lock it; answers when it happened.
+
+    None if its effects are applied already.
+    """
     await tx.execute(
         text(
             """
             INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
-            VALUES (:sid, :phone, CAST(:payload AS jsonb), :occurred_at)
+            VALUES (:sid, :phone, CAST(:payload AS jsonb),
+                coalesce(CAST(:occurred_at AS timestamptz), clock_timestamp()))
             ON CONFLICT (provider_sid) DO NOTHING
             """
         ),
@@ -33,11 +37,15 @@ async def keep_text(tx: Transaction, inbound: InboundText) -> bool:
     )
     row = (
         await tx.execute(
-            text("SELECT applied_at FROM inbound_events WHERE provider_sid = :sid FOR UPDATE"),
+            text(
+                "SELECT applied_at, occurred_at FROM inbound_events"
+                " WHERE provider_sid = :sid FOR UPDATE"
+            ),
             {"sid": inbound.sid},
         )
     ).one()
-    return row.applied_at is None
+    moment: datetime = row.occurred_at
+    return moment if row.applied_at is None else None
 
 
 def _event_payload(inbound: InboundText) -> dict[str, object]:
@@ -128,6 +136,7 @@ async def store_text(
     tx: Transaction,
     inbound: InboundText,
     *,
+    at: datetime,
     sender_id: UUID | None,
     keyword: str | None,
     is_reply: bool,
@@ -156,7 +165,7 @@ async def store_text(
             "keyword": keyword,
             "is_reply": is_reply,
             "sid": inbound.sid,
-            "occurred_at": inbound.occurred_at,
+            "occurred_at": at,
         },
     )
     await tx.execute(
@@ -166,7 +175,7 @@ async def store_text(
             FROM contacts c WHERE c.id = e.contact_id AND c.phone = :phone AND e.status = 'active'
             """
         ),
-        {"phone": inbound.phone, "at": inbound.occurred_at},
+        {"phone": inbound.phone, "at": at},
     )
     return message_id
 

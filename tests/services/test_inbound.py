@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -65,6 +66,20 @@ async def test_any_text_that_is_no_keyword_is_a_reply(talk: Talk) -> None:
         assert message.media_urls == list(came.media_urls)
         assert (message.contact_id, message.sender_id) == (person.contact_id, talk.sender_id)
         assert (message.status, message.occurred_at) == ("received", came.occurred_at)
+
+
+async def test_a_webhook_is_dated_by_the_clock_that_dates_our_texts(talk: Talk) -> None:
+    """Row "any inbound text ...": the API's clock may be behind, and the reply be quick."""
+    person = await talk.texted()
+    text = replace(talk.inbound_text(person.phone), occurred_at=None)
+    [before] = await talk.rows("SELECT clock_timestamp() AS at")
+    await talk.inbound.receive(text)
+    [after] = await talk.rows("SELECT clock_timestamp() AS at")
+    row = await talk.row(person)
+    assert row.status == RESPONDED
+    assert before.at <= row.replied_at <= after.at
+    [message] = await talk.received(person.phone)
+    assert message.occurred_at == row.replied_at
 
 
 async def test_help_and_info_are_neither_reply_nor_end(talk: Talk) -> None:
