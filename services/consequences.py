@@ -144,7 +144,8 @@ async def _advance(
     )
     if not moved:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
-    return await _moved(tx, row, learned, moved=moved, doing=Activity.WAITING, due_at=next_send_at)
+        return await _overtaken(tx, row)
+    return await _moved(tx, row, learned, doing=Activity.WAITING, due_at=next_send_at)
 
 
 async def _all_sent(
@@ -163,15 +164,19 @@ async def _all_sent(
         next_send_at=None,
         reply_until=reply_until,
     )
-    if moved and row.replied_at is not None:
+    if not moved:
+        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, at)
+        return await _overtaken(tx, row)
+    if row.replied_at is not None:
         status = EnrollmentStatus.FINISHED_RESPONDED
         await endings.end(tx, row.enrollment_id, status, at=learned.now, signal=learned.signal)
         return _ended(row, status)
-    if not moved:
-        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, at)
-    return await _moved(
-        tx, row, learned, moved=moved, doing=Activity.AWAITING_REPLY, due_at=reply_until
-    )
+    return await _moved(tx, row, learned, doing=Activity.AWAITING_REPLY, due_at=reply_until)
+
+
+async def _overtaken(tx: Transaction, row: AttemptRow) -> Standing:
+    """Somebody has ended or moved the enrollment since it was read: it stands as it is now."""
+    return as_it_stands(await outcomes.load(tx, row.attempt_id) or row)
 
 
 async def _moved(
@@ -179,14 +184,10 @@ async def _moved(
     row: AttemptRow,
     learned: Learned,
     *,
-    moved: bool,
     doing: Activity,
     due_at: datetime,
 ) -> Standing:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    if not moved:  # it has ended meanwhile
-        status = await endings.status_of(tx, row.enrollment_id)
-        return _ended(row, status or EnrollmentStatus.FINISHED_STOPPED)
     if learned.signal is not None:
         await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
     return Standing(
@@ -403,7 +404,9 @@ async def send_again_at(
     moved = await outcomes.step_back(
         tx, row, activity=Activity.WAITING, at=learned.now, next_send_at=again_at
     )
-    return await _moved(tx, row, learned, moved=moved, doing=Activity.WAITING, due_at=again_at)
+    if not moved:
+        return await _overtaken(tx, row)
+    return await _moved(tx, row, learned, doing=Activity.WAITING, due_at=again_at)
 
 
 async def _hold(
@@ -415,7 +418,7 @@ async def _hold(
         tx, row, activity=Activity.HELD, at=learned.now, held_reason=reason, held_code=code
     )
     if not moved:
-        return as_it_stands(row)
+        return await _overtaken(tx, row)
     await endings.note(
         tx, row.enrollment_id, "blocked", at=learned.now, because=reason.value, code=code
     )

@@ -246,7 +246,7 @@ _ADVANCE = text(
         END,
         held_reason = NULL, held_code = NULL, last_sent_at = :at,
         last_message_at = greatest(last_message_at, :at)
-    WHERE id = :id AND status = 'active'
+    WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass
     RETURNING id
     """
 )
@@ -263,13 +263,14 @@ async def advance(
     next_send_at: datetime | None,
     reply_until: datetime | None,
 ) -> bool:
-    """Move an active enrollment past the step that was accepted; False if it is final."""
+    """Move an enrollment past the step that was accepted; False if it is no longer at it."""
     return (
         await tx.execute(
             _ADVANCE,
             {
                 "id": row.enrollment_id,
                 "step": row.step,
+                "pass": row.pass_number,
                 "position": position,
                 "activity": activity,
                 "at": at,

@@ -495,6 +495,33 @@ async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) 
     assert await kit.bodies(enrollment) == ["One", "Two"]
 
 
+async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: SendingKit) -> None:
+    """Section 5: two numbers of one person are two locks, and one may have been waited for."""
+    enrollment = await enrol_one(kit)
+    await kit.send(enrollment)
+    attempt = (await kit.attempts(enrollment))[0]
+    await kit.report(attempt, "undelivered", 30003)
+    async with kit.world.database.transaction() as tx:
+        stale = await outcomes.load(tx, attempt.id)
+    assert stale is not None
+    await kit.report(attempt, "delivered")
+    await kit.send(enrollment)
+    before = await kit.row(enrollment)
+    async with kit.world.database.transaction() as tx:
+        moved = await outcomes.advance(
+            tx,
+            stale,
+            position=2,
+            activity="waiting",
+            at=datetime.now(UTC),
+            due_at=None,
+            next_send_at=datetime.now(UTC),
+            reply_until=None,
+        )
+    assert not moved
+    assert await kit.row(enrollment) == before
+
+
 async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
     """Section 4: a callback may come twice."""
     enrollment = await enrol_one(kit)
