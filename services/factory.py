@@ -236,6 +236,7 @@ def build_services(
     )
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
+    sequences = Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone)
     return Services(
         database=database,
         temporal=temporal,
@@ -295,8 +296,8 @@ def build_services(
         presence=Presence(temporal),
         reviews=Reviews(database, outbox),
         senders=Senders(database, outbox, default_region=config.default_region),
-        sequence_list=SequenceList(database),
-        sequences=Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone),
+        sequence_list=SequenceList(database, sequences),
+        sequences=sequences,
         suppressions=suppressions,
         sessions=Sessions(database, config.access, passwords),
         users=Users(database, passwords),

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.names import clean
 from domain.paging import Page, Position
 from domain.statuses import EnrollmentStatus, SequenceKind, SequenceState
-from services.sequences import MAX_NAME
-from storage import sequence_list, sequences
+from services.sequences import Sequences
+from storage import sequence_list
 from storage.database import Database
 from storage.sequence_list import Figures
 from storage.sequences import SequenceRecord
@@ -45,8 +44,9 @@ class ListedSequence:
 class SequenceList:
     """The use case of the list of sequences."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sequences: Sequences) -> None:
         self._database = database
+        self._sequences = sequences
 
     async def page(
         self,
@@ -56,28 +56,11 @@ class SequenceList:
         after: Position | None = None,
         limit: int = 50,
     ) -> Page[ListedSequence]:
-        """List sequences, newest first, in three queries whatever their number.
-
-        Args:
-            states: Any of these; none for all.
-            search: Part of the name, in any case.
-            after: Where the page begins.
-            limit: Most items.
-
-        Raises:
-            InvalidFieldError: No sequence can be found by this search.
-        """
-        sought = clean(search, field="search", most=MAX_NAME, blank=True)
+        """List sequences as ``Sequences.page`` does, with figures of each, in two queries more."""
+        found = await self._sequences.page(states=states, search=search, after=after, limit=limit)
         async with self._database.transaction() as tx:
-            found = await sequences.page(
-                tx, states=states, search=sought, after=after, limit=limit + 1
-            )
-            figures = await sequence_list.figures(tx, [one.id for one in found[:limit]])
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(
-            [_listed(one, figures[one.id]) for one in found[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+            figures = await sequence_list.figures(tx, [one.id for one in found.items])
+        return Page([_listed(one, figures[one.id]) for one in found.items], found.next)
 
 
 def _listed(one: SequenceRecord, figures: Figures) -> ListedSequence:
