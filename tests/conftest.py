@@ -41,6 +41,8 @@ _CARELESS = {
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # Which of two was first is told by their commits, not by clocks.
+    "track_commit_timestamp": "on",
 }
 
 # Timers are looked at every second otherwise.
