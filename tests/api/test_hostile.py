@@ -1,6 +1,7 @@
 """What nobody sends who means well: it is refused shortly, and costs little."""
 
 import base64
+import itertools
 import json
 
 import httpx
@@ -32,14 +33,21 @@ async def test_a_long_list_of_wrong_ids_is_cut(member: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("path", ["/api/audit", "/api/users", "/api/contacts", "/api/jobs"])
-@pytest.mark.parametrize("of", ["audit", "users", "contacts", "jobs", None, 1])
-@pytest.mark.parametrize("sort", ["id", "-id", "name", "created_at", "-created_at"])
-async def test_a_made_up_cursor(admin: httpx.AsyncClient, path: str, of: object, sort: str) -> None:
-    for value in (["is", None], ["is", "Ann"], ["at", "2026-11-22T00:00:00Z"], ["at", 1], [{}, 1]):
+async def test_a_made_up_cursor(admin: httpx.AsyncClient, path: str) -> None:
+    lists = ("audit", "users", "contacts", "jobs", None, 1)
+    orders = ("id", "-id", "name", "created_at", "-created_at")
+    values: list[list[object]] = [
+        ["is", None],
+        ["is", "Ann"],
+        ["at", "2026-11-22T00:00:00Z"],
+        ["at", 1],
+        [{}, 1],
+    ]
+    for of, sort, value in itertools.product(lists, orders, values):
         raw = json.dumps([of, sort, *value, "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006"])
         cursor = base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
         answer = await admin.get(path, params={"cursor": cursor})
-        assert answer.status_code in {200, 422}, answer.text
+        assert answer.status_code in {200, 422}, (raw, answer.text)
 
 
 async def test_a_cursor_of_another_list_with_the_same_order(admin: httpx.AsyncClient) -> None:

@@ -3,19 +3,16 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import text
 
 from domain.access import AccessRules
 from domain.statuses import Role
-from services import passwords
 from services.factory import Services
 from services.passwords import Passwords
 from services.sessions import Sessions
@@ -29,13 +26,6 @@ EMAIL = "kim@clinic.example"
 HERE = {"Origin": "https://segue.test"}
 
 NewBrowser = Callable[[], httpx.AsyncClient]
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has passwords hashed in next to no time."""
-    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "PasswordHasher", quick)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The frame of the pages: who gets in, what every answer carries, how errors are said."""
 
 import asyncio
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -16,8 +17,7 @@ from api.pages.routes import PRIVATE, PUBLIC
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses import Role
 from services.factory import Services
-from settings import ApiSettings
-from tests.api.conftest import FakeTemporal
+from tests.api.conftest import FakeTemporal, make_settings
 from tests.api.pages.conftest import HTMX, ORIGIN, PASSWORD, Browse
 
 trying = APIRouter()
@@ -49,10 +49,12 @@ async def press_done(page: PageDep) -> Response:
     return page.done(Flash("It is <done>.", "info"), events=["things-changed"])
 
 
-@pytest.fixture
-def app(settings: ApiSettings, services: Services, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    monkeypatch.setattr("api.pages.routes.PRIVATE", (*PRIVATE, trying))
-    return create_app(settings, services=services)
+@pytest.fixture(scope="module")
+def shared_app(shared_database: str) -> Iterator[FastAPI]:
+    """One with the routes above as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.pages.routes.PRIVATE", (*PRIVATE, trying))
+        yield create_app(make_settings(shared_database))
 
 
 @pytest.fixture
@@ -281,11 +283,13 @@ class TestErrors:
         assert answer.headers["hx-reswap"] == "beforeend"
         assert words in answer.text
 
-    async def test_without_the_build_it_says_what_to_do(self, browse: Browse, app: FastAPI) -> None:
+    async def test_without_the_build_it_says_what_to_do(
+        self, browse: Browse, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         member = await browse()
         routes = PageRoutes((*PRIVATE, *PUBLIC))
-        app.state.pages.assets = Assets()
-        app.state.pages.environment = build_environment(Assets(), routes)
+        monkeypatch.setattr(app.state.pages, "assets", Assets())
+        monkeypatch.setattr(app.state.pages, "environment", build_environment(Assets(), routes))
 
         for path in ("/sign-in", "/settings/workspace", "/nowhere"):
             answer = await member.get(path)
