@@ -6,6 +6,7 @@ It also prints the line that CHANGELOG.md must then have.
 import hashlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 from api.app import create_app
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "docs" / "openapi.json"
 
 
+@cache
 def document() -> str:
     """Write the document so that a change of it changes as few lines as can be."""
     app = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ from standalone.ports import LOOPBACK, free_port
 from storage.database import Database
 from tests.api import a_little_of_everything as little
 from tests.api.conftest import make_services, make_settings
-from tests.api.record import document
+from tests.api.record import RECORDED, document
 from tests.conftest import empty
 
 CHECKS = (
@@ -60,13 +61,23 @@ KNOWN = {
 """Path parameters that are, half of the time, the id of something there is."""
 
 
-_SCHEMA = schemathesis.openapi.from_dict(json.loads(document()))
-OPERATIONS = {
-    operation.definition.raw["operationId"]: operation
-    for found in _SCHEMA.get_all_operations()
-    if isinstance(found, Ok) and not (operation := found.ok()).path.startswith("/webhooks")
-}
+OPERATIONS = [
+    operation["operationId"]
+    for path, operations in json.loads(RECORDED.read_text())["paths"].items()
+    for operation in operations.values()
+    if not path.startswith("/webhooks")
+]
 """All but Twilio's, which are signed: see test_webhooks.py."""
+
+
+@cache
+def operations() -> dict[str, Any]:
+    """Read the document as it is; none of it may be beyond Schemathesis."""
+    schema = schemathesis.openapi.from_dict(json.loads(document()))
+    found = list(schema.get_all_operations())
+    assert all(isinstance(one, Ok) for one in found)
+    every = [one.ok() for one in found if isinstance(one, Ok)]
+    return {one.definition.raw["operationId"]: one for one in every}
 
 
 @dataclass(frozen=True)
@@ -120,13 +131,15 @@ def served(shared_database: str) -> Iterator[Served]:
 
 def test_no_operation_is_left_out() -> None:
     assert len(OPERATIONS) > 40
-    assert all(isinstance(found, Ok) for found in _SCHEMA.get_all_operations())
+    assert set(OPERATIONS) == {
+        name for name, one in operations().items() if not one.path.startswith("/webhooks")
+    }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_is_answered_is_what_is_documented(name: str, served: Served) -> None:
     """No server error, no undocumented answer, no body that breaks its schema; for every role."""
-    operation = OPERATIONS[name]
+    operation = operations()[name]
 
     @settings(
         max_examples=EXAMPLES,

@@ -20,7 +20,7 @@ from tests.api.conftest import make_services
 from tests.api.record import RECORDED, ROOT, document, edition
 from tests.conftest import empty
 
-DOCUMENT = json.loads(document())
+DOCUMENT = json.loads(RECORDED.read_text())
 OPERATIONS = {
     operation["operationId"]: (method, path, operation)
     for path, operations in DOCUMENT["paths"].items()
