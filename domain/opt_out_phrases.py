@@ -50,7 +50,7 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "|number)": "number",
         "my (phone|cell|cell phone|cellphone|mobile|digits|line)": "my number",
         # Slips of the thumb.
-        "stopp|sotp|stpo|stp|sstop|tsop|stopo|stopm|stahp|dtop": "stop",
+        "st0p|stopp|sotp|stpo|stp|sstop|tsop|stopo|stopm|stahp|dtop": "stop",
         "unsub|unsubbing|unsubscribing|un ?su[bs]?[bsc]+r?i[bp]e?|unsubcribe|unsubscrib"
         "|unsubscrie|unsubscrbe|unsubsrcibe": ("unsubscribe"),
         "txting|texing|textin|txtin|texitng|texring|texxting|textng|tetxing|textign|textinf"
@@ -78,22 +78,22 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "|texting (and|or) emailing|blowing up|texting and messaging)",
         "texts": "(texts?|messages?|spam|text spam|communications?|correspondence|solicitations?"
         "|marketing|promos?|promotions|alerts|updates|notifications|stuff|crap|shit|bs"
-        "|job offers|offers|text blasts?)",
+        "|job offers|offers|text blasts?|garbage|nonsense)",
         "sms": "(texts?|messages?|texting|messaging|spam|text spam|solicitations?)",
         "which": "(these|this|those|that|your|any|all|all your|all these|all of these"
         "|any of these|any of your|all of your|so many|the|more|anymore|no more|stupid|damn"
-        "|fucking|dumb"
+        "|fucking|dumb|another|any more|job|work"
         "|annoying|automated|unwanted|spam|random|further|future|marketing|recruiting|promotional"
         "|such|of)",
         "list": "((text|texting|sms|contact|call|calling|phone|mail|mailing|marketing|messaging"
         "|message|spam|distribution|email) list|list|system|database|records|contacts?|directory"
-        "|files?|text thread|group text|campaign|rolodex|text chain|marketing|texts)",
+        "|files?|text thread|group text|campaign|rolodex|phone|text chain|marketing|texts)",
         "your": "((your|this|all|any|any of your|all your|all of your) <list>|the (text|texting|sms"
         "|mailing|marketing|messaging|contact|spam|distribution|calling|call|phone) list)",
         "ever": "(again|anymore|ever again|any further|further|any longer|ever|no more|at all"
         "|in the future|going forward)",
         "want": "(want|wanna|want to|wish|wish to|care to|need|would like|like|need to)",
-        "halt": "(stop|quit|cease|discontinue)",
+        "halt": "(stop|quit|cease|discontinue)( (the )?(fuck|fuckin|fucking|freaking|damn))?",
         "not": "(dont|never|dont ever|never ever)",
         "mine": "((my (name|number|info|information|contact|contact info|contact information"
         "|details)|this number)( and( my)? (name|number|info|information|email|contact))*)",
@@ -110,11 +110,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
 WISHES: tuple[str, ...] = (
     # Stop texting me.
     "<halt> (it )?(with )?<texting>( <me>)?( and <texting>( <me>)?)?",
-    "<halt> sending( <me>)?( <which>)* <texts>( to <me>)?",
+    "<halt> <texting> <me> (about|regarding) (this|it|jobs?|this (job|position|role|offer))",
+    "<halt> sending( <me>)?( <which>)* <texts>( to <me>)?( about (this|jobs?|work))?",
     "<halt> sending( <me>)? (these|this|those|anything)",
     "<halt>( it)?( with)?( <which>)+ (<sms>|alerts|notifications|communications?|promotions)",
-    "<halt> (texts|contact|contacting|communications?)( with)?( <me>)?",
+    "<halt> (text|texts|sms|contact|contacting|communications?)( with)?( <me>)?",
     "<halt> all( of)?( <which>)* (<texts>|contact)( (to|with) <me>)?",
+    "(end|cancel|shut off|turn off) (these|those|all|your|the)( <which>)* (texts|messages|texting)",
     "(stop|quit) (hitting|blowing) <me>( up)?",
     "cease and desist( (all )?(<texting>|contact|texts|communications?))?( <me>)?",
     "enough (with|of)( <which>)+ (<texts>|<texting>)",
@@ -129,7 +131,7 @@ WISHES: tuple[str, ...] = (
     "(take|taking|<remove>|drop|strike|get|getting|pull|cross) (<me>|<mine>|this) <off> <your>",
     "(take|<remove>|get) (<me>|<mine>) (off|from)( <which>)+ <texts>",
     "<remove> (<mine>|me|us)( from your <list>)?",
-    "(lose|trash|forget|take off) (my|this) number",
+    "(lose|loose|trash|forget|take off) (my|this) number",
     "take ((my|this) number|me|us) off",
     (
         "(put|add|place) (<me>|my name) (on|to) (your|the) (dont|no) (call|contact|text)"
@@ -142,6 +144,7 @@ WISHES: tuple[str, ...] = (
         "(i |id )?<want> (to (have|get) )?(<mine>|this number)( to be)? (<removed>|taken off)"
         "( (<off> )?<your>)?"
     ),
+    "(i |id )?<want> off( of)? <your>",
     # Leave me.
     "leave (me|us)( the \\w+| tf)? alone",
     # Wrong number.
@@ -181,7 +184,7 @@ WISHES: tuple[str, ...] = (
     # I don't want your texts.
     (
         "(i )?(dont|no longer) (want|wanna|wish|care|need)( to)?( be)?( <get>)?( <which>)* <sms>"
-        "( from (you|this number))?( <ever>)?"
+        "( from (you|this number|your (company|business|agency|office)))?( <ever>)?"
     ),
     "(i )?(dont|no longer|never) <want>( to)? (hear|get anything) from you( <ever>)?",
     (
@@ -207,6 +210,7 @@ BARE_WISHES: tuple[str, ...] = (
     "please remove(?! \\w)|remove please",
     "(want|need) (this|these|it) to stop",
     "make it stop",
+    "please stop it|stop it (please|now|right now)",
     "stopall",
 )
 """Wishes that do not say what shall stop: only where nothing else is said than these, BESIDES and
@@ -219,10 +223,34 @@ POLITE: tuple[str, ...] = (
     *("sorry", "im sorry", "excuse me", "apologies", "ok", "okay", "k", "alright", "all right"),
     *("no", "nope", "nah", "yes", "yeah", "yea", "um", "uh", "ugh", "omfg", "wtf", "ffs", "smh"),
     *("sir", "maam", "dude", "bro", "man", "guys", "folks", "lady", "mister", "miss", "buddy"),
-    *("bud", "pal", "mate", "asshole", "jerk", "creep", "morons?", "idiots?", "bitch", "fucking"),
+    *(
+        "bud",
+        "yo",
+        "bruh",
+        "hun",
+        "my (guy|man|friend)",
+        "pal",
+        "mate",
+        "asshole",
+        "jerk",
+        "creep",
+        "morons?",
+        "idiots?",
+        "bitch",
+        "fucking",
+    ),
     *("just", "now", "right now", "already", "immediately", "asap", "at once", "right away"),
     *("again", "anymore", "ever", "ever again", "for good", "forever", "permanently", "at all"),
-    *("seriously", "really", "for real", "for the last time", "last time", "i mean it", "period"),
+    *(
+        "seriously",
+        "really",
+        "still",
+        "for real",
+        "for the last time",
+        "last time",
+        "i mean it",
+        "period",
+    ),
     *("and", "so", "then", "also", "do", "well", "look", "listen", "from now on", "all"),
     *("(going|moving) forward", "in the future", "effective immediately", "completely", "totally"),
     *("have a (good|great|nice|blessed|wonderful) (day|one|night|evening|week|weekend)",),
@@ -242,6 +270,11 @@ POLITE: tuple[str, ...] = (
             "|twice|once|three times|multiple times))*"
         ),
     ),
+    "ive (already |just )?(said|(told|asked) you)( to)?",
+    "(two|three|four|five|several|many) times( now| already)?",
+    "youve (already )?been (told|asked)( (to|already|before|twice))*",
+    "how many times do (ive|i need|i got) to (say|tell you|ask you)( to)?",
+    "you can( just)?",
     *("im (asking|telling|begging) you( nicely| again| politely)?( to)?", "i beg you( to)?"),
     *("you (need|have|got|had better|youve got|better) to", "you better", "id like you to"),
     *("i (want|need|would like|demand|request)( that)? you( to)?", "i ask (that )?you( to)?"),
@@ -254,7 +287,7 @@ POLITE: tuple[str, ...] = (
 BESIDES: tuple[str, ...] = (
     (
         "(im )?(really |still |just )?(not|no longer) interested( in (this|it|anything"
-        "|your (job|offer"
+        "|(your|any) (jobs?|offers?"
         "|product|services?)|whatever youre selling|the (job|position|role|offer)))?( <ever>)?"
     ),
     (
@@ -279,7 +312,8 @@ BESIDES: tuple[str, ...] = (
         "im (all set|good|retired|fine|not looking|not looking for (work|a job)|no longer looking"
         "|happy where im at|happy where im|happily employed|too old for this|not a nurse)"
     ),
-    "im not (looking|hiring|buying)( (right )?now| anymore| <ever>)?",
+    "(im )?not (looking|hiring|buying)( (right )?now| anymore| <ever>)?",
+    "i retired( (in|last) \\w+)?",
     "(who|whos) (is|are|the hell is|the fuck is)?( this| you)",
     "who this",
     "whos this",
@@ -368,7 +402,7 @@ DOUBTS: tuple[str, ...] = (
         "|when|after|once|this|the|instead|through|via|an|a|directly|with)"
     ),
     "once (i|im|you|youre|we|its|that)",
-    "let me know|send me|get back to me|keep me|call me (at|tomorrow|later|back|when)|remind me",
+    "let me know|send me|get back to me|keep me|(just )?call (me|instead)|remind me",
     "(my|the) (new|other|personal|home|work|correct|right|real|actual) (number|one|email) is",
     (
         "when (im|i|ive|you|its|we|he|she|they|youre|the)|while (im|i|at|driving)|during|after (i"
@@ -383,8 +417,8 @@ POLITE is left out.
 """
 
 AFTERTHOUGHTS = (
-    "i|im|ive|id|ill|we|were|you|youre|youve|he|she|they|its|who|whos|this is|thats|theres"
-    "|because|since|or|but|no|nobody|how|what|wtf|idk|thank"
+    "i|im|ive|id|ill|it (is|was|belongs)|we|were|you|youre|youve|he|she|they|its|who|whos|this is"
+    "|thats|theres|because|since|or|but|no|nobody|how|what|wtf|idk|thank"
 )
 """Words that begin another sentence, where somebody left the full stop out."""
 
@@ -394,8 +428,8 @@ HINTS: tuple[str, ...] = (
     "(off|from) (of )?(your|this|that|the) (list|system|database|mailing list|text list)",
     "wrong (number|person|guy|girl|lady|man|woman)",
     (
-        "leave (me|us|him|her|my \\w+) alone|lose (my|this) number|(go away|get lost|fuck off"
-        "|piss off)"
+        "leave (me|us|him|her|my \\w+) alone|lose (my|this) number|(go away|get lost"
+        "|get a life|fuck off|piss off)"
     ),
     (
         "(dont|never|not to) (ever )?(text|message|contact|send|call)|(dont"
@@ -423,13 +457,17 @@ HINTS: tuple[str, ...] = (
     ),
     "how (do|can|would) i (get off|get out|turn|disable)",
     "(had|got|have|switched|changed) (a )?(new|this|different) number|new number|changed numbers",
-    "(no longer|doesnt|dont) (live|work|use|have) (\\w+ )?(here|this number)|deceased|passed away",
+    (
+        "(no longer|doesnt|dont) (live|work|use|have) (\\w+ )?(here|this (number|phone))|deceased"
+        "|passed away"
+    ),
     # Other languages: read by a person, as this list is English.
     "no mas (mensajes|textos)|ya no (me )?(\\w+ )?(mensajes|textos|escrib\\w+|mand\\w+|envi\\w+)",
     (
         "(deje|dejen|deja|pare|paren|para) de (\\w+)|no me (escrib|mand|envi|text)\\w+"
         "|numero (\\w+ )?"
-        "equivocado|equivocado|quit(ar|eme|enme)|borr(ar|e|en|a) mi|darme de baja|desuscribir\\w*"
+        "equivocado|equivocado|quit(ar|eme|enme|ame)|no soy \\w+|borr(ar|e|en|a) mi|darme de baja"
+        "|desuscribir\\w*"
     ),
     (
         "arret(ez?|er)|desabonner|desinscri\\w+|abmelden|keine (\\w+ )?nachrichten|nicht mehr"
@@ -444,6 +482,7 @@ WHOLE_HINTS: tuple[str, ...] = (
         "(please )?(cancel|end|quit|remove|revoke|delete|finish|done|over|halt|cease|exit"
         "|no more|arret"
         "|alto"
+        "|blocked|reported"
         "|basta|parar|pare|detener|detente|cancelar|baja|sair|stopp|salir|fin)( (please|this|it|now"
         "|all|me|everything|thanks|conversation))*( (cancel|end|quit|remove|stop|alto|basta))*"
     ),
