@@ -9,18 +9,13 @@ import asyncio
 import json
 import statistics
 from contextlib import AsyncExitStack, ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
 
 from bench import runs, stack
-from domain.rules import SendingRules
-from services.factory import ServiceConfig, build_services
-from sms.gateway import TwilioGateway
-from storage.database import Database
-from workflows.client import DATA_CONVERTER, EnrollmentClient
+from workflows.client import DATA_CONVERTER
 
 
 def main() -> None:
@@ -48,25 +43,7 @@ async def _measure(count: int, pairs: int) -> list[dict[str, Any]]:
     with ExitStack() as programs, stack.servers() as servers:
         async with AsyncExitStack() as closing:
             client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
-            database = Database(servers.database_url)
-            closing.push_async_callback(database.close)
-            gateway = TwilioGateway(
-                account_sid=stack.ACCOUNT_SID,
-                auth_token=stack.AUTH_TOKEN,
-                api_base_url=servers.simulator,
-                lookups_base_url=servers.simulator,
-                status_callback_url="http://127.0.0.1:1/webhooks/twilio/status",
-                connect_timeout=timedelta(seconds=3),
-                read_timeout=timedelta(seconds=10),
-                max_concurrent=1,
-            )
-            closing.push_async_callback(gateway.aclose)
-            services = build_services(
-                database,
-                EnrollmentClient(client, page_base_url="http://127.0.0.1:1"),
-                gateway,
-                ServiceConfig(SendingRules()),
-            )
+            services = await stack.services(servers, client, closing)
             programs.enter_context(servers.program("worker", "worker"))
             address = (servers.temporal, servers.simulator, stack.ACCOUNT_SID, stack.AUTH_TOKEN)
             programs.enter_context(servers.program("bare", "bench.bare", *address))

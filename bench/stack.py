@@ -6,16 +6,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
+from temporalio.client import Client
 
+from domain.rules import SendingRules
+from services.factory import ServiceConfig, Services, build_services
 from settings import child_environment
+from sms.gateway import TwilioGateway
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
+from storage.database import Database
+from workflows.client import EnrollmentClient
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
@@ -100,6 +107,29 @@ def servers() -> Iterator[Servers]:
         )
         _callbacks_off(found.simulator)
         yield found
+
+
+async def services(servers: Servers, client: Client, closing: AsyncExitStack) -> Services:
+    """The use cases on these servers, until the stack is closed."""
+    database = Database(servers.database_url)
+    closing.push_async_callback(database.close)
+    gateway = TwilioGateway(
+        account_sid=ACCOUNT_SID,
+        auth_token=AUTH_TOKEN,
+        api_base_url=servers.simulator,
+        lookups_base_url=servers.simulator,
+        status_callback_url="http://127.0.0.1:1/webhooks/twilio/status",
+        connect_timeout=timedelta(seconds=3),
+        read_timeout=timedelta(seconds=10),
+        max_concurrent=1,
+    )
+    closing.push_async_callback(gateway.aclose)
+    return build_services(
+        database,
+        EnrollmentClient(client, page_base_url="http://127.0.0.1:1"),
+        gateway,
+        ServiceConfig(SendingRules()),
+    )
 
 
 def _callbacks_off(simulator: str) -> None:

@@ -1,0 +1,246 @@
+"""`python -m bench.lists`: the Contacts tab of one big sequence, beside plain queries.
+
+Each view is asked for as a browser does, in this process, on a PostgreSQL of its own: the whole
+page, and the part that filters and paging ask for. Beside it, in turns, stand the same rows, their
+number and the counts by status, by the plainest SQL. So the ratio holds on any machine;
+milliseconds are that machine's.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from api.app import create_app
+from api.enrollments import CONTACTS_CURSORS
+from bench import runs, stack
+from domain.paging import Position
+from services.factory import Services
+from settings import ApiSettings
+from workflows.client import DATA_CONVERTER
+
+_ROUNDS = 7
+_ROWS = 51
+
+_FILL = (
+    """
+    INSERT INTO contacts (id, first_name, last_name, phone, time_zone, created_at, updated_at)
+    SELECT gen_random_uuid(), 'Ann' || i, 'Lee' || mod(i, 1000), '+1212' || 2000000 + i,
+        'America/New_York', now(), now()
+    FROM generate_series(1, %(count)s) i
+    """,
+    """
+    INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at,
+        status, activity, ended_at, position, step, step_count, next_send_at, due_at,
+        last_message_at)
+    SELECT gen_random_uuid(), v.sequence_id, v.id, c.id, %(user_id)s,
+        now() - random() * interval '30 days', s.status,
+        CASE WHEN s.status = 'active' THEN 'waiting' END,
+        CASE WHEN s.status <> 'active' THEN now() END, 2, 1, 3,
+        CASE WHEN s.status = 'active' THEN now() + random() * interval '5 days' END, now(),
+        now() - random() * interval '5 days'
+    FROM contacts c CROSS JOIN sequence_versions v CROSS JOIN LATERAL (
+        SELECT (ARRAY['active', 'active', 'active', 'finished_no_response', 'finished_responded',
+            'failed', 'opted_out'])[1 + floor(random() * 7 + 0 * length(c.phone))::int] AS status
+    ) s
+    WHERE v.sequence_id = %(sequence_id)s
+    """,
+    "INSERT INTO groups (id, name, created_at) VALUES (%(group_id)s, 'Tenth', now())",
+    """
+    INSERT INTO group_members (group_id, contact_id, added_at)
+    SELECT %(group_id)s, id, now() FROM contacts WHERE phone LIKE '%%7'
+    """,
+    "VACUUM ANALYZE",
+)
+_GROUP = UUID(int=7)
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at the list.
+
+    Attributes:
+        query: What the address says.
+        where: The same as plain SQL over ``enrollments e`` and ``contacts c``.
+        order: Likewise.
+        after: Where a page in the middle begins.
+    """
+
+    name: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    where: str = "true"
+    order: str = "e.enrolled_at DESC, e.id DESC"
+    after: str = "true"
+
+
+def _views(user_id: UUID, middle: Position, cursor: str) -> Sequence[View]:
+    in_group = f"e.contact_id IN (SELECT contact_id FROM group_members WHERE group_id = '{_GROUP}')"  # noqa: S608
+    few, many, digits = (
+        "c.search_name LIKE '%ann77%'",
+        "c.search_name LIKE '%lee%'",
+        "(c.search_name LIKE '%2077%' OR c.phone LIKE '%2077%')",
+    )
+    return [
+        View("first page"),
+        View("a page in the middle", {"cursor": cursor}, after=_beyond(middle)),
+        View("by name", {"sort": "name"}, order="c.search_name, e.id"),
+        View("by next text", {"sort": "next_send_at"}, order="e.next_send_at, e.id"),
+        View("by last message", {"sort": "-last_message_at"}, order="e.last_message_at DESC, e.id"),
+        View("status", {"status": "failed"}, "e.status = 'failed'"),
+        View("step", {"step": "1"}, "e.step = 1"),
+        View("enrolled by", {"enrolled_by": str(user_id)}, f"e.enrolled_by = '{user_id}'"),
+        View("group", {"group": str(_GROUP)}, in_group),
+        View("search, one in a hundred", {"search": "ann77"}, few),
+        View("search, everybody", {"search": "lee"}, many),
+        View("search, digits", {"search": "2077"}, digits),
+        View(
+            "search and every filter",
+            {"search": "ann77", "status": "active", "step": "1", "group": str(_GROUP)},
+            f"{few} AND e.status = 'active' AND e.step = 1 AND {in_group}",
+        ),
+    ]
+
+
+def _beyond(place: Position) -> str:
+    return f"(e.enrolled_at, e.id) < ('{place.value}', '{place.id}')"
+
+
+def main() -> None:
+    """Measure, print, and write JSON lines if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
+    parser.add_argument("--enrollments", type=int, default=100_000, help="in the sequence")
+    arguments = parser.parse_args()
+    figures = asyncio.run(_measure(arguments.enrollments))
+    if arguments.json:
+        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
+
+
+async def _measure(count: int) -> list[dict[str, Any]]:
+    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
+    with stack.servers() as servers:
+        async with AsyncExitStack() as closing:
+            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
+            services = await stack.services(servers, client, closing)
+            world = await runs.found_world(services)
+            print(f"writing {count:,} enrollments ...", flush=True)
+            names = {"count": count, "group_id": _GROUP, **vars(world)}
+            with psycopg.connect(servers.database_url, autocommit=True) as connection:
+                for statement in _FILL:
+                    connection.execute(statement, names)
+                place = connection.execute(
+                    "SELECT enrolled_at, id FROM enrollments ORDER BY 1 DESC, 2 DESC"
+                    " OFFSET %s LIMIT 1",
+                    [count // 2],
+                ).fetchone()
+                assert place is not None  # noqa: S101 - there are so many
+                middle = Position(*place)
+                cursors = CONTACTS_CURSORS.within(world.sequence_id)
+                cursor = cursors.write(middle, "-enrolled_at") or ""
+                browser = await _browser(servers, services, world.user_id, closing)
+                print(f"{'':26}{'page':>7}{'part':>7}{'bare':>7}{'ratio':>7}   kB of HTML")
+                return [
+                    await _figure(view, browser, connection, world.sequence_id)
+                    for view in _views(world.user_id, middle, cursor)
+                ]
+
+
+async def _browser(
+    servers: stack.Servers, services: Services, user_id: UUID, closing: AsyncExitStack
+) -> httpx.AsyncClient:
+    """Somebody who is signed in, at the app in this process."""
+    settings = ApiSettings(
+        database_url=servers.database_url,
+        twilio_account_sid=stack.ACCOUNT_SID,
+        twilio_auth_token=SecretStr(stack.AUTH_TOKEN),
+        public_base_url="http://segue.test",
+        session_secret=SecretStr("s" * 32),
+    )
+    app = create_app(settings, services=services)
+    app.state.services = services  # what the app does as it starts, which nobody makes it do here
+    token = await services.users.create_token(user_id, name="bench")
+    return await closing.enter_async_context(
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://segue.test",
+            headers={"Authorization": f"Bearer {token.token}"},
+        )
+    )
+
+
+async def _figure(
+    view: View, browser: httpx.AsyncClient, connection: psycopg.Connection, sequence_id: UUID
+) -> dict[str, Any]:
+    """Measure one view, the three ways in turns."""
+    path = f"/sequences/{sequence_id}/contacts"
+    size = 0
+
+    async def page(**headers: str) -> None:
+        nonlocal size
+        answer = (await browser.get(path, params=view.query, headers=headers)).raise_for_status()
+        size = max(size, len(answer.content))
+
+    async def part() -> None:
+        await page(**{"HX-Request": "true"})
+
+    async def bare() -> None:
+        _ask_plainly(connection, view, sequence_id)
+
+    ways: Sequence[Callable[[], Awaitable[None]]] = (page, part, bare)
+    taken: list[list[float]] = [[], [], []]
+    for number in range(_ROUNDS + 1):
+        for way, seconds in zip(ways, taken, strict=True):
+            begun = time.perf_counter()
+            await way()
+            if number:  # the first warms up
+                seconds.append(time.perf_counter() - begun)
+    page_ms, part_ms, bare_ms = (1000 * statistics.median(seconds) for seconds in taken)
+    ratio = part_ms / bare_ms
+    print(
+        f"{view.name:26}{page_ms:7.0f}{part_ms:7.0f}{bare_ms:7.0f}{ratio:7.1f}{size / 1000:8.0f}",
+        flush=True,
+    )
+    return {
+        "figure": "contacts tab",
+        "view": view.name,
+        "page_ms": round(page_ms, 1),
+        "part_ms": round(part_ms, 1),
+        "bare_ms": round(bare_ms, 1),
+        "ratio": round(ratio, 2),
+        "html_bytes": size,
+    }
+
+
+def _ask_plainly(connection: psycopg.Connection, view: View, sequence_id: UUID) -> None:
+    found = f"""
+        FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        WHERE e.sequence_id = '{sequence_id}' AND {view.where}
+    """
+    plain: Sequence[str] = (
+        f"""
+        SELECT e.id, c.first_name, c.last_name, c.phone, c.time_zone, e.status, e.activity, e.step,
+            e.step_count, e.enrolled_at, e.next_send_at, e.last_message_at
+        {found} AND {view.after} ORDER BY {view.order} LIMIT {_ROWS}
+        """,
+        f"SELECT count(*) {found}",
+        f"SELECT status, count(*) FROM enrollments WHERE sequence_id = '{sequence_id}' GROUP BY 1",  # noqa: S608
+    )
+    for statement in plain:
+        connection.execute(sql.SQL(statement)).fetchall()
+
+
+if __name__ == "__main__":
+    main()
