@@ -3,12 +3,13 @@
 Under xdist every worker process starts its own, so nothing is shared between processes.
 """
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,17 @@ def pytest_configure() -> None:
             del os.environ[name]
     for kind in (Settings, WorkerSettings, ApiSettings, StandaloneSettings):
         kind.model_config["env_file"] = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave what is there for good out of the search for garbage: it is most of what there is."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_xdist_auto_num_workers() -> int:
