@@ -169,7 +169,7 @@ async def _all_sent(
         return await _overtaken(tx, row)
     if row.replied_at is not None:
         status = EnrollmentStatus.FINISHED_RESPONDED
-        await endings.end(tx, row.enrollment_id, status, at=learned.now, signal=learned.signal)
+        await endings.end(tx, row.enrollment_id, status, signal=learned.signal)
         return _ended(row, status)
     return await _moved(tx, row, learned, doing=Activity.AWAITING_REPLY, due_at=reply_until)
 
@@ -231,7 +231,7 @@ async def reported(
         if top not in DELIVERIES and not row.reported_failed:
             await failed(tx, row, rules, learned, error)
         elif error.effect is Effect.OPTED_OUT:
-            await _refused_as_opted_out(tx, row, learned, error.code)
+            await _refused_as_opted_out(tx, row, error.code)
         return
     if status not in DELIVERIES:
         return
@@ -277,7 +277,7 @@ async def failed(
     if _for_good(row, rules, learned, error):
         await events.message_failed(tx, row.message_id, error_code=code, meaning=explain(code))
     if error.effect is Effect.OPTED_OUT:
-        await _refused_as_opted_out(tx, row, learned, code)
+        await _refused_as_opted_out(tx, row, code)
     if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
         await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
     if not row.latest:
@@ -355,9 +355,7 @@ async def _step_failed(
             return await _hold(tx, row, learned, HeldReason.DESTINATION_NOT_ALLOWED, code)
 
 
-async def _refused_as_opted_out(
-    tx: Transaction, row: AttemptRow, learned: Learned, code: int | None
-) -> None:
+async def _refused_as_opted_out(tx: Transaction, row: AttemptRow, code: int | None) -> None:
     await opt_out(
         tx,
         Evidence(
@@ -366,7 +364,6 @@ async def _refused_as_opted_out(
             occurred_at=row.started_at,
             attempt_id=row.attempt_id,
         ),
-        at=learned.now,
         sender_id=row.sender_id,
         enrollment_id=row.enrollment_id,
         error_code=code,
@@ -474,9 +471,7 @@ async def _end(
     code: int | None,
 ) -> Standing:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    ended = await endings.end(
-        tx, row.enrollment_id, status, at=learned.now, signal=learned.signal, error_code=code
-    )
+    ended = await endings.end(tx, row.enrollment_id, status, signal=learned.signal, error_code=code)
     reached = status if ended else await endings.status_of(tx, row.enrollment_id)
     return _ended(row, reached or status)
 

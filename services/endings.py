@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -85,7 +84,6 @@ class Endings:
             tx,
             enrollment_id,
             EnrollmentStatus.FINISHED_STOPPED,
-            at=datetime.now(UTC),
             signal="mark_finished",
             user_id=user_id,
         )

@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.errors import ConflictError, NotFoundError
@@ -89,7 +88,6 @@ class Erasure:
                     tx,
                     enrollment_id,
                     EnrollmentStatus.FINISHED_STOPPED,
-                    at=datetime.now(UTC),
                     signal="mark_finished",
                     user_id=user_id,
                 )

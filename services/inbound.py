@@ -3,7 +3,7 @@
 import logging
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from domain.inbound import InboundText
@@ -103,7 +103,6 @@ def _plain(words: str) -> str:
 
 async def _take_effect(tx: Transaction, text: InboundText, occurred_at: datetime) -> None:
     """Conversation, suppression and final statuses of one text."""
-    now = datetime.now(UTC)
     await recall(tx, [text.phone])
     reading = read(text.body, text.opt_out_type)
     sender_id = await inbound.sender_of_text(tx, text)
@@ -125,11 +124,11 @@ async def _take_effect(tx: Transaction, text: InboundText, occurred_at: datetime
         evidence = Evidence(
             phone=text.phone, source=source, occurred_at=occurred_at, message_id=message_id
         )
-        await opt_out(tx, evidence, at=now)
+        await opt_out(tx, evidence)
     elif reading.keyword is Keyword.OPT_IN and not is_reply:
         await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
     elif is_reply and sender_id is not None:
-        await _reply(tx, text.phone, sender_id, occurred_at, now)
+        await _reply(tx, text.phone, sender_id, occurred_at)
     if reading.wish is Wish.UNSURE:
         await reviews.add(tx, message_id)
 
@@ -140,9 +139,7 @@ def _opt_out_source(reading: Reading) -> OptOutSource | None:
     return OptOutSource.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
 
 
-async def _reply(
-    tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime, now: datetime
-) -> None:
+async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime) -> None:
     """Every active enrollment that texted this number from that sender has been answered."""
     for enrollment in await inbound.repliable(tx, phone, sender_id, replied_at):
         if enrollment.on_reply is ReplyPolicy.FINISH or enrollment.all_sent:
@@ -150,7 +147,6 @@ async def _reply(
                 tx,
                 enrollment.id,
                 EnrollmentStatus.FINISHED_RESPONDED,
-                at=now,
                 signal="reply_received",
                 replied_at=replied_at,
             )

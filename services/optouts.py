@@ -18,7 +18,6 @@ async def opt_out(
     tx: Transaction,
     evidence: Evidence,
     *,
-    at: datetime,
     sender_id: UUID | None = None,
     enrollment_id: UUID | None = None,
     error_code: int | None = None,
@@ -33,7 +32,6 @@ async def opt_out(
     Args:
         tx: Holds the number's lock.
         evidence: The fact.
-        at: Now.
         sender_id: For a refusal: the sender that was refused.
         enrollment_id: For a refusal: the enrollment whose text it was.
         error_code: For a refusal: the provider's code.
@@ -58,7 +56,6 @@ async def opt_out(
     ended = await suppressions.end_enrollments(
         tx,
         evidence.phone,
-        at=at,
         also=also,
         enrolled_before=enrolled_before,
         sender_id=only_sender,
@@ -69,7 +66,7 @@ async def opt_out(
 
 
 async def opt_out_by_hand(
-    tx: Transaction, evidence: Evidence, *, at: datetime, sender_id: UUID | None
+    tx: Transaction, evidence: Evidence, *, sender_id: UUID | None
 ) -> list[UUID]:
     """Suppress a number because a person says so; whatever it texted before does not undo that.
 
@@ -78,7 +75,6 @@ async def opt_out_by_hand(
     Args:
         tx: Holds the number's lock.
         evidence: Who says so, and why.
-        at: Now.
         sender_id: The only sender it is for; None for everyone.
 
     Returns:
@@ -87,7 +83,7 @@ async def opt_out_by_hand(
     await suppressions.suppress(tx, evidence, sender_id=sender_id)
     await _tell_opted_out(tx, evidence, sender_id)
     ended = await suppressions.end_enrollments(
-        tx, evidence.phone, at=at, sender_id=sender_id, user_id=evidence.user_id
+        tx, evidence.phone, sender_id=sender_id, user_id=evidence.user_id
     )
     await suppressions.cancel_one_offs(tx, evidence.phone, sender_id=sender_id)
     await _tell(tx, ended)

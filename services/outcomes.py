@@ -117,7 +117,7 @@ class Outcomes:
             if standing.doing != "closing":
                 return standing
             status = EnrollmentStatus.FINISHED_NO_RESPONSE
-            await endings.end(tx, enrollment_id, status, at=now)
+            await endings.end(tx, enrollment_id, status)
             return Standing(
                 doing="ended",
                 status=status,
@@ -216,7 +216,7 @@ class Outcomes:
         )
         await events.message_failed(tx, row.message_id, error_code=None, meaning=explain(None))
         if row.step is not None and row.enrollment_id is not None:
-            await endings.end(tx, row.enrollment_id, EnrollmentStatus.FAILED, at=learned.now)
+            await endings.end(tx, row.enrollment_id, EnrollmentStatus.FAILED)
         return Standing(doing="settled", status=AttemptOutcome.ABSENT)
 
     def _unsettled(self, row: AttemptRow, not_before: datetime) -> Unsettled:

@@ -74,7 +74,7 @@ class Reviews:
             row = await _found(tx, message_id)
             now = datetime.now(UTC)
             if await reviews.decide(tx, message_id, decision, user_id=user_id, at=now):
-                await self._take_effect(tx, row, decision, user_id=user_id, now=now)
+                await self._take_effect(tx, row, decision, user_id=user_id)
                 row = await _found(tx, message_id)
             elif row.decision is not decision:
                 raise ConflictError(
@@ -93,7 +93,6 @@ class Reviews:
         decision: ReviewDecision,
         *,
         user_id: UUID,
-        now: datetime,
     ) -> None:
         if decision is ReviewDecision.OPT_OUT:
             evidence = Evidence(
@@ -103,7 +102,7 @@ class Reviews:
                 message_id=row.message_id,
                 user_id=user_id,
             )
-            await opt_out(tx, evidence, at=now)
+            await opt_out(tx, evidence)
         await audit.record(
             tx,
             "review.decide",

@@ -151,7 +151,7 @@ class Sending:
             case deciding.Over():
                 return _standing(row, "ended")
             case deciding.EndAs():
-                return await self._end_before_text(tx, row, verdict.because, now)
+                return await self._end_before_text(tx, row, verdict.because)
             case deciding.Later():
                 return await self._later(tx, row, verdict, now)
             case deciding.AwaitReply():
@@ -190,9 +190,7 @@ class Sending:
             due_at=row.next_send_at,
         )
 
-    async def _end_before_text(
-        self, tx: Transaction, row: StepRow, because: str, now: datetime
-    ) -> Standing:
+    async def _end_before_text(self, tx: Transaction, row: StepRow, because: str) -> Standing:
         """End as opted out or landline, omitted if nothing was ever sent."""
         if because == "landline":
             status = EnrollmentStatus.OMITTED_LANDLINE
@@ -200,7 +198,7 @@ class Sending:
             status = EnrollmentStatus.OPTED_OUT
         else:
             status = EnrollmentStatus.OMITTED_OPTED_OUT
-        await endings.end(tx, row.id, status, at=now)
+        await endings.end(tx, row.id, status)
         return _standing(row, "ended", status=status)
 
     async def _later(

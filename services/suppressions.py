@@ -243,7 +243,7 @@ async def _suppress(
         user_id=user_id,
         reason=reason,
     )
-    ended = await opt_out_by_hand(tx, evidence, at=now, sender_id=sender_id)
+    ended = await opt_out_by_hand(tx, evidence, sender_id=sender_id)
     row = await suppressions.standing(tx, number, sender_id)
     assert row is not None  # noqa: S101 - it was written a statement ago
     await audit.record(

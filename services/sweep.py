@@ -168,7 +168,6 @@ class Sweep:
                     tx,
                     enrollment_id,
                     EnrollmentStatus.FINISHED_STOPPED,
-                    at=now,
                     signal="mark_finished",
                 )
         return len(left)

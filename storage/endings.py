@@ -20,7 +20,8 @@ from storage.tables import EnrollmentEvent
 _END = text(
     """
     UPDATE enrollments SET status = :status, activity = NULL, held_reason = NULL, held_code = NULL,
-        next_send_at = NULL, paused_at = NULL, probing = false, ended_at = :at,
+        next_send_at = NULL, paused_at = NULL, probing = false,
+        ended_at = clock_timestamp(),
         ended_by = :user_id,
         error_code = :error_code, replied_at = coalesce(replied_at, :replied_at)
     WHERE id = :id AND status = 'active'
@@ -34,7 +35,6 @@ async def end(
     enrollment_id: UUID,
     status: EnrollmentStatus,
     *,
-    at: datetime,
     signal: str | None = None,
     user_id: UUID | None = None,
     error_code: int | None = None,
@@ -42,11 +42,12 @@ async def end(
 ) -> bool:
     """Give an active enrollment its final status; False if it has one already.
 
+    It ends now by the database's clock, which dates the one-off texts that its end overtakes.
+
     Args:
         tx: The transaction of the fact behind it.
         enrollment_id: Which.
         status: A final status.
-        at: When.
         signal: What to tell the workflow; None when the workflow's own activity is asking.
         user_id: Who ended it.
         error_code: The provider's code behind it.
@@ -58,7 +59,6 @@ async def end(
             {
                 "id": enrollment_id,
                 "status": status.value,
-                "at": at,
                 "user_id": user_id,
                 "error_code": error_code,
                 "replied_at": replied_at,

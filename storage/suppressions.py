@@ -188,8 +188,8 @@ _END_ALL = text(
             WHERE m.enrollment_id = e.id AND {SENT}
         ) THEN 'opted_out' ELSE 'omitted_opted_out' END,
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
-        paused_at = NULL, probing = false, ended_at = :at, error_code = :error_code,
-        ended_by = :user_id
+        paused_at = NULL, probing = false, ended_at = clock_timestamp(),
+        error_code = :error_code, ended_by = :user_id
     FROM locked WHERE e.id = locked.id
     RETURNING e.id, e.status
     """  # noqa: S608 - built from constants
@@ -200,7 +200,6 @@ async def end_enrollments(
     tx: Transaction,
     phone: str,
     *,
-    at: datetime,
     also: Sequence[UUID] = (),
     enrolled_before: datetime | None = None,
     sender_id: UUID | None = None,
@@ -214,7 +213,6 @@ async def end_enrollments(
     Args:
         tx: The transaction of the fact behind it.
         phone: The number.
-        at: When they end.
         also: Enrollments to end whatever number or sender they have by now.
         enrolled_before: Only those enrolled by then.
         sender_id: Only those whose sequence sends from here.
@@ -225,7 +223,6 @@ async def end_enrollments(
         _END_ALL,
         {
             "phone": phone,
-            "at": at,
             "also": list(also),
             "enrolled_before": enrolled_before,
             "sender_id": sender_id,

@@ -112,7 +112,7 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
     enrollment = await kit.enrol()
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
-        await endings.end(tx, enrollment, status, at=datetime.now(UTC))
+        await endings.end(tx, enrollment, status)
         asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await asyncio.sleep(0.1)
         assert not asking.done()

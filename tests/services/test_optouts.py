@@ -285,7 +285,7 @@ async def test_no_text_lifts_what_a_person_decided(talk: Talk) -> None:
     async with talk.database.transaction() as tx:
         at = ago(seconds=1)
         evidence = Evidence(after_stop.phone, OptOutSource.BY_HAND, at, user_id=talk.user_id)
-        await opt_out(tx, evidence, at=at)
+        await opt_out(tx, evidence)
     for person in (alone, before_stop, after_stop, before_wish):
         await talk.text(person, "START")
         assert len(await talk.suppressions(person.phone)) == 1
