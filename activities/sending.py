@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -137,9 +137,8 @@ class SendingActivities:
     async def _settle(self, unsettled: Unsettled) -> None:
         """Look for proof about an earlier attempt, or come back when there can be some."""
         while True:
-            early = unsettled.not_before - datetime.now(UTC)
-            if early > timedelta(0):
-                raise _come_back(min(early, self._look_again))
+            if unsettled.wait > timedelta(0):
+                raise _come_back(min(unsettled.wait, self._look_again))
             try:
                 listed = await self._gateway.list_outbound(unsettled.to, unsettled.list_from)
             except ProviderUnavailableError:

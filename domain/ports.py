@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -86,13 +86,13 @@ class Unsettled:
         attempt_id: The attempt.
         to: Recipient, E.164: the provider's list is asked for texts to it.
         list_from: Texts created before this moment cannot be the one.
-        not_before: The provider's list proves nothing before this moment.
+        wait: Before this much time has passed the provider's list proves nothing; may be negative.
     """
 
     attempt_id: UUID
     to: str
     list_from: datetime
-    not_before: datetime
+    wait: timedelta
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from domain.inbound import StatusReport
 from domain.progress import FAILURES, from_provider
@@ -82,7 +81,7 @@ class Callbacks:
     async def _apply_to(self, tx: Transaction, row: AttemptRow, report: StatusReport) -> None:
         """Proof first (any report proves that the message exists), then what it says."""
         status = from_provider(report.status)
-        now = datetime.now(UTC)
+        now = row.read_at
         if row.outcome is not AttemptOutcome.ACCEPTED:
             blocked = row.held_reason is HeldReason.OUTCOME_UNKNOWN
             stepped_back = row.outcome not in {AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN}

@@ -115,7 +115,7 @@ class Holds:
     async def _go_on(
         self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID
     ) -> Released:
-        now = datetime.now(UTC)
+        now = row.read_at
         unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and row.last_attempt is not None
         if decision is Decision.TREAT_AS_SENT and not unknown:
             return Released(row.id, "outcome_known")

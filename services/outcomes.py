@@ -1,7 +1,7 @@
 """Writing down what the provider said: the third step of the protocol, and the proofs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ports import (
@@ -57,7 +57,7 @@ class Outcomes:
             row = await outcomes.load(tx, attempt_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            learned = Learned(datetime.now(UTC))
+            learned = Learned(row.read_at)
             match answer:
                 case Accepted():
                     return await accepted(
@@ -94,7 +94,7 @@ class Outcomes:
             row = await outcomes.load(tx, attempt_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            learned = Learned(datetime.now(UTC))
+            learned = Learned(row.read_at)
             if row.outcome not in UNSETTLED:
                 return Standing(doing="settled", status=row.outcome)
             if listed is None:
@@ -112,8 +112,7 @@ class Outcomes:
         An inbound text that is not applied yet keeps it open a little longer.
         """
         async with self._database.transaction() as tx:
-            now = datetime.now(UTC)
-            standing = await endings.lock_closing(tx, enrollment_id, now)
+            standing = await endings.lock_closing(tx, enrollment_id)
             if standing.doing != "closing":
                 return standing
             status = EnrollmentStatus.FINISHED_NO_RESPONSE
@@ -220,7 +219,8 @@ class Outcomes:
         return Standing(doing="settled", status=AttemptOutcome.ABSENT)
 
     def _unsettled(self, row: AttemptRow, not_before: datetime) -> Unsettled:
-        return Unsettled(row.attempt_id, row.phone, row.started_at - LIST_SKEW, not_before)
+        wait = not_before - row.read_at
+        return Unsettled(row.attempt_id, row.phone, row.started_at - LIST_SKEW, wait)
 
 
 async def _alike(

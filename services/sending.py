@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import deciding
@@ -57,8 +57,7 @@ class Sending:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            now = datetime.now(UTC)
-            return await self._obey(tx, row, await self._decide(tx, row, now), now, began)
+            return await self._obey(tx, row, await self._decide(tx, row), began)
 
     async def look(self, enrollment_id: UUID) -> Standing:
         """Say where the enrollment stands now, and write it down; a text that may go is due."""
@@ -66,13 +65,12 @@ class Sending:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            now = datetime.now(UTC)
-            verdict = await self._decide(tx, row, now)
+            verdict = await self._decide(tx, row)
             if isinstance(verdict, deciding.Go | deciding.Settle | deciding.LookUp):
                 if isinstance(verdict, deciding.Go) and not row.probing:
-                    await sending.stand(tx, row.id, Activity.WAITING, next_send_at=now)
-                return _standing(row, Activity.WAITING, due_at=now)
-            standing = await self._obey(tx, row, verdict, now, 0)
+                    await sending.stand(tx, row.id, Activity.WAITING, next_send_at=row.read_at)
+                return _standing(row, Activity.WAITING, due_at=row.read_at)
+            standing = await self._obey(tx, row, verdict, 0)
             assert isinstance(standing, Standing)  # noqa: S101 - what all other verdicts come to
             return standing
 
@@ -83,8 +81,7 @@ class Sending:
             row = await sending.lock_message(tx, message_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            now = datetime.now(UTC)
-            waits = await self._message_waits(tx, row, now)
+            waits = await self._message_waits(tx, row)
             if waits is not None:
                 return waits
             attempt_id = await sending.open_attempt_at_message(
@@ -97,25 +94,23 @@ class Sending:
                 messaging_service_sid=row.messaging_service_sid,
                 body=row.body,
                 media_urls=row.media_urls,
-                validity_seconds=validity_seconds(now, None),
+                validity_seconds=validity_seconds(row.read_at, None),
                 deadline=began + self._rules.call_before.total_seconds(),
                 due_at=row.due_at,
             )
 
-    async def _decide(self, tx: Transaction, row: StepRow, now: datetime) -> deciding.Verdict:
+    async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Verdict:
         nothing_sent = row.step == 0 and not await self._sent(tx, row)
-        return decide(_facts(row, self._rules, nothing_sent=nothing_sent), now, self._rules)
+        return decide(_facts(row, self._rules, nothing_sent=nothing_sent), row.read_at, self._rules)
 
     async def _sent(self, tx: Transaction, row: StepRow) -> bool:
         return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
 
-    async def _message_waits(
-        self, tx: Transaction, row: MessageRow, now: datetime
-    ) -> Opening | None:
+    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Opening | None:
         """What keeps a one-off text from going now, None if nothing does."""
         last = row.last_attempt
         if last is not None and last.outcome in _UNSETTLED:
-            return self._unsettled(row.phone, last)
+            return self._unsettled(row.phone, last, row.read_at)
         given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
         if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
             return Standing(doing="ended", status=row.status)
@@ -128,12 +123,12 @@ class Sending:
             await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
             return Standing(doing="ended", status=MessageStatus.REFUSED)
         wait = Standing(doing=Activity.WAITING, status=row.status, sender_id=str(row.sender_id))
-        if row.next_try_at is not None and row.next_try_at > now + deciding.EARLY_TOLERANCE:
+        if row.next_try_at is not None and row.next_try_at > row.read_at + deciding.EARLY_TOLERANCE:
             return _until(wait, row.next_try_at)
         if row.inbound_pending:
-            return _until(wait, now + deciding.INBOUND_WAIT)
+            return _until(wait, row.read_at + deciding.INBOUND_WAIT)
         if row.sender_held_at is not None and not await holds.claim_probe(
-            tx, row.sender_id, now, now + self._rules.probe_interval
+            tx, row.sender_id, self._rules.probe_interval
         ):
             return Standing(doing=Activity.HELD, status=row.status, sender_id=str(row.sender_id))
         return None
@@ -143,7 +138,6 @@ class Sending:
         tx: Transaction,
         row: StepRow,
         verdict: deciding.Verdict,
-        now: datetime,
         began: float,
     ) -> Opening:
         """Write down what was decided and say it to the workflow."""
@@ -153,17 +147,17 @@ class Sending:
             case deciding.EndAs():
                 return await self._end_before_text(tx, row, verdict.because)
             case deciding.Later():
-                return await self._later(tx, row, verdict, now)
+                return await self._later(tx, row, verdict)
             case deciding.AwaitReply():
                 await sending.stand(tx, row.id, Activity.AWAITING_REPLY)
                 return _standing(row, Activity.AWAITING_REPLY, due_at=verdict.until)
             case deciding.Paused():
-                return await self._blocked(tx, row, Activity.PAUSED, None, now)
+                return await self._blocked(tx, row, Activity.PAUSED, None)
             case deciding.Held():
-                return await self._blocked(tx, row, Activity.HELD, verdict.reason, now)
+                return await self._blocked(tx, row, Activity.HELD, verdict.reason)
             case deciding.Settle():
                 assert row.last_attempt is not None  # noqa: S101 - what Settle means
-                return self._unsettled(row.phone, row.last_attempt)
+                return self._unsettled(row.phone, row.last_attempt, row.read_at)
             case deciding.LookUp():
                 return LineTypeNeeded(row.contact_id, row.phone)
             case deciding.Go():
@@ -201,13 +195,12 @@ class Sending:
         await endings.end(tx, row.id, status)
         return _standing(row, "ended", status=status)
 
-    async def _later(
-        self, tx: Transaction, row: StepRow, verdict: deciding.Later, now: datetime
-    ) -> Standing:
+    async def _later(self, tx: Transaction, row: StepRow, verdict: deciding.Later) -> Standing:
         await sending.stand(tx, row.id, Activity.WAITING, next_send_at=verdict.at)
         if verdict.because not in _UNREMARKABLE and verdict.at != row.next_send_at:
+            until = verdict.at.isoformat()
             await endings.note(
-                tx, row.id, "waits", at=now, because=verdict.because, until=verdict.at.isoformat()
+                tx, row.id, "waits", at=row.read_at, because=verdict.because, until=until
             )
         return _standing(row, Activity.WAITING, due_at=verdict.at)
 
@@ -217,23 +210,22 @@ class Sending:
         row: StepRow,
         activity: Activity,
         reason: HeldReason | None,
-        now: datetime,
     ) -> Standing:
         await sending.block(tx, row.id, activity, reason)
         if row.activity != activity or row.held_reason != reason:
             await endings.note(
-                tx, row.id, "blocked", at=now, because=reason.value if reason else "paused"
+                tx, row.id, "blocked", at=row.read_at, because=reason.value if reason else "paused"
             )
             if reason is not None:
                 await events.enrollment_held(tx, row.id)
         return _standing(row, activity, held_reason=reason)
 
-    def _unsettled(self, phone: str, last: LastAttempt) -> Unsettled:
+    def _unsettled(self, phone: str, last: LastAttempt, now: datetime) -> Unsettled:
         """What must be proven about an attempt, and when the provider's list can prove it."""
         not_before = last.call_before + self._rules.absence_first_list
         if last.absent_once_at is not None:
             not_before = max(not_before, last.absent_once_at + self._rules.absence_second_list)
-        return Unsettled(last.id, phone, last.started_at - LIST_SKEW, not_before)
+        return Unsettled(last.id, phone, last.started_at - LIST_SKEW, not_before - now)
 
 
 def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:

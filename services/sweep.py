@@ -126,7 +126,7 @@ class Sweep:
         """Let one waiting text of each sender on hold be tried."""
         now = datetime.now(UTC)
         async with self._database.transaction() as tx:
-            chosen = await holds.due_probes(tx, now, now + self._rules.probe_interval)
+            chosen = await holds.due_probes(tx, self._rules.probe_interval)
             for enrollment_id in chosen:
                 await holds.wake_enrollment(tx, enrollment_id, now, probing=True)
         return len(chosen)
@@ -142,9 +142,8 @@ class Sweep:
 
     async def _restart_lost(self) -> int:
         """Start overdue enrollments again whose workflow is not open; never closes one."""
-        since = datetime.now(UTC) - OVERDUE
         async with self._database.transaction() as tx:
-            overdue = await sweeping.overdue(tx, since, RESTARTS)
+            overdue = await sweeping.overdue(tx, OVERDUE, RESTARTS)
         lost = []
         for enrollment_id in overdue:
             try:
@@ -155,14 +154,13 @@ class Sweep:
         async with self._database.transaction() as tx:
             await outbox.add_starts(tx, lost)
             # One that is open is left alone by its start, so nobody has to be asked.
-            await outbox.add_message_starts(tx, await sweeping.lost_messages(tx, since, RESTARTS))
+            await outbox.add_message_starts(tx, await sweeping.lost_messages(tx, OVERDUE, RESTARTS))
         return len(lost)
 
     async def _finish_archived(self) -> int:
         """End what an archiving left active whose process died."""
-        now = datetime.now(UTC)
         async with self._database.transaction() as tx:
-            left = await sweeping.left_in_archived(tx, now - OVERDUE, FINISHES)
+            left = await sweeping.left_in_archived(tx, OVERDUE, FINISHES)
             for enrollment_id in left:
                 await endings.end(
                     tx,
@@ -176,17 +174,16 @@ class Sweep:
         """Start lost jobs again and forget uploads that were broken off."""
         async with self._database.transaction() as tx:
             # One that is open is left alone by its start, so nobody has to be asked.
-            lost = await jobs.lost(tx, datetime.now(UTC) - OVERDUE, RESTARTS)
+            lost = await jobs.lost(tx, OVERDUE, RESTARTS)
             await outbox.add_job_starts(tx, lost)
             await jobs.discard_abandoned(tx, UPLOAD_ABANDONED)
         return len(lost)
 
     async def _settle_orphans(self) -> int:
         """Find out what became of texts whose enrollment ended while they were under way."""
-        now = datetime.now(UTC)
         async with self._database.transaction() as tx:
             attempts = await sweeping.orphan_attempts(
-                tx, now - self._rules.call_before - self._rules.absence_first_list, ORPHANS
+                tx, self._rules.call_before + self._rules.absence_first_list, ORPHANS
             )
             rows = [await outcomes.load(tx, attempt_id) for attempt_id in attempts]
         settled = 0

@@ -159,7 +159,7 @@ async def last_text(
     return LastText.SENT if any(row.sent for row in rows) else LastText.NONE
 
 
-async def lock_closing(tx: Transaction, enrollment_id: UUID, now: datetime) -> Standing:
+async def lock_closing(tx: Transaction, enrollment_id: UUID) -> Standing:
     """Lock an enrollment whose reply window may be over.
 
     Answers ``closing`` if it is, else where the enrollment stands.
@@ -169,7 +169,7 @@ async def lock_closing(tx: Transaction, enrollment_id: UUID, now: datetime) -> S
             text(
                 """
                 SELECT e.status, e.activity, e.step, e.step_count, e.reply_until, e.held_reason,
-                    e.next_send_at, q.sender_id, EXISTS (
+                    e.next_send_at, q.sender_id, clock_timestamp() AS read_at, EXISTS (
                         SELECT 1 FROM inbound_events i
                         WHERE i.phone = c.phone AND i.applied_at IS NULL
                     ) AS inbound_pending
@@ -188,8 +188,8 @@ async def lock_closing(tx: Transaction, enrollment_id: UUID, now: datetime) -> S
     if doing == Activity.AWAITING_REPLY:
         due_at = row.reply_until
         if row.inbound_pending:
-            due_at = max(row.reply_until, now + INBOUND_WAIT)
-        elif row.reply_until <= now + EARLY_TOLERANCE:
+            due_at = max(row.reply_until, row.read_at + INBOUND_WAIT)
+        elif row.reply_until <= row.read_at + EARLY_TOLERANCE:
             doing = "closing"
     return Standing(
         doing=doing,

@@ -1,6 +1,6 @@
 """Senders on hold, and waking the enrollments that wait for something."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -138,14 +138,14 @@ async def wake_enrollment(
     return woken > 0
 
 
-async def due_probes(tx: Transaction, now: datetime, next_probe_at: datetime) -> list[UUID]:
+async def due_probes(tx: Transaction, interval: timedelta) -> list[UUID]:
     """Claim the senders on hold that may be tried now; answers one waiting enrollment of each."""
     rows = await tx.execute(
         text(
             """
             WITH due AS (
-                UPDATE senders SET next_probe_at = :next_probe_at
-                WHERE held_at IS NOT NULL AND next_probe_at <= :now
+                UPDATE senders SET next_probe_at = now() + :interval
+                WHERE held_at IS NOT NULL AND next_probe_at <= now()
                 RETURNING id
             )
             SELECT DISTINCT ON (q.sender_id) e.id
@@ -155,24 +155,22 @@ async def due_probes(tx: Transaction, now: datetime, next_probe_at: datetime) ->
             ORDER BY q.sender_id, random()
             """
         ),
-        {"now": now, "next_probe_at": next_probe_at},
+        {"interval": interval},
     )
     return [row.id for row in rows]
 
 
-async def claim_probe(
-    tx: Transaction, sender_id: UUID, now: datetime, next_probe_at: datetime
-) -> bool:
+async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> bool:
     """Claim the probe of a sender on hold for a one-off text; False if it is not due."""
     claimed = await tx.execute(
         text(
             """
-            UPDATE senders SET next_probe_at = :next_probe_at
-            WHERE id = :id AND held_at IS NOT NULL AND next_probe_at <= :now
+            UPDATE senders SET next_probe_at = now() + :interval
+            WHERE id = :id AND held_at IS NOT NULL AND next_probe_at <= now()
             RETURNING id
             """
         ),
-        {"id": sender_id, "now": now, "next_probe_at": next_probe_at},
+        {"id": sender_id, "interval": interval},
     )
     return claimed.first() is not None
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -401,17 +401,17 @@ async def close(tx: Transaction, job_id: UUID) -> bool:
     return ended.scalar_one_or_none() == JobState.DONE
 
 
-async def lost(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
-    """Some jobs that began before a moment and have not ended."""
+async def lost(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
+    """Some jobs that began this long ago and have not ended."""
     rows = await tx.execute(
         text(
             """
             SELECT id FROM jobs WHERE state IN ('queued', 'running', 'canceling')
-            AND coalesce(started_at, created_at) < :since
+            AND coalesce(started_at, created_at) < now() - :age
             ORDER BY random() LIMIT :limit
             """
         ),
-        {"since": since, "limit": limit},
+        {"age": age, "limit": limit},
     )
     return [row.id for row in rows]
 

@@ -25,12 +25,14 @@ from storage.sending import SENT, lock_attempt
 class AttemptRow:
     """An attempt with its message, enrollment and sender.
 
+    ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
     ``latest`` tells whether no newer attempt at the message exists; ``step`` is None for a
     one-off text; ``sender_phone`` is the number it went out from, as far as known; ``position``,
     ``status`` and the like are the enrollment's.
     """
 
     attempt_id: UUID
+    read_at: datetime
     outcome: AttemptOutcome
     latest: bool
     started_at: datetime
@@ -65,7 +67,8 @@ class AttemptRow:
 
 _LOAD = text(
     """
-    SELECT a.id AS attempt_id, a.outcome, a.started_at, a.call_before, a.absent_once_at,
+    SELECT a.id AS attempt_id, clock_timestamp() AS read_at,
+        a.outcome, a.started_at, a.call_before, a.absent_once_at,
         a.provider_sid, a.provider_status, a.reported_failed,
         NOT EXISTS (
             SELECT 1 FROM attempts b WHERE b.message_id = a.message_id AND b.number > a.number
@@ -95,6 +98,7 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
         return None
     return AttemptRow(
         attempt_id=row.attempt_id,
+        read_at=row.read_at,
         outcome=AttemptOutcome(row.outcome),
         latest=row.latest,
         started_at=row.started_at,

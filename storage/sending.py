@@ -100,7 +100,7 @@ _LOAD_STEP = text(
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
-        {ZONE_SQL} AS workspace_zone
+        {ZONE_SQL} AS workspace_zone, clock_timestamp() AS read_at
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
@@ -127,7 +127,8 @@ _LOAD_MESSAGE = text(
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
-        ) AS inbound_pending
+        ) AS inbound_pending,
+        clock_timestamp() AS read_at
     FROM messages m
     JOIN senders n ON n.id = m.sender_id
     LEFT JOIN contacts c ON c.id = m.contact_id
@@ -155,9 +156,13 @@ class LastAttempt:
 
 @dataclass(frozen=True)
 class StepRow:
-    """An enrollment locked for its next step, with all that bears on it."""
+    """An enrollment locked for its next step, with all that bears on it.
+
+    ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
+    """
 
     id: UUID
+    read_at: datetime
     status: EnrollmentStatus
     held_reason: HeldReason | None
     activity: str | None
@@ -198,10 +203,12 @@ class StepRow:
 class MessageRow:
     """A one-off text locked for sending, with all that bears on it.
 
+    ``read_at``: as an enrollment's.
     ``overtaken``: since it was written, its enrollment ended by a reply, an opt-out or a finish.
     """
 
     id: UUID
+    read_at: datetime
     status: MessageStatus
     phone: str
     contact_id: UUID | None
@@ -258,8 +265,9 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     if row is None:  # erased while its number was waited for
         return None
     return MessageRow(
-        overtaken=row.overtaken,
         id=row.id,
+        read_at=row.read_at,
+        overtaken=row.overtaken,
         status=MessageStatus(row.status),
         phone=row.phone,
         contact_id=row.contact_id,
@@ -291,6 +299,7 @@ def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
         gap = timedelta(seconds=row.delay_seconds or 0)
     return StepRow(
         id=row.id,
+        read_at=row.read_at,
         status=EnrollmentStatus(row.status),
         held_reason=HeldReason(row.held_reason) if row.held_reason else None,
         activity=row.activity,

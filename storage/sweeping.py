@@ -1,6 +1,6 @@
 """What the sweep looks for."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -8,8 +8,8 @@ from sqlalchemy import text
 from storage.database import Transaction
 
 
-async def overdue(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
-    """Some active enrollments whose next event was due before a moment.
+async def overdue(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
+    """Some active enrollments whose next event was due this long ago.
 
     Picked at random: with more of them than the limit, a long queue at one sender hides no lost
     workflow for ever.
@@ -18,11 +18,11 @@ async def overdue(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
         text(
             """
             SELECT id FROM enrollments
-            WHERE status = 'active' AND coalesce(next_send_at, reply_until) < :since
+            WHERE status = 'active' AND coalesce(next_send_at, reply_until) < now() - :by
             ORDER BY random() LIMIT :limit
             """
         ),
-        {"since": since, "limit": limit},
+        {"by": by, "limit": limit},
     )
     return [row.id for row in rows]
 
@@ -46,8 +46,8 @@ async def wake_forgotten(tx: Transaction) -> list[UUID]:
     return [row.id for row in rows]
 
 
-async def left_in_archived(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
-    """Active enrollments of sequences that were archived before a moment, in the order of locks.
+async def left_in_archived(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
+    """Active enrollments of sequences that were archived this long ago, in the order of locks.
 
     A sequence is archived without any, or has those it has finished after that.
     """
@@ -55,24 +55,24 @@ async def left_in_archived(tx: Transaction, since: datetime, limit: int) -> list
         text(
             """
             SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
-            WHERE q.state = 'archived' AND q.updated_at < :since AND e.status = 'active'
+            WHERE q.state = 'archived' AND q.updated_at < now() - :age AND e.status = 'active'
             ORDER BY e.id LIMIT :limit
             """
         ),
-        {"since": since, "limit": limit},
+        {"age": age, "limit": limit},
     )
     return [row.id for row in rows]
 
 
-async def lost_messages(tx: Transaction, since: datetime, limit: int) -> list[UUID]:
-    """Some one-off texts that should have gone before a moment and have not."""
+async def lost_messages(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
+    """Some one-off texts that should have gone this long ago and have not."""
     rows = await tx.execute(
         text(
             """
             SELECT id FROM messages
             WHERE direction = 'outbound' AND step IS NULL
             AND (status IN ('pending', 'sending', 'unknown') OR next_try_at IS NOT NULL)
-            AND coalesce(next_try_at, created_at) < :since
+            AND coalesce(next_try_at, created_at) < now() - :by
             AND NOT EXISTS (
                 SELECT 1 FROM attempts a
                 WHERE a.message_id = messages.id AND a.outcome = 'assumed_sent'
@@ -80,13 +80,13 @@ async def lost_messages(tx: Transaction, since: datetime, limit: int) -> list[UU
             ORDER BY random() LIMIT :limit
             """
         ),
-        {"since": since, "limit": limit},
+        {"by": by, "limit": limit},
     )
     return [row.id for row in rows]
 
 
-async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> list[UUID]:
-    """Unsettled attempts that no workflow looks after: their enrollment is final.
+async def orphan_attempts(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
+    """Unsettled attempts of this age that no workflow looks after: their enrollment is final.
 
     By chance, so that those nobody can settle keep no other from being looked at.
     """
@@ -97,11 +97,11 @@ async def orphan_attempts(tx: Transaction, older_than: datetime, limit: int) -> 
             JOIN messages m ON m.id = a.message_id
             JOIN enrollments e ON e.id = m.enrollment_id
             WHERE a.outcome IN ('open', 'unknown') AND m.step IS NOT NULL
-            AND e.status <> 'active' AND a.started_at < :older_than
+            AND e.status <> 'active' AND a.started_at < now() - :age
             ORDER BY random() LIMIT :limit
             """
         ),
-        {"older_than": older_than, "limit": limit},
+        {"age": age, "limit": limit},
     )
     return [row.id for row in rows]
 

@@ -99,8 +99,8 @@ def call(*, deadline: float = 5) -> Call:
     return Call(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
 
 
-def unsettled(not_before: datetime = PAST) -> Unsettled:
-    return Unsettled(uuid4(), PHONE, PAST, not_before)
+def unsettled(wait: timedelta = timedelta(0)) -> Unsettled:
+    return Unsettled(uuid4(), PHONE, PAST, wait)
 
 
 async def send_step(activities: SendingActivities) -> Standing:
@@ -193,8 +193,7 @@ async def test_a_call_refused_for_now_may_be_followed_by_another(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
     gateway.answer(OutcomeUnknown())
-    soon = datetime.now(UTC) + timedelta(minutes=2)
-    ledger.openings.extend([call(), unsettled(not_before=soon)])
+    ledger.openings.extend([call(), unsettled(wait=timedelta(minutes=2))])
     with pytest.raises(ApplicationError) as raised:
         await send_step(activities)
     assert raised.value.type == "outcome_unknown"
@@ -220,7 +219,7 @@ async def test_a_second_list_waits_without_holding_a_slot(
     activities: SendingActivities, ledger: ScriptedLedger
 ) -> None:
     ledger.openings.append(unsettled())
-    ledger.after_listing.append(unsettled(datetime.now(UTC) + timedelta(seconds=60)))
+    ledger.after_listing.append(unsettled(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
         await send_step(activities)
     assert ledger.told == [[]]
@@ -231,7 +230,7 @@ async def test_a_list_that_cannot_be_had_proves_nothing(
 ) -> None:
     gateway.lists_fail = True
     ledger.openings.append(unsettled())
-    ledger.after_listing.append(unsettled(datetime.now(UTC) + timedelta(seconds=60)))
+    ledger.after_listing.append(unsettled(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
         await send_step(activities)
     assert ledger.told == [None]

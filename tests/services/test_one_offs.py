@@ -1,26 +1,15 @@
 """One-off texts: bound by suppression and section 5, and by nothing else."""
 
-from datetime import datetime, timedelta, tzinfo
-from typing import Self
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-import services.endings
-import services.inbound
 from domain.ports import Call, NotCalled, Refused, Standing
 from tests.services.sending_kit import SendingKit, about
 
 SECOND = timedelta(seconds=1)
 SETTLED = 125 * SECOND
-
-
-class Behind(datetime):
-    """A clock that is a minute behind PostgreSQL's."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) - timedelta(minutes=1)
 
 
 async def write(kit: SendingKit) -> tuple[UUID, UUID]:
@@ -261,22 +250,3 @@ async def test_a_one_off_that_was_lost_is_started_again(kit: SendingKit) -> None
     await kit.world.run("UPDATE messages SET created_at = now() - interval '11 minutes'")
     await kit.services.sweep.sweep()
     assert message in {told[1] for told in kit.temporal.told}
-
-
-@pytest.mark.parametrize("ends", ["reply", "finish"])
-async def test_one_written_before_the_end_never_goes_whatever_the_clock_of_the_api(
-    kit: SendingKit, monkeypatch: pytest.MonkeyPatch, ends: str
-) -> None:
-    """Section 5: nothing after a reply or a finish; PostgreSQL dates the text, so the end too."""
-    enrollment = await kit.enrol()
-    await kit.send(enrollment)
-    message = await kit.one_off(enrollment)
-    for module in (services.endings, services.inbound):
-        monkeypatch.setattr(module, "datetime", Behind, raising=False)
-    if ends == "reply":
-        await kit.text_back(enrollment)
-    else:
-        await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
-    calls = len(kit.gateway.calls)
-    assert (await run(kit, message)).status == "canceled"
-    assert len(kit.gateway.calls) == calls

@@ -1,0 +1,117 @@
+"""Programs whose clock is not the database's: nothing goes twice, too early or after an end."""
+
+import sys
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
+
+import pytest
+
+from tests.services.sending_kit import SendingKit
+
+SKEW = timedelta(days=2)
+
+
+class Ahead(datetime):
+    """A clock far ahead of PostgreSQL's."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + SKEW
+
+
+class Behind(datetime):
+    """A clock far behind it."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - SKEW
+
+
+def tell_time_by(monkeypatch: pytest.MonkeyPatch, clock: type[datetime]) -> None:
+    """Give this program another clock."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("activities.", "services.")) and hasattr(module, "datetime"):
+            monkeypatch.setattr(module, "datetime", clock)
+
+
+@pytest.mark.parametrize("clock", [Ahead, Behind])
+@pytest.mark.parametrize("ends", ["reply", "finish"])
+async def test_a_one_off_written_before_the_end_never_goes(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch, ends: str, clock: type[datetime]
+) -> None:
+    """Section 5: nothing after a reply or a finish; PostgreSQL dates the text, so the end too."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    message = await kit.one_off(enrollment)
+    tell_time_by(monkeypatch, clock)
+    if ends == "reply":
+        await kit.text_back(enrollment)
+    else:
+        await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.run_message(message)
+    assert (await kit.one_off_row(message)).status == "canceled"
+    assert len(kit.gateway.calls) == 1
+
+
+async def test_absence_is_proven_in_the_time_it_takes(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 5, Absent: two lists, 60 s or more apart, the first 2 minutes after the call."""
+    enrollment = await kit.enrol()
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
+    tell_time_by(monkeypatch, Ahead)
+    for _ in range(3):
+        assert isinstance(await kit.run_step(enrollment), timedelta)
+    assert (await kit.attempts(enrollment))[0].absent_once_at is None
+    await kit.pass_time(timedelta(seconds=125))
+    for _ in range(3):
+        assert isinstance(await kit.run_step(enrollment), timedelta)
+    assert await kit.outcomes(enrollment) == ["unknown"]
+    assert len(kit.gateway.calls) == 1
+    await kit.pass_time(timedelta(seconds=60))
+    await kit.send(enrollment)
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+
+
+async def test_a_lost_text_of_an_ended_enrollment_is_not_given_up_too_early(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 5, Absent, for those the sweep settles."""
+    enrollment = await kit.enrol()
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
+    await kit.run_step(enrollment)
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    tell_time_by(monkeypatch, Ahead)
+    for _ in range(3):
+        await kit.services.sweep.sweep()
+    assert (await kit.attempts(enrollment))[0].absent_once_at is None
+
+
+async def test_no_step_goes_before_its_time(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 3, Due time: a worker's clock moves no text, and none out of its window."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    tell_time_by(monkeypatch, Ahead)
+    await kit.run_step(enrollment)
+    assert len(kit.gateway.calls) == 1
+    other = await kit.enrol()
+    await kit.send(other)
+    assert (await kit.row(other)).due_at < datetime.now().astimezone() + timedelta(hours=25)
+
+
+async def test_only_a_text_begun_since_frees_a_sender(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 3, Operator fault: what the provider took before it refused proves nothing."""
+    sequence = await kit.sequence()
+    under_way, refused = await kit.enrol(sequence), await kit.enrol(sequence)
+    call = await kit.open_call(under_way)
+    await kit.refuses(refused, 20003, 401)
+    tell_time_by(monkeypatch, Behind)
+    await kit.run_step(refused)
+    assert (await kit.sender()).held_at is not None
+    answer = await kit.gateway.create(call)
+    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    assert (await kit.sender()).held_at is not None
