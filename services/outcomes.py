@@ -84,7 +84,7 @@ class Outcomes:
         A text to the number with the attempt's body, created since the attempt, whose id no other
         attempt has, is the one, unless it may as well be that of another unsettled attempt. Absent
         is what two lists, ``absence_second_list`` apart, do not hold. A list that could not be had
-        proves nothing; after ``settle_give_up`` a person decides.
+        proves nothing; after ``settle_give_up`` a person decides, unless the enrollment is over.
 
         Args:
             attempt_id: The attempt.
@@ -166,7 +166,8 @@ class Outcomes:
         return await send_again_at(tx, row, learned, learned.now + wait, tries=row.failed_tries)
 
     async def _no_proof(self, tx: Transaction, row: AttemptRow, learned: Learned) -> Opening:
-        if learned.now - row.started_at > self._rules.settle_give_up:
+        is_orphan = row.step is not None and row.status is not None and row.status.is_final
+        if not is_orphan and learned.now - row.started_at > self._rules.settle_give_up:
             return await hold_unknown(tx, row, learned)
         return self._unsettled(row, learned.now + self._rules.absence_second_list)
 

@@ -30,6 +30,10 @@ UPLOAD_ABANDONED = timedelta(minutes=15)
 RESTARTS = 500
 FINISHES = 500
 ORPHANS = 20
+ORPHANS_ASKED_FOR = timedelta(days=30)
+"""How long proof is looked for about a text of an ended enrollment; later it stays unknown, unless
+the provider reports on it."""
+
 EVENTS_OVERDUE = timedelta(minutes=2)
 
 
@@ -183,7 +187,10 @@ class Sweep:
         """Find out what became of texts whose enrollment ended while they were under way."""
         async with self._database.transaction() as tx:
             attempts = await sweeping.orphan_attempts(
-                tx, self._rules.call_before + self._rules.absence_first_list, ORPHANS
+                tx,
+                self._rules.call_before + self._rules.absence_first_list,
+                ORPHANS_ASKED_FOR,
+                ORPHANS,
             )
             rows = [await outcomes.load(tx, attempt_id) for attempt_id in attempts]
         settled = 0

@@ -85,8 +85,10 @@ async def lost_messages(tx: Transaction, by: timedelta, limit: int) -> list[UUID
     return [row.id for row in rows]
 
 
-async def orphan_attempts(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
-    """Unsettled attempts of this age that no workflow looks after: their enrollment is final.
+async def orphan_attempts(
+    tx: Transaction, from_age: timedelta, to_age: timedelta, limit: int
+) -> list[UUID]:
+    """Unsettled attempts of some age that no workflow looks after: their enrollment is final.
 
     By chance, so that those nobody can settle keep no other from being looked at.
     """
@@ -97,11 +99,12 @@ async def orphan_attempts(tx: Transaction, age: timedelta, limit: int) -> list[U
             JOIN messages m ON m.id = a.message_id
             JOIN enrollments e ON e.id = m.enrollment_id
             WHERE a.outcome IN ('open', 'unknown') AND m.step IS NOT NULL
-            AND e.status <> 'active' AND a.started_at < now() - :age
+            AND e.status <> 'active'
+            AND a.started_at BETWEEN now() - :to_age AND now() - :from_age
             ORDER BY random() LIMIT :limit
             """
         ),
-        {"age": age, "limit": limit},
+        {"from_age": from_age, "to_age": to_age, "limit": limit},
     )
     return [row.id for row in rows]
 

@@ -245,6 +245,29 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
     assert await kit.outcomes(stuck) == ["open"]
 
 
+async def test_an_orphan_nobody_can_settle_is_not_asked_about_for_ever(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 5: it stays unknown, which is no finding, and costs a month of questions at most."""
+    [contact] = await kit.world.contacts(1)
+    stuck, rival = await kit.enrol(contact_id=contact), await kit.enrol(contact_id=contact)
+    call = await kit.open_call(stuck)
+    await kit.open_call(rival)
+    listed = ListedMessage(
+        "SM1", call.body, MessageStatus.SENT, (await kit.attempts(stuck))[0].started_at
+    )
+    asked = AsyncMock(return_value=[listed])
+    monkeypatch.setattr(kit.gateway, "list_outbound", asked)
+    await kit.text_back(stuck, "STOP")
+    await kit.pass_time(120 * MINUTE)
+    assert (await kit.services.sweep.sweep()).settled == 0
+    assert asked.await_count == 2
+    assert await kit.outcomes(stuck) == await kit.outcomes(rival) == ["open"]
+    await kit.pass_time(timedelta(days=30))
+    assert (await kit.services.sweep.sweep()).settled == 0
+    assert asked.await_count == 2
+
+
 async def test_it_reads_no_whole_table_of_what_is_kept_for_ever(kit: SendingKit) -> None:
     """Every minute, whatever there is by then: each table that only grows is read by an index."""
     asked: list[tuple[str, Any]] = []
