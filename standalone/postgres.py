@@ -59,6 +59,7 @@ class EmbeddedPostgres:
             "unix_socket_directories": "",
             "max_connections": "200",
             "timezone": "UTC",
+            "log_error_verbosity": "terse",  # details quote rows and numbers
             **(options or {}),
         }
         self._child = Child(

@@ -1,12 +1,13 @@
 """The engine and its transactions."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 
 from sqlalchemy import Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -66,6 +67,29 @@ def _ping_rested(engine: Engine) -> None:
             raise DisconnectionError from error
 
 
+_DATA_EXCEPTION = "22"
+"""SQLSTATE class: a value that cannot be; the server's first words quote it."""
+
+
+def _quote_nobody(engine: Engine) -> None:
+    """Leave of an error the server's first words, for its details quote rows, keys and values.
+
+    Hiding parameters hides them in SQLAlchemy's words alone, and errors get into logs.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def shorten(context: ExceptionContext) -> None:
+        error, wrapped = context.original_exception, context.sqlalchemy_exception
+        said = getattr(getattr(error, "diag", None), "message_primary", None)
+        if said is None:  # not the server's
+            return
+        if getattr(error, "sqlstate", "").startswith(_DATA_EXCEPTION):
+            said = re.sub('".*"', '"..."', said, flags=re.DOTALL)
+        full, error.args = str(error), (said,)
+        if wrapped is not None:
+            wrapped.args = (str(wrapped.args[0]).replace(full, said),)
+
+
 class Database:
     """PostgreSQL as the use cases see it: a source of transactions.
 
@@ -96,6 +120,7 @@ class Database:
             connect_args={"connect_timeout": 5, "application_name": "segue"},
         )
         _ping_rested(self._engine.sync_engine)
+        _quote_nobody(self._engine.sync_engine)
         limit = f"SET idle_in_transaction_session_timeout = {idle // timedelta(milliseconds=1)}"
 
         # Not among the connection's options, for PgBouncer refuses those.

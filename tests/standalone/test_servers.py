@@ -54,6 +54,10 @@ def test_the_password_is_kept_from_others(postgres: EmbeddedPostgres) -> None:
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_log_quotes_no_rows(postgres: EmbeddedPostgres) -> None:
+    assert _one(postgres, "SHOW log_error_verbosity") == "terse"
+
+
 def test_data_survives_a_restart_and_a_stale_lock_file(postgres: EmbeddedPostgres) -> None:
     postgres.create_database("kept")
     postgres.stop()

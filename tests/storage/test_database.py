@@ -1,10 +1,12 @@
-"""Connections of the pool: those that died while they rested are replaced, busy ones not asked."""
+"""Connections of the pool: dead ones are replaced, busy ones not asked; and what errors say."""
 
+import traceback
 from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from storage import database as database_module
 from storage.database import Database
@@ -58,3 +60,33 @@ async def test_one_that_was_in_use_a_moment_ago_is_not_asked(
     monkeypatch.setattr(database_module, "_RESTED_SECONDS", 60)
     assert await backend(database) == await backend(database)
     assert pings == []
+
+
+_INSERT = "INSERT INTO contacts (id, first_name, last_name, phone) VALUES"
+_NAME = "gen_random_uuid(), 'Zebedee'"
+_PHONE = "'+12125550123'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        (f"{_INSERT} ({_NAME}, NULL, {_PHONE})", "violates not-null constraint"),
+        (f"{_INSERT} ({_NAME}, '', {_PHONE}), ({_NAME}, '', {_PHONE})", "unique constraint"),
+        ("SELECT CAST('{Zebedee: +12125550123}' AS json)", "invalid input syntax for type json"),
+        ("SELECT CAST('Zebedee' AS uuid)", "invalid input syntax for type uuid"),
+        ("SELECT CAST('Zebedee' || 1 AS integer)", "invalid input syntax for type integer"),
+    ],
+    ids=["row", "key", "json", "literal", "value"],
+)
+async def test_an_error_quotes_nobody(database: Database, statement: str, says: str) -> None:
+    """Rule: nothing personal in logs: a server's details quote rows, keys and what was sent."""
+    with pytest.raises(DBAPIError) as raised:
+        async with database.transaction() as tx:
+            await tx.execute(text(statement.replace(":", "\\:")))
+    told = "".join(traceback.format_exception(raised.value))
+    assert says in told
+    written = told.replace(statement, "")  # hidden parameters, but not the test's own literals
+    assert "Zebedee" not in written
+    assert "550123" not in written
+    assert isinstance(raised.value.orig, psycopg.Error)
+    assert raised.value.orig.sqlstate
