@@ -24,6 +24,19 @@ from domain.statuses import LineType
 from observability import metrics
 from observability.tracing import Traces
 
+_FINDINGS = [finding.name for finding in fields(SweepReport) if finding.name != "failures"]
+
+# There from the start, as counters that appear with their first event have no increase to be seen.
+for _done in ("accepted", "not_called", "unknown", "unreachable"):
+    metrics.SENDS.labels(_done, "")
+for _effect in set(Effect) - {Effect.UNKNOWN}:
+    metrics.SENDS.labels("refused", _effect.value)
+metrics.SENDS.labels("throttled", Effect.TRANSIENT.value)
+for _finding in _FINDINGS:
+    metrics.SWEEP_FINDINGS.labels(_finding)
+for _result in ("delivered", "failed"):
+    metrics.EVENT_DELIVERIES.labels(_result)
+
 
 class MeteredGateway:
     """Counts sends by their answer, and how long they took and came after their time.
@@ -74,10 +87,8 @@ class MeteredSweeper:
     async def sweep(self) -> SweepReport:
         """Run one sweep."""
         report = await self._sweeper.sweep()
-        for finding in fields(report):
-            found = getattr(report, finding.name)
-            if isinstance(found, int):
-                metrics.SWEEP_FINDINGS.labels(finding.name).inc(found)
+        for finding in _FINDINGS:
+            metrics.SWEEP_FINDINGS.labels(finding).inc(getattr(report, finding))
         for failure in report.failures:
             metrics.SWEEP_FAILURES.labels(failure.partition(":")[0]).inc()
         metrics.SWEEP_FINISHED.set_to_current_time()

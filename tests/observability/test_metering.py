@@ -1,5 +1,7 @@
 """What the measured ports count: codes only, and every answer once."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -126,3 +128,23 @@ async def test_deliveries_are_counted_by_result() -> None:
 
     after = [value("segue_event_deliveries_total", result=result) for result in results]
     assert [now - was for now, was in zip(after, before, strict=True)] == [4, 1]
+
+
+def test_what_has_not_happened_yet_is_zero() -> None:
+    """A counter that first appears with its first event has no increase that an alert could see."""
+    fresh = (
+        "import observability.metering, prometheus_client as p; print(p.generate_latest().decode())"
+    )
+    scraped = subprocess.run(
+        [sys.executable, "-c", fresh], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for series in (
+        'segue_sends_total{outcome="accepted",reason=""}',
+        'segue_sends_total{outcome="unknown",reason=""}',
+        'segue_sends_total{outcome="refused",reason="hold_sender"}',
+        'segue_sends_total{outcome="throttled",reason="transient"}',
+        'segue_webhook_seconds_count{kind="inbound",result="failed"}',
+        'segue_sweep_findings_total{kind="restarted"}',
+        'segue_event_deliveries_total{result="failed"}',
+    ):
+        assert f"{series} 0.0" in scraped
