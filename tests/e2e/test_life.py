@@ -144,9 +144,9 @@ def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -
     assert desk.row(wished.enrollment_id)["status"] == "opted_out"
     assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"
     assert ended_in_temporal(desk, wished.enrollment_id) == "opted_out"
-    [suppression] = desk.get(f"/api/suppressions?search={wished.person.phone[1:]}")["items"]
+    [suppression] = desk.get("/api/suppressions", search=wished.person.phone[1:])["items"]
     assert suppression["source"] == "plain_wish"
-    waiting = desk.get("/api/reviews?decided=false")["items"]
+    waiting = desk.get("/api/reviews", decided=False)["items"]
     [review] = [one for one in waiting if one["contact_id"] == unsure.person.id]
     path = f"/api/reviews/{review['message_id']}/decide"
     decided = desk.api.post(path, json={"decision": "opt_out"})
