@@ -341,6 +341,22 @@ def load_standalone_settings() -> StandaloneSettings:
     return _load(StandaloneSettings)
 
 
+def variables() -> frozenset[str]:
+    """Name every variable that the API, the worker or a command reads."""
+    fields = ApiSettings.model_fields
+    return frozenset(str(one.validation_alias or name).upper() for name, one in fields.items())
+
+
+def for_shells(child: Mapping[str, str]) -> dict[str, str]:
+    """Pick what another shell lacks of a child's environment: our settings, what was changed."""
+    names = variables()
+    return {
+        name: value
+        for name, value in child.items()
+        if name in names or os.environ.get(name) != value
+    }
+
+
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Build the environment of a child process: this process's own, with changes.
 

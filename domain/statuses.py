@@ -28,7 +28,7 @@ class StatusWords:
 
     Attributes:
         label: The badge's text.
-        meaning: One sentence; reads on from "The enrollment ...".
+        meaning: A sentence.
     """
 
     label: str
@@ -37,28 +37,28 @@ class StatusWords:
 
 STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
     EnrollmentStatus.ACTIVE: StatusWords(
-        "Active", "is receiving messages and has not completed the sequence"
+        "Active", "The enrollment is receiving messages and has not completed the sequence."
     ),
     EnrollmentStatus.FINISHED_RESPONDED: StatusWords(
-        "Finished, responded", "the contact replied, and the sequence is completed for them"
+        "Finished, responded", "The contact replied, and the sequence is completed for them."
     ),
     EnrollmentStatus.FINISHED_NO_RESPONSE: StatusWords(
-        "Finished, no response", "every step went out, the reply window passed, nobody replied"
+        "Finished, no response", "Every step went out, the reply window passed, nobody replied."
     ),
     EnrollmentStatus.FINISHED_STOPPED: StatusWords(
-        "Finished, stopped", "a user marked it finished before it completed"
+        "Finished, stopped", "A user marked it finished before it completed."
     ),
     EnrollmentStatus.FAILED: StatusWords(
-        "Failed", "the provider returned a failed response for a message of the sequence"
+        "Failed", "The provider returned a failed response for a message of the sequence."
     ),
     EnrollmentStatus.OPTED_OUT: StatusWords(
-        "Opted Out", "the contact asked to opt out during the sequence"
+        "Opted Out", "The contact asked to opt out during the sequence."
     ),
     EnrollmentStatus.OMITTED_OPTED_OUT: StatusWords(
-        "Omitted Opted Out", "never received a message: was already opted out"
+        "Omitted Opted Out", "They never received a message: they had opted out already."
     ),
     EnrollmentStatus.OMITTED_LANDLINE: StatusWords(
-        "Omitted Landline", "nothing was ever delivered: the number is a landline"
+        "Omitted Landline", "Nothing was ever delivered: the number is a landline."
     ),
 }
 

@@ -23,6 +23,7 @@ class ListedSequence:
         step_count: Of the current version.
         counts: People by status; all eight.
         total: All people who were ever enrolled.
+        held: Those who wait for a person to decide.
         reply_rate: The share of those whom a step was sent to that ended ``finished_responded``,
             0 to 1; None before anything was sent.
         last_activity_at: The latest text either way, enrolment, or change of the sequence.
@@ -37,6 +38,7 @@ class ListedSequence:
     sender_name: str
     counts: Mapping[EnrollmentStatus, int]
     total: int
+    held: int
     reply_rate: float | None
     last_activity_at: datetime
 
@@ -74,6 +76,7 @@ def _listed(one: SequenceRecord, figures: Figures) -> ListedSequence:
         sender_name=one.sender_name,
         counts={status: one.counts.get(status, 0) for status in EnrollmentStatus},
         total=sum(one.counts.values()),
+        held=figures.held,
         reply_rate=figures.reply_rate,
         last_activity_at=figures.last_activity_at,
     )

@@ -21,7 +21,7 @@ from storage.sequences import StepRecord
 from storage.timeline import EnrollmentFacts, EventRow
 
 _HELD_WORDS = {
-    HeldReason.OUTCOME_UNKNOWN: "waits until a person says what became of the text before",
+    HeldReason.OUTCOME_UNKNOWN: "waits until a person says whether the last text was sent",
     HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
     HeldReason.DESTINATION_NOT_ALLOWED: "waits until a person releases it",
 }

@@ -45,12 +45,8 @@ class Secrets:
         return made
 
     def save(self, file: Path) -> None:
-        """Keep the secrets where only the owner can read them, whole or not at all."""
-        making = file.with_name(f"{file.name}.new")
-        making.unlink(missing_ok=True)
-        with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            json.dump(asdict(self), out, indent=2)
-        making.replace(file)
+        """Keep the secrets."""
+        write_private(file, json.dumps(asdict(self), indent=2))
 
     def with_sign_in(self, printed: str) -> Self:
         """Take over what the seeding printed: lines of JSON with email, password and token."""
@@ -60,3 +56,12 @@ class Secrets:
                 changes.update(json.loads(line))
         known = {name: changes[name] for name in ("email", "password", "token") if name in changes}
         return replace(self, **known)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    making = file.with_name(f"{file.name}.new")
+    making.unlink(missing_ok=True)
+    with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    making.replace(file)

@@ -2,15 +2,16 @@
 
 import fcntl
 import os
+import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TextIO
 
-from settings import CONTAINER_GRACE, StandaloneSettings, child_environment
+from settings import CONTAINER_GRACE, StandaloneSettings, child_environment, for_shells
 from standalone import ports, processes, programs
-from standalone.credentials import Secrets
+from standalone.credentials import Secrets, write_private
 from standalone.errors import Interrupted, PartError
 from standalone.ports import LOOPBACK, PortOf
 from standalone.postgres import EmbeddedPostgres
@@ -43,6 +44,7 @@ class Stack:
         self._folder = settings.segue_data_dir
         self._logs = self._folder / "logs"
         self._secrets_file = self._folder / "secrets.json"
+        self._shell_file = self._folder / "environment"
         self._stop_requested = False
         self._running = ExitStack()
         self._parts: list[Part] = []
@@ -81,6 +83,7 @@ class Stack:
         temporal.make_current(settings.segue_build_id)
 
         env = self._environment(postgres, temporal, secrets)
+        self._keep_for_shells(env)
         self._run_job("Migrations", ["alembic", "upgrade", "head"], env)
         if not secrets.email:  # its sign-in comes last, so an interrupted seeding is made again
             output = self._run_job("Demo data", ["manage", "seed-demo"], env)
@@ -220,6 +223,14 @@ class Stack:
             }
         )
 
+    def _keep_for_shells(self, env: Mapping[str, str]) -> None:
+        """Write what the parts are given for a shell to read: for commands, for another worker."""
+        lines = [
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in sorted(for_shells(env).items())
+        ]
+        write_private(self._shell_file, "".join(lines))
+
     def _welcome(self, secrets: Secrets) -> str:
         api = _http(self._settings.segue_api_port)
         rows = [
@@ -237,7 +248,10 @@ class Stack:
             rows += [("Sign in", "make an account: python -m manage create-admin --email YOURS")]
         if self._settings.metrics_ports:
             rows += [("Metrics", f"{_http(port)}/metrics") for port in self._settings.metrics_ports]
-        rows += [("Logs", str(self._logs))]
+        rows += [
+            ("Logs", str(self._logs)),
+            ("Commands", f". {self._shell_file} && .venv/bin/python -m manage --help"),
+        ]
         lines = "\n".join(f"  {label:<10} {value}" for label, value in rows)
         return f"\nSegue is running. Ctrl-C stops it; its data stays.\n\n{lines}\n"
 

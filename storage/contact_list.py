@@ -103,6 +103,7 @@ class Outlook:
         active: How many are active.
         paused: How many of those a person has paused.
         held: How many of those wait for a person.
+        unknown: How many of those were perhaps sent their last text; see ``outcome_unknown``.
         texts: How many texts of their steps have not gone yet.
     """
 
@@ -111,6 +112,7 @@ class Outlook:
     active: int
     paused: int
     held: int
+    unknown: int
     texts: int
 
 
@@ -182,6 +184,7 @@ async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
     """Count what is still to come for all enrollments that the list would show."""
     active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
+    held = col(Enrollment.activity) == Activity.HELD
     to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
     few = await _few_found(tx, wanted)
     counted = _filtered(sequence_id, wanted, col(Enrollment.id), few).with_only_columns(
@@ -189,7 +192,8 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.count(col(Enrollment.contact_id).distinct()),
         func.count().filter(active),
         func.count().filter(col(Enrollment.paused_at).is_not(None)),
-        func.count().filter(col(Enrollment.activity) == Activity.HELD),
+        func.count().filter(held),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
         func.coalesce(func.sum(to_come).filter(active), 0),
     )
     return Outlook(*(await tx.execute(counted)).one())

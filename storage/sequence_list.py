@@ -19,11 +19,13 @@ class Figures:
     Attributes:
         reached: Enrollments that a step was sent to.
         responded: Those of them that ended ``finished_responded``.
+        held: Enrollments that wait for a person.
         last_activity_at: The latest text either way, enrolment, or change of the sequence.
     """
 
     reached: int
     responded: int
+    held: int
     last_activity_at: datetime
 
     @property
@@ -36,6 +38,7 @@ class Figures:
 _FIGURES = text(
     """
     SELECT q.id, coalesce(told.reached, 0), coalesce(told.responded, 0),
+        coalesce(blocked.held, 0),
         greatest(q.updated_at, enrolled.at, texted.at)
     FROM sequences q
     LEFT JOIN (
@@ -44,6 +47,11 @@ _FIGURES = text(
         FROM enrollments WHERE sequence_id = ANY(:ids) AND step > 0
         GROUP BY sequence_id
     ) told ON told.sequence_id = q.id
+    LEFT JOIN (
+        SELECT sequence_id, count(*) AS held
+        FROM enrollments WHERE sequence_id = ANY(:ids) AND activity = 'held'
+        GROUP BY sequence_id
+    ) blocked ON blocked.sequence_id = q.id
     LEFT JOIN LATERAL (
         SELECT enrolled_at AS at FROM enrollments WHERE sequence_id = q.id
         ORDER BY enrolled_at DESC LIMIT 1

@@ -111,9 +111,29 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
     }
 
 
+def test_who_sees_that_somebody_is_held_is_led_to_the_pages() -> None:
+    [address] = DASHBOARD["templating"]["list"]
+    leading = {
+        panel["title"]: link["url"]
+        for panel in panels()
+        for link in panel.get("links", [])
+        if link in panel["fieldConfig"]["defaults"]["links"]
+    }
+
+    assert (address["name"], address["type"]) == ("segue", "textbox")
+    assert leading == {
+        "Held enrollments": "${segue:raw}/sequences",
+        "Held by reason": "${segue:raw}/sequences",
+        "Senders on hold": "${segue:raw}/settings/senders",
+    }
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_every_alert_is_on_the_operators_page(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
+    page, _, part = rule["annotations"]["runbook"].partition("#")
+    assert page == "docs/operations.md"
+    assert part in {title.lower().replace(" ", "-") for title in re.findall("(?m)^## (.+)$", PAGE)}
     assert f"`{rule['alert']}`" in PAGE
 
 

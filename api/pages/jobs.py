@@ -27,10 +27,10 @@ JOB_ENDED = "job-ended"
 RESULT_WORDS: Mapping[str, str] = {
     "active": "enrolled",
     "omitted_opted_out": "opted out already",
-    "omitted_landline": "a landline",
+    "omitted_landline": "on a landline",
     "already_active": "enrolled here already",
-    "unknown_contact": "no such contact",
-    "all_steps_past": "every date is past",
+    "unknown_contact": "not among the contacts",
+    "all_steps_past": "too late, as every date is past",
     "finished": "marked as finished",
     "already_final": "had ended already",
     "not_found": "no longer there",
@@ -39,12 +39,12 @@ RESULT_WORDS: Mapping[str, str] = {
     "paused": "paused",
     "already_paused": "paused already",
     "resumed": "resumed",
-    "not_paused": "was not paused",
+    "not_paused": "not paused",
     "accepted": "texted",
     "opted_out": "opted out, so not texted",
-    "landline": "a landline, so not texted",
+    "landline": "on a landline, so not texted",
     "released": "released",
-    "not_held": "was not held",
+    "not_held": "not held",
     "awaiting_reply": "had all their texts already",
     "outcome_known": "had their outcome already",
     "created": "added",
@@ -58,7 +58,7 @@ RESULT_WORDS: Mapping[str, str] = {
     "canceled": "left alone, as you cancelled",
     "failed": "not done",
 }
-"""What came of a row, in words; reads on from a number."""
+"""What came of a row, in words; reads on from any number, or a name."""
 
 
 KIND_WORDS: Mapping[JobKind, str] = {

@@ -218,16 +218,20 @@ async def test_an_open_page_keeps_its_times_true(visit: Visit) -> None:
     await page.clock.pause_at(now - timedelta(seconds=10))
     await page.reload()
     await page.evaluate(
-        """(moments) => document.body.append(...moments.map((moment) => {
-            const time = document.createElement("time");
-            Object.assign(time, { className: "tried", dateTime: moment });
-            time.dataset.relative = "";
-            return time;
-        }))""",
-        [moment.isoformat() for moment in moments],
+        """([moments, pasts]) => document.body.append(...pasts.flatMap((past) =>
+            moments.map((moment) => {
+                const time = document.createElement("time");
+                Object.assign(time, { className: past || "tried", dateTime: moment });
+                Object.assign(time.dataset, { relative: "" }, past && { past });
+                return time;
+            })
+        ))""",
+        [[moment.isoformat() for moment in moments], [None, "due"]],
     )
 
     await page.clock.run_for(10_000)
 
     shown = await page.locator("time.tried").all_text_contents()
     assert shown == [relative(moment, now) for moment in moments]
+    coming = await page.locator("time.due").all_text_contents()
+    assert coming == [relative(one, now) if one > now else "due" for one in moments]

@@ -37,8 +37,18 @@ async def test_a_new_sequence_has_no_reply_rate_but_an_activity(kit: SendingKit)
     await kit.sequence()
     [line] = (await kit.services.sequence_list.page()).items
     assert line.reply_rate is None
-    assert line.total == 0
+    assert (line.total, line.held) == (0, 0)
     assert about(line.last_activity_at, timedelta(0))
+
+
+async def test_those_that_wait_for_a_person_are_counted(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    held, paused, _ = [await kit.enrol(sequence) for _ in range(3)]
+    state = "UPDATE enrollments SET activity = :activity, held_reason = :reason WHERE id = :id"
+    await kit.world.run(state, activity="held", reason="outcome_unknown", id=held)
+    await kit.world.run(state, activity="paused", reason=None, id=paused)
+    [line] = (await kit.services.sequence_list.page()).items
+    assert (line.total, line.held) == (3, 1)
 
 
 async def test_enrolling_is_an_activity(kit: SendingKit) -> None:

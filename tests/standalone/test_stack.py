@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from settings import child_environment
+from settings import child_environment, variables
 from standalone.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -166,10 +166,33 @@ def test_ctrl_c_stops_everything_and_the_next_start_still_knows_the_sign_in(
         assert "demo-token" in run.output()
         assert run.output().endswith("Stopped.\n")
 
-    kept = folder / ".segue" / "secrets.json"
-    assert kept.stat().st_mode & 0o777 == 0o600
+    for kept in ("secrets.json", "environment"):
+        assert (folder / ".segue" / kept).stat().st_mode & 0o777 == 0o600
     logs = [file.read_text() for file in (folder / ".segue" / "logs").iterdir()]
     assert not [log for log in logs if "demo-password" in log]
+
+
+def test_a_shell_that_reads_the_environment_can_run_commands_and_a_worker(
+    folder: Path, env: dict[str, str]
+) -> None:
+    with running(folder, {**env, "RETRY_SHORT_SECONDS": "30"}) as run:
+        [line] = [line for line in run.output().splitlines() if line.startswith("  Commands")]
+        reading = line.split(maxsplit=1)[1].partition(" && ")[0]
+        given = subprocess.run(
+            ["/bin/sh", "-c", f"{reading} && env"],
+            check=True,
+            cwd=folder,
+            env={},
+            capture_output=True,
+            text=True,
+        )
+        worker = run.part("worker").environ()
+
+    told = dict(line.split("=", 1) for line in given.stdout.splitlines())
+    own = {"METRICS_ADDRESS", "SDK_METRICS_ADDRESS"}
+    assert told["RETRY_SHORT_SECONDS"] == "30"
+    for name in variables() - own:
+        assert told.get(name) == worker.get(name), name
 
 
 def test_a_part_that_dies_is_started_again_until_it_keeps_dying(

@@ -27,6 +27,8 @@ export function relative(moment, now) {
 setInterval(() => {
   if (document.hidden) return;
   for (const time of document.querySelectorAll("time[data-relative]")) {
-    time.textContent = relative(Date.parse(time.dateTime), Date.now());
+    const moment = Date.parse(time.dateTime);
+    const { past } = time.dataset;
+    time.textContent = past && moment <= Date.now() ? past : relative(moment, Date.now());
   }
 }, EVERY_MS);

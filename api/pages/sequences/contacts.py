@@ -35,17 +35,18 @@ class HeldWords(NamedTuple):
 HELD_WORDS = {
     HeldReason.OUTCOME_UNKNOWN: HeldWords(
         why="was the last text sent?",
-        remedy="The provider never said whether it took the last text, and its list does not have"
-        " it. Decide: send it again, treat it as sent, or finish.",
+        remedy="The provider never said whether it took the last text. Look for it in Twilio's"
+        " message log, then release: if it is there, treat it as sent; if not, send it again.",
     ),
     HeldReason.SENDER_ON_HOLD: HeldWords(
         why="its sender is on hold",
         remedy="The provider refused the sender, not this person. It goes on by itself once the"
-        " sender works again; see Settings, Senders.",
+        " sender works again: Settings, Senders says what is wrong and releases all who wait.",
     ),
     HeldReason.DESTINATION_NOT_ALLOWED: HeldWords(
         why="texts to this country are off",
-        remedy="The provider's account may not text this country. Allow it there, then retry.",
+        remedy="The provider's account may not text this country. Allow it there, then release it"
+        " and send the text again.",
     ),
 }
 

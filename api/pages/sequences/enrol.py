@@ -63,7 +63,7 @@ TEXTED = (Foreseen.NEW, Foreseen.NEW_CONTACT, Foreseen.UNKNOWN_NUMBER)
 LEFT_OUT_WORDS: Mapping[Foreseen, str] = {
     Foreseen.ALREADY_ACTIVE: "enrolled here already: left as they are",
     Foreseen.OPTED_OUT: "opted out: listed as omitted, never texted",
-    Foreseen.LANDLINE: "a landline: listed as omitted, never texted",
+    Foreseen.LANDLINE: "on a landline: listed as omitted, never texted",
     Foreseen.ALL_STEPS_PAST: "too late: every date is past on their clock",
     Foreseen.UNKNOWN_CONTACT: "no longer among the contacts",
     Foreseen.DUPLICATE: "there twice: counted once",
@@ -77,7 +77,7 @@ ROW_WORDS: Mapping[Foreseen, str] = {
     Foreseen.UNKNOWN_NUMBER: "no contact has this number yet",
     Foreseen.ALREADY_ACTIVE: "enrolled here already",
     Foreseen.OPTED_OUT: "opted out",
-    Foreseen.LANDLINE: "a landline",
+    Foreseen.LANDLINE: "on a landline",
     Foreseen.ALL_STEPS_PAST: "every date is past",
     Foreseen.UNKNOWN_CONTACT: "no longer there",
     Foreseen.DUPLICATE: "there twice",

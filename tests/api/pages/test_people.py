@@ -1,12 +1,13 @@
 """A sequence's Contacts tab, what is done there to many, and one enrollment, as pages."""
 
+import html
 import re
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from domain.statuses import EnrollmentStatus
+from domain.statuses import EnrollmentStatus, HeldReason
 from domain.timing import DAYS
 from storage.database import Database
 from tests.api.conftest import FakeTemporal
@@ -130,6 +131,40 @@ async def test_before_it_is_done_one_is_told_what_will_not_be_sent(
     assert "1 has ended already and stays as it is" in words
 
 
+@pytest.mark.parametrize(
+    ("reason", "what_to_do", "choices"),
+    [
+        (
+            HeldReason.OUTCOME_UNKNOWN,
+            "Look for it in Twilio's message log",
+            ["retry", "treat_as_sent", "finish"],
+        ),
+        (HeldReason.SENDER_ON_HOLD, "once the sender works again", ["retry", "finish"]),
+        (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it there", ["retry", "finish"]),
+    ],
+)
+async def test_a_held_one_says_what_to_do_and_offers_what_can_be_done(
+    world: World,
+    member: httpx.AsyncClient,
+    reason: HeldReason,
+    what_to_do: str,
+    choices: list[str],
+) -> None:
+    sequence_id, ids = await enrolled(world, member)
+    await world.run(
+        "UPDATE enrollments SET activity = 'held', held_reason = :reason WHERE id = :id",
+        id=ids[0],
+        reason=reason.value,
+    )
+    page = (await member.get(f"/enrollments/{ids[0]}")).text
+    assert what_to_do in html.unescape(page)
+    sender = f'href="/settings/senders#sender-{world.sender_id}"'
+    assert (sender in page) == (reason is HeldReason.SENDER_ON_HOLD)
+    path = f"/sequences/{sequence_id}/contacts/act/release"
+    asked = await member.get(path, params={"enrollment": str(ids[0])}, headers=HTMX)
+    assert re.findall(r'name="decision" value="(\w+)"', asked.text) == choices
+
+
 async def test_those_ticked_are_finished_and_each_is_told_of(
     world: World, member: httpx.AsyncClient
 ) -> None:
@@ -234,6 +269,23 @@ async def test_a_viewer_sees_no_actions_and_is_refused(
     panel = await viewer.get(f"/enrollments/{ids[0]}")
     assert panel.status_code == 200
     assert "Mark as finished" not in panel.text
+
+
+async def test_a_next_text_that_should_have_gone_is_due_everywhere(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, ids = await enrolled(world, member, 1)
+    await world.run("UPDATE enrollments SET next_send_at = now() - interval '24 seconds'")
+    [contact] = await world.rows("SELECT contact_id FROM enrollments")
+    paths = (
+        f"/enrollments/{ids[0]}",
+        f"/sequences/{sequence_id}/contacts",
+        f"/contacts/{contact.contact_id}",
+    )
+    for path in paths:
+        page = (await member.get(path)).text
+        assert re.search(r'data-past="due"[^>]*>due</time>', page), path
+        assert "24 s ago" not in page
 
 
 async def test_an_enrollment_tells_what_comes_and_why_then(

@@ -57,6 +57,24 @@ async def test_the_list_tells_state_people_and_what_may_be_done(
     assert (await viewer.post(f"/sequences/{sequence.id}/pause")).status_code == 403
 
 
+async def test_the_list_leads_to_those_that_are_held(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contacts = [str(one) for one in await world.contacts(2)]
+    path = f"/sequences/{sequence.id}/contacts?held=true"
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
+    assert path not in (await member.get("/sequences")).text
+    await world.run(
+        "UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'"
+        " WHERE contact_id = :id",
+        id=contacts[0],
+    )
+    page = (await member.get("/sequences")).text
+    [words] = re.findall(rf'href="{re.escape(path)}">(.+?)</a>', page)
+    assert words.endswith("1 held")
+
+
 async def test_the_list_is_searched_and_filtered(world: World, member: httpx.AsyncClient) -> None:
     await world.active(name="Nurses")
     await world.draft(name="Drivers")

@@ -84,6 +84,7 @@ async def test_a_hold_says_why_and_is_released(
     shown = words((await member.get("/settings/senders")).text)
     assert "On hold" in shown
     assert "(Error 30032)" in shown
+    assert "Mend it at Twilio" in shown
     assert "one text is tried in 9 m" in shown
     assert "Release now" not in shown
     assert (await member.post(f"{path}/release")).status_code == 403
