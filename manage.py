@@ -262,7 +262,9 @@ def _parser() -> argparse.ArgumentParser:
         help="after how many days it is useless; left out, never",
     )
 
-    waiting = commands.add_parser("held", help="list enrollments that wait for a person")
+    waiting = commands.add_parser(
+        "held", help="list enrollments that wait for a person (docs/operations.md, Held)"
+    )
     waiting.add_argument("--limit", type=int, default=1000, help="how many at most")
 
     commands.add_parser("seed-demo", help="make a demo, if there is none")

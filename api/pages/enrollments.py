@@ -14,6 +14,7 @@ from api.pages.sequences.contacts import HELD_WORDS
 from api.pages.times import Clock
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason
 from services.enrollment_detail import EnrollmentDetails, TimelineEntry
+from services.holds import Decision
 from services.step_plan import Reason, StepAhead
 
 router = APIRouter()
@@ -135,6 +136,12 @@ _WAITS = {
 }
 
 
+_RELEASES = {
+    Decision.RETRY: "to be sent",
+    Decision.TREAT_AS_SENT: "as the last text was sent",
+}
+
+
 def _blocked(because: str) -> str:
     if because == "paused":
         return "Stood still, as it was paused"
@@ -163,7 +170,7 @@ def _sentence(entry: TimelineEntry) -> str:
         case "blocked":
             return _blocked(str(entry.detail.get("because")))
         case "released":
-            return f"Released{who}: {str(entry.detail.get('decision')).replace('_', ' ')}"
+            return f"Released{who}, {_RELEASES[Decision(entry.detail['decision'])]}"
         case "received":
             return _received(entry)
         case kind:

@@ -163,6 +163,13 @@ async def test_a_held_one_says_what_to_do_and_offers_what_can_be_done(
     path = f"/sequences/{sequence_id}/contacts/act/release"
     asked = await member.get(path, params={"enrollment": str(ids[0])}, headers=HTMX)
     assert re.findall(r'name="decision" value="(\w+)"', asked.text) == choices
+    done = await member.post(
+        f"{path}?enrollment={ids[0]}", data={"decision": "retry"}, headers=HTMX | OWN_PAGE
+    )
+    assert "Release: 1 of 1 done" in done.text
+    assert re.search(
+        r"Released by [\w ]+, to be sent", (await member.get(f"/enrollments/{ids[0]}")).text
+    )
 
 
 async def test_those_ticked_are_finished_and_each_is_told_of(
