@@ -63,19 +63,27 @@ class Callbacks:
             return True
 
     async def apply_kept(self, limit: int = 500) -> int:
-        """Apply reports that were kept without their effects; answers how many."""
-        async with self._database.transaction() as tx:
-            kept = await inbound.unapplied_reports(tx, limit)
-        applied = 0
-        for one in kept:
-            try:
-                applied += await self.apply(one.report)
-            except Exception as error:
-                if is_unavailable(error):
-                    raise
-                _logger.exception("status report still not applied", extra={"sid": one.report.sid})
-        if applied:
-            self._outbox.kick()
+        """Apply reports that were kept without their effects; answers how many.
+
+        Of so many at a time; where none of them can be applied, the next ones are looked at too.
+        """
+        applied, last = 0, 0
+        while not applied:
+            async with self._database.transaction() as tx:
+                kept = await inbound.unapplied_reports(tx, limit, last)
+            if not kept:
+                return 0
+            last = kept[-1].id
+            for one in kept:
+                try:
+                    applied += await self.apply(one.report)
+                except Exception as error:
+                    if is_unavailable(error):
+                        raise
+                    _logger.exception(
+                        "status report still not applied", extra={"sid": one.report.sid}
+                    )
+        self._outbox.kick()
         return applied
 
     async def _apply_to(self, tx: Transaction, row: AttemptRow, report: StatusReport) -> None:

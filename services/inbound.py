@@ -71,19 +71,25 @@ class Inbound:
             return True
 
     async def apply_kept(self, limit: int = 100) -> int:
-        """Apply texts that were kept without their effects; answers how many."""
-        async with self._database.transaction() as tx:
-            kept = await inbound.unapplied_texts(tx, limit)
-        applied = 0
-        for text in kept:
-            try:
-                applied += await self.apply(text)
-            except Exception as error:
-                if is_unavailable(error):
-                    raise
-                _logger.exception("inbound text still not applied", extra={"sid": text.sid})
-        if applied:
-            self._outbox.kick()
+        """Apply texts that were kept without their effects; answers how many.
+
+        Of so many at a time; where none of them can be applied, the next ones are looked at too.
+        """
+        applied, last = 0, None
+        while not applied:
+            async with self._database.transaction() as tx:
+                kept = await inbound.unapplied_texts(tx, limit, last)
+            if not kept:
+                return 0
+            last = kept[-1]
+            for text in kept:
+                try:
+                    applied += await self.apply(text)
+                except Exception as error:
+                    if is_unavailable(error):
+                        raise
+                    _logger.exception("inbound text still not applied", extra={"sid": text.sid})
+        self._outbox.kick()
         return applied
 
 

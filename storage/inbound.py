@@ -60,16 +60,25 @@ def _event_payload(inbound: InboundText) -> dict[str, object]:
     }
 
 
-async def unapplied_texts(tx: Transaction, limit: int) -> list[InboundText]:
-    """Inbound texts whose effects are missing, oldest first."""
+async def unapplied_texts(
+    tx: Transaction, limit: int, after: InboundText | None = None
+) -> list[InboundText]:
+    """Inbound texts whose effects are missing, oldest first; ``after`` one of them."""
     rows = await tx.execute(
         text(
             """
             SELECT provider_sid, phone, payload, occurred_at FROM inbound_events
-            WHERE applied_at IS NULL ORDER BY occurred_at, provider_sid LIMIT :limit
+            WHERE applied_at IS NULL AND (
+                CAST(:at AS timestamptz) IS NULL OR (occurred_at, provider_sid) > (:at, :sid)
+            )
+            ORDER BY occurred_at, provider_sid LIMIT :limit
             """
         ),
-        {"limit": limit},
+        {
+            "limit": limit,
+            "at": after.occurred_at if after else None,
+            "sid": after.sid if after else None,
+        },
     )
     return [
         InboundText(
@@ -277,16 +286,16 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
     return row.id if row.applied_at is None else None
 
 
-async def unapplied_reports(tx: Transaction, limit: int) -> list[KeptReport]:
-    """Status reports whose effects are missing, oldest first."""
+async def unapplied_reports(tx: Transaction, limit: int, after: int = 0) -> list[KeptReport]:
+    """Status reports whose effects are missing, oldest first; those ``after`` one's id."""
     rows = await tx.execute(
         text(
             """
             SELECT id, provider_sid, status, error_code, attempt_id, payload FROM status_events
-            WHERE applied_at IS NULL ORDER BY id LIMIT :limit
+            WHERE applied_at IS NULL AND id > :after ORDER BY id LIMIT :limit
             """
         ),
-        {"limit": limit},
+        {"limit": limit, "after": after},
     )
     return [
         KeptReport(

@@ -17,6 +17,7 @@ from domain.progress import DELIVERIES, from_provider, higher
 from domain.statuses import MessageStatus
 from services import callbacks as callbacks_service
 from services.callbacks import Callbacks
+from services.consequences import reported
 from standalone.ports import free_port
 from storage.database import Database, is_unavailable
 from tests.services.conversation_kit import (
@@ -523,6 +524,29 @@ async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
     assert attempt.from_phone == "+14155550123"
     await talk.report(sent, "undelivered", 30005)
     assert len(await talk.signals(person)) == 1
+
+
+async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 4, inbound first: whatever is wrong with a heap of them."""
+    people = [await talk.person() for _ in range(3)]
+    texts = [await talk.send(person) for person in people]
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    async def fail_but_last(tx: Any, row: Any, *more: Any, **named: Any) -> None:
+        if row.provider_sid != texts[-1].sid:
+            raise RuntimeError
+        await reported(tx, row, *more, **named)
+
+    monkeypatch.setattr(callbacks_service, "reported", fail)
+    for sent in texts:
+        await talk.report(sent, "undelivered", 30005)
+    monkeypatch.setattr(callbacks_service, "reported", fail_but_last)
+    assert await talk.callbacks.apply_kept(limit=2) == 1
+    assert await talk.statuses(*people) == [ACTIVE, ACTIVE, FAILED]
 
 
 async def test_with_postgresql_away_the_report_is_refused(talk: Talk) -> None:

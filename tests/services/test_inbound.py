@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text as sql
 
+from domain.keywords import read
 from domain.ports import Accepted, Call, OutcomeUnknown, Standing
 from domain.statuses import MessageStatus
 from services import inbound as inbound_service
@@ -362,6 +363,24 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
     assert (await talk.row(person)).status == (OPTED_OUT if body == "STOP" else RESPONDED)
     assert len(await talk.received(person.phone)) == 1
     assert len(await talk.signals(person)) == 1
+
+
+async def test_texts_that_cannot_be_applied_hold_up_no_later_one(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 4, inbound first: a STOP that was kept behind a heap of them has its effect."""
+    people = [await talk.texted() for _ in range(3)]
+    for person, body in zip(people, ["broken", "broken", "STOP"], strict=True):
+        await talk.inbound.keep(replace(talk.inbound_text(person.phone), body=body))
+
+    def fail(body: str, kind: str | None) -> Any:
+        if body == "broken":
+            raise RuntimeError
+        return read(body, kind)
+
+    monkeypatch.setattr(inbound_service, "read", fail)
+    assert await talk.inbound.apply_kept(limit=2) == 1
+    assert (await talk.row(people[-1])).status == OPTED_OUT
 
 
 async def test_a_kept_text_applied_twice_at_once_has_one_effect(talk: Talk) -> None:
