@@ -106,7 +106,9 @@ class Unfinished:
 
 
 async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> list[Unfinished]:
-    """Texts that have reached the age of their next look-up, those never looked up first.
+    """Some texts that have reached the age of their next look-up.
+
+    Picked at random, so that those which can never be looked up stand before no others for ever.
 
     Args:
         tx: The transaction.
@@ -120,7 +122,7 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
             WHERE {UNFINISHED} AND provider_sid IS NOT NULL
             AND answered_at <= now() - (CAST(:ages AS interval[]))[1]
             AND answered_at <= now() - (CAST(:ages AS interval[]))[look_ups + 1]
-            ORDER BY look_ups, answered_at LIMIT :limit
+            ORDER BY random() LIMIT :limit
             """  # noqa: S608 - a constant
         ).bindparams(bindparam("ages", type_=ARRAY(Interval()))),
         {"ages": list(ages), "limit": limit},

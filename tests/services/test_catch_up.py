@@ -522,6 +522,26 @@ class TestStates:
         monkeypatch.undo()
         assert await self.swept(kit) == 1
 
+    async def test_two_that_always_fail_hold_up_others_for_a_while_only(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stuck = [await self.stuck(kit, MessageStatus.DELIVERED) for _ in range(3)]
+        [fine] = await kit.attempts(stuck[2])
+        message = kit.gateway.message
+
+        async def trouble(sid: str) -> ListedMessage | None:
+            if sid != fine.provider_sid:
+                raise ProviderUnavailableError("these two")
+            return await message(sid)
+
+        monkeypatch.setattr(kit.gateway, "message", trouble)
+        await kit.pass_time(5 * MINUTE)
+        for _ in range(20):
+            await kit.pass_time(6 * MINUTE)
+            if await self.swept(kit):
+                break
+        assert (await kit.message(stuck[2])).status == "delivered"
+
     async def test_a_provider_in_trouble_is_left_alone_for_a_while(self, kit: SendingKit) -> None:
         for _ in range(3):
             await self.stuck(kit, MessageStatus.DELIVERED)
