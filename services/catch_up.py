@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.inbound import InboundText, StatusReport
@@ -88,10 +88,9 @@ class CatchUp:
         """
         async with self._database.transaction() as tx:
             progress = await rows.progress(tx)
-        now = datetime.now(UTC)
-        if progress.next_try_at is not None and progress.next_try_at > now:
+        if progress.is_backing_off:
             return 0
-        until = progress.reading_until or self._due_until(progress, now)
+        until = progress.reading_until or self._due_until(progress)
         if until is None:
             return 0
         since = min(progress.fetched_until, until) - OVERLAP
@@ -99,7 +98,7 @@ class CatchUp:
         try:
             for _ in range(PAGES):
                 found = await self._gateway.list_inbound(since, until, page)
-                fetched += await self._keep(found.texts, progress.failures)
+                fetched += await self._keep(found.texts, progress)
                 page = found.more
                 async with self._database.transaction() as tx:
                     await rows.read(tx, until, page)
@@ -113,22 +112,23 @@ class CatchUp:
             _logger.warning("fetched texts whose webhook never came", extra={"texts": fetched})
         return fetched
 
-    def _due_until(self, progress: rows.Progress, now: datetime) -> datetime | None:
+    def _due_until(self, progress: rows.Progress) -> datetime | None:
         """Until when texts are to be fetched now; None if it is not time yet.
 
         The youngest are left to their webhooks, which say more: one may carry an ``OptOutType``.
         """
-        until, done = now - self._rules.webhooks_first, progress.fetched_until
+        until, done = progress.read_at - self._rules.webhooks_first, progress.fetched_until
         missed = progress.missed_until is not None and done < min(progress.missed_until, until)
         return until if missed or until - done >= self._rules.catch_up_every else None
 
-    async def _keep(self, texts: Sequence[ListedText], failures: int) -> int:
+    async def _keep(self, texts: Sequence[ListedText], progress: rows.Progress) -> int:
         """Keep those that did not come, oldest first; answers how many."""
         async with self._database.transaction() as tx:
             known = await rows.known_texts(tx, [text.sid for text in texts])
         new = [text for text in texts if text.sid not in known]
         for text in sorted(new, key=lambda text: text.sent_at):
-            await self._inbound.keep(_as_it_came(text, await self._pictures(text, failures)))
+            pictures = await self._pictures(text, progress.failures)
+            await self._inbound.keep(_as_it_came(text, pictures, progress.read_at))
         return len(new)
 
     async def _pictures(self, text: ListedText, failures: int) -> Sequence[str]:
@@ -148,7 +148,7 @@ class CatchUp:
         async with self._database.transaction() as tx:
             progress = await rows.progress(tx)
             stuck = await rows.unfinished(tx, self._ages, LOOK_UPS)
-        if progress.next_try_at is not None and progress.next_try_at > datetime.now(UTC):
+        if progress.is_backing_off:
             return 0
         started, news, answered, in_vain = time.monotonic(), 0, 0, 0
         for text in stuck:
@@ -178,10 +178,10 @@ class CatchUp:
         _logger.warning("the provider does not tell %s; next try in %s", what, wait)
         async with self._database.transaction() as tx:
             afresh = progress.failures + 1 >= PERSISTENCE
-            await rows.failed(tx, datetime.now(UTC) + wait, afresh=afresh)
+            await rows.failed(tx, wait, afresh=afresh)
 
 
-def _as_it_came(text: ListedText, pictures: Sequence[str]) -> InboundText:
+def _as_it_came(text: ListedText, pictures: Sequence[str], now: datetime) -> InboundText:
     """The text as its webhook would have told it.
 
     The provider dates it in whole seconds, downwards. It is taken for the end of its second: it may
@@ -196,7 +196,7 @@ def _as_it_came(text: ListedText, pictures: Sequence[str]) -> InboundText:
         body=text.body,
         media_urls=tuple(pictures),
         opt_out_type=None,
-        occurred_at=min(end_of_second, datetime.now(UTC)),
+        occurred_at=min(end_of_second, now),
         payload={"DateSent": text.sent_at.isoformat()},
         fetched=True,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Text
 from sqlmodel import col
@@ -26,6 +26,7 @@ class Progress:
         page: Where in it the next page is.
         failures: Questions in a row that got no answer.
         next_try_at: None is asked before.
+        read_at: Now, by the database's clock; a worker's own may be wrong.
     """
 
     fetched_until: datetime
@@ -34,6 +35,12 @@ class Progress:
     page: str | None
     failures: int
     next_try_at: datetime | None
+    read_at: datetime
+
+    @property
+    def is_backing_off(self) -> bool:
+        """Whether the provider is to be left alone."""
+        return self.next_try_at is not None and self.next_try_at > self.read_at
 
 
 _BEGIN = text("INSERT INTO catch_up (id) VALUES (1) ON CONFLICT DO NOTHING")
@@ -42,8 +49,9 @@ _BEGIN = text("INSERT INTO catch_up (id) VALUES (1) ON CONFLICT DO NOTHING")
 async def progress(tx: Transaction) -> Progress:
     """Read how far it is; a database without the row begins now."""
     await tx.execute(_BEGIN)
-    columns = (col(getattr(CatchUp, name)) for name in Progress.__dataclass_fields__)
-    return Progress(*(await tx.execute(select(*columns))).one())
+    row = (await tx.execute(select(CatchUp, func.clock_timestamp().label("read_at")))).one()
+    known = row.CatchUp.model_dump(exclude={"id"})
+    return Progress(**known, read_at=row.read_at)
 
 
 async def missed(tx: Transaction) -> None:
@@ -60,12 +68,15 @@ async def read(tx: Transaction, until: datetime, page: str | None) -> None:
     await tx.execute(update(CatchUp).values(failures=0, next_try_at=None, **changes))
 
 
-async def failed(tx: Transaction, next_try_at: datetime, *, afresh: bool) -> None:
-    """Note that a question got no answer; ``afresh``: the list is read from its beginning again."""
+async def failed(tx: Transaction, wait: timedelta, *, afresh: bool) -> None:
+    """Note that a question got no answer and when the next may be asked.
+
+    ``afresh``: the list is read from its beginning again.
+    """
     changes = {"page": None, "reading_until": None} if afresh else {}
     await tx.execute(
         update(CatchUp).values(
-            failures=col(CatchUp.failures) + 1, next_try_at=next_try_at, **changes
+            failures=col(CatchUp.failures) + 1, next_try_at=func.now() + wait, **changes
         )
     )
 

@@ -1,11 +1,13 @@
 """Programs whose clock is not the database's: nothing goes twice, too early or after an end."""
 
 import sys
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
+from uuid import UUID, uuid4
 
 import pytest
 
+from domain.ports import ListedText
 from tests.services.sending_kit import SendingKit
 
 SKEW = timedelta(days=2)
@@ -115,3 +117,31 @@ async def test_only_a_text_begun_since_frees_a_sender(
     answer = await kit.gateway.create(call)
     await kit.services.ledger.record_answer(call.attempt_id, answer)
     assert (await kit.sender()).held_at is not None
+
+
+async def texted(kit: SendingKit, enrollment: UUID, body: str, minutes_ago: int) -> None:
+    """Have the contact have texted us a while ago, unheard."""
+    sent_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=minutes_ago)
+    phone = await kit.phone(enrollment)
+    kit.gateway.texts.append(
+        ListedText(f"SM{uuid4().hex}", phone, "+14155550100", None, body, 0, sent_at)
+    )
+
+
+@pytest.mark.parametrize("clock", [Ahead, Behind])
+async def test_a_stop_that_never_came_is_fetched(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
+) -> None:
+    """Section 4: texts are asked for by the database's clock, and dated by the provider's."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    await kit.pass_time(timedelta(hours=1))
+    tell_time_by(monkeypatch, clock)
+    await kit.services.sweep.sweep()
+    await texted(kit, enrollment, "START", 4)
+    await texted(kit, enrollment, "STOP", 2)
+    await kit.pass_time(timedelta(minutes=6))
+    await kit.services.sweep.sweep()
+    assert (await kit.row(enrollment)).status == "opted_out"
+    [suppression] = await kit.world.rows("SELECT lifted_at FROM suppressions")
+    assert suppression.lifted_at is None
