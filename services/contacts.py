@@ -13,12 +13,13 @@ from domain.paging import Page, Position
 from domain.statuses import LineType
 from domain.timing import ContactClock, check_time_zone
 from services import audit
-from services.erasure import recall
 from services.outbox import Outbox
 from services.rezoning import contact_moved
+from services.unknown_numbers import made_known
 from storage import contacts, sending, workspace
 from storage.contacts import ContactRow
 from storage.database import Database, Transaction
+from storage.erasure import lock_numbers
 from storage.tables import Contact
 
 NAME_LENGTH = 100
@@ -119,10 +120,12 @@ class Contacts:
         """
         values = {"first_name": "", "last_name": "", **self._cleaned(fields)}
         async with self._database.transaction() as tx:
+            # A text that is coming in from there is stored before, or finds the contact.
+            await sending.lock_number(tx, values["phone"])
             added = await contacts.add(tx, values)
             if added is None:
                 raise await _phone_taken(tx, values["phone"])
-            await recall(tx, [added.phone])
+            await made_known(tx, [added.phone])
             await audit.record(tx, "contact.create", "contact", [added.id])
             return await _details(tx, added.id)
 
@@ -144,7 +147,7 @@ class Contacts:
             NotFoundError: There is no contact with this id.
         """
         async with self._database.transaction() as tx:
-            row = await _lock(tx, contact_id)
+            row = await _lock(tx, contact_id, self._number_in(fields))
             if row is None:
                 raise NotFoundError("contact", contact_id)
             zone = await workspace.zone(tx, self._workspace_zone)
@@ -159,7 +162,7 @@ class Contacts:
                 raise await _phone_taken(tx, values["phone"])
             if moved:
                 await contacts.remember_phone(tx, contact_id, former)
-                await recall(tx, [values["phone"]])
+                await made_known(tx, [values["phone"]])
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
@@ -230,6 +233,13 @@ class Contacts:
             raise InvalidRequestError(wrong)
         return values
 
+    def _number_in(self, fields: ContactFields) -> list[str]:
+        """Give the number that is to be taken; nothing if there is none, or it is refused."""
+        try:
+            return [self._clean("phone", fields["phone"])] if "phone" in fields else []
+        except InvalidFieldError:
+            return []
+
     def _clean(self, field: str, value: Any) -> Any:  # noqa: ANN401 - as the field's
         match field:
             case "first_name" | "last_name":
@@ -242,14 +252,14 @@ class Contacts:
                 return value
 
 
-async def _lock(tx: Transaction, contact_id: UUID) -> ContactRow | None:
-    """Lock a contact after its number, in the order of the send path."""
+async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactRow | None:
+    """Lock a contact after its number and those it takes, in the order of the send path."""
     while True:
         seen = await contacts.get(tx, contact_id)
         if seen is None:
             return None
         phone = seen.contact.phone
-        await sending.lock_number(tx, phone)
+        await lock_numbers(tx, [phone, *taken])
         row = await contacts.get(tx, contact_id, lock=True)
         if row is None or row.contact.phone == phone:
             return row

@@ -16,7 +16,13 @@ from services.contact_list import SEARCH_LENGTH, ContactName, Fault, UserName
 from services.outbox import Outbox
 from services.senders import SenderName
 from storage import contacts, conversations, outbox
-from storage.conversations import ConversationFilter, LastText, Recipient, TextRow
+from storage.conversations import (
+    ConversationFilter,
+    LastText,
+    LastTextOfContact,
+    Recipient,
+    TextRow,
+)
 from storage.database import Database, Transaction
 
 SNIPPET_LENGTH = 120
@@ -29,8 +35,8 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True)
-class ListedConversation:
-    """One line of the list: a contact and the last text with them.
+class LastSaid:
+    """The last text to or from somebody, as a list shows it.
 
     Attributes:
         opted_out: Whether the number is suppressed for the whole deployment.
@@ -42,7 +48,6 @@ class ListedConversation:
         at: When it was stored, UTC; the list's order.
     """
 
-    contact: ContactName
     opted_out: bool
     unanswered: bool
     direction: Direction
@@ -51,6 +56,13 @@ class ListedConversation:
     status: MessageStatus
     status_label: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class ListedConversation(LastSaid):
+    """One line of the list: a contact and the last text with them."""
+
+    contact: ContactName
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,27 @@ class ConversationText:
     sender: SenderName | None
     user: UserName | None
     origin: Origin | None
+
+    @classmethod
+    def of(cls, row: TextRow) -> "ConversationText":
+        """Read a row."""
+        origin = None
+        if row.enrollment_id is not None and row.sequence_id is not None:
+            origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
+        return cls(
+            id=row.id,
+            direction=row.direction,
+            body=row.body,
+            media_urls=tuple(row.media_urls),
+            at=row.occurred_at or row.created_at,
+            status=row.status,
+            status_label=MESSAGE_LABELS[row.status],
+            error=Fault.of(row.error_code),
+            keyword=row.keyword,
+            sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
+            user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
+            origin=origin,
+        )
 
 
 @dataclass(frozen=True)
@@ -203,7 +236,7 @@ class Conversations:
         return Conversation(
             contact=ContactName(contact.id, name, contact.phone),
             opted_out=row.opted_out,
-            texts=[_text(one) for one in reversed(found[:limit])],
+            texts=[ConversationText.of(one) for one in reversed(found[:limit])],
             earlier=Position(first.created_at, first.id) if first else None,
             reply=_reply_box(to, opted_out=row.opted_out, line_type=contact.line_type),
         )
@@ -291,37 +324,24 @@ def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | N
     return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
 
 
-def _listed(row: LastText) -> ListedConversation:
+def last_said(row: LastText) -> dict[str, Any]:
+    """Give the fields of ``LastSaid``."""
     one_line = " ".join(row.body.split())
     cut = one_line if len(one_line) <= SNIPPET_LENGTH else one_line[: SNIPPET_LENGTH - 1] + "…"
+    return {
+        "opted_out": row.opted_out,
+        "unanswered": row.direction is Direction.INBOUND and row.keyword is None,
+        "direction": row.direction,
+        "snippet": cut,
+        "media_count": len(row.media_urls),
+        "status": row.status,
+        "status_label": MESSAGE_LABELS[row.status],
+        "at": row.created_at,
+    }
+
+
+def _listed(row: LastTextOfContact) -> ListedConversation:
+    name = f"{row.first_name} {row.last_name}".strip()
     return ListedConversation(
-        contact=ContactName(row.contact_id, f"{row.first_name} {row.last_name}".strip(), row.phone),
-        opted_out=row.opted_out,
-        unanswered=row.direction is Direction.INBOUND and row.keyword is None,
-        direction=row.direction,
-        snippet=cut,
-        media_count=len(row.media_urls),
-        status=row.status,
-        status_label=MESSAGE_LABELS[row.status],
-        at=row.created_at,
-    )
-
-
-def _text(row: TextRow) -> ConversationText:
-    origin = None
-    if row.enrollment_id is not None and row.sequence_id is not None:
-        origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
-    return ConversationText(
-        id=row.id,
-        direction=row.direction,
-        body=row.body,
-        media_urls=tuple(row.media_urls),
-        at=row.occurred_at or row.created_at,
-        status=row.status,
-        status_label=MESSAGE_LABELS[row.status],
-        error=Fault.of(row.error_code),
-        keyword=row.keyword,
-        sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
-        user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
-        origin=origin,
+        **last_said(row), contact=ContactName(row.contact_id, name, row.phone)
     )

@@ -18,8 +18,8 @@ from services import audit
 from services.batch import require_group
 from services.contacts import NAME_LENGTH
 from services.enrolling import Enrolling, SkipCode, distinct, open_course
-from services.erasure import recall
 from services.importing import CheckedRows, Heading, Importing, headings
+from services.unknown_numbers import made_known
 from storage import enrol_preview as rows
 from storage import enrolling, importing
 from storage.database import Database, Transaction
@@ -282,7 +282,7 @@ class EnrolPreviews:
             new = [{"last_name": clean(phone, field="phones"), "phone": phone} for phone in numbers]
             created = await importing.insert(tx, new)
             if created:
-                await recall(tx, created)
+                await made_known(tx, created)
                 await audit.record(tx, "contact.create", "contact", created.values())
             known = await importing.by_phone(tx, numbers)
         return [known[phone].id for phone in numbers]

@@ -51,6 +51,7 @@ from services.sequences import Sequences
 from services.sessions import Sessions
 from services.suppressions import Suppressions
 from services.sweep import Chores, Sweep
+from services.unknown_numbers import UnknownNumbers
 from services.users import Users
 from services.vitals import Vitals
 from services.workspace import WorkspaceSettings
@@ -174,6 +175,7 @@ class Services:
     sequences: Sequences
     sessions: Sessions
     suppressions: Suppressions
+    unknown_numbers: UnknownNumbers
     users: Users
     vitals: Vitals
     workspace: WorkspaceSettings
@@ -300,6 +302,7 @@ def build_services(
         sequences=sequences,
         suppressions=suppressions,
         sessions=Sessions(database, config.access, passwords),
+        unknown_numbers=UnknownNumbers(database),
         users=Users(database, passwords),
         vitals=Vitals(database, temporal),
         workspace=workspace,

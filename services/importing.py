@@ -16,9 +16,9 @@ from services import audit
 from services.batch import require_group
 from services.contacts import ContactFields, Contacts
 from services.enrolling import open_course
-from services.erasure import recall
 from services.jobs import ENROL_INTO, Act, JobDetails, JobTask
 from services.outbox import Outbox
+from services.unknown_numbers import made_known
 from services.uploads import IGNORED_MOST, Columns, Uploads, by_name, invalid, letters, unreadable
 from storage import batch, importing, jobs
 from storage.database import Database, Transaction
@@ -224,7 +224,7 @@ class Importing:
         group_id: UUID | None,
     ) -> None:
         if created:
-            await recall(tx, created)
+            await made_known(tx, created)
             await audit.record(tx, "contact.create", "contact", created.values())
         if group_id is not None:
             await batch.add_members(tx, group_id, list(subjects.values()), task.user_id)

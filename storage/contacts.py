@@ -31,10 +31,10 @@ class ContactRow(NamedTuple):
     opted_out: bool
 
 
-def opted_out() -> ColumnElement[bool]:
-    """Whether the contact's number stands suppressed for the whole deployment."""
+def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
+    """Whether a number, the contact's if no other, stands suppressed for the whole deployment."""
     return exists().where(
-        col(Suppression.phone) == col(Contact.phone),
+        col(Suppression.phone) == (col(Contact.phone) if phone is None else phone),
         col(Suppression.sender_id).is_(None),
         col(Suppression.lifted_at).is_(None),
     )
@@ -50,13 +50,16 @@ def matches(search: str) -> ColumnElement[bool]:
     found: ColumnElement[bool] = col(Contact.search_name).like(
         func.lower(f"%{escaped(search)}%"), escape="\\"
     )
-    number = _number_in(search)
-    if number:
-        found = or_(found, col(Contact.phone).like(f"%{number}%"))
-    return found
+    number = number_in(search)
+    return or_(found, has_digits(col(Contact.phone), number)) if number else found
 
 
-def _number_in(search: str) -> str:
+def has_digits(phone: Mapped[str], number: str) -> ColumnElement[bool]:
+    """Whether a number has these digits in this order."""
+    return phone.like(f"%{number}%")
+
+
+def number_in(search: str) -> str:
     """Give the digits of what may be part of a phone number; empty for anything else."""
     is_number = all(char.isdecimal() or char in _PHONE_PUNCTUATION for char in search)
     return digits(search) if is_number else ""
@@ -153,7 +156,7 @@ async def find(
         )
         query = query.where(col(Contact.id).in_(in_group))
     key: SQLColumnExpression[Any] = _SORTED_BY[sort.removeprefix("-")]
-    if len(search) >= _TRIGRAM and not _number_in(search) and not whole:
+    if len(search) >= _TRIGRAM and not number_in(search) and not whole:
         key = func.coalesce(key, key)  # no index has it
     place = tuple_(key, col(Contact.id))
     if sort.startswith("-"):

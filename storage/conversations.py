@@ -40,12 +40,9 @@ class ConversationFilter(StrEnum):
 
 @dataclass(frozen=True)
 class LastText:
-    """The last text of a contact's conversation."""
+    """The last text to or from a number; ``opted_out`` is the number."""
 
     id: UUID
-    contact_id: UUID
-    first_name: str
-    last_name: str
     phone: str
     direction: Direction
     body: str
@@ -54,6 +51,15 @@ class LastText:
     keyword: str | None
     created_at: datetime
     opted_out: bool
+
+
+@dataclass(frozen=True)
+class LastTextOfContact(LastText):
+    """The last text of a contact's conversation; ``phone`` is the contact's number now."""
+
+    contact_id: UUID
+    first_name: str
+    last_name: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ async def page(
     only: ConversationFilter,
     after: Position | None,
     limit: int,
-) -> list[LastText]:
+) -> list[LastTextOfContact]:
     """List the last text of each contact who has one, the latest first.
 
     Texts are walked from the latest back; those that a later one of the same contact follows are
@@ -110,9 +116,6 @@ async def page(
     query: Select[*tuple[Any, ...]] = (
         select(
             col(Message.id),
-            col(Message.contact_id),
-            col(Contact.first_name),
-            col(Contact.last_name),
             col(Contact.phone),
             col(Message.direction),
             col(Message.body),
@@ -121,6 +124,9 @@ async def page(
             col(Message.keyword),
             col(Message.created_at),
             opted_out(),
+            col(Contact.id),
+            col(Contact.first_name),
+            col(Contact.last_name),
         )
         .join(Contact, col(Contact.id) == col(Message.contact_id))
         .where(
@@ -146,32 +152,31 @@ async def page(
         query = query.where(matches(search))
     if after is not None:
         query = query.where(_before(after))
-    return [LastText(*row) for row in await tx.execute(query)]
+    return [LastTextOfContact(*row) for row in await tx.execute(query)]
 
 
 async def texts(
     tx: Transaction,
-    contact_id: UUID,
+    contact_id: UUID | None,
     phone: str,
     *,
-    sender_id: UUID | None,
+    sender_id: UUID | None = None,
     before: Position | None,
     limit: int,
 ) -> list[TextRow]:
-    """Read what was said with a contact, the latest first.
+    """Read what was said with a contact, or came from a number that is nobody's, the latest first.
 
     Args:
         tx: The transaction.
-        contact_id: Whose, whatever numbers they had.
-        phone: Their number now; what came from it before they were known is theirs too.
+        contact_id: Whose, whatever numbers they had; None for nobody's.
+        phone: Their number now; what came from it just as they were added is theirs too.
         sender_id: Only with this sender; None for all.
         before: Only what comes before this text.
         limit: Most texts.
     """
-    theirs = or_(
-        col(Message.contact_id) == contact_id,
-        and_(col(Message.contact_id).is_(None), col(Message.phone) == phone),
-    )
+    theirs = and_(col(Message.contact_id).is_(None), col(Message.phone) == phone)
+    if contact_id is not None:
+        theirs = or_(col(Message.contact_id) == contact_id, theirs)
     query: Select[*tuple[Any, ...]] = (
         select(
             col(Message.id),

@@ -377,6 +377,12 @@ class Message(SQLModel, table=True):
         Index("ix_messages_contact", "contact_id", "created_at", "id"),
         Index("ix_messages_created", "created_at", "id"),
         Index(
+            "ix_messages_unknown",
+            "created_at",
+            "id",
+            postgresql_where=text("contact_id IS NULL"),
+        ),
+        Index(
             "ix_messages_inbound",
             "phone",
             "occurred_at",

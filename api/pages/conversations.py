@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence as Many
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form, Query
@@ -15,8 +16,10 @@ from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.paging import Cursor, Cursors, FilterQuery
 from domain.errors import InvalidFieldError, SegueError
+from domain.paging import Page as Listed
 from services.contact_list import SEARCH_LENGTH
-from services.conversations import Conversation, ConversationText
+from services.conversations import Conversation, ConversationText, ListedConversation
+from services.unknown_numbers import UnknownNumber, UnknownTexts
 from storage.conversations import ConversationFilter
 
 router = APIRouter()
@@ -35,6 +38,7 @@ _ONLY_WORDS = (
     (ConversationFilter.ALL, "All"),
     (ConversationFilter.UNANSWERED, "Unanswered"),
     (ConversationFilter.OPTED_OUT, "Opted out"),
+    ("unknown", "Unknown numbers"),
 )
 
 
@@ -42,12 +46,15 @@ class TalksQuery(PlaceQuery):
     """What the address says of the list.
 
     Attributes:
+        only: Which conversations; or the numbers that texted us and are no contact's.
         open: Whose conversation is beside the list, when the list alone is asked for.
+        number: The first text of the number whose texts are beside it instead.
     """
 
     search: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
-    only: ConversationFilter = ConversationFilter.ALL
+    only: ConversationFilter | Literal["unknown"] = ConversationFilter.ALL
     open: UUID | None = None
+    number: UUID | None = None
 
 
 class TextsQuery(FilterQuery):
@@ -84,8 +91,46 @@ async def show_conversations(page: PageDep, query: Annotated[TalksQuery, Query()
         return page.render("conversations/conversations.html", talk=None, **listed)
     response = page.part("conversations/_list.html", **listed)
     if page.request.headers.get("hx-trigger") == "talk-filters":
-        response.headers["HX-Replace-Url"] = _addresses(page, query, query.open).of()
+        response.headers["HX-Replace-Url"] = _addresses(page, query).of()
     return response
+
+
+@router.get("/conversations/unknown/{message_id}")
+async def show_unknown_number(
+    page: PageDep, message_id: UUID, query: Annotated[TalksQuery, Query()]
+) -> Response:
+    """Show what came from a number that is no contact's; once it is one's, their conversation."""
+    found = await page.services.unknown_numbers.get(message_id, limit=_TEXTS)
+    if found.contact_id is not None:
+        return page.redirect(page.path_to("show_conversation", contact_id=found.contact_id))
+    query = query.model_copy(update={"number": message_id})
+    thread = _number(page, message_id, found)
+    if page.wants_part:
+        back = _addresses(page, query, beside=False).here
+        return page.part("conversations/_unknown_thread.html", back=back, **thread)
+    listed = await _listed(page, query)
+    return page.render("conversations/conversations.html", talk=None, **listed, **thread)
+
+
+@router.get("/conversations/unknown/{message_id}/texts")
+async def show_texts_of_number(
+    page: PageDep, message_id: UUID, query: Annotated[TextsQuery, Query()]
+) -> Response:
+    """Show the latest texts of a number, from the first one on that the browser shows."""
+    found = await page.services.unknown_numbers.get(message_id, limit=_TEXTS_MOST)
+    if found.contact_id is not None:
+        return page.redirect(page.path_to("show_conversation", contact_id=found.contact_id))
+    return page.part("conversations/_texts.html", texts=_since(found.texts, query.first))
+
+
+@router.get("/conversations/unknown/{message_id}/earlier")
+async def show_earlier_texts_of_number(
+    page: PageDep, message_id: UUID, query: Annotated[EarlierQuery, Query()]
+) -> Response:
+    """Show a page of what came from a number before."""
+    before = _TEXT_CURSORS.within(message_id).read(query.before, _SORT)
+    found = await page.services.unknown_numbers.get(message_id, before=before, limit=_TEXTS)
+    return page.part("conversations/_earlier.html", **_number(page, message_id, found))
 
 
 @router.get("/conversations/{contact_id}")
@@ -95,9 +140,9 @@ async def show_conversation(
     """Show what was said with a contact, beside the list; htmx, which has the list, gets that."""
     query = query.model_copy(update={"open": contact_id})
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
-    thread = {**await _reply_box(page, talk), **_texts(talk, talk.texts), "earlier": _earlier(talk)}
+    thread = {**await _reply_box(page, talk), **_thread(page, talk)}
     if page.wants_part:
-        back = _addresses(page, query).here
+        back = _addresses(page, query, beside=False).here
         return page.part("conversations/_thread.html", back=back, **thread)
     listed = await _listed(page, query)
     return page.render("conversations/conversations.html", **listed, **thread)
@@ -109,9 +154,7 @@ async def show_texts(
 ) -> Response:
     """Show the latest texts, from the first one on that the browser shows."""
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS_MOST)
-    places = [at for at, text in enumerate(talk.texts) if text.id == query.first]
-    shown = talk.texts[places[0] :] if places else talk.texts
-    context = _texts(talk, shown)
+    context: dict[str, Any] = {"talk": talk, "texts": _since(talk.texts, query.first)}
     if (talk.reply.refusal or "") == query.refusal:
         return page.part("conversations/_texts.html", **context)
     context |= await _reply_box(page, talk)
@@ -125,9 +168,7 @@ async def show_earlier_texts(
     """Show a page of what was said before."""
     before = _TEXT_CURSORS.within(contact_id).read(query.before, _SORT)
     talk = await page.services.conversations.get(contact_id, before=before, limit=_TEXTS)
-    return page.part(
-        "conversations/_earlier.html", earlier=_earlier(talk), **_texts(talk, talk.texts)
-    )
+    return page.part("conversations/_earlier.html", **_thread(page, talk))
 
 
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
@@ -153,40 +194,65 @@ async def send_reply(
 
 
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
-    found = await page.services.conversations.page(
-        search=query.search,
-        only=query.only,
-        after=_CURSORS.read(query.cursor, _SORT),
-        limit=_ROWS,
-    )
-    address = _addresses(page, query, query.open)
+    after = _CURSORS.read(query.cursor, _SORT)
+    found: Listed[ListedConversation] | Listed[UnknownNumber]
+    if query.only == "unknown":
+        found = await page.services.unknown_numbers.page(
+            search=query.search, after=after, limit=_ROWS
+        )
+    else:
+        found = await page.services.conversations.page(
+            search=query.search, only=query.only, after=after, limit=_ROWS
+        )
+    address = _addresses(page, query)
     return {
         "query": query,
         "talks": found.items,
         "only_words": _ONLY_WORDS,
-        "address_of": lambda contact_id: _addresses(page, query, contact_id).here,
-        "back": _addresses(page, query).here,
+        "address_beside": lambda **beside: _addresses(page, query.model_copy(update=beside)).here,
+        "back": _addresses(page, query, beside=False).here,
         "previous": address.previous,
         "following": address.following(_CURSORS.write(found.next, _SORT)),
     }
 
 
-def _addresses(page: Page, query: TalksQuery, contact_id: UUID | None = None) -> Addresses:
-    """Give the addresses of the list beside a contact's conversation, or beside nobody's."""
-    path = (
-        page.path_to("show_conversation", contact_id=contact_id)
-        if contact_id
-        else page.path_to("show_conversations")
-    )
-    return Addresses(path, query.model_copy(update={"open": None}))
+def _addresses(page: Page, query: TalksQuery, *, beside: bool = True) -> Addresses:
+    """Give the addresses of the list, with what is beside it or with nobody's conversation."""
+    if beside and query.number:
+        path = page.path_to("show_unknown_number", message_id=query.number)
+    elif beside and query.open:
+        path = page.path_to("show_conversation", contact_id=query.open)
+    else:
+        path = page.path_to("show_conversations")
+    return Addresses(path, query.model_copy(update={"open": None, "number": None}))
 
 
-def _texts(talk: Conversation, shown: Many[ConversationText]) -> dict[str, Any]:
-    return {"talk": talk, "texts": shown}
+def _thread(page: Page, talk: Conversation) -> dict[str, Any]:
+    earlier = page.path_to("show_earlier_texts", contact_id=talk.contact.id)
+    cursor = _TEXT_CURSORS.within(talk.contact.id).write(talk.earlier, _SORT)
+    return {"talk": talk, "texts": talk.texts, "earlier": _before(earlier, cursor)}
 
 
-def _earlier(talk: Conversation) -> str | None:
-    return _TEXT_CURSORS.within(talk.contact.id).write(talk.earlier, _SORT)
+def _number(page: Page, message_id: UUID, found: UnknownTexts) -> dict[str, Any]:
+    earlier = page.path_to("show_earlier_texts_of_number", message_id=message_id)
+    cursor = _TEXT_CURSORS.within(message_id).write(found.earlier, _SORT)
+    return {
+        "number": found,
+        "message_id": message_id,
+        "texts": found.texts,
+        "earlier": _before(earlier, cursor),
+    }
+
+
+def _before(path: str, cursor: str | None) -> str | None:
+    """Give the address of the texts before a place; None if there are none."""
+    return f"{path}?{urlencode({'before': cursor})}" if cursor else None
+
+
+def _since(texts: Many[ConversationText], first: UUID | None) -> Many[ConversationText]:
+    """Leave out what came before a text; nothing if it is not among them."""
+    places = [at for at, text in enumerate(texts) if text.id == first]
+    return texts[places[0] :] if places else texts
 
 
 async def _reply_box(

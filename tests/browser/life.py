@@ -37,6 +37,8 @@ _TALK = (
 )
 """What Ada and we say after the sequence has ended for her: hers, ours, hers."""
 
+_STRANGER = "+16465550177"
+_ASKS = ("Hi, is the warehouse job still open?", "My cousin gave me this number.")
 _UNSURE = "Could you stop sending these so early?"
 
 _ALL_STEPS = (("Carla", "Castillo"), ("Farid", "Joyner"), ("Jonas", "Moreau"))
@@ -146,6 +148,8 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
     ada = magic[0]
     _talk(member, simulator_url, sequence_id, ada)
     _say(simulator_url, resting[-1], _UNSURE)
+    for body in _ASKS:
+        _say(simulator_url, {"phone": _STRANGER}, body)
     job = admin.post(
         f"/sequences/{sequence_id}/contacts/batch",
         {"action": "add_to_group", "group_id": group_id, "filter": {"search": "hale"}},

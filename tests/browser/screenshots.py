@@ -92,6 +92,12 @@ async def open_first_row(page: Page) -> None:
     await page.locator(".rows-name").first.click()
 
 
+async def open_first_talk(page: Page) -> None:
+    """Open the first line of the conversations."""
+    await page.locator(".talks-row").first.click()
+    await expect(page.locator("#thread-heading")).to_be_visible()
+
+
 async def see_figures(page: Page) -> None:
     """Wait for what is counted after the page is there."""
     await expect(page.locator(".funnel")).to_be_visible()
@@ -145,6 +151,8 @@ SHOTS = [
     Shot("group", "/groups/{group_id}"),
     Shot("conversations", "/conversations"),
     Shot("conversation", "/conversations/{contact_id}"),
+    Shot("conversations-unknown", "/conversations?only=unknown"),
+    Shot("conversations-unknown-open", "/conversations?only=unknown", open_first_talk),
     Shot("reviews", "/reviews"),
     Shot("settings-workspace", "/settings/workspace"),
     Shot("settings-opt-outs", "/settings/opt-outs"),

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 from domain.statuses import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.e2e.people import Desk
+from tests.e2e.people import Desk, Person
 
 
 async def test_one_reads_and_answers_while_they_write(desk: Desk, visit: Visit) -> None:
@@ -97,3 +97,46 @@ async def test_a_viewer_reads_and_cannot_answer(visit: Visit, desk: Desk) -> Non
     )
     assert status == 403
     assert desk.calls_to(person) == 1
+
+
+async def test_an_unknown_number_is_read_and_added_as_a_contact(desk: Desk, visit: Visit) -> None:
+    line = desk.line()
+    stranger = Person("", desk.free_number(), "")
+    desk.answer(stranger, "Is the job still open?", line)
+    page = await visit(Role.MEMBER, path="/conversations")
+    await page.get_by_text("Unknown numbers").click()
+    await expect(page).to_have_url(re.compile(r"\?only=unknown$"))
+    row = page.locator(".talks-row", has_text="Is the job still open?")
+    await row.click()
+    await expect(page).to_have_url(re.compile(r"/conversations/unknown/[0-9a-f-]+\?only=unknown$"))
+    await expect(row).to_have_attribute("aria-current", "true")
+    thread = page.locator("#thread")
+    await expect(thread.get_by_text("Is the job still open?")).to_be_visible()
+    desk.answer(stranger, "I could start on Monday", line)
+    await expect(thread.get_by_text("I could start on Monday")).to_be_visible()
+    await expect(row).to_have_count(0)
+    await accessible(page)
+
+    await thread.get_by_role("link", name="Add as contact").click()
+    await expect(page.get_by_label("Phone")).to_have_value(stranger.phone)
+    await page.get_by_label("First name").fill("Noor Newcomer")
+    await page.get_by_role("button", name="Add contact").click()
+    await page.goto("/conversations?search=noor+newcomer")
+    await page.get_by_role("link", name="Noor Newcomer").click()
+    await expect(page.locator("#thread").get_by_text("Is the job still open?")).to_be_visible()
+    await page.locator("#thread").get_by_label("Reply").fill("It is. Shall we talk?")
+    await page.get_by_role("button", name="Send").click()
+    desk.wait_for_texts(stranger, 1)
+
+
+async def test_a_phone_shows_the_unknown_numbers_or_one_of_them(desk: Desk, visit: Visit) -> None:
+    stranger = Person("", desk.free_number(), "")
+    desk.answer(stranger, "Hello from a phone", desk.line())
+    page = await visit(path="/conversations?only=unknown", phone=True)
+    await page.locator(".talks-row", has_text="Hello from a phone").click()
+    await expect(page.locator("#talk-list")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Add as contact")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("link", name="Back to the conversations").click()
+    await expect(page.locator("#talk-list")).to_be_visible()
+    await expect(page.get_by_role("radio", name="Unknown numbers")).to_be_checked()

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlmodel import col
 
 from domain.errors import InvalidFieldError, NotFoundError
@@ -19,6 +19,7 @@ from services.contact_list import ContactList, Fault
 from services.enrolling import Enrolling
 from storage.contact_list import ListFilter, Outlook
 from storage.tables import Enrollment
+from tests.services.plans import asked_of, plan_of, rows_read
 from tests.worlds import ZONE, World, small_world
 from workflows.client import LiveState
 
@@ -288,34 +289,15 @@ async def test_a_deep_page_of_many_reads_no_more_than_a_page(
     [deep] = await world.rows(
         f"SELECT id, {column} AS value FROM enrollments ORDER BY 2, 1 OFFSET 2500 LIMIT 1"  # noqa: S608
     )
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    engine = world.database.engine
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    tab = await contact_list.page(
-        sequence.id, ListFilter(), sort=column, after=Position(deep.value, deep.id), limit=50
-    )
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    async with asked_of(world.database) as asked:
+        tab = await contact_list.page(
+            sequence.id, ListFilter(), sort=column, after=Position(deep.value, deep.id), limit=50
+        )
     assert len(tab.page.items) == 50
 
     [(statement, parameters)] = [one for one in asked if " LIMIT " in one[0]]
-    async with engine.connect() as connection:
-        found = await connection.exec_driver_sql(
-            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
-        )
-        [plan] = found.scalar_one()
-    assert max(rows_read(plan["Plan"])) <= 60, plan
-
-
-def rows_read(node: Mapping[str, Any]) -> list[float]:
-    """How many enrollments each step of a plan that reads them went through."""
-    lost = node.get("Rows Removed by Filter", 0)
-    own = [(node["Actual Rows"] + lost) * node["Actual Loops"]]
-    here = own if node.get("Relation Name") == "enrollments" else [0.0]
-    return here + [rows for child in node.get("Plans", ()) for rows in rows_read(child)]
+    plan = await plan_of(world.database, statement, parameters)
+    assert max(rows_read(plan, "enrollments")) <= 60, plan
 
 
 async def test_live_asks_only_the_active_ones_of_the_page(

@@ -4,7 +4,7 @@ const thread = () => document.getElementById("thread");
 
 /** Mark the open conversation in the list, which does not load anew for it. */
 function markOpen() {
-  const id = thread()?.querySelector("[name=open]")?.value;
+  const id = thread()?.querySelector(":scope > input")?.value;
   for (const row of document.querySelectorAll(".talks-row")) {
     if (row.parentElement.id === `talk-${id}`) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");

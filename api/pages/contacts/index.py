@@ -4,6 +4,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from api.contacts import CURSORS
@@ -12,6 +13,7 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.pages.times import TIME_ZONES
+from api.paging import FilterQuery
 from domain.errors import ConflictError, SegueError
 from domain.statuses import LineType
 from services.contacts import ContactDetails, ContactFields
@@ -47,6 +49,12 @@ _ZONES = [("", "As the number tells"), *TIME_ZONES]
 
 class ListQuery(ContactsExportQuery, PlaceQuery):
     """What the list's address says."""
+
+
+class NewContactQuery(FilterQuery):
+    """What is known of a contact who is to be added."""
+
+    phone: Annotated[str, Field(max_length=50)] = ""
 
 
 class ContactForm(FormFields):
@@ -112,9 +120,9 @@ async def group_options(page: Page) -> list[tuple[str, str]]:
 
 
 @router.get("/contacts/new")
-async def new_contact(page: PageDep) -> Response:
+async def new_contact(page: PageDep, query: Annotated[NewContactQuery, Query()]) -> Response:
     """Ask who is to be added."""
-    return render_form(page, ContactForm())
+    return render_form(page, ContactForm(phone=query.phone))
 
 
 @router.post("/contacts/new")

@@ -25,7 +25,7 @@ async def person(world: World, name: str = "Ada", phone: str = PHONE) -> UUID:
 
 
 async def said(
-    world: World, contact_id: UUID, body: str, *, inbound: bool = True, **values: object
+    world: World, contact_id: UUID | None, body: str, *, inbound: bool = True, **values: object
 ) -> UUID:
     """Write down a text as it is after it came or went."""
     text_id = uuid4()
@@ -204,3 +204,69 @@ async def test_a_viewer_reads_and_cannot_answer(
 
 async def test_an_unknown_contact_has_no_conversation(member: httpx.AsyncClient) -> None:
     assert (await member.get(f"/conversations/{uuid4()}")).status_code == 404
+
+
+async def test_texts_of_unknown_numbers_are_read_and_their_number_is_added(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world, phone="+12125550102")
+    await said(world, ada, "From a contact", phone="+12125550102")
+    texts = [await said(world, None, f"Text {number}") for number in range(70)]
+    everyone = await member.get("/conversations")
+    assert "Unknown numbers" in everyone.text
+    assert "+1 212-555-0101" not in everyone.text
+    listed = await member.get("/conversations", params={"only": "unknown"}, headers=HTMX)
+    assert re.findall(r'<li id="talk-([0-9a-f-]+)"', listed.text) == [str(texts[0])]
+    assert "+1 212-555-0101" in listed.text
+
+    path = f"/conversations/unknown/{texts[0]}"
+    assert f'href="{path}?only=unknown"' in listed.text
+    page = (await member.get(path, params={"only": "unknown"})).text
+    assert bubbles(page) == texts[20:]
+    assert "<textarea" not in page
+    assert 'aria-current="true"' in page
+    earlier = re.search(r'hx-get="([^"]+/earlier[^"]+)"', page)
+    assert earlier is not None
+    assert bubbles((await member.get(earlier[1], headers=HTMX)).text) == texts[:20]
+    new = await said(world, None, "News")
+    poll = re.search(r'hx-get="([^"]+/texts[^"]*)"', page)
+    assert poll is not None
+    assert bubbles((await member.get(poll[1], headers=HTMX)).text) == [*texts[20:], new]
+
+    add = re.search(r'href="(/contacts/new[^"]+)"', page)
+    assert add is not None
+    assert f'value="{PHONE}"' in (await member.get(add[1])).text
+    fields = {"first_name": "Bob", "phone": PHONE}
+    added = await member.post("/contacts/new", data=fields)
+    bob = added.headers["Location"].rpartition("/")[2]
+    assert (await member.get(path)).headers["Location"] == f"/conversations/{bob}"
+    gone = await member.get(poll[1], headers=HTMX)
+    assert gone.headers["HX-Redirect"] == f"/conversations/{bob}"
+    assert "News" in (await member.get(f"/conversations/{bob}")).text
+    nobody = await member.get("/conversations", params={"only": "unknown"})
+    assert "No unknown numbers" in nobody.text
+
+
+async def test_what_is_beside_the_list_stays_as_filters_change(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    text_id = await said(world, None, "Hello")
+    asked = {"search": "212", "only": "unknown", "number": str(text_id)}
+    typed = await member.get(
+        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "talk-filters"}
+    )
+    where = f"/conversations/unknown/{text_id}?search=212&only=unknown"
+    assert typed.headers["HX-Replace-Url"] == where
+    assert 'aria-current="true"' in typed.text
+    nobody = await member.get("/conversations", params={"only": "unknown", "search": "999"})
+    assert "No conversation fits" in nobody.text
+    assert (await member.get(f"/conversations/unknown/{uuid4()}")).status_code == 404
+
+
+async def test_a_viewer_adds_no_unknown_number(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    text_id = await said(world, None, "Hello")
+    page = await viewer.get(f"/conversations/unknown/{text_id}")
+    assert "Hello" in page.text
+    assert "Add as contact" not in page.text
