@@ -14,6 +14,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.limits import CLOSE, CLOSE_FIRST, LOOK, SEND, SEND_QUEUE, STEP_PRIORITY
     from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
+BREATH = timedelta(seconds=1)
+"""Between two times of asking a row that says, by a clock behind ours, that it is not time yet."""
+
 NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
 
 
@@ -38,6 +41,7 @@ class EnrollmentWorkflow:
         self._looks = 0
         self._seen = 0
         self._acting = False
+        self._was_early = False
 
     @workflow.run
     async def run(self, start: StartEnrollment) -> EnrollmentResult:  # noqa: ARG002 - init has it
@@ -59,7 +63,9 @@ class EnrollmentWorkflow:
         due_at = self._standing.due_at
         timeout = None if due_at is None else due_at - workflow.now()
         if timeout is not None and timeout <= timedelta(0):
-            return
+            if not (self._was_early and workflow.patched("clocks")):
+                return
+            timeout = BREATH
         try:
             await workflow.wait_condition(
                 lambda: not self._has_nothing_new(),
@@ -83,6 +89,7 @@ class EnrollmentWorkflow:
         self._acting = False
         if standing is None:
             return
+        self._was_early = standing == self._standing
         self._standing = standing
         if standing.doing == "ended":
             self._ended = self._ended or standing.status

@@ -139,6 +139,26 @@ async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
+async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """The row says once more what it said, although that is past by the workflow's clock."""
+    script = stage.script
+    waits, said = script.waits(1, SOON), list[Standing]()
+
+    async def first() -> Standing:
+        said.append(await waits())
+        return said[0]
+
+    async def again() -> Standing:
+        return said[0]
+
+    script.then(first, again, ends(EnrollmentStatus.FINISHED_NO_RESPONSE))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
+    return play.handle
+
+
+@recorded
 async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from domain.ports import Standing
 from domain.statuses import Activity, EnrollmentStatus, MessageStatus
 from tests.workflows.plays import (
     PATIENCE,
@@ -87,6 +88,25 @@ async def test_the_reply_window_may_have_grown(fast: Stage) -> None:
         await (await fast.play()).ends_as(NO_RESPONSE)
     assert script.called == ["send_step", "close_enrollment locally", "close_enrollment locally"]
     assert script.calls[2][1] - script.calls[1][1] >= A_WEEK
+
+
+@pytest.mark.parametrize("doing", [Activity.WAITING, Activity.AWAITING_REPLY])
+async def test_a_row_whose_clock_is_behind_is_not_asked_without_a_pause(
+    fast: Stage, doing: Activity
+) -> None:
+    """Temporal's clock may be ahead of the database's: what is due there is not due here."""
+    script = fast.script
+    due_at = await script.clock() + A_DAY
+
+    async def stands() -> Standing:
+        if await script.clock() < due_at + timedelta(seconds=4):
+            return Standing(doing, EnrollmentStatus.ACTIVE, due_at, 1, STEPS, str(SENDER))
+        return await ends(NO_RESPONSE)()
+
+    script.then(*[stands] * 60)
+    async with fast.workers():
+        assert (await (await fast.play()).handle.result()).status == NO_RESPONSE
+    assert 4 <= len(script.called) <= 8
 
 
 async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast: Stage) -> None:
