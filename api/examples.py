@@ -84,6 +84,7 @@ EXAMPLES: Mapping[str, Example] = {
     "groups.create_group": Example(201, body={"name": "Nurses, night shift"}),
     "groups.list_groups": Example(query={"limit": 20}),
     "groups.get_group": Example(path=_group),
+    "groups.delete_group": Example(204, path=_group),
     "groups.list_members": Example(path=_group),
     "groups.add_members": Example(path=_group, body={"contact_ids": [OTHER_CONTACT]}),
     "groups.remove_members": Example(path=_group, body={"contact_ids": [CONTACT]}),

@@ -51,6 +51,16 @@ async def get_group(group_id: UUID, services: ServicesDep) -> Group:
     return Group.model_validate(await services.groups.get(group_id))
 
 
+@router.delete("/{group_id}", status_code=204)
+async def delete_group(group_id: UUID, services: ServicesDep) -> None:
+    """Delete a group. Its members stay contacts, and enrolled where they are.
+
+    Work in the background that is still to put people into it leaves those people out, with
+    `unknown_group` as the result of their rows.
+    """
+    await services.groups.remove(group_id)
+
+
 @router.get("/{group_id}/members")
 async def list_members(
     group_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep

@@ -15,7 +15,7 @@ from services.endings import MarkedFinished
 from services.holds import Decision, Released
 from services.outbox import Outbox
 from storage import batch as rows
-from storage import outbox
+from storage import groups, outbox
 from storage.database import Database, Transaction
 
 MAX_ENROLLMENTS = 10_000
@@ -224,7 +224,7 @@ async def require_group(tx: Transaction, group_id: UUID) -> None:
     Raises:
         InvalidFieldError: ``unknown_group``.
     """
-    if not await rows.has_group(tx, group_id):
+    if not await groups.exists(tx, group_id):
         raise InvalidFieldError(
             "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
         )

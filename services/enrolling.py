@@ -13,6 +13,7 @@ from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses import EnrollmentStatus, LineType, SequenceState
 from domain.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from services import audit, rates
+from services.batch import require_group
 from services.outbox import Outbox
 from storage import enrolling as rows
 from storage import events, outbox, workspace
@@ -302,10 +303,7 @@ def distinct(contact_ids: Many[UUID]) -> list[UUID]:
 
 
 async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
-    if not await rows.has_group(tx, group_id):
-        raise InvalidFieldError(
-            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
-        )
+    await require_group(tx, group_id)
     found = await rows.contacts_of_group(tx, group_id, MAX_CONTACTS + 1)
     if not found:
         raise InvalidFieldError(

@@ -130,6 +130,18 @@ class Groups:
             await audit.record(tx, "group.change", "group", [group_id])
             return await _details(tx, group_id)
 
+    async def remove(self, group_id: UUID) -> None:
+        """Delete a group; its members stay contacts, and enrolled.
+
+        Raises:
+            NotFoundError: There is no such group.
+        """
+        async with self._database.transaction() as tx:
+            group = await _details(tx, group_id)
+            if not await groups.remove(tx, group_id):
+                raise NotFoundError("group", group_id)
+            await audit.record(tx, "group.delete", "group", [group_id], members=group.member_count)
+
     async def get(self, group_id: UUID) -> GroupDetails:
         """Give one group.
 

@@ -15,7 +15,6 @@ from storage.database import Transaction
 from storage.tables import (
     Contact,
     Enrollment,
-    Group,
     GroupMember,
     Message,
     Sequence,
@@ -40,16 +39,6 @@ class Recipient:
     line_type: LineType | None
     sender_id: UUID
     opted_out: bool
-
-
-async def has_group(tx: Transaction, group_id: UUID) -> bool:
-    """Whether there is such a group; it stays until the transaction ends."""
-    row = await tx.execute(
-        select(col(Group.id))
-        .where(col(Group.id) == group_id)
-        .with_for_update(key_share=True, read=True)
-    )
-    return row.scalar_one_or_none() is not None
 
 
 async def contacts_of(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, UUID]:

@@ -15,7 +15,6 @@ from storage.sequences import WINDOW_JSON, StepRecord, steps_of
 from storage.tables import (
     Contact,
     Enrollment,
-    Group,
     GroupMember,
     Sequence,
     SequenceVersion,
@@ -103,12 +102,6 @@ _INSERT = text("""
     ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
     RETURNING id
 """)
-
-
-async def has_group(tx: Transaction, group_id: UUID) -> bool:
-    """Whether there is such a group."""
-    row = await tx.execute(select(col(Group.id)).where(col(Group.id) == group_id))
-    return row.scalar_one_or_none() is not None
 
 
 async def contacts_by_id(

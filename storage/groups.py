@@ -53,8 +53,12 @@ async def get(tx: Transaction, group_id: UUID) -> GroupRow | None:
 
 
 async def exists(tx: Transaction, group_id: UUID) -> bool:
-    """Whether there is such a group."""
-    query = select(col(Group.id)).where(col(Group.id) == group_id)
+    """Whether there is such a group; it stays until the transaction ends."""
+    query = (
+        select(col(Group.id))
+        .where(col(Group.id) == group_id)
+        .with_for_update(key_share=True, read=True)
+    )
     return (await tx.execute(query)).scalar_one_or_none() is not None
 
 
@@ -96,6 +100,12 @@ async def rename(tx: Transaction, group_id: UUID, name: str) -> bool:
             return False
         raise
     return True
+
+
+async def remove(tx: Transaction, group_id: UUID) -> bool:
+    """Delete a group; False if there is none. Waits for whoever puts somebody into it."""
+    row = await tx.execute(delete(Group).where(col(Group.id) == group_id).returning(col(Group.id)))
+    return row.scalar_one_or_none() is not None
 
 
 async def add_members(

@@ -132,6 +132,20 @@ async def rename_group(
     return page.redirect(page.path_to("show_group", group_id=group_id), "The group is renamed.")
 
 
+@router.get("/groups/{group_id}/delete")
+async def ask_group_deletion(page: PageDep, group_id: UUID) -> Response:
+    """Ask before a group is deleted: how many are in it."""
+    return page.part("groups/_delete.html", group=await page.services.groups.get(group_id))
+
+
+@router.post("/groups/{group_id}/delete")
+async def delete_group(page: PageDep, group_id: UUID) -> Response:
+    """Delete a group; its members stay contacts."""
+    group = await page.services.groups.get(group_id)
+    await page.services.groups.remove(group_id)
+    return page.redirect(page.path_to("show_groups"), f"{group.name} is deleted.")
+
+
 @router.get("/groups/{group_id}/add")
 async def ask_members(page: PageDep, group_id: UUID) -> Response:
     """Ask who is to be added: by search, or by pasted numbers."""

@@ -52,6 +52,7 @@ RESULT_WORDS: Mapping[str, str] = {
     "unchanged": "known already",
     "duplicate_in_file": "twice in the file",
     "invalid": "cannot be taken",
+    "unknown_group": "not done, as the group is gone",
     "suppressed": "opted out",
     "already_suppressed": "opted out already",
     "lifted": "left alone, as the file says it was lifted",

@@ -161,6 +161,49 @@ async def test_contacts_are_filtered_by_any_of_several_groups(
     assert [contact["name"] for contact in both.json()["items"]] == ["Ann", "Bo"]
 
 
+async def test_a_deleted_group_is_gone_and_its_members_are_not(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient, people: list[str]
+) -> None:
+    made = await make(member)
+    path = f"/api/groups/{made['id']}"
+    await member.post(f"{path}/members", json={"contact_ids": people})
+
+    assert (await member.delete(path)).status_code == 204
+
+    for answer in (
+        await member.get(path),
+        await member.delete(path),
+        await member.get(f"{path}/members"),
+        await member.post(f"{path}/members", json={"contact_ids": people}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    everyone = (await member.get("/api/contacts")).json()["items"]
+    assert [one["id"] for one in everyone] == people
+    filtered = await member.get("/api/contacts", params={"group": made["id"]})
+    assert filtered.json()["items"] == []
+    log = (await admin.get("/api/audit", params={"action": "group.delete"})).json()["items"]
+    assert [(one["subject_id"], one["detail"]) for one in log] == [(made["id"], {"members": 3})]
+    assert (await make(member))["id"] != made["id"]
+
+
+async def test_deleting_while_others_fill_it_is_one_or_the_other(
+    member: httpx.AsyncClient, people: list[str]
+) -> None:
+    for number in range(10):
+        made = await make(member, f"Group {number}")
+        path = f"/api/groups/{made['id']}"
+
+        added, deleted, again = await asyncio.gather(
+            member.post(f"{path}/members", json={"contact_ids": people}),
+            member.delete(path),
+            member.delete(path),
+        )
+
+        assert added.status_code in {200, 404}
+        assert sorted([deleted.status_code, again.status_code]) == [204, 404]
+        assert (await member.get(path)).status_code == 404
+
+
 async def test_an_unknown_group_is_not_found(member: httpx.AsyncClient, people: list[str]) -> None:
     path = f"/api/groups/{uuid4()}"
     body = {"contact_ids": people}

@@ -149,6 +149,7 @@ SHOTS = [
     Shot("contact", "/contacts/{contact_id}"),
     Shot("groups", "/groups"),
     Shot("group", "/groups/{group_id}"),
+    Shot("group-delete", "/groups/{group_id}", press("Delete")),
     Shot("conversations", "/conversations"),
     Shot("conversation", "/conversations/{contact_id}"),
     Shot("conversations-unknown", "/conversations?only=unknown"),

@@ -66,3 +66,22 @@ async def test_an_unsure_text_is_decided_about(desk: Desk, visit: Visit) -> None
     await page.goto(f"/contacts/{story.person.id}")
     await expect(page.get_by_text("Asked in their own words")).to_be_visible()
     await expect(page.get_by_text("Could you stop by at five?")).to_be_visible()
+
+
+async def test_a_group_is_deleted_once_it_is_confirmed(desk: Desk, visit: Visit) -> None:
+    name, people = f"Group {uuid4().hex[:8]}", desk.people(2)
+    group = desk.post("/api/groups", {"name": name}, status=201)
+    members = {"contact_ids": [one.id for one in people]}
+    desk.post(f"/api/groups/{group['id']}/members", members)
+    page = await visit(Role.MEMBER, path=f"/groups/{group['id']}")
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="Delete").click()
+    await expect(dialog).to_contain_text("2 members stay contacts")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(dialog).to_be_hidden()
+    await page.get_by_role("button", name="Delete").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text(f"{name} is deleted.")).to_be_visible()
+    await expect(page).to_have_url(re.compile("/groups$"))
+    assert desk.get(f"/api/contacts/{people[0].id}")["id"] == people[0].id

@@ -147,6 +147,17 @@ async def test_everyone_of_the_file_comes_into_the_group(kit: SendingKit) -> Non
     assert {one.added_by for one in members} == {kit.world.user_id}
 
 
+async def test_a_group_that_is_deleted_meanwhile_is_named_by_every_row(kit: SendingKit) -> None:
+    group_id = await kit.world.group()
+    job = await upload(kit, HEADER + "Ann,Lee,+12125550101,,\n", group_id=group_id)
+    await kit.services.groups.remove(group_id)
+    await kit.services.jobs.run_chunk(job.id)
+    ended = await kit.services.jobs.get(job.id)
+    assert (ended.state, ended.error) == (JobState.DONE, "unknown_group")
+    assert ended.counts == {"unknown_group": 1}
+    assert await kit.world.rows("SELECT * FROM contacts") == []
+
+
 async def test_an_opted_out_number_may_be_imported_and_stays_opted_out(kit: SendingKit) -> None:
     [contact] = await kit.world.contacts(1, phone="+12125550101")
     await kit.world.suppress(contact)

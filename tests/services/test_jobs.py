@@ -209,8 +209,7 @@ async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
     await run(kit.services.jobs, job.id)
     assert await codes(kit, job.id) == ["added"] * 3
     job = await batch(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
-    await kit.world.run("DELETE FROM group_members")
-    await kit.world.run("DELETE FROM groups")
+    await kit.services.groups.remove(group_id)
     await run(kit.services.jobs, job.id)
     ended = await kit.services.jobs.get(job.id)
     assert (ended.state, ended.error) == (JobState.DONE, "unknown_group")

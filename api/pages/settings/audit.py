@@ -40,6 +40,7 @@ ACT_WORDS: Mapping[str, str] = {
     "event_endpoint.test": "tested {a webhook}",
     "group.create": "made {a group}",
     "group.change": "renamed {a group}",
+    "group.delete": "deleted {a group}",
     "group.add": "put {a contact} into a group",
     "group.remove": "took {a contact} out of a group",
     "job.start": "began {work in the background}",

@@ -51,6 +51,46 @@ async def test_a_group_is_made_renamed_and_filled(world: World, member: httpx.As
     assert "1 member" in words((await member.get(path, headers=HTMX)).text)
 
 
+async def test_a_group_is_deleted_once_one_has_seen_how_many_are_in_it(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    [contact_id, _] = ids = await world.contacts(2)
+    group_id = await world.group(ids)
+    path = f"/groups/{group_id}"
+    assert f"{path}/delete" in (await member.get(path)).text
+    assert f"{path}/delete" not in (await viewer.get(path)).text
+    asked = await member.get(f"{path}/delete", headers=HTMX)
+    assert "Its 2 members stay contacts and stay in their sequences. Only the group goes." in words(
+        asked.text
+    )
+    done = await member.post(f"{path}/delete")
+    assert done.headers["Location"] == "/groups"
+    assert "No groups yet" in (await member.get("/groups")).text
+    assert (await member.post(f"{path}/delete")).status_code == 404
+    assert (await member.get(path)).status_code == 404
+    assert (await member.get(f"/contacts/{contact_id}")).status_code == 200
+
+
+async def test_who_still_chooses_a_deleted_group_is_told(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    [contact_id] = await world.contacts(1)
+    sequence = await world.active()
+    chosen = {"group_id": str(await world.group([contact_id]))}
+    await member.post(f"/groups/{chosen['group_id']}/delete")
+    gone = await member.post(f"/contacts/{contact_id}/groups", data=chosen)
+    assert gone.status_code == 404
+    filtered = await member.get("/contacts", params={"group": chosen["group_id"]})
+    assert "Nobody matches" in filtered.text
+    path = f"/sequences/{sequence.id}"
+    tab = await member.get(f"{path}/contacts", params={"group": chosen["group_id"]})
+    assert tab.status_code == 200
+    for address in (f"{path}/enrol/check", f"{path}/enrol"):
+        refused = await member.post(address, data={"way": "group", **chosen}, headers=HTMX)
+        assert refused.status_code == 422
+        assert "The group names no group" in refused.text
+
+
 async def test_no_numbers_are_said_beside_their_field(
     world: World, member: httpx.AsyncClient
 ) -> None:
