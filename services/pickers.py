@@ -13,6 +13,9 @@ from storage.database import Database
 
 CONTACTS_MOST = 20
 
+GROUPS_MOST = 2_000
+"""Most groups that dropdowns offer: they hold them all at once, to be searched as one types."""
+
 
 @dataclass(frozen=True)
 class PickedContact:
@@ -100,6 +103,11 @@ class Pickers:
             )
             for row in found
         ]
+
+    async def groups(self) -> list[GroupName]:
+        """List the groups by name, up to ``GROUPS_MOST``."""
+        async with self._database.transaction() as tx:
+            return [GroupName(*row) for row in await pickers.groups(tx, limit=GROUPS_MOST)]
 
     async def filters(self, sequence_id: UUID) -> FilterChoices:
         """Say what a sequence's people can be filtered by.

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, false, select
+from sqlalchemy import ColumnElement, exists, false, func, select
 from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus, LineType
@@ -71,6 +71,16 @@ async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
     return [NamedRow(*row) for row in rows]
 
 
+async def groups(tx: Transaction, *, limit: int) -> list[NamedRow]:
+    """List groups by name, in whatever case."""
+    rows = await tx.execute(
+        select(col(Group.id), col(Group.name))
+        .order_by(func.lower(col(Group.name)), col(Group.id))
+        .limit(limit)
+    )
+    return [NamedRow(*row) for row in rows]
+
+
 async def groups_present(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
     """List the groups with members who were enrolled into a sequence, by name."""
     # One member is enough: a join would walk through all of them.
@@ -82,6 +92,6 @@ async def groups_present(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
     rows = await tx.execute(
         select(col(Group.id), col(Group.name))
         .where(has_one)
-        .order_by(col(Group.name), col(Group.id))
+        .order_by(func.lower(col(Group.name)), col(Group.id))
     )
     return [NamedRow(*row) for row in rows]

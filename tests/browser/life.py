@@ -37,6 +37,10 @@ _TALK = (
 )
 """What Ada and we say after the sequence has ended for her: hers, ours, hers."""
 
+_PLACES = (
+    *("Albany", "Bristol", "Camden", "Dover", "Elgin", "Fargo", "Galena", "Hudson", "Ithaca"),
+    *("Juneau", "Kenosha", "Laredo"),
+)
 _STRANGER = "+16465550177"
 _ASKS = ("Hi, is the warehouse job still open?", "My cousin gave me this number.")
 _UNSURE = "Could you stop sending these so early?"
@@ -135,6 +139,8 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
     opted_out = _person(admin, _OPTED_OUT, f"+16465550{next(numbers)}")
     admin.post("/suppressions", {"phone": opted_out["phone"], "reason": "Asked on the phone"})
     group_id = admin.post("/groups", {"name": GROUP})["id"]
+    for place in _PLACES:
+        admin.post("/groups", {"name": f"Early shift, {place}"})
     admin.post(f"/groups/{group_id}/members", {"contact_ids": [one["id"] for one in resting[:5]]})
 
     # Through all steps at once; then the steps get the delays that they are shown with.

@@ -98,6 +98,12 @@ async def open_first_talk(page: Page) -> None:
     await expect(page.locator("#thread-heading")).to_be_visible()
 
 
+async def narrow_groups(page: Page) -> None:
+    """Look for some of many groups."""
+    await page.get_by_role("button", name="Group", exact=True).click()
+    await page.get_by_role("group", name="Group").get_by_role("searchbox").fill("shift")
+
+
 async def see_figures(page: Page) -> None:
     """Wait for what is counted after the page is there."""
     await expect(page.locator(".funnel")).to_be_visible()
@@ -147,6 +153,7 @@ SHOTS = [
     Shot("contacts-new", "/contacts/new"),
     Shot("contacts-import", "/contacts/import"),
     Shot("contact", "/contacts/{contact_id}"),
+    Shot("contacts-groups", "/contacts", narrow_groups),
     Shot("groups", "/groups"),
     Shot("group", "/groups/{group_id}"),
     Shot("group-delete", "/groups/{group_id}", press("Delete")),

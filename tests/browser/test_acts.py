@@ -43,7 +43,7 @@ async def test_the_ticked_are_added_to_a_group(visit: Visit, desk: Desk) -> None
     await dialog.get_by_role("button", name="Add").click()
     await expect(dialog.get_by_text("Group is missing")).to_be_visible()
     await accessible(page)
-    await dialog.get_by_label("Group").select_option("Called back")
+    await dialog.get_by_label("Group", exact=True).select_option("Called back")
     await dialog.get_by_role("button", name="Add").click()
 
     await expect(dialog).to_contain_text("2 of 2 done")

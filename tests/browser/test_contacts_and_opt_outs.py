@@ -85,3 +85,33 @@ async def test_a_group_is_deleted_once_it_is_confirmed(desk: Desk, visit: Visit)
     await expect(page.get_by_text(f"{name} is deleted.")).to_be_visible()
     await expect(page).to_have_url(re.compile("/groups$"))
     assert desk.get(f"/api/contacts/{people[0].id}")["id"] == people[0].id
+
+
+async def test_a_group_among_many_is_found_by_typing(desk: Desk, visit: Visit) -> None:
+    mark, person = uuid4().hex[:8], desk.person()
+    for number in range(14):
+        desk.post("/api/groups", {"name": f"{mark} {number}"}, status=201)
+    page = await visit(Role.MEMBER, path=f"/contacts/{person.id}")
+    box, groups = page.get_by_role("searchbox"), page.get_by_label("Add to a group", exact=True)
+    await box.fill(f"{mark.upper()} 13")
+    await expect(page.get_by_text("1 found")).to_be_visible()
+    await expect(groups.locator("option")).to_have_text(["Choose a group", f"{mark} 13"])
+    await box.press("Enter")
+    await expect(groups).to_be_focused()
+    await accessible(page)
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_role("link", name=f"{mark} 13")).to_be_visible()
+
+    await page.goto("/contacts")
+    await page.get_by_role("button", name="Group", exact=True).click()
+    menu = page.get_by_role("group", name="Group")
+    await menu.get_by_role("searchbox").fill(f"{mark} 1")
+    await expect(menu.get_by_text("5 found")).to_be_visible()
+    await accessible(page)
+    await expect(page).to_have_url(re.compile("/contacts$"))
+    await menu.get_by_label(f"{mark} 13").check()
+    await expect(page).to_have_url(re.compile(r"\?group="))
+    await expect(page.locator("#list tbody tr")).to_have_count(1)
+    await menu.get_by_role("searchbox").fill("nothing like it")
+    await expect(menu.get_by_role("checkbox")).to_have_count(1)
+    await expect(menu.get_by_label(f"{mark} 13")).to_be_checked()

@@ -7,6 +7,7 @@ import "./flashes.js";
 import "./times.js";
 import "./frame.js";
 import "./filters.js";
+import "./choices.js";
 import "./people.js";
 import "./week.js";
 import "./conversations.js";

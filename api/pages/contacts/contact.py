@@ -7,9 +7,10 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.contacts.index import LINE_WORDS, ContactForm, group_options, refuse, render_form
+from api.pages.contacts.index import LINE_WORDS, ContactForm, refuse, render_form
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
+from api.pages.group_choices import group_options
 from api.pages.page import PageDep
 from api.pages.settings.opt_outs import SOURCE_WORDS
 from domain.errors import SegueError
@@ -37,7 +38,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         "contacts/contact.html",
         contact=contact,
         groups=groups,
-        other_groups=[one for one in await group_options(page) if one[0] not in theirs],
+        group_options=[one for one in await group_options(page) if one[0] not in theirs],
         enrollments=await services.contact_history.enrollments(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from api.pages.contacts.index import group_options
 from api.pages.forms import NO_ERRORS, FormErrors
+from api.pages.group_choices import group_options
 from api.pages.jobs import bad_rows, job_of
 from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
@@ -106,6 +106,6 @@ async def _render(
         form=form,
         job=job,
         errors=errors,
-        group_options=[("", "No group"), *await group_options(page)],
+        group_options=await group_options(page),
         usual_region=page.services.config.default_region,
     )

@@ -11,6 +11,7 @@ from api.contacts import CURSORS
 from api.exports import ContactsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.group_choices import group_options
 from api.pages.page import Page, PageDep
 from api.pages.times import TIME_ZONES
 from api.paging import FilterQuery
@@ -22,9 +23,6 @@ router = APIRouter()
 
 ROWS = 50
 """How many contacts a page of a list shows."""
-
-GROUPS_MOST = 200
-"""How many groups are offered to choose from."""
 
 LINE_WORDS = {
     LineType.MOBILE: "Mobile",
@@ -111,12 +109,6 @@ async def show_contacts(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
         group_options=[] if page.wants_part else await group_options(page),
         line_words=LINE_WORDS,
     )
-
-
-async def group_options(page: Page) -> list[tuple[str, str]]:
-    """Give the groups as dropdowns offer them."""
-    groups = await page.services.groups.find(limit=GROUPS_MOST)
-    return [(str(one.id), one.name) for one in groups.items]
 
 
 @router.get("/contacts/new")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.dependencies import Sends, reaches
 from api.enrollment_schemas import EnrollmentFilter
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import TabQuery
@@ -30,7 +31,6 @@ PEOPLE_CHANGED = "people-changed"
 """What the browser is told when something was done to people, for lists to load anew."""
 
 _IDS_MOST = 200
-_GROUPS_MOST = 200
 
 
 class Act(StrEnum):
@@ -137,19 +137,13 @@ async def _ask(
 ) -> Response:
     wanted = selection.chosen().wanted()
     outlook = await page.services.contact_list.outlook(sequence_id, wanted)
-    groups = (
-        (await page.services.groups.find(limit=_GROUPS_MOST)).items
-        if act is Act.ADD_TO_GROUP
-        else ()
-    )
     return page.part(
         "sequences/_act.html",
         act=act,
         action=f"{page.request.url.path}?{selection.as_query()}",
         outlook=outlook,
         names=await _names(page, sequence_id, selection),
-        group_options=[("", "Choose a group"), *((str(one.id), one.name) for one in groups)],
-        groups=groups,
+        group_options=await group_options(page) if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
         form=form or ActFields(send_id=uuid4()),
         errors=errors,

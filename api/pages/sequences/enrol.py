@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.dependencies import Sends
 from api.pages.forms import FormErrors, FormFields
+from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
@@ -25,7 +26,6 @@ router = APIRouter()
 UPLOAD_PATH = "/enrol/file"
 """Where files are sent; the same for all sequences, as it takes larger bodies than the rest."""
 
-_GROUPS_MOST = 200
 _PICKED_MOST = 200
 _PIECE = 65_536
 _AT_ONCE = timedelta(minutes=1)
@@ -127,11 +127,6 @@ async def show_enrol(
         if query.contact and sequence.state in _OPEN
         else None
     )
-    groups = (
-        (await page.services.groups.find(limit=_GROUPS_MOST)).items
-        if query.way is Way.GROUP
-        else ()
-    )
     return await render_tab(
         page,
         sequence,
@@ -145,7 +140,7 @@ async def show_enrol(
         picked=[row for row in picked.rows if row.contact_id in picked.contact_ids]
         if picked
         else (),
-        groups=[(str(one.id), f"{one.name} ({one.member_count:,})") for one in groups],
+        group_options=await group_options(page) if query.way is Way.GROUP else [],
         upload_path=f"{page.path_to('upload_people')}?sequence_id={sequence_id}",
     )
 

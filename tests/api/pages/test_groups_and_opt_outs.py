@@ -91,6 +91,30 @@ async def test_who_still_chooses_a_deleted_group_is_told(
         assert "The group names no group" in refused.text
 
 
+async def test_every_group_can_be_chosen_wherever_one_is(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    [contact_id] = await world.contacts(1)
+    sequence = await world.active()
+    await world.run(
+        "INSERT INTO groups (id, name) SELECT gen_random_uuid(), 'Group ' || n"
+        " FROM generate_series(1000, 1204) n"
+    )
+    [last] = await world.rows("SELECT id FROM groups WHERE name = 'Group 1204'")
+    act = f"/sequences/{sequence.id}/contacts/act/add-to-group?everyone=true"
+    for path in (f"/contacts/{contact_id}", "/contacts/import", act):
+        shown = (await member.get(path, headers=HTMX)).text
+        assert f'<option value="{last.id}">Group 1204</option>' in shown, path
+        assert 'data-narrow="field-group_id" placeholder="Type to search 205"' in shown, path
+    enrol = (await member.get(f"/sequences/{sequence.id}/enrol?way=group")).text
+    assert f'<option value="{last.id}">Group 1204</option>' in enrol
+    filters = (await member.get("/contacts")).text
+    assert f'name="group" value="{last.id}"' in filters
+    assert 'data-narrow="filter-group"' in filters
+    await world.run("DELETE FROM groups WHERE id <> :id", id=last.id)
+    assert "data-narrow" not in (await member.get("/contacts")).text
+
+
 async def test_no_numbers_are_said_beside_their_field(
     world: World, member: httpx.AsyncClient
 ) -> None:
