@@ -253,7 +253,8 @@ class JobKind(StrEnum):
 class JobState(StrEnum):
     """Where work in the background stands; the last three are final.
 
-    ``receiving``: its rows are still being uploaded. ``canceling``: rows under way are finished.
+    ``receiving``: its rows are being uploaded, or are all here and nobody has said yet that the
+    work may begin. ``canceling``: rows under way are finished.
     """
 
     RECEIVING = "receiving"

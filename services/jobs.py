@@ -39,6 +39,9 @@ CANCELED = "canceled"
 ENROL_INTO = "enrol_into"
 """What an import is told about: the sequence that its people are enrolled into once it is done."""
 
+IGNORED_COLUMNS = "ignored_columns"
+"""What an upload is told about once all of it is here: the columns that are left out."""
+
 FAILED = "failed"
 """The result of a row that was not begun when its job could not go on."""
 
@@ -107,6 +110,11 @@ class JobDetails:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether its file is here, and nobody has said yet that the work may begin."""
+        return self.state is JobState.RECEIVING and IGNORED_COLUMNS in self.about
 
     @classmethod
     def of(cls, record: JobRecord, counts: Mapping[str, int]) -> "JobDetails":

@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.csv_rows import CsvReader, Record, unguarded
 from domain.errors import ConflictError, InvalidFieldError
 from domain.statuses import JobKind, JobState
-from services.jobs import JobDetails, start_in
+from services.jobs import IGNORED_COLUMNS, JobDetails, start_in
 from services.outbox import Outbox
 from storage import jobs
 from storage.database import Database, Transaction
@@ -120,7 +120,7 @@ class Uploads:
             raise missing
         await self._keep(job_id, kept)
         async with self._database.transaction() as tx:
-            await jobs.note_params(tx, job_id, {"ignored_columns": columns.ignored})
+            await jobs.note_params(tx, job_id, {IGNORED_COLUMNS: columns.ignored})
 
     async def _keep(self, job_id: UUID, rows: Many[tuple[int, Mapping[str, Any]]]) -> None:
         async with self._database.transaction() as tx:

@@ -1,6 +1,6 @@
 """Settings > Activity: everyone's work in the background, and how far it is."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +11,7 @@ from api.pages.jobs import KIND_WORDS
 from api.pages.page import PageDep
 from api.paging import Cursors
 from domain.statuses import JobState
+from services.sweep import UPLOAD_ABANDONED
 
 router = APIRouter()
 
@@ -24,6 +25,9 @@ STATE_LOOKS = {
     JobState.FAILED: ("Could not go on", "red"),
 }
 """The words of a job's state and the colour of its badge."""
+
+UNCONFIRMED_LOOK = ("Waiting for confirmation", "grey")
+"""Of an upload that somebody has only looked at."""
 
 _SORT = "-created_at"
 _CURSORS = Cursors("jobs", {"created_at": datetime})
@@ -59,5 +63,6 @@ async def show_activity(page: PageDep, query: Annotated[ActivityQuery, Query()])
         address=address,
         following=address.following(_CURSORS.write(found.next, _SORT)),
         kind_words=KIND_WORDS,
-        state_looks=STATE_LOOKS,
+        look_of=lambda job: UNCONFIRMED_LOOK if job.awaits_confirmation else STATE_LOOKS[job.state],
+        kept_minutes=UPLOAD_ABANDONED // timedelta(minutes=1),
     )

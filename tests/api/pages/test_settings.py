@@ -1,6 +1,7 @@
 """The settings' pages: senders, users and their tokens, webhooks, work, the audit log."""
 
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -247,6 +248,32 @@ async def test_work_in_the_background_is_listed_for_all(
     assert "Nothing here" in mine.text
     going_on = await viewer.get("/settings/activity", params={"running": "true"})
     assert "Enrolling" in words(going_on.text)
+
+
+async def test_an_upload_that_was_only_looked_at_waits_for_confirmation(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    async def file() -> AsyncIterator[bytes]:
+        yield b"first_name,phone\nAnn,+12125550101\nBo,+12125550102\n"
+
+    sequence = await world.active()
+    found = await services.enrol_previews.of_file(sequence.id, file(), world.user_id)
+    assert found.job_id is not None
+    shown = words((await member.get("/settings/activity")).text)
+    assert "2 rows Waiting for confirmation" in shown
+    assert "Being uploaded" not in shown
+    assert "0 of 2" not in shown
+    one = words((await member.get(f"/jobs/{found.job_id}/progress", headers=HTMX)).text)
+    assert "Waiting for confirmation" in one
+    assert "Working" not in one
+    job = await services.importing.start(found.job_id, world.user_id)
+    assert "0 of 2 0 About to begin" in words((await member.get("/settings/activity")).text)
+    assert not job.awaits_confirmation
+
+    again = await services.enrol_previews.of_file(sequence.id, file(), world.user_id)
+    assert again.job_id is not None
+    await services.importing.discard(again.job_id)
+    assert "Waiting" not in words((await member.get("/settings/activity")).text)
 
 
 async def test_the_audit_log_tells_who_did_what(
