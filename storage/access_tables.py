@@ -1,10 +1,18 @@
-"""The tables of who may do what, and of who did what."""
+"""The tables of who may do what, who asked for what, and who did what."""
 
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -57,3 +65,18 @@ class RateCount(SQLModel, table=True):
     key: str = Field(primary_key=True)
     window_start: datetime = Field(sa_type=DateTime(timezone=True), primary_key=True)
     count: int
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The stored answer to a request that carried an ``Idempotency-Key``."""
+
+    __tablename__: ClassVar[Any] = "idempotency_keys"
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), primary_key=True))
+    key: str = Field(primary_key=True)
+    route: str
+    request_hash: str
+    status_code: int | None = None
+    answer: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
+    created_at: datetime = moment(default_now=True)

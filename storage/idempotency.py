@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from storage.access_tables import IdempotencyKey
 from storage.database import Transaction
-from storage.tables import IdempotencyKey
 
 
 async def reserve(

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -587,18 +586,3 @@ class OutboxEntry(SQLModel, table=True):
     next_try_at: datetime = moment(default_now=True)
     created_at: datetime = moment(default_now=True)
     traceparent: str | None = None
-
-
-class IdempotencyKey(SQLModel, table=True):
-    """The stored answer to a request that carried an ``Idempotency-Key``."""
-
-    __tablename__: ClassVar[Any] = "idempotency_keys"
-    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), primary_key=True))
-    key: str = Field(primary_key=True)
-    route: str
-    request_hash: str
-    status_code: int | None = None
-    answer: dict[str, Any] | None = Field(
-        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
-    )
-    created_at: datetime = moment(default_now=True)

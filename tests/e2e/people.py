@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 Json = dict[str, Any]
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 _FIRST_NAMES = ("Zaphira", "Quillon", "Ottoline", "Brünhild", "Xanthippe", "Ignatzius")
 _LAST_NAMES = ("Featherstonehaugh", "Wobblesworth", "O'Marmalade", "Ångströmsen")
