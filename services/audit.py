@@ -66,6 +66,29 @@ async def record(
         user_id: Who, where the one who acts is not set (commands at a terminal).
         detail: Codes, ids and counts; never a number, a name, a text or a secret.
     """
+    subjects: list[UUID | None] = [*subject_ids] or [None]
+    await _add(tx, action, subject_kind, [(one, detail) for one in subjects], user_id)
+
+
+async def record_each(
+    tx: Transaction,
+    action: str,
+    subject_kind: str,
+    details: Mapping[UUID, Mapping[str, str | int | bool | None]],
+    *,
+    user_id: UUID | None = None,
+) -> None:
+    """Write down that something was done to several, as ``record``, with a detail of each."""
+    await _add(tx, action, subject_kind, list(details.items()), user_id)
+
+
+async def _add(
+    tx: Transaction,
+    action: str,
+    subject_kind: str | None,
+    subjects: Sequence[tuple[UUID | None, Mapping[str, str | int | bool | None]]],
+    user_id: UUID | None,
+) -> None:
     actor = _actor.get()
     await audit.add(
         tx,
@@ -74,8 +97,7 @@ async def record(
         address=actor.address,
         action=action,
         subject_kind=subject_kind,
-        subject_ids=list(subject_ids),
-        detail=detail,
+        subjects=subjects,
     )
 
 

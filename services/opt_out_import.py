@@ -14,9 +14,12 @@ from services.jobs import Act, JobDetails, JobTask
 from services.outbox import Outbox
 from services.suppressions import REASON_LENGTH, Suppressions
 from services.uploads import IGNORED_MOST, Columns, Uploads, by_name, invalid, unreadable
-from storage import contacts, suppressions
+from storage import importing, suppressions
 from storage.database import Database, Transaction
 from storage.jobs import OpenRow, Outcome
+
+_ROWS_AT_ONCE = 100
+"""Their numbers stay locked until all are done: texts to and from them wait for that."""
 
 _FIELD_OF = {
     **dict.fromkeys(PHONE_HEADINGS, "phone"),
@@ -49,8 +52,8 @@ class OptOutImport:
         self._default_region = default_region
 
     def act(self) -> Act:
-        """Give what a job does with its rows: one at a time, as each takes its number's lock."""
-        return Act(1, self._import)
+        """Give what a job does with its rows."""
+        return Act(_ROWS_AT_ONCE, self._import)
 
     async def receive(
         self,
@@ -100,24 +103,32 @@ class OptOutImport:
         await self._uploads.discard(job_id)
 
     async def _import(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
-        return [await self._take(tx, task, row) for row in rows]
-
-    async def _take(self, tx: Transaction, task: JobTask, row: OpenRow) -> Outcome:
-        """Opt one number out; what stands already stays as it is, with its evidence."""
-        if row.detail.get("lifted_at", "").strip():
-            return Outcome(row.position, "lifted")
-        try:
-            number, reason = _checked(row.detail, task.params)
-        except InvalidFieldError as error:
-            return invalid(row.position, [error])
-        subject = await contacts.id_of_phone(tx, number)
+        """Opt numbers out; what stands already stays as it is, with its evidence."""
+        outcomes: list[Outcome] = []
+        numbers: dict[int, str] = {}
+        reasons: dict[str, str] = {}
+        for row in rows:
+            if row.detail.get("lifted_at", "").strip():
+                outcomes.append(Outcome(row.position, "lifted"))
+                continue
+            try:
+                number, reason = _checked(row.detail, task.params)
+            except InvalidFieldError as error:
+                outcomes.append(invalid(row.position, [error]))
+                continue
+            numbers[row.position] = number
+            reasons.setdefault(number, reason)
         if task.params["dry_run"]:
-            known = await suppressions.standing(tx, number, None) is not None
+            new = reasons.keys() - await suppressions.standing_everywhere(tx, list(reasons))
         else:
-            known = not await self._by_hand.suppress_unless_standing(
-                tx, number, reason=reason, user_id=task.user_id
-            )
-        return Outcome(row.position, "already_suppressed" if known else "suppressed", {}, subject)
+            new = await self._by_hand.suppress_unless_standing(tx, reasons, user_id=task.user_id)
+        subjects = await importing.by_phone(tx, list(reasons))
+        for position, number in numbers.items():
+            code = "suppressed" if number in new else "already_suppressed"
+            new.discard(number)  # the next row with it finds it suppressed
+            subject = subjects[number].id if number in subjects else None
+            outcomes.append(Outcome(position, code, {}, subject))
+        return outcomes
 
 
 def _columns(header: Many[str]) -> Columns:

@@ -1,14 +1,15 @@
 """Opting a number out and in again, ordered by the provider's time."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.statuses import EnrollmentStatus, OptOutSource
 from services.erasure import recall
 from storage import events, outbox, suppressions
 from storage.database import Transaction
-from storage.suppressions import Evidence
+from storage.suppressions import Ended, Evidence
 
 LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
 """A text can undo what a text or the provider did, not what a person did by hand."""
@@ -51,11 +52,13 @@ async def opt_out(
     else:
         if wanted and sender_id not in {None, *wanted}:
             only_sender = sender_id
-        await suppressions.suppress(tx, evidence, sender_id=only_sender)
-        await _tell_opted_out(tx, evidence, only_sender)
+        await suppressions.suppress(tx, [evidence], sender_id=only_sender)
+        await events.contacts_opted_out(
+            tx, [evidence.phone], source=evidence.source.value, sender_id=only_sender
+        )
     ended = await suppressions.end_enrollments(
         tx,
-        evidence.phone,
+        [evidence.phone],
         also=also,
         enrolled_before=enrolled_before,
         sender_id=only_sender,
@@ -66,28 +69,36 @@ async def opt_out(
 
 
 async def opt_out_by_hand(
-    tx: Transaction, evidence: Evidence, *, sender_id: UUID | None
-) -> list[UUID]:
-    """Suppress a number because a person says so; whatever it texted before does not undo that.
+    tx: Transaction,
+    reasons: Mapping[str, str],
+    *,
+    sender_id: UUID | None,
+    user_id: UUID,
+) -> Counter[str]:
+    """Suppress numbers because a person says so; what they texted before does not undo that.
 
-    Its active enrollments end as by a STOP, and its one-off texts that wait are canceled.
+    Their active enrollments end as by a STOP, and their one-off texts that wait are canceled.
 
     Args:
-        tx: Holds the number's lock.
-        evidence: Who says so, and why.
+        tx: Holds the numbers' locks.
+        reasons: Why, by number.
         sender_id: The only sender it is for; None for everyone.
+        user_id: Who says so.
 
     Returns:
-        The enrollments that ended.
+        How many enrollments ended, by number.
     """
-    await suppressions.suppress(tx, evidence, sender_id=sender_id)
-    await _tell_opted_out(tx, evidence, sender_id)
-    ended = await suppressions.end_enrollments(
-        tx, evidence.phone, sender_id=sender_id, user_id=evidence.user_id
-    )
-    await suppressions.cancel_one_offs(tx, evidence.phone, sender_id=sender_id)
+    phones, now, source = list(reasons), datetime.now(UTC), OptOutSource.BY_HAND
+    facts = [
+        Evidence(phone, source, occurred_at=now, user_id=user_id, reason=reason)
+        for phone, reason in reasons.items()
+    ]
+    await suppressions.suppress(tx, facts, sender_id=sender_id)
+    await events.contacts_opted_out(tx, phones, source=source.value, sender_id=sender_id)
+    ended = await suppressions.end_enrollments(tx, phones, sender_id=sender_id, user_id=user_id)
+    await suppressions.cancel_one_offs(tx, phones, sender_id=sender_id)
     await _tell(tx, ended)
-    return [enrollment_id for enrollment_id, _ in ended]
+    return Counter(one.phone for one in ended if one.phone is not None)
 
 
 async def opt_in(
@@ -105,14 +116,8 @@ async def opt_in(
     return lifted
 
 
-async def _tell(tx: Transaction, ended: Sequence[tuple[UUID, EnrollmentStatus]]) -> None:
+async def _tell(tx: Transaction, ended: Sequence[Ended]) -> None:
     for status in (EnrollmentStatus.OPTED_OUT, EnrollmentStatus.OMITTED_OPTED_OUT):
-        ids = [enrollment_id for enrollment_id, reached in ended if reached is status]
+        ids = [one.id for one in ended if one.status is status]
         await outbox.add_signals(tx, ids, "opted_out", status)
-    await events.enrollments_finished(tx, [enrollment_id for enrollment_id, _ in ended])
-
-
-async def _tell_opted_out(tx: Transaction, evidence: Evidence, sender_id: UUID | None) -> None:
-    await events.contact_opted_out(
-        tx, evidence.phone, source=evidence.source.value, sender_id=sender_id
-    )
+    await events.enrollments_finished(tx, [one.id for one in ended])

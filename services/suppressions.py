@@ -1,6 +1,6 @@
 """Opted-out numbers as people see and change them: by hand, with a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,7 +15,8 @@ from services.outbox import Outbox
 from services.users import ForbiddenError
 from storage import contacts, events, sending, suppressions
 from storage.database import Database, Transaction
-from storage.suppressions import Evidence, SuppressionRow
+from storage.erasure import lock_numbers
+from storage.suppressions import SuppressionRow
 
 REASON_LENGTH = 500
 """Most characters of the reason for an opt-out by hand, and for lifting one."""
@@ -84,24 +85,34 @@ class Suppressions:
         return row, known is None
 
     async def suppress_unless_standing(
-        self, tx: Transaction, number: str, *, reason: str, user_id: UUID
-    ) -> bool:
-        """Opt a number out for everyone by hand, unless it is; answers whether that is new.
+        self, tx: Transaction, reasons: Mapping[str, str], *, user_id: UUID
+    ) -> set[str]:
+        """Opt numbers out for everyone by hand, unless they are; answers those that are new.
 
         What stands keeps its evidence. The caller kicks the outbox after its commit.
 
         Args:
-            tx: The transaction; it locks the number.
-            number: E.164.
-            reason: Why, checked.
+            tx: The transaction; it locks the numbers, all at once.
+            reasons: Why, checked, by number in E.164.
             user_id: Who says so.
         """
-        await sending.lock_number(tx, number)
-        await recall(tx, [number])
-        if await suppressions.standing(tx, number, None) is not None:
-            return False
-        await _suppress(tx, number, None, sender_id=None, reason=reason, user_id=user_id)
-        return True
+        phones = list(reasons)
+        await lock_numbers(tx, phones)
+        await recall(tx, phones)
+        known = await suppressions.standing_everywhere(tx, phones)
+        new = {phone: reason for phone, reason in reasons.items() if phone not in known}
+        if not new:
+            return set()
+        ended = await opt_out_by_hand(tx, new, sender_id=None, user_id=user_id)
+        standing = await suppressions.standing_everywhere(tx, list(new))
+        await audit.record_each(
+            tx,
+            "suppression.create",
+            "suppression",
+            {one.id: _told(one.contact_id, None, ended[phone]) for phone, one in standing.items()},
+            user_id=user_id,
+        )
+        return set(new)
 
     async def get(self, suppression_id: UUID) -> SuppressionRow:
         """Give one.
@@ -235,15 +246,7 @@ async def _suppress(
     user_id: UUID,
 ) -> SuppressionRow:
     """Opt a locked number out by hand, and write it down; ``known`` stood before."""
-    now = datetime.now(UTC)
-    evidence = Evidence(
-        phone=number,
-        source=OptOutSource.BY_HAND,
-        occurred_at=now,
-        user_id=user_id,
-        reason=reason,
-    )
-    ended = await opt_out_by_hand(tx, evidence, sender_id=sender_id)
+    ended = await opt_out_by_hand(tx, {number: reason}, sender_id=sender_id, user_id=user_id)
     row = await suppressions.standing(tx, number, sender_id)
     assert row is not None  # noqa: S101 - it was written a statement ago
     await audit.record(
@@ -252,11 +255,20 @@ async def _suppress(
         "suppression",
         [row.id],
         user_id=user_id,
-        contact_id=str(row.contact_id) if row.contact_id else None,
-        sender_id=str(sender_id) if sender_id else None,
-        ended=len(ended),
+        **_told(row.contact_id, sender_id, ended[number]),
     )
     return row
+
+
+def _told(
+    contact_id: UUID | None, sender_id: UUID | None, ended: int
+) -> dict[str, str | int | None]:
+    """Say in the audit log whose number it is, for which sender, and how many enrollments ended."""
+    return {
+        "contact_id": str(contact_id) if contact_id else None,
+        "sender_id": str(sender_id) if sender_id else None,
+        "ended": ended,
+    }
 
 
 def may_lift(row: SuppressionRow, role: Role) -> bool:

@@ -1,7 +1,7 @@
 """The audit log: who did what to whom."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,19 +22,18 @@ async def add(
     address: str | None,
     action: str,
     subject_kind: str | None,
-    subject_ids: list[UUID],
-    detail: Mapping[str, Any],
+    subjects: Sequence[tuple[UUID | None, Mapping[str, Any]]],
 ) -> None:
-    """Add one entry for each subject, one without a subject if there is none."""
-    subjects: list[UUID] | list[None] = subject_ids or [None]
+    """Add an entry for each subject, with what else there is to say of it."""
     await tx.execute(
         text(
             """
             INSERT INTO audit_log
                 (user_id, token_id, address, action, subject_kind, subject_id, detail)
             SELECT :user_id, :token_id, :address, :action, :subject_kind, subject_id,
-                CAST(:detail AS jsonb)
-            FROM unnest(CAST(:subject_ids AS uuid[])) AS subject_id
+                CAST(detail AS jsonb)
+            FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:details AS text[]))
+                AS one(subject_id, detail)
             """
         ),
         {
@@ -43,8 +42,8 @@ async def add(
             "address": address,
             "action": action,
             "subject_kind": subject_kind,
-            "subject_ids": subjects,
-            "detail": json.dumps(detail),
+            "subject_ids": [subject_id for subject_id, _ in subjects],
+            "details": [json.dumps(dict(detail)) for _, detail in subjects],
         },
     )
 

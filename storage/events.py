@@ -150,12 +150,13 @@ async def message_received(tx: Transaction, message_id: UUID) -> None:
     await _emit(tx, EventType.MESSAGE_RECEIVED, [message_id])
 
 
-_ABOUT_PHONE = """
-    SELECT c.id, jsonb_build_object('contact_id', c.id) FROM contacts c WHERE c.phone = :phone
+_ABOUT_PHONES = """
+    SELECT c.id, jsonb_build_object('contact_id', c.id) FROM contacts c
+    WHERE c.phone = ANY(CAST(:phones AS text[]))
 """
 # A fact that only adds evidence to a suppression that stands is no news.
 _NEWLY_OPTED_OUT = f"""
-    {_ABOUT_PHONE} AND EXISTS (
+    {_ABOUT_PHONES} AND EXISTS (
         SELECT FROM suppressions s
         WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.created_at = now()
         AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
@@ -163,7 +164,7 @@ _NEWLY_OPTED_OUT = f"""
 """  # noqa: S608 - built from constants
 # Nor is lifting one of two.
 _NO_LONGER_OPTED_OUT = f"""
-    {_ABOUT_PHONE} AND NOT EXISTS (
+    {_ABOUT_PHONES} AND NOT EXISTS (
         SELECT FROM suppressions s
         WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.sender_id IS NULL
     )
@@ -172,14 +173,14 @@ _OPTED_IN = text(_EMIT.format(held="false", found=_NO_LONGER_OPTED_OUT))
 _OPTED_OUT = text(_EMIT.format(held="false", found=_NEWLY_OPTED_OUT))
 
 
-async def contact_opted_out(
-    tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
+async def contacts_opted_out(
+    tx: Transaction, phones: Sequence[str], *, source: str, sender_id: UUID | None
 ) -> None:
-    """Tell that a contact is not to be texted any more, if that is so since this transaction.
+    """Tell that contacts are not to be texted any more, if that is so since this transaction.
 
     Args:
-        tx: Has suppressed the number.
-        phone: The number; of a number that is no contact's nothing is told.
+        tx: Has suppressed the numbers.
+        phones: The numbers; of a number that is no contact's nothing is told.
         source: An ``OptOutSource``.
         sender_id: From which sender only; None for all.
     """
@@ -188,7 +189,7 @@ async def contact_opted_out(
         _OPTED_OUT,
         {
             "type": EventType.CONTACT_OPTED_OUT.value,
-            "phone": phone,
+            "phones": list(phones),
             "sender_id": sender_id,
             "more": json.dumps(more),
         },
@@ -211,7 +212,7 @@ async def contact_opted_in(
         _OPTED_IN,
         {
             "type": EventType.CONTACT_OPTED_IN.value,
-            "phone": phone,
+            "phones": [phone],
             "more": json.dumps(more),
         },
     )

@@ -1,10 +1,11 @@
 """Opted-out numbers, with their evidence."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -16,6 +17,8 @@ from domain.statuses import EnrollmentStatus, OptOutSource
 from storage.contacts import escaped
 from storage.database import Transaction
 from storage.sending import SENT
+
+_PHONES = bindparam("phones", type_=ARRAY(Text()))
 
 
 @dataclass(frozen=True)
@@ -74,54 +77,56 @@ async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
     return [OptIn(*row) for row in rows]
 
 
-async def suppress(tx: Transaction, evidence: Evidence, *, sender_id: UUID | None) -> None:
-    """Suppress a number, everywhere or for one sender.
+_SUPPRESS = text(
+    """
+    INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id, attempt_id,
+        user_id, occurred_at, asked)
+    SELECT gen_random_uuid(), phone, :sender_id, source, reason, message_id, attempt_id, user_id,
+        occurred_at, source <> 'by_hand'
+    FROM json_to_recordset(CAST(:facts AS json)) AS fact(
+        phone text, source text, reason text, message_id uuid, attempt_id uuid, user_id uuid,
+        occurred_at timestamptz
+    )
+    ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
+    DO UPDATE SET
+        source = excluded.source, reason = excluded.reason,
+        message_id = excluded.message_id, attempt_id = excluded.attempt_id,
+        user_id = excluded.user_id, occurred_at = excluded.occurred_at
+    WHERE suppressions.source <> 'by_hand' AND (
+        excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
+    )
+    """
+)
+
+
+async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUID | None) -> None:
+    """Suppress numbers, each with its evidence, everywhere or for one sender.
 
     The latest evidence stands, as an opt-in lifts what is older than itself; but what a person
     decided is replaced by nothing, and replaces what a text could lift. That somebody was asked to
     stop is never forgotten meanwhile.
     """
-    await tx.execute(
-        text(
-            """
-            INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id,
-                attempt_id, user_id, occurred_at, asked)
-            VALUES (:id, :phone, :sender_id, CAST(:source AS text), :reason, :message_id,
-                :attempt_id, :user_id, :occurred_at,
-                CAST(:source AS text) <> 'by_hand')
-            ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
-            DO UPDATE SET
-                source = excluded.source, reason = excluded.reason,
-                message_id = excluded.message_id, attempt_id = excluded.attempt_id,
-                user_id = excluded.user_id, occurred_at = excluded.occurred_at
-            WHERE suppressions.source <> 'by_hand' AND (
-                excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
-            )
-            """
-        ),
-        {
-            "id": uuid4(),
-            "phone": evidence.phone,
-            "sender_id": sender_id,
-            "source": evidence.source.value,
-            "reason": evidence.reason,
-            "message_id": evidence.message_id,
-            "attempt_id": evidence.attempt_id,
-            "user_id": evidence.user_id,
-            "occurred_at": evidence.occurred_at,
-        },
-    )
-    if evidence.source is not OptOutSource.BY_HAND:
+    told = [{name: _plain(value) for name, value in asdict(one).items()} for one in facts]
+    await tx.execute(_SUPPRESS, {"sender_id": sender_id, "facts": json.dumps(told)})
+    asked = [one.phone for one in facts if one.source is not OptOutSource.BY_HAND]
+    if asked:
         await tx.execute(
             text(
                 """
                 UPDATE suppressions SET asked = true
-                WHERE phone = :phone AND sender_id IS NOT DISTINCT FROM :sender_id
+                WHERE phone = ANY(:phones) AND sender_id IS NOT DISTINCT FROM :sender_id
                 AND lifted_at IS NULL AND NOT asked
                 """
-            ),
-            {"phone": evidence.phone, "sender_id": sender_id},
+            ).bindparams(_PHONES),
+            {"phones": asked, "sender_id": sender_id},
         )
+
+
+def _plain(value: object) -> str | None:
+    """Write a value as JSON that PostgreSQL reads back."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)
 
 
 async def lift(
@@ -166,10 +171,12 @@ _END_ALL = text(
             e.id = ANY(:also) OR (
                 e.id = ANY(ARRAY(
                     SELECT id FROM enrollments
-                    WHERE contact_id = (SELECT id FROM contacts WHERE phone = :phone)
+                    WHERE contact_id = ANY(ARRAY(
+                        SELECT id FROM contacts WHERE phone = ANY(:phones)
+                    ))
                     UNION
                     SELECT m.enrollment_id FROM messages m
-                    WHERE m.phone = :phone AND m.direction = 'outbound'
+                    WHERE m.phone = ANY(:phones) AND m.direction = 'outbound'
                 ))
                 AND (
                     CAST(:enrolled_before AS timestamptz) IS NULL
@@ -191,28 +198,42 @@ _END_ALL = text(
         paused_at = NULL, probing = false, ended_at = clock_timestamp(),
         error_code = :error_code, ended_by = :user_id
     FROM locked WHERE e.id = locked.id
-    RETURNING e.id, e.status
+    RETURNING e.id, e.status, coalesce(
+        (SELECT c.phone FROM contacts c WHERE c.id = e.contact_id AND c.phone = ANY(:phones)),
+        (
+            SELECT m.phone FROM messages m
+            WHERE m.enrollment_id = e.id AND m.phone = ANY(:phones) LIMIT 1
+        )
+    ) AS phone
     """  # noqa: S608 - built from constants
-).bindparams(bindparam("also", type_=ARRAY(Uuid())))
+).bindparams(bindparam("also", type_=ARRAY(Uuid())), _PHONES)
+
+
+class Ended(NamedTuple):
+    """An enrollment that ended, and the number it is of; None if it was named besides."""
+
+    id: UUID
+    status: EnrollmentStatus
+    phone: str | None
 
 
 async def end_enrollments(
     tx: Transaction,
-    phone: str,
+    phones: Sequence[str],
     *,
     also: Sequence[UUID] = (),
     enrolled_before: datetime | None = None,
     sender_id: UUID | None = None,
     error_code: int | None = None,
     user_id: UUID | None = None,
-) -> list[tuple[UUID, EnrollmentStatus]]:
-    """End a number's active enrollments as opted out, omitted where nothing was *sent*.
+) -> list[Ended]:
+    """End the active enrollments of numbers as opted out, omitted where nothing was *sent*.
 
     An enrollment is a number's if its contact has the number, or had it when a text went there.
 
     Args:
         tx: The transaction of the fact behind it.
-        phone: The number.
+        phones: The numbers.
         also: Enrollments to end whatever number or sender they have by now.
         enrolled_before: Only those enrolled by then.
         sender_id: Only those whose sequence sends from here.
@@ -222,7 +243,7 @@ async def end_enrollments(
     rows = await tx.execute(
         _END_ALL,
         {
-            "phone": phone,
+            "phones": list(phones),
             "also": list(also),
             "enrolled_before": enrolled_before,
             "sender_id": sender_id,
@@ -230,13 +251,13 @@ async def end_enrollments(
             "user_id": user_id,
         },
     )
-    return [(row.id, EnrollmentStatus(row.status)) for row in rows]
+    return [Ended(row.id, EnrollmentStatus(row.status), row.phone) for row in rows]
 
 
 _WAITING_ONE_OFFS = text(
     """
     UPDATE messages SET status = 'canceled', next_try_at = NULL
-    WHERE phone = :phone AND direction = 'outbound' AND step IS NULL
+    WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
     AND (status = 'pending' OR next_try_at IS NOT NULL)
     AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
     AND NOT EXISTS (
@@ -245,12 +266,13 @@ _WAITING_ONE_OFFS = text(
     )
     RETURNING id
     """
-)
+).bindparams(_PHONES)
 
 
-async def cancel_one_offs(tx: Transaction, phone: str, *, sender_id: UUID | None) -> int:
-    """Cancel one-off texts to a number that wait and were not begun; answers how many."""
-    rows = await tx.execute(_WAITING_ONE_OFFS, {"phone": phone, "sender_id": sender_id})
+async def cancel_one_offs(tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None) -> int:
+    """Cancel one-off texts to numbers that wait and were not begun; answers how many."""
+    asked = {"phones": list(phones), "sender_id": sender_id}
+    rows = await tx.execute(_WAITING_ONE_OFFS, asked)
     return len(rows.all())
 
 
@@ -350,6 +372,27 @@ async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> Suppr
     row = await tx.execute(_STANDING_OF, {"phone": phone, "sender_id": sender_id})
     found = row.one_or_none()
     return None if found is None else _row(found)
+
+
+class Standing(NamedTuple):
+    """What suppresses a number for everyone, and who has the number."""
+
+    id: UUID
+    contact_id: UUID | None
+
+
+async def standing_everywhere(tx: Transaction, phones: Sequence[str]) -> dict[str, Standing]:
+    """Tell which of these numbers are suppressed for everyone."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT s.phone, s.id, c.id FROM suppressions s LEFT JOIN contacts c ON c.phone = s.phone
+            WHERE s.phone = ANY(:phones) AND s.sender_id IS NULL AND s.lifted_at IS NULL
+            """
+        ).bindparams(_PHONES),
+        {"phones": list(phones)},
+    )
+    return {phone: Standing(*row) for phone, *row in rows}
 
 
 async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:

@@ -90,6 +90,41 @@ async def test_a_dry_run_opts_nobody_out(
     assert await standing(world) == {}
 
 
+async def test_many_numbers_end_their_own_enrollments_and_no_others(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient, services: Services
+) -> None:
+    ids = await world.contacts(250)
+    sequence = await world.active()
+    await services.enrolling.enrol(sequence.id, world.user_id, contact_ids=ids)
+    nobodys, phones = "+12125559999", [f"+1212500{number:04d}" for number in range(0, 240, 2)]
+    rows = [f"{phone},Row {phone}" for phone in (*phones, nobodys, nobodys, phones[0], "12")]
+    text = "\n".join(["phone,reason", *rows]).encode()
+    answer = await member.post(ADDRESS, content=text, headers=CSV)
+    job_id = UUID(answer.json()["id"])
+    await work_off(services, job_id)
+    told = (await services.jobs.results(job_id, limit=1000))[0]
+    assert [row.code for row in told] == [
+        *["suppressed"] * 121,
+        *["already_suppressed"] * 2,
+        "invalid",
+    ]
+    assert [row.subject_id for row in told] == [*ids[0:240:2], None, None, ids[0], None]
+    assert await standing(world) == {
+        phone: ("by_hand", f"Row {phone}") for phone in (*phones, nobodys)
+    }
+    left = await world.rows("SELECT contact_id FROM enrollments WHERE status = 'active'")
+    assert {row.contact_id for row in left} == {*ids} - {*ids[0:240:2]}
+    signals = await world.rows("SELECT count(*) AS n FROM outbox WHERE kind = 'signal_enrollment'")
+    assert [row.n for row in signals] == [120]
+    log = await world.rows(
+        "SELECT user_id, detail FROM audit_log WHERE action = 'suppression.create'"
+    )
+    assert len(log) == 121
+    ended = {row.detail["contact_id"]: row.detail["ended"] for row in log}
+    assert ended.pop(None) == 0
+    assert ended == {str(one): 1 for one in ids[0:240:2]}
+
+
 async def test_an_export_is_read_again(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:

@@ -489,7 +489,8 @@ async def test_ending_a_numbers_enrollments_reads_no_others(talk: Talk) -> None:
         await connection.execute(sql(_CROWD), {"like": person.enrollment_id})
         await connection.execute(sql("ANALYZE contacts, enrollments"))
         explained = await connection.execute(
-            sql(f"EXPLAIN {suppressions._END_ALL.text}"), {**facts, **scope, "phone": person.phone}
+            sql(f"EXPLAIN {suppressions._END_ALL.text}"),
+            {**facts, **scope, "phones": [person.phone]},
         )
         plan = "\n".join(row[0] for row in explained)
         await connection.rollback()
