@@ -26,6 +26,9 @@ _EXAMPLE = "write it with its country code, for example +14155550199"
 _LETTERS = "leave out letters, extensions and notes, and " + _EXAMPLE
 _DIALLABLE = re.compile(r"[^\d+]*(?:\+\D*)?\d[^+]*")
 _PLAIN_NANP = re.compile(r"\+1[2-9][0-9]{9}")
+_NANP_ABROAD = re.compile(r"1([2-9][0-9]{9})")
+_NANP_AT_HOME = re.compile(r"1?([2-9][0-9]{9})")
+_NANP_HOMES = frozenset({"US", "CA"})
 _FORMATTING = re.compile(r"[\d\s()\[\]./+\-\u2010-\u2015\u2212]*")
 
 _IMPOSSIBLE = {
@@ -66,15 +69,9 @@ def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> 
     """
     if _PLAIN_NANP.fullmatch(raw):  # what imports are full of, and what the rest makes of it
         return raw
-    text = _plain(raw)
-    if not text:
-        raise _invalid(field, f"is empty; {_EXAMPLE}")
-    if not _FORMATTING.fullmatch(text):
-        raise _invalid(field, f"is not a plain phone number; {_LETTERS}")
-    if not _DIALLABLE.fullmatch(text):
-        raise _invalid(field, f"is not one phone number; {_EXAMPLE}")
-    if text.startswith("00"):  # the ITU's recommended prefix, whatever the default region dials
-        text = "+" + text[2:]
+    text = _diallable(raw, field)
+    if (known := _nanp(text, default_region)) is not None:
+        return known
     try:
         number = phonenumbers.parse(text, default_region)
     except NumberParseException as error:
@@ -164,9 +161,39 @@ def digits(text: str) -> str:
 
 def _plain(raw: str) -> str:
     """Fold full-width forms, drop the invisible marks that copying from a phone brings along."""
+    if raw.isascii():
+        return raw.strip()
     folded = unicodedata.normalize("NFKC", raw)
     seen = "".join(char for char in folded if unicodedata.category(char) != "Cf")
     return seen.strip()
+
+
+def _diallable(raw: str, field: str) -> str:
+    """Take a number for what one would dial, an international one with its plus sign.
+
+    Raises:
+        InvalidFieldError: It is anything else than one plain number.
+    """
+    text = _plain(raw)
+    if not text:
+        raise _invalid(field, f"is empty; {_EXAMPLE}")
+    if not _FORMATTING.fullmatch(text):
+        raise _invalid(field, f"is not a plain phone number; {_LETTERS}")
+    if not _DIALLABLE.fullmatch(text):
+        raise _invalid(field, f"is not one phone number; {_EXAMPLE}")
+    # "00" is the ITU's recommended prefix, whatever the default region dials.
+    return "+" + text[2:] if text.startswith("00") else text
+
+
+def _nanp(text: str, region: str) -> str | None:
+    """Read what files in North America are full of, as the library would but at once."""
+    if "+" in text:
+        found = _NANP_ABROAD.fullmatch(digits(text))
+    elif region in _NANP_HOMES:
+        found = _NANP_AT_HOME.fullmatch(digits(text))
+    else:
+        found = None
+    return f"+1{found[1]}" if found else None
 
 
 def _invalid(field: str, reason: str) -> InvalidFieldError:

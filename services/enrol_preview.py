@@ -381,6 +381,8 @@ class EnrolPreviews:
         self, tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]
     ) -> dict[UUID, ForeseenRow]:
         """Look at contacts; those there are not are left out."""
+        if not contact_ids:
+            return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
         fates = await self._enrolling.foresee(tx, sequence_id, found)
         called = await rows.names(tx, contact_ids)
@@ -398,6 +400,8 @@ class EnrolPreviews:
         self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, ForeseenRow]:
         """Look at numbers that no contact has, with what else is known of them."""
+        if not values:
+            return {}
         stand_ins = [
             Candidate(uuid4(), phone, one.get("time_zone"), _line_type(one.get("line_type")))
             for phone, one in values.items()

@@ -1,5 +1,6 @@
 """Phone numbers."""
 
+import re
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import phones
 from domain.errors import InvalidFieldError
 from domain.phones import digits, is_toll_free, masked, normalise, time_zones
 
@@ -172,5 +174,27 @@ def test_digits_are_kept_and_nothing_else() -> None:
 
 @given(st.from_regex(r"[2-9][0-9]{9}", fullmatch=True))
 def test_a_number_in_its_stored_spelling_stays_as_it_is(national: str) -> None:
-    """The short way for imports answers what the long way does."""
-    assert normalise(f"+1{national}") == normalise(f"+1 {national}") == f"+1{national}"
+    assert normalise(f"+1{national}") == f"+1{national}"
+
+
+_WRITTEN = st.tuples(
+    st.sampled_from(["", "1", "+1", "+", "001", "(+1)", "0", "\uff0b1"]),
+    st.from_regex(r"[0-9]{9,11}", fullmatch=True),
+    st.sampled_from(["{0}{1}{2}", "{0} ({1}) {2}", "{0}-{1}.{2}", "{0}{1}/{2} "]),
+).map(lambda parts: parts[2].format(parts[0], parts[1][:3], parts[1][3:]))
+
+
+@given(_WRITTEN, st.sampled_from(["US", "CA", "GB", "DO"]))
+def test_the_short_way_for_imports_answers_what_the_long_way_does(raw: str, region: str) -> None:
+    short = _outcome(raw, region)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phones, "_nanp", lambda *_: None)
+        patch.setattr(phones, "_PLAIN_NANP", re.compile("never"))
+        assert _outcome(raw, region) == short
+
+
+def _outcome(raw: str, region: str) -> str:
+    try:
+        return normalise(raw, default_region=region)
+    except InvalidFieldError as error:
+        return error.reason
