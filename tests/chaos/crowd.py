@@ -48,6 +48,7 @@ class Member:
     Attributes:
         after: Of our texts to them, 0 for any moment.
         pause: Seconds from then to the deed.
+        enrolled: Once all their enrolling is answered.
     """
 
     person: Person
@@ -56,6 +57,7 @@ class Member:
     pause: float
     enrollments: dict[str, UUID] = field(default_factory=dict)
     texts: list[dict[str, Any]] = field(default_factory=list)
+    enrolled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Crowd:
@@ -145,8 +147,10 @@ class Crowd:
         for member in members:
             # Whoever opted out meanwhile is born final, and listed too.
             member.enrollments[sequence_id] = made[member.person.id]
-            if member.deed and member.after == 0 and UUID(int=0) not in member.enrollments.values():
-                self._spawn(member)
+            if UUID(int=0) not in member.enrollments.values():
+                member.enrolled.set()
+                if member.deed and member.after == 0:
+                    self._spawn(member)
 
     async def watch(self) -> None:
         """See the texts arrive on the handsets, and react; runs until cancelled."""
@@ -175,8 +179,14 @@ class Crowd:
             await self._text(member, member.deed)
 
     async def _finish(self, member: Member) -> None:
-        [enrollment_id, *_] = member.enrollments.values()
+        [sequence_id, *_] = member.enrollments
+        enrollment_id = await self._enrollment(member, sequence_id)
         await self.finish(member.person.phone, enrollment_id, "mark-finished")
+
+    async def _enrollment(self, member: Member, sequence_id: str) -> UUID:
+        """The enrollment's id, once enrolling is answered: texts may arrive before that."""
+        await member.enrolled.wait()
+        return member.enrollments[sequence_id]
 
     async def finish(self, phone: str, enrollment_id: UUID, action: str, **more: str) -> bool:
         """End an enrollment by a batch action; answers whether that ended it."""
@@ -199,22 +209,29 @@ class Crowd:
 
     async def _text(self, member: Member, kind: DeedKind) -> None:
         """Text to whoever texted last, or out of the blue to a number of ours."""
-        last = member.texts[-1] if member.texts else None
-        to = {"to": last["from"] or self._lines[0].address if last else self._lines[0].address}
-        enrollment_id = None
-        if last is not None:
-            sequence_id = self._sequence_of(last["body"])
-            enrollment_id = member.enrollments[sequence_id]
-            if last["messaging_service_sid"]:
-                to["messaging_service_sid"] = last["messaging_service_sid"]
+        last = await self._last_text(member)
+        to = {"to": last["from"] if last else self._lines[0].address}
+        if last is not None and last["messaging_service_sid"]:
+            to["messaging_service_sid"] = last["messaging_service_sid"]
         body = self._rng.choice(_WORDS[kind])
-        deed = Deed(kind, member.person.phone, enrollment_id, datetime.now(UTC))
+        deed = Deed(kind, member.person.phone, None, datetime.now(UTC))
         self.deeds.append(deed)
         given = {"from": member.person.phone, "body": body, **to}
         answer = (await self._simulator.post("/inbound", json=given)).json()
         deed.sid = answer["sid"]
         if answer["webhook_status"] == 200:
             deed.answered_at = datetime.now(UTC)
+        if last is not None:
+            deed.enrollment_id = await self._enrollment(member, self._sequence_of(last["body"]))
+
+    async def _last_text(self, member: Member) -> dict[str, Any] | None:
+        """The newest text on the handset: not there before a service has chosen its number."""
+        while member.texts:
+            there = [one for one in await self.texts_to(member.person.phone) if one["from"]]
+            if there:
+                return there[-1]
+            await asyncio.sleep(_LOOK_SECONDS)
+        return None
 
     def _sequence_of(self, body: str) -> str:
         return [*self._line_of][int(body.split()[1].rstrip(",")) - 1]
