@@ -42,3 +42,12 @@ def rows_read(node: Mapping[str, Any], table: str) -> list[float]:
     own = [(node["Actual Rows"] + lost) * node["Actual Loops"]]
     here = own if node.get("Relation Name") == table else [0.0]
     return here + [rows for child in node.get("Plans", ()) for rows in rows_read(child, table)]
+
+
+def read_by(node: Mapping[str, Any], table: str) -> set[str]:
+    """By which indexes a plan reads a table; "" stands for reading all of it."""
+    index = node.get("Index Name", "")
+    names = {index} if f"_{table}_" in index else set()
+    if node.get("Relation Name") == table and node["Node Type"].endswith("Seq Scan"):
+        names.add("")
+    return names.union(*(read_by(child, table) for child in node.get("Plans", ())))
