@@ -89,7 +89,7 @@ async def accepted(
         at=at,
     )
     if row.sender_held_at is not None and not row.hold_from_report:
-        await _off_hold_if_later(tx, row, learned.now)
+        await _off_hold_if_later(tx, row)
     if row.outcome is not AttemptOutcome.ASSUMED_SENT:
         await events.message_sent(tx, row.message_id)
     if status in DELIVERIES and row.provider_status not in DELIVERIES:
@@ -97,10 +97,10 @@ async def accepted(
     return await _advance(tx, row, rules, learned, at)
 
 
-async def _off_hold_if_later(tx: Transaction, row: AttemptRow, now: datetime) -> None:
+async def _off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:
     """A text that the provider took since the sender went on hold proves that it works again."""
     if row.sender_held_at is not None and row.started_at > row.sender_held_at:
-        await holds.release_sender(tx, row.sender_id, now)
+        await holds.release_sender(tx, row.sender_id)
 
 
 async def _advance(
@@ -236,7 +236,7 @@ async def reported(
     if status not in DELIVERIES:
         return
     if row.hold_from_report:  # `sent` proves nothing: 30034 and its like come after it
-        await _off_hold_if_later(tx, row, learned.now)
+        await _off_hold_if_later(tx, row)
     if row.provider_status not in DELIVERIES:
         await events.message_delivered(tx, row.message_id)
     if row.reported_failed and not await outcomes.stands_anew(tx, row):

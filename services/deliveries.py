@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from random import SystemRandom
 from uuid import UUID
 
@@ -117,10 +117,8 @@ class Deliveries:
             endpoint = await event_endpoints.get(tx, going.endpoint_id)
             if endpoint is None or endpoint.disabled_at is not None:
                 return None
-            at = await deliveries.next_due(tx, going.endpoint_id)
-        if at is None or not going.over:
-            return at
-        return max(at, datetime.now(UTC) + self._rules.pause)
+            pause = self._rules.pause if going.over else timedelta(0)
+            return await deliveries.next_due(tx, going.endpoint_id, pause)
 
     async def _tell(self, going: _Round, due: Due) -> None:
         """Send one event and write down how it went."""
@@ -145,7 +143,6 @@ class Deliveries:
             await self._disable(going, due)
             return
         wait = self._rules.wait(due.tries) * _dice.uniform(1 - _VARIATION, 1 + _VARIATION)
-        given_up = datetime.now(UTC) + wait - due.occurred_at > self._rules.give_up
         async with self._database.transaction() as tx:
             await deliveries.failed(
                 tx,
@@ -153,7 +150,8 @@ class Deliveries:
                 due.number,
                 status=status,
                 error=error or f"answered_{status}",
-                wait=None if given_up else wait,
+                wait=wait,
+                give_up=self._rules.give_up,
             )
 
     async def _post(self, going: _Round, due: Due) -> int:
@@ -172,9 +170,7 @@ class Deliveries:
     async def _disable(self, going: _Round, due: Due) -> None:
         """An endpoint that says it is gone is told nothing more; what waits for it waits."""
         async with self._database.transaction() as tx:
-            await deliveries.failed(
-                tx, going.endpoint_id, due.number, status=_GONE, error="gone", wait=None
-            )
+            await deliveries.failed(tx, going.endpoint_id, due.number, status=_GONE, error="gone")
             if await event_endpoints.disable(tx, going.endpoint_id):
                 await audit.record(
                     tx, "event_endpoint.disable", "event_endpoint", [going.endpoint_id], code=_GONE

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -64,7 +64,7 @@ class Holds:
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
         """Take a sender off hold by hand; answers how many enrollments go on."""
         async with self._database.transaction() as tx:
-            woken = await holds.release_sender(tx, sender_id, datetime.now(UTC))
+            woken = await holds.release_sender(tx, sender_id)
             await audit.record(
                 tx, "sender.release", "sender", [sender_id], user_id=user_id, released=woken
             )
@@ -125,7 +125,7 @@ class Holds:
             tx, "enrollment.release", "enrollment", [row.id], user_id=user_id, decision=chosen
         )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
-        await holds.wake_enrollment(tx, row.id, now, probing=probing)
+        await holds.wake_enrollment(tx, row.id, probing=probing)
         if unknown and row.last_attempt is not None:
             await self._decide_unknown(tx, row.last_attempt.id, decision, now)
         return Released(row.id, "released")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -68,13 +67,12 @@ class Pausing:
         self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
     ) -> list[Paused]:
         """Pause in a transaction of the caller's."""
-        now = datetime.now(UTC)
         found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
         results = {one: _pausable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "paused"]
         if chosen:
-            await pausing.pause(tx, chosen, now)
-            await endings.note_all(tx, chosen, "paused", at=now, user_id=user_id)
+            await pausing.pause(tx, chosen)
+            await endings.note_all(tx, chosen, "paused", user_id=user_id)
             await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
         return [Paused(one, results[one]) for one in enrollment_ids]
 
@@ -90,14 +88,13 @@ class Pausing:
         self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
     ) -> list[Resumed]:
         """Let go on in a transaction of the caller's, who kicks the outbox afterwards."""
-        now = datetime.now(UTC)
         found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
         results = {one: _resumable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "resumed"]
         if chosen:
             zone = await workspace.zone(tx, self._rules.workspace_zone)
-            await pausing.resume(tx, [_moved(found[one], now, zone) for one in chosen])
-            await endings.note_all(tx, chosen, "resumed", at=now, user_id=user_id)
+            await pausing.resume(tx, [_moved(found[one], zone) for one in chosen])
+            await endings.note_all(tx, chosen, "resumed", user_id=user_id)
             await outbox.add_signals(tx, chosen, "reconsider")
             await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
         return [Resumed(one, results[one]) for one in enrollment_ids]
@@ -121,10 +118,10 @@ def _resumable(row: Waiting | None) -> ResumeResult:
     return "resumed" if row.paused_at is not None else "not_paused"
 
 
-def _moved(row: Waiting, now: datetime, zone: str) -> Moved:
+def _moved(row: Waiting, zone: str) -> Moved:
     clock = ContactClock.of(time_zone=row.time_zone, phone=row.phone, workspace=zone)
     window = SendWindow.parse(row.send_window) if row.send_window is not None else None
-    due_at = row.due_at
+    due_at, now = row.due_at, row.read_at
     if due_at is not None and row.paused_at is not None:
         # A text that was under way when it was paused began the delay later.
         stood_from = max(row.paused_at, row.last_sent_at or row.paused_at)

@@ -1,6 +1,5 @@
 """What a person decides about texts that may ask for no more texts."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.errors import ConflictError, NotFoundError
@@ -72,8 +71,7 @@ class Reviews:
             row = await _found(tx, message_id)
             await sending.lock_number(tx, row.phone)
             row = await _found(tx, message_id)
-            now = datetime.now(UTC)
-            if await reviews.decide(tx, message_id, decision, user_id=user_id, at=now):
+            if await reviews.decide(tx, message_id, decision, user_id=user_id):
                 await self._take_effect(tx, row, decision, user_id=user_id)
                 row = await _found(tx, message_id)
             elif row.decision is not decision:

@@ -1,7 +1,7 @@
 """Moving steps that wait already when it turns out that a contact's clock is another."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from domain.retiming import rezoned_due
@@ -62,15 +62,14 @@ async def _move(
     tx: Transaction, moves: Sequence[tuple[Waiting, ContactClock, ContactClock]]
 ) -> None:
     """Write when each is due now, and have the workflows look."""
-    now = datetime.now(UTC)
-    moved = [_moved(row, before, after, now) for row, before, after in moves]
+    moved = [_moved(row, before, after) for row, before, after in moves]
     if moved:
         await pausing.retime(tx, moved)
         await outbox.add_signals(tx, [one.id for one in moved], "reconsider")
 
 
-def _moved(row: Waiting, before: ContactClock, after: ContactClock, now: datetime) -> Moved:
-    due_at = row.due_at
+def _moved(row: Waiting, before: ContactClock, after: ContactClock) -> Moved:
+    due_at, now = row.due_at, row.read_at
     if due_at is not None:
         due_at = rezoned_due(
             due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after

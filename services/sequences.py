@@ -316,7 +316,7 @@ class Sequences:
                 await rows.update_sequence(tx, sequence_id, {"state": after})
                 await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
                 if before is SequenceState.PAUSED:
-                    await holds.wake_sequence(tx, sequence_id, datetime.now(UTC))
+                    await holds.wake_sequence(tx, sequence_id)
             elif state is not after:
                 raise ConflictError(
                     "invalid_transition",
@@ -572,7 +572,6 @@ async def _tell_temporal(
         await holds.wake_for_settings(
             tx,
             old.id,
-            datetime.now(UTC),
             reply_window_changed="reply_window_seconds" in settings,
             send_window_changed="send_window" in settings,
             sender_changed="sender_id" in settings,

@@ -1,7 +1,6 @@
 """Opted-out numbers as people see and change them: by hand, with a reason."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from domain import names, phones
@@ -192,7 +191,7 @@ class Suppressions:
             if not may_lift(row, role):
                 raise ForbiddenError(Role.ADMIN)
             lifted = await suppressions.lift_by_hand(
-                tx, suppression_id, user_id=user_id, reason=said, at=datetime.now(UTC)
+                tx, suppression_id, user_id=user_id, reason=said
             )
             if not lifted:
                 raise ConflictError(

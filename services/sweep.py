@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
 from domain.rules import SendingRules
@@ -128,20 +128,18 @@ class Sweep:
 
     async def _probe(self) -> int:
         """Let one waiting text of each sender on hold be tried."""
-        now = datetime.now(UTC)
         async with self._database.transaction() as tx:
             chosen = await holds.due_probes(tx, self._rules.probe_interval)
             for enrollment_id in chosen:
-                await holds.wake_enrollment(tx, enrollment_id, now, probing=True)
+                await holds.wake_enrollment(tx, enrollment_id, probing=True)
         return len(chosen)
 
     async def _wake_forgotten(self) -> int:
         """Wake what a resume or release could have missed."""
-        now = datetime.now(UTC)
         async with self._database.transaction() as tx:
             forgotten = await sweeping.wake_forgotten(tx)
             for enrollment_id in forgotten:
-                await holds.wake_enrollment(tx, enrollment_id, now)
+                await holds.wake_enrollment(tx, enrollment_id)
         return len(forgotten)
 
     async def _restart_lost(self) -> int:

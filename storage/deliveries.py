@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Interval, Row, bindparam, text
 
 from domain.events import DeliveryState
 from storage.database import Transaction
@@ -87,43 +87,57 @@ async def failed(
     *,
     status: int | None,
     error: str,
-    wait: timedelta | None,
+    wait: timedelta = timedelta(0),
+    give_up: timedelta = timedelta(0),
 ) -> None:
-    """Note that a try failed; ``wait`` is how long to wait for the next, None to give up."""
+    """Note that a try failed, and when there will be another.
+
+    Args:
+        tx: The transaction.
+        endpoint_id: Where it was to go.
+        number: Which event.
+        status: What the endpoint answered, if it did.
+        error: A code.
+        wait: How long to wait for the next try.
+        give_up: How old an event may be when it is tried.
+    """
     await tx.execute(
         text(
             """
-            UPDATE event_deliveries SET last_status = :status, last_error = :error,
-                next_try_at = clock_timestamp()
-                    + coalesce(CAST(:wait AS interval), interval '0'),
-                given_up_at = CASE WHEN CAST(:wait AS interval) IS NULL
+            UPDATE event_deliveries d SET last_status = :status, last_error = :error,
+                next_try_at = clock_timestamp() + :wait,
+                given_up_at = CASE WHEN clock_timestamp() + :wait - e.occurred_at > :give_up
                     THEN clock_timestamp() END
-            WHERE endpoint_id = :endpoint_id AND event_id = :number AND delivered_at IS NULL
+            FROM events e
+            WHERE e.id = d.event_id AND d.endpoint_id = :endpoint_id AND d.event_id = :number
+            AND d.delivered_at IS NULL
             """
-        ),
+        ).bindparams(bindparam("wait", type_=Interval()), bindparam("give_up", type_=Interval())),
         {
             "endpoint_id": endpoint_id,
             "number": number,
             "status": status,
             "error": error,
             "wait": wait,
+            "give_up": give_up,
         },
     )
 
 
-async def next_due(tx: Transaction, endpoint_id: UUID) -> datetime | None:
-    """When the next event may be tried; None if nothing is on its way."""
+async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> datetime | None:
+    """When the next event may be tried, after a pause; None if nothing is on its way."""
     row = await tx.execute(
         text(
             """
-            SELECT min(next_try_at) FROM (
+            SELECT greatest(min(next_try_at), CASE WHEN count(*) > 0
+                THEN clock_timestamp() + :pause END) FROM (
                 SELECT DISTINCT ON (subject_id) next_try_at FROM event_deliveries
                 WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
                 ORDER BY subject_id, event_id
             ) first
             """
         ),
-        {"endpoint_id": endpoint_id},
+        {"endpoint_id": endpoint_id, "pause": pause},
     )
     at: datetime | None = row.scalar_one()
     return at

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, text
+from sqlalchemy import bindparam, func, insert, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -73,14 +73,14 @@ async def end(
 
 
 async def note_all(
-    tx: Transaction, enrollment_ids: Sequence[UUID], kind: str, *, at: datetime, user_id: UUID
+    tx: Transaction, enrollment_ids: Sequence[UUID], kind: str, *, user_id: UUID
 ) -> None:
-    """Add the same to the timelines of several enrollments."""
+    """Add the same, which happens now, to the timelines of several enrollments."""
     events = [
-        {"enrollment_id": one, "kind": kind, "at": at, "user_id": user_id, "detail": {}}
+        {"enrollment_id": one, "kind": kind, "user_id": user_id, "detail": {}}
         for one in enrollment_ids
     ]
-    await tx.execute(insert(EnrollmentEvent), events)
+    await tx.execute(insert(EnrollmentEvent).values(at=func.clock_timestamp()), events)
 
 
 async def note(

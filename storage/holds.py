@@ -39,7 +39,7 @@ async def hold_sender(
     )
 
 
-async def release_sender(tx: Transaction, sender_id: UUID, now: datetime) -> int:
+async def release_sender(tx: Transaction, sender_id: UUID) -> int:
     """Take a sender off hold and wake every enrollment that waits for it; answers how many.
 
     The exclusive lock waits for sends that are just finding the sender on hold.
@@ -63,24 +63,21 @@ async def release_sender(tx: Transaction, sender_id: UUID, now: datetime) -> int
         )
         """,
         {"id": sender_id},
-        now,
     )
 
 
-async def wake_sequence(tx: Transaction, sequence_id: UUID, now: datetime) -> int:
+async def wake_sequence(tx: Transaction, sequence_id: UUID) -> int:
     """Wake the enrollments that were found to be due while their sequence was paused."""
     return await _wake(
         tx,
         "e.sequence_id = :id AND e.activity = 'paused' AND e.paused_at IS NULL",
         {"id": sequence_id},
-        now,
     )
 
 
 async def wake_for_settings(
     tx: Transaction,
     sequence_id: UUID,
-    now: datetime,
     *,
     reply_window_changed: bool,
     send_window_changed: bool,
@@ -119,17 +116,14 @@ async def wake_for_settings(
             tx,
             "e.sequence_id = :id AND e.held_reason = 'sender_on_hold'",
             {"id": sequence_id},
-            now,
         )
     return woken
 
 
-async def wake_enrollment(
-    tx: Transaction, enrollment_id: UUID, now: datetime, *, probing: bool = False
-) -> bool:
+async def wake_enrollment(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
     """Wake one held or paused enrollment; ``probing`` lets it try a sender on hold."""
     woken = await _wake(
-        tx, "e.id = :id AND e.activity IN ('held', 'paused')", {"id": enrollment_id}, now
+        tx, "e.id = :id AND e.activity IN ('held', 'paused')", {"id": enrollment_id}
     )
     if woken and probing:
         await tx.execute(
@@ -175,7 +169,7 @@ async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> 
     return claimed.first() is not None
 
 
-async def _wake(tx: Transaction, which: str, values: dict[str, object], now: datetime) -> int:
+async def _wake(tx: Transaction, which: str, values: dict[str, object]) -> int:
     """Set enrollments that wait for something to waiting, and ask their workflows to look."""
     rows = await tx.execute(
         text(
@@ -185,12 +179,12 @@ async def _wake(tx: Transaction, which: str, values: dict[str, object], now: dat
                 ORDER BY e.id FOR NO KEY UPDATE
             )
             UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-                next_send_at = :now
+                next_send_at = clock_timestamp()
             FROM locked WHERE enrollments.id = locked.id
             RETURNING enrollments.id
             """  # noqa: S608 - conditions written in this module
         ),
-        {**values, "now": now},
+        values,
     )
     ids = [row.id for row in rows]
     await outbox.add_signals(tx, ids, "reconsider")

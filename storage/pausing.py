@@ -32,6 +32,7 @@ class Waiting:
         time_zone: The contact's, if given.
         phone: The contact's.
         send_window: The sequence's.
+        read_at: Now, by the clock that dates attempts and texts: the API's own may be wrong.
     """
 
     id: UUID
@@ -46,6 +47,7 @@ class Waiting:
     time_zone: str | None
     phone: str
     send_window: Mapping[str, Sequence[str]] | None
+    read_at: datetime
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Moved:
 
 _LOCK = """
     SELECT e.id, e.status, e.activity, e.position > e.step_count AS all_sent, e.paused_at,
-        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone, q.send_window
+        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone, q.send_window,
+        clock_timestamp() AS read_at
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
@@ -100,12 +103,13 @@ async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Wait
             time_zone=row.time_zone,
             phone=row.phone,
             send_window=row.send_window,
+            read_at=row.read_at,
         )
         for row in rows
     ]
 
 
-async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], now: datetime) -> None:
+async def pause(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
     """Mark locked enrollments as paused by a person.
 
     A text that is under way goes on, and one that only a person can decide about stays held.
@@ -113,7 +117,7 @@ async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], now: datetime) 
     await tx.execute(
         text(
             """
-            UPDATE enrollments SET paused_at = :now,
+            UPDATE enrollments SET paused_at = clock_timestamp(),
                 activity = CASE WHEN stays THEN activity ELSE 'paused' END,
                 held_reason = CASE WHEN stays THEN held_reason END,
                 held_code = CASE WHEN stays THEN held_code END,
@@ -127,7 +131,7 @@ async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], now: datetime) 
             WHERE id = chosen
             """
         ).bindparams(_IDS),
-        {"ids": list(enrollment_ids), "now": now},
+        {"ids": list(enrollment_ids)},
     )
 
 

@@ -132,18 +132,19 @@ async def count_open(tx: Transaction, *, most: int) -> int:
 
 
 async def decide(
-    tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID, at: datetime
+    tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
 ) -> bool:
     """Write down a decision; False if there was one before."""
     rows = await tx.execute(
         text(
             """
-            UPDATE reviews SET decision = :decision, decided_at = :at, decided_by = :user_id
+            UPDATE reviews SET decision = :decision, decided_by = :user_id,
+                decided_at = clock_timestamp()
             WHERE message_id = :id AND decision IS NULL
             RETURNING message_id
             """
         ),
-        {"id": message_id, "decision": decision.value, "at": at, "user_id": user_id},
+        {"id": message_id, "decision": decision.value, "user_id": user_id},
     )
     return rows.first() is not None
 

@@ -442,19 +442,19 @@ async def find(
 
 
 async def lift_by_hand(
-    tx: Transaction, suppression_id: UUID, *, user_id: UUID, reason: str, at: datetime
+    tx: Transaction, suppression_id: UUID, *, user_id: UUID, reason: str
 ) -> bool:
     """Lift one suppression; False if it was lifted before. The row stays as evidence."""
     rows = await tx.execute(
         text(
             """
             UPDATE suppressions
-            SET lifted_at = :at, lifted_by = :user_id, lifted_reason = :reason
+            SET lifted_at = clock_timestamp(), lifted_by = :user_id, lifted_reason = :reason
             WHERE id = :id AND lifted_at IS NULL
             RETURNING id
             """
         ),
-        {"id": suppression_id, "at": at, "user_id": user_id, "reason": reason},
+        {"id": suppression_id, "user_id": user_id, "reason": reason},
     )
     return rows.first() is not None
 

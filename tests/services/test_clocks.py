@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ports import ListedText
-from tests.services.sending_kit import SendingKit
+from tests.services.event_kit import deliver_all, deliveries, receiver, subscribe
+from tests.services.sending_kit import SendingKit, about
+from tests.worlds import ongoing
 
-SKEW = timedelta(days=2)
+SKEW = timedelta(days=4)
 
 
 class Ahead(datetime):
@@ -145,3 +147,59 @@ async def test_a_stop_that_never_came_is_fetched(
     assert (await kit.row(enrollment)).status == "opted_out"
     [suppression] = await kit.world.rows("SELECT lifted_at FROM suppressions")
     assert suppression.lifted_at is None
+
+
+async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 3, Sending: one pauses, another lets it go on."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    tell_time_by(monkeypatch, Ahead)
+    await kit.services.pausing.pause([enrollment], kit.world.user_id)
+    monkeypatch.undo()
+    tell_time_by(monkeypatch, Behind)
+    await kit.services.pausing.resume([enrollment], kit.world.user_id)
+    assert about((await kit.row(enrollment)).next_send_at, timedelta(days=1))
+    paused, resumed = await kit.world.rows(
+        "SELECT at - now() AS since FROM enrollment_events"
+        " WHERE kind IN ('paused', 'resumed') ORDER BY kind"
+    )
+    assert abs(paused.since) < timedelta(minutes=1) > abs(resumed.since)
+
+
+@pytest.mark.parametrize("clock", [Ahead, Behind])
+async def test_a_changed_zone_moves_a_step_by_no_days(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
+) -> None:
+    """Section 3, Due time: what is to come yet is asked of the clock that dates it."""
+    sequence = await kit.sequence(ongoing("One", at_time="23:59"))
+    enrollment = await kit.enrol(sequence)
+    before = (await kit.row(enrollment)).next_send_at
+    tell_time_by(monkeypatch, clock)
+    contact_id = (await kit.row(enrollment)).contact_id
+    await kit.services.contacts.update(contact_id, {"time_zone": "America/Los_Angeles"})
+    moved = (await kit.row(enrollment)).next_send_at - before
+    assert timedelta(0) < moved <= timedelta(hours=3)
+
+
+async def test_an_event_is_given_up_at_its_age_and_no_sooner(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 4, Events: tried for three days, by the clock that dates them."""
+
+    async def refuse(_: object) -> int:
+        return 503
+
+    async with receiver(refuse) as there:
+        made = await subscribe(
+            kit.world.database, kit.services.outbox, kit.world.user_id, there.url
+        )
+        await kit.enrol()
+        tell_time_by(monkeypatch, Ahead)
+        done = await deliveries(kit.world.database).deliver(made.details.id)
+    assert done.failed > 0
+    assert done.next_at is not None
+    [row] = await kit.world.rows("SELECT given_up_at FROM event_deliveries LIMIT 1")
+    assert row.given_up_at is None
+    assert done.next_at < datetime.now(UTC) + timedelta(hours=1)
