@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.errors import InvalidFieldError, NotFoundError
 from domain.names import clean
-from domain.paging import Page, Position
+from domain.paging import Page, Position, cut
 from domain.provider_errors import explain
 from domain.statuses import (
     STATUS_WORDS,
@@ -184,12 +184,10 @@ class ContactList:
                 tx, sequence_id, wanted, sort=sort, after=after, limit=limit + 1
             )
             counted = (await count_by_status(tx, [sequence_id])).get(sequence_id, {})
-        shown = found[:limit]
-        answers = await self._ask(shown) if live else {}
-        items = [_listed(row, state, answers.get(row.enrollment_id)) for row in shown]
-        more = len(found) > limit
+        page = cut(found, limit, lambda row: Position(row.sort_key, row.enrollment_id))
+        answers = await self._ask(page.items) if live else {}
         return ContactsTab(
-            Page(items, Position(shown[-1].sort_key, shown[-1].enrollment_id) if more else None),
+            page.showing(lambda row: _listed(row, state, answers.get(row.enrollment_id))),
             {status: counted.get(status, 0) for status in EnrollmentStatus},
         )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain import names, phones
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, cut
 from domain.statuses import LineType
 from domain.timing import ContactClock, check_time_zone
 from services import audit
@@ -199,10 +199,8 @@ class Contacts:
             rows = await contacts.find(
                 tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=limit + 1
             )
-        return Page(
-            [ContactDetails.of(row) for row in rows[:limit]],
-            _position(rows[limit - 1], sort) if len(rows) > limit else None,
-        )
+        page = cut(rows, limit, lambda row: _position(row, sort))
+        return page.showing(ContactDetails.of)
 
     def checked(self, fields: ContactFields) -> dict[str, Any]:
         """Clean what a new contact is to have.

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain import names
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import MESSAGE_LABELS, Direction, LineType, MessageStatus
 from domain.texts import check_body
 from services import audit, one_offs
@@ -191,11 +191,7 @@ class Conversations:
             found = await conversations.page(
                 tx, search=sought, only=only, after=after, limit=limit + 1
             )
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(
-            [_listed(row) for row in found[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+        return cut(found, limit, by_creation).showing(_listed)
 
     async def get(
         self,
@@ -230,14 +226,14 @@ class Conversations:
             )
             known = sender_id or await conversations.usual_sender(tx, contact_id)
             to = await conversations.recipient(tx, contact_id, known) if known else None
-        first = found[limit - 1] if len(found) > limit else None
+        shown = cut(found, limit, by_creation).showing(ConversationText.of)
         contact = row.contact
         name = f"{contact.first_name} {contact.last_name}".strip()
         return Conversation(
             contact=ContactName(contact.id, name, contact.phone),
             opted_out=row.opted_out,
-            texts=[ConversationText.of(one) for one in reversed(found[:limit])],
-            earlier=Position(first.created_at, first.id) if first else None,
+            texts=shown.items[::-1],
+            earlier=shown.next,
             reply=_reply_box(to, opted_out=row.opted_out, line_type=contact.line_type),
         )
 

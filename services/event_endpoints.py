@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from domain import names
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.events import DeliveryState, EventRules, EventType, new_secret
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from services import audit
 from services.outbox import Outbox
 from services.posting import is_public
@@ -139,11 +139,7 @@ class EventEndpoints:
         """List endpoints in the order they were made."""
         async with self._database.transaction() as tx:
             rows = await event_endpoints.find(tx, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(
-            [EndpointDetails.of(row) for row in rows[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+        return cut(rows, limit, by_creation).showing(EndpointDetails.of)
 
     async def update(self, endpoint_id: UUID, fields: EndpointFields) -> EndpointDetails:
         """Change an endpoint.
@@ -234,8 +230,7 @@ class EventEndpoints:
             rows = await deliveries.log(
                 tx, endpoint_id, state=state, before=before, limit=limit + 1
             )
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(rows[:limit], Position(str(last.number), last.event_id) if last else None)
+        return cut(rows, limit, lambda row: Position(str(row.number), row.event_id))
 
     async def retry(self, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord:
         """Deliver an event once more, or without waiting longer.

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain import names, pasted_numbers
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, cut
 from services import audit
 from services.pickers import GroupName
 from storage import contacts, groups, importing
@@ -160,11 +160,8 @@ class Groups:
         """List groups by name."""
         async with self._database.transaction() as tx:
             rows = await groups.find(tx, after=after, limit=limit + 1)
-        last = rows[limit - 1].group if len(rows) > limit else None
-        return Page(
-            [GroupDetails.of(row) for row in rows[:limit]],
-            Position(last.name, last.id) if last else None,
-        )
+        page = cut(rows, limit, lambda row: Position(row.group.name, row.group.id))
+        return page.showing(GroupDetails.of)
 
     async def add_members(
         self, group_id: UUID, contact_ids: Sequence[UUID], user_id: UUID

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from domain.ports import JobProgress
 from domain.statuses import EnrollmentStatus, JobKind, JobState
 from services import audit
@@ -321,11 +321,8 @@ class Jobs:
             found = await jobs.find(
                 tx, user_id=user_id, states=states, after=after, limit=limit + 1
             )
-        last = found[limit - 1].job if len(found) > limit else None
-        return Page(
-            [JobDetails.of(record, {}) for record in found[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+        page = cut(found, limit, lambda record: by_creation(record.job))
+        return page.showing(lambda record: JobDetails.of(record, {}))
 
     async def results(
         self, job_id: UUID, *, codes: Many[str] = (), after: int = -1, limit: int = 50

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from domain.errors import ConflictError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, cut
 from domain.statuses import OptOutSource, ReviewDecision
 from services import audit
 from services.optouts import opt_out
@@ -38,8 +38,7 @@ class Reviews:
         """
         async with self._database.transaction() as tx:
             rows = await reviews.find(tx, is_decided=is_decided, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(rows[:limit], Position(last.created_at, last.message_id) if last else None)
+        return cut(rows, limit, lambda row: Position(row.created_at, row.message_id))
 
     async def count_open(self, *, most: int) -> int:
         """Count the texts that wait for a decision; no further than ``most``."""

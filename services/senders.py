@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain import names, phones
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, cut
 from domain.provider_errors import explain
 from services import audit
 from services.outbox import Outbox
@@ -181,11 +181,8 @@ class Senders:
         """List senders by name."""
         async with self._database.transaction() as tx:
             rows = await senders.find(tx, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(
-            [SenderDetails.of(sender) for sender in rows[:limit]],
-            Position(last.name, last.id) if last else None,
-        )
+        page = cut(rows, limit, lambda sender: Position(sender.name, sender.id))
+        return page.showing(SenderDetails.of)
 
     def _cleaned(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Check what is given, all of it before anything is refused."""

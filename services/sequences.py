@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, NotFoundError
 from domain.names import clean
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from domain.segments import measure
 from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
 from domain.texts import MAX_MEDIA_URL, check_body, is_media_url
@@ -180,8 +180,7 @@ class Sequences:
         sought = clean(search, field="search", most=MAX_NAME, blank=True)
         async with self._database.transaction() as tx:
             found = await rows.page(tx, states=states, search=sought, after=after, limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(found[:limit], Position(last.created_at, last.id) if last else None)
+        return cut(found, limit, by_creation)
 
     async def change(
         self,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain import names, phones
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import OptOutSource, Role
 from services import audit
 from services.erasure import recall
@@ -165,8 +165,7 @@ class Suppressions:
                 after=after,
                 limit=limit + 1,
             )
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(rows[:limit], Position(last.created_at, last.id) if last else None)
+        return cut(rows, limit, by_creation)
 
     async def lift(
         self, suppression_id: UUID, *, reason: str, user_id: UUID, role: Role

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain import names
 from domain.errors import NotFoundError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from services.contact_list import SEARCH_LENGTH
 from services.conversations import ConversationText, LastSaid, last_said
 from services.erasure import recall
@@ -83,13 +83,8 @@ class UnknownNumbers:
         sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
         async with self._database.transaction() as tx:
             found = await unknown_numbers.page(tx, search=sought, after=after, limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(
-            [
-                UnknownNumber(**last_said(row), id=row.first_id, phone=row.phone)
-                for row in found[:limit]
-            ],
-            Position(last.created_at, last.id) if last else None,
+        return cut(found, limit, by_creation).showing(
+            lambda row: UnknownNumber(**last_said(row), id=row.first_id, phone=row.phone)
         )
 
     async def get(
@@ -114,11 +109,11 @@ class UnknownNumbers:
                 if number.contact_id is None
                 else []
             )
-        first = found[limit - 1] if len(found) > limit else None
+        shown = cut(found, limit, by_creation).showing(ConversationText.of)
         return UnknownTexts(
             phone=number.phone,
             contact_id=number.contact_id,
             opted_out=number.opted_out,
-            texts=[ConversationText.of(one) for one in reversed(found[:limit])],
-            earlier=Position(first.created_at, first.id) if first else None,
+            texts=shown.items[::-1],
+            earlier=shown.next,
         )

@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from domain import names
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
-from domain.paging import Page, Position
+from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import Role, TokenScope
 from services import audit
 from services.passwords import Passwords
@@ -269,11 +269,7 @@ class Users:
         """List users in the order they were made."""
         async with self._database.transaction() as tx:
             rows = await users.find(tx, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(
-            [UserDetails.of(user) for user in rows[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+        return cut(rows, limit, by_creation).showing(UserDetails.of)
 
     async def create_token(
         self,
@@ -336,11 +332,7 @@ class Users:
             if await users.get(tx, user_id) is None:
                 raise NotFoundError("user", user_id)
             rows = await users.tokens_of(tx, user_id, after=after, limit=limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(
-            [TokenDetails.of(token) for token in rows[:limit]],
-            Position(last.created_at, last.id) if last else None,
-        )
+        return cut(rows, limit, by_creation).showing(TokenDetails.of)
 
     async def revoke_token(self, user_id: UUID, token_id: UUID) -> None:
         """Make a token useless from now on; once more does no harm.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from domain.paging import Position
@@ -51,6 +51,21 @@ class LastText:
     keyword: str | None
     created_at: datetime
     opted_out: bool
+
+
+def last_text(phone: Mapped[str]) -> tuple[Mapped[Any] | ColumnElement[Any], ...]:
+    """Select the fields of ``LastText``, in their order, of a number that a text belongs to."""
+    return (
+        col(Message.id),
+        phone,
+        col(Message.direction),
+        col(Message.body),
+        col(Message.media_urls),
+        col(Message.status),
+        col(Message.keyword),
+        col(Message.created_at),
+        opted_out(phone),
+    )
 
 
 @dataclass(frozen=True)
@@ -115,15 +130,7 @@ async def page(
     later = aliased(Message)
     query: Select[*tuple[Any, ...]] = (
         select(
-            col(Message.id),
-            col(Contact.phone),
-            col(Message.direction),
-            col(Message.body),
-            col(Message.media_urls),
-            col(Message.status),
-            col(Message.keyword),
-            col(Message.created_at),
-            opted_out(),
+            *last_text(col(Contact.phone)),
             col(Contact.id),
             col(Contact.first_name),
             col(Contact.last_name),

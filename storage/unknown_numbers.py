@@ -12,7 +12,7 @@ from sqlmodel import col
 from domain.paging import Position
 from domain.statuses import Direction
 from storage.contacts import has_digits, number_in, opted_out
-from storage.conversations import LastText
+from storage.conversations import LastText, last_text
 from storage.database import Transaction
 from storage.tables import Contact, Message
 
@@ -60,18 +60,7 @@ async def page(
     )
     place = tuple_(col(Message.created_at), col(Message.id))
     query: Select[*tuple[Any, ...]] = (
-        select(
-            col(Message.id),
-            col(Message.phone),
-            col(Message.direction),
-            col(Message.body),
-            col(Message.media_urls),
-            col(Message.status),
-            col(Message.keyword),
-            col(Message.created_at),
-            opted_out(col(Message.phone)),
-            first,
-        )
+        select(*last_text(col(Message.phone)), first)
         .where(
             _NOBODYS,
             ~exists().where(

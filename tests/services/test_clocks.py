@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ports import ListedText
-from tests.services.event_kit import deliver_all, deliveries, receiver, subscribe
+from tests.services.event_kit import deliveries, receiver, subscribe
 from tests.services.sending_kit import SendingKit, about
 from tests.worlds import ongoing
 
