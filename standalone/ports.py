@@ -1,5 +1,6 @@
 """TCP ports on this machine: is one taken, does one answer, which one is free."""
 
+import secrets
 import socket
 import time
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from standalone.errors import PartError
 LOOPBACK = "127.0.0.1"
 
 _LEAVING_SECONDS = 2
+_QUIET = range(10_100, 32_768)
+"""What no system gives to outgoing connections: one of those could take the port of a server that
+is just being started again. Browsers refuse 10080."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,11 @@ def answers(port: int) -> bool:
 
 def free_port() -> int:
     """Find a port nothing listens on. Another process may take it before the caller does."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        number: int = listener.getsockname()[1]
-        return number
+    return next(port for port in iter(_any_port, None) if not _taken(port))
+
+
+def _any_port() -> int:
+    return _QUIET.start + secrets.randbelow(len(_QUIET))
 
 
 def _taken(port: int) -> bool:

@@ -176,7 +176,7 @@ class Storm:
         while True:
             self._wake_at = dict.fromkeys(self._wake_at, 0)
             self._supervise()
-            if all(map(is_up, self._processes)):
+            if all(map(is_up, self._processes)) and self._servers_ready():
                 break
             await asyncio.sleep(_TICK_SECONDS)
         await self._simulator.aclose()
@@ -222,6 +222,9 @@ class Storm:
         except PartError:
             return False
 
+    def _servers_ready(self) -> bool:
+        return self._site.postgres.ready() and self._site.temporal.ready()
+
     def _a_worker(self) -> Process:
         return self._rng.choice(self._processes[:2])
 
@@ -239,8 +242,10 @@ class Storm:
     async def _restart(self, server: EmbeddedPostgres | TemporalServer, blow: Blow) -> None:
         self.tally[blow] += 1
         server.stop()
-        await self._waiting(self._rng.uniform(0.2, 2.5))
-        server.launch()
+        try:
+            await self._waiting(self._rng.uniform(0.2, 2.5))
+        finally:  # the storm may end meanwhile
+            server.launch()
         while not server.ready():
             await self._waiting(_TICK_SECONDS)
 
