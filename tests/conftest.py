@@ -96,33 +96,47 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 _LONGEST = (
+    "tests/browser",
     "tests/chaos/test_chaos.py",
-    "tests/e2e/",
-    "tests/browser/",
-    "tests/test_worker.py",
+    "tests/e2e 1",
+    "tests/workflows/",
+    "tests/e2e 2",
+    "tests/test_",
     "tests/standalone/",
+    "tests/observability/",
     "tests/services/test_importing",
-    "tests/workflows/test_month.py",
 )
-"""What is begun with: mostly waits, for a process that was killed or for a server's start."""
+"""What is begun with, in turn: mostly waits, for a process that was killed, a server's start or a
+timer. What needs a stack of its own is not all at the beginning, for its start needs a processor.
+"""
 
 _SECOND_STACK = ("tests/e2e/test_provider", "tests/e2e/test_life", "tests/e2e/test_api_docs")
 
 
+def _together(nodeid: str) -> str:
+    """Name what a worker does at a time: a file, but what needs a stack together."""
+    if nodeid.startswith("tests/e2e/"):
+        return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
+    if nodeid.startswith("tests/browser/"):
+        return "tests/browser"
+    return nodeid.split("::", 1)[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no processor waits for it in the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+    items.sort(key=lambda item: _turn(_together(item.nodeid)))
+
+
+def _turn(scope: str) -> int:
+    turns = (turn for turn, name in enumerate(_LONGEST) if scope.startswith(name))
+    return next(turns, len(_LONGEST))
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """A file at a time, but what needs a stack together: the end-to-end tests in two parts."""
+    """Hand out together what ``_together`` names."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/e2e/"):
-            return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
-        if nodeid.startswith("tests/browser/"):
-            return "tests/browser"
-        return str(super()._split_scope(nodeid))
+        return _together(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
