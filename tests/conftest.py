@@ -4,6 +4,7 @@ Under xdist every worker process starts its own, so nothing is shared between pr
 """
 
 import gc
+import logging
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from psycopg import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from observability import logs
 from services import passwords
 from settings import (
     ApiSettings,
@@ -156,6 +158,21 @@ def _quick_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", quick)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Keep what a program of ours sets up, in this process, from the next test."""
+    names = ["", *logs.OUR_LOGGERS, "uvicorn", "uvicorn.error", "uvicorn.access"]
+    before = [
+        (one, one.level, list(one.handlers), one.propagate, one.disabled)
+        for one in map(logging.getLogger, names)
+    ]
+    yield
+    for logger, level, handlers, propagate, disabled in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.propagate, logger.disabled = propagate, disabled
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -157,22 +156,6 @@ def test_a_text_line_ends_in_its_extras() -> None:
     assert line.endswith("INFO api sent attempt_id=a1")
 
 
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    names = [*logs.OUR_LOGGERS, "uvicorn", "uvicorn.error", "uvicorn.access"]
-    before = [
-        (one, one.level, list(one.handlers), one.propagate, one.disabled)
-        for one in (root, *map(logging.getLogger, names))
-    ]
-    yield
-    for logger, level, handlers, propagate, disabled in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
-        logger.propagate, logger.disabled = propagate, disabled
-
-
-@pytest.mark.usefixtures("_logging_as_before")
 def test_one_set_up_covers_ours_the_servers_and_libraries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -196,7 +179,6 @@ def test_one_set_up_covers_ours_the_servers_and_libraries(
     assert {line["request_id"] for line in lines} == {"r1"}
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_the_servers_own_level_does_not_count(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
     logs.set_up("WARNING", "text")
