@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -54,22 +54,25 @@ _CARELESS = {
 # Timers are looked at every second otherwise.
 _PROMPT_TIMERS = {"history.timerProcessorMaxTimeShift": '"20ms"'}
 
-_EMPTY = sql.SQL("; ").join(
-    [
-        # What a test left connected would hold its locks.
-        sql.SQL(
-            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ),
-        # Triggers guard what is never to be deleted.
-        sql.SQL("SET session_replication_role = replica"),
-        *(
-            sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
-            for table in reversed(METADATA.sorted_tables)
-        ),
-    ]
-)
-"""Faster than TRUNCATE for a handful of rows."""
+_EMPTY = """
+    -- Triggers guard what is never to be deleted.
+    SET session_replication_role = replica;
+
+    CREATE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        -- What a test left connected would hold its locks.
+        PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid();
+{}
+    END $$
+"""
+_EMPTY_TABLE = """
+        IF EXISTS (SELECT FROM {table}) THEN
+            -- Slower for a handful of rows, but what is deleted stays in the way.
+            IF pg_relation_size('{table}') > 500000 THEN TRUNCATE {table} CASCADE;
+            ELSE DELETE FROM {table};
+            END IF;
+        END IF;
+"""
 
 
 def pytest_configure() -> None:
@@ -191,6 +194,11 @@ def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL server, fast and careless about crashes."""
     server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=_CARELESS)
     server.start()
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        # Each connection works the password out anew, 4096 times unless told otherwise.
+        connection.execute("SET scram_iterations = 1")
+        same = sql.Literal(connection.info.password)
+        connection.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(same))
     yield server
     server.stop()
 
@@ -218,17 +226,24 @@ def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -
     return postgres_server.url("segue_shared")
 
 
-def empty(database: str) -> None:
-    """Disconnect everyone from a database and delete all rows of all tables."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(_EMPTY)
+@pytest.fixture(scope="session")
+def empty(shared_database: str) -> Iterator[Callable[[], None]]:
+    """Disconnects everyone from the shared database and deletes all rows of all tables."""
+    tables = (_EMPTY_TABLE.format(table=table.name) for table in reversed(METADATA.sorted_tables))
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        connection.execute(_EMPTY.format("".join(tables)).encode())
+
+        def empty_it() -> None:
+            connection.execute("SELECT pg_temp.empty()")
+
+        yield empty_it
 
 
 @pytest.fixture
-def database_url(shared_database: str) -> Iterator[str]:
+def database_url(shared_database: str, empty: Callable[[], None]) -> Iterator[str]:
     """The SQLAlchemy address of a migrated database that is empty again."""
     yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
-    empty(shared_database)
+    empty()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ exist, and sent to the API as a program serves it.
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,7 +35,6 @@ from storage.database import Database
 from tests.api import a_little_of_everything as little
 from tests.api.conftest import make_services, make_settings
 from tests.api.record import RECORDED, document
-from tests.conftest import empty
 
 CHECKS = (
     not_a_server_error,
@@ -90,7 +89,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(shared_database: str) -> Iterator[Served]:
+def served(shared_database: str, empty: Callable[[], None]) -> Iterator[Served]:
     url = shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def services() -> Services:
@@ -126,7 +125,7 @@ def served(shared_database: str) -> Iterator[Served]:
     yield Served(f"http://{LOOPBACK}:{port}", tokens, known)
     server.should_exit = True
     thread.join()
-    empty(shared_database)
+    empty()
 
 
 def test_no_operation_is_left_out() -> None:

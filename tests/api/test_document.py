@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +19,6 @@ from storage.schema import METADATA
 from tests.api.a_little_of_everything import found
 from tests.api.conftest import make_services
 from tests.api.record import RECORDED, ROOT, document, edition
-from tests.conftest import empty
 
 DOCUMENT = json.loads(RECORDED.read_text())
 OPERATIONS = {
@@ -69,7 +69,7 @@ class Little:
 
 
 @pytest.fixture(scope="module")
-def little(shared_database: str) -> Little:
+def little(shared_database: str, empty: Callable[[], None]) -> Little:
     async def make() -> dict[str, str]:
         database = Database(shared_database.replace("postgresql://", "postgresql+psycopg://", 1))
         try:
@@ -85,7 +85,7 @@ def little(shared_database: str) -> Little:
             with connection.cursor().copy(copying) as copy:
                 if kept := b"".join(copy):
                     rows[table.name] = kept
-    empty(shared_database)
+    empty()
     return Little(ids, rows)
 
 
