@@ -15,7 +15,7 @@ from services.outbox import Outbox
 from services.outcomes import Outcomes
 from services.pruning import Pruning
 from services.workspace import WorkspaceSettings
-from storage import deliveries, endings, holds, jobs, outbox, outcomes, sweeping
+from storage import deliveries, endings, holds, jobs, outbox, outcomes, sweeping, unknown_numbers
 from storage.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -26,6 +26,9 @@ OVERDUE = timedelta(minutes=10)
 
 UPLOAD_ABANDONED = timedelta(minutes=15)
 """After this long without a row, an upload is taken to have been broken off."""
+
+CLAIMED = timedelta(hours=1)
+"""How old a text may be that came while its number was just being imported; sweeps may be away."""
 
 RESTARTS = 500
 FINISHES = 500
@@ -105,6 +108,7 @@ class Sweep:
         await part("forgotten", self._wake_forgotten)
         restarted = await part("restart", self._restart_lost)
         await part("archived", self._finish_archived)
+        await part("numbers", self._claim_texts)
         settled = await part("orphans", self._settle_orphans)
         await part("jobs", self._mend_jobs)
         await part("zone", self._chores.workspace.move_steps)
@@ -171,6 +175,11 @@ class Sweep:
                     signal="mark_finished",
                 )
         return len(left)
+
+    async def _claim_texts(self) -> int:
+        """Give contacts what they texted while they were being imported."""
+        async with self._database.transaction() as tx:
+            return await unknown_numbers.claim_recent(tx, CLAIMED)
 
     async def _mend_jobs(self) -> int:
         """Start lost jobs again and forget uploads that were broken off."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,14 @@ from storage.tables import Contact, Message
 _NOBODYS = and_(
     col(Message.contact_id).is_(None),
     ~exists().where(col(Contact.phone) == col(Message.phone)),
+)
+
+
+_CLAIM = (
+    update(Message)
+    .values(contact_id=col(Contact.id))
+    .where(col(Message.contact_id).is_(None), col(Contact.phone) == col(Message.phone))
+    .execution_options(synchronize_session=False)
 )
 
 
@@ -97,13 +106,16 @@ async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
 
 async def claim(tx: Transaction, phones: Collection[str]) -> None:
     """Give the texts that came from these numbers while nobody had them to those who do now."""
-    await tx.execute(
-        update(Message)
-        .values(contact_id=col(Contact.id))
-        .where(
-            col(Message.contact_id).is_(None),
-            col(Message.phone) == func.any(list(phones)),
-            col(Contact.phone) == col(Message.phone),
-        )
-        .execution_options(synchronize_session=False)
+    await tx.execute(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
+
+
+async def claim_recent(tx: Transaction, age: timedelta) -> int:
+    """Give texts not older than this, from numbers that are somebody's, to them; answers how many.
+
+    A text that comes in the moment in which its number is imported sees no contact yet, and the
+    import does not see the text.
+    """
+    claimed = await tx.execute(
+        _CLAIM.where(col(Message.created_at) > func.now() - age).returning(col(Message.id))
     )
+    return len(claimed.all())

@@ -100,7 +100,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-_LONGEST = (
+_WAITS = (
     "tests/browser",
     "tests/chaos/test_chaos.py",
     "tests/e2e 1",
@@ -109,11 +109,12 @@ _LONGEST = (
     "tests/test_",
     "tests/standalone/",
     "tests/observability/",
-    "tests/services/test_importing",
+    "tests/contracts/",
 )
-"""What is begun with, in turn: mostly waits, for a process that was killed, a server's start or a
-timer. What needs a stack of its own is not all at the beginning, for its start needs a processor.
-"""
+"""What mostly waits, for a process that was killed, a server's start or a timer; longest first."""
+
+_WAITS_END = 0.7
+"""After this part of what is to be done only short things that work are left."""
 
 _SECOND_STACK = ("tests/e2e/test_provider", "tests/e2e/test_life", "tests/e2e/test_api_docs")
 
@@ -128,13 +129,13 @@ def _together(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no processor waits for it in the end."""
-    items.sort(key=lambda item: _turn(_together(item.nodeid)))
-
-
-def _turn(scope: str) -> int:
-    turns = (turn for turn, name in enumerate(_LONGEST) if scope.startswith(name))
-    return next(turns, len(_LONGEST))
+    """Spread what waits among what works, so that no processor is idle; the longest first."""
+    scopes = list(dict.fromkeys(_together(item.nodeid) for item in items))
+    waits = [one for name in _WAITS for one in scopes if one.startswith(name)]
+    works = [one for one in scopes if one not in waits]
+    turns = {one: at / len(works) for at, one in enumerate(works)}
+    turns |= {one: _WAITS_END * at / len(waits) for at, one in enumerate(waits)}
+    items.sort(key=lambda item: turns[_together(item.nodeid)])
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types

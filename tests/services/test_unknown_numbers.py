@@ -7,6 +7,8 @@ import pytest
 
 from domain.errors import InvalidFieldError, NotFoundError
 from domain.paging import Position
+from services.unknown_numbers import made_known
+from storage.tables import Contact
 from tests.services.plans import asked_of, plan_of, read_by
 from tests.services.sending_kit import SendingKit
 from tests.services.test_conversations import hears, listed, person
@@ -123,6 +125,22 @@ async def test_a_text_that_comes_while_they_are_added_is_theirs(kit: SendingKit)
     texts = await kit.world.rows("SELECT contact_id FROM messages")
     assert len(texts) == 20
     assert [row for row in texts if row.contact_id is None] == []
+
+
+async def test_a_text_that_comes_while_its_number_is_imported_is_theirs(kit: SendingKit) -> None:
+    """Neither sees the other's transaction, so the sweep has the last word."""
+    ann = Contact(first_name="Ann", last_name="Lee", phone=ADA)
+    contact_id = ann.id
+    async with kit.world.database.transaction() as importing:
+        importing.add(ann)
+        await importing.flush()
+        await made_known(importing, [ADA])
+        await hears(kit, ADA, "Hi")
+    assert (await kit.services.conversations.page()).items == []
+    await kit.services.sweep.sweep()
+    assert await unknown(kit) == []
+    [talk] = (await kit.services.conversations.page()).items
+    assert (talk.contact.id, talk.snippet) == (contact_id, "Hi")
 
 
 async def test_the_list_reads_no_text_of_a_contact(kit: SendingKit) -> None:
