@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.retiming import resumed_due
 from domain.rules import SendingRules
-from domain.timing import ContactClock, SendWindow, next_slot
+from domain.timing import next_slot
 from services import audit
 from services.batch import checked
 from services.outbox import Outbox
@@ -119,8 +119,7 @@ def _resumable(row: Waiting | None) -> ResumeResult:
 
 
 def _moved(row: Waiting, zone: str) -> Moved:
-    clock = ContactClock.of(time_zone=row.time_zone, phone=row.phone, workspace=zone)
-    window = SendWindow.parse(row.send_window) if row.send_window is not None else None
+    clock = row.clock(zone)
     due_at, now = row.due_at, row.read_at
     if due_at is not None and row.paused_at is not None:
         # A text that was under way when it was paused began the delay later.
@@ -128,4 +127,4 @@ def _moved(row: Waiting, zone: str) -> Moved:
         due_at = resumed_due(
             due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
         )
-    return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, clock).at)
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, clock).at)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.retiming import rezoned_due
-from domain.timing import ContactClock, SendWindow, next_slot, scheduled_due
+from domain.timing import ContactClock, next_slot, scheduled_due
 from storage import outbox, pausing
 from storage.database import Transaction
 from storage.pausing import Moved, Waiting
@@ -74,5 +74,4 @@ def _moved(row: Waiting, before: ContactClock, after: ContactClock) -> Moved:
         due_at = rezoned_due(
             due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
         )
-    window = SendWindow.parse(row.send_window) if row.send_window is not None else None
-    return Moved(row.id, due_at, next_slot(max(due_at or now, now), window, after).at)
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)

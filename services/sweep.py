@@ -8,6 +8,7 @@ from datetime import timedelta
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
 from domain.rules import SendingRules
 from domain.statuses import EnrollmentStatus
+from domain.timing import next_slot
 from services.callbacks import Callbacks
 from services.catch_up import CatchUp
 from services.inbound import Inbound
@@ -15,8 +16,20 @@ from services.outbox import Outbox
 from services.outcomes import Outcomes
 from services.pruning import Pruning
 from services.workspace import WorkspaceSettings
-from storage import deliveries, endings, holds, jobs, outbox, outcomes, sweeping, unknown_numbers
+from storage import (
+    deliveries,
+    endings,
+    holds,
+    jobs,
+    outbox,
+    outcomes,
+    pausing,
+    sweeping,
+    unknown_numbers,
+    workspace,
+)
 from storage.database import Database
+from storage.pausing import Waiting
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +42,9 @@ UPLOAD_ABANDONED = timedelta(minutes=15)
 
 CLAIMED = timedelta(hours=1)
 """How old a text may be that came while its number was just being imported; sweeps may be away."""
+
+PROBES_LOOKED_AT = 100
+"""Of how many that wait for a sender one is chosen whose send window is open."""
 
 RESTARTS = 500
 FINISHES = 500
@@ -131,9 +147,14 @@ class Sweep:
         )
 
     async def _probe(self) -> int:
-        """Let one waiting text of each sender on hold be tried."""
+        """Let one waiting text of each sender on hold be tried, one that may go at this hour."""
         async with self._database.transaction() as tx:
-            chosen = await holds.due_probes(tx, self._rules.probe_interval)
+            some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
+            zone = await workspace.zone(tx, self._rules.workspace_zone)
+            rows = await pausing.lock(tx, [one for ids in some for one in ids])
+            may_go = {row.id for row in rows if _may_go(row, zone)}
+            open_ones = ([one for one in ids if one in may_go] for ids in some)
+            chosen = [ids[0] for ids in open_ones if ids]
             for enrollment_id in chosen:
                 await holds.wake_enrollment(tx, enrollment_id, probing=True)
         return len(chosen)
@@ -220,3 +241,7 @@ class Sweep:
             forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
             await outbox.add_event_wakes(tx, forgotten)
         return len(forgotten)
+
+
+def _may_go(row: Waiting, zone: str) -> bool:
+    return next_slot(row.read_at, row.window, row.clock(zone)).at <= row.read_at

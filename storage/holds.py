@@ -132,8 +132,8 @@ async def wake_enrollment(tx: Transaction, enrollment_id: UUID, *, probing: bool
     return woken > 0
 
 
-async def due_probes(tx: Transaction, interval: timedelta) -> list[UUID]:
-    """Claim the senders on hold that may be tried now; answers one waiting enrollment of each."""
+async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[list[UUID]]:
+    """Claim the senders on hold that may be tried now; answers some waiting enrollments of each."""
     rows = await tx.execute(
         text(
             """
@@ -142,16 +142,19 @@ async def due_probes(tx: Transaction, interval: timedelta) -> list[UUID]:
                 WHERE held_at IS NOT NULL AND next_probe_at <= now()
                 RETURNING id
             )
-            SELECT DISTINCT ON (q.sender_id) e.id
-            FROM due JOIN sequences q ON q.sender_id = due.id
-            JOIN enrollments e ON e.sequence_id = q.id
-            WHERE e.held_reason = 'sender_on_hold' AND q.state = 'active'
-            ORDER BY q.sender_id, random()
+            SELECT array_agg(waiting.id) AS ids
+            FROM due CROSS JOIN LATERAL (
+                SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+                WHERE q.sender_id = due.id AND q.state = 'active'
+                AND e.held_reason = 'sender_on_hold'
+                ORDER BY random() LIMIT :limit
+            ) waiting
+            GROUP BY due.id
             """
         ),
-        {"interval": interval},
+        {"interval": interval, "limit": limit},
     )
-    return [row.id for row in rows]
+    return [row.ids for row in rows]
 
 
 async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import DateTime, Uuid
 
 from domain.statuses import Activity, EnrollmentStatus
+from domain.timing import ContactClock, SendWindow
 from storage.database import Transaction
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
@@ -48,6 +49,15 @@ class Waiting:
     phone: str
     send_window: Mapping[str, Sequence[str]] | None
     read_at: datetime
+
+    @property
+    def window(self) -> SendWindow | None:
+        """When texts may go; None for always."""
+        return None if self.send_window is None else SendWindow.parse(self.send_window)
+
+    def clock(self, workspace_zone: str) -> ContactClock:
+        """The contact's clock."""
+        return ContactClock.of(time_zone=self.time_zone, phone=self.phone, workspace=workspace_zone)
 
 
 @dataclass(frozen=True)

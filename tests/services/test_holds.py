@@ -1,6 +1,7 @@
 """Senders on hold, their probes, and what a person releases."""
 
-from datetime import datetime, timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -110,6 +111,28 @@ async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
     await kit.pass_time(PROBE)
     assert (await kit.services.sweep.sweep()).probes == 0
     assert await woken(kit, everyone) == []
+
+
+async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None:
+    """Section 3, Provider answers: who is asleep would be asked in vain, and five minutes lost."""
+    everyone = await three_waiting(kit)
+    awake = await kit.enrol()
+    await kit.run_step(awake)
+    in_three_days = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
+    await kit.world.run(
+        "UPDATE sequences SET send_window = CAST(:window AS jsonb)"
+        " WHERE id = (SELECT sequence_id FROM enrollments WHERE id = :id)",
+        window=json.dumps({in_three_days: ["10:00", "11:00"]}),
+        id=everyone[0],
+    )
+    await kit.pass_time(PROBE)
+    assert (await kit.services.sweep.sweep()).probes == 1
+    assert await woken(kit, [*everyone, awake]) == [awake]
+    await kit.services.endings.mark_finished([awake], kit.world.user_id)
+    await kit.pass_time(PROBE)
+    assert (await kit.services.sweep.sweep()).probes == 0
+    assert await woken(kit, everyone) == []
+    assert about((await kit.sender()).next_probe_at, PROBE)
 
 
 @pytest.mark.parametrize("words", [["queued"], ["queued", "sent"]])
