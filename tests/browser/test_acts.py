@@ -12,6 +12,19 @@ from tests.e2e.people import Desk, Person
 DAY_SECONDS = 86_400
 
 
+_CONFIRM_AT_ONCE = """
+() => {
+  const dialog = document.getElementById("dialog");
+  const watch = new MutationObserver(() => {
+    if (!dialog.open) return;
+    watch.disconnect();
+    dialog.querySelector("form [type=submit]").click();
+  });
+  watch.observe(dialog, { attributeFilter: ["open"] });
+}
+"""
+
+
 async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, list[Person]]:
     """Open the Contacts tab of a sequence whose people all got the first of two texts."""
     people = desk.people(count)
@@ -181,6 +194,16 @@ async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) ->
         await expect(dialog).to_contain_text("1 of 1 done")
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(doing).to_contain_text(becomes)
+
+
+async def test_a_dialog_can_be_answered_the_moment_it_is_there(visit: Visit, desk: Desk) -> None:
+    """A form that htmx has not taken yet would be sent by the browser, and the page load anew."""
+    page, _, people = await open_tab(visit, desk, 2)
+    dialog = page.locator("#dialog")
+    await page.evaluate(_CONFIRM_AT_ONCE)
+    await tick(page, people[0])
+    await page.get_by_role("button", name="Mark as finished").click()
+    await expect(dialog).to_contain_text("1 of 1 done")
 
 
 async def test_the_chosen_are_exported(visit: Visit, desk: Desk) -> None:

@@ -59,6 +59,19 @@ async def test_every_status_is_shown_and_counted(visit: Visit, life: Life, desk:
     await accessible(page)
 
 
+async def test_the_click_that_leaves_the_search_is_not_lost(visit: Visit, life: Life) -> None:
+    """A finger is down for longer than the list would take to load once more."""
+    page = await visit(path=tab(life))
+    await page.get_by_role("searchbox").press_sequentially("keiko")
+    await expect(page).to_have_url(re.compile(r"\?search=keiko$"))
+    await expect(rows(page)).to_have_count(1)
+    await page.get_by_role("link", name="Keiko Ishikawa").hover()
+    await page.mouse.down()
+    await page.wait_for_timeout(500)
+    await page.mouse.up()
+    await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
+
+
 async def test_search_finds_while_one_types(visit: Visit, life: Life) -> None:
     page = await visit(path=tab(life))
     everyone = await rows(page).count()

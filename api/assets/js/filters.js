@@ -8,6 +8,15 @@ document.addEventListener("change", (event) => {
   }
   showClear(event.target.closest("form"));
 });
+// What is typed is searched for while it is typed. Were the list loaded once more when the box is
+// left, it would change under the very click that leaves it, and the click would be lost.
+document.addEventListener(
+  "change",
+  (event) => {
+    if (event.target.matches("[data-search]")) event.stopPropagation();
+  },
+  true,
+);
 document.addEventListener("input", (event) => showClear(event.target.closest("form")));
 
 /** Offer to clear the filters once there are any. */
