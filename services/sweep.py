@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
 from domain.rules import SendingRules
-from domain.statuses import EnrollmentStatus
+from domain.statuses import Activity, EnrollmentStatus
 from domain.timing import next_slot
 from services.callbacks import Callbacks
 from services.catch_up import CatchUp
@@ -244,4 +244,6 @@ class Sweep:
 
 
 def _may_go(row: Waiting, zone: str) -> bool:
-    return next_slot(row.read_at, row.window, row.clock(zone)).at <= row.read_at
+    """Whether one still waits for its sender, now that it is locked, and has its window open."""
+    slot = next_slot(row.read_at, row.window, row.clock(zone))
+    return row.activity is Activity.HELD and slot.at <= row.read_at

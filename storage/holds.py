@@ -121,9 +121,14 @@ async def wake_for_settings(
 
 
 async def wake_enrollment(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
-    """Wake one held or paused enrollment; ``probing`` lets it try a sender on hold."""
+    """Wake one that is held, or whose sequence was paused; never one that a person paused.
+
+    ``probing`` lets it try a sender on hold.
+    """
     woken = await _wake(
-        tx, "e.id = :id AND e.activity IN ('held', 'paused')", {"id": enrollment_id}
+        tx,
+        "e.id = :id AND (e.activity = 'held' OR (e.activity = 'paused' AND e.paused_at IS NULL))",
+        {"id": enrollment_id},
     )
     if woken and probing:
         await tx.execute(

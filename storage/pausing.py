@@ -69,7 +69,8 @@ class Moved:
     next_send_at: datetime
 
 
-_LOCK = """
+_READ = text(
+    """
     SELECT e.id, e.status, e.activity, e.position > e.step_count AS all_sent, e.paused_at,
         e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone, q.send_window,
         clock_timestamp() AS read_at
@@ -77,10 +78,10 @@ _LOCK = """
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
     LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
-    WHERE {which}
+    WHERE e.id = ANY(:ids)
     ORDER BY e.id
-    FOR NO KEY UPDATE OF e
-"""
+    """
+).bindparams(_IDS)
 
 
 async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
@@ -95,10 +96,14 @@ async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[
 
 
 async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Waiting]:
-    rows = await tx.execute(
-        text(_LOCK.format(which=which)).bindparams(_IDS),  # conditions written in this module
+    """Lock first, then read: what is joined to a row that is waited for is from before the wait."""
+    locked = await tx.execute(
+        text(
+            f"SELECT e.id FROM enrollments e WHERE {which} ORDER BY e.id FOR NO KEY UPDATE"  # noqa: S608 - conditions written in this module
+        ).bindparams(_IDS),
         {"ids": list(ids)},
     )
+    rows = await tx.execute(_READ, {"ids": [row.id for row in locked]})
     return [
         Waiting(
             id=row.id,

@@ -1,0 +1,60 @@
+"""What the sweep and a person find when they had to wait for a row."""
+
+import asyncio
+from datetime import time
+
+import pytest
+from sqlalchemy import text
+
+from storage import pausing
+from storage.pausing import Waiting
+from tests.services.sending_kit import SendingKit, until
+from tests.services.test_changing import waits_for_a_lock
+from tests.services.test_holds import PROBE, three_waiting
+from tests.worlds import ongoing
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("sender", ["on hold", "free again"])
+async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
+    kit: SendingKit, sender: str
+) -> None:
+    """Section 3, Sending: a single enrollment paused waits for a person, not for its sender."""
+    everyone = await three_waiting(kit)
+    await kit.pass_time(PROBE)
+    if sender == "free again":
+        await kit.world.run("UPDATE senders SET held_at = NULL, next_probe_at = NULL")
+    async with kit.world.database.transaction() as tx:
+        await kit.services.pausing.pause_in(tx, everyone, kit.world.user_id)
+        sweep = asyncio.create_task(kit.services.sweep.sweep())
+        await until(lambda: waits_for_a_lock(kit))
+    report = await sweep
+    assert (report.failures, report.probes) == ([], 0)
+    for one in everyone:
+        row = await kit.row(one)
+        assert (row.activity, row.next_send_at, row.probing) == ("paused", None, False)
+        assert row.paused_at is not None
+
+
+async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
+    kit: SendingKit,
+) -> None:
+    """Section 3, Sending: what waited for a text to be recorded sees the step that comes next."""
+    steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
+    enrollment = await kit.enrol(await kit.sequence(steps=steps))
+
+    async def read() -> list[Waiting]:
+        async with kit.world.database.transaction() as tx:
+            return await pausing.lock(tx, [enrollment])
+
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(
+            text("UPDATE enrollments SET position = 2 WHERE id = :id"), {"id": enrollment}
+        )
+        reading = asyncio.create_task(read())
+        await until(lambda: waits_for_a_lock(kit))
+        recorded_at = (await tx.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    [row] = await reading
+    assert row.at_time == time(9, 30)
+    assert row.read_at > recorded_at
