@@ -77,6 +77,15 @@ _LOCK_ATTEMPT = text(
     """
 )
 
+_LOCK_CONTACT_OF_ATTEMPT = text(
+    """
+    SELECT c.id FROM attempts a
+    JOIN messages m ON m.id = a.message_id
+    JOIN contacts c ON c.id = m.contact_id
+    WHERE a.id = :id FOR KEY SHARE OF c
+    """
+)
+
 _SUPPRESSED = """
     EXISTS (
         SELECT 1 FROM suppressions s
@@ -288,8 +297,11 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
 
 
 async def lock_attempt(tx: Transaction, attempt_id: UUID) -> bool:
-    """Lock the number that an attempt was made at; False if there is no such attempt."""
-    return (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
+    """Lock the number an attempt was made at, and whose it was; False if there is none."""
+    found = (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
+    # A contact who was given another number since is changed under that number's lock.
+    await tx.execute(_LOCK_CONTACT_OF_ATTEMPT, {"id": attempt_id})
+    return found
 
 
 def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row

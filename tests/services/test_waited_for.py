@@ -2,11 +2,16 @@
 
 import asyncio
 from datetime import time
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
-from storage import pausing
+from domain.ports import Accepted
+from domain.statuses import MessageStatus
+from storage import pausing, places
 from storage.pausing import Waiting
 from tests.services.sending_kit import SendingKit, until
 from tests.services.test_changing import waits_for_a_lock
@@ -58,3 +63,32 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
     [row] = await reading
     assert row.at_time == time(9, 30)
     assert row.read_at > recorded_at
+
+
+@pytest.mark.parametrize("number", ["stays", "moves"])
+async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_next_step(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    """Section 3, Sending: a time of day is the contact's own, also of one with another number."""
+    [contact] = await kit.world.contacts(1, time_zone="America/New_York")
+    steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
+    enrollment = await kit.enrol(await kit.sequence(steps=steps), contact)
+    call = await kit.open_call(enrollment)
+    if number == "moves":
+        await kit.services.contacts.update(contact, {"phone": "+13105550188"})
+    changes: list[asyncio.Task[Any]] = []
+    read_place = places.next_place
+
+    async def read_before_the_change(*args: Any, **named: Any) -> places.Place:
+        place = await read_place(*args, **named)
+        change = kit.services.contacts.update(contact, {"time_zone": "America/Los_Angeles"})
+        changes.append(asyncio.create_task(change))
+        await asyncio.wait(changes, timeout=0.5)
+        return place
+
+    monkeypatch.setattr(places, "next_place", read_before_the_change)
+    answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
+    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await asyncio.gather(*changes)
+    due_at = (await kit.row(enrollment)).due_at
+    assert due_at.astimezone(ZoneInfo("America/Los_Angeles")).time() == time(9, 30)
