@@ -69,20 +69,17 @@ _LOCK_ENROLLMENT_OF_MESSAGE = text(
     """
 )
 
+# A contact who was given another number since is changed under that number's lock.
 _LOCK_ATTEMPT = text(
     """
-    SELECT m.phone, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
-    FROM attempts a JOIN messages m ON m.id = a.message_id
-    WHERE a.id = :id
-    """
-)
-
-_LOCK_CONTACT_OF_ATTEMPT = text(
-    """
-    SELECT c.id FROM attempts a
-    JOIN messages m ON m.id = a.message_id
-    JOIN contacts c ON c.id = m.contact_id
-    WHERE a.id = :id FOR KEY SHARE OF c
+    WITH locked AS MATERIALIZED (
+        SELECT m.contact_id, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
+        FROM attempts a JOIN messages m ON m.id = a.message_id
+        WHERE a.id = :id
+    )
+    SELECT c.id FROM locked LEFT JOIN LATERAL (
+        SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
+    ) c ON true
     """
 )
 
@@ -298,10 +295,7 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
 
 async def lock_attempt(tx: Transaction, attempt_id: UUID) -> bool:
     """Lock the number an attempt was made at, and whose it was; False if there is none."""
-    found = (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
-    # A contact who was given another number since is changed under that number's lock.
-    await tx.execute(_LOCK_CONTACT_OF_ATTEMPT, {"id": attempt_id})
-    return found
+    return (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
 
 
 def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
