@@ -111,8 +111,8 @@ async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
     keeping = asyncio.create_task(storm.keep_up())
     await _unless(_rest(plan, place, crowd), keeping, watching, working)
     await _over(working)
-    await crowd.close()
     await _over(watching)
+    await crowd.close()
     await _over(keeping)
     evidence = await collect(place, crowd.deeds)
     return Outcome(
