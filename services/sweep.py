@@ -151,13 +151,13 @@ class Sweep:
         async with self._database.transaction() as tx:
             some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
             zone = await workspace.zone(tx, self._rules.workspace_zone)
-            rows = await pausing.lock(tx, [one for ids in some for one in ids])
+            rows = await pausing.read(tx, [one for ids in some for one in ids])
             may_go = {row.id for row in rows if _may_go(row, zone)}
             open_ones = ([one for one in ids if one in may_go] for ids in some)
             chosen = [ids[0] for ids in open_ones if ids]
-            for enrollment_id in chosen:
-                await holds.wake_enrollment(tx, enrollment_id, probing=True)
-        return len(chosen)
+            # Locked only now, and left alone if somebody was quicker.
+            woken = [await holds.wake_enrollment(tx, one, probing=True) for one in chosen]
+        return sum(woken)
 
     async def _wake_forgotten(self) -> int:
         """Wake what a resume or release could have missed."""
@@ -244,6 +244,6 @@ class Sweep:
 
 
 def _may_go(row: Waiting, zone: str) -> bool:
-    """Whether one still waits for its sender, now that it is locked, and has its window open."""
+    """Whether one waits for its sender and has its window open."""
     slot = next_slot(row.read_at, row.window, row.clock(zone))
     return row.activity is Activity.HELD and slot.at <= row.read_at

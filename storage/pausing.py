@@ -103,7 +103,12 @@ async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Wait
         ).bindparams(_IDS),
         {"ids": list(ids)},
     )
-    rows = await tx.execute(_READ, {"ids": [row.id for row in locked]})
+    return await read(tx, [row.id for row in locked])
+
+
+async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
+    """Read enrollments without locking any."""
+    rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
     return [
         Waiting(
             id=row.id,
