@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from domain.deadline import Deadline
 from domain.statuses import LineType, MessageStatus
 
 # What a use case says an enrollment (or a one-off text) must do next.
@@ -63,7 +64,7 @@ class Call:
         body: The text as the person will read it.
         media_urls: Pictures to attach.
         validity_seconds: How long the provider may go on trying, 1 to 36,000.
-        deadline: ``time.monotonic()`` of this process after which the call must not begin.
+        deadline: After it the call must not begin.
         due_at: When the text was due as the last plan said, to measure how late it goes, UTC.
     """
 
@@ -74,7 +75,7 @@ class Call:
     body: str
     media_urls: Sequence[str]
     validity_seconds: int
-    deadline: float
+    deadline: Deadline
     due_at: datetime | None = None
 
 

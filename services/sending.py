@@ -1,11 +1,11 @@
 """Asking to send: the first transaction of the protocol "never twice, never after"."""
 
 import json
-import time
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import deciding
+from domain.deadline import Deadline
 from domain.deciding import StepFacts, decide
 from domain.ports import Call, LineTypeNeeded, Opening, Standing, Unsettled
 from domain.provider_errors import explain
@@ -52,12 +52,12 @@ class Sending:
         Everything that bears on it is read again under the locks of its number and row. A ``Call``
         is committed: its attempt stands as ``open`` until its answer is recorded.
         """
-        began = time.monotonic()
+        deadline = Deadline.within(self._rules.call_before)
         async with self._database.transaction() as tx:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
                 return Standing(doing="ended", status="gone")
-            return await self._obey(tx, row, await self._decide(tx, row), began)
+            return await self._obey(tx, row, await self._decide(tx, row), deadline)
 
     async def look(self, enrollment_id: UUID) -> Standing:
         """Say where the enrollment stands now, and write it down; a text that may go is due."""
@@ -70,13 +70,14 @@ class Sending:
                 if isinstance(verdict, deciding.Go) and not row.probing:
                     await sending.stand(tx, row.id, Activity.WAITING, next_send_at=row.read_at)
                 return _standing(row, Activity.WAITING, due_at=row.read_at)
-            standing = await self._obey(tx, row, verdict, 0)
+            in_vain = Deadline.within(self._rules.call_before)
+            standing = await self._obey(tx, row, verdict, in_vain)
             assert isinstance(standing, Standing)  # noqa: S101 - what all other verdicts come to
             return standing
 
     async def open_message(self, message_id: UUID) -> Opening:
         """Ask to send a one-off text: bound by suppression and section 5, not by the window."""
-        began = time.monotonic()
+        deadline = Deadline.within(self._rules.call_before)
         async with self._database.transaction() as tx:
             row = await sending.lock_message(tx, message_id)
             if row is None:
@@ -95,7 +96,7 @@ class Sending:
                 body=row.body,
                 media_urls=row.media_urls,
                 validity_seconds=validity_seconds(row.read_at, None),
-                deadline=began + self._rules.call_before.total_seconds(),
+                deadline=deadline,
                 due_at=row.due_at,
             )
 
@@ -138,7 +139,7 @@ class Sending:
         tx: Transaction,
         row: StepRow,
         verdict: deciding.Verdict,
-        began: float,
+        deadline: Deadline,
     ) -> Opening:
         """Write down what was decided and say it to the workflow."""
         match verdict:
@@ -161,9 +162,11 @@ class Sending:
             case deciding.LookUp():
                 return LineTypeNeeded(row.contact_id, row.phone)
             case deciding.Go():
-                return await self._go(tx, row, verdict, began)
+                return await self._go(tx, row, verdict, deadline)
 
-    async def _go(self, tx: Transaction, row: StepRow, verdict: deciding.Go, began: float) -> Call:
+    async def _go(
+        self, tx: Transaction, row: StepRow, verdict: deciding.Go, deadline: Deadline
+    ) -> Call:
         body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
         attempt_id = await sending.open_attempt_at_step(
             tx,
@@ -180,7 +183,7 @@ class Sending:
             body=body,
             media_urls=row.media_urls,
             validity_seconds=verdict.validity_seconds,
-            deadline=began + self._rules.call_before.total_seconds(),
+            deadline=deadline,
             due_at=row.next_send_at,
         )
 

@@ -1,6 +1,5 @@
 """HTTP to the provider that never begins a send after its deadline."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +12,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry
+
+from domain.deadline import Deadline
 
 IDLE_LIMIT = timedelta(seconds=30)
 """Kept connections that were idle for longer are not used again: the other end, or a NAT on the
@@ -31,7 +32,7 @@ class Departure:
         http_status: Of the answer, once its first line was read.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._lock = Lock()
         self._revoked = False
@@ -40,8 +41,8 @@ class Departure:
 
     @property
     def is_late(self) -> bool:
-        """Whether the deadline, in ``time.monotonic()``, has passed."""
-        return time.monotonic() > self._deadline
+        """Whether the deadline has passed."""
+        return self._deadline.is_late
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -85,7 +86,7 @@ class _GuardedConnection(HTTPConnection):
     whether there is time left, and one write follows it.
     """
 
-    last_used = 0.0
+    idle_until: Deadline | None = None
     _unsent: bytearray | None = None
 
     # The parameters are urllib3's.
@@ -98,7 +99,7 @@ class _GuardedConnection(HTTPConnection):
             self._unsent = None
         if self.sock is None:
             self.connect()
-        self.last_used = time.monotonic()
+        self.idle_until = Deadline.within(IDLE_LIMIT)
         departure = _departure.get()
         if departure is not None:
             departure.leave()
@@ -122,9 +123,9 @@ class _GuardedPool(HTTPConnectionPool):
     ConnectionCls = _GuardedConnection
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401
-        connection = super()._get_conn(timeout)
-        last_used = getattr(connection, "last_used", 0.0)
-        if not connection.is_closed and time.monotonic() - last_used > IDLE_LIMIT.total_seconds():
+        connection: Any = super()._get_conn(timeout)
+        idle_until: Deadline | None = connection.idle_until
+        if idle_until is not None and idle_until.is_late and not connection.is_closed:
             connection.close()
         return connection
 

@@ -35,6 +35,7 @@ from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from storage.schema import METADATA
+from tests.fakes import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -177,6 +178,14 @@ def _logging_as_before() -> Iterator[None]:
         logger.setLevel(level)
         logger.handlers[:] = handlers
         logger.propagate, logger.disabled = propagate, disabled
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """This machine's clocks as deadlines read them, to suspend it with."""
+    machine = Machine()
+    monkeypatch.setattr("domain.deadline.Clocks", lambda: machine.clocks)
+    return machine
 
 
 @pytest.fixture(scope="session")

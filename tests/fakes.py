@@ -1,13 +1,13 @@
 """Stand-ins that pass the same contract tests as the real things."""
 
 import asyncio
-import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from domain.deadline import Clocks
 from domain.ports import (
     Accepted,
     Answer,
@@ -20,6 +20,35 @@ from domain.ports import (
     TextPage,
 )
 from domain.statuses import LineType, MessageStatus
+
+
+@dataclass
+class Machine:
+    """A machine whose clocks a test lets go on while its processes stand still.
+
+    Attributes:
+        clocks: What its processes read.
+    """
+
+    _asleep: float = 0
+    _paused: float = 0
+
+    def suspend(self, by: timedelta) -> None:
+        """Close the lid for so long: the monotonic clock stands still, the others do not."""
+        self._asleep += by.total_seconds()
+
+    def pause(self, by: timedelta) -> None:
+        """Have the hypervisor stop it for so long: only the wall clock is set afterwards."""
+        self._paused += by.total_seconds()
+
+    @property
+    def clocks(self) -> Clocks:
+        real = Clocks()
+        return Clocks(
+            real.monotonic,
+            lambda: real.boot() + self._asleep,
+            lambda: real.wall() + self._asleep + self._paused,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +121,7 @@ class FakeGateway:
         """Answer a call as told."""
         if self.delay:
             await asyncio.sleep(self.delay)
-        if time.monotonic() > call.deadline:
+        if call.deadline.is_late:
             return NotCalled()
         self.calls.append(call)
         scripted = self._take(call)

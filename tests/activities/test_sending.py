@@ -1,7 +1,6 @@
 """The send path against a scripted ledger: ask, call once, write down, come back for proof."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import sending, sweeping
 from activities.sending import LOOK_AGAIN, CloseEnrollment, SendingActivities, SendMessage, SendStep
 from activities.sweeping import SweepingActivities
+from domain.deadline import Deadline
 from domain.ports import (
     Accepted,
     Answer,
@@ -95,7 +95,7 @@ def activities(ledger: ScriptedLedger, gateway: FakeGateway) -> SendingActivitie
 
 
 def call(*, deadline: float = 5) -> Call:
-    moment = time.monotonic() + deadline
+    moment = Deadline.within(timedelta(seconds=deadline))
     return Call(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
 
 

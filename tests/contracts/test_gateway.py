@@ -1,7 +1,6 @@
 """What every provider must do, the fake and the real one alike."""
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -9,6 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from domain.deadline import Deadline
 from domain.ports import (
     Accepted,
     Call,
@@ -46,7 +46,7 @@ def call(to: str = THEIRS, body: str = "Hello", *, seconds: float = 5, **changes
         "body": body,
         "media_urls": (),
         "validity_seconds": 3600,
-        "deadline": time.monotonic() + seconds,
+        "deadline": Deadline.within(timedelta(seconds=seconds)),
     }
     return Call(**(facts | changes))  # type: ignore[arg-type]
 

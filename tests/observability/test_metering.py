@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import REGISTRY
 
+from domain.deadline import Deadline
 from domain.events import EventsRound
 from domain.ports import (
     Accepted,
@@ -45,7 +46,8 @@ class ScriptedGateway:
 
 
 def call(due_at: datetime | None = None) -> Call:
-    return Call(uuid4(), PHONE, PHONE, None, "Hi", (), 60, 0.0, due_at)
+    deadline = Deadline.within(timedelta(0))
+    return Call(uuid4(), PHONE, PHONE, None, "Hi", (), 60, deadline, due_at)
 
 
 def value(name: str, **labels: str) -> float:

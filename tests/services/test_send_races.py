@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -176,7 +175,7 @@ async def in_order(kit: SendingKit, fact: Fact, order: Order, person: Person) ->
         return bool((await kit.row(person.enrollment_id)).status != EnrollmentStatus.ACTIVE)
 
     async def is_too_late(call: Call) -> bool:
-        return time.monotonic() > call.deadline
+        return call.deadline.is_late
 
     is_late = order is Order.FACT_BEFORE_NO_CALL
     sender = kit if is_late else kit.with_rules(call_before=timedelta(seconds=20))

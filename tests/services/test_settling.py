@@ -1,5 +1,6 @@
 """Never twice: attempts without an answer, and how their outcome is proven."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.ports import Accepted, Call, ListedMessage, NotCalled, OutcomeUnknown, Refused, Standing
 from domain.statuses import MessageStatus
+from tests.fakes import Machine
 from tests.services.sending_kit import SendingKit, about
 
 SECOND = timedelta(seconds=1)
@@ -72,6 +74,23 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
     [attempt] = await kit.attempts(enrollment)
     assert attempt.outcome == "absent"
     assert attempt.call_before - attempt.started_at == timedelta(milliseconds=50)
+
+
+@pytest.mark.parametrize("standstill", [Machine.suspend, Machine.pause])
+async def test_call_of_a_machine_that_slept_until_absence_was_proven_is_not_made(
+    kit: SendingKit, machine: Machine, standstill: Callable[[Machine, timedelta], None]
+) -> None:
+    """Section 5.2: late is what any of the clocks calls late, suspended or paused."""
+    enrollment = await kit.enrol()
+    asleep = await kit.open_call(enrollment)
+    await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
+    await look(kit, enrollment, SECOND_LIST)
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+
+    standstill(machine, CALL_BEFORE + FIRST_LIST + SECOND_LIST)
+
+    assert await kit.gateway.create(asleep) == NotCalled()
+    assert len(kit.gateway.calls) == 1
 
 
 # Proof

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.deadline import Deadline
 from domain.ports import Call
 from sms.gateway import TwilioGateway
 
@@ -163,5 +163,5 @@ def call(seconds: float = 5, to: str = THEIRS) -> Call:
         body=SECRET,
         media_urls=(),
         validity_seconds=3600,
-        deadline=time.monotonic() + seconds,
+        deadline=Deadline.within(timedelta(seconds=seconds)),
     )

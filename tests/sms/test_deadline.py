@@ -14,10 +14,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import Timeout
 
+from domain.deadline import Deadline
 from domain.ports import Accepted, NotCalled, OutcomeUnknown, Refused
 from sms import deadline
 from sms.deadline import DeadlinePassedError, Departure
 from sms.gateway import TwilioGateway
+from tests.fakes import Machine
 from tests.sms.conftest import MakeGateway, Recorder, answer, call
 
 SOON = 0.15
@@ -71,6 +73,29 @@ async def test_a_process_stopped_before_the_send_sends_nothing(
     assert freeze.reached.is_set()
     assert given == NotCalled()
     assert recorder.connections == 1, "it did connect"
+    assert recorder.received == b""
+
+
+@pytest.mark.parametrize("standstill", [Machine.suspend, Machine.pause])
+@pytest.mark.parametrize("step", ["connect", "endheaders"])
+async def test_machine_that_stood_still_before_the_send_sends_nothing(
+    recorder: Recorder,
+    gateway: TwilioGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: Machine,
+    standstill: Callable[[Machine, timedelta], None],
+    step: str,
+) -> None:
+    real: Callable[..., Any] = getattr(HTTPConnection, step)
+
+    def stood_still(*args: Any, **kwargs: Any) -> Any:
+        result = real(*args, **kwargs)
+        standstill(machine, timedelta(minutes=10))
+        return result
+
+    monkeypatch.setattr(HTTPConnection, step, stood_still)
+
+    assert await gateway.create(call()) == NotCalled()
     assert recorder.received == b""
 
 
@@ -257,8 +282,17 @@ class TestConnections:
     async def test_not_after_it_was_idle_for_long(
         self, recorder: Recorder, gateway: TwilioGateway, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await gateway.create(call())
         monkeypatch.setattr(deadline, "IDLE_LIMIT", timedelta(0))
+        await gateway.create(call())
+
+        assert isinstance(await gateway.create(call()), Accepted)
+        assert recorder.connections == 2
+
+    async def test_not_after_the_machine_was_suspended(
+        self, recorder: Recorder, gateway: TwilioGateway, machine: Machine
+    ) -> None:
+        await gateway.create(call())
+        machine.suspend(timedelta(minutes=10))
 
         assert isinstance(await gateway.create(call()), Accepted)
         assert recorder.connections == 2
@@ -322,7 +356,7 @@ def test_over_tls_the_question_comes_after_the_handshake(
 ) -> None:
     port, received = tls_received
     freeze.at(HTTPSConnection, "connect", after=True)
-    departure = Departure(time.monotonic() + (5 if in_time else SOON))
+    departure = Departure(Deadline.within(timedelta(seconds=5 if in_time else SOON)))
     pool = deadline._POOLS["https"](
         "127.0.0.1",
         port,
