@@ -161,7 +161,7 @@ def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict | 
     """The step's delay or date, the wait after a passing failure, the distance between texts."""
     due = facts.due_at or now
     retry = facts.next_try_at or due
-    apart = spaced(facts.last_sent_at, min(facts.gap, rules.min_spacing), now)
+    apart = spaced(facts.last_sent_at, facts.gap, now, enough=rules.min_spacing)
     waits = (due, "delay"), (retry, "retry"), (apart, "spacing")
     moment, because = max(waits, key=itemgetter(0))  # of equal ones the first
     if moment <= now + EARLY_TOLERANCE:

@@ -29,9 +29,6 @@ MAX_VALIDITY_SECONDS = 36_000
 VALIDITY_MARGIN = timedelta(seconds=30)
 """How long before the window's end a text stops being valid."""
 
-MIN_SPACING = timedelta(hours=1)
-"""Two texts of one enrollment are this far apart, or as far as configured if that is less."""
-
 _MIDNIGHT = time(0)
 _ONE_DAY = timedelta(days=1)
 _WEEK = timedelta(days=8)  # seven days, and one for a change of the clocks
@@ -234,17 +231,20 @@ def validity_seconds(now: datetime, closes_at: datetime | None) -> int:
     return max(1, min(MAX_VALIDITY_SECONDS, left))
 
 
-def spaced(previous: datetime | None, delay: timedelta, moment: datetime) -> datetime:
+def spaced(
+    previous: datetime | None, delay: timedelta, moment: datetime, *, enough: timedelta
+) -> datetime:
     """Keep a text away from the one before it, whatever was overdue.
 
     Args:
         previous: When the text before was accepted; None for the first.
         delay: The step's configured delay.
         moment: When the text would go otherwise.
+        enough: The most that two texts must be apart, however long the delay.
     """
     if previous is None:
         return moment
-    return max(moment, previous + min(delay, MIN_SPACING))
+    return max(moment, previous + min(delay, enough))
 
 
 def next_midnight(moment: datetime, zone: str) -> datetime:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.errors import NotFoundError
 from domain.progress import DELIVERIES, FAILURES
+from domain.rules import SendingRules
 from domain.statuses import (
     STATUS_WORDS,
     Activity,
@@ -126,7 +127,7 @@ class EnrollmentDetail:
         database: PostgreSQL.
         live_states: Asks the workflow.
         live_deadline: Time limit of that question.
-        workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
+        rules: The timings.
         workflows_url: Where Temporal's Web UI shows workflows, their ids appended:
             ``http://host/namespaces/default/workflows``.
     """
@@ -137,13 +138,13 @@ class EnrollmentDetail:
         live_states: LiveStates,
         *,
         live_deadline: timedelta,
-        workspace_zone: str,
+        rules: SendingRules,
         workflows_url: str,
     ) -> None:
         self._database = database
         self._live_states = live_states
         self._live_deadline = live_deadline
-        self._zone = workspace_zone
+        self._rules = rules
         self._workflows_url = workflows_url.rstrip("/")
 
     async def get(self, enrollment_id: UUID) -> EnrollmentDetails:
@@ -162,11 +163,12 @@ class EnrollmentDetail:
             attempts = await rows.attempts(tx, [message.id for message in messages])
             sids = [one.provider_sid for one in attempts if one.provider_sid is not None]
             reported = await rows.reports(tx, sids)
-            zone = await workspace.zone(tx, self._zone)
+            zone = await workspace.zone(tx, self._rules.workspace_zone)
         live: Mapping[UUID, Live] = {}
         if not facts.status.is_final:
             live = await self._live_states.progress([enrollment_id], deadline=self._live_deadline)
         clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=zone)
+        ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing)
         entries = [
             *_own_entries(facts),
             *(_event_entry(event) for event in events),
@@ -204,7 +206,7 @@ class EnrollmentDetail:
             last_message_at=facts.last_message_at,
             live=live.get(enrollment_id),
             temporal_url=self._temporal_url(facts),
-            steps=[] if facts.status.is_final else list(plan(facts, steps, clock, events)),
+            steps=[] if facts.status.is_final else list(ahead),
             timeline=sorted(entries, key=_place),
         )
 

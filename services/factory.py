@@ -268,7 +268,7 @@ def build_services(
             database,
             temporal,
             live_deadline=config.live_query,
-            workspace_zone=rules.workspace_zone,
+            rules=rules,
             workflows_url=config.workflows_url,
         ),
         erasure=Erasure(database, outbox, rules),

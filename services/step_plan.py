@@ -9,7 +9,6 @@ from typing import Any
 from domain.statuses import Activity, HeldReason, SequenceState
 from domain.texts import merge_values, render
 from domain.timing import (
-    MIN_SPACING,
     ContactClock,
     SendWindow,
     next_slot,
@@ -78,6 +77,8 @@ def plan(
     steps: Many[StepRecord],
     clock: ContactClock,
     events: Many[EventRow],
+    *,
+    min_spacing: timedelta,
 ) -> Iterator[StepAhead]:
     """Say when each step to come would go: the next as the row says, later ones worked out.
 
@@ -86,6 +87,7 @@ def plan(
         steps: Of its version, in order.
         clock: Its contact's.
         events: What was noted about it, in order.
+        min_spacing: The most that two texts must be apart.
     """
     window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)
@@ -94,15 +96,16 @@ def plan(
         reasons = _timing(step, clock)
         if step.position == facts.position:
             if at is not None and facts.due_at is not None and at > facts.due_at:
-                reasons += (_put_off(facts.due_at, at, window, clock, events),)
+                because = _noted(events, at)
+                reasons += (_put_off(facts.due_at, at, window, clock, because, min_spacing),)
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
         if at is not None:
             due = _due(at, step, clock)
-            apart = spaced(at, _least_distance(step, steps), due)
+            apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
             if apart > due:
-                reasons += (_spacing(due, apart),)
+                reasons += (_spacing(due, apart, min_spacing),)
             at = next_slot(apart, window, clock).at
             if at > apart:
                 reasons += (_moved(apart, at, clock),)
@@ -194,18 +197,15 @@ def _put_off(
     at: datetime,
     window: SendWindow | None,
     clock: ContactClock,
-    events: Many[EventRow],
+    because: str | None,
+    min_spacing: timedelta,
 ) -> Reason:
     """Say why the next step goes later than its own timing asks for.
 
     What kept it last was noted when it was decided; before that the window alone can have.
     """
-    noted = [event.detail for event in events if event.kind == "waits"]
-    last = noted[-1] if noted else None
-    is_it = last is not None and datetime.fromisoformat(last["until"]) == at
-    because = last["because"] if last is not None and is_it else None
     if because == "spacing":
-        return _spacing(due, at)
+        return _spacing(due, at, min_spacing)
     if because == "retry":
         words = "tried again after a passing failure"
         return Reason("retry", words, _from_to(due, at))
@@ -214,8 +214,15 @@ def _put_off(
     return Reason("later", "moved to a later moment", _from_to(due, at))
 
 
-def _spacing(due: datetime, at: datetime) -> Reason:
-    detail = {**_from_to(due, at), "seconds": int(MIN_SPACING.total_seconds())}
+def _noted(events: Many[EventRow], at: datetime) -> str | None:
+    """Tell what was noted to put the next step off until a moment."""
+    noted = [event.detail for event in events if event.kind == "waits"]
+    is_it = bool(noted) and datetime.fromisoformat(noted[-1]["until"]) == at
+    return str(noted[-1]["because"]) if is_it else None
+
+
+def _spacing(due: datetime, at: datetime, min_spacing: timedelta) -> Reason:
+    detail = {**_from_to(due, at), "seconds": int(min_spacing.total_seconds())}
     return Reason("spacing", "kept apart from the text before", detail)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import insert, update
 from sqlmodel import col
 
 from domain.errors import NotFoundError
+from domain.rules import SendingRules
 from domain.statuses import (
     Activity,
     AttemptOutcome,
@@ -46,11 +47,15 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def detail(world: World) -> EnrollmentDetail:
+    return detail_under(world, SendingRules(workspace_zone=ZONE))
+
+
+def detail_under(world: World, rules: SendingRules) -> EnrollmentDetail:
     return EnrollmentDetail(
         world.database,
         FakeLiveStates(),
         live_deadline=timedelta(seconds=1),
-        workspace_zone=ZONE,
+        rules=rules,
         workflows_url="http://temporal.test/namespaces/default/workflows/",
     )
 
@@ -162,8 +167,11 @@ async def test_scheduled_steps_name_their_dates(world: World, detail: Enrollment
     assert shown.steps[1].reasons[0].code == "date"
 
 
-async def test_overdue_texts_are_kept_apart(world: World, detail: EnrollmentDetail) -> None:
+@pytest.mark.parametrize("hours", [1, 2])
+async def test_overdue_texts_are_kept_apart(world: World, hours: int) -> None:
     """Rule: two texts of one enrollment (estimated as they will be sent)."""
+    min_spacing = timedelta(hours=hours)
+    detail = detail_under(world, SendingRules(workspace_zone=ZONE, min_spacing=min_spacing))
     start = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0) + timedelta(hours=1)
     sequence = await world.active(
         kind=SequenceKind.SCHEDULED,
@@ -173,8 +181,9 @@ async def test_overdue_texts_are_kept_apart(world: World, detail: EnrollmentDeta
     late = datetime.now(UTC) + timedelta(days=3)
     await change(world, enrollment_id, next_send_at=late)
     shown = await detail.get(enrollment_id)
-    assert shown.steps[1].at == late + timedelta(hours=1)
-    assert "spacing" in [reason.code for reason in shown.steps[1].reasons]
+    assert shown.steps[1].at == late + min_spacing
+    [spacing] = [reason for reason in shown.steps[1].reasons if reason.code == "spacing"]
+    assert spacing.detail["seconds"] == min_spacing.total_seconds()
 
 
 async def test_paused_and_held_ones_say_what_they_wait_for(
