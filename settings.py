@@ -159,6 +159,9 @@ class Settings(_Environment):
     http_read_timeout: PositiveSeconds = _seconds(
         10, "HTTP_READ_TIMEOUT_SECONDS", "time limit for the provider's answer"
     )
+    http_late_answer: PositiveSeconds = _seconds(
+        30, "HTTP_LATE_ANSWER_SECONDS", "how long a text's answer may come late and be recorded"
+    )
     absence_first_list: Seconds = _seconds(
         120, "ABSENCE_FIRST_LIST_SECONDS", "from the last moment of a call to the first look for it"
     )
@@ -210,6 +213,8 @@ class Settings(_Environment):
                 "HTTP_CONNECT_TIMEOUT_SECONDS and HTTP_READ_TIMEOUT_SECONDS together"
                 f" must be less than {START_TO_CLOSE.seconds}"
             )
+        if self.http_late_answer < self.http_read_timeout:
+            raise ValueError("HTTP_LATE_ANSWER_SECONDS must be at least HTTP_READ_TIMEOUT_SECONDS")
         if not START_TO_CLOSE < self.drain < CONTAINER_GRACE:
             raise ValueError(
                 f"DRAIN_SECONDS must be more than {START_TO_CLOSE.seconds}"

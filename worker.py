@@ -27,6 +27,7 @@ from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from storage.database import Database
 from workflows.client import (
@@ -176,8 +177,11 @@ async def run(settings: WorkerSettings) -> None:
         api_base_url=settings.twilio_api_base_url,
         lookups_base_url=settings.twilio_lookups_base_url,
         status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        connect_timeout=settings.http_connect_timeout,
-        read_timeout=settings.http_read_timeout,
+        limits=TimeLimits(
+            connect=settings.http_connect_timeout,
+            read=settings.http_read_timeout,
+            late_answer=settings.http_late_answer,
+        ),
         max_concurrent=SENDS_AT_ONCE + 1,  # the sweep asks one thing at a time
     )
     database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)

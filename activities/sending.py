@@ -12,11 +12,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.ports import (
+    Accepted,
+    Answer,
     Call,
     Ledger,
     LineTypeNeeded,
     Opening,
+    OutcomeUnknown,
     ProviderUnavailableError,
+    Refused,
     SendingGateway,
     Standing,
     Unsettled,
@@ -70,6 +74,7 @@ class SendingActivities:
         self._ledger = ledger
         self._gateway = gateway
         self._look_again = look_again
+        self._listening: set[asyncio.Task[None]] = set()
 
     @activity.defn(name="send_step")
     async def send_step(self, request: SendStep) -> Standing:
@@ -154,17 +159,33 @@ class SendingActivities:
 
     async def _call_and_record(self, call: Call) -> Opening:
         answer = await self._gateway.create(call)
+        if isinstance(answer, OutcomeUnknown) and answer.late is not None:
+            listening = asyncio.create_task(self._record_late(call.attempt_id, answer.late))
+            self._listening.add(listening)
+            listening.add_done_callback(self._listening.discard)
+        return await self._record(call.attempt_id, answer)
+
+    async def _record_late(self, attempt_id: UUID, coming: Awaitable[Answer]) -> None:
+        """Write down an answer that says what became of a call whose slot is free already.
+
+        If it cannot be written down, the attempt is settled like any other of unknown outcome.
+        """
+        answer = await coming
+        if isinstance(answer, Accepted | Refused):
+            await self._record(attempt_id, answer)
+
+    async def _record(self, attempt_id: UUID, answer: Answer) -> Opening:
         pause = RECORD_RETRY
         give_up = time.monotonic() + RECORD_GIVE_UP.total_seconds()
         while True:
             try:
-                return await self._ledger.record_answer(call.attempt_id, answer)
+                return await self._ledger.record_answer(attempt_id, answer)
             except Exception as error:
                 if time.monotonic() > give_up:
                     raise
                 _logger.warning(
                     "the provider's answer is not recorded yet",
-                    extra={"attempt_id": str(call.attempt_id), "error": type(error).__name__},
+                    extra={"attempt_id": str(attempt_id), "error": type(error).__name__},
                 )
                 await asyncio.sleep(pause.total_seconds())
                 pause = min(pause * 2, timedelta(seconds=2))

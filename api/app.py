@@ -44,6 +44,7 @@ from observability.serving import metrics_served
 from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings, load_api_settings
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from storage.database import Database
 from workflows.client import EnrollmentClient, connect_to_temporal
@@ -174,8 +175,11 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
         api_base_url=settings.twilio_api_base_url,
         lookups_base_url=settings.twilio_lookups_base_url,
         status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        connect_timeout=settings.http_connect_timeout,
-        read_timeout=settings.http_read_timeout,
+        limits=TimeLimits(
+            connect=settings.http_connect_timeout,
+            read=settings.http_read_timeout,
+            late_answer=settings.http_late_answer,
+        ),
         max_concurrent=_GATEWAY_CALLS,
     )
     database = Database(settings.database_url, around=traces.transaction)

@@ -17,6 +17,7 @@ from temporalio.client import Client
 from domain.rules import SendingRules
 from services.factory import ServiceConfig, Services, build_services
 from settings import child_environment
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
@@ -119,8 +120,11 @@ async def services(servers: Servers, client: Client, closing: AsyncExitStack) ->
         api_base_url=servers.simulator,
         lookups_base_url=servers.simulator,
         status_callback_url="http://127.0.0.1:1/webhooks/twilio/status",
-        connect_timeout=timedelta(seconds=3),
-        read_timeout=timedelta(seconds=10),
+        limits=TimeLimits(
+            connect=timedelta(seconds=3),
+            read=timedelta(seconds=10),
+            late_answer=timedelta(seconds=30),
+        ),
         max_concurrent=1,
     )
     closing.push_async_callback(gateway.aclose)

@@ -1,6 +1,6 @@
 """What the activities need from outside, as small protocols and the values they exchange."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -151,10 +151,12 @@ class OutcomeUnknown:
     Attributes:
         http_status: Of the answer, if there was one.
         code: The provider's error code, if it gave one.
+        late: The answer that may still come; None if the call is over.
     """
 
     http_status: int | None = None
     code: int | None = None
+    late: "Awaitable[Answer] | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

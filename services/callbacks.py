@@ -6,16 +6,14 @@ from dataclasses import replace
 from domain.inbound import StatusReport
 from domain.progress import FAILURES, from_provider
 from domain.rules import SendingRules
-from domain.statuses import AttemptOutcome, HeldReason, MessageStatus
-from services.consequences import Learned, accepted, reported
+from domain.statuses import AttemptOutcome, MessageStatus
+from services.consequences import DELIVERY_REPORTED, Learned, accepted, proven, reported
 from services.outbox import Outbox
 from storage import inbound, outcomes
 from storage.database import Database, Transaction, is_unavailable
 from storage.outcomes import AttemptRow
 
 _logger = logging.getLogger(__name__)
-
-SIGNAL = "delivery_reported"
 
 
 class Callbacks:
@@ -91,14 +89,11 @@ class Callbacks:
         status = from_provider(report.status)
         now = row.read_at
         if row.outcome is not AttemptOutcome.ACCEPTED:
-            blocked = row.held_reason is HeldReason.OUTCOME_UNKNOWN
-            stepped_back = row.outcome not in {AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN}
-            learned = Learned(now, signal=SIGNAL if blocked or stepped_back else None)
             await accepted(
                 tx,
                 row,
                 self._rules,
-                learned,
+                proven(row),
                 sid=report.sid,
                 status=MessageStatus.ACCEPTED if status in FAILURES else status,
                 from_phone=report.from_phone,
@@ -113,7 +108,7 @@ class Callbacks:
             tx,
             row,
             self._rules,
-            Learned(now, by_report=True, signal=SIGNAL),
+            Learned(now, by_report=True, signal=DELIVERY_REPORTED),
             status=status,
             code=report.error_code,
         )

@@ -34,6 +34,10 @@ LANDLINE_FOR_SURE = frozenset({21635, 30006})
 """Codes that say landline; 21614 may also mean a number that is merely wrong."""
 
 
+DELIVERY_REPORTED = "delivery_reported"
+"""The signal that tells a workflow of news that nothing of its own has asked for."""
+
+
 @dataclass(frozen=True)
 class Learned:
     """How a fact about an attempt was learned.
@@ -47,6 +51,17 @@ class Learned:
     now: datetime
     by_report: bool = False
     signal: str | None = None
+
+
+def proven(row: AttemptRow) -> Learned:
+    """Return how it was learned that the provider has a text.
+
+    The workflow is told if it waits for a person, or for its text to be sent again; one that is
+    still settling the attempt finds out by itself.
+    """
+    is_blocked = row.held_reason is HeldReason.OUTCOME_UNKNOWN
+    is_settled = row.outcome not in {AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN}
+    return Learned(row.read_at, signal=DELIVERY_REPORTED if is_blocked or is_settled else None)
 
 
 async def accepted(

@@ -25,6 +25,7 @@ from services.consequences import (
     as_it_stands,
     failed,
     hold_unknown,
+    proven,
     reported,
     send_again_at,
 )
@@ -64,7 +65,7 @@ class Outcomes:
                         tx,
                         row,
                         self._rules,
-                        learned,
+                        proven(row),
                         sid=answer.sid,
                         status=answer.status,
                         from_phone=answer.from_phone,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -18,6 +19,22 @@ from domain.deadline import Deadline
 IDLE_LIMIT = timedelta(seconds=30)
 """Kept connections that were idle for longer are not used again: the other end, or a NAT on the
 way, may be about to drop them, and a text written into a dying connection has an unknown fate."""
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long the provider may take.
+
+    Attributes:
+        connect: For each connection.
+        read: Between two pieces of an answer.
+        late_answer: The same for the answer to a text that was handed over, which is waited for in
+            the background when the caller no longer does.
+    """
+
+    connect: timedelta
+    read: timedelta
+    late_answer: timedelta
 
 
 class DeadlinePassedError(Exception):
@@ -140,14 +157,19 @@ _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _GuardedPool, "https": _G
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """What carries the provider's requests: finite timeouts, no retries, guarded departures."""
+    """What carries the provider's requests: finite timeouts, no retries, guarded departures.
 
-    def __init__(
-        self, *, connect_timeout: timedelta, read_timeout: timedelta, connections: int
-    ) -> None:
+    Args:
+        limits: How long the provider may take.
+        connections: How many are kept.
+    """
+
+    def __init__(self, limits: TimeLimits, *, connections: int) -> None:
         super().__init__(pool_maxsize=connections, max_retries=Retry(0, read=False))
         self.poolmanager.pool_classes_by_scheme = _POOLS
-        self._timeout = (connect_timeout.total_seconds(), read_timeout.total_seconds())
+        connect = limits.connect.total_seconds()
+        self._of_question = (connect, limits.read.total_seconds())
+        self._of_text = (connect, limits.late_answer.total_seconds())
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:  # noqa: ANN401
         """Return the pools behind a proxy, guarded as well."""
@@ -165,8 +187,9 @@ class DeadlineAdapter(HTTPAdapter):
         **kwargs: Any,  # noqa: ANN401
     ) -> Response:
         """Send a request and note the answer's status."""
-        response = super().send(request, stream, self._timeout, *args, **kwargs)
         departure = _departure.get()
+        time_limits = self._of_question if departure is None else self._of_text
+        response = super().send(request, stream, time_limits, *args, **kwargs)
         if departure is not None:
             departure.http_status = response.status_code
         return response

@@ -3,10 +3,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -37,8 +37,9 @@ from domain.ports import (
     Refused,
     TextPage,
 )
-from domain.statuses import LineType, MessageStatus
-from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure
+from domain.progress import from_provider
+from domain.statuses import LineType
+from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure, TimeLimits
 
 _Found = TypeVar("_Found")
 
@@ -69,22 +70,6 @@ _TROUBLE = (
     LookupError,
 )
 
-_STATUSES = {
-    status.value: status
-    for status in (
-        MessageStatus.ACCEPTED,
-        MessageStatus.SCHEDULED,
-        MessageStatus.QUEUED,
-        MessageStatus.SENDING,
-        MessageStatus.SENT,
-        MessageStatus.FAILED,
-        MessageStatus.CANCELED,
-        MessageStatus.UNDELIVERED,
-        MessageStatus.DELIVERED,
-        MessageStatus.READ,
-    )
-}
-
 
 class TwilioGateway:
     """The provider over Twilio's REST API, through its own SDK.
@@ -102,8 +87,7 @@ class TwilioGateway:
         api_base_url: str,
         lookups_base_url: str,
         status_callback_url: str,
-        connect_timeout: timedelta,
-        read_timeout: timedelta,
+        limits: TimeLimits,
         max_concurrent: int,
     ) -> None:
         """Prepare the client; nothing is connected yet.
@@ -114,21 +98,16 @@ class TwilioGateway:
             api_base_url: Where messages are created and listed.
             lookups_base_url: Where numbers are looked up.
             status_callback_url: Where the provider reports; the attempt's id is added to it.
-            connect_timeout: For each connection; together with `read_timeout` the bound of a call.
-            read_timeout: Between two pieces of an answer.
+            limits: How long the provider may take; `connect` and `read` together bound a call.
             max_concurrent: How many calls are under way at the same time.
         """
         self._status_callback_url = status_callback_url
-        self._total = (connect_timeout + read_timeout).total_seconds()
+        self._total = (limits.connect + limits.read).total_seconds()
         self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="twilio")
         self._session = Session()
         # A proxy for the outside world does not lead to a stand-in on this machine.
         self._session.trust_env = urlsplit(api_base_url).hostname not in _LOOPBACK
-        adapter = DeadlineAdapter(
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            connections=max_concurrent,
-        )
+        adapter = DeadlineAdapter(limits, connections=max_concurrent)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         client = Client(
@@ -158,15 +137,14 @@ class TwilioGateway:
             `Accepted`: Twilio has it. `Refused`: Twilio said no, or no connection came about
             (status 0). `NotCalled`: the deadline passed first. `OutcomeUnknown`: anything else, a
             5xx or 408 included, which say nothing about whether the message was created (Twilio,
-            error 20500, 2026-11).
+            error 20500, 2026-11). When the time for the whole call is over first, it carries the
+            late answer: Twilio may take 26 s.
         """
         departure = Departure(call.deadline)
         work = asyncio.wrap_future(self._threads.submit(self._create, call, departure))
         try:
-            async with asyncio.timeout(self._total):
-                return await work
-        except TimeoutError:
-            return _unfinished(departure)
+            await asyncio.wait({work}, timeout=self._total)
+            return work.result() if work.done() else _unfinished(departure, work)
         finally:
             departure.revoke()
 
@@ -257,7 +235,7 @@ class TwilioGateway:
             return _not_created(departure, None)
         if not message.sid:
             return OutcomeUnknown(departure.http_status)
-        return Accepted(message.sid, _status(message.status), message.from_ or None)
+        return Accepted(message.sid, from_provider(message.status or ""), message.from_ or None)
 
     def _list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
         earliest = since.astimezone(UTC).replace(microsecond=0)
@@ -337,10 +315,10 @@ def _answered(question: Callable[[], _Found]) -> tuple[_Found] | tuple[()]:
     return ()
 
 
-def _unfinished(departure: Departure) -> Answer:
-    """Tell what is known of a call that took too long."""
+def _unfinished(departure: Departure, work: Awaitable[Answer]) -> Answer:
+    """Tell what is known of a call that takes too long."""
     if not departure.revoke():
-        return OutcomeUnknown(departure.http_status)
+        return OutcomeUnknown(departure.http_status, late=work)
     return NotCalled() if departure.is_late else Refused(http_status=0, code=None)
 
 
@@ -359,11 +337,6 @@ def _code(code: object) -> int | None:
     return code if isinstance(code, int) and code >= _FIRST_TWILIO_CODE else None
 
 
-def _status(word: str | None) -> MessageStatus:
-    """Translate Twilio's status; one we do not know means no more than that it has the text."""
-    return _STATUSES.get(word or "", MessageStatus.ACCEPTED)
-
-
 def _listed(message: MessageInstance) -> ListedMessage:
     """Translate an entry of Twilio's list.
 
@@ -375,7 +348,7 @@ def _listed(message: MessageInstance) -> ListedMessage:
     return ListedMessage(
         sid=message.sid,
         body=message.body or "",
-        status=_status(message.status),
+        status=from_provider(message.status or ""),
         created_at=message.date_created,
         error_code=message.error_code,
         from_phone=message.from_ or None,

@@ -115,6 +115,7 @@ def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatc
         ("DEFAULT_REGION", "XX"),
         ("DRAIN_SECONDS", "10"),
         ("DRAIN_SECONDS", "60"),
+        ("HTTP_LATE_ANSWER_SECONDS", "9"),
         ("HTTP_READ_TIMEOUT_SECONDS", "27"),
         ("LIVE_QUERY_SECONDS", "nan"),
         ("LOG_LEVEL", "LOUD"),

@@ -24,11 +24,12 @@ from domain.ports import (
     NotCalled,
     Opening,
     OutcomeUnknown,
+    Refused,
     Standing,
     SweepReport,
     Unsettled,
 )
-from domain.statuses import LineType
+from domain.statuses import LineType, MessageStatus
 from tests.fakes import FakeGateway
 
 PHONE = "+12125550187"
@@ -157,6 +158,37 @@ async def test_an_answer_that_cannot_be_written_down_is_tried_again(
     assert await send_step(activities) == SENT
     assert len(gateway.calls) == 1
     assert len(ledger.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("late", "recorded"),
+    [
+        (Accepted("SM1", MessageStatus.QUEUED), True),
+        (Refused(400, 21211), True),
+        (OutcomeUnknown(500), False),
+    ],
+    ids=["accepted", "refused", "lost"],
+)
+async def test_answer_that_comes_late_is_recorded_too(
+    activities: SendingActivities,
+    ledger: ScriptedLedger,
+    gateway: FakeGateway,
+    late: Answer,
+    *,
+    recorded: bool,
+) -> None:
+    coming: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    lost = OutcomeUnknown(late=coming)
+    gateway.answer(lost)
+    ledger.openings.extend([call(), SENT, SENT])
+    assert await send_step(activities) == SENT
+    assert ledger.told == [lost]
+
+    coming.set_result(late)
+    await asyncio.gather(*activities._listening)
+
+    assert ledger.told == [lost, late] if recorded else [lost]
+    assert not activities._listening
 
 
 async def test_an_answer_is_not_kept_in_hand_for_ever(

@@ -20,6 +20,7 @@ from simulator.config import SimulatorConfig
 from simulator.inbound import InboundText
 from simulator.server import server_config
 from simulator.state import Simulator
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from tests.fakes import FakeGateway
 
@@ -177,8 +178,11 @@ async def _twilio(patch: pytest.MonkeyPatch) -> AsyncIterator[TwilioProvider]:
         api_base_url=url,
         lookups_base_url=url,
         status_callback_url=CALLBACKS,
-        connect_timeout=timedelta(seconds=2),
-        read_timeout=timedelta(seconds=0.5),
+        limits=TimeLimits(
+            connect=timedelta(seconds=2),
+            read=timedelta(seconds=0.5),
+            late_answer=timedelta(seconds=0.5),
+        ),
         max_concurrent=4,
     )
     try:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from domain.ports import Accepted, Call, ListedMessage, NotCalled, OutcomeUnknown, Refused, Standing
+from domain.progress import from_provider
 from domain.statuses import MessageStatus
 from tests.fakes import Machine
 from tests.services.sending_kit import SendingKit, about
@@ -349,6 +350,52 @@ async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
     standing = await look(kit, enrollment, timedelta(minutes=61))
     assert isinstance(standing, Standing)
     assert standing.held_reason == "outcome_unknown"
+
+
+async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
+    kit: SendingKit,
+) -> None:
+    """Section 5.3: Twilio may take longer than the call waits."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    await kit.services.ledger.record_answer(call.attempt_id, OutcomeUnknown())
+    assert isinstance(await kit.run_step(enrollment), timedelta)
+    late = Accepted("SM1", MessageStatus.QUEUED)
+    await kit.services.ledger.record_answer(call.attempt_id, late)
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.step) == ("waiting", 1)
+    assert await kit.outcomes(enrollment) == ["accepted"]
+    assert kit.gateway.calls == []
+
+
+async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
+    kit: SendingKit,
+) -> None:
+    """Section 5: held for a person, until there is proof."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    kit.gateway.lists_fail = True
+    await look(kit, enrollment, timedelta(minutes=61))
+    assert (await kit.row(enrollment)).held_reason == "outcome_unknown"
+    late = Accepted("SM1", MessageStatus.QUEUED)
+    await kit.services.ledger.record_answer(call.attempt_id, late)
+    assert await kit.pending_signals(enrollment) == ["delivery_reported"]
+    assert (await kit.row(enrollment)).activity == "waiting"
+
+
+async def test_a_lost_text_that_the_list_shows_under_way_is_found(kit: SendingKit) -> None:
+    """Section 4: Twilio's own ``sending`` is no attempt of ours that is open."""
+    enrollment = await kit.enrol()
+    one_off = await kit.one_off(enrollment)
+    kit.gateway.lose(creates=False)
+    await kit.run_message(one_off)
+    listed(kit, kit.gateway.calls[0], status=from_provider("sending"))
+    await kit.pass_time(CALL_BEFORE + FIRST_LIST)
+    await kit.run_message(one_off)
+    assert (await kit.one_off_row(one_off)).status == "queued"
+    await kit.run_message(one_off)
+    assert len(kit.gateway.calls) == 1
 
 
 async def test_an_answer_is_written_down_though_the_database_was_away(

@@ -11,6 +11,7 @@ import pytest
 
 from domain.deadline import Deadline
 from domain.ports import Call
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 
 OURS = "+12025550100"
@@ -128,7 +129,12 @@ async def make_gateway(recorder: Recorder) -> AsyncIterator[MakeGateway]:
     made: list[TwilioGateway] = []
 
     def make(
-        url: str | None = None, *, connect: float = 2, read: float = 2, threads: int = 4
+        url: str | None = None,
+        *,
+        connect: float = 2,
+        read: float = 2,
+        late: float = 2,
+        threads: int = 4,
     ) -> TwilioGateway:
         gateway = TwilioGateway(
             account_sid="AC" + "0" * 32,
@@ -136,8 +142,11 @@ async def make_gateway(recorder: Recorder) -> AsyncIterator[MakeGateway]:
             api_base_url=url or recorder.url,
             lookups_base_url=url or recorder.url,
             status_callback_url="https://segue.example.com/webhooks/twilio/status",
-            connect_timeout=timedelta(seconds=connect),
-            read_timeout=timedelta(seconds=read),
+            limits=TimeLimits(
+                connect=timedelta(seconds=connect),
+                read=timedelta(seconds=read),
+                late_answer=timedelta(seconds=late),
+            ),
             max_concurrent=threads,
         )
         made.append(gateway)

@@ -16,11 +16,12 @@ from urllib3.util import Timeout
 
 from domain.deadline import Deadline
 from domain.ports import Accepted, NotCalled, OutcomeUnknown, Refused
+from domain.statuses import MessageStatus
 from sms import deadline
 from sms.deadline import DeadlinePassedError, Departure
 from sms.gateway import TwilioGateway
 from tests.fakes import Machine
-from tests.sms.conftest import MakeGateway, Recorder, answer, call
+from tests.sms.conftest import OURS, MakeGateway, Recorder, answer, call
 
 SOON = 0.15
 FREEZE = 0.3
@@ -172,7 +173,7 @@ async def test_a_connection_that_takes_the_whole_time_is_as_good_as_refused(
 async def test_an_answer_that_takes_the_whole_time_leaves_the_outcome_unknown(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
-    gateway = make_gateway(connect=0.3, read=0.2)
+    gateway = make_gateway(connect=0.3, read=0.2, late=0.2)
     recorder.trickle = 0.1
     recorder.answers = [answer()[:10]]
     started = time.monotonic()
@@ -186,12 +187,39 @@ async def test_an_answer_that_takes_the_whole_time_leaves_the_outcome_unknown(
 async def test_a_hanging_provider_leaves_the_outcome_unknown(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
-    gateway = make_gateway(connect=2, read=0.2)
+    gateway = make_gateway(connect=2, read=0.2, late=0.2)
     recorder.pause = 1
     started = time.monotonic()
 
     assert await gateway.create(call()) == OutcomeUnknown()
     assert time.monotonic() - started < 0.9
+
+
+async def test_answer_after_the_time_for_the_call_comes_late(
+    recorder: Recorder, make_gateway: MakeGateway
+) -> None:
+    gateway = make_gateway(connect=0.1, read=0.1, late=5)
+    recorder.pause = 0.5
+
+    given = await gateway.create(call())
+
+    assert given == OutcomeUnknown()
+    assert isinstance(given, OutcomeUnknown)
+    assert given.late is not None
+    assert await given.late == Accepted("SM1", MessageStatus.QUEUED, OURS)
+
+
+async def test_answer_that_comes_even_later_is_not_waited_for(
+    recorder: Recorder, make_gateway: MakeGateway
+) -> None:
+    gateway = make_gateway(connect=0.1, read=0.1, late=0.3)
+    recorder.pause = 2
+
+    given = await gateway.create(call())
+
+    assert isinstance(given, OutcomeUnknown)
+    assert given.late is not None
+    assert await given.late == OutcomeUnknown()
 
 
 async def test_a_request_leaves_in_one_write(

@@ -89,9 +89,9 @@ async def test_an_answer_is_read_and_the_call_not_repeated(
     [
         ("queued", MessageStatus.QUEUED),
         ("accepted", MessageStatus.ACCEPTED),
-        ("sending", MessageStatus.SENDING),
+        ("sending", MessageStatus.QUEUED),
         ("failed", MessageStatus.FAILED),
-        ("partially_delivered", MessageStatus.ACCEPTED),
+        ("partially_delivered", MessageStatus.SENT),
         ("refused", MessageStatus.ACCEPTED),
         ("quantum", MessageStatus.ACCEPTED),
         (None, MessageStatus.ACCEPTED),
