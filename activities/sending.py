@@ -11,6 +11,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from domain.absence import list_texts
 from domain.ports import (
     Accepted,
     Answer,
@@ -144,11 +145,8 @@ class SendingActivities:
         while True:
             if unsettled.wait > timedelta(0):
                 raise _come_back(min(unsettled.wait, self._look_again))
-            try:
-                listed = await self._gateway.list_outbound(unsettled.to, unsettled.list_from)
-            except ProviderUnavailableError:
-                listed = None
-            weighed = await self._ledger.record_listing(unsettled.attempt_id, listed)
+            listing = await list_texts(self._gateway, unsettled)
+            weighed = await self._ledger.record_listing(unsettled.attempt_id, listing)
             if not isinstance(weighed, Unsettled):
                 return
             unsettled = weighed

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -80,6 +81,25 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A text that the provider accepted, which a list must show as it was sent to prove anything.
+
+    Attributes:
+        sid: The provider's id.
+        to: Recipient, E.164.
+        body: The text.
+        sender_id: The sender it went out from.
+        list_from: It was created later than this.
+    """
+
+    sid: str
+    to: str
+    body: str
+    sender_id: UUID
+    list_from: datetime
+
+
+@dataclass(frozen=True)
 class Unsettled:
     """An earlier attempt whose outcome must be proven before anything else is sent.
 
@@ -88,12 +108,16 @@ class Unsettled:
         to: Recipient, E.164: the provider's list is asked for texts to it.
         list_from: Texts created before this moment cannot be the one.
         wait: Before this much time has passed the provider's list proves nothing; may be negative.
+        read_at: Now, by the ledger's clock: a list counts from here.
+        canary: What the list must show; None if there is no such text, or too early to ask.
     """
 
     attempt_id: UUID
     to: str
     list_from: datetime
     wait: timedelta
+    read_at: datetime
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True)
@@ -124,11 +148,13 @@ class Accepted:
         sid: The provider's id of the message.
         status: The provider's first word on it.
         from_phone: The number it goes out from, once chosen.
+        is_intact: Whether the provider shows recipient and text as they were handed over.
     """
 
     sid: str
     status: MessageStatus
     from_phone: str | None = None
+    is_intact: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,6 +204,7 @@ class ListedMessage:
         created_at: When it was created, UTC.
         error_code: The provider's error code, if it failed.
         from_phone: The number it went out from, once chosen.
+        to: Recipient, as the provider shows it.
     """
 
     sid: str
@@ -186,6 +213,31 @@ class ListedMessage:
     created_at: datetime
     error_code: int | None = None
     from_phone: str | None = None
+    to: str | None = None
+
+
+class CanaryState(StrEnum):
+    """How a list shows its canary."""
+
+    INTACT = "intact"
+    ALTERED = "altered"
+    MISSING = "missing"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the provider's list shows of the texts to an attempt's number.
+
+    Attributes:
+        asked_at: The ledger's time, no later than the list was asked for.
+        texts: Outbound texts to the number.
+        canary: How the known text is shown; `NONE` if there was none to look for.
+    """
+
+    asked_at: datetime
+    texts: Sequence[ListedMessage]
+    canary: CanaryState
 
 
 @dataclass(frozen=True)
@@ -306,9 +358,7 @@ class Ledger(Protocol):
         """Write down what the provider said and what follows from it."""
         ...
 
-    async def record_listing(
-        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
-    ) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
         """Weigh the provider's list as proof about an attempt; None if it could not be had."""
         ...
 

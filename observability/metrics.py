@@ -73,6 +73,10 @@ UNAPPLIED = Gauge(
     "segue_unapplied_inbound", "What the provider told us that has no effect yet", ["kind"]
 )
 UNSETTLED = Gauge("segue_unsettled_attempts", "Attempts whose outcome is not known yet")
+DOUBLED = Gauge(
+    "segue_texts_doubled_total",
+    "Texts that went out twice: one declared absent turned out to be at the provider",
+)
 WAITING_EVENTS = Gauge(
     "segue_waiting_event_deliveries", "Events not delivered to an endpoint yet, nor given up"
 )

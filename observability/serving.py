@@ -100,6 +100,7 @@ def show(signs: VitalSigns) -> None:
     metrics.OUTBOX_ENTRIES.set(counts.outbox if counts else nothing)
     metrics.OUTBOX_AGE.set(counts.outbox_age.total_seconds() if counts else nothing)
     metrics.UNSETTLED.set(counts.unsettled if counts else nothing)
+    metrics.DOUBLED.set(counts.doubled if counts else nothing)
     metrics.WAITING_EVENTS.set(counts.waiting_events if counts else nothing)
     for backlog in signs.backlogs or ():
         metrics.QUEUE_BACKLOG.labels(backlog.queue, backlog.kind).set(backlog.tasks)

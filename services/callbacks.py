@@ -7,7 +7,14 @@ from domain.inbound import StatusReport
 from domain.progress import FAILURES, from_provider
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, MessageStatus
-from services.consequences import DELIVERY_REPORTED, Learned, accepted, proven, reported
+from services.consequences import (
+    DELIVERY_REPORTED,
+    Learned,
+    accepted,
+    proven,
+    reported,
+    tell_if_doubled,
+)
 from services.outbox import Outbox
 from storage import inbound, outcomes
 from storage.database import Database, Transaction, is_unavailable
@@ -86,6 +93,7 @@ class Callbacks:
 
     async def _apply_to(self, tx: Transaction, row: AttemptRow, report: StatusReport) -> None:
         """Proof first (any report proves that the message exists), then what it says."""
+        before = row
         status = from_provider(report.status)
         now = row.read_at
         if row.outcome is not AttemptOutcome.ACCEPTED:
@@ -112,6 +120,7 @@ class Callbacks:
             status=status,
             code=report.error_code,
         )
+        await tell_if_doubled(tx, before)
 
 
 async def _attempt_of(tx: Transaction, report: StatusReport) -> AttemptRow | None:

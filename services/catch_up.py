@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.absence import LIST_SKEW
 from domain.inbound import InboundText, StatusReport
 from domain.ports import Gateway, ListedMessage, ListedText, ProviderUnavailableError
 from domain.rules import SendingRules
+from services import proof
 from services.callbacks import Callbacks
 from services.inbound import Inbound
 from storage import catch_up as rows
+from storage import outcomes
 from storage.database import Database
 
 _logger = logging.getLogger(__name__)
@@ -22,6 +25,7 @@ OVERLAP = timedelta(hours=1)
 
 PAGES = 25
 LOOK_UPS = 100
+SECOND_LOOKS = 20
 AT_MOST = timedelta(minutes=1)
 """The most that one sweep fetches of each kind; the next one goes on."""
 
@@ -171,6 +175,41 @@ class CatchUp:
         if in_vain > 1 or (in_vain and not answered):
             await self._back_off(progress, "states of texts")
         return news
+
+    async def look_for_absent(self) -> int:
+        """Look once more for texts declared absent a while ago; answers how many are there.
+
+        Nothing can be done about a text that was sent twice but to tell of it.
+        """
+        there = 0
+        async with self._database.transaction() as tx:
+            progress = await rows.progress(tx)
+            absent = await rows.absent(tx, self._rules.look_up_after, SECOND_LOOKS)
+        if progress.is_backing_off:
+            return 0
+        for text in absent:
+            try:
+                listed = await self._gateway.list_outbound(text.phone, text.list_from)
+            except ProviderUnavailableError:
+                break  # the next sweep asks again
+            found = await self._lost_one(text.attempt_id, listed)
+            if found is not None:
+                there += 1
+                await self._callbacks.receive(_as_it_was_reported(text.attempt_id, found))
+            async with self._database.transaction() as tx:
+                await rows.looked_up(tx, text.attempt_id, 1)
+        return there
+
+    async def _lost_one(
+        self, attempt_id: UUID, listed: Sequence[ListedMessage]
+    ) -> ListedMessage | None:
+        """Find an absent attempt's text among those that were created at its time."""
+        async with self._database.transaction() as tx:
+            row = await outcomes.load(tx, attempt_id)
+            if row is None:
+                return None
+            in_time = [one for one in listed if one.created_at <= row.call_before + LIST_SKEW]
+            return await proof.the_one(tx, row, await proof.unclaimed(tx, row, in_time))
 
     async def _back_off(self, progress: rows.Progress, what: str) -> None:
         """Ask nothing for a while, longer each time, but no longer than if all were well."""

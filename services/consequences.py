@@ -1,5 +1,6 @@
 """What follows from a text that was accepted, refused or reported failed."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,6 +30,8 @@ from storage import endings, events, holds, outbox, outcomes, places, sending
 from storage.database import Transaction
 from storage.outcomes import AttemptRow
 from storage.suppressions import Evidence
+
+_logger = logging.getLogger(__name__)
 
 LANDLINE_FOR_SURE = frozenset({21635, 30006})
 """Codes that say landline; 21614 may also mean a number that is merely wrong."""
@@ -110,6 +113,25 @@ async def accepted(
     if status in DELIVERIES and row.provider_status not in DELIVERIES:
         await events.message_delivered(tx, row.message_id)
     return await _advance(tx, row, rules, learned, at)
+
+
+async def tell_if_doubled(tx: Transaction, row: AttemptRow) -> None:
+    """Tell of a broken promise: an attempt declared absent is there, and so is another one.
+
+    Args:
+        tx: Has written down that an attempt is at the provider, and what is reported of it.
+        row: The attempt as it was before.
+    """
+    could_be = row.outcome is AttemptOutcome.ABSENT or row.contradicted
+    if not could_be or not await outcomes.note_doubled(tx, row.message_id):
+        return
+    _logger.error("a text went out twice", extra={"message_id": str(row.message_id)})
+    if row.enrollment_id is not None:
+        message_id = str(row.message_id)
+        await endings.note(
+            tx, row.enrollment_id, "doubled", at=row.read_at, message_id=message_id, step=row.step
+        )
+    await events.message_doubled(tx, row.message_id)
 
 
 async def _off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:

@@ -247,10 +247,13 @@ def _own_entries(facts: EnrollmentFacts) -> Iterator[TimelineEntry]:
 
 
 def _event_entry(event: EventRow) -> TimelineEntry:
+    message_id = event.detail.get("message_id")
     return TimelineEntry(
         event.at,
         event.kind,
         user=_user(event.user_id, event.user_name),
+        message_id=UUID(message_id) if message_id else None,
+        step=event.detail.get("step") if message_id else None,
         detail=event.detail,
     )
 

@@ -1,9 +1,8 @@
 """The rows that decide, as the activities see them."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
-from domain.ports import Answer, ListedMessage, Opening, Standing
+from domain.ports import Answer, Listing, Opening, Standing
 from domain.rules import SendingRules
 from domain.statuses import LineType
 from services.outbox import Outbox
@@ -46,11 +45,9 @@ class Ledger:
         self._outbox.kick()
         return opening
 
-    async def record_listing(
-        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
-    ) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
         """Weigh the provider's list as proof about an attempt."""
-        opening = await self._outcomes.record_listing(attempt_id, listed)
+        opening = await self._outcomes.record_listing(attempt_id, listing)
         self._outbox.kick()
         return opening
 

@@ -1,13 +1,14 @@
 """Writing down what the provider said: the third step of the protocol, and the proofs."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ports import (
     Accepted,
     Answer,
+    CanaryState,
     ListedMessage,
+    Listing,
     NotCalled,
     Opening,
     OutcomeUnknown,
@@ -19,6 +20,7 @@ from domain.progress import FAILURES
 from domain.provider_errors import Effect, classify_answer, explain
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, EnrollmentStatus, MessageStatus
+from services import proof
 from services.consequences import (
     Learned,
     accepted,
@@ -28,8 +30,8 @@ from services.consequences import (
     proven,
     reported,
     send_again_at,
+    tell_if_doubled,
 )
-from services.sending import LIST_SKEW
 from storage import endings, events, outcomes
 from storage.database import Database, Transaction
 from storage.outcomes import AttemptRow
@@ -61,7 +63,8 @@ class Outcomes:
             learned = Learned(row.read_at)
             match answer:
                 case Accepted():
-                    return await accepted(
+                    await outcomes.note_sender(tx, row, shows_texts=answer.is_intact)
+                    opening = await accepted(
                         tx,
                         row,
                         self._rules,
@@ -70,6 +73,8 @@ class Outcomes:
                         status=answer.status,
                         from_phone=answer.from_phone,
                     )
+                    await tell_if_doubled(tx, row)
+                    return opening
                 case Refused():
                     return await self._refused(tx, row, answer, learned)
                 case OutcomeUnknown():
@@ -77,19 +82,19 @@ class Outcomes:
                 case NotCalled():
                     return await self._not_sent(tx, row, learned, timedelta(0))
 
-    async def record_listing(
-        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
-    ) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
         """Weigh the provider's list as proof about an attempt.
 
-        A text to the number with the attempt's body, created since the attempt, whose id no other
+        A text to the number that may be the attempt's, created since the attempt, whose id no other
         attempt has, is the one, unless it may as well be that of another unsettled attempt. Absent
-        is what two lists, ``absence_second_list`` apart, do not hold. A list that could not be had
-        proves nothing; after ``settle_give_up`` a person decides, unless the enrollment is over.
+        is an attempt since which two lists, ``absence_second_list`` apart, hold no text of any
+        wording without an attempt of its own. A list that could not be had, or that does not show a
+        known text as it was sent, proves nothing; after ``settle_give_up`` a person decides, unless
+        the enrollment is over.
 
         Args:
             attempt_id: The attempt.
-            listed: Outbound texts to its number; None if the list could not be had.
+            listing: What the provider shows; None if the list could not be had.
         """
         async with self._database.transaction() as tx:
             row = await outcomes.load(tx, attempt_id)
@@ -98,14 +103,40 @@ class Outcomes:
             learned = Learned(row.read_at)
             if row.outcome not in UNSETTLED:
                 return Standing(doing="settled", status=row.outcome)
-            if listed is None:
+            if listing is None:
                 return await self._no_proof(tx, row, learned)
-            alike = await _alike(tx, row, listed)
-            if not alike:
-                return await self._absent(tx, row, learned)
-            if len(alike) <= await outcomes.rivals(tx, row):
+            if listing.canary is CanaryState.ALTERED:
+                await outcomes.note_sender(tx, row, shows_texts=False)
+            unclaimed = await proof.unclaimed(tx, row, listing.texts)
+            found = await proof.the_one(tx, row, unclaimed)
+            if found is not None:
+                return await self._found(tx, row, found, learned)
+            if unclaimed or not proof.proves_absence(row, listing):
                 return await self._no_proof(tx, row, learned)
-            return await self._found(tx, row, alike[0], learned)
+            return await self._absent(tx, row, learned, listing.asked_at)
+
+    async def ask(self, attempt_id: UUID) -> Unsettled | None:
+        """Say what must be proven about an attempt; None if that is done, or it is too early."""
+        async with self._database.transaction() as tx:
+            row = await outcomes.load(tx, attempt_id)
+            if row is None or row.outcome not in UNSETTLED:
+                return None
+            question = await self._question(tx, row)
+        return question if question.wait <= timedelta(0) else None
+
+    async def _question(
+        self, tx: Transaction, row: AttemptRow, not_before: datetime | None = None
+    ) -> Unsettled:
+        return await proof.question(
+            tx,
+            row.attempt_id,
+            row,
+            self._rules,
+            phone=row.phone,
+            sender_id=row.sender_id,
+            now=row.read_at,
+            not_before=not_before,
+        )
 
     async def close_enrollment(self, enrollment_id: UUID) -> Standing:
         """End an enrollment whose reply window has passed as ``finished_no_response``.
@@ -152,7 +183,7 @@ class Outcomes:
             error_code=code,
         )
         await outcomes.set_message(tx, row.message_id, status=MessageStatus.UNKNOWN.value)
-        return self._unsettled(row, row.call_before + self._rules.absence_first_list)
+        return await self._question(tx, row)
 
     async def _not_sent(
         self, tx: Transaction, row: AttemptRow, learned: Learned, wait: timedelta
@@ -170,7 +201,8 @@ class Outcomes:
         is_orphan = row.step is not None and row.status is not None and row.status.is_final
         if not is_orphan and learned.now - row.started_at > self._rules.settle_give_up:
             return await hold_unknown(tx, row, learned)
-        return self._unsettled(row, learned.now + self._rules.absence_second_list)
+        again_at = learned.now + self._rules.absence_second_list
+        return await self._question(tx, row, again_at)
 
     async def _found(
         self, tx: Transaction, row: AttemptRow, found: ListedMessage, learned: Learned
@@ -185,6 +217,7 @@ class Outcomes:
             from_phone=found.from_phone,
         )
         if found.status not in FAILURES:
+            await tell_if_doubled(tx, row)
             return standing
         fresh = await outcomes.load(tx, row.attempt_id)
         if fresh is not None:
@@ -198,13 +231,20 @@ class Outcomes:
             )
         return Standing(doing="settled", status=AttemptOutcome.ACCEPTED)
 
-    async def _absent(self, tx: Transaction, row: AttemptRow, learned: Learned) -> Opening:
-        """One list without it is a hint, two are proof."""
+    async def _absent(
+        self, tx: Transaction, row: AttemptRow, learned: Learned, asked_at: datetime
+    ) -> Opening:
+        """One list without it is a hint, two are proof.
+
+        The first counts from when it is written down, which is later than it was asked for, the
+        second from when it was asked for: whoever asks may be stopped in between for any time.
+        """
+        if asked_at < proof.provable_from(row, self._rules):
+            return await self._question(tx, row)
         if row.absent_once_at is None:
             await outcomes.set_attempt(tx, row.attempt_id, absent_once_at=learned.now)
-            return self._unsettled(row, learned.now + self._rules.absence_second_list)
-        if learned.now - row.absent_once_at < self._rules.absence_second_list:
-            return self._unsettled(row, row.absent_once_at + self._rules.absence_second_list)
+            again_at = learned.now + self._rules.absence_second_list
+            return await self._question(tx, row, again_at)
         await outcomes.set_attempt(
             tx, row.attempt_id, outcome=AttemptOutcome.ABSENT.value, answered_at=learned.now
         )
@@ -219,22 +259,3 @@ class Outcomes:
         if row.step is not None and row.enrollment_id is not None:
             await endings.end(tx, row.enrollment_id, EnrollmentStatus.FAILED)
         return Standing(doing="settled", status=AttemptOutcome.ABSENT)
-
-    def _unsettled(self, row: AttemptRow, not_before: datetime) -> Unsettled:
-        wait = not_before - row.read_at
-        return Unsettled(row.attempt_id, row.phone, row.started_at - LIST_SKEW, wait)
-
-
-async def _alike(
-    tx: Transaction, row: AttemptRow, listed: Sequence[ListedMessage]
-) -> list[ListedMessage]:
-    """The listed texts that may be this attempt's, the nearest in time first."""
-    alike = [
-        message
-        for message in listed
-        if message.body.strip() == row.body.strip()
-        and message.created_at >= row.started_at - LIST_SKEW
-    ]
-    taken = await outcomes.sids_taken(tx, [message.sid for message in alike], row.attempt_id)
-    free = [message for message in alike if message.sid not in taken]
-    return sorted(free, key=lambda message: abs(message.created_at - row.started_at))

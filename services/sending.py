@@ -1,7 +1,7 @@
 """Asking to send: the first transaction of the protocol "never twice, never after"."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from domain import deciding
@@ -21,12 +21,10 @@ from domain.statuses import (
 )
 from domain.texts import merge_values, render
 from domain.timing import ContactClock, SendWindow, validity_seconds
+from services import proof
 from storage import endings, events, holds, sending
 from storage.database import Database, Transaction
 from storage.sending import LastAttempt, MessageRow, StepRow
-
-LIST_SKEW = timedelta(seconds=60)
-"""A listed text may seem this much older than its attempt."""
 
 _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
@@ -111,7 +109,7 @@ class Sending:
         """What keeps a one-off text from going now, None if nothing does."""
         last = row.last_attempt
         if last is not None and last.outcome in _UNSETTLED:
-            return self._unsettled(row.phone, last, row.read_at)
+            return await self._unsettled(tx, row, last)
         given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
         if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
             return Standing(doing="ended", status=row.status)
@@ -158,7 +156,7 @@ class Sending:
                 return await self._blocked(tx, row, Activity.HELD, verdict.reason)
             case deciding.Settle():
                 assert row.last_attempt is not None  # noqa: S101 - what Settle means
-                return self._unsettled(row.phone, row.last_attempt, row.read_at)
+                return await self._unsettled(tx, row, row.last_attempt)
             case deciding.LookUp():
                 return LineTypeNeeded(row.contact_id, row.phone)
             case deciding.Go():
@@ -223,12 +221,19 @@ class Sending:
                 await events.enrollment_held(tx, row.id)
         return _standing(row, activity, held_reason=reason)
 
-    def _unsettled(self, phone: str, last: LastAttempt, now: datetime) -> Unsettled:
+    async def _unsettled(
+        self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt
+    ) -> Unsettled:
         """What must be proven about an attempt, and when the provider's list can prove it."""
-        not_before = last.call_before + self._rules.absence_first_list
-        if last.absent_once_at is not None:
-            not_before = max(not_before, last.absent_once_at + self._rules.absence_second_list)
-        return Unsettled(last.id, phone, last.started_at - LIST_SKEW, not_before - now)
+        return await proof.question(
+            tx,
+            last.id,
+            last,
+            self._rules,
+            phone=row.phone,
+            sender_id=row.sender_id,
+            now=row.read_at,
+        )
 
 
 def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.ports import Gateway, ProviderUnavailableError, SweepReport, Unsettled
+from domain.absence import list_texts
+from domain.ports import Gateway, SweepReport, Unsettled
 from domain.rules import SendingRules
 from domain.statuses import Activity, EnrollmentStatus
 from domain.timing import next_slot
@@ -22,7 +23,6 @@ from storage import (
     holds,
     jobs,
     outbox,
-    outcomes,
     pausing,
     sweeping,
     unknown_numbers,
@@ -133,6 +133,7 @@ class Sweep:
         # Last of what matters, for the provider may be slow; what follows is drained at once.
         texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
         reports_fetched = await part("states", self._chores.catch_up.fetch_reports)
+        await part("absent", self._chores.catch_up.look_for_absent)
         await part("pruning", self._chores.pruning.prune)
         return SweepReport(
             delivered=delivered,
@@ -220,18 +221,15 @@ class Sweep:
                 ORPHANS_ASKED_FOR,
                 ORPHANS,
             )
-            rows = [await outcomes.load(tx, attempt_id) for attempt_id in attempts]
         settled = 0
-        for row in rows:
-            if row is None:
+        for attempt_id in attempts:
+            question = await self._outcomes.ask(attempt_id)
+            if question is None:
                 continue
-            try:
-                listed = await self._gateway.list_outbound(
-                    row.phone, row.started_at - timedelta(seconds=60)
-                )
-            except ProviderUnavailableError:
+            listing = await list_texts(self._gateway, question)
+            if listing is None:
                 break  # no proof, and each question more could keep the rest of the sweep waiting
-            weighed = await self._outcomes.record_listing(row.attempt_id, listed)
+            weighed = await self._outcomes.record_listing(attempt_id, listing)
             settled += not isinstance(weighed, Unsettled)
         return settled
 

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.errors import CODE_OF_STATUS
+from simulator.habits import Habit
 from simulator.scenarios import Fault, FaultKind, Reporting
 
 _Rate = Annotated[float, Field(ge=0, le=1)]
@@ -54,6 +55,8 @@ class Behaviour(BaseModel):
         sender_errors: Number or service to a code: below 30000 it refuses the create, else the
             message fails with it.
         list_lag_seconds: How long a new message is missing from lists.
+        habit: What the account does to the texts that it shows; the control API shows them as they
+            were handed over.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,6 +70,7 @@ class Behaviour(BaseModel):
     credentials_ok: bool = True
     sender_errors: dict[str, int] = {}
     list_lag_seconds: Annotated[float, Field(ge=0)] = 0
+    habit: Habit | None = None
 
     @model_validator(mode="after")
     def _rates_are_shares(self) -> Self:

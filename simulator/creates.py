@@ -50,7 +50,7 @@ async def _create(
 ) -> Response:
     """Create the message and answer for it, unless the answer is what goes wrong."""
     message, life = simulator.accept(draft)
-    resource = message.resource(simulator.config.account_sid)
+    resource = message.resource(simulator.config.account_sid, simulator.behaviour.habit)
     scenario = scenario_of(draft.to)
     if fault is not None:
         return await answer_fault(fault, request, draft.to)

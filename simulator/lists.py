@@ -1,5 +1,6 @@
 """GET Messages.json and Messages/{Sid}.json: what is in the account."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
@@ -38,7 +39,7 @@ async def fetch_message(sid: str, request: Request, simulator: Sim, fault: Fault
     message = simulator.messages.get(sid)
     if message is None:
         raise TwilioError(20404, request.url.path)
-    return JSONResponse(message.resource(simulator.config.account_sid))
+    return JSONResponse(message.resource(simulator.config.account_sid, simulator.behaviour.habit))
 
 
 @router.get("/Messages/{sid}/Media.json")
@@ -94,6 +95,9 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
     below = _below(simulator, token)
     skip = page * size if token is None else 0
     wanted = read_filter(query, simulator.behaviour.list_lag_seconds)
+    habit = simulator.behaviour.habit
+    if habit is not None and wanted.to is not None and wanted.to != habit.recipient(wanted.to):
+        wanted = replace(wanted, to=habit.recipient(wanted.to))  # under which nothing is kept
     matching = filter(wanted.matches, simulator.messages.newest_first(wanted.to, below))
     found = list(islice(matching, skip, skip + size + 1))
     shown = found[:size]
@@ -102,7 +106,9 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
     path = request.url.path
     return JSONResponse(
         {
-            "messages": [message.resource(simulator.config.account_sid) for message in shown],
+            "messages": [
+                message.resource(simulator.config.account_sid, habit) for message in shown
+            ],
             "page": page,
             "page_size": size,
             "start": page * size,

@@ -9,6 +9,7 @@ from mimetypes import guess_type
 from uuid import UUID, uuid4, uuid5
 
 from simulator.errors import error_text
+from simulator.habits import Habit
 
 API_VERSION = "2010-04-01"
 _NOT_YET_SENT = frozenset({"accepted", "queued"})
@@ -72,13 +73,14 @@ class Message:
         if self.date_sent is None and status not in _NOT_YET_SENT:
             self.date_sent = self.date_updated
 
-    def resource(self, account_sid: str) -> dict[str, object]:
-        """Return the message as the REST API shows it."""
+    def resource(self, account_sid: str, habit: Habit | None = None) -> dict[str, object]:
+        """Return the message as the REST API shows it, in an account of some habit."""
+        habit = None if self.is_inbound else habit
         uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
         return {
             "account_sid": account_sid,
             "api_version": API_VERSION,
-            "body": self.body,
+            "body": habit.body(self.body) if habit else self.body,
             "date_created": format_datetime(self.date_created),
             "date_sent": format_datetime(self.date_sent) if self.date_sent else None,
             "date_updated": format_datetime(self.date_updated),
@@ -94,7 +96,7 @@ class Message:
             "sid": self.sid,
             "status": self.status,
             "subresource_uris": {"media": f"{uri}/Media.json"},
-            "to": self.to,
+            "to": habit.recipient(self.to) if habit else self.to,
             "uri": f"{uri}.json",
         }
 

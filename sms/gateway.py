@@ -25,6 +25,7 @@ from twilio.rest.api.v2010.account.message import (
 )
 from urllib3.exceptions import HTTPError
 
+from domain.absence import shows_as_sent
 from domain.ports import (
     Accepted,
     Answer,
@@ -235,7 +236,12 @@ class TwilioGateway:
             return _not_created(departure, None)
         if not message.sid:
             return OutcomeUnknown(departure.http_status)
-        return Accepted(message.sid, from_provider(message.status or ""), message.from_ or None)
+        return Accepted(
+            message.sid,
+            from_provider(message.status or ""),
+            message.from_ or None,
+            is_intact=shows_as_sent(message.to, message.body, call.to, call.body),
+        )
 
     def _list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
         earliest = since.astimezone(UTC).replace(microsecond=0)
@@ -352,6 +358,7 @@ def _listed(message: MessageInstance) -> ListedMessage:
         created_at=message.date_created,
         error_code=message.error_code,
         from_phone=message.from_ or None,
+        to=message.to or None,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Text
 from sqlmodel import col
 
+from domain.absence import LIST_SKEW
 from domain.statuses import MessageStatus
 from storage.catch_up_tables import CatchUp
 from storage.database import Transaction
@@ -142,6 +143,38 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
         Unfinished(row.id, row.provider_sid, MessageStatus(row.provider_status), row.age)
         for row in rows
     ]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An attempt that was proven not to be at the provider.
+
+    Attributes:
+        attempt_id: The attempt.
+        phone: Its recipient.
+        list_from: Its text would be younger.
+    """
+
+    attempt_id: UUID
+    phone: str
+    list_from: datetime
+
+
+async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
+    """Some attempts declared absent this long ago that nobody has looked for since, by chance."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT a.id, m.phone, a.started_at FROM attempts a
+            JOIN messages m ON m.id = a.message_id
+            WHERE a.outcome = 'absent' AND a.absent_once_at IS NOT NULL AND a.look_ups = 0
+            AND a.answered_at <= now() - :age
+            ORDER BY random() LIMIT :limit
+            """
+        ),
+        {"age": age, "limit": limit},
+    )
+    return [Absent(row.id, row.phone, row.started_at - LIST_SKEW) for row in rows]
 
 
 async def looked_up(tx: Transaction, attempt_id: UUID, look_ups: int) -> None:

@@ -96,6 +96,7 @@ _BY_ID = {
     EventType.MESSAGE_SENT: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
     EventType.MESSAGE_DELIVERED: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
     EventType.MESSAGE_FAILED: _of_messages("'step', m.step"),
+    EventType.MESSAGE_DOUBLED: _of_messages("'step', m.step"),
     EventType.MESSAGE_RECEIVED: _of_messages(
         "'is_reply', m.is_reply, 'keyword', m.keyword, 'received_at', m.occurred_at"
     ),
@@ -143,6 +144,11 @@ async def message_failed(
     """Tell that a text failed and is not tried again by itself."""
     more = {"error_code": error_code, "meaning": meaning}
     await _emit(tx, EventType.MESSAGE_FAILED, [message_id], more)
+
+
+async def message_doubled(tx: Transaction, message_id: UUID) -> None:
+    """Tell that a text went out twice, against the promise."""
+    await _emit(tx, EventType.MESSAGE_DOUBLED, [message_id])
 
 
 async def message_received(tx: Transaction, message_id: UUID) -> None:

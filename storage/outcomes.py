@@ -10,6 +10,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
+from domain.absence import LIST_SKEW
+from domain.ports import Canary
 from domain.statuses import (
     Activity,
     AttemptOutcome,
@@ -26,7 +28,8 @@ class AttemptRow:
     """An attempt with its message, enrollment and sender.
 
     ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
-    ``latest`` tells whether no newer attempt at the message exists; ``step`` is None for a
+    ``latest`` tells whether no newer attempt at the message exists; ``contradicted`` whether
+    another one that was declared absent turned out to be at the provider; ``step`` is None for a
     one-off text; ``sender_phone`` is the number it went out from, as far as known; ``position``,
     ``status`` and the like are the enrollment's.
     """
@@ -35,6 +38,7 @@ class AttemptRow:
     read_at: datetime
     outcome: AttemptOutcome
     latest: bool
+    contradicted: bool
     started_at: datetime
     call_before: datetime
     absent_once_at: datetime | None
@@ -62,6 +66,7 @@ class AttemptRow:
     sender_id: UUID
     sender_phone: str | None
     sender_held_at: datetime | None
+    sender_shows_texts: bool | None
     hold_from_report: bool
 
 
@@ -73,13 +78,17 @@ _LOAD = text(
         NOT EXISTS (
             SELECT 1 FROM attempts b WHERE b.message_id = a.message_id AND b.number > a.number
         ) AS latest,
+        EXISTS (
+            SELECT 1 FROM attempts b WHERE b.message_id = a.message_id AND b.id <> a.id
+            AND b.outcome = 'absent' AND b.provider_sid IS NOT NULL
+        ) AS contradicted,
         m.id AS message_id, m.status AS message_status, m.step, m.pass, m.phone, m.contact_id,
         m.body, m.failed_tries, m.enrollment_id,
         e.status, e.position, e.pass AS enrollment_pass, e.step AS steps_sent, e.step_count,
         e.replied_at, e.activity, e.held_reason,
         coalesce(e.next_send_at, e.reply_until) AS next_event_at,
         n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone,
-        n.held_at, n.hold_from_report
+        n.held_at, n.hold_from_report, n.shows_texts
     FROM attempts a
     JOIN messages m ON m.id = a.message_id
     JOIN senders n ON n.id = m.sender_id
@@ -101,6 +110,7 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
         read_at=row.read_at,
         outcome=AttemptOutcome(row.outcome),
         latest=row.latest,
+        contradicted=row.contradicted,
         started_at=row.started_at,
         call_before=row.call_before,
         absent_once_at=row.absent_once_at,
@@ -128,6 +138,7 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
         sender_id=row.sender_id,
         sender_phone=row.sender_phone,
         sender_held_at=row.held_at,
+        sender_shows_texts=row.shows_texts,
         hold_from_report=row.hold_from_report,
     )
 
@@ -168,19 +179,113 @@ async def sids_taken(tx: Transaction, sids: Sequence[str], besides: UUID) -> set
     return {row.provider_sid for row in rows}
 
 
-async def rivals(tx: Transaction, row: AttemptRow) -> int:
-    """How many other unsettled attempts there are at the same text to the same number."""
+async def rivals(tx: Transaction, row: AttemptRow) -> list[str]:
+    """The texts of other unsettled attempts to the same number."""
     found = await tx.execute(
         text(
             """
-            SELECT count(*) FROM attempts a JOIN messages m ON m.id = a.message_id
-            WHERE m.phone = :phone AND btrim(m.body) = btrim(:body)
-            AND a.outcome IN ('open', 'unknown') AND a.id <> :id
+            SELECT m.body FROM attempts a JOIN messages m ON m.id = a.message_id
+            WHERE m.phone = :phone AND a.outcome IN ('open', 'unknown') AND a.id <> :id
             """
         ),
-        {"phone": row.phone, "body": row.body, "id": row.attempt_id},
+        {"phone": row.phone, "id": row.attempt_id},
     )
-    return int(found.scalar_one())
+    return list(found.scalars())
+
+
+_CANARY = text(
+    """
+    SELECT a.provider_sid, m.phone, m.body, m.sender_id, a.started_at
+    FROM (
+        (
+            SELECT id, phone, body, sender_id FROM messages
+            WHERE phone = :phone AND direction = 'outbound'
+            AND created_at BETWEEN :from_moment AND :to_moment
+            ORDER BY created_at DESC LIMIT 20
+        )
+        UNION
+        (
+            SELECT id, phone, body, sender_id FROM messages
+            WHERE direction = 'outbound' AND created_at BETWEEN :from_moment AND :to_moment
+            ORDER BY created_at DESC, id DESC LIMIT 200
+        )
+    ) m
+    JOIN LATERAL (
+        SELECT outcome, provider_sid, started_at, answered_at FROM attempts
+        WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON a.outcome = 'accepted' AND a.provider_sid IS NOT NULL AND a.answered_at <= :to_moment
+    WHERE m.body <> ''
+    ORDER BY m.phone = :phone DESC, m.sender_id = :sender_id DESC, a.started_at DESC
+    LIMIT 1
+    """
+)
+
+
+async def canary(
+    tx: Transaction, phone: str, sender_id: UUID, *, since: datetime, until: datetime
+) -> Canary | None:
+    """Find a recent text that the provider accepted; to this number, else from this sender.
+
+    Args:
+        tx: A transaction.
+        phone: The number that the provider's list is asked for.
+        sender_id: The sender of the text that is looked for there.
+        since: How old it may be.
+        until: How young: the list may lag.
+    """
+    row = (
+        await tx.execute(
+            _CANARY,
+            {"phone": phone, "sender_id": sender_id, "from_moment": since, "to_moment": until},
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Canary(
+        sid=row.provider_sid,
+        to=row.phone,
+        body=row.body,
+        sender_id=row.sender_id,
+        list_from=row.started_at - LIST_SKEW,
+    )
+
+
+async def note_sender(tx: Transaction, row: AttemptRow, *, shows_texts: bool) -> None:
+    """Note on an attempt's sender whether the provider shows texts as they were handed over.
+
+    The last one counts: an account that hides numbers alters every text.
+    """
+    if row.sender_shows_texts is not shows_texts:
+        await tx.execute(
+            text(
+                "UPDATE senders SET shows_texts = :shows_texts"
+                " WHERE id = :id AND shows_texts IS DISTINCT FROM :shows_texts"
+            ),
+            {"id": row.sender_id, "shows_texts": shows_texts},
+        )
+
+
+async def note_doubled(tx: Transaction, message_id: UUID) -> bool:
+    """Note that a text went out twice: an attempt declared absent is there beside an accepted one.
+
+    Returns:
+        Whether that is so and was not noted before.
+    """
+    found = await tx.execute(
+        text(
+            """
+            UPDATE attempts a SET doubled_at = clock_timestamp()
+            WHERE a.message_id = :id AND a.outcome = 'absent' AND a.provider_sid IS NOT NULL
+            AND NOT a.reported_failed AND a.doubled_at IS NULL AND EXISTS (
+                SELECT 1 FROM attempts b WHERE b.message_id = a.message_id
+                AND b.outcome = 'accepted' AND NOT b.reported_failed
+            )
+            RETURNING a.id
+            """
+        ),
+        {"id": message_id},
+    )
+    return bool(found.all())
 
 
 _ACCEPT = text(

@@ -164,7 +164,9 @@ class Sender(SQLModel, table=True):
 
     ``hold_code`` is the provider's error code that put it on hold, ``hold_from_report`` whether
     that came in a later report (then acceptance alone proves nothing); ``next_probe_at`` is when
-    one of its waiting texts may be tried again.
+    one of its waiting texts may be tried again. ``shows_texts``: whether the provider shows its
+    texts as they were handed over; null before it accepted any. Where it does not, as with a trial
+    account or Message Redaction, its list proves nothing.
     """
 
     __tablename__: ClassVar[Any] = "senders"
@@ -190,6 +192,7 @@ class Sender(SQLModel, table=True):
         default=False, sa_column_kwargs={"server_default": text("false")}
     )
     next_probe_at: datetime | None = moment(nullable=True)
+    shows_texts: bool | None = None
     created_at: datetime = moment(default_now=True)
 
 
@@ -431,6 +434,7 @@ class Attempt(SQLModel, table=True):
     is when the provider's list was first seen without it. The unique index ``uq_attempts_live`` is
     the promise itself: per message at most one attempt that is open, unknown, or accepted and not
     reported failed. ``look_ups`` counts how often the provider was asked how the text ended.
+    ``doubled_at`` is when one that was declared absent turned out to be a second text.
     """
 
     __tablename__: ClassVar[Any] = "attempts"
@@ -459,6 +463,14 @@ class Attempt(SQLModel, table=True):
                 " NOT IN ('canceled', 'failed', 'undelivered', 'delivered', 'read')"
             ),
         ),
+        Index(
+            "ix_attempts_absent",
+            "answered_at",
+            postgresql_where=text(
+                "outcome = 'absent' AND absent_once_at IS NOT NULL AND look_ups = 0"
+            ),
+        ),
+        Index("ix_attempts_doubled", "doubled_at", postgresql_where=text("doubled_at IS NOT NULL")),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     message_id: UUID = reference("messages.id")
@@ -475,6 +487,7 @@ class Attempt(SQLModel, table=True):
     from_phone: str | None = None
     absent_once_at: datetime | None = moment(nullable=True)
     look_ups: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    doubled_at: datetime | None = moment(nullable=True)
 
 
 class Suppression(SQLModel, table=True):

@@ -23,6 +23,7 @@ _COUNTS = text(
         (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS texts,
         (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS reports,
         (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unsettled,
+        (SELECT count(*) FROM attempts WHERE doubled_at IS NOT NULL) AS doubled,
         (
             SELECT count(*) FROM event_deliveries
             WHERE delivered_at IS NULL AND given_up_at IS NULL
@@ -62,6 +63,7 @@ class Counts:
         unapplied_texts: Inbound texts without their effect.
         unapplied_reports: Status reports without their effect.
         unsettled: Attempts whose outcome is not known.
+        doubled: Texts that went out twice.
         waiting_events: Deliveries to event endpoints that are neither made nor given up.
     """
 
@@ -73,6 +75,7 @@ class Counts:
     unapplied_texts: int
     unapplied_reports: int
     unsettled: int
+    doubled: int
     waiting_events: int
 
 
@@ -117,5 +120,6 @@ async def read(tx: Transaction) -> Counts:
         unapplied_texts=row.texts,
         unapplied_reports=row.reports,
         unsettled=row.unsettled,
+        doubled=row.doubled,
         waiting_events=row.events,
     )

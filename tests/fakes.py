@@ -20,6 +20,7 @@ from domain.ports import (
     TextPage,
 )
 from domain.statuses import LineType, MessageStatus
+from simulator.habits import Habit
 
 
 @dataclass
@@ -64,6 +65,7 @@ class FakeGateway:
     Attributes:
         calls: Every call that reached it, in order; those after their deadline did not.
         messages: What its list shows, by recipient; a test may add and change entries.
+        habit: What the account does to the texts that it shows, those before included.
         line_types: By number; any other is a mobile.
         texts: What came in, as its list shows it, oldest first.
         photos: Where the pictures of texts are, by the text's id.
@@ -80,6 +82,7 @@ class FakeGateway:
     messages: defaultdict[str, list[ListedMessage]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    habit: Habit | None = None
     line_types: dict[str, LineType] = field(default_factory=dict)
     texts: list[ListedText] = field(default_factory=list)
     photos: dict[str, Sequence[str]] = field(default_factory=dict)
@@ -127,7 +130,8 @@ class FakeGateway:
         scripted = self._take(call)
         answer = scripted.answer
         if isinstance(answer, Accepted):
-            answer = replace(answer, sid=answer.sid or _new_sid())
+            is_intact = answer.is_intact and self._shown(call.to, call.body) == (call.to, call.body)
+            answer = replace(answer, sid=answer.sid or _new_sid(), is_intact=is_intact)
         if scripted.creates:
             self._keep(call, answer)
         if self.on_call is not None:
@@ -138,10 +142,13 @@ class FakeGateway:
         """List what was created, newest first."""
         if self.lists_fail:
             raise ProviderUnavailableError
+        if self._shown(to, "")[0] != to:
+            return []
         earliest = since.replace(microsecond=0)
         newest_first = reversed(self.messages[to])
         found = [message for message in newest_first if message.created_at >= earliest]
-        return sorted(found, key=lambda message: message.created_at, reverse=True)
+        shown = [replace(message, body=self._shown(to, message.body)[1]) for message in found]
+        return sorted(shown, key=lambda message: message.created_at, reverse=True)
 
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None
@@ -194,8 +201,13 @@ class FakeGateway:
                 status=accepted.status if accepted else MessageStatus.QUEUED,
                 created_at=datetime.now(UTC).replace(microsecond=0),
                 from_phone=call.from_phone,
+                to=call.to,
             )
         )
+
+    def _shown(self, to: str, body: str) -> tuple[str, str]:
+        """How a recipient and a text are shown."""
+        return (self.habit.recipient(to), self.habit.body(body)) if self.habit else (to, body)
 
 
 def _scripted(answer: Answer, *, creates: bool | None = None) -> _Scripted:

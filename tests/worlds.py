@@ -53,7 +53,11 @@ class World:
 
     async def sender(self, sender_id: UUID, phone: str) -> UUID:
         async with self.database.transaction() as tx:
-            await tx.execute(insert(Sender).values(id=sender_id, name="Front desk", phone=phone))
+            await tx.execute(
+                insert(Sender).values(
+                    id=sender_id, name="Front desk", phone=phone, shows_texts=True
+                )
+            )
         return sender_id
 
     async def user(self, name: str) -> UUID:

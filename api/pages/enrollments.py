@@ -43,6 +43,7 @@ _SHAPES: Mapping[str, Shape] = {
     "sent": Shape("sent", icon="send", tone="blue"),
     "delivered": Shape("delivered", icon="checks", tone="green"),
     "failed": Shape("failed", icon="alert-triangle", tone="red"),
+    "doubled": Shape("sent twice", icon="alert-triangle", tone="red"),
     "received": Shape("They wrote", icon="message", tone="green"),
     "blocked": Shape("Held", icon="lock", tone="orange"),
     "waits": Shape("Waited", icon="clock-pause"),
@@ -163,6 +164,8 @@ def _sentence(entry: TimelineEntry) -> str:
             return f"{text} {_ATTEMPTS[entry.status or 'open']}"
         case "sent" | "delivered" | "failed":
             return f"{text} was {entry.kind}" if entry.kind != "failed" else f"{text} failed"
+        case "doubled":
+            return f"{text} was sent twice: the first was not lost after all"
         case "ended" if entry.status:
             return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
         case "waits":

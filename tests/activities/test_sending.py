@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -19,8 +19,9 @@ from domain.ports import (
     Accepted,
     Answer,
     Call,
+    CanaryState,
     LineTypeNeeded,
-    ListedMessage,
+    Listing,
     NotCalled,
     Opening,
     OutcomeUnknown,
@@ -36,6 +37,7 @@ PHONE = "+12125550187"
 SENT = Standing("waiting", "active", step=1)
 ENROLLMENT = uuid4()
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = PAST + timedelta(minutes=5)
 
 
 @dataclass
@@ -66,10 +68,8 @@ class ScriptedLedger:
         self.told.append(answer)
         return self.openings.popleft()
 
-    async def record_listing(
-        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
-    ) -> Opening:
-        self.told.append(listed)
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+        self.told.append(listing)
         return self.after_listing.popleft()
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
@@ -101,7 +101,7 @@ def call(*, deadline: float = 5) -> Call:
 
 
 def unsettled(wait: timedelta = timedelta(0)) -> Unsettled:
-    return Unsettled(uuid4(), PHONE, PAST, wait)
+    return Unsettled(uuid4(), PHONE, PAST, wait, NOW)
 
 
 async def send_step(activities: SendingActivities) -> Standing:
@@ -243,7 +243,7 @@ async def test_proof_is_looked_for_before_anything_else_is_sent(
     ledger.openings.extend([unsettled(), SENT])
     ledger.after_listing.append(Standing("settled", "accepted"))
     assert await send(activities) == SENT
-    assert ledger.told == [[]]
+    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
     assert gateway.calls == []
 
 
@@ -254,7 +254,7 @@ async def test_a_second_list_waits_without_holding_a_slot(
     ledger.after_listing.append(unsettled(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
         await send_step(activities)
-    assert ledger.told == [[]]
+    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
 
 
 async def test_a_list_that_cannot_be_had_proves_nothing(

@@ -1,6 +1,6 @@
 """The protocol broken on purpose, to see that the judge notices."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from unittest.mock import patch
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.ports import (
     Answer,
     Call,
-    ListedMessage,
+    Listing,
     NotCalled,
     Opening,
     OutcomeUnknown,
@@ -52,10 +52,8 @@ class Forwarding:
     async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
         return await self._ledger.record_answer(attempt_id, answer)
 
-    async def record_listing(
-        self, attempt_id: UUID, listed: Sequence[ListedMessage] | None
-    ) -> Opening:
-        return await self._ledger.record_listing(attempt_id, listed)
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+        return await self._ledger.record_listing(attempt_id, listing)
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         await self._ledger.record_line_type(contact_id, line_type)

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.inbound import StatusReport
-from domain.ports import Accepted, Call, OutcomeUnknown, Refused, Standing, Unsettled
+from domain.ports import (
+    Accepted,
+    Call,
+    CanaryState,
+    Listing,
+    OutcomeUnknown,
+    Refused,
+    Standing,
+    Unsettled,
+)
 from domain.progress import DELIVERIES, from_provider, higher
 from domain.statuses import MessageStatus
 from services import callbacks as callbacks_service
@@ -408,7 +417,8 @@ async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
     await talk.report(Sent(call.attempt_id, new_sid()), "delivered")
     row = await talk.row(person)
     assert (row.status, row.step, row.position) == (ACTIVE, 1, 2)
-    weighed = await talk.ledger.record_listing(call.attempt_id, [])
+    listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
+    weighed = await talk.ledger.record_listing(call.attempt_id, listing)
     assert isinstance(weighed, Standing)
     assert weighed.doing == "settled"
 
@@ -440,7 +450,8 @@ async def test_a_report_for_what_seemed_absent_cancels_the_next_attempt(talk: Ta
         id=call.attempt_id,
         at=long_ago,
     )
-    await talk.ledger.record_listing(call.attempt_id, [])
+    listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
+    await talk.ledger.record_listing(call.attempt_id, listing)
     assert [attempt.outcome for attempt in await talk.attempts(person)] == ["absent"]
     await talk.report(Sent(call.attempt_id, new_sid()), "delivered")
     assert (await talk.row(person)).position == 2

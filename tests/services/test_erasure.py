@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.errors import ConflictError, NotFoundError
 from domain.inbound import InboundText, StatusReport
-from domain.ports import Call, Standing
+from domain.ports import Call, CanaryState, Listing, Standing
 from services.erasure import recall
 from storage import batch
 from storage import erasure as rows
@@ -250,7 +250,8 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
     await report(kit, attempt.id, attempt.provider_sid)
 
     assert ANN not in await everything(kit)
-    listed = await kit.services.ledger.record_listing(attempt.id, [])
+    listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
+    listed = await kit.services.ledger.record_listing(attempt.id, listing)
     assert listed == Standing(doing="ended", status="gone")
 
 

@@ -24,7 +24,7 @@ def answer(
 ) -> bytes:
     """Write an HTTP answer; without a body, a message's."""
     if body is None:
-        body = {"sid": "SM1", "status": "queued", "from": OURS}
+        body = {"sid": "SM1", "status": "queued", "from": OURS, "to": THEIRS, "body": SECRET}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = (
         f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n{more}"

@@ -100,7 +100,8 @@ async def test_an_answer_is_read_and_the_call_not_repeated(
 async def test_whatever_the_status_a_message_with_an_id_is_accepted(
     recorder: Recorder, gateway: TwilioGateway, said: str | None, expected: MessageStatus
 ) -> None:
-    recorder.answers = [answer(201, {"sid": "SM1", "status": said, "from": None})]
+    shown = {"sid": "SM1", "status": said, "from": None, "to": THEIRS, "body": SECRET}
+    recorder.answers = [answer(201, shown)]
 
     assert await gateway.create(call()) == Accepted("SM1", expected, None)
 

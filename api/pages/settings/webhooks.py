@@ -29,6 +29,7 @@ TYPE_WORDS: Mapping[EventType, str] = {
     EventType.MESSAGE_SENT: "A text was sent",
     EventType.MESSAGE_DELIVERED: "A text was delivered",
     EventType.MESSAGE_FAILED: "A text failed",
+    EventType.MESSAGE_DOUBLED: "A text was sent twice",
     EventType.MESSAGE_RECEIVED: "A contact wrote",
     EventType.CONTACT_OPTED_OUT: "A contact opted out",
     EventType.CONTACT_OPTED_IN: "A contact opted in again",
