@@ -338,6 +338,11 @@ class Sender(Schema):
     messaging_service_sid: str | None
     segments_per_second: float
     hold: Hold | None
+    shows_texts: bool | None = Field(
+        description="Whether the provider shows its texts as they were handed over; null before it"
+        " took any. A trial account, Message Redaction and Smart Encoding alter them; then a text"
+        " whose answer is lost waits for a person."
+    )
     created_at: datetime
 
 

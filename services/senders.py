@@ -65,6 +65,8 @@ class SenderDetails:
         messaging_service_sid: None for a number.
         segments_per_second: Its rate.
         hold: Set while it is on hold.
+        shows_texts: Whether the provider shows its texts as they were handed over; None before it
+            took any. Where it does not, a text whose answer is lost waits for a person.
         created_at: UTC.
     """
 
@@ -74,6 +76,7 @@ class SenderDetails:
     messaging_service_sid: str | None
     segments_per_second: Decimal
     hold: Hold | None
+    shows_texts: bool | None
     created_at: datetime
 
     @classmethod
@@ -91,6 +94,7 @@ class SenderDetails:
             messaging_service_sid=sender.messaging_service_sid,
             segments_per_second=sender.segments_per_second,
             hold=hold,
+            shows_texts=sender.shows_texts,
             created_at=sender.created_at,
         )
 

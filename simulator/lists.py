@@ -97,7 +97,7 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
     wanted = read_filter(query, simulator.behaviour.list_lag_seconds)
     habit = simulator.behaviour.habit
     if habit is not None and wanted.to is not None and wanted.to != habit.recipient(wanted.to):
-        wanted = replace(wanted, to=habit.recipient(wanted.to))  # under which nothing is kept
+        wanted = replace(wanted, inbound_only=True)  # a person's number is kept otherwise
     matching = filter(wanted.matches, simulator.messages.newest_first(wanted.to, below))
     found = list(islice(matching, skip, skip + size + 1))
     shown = found[:size]

@@ -137,6 +137,7 @@ class MessageFilter:
         sent_from: Earliest sent date, included.
         sent_until: End of the sent dates, excluded.
         created_until: Only messages created by then: what a lagging list shows.
+        inbound_only: Only texts from handsets.
     """
 
     to: str | None = None
@@ -144,6 +145,7 @@ class MessageFilter:
     sent_from: datetime | None = None
     sent_until: datetime | None = None
     created_until: datetime | None = None
+    inbound_only: bool = False
 
     def matches(self, message: Message) -> bool:
         """Whether a message belongs into the list."""
@@ -152,6 +154,8 @@ class MessageFilter:
         if self.from_number is not None and message.from_number != self.from_number:
             return False
         if self.created_until is not None and message.date_created > self.created_until:
+            return False
+        if self.inbound_only and not message.is_inbound:
             return False
         return self._matches_sent(message.date_sent)
 

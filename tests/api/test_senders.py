@@ -40,6 +40,7 @@ async def test_a_number_is_added_with_a_rate_of_one(
     assert made["messaging_service_sid"] is None
     assert made["segments_per_second"] == 1
     assert made["hold"] is None
+    assert made["shows_texts"] is None
     assert (await admin.get(f"/api/senders/{made['id']}")).json() == made
     assert await paced(database) == [UUID(made["id"])]
 

@@ -17,6 +17,7 @@ from domain.statuses import LineType, MessageStatus
 from simulator.app import create_app
 from simulator.behaviour import NextFaults
 from simulator.config import SimulatorConfig
+from simulator.habits import Habit
 from simulator.inbound import InboundText
 from simulator.server import server_config
 from simulator.state import Simulator
@@ -57,6 +58,10 @@ class Provider(Protocol):
 
     def short_pages(self) -> None:
         """Have pages of lists end after a few entries."""
+        ...
+
+    def take_up(self, habit: Habit) -> None:
+        """Have texts shown otherwise than they are sent."""
         ...
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
@@ -109,6 +114,9 @@ class FakeProvider:
     def short_pages(self) -> None:
         self.gateway.page_size = 2
 
+    def take_up(self, habit: Habit) -> None:
+        self.gateway.habit = habit
+
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
         for listed in self.gateway.messages.values():
             listed[:] = [
@@ -144,6 +152,9 @@ class TwilioProvider:
 
     def short_pages(self) -> None:
         self.patch.setattr("sms.gateway._TEXT_PAGE_SIZE", 2)
+
+    def take_up(self, habit: Habit) -> None:
+        self.simulator.behaviour.habit = habit
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
         message = self.simulator.messages.get(sid)

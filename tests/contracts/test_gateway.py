@@ -18,6 +18,7 @@ from domain.ports import (
     Refused,
 )
 from domain.statuses import LineType, MessageStatus
+from simulator.habits import Habit
 from sms.gateway import CALLBACK_OVERRIDES
 from tests.contracts.conftest import (
     ACCOUNT_SID,
@@ -154,6 +155,24 @@ async def test_without_an_answer_the_outcome_is_unknown_and_the_list_tells(
     assert answer == expected
     assert provider.calls(magic(digits)) == 1, "a create must never be repeated"
     assert [message.body for message in listed] == ["Hello"] * created
+
+
+@pytest.mark.parametrize("habit", list(Habit))
+async def test_text_that_is_shown_altered_is_accepted_as_such(
+    provider: Provider, habit: Habit
+) -> None:
+    body = "It\u2019s time"
+    provider.take_up(habit)
+
+    answer = await provider.gateway.create(call(body=body))
+
+    assert isinstance(answer, Accepted)
+    assert not answer.is_intact
+    assert provider.bodies(THEIRS) == [body]
+    listed = await provider.gateway.list_outbound(THEIRS, datetime.now(UTC) + A_MINUTE_AGO)
+    shown = [(one.to, one.body) for one in listed]
+    is_listed = habit.recipient(THEIRS) == THEIRS
+    assert shown == ([(THEIRS, habit.body(body))] if is_listed else [])
 
 
 async def test_after_the_deadline_nothing_reaches_the_provider(provider: Provider) -> None:
