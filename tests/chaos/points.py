@@ -171,7 +171,9 @@ def _suffer(act: Act | None) -> bool:
         case Act.KILL:
             _signal_here(signal.SIGKILL)
         case Act.FREEZE:
+            frozen_at = time.monotonic()
             _signal_here(signal.SIGSTOP)
+            _asleep.append(time.monotonic() - frozen_at)
         case Act.DROP:
             raise ConnectionResetError
         case Act.DUPLICATE:
@@ -179,6 +181,14 @@ def _suffer(act: Act | None) -> bool:
         case Act.DELAY | None:
             pass
     return False
+
+
+_asleep: list[float] = []
+
+
+def monotonic() -> float:
+    """The monotonic clock of a machine that is suspended while a process is frozen at a point."""
+    return time.monotonic() - sum(_asleep)
 
 
 def _signal_here(number: signal.Signals) -> None:

@@ -1,6 +1,6 @@
 """The protocol broken on purpose, to see that the judge notices."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from unittest.mock import patch
@@ -8,9 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.deadline import Deadline
 from domain.ports import (
     Answer,
     Call,
+    ListedMessage,
     Listing,
     NotCalled,
     Opening,
@@ -21,9 +23,11 @@ from domain.ports import (
 from domain.ports import Ledger as LedgerPort
 from domain.rules import SendingRules
 from domain.statuses import LineType
+from services import proof
 from services.sending import Sending
 from storage import sending
 from storage.database import Database, Transaction
+from storage.outcomes import AttemptRow
 
 
 class Sabotage(StrEnum):
@@ -32,6 +36,8 @@ class Sabotage(StrEnum):
     ROW_AFTER_CALL = "row-after-call"
     NO_PROOF = "no-proof"
     NO_LOCKS = "no-locks"
+    EXACT_BODY = "exact-body"
+    MONOTONIC_CLOCK = "monotonic-clock"
 
 
 class Forwarding:
@@ -111,7 +117,46 @@ class NoProof(Forwarding):
 
 
 @contextmanager
-def without_locks() -> Iterator[None]:
+def without(sabotage: Sabotage | None) -> Iterator[None]:
+    """Leave out the piece that a sabotage is about, if it is none of the ledger's methods."""
+    match sabotage:
+        case Sabotage.NO_LOCKS:
+            with _without_locks():
+                yield
+        case Sabotage.EXACT_BODY:
+            with _by_exact_body():
+                yield
+        case Sabotage.MONOTONIC_CLOCK:
+            with patch.object(Deadline, "is_late", property(_is_late_by_monotonic_clock)):
+                yield
+        case Sabotage.ROW_AFTER_CALL | Sabotage.NO_PROOF | None:
+            yield
+
+
+def _is_late_by_monotonic_clock(deadline: Deadline) -> bool:
+    """Believe the clock that stands still while the machine is suspended, and no other."""
+    return deadline.clocks.monotonic() > deadline.moments[0]
+
+
+@contextmanager
+def _by_exact_body() -> Iterator[None]:
+    """Take whatever the list does not show word for word for absent, and trust every list."""
+    unclaimed = proof.unclaimed
+
+    async def word_for_word(
+        tx: Transaction, row: AttemptRow, texts: Sequence[ListedMessage]
+    ) -> list[ListedMessage]:
+        return [one for one in await unclaimed(tx, row, texts) if one.body == row.body]
+
+    with (
+        patch.object(proof, "unclaimed", word_for_word),
+        patch.object(proof, "proves_absence", lambda *_: True),
+    ):
+        yield
+
+
+@contextmanager
+def _without_locks() -> Iterator[None]:
     """Have attempts opened without the lock of the number or of the row."""
     statement = sending._LOCK_STEP.text
     for lock in ("pg_advisory_xact_lock(hashtextextended(c.phone, 0))", "FOR UPDATE OF e"):
@@ -130,5 +175,5 @@ def sabotaged(
             return RowAfterCall(ledger, database, rules)
         case Sabotage.NO_PROOF:
             return NoProof(ledger)
-        case Sabotage.NO_LOCKS | None:
+        case Sabotage.NO_LOCKS | Sabotage.EXACT_BODY | Sabotage.MONOTONIC_CLOCK | None:
             return ledger

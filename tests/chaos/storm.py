@@ -32,6 +32,7 @@ _CALM = {
     "credentials_ok": True,
     "fail_next_creates": None,
     "fail_next_lists": None,
+    "habit": None,
 }
 _MOODS: dict[str, dict[str, Any]] = {
     "429 to half": {"error_rate": {429: 0.5}},
@@ -46,11 +47,20 @@ _MOODS: dict[str, dict[str, Any]] = {
     "reports lost": {"callbacks": "off"},
     "reports late": {"callback_delay_seconds": 4},
     "password refused": {"credentials_ok": False},
+    "trial account that drops after accepting": {
+        "habit": "trial",
+        "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
+    },
 }
 _MOOD_SECONDS = (1.0, 3.0)
 _PROVES_NOTHING: dict[str, Any] = {
     "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
     "fail_next_lists": {"count": 10_000, "status": 500},
+    "callbacks": "off",
+}
+_REDACTS: dict[str, Any] = {
+    "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
+    "habit": "redaction",
     "callbacks": "off",
 }
 _PROVES_NOTHING_SECONDS = CHAOS_TIMINGS["SETTLE_GIVE_UP_SECONDS"] + 3.0
@@ -68,10 +78,16 @@ class Blow(StrEnum):
     RESTART_TEMPORAL = "Temporal restarted"
     PROVIDER = "provider"
     NO_PROOF = "provider: drops after accepting, and lists and reports nothing for long"
+    REDACTED = "provider: drops after accepting, redacts and reports nothing for long"
 
 
 _LONG = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 8, Blow.KILL_WORKER: 2, Blow.FREEZE_WORKER: 2}
-_SHORT = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 3, Blow.KILL_API: 0, Blow.NO_PROOF: 0}
+_SHORT = dict.fromkeys(Blow, 1) | {
+    Blow.PROVIDER: 3,
+    Blow.KILL_API: 0,
+    Blow.NO_PROOF: 0,
+    Blow.REDACTED: 0,
+}
 
 
 def many_blows(rng: Random) -> list[Blow]:
@@ -207,6 +223,8 @@ class Storm:
                 await self._turn(f"{blow}: {mood}", _MOODS[mood], seconds)
             case Blow.NO_PROOF:
                 await self._turn(blow, _PROVES_NOTHING, _PROVES_NOTHING_SECONDS)
+            case Blow.REDACTED:
+                await self._turn(blow, _REDACTS, _PROVES_NOTHING_SECONDS)
 
     async def _turn(self, name: str, mood: dict[str, Any], seconds: float) -> None:
         """Have the provider in a mood for a while, if it is not in one already."""

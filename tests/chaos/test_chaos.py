@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -45,7 +46,7 @@ def only_desk(place: Site) -> Iterator[Desk]:
 def desk(place: Site, only_desk: Desk) -> Iterator[Desk]:
     """To work with, in a calm; nobody of an earlier test comes by where a fault waits."""
     yield only_desk
-    only_desk.behave(callbacks="on", fail_next_creates=None)
+    only_desk.behave(callbacks="on", fail_next_creates=None, habit=None)
     place.stack.faults.disarm()
     with psycopg.connect(place.database_url) as connection:
         active = connection.execute("SELECT id FROM enrollments WHERE status = 'active'").fetchall()
@@ -167,10 +168,42 @@ def stopped_after_it_was_read(
     return story.person, [deed]
 
 
+def accepted_and_shown_to_nobody(
+    place: Site, desk: Desk, worker: Process
+) -> tuple[Person, list[Deed]]:
+    """As before, and the account redacts what it shows: its list finds no such text."""
+    lost = {"kind": "hang", "creates": True}
+    desk.behave(callbacks="off", fail_next_creates=lost, habit="redaction")
+    story = desk.start("", "Redacted, and once", reply_window=60)
+    eventually(
+        lambda: desk.row(story.enrollment_id)["activity"] in {"held", "awaiting_reply"},
+        otherwise=lambda: (outcomes(place, story), desk.enrollment(story.enrollment_id)),
+    )
+    return story.person, []
+
+
+def suspended_until_it_was_finished(
+    place: Site, desk: Desk, worker: Process
+) -> tuple[Person, list[Deed]]:
+    """The machine sleeps between commit and call until a finish was answered."""
+    place.stack.faults.arm(Point.OPEN_COMMITTED, Act.FREEZE)
+    story = desk.start("", "Not after I was finished", reply_window=60)
+    frozen = struck(place, Point.OPEN_COMMITTED, Act.FREEZE)
+    enrollment_id = UUID(story.enrollment_id)
+    deed = Deed(DeedKind.FINISH, story.person.phone, enrollment_id, datetime.now(UTC))
+    desk.batch("mark-finished", story.enrollment_id)
+    deed.answered_at, deed.newest = datetime.now(UTC), 0  # nothing was handed over yet
+    os.kill(frozen.pid, signal.SIGCONT)
+    eventually(lambda: outcomes(place, story) != ["open"])
+    return story.person, [deed]
+
+
 PLAYS: list[tuple[Sabotage, Play, Rule]] = [
     (Sabotage.ROW_AFTER_CALL, killed_before_it_recorded, Rule.TWICE),
     (Sabotage.NO_PROOF, accepted_but_never_answered, Rule.TWICE),
     (Sabotage.NO_LOCKS, stopped_after_it_was_read, Rule.LATE_ATTEMPT),
+    (Sabotage.EXACT_BODY, accepted_and_shown_to_nobody, Rule.TWICE),
+    (Sabotage.MONOTONIC_CLOCK, suspended_until_it_was_finished, Rule.LATE_TEXT),
 ]
 
 
@@ -194,6 +227,6 @@ def test_the_protocol_holds(place: Site, desk: Desk, honest: Process, play: Play
 def test_sabotage_is_caught(
     place: Site, desk: Desk, sabotage: Sabotage, play: Play, rule: Rule
 ) -> None:
-    """Issue 4 of 4: a check that cannot fail proves nothing."""
+    """A check that cannot fail proves nothing."""
     with place.stack.sabotaged(sabotage) as worker:
         assert rule in found(place, *play(place, desk, worker))

@@ -13,7 +13,9 @@ from uuid import UUID
 
 from temporalio.worker import Worker
 
+import domain.deadline
 import worker
+from domain.deadline import Clocks
 from domain.ports import Answer, Opening
 from services.factory import Services, build_services
 from sms import deadline
@@ -21,8 +23,8 @@ from sms.deadline import Departure
 from storage import sending
 from storage.database import Transaction
 from storage.sending import StepRow
-from tests.chaos.points import Faults, Point, StruckDatabase
-from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without_locks
+from tests.chaos.points import Faults, Point, StruckDatabase, monotonic
+from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without
 from workflows import limits
 
 SEND_TIME = timedelta(seconds=6)
@@ -110,11 +112,11 @@ def main() -> None:
             (limits, "SEND", replace(limits.SEND, start_to_close=SEND_TIME)),
             (sending, "lock_step", struck_lock(faults)),
             (Departure, "leave", struck_departure(faults)),
+            (domain.deadline, "Clocks", partial(Clocks, monotonic)),
             (deadline._GuardedConnection, "getresponse", struck_answer(faults)),
         ):
             replaced.enter_context(patch.object(target, name, instead))
-        if arguments.sabotage is Sabotage.NO_LOCKS:
-            replaced.enter_context(without_locks())
+        replaced.enter_context(without(arguments.sabotage))
         worker.main()
 
 
