@@ -107,7 +107,7 @@ class Unsettled:
         attempt_id: The attempt.
         to: Recipient, E.164: the provider's list is asked for texts to it.
         list_from: Texts created before this moment cannot be the one.
-        wait: Before this much time has passed the provider's list proves nothing; may be negative.
+        wait: Before this much time has passed the provider's list proves nothing; may be zero.
         read_at: Now, by the ledger's clock: a list counts from here.
         canary: What the list must show; None if there is no such text, or too early to ask.
     """

@@ -49,7 +49,7 @@ async def question(
     """
     wait = max(provable_from(attempt, rules), not_before or now) - now
     canary = None
-    if wait <= timedelta(0):
+    if not wait:
         canary = await outcomes.canary(
             tx, phone, sender_id, since=now - _CANARY_AGE, until=now - rules.absence_first_list
         )

@@ -2,13 +2,16 @@
 
 import html
 import re
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from api.pages.enrollments import _sentence
 from domain.statuses import EnrollmentStatus, HeldReason
 from domain.timing import DAYS
+from services.enrollment_detail import TimelineEntry
 from storage.database import Database
 from tests.api.conftest import FakeTemporal
 from tests.worlds import World, ongoing
@@ -341,3 +344,8 @@ async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.A
     page = await member.get(f"/sequences/{sequence_id}/contacts")
     assert len(rows(page.text)) == 50
     assert len(page.content) < 100_000
+
+
+def test_text_that_went_twice_is_told_in_words() -> None:
+    entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
+    assert _sentence(entry) == "Step 2 was sent twice: the first was not lost after all"

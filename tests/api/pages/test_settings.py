@@ -96,6 +96,17 @@ async def test_a_hold_says_why_and_is_released(
     assert "On hold" not in words((await admin.get("/settings/senders")).text)
 
 
+@pytest.mark.parametrize(("shows", "warned"), [(None, False), (True, False), (False, True)])
+async def test_sender_whose_texts_are_altered_says_what_that_means(
+    world: World, member: httpx.AsyncClient, *, shows: bool | None, warned: bool
+) -> None:
+    await world.run("UPDATE senders SET shows_texts = :shows", shows=shows)
+    shown = words((await member.get("/settings/senders")).text)
+    assert ("Twilio shows its texts otherwise than they were sent." in shown) is warned
+    [sender] = (await member.get("/api/senders")).json()["items"]
+    assert sender["shows_texts"] is shows
+
+
 async def test_a_sender_gets_another_name_and_rate(world: World, admin: httpx.AsyncClient) -> None:
     path = f"/settings/senders/{world.sender_id}"
     assert 'name="identity"' not in (await admin.get(f"{path}/edit", headers=HTMX)).text
