@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
+from domain.access import AccessRules
 from domain.errors import SegueError
 from domain.statuses import Role, TokenScope
 from observability import logs
@@ -20,9 +21,13 @@ from services.endings import Endings
 from services.factory import ServiceConfig
 from services.groups import Groups
 from services.outbox import Outbox
+from services.own_password import OwnPassword
+from services.passwords import Passwords
 from services.senders import Senders
 from services.sequences import Sequences
-from services.users import Users
+from services.set_up_links import SetUpLinks, set_up_path
+from services.tokens import Tokens
+from services.users import UserDetails, Users
 from settings import Settings, load_settings
 from storage import vitals
 from storage.database import Database, is_unavailable
@@ -86,8 +91,8 @@ async def create_token(
     *,
     email: str,
     name: str,
-    scopes: Sequence[TokenScope] = tuple(TokenScope),
-    expires_days: int | None = None,
+    scopes: Sequence[TokenScope],
+    expires_days: int | None,
 ) -> None:
     """Make a token for a user and print it, this once.
 
@@ -103,14 +108,32 @@ async def create_token(
     """
     expires_at = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     async with _database(settings) as database:
-        users = Users(database)
-        user = await users.by_email(email)
-        if user is None:
-            raise SystemExit(f"there is no user {email}; make one with create-user")
+        user = await _user(database, email)
         if user.disabled_at is not None:
             raise SystemExit(f"{user.email} is disabled, and so would be the token")
-        made = await users.create_token(user.id, name=name, scopes=scopes, expires_at=expires_at)
+        made = await _tokens(database).create(
+            user.id, name=name, scopes=scopes, expires_at=expires_at
+        )
     print(made.token)
+
+
+async def create_set_up_link(settings: Settings, *, email: str) -> None:
+    """Print a link on which a user sets their password, once. The one they have ends at once.
+
+    Args:
+        settings: For the database and the site's address.
+        email: Whose.
+
+    Raises:
+        SystemExit: There is no such user, or the site's address is not set.
+    """
+    if settings.public_base_url is None:
+        raise SystemExit("PUBLIC_BASE_URL is missing: the address of this site, for the link")
+    async with _database(settings) as database:
+        user = await _user(database, email)
+        links = SetUpLinks(database, AccessRules(), Passwords())
+        link = await links.replace_password(user.id)
+    print(f"{settings.public_base_url}{set_up_path(link.token)}")
 
 
 async def show_held(settings: Settings, *, limit: int) -> None:
@@ -133,6 +156,7 @@ async def seed_demo(settings: Settings) -> None:
         outbox = Outbox(database, EnrollmentClient(client, page_base_url=""))
         demo = Demo(
             Users(database),
+            _tokens(database),
             Contacts(database, outbox, default_region=region, workspace_zone=zone),
             Groups(database, default_region=region),
             Senders(database, outbox, default_region=region),
@@ -194,6 +218,8 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
                 scopes=[TokenScope(scope) for scope in asked.scope or TokenScope],
                 expires_days=asked.expires_days,
             )
+        case "create-set-up-link":
+            await create_set_up_link(settings, email=asked.email)
         case "held":
             await show_held(settings, limit=asked.limit)
         case _:
@@ -207,6 +233,22 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def _tokens(database: Database) -> Tokens:
+    return Tokens(database, OwnPassword(database, AccessRules(), Passwords()))
+
+
+async def _user(database: Database, email: str) -> UserDetails:
+    """Find a user.
+
+    Raises:
+        SystemExit: There is none.
+    """
+    user = await Users(database).by_email(email)
+    if user is None:
+        raise SystemExit(f"there is no user {email}; make one with create-user")
+    return user
 
 
 def _password() -> str:
@@ -261,6 +303,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DAYS",
         help="after how many days it is useless; left out, never",
     )
+
+    link = commands.add_parser(
+        "create-set-up-link",
+        help="print a one-time link for a user to set their password; the one they have ends",
+    )
+    link.add_argument("--email", required=True, help="whose password it sets")
 
     waiting = commands.add_parser(
         "held", help="list enrollments that wait for a person (docs/operations.md, Held)"

@@ -140,6 +140,10 @@ class Settings(_Environment):
     temporal_namespace: str = "default"
     temporal_ui_url: BaseUrl = "http://127.0.0.1:8233"
 
+    public_base_url: BaseUrl | None = Field(
+        default=None, description="the address of this site, https://segue.example.com"
+    )
+
     workspace_time_zone: TimeZone = ZoneInfo("America/New_York")
     default_region: Region = "US"
 

@@ -15,6 +15,7 @@ ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 USER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0009"
 TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000a"  # noqa: S105 - a token's id
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - as above
+SESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e"
 SUPPRESSION = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b"
 REVIEW = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000d"
 EVENT_ENDPOINT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1"
@@ -193,6 +194,9 @@ EXAMPLES: Mapping[str, Example] = {
             "new_password": "a far longer horse battery",
         },
     ),
+    "users.list_own_sessions": Example(),
+    "users.end_other_sessions": Example(204),
+    "users.end_own_session": Example(204, path={"session_id": SESSION}),
     "users.create_own_token": Example(201, body={"name": "My script", "scopes": ["read"]}),
     "users.list_own_tokens": Example(),
     "users.revoke_own_token": Example(204, path={"token_id": OWN_TOKEN}),
@@ -202,6 +206,7 @@ EXAMPLES: Mapping[str, Example] = {
     "users.list_users": Example(),
     "users.get_user": Example(path=_user),
     "users.change_user": Example(path=_user, body={"role": "viewer"}),
+    "users.create_set_up_link": Example(201, path=_user, body={"revoke_tokens": True}),
     "users.create_token": Example(201, path=_user, body={"name": "CRM"}),
     "users.list_tokens": Example(path=_user),
     "users.revoke_token": Example(204, path={**_user, "token_id": TOKEN}),

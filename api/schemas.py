@@ -133,9 +133,6 @@ class NewUser(Schema):
     email: str = Field(max_length=320)
     name: PersonName = ""
     role: Role
-    password: str | None = Field(
-        default=None, max_length=2000, description="For the pages; left out, only tokens work."
-    )
 
 
 class User(Schema):
@@ -149,19 +146,55 @@ class User(Schema):
     disabled_at: datetime | None
 
 
+class SetUpLink(Schema):
+    """A link on which somebody sets their password, once."""
+
+    set_up_url: str | None = Field(
+        description=(
+            "For them alone. Shown in this answer and never again: null when the answer to an"
+            " `Idempotency-Key` is repeated."
+        )
+    )
+    set_up_expires_at: datetime = Field(description="Until when the link can be used.")
+
+
+class MadeUser(User, SetUpLink):
+    """A user who was just added, and the link for their password."""
+
+
+class NewSetUpLink(Schema):
+    """What ends along with the present password."""
+
+    revoke_tokens: bool = Field(
+        default=False, description="Whether to revoke their tokens as well."
+    )
+
+
 class NewToken(Schema):
     """A token to make."""
 
     name: PersonName
-    expires_at: Moment | None = Field(default=None, description="Null for never.")
+    expires_at: Moment | None = Field(
+        default=None,
+        description=(
+            "Null for never. Left out, 90 days from now, or when the token you use expires if that"
+            " is earlier."
+        ),
+    )
     scopes: list[TokenScope] = Field(
-        default_factory=lambda: list(TokenScope),
+        default_factory=lambda: [TokenScope.READ],
         min_length=1,
         max_length=len(TokenScope),
         description=(
-            "What it may be used for, as far as its user may; left out, all: `read` (GET), `write`"
-            " (changes), `send` (enrols, sends, lets go on), `admin` (users, tokens, senders)."
+            "What it may be used for, as far as its user may; left out, `read`. `read` (GET),"
+            " `write` (changes), `send` (enrolls, sends, lets go on), `admin` (users, tokens,"
+            " senders)."
         ),
+    )
+    password: str = Field(
+        default="",
+        max_length=2000,
+        description="Yours: needed in a session. A token you use instead bounds the new one.",
     )
 
 
@@ -173,7 +206,7 @@ class Token(Schema):
     scopes: list[TokenScope]
     created_at: datetime
     expires_at: datetime | None
-    revoked_at: datetime | None
+    revoked_at: datetime | None = Field(description="Null in lists, which leave revoked ones out.")
     last_used_at: datetime | None = Field(description="To the minute.")
 
 
@@ -194,7 +227,6 @@ class UserChanges(Schema):
     name: PersonName = Omissible
     role: Role = Field(default_factory=lambda: Role.VIEWER)
     disabled: bool = Field(default_factory=bool, description="Whether to lock them out.")
-    password: str = Field(default_factory=str, max_length=2000)
 
 
 class NewPassword(Schema):
@@ -202,6 +234,21 @@ class NewPassword(Schema):
 
     current_password: str = Field(max_length=2000)
     new_password: str = Field(max_length=2000)
+    revoke_tokens: bool = Field(
+        default=False, description="Whether to revoke all your tokens as well."
+    )
+
+
+class OpenSession(Schema):
+    """A session of yours."""
+
+    id: UUID
+    device: str = Field(examples=["Firefox on Windows"])
+    address: str | None = Field(description="The network address it began from.")
+    created_at: datetime
+    last_seen_at: datetime = Field(description="To the minute.")
+    expires_at: datetime = Field(description="When it ends, however busy.")
+    is_current: bool = Field(description="Whether it is the one you use now.")
 
 
 class SigningIn(Schema):

@@ -80,7 +80,12 @@ async def sign_in(
     """
     address = address_of(request)
     set_actor(Actor(address=address))
-    signed_in = await services.sessions.sign_in(body.email, body.password, address=address)
+    signed_in = await services.sessions.sign_in(
+        body.email,
+        body.password,
+        address=address,
+        user_agent=request.headers.get("user-agent"),
+    )
     give_cookie(response, signed_in, settings)
     response.headers["Cache-Control"] = "no-store"
     return Session.of(signed_in.caller)

@@ -28,6 +28,7 @@ from api.app import create_app
 from api.enrollments import CONTACTS_CURSORS
 from bench import runs, stack
 from domain.paging import Position
+from domain.statuses import TokenScope
 from services.factory import Services
 from settings import ApiSettings
 from workflows.client import DATA_CONVERTER
@@ -171,7 +172,9 @@ async def _browser(
     )
     app = create_app(settings, services=services)
     app.state.services = services  # what the app does as it starts, which nobody makes it do here
-    token = await services.users.create_token(user_id, name="bench")
+    token = await services.tokens.create(
+        user_id, name="bench", scopes=[TokenScope.READ], expires_at=None
+    )
     return await closing.enter_async_context(
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

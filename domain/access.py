@@ -4,6 +4,9 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+TOKEN_LIFETIME = timedelta(days=90)
+"""How long a new API token lasts unless its maker says otherwise."""
+
 
 def _random_secret() -> str:
     return secrets.token_urlsafe(32)
@@ -23,6 +26,8 @@ class AccessRules:
         sign_ins_per_email_anywhere: Most from all network addresses together: many more, as a
             stranger who reaches it locks the owner out.
         sign_ins_per_address: Most attempts in one span from one network address.
+        set_up_link_lifetime: How long somebody has for setting their password by a link.
+        workspace_words: What a password must not be made of, such as the site's name.
         enrolments_per_hour: Most contacts one user may enrol in an hour; None for no limit.
     """
 
@@ -33,4 +38,6 @@ class AccessRules:
     sign_ins_per_email: int = 10
     sign_ins_per_email_anywhere: int = 100
     sign_ins_per_address: int = 50
+    set_up_link_lifetime: timedelta = timedelta(hours=72)
+    workspace_words: tuple[str, ...] = ()
     enrolments_per_hour: int | None = None

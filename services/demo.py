@@ -1,15 +1,16 @@
 """Something to look at: a small workspace of fictional people, made once."""
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from domain.errors import ConflictError
-from domain.statuses import LineType, Role, SequenceKind
+from domain.statuses import LineType, Role, SequenceKind, TokenScope
 from services.contacts import ContactFields, Contacts
 from services.groups import Groups
-from services.passwords import random_password
 from services.senders import SenderFields, Senders
 from services.sequences import SequenceDraft, Sequences, StepDraft
+from services.tokens import Tokens
 from services.users import UserDetails, Users
 
 ADMIN_EMAIL = "admin@segue.example"
@@ -17,6 +18,8 @@ ADMIN_EMAIL = "admin@segue.example"
 _MEMBER = ("member@segue.example", "Robin Vale", Role.MEMBER)
 _VIEWER = ("viewer@segue.example", "Sam Quill", Role.VIEWER)
 _ADMIN = (ADMIN_EMAIL, "Alex Moor", Role.ADMIN)
+
+_PASSWORD_BYTES = 12  # 16 characters
 
 _CONTACTS = 60
 _FIRST_NAMES = (
@@ -50,12 +53,14 @@ class Demo:
     def __init__(
         self,
         users: Users,
+        tokens: Tokens,
         contacts: Contacts,
         groups: Groups,
         senders: Senders,
         sequences: Sequences,
     ) -> None:
         self._users = users
+        self._tokens = tokens
         self._contacts = contacts
         self._groups = groups
         self._senders = senders
@@ -86,11 +91,11 @@ class Demo:
         known = await self._users.by_email(email)
         if known is not None:
             return known, []
-        password = random_password()
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
         user = await self._users.create(email=email, role=role, name=name, password=password)
-        token = (await self._users.create_token(user.id, name="demo")).token
+        token = await self._tokens.create(user.id, name="demo", scopes=TokenScope, expires_at=None)
         line = {"made": "user", "role": role.value, "email": email, "password": password}
-        return user, [{**line, "token": token}]
+        return user, [{**line, "token": token.token}]
 
     async def _people(self) -> list[UUID]:
         """The ids of those who were not there yet."""

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from domain.access import AccessRules
 from domain.events import EventRules
@@ -37,6 +38,7 @@ from services.ledger import Ledger
 from services.opt_out_import import OptOutImport
 from services.outbox import Outbox
 from services.overview import SequenceOverview
+from services.own_password import OwnPassword
 from services.passwords import Passwords
 from services.pausing import Pausing
 from services.pickers import Pickers
@@ -49,8 +51,10 @@ from services.senders import Senders
 from services.sequence_list import SequenceList
 from services.sequences import Sequences
 from services.sessions import Sessions
+from services.set_up_links import SetUpLinks
 from services.suppressions import Suppressions
 from services.sweep import Chores, Sweep
+from services.tokens import Tokens
 from services.unknown_numbers import UnknownNumbers
 from services.users import Users
 from services.vitals import Vitals
@@ -131,6 +135,7 @@ def _access(settings: Settings) -> AccessRules:
         sign_ins_per_email_anywhere=settings.sign_ins_per_email_anywhere,
         sign_ins_per_address=settings.sign_ins_per_address,
         enrolments_per_hour=settings.enrolments_per_hour,
+        workspace_words=tuple((urlsplit(settings.public_base_url).hostname or "").split(".")[:-1]),
     )
 
 
@@ -165,6 +170,7 @@ class Services:
     jobs: Jobs
     outbox: Outbox
     overview: SequenceOverview
+    own_password: OwnPassword
     pausing: Pausing
     pickers: Pickers
     previews: Previews
@@ -174,7 +180,9 @@ class Services:
     sequence_list: SequenceList
     sequences: Sequences
     sessions: Sessions
+    set_up_links: SetUpLinks
     suppressions: Suppressions
+    tokens: Tokens
     unknown_numbers: UnknownNumbers
     users: Users
     vitals: Vitals
@@ -216,7 +224,8 @@ def build_services(
         config: From the settings.
     """
     rules = config.rules
-    passwords = Passwords()
+    passwords = Passwords(config.access.workspace_words)
+    own_password = OwnPassword(database, config.access, passwords)
     outbox = Outbox(database, temporal)
     endings = Endings(database, outbox, rules)
     inbound = Inbound(database, outbox)
@@ -292,6 +301,7 @@ def build_services(
         ),
         outbox=outbox,
         overview=SequenceOverview(database, workspace_zone=rules.workspace_zone),
+        own_password=own_password,
         pausing=pausing,
         pickers=Pickers(database),
         previews=Previews(database),
@@ -302,6 +312,8 @@ def build_services(
         sequences=sequences,
         suppressions=suppressions,
         sessions=Sessions(database, config.access, passwords),
+        set_up_links=SetUpLinks(database, config.access, passwords),
+        tokens=Tokens(database, own_password),
         unknown_numbers=UnknownNumbers(database),
         users=Users(database, passwords),
         vitals=Vitals(database, temporal),

@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import secrets
+from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from domain.errors import InvalidFieldError
+from services.password_strength import require_strong
 
 PASSWORD_LENGTH = 12
 """Fewest characters of a password."""
@@ -16,26 +18,32 @@ PASSWORD_LENGTH_MOST = 1024
 """Most characters of a password; hashing more would be a way to keep the API busy."""
 
 _AT_ONCE = 4  # each takes 64 MiB
-
-
-def random_password() -> str:
-    """Make a password for somebody to begin with: 16 characters, 96 bits of chance."""
-    return secrets.token_urlsafe(12)
+_PRODUCT = "segue"
 
 
 class Passwords:
-    """Hashes and checks passwords in threads, a few at once."""
+    """Hashes and checks passwords in threads, a few at once.
 
-    def __init__(self) -> None:
+    Args:
+        workspace: Words that everybody here could think of: the product, the site's address.
+    """
+
+    def __init__(self, workspace: Iterable[str] = ()) -> None:
+        self._workspace = (_PRODUCT, *workspace)
         self._hasher = PasswordHasher()
         self._nobodys = _hash_of_nothing(self._hasher)
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def hash(self, password: str, *, field: str = "password") -> str:
+    async def hash(self, password: str, *, personal: Iterable[str], field: str = "password") -> str:
         """Hash a new password.
 
+        Args:
+            password: As typed.
+            personal: What others know of its owner: e-mail address and name.
+            field: Its name in the request.
+
         Raises:
-            InvalidFieldError: ``invalid_password``: too short or too long.
+            InvalidFieldError: ``invalid_password``: too short, too long or too easy to guess.
         """
         if not PASSWORD_LENGTH <= len(password) <= PASSWORD_LENGTH_MOST:
             raise InvalidFieldError(
@@ -43,7 +51,9 @@ class Passwords:
                 f"must have {PASSWORD_LENGTH} to {PASSWORD_LENGTH_MOST} characters",
                 code="invalid_password",
             )
+        known = (*personal, *self._workspace)
         async with self._slots:
+            await asyncio.to_thread(require_strong, password, field=field, personal=known)
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, hashed: str | None, password: str) -> bool:

@@ -10,16 +10,25 @@ from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from domain.access import AccessRules
-from domain.errors import ConflictError, InvalidFieldError, SegueError
+from domain.devices import device_name, kept_user_agent
+from domain.errors import ConflictError, NotFoundError, SegueError
+from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import TokenScope
 from services import audit, rates
 from services.passwords import Passwords
-from services.users import Caller, NotSignedInError, UserDetails, clean_email, digest
+from services.users import (
+    TOKEN_BYTES,
+    Caller,
+    NotSignedInError,
+    UserDetails,
+    clean_email,
+    digest,
+)
 from storage import sessions, users
+from storage.access_tables import SignIn
 from storage.database import Database
 from storage.tables import User
 
-_TOKEN_BYTES = 32
 _COOKIE_LENGTH = 43 + 1 + 43  # token, dot, signature; both 32 bytes in URL-safe base64
 _NOTE_USE_EVERY = timedelta(minutes=1)
 
@@ -46,6 +55,42 @@ class SignedIn:
     caller: Caller
 
 
+@dataclass(frozen=True)
+class SessionDetails:
+    """A session as its owner sees it.
+
+    Attributes:
+        id: For ending it.
+        device: Browser and system, as far as they can be told.
+        address: The network address it began from; None if unknown.
+        created_at: When it began, UTC.
+        last_seen_at: UTC, to the minute.
+        expires_at: When it ends, however busy, UTC.
+        is_current: Whether it is the one that asks.
+    """
+
+    id: UUID
+    device: str
+    address: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    is_current: bool
+
+    @classmethod
+    def of(cls, row: SignIn, caller: Caller) -> "SessionDetails":
+        """Read a row."""
+        return cls(
+            row.id,
+            device_name(row.user_agent),
+            row.address,
+            row.created_at,
+            row.last_seen_at,
+            row.expires_at,
+            row.id == caller.session_id,
+        )
+
+
 class Sessions:
     """Signs people in and out.
 
@@ -60,13 +105,16 @@ class Sessions:
         self._rules = rules
         self._passwords = passwords
 
-    async def sign_in(self, email: str, password: str, *, address: str | None) -> SignedIn:
+    async def sign_in(
+        self, email: str, password: str, *, address: str | None, user_agent: str | None = None
+    ) -> SignedIn:
         """Begin a session.
 
         Args:
             email: In whatever case.
             password: As typed.
             address: The network address it comes from, if there is one.
+            user_agent: What the browser calls itself, if it does.
 
         Raises:
             InvalidFieldError: The e-mail address is none.
@@ -74,7 +122,7 @@ class Sessions:
             SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
         """
         wanted = clean_email(email)
-        place = _network(address) if address is not None else ""
+        place = network_of(address) if address is not None else ""
         who = f"sign-in:as:{digest(wanted.lower())}"
         if place:
             await self._take(f"sign-in:from:{place}", self._rules.sign_ins_per_address)
@@ -85,7 +133,7 @@ class Sessions:
         right = await self._passwords.matches(user.password_hash if user else None, password)
         if user is None or not right:
             raise await self._refused(user)
-        return await self._begin(user)
+        return await self._begin(user, address, kept_user_agent(user_agent))
 
     async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
         """Tell who has a session.
@@ -125,30 +173,36 @@ class Sessions:
             await sessions.end(tx, caller.session_id)
             await audit.record(tx, "session.sign_out", "user", [caller.user.id])
 
-    async def change_password(self, user_id: UUID, *, current: str, new: str) -> None:
-        """Give oneself another password, which ends all of one's sessions.
+    async def of_caller(
+        self, caller: Caller, *, after: Position | None = None, limit: int = 50
+    ) -> Page[SessionDetails]:
+        """List the open sessions of who calls, the newest first."""
+        async with self._database.transaction() as tx:
+            rows = await sessions.of_user(
+                tx, caller.user.id, idle=self._rules.session_idle, after=after, limit=limit + 1
+            )
+        page = cut(rows, limit, by_creation)
+        return page.showing(lambda row: SessionDetails.of(row, caller))
+
+    async def end(self, caller: Caller, session_id: UUID) -> None:
+        """End a session of who calls; once more does no harm.
 
         Raises:
-            InvalidFieldError: ``invalid_password`` for the new one; ``wrong_password`` if the
-                present one is not that, or there is none.
-            TooManyRequestsError: The present one was guessed at too often.
+            NotFoundError: They have no such session.
         """
-        hashed = await self._passwords.hash(new, field="new_password")
-        await self._take(f"password:{user_id}", self._rules.sign_ins_per_email)
         async with self._database.transaction() as tx:
-            user = await users.get(tx, user_id)
-        before = user.password_hash if user else None
-        if not await self._passwords.matches(before, current):
-            async with self._database.transaction() as tx:
-                await audit.record(tx, "user.refuse_password", "user", [user_id])
-            raise _wrong_password()
+            if not await sessions.is_of(tx, caller.user.id, session_id):
+                raise NotFoundError("session", session_id)
+            if await sessions.end(tx, session_id):
+                await audit.record(tx, "session.end", "user", [caller.user.id])
+
+    async def end_others(self, caller: Caller) -> int:
+        """End every session of who calls but this one; gives how many there were."""
         async with self._database.transaction() as tx:
-            locked = await users.lock(tx, user_id)
-            if locked is None or locked.password_hash != before:
-                raise _wrong_password()
-            await users.change(tx, user_id, {"password_hash": hashed})
-            await sessions.end_all(tx, user_id)
-            await audit.record(tx, "user.change", "user", [user_id], fields="password")
+            ended = await sessions.end_all(tx, caller.user.id, but=caller.session_id)
+            if ended:
+                await audit.record(tx, "session.end", "user", [caller.user.id], sessions=len(ended))
+        return len(ended)
 
     async def _take(self, key: str, most: int) -> None:
         await rates.take(self._database, key, 1, most, self._rules.sign_in_window)
@@ -159,8 +213,8 @@ class Sessions:
             await audit.record(tx, "session.refuse", "user", [user.id] if user else [])
         return SignInRefusedError()
 
-    async def _begin(self, user: User) -> SignedIn:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+    async def _begin(self, user: User, address: str | None, user_agent: str | None) -> SignedIn:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
         async with self._database.transaction() as tx:
             # A password that was changed while this one was checked must not begin a session.
             now = await users.lock(tx, user.id, shared=True)
@@ -170,9 +224,13 @@ class Sessions:
                 and now.password_hash == user.password_hash
             )
             if now is not None and holds:
-                session = await sessions.add(
-                    tx, user.id, digest(token), self._rules.session_lifetime
-                )
+                values = {
+                    "user_id": user.id,
+                    "token_hash": digest(token),
+                    "address": address,
+                    "user_agent": user_agent,
+                }
+                session = await sessions.add(tx, self._rules.session_lifetime, values)
                 await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
                 caller = _caller(now, session.id, session.expires_at)
                 return SignedIn(f"{token}.{self._signature(token)}", caller)
@@ -200,15 +258,7 @@ def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:
     )
 
 
-def _wrong_password() -> InvalidFieldError:
-    return InvalidFieldError(
-        "current_password",
-        "is not your password; without one, ask an admin to set it",
-        code="wrong_password",
-    )
-
-
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Give what to count an address by: whoever has one IPv6 address has its whole /64."""
     try:
         parsed = ip_address(address)

@@ -1,8 +1,7 @@
-"""Who may use Segue, and the tokens they do it with."""
+"""Who may use Segue, and who a caller is."""
 
 import hashlib
-import secrets
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
@@ -16,13 +15,15 @@ from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import Role, TokenScope
 from services import audit
 from services.passwords import Passwords
-from storage import sessions, users
+from storage import sessions, set_up_links, tokens, users
 from storage.database import Database, Transaction
 from storage.tables import ApiToken, User
 
-_TOKEN_PREFIX = "sgt_"  # noqa: S105 - marks our tokens for secret scanners
-_TOKEN_BYTES = 32  # 43 URL-safe characters
-_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 43
+TOKEN_PREFIX = "sgt_"  # noqa: S105 - marks our tokens for secret scanners
+TOKEN_BYTES = 32
+"""How much chance is in a token, a session's or an API's: 43 URL-safe characters."""
+
+_TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _SCOPES = {scope.value: scope for scope in TokenScope}
 
@@ -114,66 +115,16 @@ class Caller:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class TokenDetails:
-    """A token without the token.
-
-    Attributes:
-        id: For revoking it.
-        name: What it is for.
-        scopes: What it may be used for.
-        created_at: UTC.
-        expires_at: UTC; None for never.
-        revoked_at: UTC; None if it is not.
-        last_used_at: UTC, to the minute; None for never.
-    """
-
-    id: UUID
-    name: str
-    scopes: list[TokenScope]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-    @classmethod
-    def of(cls, token: ApiToken) -> "TokenDetails":
-        """Read a row."""
-        return cls(
-            token.id,
-            token.name,
-            _in_order(_scopes_of(token)),
-            token.created_at,
-            token.expires_at,
-            token.revoked_at,
-            token.last_used_at,
-        )
-
-
-@dataclass(frozen=True)
-class NewToken:
-    """A token that was just made.
-
-    Attributes:
-        token: The only time it can be seen.
-        details: What is kept.
-    """
-
-    token: str
-    details: TokenDetails
-
-
 class UserChange(TypedDict, total=False):
     """What to change of a user; what is left out stays."""
 
     name: str
     role: Role
     disabled: bool
-    password: str
 
 
 class Users:
-    """Makes and changes users and tokens, and tells who a token belongs to.
+    """Makes and changes users, and tells who a token belongs to.
 
     Args:
         database: Where they are kept.
@@ -199,17 +150,12 @@ class Users:
             InvalidFieldError: A field cannot be taken.
             ConflictError: ``email_taken``.
         """
-        address = clean_email(email)
-        shown = names.clean(name, field="name", blank=True) or address.partition("@")[0]
-        hashed = None if password is None else await self._passwords.hash(password)
-        values = {"email": address, "name": shown, "role": role, "password_hash": hashed}
+        who = user_fields(email=email, role=role, name=name)
+        hashed = None
+        if password is not None:
+            hashed = await self._passwords.hash(password, personal=(who["email"], who["name"]))
         async with self._database.transaction() as tx:
-            user = await users.add(tx, values)
-            if user is not None:
-                await audit.record(tx, "user.create", "user", [user.id], role=role.value)
-        if user is None:
-            raise ConflictError("email_taken", "another user has this e-mail address")
-        return UserDetails.of(user)
+            return await add_user(tx, {**who, "password_hash": hashed})
 
     async def by_email(self, email: str) -> UserDetails | None:
         """Give the user with an e-mail address, in whatever case."""
@@ -230,7 +176,7 @@ class Users:
         return UserDetails.of(user)
 
     async def change(self, user_id: UUID, change: UserChange) -> UserDetails:
-        """Change a user. Another password or role, or disabling them, ends their sessions.
+        """Change a user. Another role, or disabling them, ends their sessions.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
@@ -242,8 +188,6 @@ class Users:
             wanted["name"] = names.clean(change["name"], field="name")
         if "role" in change:
             wanted["role"] = change["role"]
-        if "password" in change:
-            wanted["password_hash"] = await self._passwords.hash(change["password"])
         async with self._database.transaction() as tx:
             admins = await users.lock_admins(tx)
             user = await users.lock(tx, user_id)
@@ -260,8 +204,10 @@ class Users:
             if not values:
                 return UserDetails.of(user)
             changed = await users.change(tx, user_id, values)
-            if values.keys() & {"password_hash", "role", "disabled_at"}:
+            if values.keys() & {"role", "disabled_at"}:
                 await sessions.end_all(tx, user_id)
+            if values.get("disabled_at"):
+                await set_up_links.remove(tx, user_id)
             await _record_change(tx, user_id, values)
         return UserDetails.of(changed)
 
@@ -270,81 +216,6 @@ class Users:
         async with self._database.transaction() as tx:
             rows = await users.find(tx, after=after, limit=limit + 1)
         return cut(rows, limit, by_creation).showing(UserDetails.of)
-
-    async def create_token(
-        self,
-        user_id: UUID,
-        *,
-        name: str,
-        expires_at: datetime | None = None,
-        scopes: Iterable[TokenScope] = tuple(TokenScope),
-    ) -> NewToken:
-        """Make a token for a user; only its SHA-256 is kept.
-
-        Args:
-            user_id: Whose.
-            name: What it is for.
-            expires_at: Aware moment; None for never.
-            scopes: What it may be used for; at least one.
-
-        Raises:
-            InvalidFieldError: A field cannot be taken.
-            NotFoundError: There is no such user.
-        """
-        if expires_at is not None and expires_at <= datetime.now(UTC):
-            raise InvalidFieldError("expires_at", "is past; give a moment to come")
-        called = names.clean(name, field="name")
-        allowed = [scope.value for scope in _in_order(scopes)]
-        if not allowed:
-            raise InvalidFieldError("scopes", "is empty; give at least one scope")
-        token = _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
-        values = {
-            "user_id": user_id,
-            "name": called,
-            "token_hash": digest(token),
-            "expires_at": expires_at,
-            "scopes": allowed,
-        }
-        async with self._database.transaction() as tx:
-            if await users.get(tx, user_id) is None:
-                raise NotFoundError("user", user_id)
-            row = await users.add_token(tx, values)
-            await audit.record(
-                tx,
-                "token.create",
-                "token",
-                [row.id],
-                of=str(user_id),
-                scopes=" ".join(allowed),
-                expires_at=expires_at.isoformat() if expires_at else None,
-            )
-        return NewToken(token, TokenDetails.of(row))
-
-    async def tokens_of(
-        self, user_id: UUID, *, after: Position | None = None, limit: int = 50
-    ) -> Page[TokenDetails]:
-        """List a user's tokens, revoked and expired ones too, the newest first.
-
-        Raises:
-            NotFoundError: There is no such user.
-        """
-        async with self._database.transaction() as tx:
-            if await users.get(tx, user_id) is None:
-                raise NotFoundError("user", user_id)
-            rows = await users.tokens_of(tx, user_id, after=after, limit=limit + 1)
-        return cut(rows, limit, by_creation).showing(TokenDetails.of)
-
-    async def revoke_token(self, user_id: UUID, token_id: UUID) -> None:
-        """Make a token useless from now on; once more does no harm.
-
-        Raises:
-            NotFoundError: The user has no such token.
-        """
-        async with self._database.transaction() as tx:
-            if not await users.has_token(tx, user_id, token_id):
-                raise NotFoundError("token", token_id)
-            if await users.revoke_token(tx, token_id):
-                await audit.record(tx, "token.revoke", "token", [token_id], of=str(user_id))
 
     async def authenticate(self, token: str | None) -> Caller:
         """Tell who holds a token.
@@ -358,17 +229,17 @@ class Users:
         """
         if token is None:
             raise NotSignedInError(token_given=False)
-        if len(token) != _TOKEN_LENGTH or not token.startswith(_TOKEN_PREFIX):
+        if len(token) != _TOKEN_LENGTH or not token.startswith(TOKEN_PREFIX):
             raise NotSignedInError(token_given=True)
         async with self._database.transaction() as tx:
-            holder = await users.holder_of(tx, digest(token), stale_after=_NOTE_USE_EVERY)
+            holder = await tokens.holder_of(tx, digest(token), stale_after=_NOTE_USE_EVERY)
             if holder is None:
                 raise NotSignedInError(token_given=True)
             if holder.is_stale:
-                await users.note_use(tx, holder.token.id)
+                await tokens.note_use(tx, holder.token.id)
         return Caller(
             UserDetails.of(holder.user),
-            _scopes_of(holder.token),
+            scopes_of(holder.token),
             token_id=holder.token.id,
             expires_at=holder.token.expires_at,
         )
@@ -379,20 +250,57 @@ async def _record_change(tx: Transaction, user_id: UUID, values: dict[str, Any])
     if "disabled_at" in values:
         action = "user.disable" if values["disabled_at"] else "user.enable"
         await audit.record(tx, action, "user", [user_id])
-    words = {"name": "name", "role": "role", "password_hash": "password"}
-    fields = [word for key, word in words.items() if key in values]
+    fields = [name for name in ("name", "role") if name in values]
     if fields:
         role = {"role": values["role"].value} if "role" in values else {}
         await audit.record(tx, "user.change", "user", [user_id], fields=" ".join(fields), **role)
 
 
-def _scopes_of(token: ApiToken) -> frozenset[TokenScope]:
+class _UserFields(TypedDict):
+    email: str
+    name: str
+    role: Role
+
+
+def user_fields(*, email: str, role: Role, name: str) -> _UserFields:
+    """Check and normalize what a new user is made of.
+
+    Args:
+        email: Theirs.
+        role: What they may do.
+        name: What colleagues see; empty for the part of the address before the ``@``.
+
+    Raises:
+        InvalidFieldError: A field cannot be taken.
+    """
+    address = clean_email(email)
+    shown = names.clean(name, field="name", blank=True) or address.partition("@")[0]
+    return {"email": address, "name": shown, "role": role}
+
+
+async def add_user(tx: Transaction, values: Mapping[str, Any]) -> UserDetails:
+    """Insert a user.
+
+    Raises:
+        ConflictError: ``email_taken``.
+    """
+    user = await users.add(tx, values)
+    if user is None:
+        raise ConflictError("email_taken", "another user has this e-mail address")
+    await audit.record(tx, "user.create", "user", [user.id], role=user.role.value)
+    return UserDetails.of(user)
+
+
+async def revoke_tokens_of(tx: Transaction, user_id: UUID) -> None:
+    """Make every token of a user useless from now on."""
+    revoked = await tokens.revoke_all(tx, user_id)
+    if revoked:
+        await audit.record(tx, "token.revoke", "token", revoked, of=str(user_id))
+
+
+def scopes_of(token: ApiToken) -> frozenset[TokenScope]:
+    """Give what a token may be used for."""
     return frozenset(_SCOPES[scope] for scope in token.scopes if scope in _SCOPES)
-
-
-def _in_order(scopes: Iterable[TokenScope]) -> list[TokenScope]:
-    given = set(scopes)
-    return [scope for scope in TokenScope if scope in given]
 
 
 def digest(token: str) -> str:

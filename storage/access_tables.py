@@ -20,7 +20,10 @@ from storage.columns import moment, reference
 
 
 class SignIn(SQLModel, table=True):
-    """A session of someone at a browser; only the SHA-256 of its token is kept."""
+    """A session of someone at a browser; only the SHA-256 of its token is kept.
+
+    ``address`` and ``user_agent`` are of the sign-in, for people to recognize their sessions.
+    """
 
     __tablename__: ClassVar[Any] = "sessions"
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -30,6 +33,21 @@ class SignIn(SQLModel, table=True):
     last_seen_at: datetime = moment(default_now=True)
     expires_at: datetime = moment()
     ended_at: datetime | None = moment(nullable=True)
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class SetUpLink(SQLModel, table=True):
+    """A link on which a user gives themselves a password, once; only its token's SHA-256 is kept.
+
+    A user has one at most: making another replaces it, using it removes it.
+    """
+
+    __tablename__: ClassVar[Any] = "set_up_links"
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), primary_key=True))
+    token_hash: str = Field(unique=True)
+    created_at: datetime = moment(default_now=True)
+    expires_at: datetime = moment()
 
 
 class AuditEntry(SQLModel, table=True):

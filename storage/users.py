@@ -1,8 +1,7 @@
-"""Queries about users and their API tokens."""
+"""Queries about users."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -12,15 +11,7 @@ from sqlmodel import col
 from domain.paging import Position
 from domain.statuses import Role
 from storage.database import Transaction
-from storage.tables import ApiToken, User
-
-
-class TokenHolder(NamedTuple):
-    """A valid token's user, and whether its last use is worth noting again."""
-
-    user: User
-    token: ApiToken
-    is_stale: bool
+from storage.tables import User
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> User | None:
@@ -80,76 +71,3 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[U
             )
         )
     return list((await tx.execute(query)).scalars())
-
-
-async def add_token(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:
-    """Insert a token."""
-    row = await tx.execute(insert(ApiToken).values(**values).returning(ApiToken))
-    return row.scalar_one()
-
-
-async def tokens_of(
-    tx: Transaction, user_id: UUID, *, after: Position | None, limit: int
-) -> list[ApiToken]:
-    """A user's tokens, revoked and expired ones too, the newest first."""
-    query = (
-        select(ApiToken)
-        .where(col(ApiToken.user_id) == user_id)
-        .order_by(col(ApiToken.created_at).desc(), col(ApiToken.id))
-        .limit(limit)
-    )
-    if after:
-        query = query.where(
-            or_(
-                col(ApiToken.created_at) < after.value,
-                (col(ApiToken.created_at) == after.value) & (col(ApiToken.id) > after.id),
-            )
-        )
-    return list((await tx.execute(query)).scalars())
-
-
-async def has_token(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Whether a token is this user's, whatever its state."""
-    query = select(col(ApiToken.id)).where(
-        col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id
-    )
-    return (await tx.execute(query)).scalar_one_or_none() is not None
-
-
-async def revoke_token(tx: Transaction, token_id: UUID) -> bool:
-    """Make a token useless from now on; False if it is already."""
-    row = await tx.execute(
-        update(ApiToken)
-        .where(col(ApiToken.id) == token_id, col(ApiToken.revoked_at).is_(None))
-        .values(revoked_at=func.now())
-        .returning(col(ApiToken.id))
-    )
-    return row.scalar_one_or_none() is not None
-
-
-async def holder_of(
-    tx: Transaction, token_hash: str, *, stale_after: timedelta
-) -> TokenHolder | None:
-    """Who holds a token; None if it is unknown, expired or revoked, or its user disabled."""
-    is_stale = or_(
-        col(ApiToken.last_used_at).is_(None), col(ApiToken.last_used_at) < func.now() - stale_after
-    )
-    row = await tx.execute(
-        select(User, ApiToken, is_stale)
-        .join(ApiToken, col(ApiToken.user_id) == col(User.id))
-        .where(
-            col(ApiToken.token_hash) == token_hash,
-            col(ApiToken.revoked_at).is_(None),
-            or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > func.now()),
-            col(User.disabled_at).is_(None),
-        )
-    )
-    found = row.one_or_none()
-    return None if found is None else TokenHolder(*found)
-
-
-async def note_use(tx: Transaction, token_id: UUID) -> None:
-    """Write down that a token was used now."""
-    await tx.execute(
-        update(ApiToken).where(col(ApiToken.id) == token_id).values(last_used_at=func.now())
-    )

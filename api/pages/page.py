@@ -72,15 +72,20 @@ class Page:
         self._pages: Pages = request.app.state.pages
 
     @property
-    def user(self) -> UserDetails:
-        """Who looks.
+    def signed_in(self) -> Caller:
+        """Who looks, and how they proved it.
 
         Raises:
             AttributeError: Nobody is signed in, and the page does not ask for it.
         """
         if self.caller is None:
             raise AttributeError("nobody is signed in")
-        return self.caller.user
+        return self.caller
+
+    @property
+    def user(self) -> UserDetails:
+        """Who looks; raises as ``signed_in``."""
+        return self.signed_in.user
 
     @property
     def wants_part(self) -> bool:

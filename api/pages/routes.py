@@ -12,6 +12,7 @@ from api.pages import (
     groups,
     jobs,
     reviews,
+    set_up,
     sign_in,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
@@ -66,7 +67,7 @@ PRIVATE = (
 )
 """The pages for those who are signed in; which role each takes is marked as in the API."""
 
-PUBLIC = (sign_in.router,)
+PUBLIC = (sign_in.router, set_up.router)
 
 show_error = errors.answer
 

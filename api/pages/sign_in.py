@@ -41,7 +41,12 @@ async def sign_in(page: PublicPageDep, form: Annotated[SignInFields, Form()]) ->
     address = address_of(page.request)
     set_actor(Actor(address=address))
     try:
-        signed_in = await page.services.sessions.sign_in(form.email, form.password, address=address)
+        signed_in = await page.services.sessions.sign_in(
+            form.email,
+            form.password,
+            address=address,
+            user_agent=page.request.headers.get("user-agent"),
+        )
     except SegueError as error:
         return page.render(_TEMPLATE, form=form, errors=FormErrors.of(error))
     response = page.redirect(own_path(form.next))

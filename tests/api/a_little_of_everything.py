@@ -1,16 +1,16 @@
 """One of everything there is, for examples and generated requests to be about."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from argon2 import PasswordHasher
 
 from api import examples
 from domain.inbound import InboundText
-from domain.statuses import JobKind, Role, SequenceKind
+from domain.statuses import JobKind, Role, SequenceKind, TokenScope
 from services.factory import Services
 from services.sequences import SequenceDraft
-from storage import users
+from storage import sessions, users
 from storage.contact_list import ListFilter
 from tests.worlds import ongoing
 
@@ -24,10 +24,14 @@ async def found(services: Services) -> dict[str, str]:
     user = await services.users.by_email("admin@example.com")
     owner = user or await services.users.create(email="admin@example.com", role=Role.ADMIN)
     other = await services.users.create(email="other@example.com", role=Role.MEMBER)
-    token = await services.users.create_token(other.id, name="old")
-    own_token = await services.users.create_token(owner.id, name="mine")
+    token = await services.tokens.create(other.id, name="old", scopes=TokenScope, expires_at=None)
+    own_token = await services.tokens.create(
+        owner.id, name="mine", scopes=TokenScope, expires_at=None
+    )
     async with services.database.transaction() as tx:
         await users.change(tx, owner.id, {"password_hash": _PASSWORD_HASH})
+        signed_in = {"user_id": owner.id, "token_hash": "none", "address": "198.51.100.7"}
+        session = await sessions.add(tx, timedelta(days=7), signed_in)
     people = [
         await services.contacts.create({"first_name": name, "last_name": "Lee", "phone": phone})
         for name, phone in (("Ann", "+12125550101"), ("Bo", "+12125550102"), ("Cy", "+12125550103"))
@@ -64,6 +68,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.USER: other.id,
         examples.TOKEN: token.details.id,
         examples.OWN_TOKEN: own_token.details.id,
+        examples.SESSION: session.id,
         examples.SUPPRESSION: suppression.id,
         examples.REVIEW: review,
         examples.EVENT_ENDPOINT: endpoint.details.id,

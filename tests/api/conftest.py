@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from domain.ports import Accepted, Answer, Call, Gateway, ListedMessage
 from domain.rules import SendingRules
-from domain.statuses import LineType, MessageStatus, Role
+from domain.statuses import LineType, MessageStatus, Role, TokenScope
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings
 from storage.database import Database
@@ -130,6 +130,12 @@ def make_services(
     )
 
 
+async def whole_token(services: Services, user_id: UUID) -> str:
+    """Make a token with every scope and no end."""
+    made = await services.tokens.create(user_id, name="test", scopes=TokenScope, expires_at=None)
+    return made.token
+
+
 @pytest.fixture(scope="session")
 def shared_app(shared_database: str) -> FastAPI:
     """One application for all tests: its first request builds the routes, which takes a while."""
@@ -157,7 +163,7 @@ async def connect(app: FastAPI, services: Services) -> AsyncIterator[Connect]:
                 user = await services.users.by_email(email) or await services.users.create(
                     email=email, role=role
                 )
-                token = (await services.users.create_token(user.id, name="test")).token
+                token = await whole_token(services, user.id)
             # An unexpected error is answered as in production instead of raised into the test.
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://segue.test")

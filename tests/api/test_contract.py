@@ -33,7 +33,7 @@ from services.factory import Services
 from standalone.ports import LOOPBACK, free_port
 from storage.database import Database
 from tests.api import a_little_of_everything as little
-from tests.api.conftest import make_services, make_settings
+from tests.api.conftest import make_services, make_settings, whole_token
 from tests.api.record import RECORDED, document
 
 CHECKS = (
@@ -103,7 +103,7 @@ def served(shared_database: str, empty: Callable[[], None]) -> Iterator[Served]:
             for role in Role:
                 email = f"{role.value}@generated.example.com"
                 user = await made.users.create(email=email, role=role)
-                tokens[role.value] = (await made.users.create_token(user.id, name="test")).token
+                tokens[role.value] = await whole_token(made, user.id)
         finally:
             await made.database.close()
         return tokens, {name: ids[example] for name, example in KNOWN.items()}

@@ -111,14 +111,17 @@ async def test_only_admins_see_and_make_users_and_tokens(connect: Connect, role:
 async def test_a_new_user_is_answered_without_secrets(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
-    made = await make(admin, password="correct horse battery")
+    made = await make(admin)
 
     assert made["name"] == "kim"
-    assert made.keys() == {"id", "email", "name", "role", "created_at", "disabled_at"}
+    link = {"set_up_url", "set_up_expires_at"}
+    assert made.keys() == {"id", "email", "name", "role", "created_at", "disabled_at", *link}
+    shown = (await admin.get(f"/api/users/{made['id']}")).json()
+    assert shown.keys() == made.keys() - link
     async with database.transaction() as tx:
         query = select(User).where(col(User.id) == UUID(made["id"]))
         stored = (await tx.execute(query)).scalar_one()
-    assert str(stored.password_hash).startswith("$argon2id$")
+    assert stored.password_hash is None
 
 
 async def test_a_taken_address_is_a_conflict_in_whatever_case(admin: httpx.AsyncClient) -> None:
@@ -140,8 +143,7 @@ async def test_a_taken_address_is_a_conflict_in_whatever_case(admin: httpx.Async
         ({"email": "k" * 300 + "@clinic.example"}, "email"),
         ({"role": "owner"}, "role"),
         ({"role": None}, "role"),
-        ({"password": "short"}, "password"),
-        ({"password": "x" * 1_500}, "password"),
+        ({"password": "correct horse battery"}, "password"),
         ({"name": "a\nb"}, "name"),
         ({"password_hash": "x"}, "password_hash"),
     ],
@@ -202,8 +204,7 @@ async def test_a_revoked_token_works_no_more(admin: httpx.AsyncClient, connect: 
     assert (await admin.delete(path)).status_code == 204
 
     assert (await kim.get("/api/me")).status_code == 401
-    listed = (await admin.get(f"/api/users/{user['id']}/tokens")).json()["items"]
-    assert listed[0]["revoked_at"] is not None
+    assert (await admin.get(f"/api/users/{user['id']}/tokens")).json()["items"] == []
 
 
 async def test_an_expired_token_works_no_more(

@@ -31,6 +31,7 @@ from standalone.ports import free_port
 from standalone.temporal import TemporalServer
 from storage import traces as stored
 from storage.database import Database
+from tests.api.conftest import whole_token
 from tests.workflows import histories
 from tests.workflows.plays import BODY, NAME, PHONE, Script, Stage, eventually
 from tests.workflows.recorded import RECORDED
@@ -131,7 +132,7 @@ async def test_one_trace_leads_from_the_request_to_the_text(
     )
     app = create_app(settings, services=services, traces=traces)
     admin = await services.users.create(email="admin@example.com", role=Role.ADMIN)
-    token = (await services.users.create_token(admin.id, name="test")).token
+    token = await whole_token(services, admin.id)
     sequence = await world.active()
     [contact] = await world.contacts(1, phone=PHONE, first_name=NAME)
     async with httpx.AsyncClient(

@@ -55,6 +55,7 @@ ACT_WORDS: Mapping[str, str] = {
     "sequence.pause": "paused {a sequence}",
     "sequence.resume": "resumed {a sequence}",
     "sequence.archive": "archived {a sequence}",
+    "session.end": "ended a session of {a user}",
     "session.sign_in": "signed in",
     "session.sign_out": "signed out",
     "session.refuse": "could not sign in as {a user}",
@@ -68,7 +69,9 @@ ACT_WORDS: Mapping[str, str] = {
     "user.change": "changed {a user}",
     "user.disable": "disabled {a user}",
     "user.enable": "enabled {a user}",
-    "user.refuse_password": "gave a wrong password when changing that of {a user}",
+    "user.make_link": "made a link to set the password of {a user}",
+    "user.refuse_password": "gave a wrong password of {a user} when asked for it",
+    "user.set_password": "set their password by a link",
     "workspace.change": "changed the workspace",
 }
 """What was done, reading on from who did it; in braces, the words for what it was done to."""

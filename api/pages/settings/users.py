@@ -1,5 +1,6 @@
-"""Settings > Users: who may use Segue and as what, their passwords and their tokens."""
+"""Settings > Users: who may use Segue and as what, their set-up links and their tokens."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -12,12 +13,13 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
-from api.pages.settings.account import DAYS, TOKENS_MOST, TokenFields
+from api.pages.settings.tokens import TokenForm, shown_tokens
 from api.paging import Cursors
 from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import Role, TokenScope
-from services.passwords import random_password
-from services.users import NewToken, UserDetails
+from domain.statuses import Role
+from services.set_up_links import SetUpLink, set_up_path
+from services.tokens import NewToken
+from services.users import UserDetails
 
 router = APIRouter(dependencies=[AdminOnly])
 
@@ -37,13 +39,11 @@ _ROWS = 50
 
 
 class NewUserFields(FormFields):
-    """Somebody to be added; ``password`` counts only if they are given one by hand."""
+    """Somebody to be added."""
 
     email: str = ""
     name: str = ""
     role: str = Role.MEMBER
-    sign_in: str = "made"
-    password: str = ""
 
 
 class UserFields(FormFields):
@@ -53,10 +53,18 @@ class UserFields(FormFields):
     role: str = ""
 
 
-class GivenPasswordFields(FormFields):
-    """A password for somebody; empty to have one made."""
+class LinkFields(FormFields):
+    """What ends along with somebody's password."""
 
-    password: str = ""
+    revoke_tokens: bool = False
+
+
+@dataclass(frozen=True)
+class ShownLink:
+    """A link as it is handed over, and until when it can be used."""
+
+    url: str
+    expires_at: datetime
 
 
 @router.get("/settings/users")
@@ -81,25 +89,24 @@ async def new_user(page: PageDep) -> Response:
 
 @router.post("/settings/users")
 async def create_user(page: PageDep, form: Annotated[NewUserFields, Form()]) -> Response:
-    """Add a user; a password that was made is shown in this answer alone."""
-    made = random_password() if form.sign_in == "made" else None
+    """Add a user; the link for their password is shown in this answer alone."""
     try:
-        user = await page.services.users.create(
-            email=form.email,
-            name=form.name,
-            role=_role(form.role),
-            password=form.password if form.sign_in == "typed" else made,
+        user, link = await page.services.set_up_links.invite(
+            email=form.email, name=form.name, role=_role(form.role)
         )
     except SegueError as error:
         errors = FormErrors.of(error)
         return page.part("settings/_user_form.html", form=form, roles=ROLE_WORDS, errors=errors)
-    return page.part("settings/_user_made.html", made=user, password=made, events=[USERS_CHANGED])
+    shown = _shown(page, link)
+    return page.part("settings/_user_made.html", made=user, link=shown, events=[USERS_CHANGED])
 
 
 @router.get("/settings/users/{user_id}")
-async def show_user(page: PageDep, user_id: UUID) -> Response:
+async def show_user(
+    page: PageDep, user_id: UUID, query: Annotated[PlaceQuery, Query()]
+) -> Response:
     """Show a user, what may be changed of them, and their tokens."""
-    return await _render(page, user_id)
+    return await _render(page, user_id, query)
 
 
 @router.post("/settings/users/{user_id}")
@@ -114,19 +121,18 @@ async def change_user(
     return _back(page, user_id, "The user is saved.")
 
 
-@router.post("/settings/users/{user_id}/password")
-async def set_password(
-    page: PageDep, user_id: UUID, form: Annotated[GivenPasswordFields, Form()]
+@router.post("/settings/users/{user_id}/set-up-links")
+async def create_set_up_link(
+    page: PageDep, user_id: UUID, form: Annotated[LinkFields, Form()]
 ) -> Response:
-    """Give a user another password; one that is made is shown in this answer alone."""
-    made = None if form.password else random_password()
+    """Make a link for another password; it is shown in this answer alone."""
     try:
-        await page.services.users.change(user_id, {"password": made or form.password})
+        link = await page.services.set_up_links.replace_password(
+            user_id, revoke_tokens=form.revoke_tokens
+        )
     except SegueError as error:
         return await _render(page, user_id, errors=FormErrors.of(error))
-    if made is None:
-        return _back(page, user_id, "The password is changed.")
-    return await _render(page, user_id, password=made)
+    return await _render(page, user_id, link=_shown(page, link))
 
 
 @router.post("/settings/users/{user_id}/disable")
@@ -145,51 +151,52 @@ async def enable_user(page: PageDep, user_id: UUID) -> Response:
 
 @router.post("/settings/users/{user_id}/tokens")
 async def create_token(
-    page: PageDep, user_id: UUID, form: Annotated[TokenFields, Form()]
+    page: PageDep, user_id: UUID, form: Annotated[TokenForm, Form()]
 ) -> Response:
     """Make a token for a user; this answer is the only one that shows it."""
     try:
-        made = await page.services.users.create_token(
-            user_id, name=form.name, expires_at=form.expires_at(page.now), scopes=form.scopes
-        )
+        made = await form.grant(page, user_id)
     except SegueError as error:
-        errors = FormErrors.of(error, name="token_name")
-        return await _render(page, user_id, token_form=form, errors=errors)
+        return await _render(page, user_id, token_form=form, errors=form.errors_of(error))
     return await _render(page, user_id, made=made)
 
 
 @router.post("/settings/users/{user_id}/tokens/{token_id}/revoke")
 async def revoke_token(page: PageDep, user_id: UUID, token_id: UUID) -> Response:
     """Make one of a user's tokens useless."""
-    await page.services.users.revoke_token(user_id, token_id)
+    await page.services.tokens.revoke(user_id, token_id)
     return _back(page, user_id, "The token is revoked.")
 
 
 async def _render(
     page: Page,
     user_id: UUID,
+    query: PlaceQuery | None = None,
     *,
     form: UserFields | None = None,
-    token_form: TokenFields | None = None,
+    token_form: TokenForm | None = None,
     made: NewToken | None = None,
-    password: str | None = None,
+    link: ShownLink | None = None,
     errors: FormErrors = NO_ERRORS,
 ) -> Response:
     whom: UserDetails = await page.services.users.get(user_id)
-    tokens = await page.services.users.tokens_of(user_id, limit=TOKENS_MOST)
+    path = page.path_to("show_user", user_id=user_id)
     return page.render(
         "settings/user.html",
         whom=whom,
         form=form or UserFields(name=whom.name, role=whom.role),
         roles=ROLE_WORDS,
-        tokens=[token for token in tokens.items if token.revoked_at is None],
-        token_form=token_form or TokenFields(scopes=list(TokenScope)),
-        scopes=list(TokenScope),
-        days=DAYS,
+        link=link,
+        link_expires_at=await page.services.set_up_links.expiry_of(user_id),
+        tokens=await shown_tokens(page, user_id, path, query),
+        token_form=token_form or TokenForm.fresh(),
         made=made,
-        password=password,
         errors=errors,
     )
+
+
+def _shown(page: Page, link: SetUpLink) -> ShownLink:
+    return ShownLink(f"{page.settings.public_base_url}{set_up_path(link.token)}", link.expires_at)
 
 
 def _back(page: Page, user_id: UUID, words: str) -> Response:

@@ -14,6 +14,7 @@ from storage.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
+PASSWORD = "correct horse battery staple"
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 
 
@@ -130,28 +131,52 @@ async def id_of(services: Services, email: str) -> UUID:
     return user.id
 
 
-async def test_a_made_password_is_shown_once_and_signs_in(
+async def test_a_link_is_shown_once_and_sets_the_password_that_signs_in(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
-    made = await added(admin, sign_in="made")
+    made = await added(admin)
     assert made.headers["HX-Trigger"] == "users-changed"
-    password = re.search(r'id="token" value="([^"]+)"', made.text)
-    assert password is not None
-    assert password[1] not in (await admin.get("/settings/users")).text
+    link = link_in(made.text)
+    assert link not in (await admin.get("/settings/users")).text
+    await sets_password(anonymous, link)
     signed_in = await anonymous.post(
         "/sign-in",
-        data={"email": "kim@example.com", "password": password[1]},
+        data={"email": "kim@example.com", "password": PASSWORD},
         headers={"Sec-Fetch-Site": "same-origin"},
     )
     assert signed_in.headers["location"] == "/"
 
 
+async def test_another_link_replaces_password_and_link(
+    admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
+) -> None:
+    first = link_in((await added(admin)).text)
+    path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
+    assert "One is waiting, until" in words((await admin.get(path)).text)
+    second = link_in((await admin.post(f"{path}/set-up-links")).text)
+    assert (await anonymous.get(first)).status_code == 404
+    await sets_password(anonymous, second)
+    await admin.post(f"{path}/disable")
+    refused = await admin.post(f"{path}/set-up-links")
+    assert refused.status_code == 409
+    assert "this user is disabled" in refused.text.lower()
+
+
+def link_in(html: str) -> str:
+    link = re.search(r'id="token" value="(https://segue.test/set-up[?]token=[^"]+)"', html)
+    assert link is not None
+    return link[1]
+
+
+async def sets_password(browser: httpx.AsyncClient, link: str) -> None:
+    token = link.partition("token=")[2]
+    form = {"token": token, "password": PASSWORD, "repeated": PASSWORD}
+    assert (await browser.post("/set-up", data=form)).headers["location"] == "/sign-in"
+
+
 async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> None:
     assert 'id="error-email"' in (await added(admin, email="kim")).text
-    short = await added(admin, sign_in="typed", password="short")
-    assert 'id="error-password"' in short.text
-    assert "short" not in short.text.partition('name="password"')[2].partition(">")[0]
-    await added(admin, sign_in="none")
+    await added(admin)
     taken = await added(admin)
     assert taken.status_code == 409
     assert "another user has this e-mail address" in taken.text.lower()
@@ -160,7 +185,7 @@ async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> N
 async def test_a_user_is_changed_disabled_and_enabled(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    await added(admin, name="<script>alert(1)</script>", sign_in="none")
+    await added(admin, name="<script>alert(1)</script>")
     user_id = await id_of(services, "kim@example.com")
     path = f"/settings/users/{user_id}"
     assert "<script>alert" not in (await admin.get(path)).text
@@ -183,7 +208,7 @@ async def test_the_last_admin_stays_one(admin: httpx.AsyncClient, services: Serv
 async def test_a_users_token_is_shown_once_and_revoked(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    await added(admin, sign_in="none")
+    await added(admin)
     path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
     without = await admin.post(f"{path}/tokens", data={"name": "", "scopes": ["read"]})
     assert 'id="error-token_name"' in without.text
@@ -202,7 +227,7 @@ async def test_a_token_ends_when_it_is_offered_to(admin: httpx.AsyncClient, days
     sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
     answer = await admin.post("/settings/account/tokens", data=sent)
     assert answer.status_code == 422
-    assert "It ends after is not on offer" in words(answer.text)
+    assert "Expires after is not on offer" in words(answer.text)
     assert "sgt_" not in answer.text
 
 
