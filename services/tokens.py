@@ -90,6 +90,29 @@ class TokenFields(TypedDict, total=False):
     expires_at: datetime | None
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """What a token will be, each field good by itself."""
+
+    name: str
+    scopes: list[TokenScope]
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, name: str, scopes: Iterable[TokenScope], expires_at: datetime | None) -> "_Checked":
+        """Check and normalize the fields.
+
+        Raises:
+            InvalidFieldError: One cannot be taken.
+        """
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise InvalidFieldError("expires_at", "is past; give a moment to come")
+        ordered = _in_order(scopes)
+        if not ordered:
+            raise InvalidFieldError("scopes", "is empty; give at least one scope")
+        return cls(names.clean(name, field="name"), ordered, expires_at)
+
+
 class Tokens:
     """Makes, lists and revokes tokens.
 
@@ -120,13 +143,16 @@ class Tokens:
             NotSignedInError: The caller's session or token ended meanwhile.
             TooManyRequestsError: The password was guessed at too often.
         """
-        scopes = set(wanted.get("scopes", _LEAST))
-        expires_at = wanted["expires_at"] if "expires_at" in wanted else _default_expiry(caller)
-        if caller.token_id is not None:
-            _require_within(caller, scopes, expires_at)
-        else:
+        fields = _Checked.of(
+            wanted["name"],
+            wanted.get("scopes", _LEAST),
+            wanted["expires_at"] if "expires_at" in wanted else _default_expiry(caller),
+        )
+        if caller.token_id is None:
             await self._own_password.confirm(caller.user.id, password)
-        return await self._make(user_id, wanted["name"], scopes, expires_at, caller)
+        else:
+            _require_within(caller, fields)
+        return await self._insert(user_id, fields, caller)
 
     async def create(
         self,
@@ -148,7 +174,7 @@ class Tokens:
             InvalidFieldError: A field cannot be taken.
             NotFoundError: There is no such user.
         """
-        return await self._make(user_id, name, set(scopes), expires_at, None)
+        return await self._insert(user_id, _Checked.of(name, scopes, expires_at), None)
 
     async def of_user(
         self, user_id: UUID, *, after: Position | None = None, limit: int = 50
@@ -176,27 +202,16 @@ class Tokens:
             if await tokens.revoke(tx, token_id):
                 await audit.record(tx, "token.revoke", "token", [token_id], of=str(user_id))
 
-    async def _make(
-        self,
-        user_id: UUID,
-        name: str,
-        scopes: set[TokenScope],
-        expires_at: datetime | None,
-        caller: Caller | None,
-    ) -> NewToken:
-        if expires_at is not None and expires_at <= datetime.now(UTC):
-            raise InvalidFieldError("expires_at", "is past; give a moment to come")
-        called = names.clean(name, field="name")
-        allowed = [scope.value for scope in _in_order(scopes)]
-        if not allowed:
-            raise InvalidFieldError("scopes", "is empty; give at least one scope")
+    async def _insert(self, user_id: UUID, fields: _Checked, caller: Caller | None) -> NewToken:
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        scopes = [scope.value for scope in fields.scopes]
+        expires_at = fields.expires_at
         values = {
             "user_id": user_id,
-            "name": called,
+            "name": fields.name,
             "token_hash": digest(token),
             "expires_at": expires_at,
-            "scopes": allowed,
+            "scopes": scopes,
         }
         async with self._database.transaction() as tx:
             # Whoever revokes all tokens of a user locks the user first: this one is then among
@@ -212,7 +227,7 @@ class Tokens:
                 "token",
                 [row.id],
                 of=str(user_id),
-                scopes=" ".join(allowed),
+                scopes=" ".join(scopes),
                 expires_at=expires_at.isoformat() if expires_at else None,
             )
         return NewToken(token, TokenDetails.of(row))
@@ -225,21 +240,18 @@ def _default_expiry(caller: Caller) -> datetime:
     return min(usual, caller.expires_at)
 
 
-def _require_within(caller: Caller, scopes: set[TokenScope], expires_at: datetime | None) -> None:
+def _require_within(caller: Caller, fields: _Checked) -> None:
     """Refuse a token that could do more than the one that is shown, or for longer."""
-    if not scopes <= caller.scopes:
-        held = ", ".join(scope.value for scope in _in_order(caller.scopes))
+    if not caller.scopes.issuperset(fields.scopes):
+        held = ", ".join(_in_order(caller.scopes))
         raise InvalidFieldError(
-            "scopes",
-            f"goes beyond the token you use; take only {held}",
-            code="exceeds_token",
+            "scopes", f"goes beyond the token you use; take only {held}", code="exceeds_token"
         )
     until = caller.expires_at
-    if until is not None and (expires_at is None or expires_at > until):
+    if until is not None and (fields.expires_at is None or fields.expires_at > until):
         raise InvalidFieldError(
             "expires_at",
-            f"goes beyond the token you use, which expires at {until.isoformat()}; give that"
-            " moment or an earlier one",
+            f"goes beyond the token you use; give {until.isoformat()} or an earlier moment",
             code="exceeds_token",
         )
 

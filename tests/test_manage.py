@@ -14,9 +14,12 @@ from typing import TypeVar
 
 import pytest
 
+from domain.access import AccessRules
 from domain.phones import time_zones
 from domain.statuses import Role, SequenceState, TokenScope
 from manage import main
+from services.passwords import Passwords
+from services.set_up_links import SetUpLinks
 from services.users import Users
 from storage import contacts, groups, sequences
 from storage.database import Database
@@ -143,6 +146,7 @@ def test_a_known_address_is_refused_in_one_line(manage: Manage, database_url: st
         (("create-admin", "--email", "kim@x.example"), "", "12 to 1024 characters"),
         (("create-admin", "--email", "kim@x.example"), "short\n", "12 to 1024 characters"),
         (("create-admin", "--email", "kim"), PASSWORD, "email: is not an e-mail address"),
+        (("create-admin", "--email", "kim@x.example"), "passwordpassword", "repeats one letter"),
         (("create-token", "--email", "who@x.example"), "", "there is no user who@x.example"),
     ],
 )
@@ -154,6 +158,32 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert run.code == 1
     assert says in run.err
     assert run.err.count("\n") == 1
+
+
+def test_a_link_to_set_a_password_is_printed_alone(
+    manage: Manage, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://segue.example.com")
+    manage(database_url, "create-admin", "--email", "kim@x.example", typed=f"{PASSWORD}\n")
+
+    made = manage(database_url, "create-set-up-link", "--email", "kim@x.example")
+
+    assert made.code == 0, made.err
+    base, _, token = made.out.strip().partition("?token=")
+    assert base == "https://segue.example.com/set-up"
+    rules, passwords = AccessRules(), Passwords()
+    used = in_database(
+        database_url,
+        lambda db: SetUpLinks(db, rules, passwords).use(token, "a far longer horse", address=None),
+    )
+    assert used.email == "kim@x.example"
+
+
+def test_a_link_needs_the_sites_address(manage: Manage, database_url: str) -> None:
+    made = manage(database_url, "create-set-up-link", "--email", "kim@x.example")
+
+    assert (made.code, made.out) == (1, "")
+    assert made.err.startswith("PUBLIC_BASE_URL is missing")
 
 
 @pytest.mark.parametrize("arguments", [(), ("create-user", "--email", "a@x.example"), ("fly",)])

@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from api.dependencies import address_of
 from api.pages.flash import Flash
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields, sentence
 from api.pages.page import Page, PublicPageDep
 from api.same_origin import CrossSiteError
 from domain.errors import InvalidFieldError
 from services.audit import Actor, set_actor
+from services.rates import TooManyRequestsError
 from services.set_up_links import SET_UP_PATH, SetUpLinkError
 from services.users import UserDetails
 
@@ -42,8 +43,8 @@ async def show_set_up(page: PublicPageDep, token: str = "") -> Response:
     """Ask for a password. Looking uses nothing up: chat programs open every link for a preview."""
     try:
         user = await page.services.set_up_links.user_of(token, address=address_of(page.request))
-    except SetUpLinkError:
-        return _gone(page)
+    except (SetUpLinkError, TooManyRequestsError) as error:
+        return _gone(page, error)
     return await _form(page, user, SetUpFields(token=token, revoke_tokens=True))
 
 
@@ -58,8 +59,8 @@ async def set_up(page: PublicPageDep, form: Annotated[SetUpFields, Form()]) -> R
             await _use(page, form)
         except InvalidFieldError as error:
             return await _form(page, user, form, FormErrors.of(error))
-    except SetUpLinkError:
-        return _gone(page)
+    except (SetUpLinkError, TooManyRequestsError) as error:
+        return _gone(page, error)
     return page.redirect(
         page.path_to("show_sign_in"), Flash("Your password is set. Sign in with it.")
     )
@@ -87,10 +88,10 @@ async def _form(
     )
 
 
-def _gone(page: Page) -> Response:
-    response = page.render("set_up_gone.html")
-    response.status_code = 404
-    return _unreferred(response)
+def _gone(page: Page, error: SetUpLinkError | TooManyRequestsError) -> Response:
+    status = 404 if isinstance(error, SetUpLinkError) else 429
+    errors = FormErrors(general=sentence(str(error)), status=status)
+    return _unreferred(page.render("set_up_gone.html", errors=errors))
 
 
 def _unreferred(response: Response) -> Response:

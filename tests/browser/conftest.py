@@ -81,8 +81,11 @@ class Accounts:
 
     def make(self, role: Role, email: str) -> None:
         """Add a user with the password of all test users."""
-        body = {"email": email, "name": f"Kim {role.value}", "role": role, "password": PASSWORD}
-        self._desk.post("/api/users", body, status=201)
+        body = {"email": email, "name": f"Kim {role.value}", "role": role}
+        link = self._desk.post("/api/users", body, status=201)["set_up_url"]
+        form = {"token": link.partition("token=")[2], "password": PASSWORD, "repeated": PASSWORD}
+        answer = httpx.post(f"{self._desk.stack.api_url}/set-up", data=form)
+        assert answer.headers["location"] == "/sign-in", answer.text
 
     def cookie(self, role: Role) -> str:
         """Give the session of somebody of a role."""

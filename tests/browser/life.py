@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import httpx
 
+from domain.statuses import TokenScope
+
 Json = dict[str, Any]
 
 _LINE = "+16285550142"
@@ -167,7 +169,8 @@ def _member_token(admin: Workspace) -> str:
     known = [one for one in admin.get("/users")["items"] if one["name"] == MEMBER]
     body = {"email": "robin@segue.example", "name": MEMBER, "role": "member"}
     user = known[0] if known else admin.post("/users", body)
-    token: str = admin.post(f"/users/{user['id']}/tokens", {"name": "life"})["token"]
+    asked = {"name": "life", "scopes": list(TokenScope)}
+    token: str = admin.post(f"/users/{user['id']}/tokens", asked)["token"]
     return token
 
 

@@ -82,14 +82,17 @@ async def test_a_viewer_sees_the_workspace_and_no_button(visit: Visit) -> None:
 async def test_a_token_is_shown_once_and_revoked_after_a_question(visit: Visit) -> None:
     page = await visit(Role.MEMBER, path="/settings/account")
     await accessible(page)
-    await page.get_by_role("button", name="Make token").click()
+    await page.get_by_role("button", name="Create token").click()
     error = page.get_by_text("Name is blank")
     await expect(error).to_be_visible()
     await expect(page.get_by_label("Name")).to_be_focused()
     await accessible(page)
 
     await page.get_by_label("Name").fill("<b>CRM</b>")
-    await page.get_by_role("button", name="Make token").click()
+    await page.get_by_role("button", name="Create token").click()
+    await expect(page.get_by_text("Your password is needed for this")).to_be_visible()
+    await page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Create token").click()
     token = page.get_by_label("The token")
     await expect(token).to_have_value(re.compile(r"^sgt_\S{43}$"))
     await accessible(page)
@@ -118,15 +121,15 @@ async def test_a_password_is_changed_and_the_old_one_refused(
     await sign_in(page, "changing@example.com", PASSWORD)
 
     async def change(current: str, new: str, repeated: str) -> None:
-        await page.get_by_label("Your present password").fill(current)
+        await page.get_by_label("Current password").fill(current)
         await page.get_by_label("New password", exact=True).fill(new)
-        await page.get_by_label("New password once more").fill(repeated)
+        await page.get_by_label("Confirm new password").fill(repeated)
         await page.get_by_role("button", name="Change password").click()
 
     await change(PASSWORD, "a new long password", "another long password")
     await expect(page.get_by_text("is not the same as the new password")).to_be_visible()
     await change("a guess", "a new long password", "a new long password")
-    await expect(page.get_by_text("Your present password is not your password")).to_be_visible()
+    await expect(page.get_by_text("Current password is not your password")).to_be_visible()
     await change(PASSWORD, "a new long password", "a new long password")
     await expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
 
@@ -134,6 +137,40 @@ async def test_a_password_is_changed_and_the_old_one_refused(
     await expect(page.get_by_role("alert")).to_be_visible()
     await sign_in(page, "changing@example.com", "a new long password")
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+async def test_a_password_is_set_by_a_link_and_a_session_ended_elsewhere(
+    visit: Visit, desk: Desk
+) -> None:
+    body = {"email": "invited@example.com", "role": "member"}
+    link = desk.post("/api/users", body, status=201)["set_up_url"]
+    page = await visit(None, path=link)
+    await accessible(page)
+    await page.get_by_label("Password", exact=True).fill("passwordpassword")
+    await page.get_by_label("Confirm password").fill("passwordpassword")
+    await page.get_by_role("button", name="Set password").click()
+    await expect(page.get_by_text("Password repeats one letter or word")).to_be_visible()
+    await accessible(page)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_label("Confirm password").fill(PASSWORD)
+    await page.get_by_role("button", name="Set password").click()
+    await expect(page.get_by_role("status")).to_contain_text("Your password is set.")
+
+    other = await visit(None)
+    for each in (page, other):
+        await sign_in(each, "invited@example.com", PASSWORD)
+        await expect(each.get_by_role("navigation", name="Main")).to_be_visible()
+    await page.goto("/settings/account")
+    rows = page.get_by_role("region", name="Where you are signed in").get_by_role("row")
+    await expect(rows).to_have_count(3)
+    await accessible(page)
+    await page.get_by_role("button", name="Sign out everywhere else").click()
+    await expect(rows).to_have_count(2)
+    await expect(rows.last).to_contain_text("This one")
+    await other.goto("/settings/account")
+    await expect(other).to_have_url(re.compile(r"/sign-in[?]next="))
+    await page.goto(link)
+    await expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
 
 
 async def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:

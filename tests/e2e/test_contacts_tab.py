@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.statuses import TokenScope
 from tests.e2e.people import Desk, Line, Person
 
 ONE = "First things first: are you free on Monday?"
@@ -36,7 +37,8 @@ def tab(desk: Desk) -> Tab:
 
     email = f"{uuid4().hex}@example.com"
     member = desk.post("/api/users", {"email": email, "role": "member"}, status=201)
-    token = desk.post(f"/api/users/{member['id']}/tokens", {"name": "e2e"}, status=201)["token"]
+    body = {"name": "e2e", "scopes": list(TokenScope)}
+    token = desk.post(f"/api/users/{member['id']}/tokens", body, status=201)["token"]
     with desk.signed_in(token) as api:
         admin, desk.api = desk.api, api
         try:

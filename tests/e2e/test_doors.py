@@ -5,6 +5,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from domain.statuses import TokenScope
 from simulator.signing import signature
 from tests.e2e.people import Desk
 
@@ -97,7 +98,8 @@ def test_viewers_look_and_touch_nothing(desk: Desk) -> None:
     for role in ("viewer", "member"):
         email = f"{uuid4().hex}@example.com"
         user = desk.post("/api/users", {"email": email, "role": role}, status=201)
-        made = desk.post(f"/api/users/{user['id']}/tokens", {"name": "e2e"}, status=201)
+        asked = {"name": "e2e", "scopes": list(TokenScope)}
+        made = desk.post(f"/api/users/{user['id']}/tokens", asked, status=201)
         tokens[role] = made["token"]
     actions = [
         (f"/api/sequences/{sequence_id}/activate", None),

@@ -28,6 +28,7 @@ IDS: Mapping[str, str] = {
     "message_id": examples.REVIEW,
     "sender_id": examples.SENDER,
     "sequence_id": examples.SEQUENCE,
+    "session_id": examples.SESSION,
     "suppression_id": examples.SUPPRESSION,
     "token_id": examples.TOKEN,
     "user_id": examples.USER,

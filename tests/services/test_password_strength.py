@@ -1,0 +1,118 @@
+"""Which new passwords are refused, and why."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import InvalidFieldError
+from services import password_strength
+from services.password_strength import require_strong
+from services.passwords import Passwords
+
+PERSONAL = ("kim.lee@clinic.example", "Kimberley Lee", "segue")
+
+
+def refusal(password: str) -> str:
+    with pytest.raises(InvalidFieldError) as found:
+        require_strong(password, field="password", personal=PERSONAL)
+    assert found.value.field_code == "invalid_password"
+    assert "use several unrelated words" in found.value.reason
+    return found.value.reason
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "aaaaaaaaaaaa",
+        "passwordpassword",
+        "PasswordPASSWORD",
+        "sunshine sunshine",
+        "monkey-monkey-monkey",
+        "------------",
+        "kX9#mQ2$kX9#mQ2$",
+    ],
+)
+def test_one_letter_or_word_repeated_is_refused(password: str) -> None:
+    assert refusal(password).startswith("repeats one letter or word")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "kim.lee@clinic.example",
+        "KIM.LEE@clinic.example1",
+        "kim-lee-clinic-2026",
+        "Kimberley12345",
+        "Segue2026Segue",
+        "clinic-segue-kim",
+    ],
+)
+def test_ones_own_name_address_or_workspace_is_refused(password: str) -> None:
+    assert refusal(password).startswith("is little more than its owner's name")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234",
+        "P@ssw0rd1234",
+        "1q2w3e4r5t6y",
+        "qwertyuiop12",
+        "iloveyou1234",
+        "123456789012",
+        "abcdefghijkl",
+        "Summer2026!!",
+        "drowssap4321",
+    ],
+)
+def test_a_common_or_breached_password_is_refused(password: str) -> None:
+    assert refusal(password).startswith("is a common or breached password")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery",
+        "kX9#mQ2$vL7p",
+        "clinic-river-otter-9",  # a word of one's own does no harm beside others
+        "зелёная ворона летит",
+        "a" + "kX9#mQ2$vL7p" * 3,
+    ],
+)
+def test_what_nobody_guesses_is_taken(password: str) -> None:
+    require_strong(password, field="password", personal=PERSONAL)
+
+
+def test_a_long_password_is_judged_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def noted(password: str) -> dict[str, float]:
+        judged.append(password)
+        return {"guesses": 1e12}
+
+    monkeypatch.setattr(password_strength, "zxcvbn", noted)
+
+    require_strong(f"{'4@8({[<36901!|7$5%2x' * 50}y", field="password", personal=())
+
+    assert [len(one) for one in judged] == [24]
+
+
+async def test_many_are_judged_at_once_and_each_by_its_own_owner() -> None:
+    passwords = Passwords()
+
+    async def is_taken(number: int) -> bool:
+        owner = f"quokka{number}"
+        try:
+            await passwords.hash(f"{owner}-{owner}x", personal=[owner])
+        except InvalidFieldError:
+            return False
+        return True
+
+    assert not any(await asyncio.gather(*map(is_taken, range(8))))
+
+
+async def test_the_workspaces_words_count_for_nothing() -> None:
+    await Passwords().hash("acme-staffing-desk", personal=())
+
+    with pytest.raises(InvalidFieldError, match="workspace"):
+        await Passwords(["acme", "staffing"]).hash("acme-staffing-desk", personal=())
