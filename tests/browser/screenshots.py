@@ -130,6 +130,7 @@ _SEQUENCE = "/sequences/{sequence_id}"
 
 SHOTS = [
     Shot("sign-in", "/sign-in", signed_in=False),
+    Shot("set-up-gone", "/set-up", signed_in=False),
     Shot("not-found", "/nothing-here"),
     Shot("sequences", "/sequences"),
     Shot("sequences-new", "/sequences", press("New sequence")),
