@@ -54,10 +54,12 @@ def _repeats(password: str) -> bool:
 
 
 def _guesses(password: str) -> float:
-    if not password:
+    # zxcvbn fails on line breaks; what cannot be seen counts for nothing.
+    read = "".join(filter(str.isprintable, password))[:_READ]
+    if not read:
         return 0
     with _estimating:
-        return float(zxcvbn(password[:_READ])["guesses"])
+        return float(zxcvbn(read)["guesses"])
 
 
 def _without(password: str, personal: Iterable[str]) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.errors import InvalidFieldError
 from services import password_strength
@@ -63,6 +65,7 @@ def test_ones_own_name_address_or_workspace_is_refused(password: str) -> None:
         "abcdefghijkl",
         "Summer2026!!",
         "drowssap4321",
+        "00000000001\n",
     ],
 )
 def test_a_common_or_breached_password_is_refused(password: str) -> None:
@@ -95,6 +98,23 @@ def test_a_long_password_is_judged_by_its_beginning(monkeypatch: pytest.MonkeyPa
     require_strong(f"{'4@8({[<36901!|7$5%2x' * 50}y", field="password", personal=())
 
     assert [len(one) for one in judged] == [24]
+
+
+@given(
+    st.text(alphabet="aA1!/.-0123456789 \u00e9\u0130\u1e9e\u0663\x00\n\t", min_size=12, max_size=40)
+    | st.text(min_size=12, max_size=40)
+)
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_judged_the_same_way_twice(password: str) -> None:
+    assert is_strong(password) == is_strong(password)
+
+
+def is_strong(password: str) -> bool:
+    try:
+        require_strong(password, field="password", personal=PERSONAL)
+    except InvalidFieldError:
+        return False
+    return True
 
 
 async def test_many_are_judged_at_once_and_each_by_its_own_owner() -> None:
