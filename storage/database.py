@@ -25,6 +25,14 @@ IDLE_IN_TRANSACTION = timedelta(seconds=60)
 its power, must not keep its locks. Longer than the outbox waits for Temporal, its rows locked."""
 
 
+_COMMIT_TO_DISK = """
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') <> 'remote_apply'
+"""
+"""An answered STOP and an attempt before its call must survive a crash of the server, whatever a
+role or database defaults to; ``remote_apply`` waits for a standby even longer and stays."""
+
+
 _BUSY_CLASSES = frozenset({"40", "55"})
 """SQLSTATE classes: transaction rollback (deadlock), object not in prerequisite state (lock)."""
 
@@ -116,6 +124,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=pool_timeout,
+            isolation_level="READ COMMITTED",  # named in each BEGIN, whatever a role defaults to
             hide_parameters=True,  # numbers, names and texts stay out of errors and logs
             connect_args={"connect_timeout": 5, "application_name": "segue"},
         )
@@ -125,9 +134,10 @@ class Database:
 
         # Not among the connection's options, for PgBouncer refuses those.
         @event.listens_for(self._engine.sync_engine, "connect")
-        def limit_session(connection: DBAPIConnection, _: object) -> None:
+        def set_up_session(connection: DBAPIConnection, _: object) -> None:
             cursor = connection.cursor()
-            cursor.execute(limit)
+            for statement in (limit, _COMMIT_TO_DISK):
+                cursor.execute(statement)
             cursor.close()
             connection.commit()
 

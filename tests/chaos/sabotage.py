@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.deadline import Deadline
 from domain.ports import (
@@ -25,7 +27,7 @@ from domain.rules import SendingRules
 from domain.statuses import LineType
 from services import proof
 from services.sending import Sending
-from storage import sending
+from storage import database, sending
 from storage.database import Database, Transaction
 from storage.outcomes import AttemptRow
 
@@ -38,6 +40,7 @@ class Sabotage(StrEnum):
     NO_LOCKS = "no-locks"
     EXACT_BODY = "exact-body"
     MONOTONIC_CLOCK = "monotonic-clock"
+    ASSUMED_ISOLATION = "assumed-isolation"
 
 
 class Forwarding:
@@ -129,6 +132,9 @@ def without(sabotage: Sabotage | None) -> Iterator[None]:
         case Sabotage.MONOTONIC_CLOCK:
             with patch.object(Deadline, "is_late", property(_is_late_by_monotonic_clock)):
                 yield
+        case Sabotage.ASSUMED_ISOLATION:
+            with _isolated_by_default():
+                yield
         case Sabotage.ROW_AFTER_CALL | Sabotage.NO_PROOF | None:
             yield
 
@@ -166,6 +172,18 @@ def _without_locks() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _isolated_by_default() -> Iterator[None]:
+    """Have transactions begun as the database does for whoever asks for nothing."""
+
+    def assuming(url: str, *, isolation_level: str, **options: Any) -> AsyncEngine:
+        assert isolation_level
+        return create_async_engine(url, **options)
+
+    with patch.object(database, "create_async_engine", assuming):
+        yield
+
+
 def sabotaged(
     sabotage: Sabotage | None, ledger: LedgerPort, database: Database, rules: SendingRules
 ) -> LedgerPort:
@@ -175,5 +193,11 @@ def sabotaged(
             return RowAfterCall(ledger, database, rules)
         case Sabotage.NO_PROOF:
             return NoProof(ledger)
-        case Sabotage.NO_LOCKS | Sabotage.EXACT_BODY | Sabotage.MONOTONIC_CLOCK | None:
+        case (
+            Sabotage.NO_LOCKS
+            | Sabotage.EXACT_BODY
+            | Sabotage.MONOTONIC_CLOCK
+            | Sabotage.ASSUMED_ISOLATION
+            | None
+        ):
             return ledger

@@ -14,7 +14,7 @@ from standalone.programs import log_file
 from standalone.temporal import TemporalServer
 from tests.chaos.points import Faults
 from tests.chaos.sabotage import Sabotage
-from tests.e2e.stack import TIMINGS, Process, Stack, own_servers
+from tests.e2e.stack import DATABASE, TIMINGS, Process, Stack, own_servers
 
 CHAOS_TIMINGS = {
     **TIMINGS,
@@ -56,6 +56,12 @@ _NOTE_COMMITS = """
     EXECUTE FUNCTION chaos_note();
 """
 """Rows that are never changed again: their commit's time is that of the attempt or the end."""
+
+
+_STRANGE_DEFAULTS = f"""
+    ALTER DATABASE {DATABASE} SET default_transaction_isolation = 'repeatable read'
+"""
+"""Our programs must not rely on how a database treats whoever asks for nothing."""
 
 
 class ChaosStack(Stack):
@@ -126,5 +132,6 @@ def site() -> Iterator[Site]:
         ):
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(_NOTE_COMMITS)
+                connection.execute(_STRANGE_DEFAULTS)
             with ChaosStack(folder, url, temporal.address) as stack:
                 yield Site(stack, postgres, temporal, url)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -198,12 +199,60 @@ def suspended_until_it_was_finished(
     return story.person, [deed]
 
 
+def stopped_while_a_one_off_waits(
+    place: Site, desk: Desk, worker: Process
+) -> tuple[Person, list[Deed]]:
+    """A STOP is applied while a one-off text waits for the number to decide about it.
+
+    The number is held from outside until both wait for it, the STOP first.
+    """
+    story = desk.start("", "Anything else?", reply_window=1)
+    desk.wait_for_status(story.enrollment_id, "finished_no_response")
+    place.stack.faults.arm(Point.OPEN_ENTERED, Act.FREEZE)
+    desk.batch("send-message", story.enrollment_id, body="One more thing")
+    frozen = struck(place, Point.OPEN_ENTERED, Act.FREEZE)
+    deed = Deed(DeedKind.STOP, story.person.phone, None, datetime.now(UTC))
+    with (
+        psycopg.connect(place.database_url) as holding,
+        psycopg.connect(place.database_url, autocommit=True) as looking,
+        ThreadPoolExecutor(1) as handset,
+    ):
+
+        def waiting(count: int) -> bool:
+            [found] = looking.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            ).fetchall()
+            return found == (count,)
+
+        lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+        holding.execute(lock, [story.person.phone])
+        answer = handset.submit(desk.answer, story.person, "STOP", story.line)
+        eventually(lambda: waiting(1))
+        os.kill(frozen.pid, signal.SIGCONT)
+        eventually(lambda: waiting(2))
+        holding.commit()
+        if answer.result() == 200:
+            deed.answered_at = datetime.now(UTC)
+
+        def decided() -> bool:
+            [(status,)] = looking.execute(
+                "SELECT status FROM messages WHERE enrollment_id = %s AND step IS NULL"
+                " AND direction = 'outbound'",
+                [story.enrollment_id],
+            ).fetchall()
+            return bool(status != "pending")
+
+        eventually(decided)
+    return story.person, [deed]
+
+
 PLAYS: list[tuple[Sabotage, Play, Rule]] = [
     (Sabotage.ROW_AFTER_CALL, killed_before_it_recorded, Rule.TWICE),
     (Sabotage.NO_PROOF, accepted_but_never_answered, Rule.TWICE),
     (Sabotage.NO_LOCKS, stopped_after_it_was_read, Rule.LATE_ATTEMPT),
     (Sabotage.EXACT_BODY, accepted_and_shown_to_nobody, Rule.TWICE),
     (Sabotage.MONOTONIC_CLOCK, suspended_until_it_was_finished, Rule.LATE_TEXT),
+    (Sabotage.ASSUMED_ISOLATION, stopped_while_a_one_off_waits, Rule.LATE_ATTEMPT),
 ]
 
 

@@ -43,6 +43,10 @@ class StruckLedger(Forwarding):
         ask = super().open_step
         return await self.faults.around("open", lambda: ask(enrollment_id))
 
+    async def open_message(self, message_id: UUID) -> Opening:
+        ask = super().open_message
+        return await self.faults.around("open", lambda: ask(message_id))
+
     async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
         record = super().record_answer
         return await self.faults.around("answer", lambda: record(attempt_id, answer))
