@@ -29,17 +29,18 @@ from services.set_up_links import SetUpLinks, set_up_path
 from services.tokens import Tokens
 from services.users import UserDetails, Users
 from settings import Settings, load_settings
+from storage import outbox as outbox_rows
 from storage import vitals
 from storage.database import Database, is_unavailable
 from workflows.client import (
     DATA_CONVERTER,
     EnrollmentClient,
+    TemporalRefusedError,
     TemporalUnavailableError,
     connect_to_temporal,
     leave,
 )
 from workflows.set_up import (
-    TemporalRefusedError,
     ensure_namespace,
     ensure_search_attributes,
     make_current,
@@ -144,6 +145,17 @@ async def show_held(settings: Settings, *, limit: int) -> None:
             print(f"{one.id}  {one.reason.value}  step {one.step} of {one.sequence!r}{code}")
 
 
+async def show_parked(settings: Settings, *, limit: int, retry: bool) -> None:
+    """Print a line for each outbox entry that waits for a person, or have all tried again."""
+    async with _database(settings) as database, database.transaction() as tx:
+        if retry:
+            print(f"{await outbox_rows.unpark_all(tx)} are tried again within a minute")
+            return
+        for one in await outbox_rows.parked(tx, limit):
+            since = f"{one.since:%Y-%m-%d %H:%M}"
+            print(f"{one.id}  {one.reason.value}  {one.kind} of {one.subject_id} since {since}")
+
+
 async def seed_demo(settings: Settings) -> None:
     """Make the demo if it is not there, and print a line of JSON for each thing made."""
     config = ServiceConfig.of(settings)
@@ -222,6 +234,8 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
             await create_set_up_link(settings, email=asked.email)
         case "held":
             await show_held(settings, limit=asked.limit)
+        case "parked":
+            await show_parked(settings, limit=asked.limit, retry=asked.retry)
         case _:
             await seed_demo(settings)
 
@@ -314,6 +328,12 @@ def _parser() -> argparse.ArgumentParser:
         "held", help="list enrollments that wait for a person (docs/operations.md, Held)"
     )
     waiting.add_argument("--limit", type=int, default=1000, help="how many at most")
+
+    parked = commands.add_parser(
+        "parked", help="list what Temporal is not told any more (docs/operations.md, Parked)"
+    )
+    parked.add_argument("--limit", type=int, default=1000, help="how many at most")
+    parked.add_argument("--retry", action="store_true", help="try all of it again")
 
     commands.add_parser("seed-demo", help="make a demo, if there is none")
     return parser

@@ -33,6 +33,7 @@ from storage.database import Database
 from workflows.client import (
     RPC_TIMEOUT,
     EnrollmentClient,
+    TemporalRefusedError,
     TemporalUnavailableError,
     connect_to_temporal,
     leave,
@@ -43,7 +44,6 @@ from workflows.jobs import JobWorkflow
 from workflows.limits import DEPLOYMENT, ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.set_up import (
-    TemporalRefusedError,
     current_build,
     ensure_search_attributes,
     make_current,

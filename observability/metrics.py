@@ -69,6 +69,13 @@ OVERDUE = Gauge(
 )
 OUTBOX_ENTRIES = Gauge("segue_outbox_entries", "What Temporal has not been told yet")
 OUTBOX_AGE = Gauge("segue_outbox_oldest_age_seconds", "Age of the oldest of those")
+OUTBOX_PARKED = Gauge(
+    "segue_outbox_parked", "What Temporal is not told any more until a person looks", ["kind"]
+)
+FETCH_LAG = Gauge(
+    "segue_inbound_fetch_lag_seconds",
+    "How long ago the texts were sent up to which all that came in were looked for",
+)
 UNAPPLIED = Gauge(
     "segue_unapplied_inbound", "What the provider told us that has no effect yet", ["kind"]
 )

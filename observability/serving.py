@@ -86,12 +86,20 @@ def show(signs: VitalSigns) -> None:
     """Set every gauge of the deployment's state."""
     metrics.PART_UP.labels("database").set(signs.counts is not None)
     metrics.PART_UP.labels("temporal").set(signs.backlogs is not None)
-    for gauge in (metrics.HELD, metrics.UNAPPLIED, metrics.QUEUE_BACKLOG, metrics.QUEUE_AGE):
+    for gauge in (
+        metrics.HELD,
+        metrics.OUTBOX_PARKED,
+        metrics.UNAPPLIED,
+        metrics.QUEUE_BACKLOG,
+        metrics.QUEUE_AGE,
+    ):
         gauge.clear()
     nothing = float("nan")
     counts = signs.counts
     for reason, held in counts.held.items() if counts else ():
         metrics.HELD.labels(reason.value).set(held)
+    for kind, parked in counts.parked.items() if counts else ():
+        metrics.OUTBOX_PARKED.labels(kind).set(parked)
     if counts:
         metrics.UNAPPLIED.labels("text").set(counts.unapplied_texts)
         metrics.UNAPPLIED.labels("report").set(counts.unapplied_reports)
@@ -99,6 +107,7 @@ def show(signs: VitalSigns) -> None:
     metrics.OVERDUE.set(counts.overdue if counts else nothing)
     metrics.OUTBOX_ENTRIES.set(counts.outbox if counts else nothing)
     metrics.OUTBOX_AGE.set(counts.outbox_age.total_seconds() if counts else nothing)
+    metrics.FETCH_LAG.set(counts.fetch_lag.total_seconds() if counts else nothing)
     metrics.UNSETTLED.set(counts.unsettled if counts else nothing)
     metrics.DOUBLED.set(counts.doubled if counts else nothing)
     metrics.WAITING_EVENTS.set(counts.waiting_events if counts else nothing)

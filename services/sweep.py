@@ -129,7 +129,7 @@ class Sweep:
         await part("jobs", self._mend_jobs)
         await part("zone", self._chores.workspace.move_steps)
         await part("events", self._mend_events)
-        delivered = await part("outbox", self._outbox.drain)
+        delivered = await part("outbox", self._outbox.sweep)
         # Last of what matters, for the provider may be slow; what follows is drained at once.
         texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
         reports_fetched = await part("states", self._chores.catch_up.fetch_reports)

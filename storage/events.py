@@ -47,7 +47,7 @@ _EMIT = """
     SELECT 'wake_events', w.id, jsonb_build_object('by', CAST(pg_current_xact_id() AS text))
     FROM wanting w
     WHERE EXISTS (SELECT FROM told) AND NOT EXISTS (
-        SELECT FROM outbox o WHERE o.subject_id = w.id
+        SELECT FROM outbox o WHERE o.kind = 'wake_events' AND o.subject_id = w.id
         AND o.payload ->> 'by' = CAST(pg_current_xact_id() AS text)
     )
 """

@@ -3,21 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, exists, func, select, text, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import aliased
-from sqlalchemy.types import Uuid
+from sqlalchemy.types import Text, Uuid
 from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus
 from storage import traces
 from storage.database import Transaction
-from storage.tables import OutboxEntry, Sender
+from storage.outbox_tables import OutboxEntry, ParkedReason
 
 
 class OutboxKind(StrEnum):
@@ -30,6 +29,17 @@ class OutboxKind(StrEnum):
     WAKE_EVENTS = "wake_events"  # (event endpoint)
     START_JOB = "start_job"  # (job)
 
+    @property
+    def priority(self) -> int:
+        """Which go first: a person's own text, then all else, then starts by the hundred."""
+        match self:
+            case OutboxKind.START_MESSAGE:
+                return 1
+            case OutboxKind.START_ENROLLMENT:
+                return 3
+            case _:
+                return 2
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -37,7 +47,7 @@ class Entry:
 
     Attributes:
         id: Ascending in the order of writing.
-        kind: What to do.
+        kind: What to do; None if this build does not know the entry's kind.
         subject_id: To what.
         payload: Codes and ids only.
         tries: Deliveries that failed so far.
@@ -45,7 +55,7 @@ class Entry:
     """
 
     id: int
-    kind: OutboxKind
+    kind: OutboxKind | None
     subject_id: UUID
     payload: Mapping[str, Any]
     tries: int
@@ -54,11 +64,16 @@ class Entry:
 
 _ADD = text(
     """
-    INSERT INTO outbox (kind, subject_id, payload, traceparent)
-    SELECT :kind, subject_id, CAST(:payload AS jsonb), :traceparent
+    WITH forgotten AS (
+        DELETE FROM outbox WHERE parked_at IS NOT NULL AND kind = :kind
+        AND kind <> 'signal_enrollment' AND subject_id = ANY(:subject_ids)
+    )
+    INSERT INTO outbox (kind, priority, subject_id, payload, traceparent)
+    SELECT :kind, :priority, subject_id, CAST(:payload AS jsonb), :traceparent
     FROM unnest(:subject_ids) AS subject_id
     """
 ).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
+"""Asking again for the same replaces what was parked; two signals may not be the same."""
 
 
 async def _add(
@@ -73,6 +88,7 @@ async def _add(
         _ADD,
         {
             "kind": kind.value,
+            "priority": kind.priority,
             "subject_ids": list(subject_ids),
             "payload": json.dumps(dict(payload or {})),
             "traceparent": traces.current(),
@@ -108,13 +124,12 @@ async def add_job_starts(tx: Transaction, job_ids: Sequence[UUID]) -> None:
 
 async def add_pace(tx: Transaction, sender_id: UUID) -> None:
     """Ask Temporal to pace a sender anew, after its rate or its longest step changed."""
-    await _add(tx, OutboxKind.PACE_SENDER, [sender_id])
+    await add_paces(tx, [sender_id])
 
 
-async def add_all_paces(tx: Transaction) -> None:
-    """Ask Temporal to pace every sender anew: a new server knows none of them."""
-    ids = (await tx.execute(select(col(Sender.id)))).scalars().all()
-    await _add(tx, OutboxKind.PACE_SENDER, ids)
+async def add_paces(tx: Transaction, sender_ids: Sequence[UUID]) -> None:
+    """Ask Temporal to pace senders anew."""
+    await _add(tx, OutboxKind.PACE_SENDER, sender_ids)
 
 
 async def add_event_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> None:
@@ -134,51 +149,42 @@ async def same_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> list[tupl
         .where(
             col(OutboxEntry.subject_id).in_(endpoint_ids),
             col(OutboxEntry.kind) == OutboxKind.WAKE_EVENTS.value,
+            col(OutboxEntry.parked_at).is_(None),
         )
         .with_for_update(skip_locked=True)
     )
     return [(row.id, row.subject_id) for row in rows]
 
 
+TAKE = """
+    SELECT o.id, o.kind, o.subject_id, o.payload, o.tries, o.traceparent
+    FROM outbox o
+    WHERE o.parked_at IS NULL AND o.next_try_at <= now() AND o.id = (
+        SELECT min(first.id) FROM outbox first
+        WHERE first.subject_id = o.subject_id AND first.parked_at IS NULL
+    )
+    ORDER BY o.priority, o.id LIMIT :limit
+    FOR UPDATE OF o SKIP LOCKED
+"""
+"""Each row is compared with the first of its subject, one look into an index: rows of one subject
+may pile up, and comparing each with each took a minute for 30,000."""
+
+
 async def take(tx: Transaction, limit: int) -> list[Entry]:
-    """Lock the oldest entries that are due and that nobody else is delivering.
+    """Lock the first entries that are due and that nobody else is delivering.
 
     Of one subject only the oldest, so that its entries keep their order though one is postponed or
     with another drainer. They stay locked until the transaction ends, so a drainer that dies gives
     them back.
     """
-    older = aliased(OutboxEntry)
-    rows = await tx.execute(
-        select(
-            col(OutboxEntry.id),
-            col(OutboxEntry.kind),
-            col(OutboxEntry.subject_id),
-            col(OutboxEntry.payload),
-            col(OutboxEntry.tries),
-            col(OutboxEntry.traceparent),
-        )
-        .where(
-            col(OutboxEntry.next_try_at) <= func.now(),
-            ~exists().where(
-                col(older.subject_id) == col(OutboxEntry.subject_id),
-                col(older.id) < col(OutboxEntry.id),
-            ),
-        )
-        .order_by(col(OutboxEntry.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=OutboxEntry)
-    )
     return [
-        Entry(
-            row.id,
-            OutboxKind(row.kind),
-            row.subject_id,
-            row.payload,
-            row.tries,
-            row.traceparent,
-        )
-        for row in rows
+        Entry(row.id, _known(row.kind), row.subject_id, row.payload, row.tries, row.traceparent)
+        for row in await tx.execute(text(TAKE), {"limit": limit})
     ]
+
+
+def _known(kind: str) -> OutboxKind | None:
+    return OutboxKind(kind) if kind in set(OutboxKind) else None
 
 
 async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
@@ -197,8 +203,67 @@ async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) 
         )
 
 
-async def oldest_age(tx: Transaction) -> timedelta | None:
-    """How long the oldest entry has been waiting, None when the outbox is empty."""
-    row = await tx.execute(select(func.now(), func.min(col(OutboxEntry.created_at))))
-    now, oldest = row.one()
-    return now - oldest if oldest is not None else None
+async def park(tx: Transaction, entry_ids: Sequence[int], reason: ParkedReason) -> None:
+    """Try entries no more, and let those behind them go on."""
+    if entry_ids:
+        await tx.execute(
+            update(OutboxEntry)
+            .where(col(OutboxEntry.id).in_(entry_ids))
+            .values(parked_at=func.now(), parked_reason=reason.value)
+        )
+
+
+async def unpark_known(tx: Transaction) -> int:
+    """Take up entries that a build parked which did not know their kind, as this one does."""
+    taken = await tx.execute(
+        text(
+            """
+            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, next_try_at = now()
+            WHERE parked_at IS NOT NULL AND parked_reason = :reason AND kind = ANY(:kinds)
+            RETURNING id
+            """
+        ).bindparams(bindparam("kinds", type_=ARRAY(Text()))),
+        {"reason": ParkedReason.UNKNOWN_KIND.value, "kinds": [kind.value for kind in OutboxKind]},
+    )
+    return len(taken.all())
+
+
+async def unpark_all(tx: Transaction) -> int:
+    """Try every parked entry again, after what it was refused for was mended."""
+    taken = await tx.execute(
+        text(
+            """
+            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, tries = 0, next_try_at = now()
+            WHERE parked_at IS NOT NULL RETURNING id
+            """
+        )
+    )
+    return len(taken.all())
+
+
+@dataclass(frozen=True)
+class Parked:
+    """An entry that is not tried again by itself; ``since`` is when that was decided."""
+
+    id: int
+    kind: str
+    subject_id: UUID
+    reason: ParkedReason
+    since: datetime
+
+
+async def parked(tx: Transaction, limit: int) -> list[Parked]:
+    """List parked entries, the oldest first."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT id, kind, subject_id, parked_reason, parked_at FROM outbox
+            WHERE parked_at IS NOT NULL ORDER BY id LIMIT :limit
+            """
+        ),
+        {"limit": limit},
+    )
+    return [
+        Parked(row.id, row.kind, row.subject_id, ParkedReason(row.parked_reason), row.parked_at)
+        for row in rows
+    ]

@@ -7,6 +7,7 @@ import storage.catch_up_tables
 import storage.contact_tables
 import storage.event_tables
 import storage.job_tables
+import storage.outbox_tables
 import storage.review_tables
 import storage.tables  # noqa: F401 - importing them fills the metadata
 

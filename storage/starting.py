@@ -74,6 +74,17 @@ async def message_senders(tx: Transaction, message_ids: Sequence[UUID]) -> dict[
     return {row.id: row.sender_id for row in rows}
 
 
+_PACES = """
+    SELECT n.id, n.segments_per_second / greatest(1, (
+        SELECT max(t.segments) FROM sequences q
+        JOIN sequence_versions v ON v.sequence_id = q.id
+        JOIN steps t ON t.version_id = v.id
+        WHERE q.sender_id = n.id AND q.state <> 'archived'
+    )) AS texts_per_second
+    FROM senders n
+"""
+
+
 async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float]:
     """Read how many texts a second each sender may send.
 
@@ -83,17 +94,12 @@ async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float
     if not sender_ids:
         return {}
     rows = await tx.execute(
-        text(
-            """
-            SELECT n.id, n.segments_per_second / greatest(1, (
-                SELECT max(t.segments) FROM sequences q
-                JOIN sequence_versions v ON v.sequence_id = q.id
-                JOIN steps t ON t.version_id = v.id
-                WHERE q.sender_id = n.id AND q.state <> 'archived'
-            )) AS texts_per_second
-            FROM senders n WHERE n.id = ANY(:ids)
-            """
-        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+        text(f"{_PACES} WHERE n.id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
         {"ids": list(sender_ids)},
     )
     return {row.id: float(row.texts_per_second) for row in rows}
+
+
+async def all_paces(tx: Transaction) -> dict[UUID, float]:
+    """Read how many texts a second each sender there is may send."""
+    return {row.id: float(row.texts_per_second) for row in await tx.execute(text(_PACES))}

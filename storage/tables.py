@@ -574,28 +574,3 @@ class StatusEvent(SQLModel, table=True):
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     received_at: datetime = moment(default_now=True)
     applied_at: datetime | None = moment(nullable=True)
-
-
-class OutboxEntry(SQLModel, table=True):
-    """Something Temporal must be told, written with the fact that causes it.
-
-    ``subject_id`` is the enrollment, message or sender; entries of one subject keep their order.
-    """
-
-    __tablename__: ClassVar[Any] = "outbox"
-    __table_args__ = (
-        Index("ix_outbox_next_try_at", "next_try_at", "id"),
-        Index("ix_outbox_subject", "subject_id", "id"),
-    )
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
-    kind: str
-    subject_id: UUID
-    payload: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
-    tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    next_try_at: datetime = moment(default_now=True)
-    created_at: datetime = moment(default_now=True)
-    traceparent: str | None = None

@@ -1,5 +1,6 @@
 """What says at a glance how a deployment stands; every statement reads a partial index."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +10,7 @@ from sqlalchemy import text
 
 from domain.statuses import HeldReason
 from storage.database import Transaction
+from storage.outbox import OutboxKind
 
 _COUNTS = text(
     """
@@ -18,8 +20,9 @@ _COUNTS = text(
             SELECT count(*) FROM enrollments
             WHERE status = 'active' AND coalesce(next_send_at, reply_until) < now() - :grace
         ) AS overdue,
-        (SELECT count(*) FROM outbox) AS outbox,
-        (SELECT now() - min(created_at) FROM outbox) AS outbox_age,
+        (SELECT count(*) FROM outbox WHERE parked_at IS NULL) AS outbox,
+        (SELECT now() - min(created_at) FROM outbox WHERE parked_at IS NULL) AS outbox_age,
+        (SELECT now() - min(fetched_until) FROM catch_up_lists) AS fetch_lag,
         (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS texts,
         (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS reports,
         (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unsettled,
@@ -29,6 +32,10 @@ _COUNTS = text(
             WHERE delivered_at IS NULL AND given_up_at IS NULL
         ) AS events
     """
+)
+
+_PARKED = text(
+    "SELECT kind, count(*) AS count FROM outbox WHERE parked_at IS NOT NULL GROUP BY kind"
 )
 
 _HELD = text(
@@ -58,8 +65,11 @@ class Counts:
         held: Enrollments that wait for a person; every reason is there.
         senders_on_hold: Senders on hold.
         overdue: Active enrollments whose next event is overdue.
-        outbox: Entries Temporal has not taken.
+        outbox: Entries Temporal has not taken and is to be given.
         outbox_age: How long the oldest of them has waited.
+        parked: Entries that it is not given any more, by kind; ``unknown`` for those of no kind
+            that this build knows.
+        fetch_lag: How long ago the texts were sent up to which every list of them was read.
         unapplied_texts: Inbound texts without their effect.
         unapplied_reports: Status reports without their effect.
         unsettled: Attempts whose outcome is not known.
@@ -72,6 +82,8 @@ class Counts:
     overdue: int
     outbox: int
     outbox_age: timedelta
+    parked: Mapping[str, int]
+    fetch_lag: timedelta
     unapplied_texts: int
     unapplied_reports: int
     unsettled: int
@@ -110,6 +122,9 @@ async def held(tx: Transaction, limit: int) -> Sequence[HeldEnrollment]:
 async def read(tx: Transaction) -> Counts:
     """Count."""
     held = {reason: held for reason, held in await tx.execute(_HELD)}  # noqa: C416 - rows
+    parked: Counter[str] = Counter()
+    for kind, count in await tx.execute(_PARKED):
+        parked[kind if kind in set(OutboxKind) else "unknown"] += count
     row = (await tx.execute(_COUNTS, {"grace": OVERDUE})).one()
     return Counts(
         held={reason: held.get(reason.value, 0) for reason in HeldReason},
@@ -117,6 +132,8 @@ async def read(tx: Transaction) -> Counts:
         overdue=row.overdue,
         outbox=row.outbox,
         outbox_age=row.outbox_age or timedelta(0),
+        parked=parked,
+        fetch_lag=row.fetch_lag or timedelta(0),
         unapplied_texts=row.texts,
         unapplied_reports=row.reports,
         unsettled=row.unsettled,

@@ -279,13 +279,13 @@ def test_temporal_is_configured_as_on_one_machine() -> None:
     folder, inside = SERVICES["temporal"]["volumes"][0].removesuffix(":ro").split(":")
     path = environment("temporal")["DYNAMIC_CONFIG_FILE_PATH"]
     text = (ROOT / folder / Path(path).relative_to(inside)).read_text()
-    values = {
-        key: str(value).lower()
-        for key, [entry] in yaml.safe_load(text).items()
-        for value in [entry["value"]]
-    }
+    settings = {key: entry for key, [entry] in yaml.safe_load(text).items()}
+    values = {key: str(entry["value"]).lower() for key, entry in settings.items()}
+    only = {key: entry["constraints"] for key, entry in settings.items() if "constraints" in entry}
 
     assert values == temporal._DYNAMIC_CONFIG
+    # One partition bounds what goes through a queue, so the paced queue alone has one.
+    assert only == {key: {"taskQueueName": SEND_QUEUE} for key in values if "Partitions" in key}
 
 
 def test_the_image_is_built_from_the_lock_and_runs_as_nobody_special() -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import pytest
 
 from domain.access import AccessRules
@@ -196,6 +197,25 @@ def test_a_database_that_is_away_is_said_in_one_line(manage: Manage) -> None:
 
     assert run.code == 1
     assert run.err == "the database at DATABASE_URL does not answer\n"
+
+
+def test_parked_outbox_entries_are_listed_and_tried_again(
+    manage: Manage, database_url: str
+) -> None:
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as rows:
+        [(entry, subject)] = rows.execute(
+            "INSERT INTO outbox (kind, subject_id, parked_at, parked_reason)"
+            " VALUES ('start_job', gen_random_uuid(), '2026-11-29T02:46:42Z', 'refused')"
+            " RETURNING id, subject_id"
+        ).fetchall()
+        listed = manage(database_url, "parked")
+        retried = manage(database_url, "parked", "--retry")
+        left = rows.execute("SELECT id, parked_at FROM outbox").fetchall()
+
+    assert listed.out == f"{entry}  refused  start_job of {subject} since 2026-11-29 02:46\n"
+    assert retried.out == "1 are tried again within a minute\n"
+    assert left == [(entry, None)]
+    assert manage(database_url, "parked").out == ""
 
 
 def test_the_demo_is_made_once(manage: Manage, database_url: str) -> None:

@@ -27,8 +27,12 @@ from standalone.ports import free_port
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 from tests.workflows.plays import eventually
 from worker import _prepare
-from workflows.client import DATA_CONVERTER, EnrollmentClient, TemporalUnavailableError
-from workflows.set_up import TemporalRefusedError
+from workflows.client import (
+    DATA_CONVERTER,
+    EnrollmentClient,
+    TemporalRefusedError,
+    TemporalUnavailableError,
+)
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 OURS = dict.fromkeys(SEARCH_ATTRIBUTES, KEYWORD)

@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import isclose
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
@@ -27,9 +28,12 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
     WorkflowExecutionStatus,
 )
 from temporalio.common import (
+    Priority,
     SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -45,7 +49,14 @@ from domain.ports import NewEnrollment
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
+from workflows.limits import (
+    ENROLLMENT_QUEUE,
+    EVENT_QUEUE,
+    PERSON_PRIORITY,
+    SEND_QUEUE,
+    STEP_PRIORITY,
+    SWEEP_PRIORITY,
+)
 from workflows.messages import (
     Fact,
     Progress,
@@ -149,6 +160,27 @@ class TemporalUnavailableError(Exception):
     """Temporal did not answer; the same call may succeed later."""
 
 
+class TemporalRefusedError(Exception):
+    """Temporal answered that it will not; the same call would be refused again."""
+
+
+_REFUSALS = frozenset(
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.OUT_OF_RANGE,
+        RPCStatusCode.UNIMPLEMENTED,
+    }
+)
+"""What repeating a call does not help. A refused credential is none of them: it may be mended."""
+
+
+DEFAULT_RATE = 1.0
+"""Texts a second of a sender without a weight of its own; the unit of the weights."""
+
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1000.0
+"""What the server takes for a fairness weight."""
+
+
 @dataclass(frozen=True)
 class LiveState:
     """What an enrollment's workflow says of itself.
@@ -224,6 +256,8 @@ class EnrollmentClient:
                         SearchAttributePair(ENROLLED_BY_ATTRIBUTE, str(new.enrolled_by)),
                     ]
                 ),
+                # Those who are enrolled by the thousand take turns with other sequences.
+                priority=Priority(priority_key=STEP_PRIORITY, fairness_key=str(new.sequence_id)),
                 static_summary=f"{new.standing.step_count} steps",
                 static_details=f"[enrollment]({page})",
                 rpc_timeout=RPC_TIMEOUT,
@@ -244,6 +278,7 @@ class EnrollmentClient:
                 task_queue=ENROLLMENT_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(priority_key=PERSON_PRIORITY),
                 static_summary="one-off text",
                 rpc_timeout=RPC_TIMEOUT,
             )
@@ -302,29 +337,65 @@ class EnrollmentClient:
     async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
         """Set how many texts a second go out from each sender: server-side weights of their keys.
 
-        The weight's unit is one text per second, the default limit of every key; the server takes
-        0.001 to 1,000.
+        The weight's unit is one text per second, the default limit of every key. The server keeps
+        at most 1,000 weights, so a sender of that rate has none.
 
         Raises:
             TemporalUnavailableError: Retryable.
+            TemporalRefusedError: There are too many; none of these was set.
         """
+        weights = {str(sender_id): _weight(rate) for sender_id, rate in texts_per_second.items()}
         request = UpdateTaskQueueConfigRequest(
             namespace=self._client.namespace,
             identity=self._client.identity,
             task_queue=SEND_QUEUE,
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
             set_fairness_weight_overrides={
-                str(sender_id): min(1000.0, max(0.001, rate))
-                for sender_id, rate in texts_per_second.items()
+                key: weight for key, weight in weights.items() if weight != DEFAULT_RATE
             },
+            unset_fairness_weight_overrides=[
+                key for key, weight in weights.items() if weight == DEFAULT_RATE
+            ],
         )
         request.update_fairness_key_rate_limit_default.rate_limit.CopyFrom(
-            RateLimit(requests_per_second=1.0)
+            RateLimit(requests_per_second=DEFAULT_RATE)
         )
         request.update_fairness_key_rate_limit_default.reason = "one text per second per weight"
         await _reach(
             self._client.workflow_service.update_task_queue_config(request, timeout=RPC_TIMEOUT)
         )
+
+    async def mispaced(self, texts_per_second: Mapping[UUID, float]) -> Sequence[UUID]:
+        """Ask which senders the server does not pace like this, those it alone knows included.
+
+        Args:
+            texts_per_second: By sender, every one there is.
+
+        Raises:
+            TemporalUnavailableError: Retryable.
+        """
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=SEND_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            report_config=True,
+        )
+        described = await _reach(
+            self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        )
+        if not described.config.HasField("fairness_keys_rate_limit_default"):
+            return list(texts_per_second)  # a new server, which paces nobody
+        wanted = {str(sender_id): _weight(rate) for sender_id, rate in texts_per_second.items()}
+        there = described.config.fairness_weight_overrides
+        return [
+            UUID(key)
+            for key in wanted.keys() | there.keys()
+            if not isclose(
+                wanted.get(key, DEFAULT_RATE),
+                there.get(key, DEFAULT_RATE),
+                rel_tol=1e-6,  # the server keeps 32 bits of it
+            )
+        ]
 
     async def backlogs(self) -> Sequence[Backlog]:
         """Ask how much waits in each task queue.
@@ -406,7 +477,9 @@ class EnrollmentClient:
         return LiveState(progress.state, progress.step, progress.next_due_at)
 
     async def ensure_sweep(self, *, every: timedelta = timedelta(minutes=1)) -> None:
-        """Make the Schedule that runs the sweep, if it is not there.
+        """Make the Schedule that runs the sweep, or make the one that is there like it.
+
+        One that an operator has paused stays paused.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -417,16 +490,26 @@ class EnrollmentClient:
                 id="sweep",
                 task_queue=ENROLLMENT_QUEUE,
                 execution_timeout=timedelta(minutes=10),
+                priority=Priority(priority_key=SWEEP_PRIORITY),
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
         )
+
+        def renewed(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(replace(schedule, state=found.description.schedule.state))
+
         try:
             await _reach(
                 self._client.create_schedule(SWEEP_SCHEDULE, schedule, rpc_timeout=RPC_TIMEOUT)
             )
         except ScheduleAlreadyRunningError:
-            return
+            handle = self._client.get_schedule_handle(SWEEP_SCHEDULE)
+            await _reach(handle.update(renewed, rpc_timeout=RPC_TIMEOUT))
+
+
+def _weight(rate: float) -> float:
+    return min(_MOST_WEIGHT, max(_LEAST_WEIGHT, rate))
 
 
 class _NoSuchWorkflowError(TemporalUnavailableError):
@@ -438,11 +521,14 @@ async def _reach(call: Awaitable[_T]) -> _T:
 
     Raises:
         TemporalUnavailableError: Temporal, or our namespace there, is away, or it is too busy.
+        TemporalRefusedError: It will not, however often it is asked.
         _NoSuchWorkflowError: There is no such open workflow.
     """
     try:
         return await call
     except RPCError as error:
+        if error.status in _REFUSALS:
+            raise TemporalRefusedError(f"{error.status.name}, {error.message}") from None
         if error.status == RPCStatusCode.NOT_FOUND and not namespace_is_missing(error):
             raise _NoSuchWorkflowError from None
         raise TemporalUnavailableError(error.status.name) from None

@@ -16,9 +16,11 @@ DEPLOYMENT = "segue"
 """What Temporal calls all versions of our workers together."""
 
 PERSON_PRIORITY = 1
-"""A text that a person wrote just now."""
+"""A text that a person wrote just now, and its workflow."""
+SWEEP_PRIORITY = 1
+"""The sweep, which mends what is stuck: it must not wait behind what it is to mend."""
 STEP_PRIORITY = 3
-"""A step of a sequence."""
+"""A step of a sequence, and its enrollment."""
 
 
 @dataclass(frozen=True)

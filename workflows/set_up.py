@@ -22,6 +22,7 @@ from workflows.client import (
     ENROLLED_BY_ATTRIBUTE,
     RPC_TIMEOUT,
     SEQUENCE_ATTRIBUTE,
+    TemporalRefusedError,
     TemporalUnavailableError,
     namespace_is_missing,
 )
@@ -34,10 +35,6 @@ RETENTION = timedelta(days=30)
 
 _VERSION_TIMEOUT = timedelta(seconds=20)
 """Making a version current is a workflow of the server's own: 1 to 2 s on the dev server [M]."""
-
-
-class TemporalRefusedError(Exception):
-    """Temporal answered that it will not; the same call would be refused again."""
 
 
 async def ensure_namespace(client: Client) -> bool:

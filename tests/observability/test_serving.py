@@ -94,6 +94,16 @@ async def test_the_page_shows_how_the_deployment_stands(
         "INSERT INTO outbox (kind, subject_id, created_at)"
         " VALUES ('pace_sender', gen_random_uuid(), now() - interval '90 s')"
     )
+    await world.run(
+        "INSERT INTO outbox (kind, subject_id, created_at, parked_at, parked_reason)"
+        " VALUES ('pace_sender', gen_random_uuid(), now() - interval '1 h', now(), 'refused'),"
+        " ('sing', gen_random_uuid(), now() - interval '1 h', now(), 'unknown_kind'),"
+        " ('dance', gen_random_uuid(), now() - interval '1 h', now(), 'unknown_kind')"
+    )
+    await world.run(
+        "INSERT INTO catch_up_lists (phone, fetched_until)"
+        " VALUES ('+14155550100', now() - interval '5 min'), ('', now() - interval '40 min')"
+    )
     async with page(Vitals(world.database, temporal)) as http:
         shown = await scraped(http)
         assert (await http.get("/healthz")).json() == {"status": "ok"}
@@ -105,6 +115,9 @@ async def test_the_page_shows_how_the_deployment_stands(
     assert shown["segue_senders_on_hold",] == 1
     assert shown["segue_outbox_entries",] == 1
     assert shown["segue_outbox_oldest_age_seconds",] == pytest.approx(90, abs=30)
+    assert shown["segue_outbox_parked", "pace_sender"] == 1
+    assert shown["segue_outbox_parked", "unknown"] == 2
+    assert shown["segue_inbound_fetch_lag_seconds",] == pytest.approx(2400, abs=30)
     assert shown["segue_overdue_enrollments",] == 0
     assert shown["segue_task_queue_backlog", "segue-send", "activity"] == 0
     assert shown["segue_task_queue_backlog", "segue", "workflow"] == 0

@@ -29,7 +29,7 @@ from storage.sequences import SequenceRecord
 from storage.tables import InboundEvent, Message
 from tests.fakes import FakeGateway
 from tests.worlds import ZONE, World, ongoing
-from workflows.client import EnrollmentClient, TemporalUnavailableError
+from workflows.client import EnrollmentClient, TemporalRefusedError, TemporalUnavailableError
 
 RULES = SendingRules(workspace_zone=ZONE)
 """The product's own timings: tests move time instead of waiting."""
@@ -52,7 +52,9 @@ class FakeTemporal:
         told: Every start and signal it took: what, to which, and a signal's name and status.
         opened: Workflows that are open.
         away: While true it takes nothing.
-        refuses: Subjects it takes nothing for.
+        refuses: Subjects it takes nothing for now.
+        forbids: Subjects it refuses for good.
+        most_paced: How many senders it paces otherwise than it does all.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,9 @@ class FakeTemporal:
         self.standings: dict[UUID, Standing] = {}
         self.away = False
         self.refuses: set[UUID] = set()
+        self.forbids: set[UUID] = set()
+        self.most_paced = 1000
+        self.paced: dict[UUID, float] = {}
 
     async def start_enrollment(self, new: NewEnrollment) -> None:
         self._reach(new.enrollment_id)
@@ -83,7 +88,16 @@ class FakeTemporal:
     async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
         for sender_id in texts_per_second:
             self._reach(sender_id)
+        paced = {one: rate for one, rate in {**self.paced, **texts_per_second}.items() if rate != 1}
+        if len(paced) > self.most_paced:
+            raise TemporalRefusedError("INVALID_ARGUMENT, too many")
+        self.paced = paced
         self.told += [("pace", sender_id, None, None) for sender_id in texts_per_second]
+
+    async def mispaced(self, texts_per_second: Mapping[UUID, float]) -> list[UUID]:
+        self._reach(uuid4())
+        wanted, there = dict(texts_per_second), self.paced
+        return [one for one in {**wanted, **there} if wanted.get(one, 1) != there.get(one, 1)]
 
     async def wake_events(self, endpoint_id: UUID) -> None:
         self._reach(endpoint_id)
@@ -103,6 +117,8 @@ class FakeTemporal:
     def _reach(self, subject: UUID) -> None:
         if self.away or subject in self.refuses:
             raise TemporalUnavailableError("UNAVAILABLE")
+        if subject in self.forbids:
+            raise TemporalRefusedError("INVALID_ARGUMENT, never")
 
 
 @dataclass

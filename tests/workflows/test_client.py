@@ -3,23 +3,30 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueConfig
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.service import RPCError
 
 from domain.ports import NewEnrollment, Standing
 from domain.statuses import Activity, EnrollmentStatus
+from services.outbox import Outbox
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
 from tests.workflows.plays import Play, Stage, ends, event_name, eventually
+from tests.worlds import small_world
 from workflows.client import (
     DATA_CONVERTER,
     ENROLLED_BY_ATTRIBUTE,
@@ -201,6 +208,22 @@ async def test_the_sweep_is_scheduled_once_and_runs(swept: Stage) -> None:
     assert schedules.count(SWEEP_SCHEDULE) == 1
 
 
+async def test_an_existing_sweep_schedule_is_brought_up_to_date_and_stays_paused(
+    swept: Stage,
+) -> None:
+    """A deploy may change it; an operator who paused it had a reason."""
+    await swept.temporal.ensure_sweep(every=timedelta(hours=1))
+    handle = swept.client.get_schedule_handle(SWEEP_SCHEDULE)
+    await handle.pause(note="while I look")
+    await swept.temporal.ensure_sweep(every=timedelta(minutes=30))
+    schedule = (await handle.describe()).schedule
+    assert [one.every for one in schedule.spec.intervals] == [timedelta(minutes=30)]
+    assert schedule.policy.catchup_window == timedelta(minutes=30)
+    assert (schedule.state.paused, schedule.state.note) == (True, "while I look")
+    assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+    assert schedule.action.priority.priority_key == 1
+
+
 async def _scheduled(handle: WorkflowHandle[Any, Any]) -> bool:
     history = await handle.fetch_history()
     return "activity_task_scheduled" in [event_name(event) for event in history.events]
@@ -210,10 +233,8 @@ async def _called(stage: Stage, name: str) -> bool:
     return name in stage.script.called
 
 
-async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> None:
-    slow, fast, huge = uuid4(), uuid4(), uuid4()
-    await stage.temporal.pace_senders({slow: 0.00001, fast: 2.5})
-    await stage.temporal.pace_senders({fast: 4, huge: 5_000})
+async def send_queue(stage: Stage) -> TaskQueueConfig:
+    """How the server paces senders."""
     described = await stage.client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=stage.client.namespace,
@@ -222,12 +243,104 @@ async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> No
             report_config=True,
         )
     )
-    weights = described.config.fairness_weight_overrides
+    return described.config
+
+
+async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> None:
+    slow, fast, huge = uuid4(), uuid4(), uuid4()
+    await stage.temporal.pace_senders({slow: 0.00001, fast: 2.5})
+    await stage.temporal.pace_senders({fast: 4, huge: 5_000})
+    config = await send_queue(stage)
+    weights = config.fairness_weight_overrides
     assert weights[str(slow)] == pytest.approx(0.001)
     assert weights[str(fast)] == pytest.approx(4)
     assert weights[str(huge)] == pytest.approx(1000)
-    limit = described.config.fairness_keys_rate_limit_default.rate_limit
+    limit = config.fairness_keys_rate_limit_default.rate_limit
     assert limit.requests_per_second == 1
+
+
+async def test_a_sender_of_the_default_rate_has_no_weight(stage: Stage) -> None:
+    """The server keeps so many and no more."""
+    fast, usual = uuid4(), uuid4()
+    await stage.temporal.pace_senders({fast: 2.3, usual: 1})
+    weights = (await send_queue(stage)).fairness_weight_overrides
+    assert (str(fast) in weights, str(usual) in weights) == (True, False)
+    others = {UUID(key): rate for key, rate in weights.items()}
+    assert await stage.temporal.mispaced({**others, fast: 2.3, usual: 1}) == []
+    assert await stage.temporal.mispaced({**others, fast: 1, usual: 1}) == [fast]
+    assert set(await stage.temporal.mispaced({usual: 3})) == {usual, *others}
+    await stage.temporal.pace_senders({fast: 1})
+    assert str(fast) not in (await send_queue(stage)).fairness_weight_overrides
+
+
+async def test_more_senders_than_the_server_paces(stage: Stage, database_url: str) -> None:
+    """As many as it takes are paced, the others are parked; the rate of most needs no weight."""
+    async with small_world(database_url) as world:
+        outbox = Outbox(world.database, stage.temporal)
+        await world.run(
+            "INSERT INTO senders (id, name, phone, segments_per_second)"
+            " SELECT gen_random_uuid(), 'S', '+1646' || n, CASE WHEN n % 2 = 0 THEN 3 ELSE 1 END"
+            " FROM generate_series(5550001, 5552010) n"
+        )
+        await outbox.pace_all()
+        await outbox.drain()
+        weights = (await send_queue(stage)).fairness_weight_overrides
+        assert (len(weights), set(weights.values())) == (1000, {3.0})
+        parked = await world.rows("SELECT * FROM outbox")
+        assert [(one.kind, one.parked_reason) for one in parked] == [("pace_sender", "refused")] * 5
+        # One that is retired leaves its place to another.
+        await world.run(
+            "UPDATE senders SET segments_per_second = 1 WHERE id::text = :id",
+            id=next(iter(weights)),
+        )
+        await outbox.pace_all()
+        await outbox.drain()
+        assert len(await world.rows("SELECT * FROM outbox")) == 4
+        await world.run("DELETE FROM senders WHERE phone LIKE '+1646555%'")
+        await outbox.pace_all()
+        await outbox.drain()
+        assert not (await send_queue(stage)).fairness_weight_overrides
+
+
+async def test_workflows_of_persons_and_the_sweep_go_first_and_sequences_take_turns(
+    stage: Stage,
+) -> None:
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    message_id = uuid4()
+    await stage.temporal.start_enrollment(new)
+    await stage.temporal.start_message(message_id, uuid4())
+    priorities = []
+    for workflow_id in (
+        enrollment_workflow_id(new.enrollment_id),
+        message_workflow_id(message_id),
+    ):
+        handle = stage.client.get_workflow_handle(workflow_id)
+        stage.watch(handle)
+        described = (await handle.describe()).raw_description.workflow_execution_info.priority
+        priorities.append((described.priority_key, described.fairness_key))
+    assert priorities == [(3, str(new.sequence_id)), (1, "")]
+
+
+async def test_a_persons_text_starts_before_the_enrollments_that_wait(stage: Stage) -> None:
+    stage.script.then(ends("sent"))
+    plays = [await stage.play(after=A_DAY) for _ in range(60)]
+    message_id = uuid4()
+    await stage.temporal.start_message(message_id, uuid4())
+    one_off = stage.client.get_workflow_handle(message_workflow_id(message_id))
+    stage.watch(one_off)
+    async with stage.workers():
+        for play in plays:
+            await play.until_event("workflow_task_completed")
+        await one_off.result()
+    own = await _first_task_at(one_off)
+    earlier = [await _first_task_at(play.handle) < own for play in plays]
+    assert sum(earlier) < 15, "those that pollers took at once"
+
+
+async def _first_task_at(handle: WorkflowHandle[Any, Any]) -> datetime:
+    history = await handle.fetch_history()
+    [first, *_] = [one for one in history.events if event_name(one) == "workflow_task_started"]
+    return first.event_time.ToDatetime(UTC)
 
 
 async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) -> None:
