@@ -25,6 +25,7 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
+from services.catch_up import LISTS_AT_ONCE
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.deadline import TimeLimits
@@ -182,7 +183,7 @@ async def run(settings: WorkerSettings) -> None:
             read=settings.http_read_timeout,
             late_answer=settings.http_late_answer,
         ),
-        max_concurrent=SENDS_AT_ONCE + 1,  # the sweep asks one thing at a time
+        max_concurrent=SENDS_AT_ONCE + LISTS_AT_ONCE,  # else the sweep asks one thing at a time
     )
     database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)
     services = build_services(

@@ -308,14 +308,15 @@ class Gateway(SendingGateway, Protocol):
     """The text-message provider."""
 
     async def list_inbound(
-        self, since: datetime, until: datetime, page: str | None = None
+        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
-        """List a page of the texts that came to any number of ours between two moments.
+        """List a page of the texts that came to us between two moments.
 
         Args:
             since: Texts sent earlier are left out; the second it falls in is included.
             until: Texts sent later are left out.
             page: `TextPage.more` of the page before; None for the first.
+            to: The number of ours that they came to; None for any.
 
         Raises:
             ProviderUnavailableError: The page could not be had.

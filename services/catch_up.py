@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,11 +25,13 @@ _logger = logging.getLogger(__name__)
 OVERLAP = timedelta(hours=1)
 """How much of what was looked through is looked through again: a text may get listed late."""
 
-PAGES = 25
+LISTS_AT_ONCE = 4
+"""Lists of inbound texts that are read side by side; the gateway has a thread for each."""
+
 LOOK_UPS = 100
 SECOND_LOOKS = 20
 AT_MOST = timedelta(minutes=1)
-"""The most that one sweep fetches of each kind; the next one goes on."""
+"""How long one sweep fetches of each kind; the next one goes on."""
 
 LOOK_UP_AT = (1, 6, 24, 72, 216, 432)
 """At which multiples of the first age a text without a final state is looked up: from 10 minutes to
@@ -37,7 +41,36 @@ carrier reports nothing."""
 PERSISTENCE = 3
 """After so many failures in a row a list is begun anew, and a photo not to be had is given up."""
 
+_IN_VAIN = 2
+"""After so many questions in vain, and none that was answered, the provider is left alone."""
+
 _RETRY_SECONDS = 2
+
+
+@dataclass
+class _Round:
+    """What one sweep does about inbound texts.
+
+    Attributes:
+        lists: Those that are due and not begun, the one furthest behind first.
+        ends_at: By the monotonic clock: no page is asked for later.
+        seen: The ids of texts being kept: the account's list has those of numbers of ours too.
+        fetched: How many texts were kept.
+        answered: How many pages were had.
+        in_vain: How many could not be had.
+    """
+
+    lists: deque[rows.TextList]
+    ends_at: float
+    seen: set[str] = field(default_factory=set)
+    fetched: int = 0
+    answered: int = 0
+    in_vain: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        in_trouble = self.in_vain >= _IN_VAIN and not self.answered
+        return in_trouble or time.monotonic() > self.ends_at
 
 
 class CatchUp:
@@ -87,52 +120,82 @@ class CatchUp:
     async def fetch_texts(self) -> int:
         """Fetch the texts whose webhook never came and apply them; answers how many there were.
 
-        They are kept first, a page at a time, and then applied in the provider's order, as texts
-        are whose effects failed; until then nothing is sent to their numbers.
+        Each number of ours has a list of its own, which outbound texts do not fill; numbers of a
+        Messaging Service, which are not known, share the account's. Texts are kept first, a page at
+        a time, and then applied in the provider's order, as texts are whose effects failed; until
+        then nothing is sent to their numbers. A list that is not at its end when the time of a
+        sweep is over goes on there with the next.
         """
         async with self._database.transaction() as tx:
-            progress = await rows.progress(tx)
-        if progress.is_backing_off:
-            return 0
-        until = progress.reading_until or self._due_until(progress)
-        if until is None:
-            return 0
-        since = min(progress.fetched_until, until) - OVERLAP
-        started, page, fetched = time.monotonic(), progress.page, 0
-        try:
-            for _ in range(PAGES):
-                found = await self._gateway.list_inbound(since, until, page)
-                fetched += await self._keep(found.texts, progress)
-                page = found.more
-                async with self._database.transaction() as tx:
-                    await rows.read(tx, until, page)
-                if page is None or time.monotonic() - started > AT_MOST.total_seconds():
-                    break
-        except ProviderUnavailableError:
-            await self._back_off(progress, "inbound texts")
+            missed_until = (await rows.progress(tx)).missed_until
+            lists = await rows.text_lists(tx)
+        due = [
+            one
+            for one in lists
+            if not one.is_backing_off and self._due_until(one, missed_until) is not None
+        ]
+        round_ = _Round(deque(due), time.monotonic() + AT_MOST.total_seconds())
+        async with asyncio.TaskGroup() as reading:
+            for _ in range(LISTS_AT_ONCE):
+                reading.create_task(self._read_lists(round_, missed_until))
+        async with self._database.transaction() as tx:
+            await rows.all_read(tx)
         while await self._inbound.apply_kept():
             pass
-        if fetched:
-            _logger.warning("fetched texts whose webhook never came", extra={"texts": fetched})
-        return fetched
+        if round_.fetched:
+            _logger.warning(
+                "fetched texts whose webhook never came", extra={"texts": round_.fetched}
+            )
+        return round_.fetched
 
-    def _due_until(self, progress: rows.Progress) -> datetime | None:
-        """Until when texts are to be fetched now; None if it is not time yet.
+    async def _read_lists(self, round_: _Round, missed_until: datetime | None) -> None:
+        """Read one list after the other, each to its end, as long as there is time."""
+        while round_.lists and not round_.is_over:
+            one: rows.TextList | None = round_.lists.popleft()
+            while one is not None and not round_.is_over:
+                until = self._due_until(one, missed_until)
+                one = None if until is None else await self._read_page(one, until, round_)
+
+    async def _read_page(
+        self, one: rows.TextList, until: datetime, round_: _Round
+    ) -> rows.TextList | None:
+        """Read the next page of a list; None if there is none to be had now."""
+        since = min(one.fetched_until, until) - OVERLAP
+        try:
+            found = await self._gateway.list_inbound(since, until, one.page, to=one.phone)
+            kept = await self._keep(found.texts, one, round_.seen)
+        except ProviderUnavailableError:
+            round_.in_vain += 1
+            wait = self._wait(one.failures, "inbound texts")
+            async with self._database.transaction() as tx:
+                await rows.list_failed(tx, one, wait, afresh=one.failures + 1 >= PERSISTENCE)
+            return None
+        round_.fetched += kept
+        round_.answered += 1
+        async with self._database.transaction() as tx:
+            read = await rows.read(tx, one, until, found.more)
+        return read if found.more is not None else None
+
+    def _due_until(self, one: rows.TextList, missed_until: datetime | None) -> datetime | None:
+        """Until when a list is to be read now; None if it is not time yet.
 
         The youngest are left to their webhooks, which say more: one may carry an ``OptOutType``.
         """
-        until, done = progress.read_at - self._rules.webhooks_first, progress.fetched_until
-        missed = progress.missed_until is not None and done < min(progress.missed_until, until)
+        if one.reading_until is not None:
+            return one.reading_until
+        until, done = one.read_at - self._rules.webhooks_first, one.fetched_until
+        missed = missed_until is not None and done < min(missed_until, until)
         return until if missed or until - done >= self._rules.catch_up_every else None
 
-    async def _keep(self, texts: Sequence[ListedText], progress: rows.Progress) -> int:
+    async def _keep(self, texts: Sequence[ListedText], one: rows.TextList, seen: set[str]) -> int:
         """Keep those that did not come, oldest first; answers how many."""
         async with self._database.transaction() as tx:
             known = await rows.known_texts(tx, [text.sid for text in texts])
-        new = [text for text in texts if text.sid not in known]
+        new = [text for text in texts if text.sid not in known | seen]
+        seen |= {text.sid for text in new}
         for text in sorted(new, key=lambda text: text.sent_at):
-            pictures = await self._pictures(text, progress.failures)
-            await self._inbound.keep(_as_it_came(text, pictures, progress.read_at))
+            pictures = await self._pictures(text, one.failures)
+            await self._inbound.keep(_as_it_came(text, pictures, one.read_at))
         return len(new)
 
     async def _pictures(self, text: ListedText, failures: int) -> Sequence[str]:
@@ -173,7 +236,9 @@ class CatchUp:
             async with self._database.transaction() as tx:
                 await rows.looked_up(tx, text.attempt_id, ages if message else len(LOOK_UP_AT))
         if in_vain > 1 or (in_vain and not answered):
-            await self._back_off(progress, "states of texts")
+            wait = self._wait(progress.failures, "states of texts")
+            async with self._database.transaction() as tx:
+                await rows.failed(tx, wait)
         return news
 
     async def look_for_absent(self) -> int:
@@ -211,13 +276,11 @@ class CatchUp:
             in_time = [one for one in listed if one.created_at <= row.call_before + LIST_SKEW]
             return await proof.the_one(tx, row, await proof.unclaimed(tx, row, in_time))
 
-    async def _back_off(self, progress: rows.Progress, what: str) -> None:
-        """Ask nothing for a while, longer each time, but no longer than if all were well."""
-        wait = min(timedelta(minutes=2**progress.failures), self._rules.catch_up_every)
-        _logger.warning("the provider does not tell %s; next try in %s", what, wait)
-        async with self._database.transaction() as tx:
-            afresh = progress.failures + 1 >= PERSISTENCE
-            await rows.failed(tx, wait, afresh=afresh)
+    def _wait(self, failures: int, what: str) -> timedelta:
+        """How long to ask nothing: longer each time, but no longer than if all were well."""
+        wait = min(timedelta(minutes=2**failures), self._rules.catch_up_every)
+        _logger.warning("could not fetch %s from the provider; next try in %s", what, wait)
+        return wait
 
 
 def _as_it_came(text: ListedText, pictures: Sequence[str], now: datetime) -> InboundText:

@@ -46,7 +46,7 @@ _Found = TypeVar("_Found")
 
 _PAGE_SIZE = 100
 _MOST_PAGES = 20
-_TEXT_PAGE_SIZE = 200
+_TEXT_PAGE_SIZE = 1000
 _MOST_PICTURES = 10
 
 CALLBACK_OVERRIDES = "rc=5&rp=5xx,ct,rt&ct=2000&rt=4000"
@@ -162,18 +162,19 @@ class TwilioGateway:
         return await self._ask(lambda: self._list_outbound(to, since), "list of messages")
 
     async def list_inbound(
-        self, since: datetime, until: datetime, page: str | None = None
+        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
-        """List a page of the texts that came to any number of the account between two moments.
+        """List a page of the texts that came to a number, or any, of the account.
 
-        Twilio's list cannot be asked for one direction, so outbound messages fill the pages too.
-        It promises to filter by whole days only: what lies outside is left out here.
+        Twilio's list cannot be asked for one direction, so outbound messages fill the pages of the
+        whole account's; those of one number hold what was sent to it. It promises to filter by
+        whole days only: what lies outside is left out here.
 
         Raises:
             ProviderUnavailableError: The page could not be had, or says too little of a text.
         """
         return await self._ask(
-            lambda: self._list_inbound(since, until, page), "list of inbound texts"
+            lambda: self._list_inbound(since, until, page, to), "list of inbound texts"
         )
 
     async def pictures(self, sid: str) -> Sequence[str]:
@@ -258,10 +259,13 @@ class TwilioGateway:
                 return sorted(found, key=lambda message: message.created_at, reverse=True)
         raise ProviderUnavailableError("the provider's list of messages has no end")
 
-    def _list_inbound(self, since: datetime, until: datetime, page: str | None) -> TextPage:
+    def _list_inbound(
+        self, since: datetime, until: datetime, page: str | None, to: str | None
+    ) -> TextPage:
         earliest = since.astimezone(UTC).replace(microsecond=0)
         if page is None:
             found = self._messages.page(
+                to=to or unset,
                 date_sent_after=earliest,
                 date_sent_before=until.astimezone(UTC),
                 page_size=_TEXT_PAGE_SIZE,

@@ -1,8 +1,9 @@
 """How far what the provider has was fetched, and which texts it should be asked about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text, update
@@ -12,28 +13,22 @@ from sqlmodel import col
 
 from domain.absence import LIST_SKEW
 from domain.statuses import MessageStatus
-from storage.catch_up_tables import CatchUp
+from storage.catch_up_tables import CatchUp, CatchUpList
 from storage.database import Transaction
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far inbound texts were fetched.
+    """How far asking the provider is as a whole.
 
     Attributes:
-        fetched_until: Everything sent until then was looked for.
         missed_until: Until then webhooks may have failed.
-        reading_until: Where the list ends that is being read.
-        page: Where in it the next page is.
-        failures: Questions in a row that got no answer.
-        next_try_at: None is asked before.
+        failures: Questions about states in a row that got no answer.
+        next_try_at: No state is asked for before.
         read_at: Now, by the database's clock; a worker's own may be wrong.
     """
 
-    fetched_until: datetime
     missed_until: datetime | None
-    reading_until: datetime | None
-    page: str | None
     failures: int
     next_try_at: datetime | None
     read_at: datetime
@@ -44,15 +39,83 @@ class Progress:
         return self.next_try_at is not None and self.next_try_at > self.read_at
 
 
+@dataclass(frozen=True)
+class TextList:
+    """How far one list of inbound texts was read.
+
+    Attributes:
+        phone: The number of ours that it is of; None for the whole account's.
+        fetched_until: Everything sent until then was looked for.
+        reading_until: Where the list ends that is being read.
+        page: Where in it the next page is.
+        failures: Questions in a row that got no answer.
+        next_try_at: It is not asked for before.
+        read_at: Now, by the database's clock.
+    """
+
+    phone: str | None
+    fetched_until: datetime
+    reading_until: datetime | None
+    page: str | None
+    failures: int
+    next_try_at: datetime | None
+    read_at: datetime
+
+    @property
+    def is_backing_off(self) -> bool:
+        """Whether it is to be left alone."""
+        return self.next_try_at is not None and self.next_try_at > self.read_at
+
+
 _BEGIN = text("INSERT INTO catch_up (id) VALUES (1) ON CONFLICT DO NOTHING")
+
+_WANTED = "SELECT coalesce(phone, '') FROM senders"
+"""SQL: a list for each number of ours, and the whole account's if there is a Messaging Service:
+the provider alone knows all numbers of its pool."""
+
+_ADD_LISTS = text(
+    f"""
+    INSERT INTO catch_up_lists (phone, fetched_until)
+    SELECT DISTINCT wanted.phone, c.fetched_until FROM ({_WANTED}) AS wanted(phone), catch_up c
+    ON CONFLICT DO NOTHING
+    """  # noqa: S608 - a constant
+)
+
+
+_DROP_LISTS = text(
+    f"DELETE FROM catch_up_lists WHERE phone NOT IN ({_WANTED})"  # noqa: S608 - a constant
+)
 
 
 async def progress(tx: Transaction) -> Progress:
     """Read how far it is; a database without the row begins now."""
     await tx.execute(_BEGIN)
     row = (await tx.execute(select(CatchUp, func.clock_timestamp().label("read_at")))).one()
-    known = row.CatchUp.model_dump(exclude={"id"})
-    return Progress(**known, read_at=row.read_at)
+    return Progress(
+        row.CatchUp.missed_until, row.CatchUp.failures, row.CatchUp.next_try_at, row.read_at
+    )
+
+
+async def text_lists(tx: Transaction) -> list[TextList]:
+    """Give the lists of inbound texts that are wanted, the one furthest behind first.
+
+    A new one begins where all others are.
+    """
+    await tx.execute(_BEGIN)
+    await tx.execute(_ADD_LISTS)
+    await tx.execute(_DROP_LISTS)
+    rows = await tx.execute(
+        select(CatchUpList, func.clock_timestamp().label("read_at")).order_by(
+            col(CatchUpList.fetched_until), col(CatchUpList.phone)
+        )
+    )
+    return [
+        TextList(
+            **{**row.CatchUpList.model_dump(), "phone": row.CatchUpList.phone or None},
+            read_at=row.read_at,
+        )
+        for row in rows
+    ]
 
 
 async def missed(tx: Transaction) -> None:
@@ -61,24 +124,61 @@ async def missed(tx: Transaction) -> None:
     await tx.execute(text("UPDATE catch_up SET missed_until = clock_timestamp()"))
 
 
-async def read(tx: Transaction, until: datetime, page: str | None) -> None:
-    """Note that a page was read and where the list goes on; None: it was read to its end."""
-    changes = {"page": page, "reading_until": until}
+async def read(
+    tx: Transaction, one: TextList, until: datetime, page: str | None
+) -> TextList | None:
+    """Note that a page was read and where the list goes on; None: it was read to its end.
+
+    Returns:
+        The list as it stands now; None if somebody else read on meanwhile, as after a freeze.
+    """
+    changes: dict[str, Any] = {"page": page, "reading_until": until}
     if page is None:
         changes = {"page": None, "reading_until": None, "fetched_until": until}
-    await tx.execute(update(CatchUp).values(failures=0, next_try_at=None, **changes))
+    row = await tx.execute(
+        update(CatchUpList)
+        .where(
+            col(CatchUpList.phone) == (one.phone or ""),
+            col(CatchUpList.fetched_until) == one.fetched_until,
+            col(CatchUpList.page).is_not_distinct_from(one.page),
+        )
+        .values(failures=0, next_try_at=None, **changes)
+        .returning(col(CatchUpList.phone))
+    )
+    if row.first() is None:
+        return None
+    return replace(one, failures=0, next_try_at=None, **changes)
 
 
-async def failed(tx: Transaction, wait: timedelta, *, afresh: bool) -> None:
-    """Note that a question got no answer and when the next may be asked.
+async def list_failed(tx: Transaction, one: TextList, wait: timedelta, *, afresh: bool) -> None:
+    """Note that a list could not be had and when it may be asked for again.
 
-    ``afresh``: the list is read from its beginning again.
+    ``afresh``: it is read from its beginning again.
     """
     changes = {"page": None, "reading_until": None} if afresh else {}
     await tx.execute(
-        update(CatchUp).values(
-            failures=col(CatchUp.failures) + 1, next_try_at=func.now() + wait, **changes
+        update(CatchUpList)
+        .where(col(CatchUpList.phone) == (one.phone or ""))
+        .values(failures=one.failures + 1, next_try_at=func.now() + wait, **changes)
+    )
+
+
+async def all_read(tx: Transaction) -> None:
+    """Note up to when every list was read."""
+    await tx.execute(
+        text(
+            """
+            UPDATE catch_up SET fetched_until =
+                coalesce((SELECT min(fetched_until) FROM catch_up_lists), now())
+            """
         )
+    )
+
+
+async def failed(tx: Transaction, wait: timedelta) -> None:
+    """Note that a question about states got no answer and when the next may be asked."""
+    await tx.execute(
+        update(CatchUp).values(failures=col(CatchUp.failures) + 1, next_try_at=func.now() + wait)
     )
 
 

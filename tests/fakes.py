@@ -72,6 +72,7 @@ class FakeGateway:
         page_size: How many entries a page of its list has.
         lists_fail: While true, no list or message can be had.
         asked: The windows and pages of texts that were asked for, those in vain too.
+        asked_for: The numbers whose texts were asked for, None for all.
         fetched: The ids that were asked for singly, in order.
         look_ups_fail: While true, no number can be looked up.
         delay: Seconds between being asked and calling, in which a deadline may pass.
@@ -86,9 +87,10 @@ class FakeGateway:
     line_types: dict[str, LineType] = field(default_factory=dict)
     texts: list[ListedText] = field(default_factory=list)
     photos: dict[str, Sequence[str]] = field(default_factory=dict)
-    page_size: int = 200
+    page_size: int = 1000
     lists_fail: bool = False
     asked: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
+    asked_for: list[str | None] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
     look_ups_fail: bool = False
     delay: float = 0
@@ -151,14 +153,19 @@ class FakeGateway:
         return sorted(shown, key=lambda message: message.created_at, reverse=True)
 
     async def list_inbound(
-        self, since: datetime, until: datetime, page: str | None = None
+        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
         """List what came in, newest first, a page at a time."""
         self.asked.append((since, until, page))
+        self.asked_for.append(to)
         if self.lists_fail:
             raise ProviderUnavailableError
         earliest = since.replace(microsecond=0)
-        found = [text for text in reversed(self.texts) if earliest <= text.sent_at <= until]
+        found = [
+            text
+            for text in reversed(self.texts)
+            if earliest <= text.sent_at <= until and to in {None, text.to}
+        ]
         start = int(page or 0)
         end = start + self.page_size
         return TextPage(found[start:end], str(end) if end < len(found) else None)

@@ -144,7 +144,7 @@ _RESTLESS = """
         + (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown'))
         + (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL)
         + (SELECT count(*) FROM outbox)
-        + (SELECT count(*) FROM catch_up WHERE fetched_until < %s)
+        + (SELECT count(*) FROM catch_up_lists WHERE fetched_until < %s)
 """
 
 

@@ -290,6 +290,20 @@ async def test_a_moment_in_another_zone_is_the_same_moment(provider: Provider) -
     assert [text.sid for text in page.texts] == [sid]
 
 
+async def test_what_came_to_one_number_is_listed_alone(provider: Provider) -> None:
+    """However much went out: outbound texts fill pages of the whole account's list."""
+    provider.short_pages()
+    sid = await provider.text_us("STOP")
+    for number in range(5):
+        await provider.gateway.create(call(body=str(number)))
+
+    page = await provider.gateway.list_inbound(*just_now(), to=OURS)
+    other = await provider.gateway.list_inbound(*just_now(), to="+12025550199")
+
+    assert ([text.sid for text in page.texts], page.more) == ([sid], None)
+    assert (list(other.texts), other.more) == ([], None)
+
+
 async def test_what_came_in_is_read_page_by_page(provider: Provider) -> None:
     provider.short_pages()
     sids = [await provider.text_us(str(number)) for number in range(5)]

@@ -58,7 +58,7 @@ class OneTextGateway:
         return []
 
     async def list_inbound(
-        self, since: datetime, until: datetime, page: str | None = None
+        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
         raise NotImplementedError
 

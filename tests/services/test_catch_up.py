@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,9 +11,10 @@ import pytest
 from sqlalchemy import insert
 
 from domain.inbound import InboundText
-from domain.ports import ListedMessage, ListedText, ProviderUnavailableError
+from domain.ports import ListedMessage, ListedText, ProviderUnavailableError, TextPage
 from domain.statuses import MessageStatus, ReplyPolicy
 from services import catch_up, inbound
+from storage import catch_up as rows
 from storage.tables import Sender
 from tests.services.sending_kit import SendingKit
 
@@ -26,8 +28,15 @@ SECOND, MINUTE, HOUR, DAY = (
 async def kit(kit: SendingKit) -> SendingKit:
     """A world that looked for texts a moment ago."""
     await kit.services.sweep.sweep()
-    await kit.world.run("UPDATE catch_up SET fetched_until = now() - interval '1 minute'")
+    await looked_through(kit, MINUTE)
     return kit
+
+
+async def looked_through(kit: SendingKit, until: timedelta) -> None:
+    """Have every list been read up to so long ago."""
+    for table in ("catch_up", "catch_up_lists"):
+        behind = f"UPDATE {table} SET fetched_until = now() - :until"  # noqa: S608
+        await kit.world.run(behind, until=until)
 
 
 def ago(by: timedelta) -> datetime:
@@ -195,7 +204,7 @@ class TestTexts:
                 await kit.services.inbound.receive(known)
                 kit.gateway.texts.remove(text)
         await kit.services.catch_up.fetch_texts()
-        await kit.world.run("UPDATE catch_up SET fetched_until = now() - interval '10 minutes'")
+        await looked_through(kit, 10 * MINUTE)
         await kit.services.catch_up.fetch_texts()
         assert await opted_out(kit, enrollment) is ends
         assert sorted(await stored(kit)) == ["START", "STOP"]
@@ -272,6 +281,19 @@ async def _fails(*_: object) -> None:
     raise RuntimeError("no effect")
 
 
+async def add_sender(
+    kit: SendingKit, *, phone: str | None = None, service: str | None = None
+) -> UUID:
+    sender_id = uuid4()
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(
+            insert(Sender).values(
+                id=sender_id, name="Another", phone=phone, messaging_service_sid=service
+            )
+        )
+    return sender_id
+
+
 class TestSenders:
     """The list may leave the Messaging Service out."""
 
@@ -283,11 +305,8 @@ class TestSenders:
         named: bool,  # noqa: FBT001
         own: bool,  # noqa: FBT001
     ) -> None:
-        service, sender_id, number = "MG" + "7" * 32, uuid4(), OURS if own else "+16465550177"
-        async with kit.world.database.transaction() as tx:
-            await tx.execute(
-                insert(Sender).values(id=sender_id, name="Pool", messaging_service_sid=service)
-            )
+        service, number = "MG" + "7" * 32, OURS if own else "+16465550177"
+        sender_id = await add_sender(kit, service=service)
         enrollment = await kit.enrol(await kit.sequence(sender_id=sender_id))
         await kit.send(enrollment)
         [attempt] = await kit.attempts(enrollment)
@@ -299,6 +318,8 @@ class TestSenders:
     async def test_a_text_to_a_number_nobody_texted_from_is_only_stored(
         self, kit: SendingKit
     ) -> None:
+        """The numbers of a service are not known, so the whole account's list is read."""
+        await add_sender(kit, service="MG" + "8" * 32)
         enrollment = await kit.enrol()
         await kit.send(enrollment)
         await texts_us(kit, enrollment, to="+16465550199")
@@ -352,10 +373,12 @@ class TestWhen:
         await kit.services.sweep.sweep()
         assert len(kit.gateway.asked) == asked
 
-    async def test_a_long_list_is_read_over_several_sweeps(
+    async def test_a_long_list_goes_on_where_it_was_when_the_time_of_a_sweep_is_over(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(catch_up, "PAGES", 2)
+        # A page takes 40 s of the minute that a sweep has.
+        clock = SimpleNamespace(monotonic=lambda: 40.0 * len(kit.gateway.asked))
+        monkeypatch.setattr(catch_up, "time", clock)
         kit.gateway.page_size = 2
         enrollment = await kit.enrol()
         for minutes in range(3, 12):
@@ -366,6 +389,81 @@ class TestWhen:
         assert len(await stored(kit)) == 9
         assert [page for _, _, page in kit.gateway.asked] == [None, "2", "4", "6", "8"]
         assert len({until for _, until, _ in kit.gateway.asked}) == 1
+
+    async def test_a_sweep_reads_all_there_is_however_much(self, kit: SendingKit) -> None:
+        """A STOP whose webhook never came, behind a day of texts whose webhooks did."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        stop = await texts_us(kit, enrollment, "STOP", before=25 * HOUR)
+        await kit.pass_time(DAY)
+        came = [
+            ListedText(f"SM{at:032x}", "+12125550188", OURS, None, "Hi", 0, ago(SECOND * at * 2))
+            for at in range(60, 40_060)
+        ]
+        kit.gateway.texts += reversed(came)
+        await kit.world.run(
+            "INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at, applied_at)"
+            " SELECT 'SM' || lpad(to_hex(n), 32, '0'), '+12125550188', '{}', now(), now()"
+            " FROM generate_series(60, 40059) n"
+        )
+        report = await kit.services.sweep.sweep()
+        assert report.texts_fetched == 1
+        assert await opted_out(kit, enrollment), stop
+        assert len(kit.gateway.asked) == 41, "1,000 a page, and once"
+
+    async def test_each_number_has_its_own_list_and_a_service_the_accounts(
+        self, kit: SendingKit
+    ) -> None:
+        """What is sent to others, and outbound texts, do not stand before a number's own."""
+        another = "+16465550111"
+        await add_sender(kit, phone=another)
+        await fetched(kit)
+        assert set(kit.gateway.asked_for) == {OURS, another}
+        await add_sender(kit, service="MG" + "7" * 32)
+        kit.gateway.asked_for.clear()
+        await kit.pass_time(5 * MINUTE)
+        await fetched(kit)
+        assert set(kit.gateway.asked_for) == {OURS, another, None}
+        lists = await kit.world.rows("SELECT phone FROM catch_up_lists")
+        assert {one.phone for one in lists} == {OURS, another, ""}
+
+    async def test_one_list_that_cannot_be_had_holds_up_no_other(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        another = "+16465550111"
+        await add_sender(kit, phone=another)
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "to one", before=4 * MINUTE)
+        await texts_us(kit, enrollment, "to another", before=4 * MINUTE, to=another)
+        list_inbound = kit.gateway.list_inbound
+
+        async def trouble(*args: Any, to: str | None = None) -> TextPage:
+            if to == OURS:
+                raise ProviderUnavailableError("this one")
+            return await list_inbound(*args, to=to)
+
+        monkeypatch.setattr(kit.gateway, "list_inbound", trouble)
+        assert await fetched(kit) == 1
+        assert await stored(kit) == ["to another"]
+        [all_of_them] = await kit.world.rows("SELECT now() - fetched_until AS lag FROM catch_up")
+        assert all_of_them.lag > 5 * MINUTE, "one list is behind"
+        monkeypatch.undo()
+        assert await fetched(kit) == 1
+
+    async def test_a_sweep_that_was_frozen_does_not_turn_a_list_back(self, kit: SendingKit) -> None:
+        """Another sweep has read on when it wakes."""
+        kit.gateway.page_size = 1
+        enrollment = await kit.enrol()
+        for minutes in (3, 4):
+            await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
+        await kit.pass_time(5 * MINUTE)
+        async with kit.world.database.transaction() as tx:
+            [frozen] = await rows.text_lists(tx)
+        await kit.services.sweep.sweep()
+        async with kit.world.database.transaction() as tx:
+            assert await rows.read(tx, frozen, frozen.read_at, "1") is None
+            [now] = await rows.text_lists(tx)
+        assert (now.page, now.fetched_until > frozen.fetched_until) == (None, True)
 
     async def test_a_provider_in_trouble_is_asked_less_and_less_and_nothing_is_lost(
         self, kit: SendingKit
@@ -394,7 +492,8 @@ class TestWhen:
         for _ in range(2):
             await kit.services.sweep.sweep()
             await kit.pass_time(MINUTE)
-        assert (await progress(kit)).failures == 2, "it was counted anew"
+        [failing] = await kit.world.rows("SELECT failures FROM catch_up_lists")
+        assert failing.failures == 2, "it was counted anew"
 
 
 async def progress(kit: SendingKit) -> Any:
