@@ -6,29 +6,33 @@ import getpass
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
 from domain.access import AccessRules
 from domain.errors import SegueError
+from domain.ports import ProviderUnavailableError
 from domain.statuses import Role, TokenScope
 from observability import logs
+from services.catch_up import LISTS_AT_ONCE
 from services.contacts import Contacts
 from services.demo import Demo
 from services.endings import Endings
-from services.factory import ServiceConfig
+from services.factory import ServiceConfig, build_services
 from services.groups import Groups
 from services.outbox import Outbox
 from services.own_password import OwnPassword
 from services.passwords import Passwords
+from services.reconciling import Reconciling
 from services.senders import Senders
 from services.sequences import Sequences
 from services.set_up_links import SetUpLinks, set_up_path
 from services.tokens import Tokens
 from services.users import UserDetails, Users
-from settings import Settings, load_settings
+from settings import Settings, WorkerSettings, load_settings, load_worker_settings
+from sms.gateway import TwilioGateway
 from storage import outbox as outbox_rows
 from storage import vitals
 from storage.database import Database, is_unavailable
@@ -156,6 +160,53 @@ async def show_parked(settings: Settings, *, limit: int, retry: bool) -> None:
             print(f"{one.id}  {one.reason.value}  {one.kind} of {one.subject_id} since {since}")
 
 
+async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime | None) -> None:
+    """Hold whoever the provider may have texted since a backup, and fetch what they answered.
+
+    To be run on a restored database before any worker starts; it may be run again.
+
+    Raises:
+        SystemExit: A worker is running, or the provider's lists could not be had.
+    """
+    gateway = TwilioGateway(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        api_base_url=settings.twilio_api_base_url,
+        lookups_base_url=settings.twilio_lookups_base_url,
+        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
+        connect_timeout=settings.http_connect_timeout,
+        read_timeout=settings.http_read_timeout,
+        max_concurrent=LISTS_AT_ONCE,
+    )
+    client = await connect_to_temporal(
+        settings.temporal_address, settings.temporal_namespace, lazy=True
+    )
+    temporal = EnrollmentClient(client, page_base_url=settings.public_base_url)
+    async with _database(settings) as database:
+        try:
+            with suppress(TemporalUnavailableError):  # then no worker sends either
+                if await temporal.worker_polls():
+                    raise SystemExit(
+                        "a worker asked for work within the last 75 seconds: stop every worker,"
+                        " then run this again"
+                    )
+            found = await Reconciling(database, gateway, _say).run(since)
+            services = build_services(database, temporal, gateway, ServiceConfig.of(settings))
+            fetched = await services.catch_up.fetch_all_texts()
+        except ProviderUnavailableError as error:
+            raise SystemExit(f"{error}; run this again before any worker starts") from None
+        finally:
+            await gateway.aclose()
+    for text in found.unexplained:
+        _say(f"unexplained: {text.sid} of {text.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    _say(
+        f"since {found.since:%Y-%m-%d %H:%M:%S} UTC the provider has {found.texts} texts,"
+        f" {found.unknown} of them unknown here and {len(found.unexplained)} unexplained;"
+        f" held {found.held} enrollments, canceled {found.one_offs} texts written by hand and"
+        f" {found.jobs} jobs, fetched {fetched} texts that came in"
+    )
+
+
 async def seed_demo(settings: Settings) -> None:
     """Make the demo if it is not there, and print a line of JSON for each thing made."""
     config = ServiceConfig.of(settings)
@@ -234,6 +285,8 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
             await create_set_up_link(settings, email=asked.email)
         case "held":
             await show_held(settings, limit=asked.limit)
+        case "reconcile-after-restore":
+            await reconcile_after_restore(load_worker_settings(), since=asked.since)
         case "parked":
             await show_parked(settings, limit=asked.limit, retry=asked.retry)
         case _:
@@ -283,6 +336,25 @@ def _days(text: str) -> int:
     return int(text)
 
 
+def _moment(text: str) -> datetime:
+    """Read a moment.
+
+    Raises:
+        ArgumentTypeError: It is none, or leaves its zone open.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("must be a date and time with its zone, 2026-11-29T04:00Z")
+    return moment
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -328,6 +400,18 @@ def _parser() -> argparse.ArgumentParser:
         "held", help="list enrollments that wait for a person (docs/operations.md, Held)"
     )
     waiting.add_argument("--limit", type=int, default=1000, help="how many at most")
+
+    restored = commands.add_parser(
+        "reconcile-after-restore",
+        help="hold whom the provider texted since the backup, before any worker starts"
+        " (docs/operations.md, Backup and restore)",
+    )
+    restored.add_argument(
+        "--since",
+        type=_moment,
+        metavar="MOMENT",
+        help="when the backup was made, such as 2026-11-29T04:00Z; left out, as the rows tell",
+    )
 
     parked = commands.add_parser(
         "parked", help="list what Temporal is not told any more (docs/operations.md, Parked)"

@@ -276,6 +276,35 @@ class TextPage:
     more: str | None = None
 
 
+@dataclass(frozen=True)
+class SentText:
+    """An outbound text of the account, as the provider's list shows it to whoever looks back.
+
+    Attributes:
+        sid: The provider's id.
+        to: Whom it went to; the last digits may be redacted.
+        from_phone: The number it went out from, once chosen.
+        body: The text; empty if redacted.
+        status: The provider's last word on it.
+        created_at: When it was created, UTC.
+    """
+
+    sid: str
+    to: str
+    from_phone: str | None
+    body: str
+    status: MessageStatus
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class SentPage:
+    """A page of outbound texts; ``more`` is where the list goes on, None at its end."""
+
+    texts: Sequence[SentText]
+    more: str | None = None
+
+
 class ProviderUnavailableError(Exception):
     """A question to the provider (list, look-up) got no usable answer; ask again later."""
 
@@ -336,6 +365,25 @@ class Gateway(SendingGateway, Protocol):
 
         Raises:
             ProviderUnavailableError: It could not be had.
+        """
+        ...
+
+
+class SentLists(Protocol):
+    """What went out, for whoever compares it with restored rows."""
+
+    async def list_sent(
+        self, since: datetime, page: str | None = None, *, from_phone: str | None = None
+    ) -> SentPage:
+        """List a page of the outbound texts created since a moment, newest first.
+
+        Args:
+            since: Texts created earlier are left out.
+            page: `SentPage.more` of the page before; None for the first.
+            from_phone: The number they went out from; None for any.
+
+        Raises:
+            ProviderUnavailableError: The page could not be had.
         """
         ...
 

@@ -148,6 +148,24 @@ class CatchUp:
             )
         return round_.fetched
 
+    async def fetch_all_texts(self) -> int:
+        """Fetch texts until every list was read to its end; answers how many there were.
+
+        Raises:
+            ProviderUnavailableError: A list could not be had; what was fetched has its effect.
+        """
+        fetched = 0
+        while True:
+            fetched += await self.fetch_texts()
+            async with self._database.transaction() as tx:
+                missed_until = (await rows.progress(tx)).missed_until
+                lists = await rows.text_lists(tx)
+            left = [one for one in lists if self._due_until(one, missed_until) is not None]
+            if not left:
+                return fetched
+            if any(one.is_backing_off for one in left):
+                raise ProviderUnavailableError("inbound texts are not fetched to their end")
+
     async def _read_lists(self, round_: _Round, missed_until: datetime | None) -> None:
         """Read one list after the other, each to its end, as long as there is time."""
         while round_.lists and not round_.is_over:

@@ -36,6 +36,8 @@ from domain.ports import (
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    SentPage,
+    SentText,
     TextPage,
 )
 from domain.progress import from_provider
@@ -177,6 +179,20 @@ class TwilioGateway:
             lambda: self._list_inbound(since, until, page, to), "list of inbound texts"
         )
 
+    async def list_sent(
+        self, since: datetime, page: str | None = None, *, from_phone: str | None = None
+    ) -> SentPage:
+        """List a page of the outbound texts of a number, or of any of the account.
+
+        Not by the date they were sent, which those have none of that wait in a Messaging Service.
+
+        Raises:
+            ProviderUnavailableError: The page could not be had, or says too little of a text.
+        """
+        return await self._ask(
+            lambda: self._list_sent(since, page, from_phone), "list of outbound texts"
+        )
+
     async def pictures(self, sid: str) -> Sequence[str]:
         """Where the pictures of a text that came in are, as its webhook says it.
 
@@ -281,6 +297,21 @@ class TwilioGateway:
             more=found.next_page_url if recent or not messages else None,
         )
 
+    def _list_sent(self, since: datetime, page: str | None, from_phone: str | None) -> SentPage:
+        earliest = since.astimezone(UTC).replace(microsecond=0)
+        if page is None:
+            found = self._messages.page(from_=from_phone or unset, page_size=_TEXT_PAGE_SIZE)
+        else:
+            found = self._messages.get_page(page)
+        messages = list(found)
+        recent = any((_created_at(message) or earliest) >= earliest for message in messages)
+        sent = [_sent_text(one) for one in messages if one.direction.startswith("outbound")]
+        return SentPage(
+            texts=[text for text in sent if text.created_at >= earliest],
+            # Newest first: after a page that is older throughout comes nothing newer.
+            more=found.next_page_url if recent or not messages else None,
+        )
+
     def _pictures(self, sid: str) -> list[str]:
         media = self._messages(sid).media.list(limit=_MOST_PICTURES, page_size=_MOST_PICTURES)
         return [f"{self._base_url}{one.uri.removesuffix('.json')}" for one in media if one.uri]
@@ -378,6 +409,30 @@ def _has_come(message: MessageInstance) -> bool:
 def _sent_at(message: MessageInstance) -> datetime | None:
     moment = message.date_sent or message.date_created
     return moment if isinstance(moment, datetime) else None
+
+
+def _created_at(message: MessageInstance) -> datetime | None:
+    moment = message.date_created
+    return moment if isinstance(moment, datetime) else None
+
+
+def _sent_text(message: MessageInstance) -> SentText:
+    """Translate an outbound text in Twilio's list.
+
+    Raises:
+        ProviderUnavailableError: The entry says too little to look for whom it went to.
+    """
+    created_at = _created_at(message)
+    if not (message.sid and message.to and created_at):
+        raise ProviderUnavailableError("the provider's list of outbound texts has gaps")
+    return SentText(
+        sid=message.sid,
+        to=message.to,
+        from_phone=message.from_ or None,
+        body=message.body or "",
+        status=_status(message.status),
+        created_at=created_at,
+    )
 
 
 def _listed_text(message: MessageInstance) -> ListedText:

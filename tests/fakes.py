@@ -17,6 +17,8 @@ from domain.ports import (
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
+    SentPage,
+    SentText,
     TextPage,
 )
 from domain.statuses import LineType, MessageStatus
@@ -169,6 +171,25 @@ class FakeGateway:
         start = int(page or 0)
         end = start + self.page_size
         return TextPage(found[start:end], str(end) if end < len(found) else None)
+
+    async def list_sent(
+        self, since: datetime, page: str | None = None, *, from_phone: str | None = None
+    ) -> SentPage:
+        """List what was created, newest first, a page at a time."""
+        if self.lists_fail:
+            raise ProviderUnavailableError
+        sent = [
+            SentText(one.sid, to, one.from_phone, one.body, one.status, one.created_at)
+            for to, listed in self.messages.items()
+            for one in listed
+            if one.created_at >= since.replace(microsecond=0)
+            and from_phone in {None, one.from_phone}
+        ]
+        sent.reverse()
+        sent.sort(key=lambda text: text.created_at, reverse=True)  # those of one second as they are
+        start = int(page or 0)
+        end = start + self.page_size
+        return SentPage(sent[start:end], str(end) if end < len(sent) else None)
 
     async def pictures(self, sid: str) -> Sequence[str]:
         """Tell where a text's pictures are."""

@@ -47,6 +47,7 @@ _SHAPES: Mapping[str, Shape] = {
     "received": Shape("They wrote", icon="message", tone="green"),
     "blocked": Shape("Held", icon="lock", tone="orange"),
     "waits": Shape("Waited", icon="clock-pause"),
+    "reconciled": Shape("Held after a restore", icon="lock", tone="orange"),
     "released": Shape("Released", icon="lock-open"),
     "paused": Shape("Paused", icon="player-pause", tone="orange"),
     "resumed": Shape("Resumed", icon="player-play"),
@@ -174,6 +175,12 @@ def _sentence(entry: TimelineEntry) -> str:
             return _blocked(str(entry.detail.get("because")))
         case "released":
             return f"Released{who}, {_RELEASES[Decision(entry.detail['decision'])]}"
+        case "reconciled":
+            count = len(entry.detail.get("sids", ()))
+            texts = "a text" if count == 1 else f"{count} texts"
+            return (
+                f"Held after a restore: the provider shows {texts} that this backup does not know"
+            )
         case "received":
             return _received(entry)
         case kind:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from domain.ports import (
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    SentLists,
 )
 from domain.statuses import LineType, MessageStatus
 from simulator.habits import Habit
@@ -302,6 +304,38 @@ async def test_what_came_to_one_number_is_listed_alone(provider: Provider) -> No
 
     assert ([text.sid for text in page.texts], page.more) == ([sid], None)
     assert (list(other.texts), other.more) == ([], None)
+
+
+async def test_what_went_out_is_listed_page_by_page_by_number(provider: Provider) -> None:
+    """For whoever compares it with the rows of a restored backup."""
+    provider.short_pages()
+    since = datetime.now(UTC) + A_MINUTE_AGO
+    await provider.text_us("not ours")
+    answers = [await provider.gateway.create(call(body=str(number))) for number in range(3)]
+    other = await provider.gateway.create(call(body="other", from_phone="+12025550111"))
+    lists = cast("SentLists", provider.gateway)
+
+    first = await lists.list_sent(since, from_phone=OURS)
+    assert first.more is not None
+    second = await lists.list_sent(since, first.more, from_phone=OURS)
+    everything = [await lists.list_sent(since)]
+    while everything[-1].more is not None:
+        everything.append(await lists.list_sent(since, everything[-1].more))
+    later = await lists.list_sent(datetime.now(UTC) - A_MINUTE_AGO)
+
+    sids = [answer.sid for answer in answers if isinstance(answer, Accepted)]
+    listed = [*first.texts, *second.texts]
+    assert ([text.sid for text in listed], second.more) == (sids[::-1], None)
+    assert [(text.to, text.from_phone, text.body) for text in first.texts] == [
+        (THEIRS, OURS, "2"),
+        (THEIRS, OURS, "1"),
+    ]
+    assert isinstance(other, Accepted)
+    assert {text.sid for page in everything for text in page.texts} == {*sids, other.sid}
+    assert (list(later.texts), later.more) == ([], None)
+    provider.break_lists()
+    with pytest.raises(ProviderUnavailableError):
+        await lists.list_sent(since)
 
 
 async def test_what_came_in_is_read_page_by_page(provider: Provider) -> None:
