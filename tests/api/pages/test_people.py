@@ -1,6 +1,7 @@
 """A sequence's Contacts tab, what is done there to many, and one enrollment, as pages."""
 
 import html
+import json
 import re
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -173,6 +174,22 @@ async def test_a_held_one_says_what_to_do_and_offers_what_can_be_done(
     assert re.search(
         r"Released by [\w ]+, to be sent", (await member.get(f"/enrollments/{ids[0]}")).text
     )
+
+
+@pytest.mark.parametrize(("count", "texts"), [(1, "a text"), (2, "2 texts")])
+async def test_timeline_tells_what_a_restore_found(
+    world: World, member: httpx.AsyncClient, count: int, texts: str
+) -> None:
+    _, ids = await enrolled(world, member)
+    await world.run(
+        "INSERT INTO enrollment_events (enrollment_id, at, kind, detail)"
+        " VALUES (:id, now(), 'reconciled', CAST(:detail AS jsonb))",
+        id=ids[0],
+        detail=json.dumps({"sids": [f"SM{at}" for at in range(count)]}),
+    )
+    page = (await member.get(f"/enrollments/{ids[0]}")).text
+    told = f"Held after a restore: the provider shows {texts} that this backup does not know"
+    assert told in page
 
 
 async def test_those_ticked_are_finished_and_each_is_told_of(
