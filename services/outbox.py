@@ -179,6 +179,9 @@ class Outbox:
             halves = (senders[:middle], senders[middle:])
             first, second = [await self._pace({one: rates[one] for one in half}) for half in halves]
             return {**first, **second}
+        except Exception:
+            _logger.exception("senders could not be paced")
+            return dict.fromkeys(rates, "later")
         return dict.fromkeys(rates, "taken")
 
     async def _hand_over(self, kind: OutboxKind, entry: Entry, facts: starting.Facts) -> None:
