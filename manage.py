@@ -32,6 +32,7 @@ from services.set_up_links import SetUpLinks, set_up_path
 from services.tokens import Tokens
 from services.users import UserDetails, Users
 from settings import Settings, WorkerSettings, load_settings, load_worker_settings
+from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from storage import outbox as outbox_rows
 from storage import vitals
@@ -174,8 +175,11 @@ async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime |
         api_base_url=settings.twilio_api_base_url,
         lookups_base_url=settings.twilio_lookups_base_url,
         status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        connect_timeout=settings.http_connect_timeout,
-        read_timeout=settings.http_read_timeout,
+        limits=TimeLimits(
+            connect=settings.http_connect_timeout,
+            read=settings.http_read_timeout,
+            late_answer=settings.http_late_answer,
+        ),
         max_concurrent=LISTS_AT_ONCE,
     )
     client = await connect_to_temporal(

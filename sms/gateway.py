@@ -430,7 +430,7 @@ def _sent_text(message: MessageInstance) -> SentText:
         to=message.to,
         from_phone=message.from_ or None,
         body=message.body or "",
-        status=_status(message.status),
+        status=from_provider(message.status or ""),
         created_at=created_at,
     )
 

@@ -157,6 +157,12 @@ def _received(entry: TimelineEntry) -> str:
     return f"They wrote a keyword ({keyword.replace('_', '-')})" if keyword else "They wrote"
 
 
+def _reconciled(entry: TimelineEntry) -> str:
+    count = len(entry.detail["sids"])
+    texts = "a text" if count == 1 else f"{count} texts"
+    return f"Held after a restore: the provider shows {texts} that this backup does not know"
+
+
 def _sentence(entry: TimelineEntry) -> str:
     text = f"Step {entry.step}" if entry.step else "The message by hand"
     who = f" by {entry.user.name}" if entry.user else ""
@@ -175,14 +181,8 @@ def _sentence(entry: TimelineEntry) -> str:
             return _blocked(str(entry.detail.get("because")))
         case "released":
             return f"Released{who}, {_RELEASES[Decision(entry.detail['decision'])]}"
-        case "reconciled":
-            count = len(entry.detail.get("sids", ()))
-            texts = "a text" if count == 1 else f"{count} texts"
-            return (
-                f"Held after a restore: the provider shows {texts} that this backup does not know"
-            )
-        case "received":
-            return _received(entry)
+        case "received" | "reconciled":
+            return _received(entry) if entry.kind == "received" else _reconciled(entry)
         case kind:
             words = _SHAPES[kind].words if kind in _SHAPES else kind.replace("_", " ").capitalize()
             return f"{words}{who}"
