@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from domain.opt_out_wishes import Wish, folded, read_wish
+from domain.opt_out_wishes import LONGEST_READ, Wish, folded, read_wish
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
@@ -63,11 +63,12 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
     Args:
         body: The whole text. Case, accents, blanks, hyphens, punctuation and emoji make no
             difference: ``Opt-out.``, ``S.T.O.P`` and ``STOP ALL`` are keywords, ``Stop please``
-            is not (but a plain wish).
+            is not (but a plain wish). One longer than ``LONGEST_READ`` is no keyword.
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP; any case). It knows the keywords
             that Advanced Opt-Out was set up with, so it is trusted before the text.
     """
-    word = normalise(body)
+    body = body.strip()
+    word = normalise(body) if len(body) <= LONGEST_READ else ""
     marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
     keyword = marked or _KEYWORDS.get(word)
     if keyword is None:

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from domain import opt_out_phrases as phrases
 
+LONGEST_READ = 1600
+"""Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
+
 
 class Wish(StrEnum):
     """What a text asks for.
@@ -52,9 +55,14 @@ def read_wish(body: str) -> Wish | None:
     A wish counts as clear where it stands as a clause of its own, with nothing beside it but
     courtesies and reasons, and nothing in the whole text casts doubt on it: a negation, a joke,
     somebody else's words, a condition, a question that is no request. A bare "stop" counts only
-    in a text that says nothing else. Whatever is not clear but has the words is unsure.
+    in a text that says nothing else. Whatever is not clear but has the words is unsure, and so is
+    a text of more than ``LONGEST_READ`` characters: reading it would take too long.
     """
+    if len(body) > LONGEST_READ:
+        return Wish.UNSURE
     words = _words(body)
+    if len(words) > LONGEST_READ * 2:  # One character may fold to eighteen.
+        return Wish.UNSURE
     clauses = list(_clauses(words))
     if any(_is_clear(clause) for clause in clauses) or _is_bare(clauses) or _is_capital(body):
         return Wish.UNSURE if _is_doubtful(body, clauses) else Wish.OPT_OUT
@@ -215,6 +223,10 @@ _HINTS = _compiled(*phrases.HINTS)
 _WHOLE_HINTS = _compiled(*phrases.WHOLE_HINTS)
 _AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
-_CAPITAL = re.compile(r"(?:^|[.!,;:\n])\s*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)\s*(?=[.!,;:\n]|$)")
+# No line break among the blanks: one begins or ends a sentence by itself, and a run of them would
+# be looked through once for each.
+_CAPITAL = re.compile(
+    r"(?:^|[.!,;:\n])[^\S\n]*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)[^\S\n]*(?=[.!,;:\n]|$)"
+)
 _QUOTE = re.compile('["\u201c\u201d\u00ab\u00bb]')
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")

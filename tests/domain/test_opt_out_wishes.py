@@ -5,11 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain.keywords import read
-from domain.opt_out_wishes import Wish, folded, read_wish
+from domain.keywords import Keyword, Reading, read
+from domain.opt_out_wishes import LONGEST_READ, Wish, folded, read_wish
 from tests.domain.wishes.measure import CORPORA, LABELS, examples, figures, table
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -98,12 +98,60 @@ def test_what_is_folded_stays_as_it_is(body: str) -> None:
     assert folded(once) == once
 
 
-@pytest.mark.parametrize("word", ["please ", "stop ", "no thanks ", "(", "u", "i dont want ", "a "])
-def test_the_longest_text_there_is_is_read_in_no_time(word: str) -> None:
-    body = (word * 1600)[:1600]
-    begun = time.process_time()
-    read_wish(body)
-    assert time.process_time() - begun < 2
+def work_per_character(word: str, length: int) -> float:
+    """CPU seconds that reading takes for each character of a text, undisturbed."""
+    body = f"a{(word * length)[: length - 2]}a"
+
+    def once() -> float:
+        begun = time.process_time()
+        read(body)
+        return time.process_time() - begun
+
+    return min(once() for _ in range(3)) / length
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("\n", " ", ".", "?", "!", ",", "-", "'", "(", "a", "u", "STOP", "stop", "please"),
+                *("sorry", "these", "text", "me", "my number", "i think", "i dont want", "no more"),
+                *("\r", "\u0315", "\u0323", "\ufdfa", "\u00df", "\U0001f602", '"'),
+            ]
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from(["", " ", "\n"]),
+)
+@settings(max_examples=40)
+@example(["\n"], "")
+@example([" ", "\n"], "")
+@example(["sorry"], " ")
+def test_a_long_text_takes_hardly_more_work_per_character(words: list[str], between: str) -> None:
+    word = between.join(words) + between
+
+    def ratio() -> float:
+        return work_per_character(word, LONGEST_READ) / work_per_character(word, 200)
+
+    # A busy machine may disturb a measurement or two; what is quadratic stays so.
+    assert any(ratio() < 2 for _ in range(5)), word
+
+
+@pytest.mark.parametrize("body", ["x" + "\n" * 2000 + "x", "\ufdfa" * LONGEST_READ])
+def test_what_is_too_long_to_be_read_is_a_reply_for_a_person_to_read(body: str) -> None:
+    assert read(body) == Reading(None, may_be_reply=True, wish=Wish.UNSURE)
+
+
+def test_blanks_around_a_text_do_not_make_it_too_long() -> None:
+    blanks = "\n" * 20_000
+    assert read(f"{blanks}STOP{blanks}").keyword is Keyword.OPT_OUT
+    assert read(f"{blanks}please stop texting me{blanks}").wish is Wish.OPT_OUT
+
+
+def test_the_providers_word_counts_whatever_the_length_of_a_text() -> None:
+    body = "x" * (LONGEST_READ + 1)
+    assert read(body, "STOP") == Reading(Keyword.OPT_OUT, may_be_reply=False)
 
 
 def test_it_is_measured_on_enough_texts_and_on_none_twice() -> None:
