@@ -1,5 +1,6 @@
 """Inbound texts: the event and its whole effect in one transaction, before the answer."""
 
+import asyncio
 import logging
 import re
 from dataclasses import replace
@@ -61,12 +62,14 @@ class Inbound:
 
     async def apply(self, text: InboundText) -> bool:
         """Apply a text's effects in one transaction; False if that was done before."""
+        # Reading a long text takes tens of milliseconds: beside the event loop, before any lock.
+        reading = await asyncio.to_thread(read, text.body, text.opt_out_type)
         async with self._database.transaction() as tx:
             await sending.lock_number(tx, text.phone)
             occurred_at = await inbound.keep_text(tx, text)
             if occurred_at is None:
                 return False
-            await _take_effect(tx, text, occurred_at)
+            await _take_effect(tx, text, reading, occurred_at)
             await inbound.text_applied(tx, text.sid)
             return True
 
@@ -107,10 +110,11 @@ def _plain(words: str) -> str:
     return re.sub("[\\x00\\ud800-\\udfff]", "\N{REPLACEMENT CHARACTER}", words)
 
 
-async def _take_effect(tx: Transaction, text: InboundText, occurred_at: datetime) -> None:
+async def _take_effect(
+    tx: Transaction, text: InboundText, reading: Reading, occurred_at: datetime
+) -> None:
     """Conversation, suppression and final statuses of one text."""
     await recall(tx, [text.phone])
-    reading = read(text.body, text.opt_out_type)
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
     if is_reply and reading.keyword is Keyword.OPT_IN:
