@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, func, literal, or_, select, tuple_, update
+from sqlalchemy import Text, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -22,12 +22,13 @@ async def add(tx: Transaction, values: Mapping[str, Any]) -> Sender | None:
 
 
 async def id_of(tx: Transaction, *, phone: str | None, service_sid: str | None) -> UUID | None:
-    """Which sender has this number or Messaging Service."""
-    row = await tx.execute(
-        select(col(Sender.id)).where(
-            or_(col(Sender.phone) == phone, col(Sender.messaging_service_sid) == service_sid)
-        )
+    """Which sender has this number, or this Messaging Service; only one of them is given."""
+    is_it = (
+        col(Sender.phone) == phone
+        if phone is not None
+        else col(Sender.messaging_service_sid) == service_sid
     )
+    row = await tx.execute(select(col(Sender.id)).where(is_it))
     return row.scalar_one_or_none()
 
 

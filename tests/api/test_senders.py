@@ -56,6 +56,9 @@ async def test_a_messaging_service_is_added_with_its_rate(admin: httpx.AsyncClie
 async def test_a_taken_sender_is_a_conflict_that_names_it(
     admin: httpx.AsyncClient, body: dict[str, Any]
 ) -> None:
+    for number in range(2):
+        await add(admin, {**NUMBER, "phone": f"+1415555012{number}"})
+        await add(admin, {**SERVICE, "messaging_service_sid": "MG" + f"{number}" * 32})
     made = await add(admin, body)
 
     again = await admin.post("/api/senders", json=body)
