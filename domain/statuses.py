@@ -214,6 +214,15 @@ class OptOutSource(StrEnum):
     BY_HAND = "by_hand"
 
 
+class TextMeaning(StrEnum):
+    """What an inbound text asks for: in a keyword, or for no more texts in plain words."""
+
+    OPT_OUT = "opt_out"
+    PLAIN_WISH = "plain_wish"
+    OPT_IN = "opt_in"
+    HELP = "help"
+
+
 class ReviewDecision(StrEnum):
     """What a person says a text meant that the rules were unsure about."""
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain import names
 from domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.paging import Page, Position, by_creation, cut
-from domain.statuses import MESSAGE_LABELS, Direction, LineType, MessageStatus
+from domain.statuses import MESSAGE_LABELS, Direction, LineType, MessageStatus, TextMeaning
 from domain.texts import check_body
 from services import audit, one_offs
 from services.contact_list import SEARCH_LENGTH, ContactName, Fault, UserName
@@ -84,7 +84,7 @@ class ConversationText:
             when it was written.
         status_label: Where it is, in words.
         error: What the provider said, if it failed.
-        keyword: ``opt_out``, ``opt_in`` or ``help`` if an inbound text is one.
+        meaning: What an inbound text asks for, if it is a keyword or a plain wish.
         sender: Of ours; None if it is not known.
         user: Who wrote it, if a person.
         origin: The enrollment it is of, if any.
@@ -98,7 +98,7 @@ class ConversationText:
     status: MessageStatus
     status_label: str
     error: Fault | None
-    keyword: str | None
+    meaning: TextMeaning | None
     sender: SenderName | None
     user: UserName | None
     origin: Origin | None
@@ -118,7 +118,7 @@ class ConversationText:
             status=row.status,
             status_label=MESSAGE_LABELS[row.status],
             error=Fault.of(row.error_code),
-            keyword=row.keyword,
+            meaning=TextMeaning(row.keyword) if row.keyword else None,
             sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
             user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
             origin=origin,

@@ -5,12 +5,13 @@ import logging
 import re
 from dataclasses import replace
 from datetime import datetime
+from typing import assert_never
 from uuid import UUID
 
 from domain.inbound import InboundText
 from domain.keywords import Keyword, Reading, read
 from domain.opt_out_wishes import Wish
-from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy
+from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy, TextMeaning
 from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
@@ -119,40 +120,57 @@ async def _take_effect(
     is_reply = reading.may_be_reply
     if is_reply and reading.keyword is Keyword.OPT_IN:
         is_reply = not await inbound.is_suppressed_by_text(tx, text.phone, sender_id)
-    source = _opt_out_source(reading)
-    said = source if source is OptOutSource.PLAIN_WISH else reading.keyword
+    meaning = _meaning(reading)
     message_id = await inbound.store_text(
         tx,
         text,
         at=occurred_at,
         sender_id=sender_id,
-        keyword=said.value if said else None,
+        keyword=meaning.value if meaning else None,
         is_reply=is_reply,
     )
     await events.message_received(tx, message_id)
-    if source is not None:
-        evidence = Evidence(
-            phone=text.phone, source=source, occurred_at=occurred_at, message_id=message_id
-        )
-        await opt_out(tx, evidence)
-    elif reading.keyword is Keyword.OPT_IN and not is_reply:
-        await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
-    elif is_reply and sender_id is not None:
+    match meaning:
+        case TextMeaning.OPT_OUT:
+            await _opt_out(tx, text.phone, OptOutSource.KEYWORD, occurred_at, message_id)
+        case TextMeaning.PLAIN_WISH:
+            await _opt_out(tx, text.phone, OptOutSource.PLAIN_WISH, occurred_at, message_id)
+        case TextMeaning.OPT_IN if not is_reply:
+            await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
+        case TextMeaning.OPT_IN | TextMeaning.HELP | None:
+            pass
+        case _ as unreachable:
+            assert_never(unreachable)
+    if is_reply and sender_id is not None:
         await _reply(tx, text.phone, sender_id, occurred_at)
     if reading.wish is Wish.UNSURE:
         await reviews.add(tx, message_id)
 
 
-def _opt_out_source(reading: Reading) -> OptOutSource | None:
-    if reading.keyword is Keyword.OPT_OUT:
-        return OptOutSource.KEYWORD
-    return OptOutSource.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
+def _meaning(reading: Reading) -> TextMeaning | None:
+    if reading.keyword is not None:
+        return TextMeaning(reading.keyword.value)
+    return TextMeaning.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
+
+
+async def _opt_out(
+    tx: Transaction, phone: str, source: OptOutSource, occurred_at: datetime, message_id: UUID
+) -> None:
+    evidence = Evidence(phone=phone, source=source, occurred_at=occurred_at, message_id=message_id)
+    await opt_out(tx, evidence)
 
 
 async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime) -> None:
     """Every active enrollment that texted this number from that sender has been answered."""
     for enrollment in await inbound.repliable(tx, phone, sender_id, replied_at):
-        if enrollment.on_reply is ReplyPolicy.FINISH or enrollment.all_sent:
+        match enrollment.on_reply:
+            case ReplyPolicy.FINISH:
+                ends = True
+            case ReplyPolicy.CONTINUE:
+                ends = enrollment.all_sent
+            case _ as unreachable:
+                assert_never(unreachable)
+        if ends:
             await endings.end(
                 tx,
                 enrollment.id,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import HELD_WORDS
 from api.pages.times import Clock
-from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason
+from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason, TextMeaning
 from services.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.holds import Decision
 from services.step_plan import Reason, StepAhead
@@ -37,7 +37,7 @@ class Shape:
     tone: str = "grey"
 
 
-_SHAPES: Mapping[str, Shape] = {
+SHAPES: Mapping[str, Shape] = {
     "enrolled": Shape("Enrolled", icon="user-plus", tone="blue"),
     "written": Shape("A message was written by hand", icon="pencil", tone="blue"),
     "sent": Shape("sent", icon="send", tone="blue"),
@@ -119,7 +119,7 @@ def _told(details: EnrollmentDetails) -> Iterator[Told]:
     for entry in reversed(details.timeline):
         if entry.kind == "attempt" and entry.status not in {"open", "unknown", "absent"}:
             continue
-        yield Told(entry, _sentence(entry), _SHAPES.get(entry.kind, _OTHER))
+        yield Told(entry, _sentence(entry), SHAPES.get(entry.kind, _OTHER))
 
 
 _ATTEMPTS = {
@@ -141,6 +141,15 @@ _WAITS = {
 _RELEASES = {
     Decision.RETRY: "to be sent",
     Decision.TREAT_AS_SENT: "as the last text was sent",
+    Decision.FINISH: "to be finished",
+}
+
+
+_RECEIVED = {
+    TextMeaning.OPT_OUT: "They opted out with a keyword",
+    TextMeaning.PLAIN_WISH: "They opted out in their own words",
+    TextMeaning.OPT_IN: "They opted in again",
+    TextMeaning.HELP: "They asked for help",
 }
 
 
@@ -154,7 +163,7 @@ def _received(entry: TimelineEntry) -> str:
     if entry.detail.get("is_reply"):
         return "They replied"
     keyword = entry.detail.get("keyword")
-    return f"They wrote a keyword ({keyword.replace('_', '-')})" if keyword else "They wrote"
+    return _RECEIVED[TextMeaning(keyword)] if keyword else "They wrote"
 
 
 def _reconciled(entry: TimelineEntry) -> str:
@@ -184,5 +193,5 @@ def _sentence(entry: TimelineEntry) -> str:
         case "received" | "reconciled":
             return _received(entry) if entry.kind == "received" else _reconciled(entry)
         case kind:
-            words = _SHAPES[kind].words if kind in _SHAPES else kind.replace("_", " ").capitalize()
+            words = SHAPES[kind].words if kind in SHAPES else kind.replace("_", " ").capitalize()
             return f"{words}{who}"

@@ -16,7 +16,7 @@ from api.pages import times
 from api.pages.assets import Assets
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.phones import readable
-from domain.statuses import STATUS_WORDS, EnrollmentStatus, Role
+from domain.statuses import STATUS_WORDS, EnrollmentStatus, Role, TextMeaning
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -44,6 +44,14 @@ STATUS_LOOKS: Mapping[EnrollmentStatus, Look] = {
     EnrollmentStatus.OMITTED_OPTED_OUT: Look(icon="user-off", tone="orange"),
     EnrollmentStatus.OMITTED_LANDLINE: Look(icon="phone-off", tone="purple"),
 }
+
+MEANING_WORDS: Mapping[TextMeaning, str] = {
+    TextMeaning.OPT_OUT: "opts out",
+    TextMeaning.PLAIN_WISH: "opts out in their own words",
+    TextMeaning.OPT_IN: "opts in again",
+    TextMeaning.HELP: "asks for help",
+}
+"""What an inbound text asks for; reads on from whoever wrote it."""
 
 
 class PageRoutes:
@@ -107,6 +115,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         settings_tabs=SETTINGS,
         status_words=STATUS_WORDS,
         status_looks=STATUS_LOOKS,
+        meaning_words=MEANING_WORDS,
         EnrollmentStatus=EnrollmentStatus,
     )
     environment.filters.update(

@@ -45,6 +45,7 @@ ACT_WORDS: Mapping[str, str] = {
     "group.remove": "took {a contact} out of a group",
     "job.start": "began {work in the background}",
     "job.cancel": "cancelled {work in the background}",
+    "job.export": "exported the rows of {work in the background} that cannot be taken",
     "review.decide": "decided what {a text} meant",
     "sender.create": "added {a sender}",
     "sender.change": "changed {a sender}",

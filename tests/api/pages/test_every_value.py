@@ -1,0 +1,360 @@
+"""Every value that a page makes words of is shown in words, and breaks no page."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+from uuid import uuid4
+
+import httpx
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+from api import examples
+from api.pages.contacts.index import LINE_WORDS
+from api.pages.enrollments import SHAPES
+from api.pages.jobs import KIND_WORDS, RESULT_WORDS
+from api.pages.rendering import MEANING_WORDS
+from api.pages.sequences.contacts import HELD_WORDS, OUTCOME_WORDS
+from api.pages.settings.activity import STATE_LOOKS
+from api.pages.settings.opt_outs import SOURCE_WORDS
+from api.pages.settings.users import ROLE_WORDS
+from api.pages.settings.webhooks import TYPE_WORDS
+from domain.events import EventType
+from domain.progress import FAILURES
+from domain.statuses import (
+    MESSAGE_LABELS,
+    STATUS_WORDS,
+    Activity,
+    AttemptOutcome,
+    Direction,
+    HeldReason,
+    MessageStatus,
+    ReplyPolicy,
+    ReviewDecision,
+    Role,
+    SequenceKind,
+    SequenceState,
+    StepOutcome,
+    TextMeaning,
+)
+from services.factory import Services
+from services.holds import Decision, Released
+from services.pausing import Paused, Resumed
+from storage.database import Database
+from tests.api.a_little_of_everything import found
+from tests.api.pages.conftest import Browse
+
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+PANEL = {"HX-Request": "true", "HX-Target": "panel"}
+
+ENROLLMENT = (
+    *("/enrollments/{enrollment}", "/contacts/{contact}", "/sequences/{sequence}/contacts"),
+    "/sequences/{sequence}/figures",
+)
+SEQUENCE = (
+    *("/sequences/{sequence}", "/sequences", "/sequences/{sequence}/steps"),
+    *("/sequences/{sequence}/settings", "/sequences/{sequence}/contacts"),
+    *("/sequences/{sequence}/figures", "/sequences/{sequence}/enrol"),
+)
+TALK = ("/enrollments/{enrollment}", "/conversations/{contact}", "/conversations")
+CONTACT = (
+    *("/contacts/{contact}", "/contacts", "/contacts/{contact}/edit"),
+    "/sequences/{sequence}/enrol/people",
+)
+OPT_OUT = ("/contacts/{opted_out}", "/settings/opt-outs", "/conversations/{opted_out}")
+JOB = ("/jobs/{job}", "/jobs/{job}/progress", "/settings/activity")
+
+Words = Mapping[Any, str | None]
+"""What the first of some pages says for each value; None for one that it says nothing of."""
+
+SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
+    "users.role": (
+        ("/settings/users", "/settings/users/{user}"),
+        {role: f">{label}</span>" for role, label, _ in ROLE_WORDS},
+    ),
+    "contacts.line_type": (CONTACT, LINE_WORDS),
+    "sequences.kind": (
+        SEQUENCE[1:],
+        {SequenceKind.ONGOING: "By days and time", SequenceKind.SCHEDULED: "By date"},
+    ),
+    "sequences.on_reply": (
+        ("/sequences/{sequence}/settings",),
+        {policy: f'value="{policy.value}" checked' for policy in ReplyPolicy},
+    ),
+    "sequences.state": (SEQUENCE, {state: state.value.capitalize() for state in SequenceState}),
+    "enrollments.status": (
+        ENROLLMENT,
+        {status: f"{words.label}</span>" for status, words in STATUS_WORDS.items()},
+    ),
+    "enrollments.activity": (
+        ENROLLMENT,
+        {
+            Activity.WAITING: "Next text",
+            Activity.SENDING: "Sending",
+            Activity.AWAITING_REPLY: "Waiting for a reply",
+            Activity.PAUSED: "Paused",
+            Activity.HELD: "Held",
+        },
+    ),
+    "enrollments.held_reason": (
+        ENROLLMENT,
+        {reason: words.why for reason, words in HELD_WORDS.items()},
+    ),
+    "messages.direction": (
+        TALK,
+        {Direction.INBOUND: "bubble is-inbound", Direction.OUTBOUND: "bubble is-outbound"},
+    ),
+    "messages.status": (TALK, MESSAGE_LABELS),
+    "attempts.outcome": (
+        TALK,
+        {
+            AttemptOutcome.OPEN: "is being handed to the provider",
+            AttemptOutcome.UNKNOWN: "the provider gave no answer",
+            AttemptOutcome.ACCEPTED: "Step 1 was sent",
+            AttemptOutcome.REFUSED: "Step 1 failed",
+            AttemptOutcome.ABSENT: "never reached the provider",
+            AttemptOutcome.ASSUMED_SENT: "Step 1 was sent",
+            AttemptOutcome.WRITTEN_OFF: None,
+        },
+    ),
+    "attempts.provider_status": (
+        TALK,
+        {
+            **dict.fromkeys(MessageStatus, "Step 1 was sent"),
+            **dict.fromkeys((MessageStatus.DELIVERED, MessageStatus.READ), "Step 1 was delivered"),
+            **dict.fromkeys(FAILURES, "Step 1 failed"),
+        },
+    ),
+    "suppressions.source": (OPT_OUT, SOURCE_WORDS),
+    "jobs.kind": (JOB, KIND_WORDS),
+    "jobs.state": (JOB[::-1], {state: words for state, (words, _) in STATE_LOOKS.items()}),
+    "reviews.decision": (
+        ("/reviews?decided=true",),
+        {
+            ReviewDecision.OPT_OUT: "An opt-out",
+            ReviewDecision.NOT_AN_OPT_OUT: "Not an opt-out",
+        },
+    ),
+}
+"""By column: the pages that read it, and what the first of them says for each value."""
+
+BESIDES: Mapping[str, str] = {
+    "enrollments.status": "activity = CASE WHEN :value = 'active' THEN 'waiting' END,"
+    " ended_at = CASE WHEN :value <> 'active' THEN now() END, error_code = 30003",
+    "enrollments.activity": "held_reason = CASE WHEN :value = 'held' THEN 'outcome_unknown' END,"
+    " paused_at = CASE WHEN :value = 'paused' THEN now() END",
+    "enrollments.held_reason": "activity = 'held', held_code = 21408",
+    "messages.direction": "step = NULL, pass = NULL",
+    "attempts.outcome": "error_code = 30003",
+    "attempts.provider_status": "outcome = 'accepted', error_code = 30003",
+    "jobs.kind": "state = 'done'",
+    "reviews.decision": "decided_at = now(), decided_by = (SELECT id FROM users LIMIT 1)",
+}
+"""What the table's constraints ask for besides, or has the pages say more."""
+
+ONLY: Mapping[str, str] = {
+    "users.role": "email <> 'admin@example.com'",
+    "enrollments.activity": "status = 'active'",
+    "enrollments.held_reason": "status = 'active'",
+    "messages.direction": "provider_sid IS NULL AND enrollment_id IS NOT NULL",
+}
+"""Which rows are written, if not all."""
+
+TIMELINE: Mapping[str, tuple[str, str]] = {
+    "because paused": ("blocked", '{"because": "paused"}'),
+    **{
+        f"because {reason.value}": ("blocked", f'{{"because": "{reason.value}", "code": 21408}}')
+        for reason in HeldReason
+    },
+    **{
+        f"waits for {because}": (
+            "waits",
+            f'{{"because": "{because}", "until": "2026-12-01T09:00:00+00:00"}}',
+        )
+        for because in ("window", "spacing", "retry", "due", "settling", "something new")
+    },
+    **{
+        f"released to {decision.value}": ("released", f'{{"decision": "{decision.value}"}}')
+        for decision in Decision
+    },
+    "paused": ("paused", "{}"),
+    "resumed": ("resumed", "{}"),
+}
+"""What is noted of an enrollment: its kind and detail."""
+
+
+class Everything:
+    """One of everything, and the pages about it."""
+
+    def __init__(
+        self, database: Database, client: httpx.AsyncClient, ids: Mapping[str, str]
+    ) -> None:
+        self.database = database
+        self.client = client
+        self.ids = {
+            "contact": ids[examples.CONTACT],
+            "enrollment": ids[examples.ENROLLMENT],
+            "sequence": ids[examples.SEQUENCE],
+            "job": ids[examples.JOB],
+            "user": ids[examples.USER],
+            "endpoint": ids[examples.EVENT_ENDPOINT],
+        }
+
+    async def run(self, statement: str, **values: object) -> None:
+        """Write with plain SQL, past what keeps final statuses final."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text("SET LOCAL session_replication_role = replica"))
+            await tx.execute(text(statement), values)
+
+    async def write_texts(self) -> None:
+        """Write a text to the contact, an attempt at it, and one from them."""
+        about = {"contact": self.ids["contact"], "enrollment": self.ids["enrollment"]}
+        for direction, status, step in (("outbound", "sent", 1), ("inbound", "received", None)):
+            await self.run(
+                "INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id,"
+                " step, pass, body, status) SELECT :id, :direction, id, phone,"
+                " (SELECT id FROM senders), :enrollment, :step, :step, 'Hi', :status"
+                " FROM contacts WHERE id = :contact",
+                **about,
+                id=uuid4(),
+                direction=direction,
+                status=status,
+                step=step,
+            )
+        await self.run(
+            "INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before,"
+            " answered_at, provider_status)"
+            " SELECT :id, id, 1, 'accepted', now(), now(), now(), 'sent' FROM messages"
+            " WHERE step = 1",
+            id=uuid4(),
+        )
+        await self.run("UPDATE contacts SET line_type = 'mobile'")
+        async with self.database.transaction() as tx:
+            opted_out = await tx.scalar(
+                text("SELECT id FROM contacts WHERE phone = (SELECT phone FROM suppressions)")
+            )
+        self.ids["opted_out"] = str(opted_out)
+
+    async def shown(self, *paths: str) -> list[str]:
+        """Give what pages say, as a whole and as htmx gets it."""
+        texts = []
+        for path in paths:
+            both = ""
+            for headers in ({}, PANEL):
+                answer = await self.client.get(path.format(**self.ids), headers=headers)
+                assert answer.status_code == 200, f"{path}: {answer.text[-500:]}"
+                both += answer.text
+            texts.append(both)
+        return texts
+
+
+@pytest.fixture
+async def everything(browse: Browse, services: Services, database: Database) -> Everything:
+    admin = await browse(Role.ADMIN)
+    everything = Everything(database, admin, await found(services))
+    await everything.write_texts()
+    return everything
+
+
+def columns() -> dict[str, type[Enum]]:
+    """Find the columns that hold one of an enumeration's values."""
+    return {
+        f"{table.name}.{column.name}": column.type.enum_class
+        for table in SQLModel.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, sqlalchemy.Enum) and column.type.enum_class is not None
+    }
+
+
+def test_every_column_of_named_values_is_shown_by_some_page() -> None:
+    assert columns().keys() == SHOWN.keys()
+    for column, (_, words) in SHOWN.items():
+        assert words.keys() == set(columns()[column]), column
+
+
+@pytest.mark.parametrize("column", SHOWN)
+async def test_every_value_of_a_column_is_shown(everything: Everything, column: str) -> None:
+    paths, words = SHOWN[column]
+    table, name = column.split(".")
+    besides = f", {BESIDES[column]}" if column in BESIDES else ""
+    for value, said in words.items():
+        await everything.run(
+            f"UPDATE {table} SET {name} = CAST(:value AS varchar){besides}"  # noqa: S608 - ours
+            f" WHERE {ONLY.get(column, 'true')}",
+            value=value.value,
+        )
+        first, *_ = await everything.shown(*paths)
+        assert said is None or said in first, f"{value}: {said}"
+
+
+@pytest.mark.parametrize("meaning", TextMeaning)
+async def test_whatever_they_ask_for_their_conversation_is_shown(
+    everything: Everything, meaning: TextMeaning
+) -> None:
+    await everything.run(
+        "UPDATE messages SET keyword = :keyword WHERE direction = 'inbound'", keyword=meaning.value
+    )
+    panel, talk, _ = await everything.shown(*TALK)
+    assert MEANING_WORDS[meaning] in panel
+    assert MEANING_WORDS[meaning] in talk
+
+
+async def test_whatever_was_noted_is_told(everything: Everything) -> None:
+    for number, (kind, detail) in enumerate(TIMELINE.values()):
+        await everything.run(
+            "INSERT INTO enrollment_events (enrollment_id, at, kind, detail)"
+            " VALUES (:id, now(), :kind, CAST(:detail AS jsonb))",
+            id=everything.ids["enrollment"],
+            kind=kind,
+            detail=detail,
+        )
+        (panel,) = await everything.shown("/enrollments/{enrollment}")
+        assert panel.count('<span class="timeline-mark') == 2 * (number + 4)
+
+
+def test_whatever_is_noted_has_words() -> None:
+    noted = {
+        argument.value
+        for path in SERVICES.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"note", "note_all"}
+        for argument in call.args
+        if isinstance(argument, ast.Constant)
+    }
+    assert noted >= {"blocked", "released", "paused", "resumed"}
+    assert noted <= SHAPES.keys()
+
+
+@pytest.mark.parametrize("outcome", StepOutcome)
+async def test_every_outcome_of_a_step_can_be_listed(
+    everything: Everything, outcome: StepOutcome
+) -> None:
+    path = f"/sequences/{{sequence}}/contacts?outcome={outcome.value}&outcome_step=1"
+    (shown,) = await everything.shown(path)
+    assert OUTCOME_WORDS[outcome] in shown
+
+
+async def test_every_type_of_event_is_shown(everything: Everything) -> None:
+    for kind in EventType:
+        await everything.run("UPDATE events SET type = :type", type=kind.value)
+        endpoint, form = await everything.shown(
+            "/settings/webhooks/{endpoint}", "/settings/webhooks/new"
+        )
+        assert TYPE_WORDS[kind] in endpoint
+        assert TYPE_WORDS[kind] in form or kind is EventType.TEST_PING
+
+
+def test_whatever_comes_of_a_row_has_words() -> None:
+    told = {
+        code
+        for result in (Released, Paused, Resumed)
+        for code in get_args(get_type_hints(result)["result"])
+    }
+    assert told
+    assert told <= RESULT_WORDS.keys()
