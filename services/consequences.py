@@ -1,7 +1,7 @@
 """What follows from a text that was accepted, refused or reported failed."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.phones import is_toll_free
@@ -182,7 +182,7 @@ async def _advance(
     if not moved:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
         return await _overtaken(tx, row)
-    return await _moved(tx, row, learned, doing=Activity.WAITING, due_at=next_send_at)
+    return await _moved(tx, _past(row), learned, doing=Activity.WAITING, due_at=next_send_at)
 
 
 async def _all_sent(
@@ -207,8 +207,13 @@ async def _all_sent(
     if row.replied_at is not None:
         status = EnrollmentStatus.FINISHED_RESPONDED
         await endings.end(tx, row.enrollment_id, status, signal=learned.signal)
-        return _ended(row, status)
-    return await _moved(tx, row, learned, doing=Activity.AWAITING_REPLY, due_at=reply_until)
+        return _ended(_past(row), status)
+    return await _moved(tx, _past(row), learned, doing=Activity.AWAITING_REPLY, due_at=reply_until)
+
+
+def _past(row: AttemptRow) -> AttemptRow:
+    """The row with its own step counted as sent."""
+    return replace(row, steps_sent=max(row.steps_sent, row.step or 0))
 
 
 async def _overtaken(tx: Transaction, row: AttemptRow) -> Standing:
@@ -231,7 +236,7 @@ async def _moved(
         doing=doing,
         status=EnrollmentStatus.ACTIVE,
         due_at=due_at,
-        step=max(row.steps_sent, row.step or 0),
+        step=row.steps_sent,
         step_count=row.step_count,
         sender_id=str(row.sender_id),
     )
@@ -301,7 +306,7 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
-    await _mark_failed(tx, row, learned, code, http_status)
+    row = await _mark_failed(tx, row, learned, code, http_status)
     if error.effect is Effect.HOLD_SENDER:
         await holds.hold_sender(
             tx,
@@ -332,20 +337,23 @@ async def failed(
 
 async def _mark_failed(
     tx: Transaction, row: AttemptRow, learned: Learned, code: int | None, http_status: int | None
-) -> None:
+) -> AttemptRow:
+    """Note the failure; answers the row with the step last sent as it is now."""
     if learned.by_report:
         await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
         if row.enrollment_id is not None:
-            await outcomes.recount_steps(tx, row.enrollment_id)
-    else:
-        await outcomes.set_attempt(
-            tx,
-            row.attempt_id,
-            outcome=AttemptOutcome.REFUSED.value,
-            error_code=code,
-            http_status=http_status,
-            answered_at=learned.now,
-        )
+            sent = await outcomes.recount_steps(tx, row.enrollment_id)
+            return replace(row, steps_sent=sent)
+        return row
+    await outcomes.set_attempt(
+        tx,
+        row.attempt_id,
+        outcome=AttemptOutcome.REFUSED.value,
+        error_code=code,
+        http_status=http_status,
+        answered_at=learned.now,
+    )
+    return row
 
 
 def _for_good(row: AttemptRow, rules: SendingRules, learned: Learned, error: ProviderError) -> bool:
@@ -517,7 +525,7 @@ def _ended(row: AttemptRow, status: EnrollmentStatus) -> Standing:
     return Standing(
         doing="ended",
         status=status,
-        step=max(row.steps_sent, row.step or 0),
+        step=row.steps_sent,
         step_count=row.step_count,
         sender_id=str(row.sender_id),
     )

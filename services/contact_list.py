@@ -22,6 +22,7 @@ from storage import contact_list as rows
 from storage.contact_list import ListedRow, ListFilter, Outlook
 from storage.database import Database
 from storage.sequences import count_by_status
+from storage.timeline import EnrollmentFacts
 
 SEARCH_LENGTH = 200
 """Most characters one may search for: a first and a last name."""
@@ -90,6 +91,14 @@ class Fault:
         """Explain a code; None if there is none, unless something failed without one."""
         return cls(code, explain(code)) if failed or code is not None else None
 
+    @classmethod
+    def of_enrollment(cls, row: ListedRow | EnrollmentFacts) -> "Fault | None":
+        """Explain what an enrollment failed for, is held for, or is tried once more after."""
+        if row.failing_code is not None and row.held_reason is None:
+            return cls.of(row.failing_code or None, failed=True)
+        code = row.error_code if row.error_code is not None else row.held_code
+        return cls.of(code, failed=row.status is EnrollmentStatus.FAILED)
+
 
 @dataclass(frozen=True)
 class ListedEnrollment:
@@ -100,7 +109,8 @@ class ListedEnrollment:
         activity: What an active enrollment is doing; None when final.
         held_reason: Why it waits for a person, if it does.
         step: The step last sent, 0 for none.
-        error: What the provider said when it failed, or why it is held.
+        error: What the provider said when it failed, or why it is held; of an active one that is
+            not held, why its text was not delivered, which goes again at ``next_send_at``.
         live: What its workflow says; None if that was not asked for, or it is final.
     """
 
@@ -262,9 +272,6 @@ def _listed(row: ListedRow, state: SequenceState, live: Live | None) -> ListedEn
         enrolled_at=row.enrolled_at,
         next_send_at=row.next_send_at,
         last_message_at=row.last_message_at,
-        error=Fault.of(
-            row.error_code if row.error_code is not None else row.held_code,
-            failed=row.status is EnrollmentStatus.FAILED,
-        ),
+        error=Fault.of_enrollment(row),
         live=live,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -60,7 +60,8 @@ class TimelineEntry:
         media_urls: What went with it.
         status: With ``ended``: the final status; with ``attempt``: its outcome.
         error: What the provider said.
-        detail: Further codes, ids and figures.
+        detail: Further codes, ids and figures. With ``failed``, if the text was or will be tried
+            again: ``again_at``, null if that has happened or cannot be told.
     """
 
     at: datetime
@@ -81,6 +82,7 @@ class EnrollmentDetails:
 
     Attributes:
         activity: What it is doing; None when final.
+        error: As ``ListedEnrollment.error``.
         version: The edition of the steps it follows.
         sender: Of its sequence; what was said through it is ``Conversations.get(contact.id,
             sender_id=sender.id)``.
@@ -167,12 +169,13 @@ class EnrollmentDetail:
         live: Mapping[UUID, Live] = {}
         if not facts.status.is_final:
             live = await self._live_states.progress([enrollment_id], deadline=self._live_deadline)
+        error = Fault.of_enrollment(facts)
         clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=zone)
-        ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing)
+        ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing, error=error)
         entries = [
             *_own_entries(facts),
             *(_event_entry(event) for event in events),
-            *_message_entries(messages, attempts, reported),
+            *_message_entries(messages, attempts, reported, _repeated(facts, messages, attempts)),
         ]
         return EnrollmentDetails(
             id=facts.id,
@@ -189,10 +192,7 @@ class EnrollmentDetail:
             status_label=STATUS_WORDS[facts.status].label,
             activity=shown_activity(facts.activity, facts.sequence_state),
             held_reason=facts.held_reason,
-            error=Fault.of(
-                facts.error_code if facts.error_code is not None else facts.held_code,
-                failed=facts.status is EnrollmentStatus.FAILED,
-            ),
+            error=error,
             step=facts.step,
             step_count=facts.step_count,
             enrolled_by=UserName(facts.enrolled_by, facts.enrolled_by_name),
@@ -262,6 +262,7 @@ def _message_entries(
     messages: Many[MessageRow],
     attempts: Many[AttemptFacts],
     reported: Mapping[tuple[str, str], datetime],
+    repeated: Mapping[UUID, datetime | None],
 ) -> Iterator[TimelineEntry]:
     by_id = {message.id: message for message in messages}
     for message in messages:
@@ -278,11 +279,34 @@ def _message_entries(
             user = _user(message.user_id, message.user_name)
             yield TimelineEntry(message.created_at, "written", **text, user=user)
     for attempt in attempts:
-        yield from _attempt_entries(attempt, by_id[attempt.message_id], reported)
+        again = {"again_at": _iso(repeated[attempt.id])} if attempt.id in repeated else {}
+        yield from _attempt_entries(attempt, by_id[attempt.message_id], reported, again)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _repeated(
+    facts: EnrollmentFacts, messages: Many[MessageRow], attempts: Many[AttemptFacts]
+) -> dict[UUID, datetime | None]:
+    """Find the attempts after which their text was tried again, or will be, and when it will."""
+    at = (facts.position, facts.pass_number)
+    current = {one.id for one in messages if (one.step, one.pass_number) == at}
+    last = {one.message_id: one.id for one in attempts}
+    found: dict[UUID, datetime | None] = dict.fromkeys(
+        one.id for one in attempts if last[one.message_id] != one.id
+    )
+    if facts.failing_code is not None:
+        found |= {last[one]: facts.next_send_at for one in current if one in last}
+    return found
 
 
 def _attempt_entries(
-    attempt: AttemptFacts, message: MessageRow, reported: Mapping[tuple[str, str], datetime]
+    attempt: AttemptFacts,
+    message: MessageRow,
+    reported: Mapping[tuple[str, str], datetime],
+    again: Mapping[str, str | None],
 ) -> Iterator[TimelineEntry]:
     """Tell a call to the provider, and what became of the text."""
     which: dict[str, Any] = {"message_id": message.id, "step": message.step}
@@ -297,7 +321,7 @@ def _attempt_entries(
         detail={"number": attempt.number, "http_status": attempt.http_status},
     )
     if attempt.outcome is AttemptOutcome.REFUSED:
-        yield TimelineEntry(answered_at, "failed", **which, error=error)
+        yield TimelineEntry(answered_at, "failed", **which, error=error, detail=again)
         return
     if attempt.outcome not in _ACCEPTED:
         return
@@ -309,7 +333,7 @@ def _attempt_entries(
         yield TimelineEntry(at or answered_at, "delivered", **which)
     if attempt.reported_failed or attempt.provider_status in FAILURES:
         at = _reported_at(attempt, FAILURES, reported)
-        yield TimelineEntry(at or answered_at, "failed", **which, error=error)
+        yield TimelineEntry(at or answered_at, "failed", **which, error=error, detail=again)
 
 
 def _reported_at(

@@ -15,7 +15,7 @@ from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy, TextMea
 from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
-from storage import endings, events, inbound, reviews, sending
+from storage import endings, events, inbound, outcomes, reviews, sending
 from storage.database import Database, Transaction, is_unavailable
 from storage.suppressions import Evidence
 
@@ -129,6 +129,7 @@ async def _take_effect(
         keyword=meaning.value if meaning else None,
         is_reply=is_reply,
     )
+    await outcomes.count_as_sent(tx, text.phone)
     await events.message_received(tx, message_id)
     match meaning:
         case TextMeaning.OPT_OUT:

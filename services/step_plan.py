@@ -16,6 +16,7 @@ from domain.timing import (
     scheduled_due,
     spaced,
 )
+from services.contact_list import Fault
 from storage.sequences import StepRecord
 from storage.timeline import EnrollmentFacts, EventRow
 
@@ -39,9 +40,10 @@ class Reason:
             ``delay``: ``seconds``, ``after`` (``text`` or ``enrolment``), ``at_time`` or null.
             ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
             ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
-            ``zones``, ``spacing`` also ``seconds``. ``held``: ``held_reason``, ``held_code``.
-            ``sender_on_hold``: ``since``, ``held_code``. ``enrollment_paused``: ``since``,
-            ``left_seconds``. ``after_others``: ``step``, the one before.
+            ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
+            ``held_reason``, ``held_code``. ``sender_on_hold``: ``since``, ``held_code``.
+            ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the one
+            before.
     """
 
     code: str
@@ -79,6 +81,7 @@ def plan(
     events: Many[EventRow],
     *,
     min_spacing: timedelta,
+    error: Fault | None,
 ) -> Iterator[StepAhead]:
     """Say when each step to come would go: the next as the row says, later ones worked out.
 
@@ -88,6 +91,7 @@ def plan(
         clock: Its contact's.
         events: What was noted about it, in order.
         min_spacing: The most that two texts must be apart.
+        error: Why it is held, or its text failed.
     """
     window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)
@@ -95,9 +99,11 @@ def plan(
     for step in steps[facts.position - 1 :]:
         reasons = _timing(step, clock)
         if step.position == facts.position:
+            if facts.failing_code is not None and error is not None:
+                reasons += (_repeat(error, facts.due_at, at),)
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 because = _noted(events, at)
-                reasons += (_put_off(facts.due_at, at, window, clock, because, min_spacing),)
+                reasons += _put_off(facts, at, window, clock, because, min_spacing)
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
@@ -192,26 +198,36 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     return (Reason("delay", f"{words}, at {step.at_time:%H:%M}", detail), zone)
 
 
+def _repeat(error: Fault, due: datetime | None, at: datetime | None) -> Reason:
+    words = f"not delivered ({error.meaning.rstrip('.')}), so tried again"
+    moments = {} if due is None or at is None else _from_to(due, at)
+    return Reason("retry", words, {**moments, "error_code": error.code})
+
+
 def _put_off(
-    due: datetime,
+    facts: EnrollmentFacts,
     at: datetime,
     window: SendWindow | None,
     clock: ContactClock,
     because: str | None,
     min_spacing: timedelta,
-) -> Reason:
-    """Say why the next step goes later than its own timing asks for.
+) -> tuple[Reason, ...]:
+    """Say why the next step goes later than its own timing, or its last failure, asks for.
 
     What kept it last was noted when it was decided; before that the window alone can have.
     """
+    due = facts.due_at or at
     if because == "spacing":
-        return _spacing(due, at, min_spacing)
+        return (_spacing(due, at, min_spacing),)
+    if window is not None and because == "window":
+        return (_moved(due, at, clock),)
+    if facts.failing_code is not None:
+        return ()
     if because == "retry":
-        words = "tried again after a passing failure"
-        return Reason("retry", words, _from_to(due, at))
-    if window is not None and (because == "window" or next_slot(due, window, clock).at == at):
-        return _moved(due, at, clock)
-    return Reason("later", "moved to a later moment", _from_to(due, at))
+        return (Reason("retry", "tried again after a passing failure", _from_to(due, at)),)
+    if window is not None and next_slot(due, window, clock).at == at:
+        return (_moved(due, at, clock),)
+    return (Reason("later", "moved to a later moment", _from_to(due, at)),)
 
 
 def _noted(events: Many[EventRow], at: datetime) -> str | None:

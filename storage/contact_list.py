@@ -70,7 +70,10 @@ class ListFilter:
 
 @dataclass(frozen=True)
 class ListedRow:
-    """One enrollment with what the list shows of its contact and user; ``sort_key`` places it."""
+    """One enrollment with what the list shows of its contact and user; ``sort_key`` places it.
+
+    ``failing_code``: see ``storage.step_outcomes.failing_code``.
+    """
 
     enrollment_id: UUID
     contact_id: UUID
@@ -91,6 +94,7 @@ class ListedRow:
     next_send_at: datetime | None
     last_message_at: datetime | None
     sort_key: str | datetime | None
+    failing_code: int | None
 
 
 @dataclass(frozen=True)
@@ -291,4 +295,14 @@ def _beyond(place: Any, last: Any, *, down: bool) -> ColumnElement[bool]:  # noq
 
 
 async def _read(tx: Transaction, query: Select[*tuple[Any, ...]]) -> list[ListedRow]:
-    return [ListedRow(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    rows = (await tx.execute(query)).mappings().all()
+    active = [row["enrollment_id"] for row in rows if not row["status"].is_final]
+    # Of the rows that are shown alone: in the query it might be looked up for all of the sequence.
+    failing = await _failing(tx, active) if active else {}
+    return [ListedRow(**row, failing_code=failing.get(row["enrollment_id"])) for row in rows]
+
+
+async def _failing(tx: Transaction, enrollment_ids: Many[UUID]) -> Mapping[UUID, int | None]:
+    listed = any_(literal([*enrollment_ids], ARRAY(Uuid())))
+    query = select(col(Enrollment.id), step_outcomes.failing_code())
+    return dict((await tx.execute(query.where(col(Enrollment.id) == listed))).all())

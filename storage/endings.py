@@ -146,7 +146,7 @@ async def last_text(
                 f"""
                 SELECT a.outcome, {SENT} AS sent,
                     a.outcome = 'open' AND clock_timestamp() < a.call_before + :margin AS calling
-                FROM attempts a WHERE a.id = ANY(:ids)
+                FROM attempts a JOIN messages m ON m.id = a.message_id WHERE a.id = ANY(:ids)
                 """  # noqa: S608 - built from constants
             ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
             {"ids": list(attempt_ids), "margin": margin},

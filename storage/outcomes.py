@@ -419,19 +419,40 @@ async def last_sent_at(tx: Transaction, enrollment_id: UUID | None) -> datetime 
     return last
 
 
-async def recount_steps(tx: Transaction, enrollment_id: UUID) -> None:
-    """Set the step last sent anew, after one turned out never to have been *sent*."""
+_LAST_STEP_SENT = f"""coalesce((
+    SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
+    WHERE m.enrollment_id = e.id AND {SENT}
+), 0)"""  # noqa: S608 - built from constants
+
+
+async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
+    """Set the step last sent anew, after one turned out never to have been *sent*; answers it."""
+    row = await tx.execute(
+        text(
+            f"UPDATE enrollments e SET step = {_LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
+        ),
+        {"id": enrollment_id},
+    )
+    return int(row.scalar_one())
+
+
+async def count_as_sent(tx: Transaction, phone: str) -> None:
+    """Count texts reported undelivered as *sent* after all, as their recipient has texted us."""
     await tx.execute(
         text(
             f"""
-            UPDATE enrollments SET step = coalesce((
-                SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.enrollment_id = :id AND {SENT}
-            ), 0)
-            WHERE id = :id
+            WITH locked AS (
+                SELECT id FROM enrollments WHERE id IN (
+                    SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
+                    WHERE m.phone = :phone AND m.step IS NOT NULL
+                    AND a.reported_failed AND a.provider_status = 'undelivered'
+                )
+                ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE enrollments e SET step = {_LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
             """  # noqa: S608 - built from constants
         ),
-        {"id": enrollment_id},
+        {"phone": phone},
     )
 
 

@@ -6,11 +6,14 @@ Every condition is written once, over a row of ``enrollments``, and used for bot
 from collections.abc import Mapping
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import ScalarSelect, TextClause, func, select, text
+from sqlmodel import col
 
-from domain.statuses import StepOutcome
+from domain.progress import FAILURES
+from domain.statuses import EnrollmentStatus, MessageStatus, StepOutcome
 from storage.database import Transaction
 from storage.sending import DELIVERED, SENT
+from storage.tables import Enrollment, Message
 
 _DUE = "enrollments.status = 'active' AND enrollments.position <= enrollments.step_count"
 _OPTED_OUT = "enrollments.status = 'opted_out'"
@@ -46,6 +49,25 @@ _AT_STEP: Mapping[StepOutcome, str] = {
         for outcome, condition in _OF_TEXT.items()
     },
 }
+
+
+def failing_code() -> ScalarSelect[int | None]:
+    """Select why the text that an active enrollment is at failed, if it will be tried again.
+
+    The provider's code, 0 if it gave none; for a query that reads ``Enrollment``.
+    """
+    return (
+        select(func.coalesce(col(Message.error_code), 0))
+        .where(
+            col(Message.enrollment_id) == col(Enrollment.id),
+            col(Message.step) == col(Enrollment.position),
+            col(Message.pass_number) == col(Enrollment.pass_number),
+            col(Message.next_try_at).is_not(None),
+            col(Message.status).in_([MessageStatus.REFUSED, *FAILURES]),
+            col(Enrollment.status) == EnrollmentStatus.ACTIVE,
+        )
+        .scalar_subquery()
+    )
 
 
 def is_so(outcome: StepOutcome, step: int) -> TextClause:

@@ -23,6 +23,7 @@ from domain.statuses import (
 )
 from storage.database import Transaction
 from storage.sequences import WINDOW_JSON
+from storage.step_outcomes import failing_code
 from storage.tables import (
     Attempt,
     Contact,
@@ -42,7 +43,10 @@ _AFTERWARDS = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class EnrollmentFacts:
-    """An enrollment's row, and what is needed of its sequence, sender, contact and users."""
+    """An enrollment's row, and what is needed of its sequence, sender, contact and users.
+
+    ``failing_code``: see ``storage.step_outcomes.failing_code``.
+    """
 
     id: UUID
     sequence_id: UUID
@@ -82,6 +86,7 @@ class EnrollmentFacts:
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None
+    failing_code: int | None
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
                 col(Enrollment.next_send_at),
                 col(Enrollment.reply_until),
                 col(Enrollment.last_message_at),
+                failing_code().label("failing_code"),
             )
             .select_from(Enrollment)
             .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))

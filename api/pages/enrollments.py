@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.page import Page, PageDep
+from api.pages.page import PageDep
 from api.pages.sequences.contacts import HELD_WORDS
 from api.pages.times import Clock
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason, TextMeaning
@@ -83,16 +83,21 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         part="enrollments/_panel.html",
         one=details,
         talk=talk,
-        told=list(_told(details)),
+        told=list(_told(page.clock, details)),
         held_words=HELD_WORDS,
-        why=partial(_why, page, details),
+        why=partial(_why, page.clock, details),
     )
 
 
-def _why(page: Page, details: EnrollmentDetails, step: StepAhead) -> str:
+def _why(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:
     """Say why a step goes when it does, with times as the workspace tells them."""
-    zone = details.time_zones[0] if len(details.time_zones) == 1 else None
-    return "; ".join(_reason(page.clock, zone, one) for one in step.reasons if page.clock)
+    zone = _zone(details)
+    return "; ".join(_reason(clock, zone, one) for one in step.reasons)
+
+
+def _zone(details: EnrollmentDetails) -> str | None:
+    """Name the contact's own zone; None if the number allows several."""
+    return details.time_zones[0] if len(details.time_zones) == 1 else None
 
 
 def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
@@ -114,12 +119,13 @@ def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
             return reason.text
 
 
-def _told(details: EnrollmentDetails) -> Iterator[Told]:
+def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
     """Tell the timeline, the latest first; a call to the provider is told by what came of it."""
+    zone = _zone(details)
     for entry in reversed(details.timeline):
         if entry.kind == "attempt" and entry.status not in {"open", "unknown", "absent"}:
             continue
-        yield Told(entry, _sentence(entry), SHAPES.get(entry.kind, _OTHER))
+        yield Told(entry, _sentence(entry, clock, zone), SHAPES.get(entry.kind, _OTHER))
 
 
 _ATTEMPTS = {
@@ -172,16 +178,29 @@ def _reconciled(entry: TimelineEntry) -> str:
     return f"Held after a restore: the provider shows {texts} that this backup does not know"
 
 
-def _sentence(entry: TimelineEntry) -> str:
-    text = f"Step {entry.step}" if entry.step else "The message by hand"
-    who = f" by {entry.user.name}" if entry.user else ""
+def _fate(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
+    """Say what became of a text of ours; reads on from the text."""
     match entry.kind:
         case "attempt":
-            return f"{text} {_ATTEMPTS[entry.status or 'open']}"
-        case "sent" | "delivered" | "failed":
-            return f"{text} was {entry.kind}" if entry.kind != "failed" else f"{text} failed"
+            return _ATTEMPTS[entry.status or "open"]
         case "doubled":
-            return f"{text} was sent twice: the first was not lost after all"
+            return "was sent twice: the first was not lost after all"
+        case "failed" if "again_at" not in entry.detail:
+            return "failed"
+        case "failed":
+            at = entry.detail["again_at"]
+            again = f", retrying {clock.exact(datetime.fromisoformat(at), zone)}" if at else ""
+            return f"was not delivered{again}"
+        case kind:
+            return f"was {kind}"
+
+
+def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
+    who = f" by {entry.user.name}" if entry.user else ""
+    match entry.kind:
+        case "attempt" | "sent" | "delivered" | "failed" | "doubled":
+            text = f"Step {entry.step}" if entry.step else "The message by hand"
+            return f"{text} {_fate(entry, clock, zone)}"
         case "ended" if entry.status:
             return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
         case "waits":
@@ -190,8 +209,10 @@ def _sentence(entry: TimelineEntry) -> str:
             return _blocked(str(entry.detail.get("because")))
         case "released":
             return f"Released{who}, {_RELEASES[Decision(entry.detail['decision'])]}"
-        case "received" | "reconciled":
-            return _received(entry) if entry.kind == "received" else _reconciled(entry)
+        case "received":
+            return _received(entry)
+        case "reconciled":
+            return _reconciled(entry)
         case kind:
             words = SHAPES[kind].words if kind in SHAPES else kind.replace("_", " ").capitalize()
             return f"{words}{who}"

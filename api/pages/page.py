@@ -50,7 +50,6 @@ class Page:
         services: Every use case.
         settings: Of the process.
         caller: Who looks; None before signing in.
-        clock: How the workspace tells the time.
         now: When the request came, UTC.
     """
 
@@ -67,7 +66,7 @@ class Page:
         self.services = services
         self.settings = settings
         self.caller = caller
-        self.clock = clock
+        self._clock = clock
         self.now = datetime.now(UTC)
         self._pages: Pages = request.app.state.pages
 
@@ -86,6 +85,17 @@ class Page:
     def user(self) -> UserDetails:
         """Who looks; raises as ``signed_in``."""
         return self.signed_in.user
+
+    @property
+    def clock(self) -> Clock:
+        """How the workspace tells the time.
+
+        Raises:
+            AttributeError: Nobody is signed in, and the page does not ask for it.
+        """
+        if self._clock is None:
+            raise AttributeError("nobody is signed in")
+        return self._clock
 
     @property
     def wants_part(self) -> bool:
@@ -183,7 +193,7 @@ class Page:
         given = {
             "page": self,
             "user": self.caller.user if self.caller else None,
-            "clock": self.clock,
+            "clock": self._clock,
             "now": self.now,
             "here": self.request.url.path,
             "can": self._can,

@@ -29,7 +29,12 @@ from storage.sequences import SequenceRecord
 from storage.tables import InboundEvent, Message
 from tests.fakes import FakeGateway
 from tests.worlds import ZONE, World, ongoing
-from workflows.client import EnrollmentClient, TemporalRefusedError, TemporalUnavailableError
+from workflows.client import (
+    EnrollmentClient,
+    LiveState,
+    TemporalRefusedError,
+    TemporalUnavailableError,
+)
 
 RULES = SendingRules(workspace_zone=ZONE)
 """The product's own timings: tests move time instead of waiting."""
@@ -106,6 +111,11 @@ class FakeTemporal:
     async def is_open(self, enrollment_id: UUID) -> bool:
         self._reach(enrollment_id)
         return enrollment_id in self.opened
+
+    async def progress(
+        self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
+    ) -> Mapping[UUID, LiveState]:
+        return dict.fromkeys(enrollment_ids, LiveState(unavailable="not_running"))
 
     def signals_to(self, enrollment_id: UUID) -> list[tuple[str | None, str | None]]:
         return [

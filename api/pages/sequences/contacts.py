@@ -145,10 +145,9 @@ def _short(body: str | None) -> str:
 
 def _zones(page: Page, tab: ContactsTab) -> dict[UUID, str | None]:
     """Tell on whose clock each next text goes; None for the workspace's."""
-    zone = page.clock.zone if page.clock else "UTC"
     return {
         one.enrollment_id: ContactClock.of(
-            time_zone=one.time_zone, phone=one.contact.phone, workspace=zone
+            time_zone=one.time_zone, phone=one.contact.phone, workspace=page.clock.zone
         ).wall_zone.key
         if one.next_send_at
         else None

@@ -157,7 +157,7 @@ def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
     if kind is SequenceKind.ONGOING:
         first = StepDraft(_FIRST_TEXT, delay_seconds=0)
     else:
-        zone = ZoneInfo(page.clock.zone if page.clock else "UTC")
+        zone = ZoneInfo(page.clock.zone)
         tomorrow = (page.now + timedelta(days=1)).astimezone(zone)
         first = StepDraft(_FIRST_TEXT, send_at=f"{tomorrow:%Y-%m-%d}T10:00")
     return SequenceDraft(form.name, sender_id, kind, [first])

@@ -239,8 +239,6 @@ async def _render(
     contact_id: UUID | None = None,
     errors: FormErrors = NO_ERRORS,
 ) -> Response:
-    if page.clock is None:
-        raise AttributeError("nobody is signed in")
     return await render_tab(
         page,
         sequence,
@@ -264,8 +262,6 @@ async def _render(
 async def _seen(
     page: Page, kind: SequenceKind, steps: Many[WrittenStep], contact_id: UUID | None
 ) -> list[SeenStep]:
-    if page.clock is None:
-        raise AttributeError("nobody is signed in")
     found = []
     for index, step in enumerate(steps):
         timing = step.timing(kind, page.clock, first=index == 0)

@@ -158,7 +158,7 @@ def _midnight(page: Page, day: date | None, *, days: int = 0) -> datetime | None
     """Give when a day of the workspace begins, or one so many days later."""
     if day is None or day.year in {1, 9999}:
         return None
-    zone = ZoneInfo(page.clock.zone if page.clock else "UTC")
+    zone = ZoneInfo(page.clock.zone)
     return datetime.combine(day + timedelta(days=days), time(), zone)
 
 

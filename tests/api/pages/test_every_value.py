@@ -25,6 +25,7 @@ from api.pages.settings.users import ROLE_WORDS
 from api.pages.settings.webhooks import TYPE_WORDS
 from domain.events import EventType
 from domain.progress import FAILURES
+from domain.provider_errors import explain
 from domain.statuses import (
     MESSAGE_LABELS,
     STATUS_WORDS,
@@ -329,6 +330,33 @@ def test_whatever_is_noted_has_words() -> None:
     }
     assert noted >= {"blocked", "released", "paused", "resumed"}
     assert noted <= SHAPES.keys()
+
+
+async def test_a_text_that_is_tried_again_says_why_and_when(everything: Everything) -> None:
+    """Not as if the next text were merely far off."""
+    await everything.run(
+        "UPDATE messages SET status = 'undelivered', error_code = 30003,"
+        " next_try_at = '2099-12-01T14:30Z' WHERE step = 1"
+    )
+    await everything.run("UPDATE attempts SET reported_failed = true, error_code = 30003")
+    await everything.run(
+        "UPDATE enrollments SET due_at = now(), next_send_at = '2099-12-01T14:30Z'"
+        " WHERE status = 'active'"
+    )
+    panel, people = await everything.shown(
+        "/enrollments/{enrollment}", "/sequences/{sequence}/contacts"
+    )
+    at = "Tue 1 Dec 2099, 9:30 am (New York)"
+    reason = explain(30003)
+    for html in (panel, people):
+        assert reason in html
+        assert f'data-tip="{at}"' in html
+        assert "Next text" not in html
+    assert "Not delivered, retrying" in people
+    assert f"<strong>Not delivered</strong> <em>{reason} (30003)</em>" in panel
+    assert f"Step 1 was not delivered, retrying {at}" in panel
+    assert f"not delivered ({reason.rstrip('.')}), so tried again" in panel
+    assert "moved into the send window" not in panel
 
 
 @pytest.mark.parametrize("outcome", StepOutcome)
