@@ -3,16 +3,23 @@
 import codecs
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 from domain.errors import InvalidFieldError
 
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What makes a spreadsheet calculate a cell instead of showing it; in full width too."""
+_FORMULA = r"(?=['\"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
+"""What makes a spreadsheet calculate a cell instead of showing it, in full width too; perhaps after
+apostrophes, as a name may have them, and quotation marks, which the spreadsheet takes off."""
 
-_GUARD = "'"
+_CELL = r"(^|[;\r\n])"
+"""Where a cell may begin: where the list separator is a semicolon, as in much of Europe, one begins
+inside a value that has one, for its quotation marks do not stand at the beginning of a cell."""
+
+_TO_GUARD = re.compile(f"{_CELL}{_FORMULA}")
+_GUARDED = re.compile(f"{_CELL}'{_FORMULA}")
 
 PIECE = 65_536
 """So many bytes are gathered before they are read: a record that goes on is read anew each time."""
@@ -35,18 +42,12 @@ class Record(NamedTuple):
 
 def guarded(value: str) -> str:
     """Put an apostrophe before what a spreadsheet would take for a formula."""
-    return f"{_GUARD}{value}" if _looks_calculated(value) else value
+    return _TO_GUARD.sub(r"\1'", value)
 
 
 def unguarded(value: str) -> str:
-    """Take off the apostrophe that ``guarded`` put there, and no other."""
-    guards = value.startswith(_GUARD) and _looks_calculated(value)
-    return value.removeprefix(_GUARD) if guards else value
-
-
-def _looks_calculated(value: str) -> bool:
-    """Whether a formula begins here, or after apostrophes: those of a name are told by one more."""
-    return value.lstrip(_GUARD)[:1] in _FORMULA
+    """Take off the apostrophes that ``guarded`` put there, and no others."""
+    return _GUARDED.sub(r"\1", value)
 
 
 class CsvReader:

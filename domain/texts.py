@@ -57,12 +57,12 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
 
 
 def is_media_url(url: str) -> bool:
-    """Whether a picture can be fetched from there, as far as its address tells."""
+    """Whether a picture can be fetched from there, and a link to it followed without harm."""
     if len(url) > MAX_MEDIA_URL or not _PLAIN_URL.fullmatch(url):
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

@@ -117,11 +117,6 @@ class Idempotency:
         async with self._database.transaction() as tx:
             await idempotency.release(tx, claim.user_id, claim.key, claim.reserved_at)
 
-    async def forget_expired(self) -> int:
-        """Remove keys older than a day; how many."""
-        async with self._database.transaction() as tx:
-            return await idempotency.remove_expired(tx, KEPT_FOR)
-
 
 def _in_progress() -> ConflictError:
     return ConflictError(

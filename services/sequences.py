@@ -468,7 +468,7 @@ def _check_media(urls: Many[str], path: str, problems: _Problems) -> None:
             problems.add(
                 f"{path}.media_urls.{index}",
                 f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
-                " with https:// or http:// and that anyone can open",
+                " with https:// and that anyone can open",
                 code="bad_media_url",
             )
 

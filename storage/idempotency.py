@@ -106,13 +106,3 @@ async def release(tx: Transaction, user_id: UUID, key: str, reserved_at: datetim
             col(IdempotencyKey.status_code).is_(None),
         )
     )
-
-
-async def remove_expired(tx: Transaction, kept_for: timedelta) -> int:
-    """Forget keys that are older than this; how many."""
-    rows = await tx.execute(
-        delete(IdempotencyKey)
-        .where(col(IdempotencyKey.created_at) < func.now() - kept_for)
-        .returning(col(IdempotencyKey.key))
-    )
-    return len(rows.all())

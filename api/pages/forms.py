@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +21,22 @@ class FormFields(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore")
+
+
+_Chosen = TypeVar("_Chosen", bound=StrEnum)
+
+
+def chosen(words: type[_Chosen], value: str, *, field: str) -> _Chosen:
+    """Read which of a closed set was chosen.
+
+    Raises:
+        InvalidFieldError: None of them.
+    """
+    try:
+        return words(value)
+    except ValueError:
+        allowed = ", ".join(words)
+        raise InvalidFieldError(field, f"must be one of {allowed}", code="unknown_value") from None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from api.pages.assets import Assets
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.phones import readable
 from domain.statuses import STATUS_WORDS, EnrollmentStatus, Role, TextMeaning
+from domain.texts import is_media_url
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -118,6 +119,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         meaning_words=MEANING_WORDS,
         EnrollmentStatus=EnrollmentStatus,
     )
+    environment.tests["media_url"] = is_media_url
     environment.filters.update(
         relative=_relative,
         exact=_exact,

@@ -166,14 +166,6 @@ class TestClaims:
 
         assert isinstance(await begin(), Claim)
 
-    async def test_keys_older_than_a_day_are_forgotten(
-        self, begin: Any, keys: Idempotency, database: Database
-    ) -> None:
-        await begin()
-        assert await keys.forget_expired() == 0
-        await self.age(database, timedelta(hours=25))
-        assert await keys.forget_expired() == 1
-
 
 async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
     admin: httpx.AsyncClient, database: Database

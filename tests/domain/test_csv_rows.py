@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain import csv_rows
@@ -44,10 +44,30 @@ def test_records_know_their_line() -> None:
     ]
 
 
-@given(st.text(st.sampled_from("'=+-@\t\rab")))
+FORMULA = {*"=+-@\t\r\n"}
+
+
+@given(st.text(st.sampled_from("'\"=+-@;,\t\r\nab \uff1d")))
+@example("Ann;=HYPERLINK(1)")
+@example('a;"=1+1')
 def test_the_guard_of_an_export_is_taken_off_by_an_import(text: str) -> None:
     assert unguarded(guarded(text)) == text
-    assert guarded(text)[:1] not in {*"=+-@\t\r"}
+    assert guarded(text)[:1] not in FORMULA
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@given(st.lists(st.text(st.sampled_from("'\"=+-@;,\t\nab ")), min_size=1, max_size=4))
+@example(["Lee", "Ann;=HYPERLINK(1)"])
+@example(["Lee", 'Ann,;"=1+1'])
+@example(["Lee", "Ann,\n=1+1"])
+def test_no_cell_of_an_export_is_a_formula_whatever_the_list_separator(
+    delimiter: str, row: list[str]
+) -> None:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerow([guarded(cell) for cell in row])
+    written.seek(0)
+    for cells in csv.reader(written, delimiter=delimiter):
+        assert [cell for cell in cells if cell.lstrip("\r\n")[:1] in FORMULA] == []
 
 
 @pytest.mark.parametrize("name", ["", "'", "''", "O'Neil", "'t Hooft", "d'Arc"])

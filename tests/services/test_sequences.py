@@ -122,6 +122,8 @@ async def test_a_sequence_has_one_to_a_hundred_steps(world: World, count: int) -
     "url",
     [
         "ftp://example.com/a.png",
+        "http://example.com/a.png",
+        "javascript:alert(1)//example.com",
         "https://",
         "https://exa mple.com/a.png",
         "https://example.com/" + "a" * 2_000,

@@ -61,9 +61,11 @@ async def change_contact(
 ) -> Response:
     """Change a contact; what is left as it was is left alone."""
     contact = await page.services.contacts.get(contact_id)
-    before, wanted = ContactForm.of(contact).fields(), form.fields()
-    changes = {name: value for name, value in wanted.items() if value != before.get(name)}
+    before = ContactForm.of(contact).fields()
     try:
+        changes = {
+            name: value for name, value in form.fields().items() if value != before.get(name)
+        }
         changed = await page.services.contacts.update(contact_id, changes)  # type: ignore[arg-type]
     except SegueError as error:
         return refuse(page, form, error, contact)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.contacts import CURSORS
 from api.exports import ContactsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.group_choices import group_options
 from api.pages.page import Page, PageDep
 from api.pages.times import TIME_ZONES
@@ -76,14 +76,19 @@ class ContactForm(FormFields):
         )
 
     def fields(self) -> ContactFields:
-        """Give it as services take it."""
-        known = self.line_type in set(LineType)
+        """Give it as services take it.
+
+        Raises:
+            InvalidFieldError: There is no such line type.
+        """
         return {
             "first_name": self.first_name,
             "last_name": self.last_name,
             "phone": self.phone,
             "time_zone": self.time_zone or None,
-            "line_type": LineType(self.line_type) if known else None,
+            "line_type": chosen(LineType, self.line_type, field="line_type")
+            if self.line_type
+            else None,
         }
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.dependencies import Sends, reaches
 from api.enrollment_schemas import EnrollmentFilter
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
@@ -159,7 +159,7 @@ async def _start(
         selection.chosen().wanted(),
         page.user.id,
         group_id=_group(form) if act is Act.ADD_TO_GROUP else None,
-        decision=_decision(form) if act is Act.RELEASE else None,
+        decision=chosen(Decision, form.decision, field="decision") if act is Act.RELEASE else None,
     )
 
 
@@ -182,7 +182,9 @@ async def _act(
         case Act.RESUME:
             done = await services.pausing.resume(ids, user_id)
         case Act.RELEASE:
-            done = await services.batch.release(ids, _decision(form), user_id)
+            done = await services.batch.release(
+                ids, chosen(Decision, form.decision, field="decision"), user_id
+            )
     return [_words(people[one.enrollment_id], one) for one in done]
 
 
@@ -228,10 +230,3 @@ def _group(form: ActFields) -> UUID:
         return UUID(form.group_id)
     except ValueError:
         raise InvalidFieldError("group_id", "is missing; choose a group") from None
-
-
-def _decision(form: ActFields) -> Decision:
-    try:
-        return Decision(form.decision)
-    except ValueError:
-        raise InvalidFieldError("decision", "is missing; choose what to do") from None

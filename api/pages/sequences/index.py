@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.dependencies import Sends
 from api.pages.bars import Segment, segments
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.page import Page, PageDep, own_path
 from api.pages.rendering import STATUS_LOOKS
 from api.pages.sequences.frame import STATE_TONES
@@ -153,7 +153,7 @@ def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
         sender_id = UUID(form.sender_id)
     except ValueError:
         raise InvalidFieldError("sender_id", "is missing; choose one") from None
-    kind = SequenceKind.SCHEDULED if form.kind == SequenceKind.SCHEDULED else SequenceKind.ONGOING
+    kind = chosen(SequenceKind, form.kind, field="kind")
     if kind is SequenceKind.ONGOING:
         first = StepDraft(_FIRST_TEXT, delay_seconds=0)
     else:

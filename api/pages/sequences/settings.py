@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 from pydantic import Field
 from starlette.responses import Response
 
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
+from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
 from domain.errors import InvalidFieldError, SegueError
@@ -73,9 +73,17 @@ class SettingsFields(FormFields):
         )
 
     def window(self) -> Mapping[str, list[str]] | None:
-        """Give the window as services read it; None for any time."""
+        """Give the window as services read it; None for any time.
+
+        Raises:
+            InvalidFieldError: It opens on a day that there is not.
+        """
         if self.any_time:
             return None
+        if not set(self.open) <= set(DAYS):
+            raise InvalidFieldError(
+                "send_window", f"opens on a day that is none of {', '.join(DAYS)}"
+            )
         hours = dict(zip(DAYS, zip(self.opens, self.closes, strict=False), strict=False))
         # A field for a time of day cannot say 24:00; midnight at the end of a day is 00:00 there.
         return {
@@ -88,12 +96,14 @@ class SettingsFields(FormFields):
         """Read the reply window.
 
         Raises:
-            InvalidFieldError: It is no number.
+            InvalidFieldError: It is no number, or of no unit.
         """
+        if self.reply_unit not in UNITS:
+            raise InvalidFieldError("reply_unit", f"must be one of {', '.join(UNITS)}")
         number = self.reply_number.strip()
         if not (number.isascii() and number.isdecimal()) or int(number) > _LONGEST:
             raise InvalidFieldError("reply_number", "must be a whole number, such as 7")
-        return int(number) * UNITS.get(self.reply_unit, 60)
+        return int(number) * UNITS[self.reply_unit]
 
 
 @router.get("/sequences/{sequence_id}/settings")
@@ -123,11 +133,10 @@ def _change(form: SettingsFields) -> SequenceChange:
         sender_id = UUID(form.sender_id)
     except ValueError:
         raise InvalidFieldError("sender_id", "is missing; choose one") from None
-    kept = form.on_reply == ReplyPolicy.CONTINUE
     return SequenceChange(
         name=form.name,
         sender_id=sender_id,
-        on_reply=ReplyPolicy.CONTINUE if kept else ReplyPolicy.FINISH,
+        on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
         reply_window_seconds=form.reply_window_seconds(),
         send_window=form.window(),
     )

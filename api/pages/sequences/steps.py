@@ -103,9 +103,10 @@ class WrittenStep:
 
     @property
     def delay_seconds(self) -> int | None:
-        """The delay; None where no whole number is written."""
+        """The delay; None where no whole number of a unit is written."""
         written = self.delay.strip()
-        return int(written) * UNITS.get(self.unit, 1) if _WHOLE.fullmatch(written) else None
+        size = 1 if self.unit == "seconds" else UNITS.get(self.unit)
+        return int(written) * size if size and _WHOLE.fullmatch(written) else None
 
     def draft(self, kind: SequenceKind) -> StepDraft:
         """Hand it to the use case; a time of day is only meant with days."""

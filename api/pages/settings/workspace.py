@@ -10,7 +10,8 @@ from api.pages.forms import FormErrors, FormFields
 from api.pages.menu import SETTINGS
 from api.pages.page import PageDep
 from api.pages.times import TIME_ZONES
-from domain.errors import SegueError
+from domain.errors import InvalidFieldError, SegueError
+from services.workspace import HourCycle
 
 router = APIRouter()
 
@@ -23,6 +24,20 @@ class WorkspaceFields(FormFields):
 
     time_zone: str = ""
     hour_cycle: str = ""
+
+    def cycle(self) -> HourCycle:
+        """Read how the time is told.
+
+        Raises:
+            InvalidFieldError: Neither way.
+        """
+        match self.hour_cycle:
+            case "12":
+                return 12
+            case "24":
+                return 24
+            case _:
+                raise InvalidFieldError("hour_cycle", "must be 12 or 24", code="unknown_value")
 
 
 @router.get("/settings")
@@ -46,7 +61,7 @@ async def change_workspace(page: PageDep, form: Annotated[WorkspaceFields, Form(
         await page.services.workspace.change(
             {
                 "time_zone": form.time_zone.strip() or None,
-                "hour_cycle": 24 if form.hour_cycle == "24" else 12,
+                "hour_cycle": form.cycle(),
             },
             page.user.id,
         )

@@ -108,6 +108,29 @@ async def test_texts_are_shown_as_text_with_what_became_of_them(
     assert "talk-filters" not in part.text
 
 
+async def test_only_pictures_at_https_addresses_are_linked(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    addresses = (
+        "https://api.twilio.com/picture",
+        "http://example.com/picture",
+        "javascript:alert(1)",
+        "data:text/html,x",
+    )
+    text_id = await said(world, ada, "Look")
+    await world.run(
+        "UPDATE messages SET media_urls = to_jsonb(CAST(:urls AS text[])) WHERE id = :id",
+        urls=list(addresses),
+        id=text_id,
+    )
+    page = (await member.get(f"/conversations/{ada}")).text
+    assert f'href="{addresses[0]}"' in page
+    for address in addresses[1:]:
+        assert address not in page
+    assert page.count("which is not at an https address") == 3
+
+
 async def test_earlier_texts_come_page_by_page_and_the_latest_by_themselves(
     world: World, member: httpx.AsyncClient
 ) -> None:

@@ -1,0 +1,100 @@
+"""What a form chooses from is one of the choices: anything else is refused and changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from api import examples
+from domain.statuses import Role
+from services.factory import Services
+from storage.database import Database
+from tests.api.a_little_of_everything import found
+from tests.api.pages.conftest import Browse
+
+Form = Mapping[str, str | Sequence[str]]
+
+SETTINGS: Form = {
+    "name": "Hello",
+    "sender_id": examples.SENDER,
+    "on_reply": "continue",
+    "reply_number": "7",
+    "reply_unit": "days",
+    "open": ["mon"],
+    "opens": ["09:00"] * 7,
+    "closes": ["17:00"] * 7,
+}
+STEP: Form = {"key": "s1", "body": "Hi", "delay": "2", "unit": "days", "version": "1"}
+CONTACT: Form = {"first_name": "Ann", "phone": "+12125550101", "line_type": "mobile"}
+SEQUENCE: Form = {"name": "New", "kind": "scheduled", "sender_id": examples.SENDER}
+
+FORMS: Mapping[str, Form] = {
+    f"/sequences/{examples.SEQUENCE}/settings": SETTINGS,
+    f"/sequences/{examples.DRAFT}/steps": STEP,
+    f"/contacts/{examples.CONTACT}/edit": CONTACT,
+    "/sequences": SEQUENCE,
+    "/settings/workspace": {"time_zone": "", "hour_cycle": "24"},
+}
+
+CHOICES = [
+    (f"/sequences/{examples.SEQUENCE}/settings", "on_reply"),
+    (f"/sequences/{examples.SEQUENCE}/settings", "reply_unit"),
+    (f"/sequences/{examples.SEQUENCE}/settings", "open"),
+    (f"/sequences/{examples.DRAFT}/steps", "unit"),
+    (f"/contacts/{examples.CONTACT}/edit", "line_type"),
+    ("/sequences", "kind"),
+    ("/settings/workspace", "hour_cycle"),
+]
+
+
+@pytest.fixture
+async def admin(browse: Browse) -> httpx.AsyncClient:
+    return await browse(Role.ADMIN)
+
+
+@pytest.fixture
+async def ids(admin: httpx.AsyncClient, services: Services) -> dict[str, str]:
+    return await found(services)
+
+
+async def post(
+    admin: httpx.AsyncClient, ids: Mapping[str, str], path: str, **changes: str
+) -> httpx.Response:
+    form: dict[str, Any] = {**FORMS[path], **changes}
+    for placeholder, actual in ids.items():
+        path = path.replace(placeholder, actual)
+    return await admin.post(path, data={k: ids.get(str(v), v) for k, v in form.items()})
+
+
+async def everything(database: Database) -> list[Any]:
+    async with database.transaction() as tx:
+        return [
+            (await tx.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))).all()  # noqa: S608
+            for table in ("sequences", "steps", "contacts", "workspace")
+        ]
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_what_there_is_may_be_chosen(
+    admin: httpx.AsyncClient, ids: Mapping[str, str], path: str
+) -> None:
+    answer = await post(admin, ids, path)
+    assert answer.status_code == 303, answer.text
+
+
+@pytest.mark.parametrize(("path", "field"), CHOICES)
+async def test_what_there_is_not_is_refused(
+    admin: httpx.AsyncClient,
+    ids: Mapping[str, str],
+    database: Database,
+    path: str,
+    field: str,
+) -> None:
+    before = await everything(database)
+    for value in ("pause everything", "FINISH", "0"):
+        answer = await post(admin, ids, path, **{field: value})
+        assert answer.status_code == 422
+        assert "must be " in answer.text or "opens on a day" in answer.text
+        assert await everything(database) == before
