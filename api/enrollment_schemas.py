@@ -174,6 +174,16 @@ class LiveState(Schema):
     next_due_at: datetime | None
 
 
+_STEP = (
+    "The step last sent, 0 for none yet. A text that was refused, or reported as not sent or not"
+    " delivered, was not sent, unless it may have arrived all the same."
+)
+_ERROR = (
+    "Why it failed or is held. Of an active one that is not held: why its text was not delivered,"
+    " which is tried again at `next_send_at`."
+)
+
+
 class LiveUnavailable(Schema):
     """Why a workflow says nothing."""
 
@@ -189,13 +199,13 @@ class Line(Schema):
     status_label: str
     activity: Activity | None = Field(description="What an active one is doing.")
     held_reason: HeldReason | None
-    step: int = Field(description="The step last sent, 0 for none yet.")
+    step: int = Field(description=_STEP)
     step_count: int
     enrolled_by: ListedUser
     enrolled_at: datetime
     next_send_at: datetime | None
     last_message_at: datetime | None
-    error: Fault | None
+    error: Fault | None = Field(description=_ERROR)
     live: LiveState | LiveUnavailable | None
 
     @classmethod
@@ -263,7 +273,12 @@ class TimelineEntry(Schema):
     media_urls: list[str]
     status: str | None
     error: Fault | None
-    detail: dict[str, Any]
+    detail: dict[str, Any] = Field(
+        description=(
+            "Further codes, ids and figures. With `failed`, if the text was or will be tried again:"
+            " `again_at`, null if that has happened or cannot be told."
+        )
+    )
 
 
 class Enrollment(Schema):
@@ -281,8 +296,8 @@ class Enrollment(Schema):
     status_label: str
     activity: Activity | None
     held_reason: HeldReason | None
-    error: Fault | None
-    step: int = Field(description="The step last sent, 0 for none yet.")
+    error: Fault | None = Field(description=_ERROR)
+    step: int = Field(description=_STEP)
     step_count: int
     enrolled_by: ListedUser
     enrolled_at: datetime

@@ -63,7 +63,7 @@ class NewStep(Schema):
 
     body: TextBody
     media_urls: list[str] = Field(
-        default_factory=list, max_length=100, description="At most ten addresses."
+        default_factory=list, max_length=100, description="At most ten `https` addresses."
     )
     delay_seconds: WholeSeconds | None = Field(
         default=None, description="After the text before; 0 to 365 days."
