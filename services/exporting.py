@@ -15,10 +15,9 @@ from domain import names
 from domain.csv_rows import guarded
 from domain.errors import NotFoundError
 from domain.paging import Position
-from domain.provider_errors import explain
 from domain.statuses import STATUS_WORDS, OptOutSource
 from services import audit
-from services.contact_list import SEARCH_LENGTH, cleaned
+from services.contact_list import SEARCH_LENGTH, Fault, cleaned
 from services.uploads import INVALID
 from storage import contact_list, contacts, jobs, suppressions
 from storage.contact_list import ListedRow, ListFilter
@@ -286,7 +285,7 @@ def _contact_cells(row: ContactRow) -> Sequence[Any]:
 
 
 def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
-    code = row.error_code if row.error_code is not None else row.held_code
+    error = Fault.of_enrollment(row)
     return (
         row.enrollment_id,
         row.contact_id,
@@ -303,8 +302,8 @@ def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
         row.enrolled_at,
         row.next_send_at,
         row.last_message_at,
-        code,
-        None if code is None else explain(code),
+        error.code if error else None,
+        error.meaning if error else None,
     )
 
 
