@@ -1,12 +1,12 @@
 """steps sent counted anew
 
-Revision: 0016, after 0011.
+Revision: 0016, after 0013.
 """
 
 from alembic import op
 
 revision = '0016'
-down_revision = '0011'
+down_revision = '0013'
 branch_labels = None
 depends_on = None
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.pages.enrollments import _sentence
+from api.pages.times import Clock
 from domain.statuses import EnrollmentStatus, HeldReason
 from domain.timing import DAYS
 from services.enrollment_detail import TimelineEntry
@@ -365,4 +366,5 @@ async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.A
 
 def test_text_that_went_twice_is_told_in_words() -> None:
     entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
-    assert _sentence(entry) == "Step 2 was sent twice: the first was not lost after all"
+    words = _sentence(entry, Clock("UTC", 24), None)
+    assert words == "Step 2 was sent twice: the first was not lost after all"
