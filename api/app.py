@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.types import ASGIApp
 
 from api import (
     audit,
@@ -31,6 +32,7 @@ from api import (
 )
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
+from api.head import HeadAsGet
 from api.headers import SecurityHeaders
 from api.pages import routes as pages
 from api.pages.contacts import imports as contact_imports
@@ -60,6 +62,17 @@ _TITLE = "Segue"
 _PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
 
 
+class _Application(FastAPI):
+    """FastAPI, with what belongs to every answer around all of it.
+
+    What ``add_middleware`` adds is inside of what answers errors that nobody expected.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the server's own habits around everything else."""
+        return SecurityHeaders(RequestLog(HeadAsGet(super().build_middleware_stack())))
+
+
 def create_app(
     settings: ApiSettings | None = None,
     *,
@@ -81,7 +94,7 @@ def create_app(
         logs.set_up(settings.log_level, settings.log_format)
     if traces is None:
         traces = Traces.to(settings.otel_exporter_otlp_endpoint, service="segue-api")
-    app = FastAPI(
+    app = _Application(
         title=_TITLE,
         summary="Automated text-message sequences",
         version="0.1.0",
@@ -112,8 +125,6 @@ def create_app(
     ):
         of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestLog)
     for part in (
         exports,  # before what takes an id in the same place
         contacts,

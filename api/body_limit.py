@@ -62,10 +62,11 @@ class BodyLimit:
             _require_utf8(request)
             most = await self._most(request)
         except problems.EXPECTED as error:
-            await problems.respond(request, error)(scope, receive, send)
+            response = await problems.respond(request, error)
+            await response(scope, receive, send)
             return
-        bounded = _Bounded(receive, most, self._limits.patience_seconds)
-        await self._app(scope, bounded.receive, send)
+        bounded = _Bounded(receive, send, most, self._limits.patience_seconds)
+        await self._app(scope, bounded.receive, bounded.send)
 
     async def _most(self, request: Request) -> int:
         """Tell how many bytes may come.
@@ -88,19 +89,24 @@ class BodyLimit:
 
 
 class _Bounded:
-    """A body that breaks off when it gets too large or too slow."""
+    """A body that breaks off when it gets too large or too slow, or its client hangs up."""
 
-    def __init__(self, receive: Receive, most: int, patience_seconds: float) -> None:
+    def __init__(self, receive: Receive, send: Send, most: int, patience_seconds: float) -> None:
         self._receive = receive
+        self._send = send
         self._most = most
         self._patience = patience_seconds
         self._received = 0
         self._waited = 0.0
-        self._whole = False
+        self._done = False  # whole, or no longer wanted
 
     async def receive(self) -> Message:
-        """Give the next piece; only the time that the client takes counts, not our own."""
-        if self._whole:
+        """Give the next piece; only the time that the client takes counts, not our own.
+
+        Raises:
+            HTTPException: 408, 413, or 499, which nobody is left to read.
+        """
+        if self._done:
             return await self._receive()
         begun = time.monotonic()
         allowed = self._patience + self._received / SLOWEST_BYTES_PER_SECOND
@@ -109,12 +115,19 @@ class _Bounded:
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(408, headers=_CLOSE) from None
+        if message["type"] == "http.disconnect":
+            raise HTTPException(problems.CLIENT_GONE, "the client closed the connection")
         self._waited += time.monotonic() - begun
         self._received += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self._done = not message.get("more_body", False)
         if self._received > self._most:
             raise _too_large()
         return message
+
+    async def send(self, message: Message) -> None:
+        """Answer; whoever answers before the body is whole does without the rest of it."""
+        self._done = True
+        await self._send(message)
 
 
 def _declared(request: Request) -> int | None:

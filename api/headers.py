@@ -26,7 +26,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 
 class SecurityHeaders:
-    """Adds them to every answer that does not say otherwise."""
+    """Adds them to every answer that does not say otherwise, unexpected errors' too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

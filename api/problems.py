@@ -9,7 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.same_origin import CrossSiteError
 from domain.errors import (
@@ -27,6 +29,10 @@ from workflows.client import TemporalUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+
+CLIENT_GONE = 499
+"""The status of a request whose client closed the connection before its body ended: nginx's number
+for it, counted apart from what we refuse and from what fails. Nobody is left to read it."""
 
 EXPECTED: tuple[type[Exception], ...] = (
     SegueError,
@@ -48,6 +54,10 @@ _HTTP_PROBLEMS = {
     404: ("unknown_route", "there is nothing at this address; see /api/openapi.json"),
     405: ("method_not_allowed", "this address does not take this method; see the Allow header"),
     408: ("body_too_slow", "the body did not arrive in time; send it again, or send less at once"),
+    CLIENT_GONE: (
+        "client_closed_request",
+        "the client closed the connection before its body ended",
+    ),
     413: (
         "body_too_large",
         "the body is too large; send less at once, or, without a token or a session, show one",
@@ -129,7 +139,7 @@ def translate(error: Exception, request: Request) -> Problem:
         case SegueError():
             return of_domain(error)
         case HTTPException():
-            return _from_http(error)
+            return _from_http(error, request)
         case TemporalUnavailableError():
             return unavailable("temporal_unavailable", "Temporal does not answer; try again soon")
         case _ if is_unavailable(error):
@@ -156,9 +166,13 @@ def _to_programs_only(*_: object) -> None:
     """Show nothing: an application without pages."""
 
 
-def respond(request: Request, error: Exception) -> Response:
+async def respond(request: Request, error: Exception) -> Response:
     """Answer an error: as a page if a page was asked for, else as a problem."""
     problem = translate(error, request)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.warning(
+            "answered %d %s", problem.status, problem.code, extra={"method": request.method}
+        )
     show: Show = request.app.state.show_error
     return show(request, error, problem) or problem.response()
 
@@ -171,22 +185,10 @@ def install(app: FastAPI, show: Show = _to_programs_only) -> None:
         show: Answers those of the pages.
     """
     app.state.show_error = show
-
-    async def answer(request: Request, error: Exception) -> Response:
-        problem = translate(error, request)
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _logger.warning(
-                "answered %d %s", problem.status, problem.code, extra={"method": request.method}
-            )
-        response = show(request, error, problem) or problem.response()
-        # What nobody expected is answered outside of RequestLog, which names all other answers.
-        response.headers.setdefault("X-Request-ID", request.state.request_id)
-        return response
-
     for kind in EXPECTED:
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, respond)
     # Starlette raises what this one answers once more, for the server to log with its traceback.
-    app.add_exception_handler(Exception, answer)
+    app.add_exception_handler(Exception, respond)
 
 
 def of_domain(error: SegueError) -> Problem:
@@ -237,12 +239,27 @@ def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
     )
 
 
-def _from_http(error: HTTPException) -> Problem:
-    code, detail = _HTTP_PROBLEMS.get(
-        error.status_code,
-        (HTTPStatus(error.status_code).name.lower(), HTTPStatus(error.status_code).description),
-    )
-    return Problem(error.status_code, code, detail, headers=error.headers or {})
+def _from_http(error: HTTPException, request: Request) -> Problem:
+    status, headers = error.status_code, error.headers or {}
+    if status in _HTTP_PROBLEMS:
+        code, detail = _HTTP_PROBLEMS[status]
+    else:
+        code, detail = HTTPStatus(status).name.lower(), HTTPStatus(status).description
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods_of_path(request)):
+        headers = {**headers, "Allow": ", ".join(methods)}
+    return Problem(status, code, detail, headers=headers)
+
+
+def _methods_of_path(request: Request) -> Sequence[str]:
+    """List what the routes of a path take together; each route by itself knows its own only."""
+    taken: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        route: Any = context
+        if route.methods and route.matches(request.scope)[0] is not Match.NONE:
+            taken |= route.methods
+    if "GET" in taken:
+        taken.add("HEAD")
+    return sorted(taken)
 
 
 def _from_validation(error: RequestValidationError, request: Request) -> Problem:

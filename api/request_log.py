@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pages.assets import PREFIX
+from api.problems import CLIENT_GONE
 from observability import metrics
 from observability.logs import request_id
 
@@ -66,8 +67,7 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
     metrics.HTTP_REQUESTS.labels(method, route, status).inc()
     metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
     if route in _WEBHOOKS:
-        result = "stored" if status < 300 else "refused" if status < 500 else "failed"
-        metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], result).observe(seconds)
+        metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(status)).observe(seconds)
     # As it was sent, percent signs and all: no line can be forged by one in a path.
     path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
     _logger.log(
@@ -84,6 +84,13 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
             "duration_ms": round(seconds * 1000, 1),
         },
     )
+
+
+def _result(status: int) -> str:
+    """What became of a webhook."""
+    if status == CLIENT_GONE:
+        return "gone"
+    return "stored" if status < 300 else "refused" if status < 500 else "failed"
 
 
 def _template(scope: Scope) -> str:

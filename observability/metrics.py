@@ -38,13 +38,14 @@ HTTP_SECONDS = Histogram(
 )
 WEBHOOK_SECONDS = Histogram(
     "segue_webhook_seconds",
-    "How long the provider's webhooks took. result: stored, refused (4xx) or failed (5xx)",
+    "How long the provider's webhooks took. "
+    " result: stored, refused (4xx), failed (5xx) or gone (hung up on us)",
     ["kind", "result"],
     buckets=_HTTP_BUCKETS,
 )
 
 for _kind in ("inbound", "status"):
-    for _result in ("stored", "refused", "failed"):
+    for _result in ("stored", "refused", "failed", "gone"):
         WEBHOOK_SECONDS.labels(_kind, _result)  # there from the start: the first failure counts too
 
 SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and mended", ["kind"])

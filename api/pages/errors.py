@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
-from api.headers import SECURITY_HEADERS
 from api.pages import flash as flashes
 from api.pages.flash import Flash
 from api.pages.forms import sentence
@@ -15,6 +14,9 @@ from services.users import NotSignedInError
 
 _MACHINES = ("/api", "/webhooks/", "/healthz", "/readyz", "/metrics", "/static/")
 _GOES_BACK = frozenset({400, 409, 413, 422, 429})
+
+_OF_ERROR_PAGES = frozenset({"Allow", "Retry-After"})
+"""The headers of a problem that its page has too."""
 
 _NOT_BUILT = "The pages are not built. Run `make assets` and start the API again.\n"
 
@@ -109,9 +111,8 @@ def _error_page(request: Request, problem: Problem) -> Response:
         title=_TITLES.get(status, "That did not work"),
         words=_OF_PAGES.get(status) or sentence(problem.detail),
     )
-    headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
-    # An unexpected error is answered outside of what adds these to every other answer.
-    return HTMLResponse(text, status, {**headers, **SECURITY_HEADERS, "Cache-Control": "no-store"})
+    headers = {name: value for name, value in problem.headers.items() if name in _OF_ERROR_PAGES}
+    return HTMLResponse(text, status, headers)
 
 
 def _render(request: Request, template: str, **context: object) -> str:

@@ -120,6 +120,23 @@ async def test_after_the_body_a_hang_up_is_waited_for_without_a_limit() -> None:
     assert await _post(waiting, client, patience=0.05) == [204]
 
 
+async def test_whoever_answers_early_does_without_the_rest_of_the_body() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b" ", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def client() -> Message:
+        return messages.pop(0)
+
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        assert (await receive())["type"] == "http.disconnect"
+
+    assert await _post(early, client, patience=1) == [204]
+
+
 async def _reader(scope: Scope, receive: Receive, send: Send) -> None:
     """Read everything; as FastAPI does, answer the error that reading raises."""
     try:
