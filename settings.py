@@ -5,8 +5,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -40,6 +42,46 @@ def _base_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
         raise ValueError("must be an address such as https://segue.example.com")
     return value.rstrip("/")
+
+
+def _is_this_machine(host: str | None) -> bool:
+    """Whether a host is a name or an address of the loopback interface."""
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _https_unless_here(value: str) -> str:
+    if value.startswith("http:") and not _is_this_machine(urlsplit(value).hostname):
+        raise ValueError("must begin with https://; plain http is for this machine alone")
+    return value
+
+
+_VARIETY_LEAST = 8
+"""Fewest different characters of a secret; of 32 random hexadecimal digits, less than one in ten
+million has fewer."""
+
+
+def _unguessable(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value()
+    if len(set(secret)) < _VARIETY_LEAST or secret in (secret + secret)[1:-1]:
+        raise ValueError("is not random: it has too few different characters, or repeats itself")
+    return value
+
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
+
+
+def _hosts(value: str) -> str:
+    hosts = [host.strip().lower() for host in value.split(",") if host.strip()]
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("must be host names or addresses without a port, separated by commas")
+    return ",".join(hosts)
 
 
 def _time_zone(value: object) -> object:
@@ -85,6 +127,9 @@ def _within_a_day(value: timedelta) -> timedelta:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+SafeUrl = Annotated[BaseUrl, AfterValidator(_https_unless_here)]
+Hosts = Annotated[str, AfterValidator(_hosts)]
+RandomSecret = Annotated[SecretStr, AfterValidator(_unguessable)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
 TimeZone = Annotated[ZoneInfo, BeforeValidator(_time_zone)]
 Region = Annotated[str, AfterValidator(_region)]
@@ -147,8 +192,8 @@ class Settings(_Environment):
     workspace_time_zone: TimeZone = ZoneInfo("America/New_York")
     default_region: Region = "US"
 
-    twilio_api_base_url: BaseUrl = "https://api.twilio.com"
-    twilio_lookups_base_url: BaseUrl = "https://lookups.twilio.com"
+    twilio_api_base_url: SafeUrl = "https://api.twilio.com"
+    twilio_lookups_base_url: SafeUrl = "https://lookups.twilio.com"
     twilio_lookup_enabled: bool = False
 
     call_before: PositiveSeconds = _seconds(
@@ -237,7 +282,7 @@ class WorkerSettings(Settings):
     twilio_auth_token: SecretStr = Field(
         min_length=1, description="the account's auth token, from the Twilio console"
     )
-    public_base_url: BaseUrl = Field(
+    public_base_url: SafeUrl = Field(
         description="the address Twilio reaches this API at, https://segue.example.com"
     )
     metrics_address: HostAndPort | None = Field(
@@ -255,9 +300,14 @@ class WorkerSettings(Settings):
 class ApiSettings(WorkerSettings):
     """What the API needs besides: the secret its sessions are signed with."""
 
-    session_secret: SecretStr = Field(
+    session_secret: RandomSecret = Field(
         min_length=32,
         description="32 or more random characters, for example from `openssl rand -hex 32`",
+    )
+    allowed_hosts: Hosts = Field(
+        default="",
+        description="other names the API is called by, segue.internal,10.0.0.5; besides that of"
+        " PUBLIC_BASE_URL and those of this machine",
     )
     session_idle: PositiveSeconds = _seconds(
         28_800, "SESSION_IDLE_SECONDS", "after this long without a request a session is over"
@@ -266,17 +316,20 @@ class ApiSettings(WorkerSettings):
         604_800, "SESSION_LIFETIME_SECONDS", "after this long a session is over, however busy"
     )
     sign_in_window: WithinADay = _seconds(
-        900, "SIGN_IN_WINDOW_SECONDS", "the span that sign-in attempts are counted in"
+        900, "SIGN_IN_WINDOW_SECONDS", "the span that wrong tries at signing in are counted in"
+    )
+    sign_in_delay_most: WithinADay = _seconds(
+        30, "SIGN_IN_DELAY_MOST_SECONDS", "the longest wait between two tries at signing in"
     )
     sign_ins_per_email: Count = Field(
         default=10,
-        description="most sign-in attempts in one span for one e-mail address from one network one",
+        description="wrong tries for one e-mail address from one network one until the next waits",
     )
     sign_ins_per_email_anywhere: Count = Field(
-        default=100, description="most sign-in attempts in one span for one e-mail address in all"
+        default=100, description="the same for one e-mail address from all network addresses"
     )
     sign_ins_per_address: Count = Field(
-        default=50, description="most sign-in attempts in one span from one network address"
+        default=50, description="the same for one network address, whoever is tried"
     )
     import_max_bytes: Count = Field(
         default=50_000_000, description="largest CSV file of contacts that is taken, in bytes"
@@ -284,6 +337,17 @@ class ApiSettings(WorkerSettings):
     enrolments_per_hour: Count = Field(
         default=100_000, description="most contacts one user may enrol in an hour"
     )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the API by HTTPS."""
+        return self.public_base_url.startswith("https:")
+
+    def answers_to(self, host: str) -> bool:
+        """Whether a host, without its port, is one that the API is called by."""
+        name = host.lower().rstrip(".")
+        ours = {urlsplit(self.public_base_url).hostname, *self.allowed_hosts.split(",")} - {""}
+        return name in ours or _is_this_machine(name)
 
 
 class StandaloneSettings(_Environment):

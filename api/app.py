@@ -34,6 +34,7 @@ from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
 from api.head import HeadAsGet
 from api.headers import SecurityHeaders
+from api.hosts import KnownHosts
 from api.pages import routes as pages
 from api.pages.contacts import imports as contact_imports
 from api.pages.sequences import enrol
@@ -125,6 +126,7 @@ def create_app(
     ):
         of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
+    app.add_middleware(KnownHosts)
     for part in (
         exports,  # before what takes an id in the same place
         contacts,

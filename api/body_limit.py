@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.dependencies import authenticate, shows_credentials
+from api.request_log import CLIENT_GONE
 
 STRANGERS_BYTES = 64_000
 """Most that is read before anyone has said who calls: more than any form of Twilio's or a sign-in
@@ -116,7 +117,7 @@ class _Bounded:
         except TimeoutError:
             raise HTTPException(408, headers=_CLOSE) from None
         if message["type"] == "http.disconnect":
-            raise HTTPException(problems.CLIENT_GONE, "the client closed the connection")
+            raise HTTPException(CLIENT_GONE, "the client closed the connection")
         self._waited += time.monotonic() - begun
         self._received += len(message.get("body", b""))
         self._done = not message.get("more_body", False)

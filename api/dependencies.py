@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, params
+from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from api.request_log import ACTOR
 from api.same_origin import require_same_origin
 from domain.statuses import Role, TokenScope
 from services.audit import Actor, set_actor
@@ -14,16 +16,40 @@ from services.users import Caller, ForbiddenError, MissingScopeError, UserDetail
 from settings import ApiSettings
 
 SESSION_COOKIE = "segue_session"
+DEVICE_COOKIE = "segue_device"
 
 POLL_HEADER = "Segue-Poll"
 """Marks what a page asks by itself, with nobody at it."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `sgt_...`")
-_cookie = APIKeyCookie(
-    name=SESSION_COOKIE,
+
+
+def cookie_name(name: str, settings: ApiSettings) -> str:
+    """Name a cookie so that, over HTTPS, no other host of our domain can set it.
+
+    Browsers take ``__Host-`` from the host itself alone, over HTTPS, for all of its paths (RFC
+    6265bis, section 4.1.3.2).
+    """
+    return f"__Host-{name}" if settings.is_https else name
+
+
+class _SessionCookie(APIKeyCookie):
+    """The session's cookie, by the name that it has here."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """Give it, if a request has it."""
+        return request.cookies.get(cookie_name(SESSION_COOKIE, _settings(request)))
+
+
+_cookie = _SessionCookie(
+    name=f"__Host-{SESSION_COOKIE}",
+    scheme_name="APIKeyCookie",
     auto_error=False,
-    description="A browser's session, begun by `POST /api/session`.",
+    description=(
+        "A browser's session, begun by `POST /api/session`."
+        f" Where `PUBLIC_BASE_URL` is plain HTTP, it is called `{SESSION_COOKIE}`."
+    ),
 )
 
 
@@ -32,7 +58,7 @@ def _services(request: Request) -> Services:
     return services
 
 
-def _settings(request: Request) -> ApiSettings:
+def _settings(request: HTTPConnection) -> ApiSettings:
     settings: ApiSettings = request.app.state.settings
     return settings
 
@@ -71,24 +97,31 @@ async def authenticate(request: Request) -> Caller:
 async def _caller_of(request: Request, credentials: _Bearer, cookie: _Cookie) -> Caller:
     services = _services(request)
     if credentials is not None or cookie is None:
-        return await services.users.authenticate(credentials.credentials if credentials else None)
+        token = credentials.credentials if credentials else None
+        return _named(request, await services.users.authenticate(token))
     in_use = POLL_HEADER not in request.headers
-    caller = await services.sessions.authenticate(cookie, in_use=in_use)
+    caller = _named(request, await services.sessions.authenticate(cookie, in_use=in_use))
     if request.method not in _READING:
         require_same_origin(request, _settings(request).public_base_url)
     return caller
 
 
-async def _current_caller(
-    request: Request, caller: Annotated[Caller, Depends(_caller_of)]
-) -> Caller:
-    """Tell who calls, and name them to the audit log."""
+def _named(request: Request, caller: Caller) -> Caller:
+    """Name a caller to the audit log and the request log."""
+    actor = Actor(caller.user.id, caller.token_id, address_of(request))
+    setattr(request.state, ACTOR, actor)
     # Async dependencies run in the request's own context, which the route shares.
-    set_actor(Actor(caller.user.id, caller.token_id, address_of(request)))
+    set_actor(actor)
     return caller
 
 
-CurrentCaller = Annotated[Caller, Depends(_current_caller)]
+def actor_of(request: Request) -> Actor:
+    """Tell who a request is from, as far as that was found out yet."""
+    known: Actor | None = getattr(request.state, ACTOR, None)
+    return known or Actor(address=address_of(request))
+
+
+CurrentCaller = Annotated[Caller, Depends(_caller_of)]
 """Who calls and how they proved it; asked for once per request however often it is needed."""
 
 

@@ -24,6 +24,9 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_ONLY_HTTPS = "max-age=31536000"
+"""Browsers ask by HTTPS alone for a year (RFC 6797); other hosts of the domain are not included."""
+
 
 class SecurityHeaders:
     """Adds them to every answer that does not say otherwise, unexpected errors' too."""
@@ -40,6 +43,8 @@ class SecurityHeaders:
                 # What a browser keeps could be seen after signing out.
                 for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items():
                     headers.setdefault(name, value)
+                if scope["app"].state.settings.is_https:
+                    headers["Strict-Transport-Security"] = _ONLY_HTTPS
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

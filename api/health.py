@@ -10,14 +10,18 @@ from api.problems import unavailable
 
 router = APIRouter(tags=["health"])
 
+_ALIVE, _READY = "/healthz", "/readyz"
+PATHS = (_ALIVE, _READY)
+"""What watches the API asks for."""
 
-@router.get("/healthz")
+
+@router.get(_ALIVE)
 async def alive() -> dict[str, str]:
     """Say that the process answers; needs nothing else."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "`away` names what does not answer"}})
+@router.get(_READY, responses={503: {"description": "`away` names what does not answer"}})
 async def ready(services: ServicesDep) -> Response:
     """Say whether the database and Temporal answer."""
     database, temporal = await asyncio.gather(services.database_ready(), services.temporal_ready())

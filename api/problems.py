@@ -13,6 +13,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api import refusals
+from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.errors import (
     ConflictError,
@@ -29,10 +31,6 @@ from workflows.client import TemporalUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
-
-CLIENT_GONE = 499
-"""The status of a request whose client closed the connection before its body ended: nginx's number
-for it, counted apart from what we refuse and from what fails. Nobody is left to read it."""
 
 EXPECTED: tuple[type[Exception], ...] = (
     SegueError,
@@ -54,6 +52,10 @@ _HTTP_PROBLEMS = {
     404: ("unknown_route", "there is nothing at this address; see /api/openapi.json"),
     405: ("method_not_allowed", "this address does not take this method; see the Allow header"),
     408: ("body_too_slow", "the body did not arrive in time; send it again, or send less at once"),
+    421: (
+        "unknown_host",
+        "the API is not called by this name; use PUBLIC_BASE_URL's, or add it to ALLOWED_HOSTS",
+    ),
     CLIENT_GONE: (
         "client_closed_request",
         "the client closed the connection before its body ended",
@@ -167,7 +169,8 @@ def _to_programs_only(*_: object) -> None:
 
 
 async def respond(request: Request, error: Exception) -> Response:
-    """Answer an error: as a page if a page was asked for, else as a problem."""
+    """Answer an error: as a page if a page was asked for, else as a problem; note a refusal."""
+    await refusals.note(request, error)
     problem = translate(error, request)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _logger.warning(

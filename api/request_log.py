@@ -3,19 +3,27 @@
 import logging
 import re
 import time
+from collections.abc import Mapping
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pages.assets import PREFIX
-from api.problems import CLIENT_GONE
 from observability import metrics
 from observability.logs import request_id
+from services.audit import Actor
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
+ACTOR = "actor"
+"""Where a request's state has who it is from, once that is known."""
+
 _logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""The status of a request whose client closed the connection before its body ended: nginx's number
+for it, counted apart from what we refuse and from what fails. Nobody is left to read it."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "(none)"
@@ -27,7 +35,8 @@ _OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
 class RequestLog:
     """Names a request, answers with its name, and writes down how it went.
 
-    The line holds the path but never the query string, which has what people search for; of an
+    The line says who called (the ids of the user and of the token, the network address) and holds
+    the path, but never the query string, which has what people search for; of an
     address that is no route of ours not even the path, since that may be anything.
     """
 
@@ -61,7 +70,7 @@ class RequestLog:
 
 
 def _write_down(scope: Scope, status: int, seconds: float) -> None:
-    route = _template(scope)
+    route = route_of(scope)
     # Whoever calls may name any method; those of no route of ours are one.
     method = scope["method"] if route != _NO_ROUTE else _NO_ROUTE
     metrics.HTTP_REQUESTS.labels(method, route, status).inc()
@@ -82,6 +91,7 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
             "route": route,
             "status": status,
             "duration_ms": round(seconds * 1000, 1),
+            **_caller(scope),
         },
     )
 
@@ -93,8 +103,20 @@ def _result(status: int) -> str:
     return "stored" if status < 300 else "refused" if status < 500 else "failed"
 
 
-def _template(scope: Scope) -> str:
-    """The route's whole template: it knows itself without the prefix it was included under."""
+def _caller(scope: Scope) -> Mapping[str, str]:
+    """Name who called, as far as that is known."""
+    actor: Actor | None = scope["state"].get(ACTOR)
+    client = scope.get("client")
+    named = {
+        "user_id": actor and actor.user_id,
+        "token_id": actor and actor.token_id,
+        "address": client and client[0],
+    }
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def route_of(scope: Scope) -> str:
+    """Give a route's whole template: it knows itself without the prefix it was included under."""
     if scope["path"].startswith(f"{PREFIX}/"):
         return PREFIX
     own: str | None = getattr(scope.get("route"), "path_format", None)

@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import (
+    DEVICE_COOKIE,
     SESSION_COOKIE,
     CurrentCaller,
     OwnAccount,
@@ -12,11 +13,14 @@ from api.dependencies import (
     SettingsDep,
     address_of,
     authorize,
+    cookie_name,
 )
 from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
 from api.schemas import Session, SigningIn
 from services.audit import Actor, set_actor
+from services.factory import Services
+from services.known_devices import DEVICE_KEPT
 from services.sessions import SignedIn
 from settings import ApiSettings
 
@@ -34,27 +38,47 @@ class _CookieAttributes(TypedDict):
 
 
 def _attributes(settings: ApiSettings) -> _CookieAttributes:
-    return {
-        "path": "/",
-        "secure": settings.public_base_url.startswith("https:"),
-        "httponly": True,
-        "samesite": "lax",
-    }
+    return {"path": "/", "secure": settings.is_https, "httponly": True, "samesite": "lax"}
 
 
-def give_cookie(response: Response, signed_in: SignedIn, settings: ApiSettings) -> None:
-    """Have a browser keep the session that has just begun."""
+async def begin_session(request: Request, email: str, password: str) -> SignedIn:
+    """Sign somebody in from a browser.
+
+    Raises:
+        SegueError: As ``Sessions.sign_in``.
+    """
+    settings: ApiSettings = request.app.state.settings
+    services: Services = request.app.state.services
+    address = address_of(request)
+    set_actor(Actor(address=address))
+    return await services.sessions.sign_in(
+        email,
+        password,
+        address=address,
+        user_agent=request.headers.get("user-agent"),
+        device_cookie=request.cookies.get(cookie_name(DEVICE_COOKIE, settings)),
+    )
+
+
+def give_cookies(response: Response, signed_in: SignedIn, settings: ApiSettings) -> None:
+    """Have a browser keep the session that has just begun, and what it is known by next time."""
     response.set_cookie(
-        SESSION_COOKIE,
+        cookie_name(SESSION_COOKIE, settings),
         signed_in.cookie,
         max_age=int(settings.session_lifetime.total_seconds()),
+        **_attributes(settings),
+    )
+    response.set_cookie(
+        cookie_name(DEVICE_COOKIE, settings),
+        signed_in.device_cookie,
+        max_age=int(DEVICE_KEPT.total_seconds()),
         **_attributes(settings),
     )
 
 
 def take_cookie(response: Response, settings: ApiSettings) -> None:
     """Have a browser forget the session that is over."""
-    response.delete_cookie(SESSION_COOKIE, **_attributes(settings))
+    response.delete_cookie(cookie_name(SESSION_COOKIE, settings), **_attributes(settings))
 
 
 async def same_site(request: Request, settings: SettingsDep) -> None:
@@ -68,25 +92,18 @@ async def sign_in(
     body: SigningIn,
     request: Request,
     response: Response,
-    services: ServicesDep,
     settings: SettingsDep,
 ) -> Session:
     """Sign in: the answer sets the cookie of a session.
 
     401 `sign_in_refused` whether the address is unknown, the password wrong or the user disabled;
-    429 `too_many_requests` after too many attempts, right or wrong: for one e-mail address from one
-    network address or from all, or from one network address; 403 `cross_site` from another site's
-    page.
+    429 `too_many_requests` if it comes too soon after wrong ones, for the e-mail address or from
+    the network address: `Retry-After` says how long to wait, from a second up to half a minute. A
+    browser that the user signed in from before, which shows so by a cookie, is counted by itself.
+    403 `cross_site` from another site's page.
     """
-    address = address_of(request)
-    set_actor(Actor(address=address))
-    signed_in = await services.sessions.sign_in(
-        body.email,
-        body.password,
-        address=address,
-        user_agent=request.headers.get("user-agent"),
-    )
-    give_cookie(response, signed_in, settings)
+    signed_in = await begin_session(request, body.email, body.password)
+    give_cookies(response, signed_in, settings)
     response.headers["Cache-Control"] = "no-store"
     return Session.of(signed_in.caller)
 

@@ -167,8 +167,8 @@ async def _browser(
         database_url=servers.database_url,
         twilio_account_sid=stack.ACCOUNT_SID,
         twilio_auth_token=SecretStr(stack.AUTH_TOKEN),
-        public_base_url="http://segue.test",
-        session_secret=SecretStr("s" * 32),
+        public_base_url="https://segue.test",
+        session_secret=SecretStr("known to everybody, so of benches alone"),
     )
     app = create_app(settings, services=services)
     app.state.services = services  # what the app does as it starts, which nobody makes it do here

@@ -7,6 +7,9 @@ from datetime import timedelta
 TOKEN_LIFETIME = timedelta(days=90)
 """How long a new API token lasts unless its maker says otherwise."""
 
+_FIRST_WAIT = timedelta(seconds=1)
+_DOUBLINGS_MOST = 20
+
 
 def _random_secret() -> str:
     return secrets.token_urlsafe(32)
@@ -20,12 +23,12 @@ class AccessRules:
         secret: What session cookies are signed with; another one ends every session.
         session_idle: After this long without a request a session is over.
         session_lifetime: After this long it is over, however busy.
-        sign_in_window: The span that sign-in attempts are counted in; at most a day.
-        sign_ins_per_email: Most attempts in one span for one e-mail address from one network
-            address.
-        sign_ins_per_email_anywhere: Most from all network addresses together: many more, as a
-            stranger who reaches it locks the owner out.
-        sign_ins_per_address: Most attempts in one span from one network address.
+        sign_in_window: The span that wrong tries are counted in; at most a day.
+        sign_in_delay_most: The longest wait between two tries at signing in.
+        sign_ins_per_email: Wrong tries for one e-mail address from one network address, or from
+            one known device, before each further one has to wait.
+        sign_ins_per_email_anywhere: The same for one e-mail address from all network addresses.
+        sign_ins_per_address: The same for one network address, whomever they are for.
         set_up_link_lifetime: How long somebody has for setting their password by a link.
         workspace_words: What a password must not be made of, such as the site's name.
         enrolments_per_hour: Most contacts one user may enrol in an hour; None for no limit.
@@ -35,9 +38,22 @@ class AccessRules:
     session_idle: timedelta = timedelta(hours=8)
     session_lifetime: timedelta = timedelta(days=7)
     sign_in_window: timedelta = timedelta(minutes=15)
+    sign_in_delay_most: timedelta = timedelta(seconds=30)
     sign_ins_per_email: int = 10
     sign_ins_per_email_anywhere: int = 100
     sign_ins_per_address: int = 50
     set_up_link_lifetime: timedelta = timedelta(hours=72)
     workspace_words: tuple[str, ...] = ()
     enrolments_per_hour: int | None = None
+
+    def delay(self, wrong: int, free: int) -> timedelta:
+        """Tell how long the next try has to wait.
+
+        Args:
+            wrong: How many went wrong.
+            free: How many may before the next one waits: a second, then twice as long each time.
+        """
+        if wrong < free:
+            return timedelta()
+        doublings = min(wrong - free, _DOUBLINGS_MOST)
+        return min(_FIRST_WAIT * (1 << doublings), self.sign_in_delay_most)

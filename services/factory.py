@@ -46,6 +46,7 @@ from services.posting import HttpPoster
 from services.presence import Presence
 from services.previews import Previews
 from services.pruning import Pruning
+from services.refusals import Refusals
 from services.reviews import Reviews
 from services.senders import Senders
 from services.sequence_list import SequenceList
@@ -131,6 +132,7 @@ def _access(settings: Settings) -> AccessRules:
         session_idle=settings.session_idle,
         session_lifetime=settings.session_lifetime,
         sign_in_window=settings.sign_in_window,
+        sign_in_delay_most=settings.sign_in_delay_most,
         sign_ins_per_email=settings.sign_ins_per_email,
         sign_ins_per_email_anywhere=settings.sign_ins_per_email_anywhere,
         sign_ins_per_address=settings.sign_ins_per_address,
@@ -174,6 +176,7 @@ class Services:
     pausing: Pausing
     pickers: Pickers
     previews: Previews
+    refusals: Refusals
     presence: Presence
     reviews: Reviews
     senders: Senders
@@ -226,6 +229,7 @@ def build_services(
     rules = config.rules
     passwords = Passwords(config.access.workspace_words)
     own_password = OwnPassword(database, config.access, passwords)
+    refusals = Refusals(database)
     outbox = Outbox(database, temporal)
     endings = Endings(database, outbox, rules)
     inbound = Inbound(database, outbox)
@@ -305,13 +309,14 @@ def build_services(
         pausing=pausing,
         pickers=Pickers(database),
         previews=Previews(database),
+        refusals=refusals,
         presence=Presence(temporal),
         reviews=Reviews(database, outbox),
         senders=Senders(database, outbox, default_region=config.default_region),
         sequence_list=SequenceList(database, sequences),
         sequences=sequences,
         suppressions=suppressions,
-        sessions=Sessions(database, config.access, passwords),
+        sessions=Sessions(database, config.access, passwords, refusals),
         set_up_links=SetUpLinks(database, config.access, passwords),
         tokens=Tokens(database, own_password),
         unknown_numbers=UnknownNumbers(database),

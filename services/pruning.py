@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from storage import catch_up, events, jobs, rates, sessions, sweeping
+from storage import catch_up, events, jobs, rates, sessions, sweeping, tries
 from storage.database import Database
 
 KEYS_KEPT = timedelta(hours=24)
@@ -38,6 +38,7 @@ class Pruning:
         async with self._database.transaction() as tx:
             await sweeping.forget_keys(tx, KEYS_KEPT)
             await rates.forget(tx, COUNTS_KEPT)
+            await tries.forget(tx, COUNTS_KEPT)
             await sessions.forget(tx, COUNTS_KEPT)
             await catch_up.forget_erased(tx, COUNTS_KEPT)
         async with self._database.transaction() as tx:

@@ -17,12 +17,11 @@ class TooManyRequestsError(SegueError):
 
     code = "too_many_requests"
 
-    def __init__(self, most: int, window: timedelta, retry_after: timedelta) -> None:
+    def __init__(self, reason: str, retry_after: timedelta) -> None:
         self.retry_after = retry_after
-        super().__init__(
-            f"at most {most} of these are taken in {int(window.total_seconds())} seconds;"
-            f" try again in {self.retry_after_seconds} seconds"
-        )
+        seconds = self.retry_after_seconds
+        unit = "second" if seconds == 1 else "seconds"
+        super().__init__(f"{reason}; try again in {seconds} {unit}")
 
     @property
     def retry_after_seconds(self) -> int:
@@ -55,4 +54,5 @@ async def take(
     else:
         wait = await rates.take(place, key, cost, most, window)
     if wait is not None:
-        raise TooManyRequestsError(most, window, wait)
+        span = int(window.total_seconds())
+        raise TooManyRequestsError(f"at most {most} of these are taken in {span} seconds", wait)

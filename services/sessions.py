@@ -4,9 +4,9 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from domain.access import AccessRules
@@ -14,8 +14,13 @@ from domain.devices import device_name, kept_user_agent
 from domain.errors import ConflictError, NotFoundError, SegueError
 from domain.paging import Page, Position, by_creation, cut
 from domain.statuses import TokenScope
-from services import audit, rates
+from services import audit
+from services.audit import Actor
+from services.known_devices import Device, Devices
 from services.passwords import Passwords
+from services.rates import TooManyRequestsError
+from services.refusals import Refusals
+from services.tries import SignInTries, Try
 from services.users import (
     TOKEN_BYTES,
     Caller,
@@ -49,10 +54,12 @@ class SignedIn:
     Attributes:
         cookie: What the browser keeps; the only time it can be seen.
         caller: Who signed in.
+        device_cookie: What the browser is known by the next time.
     """
 
     cookie: str
     caller: Caller
+    device_cookie: str
 
 
 @dataclass(frozen=True)
@@ -98,15 +105,31 @@ class Sessions:
         database: Where sessions are kept.
         rules: How long they last, and how often signing in may be tried.
         passwords: Checks them.
+        refusals: Notes who was not let in.
     """
 
-    def __init__(self, database: Database, rules: AccessRules, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rules: AccessRules,
+        passwords: Passwords,
+        refusals: Refusals | None = None,
+    ) -> None:
         self._database = database
         self._rules = rules
         self._passwords = passwords
+        self._refusals = refusals or Refusals(database)
+        self._tries = SignInTries(database, rules)
+        self._devices = Devices(rules.secret)
 
     async def sign_in(
-        self, email: str, password: str, *, address: str | None, user_agent: str | None = None
+        self,
+        email: str,
+        password: str,
+        *,
+        address: str | None,
+        user_agent: str | None = None,
+        device_cookie: str | None = None,
     ) -> SignedIn:
         """Begin a session.
 
@@ -115,25 +138,34 @@ class Sessions:
             password: As typed.
             address: The network address it comes from, if there is one.
             user_agent: What the browser calls itself, if it does.
+            device_cookie: What the browser is known by, if somebody signed in from it before.
 
         Raises:
             InvalidFieldError: The e-mail address is none.
-            TooManyRequestsError: It was tried too often for the e-mail address or from there.
+            TooManyRequestsError: Tries went wrong, for it or from there, and it comes too soon.
             SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
         """
         wanted = clean_email(email)
-        place = network_of(address) if address is not None else ""
-        who = f"sign-in:as:{digest(wanted.lower())}"
-        if place:
-            await self._take(f"sign-in:from:{place}", self._rules.sign_ins_per_address)
-        await self._take(f"{who}:from:{place}", self._rules.sign_ins_per_email)
-        await self._take(who, self._rules.sign_ins_per_email_anywhere)
+        device = self._devices.read(device_cookie)
         async with self._database.transaction() as tx:
             user = await users.by_email(tx, wanted)
+        known = device is not None and user is not None and user.id in device.user_ids
+        whom = [] if user is None else [user.id]
+        try:
+            begun = await self._tries.begin(
+                wanted, address, device.id if device and known else None
+            )
+        except TooManyRequestsError:
+            await self._refusals.note(Actor(address=address), "session.throttle", user_ids=whom)
+            raise
         right = await self._passwords.matches(user.password_hash if user else None, password)
-        if user is None or not right:
-            raise await self._refused(user)
-        return await self._begin(user, address, kept_user_agent(user_agent))
+        origin = {"address": address, "user_agent": kept_user_agent(user_agent)}
+        signed_in = await self._begin(user, begun, device, origin) if user and right else None
+        if signed_in is None:
+            # What was typed is kept nowhere.
+            await self._refusals.note(Actor(address=address), "session.refuse", user_ids=whom)
+            raise SignInRefusedError
+        return signed_in
 
     async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
         """Tell who has a session.
@@ -204,16 +236,10 @@ class Sessions:
                 await audit.record(tx, "session.end", "user", [caller.user.id], sessions=len(ended))
         return len(ended)
 
-    async def _take(self, key: str, most: int) -> None:
-        await rates.take(self._database, key, 1, most, self._rules.sign_in_window)
-
-    async def _refused(self, user: User | None) -> SignInRefusedError:
-        """Write a refusal down; what was typed is kept nowhere."""
-        async with self._database.transaction() as tx:
-            await audit.record(tx, "session.refuse", "user", [user.id] if user else [])
-        return SignInRefusedError()
-
-    async def _begin(self, user: User, address: str | None, user_agent: str | None) -> SignedIn:
+    async def _begin(
+        self, user: User, begun: Try, device: Device | None, origin: Mapping[str, str | None]
+    ) -> SignedIn | None:
+        """Begin a session; None if the user may have none, or has another password by now."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         async with self._database.transaction() as tx:
             # A password that was changed while this one was checked must not begin a session.
@@ -224,17 +250,16 @@ class Sessions:
                 and now.password_hash == user.password_hash
             )
             if now is not None and holds:
-                values = {
-                    "user_id": user.id,
-                    "token_hash": digest(token),
-                    "address": address,
-                    "user_agent": user_agent,
-                }
+                values = {"user_id": user.id, "token_hash": digest(token), **origin}
                 session = await sessions.add(tx, self._rules.session_lifetime, values)
+                await self._tries.end_right(tx, begun)
                 await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
-                caller = _caller(now, session.id, session.expires_at)
-                return SignedIn(f"{token}.{self._signature(token)}", caller)
-        raise await self._refused(user)
+                return SignedIn(
+                    f"{token}.{self._signature(token)}",
+                    _caller(now, session.id, session.expires_at),
+                    self._devices.write(device, user.id),
+                )
+        return None
 
     def _signature(self, token: str) -> str:
         key = self._rules.secret.encode()
@@ -256,16 +281,3 @@ def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:
         session_id=session_id,
         expires_at=expires_at,
     )
-
-
-def network_of(address: str) -> str:
-    """Give what to count an address by: whoever has one IPv6 address has its whole /64."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return digest(address)
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> 64 << 64))
-    return str(parsed)

@@ -10,7 +10,7 @@ from domain.errors import ConflictError, NotFoundError, SegueError
 from domain.statuses import Role
 from services import audit, rates
 from services.passwords import Passwords
-from services.sessions import network_of
+from services.tries import network_of
 from services.users import (
     TOKEN_BYTES,
     UserDetails,

@@ -167,6 +167,8 @@ class Stack:
                 # It would hold what people search for: names and numbers.
                 *("--timeout-graceful-shutdown", "5", "--no-access-log"),
                 *("--limit-concurrency", "800"),
+                # Nothing stands in front of it, so nobody may say that they come from elsewhere.
+                "--no-proxy-headers",
             ],
             address=f"{LOOPBACK}:{port}",
             answers=lambda: programs.says_ok(port, "/readyz"),

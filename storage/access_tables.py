@@ -85,6 +85,17 @@ class RateCount(SQLModel, table=True):
     count: int
 
 
+class WrongTries(SQLModel, table=True):
+    """How often something was tried in vain in one span of time, for all processes."""
+
+    __tablename__: ClassVar[Any] = "wrong_tries"
+    __table_args__ = (CheckConstraint("wrong >= 0", name="wrong_not_negative"),)
+    key: str = Field(primary_key=True)
+    wrong: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    next_at: datetime | None = moment(nullable=True)
+    since: datetime = moment(default_now=True)
+
+
 class IdempotencyKey(SQLModel, table=True):
     """The stored answer to a request that carried an ``Idempotency-Key``."""
 

@@ -30,7 +30,7 @@ async def test_a_request_under_way_at_sigterm_is_answered(
         *("--timeout-graceful-shutdown", "20"),
         DATABASE_URL=database_url,
         TEMPORAL_ADDRESS=temporal_server.address,
-        SESSION_SECRET="s" * 32,
+        SESSION_SECRET="known to everybody, so of tests alone",
         LOG_FORMAT="json",
     )
     plain = database_url.replace("postgresql+psycopg://", "postgresql://")

@@ -160,7 +160,7 @@ def test_a_command_names_what_is_there(name: str) -> None:
 def test_what_must_be_given_is_what_the_settings_require() -> None:
     wanted = variables(ApiSettings, only_required=True) - {"DATABASE_URL"}
 
-    assert required() == wanted | DATABASE_PASSWORDS
+    assert required() == wanted | DATABASE_PASSWORDS | {"FORWARDED_ALLOW_IPS"}
     assert set(re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)) == required()
 
 
@@ -170,7 +170,7 @@ def test_a_service_gets_what_it_requires_and_no_secret_besides(name: str) -> Non
     given = environment(name)
     secrets = {key for key, value in given.items() if ":?" in value}
 
-    assert variables(kind, only_required=True) == secrets
+    assert variables(kind, only_required=True) == secrets - {"FORWARDED_ALLOW_IPS"}
     assert given["DATABASE_URL"].endswith("@postgres:5432/segue")
     assert given["TEMPORAL_ADDRESS"] == "temporal:7233"
 
@@ -475,10 +475,10 @@ def deployment(
         "TEMPORAL_NAMESPACE": f"compose-{uuid4().hex[:8]}",
         "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "TWILIO_AUTH_TOKEN": uuid4().hex,
-        "TWILIO_API_BASE_URL": f"http://{LOOPBACK}:9",
-        "TWILIO_LOOKUPS_BASE_URL": f"http://{LOOPBACK}:9",
+        **{f"TWILIO_{name}_BASE_URL": f"http://{LOOPBACK}:9" for name in ("API", "LOOKUPS")},
         "PUBLIC_BASE_URL": "https://segue.example.com",
         "SESSION_SECRET": uuid4().hex,
+        "FORWARDED_ALLOW_IPS": "172.16.0.0/12",
         "SEGUE_BUILD_ID": "v1",
     }
     assert required() <= set(given)

@@ -1,5 +1,7 @@
+import secrets
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -108,6 +110,9 @@ def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ALLOWED_HOSTS", "https://segue.internal"),
+        ("ALLOWED_HOSTS", "segue.internal:8000"),
+        ("ALLOWED_HOSTS", "segue.internal,*"),
         ("CALL_BEFORE_SECONDS", "0"),
         ("CALL_BEFORE_SECONDS", "soon"),
         ("DATABASE_URL", "mysql://a@b/c"),
@@ -123,12 +128,23 @@ def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatc
         ("PROBE_INTERVAL_SECONDS", "inf"),
         ("PUBLIC_BASE_URL", "segue.example.com"),
         ("PUBLIC_BASE_URL", "https://segue.example.com?a=b"),
+        ("PUBLIC_BASE_URL", "http://segue.example.com"),
+        ("PUBLIC_BASE_URL", "http://10.0.0.5:8000"),
+        ("PUBLIC_BASE_URL", "http://localhost.example.com"),
+        ("PUBLIC_BASE_URL", "http://127.0.0.1.example.com"),
         ("SESSION_IDLE_SECONDS", "0"),
         ("SESSION_SECRET", "short"),
+        ("SESSION_SECRET", "x" * 64),
+        ("SESSION_SECRET", "abcabcde" * 8),
+        ("SESSION_SECRET", "correct horse battery" * 2),
+        ("SESSION_SECRET", "01" * 16 + "1100110"),
+        ("SIGN_IN_DELAY_MOST_SECONDS", "0"),
         ("SIGN_INS_PER_EMAIL", "0"),
         ("SIGN_IN_WINDOW_SECONDS", "86401"),
         ("TEMPORAL_ADDRESS", "temporal"),
         ("TWILIO_ACCOUNT_SID", f"SK{'0' * 32}"),
+        ("TWILIO_API_BASE_URL", "http://api.twilio.com"),
+        ("TWILIO_LOOKUPS_BASE_URL", "http://lookups.twilio.com"),
         ("TWILIO_LOOKUP_ENABLED", "perhaps"),
         ("WORKSPACE_TIME_ZONE", "Mars/Olympus"),
         ("WORKSPACE_TIME_ZONE", "../etc/passwd"),
@@ -145,6 +161,46 @@ def test_nonsense_is_refused_by_name_without_repeating_it(
     message = str(stopped.value)
     assert "\n" not in message
     assert name != "SESSION_SECRET" or value not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://localhost:8000",
+        "http://LOCALHOST",
+        "http://segue.localhost",
+        "http://[::1]:8000",
+        "https://10.0.0.5",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["PUBLIC_BASE_URL", "TWILIO_API_BASE_URL", "TWILIO_LOOKUPS_BASE_URL"]
+)
+def test_plain_http_is_for_this_machine(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+
+    assert getattr(load_api_settings(), name.lower()) == url
+
+
+def test_random_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for made in (secrets.token_hex(32), uuid4().hex, secrets.token_urlsafe(32)):
+        monkeypatch.setenv("SESSION_SECRET", made)
+        assert load_api_settings().session_secret.get_secret_value() == made
+
+
+def test_hosts_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", " Segue.internal, 10.0.0.5,,segue_api,2001:db8::5 ")
+
+    loaded = load_api_settings()
+
+    assert loaded.allowed_hosts == "segue.internal,10.0.0.5,segue_api,2001:db8::5"
+    for host in ("SEGUE.internal.", "segue_api", "2001:db8::5", "segue.example.com"):
+        assert loaded.answers_to(host)
+    assert not loaded.answers_to("")
 
 
 def test_secrets_do_not_show() -> None:

@@ -36,7 +36,7 @@ def put(response: Response, flash: Flash, settings: ApiSettings) -> None:
         COOKIE,
         _serializer(settings).dumps(asdict(short)),
         max_age=_SECONDS,
-        secure=settings.public_base_url.startswith("https:"),
+        secure=settings.is_https,
         httponly=True,
         samesite="lax",
     )

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from starlette.responses import Response
 
-from api.dependencies import SESSION_COOKIE, CurrentCaller, OwnAccount, address_of, authorize
+from api.dependencies import SESSION_COOKIE, CurrentCaller, OwnAccount, authorize, cookie_name
 from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import Page, PublicPageDep, own_path
-from api.session import give_cookie, same_site, take_cookie
+from api.session import begin_session, give_cookies, same_site, take_cookie
 from domain.errors import SegueError
-from services.audit import Actor, set_actor
+from services.rates import TooManyRequestsError
 from services.users import NotSignedInError
 
 router = APIRouter()
@@ -38,19 +38,15 @@ async def show_sign_in(page: PublicPageDep, next: str = "") -> Response:  # noqa
 @router.post("/sign-in", dependencies=[Depends(same_site)])
 async def sign_in(page: PublicPageDep, form: Annotated[SignInFields, Form()]) -> Response:
     """Begin a session and go on to where the person wanted to be."""
-    address = address_of(page.request)
-    set_actor(Actor(address=address))
     try:
-        signed_in = await page.services.sessions.sign_in(
-            form.email,
-            form.password,
-            address=address,
-            user_agent=page.request.headers.get("user-agent"),
-        )
+        signed_in = await begin_session(page.request, form.email, form.password)
     except SegueError as error:
-        return page.render(_TEMPLATE, form=form, errors=FormErrors.of(error))
+        refused = page.render(_TEMPLATE, form=form, errors=FormErrors.of(error))
+        if isinstance(error, TooManyRequestsError):
+            refused.headers["Retry-After"] = str(error.retry_after_seconds)
+        return refused
     response = page.redirect(own_path(form.next))
-    give_cookie(response, signed_in, page.settings)
+    give_cookies(response, signed_in, page.settings)
     return response
 
 
@@ -64,7 +60,7 @@ async def sign_out(page: PublicPageDep, caller: CurrentCaller) -> Response:
 
 
 async def _is_signed_in(page: Page) -> bool:
-    cookie = page.request.cookies.get(SESSION_COOKIE)
+    cookie = page.request.cookies.get(cookie_name(SESSION_COOKIE, page.settings))
     if cookie is None:
         return False
     try:

@@ -82,6 +82,12 @@ class FakeGateway:
         return LineType.MOBILE
 
 
+@pytest.fixture(autouse=True)
+def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first wait after wrong tries is so long that it does not pass while a test works."""
+    monkeypatch.setattr("domain.access._FIRST_WAIT", timedelta(seconds=25))
+
+
 @pytest.fixture
 def settings(database_url: str) -> ApiSettings:
     return make_settings(database_url)
@@ -93,7 +99,8 @@ def make_settings(database_url: str) -> ApiSettings:
         twilio_account_sid="AC" + "0" * 32,
         twilio_auth_token=SecretStr("an auth token of tests"),
         public_base_url="https://segue.test",
-        session_secret=SecretStr("s" * 32),
+        session_secret=SecretStr("known to everybody, so of tests alone"),
+        allowed_hosts="other.test",
     )
 
 

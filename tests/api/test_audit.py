@@ -3,15 +3,16 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from domain.statuses import Role
+from domain.statuses import Role, TokenScope
 from services.factory import Services
+from services.rates import TooManyRequestsError
 from storage.database import Database
 from tests.api.conftest import Connect
 
@@ -203,7 +204,7 @@ async def test_signing_in_and_out_and_failing_to_is_recorded(
     assert "clinic.example" not in str(found)
 
 
-async def test_what_was_refused_leaves_no_entry(
+async def test_what_cannot_be_leaves_no_entry(
     admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     await make(member, "/api/groups", name="Callers")
@@ -211,9 +212,92 @@ async def test_what_was_refused_leaves_no_entry(
 
     assert (await member.post("/api/groups", json={"name": "callers"})).status_code == 409
     assert (await member.post(f"/api/sequences/{uuid4()}/activate")).status_code == 404
-    assert (await member.post("/api/senders", json={})).status_code == 403
 
     assert await entries(admin) == before
+
+
+async def test_what_somebody_may_not_do_is_recorded(
+    admin: httpx.AsyncClient, member: httpx.AsyncClient, connect: Connect, services: Services
+) -> None:
+    me = (await member.get("/api/me")).json()
+    reading = await services.tokens.create(
+        UUID(me["id"]), name="reads", scopes=[TokenScope.READ], expires_at=None
+    )
+    reader = await connect(token=reading.token)
+
+    assert (await member.post("/api/senders", json={})).status_code == 403
+    assert (await reader.post("/api/groups", json={"name": "Callers"})).status_code == 403
+
+    found = await entries(admin, action="access.refuse")
+    assert [entry["detail"] for entry in reversed(found)] == [
+        {"needed": "admin", "route": "POST /api/senders"},
+        {"needed": "write", "route": "POST /api/groups", "count": 2},
+    ]
+    assert {entry["user"]["id"] for entry in found} == {me["id"]}
+    assert found[0]["token_id"] == str(reading.details.id)
+    assert {entry["address"] for entry in found} == {"127.0.0.1"}
+
+
+async def test_tokens_that_nobody_knows_are_recorded_and_lock_nobody_out(
+    admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    """Strangers behind one address with somebody whose token is good."""
+    for number in range(120):
+        made_up = {"Authorization": f"Bearer sgt_{number:043d}"}
+        assert (await anonymous.get("/api/contacts", headers=made_up)).status_code == 401
+    large = {"Content-Type": "application/json", **made_up}
+    answer = await anonymous.post("/api/contacts", content=b" " * 100_000, headers=large)
+    assert answer.status_code == 401
+    assert (await anonymous.get("/api/contacts")).status_code == 401, "no token: nothing to note"
+
+    found = await entries(admin, action="token.refuse", limit=100)
+    assert [entry["detail"].get("count", 1) for entry in reversed(found)] == [*range(1, 11), 100]
+    assert {entry["detail"]["route"] for entry in found} == {"GET /api/contacts"}
+    assert {(entry["user"], entry["address"]) for entry in found} == {(None, "127.0.0.1")}
+    assert "sgt_" not in str(found)
+    assert (await admin.get("/api/contacts")).status_code == 200
+
+
+async def test_slowed_down_sign_ins_are_recorded(
+    admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
+) -> None:
+    kim = await services.users.create(
+        email="kim@clinic.example", role=Role.MEMBER, password="correct horse battery"
+    )
+    statuses = []
+    for email in ["kim@clinic.example"] * 14 + ["nobody@clinic.example"] * 14:
+        body = {"email": email, "password": "wrong horse battery"}
+        statuses.append((await anonymous.post("/api/session", json=body)).status_code)
+    assert statuses == ([401] * 10 + [429] * 4) * 2
+
+    found = await entries(admin, action="session.throttle", limit=100)
+    assert [entry["subject_id"] for entry in reversed(found)] == [str(kim.id)] * 4 + [None] * 4
+    assert len(await entries(admin, action="session.refuse", limit=100)) == 10
+
+
+async def test_what_another_site_sends_is_recorded(
+    admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    body = {"email": "kim@clinic.example", "password": "correct horse battery"}
+    headers = {"Origin": "https://evil.example"}
+    assert (await anonymous.post("/api/session", json=body, headers=headers)).status_code == 403
+
+    [entry] = await entries(admin, action="access.refuse")
+    assert entry["detail"] == {"reason": "cross_site", "route": "POST /api/session"}
+
+
+async def test_too_much_by_one_user_is_recorded(
+    admin: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find(**_: object) -> None:
+        raise TooManyRequestsError("at most 1", timedelta(seconds=5))
+
+    monkeypatch.setattr(services.contacts, "find", find)
+    assert (await admin.get("/api/contacts")).status_code == 429
+
+    [entry] = await entries(admin, action="access.throttle")
+    assert entry["detail"] == {"route": "GET /api/contacts"}
+    assert entry["user"]["name"] == "admin"
 
 
 async def test_entries_come_in_pages_newest_first(admin: httpx.AsyncClient) -> None:

@@ -15,7 +15,7 @@ from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PATHS = ["/api/contacts", "/api/session", "/webhooks/twilio/inbound"]
-BAD = {"Authorization": "Bearer sgt_nobody", "Cookie": "segue_session=nobody"}
+BAD = {"Authorization": "Bearer sgt_nobody", "Cookie": "__Host-segue_session=nobody"}
 
 
 async def pieces(size: int) -> AsyncIterator[bytes]:

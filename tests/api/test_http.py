@@ -11,8 +11,10 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from starlette.types import Message
 
+from api.app import create_app
 from api.headers import SECURITY_HEADERS
 from services.factory import Services
+from settings import ApiSettings
 from tests.api.conftest import Connect
 from tests.api.record import document
 
@@ -119,6 +121,63 @@ async def test_security_headers_stand_on_errors_nobody_expected(
     ]
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-request-id"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("host", "answers"),
+    [
+        ("segue.test", True),
+        ("SEGUE.test:443", True),
+        ("segue.test.", True),
+        ("other.test", True),  # of ALLOWED_HOSTS
+        ("localhost:8000", True),
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+        ("evil.example", False),
+        ("segue.test.evil.example", False),
+        ("evil-segue.test", False),
+        ("127.0.0.1.evil.example", False),
+        ("10.0.0.5", False),
+        ("[::2]", False),
+        ("[", False),
+        ("", False),
+        ("user@segue.test", False),
+    ],
+)
+async def test_the_api_answers_by_its_own_names_alone(
+    host: str, member: httpx.AsyncClient, *, answers: bool
+) -> None:
+    data = await member.get("/api/contacts", headers={"Host": host})
+    page = await member.get("/sign-in", headers={"Host": host, "Accept": "text/html"})
+
+    assert (data.status_code, page.status_code) == ((200, 200) if answers else (421, 421))
+    if not answers:
+        assert data.json()["code"] == "unknown_host"
+        assert "ALLOWED_HOSTS" in data.json()["detail"]
+        assert data.headers["content-security-policy"]
+
+
+async def test_health_and_webhooks_are_asked_by_any_name(anonymous: httpx.AsyncClient) -> None:
+    """By a container's own address; by whatever a proxy calls what is behind it."""
+    for host in ("10.0.0.5:8000", "segue_api", ""):
+        health = await anonymous.get("/healthz", headers={"Host": host})
+        ready = await anonymous.get("/readyz", headers={"Host": host})
+        webhook = await anonymous.post(INBOUND, data={"a": "b"}, headers={"Host": host})
+        assert (health.status_code, ready.status_code) == (200, 200)
+        assert webhook.json()["code"] == "invalid_signature"
+
+
+async def test_browsers_ask_by_https_alone_where_the_address_is_https(
+    anonymous: httpx.AsyncClient, settings: ApiSettings, services: Services
+) -> None:
+    here = "http://127.0.0.1:8000"
+    app = create_app(settings.model_copy(update={"public_base_url": here}), services=services)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=here) as plain:
+        answer = await plain.get("/healthz")
+
+    assert "strict-transport-security" not in answer.headers
+    secure = await anonymous.get("/healthz")
+    assert secure.headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_allow_names_every_method_of_a_path(anonymous: httpx.AsyncClient) -> None:

@@ -8,6 +8,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api.app import create_app
+from domain.statuses import Role, TokenScope
+from observability.logs import TextLines
 from services.factory import Services
 from settings import ApiSettings
 from tests.api.conftest import Connect
@@ -38,6 +40,27 @@ async def test_a_line_has_the_path_and_never_the_query(
     assert vars(lines[1])["route"] == "/api/contacts/{contact_id}"
     assert vars(lines[1])["duration_ms"] > 0
     assert count("GET", "/api/contacts/{contact_id}", 404) == before + 1
+
+
+async def test_a_line_says_who_called_and_from_where(
+    connect: Connect, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    user = await services.users.create(email="kim@clinic.example", role=Role.VIEWER)
+    made = await services.tokens.create(user.id, name="ci", scopes=TokenScope, expires_at=None)
+    client = await connect(token=made.token)
+    await client.get("/api/contacts")
+    await client.post("/api/groups", json={"name": "Callers"})
+    del client.headers["Authorization"]
+    await client.get("/api/contacts")
+
+    known = {"user_id": str(user.id), "token_id": str(made.details.id), "address": "127.0.0.1"}
+    lines = [vars(entry) for entry in caplog.records if entry.name == LOGGER]
+    said = [{name: line[name] for name in known if name in line} for line in lines]
+    assert [line["status"] for line in lines] == [200, 403, 401]
+    assert said == [known, known, {"address": "127.0.0.1"}]
+    text = TextLines().format(caplog.records[0])
+    assert f"user_id={user.id} token_id={made.details.id} address=127.0.0.1" in text
 
 
 @pytest.mark.parametrize("method", ["GET", "BREW"])

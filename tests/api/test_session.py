@@ -19,12 +19,12 @@ from services.passwords import Passwords
 from services.sessions import Sessions
 from services.set_up_links import SetUpLinks
 from services.users import UserDetails
-from settings import ApiSettings
 from storage.database import Database
 from tests.api.conftest import Connect
 
 PASSWORD = "correct horse battery"
 EMAIL = "kim@clinic.example"
+COOKIE = "__Host-segue_session"
 HERE = {"Origin": "https://segue.test"}
 
 NewBrowser = Callable[[], httpx.AsyncClient]
@@ -86,25 +86,19 @@ async def test_signing_in_sets_a_careful_cookie(browser: httpx.AsyncClient, kim:
     answer = await sign_in(browser, email="KIM@clinic.example")
 
     assert answer.status_code == 200
-    cookie = answer.headers["set-cookie"]
-    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
-    assert attributes >= {"httponly", "secure", "samesite=lax", "path=/", "max-age=604800"}
+    kept = {"__Host-segue_session": "604800", "__Host-segue_device": "31536000"}
+    cookies = answer.headers.get_list("set-cookie")
+    assert [cookie.partition("=")[0] for cookie in cookies] == list(kept)
+    for cookie, seconds in zip(cookies, kept.values(), strict=True):
+        attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+        assert attributes == {
+            *("httponly", "secure", "samesite=lax", "path=/", f"max-age={seconds}")
+        }
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["user"]["email"] == EMAIL
     assert answer.json()["role"] == "member"
     assert answer.json()["scopes"] == ["read", "write", "send", "admin"]
-    assert browser.cookies["segue_session"] not in answer.text
-
-
-async def test_without_https_the_cookie_is_not_marked_secure(
-    settings: ApiSettings, app: FastAPI, browser: httpx.AsyncClient, kim: Any
-) -> None:
-    app.state.settings = settings.model_copy(update={"public_base_url": "http://127.0.0.1:8000"})
-
-    cookie = (await sign_in(browser)).headers["set-cookie"]
-
-    assert "secure" not in cookie.lower()
-    assert "httponly" in cookie.lower()
+    assert browser.cookies[COOKIE] not in answer.text
 
 
 async def test_a_session_works_like_its_user(browser: httpx.AsyncClient, kim: Any) -> None:
@@ -121,7 +115,7 @@ async def test_only_a_hash_of_the_token_is_kept(
 ) -> None:
     await sign_in(browser)
 
-    token = browser.cookies["segue_session"].partition(".")[0]
+    token = browser.cookies[COOKIE].partition(".")[0]
     [stored] = await values(database, "SELECT token_hash FROM sessions")
     assert len(stored) == 64
     assert token not in stored
@@ -132,7 +126,7 @@ async def test_a_cookie_that_we_did_not_sign_is_refused(
     browser: httpx.AsyncClient, kim: Any, services: Services, change: Callable[[str], str]
 ) -> None:
     await sign_in(browser)
-    cookie = browser.cookies["segue_session"]
+    cookie = browser.cookies[COOKIE]
     token, _, signature = cookie.partition(".")
     forged = [
         token,
@@ -145,11 +139,11 @@ async def test_a_cookie_that_we_did_not_sign_is_refused(
     browser.cookies.clear()
 
     for one in forged:
-        headers = {b"Cookie": f"segue_session={one}".encode()}
+        headers = {b"Cookie": f"{COOKIE}={one}".encode()}
         assert (await browser.get("/api/me", headers=headers)).status_code == 401, one
 
     with_rules(services)  # another secret
-    headers = {b"Cookie": f"segue_session={cookie}".encode()}
+    headers = {b"Cookie": f"{COOKIE}={cookie}".encode()}
     assert (await browser.get("/api/me", headers=headers)).status_code == 401
 
 
@@ -201,12 +195,12 @@ async def test_signing_out_ends_the_session(
     other = new_browser()
     await sign_in(browser)
     await sign_in(other)
-    cookie = browser.cookies["segue_session"]
+    cookie = browser.cookies[COOKIE]
 
     assert (await browser.delete("/api/session")).status_code == 204
 
-    assert "segue_session" not in browser.cookies
-    headers = {"Cookie": f"segue_session={cookie}"}
+    assert COOKIE not in browser.cookies
+    headers = {"Cookie": f"{COOKIE}={cookie}"}
     assert (await browser.get("/api/me", headers=headers)).status_code == 401
     assert await is_signed_in(other)
 
@@ -368,10 +362,10 @@ async def test_a_session_changes_things_from_our_own_pages_only(
     browser: httpx.AsyncClient, kim: Any, headers: dict[str, str], *, allowed: bool
 ) -> None:
     await sign_in(browser)
-    cookie = browser.cookies["segue_session"]
+    cookie = browser.cookies[COOKIE]
     browser.cookies.clear()
     del browser.headers["Origin"]
-    sent = {"Cookie": f"segue_session={cookie}", **headers}
+    sent = {"Cookie": f"{COOKIE}={cookie}", **headers}
 
     answer = await browser.post("/api/groups", json={"name": "Callers"}, headers=sent)
     read = await browser.get("/api/groups", headers=sent)
@@ -386,7 +380,7 @@ async def test_a_token_needs_no_origin(
 ) -> None:
     await sign_in(browser)
     sent = {
-        "Cookie": f"segue_session={browser.cookies['segue_session']}",
+        "Cookie": f"{COOKIE}={browser.cookies[COOKIE]}",
         "Origin": "https://elsewhere.test",
     }
 
@@ -405,53 +399,6 @@ async def test_nobody_is_signed_in_by_another_sites_page(
     assert answer.status_code == 403
     assert answer.json()["code"] == "cross_site"
     assert "set-cookie" not in answer.headers
-
-
-async def test_too_many_attempts_for_one_address_are_refused_right_or_wrong(
-    browser: httpx.AsyncClient, kim: Any, services: Services, database: Database
-) -> None:
-    with_rules(services, sign_ins_per_email=3)
-    for _ in range(3):
-        assert (await sign_in(browser, password="wrong horse battery")).status_code == 401
-
-    right = await sign_in(browser, email="Kim@CLINIC.example")
-    other = await sign_in(browser, email="lou@clinic.example")
-
-    assert right.status_code == 429
-    assert right.json()["code"] == "too_many_requests"
-    assert 1 <= int(right.headers["retry-after"]) <= 900
-    assert other.status_code == 401
-    keys = await values(database, "SELECT key FROM rate_counts")
-    assert keys
-    assert not [key for key in keys if "clinic" in key]
-
-
-async def test_too_many_attempts_from_one_place_are_refused(
-    browser: httpx.AsyncClient, kim: Any, services: Services
-) -> None:
-    with_rules(services, sign_ins_per_address=3)
-    for number in range(3):
-        answer = await sign_in(browser, email=f"guess{number}@clinic.example")
-        assert answer.status_code == 401
-
-    assert (await sign_in(browser)).status_code == 429
-
-
-async def test_one_ipv6_network_counts_as_one_place(
-    services: Services, app: FastAPI, kim: Any
-) -> None:
-    with_rules(services, sign_ins_per_address=2)
-
-    async def attempt(address: str) -> int:
-        transport = httpx.ASGITransport(app, client=(address, 1234))
-        async with httpx.AsyncClient(transport=transport, base_url="https://segue.test") as one:
-            return (await sign_in(one)).status_code
-
-    assert await attempt("2001:db8:1:2::1") == 200
-    assert await attempt("2001:db8:1:2:ffff::9") == 200
-    assert await attempt("2001:db8:1:2::77") == 429
-    assert await attempt("2001:db8:1:3::1") == 200
-    assert await attempt("198.51.100.7") == 200
 
 
 @pytest.mark.parametrize(
@@ -488,7 +435,7 @@ async def test_secrets_are_in_no_log_answer_or_entry(
         await sign_in(browser, email="secret-person@clinic.example"),
         await sign_in(browser),
     ]
-    cookie = browser.cookies["segue_session"]
+    cookie = browser.cookies[COOKIE]
     own = await browser.post(
         "/api/me/tokens", json={"name": "mine", "scopes": ["read"], "password": PASSWORD}
     )

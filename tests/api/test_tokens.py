@@ -35,7 +35,7 @@ async def browser(connect: Connect, services: Services, kim: UserDetails) -> htt
     """A browser that Kim is signed in at."""
     client = await connect()
     signed_in = await services.sessions.sign_in(kim.email, PASSWORD, address=None)
-    client.headers.update({"Cookie": f"{SESSION_COOKIE}={signed_in.cookie}"})
+    client.headers.update({"Cookie": f"__Host-{SESSION_COOKIE}={signed_in.cookie}"})
     client.headers["Origin"] = "https://segue.test"
     return client
 
@@ -139,7 +139,7 @@ async def test_an_admin_gives_their_own_password_for_somebody_elses_token(
 ) -> None:
     await services.users.change(kim.id, {"role": Role.ADMIN})
     signed_in = await services.sessions.sign_in(kim.email, PASSWORD, address=None)
-    browser.headers["Cookie"] = f"{SESSION_COOKIE}={signed_in.cookie}"
+    browser.headers["Cookie"] = f"__Host-{SESSION_COOKIE}={signed_in.cookie}"
     other = await services.users.create(
         email="lou@clinic.example", role=Role.MEMBER, password=NEW_PASSWORD
     )

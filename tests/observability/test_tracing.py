@@ -127,8 +127,8 @@ async def test_one_trace_leads_from_the_request_to_the_text(
         database_url=database_url,
         twilio_account_sid="AC" + "0" * 32,
         twilio_auth_token=SecretStr("token"),
-        public_base_url="http://segue.test",
-        session_secret=SecretStr("s" * 32),
+        public_base_url="https://segue.test",
+        session_secret=SecretStr("known to everybody, so of tests alone"),
     )
     app = create_app(settings, services=services, traces=traces)
     admin = await services.users.create(email="admin@example.com", role=Role.ADMIN)

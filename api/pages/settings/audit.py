@@ -19,6 +19,8 @@ from services.audit import Entry
 router = APIRouter(dependencies=[AdminOnly])
 
 ACT_WORDS: Mapping[str, str] = {
+    "access.refuse": "was refused what their role or token does not allow",
+    "access.throttle": "did too much at once and was slowed down",
     "contact.create": "added {a contact}",
     "contact.change": "changed {a contact}",
     "contact.erase": "erased {a contact}",
@@ -60,11 +62,13 @@ ACT_WORDS: Mapping[str, str] = {
     "session.sign_in": "signed in",
     "session.sign_out": "signed out",
     "session.refuse": "could not sign in as {a user}",
+    "session.throttle": "was slowed down when signing in as {a user}",
     "suppression.create": "opted {a number} out by hand",
     "suppression.repeat": "opted {a number} out once more",
     "suppression.lift": "lifted {an opt-out}",
     "suppressions.export": "exported the opt-outs",
     "token.create": "made {an API token}",
+    "token.refuse": "showed an API token that is unknown or no longer good",
     "token.revoke": "revoked {an API token}",
     "user.create": "added {a user}",
     "user.change": "changed {a user}",

@@ -35,7 +35,9 @@ async def browse(app: FastAPI, services: Services) -> AsyncIterator[Browse]:
                 if await services.users.by_email(email) is None:
                     await services.users.create(email=email, role=role, password=PASSWORD)
                 signed_in = await services.sessions.sign_in(email, PASSWORD, address=None)
-                client.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="segue.test")
+                client.cookies.set(
+                    f"__Host-{SESSION_COOKIE}", signed_in.cookie, domain="segue.test"
+                )
             return await clients.enter_async_context(client)
 
         yield open_browser

@@ -78,7 +78,7 @@ class TestGettingIn:
         assert answer.status_code == 303
         assert answer.headers["location"] == "/settings/a?b=c"
         cookie = answer.headers["set-cookie"]
-        assert cookie.startswith(f"{SESSION_COOKIE}=")
+        assert cookie.startswith(f"__Host-{SESSION_COOKIE}=")
         assert "HttpOnly" in cookie
         assert "Secure" in cookie
         assert "SameSite=lax" in cookie
@@ -119,6 +119,7 @@ class TestGettingIn:
         answer = await anybody.post("/sign-in", data=form)
 
         assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
         assert "try again in" in answer.text.lower()
 
     async def test_another_site_signs_nobody_in_or_out(

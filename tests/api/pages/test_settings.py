@@ -15,7 +15,8 @@ from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
 PASSWORD = "correct horse battery staple"
-SERVICES = Path(__file__).resolve().parents[3] / "services"
+ROOT = Path(__file__).resolve().parents[3]
+SERVICES, REFUSALS = ROOT / "services", ROOT / "api" / "refusals.py"
 
 
 @pytest.fixture
@@ -348,8 +349,10 @@ def test_every_act_of_the_services_has_words() -> None:
         text = path.read_text()
         found |= set(re.findall(r'audit\.record\(\s*tx,\s*"([a-z_]+\.[a-z_]+)"', text))
         found |= set(re.findall(r'"([a-z]+\.export)"', text))
+        found |= set(re.findall(r'\.note\(\s*[^"]+,\s*"([a-z_]+\.[a-z_]+)"', text))
+    found |= set(re.findall(r'action, detail = "([a-z_.]+)"', REFUSALS.read_text()))
     assert len(found) > 30
-    assert found <= set(ACT_WORDS)
+    assert {"session.throttle", "access.throttle"} <= found <= set(ACT_WORDS)
 
 
 @pytest.mark.parametrize("tab", ["users", "webhooks", "audit"])
