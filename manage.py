@@ -31,6 +31,7 @@ from services.sequences import Sequences
 from services.set_up_links import SetUpLinks, set_up_path
 from services.tokens import Tokens
 from services.users import UserDetails, Users
+from services.waking import Waking
 from settings import Settings, WorkerSettings, load_settings, load_worker_settings
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
@@ -228,7 +229,11 @@ async def seed_demo(settings: Settings) -> None:
             Groups(database, default_region=region),
             Senders(database, outbox, default_region=region),
             Sequences(
-                database, outbox, Endings(database, outbox, config.rules), workspace_zone=zone
+                database,
+                outbox,
+                Endings(database, outbox, config.rules),
+                Waking(database, outbox),
+                workspace_zone=zone,
             ),
         )
         for made in await demo.create():

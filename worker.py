@@ -25,7 +25,7 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
-from services.catch_up import LISTS_AT_ONCE
+from services.catch_up import SIDE_BY_SIDE
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.deadline import TimeLimits
@@ -183,7 +183,7 @@ async def run(settings: WorkerSettings) -> None:
             read=settings.http_read_timeout,
             late_answer=settings.http_late_answer,
         ),
-        max_concurrent=SENDS_AT_ONCE + LISTS_AT_ONCE,  # else the sweep asks one thing at a time
+        max_concurrent=SENDS_AT_ONCE + SIDE_BY_SIDE,  # and what the sweep asks
     )
     database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)
     services = build_services(
@@ -198,6 +198,7 @@ async def run(settings: WorkerSettings) -> None:
             return
         background += [
             asyncio.create_task(services.outbox.run()),
+            asyncio.create_task(services.waking.run()),
             asyncio.create_task(_prepare(client, services)),
             asyncio.create_task(_watch_version(client, settings.segue_build_id)),
         ]

@@ -205,6 +205,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
     services.catch_up.missed()  # while no API ran
     background = [
         asyncio.create_task(services.outbox.run()),
+        asyncio.create_task(services.waking.run()),
         asyncio.create_task(services.catch_up.run()),
         asyncio.create_task(_announce(services)),
     ]

@@ -11,6 +11,7 @@ from services.consequences import (
     DELIVERY_REPORTED,
     Learned,
     accepted,
+    expect,
     proven,
     reported,
     tell_if_doubled,
@@ -97,6 +98,7 @@ class Callbacks:
         status = from_provider(report.status)
         now = row.read_at
         if row.outcome is not AttemptOutcome.ACCEPTED:
+            await expect(tx, row, status, report.error_code)
             await accepted(
                 tx,
                 row,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,7 +28,16 @@ OVERLAP = timedelta(hours=1)
 LISTS_AT_ONCE = 4
 """Lists of inbound texts that are read side by side; the gateway has a thread for each."""
 
-LOOK_UPS = 100
+LOOK_UPS = 500
+"""How many texts are read at a time to be looked up, until none is left or it takes too long."""
+
+SIDE_BY_SIDE = 16
+"""Look-ups under way at the same time. Where each takes 160 ms they are a hundred a second, twice
+what fifty texts a second need while no report comes through at all."""
+
+_WRITES_SIDE_BY_SIDE = 4
+"""Of these, how many are written down at the same time: sends need the connections."""
+
 SECOND_LOOKS = 20
 AT_MOST = timedelta(minutes=1)
 """How long one sweep fetches of each kind; the next one goes on."""
@@ -99,6 +108,7 @@ class CatchUp:
         self._rules = rules
         self._ages = [rules.look_up_after * multiple for multiple in LOOK_UP_AT]
         self._missed = asyncio.Event()
+        self._writes = asyncio.Semaphore(_WRITES_SIDE_BY_SIDE)
 
     def missed(self) -> None:
         """Have texts looked for soon: we were away, or a webhook failed."""
@@ -232,32 +242,43 @@ class CatchUp:
         """Look up texts stuck before a final state; answers of how many it was news."""
         async with self._database.transaction() as tx:
             progress = await rows.progress(tx)
-            stuck = await rows.unfinished(tx, self._ages, LOOK_UPS)
         if progress.is_backing_off:
             return 0
-        started, news, answered, in_vain = time.monotonic(), 0, 0, 0
-        for text in stuck:
-            if time.monotonic() - started > AT_MOST.total_seconds():
-                break
-            try:
-                message = await self._gateway.message(text.sid)
-            except ProviderUnavailableError:
-                in_vain += 1
-                if in_vain > 1:
-                    break
-                continue  # one may be in trouble alone, and the others do not wait for it
-            answered += 1
-            if message is not None and message.status is not text.status:
-                news += 1
+        ends, news, asked = time.monotonic() + AT_MOST.total_seconds(), 0, set[UUID]()
+        while True:
+            async with self._database.transaction() as tx:
+                found = await rows.unfinished(tx, self._ages, LOOK_UPS)
+            stuck = [text for text in found if text.attempt_id not in asked]
+            for group in _grouped(stuck):
+                asked |= {text.attempt_id for text in group}
+                answers = await asyncio.gather(*map(self._look_up, group))
+                news += sum(answer is True for answer in answers)
+                in_vain = answers.count(None)
+                # One may be in trouble alone, and the others do not wait for it.
+                if in_vain > len(group) - in_vain:
+                    wait = self._wait(progress.failures, "states of texts")
+                    async with self._database.transaction() as tx:
+                        await rows.failed(tx, wait)
+                    return news
+                if time.monotonic() > ends:
+                    return news
+            if not stuck or len(found) < LOOK_UPS:
+                return news
+
+    async def _look_up(self, text: rows.Unfinished) -> bool | None:
+        """Ask how one text ended; answers whether it was news, None if it could not be asked."""
+        try:
+            message = await self._gateway.message(text.sid)
+        except ProviderUnavailableError:
+            return None
+        is_news = message is not None and message.status is not text.status
+        ages = sum(age <= text.age for age in self._ages)
+        async with self._writes:
+            if message is not None and is_news:
                 await self._callbacks.receive(_as_it_was_reported(text.attempt_id, message))
-            ages = sum(age <= text.age for age in self._ages)
             async with self._database.transaction() as tx:
                 await rows.looked_up(tx, text.attempt_id, ages if message else len(LOOK_UP_AT))
-        if in_vain > 1 or (in_vain and not answered):
-            wait = self._wait(progress.failures, "states of texts")
-            async with self._database.transaction() as tx:
-                await rows.failed(tx, wait)
-        return news
+        return is_news
 
     async def look_for_absent(self) -> int:
         """Look once more for texts declared absent a while ago; answers how many are there.
@@ -299,6 +320,11 @@ class CatchUp:
         wait = min(timedelta(minutes=2**failures), self._rules.catch_up_every)
         _logger.warning("could not fetch %s from the provider; next try in %s", what, wait)
         return wait
+
+
+def _grouped(texts: Sequence[rows.Unfinished]) -> Iterator[Sequence[rows.Unfinished]]:
+    for start in range(0, len(texts), SIDE_BY_SIDE):
+        yield texts[start : start + SIDE_BY_SIDE]
 
 
 def _as_it_came(text: ListedText, pictures: Sequence[str], now: datetime) -> InboundText:

@@ -28,6 +28,7 @@ from domain.timing import (
 from services.optouts import opt_out
 from storage import endings, events, holds, outbox, outcomes, places, sending
 from storage.database import Transaction
+from storage.locks import lock_enrollments_of
 from storage.outcomes import AttemptRow
 from storage.suppressions import Evidence
 
@@ -88,6 +89,8 @@ async def accepted(
         status: The provider's word on it.
         from_phone: The number it went out from, if known.
     """
+    if row.step is not None and row.enrollment_id is not None:
+        await places.hold(tx, row.enrollment_id)
     overtaken = not row.latest and await outcomes.stands_anew(tx, row)
     if row.outcome is AttemptOutcome.ACCEPTED or overtaken:
         await outcomes.set_attempt(
@@ -136,8 +139,8 @@ async def tell_if_doubled(tx: Transaction, row: AttemptRow) -> None:
 
 async def _off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:
     """A text that the provider took since the sender went on hold proves that it works again."""
-    if row.sender_held_at is not None and row.started_at > row.sender_held_at:
-        await holds.release_sender(tx, row.sender_id)
+    if row.sender_held_at is not None:
+        await holds.end_hold(tx, row.sender_id, proven_at=row.started_at)
 
 
 async def _advance(
@@ -256,12 +259,8 @@ async def reported(
     A text that was delivered stays so, whatever comes after: between two last words the better
     one stands. Only a wish not to be texted counts in any order.
     """
-    toll_free = row.sender_phone is not None and is_toll_free(row.sender_phone)
-    error = (
-        classify_report(status.value, code, toll_free_sender=toll_free)
-        if status in FAILURES
-        else None
-    )
+    await expect(tx, row, status, code)
+    error = _error_in(row, status, code)
     top = higher(row.provider_status, status)
     if top is not row.provider_status:
         await outcomes.set_attempt(tx, row.attempt_id, provider_status=top.value)
@@ -285,6 +284,40 @@ async def reported(
         await _arrived_after_all(tx, row, rules, learned)
 
 
+async def expect(tx: Transaction, row: AttemptRow, status: MessageStatus, code: int | None) -> None:
+    """Lock what a report may change, in the order of ``storage.locks``.
+
+    Call it before anything else is done about a text that a report is the first news of.
+    """
+    is_first_news = row.outcome is not AttemptOutcome.ACCEPTED
+    moves_on = is_first_news or (row.reported_failed and status in DELIVERIES)
+    await _lock_for(tx, row, _error_in(row, status, code), moves_on=moves_on)
+
+
+async def _lock_for(
+    tx: Transaction, row: AttemptRow, error: ProviderError | None, *, moves_on: bool = False
+) -> None:
+    """Lock what an error changes, or what changes where the enrollment ``moves_on``."""
+    effect = error.effect if error is not None else None
+    if effect is Effect.LANDLINE and row.contact_id is not None:
+        await outcomes.lock_contact(tx, row.contact_id)
+    if moves_on and row.step is not None and row.enrollment_id is not None:
+        await places.hold(tx, row.enrollment_id)
+    if effect is Effect.HOLD_SENDER or row.sender_held_at is not None:
+        await holds.lock_sender(tx, row.sender_id)
+    if effect is Effect.OPTED_OUT:
+        also = [row.enrollment_id] if row.enrollment_id is not None else []
+        await lock_enrollments_of(tx, [row.phone], also=also)
+
+
+def _error_in(row: AttemptRow, status: MessageStatus, code: int | None) -> ProviderError | None:
+    """What went wrong, if a report says that something did."""
+    if status not in FAILURES:
+        return None
+    toll_free = row.sender_phone is not None and is_toll_free(row.sender_phone)
+    return classify_report(status.value, code, toll_free_sender=toll_free)
+
+
 async def _arrived_after_all(
     tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned
 ) -> None:
@@ -306,6 +339,7 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
+    await _lock_for(tx, row, error)
     row = await _mark_failed(tx, row, learned, code, http_status)
     if error.effect is Effect.HOLD_SENDER:
         await holds.hold_sender(

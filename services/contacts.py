@@ -1,6 +1,7 @@
 """The people who are texted."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -16,10 +17,10 @@ from services import audit
 from services.outbox import Outbox
 from services.rezoning import contact_moved
 from services.unknown_numbers import made_known
-from storage import contacts, sending, workspace
+from storage import contacts, workspace
 from storage.contacts import ContactRow
 from storage.database import Database, Transaction
-from storage.erasure import lock_numbers
+from storage.locks import MovedError, lock_numbers
 from storage.tables import Contact
 
 NAME_LENGTH = 100
@@ -121,7 +122,7 @@ class Contacts:
         values = {"first_name": "", "last_name": "", **self._cleaned(fields)}
         async with self._database.transaction() as tx:
             # A text that is coming in from there is stored before, or finds the contact.
-            await sending.lock_number(tx, values["phone"])
+            await lock_numbers(tx, [values["phone"]])
             added = await contacts.add(tx, values)
             if added is None:
                 raise await _phone_taken(tx, values["phone"])
@@ -146,6 +147,13 @@ class Contacts:
             ConflictError: ``phone_taken``, naming the contact who has the number.
             NotFoundError: There is no contact with this id.
         """
+        while True:
+            with suppress(MovedError):
+                details = await self._update(contact_id, fields)
+                self._outbox.kick()
+                return details
+
+    async def _update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
         async with self._database.transaction() as tx:
             row = await _lock(tx, contact_id, self._number_in(fields))
             if row is None:
@@ -169,9 +177,7 @@ class Contacts:
             after = await contacts.get(tx, contact_id)
             assert after is not None  # noqa: S101 - it is locked
             await contact_moved(tx, contact_id, before, _clock(after.contact, zone))
-            details = ContactDetails.of(after)
-        self._outbox.kick()
-        return details
+            return ContactDetails.of(after)
 
     async def find(
         self,
@@ -251,16 +257,20 @@ class Contacts:
 
 
 async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactRow | None:
-    """Lock a contact after its number and those it takes, in the order of the send path."""
-    while True:
-        seen = await contacts.get(tx, contact_id)
-        if seen is None:
-            return None
-        phone = seen.contact.phone
-        await lock_numbers(tx, [phone, *taken])
-        row = await contacts.get(tx, contact_id, lock=True)
-        if row is None or row.contact.phone == phone:
-            return row
+    """Lock a contact after its number and those it takes; None if there is none.
+
+    Raises:
+        MovedError: It has got another number meanwhile.
+    """
+    seen = await contacts.get(tx, contact_id)
+    if seen is None:
+        return None
+    phone = seen.contact.phone
+    await lock_numbers(tx, [phone, *taken])
+    row = await contacts.get(tx, contact_id, lock=True)
+    if row is not None and row.contact.phone != phone:
+        raise MovedError
+    return row
 
 
 def _clock(contact: Contact, zone: str) -> ContactClock:

@@ -12,6 +12,7 @@ from services.outbox import Outbox
 from storage import endings
 from storage import erasure as rows
 from storage.database import Database, Transaction
+from storage.locks import lock_numbers
 
 
 async def recall(tx: Transaction, phones: Iterable[str]) -> int:
@@ -36,7 +37,7 @@ async def recall(tx: Transaction, phones: Iterable[str]) -> int:
     if not found:
         return 0
     named = {one: by_hash[one] for one in found}
-    await rows.lock_numbers(tx, list(named.values()))
+    await lock_numbers(tx, list(named.values()))
     return await rows.name_suppressions(tx, named)
 
 
@@ -75,7 +76,7 @@ class Erasure:
         """
         async with self._database.transaction() as tx:
             numbers |= await rows.numbers_of(tx, contact_id)
-            await rows.lock_numbers(tx, sorted(numbers))
+            await lock_numbers(tx, numbers)
             phone = await rows.phone_of(tx, contact_id, lock=True)
             if phone is None:
                 raise NotFoundError("contact", contact_id)

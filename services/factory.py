@@ -59,6 +59,7 @@ from services.tokens import Tokens
 from services.unknown_numbers import UnknownNumbers
 from services.users import Users
 from services.vitals import Vitals
+from services.waking import Waking
 from services.workspace import WorkspaceSettings
 from settings import ApiSettings, Settings
 from storage import health
@@ -189,6 +190,7 @@ class Services:
     unknown_numbers: UnknownNumbers
     users: Users
     vitals: Vitals
+    waking: Waking
     workspace: WorkspaceSettings
     ledger: Ledger
     inbound: Inbound
@@ -235,7 +237,8 @@ def build_services(
     inbound = Inbound(database, outbox)
     callbacks = Callbacks(database, outbox, rules)
     catch_up = CatchUp(database, gateway, inbound, callbacks, rules)
-    holds = Holds(database, outbox, rules, endings)
+    waking = Waking(database, outbox)
+    holds = Holds(database, outbox, rules, endings, waking)
     batch = Batch(database, outbox, endings, holds)
     enrolling = Enrolling(
         database,
@@ -251,7 +254,7 @@ def build_services(
     )
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
-    sequences = Sequences(database, outbox, endings, workspace_zone=rules.workspace_zone)
+    sequences = Sequences(database, outbox, endings, waking, workspace_zone=rules.workspace_zone)
     return Services(
         database=database,
         temporal=temporal,
@@ -322,6 +325,7 @@ def build_services(
         unknown_numbers=UnknownNumbers(database),
         users=Users(database, passwords),
         vitals=Vitals(database, temporal),
+        waking=waking,
         workspace=workspace,
         ledger=Ledger(database, rules, outbox),
         inbound=inbound,
@@ -335,6 +339,6 @@ def build_services(
             inbound,
             callbacks,
             rules,
-            Chores(catch_up, Pruning(database, jobs_kept=config.jobs_kept), workspace),
+            Chores(catch_up, Pruning(database, jobs_kept=config.jobs_kept), waking, workspace),
         ),
     )

@@ -13,7 +13,8 @@ from services import audit
 from services.consequences import Learned, accepted
 from services.endings import Endings
 from services.outbox import Outbox
-from storage import endings, holds, outcomes, sending
+from services.waking import Waking
+from storage import endings, holds, outcomes, places, sending
 from storage.database import Database, Transaction
 
 
@@ -51,25 +52,36 @@ class Holds:
         outbox: Tells the workflows.
         rules: The timings.
         finisher: Ends enrollments.
+        waking: Wakes those that wait for a sender.
     """
 
     def __init__(
-        self, database: Database, outbox: Outbox, rules: SendingRules, finisher: Endings
+        self,
+        database: Database,
+        outbox: Outbox,
+        rules: SendingRules,
+        finisher: Endings,
+        waking: Waking,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._rules = rules
         self._endings = finisher
+        self._waking = waking
 
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
-        """Take a sender off hold by hand; answers how many enrollments go on."""
+        """Take a sender off hold by hand; answers how many enrollments waited for it.
+
+        They may go on from the commit. The first page is woken before it is answered.
+        """
         async with self._database.transaction() as tx:
-            woken = await holds.release_sender(tx, sender_id)
+            waited = await holds.count_waiting(tx, sender_id)
+            await holds.end_hold(tx, sender_id)
             await audit.record(
-                tx, "sender.release", "sender", [sender_id], user_id=user_id, released=woken
+                tx, "sender.release", "sender", [sender_id], user_id=user_id, released=waited
             )
-        self._outbox.kick()
-        return woken
+        await self._waking.begin()
+        return waited
 
     async def release(
         self, enrollment_ids: Sequence[UUID], decision: Decision | str, user_id: UUID
@@ -100,6 +112,9 @@ class Holds:
         Takes its number's lock, so one at a time. If it is finished, its attempts without an
         outcome go into ``under_way``; see ``Endings.last_texts``.
         """
+        await sending.lock_number_of(tx, enrollment_id)
+        await places.hold(tx, enrollment_id)
+        await holds.lock_sender_of(tx, enrollment_id)
         row = await sending.lock_step(tx, enrollment_id)
         if row is None:
             return Released(enrollment_id, "not_found")

@@ -15,8 +15,9 @@ from domain.statuses import EnrollmentStatus, OptOutSource, ReplyPolicy, TextMea
 from services.erasure import recall
 from services.optouts import opt_in, opt_out
 from services.outbox import Outbox
-from storage import endings, events, inbound, outcomes, reviews, sending
+from storage import endings, events, inbound, outcomes, reviews
 from storage.database import Database, Transaction, is_unavailable
+from storage.locks import lock_enrollments_of, lock_numbers
 from storage.suppressions import Evidence
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Inbound:
         text = _storable(text)
         async with self._database.transaction() as tx:
             # A text of ours that is just starting is committed before this one is.
-            await sending.lock_number(tx, text.phone)
+            await lock_numbers(tx, [text.phone])
             await inbound.keep_text(tx, text)
 
     async def apply(self, text: InboundText) -> bool:
@@ -66,7 +67,7 @@ class Inbound:
         # Reading a long text takes tens of milliseconds: beside the event loop, before any lock.
         reading = await asyncio.to_thread(read, text.body, text.opt_out_type)
         async with self._database.transaction() as tx:
-            await sending.lock_number(tx, text.phone)
+            await lock_numbers(tx, [text.phone])
             occurred_at = await inbound.keep_text(tx, text)
             if occurred_at is None:
                 return False
@@ -116,6 +117,7 @@ async def _take_effect(
 ) -> None:
     """Conversation, suppression and final statuses of one text."""
     await recall(tx, [text.phone])
+    await lock_enrollments_of(tx, [text.phone])
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
     if is_reply and reading.keyword is Keyword.OPT_IN:

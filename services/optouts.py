@@ -9,6 +9,7 @@ from domain.statuses import EnrollmentStatus, OptOutSource
 from services.erasure import recall
 from storage import events, outbox, suppressions
 from storage.database import Transaction
+from storage.locks import lock_enrollments_of
 from storage.suppressions import Ended, Evidence
 
 LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
@@ -38,9 +39,10 @@ async def opt_out(
         error_code: For a refusal: the provider's code.
     """
     await recall(tx, [evidence.phone])
+    also = [enrollment_id] if enrollment_id is not None else []
+    await lock_enrollments_of(tx, [evidence.phone], also=also)
     opt_ins = await suppressions.opt_ins(tx, evidence.phone)
     wanted = {opt_in.sender_id for opt_in in opt_ins if not opt_in.is_reply}
-    also = [enrollment_id] if enrollment_id is not None else []
     only_sender: UUID | None = None
     enrolled_before: datetime | None = None
     if any(

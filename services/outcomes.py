@@ -25,6 +25,7 @@ from services.consequences import (
     Learned,
     accepted,
     as_it_stands,
+    expect,
     failed,
     hold_unknown,
     proven,
@@ -207,6 +208,7 @@ class Outcomes:
     async def _found(
         self, tx: Transaction, row: AttemptRow, found: ListedMessage, learned: Learned
     ) -> Opening:
+        await expect(tx, row, found.status, found.error_code)
         standing = await accepted(
             tx,
             row,

@@ -88,11 +88,11 @@ class Pausing:
         self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
     ) -> list[Resumed]:
         """Let go on in a transaction of the caller's, who kicks the outbox afterwards."""
+        zone = await workspace.zone(tx, self._rules.workspace_zone)
         found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
         results = {one: _resumable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "resumed"]
         if chosen:
-            zone = await workspace.zone(tx, self._rules.workspace_zone)
             await pausing.resume(tx, [_moved(found[one], zone) for one in chosen])
             await endings.note_all(tx, chosen, "resumed", user_id=user_id)
             await outbox.add_signals(tx, chosen, "reconsider")

@@ -1,9 +1,11 @@
 """Removing what nothing needs any more, a bounded number at a time."""
 
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from storage import catch_up, events, jobs, rates, sessions, sweeping, tries
-from storage.database import Database
+from storage.database import Database, Transaction
 
 KEYS_KEPT = timedelta(hours=24)
 COUNTS_KEPT = timedelta(days=2)
@@ -15,7 +17,13 @@ EVENTS_KEPT = timedelta(days=30)
 REPORTS_KEPT = timedelta(days=30)
 """How long the provider's reports are kept once applied: longer than it repeats or sends any."""
 
-_ROWS_AT_ONCE = 10_000
+STATES_SOUGHT = timedelta(days=30)
+"""How long it is asked how a text ended: far longer than until it is due for the last time."""
+
+AT_MOST = timedelta(seconds=10)
+"""The most that one sweep takes for it; the next one goes on."""
+
+_ROWS_AT_ONCE = 5_000
 _JOBS_AT_ONCE = 5  # of up to a hundred thousand rows each
 
 
@@ -34,17 +42,32 @@ class Pruning:
         self._jobs_kept = jobs_kept
 
     async def prune(self) -> int:
-        """Remove some of everything; answers how many events, jobs and reports."""
+        """Remove what is old, until nothing is left or it takes too long; answers how much."""
+        ends = time.monotonic() + AT_MOST.total_seconds()
         async with self._database.transaction() as tx:
             await sweeping.forget_keys(tx, KEYS_KEPT)
             await rates.forget(tx, COUNTS_KEPT)
             await tries.forget(tx, COUNTS_KEPT)
             await sessions.forget(tx, COUNTS_KEPT)
             await catch_up.forget_erased(tx, COUNTS_KEPT)
-        async with self._database.transaction() as tx:
-            removed = await events.forget(tx, EVENTS_KEPT, _ROWS_AT_ONCE)
-        async with self._database.transaction() as tx:
-            removed += await jobs.forget(tx, self._jobs_kept, _JOBS_AT_ONCE)
-        async with self._database.transaction() as tx:
-            removed += await sweeping.forget_reports(tx, REPORTS_KEPT, _ROWS_AT_ONCE)
+        left = list(self._batches())
+        removed = 0
+        while left:
+            for batch in tuple(left):  # in turns, so that none keeps the others from theirs
+                async with self._database.transaction() as tx:
+                    count = await batch(tx)
+                removed += count
+                if not count:
+                    left.remove(batch)
+            if time.monotonic() > ends:
+                break
         return removed
+
+    def _batches(self) -> Sequence[Callable[[Transaction], Awaitable[int]]]:
+        """Name what is removed batch by batch; each answers how much it was."""
+        return (
+            lambda tx: events.forget(tx, EVENTS_KEPT, _ROWS_AT_ONCE),
+            lambda tx: jobs.forget(tx, self._jobs_kept, _JOBS_AT_ONCE),
+            lambda tx: sweeping.forget_reports(tx, REPORTS_KEPT, _ROWS_AT_ONCE),
+            lambda tx: catch_up.stop_looking(tx, STATES_SOUGHT, _ROWS_AT_ONCE),
+        )

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from domain.errors import SegueError
 from domain.ports import SentLists, SentText
 from domain.statuses import MessageStatus
-from storage import endings, events, reconciling, sending
+from storage import endings, events, reconciling
 from storage.database import Database
+from storage.locks import lock_numbers
 
 MARGIN = timedelta(hours=1)
 """How long before the backup's last known moment the provider's list is read from: what was sent
@@ -138,7 +139,7 @@ class Reconciling:
         explained: set[str] = set()
         held = 0
         async with self._database.transaction() as tx:
-            await sending.lock_number(tx, phone)
+            await lock_numbers(tx, [phone])
             canceled = await reconciling.cancel_one_offs(tx, phone)
             for one in await reconciling.lock_enrollments(tx, phone):
                 own = [text for text in sent if _may_be_from(text, one.sender_phone)]

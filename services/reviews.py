@@ -8,8 +8,9 @@ from domain.statuses import OptOutSource, ReviewDecision
 from services import audit
 from services.optouts import opt_out
 from services.outbox import Outbox
-from storage import reviews, sending
+from storage import reviews
 from storage.database import Database, Transaction
+from storage.locks import lock_numbers
 from storage.reviews import ReviewRow
 from storage.suppressions import Evidence
 
@@ -68,7 +69,7 @@ class Reviews:
         """
         async with self._database.transaction() as tx:
             row = await _found(tx, message_id)
-            await sending.lock_number(tx, row.phone)
+            await lock_numbers(tx, [row.phone])
             row = await _found(tx, message_id)
             if await reviews.decide(tx, message_id, decision, user_id=user_id):
                 await self._take_effect(tx, row, decision, user_id=user_id)

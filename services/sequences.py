@@ -20,7 +20,8 @@ from domain.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_du
 from services import audit
 from services.endings import Endings
 from services.outbox import Outbox
-from storage import holds, outbox, workspace
+from services.waking import Waking
+from storage import outbox, waking, workspace
 from storage import sequences as rows
 from storage.database import Database, Transaction
 from storage.sequences import SequenceRecord, StepRecord
@@ -107,15 +108,23 @@ class Sequences:
         database: PostgreSQL.
         outbox_drain: Kicked after a commit that wrote to the outbox.
         endings: Marks enrollments finished when a sequence is archived with them.
+        waking: Tells those that wait of what changed.
         workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
     """
 
     def __init__(
-        self, database: Database, outbox_drain: Outbox, endings: Endings, *, workspace_zone: str
+        self,
+        database: Database,
+        outbox_drain: Outbox,
+        endings: Endings,
+        waking: Waking,
+        *,
+        workspace_zone: str,
     ) -> None:
         self._database = database
         self._outbox = outbox_drain
         self._endings = endings
+        self._waking = waking
         self._zone = workspace_zone
 
     async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
@@ -206,6 +215,7 @@ class Sequences:
             InvalidRequestError: With all that is wrong.
         """
         async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
             await _lock(tx, sequence_id)
             old = await _find(tx, sequence_id)
             if old.state is SequenceState.ARCHIVED:
@@ -224,7 +234,6 @@ class Sequences:
             steps = old.steps
             if change.steps is not MISSING:
                 dates = frozenset(step.send_at for step in old.steps)
-                zone = await workspace.zone(tx, self._zone)
                 steps = _check_steps(change.steps, old.kind, problems, zone, dates_taken=dates)
             problems.raise_any()
             if values:
@@ -232,7 +241,7 @@ class Sequences:
             if steps != old.steps:
                 await rows.add_version(tx, sequence_id, steps, user_id)
                 await rows.update_sequence(tx, sequence_id, {})
-            await _tell_temporal(tx, old, values, steps_changed=steps != old.steps)
+            await _tell(tx, old, values, steps_changed=steps != old.steps)
             changed = sorted({*values, *(["steps"] if steps != old.steps else [])})
             if changed:
                 await audit.record(
@@ -244,6 +253,7 @@ class Sequences:
                     fields=" ".join(changed),
                 )
             saved = await _find(tx, sequence_id)
+        await self._waking.begin()
         self._outbox.kick()
         return saved
 
@@ -315,7 +325,7 @@ class Sequences:
                 await rows.update_sequence(tx, sequence_id, {"state": after})
                 await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
                 if before is SequenceState.PAUSED:
-                    await holds.wake_sequence(tx, sequence_id)
+                    await waking.add_changes(tx, sequence_id, ["state"])
             elif state is not after:
                 raise ConflictError(
                     "invalid_transition",
@@ -324,7 +334,7 @@ class Sequences:
                     state=state.value,
                 )
             saved = await _find(tx, sequence_id)
-        self._outbox.kick()
+        await self._waking.begin()
         return saved
 
 
@@ -562,19 +572,11 @@ async def _changed_values(
     return {name: value for name, value in values.items() if value != getattr(old, name)}
 
 
-async def _tell_temporal(
+async def _tell(
     tx: Transaction, old: SequenceRecord, values: Mapping[str, Any], *, steps_changed: bool
 ) -> None:
-    """Wake whoever waits for what changed, and pace the senders concerned anew."""
-    settings = {"reply_window_seconds", "send_window", "sender_id"} & set(values)
-    if settings:
-        await holds.wake_for_settings(
-            tx,
-            old.id,
-            reply_window_changed="reply_window_seconds" in settings,
-            send_window_changed="send_window" in settings,
-            sender_changed="sender_id" in settings,
-        )
+    """Have whoever waits told of what changed, and the senders concerned paced anew."""
+    await waking.add_changes(tx, old.id, values)
     new_sender = values.get("sender_id")
     if new_sender is not None:
         await outbox.add_pace(tx, new_sender)

@@ -12,9 +12,9 @@ from services.erasure import recall
 from services.optouts import opt_out_by_hand
 from services.outbox import Outbox
 from services.users import ForbiddenError
-from storage import contacts, events, sending, suppressions
+from storage import contacts, events, suppressions
 from storage.database import Database, Transaction
-from storage.erasure import lock_numbers
+from storage.locks import MovedError, lock_numbers
 from storage.suppressions import SuppressionRow
 
 REASON_LENGTH = 500
@@ -72,16 +72,20 @@ class Suppressions:
             raise InvalidFieldError(
                 "phone", "or contact_id must be given, one of the two", code="one_of_two"
             )
-        async with self._database.transaction() as tx:
-            number = await self._lock_number(tx, contact_id, phone)
-            await _check_sender(tx, sender_id)
-            await recall(tx, [number])
-            known = await suppressions.standing(tx, number, sender_id)
-            row = await _suppress(
-                tx, number, known, sender_id=sender_id, reason=said, user_id=user_id
-            )
-        self._outbox.kick()
-        return row, known is None
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    number = await self._lock_number(tx, contact_id, phone)
+                    await _check_sender(tx, sender_id)
+                    await recall(tx, [number])
+                    known = await suppressions.standing(tx, number, sender_id)
+                    row = await _suppress(
+                        tx, number, known, sender_id=sender_id, reason=said, user_id=user_id
+                    )
+            except MovedError:
+                continue
+            self._outbox.kick()
+            return row, known is None
 
     async def suppress_unless_standing(
         self, tx: Transaction, reasons: Mapping[str, str], *, user_id: UUID
@@ -185,7 +189,7 @@ class Suppressions:
         async with self._database.transaction() as tx:
             row = await _found(tx, suppression_id)
             if row.phone is not None:
-                await sending.lock_number(tx, row.phone)
+                await lock_numbers(tx, [row.phone])
                 row = await _found(tx, suppression_id)
             if not may_lift(row, role):
                 raise ForbiddenError(Role.ADMIN)
@@ -218,20 +222,27 @@ class Suppressions:
     async def _lock_number(
         self, tx: Transaction, contact_id: UUID | None, phone: str | None
     ) -> str:
-        """Lock the number that is meant; a contact's, as it is once it is locked."""
+        """Lock the number that is meant.
+
+        Raises:
+            MovedError: The contact has got another number meanwhile.
+        """
         if contact_id is None:
             number = phones.normalise(phone or "", default_region=self._default_region)
-            await sending.lock_number(tx, number)
+            await lock_numbers(tx, [number])
             return number
-        locked: str | None = None
-        while True:
-            row = await contacts.get(tx, contact_id)
-            if row is None:
-                raise NotFoundError("contact", contact_id)
-            if row.contact.phone == locked:
-                return locked
-            locked = row.contact.phone
-            await sending.lock_number(tx, locked)
+        number = await _number_of(tx, contact_id)
+        await lock_numbers(tx, [number])
+        if await _number_of(tx, contact_id) != number:
+            raise MovedError
+        return number
+
+
+async def _number_of(tx: Transaction, contact_id: UUID) -> str:
+    row = await contacts.get(tx, contact_id)
+    if row is None:
+        raise NotFoundError("contact", contact_id)
+    return row.contact.phone
 
 
 async def _suppress(

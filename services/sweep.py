@@ -16,6 +16,7 @@ from services.inbound import Inbound
 from services.outbox import Outbox
 from services.outcomes import Outcomes
 from services.pruning import Pruning
+from services.waking import Waking
 from services.workspace import WorkspaceSettings
 from storage import (
     deliveries,
@@ -63,11 +64,13 @@ class Chores:
     Attributes:
         catch_up: Fetches what webhooks did not bring.
         pruning: Removes what is old.
+        waking: Wakes what a resume or release could have missed.
         workspace: Ends a change of the zone whose process died.
     """
 
     catch_up: CatchUp
     pruning: Pruning
+    waking: Waking
     workspace: WorkspaceSettings
 
 
@@ -121,7 +124,7 @@ class Sweep:
         inbound_applied = await part("inbound", self._inbound.apply_kept)
         reports_applied = await part("reports", self._callbacks.apply_kept)
         probes = await part("probes", self._probe)
-        await part("forgotten", self._wake_forgotten)
+        await part("forgotten", self._chores.waking.mend)
         restarted = await part("restart", self._restart_lost)
         await part("archived", self._finish_archived)
         await part("numbers", self._claim_texts)
@@ -150,23 +153,18 @@ class Sweep:
     async def _probe(self) -> int:
         """Let one waiting text of each sender on hold be tried, one that may go at this hour."""
         async with self._database.transaction() as tx:
-            some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
             zone = await workspace.zone(tx, self._rules.workspace_zone)
+            some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
             rows = await pausing.read(tx, [one for ids in some for one in ids])
             may_go = {row.id for row in rows if _may_go(row, zone)}
             open_ones = ([one for one in ids if one in may_go] for ids in some)
             chosen = [ids[0] for ids in open_ones if ids]
-            # Locked only now, and left alone if somebody was quicker.
-            woken = [await holds.wake_enrollment(tx, one, probing=True) for one in chosen]
-        return sum(woken)
-
-    async def _wake_forgotten(self) -> int:
-        """Wake what a resume or release could have missed."""
-        async with self._database.transaction() as tx:
-            forgotten = await sweeping.wake_forgotten(tx)
-            for enrollment_id in forgotten:
-                await holds.wake_enrollment(tx, enrollment_id)
-        return len(forgotten)
+        woken = 0
+        for enrollment_id in chosen:
+            # Locked only now, each alone, and left alone if somebody was quicker.
+            async with self._database.transaction() as tx:
+                woken += await holds.wake_enrollment(tx, enrollment_id, probing=True)
+        return woken
 
     async def _restart_lost(self) -> int:
         """Start overdue enrollments again whose workflow is not open; never closes one."""

@@ -193,13 +193,6 @@ async def known_texts(tx: Transaction, sids: Sequence[str]) -> set[str]:
     return set(rows.scalars())
 
 
-UNFINISHED = """
-    outcome = 'accepted' AND NOT reported_failed AND look_ups < 6
-    AND provider_status NOT IN ('canceled', 'failed', 'undelivered', 'delivered', 'read')
-"""
-"""SQL: the provider has the text and has not said how it ended (``ix_attempts_unfinished``)."""
-
-
 @dataclass(frozen=True)
 class Unfinished:
     """A text whose end was not reported.
@@ -220,7 +213,8 @@ class Unfinished:
 async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> list[Unfinished]:
     """Some texts that have reached the age of their next look-up.
 
-    Picked at random, so that those which can never be looked up stand before no others for ever.
+    Of those that have waited longest some are picked at random, so that those which can never be
+    looked up stand before no others for ever.
 
     Args:
         tx: The transaction.
@@ -229,13 +223,15 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
     """
     rows = await tx.execute(
         text(
-            f"""
-            SELECT id, provider_sid, provider_status, now() - answered_at AS age FROM attempts
-            WHERE {UNFINISHED} AND provider_sid IS NOT NULL
-            AND answered_at <= now() - (CAST(:ages AS interval[]))[1]
-            AND answered_at <= now() - (CAST(:ages AS interval[]))[look_ups + 1]
+            """
+            SELECT a.* FROM unnest(:ages) WITH ORDINALITY AS due(age, nth) CROSS JOIN LATERAL (
+                SELECT id, provider_sid, provider_status, now() - answered_at AS age FROM attempts
+                WHERE unfinished AND look_ups = due.nth - 1 AND provider_sid IS NOT NULL
+                AND answered_at <= now() - due.age
+                ORDER BY answered_at LIMIT :limit
+            ) a
             ORDER BY random() LIMIT :limit
-            """  # noqa: S608 - a constant
+            """
         ).bindparams(bindparam("ages", type_=ARRAY(Interval()))),
         {"ages": list(ages), "limit": limit},
     )
@@ -275,6 +271,27 @@ async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
         {"age": age, "limit": limit},
     )
     return [Absent(row.id, row.phone, row.started_at - LIST_SKEW) for row in rows]
+
+
+async def stop_looking(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Look no more for how texts ended that the provider has had this long; answers how many."""
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE attempts SET look_ups = 6 WHERE id IN (
+                SELECT old.id FROM generate_series(0, 5) AS nth CROSS JOIN LATERAL (
+                    SELECT id FROM attempts
+                    WHERE unfinished AND look_ups = nth AND answered_at < now() - :age
+                    ORDER BY answered_at LIMIT :limit FOR UPDATE SKIP LOCKED
+                ) old
+                LIMIT :limit
+            )
+            RETURNING id
+            """
+        ).bindparams(bindparam("age", type_=Interval())),
+        {"age": age, "limit": limit},
+    )
+    return len(rows.all())
 
 
 async def looked_up(tx: Transaction, attempt_id: UUID, look_ups: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Enum, func
+from sqlalchemy import Boolean, CheckConstraint, Column, Computed, DateTime, Enum, func
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -41,6 +41,12 @@ def moment(*, nullable: bool = False, default_now: bool = False) -> Any:  # noqa
         sa_type=DateTime(timezone=True),
         nullable=nullable,
     )
+
+
+def computed(condition: str) -> Any:  # noqa: ANN401
+    """Whether a row meets a condition, worked out whenever it is written; never null."""
+    column = Column(Boolean, Computed(condition, persisted=True), nullable=False)
+    return Field(default=None, sa_column=column)
 
 
 def reference(target: str, *, nullable: bool = False, index: bool = False) -> Any:  # noqa: ANN401

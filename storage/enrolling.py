@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from domain.statuses import EnrollmentStatus, LineType, SequenceKind, SequenceState
 from storage.database import Transaction
+from storage.locks import share_sequence
 from storage.sequences import WINDOW_JSON, StepRecord, steps_of
 from storage.tables import (
     Contact,
@@ -139,8 +140,9 @@ async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list
 async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
     """Read what one is enrolled into, and keep it from changing until the transaction ends.
 
-    FOR KEY SHARE: any number may enrol side by side; whoever changes the sequence waits.
+    Any number may enrol side by side; whoever changes the sequence waits.
     """
+    await share_sequence(tx, sequence_id)
     sequence = (
         await tx.execute(
             select(
@@ -148,14 +150,11 @@ async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
                 col(Sequence.kind),
                 col(Sequence.sender_id),
                 col(Sequence.send_window),
-            )
-            .where(col(Sequence.id) == sequence_id)
-            .with_for_update(key_share=True, read=True)
+            ).where(col(Sequence.id) == sequence_id)
         )
     ).one_or_none()
     if sequence is None:
         return None
-    # A statement of its own, which sees what was committed while the lock was waited for.
     version = (
         await tx.execute(
             select(col(SequenceVersion.id), func.clock_timestamp())

@@ -39,14 +39,6 @@ _NUMBERS = text(
     """
 )
 
-_LOCK_NUMBERS = text(
-    """
-    SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT DISTINCT hashtextextended(phone, 0) AS key FROM unnest(:phones) AS phone ORDER BY 1
-    ) keys
-    """
-).bindparams(bindparam("phones", type_=ARRAY(Text())))
-
 
 async def erasure_key(tx: Transaction, *, create: bool = False) -> str | None:
     """The key of the hashes; None if nothing was ever hashed and it is not to be made."""
@@ -72,11 +64,6 @@ async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> 
 async def numbers_of(tx: Transaction, contact_id: UUID) -> set[str]:
     """The numbers a contact has and had, and those that texts with them went to or came from."""
     return set((await tx.execute(_NUMBERS, {"id": contact_id})).scalars())
-
-
-async def lock_numbers(tx: Transaction, phones: Sequence[str]) -> None:
-    """Let nobody else decide about these numbers until the transaction ends."""
-    await tx.execute(_LOCK_NUMBERS, {"phones": list(phones)})
 
 
 async def known(tx: Transaction, contact_id: UUID, phone: str) -> Known:

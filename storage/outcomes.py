@@ -19,6 +19,7 @@ from domain.statuses import (
     HeldReason,
     MessageStatus,
 )
+from storage import places
 from storage.database import Transaction
 from storage.sending import SENT, lock_attempt
 
@@ -143,6 +144,13 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
     )
 
 
+async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
+    """Keep a contact's line type as it is; before anything below it is locked."""
+    await tx.execute(
+        text("SELECT FROM contacts WHERE id = :id FOR NO KEY UPDATE"), {"id": contact_id}
+    )
+
+
 async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
     """Which attempt the provider gave this id to."""
     row = (
@@ -256,6 +264,8 @@ async def note_sender(tx: Transaction, row: AttemptRow, *, shows_texts: bool) ->
     The last one counts: an account that hides numbers alters every text.
     """
     if row.sender_shows_texts is not shows_texts:
+        if row.enrollment_id is not None:
+            await places.hold(tx, row.enrollment_id)  # comes before the sender's row
         await tx.execute(
             text(
                 "UPDATE senders SET shows_texts = :shows_texts"

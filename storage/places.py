@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from domain.statuses import ReplyPolicy
 from storage.database import Transaction
-from storage.workspace import ZONE_SQL, hold_zone
+from storage.locks import SHARE_SEQUENCE
+from storage.workspace import HOLD_ZONE, ZONE_SQL
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ _NEXT_PLACE = text(
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
-    JOIN senders n ON n.id = q.sender_id
     LEFT JOIN LATERAL (
         SELECT s.* FROM steps s
         WHERE s.version_id = e.version_id AND s.position >= :start AND (
@@ -49,25 +49,33 @@ _NEXT_PLACE = text(
         ORDER BY s.position LIMIT 1
     ) t ON true
     WHERE e.id = :id
-    FOR KEY SHARE OF q, n
     """  # noqa: S608 - built from constants
 )
+
+
+_HOLD = text(
+    f"""
+    SELECT {HOLD_ZONE}, {SHARE_SEQUENCE.format(id="sequence_id")} FROM enrollments WHERE id = :id
+    """  # noqa: S608 - built from constants
+)
+
+
+async def hold(tx: Transaction, enrollment_id: UUID) -> None:
+    """Keep from changing what times an enrollment; before any enrollment is locked."""
+    await tx.execute(_HOLD, {"id": enrollment_id})
 
 
 async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> Place:
     """Find the next step without an accepted text.
 
     Args:
-        tx: The transaction.
+        tx: The transaction, which has called ``hold``.
         enrollment_id: Whose.
         start: Look from this position on.
         reached: Steps up to this one may have been accepted already.
     """
-    await hold_zone(tx)
     asked = {"id": enrollment_id, "start": start, "reached": reached}
-    row = (await tx.execute(_NEXT_PLACE, asked)).one_or_none()
-    if row is None:  # the sequence was given another sender while it was waited for
-        row = (await tx.execute(_NEXT_PLACE, asked)).one()
+    row = (await tx.execute(_NEXT_PLACE, asked)).one()
     return Place(
         position=row.position or row.step_count + 1,
         delay_seconds=row.delay_seconds,

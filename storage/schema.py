@@ -9,6 +9,7 @@ import storage.event_tables
 import storage.job_tables
 import storage.outbox_tables
 import storage.review_tables
-import storage.tables  # noqa: F401 - importing them fills the metadata
+import storage.tables
+import storage.waking_tables  # noqa: F401 - importing them fills the metadata
 
 METADATA = SQLModel.metadata

@@ -1,4 +1,4 @@
-"""The statements of the send path; the order of locks is number, sequence and sender, rows."""
+"""The statements of the send path; ``storage.locks`` has the order of its locks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from domain.statuses import (
     SequenceState,
 )
 from storage.database import Transaction
+from storage.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.workspace import ZONE_SQL
 
 _WROTE_SINCE = """EXISTS (
@@ -47,24 +48,31 @@ Reported delivered or read, or the person has texted us since it was sent.
 """
 
 _LOCK_STEP = text(
-    """
-    SELECT c.phone, pg_advisory_xact_lock(hashtextextended(c.phone, 0))
-    FROM enrollments e
-    JOIN contacts c ON c.id = e.contact_id
-    JOIN sequences q ON q.id = e.sequence_id
-    JOIN senders n ON n.id = q.sender_id
-    WHERE e.id = :id
-    FOR KEY SHARE OF q, n FOR UPDATE OF e
-    """
+    f"""
+    WITH locked AS MATERIALIZED (
+        SELECT e.id, c.phone, q.sender_id,
+            {LOCK_NUMBER.format(phone="c.phone")},
+            {SHARE_SEQUENCE.format(id="q.id")},
+            {SHARE_SENDER.format(id="q.sender_id")}
+        FROM enrollments e
+        JOIN contacts c ON c.id = e.contact_id
+        JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.id = :id
+    )
+    SELECT locked.phone, locked.sender_id FROM locked JOIN enrollments e ON e.id = locked.id
+    FOR UPDATE OF e
+    """  # noqa: S608 - built from constants
+)
+
+_LOCK_NUMBER_OF = text(
+    f"""
+    SELECT {LOCK_NUMBER.format(phone="c.phone")}
+    FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id
+    """  # noqa: S608 - built from constants
 )
 
 _LOCK_MESSAGE = text(
-    """
-    SELECT m.phone, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
-    FROM messages m JOIN senders n ON n.id = m.sender_id
-    WHERE m.id = :id
-    FOR KEY SHARE OF n
-    """
+    f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
 )
 
 _LOCK_ENROLLMENT_OF_MESSAGE = text(
@@ -76,16 +84,16 @@ _LOCK_ENROLLMENT_OF_MESSAGE = text(
 
 # A contact who was given another number since is changed under that number's lock.
 _LOCK_ATTEMPT = text(
-    """
+    f"""
     WITH locked AS MATERIALIZED (
-        SELECT m.contact_id, pg_advisory_xact_lock(hashtextextended(m.phone, 0))
+        SELECT m.contact_id, {LOCK_NUMBER.format(phone="m.phone")}
         FROM attempts a JOIN messages m ON m.id = a.message_id
         WHERE a.id = :id
     )
     SELECT c.id FROM locked LEFT JOIN LATERAL (
         SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
     ) c ON true
-    """
+    """  # noqa: S608 - built from constants
 )
 
 _SUPPRESSED = """
@@ -239,41 +247,40 @@ class MessageRow:
     overtaken: bool
 
 
-async def lock_number(tx: Transaction, phone: str) -> None:
-    """Let nobody else decide about a number until the transaction ends."""
-    await tx.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:phone, 0))"), {"phone": phone}
-    )
+async def lock_number_of(tx: Transaction, enrollment_id: UUID) -> None:
+    """Lock an enrollment's number alone, for what comes before its sequence and row."""
+    await tx.execute(_LOCK_NUMBER_OF, {"id": enrollment_id})
 
 
 async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
     """Lock an enrollment, its number, sequence and sender, and read what bears on its next step.
 
-    Everything is locked before anything is read: rows joined to one that was waited for would be
-    those from before the wait.
+    Everything is locked before anything is read: what is joined to a row that is waited for is
+    from before the wait. So are the number and the sender by which the locks were chosen: if one
+    is another by now, that one is locked too.
+
+    Raises:
+        MovedError: It is another number, and somebody else has that one; try again.
     """
     asked = {"id": enrollment_id}
     while True:
         locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
-        if locked is None:  # perhaps the sequence was given another sender while it was waited for
-            locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
         if locked is None:
             return None
         row = (await tx.execute(_LOAD_STEP, asked)).one_or_none()
         if row is None:  # erased while its number was waited for
             return None
-        if row.phone == locked.phone:
+        if (row.phone, row.sender_id) == (locked.phone, locked.sender_id):
             return _step_row(row)
+        await lock_number_at_once(tx, row.phone)
 
 
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
-    """Lock a one-off text, its number and sender, and read what bears on it."""
-    locked = (await tx.execute(_LOCK_MESSAGE, {"id": message_id})).one_or_none()
-    if locked is None:
-        return None
+    """Lock a one-off text and its number, and read what bears on it."""
+    await tx.execute(_LOCK_MESSAGE, {"id": message_id})
     await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
     row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one_or_none()
-    if row is None:  # erased while its number was waited for
+    if row is None:  # unknown, or erased while its number was waited for
         return None
     return MessageRow(
         id=row.id,
@@ -376,9 +383,10 @@ _REUSE_MESSAGE = """
 
 _ENROLLMENT_SENDS = """
     UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
-        probing = false, next_send_at = now()
+        probing = false, next_send_at = coalesce(next_send_at, now())
     WHERE id = :enrollment_id AND status = 'active'
 """
+# Of what is in an index nothing changes here, so that PostgreSQL writes to none (HOT).
 
 _NEW_ATTEMPT = """
     INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)

@@ -49,7 +49,7 @@ _FIGURES = text(
     ) told ON told.sequence_id = q.id
     LEFT JOIN (
         SELECT sequence_id, count(*) AS held
-        FROM enrollments WHERE sequence_id = ANY(:ids) AND activity = 'held'
+        FROM enrollments WHERE sequence_id = ANY(:ids) AND blocked AND activity = 'held'
         GROUP BY sequence_id
     ) blocked ON blocked.sequence_id = q.id
     LEFT JOIN LATERAL (

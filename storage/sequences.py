@@ -13,6 +13,7 @@ from sqlmodel import col
 from domain.paging import Position
 from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
 from storage.database import Transaction
+from storage.locks import lock_sequence
 from storage.tables import Enrollment, Sender, Sequence, SequenceVersion, Step, User
 
 WINDOW_JSON = Mapping[str, Many[str]]
@@ -127,11 +128,12 @@ async def add_version(
 async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
     """Keep everyone else from changing a sequence, enrolling into it or sending a text of it.
 
-    Whoever sends or enrols holds the row FOR KEY SHARE.
+    The row is locked too, for processes of a release before this one that share it.
 
     Returns:
         The sequence's state, None if there is no such sequence.
     """
+    await lock_sequence(tx, sequence_id)
     row = await tx.execute(
         select(col(Sequence.state)).where(col(Sequence.id) == sequence_id).with_for_update()
     )

@@ -16,6 +16,7 @@ from domain.phones import digits
 from domain.statuses import EnrollmentStatus, OptOutSource
 from storage.contacts import escaped
 from storage.database import Transaction
+from storage.locks import ENROLLMENTS_OF_PHONES
 from storage.sending import SENT
 
 _PHONES = bindparam("phones", type_=ARRAY(Text()))
@@ -162,22 +163,12 @@ async def lift(
     return rows.first() is not None
 
 
-# Locked in the order in which everybody locks several: whoever pauses or finishes many at once
-# and this do not wait for each other in a ring.
 _END_ALL = text(
     f"""
     WITH locked AS (
         SELECT e.id FROM enrollments e WHERE e.status = 'active' AND (
             e.id = ANY(:also) OR (
-                e.id = ANY(ARRAY(
-                    SELECT id FROM enrollments
-                    WHERE contact_id = ANY(ARRAY(
-                        SELECT id FROM contacts WHERE phone = ANY(:phones)
-                    ))
-                    UNION
-                    SELECT m.enrollment_id FROM messages m
-                    WHERE m.phone = ANY(:phones) AND m.direction = 'outbound'
-                ))
+                e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}))
                 AND (
                     CAST(:enrolled_before AS timestamptz) IS NULL
                     OR e.enrolled_at <= :enrolled_before

@@ -27,25 +27,6 @@ async def overdue(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
     return [row.id for row in rows]
 
 
-async def wake_forgotten(tx: Transaction) -> list[UUID]:
-    """Blocked enrollments whose sequence runs and whose sender is not on hold any more."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT e.id FROM enrollments e
-            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-            WHERE e.status = 'active' AND q.state = 'active' AND e.activity IN ('paused', 'held')
-            AND (
-                (e.activity = 'paused' AND e.paused_at IS NULL)
-                OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
-            )
-            ORDER BY e.id LIMIT 1000
-            """
-        )
-    )
-    return [row.id for row in rows]
-
-
 async def left_in_archived(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
     """Active enrollments of sequences that were archived this long ago, in the order of locks.
 
@@ -123,7 +104,8 @@ async def forget_reports(tx: Transaction, age: timedelta, limit: int) -> int:
             """
             DELETE FROM status_events WHERE id IN (
                 SELECT id FROM (
-                    SELECT id, applied_at FROM status_events ORDER BY id LIMIT :limit
+                    SELECT id, applied_at FROM status_events WHERE applied_at IS NOT NULL
+                    ORDER BY id LIMIT :limit
                 ) oldest
                 WHERE applied_at < now() - CAST(:age AS interval)
             )

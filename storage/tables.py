@@ -36,7 +36,7 @@ from domain.statuses import (
     SequenceKind,
     SequenceState,
 )
-from storage.columns import code, moment, one_of, reference
+from storage.columns import code, computed, moment, one_of, reference
 
 E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 
@@ -264,7 +264,7 @@ class Enrollment(SQLModel, table=True):
     sent or the enrollment waits for a person. ``reply_until`` is the end of the reply window, null
     before the last text is accepted. ``probing``: it may try a sender that is on hold, once.
     ``paused_at`` is when a person paused this enrollment alone; what was left of its delay then is
-    left when it goes on.
+    left when it goes on. ``blocked``: it waits for a person, its sequence or its sender.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -295,11 +295,7 @@ class Enrollment(SQLModel, table=True):
             text("coalesce(next_send_at, reply_until)"),
             postgresql_where=text("status = 'active'"),
         ),
-        Index(
-            "ix_enrollments_blocked",
-            "sequence_id",
-            postgresql_where=text("activity IN ('paused', 'held')"),
-        ),
+        Index("ix_enrollments_blocked", "sequence_id", "id", postgresql_where=text("blocked")),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     sequence_id: UUID = reference("sequences.id")
@@ -330,6 +326,8 @@ class Enrollment(SQLModel, table=True):
     last_message_at: datetime | None = moment(nullable=True)
     paused_at: datetime | None = moment(nullable=True)
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
+    blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
 
 
 class EnrollmentEvent(SQLModel, table=True):
@@ -384,19 +382,9 @@ class Message(SQLModel, table=True):
             "id",
             postgresql_where=text("contact_id IS NULL"),
         ),
-        Index(
-            "ix_messages_inbound",
-            "phone",
-            "occurred_at",
-            postgresql_where=text("direction = 'inbound'"),
-        ),
-        Index(
-            "ix_messages_opt_in",
-            "phone",
-            "occurred_at",
-            postgresql_where=text("keyword = 'opt_in'"),
-        ),
-        # Without the status: a report on a text would then be written into every index.
+        Index("ix_messages_inbound", "phone", postgresql_where=text("direction = 'inbound'")),
+        Index("ix_messages_opt_in", "phone", postgresql_where=text("keyword = 'opt_in'")),
+        # Without status or acceptance: they would then be written into every index.
         Index(
             "ix_messages_one_offs",
             "created_at",
@@ -407,7 +395,7 @@ class Message(SQLModel, table=True):
     direction: Direction = Field(sa_type=code(Direction))
     contact_id: UUID | None = reference("contacts.id", nullable=True)
     phone: str
-    sender_id: UUID | None = reference("senders.id", nullable=True)
+    sender_id: UUID | None = None  # no foreign key: see storage/locks.py
     enrollment_id: UUID | None = reference("enrollments.id", nullable=True)
     step: int | None = None
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
@@ -433,7 +421,8 @@ class Attempt(SQLModel, table=True):
     ``call_before`` is the database's time after which the call may not begin. ``absent_once_at``
     is when the provider's list was first seen without it. The unique index ``uq_attempts_live`` is
     the promise itself: per message at most one attempt that is open, unknown, or accepted and not
-    reported failed. ``look_ups`` counts how often the provider was asked how the text ended.
+    reported failed. ``look_ups`` counts how often the provider was asked how the text ended;
+    ``unfinished``: it has the text, has not said how it ended, and is to be asked.
     ``doubled_at`` is when one that was declared absent turned out to be a second text.
     """
 
@@ -457,11 +446,9 @@ class Attempt(SQLModel, table=True):
         ),
         Index(
             "ix_attempts_unfinished",
+            "look_ups",
             "answered_at",
-            postgresql_where=text(
-                "outcome = 'accepted' AND NOT reported_failed AND look_ups < 6 AND provider_status"
-                " NOT IN ('canceled', 'failed', 'undelivered', 'delivered', 'read')"
-            ),
+            postgresql_where=text("unfinished"),
         ),
         Index(
             "ix_attempts_absent",
@@ -488,6 +475,10 @@ class Attempt(SQLModel, table=True):
     absent_once_at: datetime | None = moment(nullable=True)
     look_ups: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     doubled_at: datetime | None = moment(nullable=True)
+    unfinished: bool = computed(
+        "coalesce(outcome = 'accepted' AND NOT reported_failed AND look_ups < 6 AND provider_status"
+        " NOT IN ('canceled', 'failed', 'undelivered', 'delivered', 'read'), false)"
+    )
 
 
 class Suppression(SQLModel, table=True):

@@ -41,7 +41,7 @@ _PARKED = text(
 _HELD = text(
     """
     SELECT held_reason, count(*) AS count FROM enrollments
-    WHERE activity = 'held' GROUP BY held_reason
+    WHERE blocked AND activity = 'held' GROUP BY held_reason
     """
 )
 
@@ -49,7 +49,7 @@ _HELD_ENROLLMENTS = text(
     """
     SELECT e.id, q.name, e.position, e.held_reason, e.held_code
     FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-    WHERE e.activity = 'held' ORDER BY e.held_reason, e.enrolled_at, e.id LIMIT :limit
+    WHERE e.blocked AND e.activity = 'held' ORDER BY e.held_reason, e.enrolled_at, e.id LIMIT :limit
     """
 )
 

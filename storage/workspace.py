@@ -15,6 +15,9 @@ from storage.tables import Workspace
 ZONE_SQL = "(SELECT w.time_zone FROM workspace w WHERE w.id = 1)"
 """SQL: the workspace's time zone, null where the settings of the process decide."""
 
+HOLD_ZONE = "pg_advisory_xact_lock_shared(1, 1)"
+"""SQL: shares the zone; see ``hold_zone``."""
+
 
 @dataclass(frozen=True)
 class WorkspaceRow:
@@ -53,8 +56,11 @@ async def zone(tx: Transaction, fallback: str) -> str:
 
 
 async def hold_zone(tx: Transaction) -> None:
-    """Have ``wait_for_holders`` wait for this transaction; call it before the zone is read."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock_shared(1, 1)"))
+    """Have ``wait_for_holders`` wait for this transaction; call it before the zone is read.
+
+    ``storage.locks`` says when in a transaction.
+    """
+    await tx.execute(text(f"SELECT {HOLD_ZONE}"))
 
 
 async def wait_for_holders(tx: Transaction) -> None:
@@ -101,8 +107,11 @@ async def waiting_without_zone(
     rows = await tx.execute(
         text(
             """
-            SELECT DISTINCT c.id, c.phone FROM contacts c JOIN enrollments e ON e.contact_id = c.id
-            WHERE e.status = 'active' AND e.activity = 'waiting' AND c.time_zone IS NULL
+            SELECT c.id, c.phone FROM contacts c
+            WHERE c.time_zone IS NULL AND EXISTS (
+                SELECT FROM enrollments e WHERE e.contact_id = c.id
+                AND e.status = 'active' AND e.activity = 'waiting'
+            )
             AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
             ORDER BY c.id LIMIT :limit
             """

@@ -14,6 +14,7 @@ from domain.statuses import LineType, OptOutSource, Role, SequenceKind
 from services.endings import Endings
 from services.outbox import Outbox
 from services.sequences import SequenceDraft, Sequences, StepDraft
+from services.waking import Waking
 from storage.database import Database
 from storage.sequences import SequenceRecord
 from storage.tables import Contact, Group, GroupMember, Sender, Suppression, User
@@ -39,7 +40,10 @@ class World:
             call_margin=timedelta(milliseconds=50),
         )
         self.endings = Endings(self.database, self.outbox, self.rules)
-        self.sequences = Sequences(self.database, self.outbox, self.endings, workspace_zone=ZONE)
+        self.waking = Waking(self.database, self.outbox)
+        self.sequences = Sequences(
+            self.database, self.outbox, self.endings, self.waking, workspace_zone=ZONE
+        )
 
     async def found(self) -> None:
         """Write the user and the sender."""

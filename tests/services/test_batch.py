@@ -21,7 +21,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def batch(world: World) -> Batch:
-    holds = Holds(world.database, world.outbox, world.rules, world.endings)
+    holds = Holds(world.database, world.outbox, world.rules, world.endings, world.waking)
     return Batch(world.database, world.outbox, world.endings, holds)
 
 

@@ -11,7 +11,8 @@ import pytest
 from domain.ports import Accepted, Answer, Call, Refused, Standing
 from domain.statuses import EnrollmentStatus, LastText, MessageStatus
 from services.endings import MarkedFinished
-from storage import endings, sending
+from storage import endings
+from storage.locks import lock_numbers
 from tests.services.sending_kit import SendingKit, until
 
 CALL_BEFORE, MARGIN = timedelta(milliseconds=300), timedelta(milliseconds=100)
@@ -127,7 +128,7 @@ async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
     enrollment = await kit.enrol()
     phone = await kit.phone(enrollment)
     async with kit.world.database.transaction() as tx:
-        await sending.lock_number(tx, phone)
+        await lock_numbers(tx, [phone])
         asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await asyncio.sleep(0.05)
     finishing = asyncio.create_task(finish(kit, enrollment))

@@ -15,6 +15,7 @@ from services.erasure import recall
 from storage import batch
 from storage import erasure as rows
 from storage.database import Transaction
+from storage.locks import lock_numbers
 from storage.schema import METADATA
 from tests.services.sending_kit import SendingKit
 
@@ -554,7 +555,7 @@ async def test_a_number_that_turns_up_meanwhile_is_locked_before_the_contact(
 
     monkeypatch.setattr(rows, "numbers_of", turning_up)
     async with kit.world.database.transaction() as tx:
-        await rows.lock_numbers(tx, [late])
+        await lock_numbers(tx, [late])
         erasing = asyncio.create_task(erase(kit, contact_id))
         async with asyncio.timeout(10):
             while asked < 3:  # noqa: ASYNC110 - a lock has no event to wait for

@@ -86,6 +86,7 @@ async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
     await kit.send(probe)
     sender = await kit.sender()
     assert (sender.held_at, sender.next_probe_at, sender.hold_code) == (None, None, None)
+    assert await kit.services.waking.wake() == 2
     await kit.services.outbox.drain()
     for enrollment in everyone:
         if enrollment != probe:
@@ -179,6 +180,7 @@ async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
     await kit.send(probe)
     await kit.report((await kit.attempts(probe))[-1], "delivered")
     assert (await kit.sender()).held_at is None
+    await kit.services.waking.wake()
     assert len(await woken(kit, [enrollment, other])) == 2
 
 

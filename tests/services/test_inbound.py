@@ -16,9 +16,10 @@ from domain.statuses import MessageStatus
 from services import inbound as inbound_service
 from services.inbound import Inbound
 from standalone.ports import free_port
-from storage import endings, sending
+from storage import endings
 from storage import inbound as inbound_rows
 from storage.database import Database, is_unavailable
+from storage.locks import lock_numbers
 from tests.services.conversation_kit import (
     ACTIVE,
     CONTINUE,
@@ -421,7 +422,7 @@ async def test_keeping_a_text_waits_for_whoever_decides_about_its_number(
 
     monkeypatch.setattr(talk.inbound, "apply", fail)
     async with talk.database.transaction() as sender:
-        await sending.lock_number(sender, person.phone)
+        await lock_numbers(sender, [person.phone])
         keeping = asyncio.create_task(talk.text(person, "STOP"))
         done, _ = await asyncio.wait({keeping}, timeout=0.3)
         assert not done

@@ -1,5 +1,6 @@
 """Reports that webhooks did not bring are asked for, each at growing ages."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -115,14 +116,51 @@ async def test_one_that_is_gone_is_asked_for_once(kit: SendingKit) -> None:
     assert (await kit.message(enrollment)).status == "queued"
 
 
-async def test_a_sweep_asks_for_so_many_and_the_next_goes_on(
+async def test_a_sweep_asks_for_all_a_few_at_a_time(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catch_up, "LOOK_UPS", 2)
+    """What is due is asked for as fast as it comes, or it would never be all of it."""
+    monkeypatch.setattr(catch_up, "LOOK_UPS", 4)
+    monkeypatch.setattr(catch_up, "SIDE_BY_SIDE", 3)
+    for _ in range(10):
+        await stuck(kit, MessageStatus.DELIVERED)
+    message, going, most = kit.gateway.message, 0, 0
+
+    async def slow(sid: str) -> ListedMessage | None:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0.01)
+        going -= 1
+        return await message(sid)
+
+    monkeypatch.setattr(kit.gateway, "message", slow)
+    await kit.pass_time(HOUR)
+    assert [await swept(kit) for _ in range(2)] == [10, 0]
+    assert most == 3
+
+
+async def test_what_takes_too_long_is_left_to_the_next_sweep(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "AT_MOST", timedelta(0))
+    monkeypatch.setattr(catch_up, "SIDE_BY_SIDE", 2)
     for _ in range(5):
         await stuck(kit, MessageStatus.DELIVERED)
     await kit.pass_time(HOUR)
     assert [await swept(kit) for _ in range(4)] == [2, 2, 1, 0]
+
+
+async def test_after_a_month_it_is_asked_no_more(kit: SendingKit) -> None:
+    """What nobody got to leaves the index of what is to be asked all the same."""
+    await stuck(kit, MessageStatus.SENT)
+    await kit.pass_time(31 * DAY)
+    kit.gateway.lists_fail = True
+    await swept(kit)
+    kit.gateway.lists_fail = False
+    assert await kit.world.rows("SELECT id FROM attempts WHERE unfinished") == []
+    await kit.pass_time(HOUR)
+    assert await swept(kit) == 0
 
 
 async def test_one_that_always_fails_holds_up_no_other(

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from domain.ports import Accepted, ListedMessage, ProviderUnavailableError, Standing
 from domain.statuses import MessageStatus
+from services import pruning
 from services.pruning import Pruning
 from tests.services.sending_kit import SendingKit
 
@@ -301,7 +302,7 @@ async def test_one_part_that_fails_keeps_none_of_the_others_back(
     async def fail(*_args: object) -> int:
         raise RuntimeError
 
-    monkeypatch.setattr("storage.sweeping.wake_forgotten", fail)
+    monkeypatch.setattr("storage.waking.add_forgotten", fail)
     monkeypatch.setattr("storage.holds.due_probes", fail)
     enrollment = await kit.enrol()
     report = await kit.services.sweep.sweep()
@@ -358,3 +359,45 @@ async def test_old_reports_are_forgotten_once_applied(kit: SendingKit) -> None:
 
     left = await kit.world.rows("SELECT provider_sid FROM status_events")
     assert {row.provider_sid for row in left} == {"kept", "young"}
+
+
+async def old_things(kit: SendingKit) -> None:
+    """Reports and events of which there are more than are removed at a time."""
+    await kit.world.run(
+        "INSERT INTO status_events (provider_sid, status, payload, received_at, applied_at)"
+        " SELECT 'SM' || i, 'sent', '{}', now() - interval '40 days',"
+        " CASE WHEN i > 4 THEN now() - interval '40 days' END FROM generate_series(1, 27) i"
+    )
+    await kit.world.run(
+        "INSERT INTO events (event_id, type, subject_id, data, occurred_at)"
+        " SELECT gen_random_uuid(), 'test.ping', gen_random_uuid(), '{}',"
+        " now() - interval '40 days' FROM generate_series(1, 23)"
+    )
+
+
+async def left_of_old_things(kit: SendingKit) -> tuple[int, int]:
+    [row] = await kit.world.rows(
+        "SELECT (SELECT count(*) FROM status_events) AS reports,"
+        " (SELECT count(*) FROM events) AS events"
+    )
+    return row.reports, row.events
+
+
+async def test_all_that_is_old_goes_batch_by_batch(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many a minute are fewer than come in; what cannot be applied holds up nothing."""
+    monkeypatch.setattr(pruning, "_ROWS_AT_ONCE", 4)
+    await old_things(kit)
+    assert await Pruning(kit.world.database, jobs_kept=timedelta(days=30)).prune() == 46
+    assert await left_of_old_things(kit) == (4, 0)
+
+
+async def test_pruning_ends_in_time_and_every_kind_gets_its_turn(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(pruning, "AT_MOST", timedelta(0))
+    await old_things(kit)
+    assert await Pruning(kit.world.database, jobs_kept=timedelta(days=30)).prune() == 8
+    assert await left_of_old_things(kit) == (23, 19)

@@ -1,0 +1,227 @@
+"""`python -m bench.release`: a sender comes off hold for whom very many wait.
+
+While they are woken, page by page, texts are begun and STOPs come in beside it, in this process
+and at the same PostgreSQL, which is one of its own. Both are measured alone first.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import psycopg
+
+from bench import runs
+from domain.inbound import InboundText
+from domain.ports import Call, Gateway
+from domain.rules import SendingRules
+from services.factory import ServiceConfig, Services, build_services
+from settings import child_environment
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
+from storage.database import Database
+from workflows.client import EnrollmentClient, TemporalUnavailableError
+
+_ALONE = 200
+_BESIDE_MOST = 5000
+_PAUSE_SECONDS = 0.005
+
+_FILL = (
+    """
+    INSERT INTO contacts (id, first_name, last_name, phone, time_zone)
+    SELECT gen_random_uuid(), 'Ann' || i, 'Lee', '+1212' || 2000000 + i, 'America/New_York'
+    FROM generate_series(%(first)s, %(first)s + %(count)s - 1) i
+    """,
+    """
+    INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at,
+        status, activity, held_reason, position, step, step_count, next_send_at, due_at)
+    SELECT gen_random_uuid(), v.sequence_id, v.id, c.id, %(user_id)s, now(), 'active',
+        CASE WHEN %(is_held)s THEN 'held' ELSE 'waiting' END,
+        CASE WHEN %(is_held)s THEN 'sender_on_hold' END,
+        1, 0, 3, CASE WHEN NOT %(is_held)s THEN now() END, now()
+    FROM contacts c CROSS JOIN sequence_versions v
+    WHERE NOT EXISTS (SELECT FROM enrollments e WHERE e.contact_id = c.id)
+    """,
+    "VACUUM ANALYZE",
+)
+
+
+@dataclass
+class Times:
+    """How long things took, in milliseconds."""
+
+    taken: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Measure the block."""
+        begun = time.perf_counter()
+        yield
+        self.taken.append(1000 * (time.perf_counter() - begun))
+
+    def told(self) -> str:
+        """Say what is typical, rare and the longest."""
+        median, most = statistics.median(self.taken), max(self.taken)
+        rare = statistics.quantiles(self.taken, n=100)[98]
+        return (
+            f"{len(self.taken):6} times: median {median:.1f} ms, 99 % {rare:.1f} ms,"
+            f" longest {most:.1f} ms"
+        )
+
+
+@dataclass
+class Beside:
+    """What goes on beside a release, or alone: STOPs of some people, first texts to others."""
+
+    stops: Times = field(default_factory=Times)
+    sends: Times = field(default_factory=Times)
+
+    async def go_on(
+        self,
+        services: Services,
+        people: Iterator[tuple[UUID, str]],
+        go_on: Callable[[int], bool],
+    ) -> None:
+        """Take two people after the other, as long as ``go_on`` says of how many it were."""
+        done = 0
+        while go_on(done):
+            enrollment_id, _ = next(people)
+            with self.sends.one():
+                opening = await services.ledger.open_step(enrollment_id)
+            assert isinstance(opening, Call), opening  # noqa: S101 - else nothing was measured
+            _, phone = next(people)
+            stop = InboundText(
+                sid=f"SM{uuid4().hex}",
+                phone=phone,
+                to="+16285550100",
+                messaging_service_sid=None,
+                body="STOP",
+                media_urls=(),
+                opt_out_type="STOP",
+                occurred_at=None,
+            )
+            with self.stops.one():
+                await services.inbound.receive(stop)
+            done += 1
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+class _NobodyThere:
+    """A Temporal that is away: nothing is handed over."""
+
+    async def pace_senders(self, _: Mapping[UUID, float]) -> None:
+        raise TemporalUnavailableError("UNAVAILABLE")
+
+
+@contextmanager
+def _postgres() -> Iterator[EmbeddedPostgres]:
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        postgres = EmbeddedPostgres(folder / "postgres", free_port())
+        postgres.start()
+        try:
+            postgres.create_database("bench")
+            subprocess.run(
+                [sys.executable, "-m", "alembic", "upgrade", "head"],
+                env=child_environment({"DATABASE_URL": postgres.url("bench")}),
+                check=True,
+            )
+            yield postgres
+        finally:
+            postgres.stop()
+
+
+@asynccontextmanager
+async def _services(url: str, transactions: Times) -> AsyncIterator[Services]:
+    """The use cases; ``transactions`` is told how long each of theirs took."""
+    database = Database(url, around=transactions.one)
+    temporal = cast("EnrollmentClient", _NobodyThere())
+    gateway = cast("Gateway", object())  # nobody asks it
+    try:
+        yield build_services(database, temporal, gateway, ServiceConfig(SendingRules()))
+    finally:
+        await database.close()
+
+
+def _fill(connection: psycopg.Connection, world: runs.World, first: int, count: int) -> None:
+    values = {"first": first, "count": count, "is_held": first == 0, **vars(world)}
+    for statement in _FILL:
+        connection.execute(statement, values)
+
+
+def main() -> None:
+    """Measure, print, and write JSON lines if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m bench.release", description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
+    parser.add_argument("--held", type=int, default=100_000, help="who wait for the sender")
+    arguments = parser.parse_args()
+    figures = asyncio.run(_measure(arguments.held))
+    if arguments.json:
+        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
+
+
+async def _measure(held: int) -> list[dict[str, Any]]:
+    print("starting PostgreSQL ...", flush=True)
+    with _postgres() as postgres:
+        url, of_release = postgres.url("bench"), Times()
+        async with _services(url, of_release) as releasing, _services(url, Times()) as others:
+            world = await runs.found_world(others)
+            print(f"writing {held:,} enrollments that are held ...", flush=True)
+            with psycopg.connect(url, autocommit=True) as connection:
+                _fill(connection, world, 0, held)
+                _fill(connection, world, held, 2 * (_ALONE + _BESIDE_MOST))
+                people = iter(
+                    connection.execute(
+                        "SELECT e.id, c.phone FROM enrollments e"
+                        " JOIN contacts c ON c.id = e.contact_id"
+                        " WHERE e.activity = 'waiting' ORDER BY c.phone"
+                    ).fetchall()
+                )
+                alone, beside = Beside(), Beside()
+                await alone.go_on(others, people, lambda done: done < _ALONE)
+                (sender_id,) = connection.execute(
+                    "UPDATE senders SET held_at = now(), next_probe_at = now() RETURNING id"
+                ).fetchone() or (uuid4(),)
+            of_release.taken.clear()
+            begun = time.perf_counter()
+            waited = await releasing.holds.release_sender(sender_id, world.user_id)
+            answered = time.perf_counter() - begun
+            waking = asyncio.create_task(releasing.waking.wake())
+            await beside.go_on(
+                others, people, lambda done: not waking.done() and done < _BESIDE_MOST
+            )
+            woken = await waking
+            seconds = time.perf_counter() - begun
+    print(f"{waited:,} waited; the release was answered after {1000 * answered:.0f} ms,")
+    print(f"and {woken:,} more were woken in the background, all of them within {seconds:.1f} s")
+    figures: dict[str, Any] = {
+        "figure": "release",
+        "held": waited,
+        "answered_ms": round(1000 * answered, 1),
+        "seconds": round(seconds, 2),
+    }
+    for name, times in (
+        ("its transactions", of_release),
+        ("a STOP alone", alone.stops),
+        ("a STOP beside it", beside.stops),
+        ("a text begun alone", alone.sends),
+        ("a text begun beside it", beside.sends),
+    ):
+        print(f"{name:24}{times.told()}")
+        figures[f"{name}, longest ms"] = round(max(times.taken), 1)
+    return [figures]
+
+
+if __name__ == "__main__":
+    main()
