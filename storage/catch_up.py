@@ -15,6 +15,7 @@ from domain.absence import LIST_SKEW
 from domain.statuses import MessageStatus
 from storage.catch_up_tables import CatchUp, CatchUpList
 from storage.database import Transaction
+from storage.tables import NOT_LOOKED_FOR_AGAIN
 
 
 @dataclass(frozen=True)
@@ -260,13 +261,12 @@ async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
     """Some attempts declared absent this long ago that nobody has looked for since, by chance."""
     rows = await tx.execute(
         text(
-            """
+            f"""
             SELECT a.id, m.phone, a.started_at FROM attempts a
             JOIN messages m ON m.id = a.message_id
-            WHERE a.outcome = 'absent' AND a.absent_once_at IS NOT NULL AND a.look_ups = 0
-            AND a.answered_at <= now() - :age
+            WHERE {NOT_LOOKED_FOR_AGAIN} AND a.answered_at <= now() - :age
             ORDER BY random() LIMIT :limit
-            """
+            """  # noqa: S608 - a constant
         ),
         {"age": age, "limit": limit},
     )

@@ -38,6 +38,9 @@ from domain.statuses import (
 )
 from storage.columns import code, computed, moment, one_of, reference
 
+NOT_LOOKED_FOR_AGAIN = "outcome = 'absent' AND absent_once_at IS NOT NULL AND look_ups = 0"
+"""SQL: an attempt declared absent that the provider has not been asked for since."""
+
 E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 
 
@@ -165,8 +168,7 @@ class Sender(SQLModel, table=True):
     ``hold_code`` is the provider's error code that put it on hold, ``hold_from_report`` whether
     that came in a later report (then acceptance alone proves nothing); ``next_probe_at`` is when
     one of its waiting texts may be tried again. ``shows_texts``: whether the provider shows its
-    texts as they were handed over; null before it accepted any. Where it does not, as with a trial
-    account or Message Redaction, its list proves nothing.
+    texts as they were handed over; null before it accepted any.
     """
 
     __tablename__: ClassVar[Any] = "senders"
@@ -450,13 +452,7 @@ class Attempt(SQLModel, table=True):
             "answered_at",
             postgresql_where=text("unfinished"),
         ),
-        Index(
-            "ix_attempts_absent",
-            "answered_at",
-            postgresql_where=text(
-                "outcome = 'absent' AND absent_once_at IS NOT NULL AND look_ups = 0"
-            ),
-        ),
+        Index("ix_attempts_absent", "answered_at", postgresql_where=text(NOT_LOOKED_FOR_AGAIN)),
         Index("ix_attempts_doubled", "doubled_at", postgresql_where=text("doubled_at IS NOT NULL")),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)

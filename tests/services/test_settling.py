@@ -82,7 +82,7 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
 async def test_call_of_a_machine_that_slept_until_absence_was_proven_is_not_made(
     kit: SendingKit, machine: Machine, standstill: Callable[[Machine, timedelta], None]
 ) -> None:
-    """Section 5.2: late is what any of the clocks calls late, suspended or paused."""
+    """Late is what any of the clocks calls late, suspended or paused."""
     enrollment = await kit.enrol()
     asleep = await kit.open_call(enrollment)
     await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -351,7 +351,7 @@ async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
 async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
     kit: SendingKit,
 ) -> None:
-    """Section 5.3: Twilio may take longer than the call waits."""
+    """Twilio may take longer than the call waits."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
     await kit.services.ledger.record_answer(call.attempt_id, OutcomeUnknown())
@@ -368,7 +368,6 @@ async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
 async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
     kit: SendingKit,
 ) -> None:
-    """Section 5: held for a person, until there is proof."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
@@ -381,7 +380,7 @@ async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
 
 
 async def test_a_lost_text_that_the_list_shows_under_way_is_found(kit: SendingKit) -> None:
-    """Section 4: Twilio's own ``sending`` is no attempt of ours that is open."""
+    """Twilio's own ``sending`` is no attempt of ours that is open."""
     enrollment = await kit.enrol()
     one_off = await kit.one_off(enrollment)
     kit.gateway.lose(creates=False)
