@@ -182,6 +182,7 @@ TIMELINE: Mapping[str, tuple[str, str]] = {
         f"released to {decision.value}": ("released", f'{{"decision": "{decision.value}"}}')
         for decision in Decision
     },
+    "reconciled": ("reconciled", '{"sids": ["SM1", "SM2"]}'),
     "doubled": ("doubled", '{"step": 1}'),
     "paused": ("paused", "{}"),
     "resumed": ("resumed", "{}"),
