@@ -304,7 +304,7 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.database_url, pool_size=1)
+    database = Database(settings.database_url, connections=2)
     try:
         yield database
     finally:

@@ -137,6 +137,9 @@ Seconds = Annotated[timedelta, BeforeValidator(_duration)]
 PositiveSeconds = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 WithinADay = Annotated[PositiveSeconds, AfterValidator(_within_a_day)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+AtOnce = Annotated[int, Field(ge=1, le=1000)]
+CacheSize = Annotated[int, Field(ge=10, le=1_000_000)]
+"""Without a cache the SDK breaks off local activities, which decisions are."""
 BuildId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -273,7 +276,7 @@ class Settings(_Environment):
 
 
 class WorkerSettings(Settings):
-    """What the worker needs besides: the provider's account, where it calls us, metrics."""
+    """What the worker needs besides: the account, where the provider calls us, size, metrics."""
 
     twilio_account_sid: str = Field(
         pattern=r"^AC[0-9a-fA-F]{32}$",
@@ -284,6 +287,39 @@ class WorkerSettings(Settings):
     )
     public_base_url: SafeUrl = Field(
         description="the address Twilio reaches this API at, https://segue.example.com"
+    )
+    sends_at_once: AtOnce = Field(
+        default=20,
+        description="sends side by side in one worker, each with a connection of its own",
+    )
+    decisions_at_once: AtOnce = Field(
+        default=10,
+        description="decisions side by side in one worker, each with a connection of its own",
+    )
+    questions_at_once: AtOnce = Field(
+        default=10, description="lists and look-ups side by side in one worker"
+    )
+    background_at_once: AtOnce = Field(
+        default=20, description="jobs, sweeps and decisions being repeated, side by side"
+    )
+    endpoints_at_once: AtOnce = Field(
+        default=10, description="event endpoints delivered to side by side by one worker"
+    )
+    other_connections: AtOnce = Field(
+        default=10,
+        description="database connections of one worker for all but sends and decisions",
+    )
+    workflow_tasks_at_once: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=100, description="workflow tasks side by side in one worker"
+    )
+    cached_workflows: CacheSize = Field(
+        default=500, description="workflows whose state one worker keeps, 70 to 150 KB each"
+    )
+    workflow_pollers: Annotated[int, Field(ge=2, le=100)] = Field(
+        default=5, description="calls that wait for workflow tasks"
+    )
+    activity_pollers: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=5, description="calls that wait for activities, for each of the task queues"
     )
     metrics_address: HostAndPort | None = Field(
         default=None, description="where /metrics is served to Prometheus; nowhere unless set"

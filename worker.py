@@ -5,8 +5,10 @@ import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import uvloop
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -25,12 +27,12 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
-from services.catch_up import SIDE_BY_SIDE
+from services.catch_up import LISTS_AT_ONCE, SIDE_BY_SIDE
 from services.factory import ServiceConfig, Services, build_services
 from settings import WorkerSettings, load_worker_settings
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
-from storage.database import Database
+from storage.database import Database, Pools
 from workflows.client import (
     RPC_TIMEOUT,
     EnrollmentClient,
@@ -42,7 +44,13 @@ from workflows.client import (
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import DEPLOYMENT, ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
+from workflows.limits import (
+    DEPLOYMENT,
+    ENROLLMENT_QUEUE,
+    EVENT_QUEUE,
+    QUESTION_QUEUE,
+    SEND_QUEUE,
+)
 from workflows.one_off import OneOffMessageWorkflow
 from workflows.set_up import (
     current_build,
@@ -63,16 +71,44 @@ WORKFLOWS: Sequence[type] = (
 )
 """Every workflow that this worker runs; replay tests use the same list."""
 
-SENDS_AT_ONCE = 20
-"""Sends side by side in one worker; the gateway has a thread for each."""
-
-ENDPOINTS_AT_ONCE = 10
-"""Event endpoints delivered to side by side in one worker."""
-
 _WAIT_SECONDS = 2
 _VERSION_SECONDS = 60
-_CACHED_WORKFLOWS = 500
 _HEARTBEATS_APART = timedelta(seconds=1)
+
+
+class TooManyConnectionsError(Exception):
+    """PostgreSQL does not allow as many connections as the settings want."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a process does side by side; the settings' names and defaults."""
+
+    sends_at_once: int = 20
+    decisions_at_once: int = 10
+    questions_at_once: int = 10
+    background_at_once: int = 20
+    endpoints_at_once: int = 10
+    other_connections: int = 10
+    workflow_tasks_at_once: int = 100
+    cached_workflows: int = 500
+    workflow_pollers: int = 5
+    activity_pollers: int = 5
+
+    @classmethod
+    def of(cls, settings: WorkerSettings) -> Self:
+        """Read it from the settings."""
+        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
+
+    @property
+    def connections(self) -> int:
+        """Most connections to the database: one for each send and decision, and the others."""
+        return self.sends_at_once + self.decisions_at_once + self.other_connections
+
+    @property
+    def calls(self) -> int:
+        """Most calls to the provider: sends, questions, and the sweep's look-ups or lists."""
+        return self.sends_at_once + self.questions_at_once + max(LISTS_AT_ONCE, SIDE_BY_SIDE)
 
 
 def build_workers(
@@ -82,8 +118,12 @@ def build_workers(
     drain: timedelta,
     build_id: str = "",
     traces: Traces | None = None,
+    size: Size | None = None,
 ) -> list[Worker]:
-    """Make the workers of a process: one for sends alone, one for events, one for the rest.
+    """Make the workers of a process: for sends, questions and events one each, one for the rest.
+
+    So neither a crowd of questions nor slow endpoints take the place of a send, and decisions and
+    closes, which are local activities, have places of their own beside jobs and the sweep.
 
     Args:
         client: A connected client.
@@ -92,7 +132,9 @@ def build_workers(
         build_id: Which build of the code this is; empty for workers without a version. Workflows
             stay with no build: they go on with the current one, and `patched` tells old from new.
         traces: What calls to the provider are seen in; None for none.
+        size: How much is done side by side; None for the defaults.
     """
+    size = size or Size()
     version = WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
         use_worker_versioning=True,
@@ -105,35 +147,47 @@ def build_workers(
     sweeping = SweepingActivities(MeteredSweeper(services.sweep))
     events = EventActivities(MeteredDeliverer(services.deliveries))
     jobs = JobActivities(services.jobs)
+    worker = partial(
+        Worker,
+        client,
+        interceptors=[PlainFailures()],
+        graceful_shutdown_timeout=drain,
+        deployment_config=deployment,
+        max_concurrent_activity_task_polls=size.activity_pollers,
+    )
     return [
-        Worker(
-            client,
+        worker(
             task_queue=ENROLLMENT_QUEUE,
             workflows=WORKFLOWS,
-            activities=[sending.look, sending.close_enrollment, sweeping.sweep, jobs.run_job_chunk],
-            interceptors=[PlainFailures()],
-            graceful_shutdown_timeout=drain,
-            max_cached_workflows=_CACHED_WORKFLOWS,
-            deployment_config=deployment,
+            activities=[
+                sending.decide_step,
+                sending.decide_message,
+                sending.look,
+                sending.close_enrollment,
+                sweeping.sweep,
+                jobs.run_job_chunk,
+            ],
+            max_concurrent_activities=size.background_at_once,
+            max_concurrent_local_activities=size.decisions_at_once,
+            max_concurrent_workflow_tasks=size.workflow_tasks_at_once,
+            max_concurrent_workflow_task_polls=size.workflow_pollers,
+            max_cached_workflows=size.cached_workflows,
             max_heartbeat_throttle_interval=_HEARTBEATS_APART,
         ),
-        Worker(
-            client,
+        worker(
             task_queue=SEND_QUEUE,
             activities=[sending.send_step, sending.send_message],
-            interceptors=[PlainFailures()],
-            graceful_shutdown_timeout=drain,
-            max_concurrent_activities=SENDS_AT_ONCE,
-            deployment_config=deployment,
+            max_concurrent_activities=size.sends_at_once,
         ),
-        Worker(
-            client,
+        worker(
+            task_queue=QUESTION_QUEUE,
+            activities=[sending.resolve_step, sending.resolve_message],
+            max_concurrent_activities=size.questions_at_once,
+        ),
+        worker(
             task_queue=EVENT_QUEUE,
             activities=[events.deliver_events],
-            interceptors=[PlainFailures()],
-            graceful_shutdown_timeout=drain,
-            max_concurrent_activities=ENDPOINTS_AT_ONCE,
-            deployment_config=deployment,
+            max_concurrent_activities=size.endpoints_at_once,
         ),
     ]
 
@@ -172,6 +226,7 @@ async def run(settings: WorkerSettings) -> None:
     client = await _unless(stop, connect(settings, traces))
     if client is None:
         return
+    size = Size.of(settings)
     gateway = TwilioGateway(
         account_sid=settings.twilio_account_sid,
         auth_token=settings.twilio_auth_token.get_secret_value(),
@@ -183,19 +238,21 @@ async def run(settings: WorkerSettings) -> None:
             read=settings.http_read_timeout,
             late_answer=settings.http_late_answer,
         ),
-        max_concurrent=SENDS_AT_ONCE + SIDE_BY_SIDE,  # and what the sweep asks
+        max_concurrent=size.calls,
     )
-    database = Database(settings.database_url, pool_size=SENDS_AT_ONCE, around=traces.transaction)
+    pools = _pools(settings, size, traces)
     services = build_services(
-        database,
+        pools.rest,
         EnrollmentClient(client, page_base_url=settings.public_base_url),
         gateway,
         ServiceConfig.of(settings),
+        pools=pools,
     )
     background: list[asyncio.Task[None]] = []
     try:
         if not await _unless(stop, _database_is_there(services)):
             return
+        await _connections_fit(services, size)
         background += [
             asyncio.create_task(services.outbox.run()),
             asyncio.create_task(services.waking.run()),
@@ -212,6 +269,7 @@ async def run(settings: WorkerSettings) -> None:
                 drain=settings.drain,
                 build_id=settings.segue_build_id,
                 traces=traces,
+                size=size,
             )
             for worker in workers:
                 await stack.enter_async_context(worker)
@@ -225,7 +283,7 @@ async def run(settings: WorkerSettings) -> None:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await gateway.aclose()
-        await database.close()
+        await pools.close()
         await traces.aclose()
 
 
@@ -239,6 +297,32 @@ async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | 
         return await task
     task.cancel()
     return None
+
+
+def _pools(settings: WorkerSettings, size: Size, traces: Traces) -> Pools:
+    """Make the connections: those of a send are waited for less long than it may take to begin."""
+    database = partial(Database, settings.database_url, around=traces.transaction)
+    short = settings.call_before.total_seconds() / 2
+    return Pools(
+        sends=database(connections=size.sends_at_once, pool_timeout=short),
+        decisions=database(connections=size.decisions_at_once, pool_timeout=short),
+        rest=database(connections=size.other_connections),
+    )
+
+
+async def _connections_fit(services: Services, size: Size) -> None:
+    """Look whether PostgreSQL allows as many connections as this process may make.
+
+    Raises:
+        TooManyConnectionsError: It does not, even for this process alone.
+    """
+    allowed = await services.connections_allowed()
+    if size.connections > allowed:
+        raise TooManyConnectionsError(
+            "SENDS_AT_ONCE, DECISIONS_AT_ONCE and OTHER_CONNECTIONS want"
+            f" {size.connections} connections together, and PostgreSQL allows {allowed}:"
+            " lower them, or raise its max_connections"
+        )
 
 
 async def _database_is_there(services: Services) -> bool:
@@ -304,7 +388,7 @@ def main() -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
-    except MetricsAddressError as error:
+    except (MetricsAddressError, TooManyConnectionsError) as error:
         raise SystemExit(str(error)) from None
     leave()
 

@@ -13,7 +13,7 @@ from temporalio.worker import (
 
 _logger = logging.getLogger(__name__)
 
-OUR_FAILURES = frozenset({"outcome_unknown"})
+OUR_FAILURES = frozenset({"late", "outcome_unknown"})
 """Types of the failures that our activities raise on purpose, with texts of our own."""
 
 

@@ -1,11 +1,12 @@
-"""The send path: ask the ledger, call the provider, write down what it said."""
+"""The send path: decide, find out what must be known, call the provider, write down its answer."""
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -16,6 +17,8 @@ from domain.ports import (
     Accepted,
     Answer,
     Call,
+    Decision,
+    LateError,
     Ledger,
     LineTypeNeeded,
     Opening,
@@ -26,6 +29,7 @@ from domain.ports import (
     Standing,
     Unsettled,
 )
+from domain.statuses import Activity, EnrollmentStatus, Need
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +37,10 @@ RECORD_RETRY = timedelta(milliseconds=200)
 """First pause between two tries to write down an answer; doubles up to two seconds."""
 
 LOOK_AGAIN = timedelta(seconds=10)
+"""How often an unknown outcome is looked at again."""
+
+LATE_WAIT = timedelta(seconds=2)
+"""How long a send that came too late to begin anything waits at least; twice that at most."""
 
 RECORD_GIVE_UP = timedelta(minutes=5)
 """After this long an answer that cannot be written down is left to be proven again."""
@@ -77,30 +85,62 @@ class SendingActivities:
         self._look_again = look_again
         self._listening: set[asyncio.Task[None]] = set()
 
-    @activity.defn(name="send_step")
-    async def send_step(self, request: SendStep) -> Standing:
-        """Send the enrollment's next step if it is due, and say what to wait for next.
+    @activity.defn(name="decide_step")
+    async def decide_step(self, request: SendStep) -> Standing:
+        """Say what the enrollment needs next, or what to wait for.
 
-        Idempotency key: the attempt's row, one live per message (DESIGN section 5). Time limit:
-        30 s from start to close, no maximum of attempts; the bounds are counted on the row.
+        Idempotency key: none, it begins no text. Time limit: 2 s as a local activity, 10 s as a
+        regular one. No failure is final.
+        """
+        return _said(await self._ledger.decide_step(UUID(request.enrollment_id)))
+
+    @activity.defn(name="look")
+    async def look(self, request: SendStep) -> Standing:
+        """Decide, for enrollments that asked before they knew ``decide_step``."""
+        return await self.decide_step(request)
+
+    @activity.defn(name="decide_message")
+    async def decide_message(self, request: SendMessage) -> Standing:
+        """Say what a one-off text needs next. Key, limits and failures: as ``decide_step``."""
+        return _said(await self._ledger.decide_message(UUID(request.message_id)))
+
+    @activity.defn(name="resolve_step")
+    async def resolve_step(self, request: SendStep) -> Standing:
+        """Find out what must be known before the enrollment's next step, then decide.
+
+        That is the outcome of an earlier attempt, by the provider's list, or the line type of the
+        number. Idempotency key: the attempt whose outcome is recorded once. Time limit: 30 s from
+        start to close, no maximum of attempts.
 
         Raises:
             ApplicationError: ``outcome_unknown``; retryable, with the delay after which the
                 provider's list may prove more.
         """
-        return await self._send(self._ledger.open_step, UUID(request.enrollment_id))
+        return await self._resolve(self._ledger.decide_step, UUID(request.enrollment_id))
 
-    @activity.defn(name="look")
-    async def look(self, request: SendStep) -> Standing:
-        """Say where the enrollment stands now: for one that is not due, and not paced as sends are.
+    @activity.defn(name="resolve_message")
+    async def resolve_message(self, request: SendMessage) -> Standing:
+        """Find out what became of a one-off text, then decide. All else: as ``resolve_step``."""
+        return await self._resolve(self._ledger.decide_message, UUID(request.message_id))
 
-        Idempotency key: none, it begins no text. Time limit: 10 s. No failure is final.
+    @activity.defn(name="send_step")
+    async def send_step(self, request: SendStep) -> Standing:
+        """Send the enrollment's next step, and say what it needs or waits for next.
+
+        It was decided that the step may go; all of it is checked again, and what stands in the way
+        by now is said. Idempotency key: the attempt's row, one live per message (never twice).
+        Time limit: 30 s from start to close, no maximum of attempts; the bounds are counted on
+        the row.
+
+        Raises:
+            ApplicationError: ``late``; retryable, with a delay: the call could not have begun in
+                time, so nothing was written.
         """
-        return await self._ledger.look(UUID(request.enrollment_id))
+        return await self._send(self._ledger.open_step, UUID(request.enrollment_id))
 
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> Standing:
-        """Send a one-off text, bound by suppression and section 5 but by no window.
+        """Send a one-off text, bound by suppression but by no window.
 
         Idempotency key, time limit and errors: as ``send_step``.
         """
@@ -116,17 +156,24 @@ class SendingActivities:
         return await self._ledger.close_enrollment(UUID(request.enrollment_id))
 
     async def _send(self, ask: Callable[[UUID], Awaitable[Opening]], subject_id: UUID) -> Standing:
-        """Ask to send, do what that needs, and ask again until there is nothing to do now."""
-        opening = await ask(subject_id)
-        while True:
-            match opening:
-                case Standing():
-                    return opening
-                case Unsettled() | LineTypeNeeded():
-                    await self._find_out(opening)
-                    opening = await ask(subject_id)
-                case Call():
-                    opening = await self._call(opening)
+        """Ask to send, make the call that is answered, and say what comes next."""
+        try:
+            opening = await ask(subject_id)
+        except LateError:
+            raise _late() from None
+        while isinstance(opening, Call):
+            opening = await self._call(opening)
+        return _said(opening)
+
+    async def _resolve(
+        self, decide: Callable[[UUID], Awaitable[Decision]], subject_id: UUID
+    ) -> Standing:
+        """Decide, and find out what that needs, until it needs nothing of the kind."""
+        decision = await decide(subject_id)
+        while not isinstance(decision, Standing):
+            await self._find_out(decision)
+            decision = await decide(subject_id)
+        return decision
 
     async def _find_out(self, question: Unsettled | LineTypeNeeded) -> None:
         """Ask the provider what must be known before the next text."""
@@ -187,6 +234,36 @@ class SendingActivities:
                 )
                 await asyncio.sleep(pause.total_seconds())
                 pause = min(pause * 2, timedelta(seconds=2))
+
+
+def _said(decision: Decision) -> Standing:
+    """Say a decision to a workflow.
+
+    One that knows no needs yet asks to send again when that is due, and learns no more by it.
+    """
+    match decision:
+        case Standing():
+            return decision
+        case Unsettled():
+            need = Need.RECONCILE
+        case LineTypeNeeded():
+            need = Need.LOOK_UP
+    return Standing(
+        doing=Activity.SENDING,
+        status=EnrollmentStatus.ACTIVE,
+        due_at=datetime.now(UTC) + LOOK_AGAIN,
+        needs=need,
+    )
+
+
+def _late() -> ApplicationError:
+    """The retry of a send that begins when others of the crowd do not."""
+    return ApplicationError(
+        "it is too late to begin",
+        type="late",
+        next_retry_delay=LATE_WAIT * random.uniform(1, 2),  # noqa: S311 - no secret
+        category=ApplicationErrorCategory.BENIGN,
+    )
 
 
 def _come_back(delay: timedelta) -> ApplicationError:

@@ -86,7 +86,7 @@ async def found_world(services: Services) -> World:
 
 async def run_ours(services: Services, client: Client, world: World, count: int) -> Run:
     """Enrol contacts and wait until every workflow has completed."""
-    contacts = await _contacts(services, count)
+    contacts = await add_contacts(services, count)
     before = await _completed(client, "Enrollment")
     begun = time.perf_counter()
     await services.enrolling.enrol(world.sequence_id, world.user_id, contact_ids=contacts)
@@ -119,7 +119,7 @@ async def run_bare(client: Client, count: int) -> Run:
 
 async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
     """Count the events and actions of one enrollment nobody replies to."""
-    contacts = await _contacts(services, 1)
+    contacts = await add_contacts(services, 1)
     enrolment = await services.enrolling.enrol(
         world.sequence_id, world.user_id, contact_ids=contacts
     )
@@ -131,7 +131,8 @@ async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
     return cost((await handle.fetch_history()).events)
 
 
-async def _contacts(services: Services, count: int) -> list[UUID]:
+async def add_contacts(services: Services, count: int) -> list[UUID]:
+    """Write new contacts; answers their ids."""
     first = int(time.time() * 1000) % 7_000_000 + 2_000_000
     rows: list[dict[str, Any]] = [
         {

@@ -120,7 +120,10 @@ class Go:
     validity_seconds: int
 
 
-Verdict = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp | Go
+Obstacle = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp
+"""What stands in a text's way now."""
+
+Verdict = Obstacle | Go
 
 _UNSETTLED = frozenset({AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN})
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.deadline import Deadline
-from domain.statuses import LineType, MessageStatus
+from domain.statuses import LineType, MessageStatus, Need
 
 # What a use case says an enrollment (or a one-off text) must do next.
 
@@ -25,6 +25,7 @@ class Standing:
         step_count: How many steps there are.
         sender_id: The sender the next text goes out from, the fairness key.
         held_reason: Why a person must decide, if one must.
+        needs: What must be done now, before anything is waited for; None if nothing.
     """
 
     doing: str
@@ -34,6 +35,7 @@ class Standing:
     step_count: int = 0
     sender_id: str = ""
     held_reason: str | None = None
+    needs: Need | None = None
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,11 @@ class LineTypeNeeded:
     phone: str
 
 
-Opening = Standing | Call | Unsettled | LineTypeNeeded
-"""What asking to send answers: nothing to do now, make this call, or find something out first."""
+Decision = Standing | Unsettled | LineTypeNeeded
+"""What is next: send, wait, or nothing as a standing says, or find something out first."""
+
+Opening = Decision | Call
+"""What asking to send answers: make this call, or what is next if that may not be made now."""
 
 
 # What the provider says.
@@ -305,6 +310,10 @@ class SentPage:
     more: str | None = None
 
 
+class LateError(Exception):
+    """Asking to send took so long that the call could not begin in time any more."""
+
+
 class ProviderUnavailableError(Exception):
     """A question to the provider (list, look-up) got no usable answer; ask again later."""
 
@@ -391,16 +400,24 @@ class SentLists(Protocol):
 class Ledger(Protocol):
     """The rows that decide whether a text may start and how an enrollment ended."""
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
-        """Ask to send the enrollment's next step."""
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        """Say what the enrollment needs next, and begin no text."""
         ...
 
-    async def look(self, enrollment_id: UUID) -> Standing:
-        """Say where the enrollment stands now, and begin no text."""
+    async def decide_message(self, message_id: UUID) -> Decision:
+        """Say what a one-off text needs next, and begin nothing."""
+        ...
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        """Ask to send the enrollment's next step.
+
+        Raises:
+            LateError: Nothing was begun; asking again later may do.
+        """
         ...
 
     async def open_message(self, message_id: UUID) -> Opening:
-        """Ask to send a one-off text."""
+        """Ask to send a one-off text. Raises as `open_step` does."""
         ...
 
     async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:

@@ -36,11 +36,14 @@ class Effect(StrEnum):
 class Wait(StrEnum):
     """How long to wait after a transient error.
 
-    ``short``: a minute, doubled with every attempt, at most an hour. ``minutes_30`` and ``hours``
-    (four): always the same. ``pacific_midnight``: until carriers reset their daily counts.
-    ``next_window``: until the send window allows it, which the caller works out.
+    ``throttled``: two seconds, doubled each time, at most the first short wait; not counted, for
+    the text is not at fault. ``short``: a minute, doubled with every attempt, at most an hour.
+    ``minutes_30`` and ``hours`` (four): always the same. ``pacific_midnight``: until carriers reset
+    their daily counts. ``next_window``: until the send window allows it, which the caller works
+    out.
     """
 
+    THROTTLED = "throttled"
     SHORT = "short"
     MINUTES_30 = "minutes_30"
     HOURS = "hours"
@@ -75,9 +78,12 @@ class ProviderError:
 RESET_ZONE = "America/Los_Angeles"
 """Where the day of T-Mobile's daily caps ends (Twilio, error 30027)."""
 
+_THROTTLED_FIRST = timedelta(seconds=2)
 _SHORT_FIRST = timedelta(minutes=1)
 _SHORT_MOST = timedelta(hours=1)
 _FIXED_WAITS = {Wait.MINUTES_30: timedelta(minutes=30), Wait.HOURS: timedelta(hours=4)}
+
+_PROBE_WAITS = [timedelta(seconds=seconds) for seconds in (10, 30, 60, 120)]
 
 _PERMANENT, _TRANSIENT, _UNKNOWN = Effect.PERMANENT, Effect.TRANSIENT, Effect.UNKNOWN
 _SENDER, _ENROLLMENT = Effect.HOLD_SENDER, Effect.HOLD_ENROLLMENT
@@ -99,7 +105,9 @@ _ROWS = (
         _SENDER,
         remedy="Correct the account SID and auth token, then release the sender.",
     ),
-    ProviderError(20429, "The provider was asked too much at once.", _TRANSIENT, wait=Wait.SHORT),
+    ProviderError(
+        20429, "The provider was asked too much at once.", _TRANSIENT, wait=Wait.THROTTLED
+    ),
     ProviderError(20500, "The provider had an internal error.", _UNKNOWN),
     ProviderError(20503, "The provider was not available.", _UNKNOWN),
     # Refused when handed over
@@ -373,7 +381,7 @@ _ROWS = (
         14107,
         "Too many texts went between the two numbers within seconds.",
         _TRANSIENT,
-        wait=Wait.SHORT,
+        wait=Wait.THROTTLED,
     ),
     ProviderError(
         15003,
@@ -427,7 +435,8 @@ def classify_answer(http_status: int, code: int | None) -> ProviderError:
     """
     row = TABLE.get(code) if code else None
     if http_status == 429:
-        return row if row is not None and row.effect is _TRANSIENT else TABLE[20429]
+        row = row if row is not None and row.effect is _TRANSIENT else TABLE[20429]
+        return replace(row, wait=Wait.THROTTLED) if row.wait is Wait.SHORT else row
     if not 400 <= http_status < 500 or http_status in _UNSETTLED_STATUSES:
         if row is not None and row.effect is _UNKNOWN:
             return row
@@ -471,15 +480,22 @@ def classify_report(
 
 
 def retry_at(
-    error: ProviderError, attempt: int, now: datetime, *, short: timedelta = _SHORT_FIRST
+    error: ProviderError,
+    attempt: int,
+    now: datetime,
+    *,
+    short: timedelta = _SHORT_FIRST,
+    jitter: float = 0,
 ) -> datetime:
     """Tell when to try a text again; the same for the same arguments.
 
     Args:
         error: A transient one.
-        attempt: How many attempts were made, the failed one included; from 1.
+        attempt: How many attempts failed this way, this one included; from 1.
         now: When the error became known.
         short: The first short wait.
+        jitter: From 0 to 1: how much of half its length is added to the wait of one that was
+            throttled, so that a crowd does not come back as one.
 
     Returns:
         The moment, before the send window is looked at.
@@ -487,16 +503,34 @@ def retry_at(
     Raises:
         ValueError: If the error is not transient.
     """
+    doubled = 1 << (min(max(attempt, 1), 10) - 1)
     match error.wait:
         case None:
             raise ValueError(f"{error.code} is not transient")
+        case Wait.THROTTLED:
+            return now + min(_THROTTLED_FIRST * doubled, short) * (1 + jitter / 2)
         case Wait.SHORT | Wait.NEXT_WINDOW:  # the caller moves the latter into the window
-            doublings = min(max(attempt, 1), 10) - 1
-            return now + min(short * (1 << doublings), _SHORT_MOST)
+            return now + min(short * doubled, _SHORT_MOST)
         case Wait.MINUTES_30 | Wait.HOURS:
             return now + _FIXED_WAITS[error.wait]
         case Wait.PACIFIC_MIDNIGHT:
             return next_midnight(now, RESET_ZONE)
+
+
+def next_probe(held_at: datetime, now: datetime, *, every: timedelta) -> datetime:
+    """Tell when to try a sender on hold next: soon at first, for most trouble passes soon.
+
+    Args:
+        held_at: Since when it is on hold.
+        now: Now; the moment is later.
+        every: The longest wait between two tries.
+    """
+    at = held_at
+    for wait in _PROBE_WAITS:
+        at += min(wait, every)
+        if at > now:
+            return at
+    return now + every
 
 
 def _unlisted(code: int, effect: Effect) -> ProviderError:

@@ -73,6 +73,18 @@ class Activity(StrEnum):
     HELD = "held"
 
 
+class Need(StrEnum):
+    """What an enrollment or a one-off text needs at once.
+
+    ``send``: its text may go. ``reconcile``: the outcome of an earlier attempt must be proven
+    first. ``look_up``: the line type of the number must be looked up first.
+    """
+
+    SEND = "send"
+    RECONCILE = "reconcile"
+    LOOK_UP = "look_up"
+
+
 class StepOutcome(StrEnum):
     """What became of one step of an enrollment; several may be true of one step.
 

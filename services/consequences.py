@@ -1,13 +1,23 @@
 """What follows from a text that was accepted, refused or reported failed."""
 
 import logging
+import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from domain.deciding import EARLY_TOLERANCE
 from domain.phones import is_toll_free
 from domain.ports import Standing
 from domain.progress import DELIVERIES, FAILURES, higher
-from domain.provider_errors import Effect, ProviderError, classify_report, explain, retry_at
+from domain.provider_errors import (
+    Effect,
+    ProviderError,
+    Wait,
+    classify_report,
+    explain,
+    next_probe,
+    retry_at,
+)
 from domain.rules import SendingRules
 from domain.statuses import (
     Activity,
@@ -348,7 +358,7 @@ async def failed(
             code=code,
             from_report=learned.by_report,
             now=learned.now,
-            probe_at=learned.now + rules.probe_interval,
+            probe_at=_probe_at(row, rules, learned),
         )
     if _for_good(row, rules, learned, error):
         await events.message_failed(tx, row.message_id, error_code=code, meaning=explain(code))
@@ -367,6 +377,12 @@ async def failed(
     if row.status is None or row.status.is_final:
         return as_it_stands(row)
     return await _step_failed(tx, row, rules, learned, error)
+
+
+def _probe_at(row: AttemptRow, rules: SendingRules, learned: Learned) -> datetime:
+    """When a sender that is on hold, or is being put on hold, is tried next."""
+    held_at = row.sender_held_at or learned.now
+    return next_probe(held_at, learned.now, every=rules.probe_interval)
 
 
 async def _mark_failed(
@@ -429,7 +445,9 @@ async def _step_failed(
         case Effect.TRANSIENT:
             return await _try_again(tx, row, rules, learned, error)
         case Effect.HOLD_SENDER:
-            return await _hold(tx, row, learned, HeldReason.SENDER_ON_HOLD, code)
+            # Its workflow comes back to try the sender, if nobody was quicker.
+            again_at = _probe_at(row, rules, learned) + EARLY_TOLERANCE
+            return await _hold(tx, row, learned, HeldReason.SENDER_ON_HOLD, code, again_at=again_at)
         case Effect.HOLD_ENROLLMENT:
             return await _hold(tx, row, learned, HeldReason.DESTINATION_NOT_ALLOWED, code)
 
@@ -457,12 +475,29 @@ async def _try_again(
     error: ProviderError,
 ) -> Standing:
     """The same step again, before any later one, after a fitting wait; a bound, then failed."""
-    tries = row.failed_tries + 1
+    tries = _tries(row, error)
     if tries >= rules.max_attempts:
         await outcomes.set_message(tx, row.message_id, failed_tries=tries)
         return await _end(tx, row, learned, EnrollmentStatus.FAILED, error.code or None)
-    again_at = retry_at(error, tries, learned.now, short=rules.retry_short)
+    again_at = await _again_at(tx, row, rules, learned, error)
     return await send_again_at(tx, row, learned, again_at, tries=tries)
+
+
+def _tries(row: AttemptRow, error: ProviderError) -> int:
+    """How many attempts at the text failed that count."""
+    return row.failed_tries + (error.wait is not Wait.THROTTLED)
+
+
+async def _again_at(
+    tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned, error: ProviderError
+) -> datetime:
+    """When a text that failed for a passing reason is tried again."""
+    if error.wait is Wait.THROTTLED:
+        failed_so = await outcomes.times_throttled(tx, row.message_id)
+    else:
+        failed_so = _tries(row, error)
+    jitter = random.random()  # noqa: S311 - no secret
+    return retry_at(error, failed_so, learned.now, short=rules.retry_short, jitter=jitter)
 
 
 async def send_again_at(
@@ -486,7 +521,13 @@ async def send_again_at(
 
 
 async def _hold(
-    tx: Transaction, row: AttemptRow, learned: Learned, reason: HeldReason, code: int | None
+    tx: Transaction,
+    row: AttemptRow,
+    learned: Learned,
+    reason: HeldReason,
+    code: int | None,
+    *,
+    again_at: datetime | None = None,
 ) -> Standing:
     """The enrollment stays active and waits: for the sender, or for a person."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
@@ -504,6 +545,7 @@ async def _hold(
     return Standing(
         doing=Activity.HELD,
         status=EnrollmentStatus.ACTIVE,
+        due_at=again_at,
         step=row.steps_sent,
         step_count=row.step_count,
         sender_id=str(row.sender_id),
@@ -528,13 +570,13 @@ async def _one_off_failed(
     error: ProviderError,
 ) -> Standing:
     """A one-off text waits out what passes; anything else is its end, never its enrollment's."""
-    tries = row.failed_tries + 1
+    tries = _tries(row, error)
     if not learned.by_report:
         if error.effect is Effect.TRANSIENT and tries < rules.max_attempts:
-            again_at = retry_at(error, tries, learned.now, short=rules.retry_short)
+            again_at = await _again_at(tx, row, rules, learned, error)
             return await send_again_at(tx, row, learned, again_at, tries=tries)
         if error.effect is Effect.HOLD_SENDER:
-            again_at = learned.now + rules.probe_interval
+            again_at = _probe_at(row, rules, learned)
             return await send_again_at(tx, row, learned, again_at, tries=row.failed_tries)
     await sending.settle_message(
         tx, row.message_id, MessageStatus.FAILED, error_code=error.code or None

@@ -63,7 +63,7 @@ from services.waking import Waking
 from services.workspace import WorkspaceSettings
 from settings import ApiSettings, Settings
 from storage import health
-from storage.database import Database, is_unavailable
+from storage.database import Database, Pools, is_unavailable
 from workflows.client import EnrollmentClient
 
 _PING_SECONDS = 2
@@ -209,6 +209,11 @@ class Services:
             raise
         return True
 
+    async def connections_allowed(self) -> int:
+        """How many connections PostgreSQL allows all programs together."""
+        async with self.database.transaction() as tx:
+            return await health.connections_allowed(tx)
+
     async def temporal_ready(self) -> bool:
         """Whether Temporal answers now."""
         try:
@@ -218,7 +223,12 @@ class Services:
 
 
 def build_services(
-    database: Database, temporal: EnrollmentClient, gateway: Gateway, config: ServiceConfig
+    database: Database,
+    temporal: EnrollmentClient,
+    gateway: Gateway,
+    config: ServiceConfig,
+    *,
+    pools: Pools | None = None,
 ) -> Services:
     """Wire the use cases together.
 
@@ -227,6 +237,7 @@ def build_services(
         temporal: The facade; it need not be connected yet.
         gateway: The text-message provider.
         config: From the settings.
+        pools: What sends and decisions take their connections from; None for ``database`` too.
     """
     rules = config.rules
     passwords = Passwords(config.access.workspace_words)
@@ -327,7 +338,7 @@ def build_services(
         vitals=Vitals(database, temporal),
         waking=waking,
         workspace=workspace,
-        ledger=Ledger(database, rules, outbox),
+        ledger=Ledger(pools or Pools.one(database), rules, outbox),
         inbound=inbound,
         callbacks=callbacks,
         catch_up=catch_up,

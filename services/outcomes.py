@@ -37,6 +37,9 @@ from storage import endings, events, outcomes
 from storage.database import Database, Transaction
 from storage.outcomes import AttemptRow
 
+_LATE_WAIT = timedelta(seconds=2)
+"""How long a text waits whose call came too late: at once, the next may come too late as well."""
+
 UNSETTLED = frozenset({AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN})
 
 
@@ -81,7 +84,7 @@ class Outcomes:
                 case OutcomeUnknown():
                     return await self._unknown(tx, row, answer.http_status, answer.code)
                 case NotCalled():
-                    return await self._not_sent(tx, row, learned, timedelta(0))
+                    return await self._not_sent(tx, row, learned, _LATE_WAIT)
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
         """Weigh the provider's list as proof about an attempt.

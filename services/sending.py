@@ -1,13 +1,22 @@
-"""Asking to send: the first transaction of the protocol "never twice, never after"."""
+"""Deciding and asking to send: the first transaction of "never twice, never after"."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from domain import deciding
 from domain.deadline import Deadline
 from domain.deciding import StepFacts, decide
-from domain.ports import Call, LineTypeNeeded, Opening, Standing, Unsettled
+from domain.ports import (
+    Call,
+    Decision,
+    LateError,
+    LineTypeNeeded,
+    Opening,
+    Standing,
+    Unsettled,
+)
 from domain.provider_errors import explain
 from domain.rules import SendingRules
 from domain.statuses import (
@@ -17,6 +26,7 @@ from domain.statuses import (
     HeldReason,
     LineType,
     MessageStatus,
+    Need,
     SequenceState,
 )
 from domain.texts import merge_values, render
@@ -31,9 +41,15 @@ _UNREMARKABLE = frozenset({"delay", "inbound"})
 _UNSETTLED = frozenset({"open", "unknown"})
 _UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
+_GONE = Standing(doing="ended", status="gone")
+"""The row was erased."""
+
 
 class Sending:
-    """Opens attempts: one transaction that locks, checks everything again, and commits to a call.
+    """Decides what is next, and opens attempts.
+
+    An attempt is opened by one transaction that locks, checks everything again, and commits to a
+    call.
 
     Args:
         database: Where the rows are.
@@ -44,45 +60,77 @@ class Sending:
         self._database = database
         self._rules = rules
 
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        """Say what the enrollment needs next, and write down where it stands; begins no text."""
+        async with self._database.transaction() as tx:
+            row = await sending.read_step(tx, enrollment_id)
+            if row is None:
+                return _GONE
+            verdict = await self._decide(tx, row)
+            if not _changes_the_row(verdict, row):
+                return await self._say(tx, row, verdict)
+        probes = await self._may_probe(row, verdict)
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return _GONE
+            if probes:
+                row = replace(row, probing=True)
+            verdict = await self._decide(tx, row)
+            if isinstance(verdict, deciding.Go):
+                await sending.stand(
+                    tx, row.id, Activity.WAITING, next_send_at=row.read_at, probing=row.probing
+                )
+            return await self._say(tx, row, verdict)
+
+    async def decide_message(self, message_id: UUID) -> Decision:
+        """Say what a one-off text needs next; begins nothing."""
+        async with self._database.transaction() as tx:
+            row = await sending.lock_message(tx, message_id)
+            if row is None:
+                return _GONE
+            waits = await self._message_waits(tx, row)
+            return waits or replace(_message_standing(row, Activity.WAITING), needs=Need.SEND)
+
     async def open_step(self, enrollment_id: UUID) -> Opening:
         """Ask to send the enrollment's next step.
 
         Everything that bears on it is read again under the locks of its number and row. A ``Call``
         is committed: its attempt stands as ``open`` until its answer is recorded.
+
+        Raises:
+            LateError: It took so long that no call could begin in time; nothing was written.
         """
         deadline = Deadline.within(self._rules.call_before)
         async with self._database.transaction() as tx:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
-                return Standing(doing="ended", status="gone")
-            return await self._obey(tx, row, await self._decide(tx, row), deadline)
-
-    async def look(self, enrollment_id: UUID) -> Standing:
-        """Say where the enrollment stands now, and write it down; a text that may go is due."""
-        async with self._database.transaction() as tx:
-            row = await sending.lock_step(tx, enrollment_id)
-            if row is None:
-                return Standing(doing="ended", status="gone")
+                return _GONE
             verdict = await self._decide(tx, row)
-            if isinstance(verdict, deciding.Go | deciding.Settle | deciding.LookUp):
-                if isinstance(verdict, deciding.Go) and not row.probing:
-                    await sending.stand(tx, row.id, Activity.WAITING, next_send_at=row.read_at)
-                return _standing(row, Activity.WAITING, due_at=row.read_at)
-            in_vain = Deadline.within(self._rules.call_before)
-            standing = await self._obey(tx, row, verdict, in_vain)
-            assert isinstance(standing, Standing)  # noqa: S101 - what all other verdicts come to
-            return standing
+            if not isinstance(verdict, deciding.Go):
+                return await self._obey(tx, row, verdict)
+            _refuse_if_late(deadline)
+            return await self._go(tx, row, verdict, deadline)
 
     async def open_message(self, message_id: UUID) -> Opening:
-        """Ask to send a one-off text: bound by suppression and section 5, not by the window."""
+        """Ask to send a one-off text: bound by suppression and section 5, not by the window.
+
+        Raises:
+            LateError: As `open_step` does.
+        """
         deadline = Deadline.within(self._rules.call_before)
         async with self._database.transaction() as tx:
             row = await sending.lock_message(tx, message_id)
             if row is None:
-                return Standing(doing="ended", status="gone")
+                return _GONE
             waits = await self._message_waits(tx, row)
             if waits is not None:
                 return waits
+            _refuse_if_late(deadline)
+            if row.sender_held_at is not None and not await holds.claim_probe(
+                tx, row.sender_id, self._rules.probe_interval
+            ):
+                return _message_standing(row, Activity.HELD)
             attempt_id = await sending.open_attempt_at_message(
                 tx, row, call_before=self._rules.call_before
             )
@@ -105,7 +153,7 @@ class Sending:
     async def _sent(self, tx: Transaction, row: StepRow) -> bool:
         return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
 
-    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Opening | None:
+    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Decision | None:
         """What keeps a one-off text from going now, None if nothing does."""
         last = row.last_attempt
         if last is not None and last.outcome in _UNSETTLED:
@@ -121,25 +169,34 @@ class Sending:
             await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
             await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
             return Standing(doing="ended", status=MessageStatus.REFUSED)
-        wait = Standing(doing=Activity.WAITING, status=row.status, sender_id=str(row.sender_id))
         if row.next_try_at is not None and row.next_try_at > row.read_at + deciding.EARLY_TOLERANCE:
-            return _until(wait, row.next_try_at)
+            return _message_standing(row, Activity.WAITING, due_at=row.next_try_at)
         if row.inbound_pending:
-            return _until(wait, row.read_at + deciding.INBOUND_WAIT)
-        if row.sender_held_at is not None and not await holds.claim_probe(
-            tx, row.sender_id, self._rules.probe_interval
-        ):
-            return Standing(doing=Activity.HELD, status=row.status, sender_id=str(row.sender_id))
+            return _message_standing(
+                row, Activity.WAITING, due_at=row.read_at + deciding.INBOUND_WAIT
+            )
+        if row.sender_held_at is not None and not _is_probe_due(row):
+            return _message_standing(row, Activity.HELD)
         return None
 
-    async def _obey(
-        self,
-        tx: Transaction,
-        row: StepRow,
-        verdict: deciding.Verdict,
-        deadline: Deadline,
-    ) -> Opening:
-        """Write down what was decided and say it to the workflow."""
+    async def _may_probe(self, row: StepRow, verdict: deciding.Verdict) -> bool:
+        """Claim the sender on hold that an enrollment waits for, if it may be tried now.
+
+        In a transaction of its own: who holds a sender's row must not wait for a number.
+        """
+        if not isinstance(verdict, deciding.Held) or not _is_probe_due(row):
+            return False
+        async with self._database.transaction() as tx:
+            return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
+
+    async def _say(self, tx: Transaction, row: StepRow, verdict: deciding.Verdict) -> Decision:
+        """Say what was decided; what stands in the way is written down as well."""
+        if isinstance(verdict, deciding.Go):
+            return _standing(row, Activity.WAITING, due_at=row.read_at, needs=Need.SEND)
+        return await self._obey(tx, row, verdict)
+
+    async def _obey(self, tx: Transaction, row: StepRow, verdict: deciding.Obstacle) -> Decision:
+        """Write down what stands in the way and say it to the workflow."""
         match verdict:
             case deciding.Over():
                 return _standing(row, "ended")
@@ -159,8 +216,6 @@ class Sending:
                 return await self._unsettled(tx, row, row.last_attempt)
             case deciding.LookUp():
                 return LineTypeNeeded(row.contact_id, row.phone)
-            case deciding.Go():
-                return await self._go(tx, row, verdict, deadline)
 
     async def _go(
         self, tx: Transaction, row: StepRow, verdict: deciding.Go, deadline: Deadline
@@ -236,6 +291,12 @@ class Sending:
         )
 
 
+def _refuse_if_late(deadline: Deadline) -> None:
+    """Begin nothing that could not be called in time any more: it would only be written off."""
+    if deadline.is_late:
+        raise LateError
+
+
 def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:
     return StepFacts(
         status=row.status,
@@ -272,6 +333,7 @@ def _standing(
     due_at: datetime | None = None,
     status: EnrollmentStatus | None = None,
     held_reason: HeldReason | None = None,
+    needs: Need | None = None,
 ) -> Standing:
     return Standing(
         doing=str(doing),
@@ -281,10 +343,36 @@ def _standing(
         step_count=row.step_count,
         sender_id=str(row.sender_id),
         held_reason=held_reason.value if held_reason else None,
+        needs=needs,
     )
 
 
-def _until(standing: Standing, due_at: datetime) -> Standing:
-    return Standing(
-        doing=standing.doing, status=standing.status, due_at=due_at, sender_id=standing.sender_id
+def _message_standing(
+    row: MessageRow, doing: Activity, *, due_at: datetime | None = None
+) -> Standing:
+    return Standing(doing=doing, status=row.status, due_at=due_at, sender_id=str(row.sender_id))
+
+
+def _changes_the_row(verdict: deciding.Verdict, row: StepRow) -> bool:
+    """Whether what was decided is written down, or proven: then it is decided under locks."""
+    match verdict:
+        case deciding.LookUp() | deciding.Over():
+            return False
+        case deciding.Go():
+            return not _is_shown_as_due(row)
+        case _:
+            return True
+
+
+def _is_shown_as_due(row: StepRow) -> bool:
+    """Whether the row says already that its text is about to go."""
+    return (
+        row.activity == Activity.WAITING
+        and row.next_send_at is not None
+        and row.next_send_at <= row.read_at + deciding.EARLY_TOLERANCE
     )
+
+
+def _is_probe_due(row: StepRow | MessageRow) -> bool:
+    """Whether the sender, if it is on hold, may be tried now."""
+    return row.next_probe_at is not None and row.next_probe_at <= row.read_at

@@ -4,7 +4,9 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
@@ -103,7 +105,7 @@ class Database:
 
     Args:
         url: ``postgresql+psycopg://...``.
-        pool_size: Connections kept open, and as many again under load.
+        connections: Most connections at once.
         pool_timeout: Seconds to wait for a free connection.
         around: What each transaction is done in, to trace it.
         idle: How long a transaction may stand still before PostgreSQL ends it.
@@ -113,7 +115,7 @@ class Database:
         self,
         url: str,
         *,
-        pool_size: int = 10,
+        connections: int = 20,
         pool_timeout: float = 10.0,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         idle: timedelta = IDLE_IN_TRANSACTION,
@@ -121,8 +123,8 @@ class Database:
         self._around = around
         self._engine = create_async_engine(
             url,
-            pool_size=pool_size,
-            max_overflow=pool_size,
+            pool_size=connections,
+            max_overflow=0,
             pool_timeout=pool_timeout,
             isolation_level="READ COMMITTED",  # named in each BEGIN, whatever a role defaults to
             hide_parameters=True,  # numbers, names and texts stay out of errors and logs
@@ -159,3 +161,31 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The connections of a process, in pools that cannot take one another's.
+
+    What waits for a connection waits for those of its own kind alone, so a crowd of jobs keeps no
+    text from being sent, and a crowd of texts no answer of the provider from being written down.
+
+    Attributes:
+        sends: For opening attempts and writing down their answers.
+        decisions: For what an enrollment or a one-off text needs next, and for closing.
+        rest: For everything else.
+    """
+
+    sends: Database
+    decisions: Database
+    rest: Database
+
+    @classmethod
+    def one(cls, database: Database) -> Self:
+        """Take everything from one pool."""
+        return cls(database, database, database)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for database in (self.sends, self.decisions, self.rest):
+            await database.close()

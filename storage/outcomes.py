@@ -176,6 +176,15 @@ async def stands_anew(tx: Transaction, row: AttemptRow) -> bool:
     return bool(found.scalar_one())
 
 
+async def times_throttled(tx: Transaction, message_id: UUID) -> int:
+    """How many attempts at a text the provider did not look at, for it was asked too much."""
+    found = await tx.execute(
+        text("SELECT count(*) FROM attempts WHERE message_id = :id AND http_status = 429"),
+        {"id": message_id},
+    )
+    return int(found.scalar_one())
+
+
 async def sids_taken(tx: Transaction, sids: Sequence[str], besides: UUID) -> set[str]:
     """Which provider ids belong to other attempts."""
     rows = await tx.execute(

@@ -112,6 +112,7 @@ _LOAD_STEP = text(
         c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
         q.state AS sequence_state, q.send_window, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.next_probe_at,
         t.body, t.media_urls, t.delay_seconds, t.send_at, p.send_at AS previous_send_at,
         m.id AS message_id, m.next_try_at,
         a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
@@ -142,6 +143,7 @@ _LOAD_MESSAGE = text(
             'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
         ), false) AS overtaken,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.next_probe_at,
         a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
         EXISTS (
@@ -207,6 +209,7 @@ class StepRow:
     sender_phone: str | None
     messaging_service_sid: str | None
     sender_held_at: datetime | None
+    next_probe_at: datetime | None
     body: str | None
     media_urls: Sequence[str]
     gap: timedelta
@@ -240,6 +243,7 @@ class MessageRow:
     sender_phone: str | None
     messaging_service_sid: str | None
     sender_held_at: datetime | None
+    next_probe_at: datetime | None
     line_type: LineType | None
     last_attempt: LastAttempt | None
     suppressed: bool
@@ -275,6 +279,12 @@ async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
         await lock_number_at_once(tx, row.phone)
 
 
+async def read_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+    """Read what bears on an enrollment's next step, as of now: nothing is locked."""
+    row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one_or_none()
+    return _step_row(row) if row else None
+
+
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     """Lock a one-off text and its number, and read what bears on it."""
     await tx.execute(_LOCK_MESSAGE, {"id": message_id})
@@ -298,6 +308,7 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
         sender_phone=row.sender_phone,
         messaging_service_sid=row.messaging_service_sid,
         sender_held_at=row.sender_held_at,
+        next_probe_at=row.next_probe_at,
         line_type=LineType(row.line_type) if row.line_type else None,
         last_attempt=_last_attempt(row),
         suppressed=row.suppressed,
@@ -343,6 +354,7 @@ def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
         sender_phone=row.sender_phone,
         messaging_service_sid=row.messaging_service_sid,
         sender_held_at=row.sender_held_at,
+        next_probe_at=row.next_probe_at,
         body=row.body,
         media_urls=row.media_urls or (),
         gap=gap,
@@ -496,7 +508,7 @@ async def anything_delivered(tx: Transaction, enrollment_id: UUID) -> bool:
 _STAND = text(
     """
     UPDATE enrollments SET activity = :activity, held_reason = :held_reason,
-        held_code = :held_code, next_send_at = :next_send_at, probing = false
+        held_code = :held_code, next_send_at = :next_send_at, probing = :probing
     WHERE id = :id AND status = 'active'
     """
 )
@@ -510,8 +522,9 @@ async def stand(
     next_send_at: datetime | None = None,
     held_reason: HeldReason | None = None,
     held_code: int | None = None,
+    probing: bool = False,
 ) -> None:
-    """Note what an active enrollment is doing."""
+    """Note what an active enrollment is doing; ``probing`` lets it try a sender on hold."""
     await tx.execute(
         _STAND,
         {
@@ -520,6 +533,7 @@ async def stand(
             "next_send_at": next_send_at,
             "held_reason": held_reason,
             "held_code": held_code,
+            "probing": probing,
         },
     )
 

@@ -24,6 +24,7 @@ from settings import Settings
 from standalone.errors import PartError
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
+from tests.workflows.histories import patches
 from tests.workflows.next_build import NextEnrollmentWorkflow
 from tests.workflows.plays import event_name, eventually
 from workflows.client import EnrollmentClient, connect_to_temporal
@@ -45,12 +46,9 @@ class Ledger:
         self.standing = replace(WAITING, due_at=datetime.now(UTC) + timedelta(days=20))
         self.asked = 0
 
-    async def open_step(self, enrollment_id: UUID) -> Standing:
+    async def decide_step(self, enrollment_id: UUID) -> Standing:
         self.asked += 1
         return self.standing
-
-    async def look(self, enrollment_id: UUID) -> Standing:
-        return await self.open_step(enrollment_id)
 
 
 @pytest.fixture
@@ -124,12 +122,7 @@ async def test_a_deploy_in_the_middle_of_a_sequence(
         if event_name(event) == "workflow_task_completed"
     ]
     assert list(dict.fromkeys(builds)) == ["v1", "v2"]
-    patches = [
-        event.marker_recorded_event_attributes.marker_name
-        for event in events
-        if event_name(event) == "marker_recorded"
-    ]
-    assert patches == ["core_patch", "core_patch"]  # the sleep, and the look before its time
+    assert patches(events) == ["decide", "sleeps-before-step-2"]
 
 
 async def test_the_set_up_goes_to_builds_and_back(settings: Settings) -> None:

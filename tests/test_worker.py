@@ -188,6 +188,20 @@ async def test_it_waits_for_postgresql_then_works(
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
+async def test_more_connections_than_postgresql_allows_stop_it_at_the_start(
+    start: Start, database_url: str, temporal_server: TemporalServer
+) -> None:
+    worker = start(
+        "worker",
+        DATABASE_URL=database_url,
+        TEMPORAL_ADDRESS=temporal_server.address,
+        SENDS_AT_ONCE="900",
+    )
+    await worker.ends(1)
+    assert "SENDS_AT_ONCE, DECISIONS_AT_ONCE and OTHER_CONNECTIONS want 920" in worker.output()
+    assert "max_connections" in worker.output()
+
+
 async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
 ) -> None:

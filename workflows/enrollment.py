@@ -1,35 +1,45 @@
 """One contact's way through one sequence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
     from domain.ports import Standing
-    from domain.statuses import Activity, EnrollmentStatus
-    from workflows.limits import CLOSE, CLOSE_FIRST, LOOK, SEND, SEND_QUEUE, STEP_PRIORITY
+    from domain.statuses import Activity, EnrollmentStatus, Need
+    from workflows.asking import ask_at_once
+    from workflows.limits import (
+        BREATH,
+        CLOSE,
+        CLOSE_FIRST,
+        DECIDE,
+        DECIDE_FIRST,
+        QUESTION_QUEUE,
+        RESOLVE,
+        SEND,
+        SEND_QUEUE,
+        STEP_PRIORITY,
+    )
     from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
-
-BREATH = timedelta(seconds=1)
-"""Between two times of asking a row that says, by a clock behind ours, that it is not time yet."""
 
 NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
 
 
 @workflow.defn(name="Enrollment")
 class EnrollmentWorkflow:
-    """Waits, has the next step sent, and ends when the row says so.
+    """Waits, has the row decide what is next and that done, and ends when the row says so.
 
     Id: ``enrollment/<uuid>``. Started by the outbox, once per enrollment, and again by the sweep
     if it was lost; it takes its position from the row. Signals ``reply_received``, ``opted_out``,
     ``mark_finished``, ``delivery_reported`` (with the final status, if that is what came of it) and
     ``reconsider`` (something it waits for may have changed); query ``progress``. Ends with the
-    row's final status. History: one timer and one activity a step; three steps, first at once,
-    reply window, no reply: 39 events.
+    row's final status. History: one timer, one local activity (the decision) and one activity (the
+    send) a step; three steps, first at once, reply window, no reply: 42 events.
     """
 
     @workflow.init
@@ -42,6 +52,8 @@ class EnrollmentWorkflow:
         self._seen = 0
         self._acting = False
         self._was_early = False
+        self._acts = 0
+        self._decides = False
 
     @workflow.run
     async def run(self, start: StartEnrollment) -> EnrollmentResult:  # noqa: ARG002 - init has it
@@ -60,6 +72,8 @@ class EnrollmentWorkflow:
 
     async def _wait(self) -> None:
         """Sleep until the next event is due, a signal ends it or asks to look again."""
+        if self._standing.needs is not None:
+            return
         due_at = self._standing.due_at
         timeout = None if due_at is None else due_at - workflow.now()
         if timeout is not None and timeout <= timedelta(0):
@@ -80,45 +94,103 @@ class EnrollmentWorkflow:
         return self._ended is None and self._looks == self._seen
 
     async def _act(self) -> None:
-        """Have the row looked at: send the step that is due, or close at the window's end."""
+        """Do what the row needs, have it decide, or close it at the window's end."""
         is_asked = self._looks != self._seen
         self._seen = self._looks
         self._acting = True
         self._say_where_it_stands()
+        self._was_early = False
         standing = await self._ask(is_asked=is_asked)
         self._acting = False
         if standing is None:
             return
-        self._was_early = standing == self._standing
+        self._was_early = self._was_early or standing == self._standing
+        if standing.needs in {Need.RECONCILE, Need.LOOK_UP}:  # the answer knows no more than that
+            standing = replace(self._standing, needs=standing.needs)
         self._standing = standing
         if standing.doing == "ended":
             self._ended = self._ended or standing.status
 
     async def _ask(self, *, is_asked: bool) -> Standing | None:
-        """Run what fits; asked before its time a look, as sends are paced and would wait for it."""
+        """Run what fits; None if a signal ended the enrollment before it answered."""
         standing = self._standing
-        if standing.doing == Activity.AWAITING_REPLY:
-            return await self._close()
+        match standing.needs:
+            case Need.SEND:
+                return await self._send()
+            case Need.RECONCILE | Need.LOOK_UP:
+                return await self._resolve(standing.needs)
+            case None if standing.doing == Activity.AWAITING_REPLY:
+                return await self._close()
+            case None if self._decides_first():
+                return await self._decide()
+            case None:
+                return await self._look_or_send(is_asked=is_asked)
+
+    def _decides_first(self) -> bool:
+        """Whether it has the row decide before it sends; it did not always.
+
+        `patched` answers the same for one name as long as the run lasts, so one that has acted
+        already is asked by another name each time, until it does.
+        """
+        self._acts += 1
+        self._decides = (
+            self._decides or workflow.patched("decide") or workflow.patched(f"decide-{self._acts}")
+        )
+        return self._decides
+
+    async def _decide(self) -> Standing | None:
+        """Have the row say what is next, as `_close` has it closed."""
+        request = SendStep(self._id)
+        standing = await ask_at_once(SendingActivities.decide_step, request, DECIDE_FIRST, "decide")
+        if standing is None:
+            deciding = workflow.start_activity_method(
+                SendingActivities.decide_step,
+                request,
+                start_to_close_timeout=DECIDE.start_to_close,
+                retry_policy=DECIDE.retry,
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary="decide",
+            )
+            standing = await self._answer_of(deciding)
+        # One that is not due yet, although it is by our clock, is not asked without a pause.
+        self._was_early = standing is not None and standing.needs is None
+        return standing
+
+    async def _look_or_send(self, *, is_asked: bool) -> Standing | None:
+        """Have the row looked at if it is asked before its time, else send.
+
+        What enrollments did before they had the row decide.
+        """
+        standing = self._standing
         due_at = standing.due_at if standing.doing == Activity.WAITING else None
         is_early = is_asked and due_at is not None and due_at > workflow.now()
-        if is_early and workflow.patched("look"):
-            return await self._look()
-        return await self._send()
-
-    async def _look(self) -> Standing | None:
-        """Have the row looked at without a send; None as for a send."""
+        if not (is_early and workflow.patched("look")):
+            return await self._send()
         looking = workflow.start_activity_method(
             SendingActivities.look,
             SendStep(self._id),
-            start_to_close_timeout=LOOK.start_to_close,
-            retry_policy=LOOK.retry,
+            start_to_close_timeout=DECIDE.start_to_close,
+            retry_policy=DECIDE.retry,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary="look",
         )
         return await self._answer_of(looking)
 
+    async def _resolve(self, need: Need) -> Standing | None:
+        """Find out what must be known first; None as for `_ask`."""
+        resolving = workflow.start_activity_method(
+            SendingActivities.resolve_step,
+            SendStep(self._id),
+            task_queue=QUESTION_QUEUE,
+            start_to_close_timeout=RESOLVE.start_to_close,
+            retry_policy=RESOLVE.retry,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{need.replace('_', ' ')}: {self._next_step()}",
+        )
+        return await self._answer_of(resolving)
+
     async def _send(self) -> Standing | None:
-        """Run the send activity; None if a signal ended the enrollment before it answered."""
+        """Run the send activity; None as for `_ask`."""
         standing = self._standing
         sending = workflow.start_activity_method(
             SendingActivities.send_step,
@@ -128,33 +200,26 @@ class EnrollmentWorkflow:
             retry_policy=SEND.retry,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(priority_key=STEP_PRIORITY, fairness_key=standing.sender_id or None),
-            summary=f"step {standing.step + 1} of {standing.step_count}",
+            summary=self._next_step(),
         )
         return await self._answer_of(sending)
 
     async def _close(self) -> Standing | None:
-        """Close the row at once, or patiently if the database is away; None as for a send."""
+        """Close the row at once, or patiently if the database is away; None as for `_ask`."""
         request = CloseEnrollment(self._id)
-        try:
-            return await workflow.execute_local_activity_method(
-                SendingActivities.close_enrollment,
-                request,
-                start_to_close_timeout=CLOSE_FIRST.start_to_close,
-                schedule_to_close_timeout=CLOSE_FIRST.schedule_to_close,
-                retry_policy=CLOSE_FIRST.retry,
-                summary="close",
-            )
-        except FailureError as error:  # a local activity's own failure comes as it is
-            if is_cancelled_exception(error):
-                raise
-            closing = workflow.start_activity_method(
-                SendingActivities.close_enrollment,
-                request,
-                start_to_close_timeout=CLOSE.start_to_close,
-                retry_policy=CLOSE.retry,
-                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary="close",
-            )
+        closed = await ask_at_once(
+            SendingActivities.close_enrollment, request, CLOSE_FIRST, "close"
+        )
+        if closed is not None:
+            return closed
+        closing = workflow.start_activity_method(
+            SendingActivities.close_enrollment,
+            request,
+            start_to_close_timeout=CLOSE.start_to_close,
+            retry_policy=CLOSE.retry,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary="close",
+        )
         return await self._answer_of(closing)
 
     async def _answer_of(self, activity: ActivityHandle[Standing]) -> Standing | None:
@@ -178,7 +243,11 @@ class EnrollmentWorkflow:
         standing = self._standing
         if standing.doing == Activity.AWAITING_REPLY:
             return "reply window"
-        return f"until step {standing.step + 1} of {standing.step_count}"
+        return f"until {self._next_step()}"
+
+    def _next_step(self) -> str:
+        """Which step is next, in words."""
+        return f"step {self._standing.step + 1} of {self._standing.step_count}"
 
     def _say_where_it_stands(self) -> None:
         """Show operators where the enrollment stands."""

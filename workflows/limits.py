@@ -6,9 +6,11 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 ENROLLMENT_QUEUE = "segue"
-"""Workflows, and every activity that does not send."""
+"""Workflows, and every activity that needs no queue of its own."""
 SEND_QUEUE = "segue-send"
-"""Activities that call the provider; one partition, fair by sender."""
+"""Activities that send; one partition, fair by sender, paced."""
+QUESTION_QUEUE = "segue-questions"
+"""Activities that ask the provider for what must be known before a send; not paced."""
 EVENT_QUEUE = "segue-events"
 """Activities that call event endpoints: a slow one must hold up nothing else."""
 
@@ -21,6 +23,9 @@ SWEEP_PRIORITY = 1
 """The sweep, which mends what is stuck: it must not wait behind what it is to mend."""
 STEP_PRIORITY = 3
 """A step of a sequence, and its enrollment."""
+
+BREATH = timedelta(seconds=1)
+"""Between two times of asking a row that says, by a clock behind ours, that it is not time yet."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ SEND = Limit(
 )
 """Sends: no maximum of attempts, the row counts."""
 
+RESOLVE = SEND
+"""Finding out what became of a text, until there is proof; the row says when to give up."""
+
 CLOSE_FIRST = Limit(
     start_to_close=timedelta(seconds=2),
     schedule_to_close=timedelta(seconds=8),
@@ -63,8 +71,11 @@ CLOSE = Limit(
 )
 """Closing as a regular activity, without bound."""
 
-LOOK = CLOSE
-"""A look at a row before its time is as short as closing one."""
+DECIDE_FIRST = CLOSE_FIRST
+"""Deciding as a local activity: as short as closing."""
+
+DECIDE = CLOSE
+"""Deciding as a regular activity, without bound."""
 
 SWEEP = Limit(
     start_to_close=timedelta(minutes=5),

@@ -8,7 +8,18 @@ from temporalio.common import Priority
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
     from domain.ports import Standing
-    from workflows.limits import PERSON_PRIORITY, SEND, SEND_QUEUE
+    from domain.statuses import Need
+    from workflows.asking import ask_at_once
+    from workflows.limits import (
+        BREATH,
+        DECIDE,
+        DECIDE_FIRST,
+        PERSON_PRIORITY,
+        QUESTION_QUEUE,
+        RESOLVE,
+        SEND,
+        SEND_QUEUE,
+    )
     from workflows.messages import StartMessage
 
 BLOCKED_WAIT = timedelta(minutes=1)
@@ -20,29 +31,74 @@ class OneOffMessageWorkflow:
     """Has one text sent, ahead of the steps of its sender.
 
     Id: ``message/<uuid>``. Started by the outbox. No signals. Ends when the text was accepted,
-    refused or suppressed. History: 5 + 6 a try, 11 events when nothing is in the way; it goes on
-    as a new run when the server suggests it, after hours of a sender on hold.
+    refused or suppressed. History: 5 events, 1 a decision, 6 a send with a wait; 12 when nothing is
+    in the way; it goes on as a new run when the server suggests it, after hours of a sender on
+    hold.
     """
 
     @workflow.run
     async def run(self, start: StartMessage) -> str:
         """Try until the row says that the text is settled; answers its status code."""
+        # Those that are open since before there were decisions send instead.
+        first = None if workflow.patched("decide") else Need.SEND
+        needs = first
         while True:
-            standing: Standing = await workflow.execute_activity_method(
-                SendingActivities.send_message,
-                SendMessage(start.message_id),
-                task_queue=SEND_QUEUE,
-                start_to_close_timeout=SEND.start_to_close,
-                retry_policy=SEND.retry,
-                priority=Priority(
-                    priority_key=PERSON_PRIORITY, fairness_key=start.sender_id or None
-                ),
-                summary="one-off text",
-            )
+            standing = await self._ask(start, needs)
             if standing.doing == "ended":
                 return standing.status
-            wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
-            if wait > timedelta(0):
-                await workflow.sleep(wait, summary=f"until sent: {standing.doing}")
-            if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(start)
+            if standing.needs is None:
+                await self._wait(standing, is_decided=needs is None)
+                if workflow.info().is_continue_as_new_suggested():
+                    workflow.continue_as_new(start)
+            needs = standing.needs or first
+
+    async def _wait(self, standing: Standing, *, is_decided: bool) -> None:
+        """Sleep until the text is due, or its sender may be off hold."""
+        wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
+        if is_decided:  # not due yet, although it may be by our clock
+            wait = max(wait, BREATH)
+        if wait > timedelta(0):
+            await workflow.sleep(wait, summary=f"until sent: {standing.doing}")
+
+    async def _ask(self, start: StartMessage, needs: Need | None) -> Standing:
+        """Send, find out what became of an earlier try, or decide which of these comes next."""
+        request = SendMessage(start.message_id)
+        match needs:
+            case None:
+                return await self._decide(request)
+            case Need.SEND:
+                return await workflow.execute_activity_method(
+                    SendingActivities.send_message,
+                    request,
+                    task_queue=SEND_QUEUE,
+                    start_to_close_timeout=SEND.start_to_close,
+                    retry_policy=SEND.retry,
+                    priority=Priority(
+                        priority_key=PERSON_PRIORITY, fairness_key=start.sender_id or None
+                    ),
+                    summary="one-off text",
+                )
+            case Need.RECONCILE | Need.LOOK_UP:
+                return await workflow.execute_activity_method(
+                    SendingActivities.resolve_message,
+                    request,
+                    task_queue=QUESTION_QUEUE,
+                    start_to_close_timeout=RESOLVE.start_to_close,
+                    retry_policy=RESOLVE.retry,
+                    summary=needs.replace("_", " "),
+                )
+
+    async def _decide(self, request: SendMessage) -> Standing:
+        """Have the row say what is next: at once, or patiently if the database is away."""
+        decided = await ask_at_once(
+            SendingActivities.decide_message, request, DECIDE_FIRST, "decide"
+        )
+        if decided is not None:
+            return decided
+        return await workflow.execute_activity_method(
+            SendingActivities.decide_message,
+            request,
+            start_to_close_timeout=DECIDE.start_to_close,
+            retry_policy=DECIDE.retry,
+            summary="decide",
+        )

@@ -12,7 +12,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities import sending, sweeping
-from activities.sending import LOOK_AGAIN, CloseEnrollment, SendingActivities, SendMessage, SendStep
+from activities.sending import (
+    LATE_WAIT,
+    LOOK_AGAIN,
+    CloseEnrollment,
+    SendingActivities,
+    SendMessage,
+    SendStep,
+)
 from activities.sweeping import SweepingActivities
 from domain.deadline import Deadline
 from domain.ports import (
@@ -20,6 +27,8 @@ from domain.ports import (
     Answer,
     Call,
     CanaryState,
+    Decision,
+    LateError,
     LineTypeNeeded,
     Listing,
     NotCalled,
@@ -30,7 +39,7 @@ from domain.ports import (
     SweepReport,
     Unsettled,
 )
-from domain.statuses import LineType, MessageStatus
+from domain.statuses import LineType, MessageStatus, Need
 from tests.fakes import FakeGateway
 
 PHONE = "+12125550187"
@@ -44,19 +53,25 @@ NOW = PAST + timedelta(minutes=5)
 class ScriptedLedger:
     """Answers openings in order and notes what it is told."""
 
+    decisions: deque[Decision] = field(default_factory=deque)
     openings: deque[Opening] = field(default_factory=deque)
     after_listing: deque[Opening] = field(default_factory=deque)
     record_fails: int = 0
+    late: bool = False
     told: list[object] = field(default_factory=list)
+
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        assert enrollment_id == ENROLLMENT
+        return self.decisions.popleft()
+
+    async def decide_message(self, message_id: UUID) -> Decision:
+        return await self.decide_step(message_id)
 
     async def open_step(self, enrollment_id: UUID) -> Opening:
         assert enrollment_id == ENROLLMENT
+        if self.late:
+            raise LateError
         return self.openings.popleft()
-
-    async def look(self, enrollment_id: UUID) -> Standing:
-        standing = await self.open_step(enrollment_id)
-        assert isinstance(standing, Standing)
-        return standing
 
     async def open_message(self, message_id: UUID) -> Opening:
         return await self.open_step(message_id)
@@ -112,13 +127,34 @@ async def send_message(activities: SendingActivities) -> Standing:
     return await ActivityEnvironment().run(activities.send_message, SendMessage(str(ENROLLMENT)))
 
 
-Send = Callable[[SendingActivities], Awaitable[Standing]]
+async def resolve_step(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.resolve_step, SendStep(str(ENROLLMENT)))
+
+
+async def resolve_message(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.resolve_message, SendMessage(str(ENROLLMENT)))
+
+
+async def decide_step(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.decide_step, SendStep(str(ENROLLMENT)))
+
+
+async def decide_message(activities: SendingActivities) -> Standing:
+    return await ActivityEnvironment().run(activities.decide_message, SendMessage(str(ENROLLMENT)))
+
+
+Run = Callable[[SendingActivities], Awaitable[Standing]]
 BOTH = pytest.mark.parametrize("send", [send_step, send_message])
+BOTH_RESOLVE = pytest.mark.parametrize("resolve", [resolve_step, resolve_message])
+FIRST_FOUND_OUT: list[tuple[Decision, Need]] = [
+    (Unsettled(uuid4(), PHONE, PAST, timedelta(0), PAST), Need.RECONCILE),
+    (LineTypeNeeded(uuid4(), PHONE), Need.LOOK_UP),
+]
 
 
 @BOTH
 async def test_nothing_is_called_when_the_row_says_so(
-    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
     blocked = Standing("paused", "active")
     ledger.openings.append(blocked)
@@ -128,7 +164,7 @@ async def test_nothing_is_called_when_the_row_says_so(
 
 @BOTH
 async def test_a_text_is_called_once_and_written_down(
-    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
     ledger.openings.extend([call(), SENT])
     assert await send(activities) == SENT
@@ -221,39 +257,93 @@ async def test_a_cancelled_try_still_writes_down_its_answer(
     assert isinstance(ledger.told[0], Accepted)
 
 
-async def test_a_call_refused_for_now_may_be_followed_by_another(
-    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
+@BOTH
+async def test_an_unknown_outcome_is_not_waited_for_in_the_paced_queue(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
+    """Rule: a send whose answer is unknown says what it needs instead of coming back."""
     gateway.answer(OutcomeUnknown())
     ledger.openings.extend([call(), unsettled(wait=timedelta(minutes=2))])
+    assert (await send(activities)).needs is Need.RECONCILE
+    assert len(gateway.calls) == 1
+
+
+@BOTH
+@pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
+async def test_a_send_asks_the_provider_nothing(
+    activities: SendingActivities, ledger: ScriptedLedger, send: Run, found: Decision, need: Need
+) -> None:
+    """A retried send finds the attempt of the one before, whose worker died."""
+    ledger.openings.append(found)
+    standing = await send(activities)
+    assert standing.needs is need
+    assert standing.due_at is not None, "builds that know no needs come back"
+    assert ledger.told == []
+
+
+@BOTH
+async def test_a_send_that_comes_too_late_to_begin_comes_back(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
+) -> None:
+    """Rule: it writes nothing, and does not come back with the whole crowd."""
+    ledger.late = True
+    delays = set()
+    for _ in range(5):
+        with pytest.raises(ApplicationError) as raised:
+            await send(activities)
+        assert raised.value.type == "late"
+        assert not raised.value.non_retryable
+        assert raised.value.category is ApplicationErrorCategory.BENIGN
+        assert raised.value.next_retry_delay is not None
+        assert LATE_WAIT <= raised.value.next_retry_delay <= 2 * LATE_WAIT
+        delays.add(raised.value.next_retry_delay)
+    assert len(delays) > 1
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize("decide", [decide_step, decide_message])
+@pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
+async def test_a_decision_says_what_must_be_found_out_first(
+    activities: SendingActivities, ledger: ScriptedLedger, decide: Run, found: Decision, need: Need
+) -> None:
+    ledger.decisions.extend([found, SENT])
+    assert (await decide(activities)).needs is need
+    assert await decide(activities) == SENT
+    assert ledger.told == []
+
+
+@BOTH_RESOLVE
+async def test_proof_is_looked_for_before_anything_else_is_sent(
+    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, resolve: Run
+) -> None:
+    ledger.decisions.extend([unsettled(), SENT])
+    ledger.after_listing.append(Standing("settled", "accepted"))
+    assert await resolve(activities) == SENT
+    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
+    assert gateway.calls == []
+
+
+@BOTH_RESOLVE
+async def test_proof_that_cannot_be_had_yet_is_come_back_for(
+    activities: SendingActivities, ledger: ScriptedLedger, resolve: Run
+) -> None:
+    ledger.decisions.append(unsettled(wait=timedelta(minutes=2)))
     with pytest.raises(ApplicationError) as raised:
-        await send_step(activities)
+        await resolve(activities)
     assert raised.value.type == "outcome_unknown"
-    assert raised.value.next_retry_delay is not None
     assert raised.value.next_retry_delay == LOOK_AGAIN, "a callback may prove it any moment"
     assert raised.value.category is ApplicationErrorCategory.BENIGN
     assert not raised.value.non_retryable
     assert PHONE not in str(raised.value)
 
 
-@BOTH
-async def test_proof_is_looked_for_before_anything_else_is_sent(
-    activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Send
-) -> None:
-    ledger.openings.extend([unsettled(), SENT])
-    ledger.after_listing.append(Standing("settled", "accepted"))
-    assert await send(activities) == SENT
-    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
-    assert gateway.calls == []
-
-
 async def test_a_second_list_waits_without_holding_a_slot(
     activities: SendingActivities, ledger: ScriptedLedger
 ) -> None:
-    ledger.openings.append(unsettled())
+    ledger.decisions.append(unsettled())
     ledger.after_listing.append(unsettled(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
-        await send_step(activities)
+        await resolve_step(activities)
     assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
 
 
@@ -261,10 +351,10 @@ async def test_a_list_that_cannot_be_had_proves_nothing(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
     gateway.lists_fail = True
-    ledger.openings.append(unsettled())
+    ledger.decisions.append(unsettled())
     ledger.after_listing.append(unsettled(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
-        await send_step(activities)
+        await resolve_step(activities)
     assert ledger.told == [None]
 
 
@@ -281,8 +371,8 @@ async def test_an_unknown_line_type_is_looked_up_first(
 ) -> None:
     gateway.line_types[PHONE] = LineType.LANDLINE
     gateway.look_ups_fail = fails
-    ledger.openings.extend([LineTypeNeeded(uuid4(), PHONE), SENT])
-    assert await send_step(activities) == SENT
+    ledger.decisions.extend([LineTypeNeeded(uuid4(), PHONE), SENT])
+    assert await resolve_step(activities) == SENT
     assert ledger.told == [known]
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+import services.sending
 from domain.deadline import Deadline
 from domain.ports import (
     Answer,
     Call,
+    Decision,
     ListedMessage,
     Listing,
     NotCalled,
@@ -41,6 +43,7 @@ class Sabotage(StrEnum):
     EXACT_BODY = "exact-body"
     MONOTONIC_CLOCK = "monotonic-clock"
     ASSUMED_ISOLATION = "assumed-isolation"
+    LATE_ROWS = "late-rows"
 
 
 class Forwarding:
@@ -52,8 +55,11 @@ class Forwarding:
     async def open_step(self, enrollment_id: UUID) -> Opening:
         return await self._ledger.open_step(enrollment_id)
 
-    async def look(self, enrollment_id: UUID) -> Standing:
-        return await self._ledger.look(enrollment_id)
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        return await self._ledger.decide_step(enrollment_id)
+
+    async def decide_message(self, message_id: UUID) -> Decision:
+        return await self._ledger.decide_message(message_id)
 
     async def open_message(self, message_id: UUID) -> Opening:
         return await self._ledger.open_message(message_id)
@@ -107,12 +113,12 @@ class RowAfterCall(Forwarding):
 class NoProof(Forwarding):
     """Takes whatever is not known to have been sent for not sent."""
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
-        opening = await super().open_step(enrollment_id)
-        if isinstance(opening, Unsettled):
-            await super().record_answer(opening.attempt_id, NotCalled())
-            return await super().open_step(enrollment_id)
-        return opening
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        decision = await super().decide_step(enrollment_id)
+        if isinstance(decision, Unsettled):
+            await super().record_answer(decision.attempt_id, NotCalled())
+            return await super().decide_step(enrollment_id)
+        return decision
 
     async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
         blind = NotCalled() if isinstance(answer, OutcomeUnknown) else answer
@@ -134,6 +140,9 @@ def without(sabotage: Sabotage | None) -> Iterator[None]:
                 yield
         case Sabotage.ASSUMED_ISOLATION:
             with _isolated_by_default():
+                yield
+        case Sabotage.LATE_ROWS:
+            with _with_late_rows():
                 yield
         case Sabotage.ROW_AFTER_CALL | Sabotage.NO_PROOF | None:
             yield
@@ -168,7 +177,15 @@ def _without_locks() -> Iterator[None]:
     for lock in ("pg_advisory_xact_lock(hashtextextended(c.phone, 0))", "FOR UPDATE OF e"):
         assert lock in statement
         statement = statement.replace(lock, "1" if lock.startswith("pg_") else "")
-    with patch.object(sending, "_LOCK_STEP", text(statement)):
+    # What it strikes takes a while on a busy machine.
+    with patch.object(sending, "_LOCK_STEP", text(statement)), _with_late_rows():
+        yield
+
+
+@contextmanager
+def _with_late_rows() -> Iterator[None]:
+    """Have attempts opened however late it is."""
+    with patch.object(services.sending, "_refuse_if_late", lambda _: None):
         yield
 
 
@@ -198,6 +215,7 @@ def sabotaged(
             | Sabotage.EXACT_BODY
             | Sabotage.MONOTONIC_CLOCK
             | Sabotage.ASSUMED_ISOLATION
+            | Sabotage.LATE_ROWS
             | None
         ):
             return ledger

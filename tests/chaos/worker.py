@@ -52,9 +52,9 @@ class StruckLedger(Forwarding):
         return await self.faults.around("answer", lambda: record(attempt_id, answer))
 
 
-def build(faults: Faults, sabotage: Sabotage | None, *given: Any) -> Services:
+def build(faults: Faults, sabotage: Sabotage | None, *given: Any, **named: Any) -> Services:
     """Build the worker's use cases, and put the struck ledger in their place."""
-    services = build_services(*given)
+    services = build_services(*given, **named)
     rules = services.config.rules
     ledger = StruckLedger(sabotaged(sabotage, services.ledger, services.database, rules))
     ledger.faults = faults
@@ -114,6 +114,7 @@ def main() -> None:
                 partial(Worker, sticky_queue_schedule_to_start_timeout=STICKY),
             ),
             (limits, "SEND", replace(limits.SEND, start_to_close=SEND_TIME)),
+            (limits, "RESOLVE", replace(limits.RESOLVE, start_to_close=SEND_TIME)),
             (sending, "lock_step", struck_lock(faults)),
             (Departure, "leave", struck_departure(faults)),
             (domain.deadline, "Clocks", partial(Clocks, monotonic)),

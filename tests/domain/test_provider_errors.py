@@ -14,6 +14,7 @@ from domain.provider_errors import (
     classify_answer,
     classify_report,
     explain,
+    next_probe,
     retry_at,
 )
 
@@ -24,8 +25,8 @@ HOLD_SENDER = [
     *(30002, 30032, 30033, 30034, 30035, 30037, 30454, 63038),
 ]
 TRANSIENT = {
-    20429: Wait.SHORT,
-    14107: Wait.SHORT,
+    20429: Wait.THROTTLED,
+    14107: Wait.THROTTLED,
     21611: Wait.MINUTES_30,
     30001: Wait.MINUTES_30,
     30003: Wait.HOURS,
@@ -125,7 +126,9 @@ def test_30004_is_an_opt_out_from_a_toll_free_sender_only() -> None:
 @given(CODES)
 def test_429_is_always_safe_to_try_again(code: int | None) -> None:
     """Row "transient (429 ...)"."""
-    assert classify_answer(429, code).effect is Effect.TRANSIENT
+    error = classify_answer(429, code)
+    assert error.effect is Effect.TRANSIENT
+    assert error.wait is not Wait.SHORT
 
 
 @given(st.integers(500, 599) | st.just(408) | st.integers(0, 399), CODES)
@@ -200,7 +203,26 @@ def test_every_code_has_words() -> None:
     ("attempt", "minutes"), [(0, 1), (1, 1), (2, 2), (3, 4), (5, 16), (7, 60), (99, 60)]
 )
 def test_short_waits_double_up_to_an_hour(attempt: int, minutes: int) -> None:
-    assert retry_at(TABLE[20429], attempt, NOW) == NOW + timedelta(minutes=minutes)
+    assert retry_at(TABLE[30022], attempt, NOW) == NOW + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (99, 60)])
+def test_who_is_throttled_comes_back_soon_and_not_with_the_crowd(
+    attempt: int, seconds: int
+) -> None:
+    at = [retry_at(TABLE[20429], attempt, NOW, jitter=jitter) for jitter in (0, 0.5, 1)]
+    assert at == [NOW + timedelta(seconds=seconds * more) for more in (1, 1.25, 1.5)]
+
+
+def test_a_sender_on_hold_is_tried_soon_and_then_every_five_minutes() -> None:
+    """After 10 s, 30 s, 1, 2, then every 5 minutes."""
+    at, moments = NOW, []
+    for _ in range(6):
+        at = next_probe(NOW, at, every=timedelta(minutes=5))
+        moments.append((at - NOW).total_seconds())
+    assert moments == [10, 40, 100, 220, 520, 820]
+    at = next_probe(NOW, NOW, every=timedelta(seconds=3))
+    assert at == NOW + timedelta(seconds=3), "never later than the longest wait"
 
 
 @pytest.mark.parametrize(

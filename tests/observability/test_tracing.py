@@ -225,7 +225,7 @@ async def test_histories_are_the_same_with_traces_on(
     assert histories.commands(history.events) == histories.commands(histories.load(kept).events)
     assert histories.personal(history) == set()
     if play == "completes_without_a_reply":
-        assert cost(histories.without_patches(history.events)).events == 39
+        assert cost(histories.without_patches(history.events)).events == 42
     off = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
     await off.replay_workflow(history)
 

@@ -22,7 +22,7 @@ from services.enrolling import Enrolling
 from services.inbound import Inbound
 from services.ledger import Ledger
 from services.sequences import StepDraft
-from storage.database import Database
+from storage.database import Database, Pools
 from storage.sequences import SequenceRecord
 from storage.tables import Message, Sender, Suppression, User
 from tests.worlds import ZONE, World, ongoing
@@ -63,7 +63,7 @@ class Talk(World):
         super().__post_init__()
         self.inbound = Inbound(self.database, self.outbox)
         self.callbacks = Callbacks(self.database, self.outbox, self.rules)
-        self.ledger = Ledger(self.database, self.rules, self.outbox)
+        self.ledger = Ledger(Pools.one(self.database), self.rules, self.outbox)
         self.enrolling = Enrolling(self.database, self.outbox, workspace_zone=ZONE)
         self.phones = next(_numbers) * 1_000
         self.our_phone = ""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,9 +16,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
 from domain.inbound import InboundText, StatusReport
-from domain.ports import Answer, Call, NewEnrollment, Refused, Standing
+from domain.ports import Answer, Call, LateError, NewEnrollment, Refused, Standing
 from domain.rules import SendingRules
-from domain.statuses import Direction, LineType, MessageStatus
+from domain.statuses import Direction, LineType, MessageStatus, Need
 from domain.timing import DAYS
 from services.enrolling import Enrolling
 from services.factory import ServiceConfig, Services, build_services
@@ -199,12 +199,18 @@ class SendingKit:
     # What the workflows would do
 
     async def run_step(self, enrollment_id: UUID) -> Standing | timedelta:
-        """Run the send activity once: where it stands then, or when it wants to come back."""
-        return await self._run("send_step", SendStep(str(enrollment_id)))
+        """Decide, and do what is needed: where it stands then, or when it wants to come back."""
+        return await self._run_all("step", SendStep(str(enrollment_id)))
 
     async def run_message(self, message_id: UUID) -> Standing | timedelta:
-        """Run a one-off text's activity once."""
-        return await self._run("send_message", SendMessage(str(message_id)))
+        """Do the same for a one-off text."""
+        return await self._run_all("message", SendMessage(str(message_id)))
+
+    async def send_step(self, enrollment_id: UUID) -> Standing:
+        """Run the send activity alone, as Temporal does whose worker was lost."""
+        standing = await self._run("send_step", SendStep(str(enrollment_id)))
+        assert isinstance(standing, Standing)
+        return standing
 
     async def run_close(self, enrollment_id: UUID) -> Standing:
         """Run the closing activity once."""
@@ -229,17 +235,27 @@ class SendingKit:
             assert standing.due_at is not None
             await self.pass_time(standing.due_at - datetime.now(UTC))
 
+    async def _run_all(self, kind: str, request: SendStep | SendMessage) -> Standing | timedelta:
+        standing = await self._run(f"decide_{kind}", request)
+        while isinstance(standing, Standing) and standing.needs is not None:
+            act = "send" if standing.needs is Need.SEND else "resolve"
+            standing = await self._run(f"{act}_{kind}", request)
+        return standing
+
     async def _run(self, name: str, request: Any) -> Standing | timedelta:
         activities = SendingActivities(
             self.services.ledger, self.gateway, look_again=timedelta(days=1)
         )
-        try:
-            standing = await ActivityEnvironment().run(getattr(activities, name), request)
-        except ApplicationError as error:
-            if error.type != "outcome_unknown" or error.next_retry_delay is None:
-                raise
-            return error.next_retry_delay
-        return cast("Standing", standing)
+        while True:
+            try:
+                standing = await ActivityEnvironment().run(getattr(activities, name), request)
+            except ApplicationError as error:
+                if error.type == "late":  # of a crowd on a busy machine
+                    continue
+                if error.type != "outcome_unknown" or error.next_retry_delay is None:
+                    raise
+                return error.next_retry_delay
+            return cast("Standing", standing)
 
     # What the provider and the person at the other end do
 
@@ -376,9 +392,11 @@ class SendingKit:
 
     async def open_call(self, enrollment_id: UUID) -> Call:
         """Commit an attempt at the next step and leave it there, as a dead worker does."""
-        call = await self.services.ledger.open_step(enrollment_id)
-        assert isinstance(call, Call)
-        return call
+        while True:
+            with suppress(LateError):  # of a crowd on a busy machine
+                call = await self.services.ledger.open_step(enrollment_id)
+                assert isinstance(call, Call)
+                return call
 
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
@@ -406,7 +424,7 @@ def _services(
 @asynccontextmanager
 async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
     """A kit on an empty database."""
-    world = World(Database(database_url, pool_size=25))
+    world = World(Database(database_url, connections=50))
     temporal, gateway = FakeTemporal(), FakeGateway()
     services = _services(world, temporal, gateway, RULES)
     world.outbox, world.endings, world.sequences = (

@@ -1,5 +1,6 @@
 """Senders on hold, their probes, and what a person releases."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,10 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ports import Refused, Standing
+from domain.statuses import Need
 from services.holds import Decision
 from tests.services.sending_kit import SendingKit, about
 from tests.worlds import ongoing
 
+FIRST_PROBE = timedelta(seconds=10)
 PROBE = timedelta(minutes=5)
 WRONG_PASSWORD = Refused(401, 20003)
 
@@ -50,7 +53,7 @@ async def test_others_wait_without_calling(kit: SendingKit) -> None:
     assert [(await kit.row(one)).held_code for one in everyone] == [20003, None, None]
     sender = await kit.sender()
     assert (sender.hold_code, sender.hold_from_report) == (20003, False)
-    assert about(sender.next_probe_at, PROBE)
+    assert about(sender.next_probe_at, FIRST_PROBE)
 
 
 async def test_another_sender_goes_on(kit: SendingKit) -> None:
@@ -75,6 +78,44 @@ async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
         assert len(kit.gateway.calls) == number
         assert await woken(kit, everyone) == []
         assert (await kit.sender()).held_at is not None
+
+
+async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: SendingKit) -> None:
+    """Section 3, Provider answers: probed after 10 s, 30 s, 1, 2, then every 5 minutes."""
+    everyone = await three_waiting(kit)
+    [first] = [one for one in everyone if await kit.outcomes(one)]
+    waits = []
+    for _ in range(6):
+        sender = await kit.sender()
+        waits.append(round((sender.next_probe_at - datetime.now(UTC)).total_seconds() / 10) * 10)
+        early = await kit.run_step(first)
+        assert isinstance(early, Standing)
+        assert (early.doing, early.due_at) == ("held", None), "it is not time yet"
+        await kit.pass_time(sender.next_probe_at - datetime.now(UTC))
+        await kit.answers(first, WRONG_PASSWORD)
+        again = await kit.run_step(first)
+        assert isinstance(again, Standing)
+        assert again.doing == "held"
+        assert again.due_at is not None
+        assert again.due_at > (await kit.sender()).next_probe_at
+    assert waits == [10, 30, 60, 120, 300, 300]
+    await kit.pass_time(PROBE)
+    await kit.send(first)
+    assert (await kit.sender()).held_at is None
+
+
+async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> None:
+    """Section 3, Provider answers: one probe at a time."""
+    everyone = await three_waiting(kit)
+    kit.gateway.always(WRONG_PASSWORD)
+    calls = len(kit.gateway.calls)
+    await kit.pass_time(FIRST_PROBE)
+    decisions = await asyncio.gather(*(kit.services.ledger.decide_step(one) for one in everyone))
+    assert [one.needs for one in decisions if isinstance(one, Standing)].count(Need.SEND) == 1
+    assert len(await woken(kit, everyone)) == 1
+    for enrollment in everyone:
+        await kit.run_step(enrollment)
+    assert len(kit.gateway.calls) == calls + 1
 
 
 async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:

@@ -130,6 +130,7 @@ async def test_a_call_that_never_began_is_tried_again(kit: SendingKit) -> None:
     enrollment, message = await write(kit)
     await kit.answers(enrollment, NotCalled())
     assert (await run(kit, message)).doing == "waiting"
+    await kit.pass_time(timedelta(seconds=3))
     assert (await run(kit, message)).status == "accepted"
     assert (await kit.row(enrollment)).due_at is not None
 
@@ -191,16 +192,16 @@ async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit)
 
 
 async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit) -> None:
-    """Section 3, Provider answers: one probe every 5 minutes, though no enrollment waits."""
+    """Section 3, Provider answers: after 10 s, then 30 s ..., though no enrollment waits."""
     enrollment, message = await write(kit)
     await kit.refuses(enrollment, 20003, 401)
     standing = await run(kit, message)
     assert standing.doing == "waiting"
-    assert about(standing.due_at, timedelta(minutes=5))
+    assert about(standing.due_at, timedelta(seconds=10))
     assert (await kit.sender()).held_at is not None
     await kit.refuses(enrollment, 20003, 401)
-    await kit.pass_time(timedelta(minutes=5))
-    await run(kit, message)
+    await kit.pass_time(timedelta(seconds=10))
+    assert about((await run(kit, message)).due_at, timedelta(seconds=30))
     await run(kit, message)
     assert len(kit.gateway.calls) == 2
     await kit.pass_time(timedelta(minutes=5))

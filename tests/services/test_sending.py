@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.ports import Call, Standing, Unsettled
-from domain.statuses import LineType, OptOutSource, ReplyPolicy, SequenceKind
+from domain.ports import Call, LateError, Standing, Unsettled
+from domain.statuses import LineType, Need, OptOutSource, ReplyPolicy, SequenceKind
+from storage.locks import lock_numbers
 from tests.services.sending_kit import SendingKit, about, every_day, zone_where_it_is
 from tests.worlds import ongoing, scheduled
 
@@ -450,27 +451,70 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
         assert (standing.doing, standing.status) == ("ended", "gone")
 
 
-async def test_a_look_tells_when_and_begins_nothing(kit: SendingKit) -> None:
-    """Section 4: who is asked to look again before the time takes no turn from those who send."""
+async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKit) -> None:
+    """Section 4: whatever keeps a text from going takes no turn from those who send."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     ledger = kit.services.ledger
-    early = await ledger.look(enrollment)
-    assert (early.doing, early.step) == ("waiting", 1)
+    early = await ledger.decide_step(enrollment)
+    assert isinstance(early, Standing)
+    assert (early.doing, early.step, early.needs) == ("waiting", 1, None)
     assert about(early.due_at, DAY)
     await kit.pass_time(2 * DAY)
-    due = await ledger.look(enrollment)
-    assert due.doing == "waiting"
-    assert about(due.due_at, timedelta())
-    assert (await kit.row(enrollment)).next_send_at == due.due_at
+    due = await ledger.decide_step(enrollment)
+    assert isinstance(due, Standing)
+    assert (due.doing, due.needs) == ("waiting", Need.SEND)
     assert await kit.outcomes(enrollment) == ["accepted"]
     await kit.open_call(enrollment)
-    assert (await ledger.look(enrollment)).doing == "waiting", "the send settles it"
+    assert isinstance(await ledger.decide_step(enrollment), Unsettled)
     assert (await kit.row(enrollment)).activity == "sending"
-    await kit.text_back(enrollment)
-    ended = await ledger.look(enrollment)
-    assert (ended.doing, ended.status) == ("waiting", "finished_responded")
-    assert (await ledger.look(uuid4())).status == "gone"
+    gone = await ledger.decide_step(uuid4())
+    assert isinstance(gone, Standing)
+    assert gone.status == "gone"
+
+
+async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
+    """A text that may go by now is shown as due, one that may not as what keeps it."""
+    enrollment = await kit.enrol()
+    await kit.world.run(
+        "UPDATE enrollments SET activity = 'held', held_reason = 'sender_on_hold',"
+        " next_send_at = NULL"
+    )
+    due = await kit.services.ledger.decide_step(enrollment)
+    assert isinstance(due, Standing)
+    row = await kit.row(enrollment)
+    assert (row.activity, row.held_reason) == ("waiting", None)
+    assert row.next_send_at == due.due_at
+    await kit.world.run("UPDATE sequences SET state = 'paused'")
+    paused = await kit.services.ledger.decide_step(enrollment)
+    assert isinstance(paused, Standing)
+    assert (paused.doing, paused.needs) == ("paused", None)
+    assert (await kit.row(enrollment)).activity == "paused"
+
+
+async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -> None:
+    """Section 4: its worker died under way; the paced queue does not wait for the proof."""
+    enrollment = await kit.enrol()
+    await kit.open_call(enrollment)
+    assert (await kit.send_step(enrollment)).needs is Need.RECONCILE
+    assert kit.gateway.calls == []
+
+
+@pytest.mark.parametrize("kind", ["step", "message"])
+async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit, kind: str) -> None:
+    """Section 5.1: no row, ask again later; what waited for a lock for too long is late too."""
+    enrollment = await kit.enrol()
+    message = await kit.one_off(enrollment)
+    hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.ledger
+    ask = hasty.open_step(enrollment) if kind == "step" else hasty.open_message(message)
+    async with kit.world.database.transaction() as tx:
+        await lock_numbers(tx, [await kit.phone(enrollment)])
+        asked = asyncio.create_task(ask)
+        await asyncio.sleep(0.2)
+    with pytest.raises(LateError):
+        await asked
+    assert await kit.world.rows("SELECT id FROM attempts") == []
+    assert (await kit.row(enrollment)).activity == "waiting"
 
 
 # At most one attempt

@@ -14,7 +14,7 @@ from storage.database import Database
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, pool_size=1)
+    database = Database(database_url, connections=2)
     yield database
     await database.close()
 

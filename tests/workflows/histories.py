@@ -18,6 +18,7 @@ FOLDER = Path(__file__).with_name("histories")
 
 _LOCAL_ACTIVITY = "core_local_activity"
 _PATCH = "core_patch"
+_PATCHES = "TemporalChangeVersion"
 _PERSONAL = re.compile(rf"\+\d{{8,}}|{re.escape(PHONE[1:])}|{NAME}|{re.escape(BODY)}")
 
 
@@ -87,10 +88,24 @@ def _command(event: HistoryEvent) -> str | None:
 
 
 def without_patches(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """The events that count for the limit: markers of live patches do not."""
+    """The events that count for the limit: markers of live patches, searchable or not, do not."""
+    return [event for event in events if not _is_of_patch(event)]
+
+
+def patches(events: Sequence[HistoryEvent]) -> list[str]:
+    """The names of the patches that a run goes by, in the order it met them."""
+    markers = [event.marker_recorded_event_attributes for event in events]
     return [
-        event for event in events if event.marker_recorded_event_attributes.marker_name != _PATCH
+        json.loads(marker.details["patch-data"].payloads[0].data)["id"]
+        for marker in markers
+        if marker.marker_name == _PATCH
     ]
+
+
+def _is_of_patch(event: HistoryEvent) -> bool:
+    upserted = event.upsert_workflow_search_attributes_event_attributes.search_attributes
+    marked = event.marker_recorded_event_attributes.marker_name
+    return marked == _PATCH or _PATCHES in upserted.indexed_fields
 
 
 def personal(history: WorkflowHistory) -> set[str]:

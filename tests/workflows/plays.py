@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,11 +21,11 @@ from activities.jobs import RunChunk
 from activities.sending import CloseEnrollment, SendMessage, SendStep
 from domain.events import EventsRound
 from domain.ports import JobProgress, NewEnrollment, Standing, SweepReport
-from domain.statuses import Activity, EnrollmentStatus
+from domain.statuses import Activity, EnrollmentStatus, Need
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
 from workflows.enrollment import EnrollmentWorkflow
-from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, SEND_QUEUE
+from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, QUESTION_QUEUE, SEND_QUEUE
 from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
 
 PATIENCE = 40
@@ -58,9 +58,12 @@ class ProviderError(Exception):
 class Script:
     """Answers of the sending activities, in order; whatever is called beyond them is `overrun`.
 
+    Decisions have answers of their own; without one the row decides to send.
+
     Attributes:
         clock: The server's time.
-        calls: Each activity that ran, by name, and when.
+        calls: Each activity that ran, by name, and when; decisions only if they were scripted.
+        senders: Of enrollments whose sender is not the usual one.
         rounds: After how long each round of deliveries wants the next; then none.
     """
 
@@ -70,6 +73,9 @@ class Script:
     rounds: deque[timedelta | None] = field(default_factory=deque)
     chunks: deque[JobProgress | Exception] = field(default_factory=deque)
     _answers: deque[Answer] = field(default_factory=deque)
+    _decisions: deque[Answer] = field(default_factory=deque)
+    senders: dict[str, UUID] = field(default_factory=dict)
+    _step: int = 0
 
     @property
     def called(self) -> list[str]:
@@ -78,6 +84,14 @@ class Script:
     def then(self, *answers: Answer) -> None:
         self._answers.extend(answers)
 
+    def decides(self, *answers: Answer) -> None:
+        self._decisions.extend(answers)
+
+    @property
+    def is_played(self) -> bool:
+        """Whether every answer was given, and none was missing."""
+        return not (self._answers or self._decisions or self.overrun)
+
     def stands(
         self,
         doing: str,
@@ -85,6 +99,7 @@ class Script:
         *,
         after: timedelta | None = None,
         held_reason: str | None = None,
+        needs: Need | None = None,
     ) -> Answer:
         """Answers where it stands; `after` is the time from then to the next event."""
 
@@ -97,7 +112,19 @@ class Script:
                 step_count=STEPS,
                 sender_id=str(SENDER),
                 held_reason=held_reason,
+                needs=needs,
             )
+
+        return answer
+
+    def sends(self, step: int) -> Answer:
+        return self.stands(Activity.WAITING, step, after=timedelta(), needs=Need.SEND)
+
+    def asks(self, needs: Need) -> Answer:
+        """Answers what must be found out first, and knows no more."""
+
+        async def answer() -> Standing:
+            return Standing(Activity.SENDING, EnrollmentStatus.ACTIVE, needs=needs)
 
         return answer
 
@@ -106,6 +133,27 @@ class Script:
 
     def awaits_reply(self, after: timedelta) -> Answer:
         return self.stands(Activity.AWAITING_REPLY, STEPS, after=after)
+
+    @activity.defn(name="decide_step")
+    async def decide_step(self, request: SendStep) -> Standing:
+        UUID(request.enrollment_id)
+        sender = self.senders.get(request.enrollment_id, SENDER)
+        return replace(await self._decide("decide_step"), sender_id=str(sender))
+
+    @activity.defn(name="decide_message")
+    async def decide_message(self, request: SendMessage) -> Standing:
+        UUID(request.message_id)
+        return await self._decide("decide_message")
+
+    @activity.defn(name="resolve_step")
+    async def resolve_step(self, request: SendStep) -> Standing:
+        UUID(request.enrollment_id)
+        return await self._play("resolve_step")
+
+    @activity.defn(name="resolve_message")
+    async def resolve_message(self, request: SendMessage) -> Standing:
+        UUID(request.message_id)
+        return await self._play("resolve_message")
 
     @activity.defn(name="send_step")
     async def send_step(self, request: SendStep) -> Standing:
@@ -125,8 +173,7 @@ class Script:
     @activity.defn(name="close_enrollment")
     async def close_enrollment(self, request: CloseEnrollment) -> Standing:
         UUID(request.enrollment_id)
-        local = activity.info().is_local
-        return await self._play("close_enrollment locally" if local else "close_enrollment")
+        return await self._play(_with_place("close_enrollment"))
 
     @activity.defn(name="sweep")
     async def sweep(self) -> SweepReport:
@@ -155,7 +202,20 @@ class Script:
         if not self._answers:
             self.overrun.append(name)
             raise AssertionError
-        return await self._answers.popleft()()
+        standing = await self._answers.popleft()()
+        self._step = max(self._step, standing.step)
+        return standing
+
+    async def _decide(self, name: str) -> Standing:
+        if not self._decisions:
+            return await self.sends(self._step)()
+        self.calls.append((_with_place(name), await self.clock()))
+        return await self._decisions.popleft()()
+
+
+def _with_place(name: str) -> str:
+    """An activity's name, and whether it runs within the workflow's task."""
+    return f"{name} locally" if activity.info().is_local else name
 
 
 def ends(status: EnrollmentStatus | str, step: int = STEPS) -> Answer:
@@ -239,8 +299,7 @@ class Play:
     async def ends_as(self, status: EnrollmentStatus) -> None:
         async with asyncio.timeout(PATIENCE):
             assert (await self.handle.result()).status == status
-        assert not self.script.overrun
-        assert not self.script._answers
+        assert self.script.is_played
 
     async def events(self) -> Sequence[HistoryEvent]:
         return (await self.handle.fetch_history()).events
@@ -271,7 +330,13 @@ class Stage:
         return EnrollmentClient(self.client, page_base_url="http://segue.test")
 
     @asynccontextmanager
-    async def workers(self, *, sends: bool = True, others: bool = True) -> AsyncIterator[None]:
+    async def workers(
+        self,
+        *,
+        sends: bool = True,
+        others: bool = True,
+        workflows: Sequence[type] = WORKFLOWS,
+    ) -> AsyncIterator[None]:
         script = self.script
         async with AsyncExitStack() as stack:
             if others:
@@ -279,8 +344,10 @@ class Stage:
                     Worker(
                         self.client,
                         task_queue=ENROLLMENT_QUEUE,
-                        workflows=WORKFLOWS,
+                        workflows=workflows,
                         activities=[
+                            script.decide_step,
+                            script.decide_message,
                             script.look,
                             script.close_enrollment,
                             script.sweep,
@@ -289,9 +356,18 @@ class Stage:
                         interceptors=[PlainFailures()],
                     )
                 )
+                await stack.enter_async_context(self.question_worker())
             if sends:
                 await stack.enter_async_context(self.send_worker())
             yield
+
+    def question_worker(self) -> Worker:
+        return Worker(
+            self.client,
+            task_queue=QUESTION_QUEUE,
+            activities=[self.script.resolve_step, self.script.resolve_message],
+            interceptors=[PlainFailures()],
+        )
 
     def event_worker(self) -> Worker:
         return Worker(
@@ -313,6 +389,7 @@ class Stage:
     async def play(self, *, after: timedelta = timedelta(), sender_id: UUID = SENDER) -> Play:
         """Start an enrollment whose first text is due so long from now."""
         enrollment_id = uuid4()
+        self.script.senders[str(enrollment_id)] = sender_id
         handle = await self.client.start_workflow(
             EnrollmentWorkflow.run,
             StartEnrollment(

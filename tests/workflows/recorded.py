@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from domain.ports import JobProgress, Standing
-from domain.statuses import Activity, EnrollmentStatus, MessageStatus
+from domain.statuses import Activity, EnrollmentStatus, MessageStatus, Need
 from tests.workflows.plays import Gate, Play, Stage, ends, fails
 from workflows.client import events_workflow_id, job_workflow_id, message_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE
@@ -95,10 +95,59 @@ async def fails_after_a_settled_outcome(stage: Stage) -> WorkflowHandle[Any, Any
     soon = ApplicationError(
         "the provider's answer is being settled", type="outcome_unknown", next_retry_delay=SOON
     )
-    stage.script.then(*fails(), *fails(soon), ends(EnrollmentStatus.FAILED, step=0))
+    script = stage.script
+    script.then(*fails(), script.asks(Need.RECONCILE), *fails(soon))
+    script.then(ends(EnrollmentStatus.FAILED, step=0))
     async with stage.workers():
         play = await stage.play_as_enrolled()
         await play.ends_as(EnrollmentStatus.FAILED)
+    assert script.called == ["send_step"] * 2 + ["resolve_step"] * 2
+    return play.handle
+
+
+@recorded
+async def sent_again_after_proven_absent(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """What is proven may go at once, and nothing is decided twice."""
+    script = stage.script
+    script.decides(script.asks(Need.LOOK_UP), script.asks(Need.RECONCILE))
+    script.then(script.sends(0), script.waits(1, SOON), script.sends(1), script.waits(2, LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.WAITING, step=2)
+        await play.signal("reply_received", EnrollmentStatus.FINISHED_RESPONDED)
+        await play.ends_as(EnrollmentStatus.FINISHED_RESPONDED)
+    asked = ["decide_step locally", "resolve_step", "send_step"]
+    assert script.called == asked * 2
+    return play.handle
+
+
+@recorded
+async def decides_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
+    script = stage.script
+    script.decides(*fails(times=4), script.sends(0))
+    script.then(ends(EnrollmentStatus.FAILED))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.ends_as(EnrollmentStatus.FAILED)
+    patient = ["decide_step"] * 2
+    assert script.called == ["decide_step locally"] * 3 + patient + ["send_step"]
+    return play.handle
+
+
+@recorded
+async def paused_until_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """A decision says so: nothing is sent, and nothing waits in the paced queue."""
+    script = stage.script
+    script.decides(script.stands(Activity.PAUSED, 0), script.waits(0, SOON), script.sends(0))
+    script.then(script.waits(1, LATER))
+    async with stage.workers():
+        play = await stage.play_as_enrolled()
+        await play.until(Activity.PAUSED)
+        await play.signal("reconsider")
+        await play.until(Activity.WAITING, step=1)
+        await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
+        await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
+    assert script.called == ["decide_step locally"] * 3 + ["send_step"]
     return play.handle
 
 
@@ -126,13 +175,15 @@ async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
 @recorded
 async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
-    script.then(script.waits(1, LATER), script.waits(1, SOON), script.waits(2, LATER))
+    script.decides(script.sends(0), script.waits(1, SOON), script.sends(1))
+    script.then(script.waits(1, LATER), script.waits(2, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
         await play.until(Activity.WAITING, step=1)
         await play.signal("reconsider")
         await play.until(Activity.WAITING, step=2)
-        assert script.called == ["send_step", "look", "send_step"]
+        decided, sent = "decide_step locally", "send_step"
+        assert script.called == [decided, sent, decided, decided, sent]
         await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
         await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
     return play.handle
@@ -151,7 +202,8 @@ async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
     async def again() -> Standing:
         return said[0]
 
-    script.then(first, again, ends(EnrollmentStatus.FINISHED_NO_RESPONSE))
+    script.decides(script.sends(0), again, script.sends(1))
+    script.then(first, ends(EnrollmentStatus.FINISHED_NO_RESPONSE))
     async with stage.workers():
         play = await stage.play_as_enrolled()
         await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
@@ -217,6 +269,26 @@ async def one_off_text(stage: Stage) -> WorkflowHandle[Any, Any]:
     stage.watch(handle)
     async with stage.workers():
         assert await handle.result() == MessageStatus.QUEUED
+    return handle
+
+
+@recorded
+async def one_off_text_decided(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """Not yet; then an earlier try is unknown; then it goes."""
+    script = stage.script
+    script.decides(*fails(times=4), script.waits(0, SOON), script.asks(Need.RECONCILE))
+    script.then(script.sends(0), ends(MessageStatus.QUEUED))
+    message_id, sender_id = uuid4(), uuid4()
+    await stage.temporal.start_message(message_id, sender_id)
+    handle = stage.client.get_workflow_handle(message_workflow_id(message_id))
+    stage.watch(handle)
+    async with stage.workers():
+        assert await handle.result() == MessageStatus.QUEUED
+    assert script.called == [
+        *["decide_message locally"] * 3,
+        *["decide_message"] * 2,
+        *["decide_message locally", "resolve_message", "send_message"],
+    ]
     return handle
 
 

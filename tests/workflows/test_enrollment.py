@@ -10,7 +10,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from domain.ports import Standing
-from domain.statuses import Activity, EnrollmentStatus, MessageStatus
+from domain.statuses import Activity, EnrollmentStatus, MessageStatus, Need
+from tests.workflows import histories
+from tests.workflows.earlier import EarlierEnrollmentWorkflow
 from tests.workflows.plays import (
     PATIENCE,
     SENDER,
@@ -67,6 +69,54 @@ async def test_three_steps_over_nine_days_then_the_reply_window(fast: Stage) -> 
     assert days == pytest.approx([0, 2, 9, 16], abs=0.001)
 
 
+async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: Stage) -> None:
+    """Also when its history, where it sent at once, is replayed after that."""
+    script = stage.script
+    script.then(script.waits(1, timedelta(seconds=2)), script.waits(2, timedelta(seconds=2)))
+    async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
+        play = await stage.play()
+        await play.until(Activity.WAITING, step=1)
+    assert script.called == ["send_step"]
+    script.decides(script.sends(1))
+    async with stage.workers():
+        await play.until(Activity.WAITING, step=2)
+    script.decides(script.stands(Activity.PAUSED, 2))
+    async with stage.workers():  # which knows it from its history alone
+        await play.until(Activity.PAUSED)
+        await play.signal("mark_finished", STOPPED)
+        await play.ends_as(STOPPED)
+    decided = "decide_step locally"
+    assert script.called == ["send_step", decided, "send_step", decided]
+
+
+@pytest.mark.parametrize("need", [Need.RECONCILE, Need.LOOK_UP])
+async def test_what_must_be_found_out_first_takes_no_turn_of_a_sender(
+    stage: Stage, need: Need
+) -> None:
+    """Rule: the paced queue carries calls to the provider and nothing else."""
+    script = stage.script
+    script.decides(script.asks(need))
+    script.then(*fails(settling(timedelta(milliseconds=10)), times=3), ends(NO_RESPONSE))
+    async with stage.workers(sends=False):
+        await (await stage.play()).ends_as(NO_RESPONSE)
+    assert script.called == ["decide_step locally", *["resolve_step"] * 4]
+
+
+async def test_a_send_that_finds_something_in_the_way_is_decided_about_anew(stage: Stage) -> None:
+    """Between the decision and its turn: an unknown outcome, a pause, another time."""
+    script = stage.script
+    script.decides(script.sends(0), script.sends(0), script.sends(0))
+    script.then(script.asks(Need.RECONCILE), script.waits(0, timedelta(milliseconds=50)))
+    script.then(script.stands(Activity.PAUSED, 0), ends(NO_RESPONSE))
+    async with stage.workers():
+        play = await stage.play()
+        await play.until(Activity.PAUSED)
+        await play.signal("reconsider")
+        await play.ends_as(NO_RESPONSE)
+    decided = ["decide_step locally", "send_step"]
+    assert script.called == [*decided, "resolve_step", *decided, *decided]
+
+
 async def test_the_first_step_may_be_later(fast: Stage) -> None:
     fast.script.then(ends(EnrollmentStatus.OMITTED_OPTED_OUT))
     began = await fast.script.clock()
@@ -103,7 +153,10 @@ async def test_a_row_whose_clock_is_behind_is_not_asked_without_a_pause(
             return Standing(doing, EnrollmentStatus.ACTIVE, due_at, 1, STEPS, str(SENDER))
         return await ends(NO_RESPONSE)()
 
-    script.then(*[stands] * 60)
+    if doing is Activity.WAITING:
+        script.decides(*[stands] * 60)
+    else:
+        script.then(*[stands] * 60)
     async with fast.workers():
         assert (await (await fast.play()).handle.result()).status == NO_RESPONSE
     assert 4 <= len(script.called) <= 8
@@ -111,20 +164,24 @@ async def test_a_row_whose_clock_is_behind_is_not_asked_without_a_pause(
 
 async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast: Stage) -> None:
     script = fast.script
-    script.then(*fails(settling(timedelta(minutes=2))), ends(EnrollmentStatus.FAILED))
+    script.then(script.asks(Need.RECONCILE), *fails(settling(timedelta(minutes=2))))
+    script.then(ends(EnrollmentStatus.FAILED))
     async with fast.workers():
         await (await fast.play()).ends_as(EnrollmentStatus.FAILED)
-    assert script.calls[1][1] - script.calls[0][1] >= timedelta(minutes=2)
+    assert script.called == ["send_step", "resolve_step", "resolve_step"]
+    assert script.calls[2][1] - script.calls[1][1] >= timedelta(minutes=2)
 
 
 async def test_it_ends_when_its_row_was_erased(fast: Stage) -> None:
     """Though the signal that tells so has not come yet: the activity is not asked again."""
-    fast.script.then(fast.script.waits(1, A_DAY), ends("gone"))
+    script = fast.script
+    script.decides(script.sends(0), ends("gone"))
+    script.then(script.waits(1, A_DAY))
     async with fast.workers():
         play = await fast.play()
         result = await play.handle.result()
     assert result.status == "gone"
-    assert fast.script.called == ["send_step"] * 2
+    assert script.called == ["decide_step locally", "send_step", "decide_step locally"]
 
 
 @pytest.mark.parametrize(("signal", "status"), FINAL_SIGNALS)
@@ -149,9 +206,13 @@ async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
     stage: Stage, doing: Activity, reason: str | None
 ) -> None:
     script = stage.script
-    script.then(script.stands(doing, 1, held_reason=reason), script.waits(2, A_DAY))
-    async with stage.workers():
+    script.decides(script.stands(doing, 1, held_reason=reason), script.sends(1))
+    script.then(script.waits(2, A_DAY))
+    async with stage.workers(sends=False):
         play = await stage.play()
+        await play.until(doing)
+        assert "activity_task_scheduled" not in await names(play), "it takes no turn of a sender's"
+    async with stage.workers():
         blocked = await play.until(doing)
         assert (blocked.next_due_at, blocked.held_reason) == (None, reason)
         assert "timer_started" not in await names(play)
@@ -245,17 +306,18 @@ async def test_a_fact_without_a_final_status_has_the_row_looked_at(
     stage: Stage, signal: str
 ) -> None:
     script = stage.script
-    script.then(script.waits(1, A_DAY), script.waits(1, A_DAY))
+    script.decides(script.sends(0), script.waits(1, A_DAY), script.waits(1, A_DAY))
+    script.then(script.waits(1, A_DAY))
     async with stage.workers():
         play = await stage.play()
         await play.until(Activity.WAITING, step=1)
         await play.signal(signal)
-        await play.until_called(2)
+        await play.until_called(3)
         await play.until(Activity.WAITING)
         await play.signal("mark_finished", EnrollmentStatus.ACTIVE)
-        await play.until_called(3)
-    assert script.called == ["send_step", "look", "look"]
-    script.overrun.clear()
+        await play.until_called(4)
+    decided = "decide_step locally"
+    assert script.called == [decided, "send_step", decided, decided]
 
 
 async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage: Stage) -> None:
@@ -387,7 +449,8 @@ async def test_a_one_off_text_waits_for_its_sender_over_days(
 ) -> None:
     """A sender on hold is asked about every minute; the history of one run stays short."""
     script = fast.script
-    script.then(*[script.stands(Activity.HELD, held_reason="sender_on_hold")] * 5)
+    script.decides(*[script.stands(Activity.HELD, held_reason="sender_on_hold")] * 5)
+    script.decides(script.sends(0))
     script.then(ends(MessageStatus.QUEUED))
     message_id = str(uuid4())
     handle = await fast.client.start_workflow(
@@ -401,7 +464,8 @@ async def test_a_one_off_text_waits_for_its_sender_over_days(
         assert await handle.result() == MessageStatus.QUEUED
         latest = fast.client.get_workflow_handle(handle.id)
         last_run = await latest.fetch_history()
-    assert len(last_run.events) == 11
+    assert len(histories.without_patches(last_run.events)) == 12
+    assert script.called.count("send_message") == 1
     assert script.calls[-1][1] - script.calls[0][1] >= timedelta(minutes=5)
 
 

@@ -1,0 +1,39 @@
+"""Asking a row what is next, without growing a history while the database is away."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.sending import SendingActivities
+from domain.ports import Standing
+from workflows.limits import Limit
+
+_Request = TypeVar("_Request")
+
+
+async def ask_at_once(
+    ask: Callable[[SendingActivities, _Request], Awaitable[Standing]],
+    request: _Request,
+    limit: Limit,
+    summary: str,
+) -> Standing | None:
+    """Ask by a local activity, for as short as its limit says.
+
+    Returns:
+        The answer; None if there was none, which the caller then gets by a regular activity.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            ask,
+            request,
+            start_to_close_timeout=limit.start_to_close,
+            schedule_to_close_timeout=limit.schedule_to_close,
+            retry_policy=limit.retry,
+            summary=summary,
+        )
+    except FailureError as error:  # a local activity's own failure comes as it is
+        if is_cancelled_exception(error):
+            raise
+        return None
