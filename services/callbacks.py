@@ -7,16 +7,9 @@ from domain.inbound import StatusReport
 from domain.progress import FAILURES, from_provider
 from domain.rules import SendingRules
 from domain.statuses import AttemptOutcome, MessageStatus
-from services.consequences import (
-    DELIVERY_REPORTED,
-    Learned,
-    accepted,
-    expect,
-    proven,
-    reported,
-    tell_if_doubled,
-)
+from services.consequences import DELIVERY_REPORTED, Learned, accepted, proven
 from services.outbox import Outbox
+from services.reports import expect, reported, tell_if_doubled
 from storage import inbound, outcomes
 from storage.database import Database, Transaction, is_unavailable
 from storage.outcomes import AttemptRow

@@ -1,4 +1,4 @@
-"""What follows from a text that was accepted, refused or reported failed."""
+"""What follows from a text that was accepted, or refused, or failed later."""
 
 import logging
 import random
@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.deciding import EARLY_TOLERANCE
-from domain.phones import is_toll_free
 from domain.ports import Standing
-from domain.progress import DELIVERIES, FAILURES, higher
+from domain.progress import DELIVERIES, higher
 from domain.provider_errors import (
     Effect,
     ProviderError,
     Wait,
-    classify_report,
     explain,
     next_probe,
     retry_at,
@@ -120,40 +118,21 @@ async def accepted(
         at=at,
     )
     if row.sender_held_at is not None and not row.hold_from_report:
-        await _off_hold_if_later(tx, row)
+        await off_hold_if_later(tx, row)
     if row.outcome is not AttemptOutcome.ASSUMED_SENT:
         await events.message_sent(tx, row.message_id)
     if status in DELIVERIES and row.provider_status not in DELIVERIES:
         await events.message_delivered(tx, row.message_id)
-    return await _advance(tx, row, rules, learned, at)
+    return await advance(tx, row, rules, learned, at)
 
 
-async def tell_if_doubled(tx: Transaction, row: AttemptRow) -> None:
-    """Tell of a broken promise: an attempt declared absent is there, and so is another one.
-
-    Args:
-        tx: Has written down that an attempt is at the provider, and what is reported of it.
-        row: The attempt as it was before.
-    """
-    could_be = row.outcome is AttemptOutcome.ABSENT or row.contradicted
-    if not could_be or not await outcomes.note_doubled(tx, row.message_id):
-        return
-    _logger.error("a text went out twice", extra={"message_id": str(row.message_id)})
-    if row.enrollment_id is not None:
-        message_id = str(row.message_id)
-        await endings.note(
-            tx, row.enrollment_id, "doubled", at=row.read_at, message_id=message_id, step=row.step
-        )
-    await events.message_doubled(tx, row.message_id)
-
-
-async def _off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:
+async def off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:
     """A text that the provider took since the sender went on hold proves that it works again."""
     if row.sender_held_at is not None:
         await holds.end_hold(tx, row.sender_id, proven_at=row.started_at)
 
 
-async def _advance(
+async def advance(
     tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned, at: datetime
 ) -> Standing:
     """Move the enrollment past the accepted step: the next step, the reply window, or the end."""
@@ -255,56 +234,7 @@ async def _moved(
     )
 
 
-async def reported(
-    tx: Transaction,
-    row: AttemptRow,
-    rules: SendingRules,
-    learned: Learned,
-    *,
-    status: MessageStatus,
-    code: int | None,
-) -> None:
-    """Apply the provider's later word on a message it has; states only move up.
-
-    A text that was delivered stays so, whatever comes after: between two last words the better
-    one stands. Only a wish not to be texted counts in any order.
-    """
-    await expect(tx, row, status, code)
-    error = _error_in(row, status, code)
-    top = higher(row.provider_status, status)
-    if top is not row.provider_status:
-        await outcomes.set_attempt(tx, row.attempt_id, provider_status=top.value)
-        if row.latest or top in DELIVERIES:
-            await outcomes.set_message(
-                tx, row.message_id, status=top.value, error_code=code if top is status else None
-            )
-    if error is not None:
-        if top not in DELIVERIES and not row.reported_failed:
-            await failed(tx, row, rules, learned, error)
-        elif error.effect is Effect.OPTED_OUT:
-            await _refused_as_opted_out(tx, row, error.code)
-        return
-    if status not in DELIVERIES:
-        return
-    if row.hold_from_report:  # `sent` proves nothing: 30034 and its like come after it
-        await _off_hold_if_later(tx, row)
-    if row.provider_status not in DELIVERIES:
-        await events.message_delivered(tx, row.message_id)
-    if row.reported_failed and not await outcomes.stands_anew(tx, row):
-        await _arrived_after_all(tx, row, rules, learned)
-
-
-async def expect(tx: Transaction, row: AttemptRow, status: MessageStatus, code: int | None) -> None:
-    """Lock what a report may change, in the order of ``storage.locks``.
-
-    Call it before anything else is done about a text that a report is the first news of.
-    """
-    is_first_news = row.outcome is not AttemptOutcome.ACCEPTED
-    moves_on = is_first_news or (row.reported_failed and status in DELIVERIES)
-    await _lock_for(tx, row, _error_in(row, status, code), moves_on=moves_on)
-
-
-async def _lock_for(
+async def lock_for(
     tx: Transaction, row: AttemptRow, error: ProviderError | None, *, moves_on: bool = False
 ) -> None:
     """Lock what an error changes, or what changes where the enrollment ``moves_on``."""
@@ -320,24 +250,6 @@ async def _lock_for(
         await lock_enrollments_of(tx, [row.phone], also=also)
 
 
-def _error_in(row: AttemptRow, status: MessageStatus, code: int | None) -> ProviderError | None:
-    """What went wrong, if a report says that something did."""
-    if status not in FAILURES:
-        return None
-    toll_free = row.sender_phone is not None and is_toll_free(row.sender_phone)
-    return classify_report(status.value, code, toll_free_sender=toll_free)
-
-
-async def _arrived_after_all(
-    tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned
-) -> None:
-    """A text reported failed was delivered: it is not sent again."""
-    await outcomes.set_attempt(tx, row.attempt_id, reported_failed=False)
-    await outcomes.set_message(tx, row.message_id, error_code=None, next_try_at=None)
-    last_sent_at = await outcomes.last_sent_at(tx, row.enrollment_id) if row.step else None
-    await _advance(tx, row, rules, learned, last_sent_at or row.started_at)
-
-
 async def failed(
     tx: Transaction,
     row: AttemptRow,
@@ -349,7 +261,7 @@ async def failed(
 ) -> Standing:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
-    await _lock_for(tx, row, error)
+    await lock_for(tx, row, error)
     row = await _mark_failed(tx, row, learned, code, http_status)
     if error.effect is Effect.HOLD_SENDER:
         await holds.hold_sender(
@@ -363,7 +275,7 @@ async def failed(
     if _for_good(row, rules, learned, error):
         await events.message_failed(tx, row.message_id, error_code=code, meaning=explain(code))
     if error.effect is Effect.OPTED_OUT:
-        await _refused_as_opted_out(tx, row, code)
+        await refused_as_opted_out(tx, row, code)
     if error.effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE and row.contact_id:
         await sending.set_line_type(tx, row.contact_id, LineType.LANDLINE, only_if_unknown=True)
     if not row.latest:
@@ -452,7 +364,8 @@ async def _step_failed(
             return await _hold(tx, row, learned, HeldReason.DESTINATION_NOT_ALLOWED, code)
 
 
-async def _refused_as_opted_out(tx: Transaction, row: AttemptRow, code: int | None) -> None:
+async def refused_as_opted_out(tx: Transaction, row: AttemptRow, code: int | None) -> None:
+    """Suppress a number that the provider says has opted out."""
     await opt_out(
         tx,
         Evidence(

@@ -25,14 +25,12 @@ from services.consequences import (
     Learned,
     accepted,
     as_it_stands,
-    expect,
     failed,
     hold_unknown,
     proven,
-    reported,
     send_again_at,
-    tell_if_doubled,
 )
+from services.reports import expect, reported, tell_if_doubled
 from storage import endings, events, outcomes
 from storage.database import Database, Transaction
 from storage.outcomes import AttemptRow

@@ -26,7 +26,7 @@ from domain.progress import DELIVERIES, from_provider, higher
 from domain.statuses import MessageStatus
 from services import callbacks as callbacks_service
 from services.callbacks import Callbacks
-from services.consequences import reported
+from services.reports import reported
 from standalone.ports import free_port
 from storage.database import Database, is_unavailable
 from tests.services.conversation_kit import (
