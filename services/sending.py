@@ -113,7 +113,7 @@ class Sending:
             return await self._go(tx, row, verdict, deadline)
 
     async def open_message(self, message_id: UUID) -> Opening:
-        """Ask to send a one-off text: bound by suppression and section 5, not by the window.
+        """Ask to send a one-off text: bound by suppression, not by the window.
 
         Raises:
             LateError: As `open_step` does.

@@ -81,7 +81,7 @@ async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
 
 
 async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: SendingKit) -> None:
-    """Section 3, Provider answers: probed after 10 s, 30 s, 1, 2, then every 5 minutes."""
+    """Probed after 10 s, 30 s, 1, 2, then every 5 minutes."""
     everyone = await three_waiting(kit)
     [first] = [one for one in everyone if await kit.outcomes(one)]
     waits = []
@@ -105,7 +105,7 @@ async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: Sendin
 
 
 async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> None:
-    """Section 3, Provider answers: one probe at a time."""
+    """One probe at a time."""
     everyone = await three_waiting(kit)
     kit.gateway.always(WRONG_PASSWORD)
     calls = len(kit.gateway.calls)

@@ -192,7 +192,7 @@ async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit)
 
 
 async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit) -> None:
-    """Section 3, Provider answers: after 10 s, then 30 s ..., though no enrollment waits."""
+    """After 10 s, then 30 s ..., though no enrollment waits."""
     enrollment, message = await write(kit)
     await kit.refuses(enrollment, 20003, 401)
     standing = await run(kit, message)

@@ -452,7 +452,7 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
 
 
 async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKit) -> None:
-    """Section 4: whatever keeps a text from going takes no turn from those who send."""
+    """Whatever keeps a text from going takes no turn from those who send."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     ledger = kit.services.ledger
@@ -493,7 +493,7 @@ async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
 
 
 async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -> None:
-    """Section 4: its worker died under way; the paced queue does not wait for the proof."""
+    """Its worker died under way; the paced queue does not wait for the proof."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     assert (await kit.send_step(enrollment)).needs is Need.RECONCILE
@@ -502,7 +502,7 @@ async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -
 
 @pytest.mark.parametrize("kind", ["step", "message"])
 async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit, kind: str) -> None:
-    """Section 5.1: no row, ask again later; what waited for a lock for too long is late too."""
+    """No row, ask again later; what waited for a lock for too long is late too."""
     enrollment = await kit.enrol()
     message = await kit.one_off(enrollment)
     hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.ledger

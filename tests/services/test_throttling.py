@@ -9,7 +9,7 @@ from tests.services.sending_kit import TICK, SendingKit
 
 
 async def test_waits_after_being_throttled_double(kit: SendingKit) -> None:
-    """Section 3, Provider answers: 429: from 2 s, doubling, with jitter; it is not counted."""
+    """429: from 2 s, doubling, with jitter; it is not counted."""
     enrollment = await kit.enrol()
     for seconds in (2, 4, 8, 16, 32, 60, 60):
         await kit.refuses(enrollment, 20429, 429)
@@ -25,7 +25,7 @@ async def test_waits_after_being_throttled_double(kit: SendingKit) -> None:
 
 @pytest.mark.parametrize("code", [20429, None])
 async def test_a_one_off_is_not_failed_by_throttling(kit: SendingKit, code: int | None) -> None:
-    """Section 3, Provider answers: 429 is not counted."""
+    """429 is not counted."""
     enrollment = await kit.enrol()
     message = await kit.one_off(enrollment)
     for _ in range(6):
