@@ -171,7 +171,7 @@ class Settings(_Environment):
     """What every process may need: the database, Temporal's address, the workspace, the timings.
 
     Only `DATABASE_URL` has no default. Durations are read in seconds and kept as `timedelta`; the
-    defaults are the ones DESIGN gives, and tests shorten them.
+    defaults are the ones of docs/design.md, and tests shorten them.
     """
 
     database_url: DatabaseUrl = Field(

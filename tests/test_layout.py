@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.metadata
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -116,3 +117,62 @@ def test_the_example_names_every_setting_with_its_default() -> None:
         text = f"{seconds():.12g}" if seconds else str(default)
         variable = str(field.validation_alias or name).upper()
         assert shown[variable].lower() == text.lower(), variable
+
+
+def _texts() -> dict[str, str]:
+    """Every text file of ours, by its path; git knows which they are, unless there is no git."""
+    inside = (ROOT / ".git").exists()
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True) if inside else None
+    names = listed.stdout.decode().split("\0")[:-1] if listed else map(str, _files())
+    found: dict[str, str] = {}
+    for file in (ROOT / name for name in names):
+        content = file.read_bytes() if file.is_file() else b"\0"
+        if b"\0" not in content:
+            found[str(file.relative_to(ROOT))] = content.decode()
+    return found
+
+
+_OUTSIDE = re.compile(
+    r"\bDESIGN\b"
+    r"|\b(?:CONVENTIONS|HOUSE|COPY|FACTS)\.md\b"
+    r"|\b[Ss]ections? \d"
+    r"|\b[Ii]ssues? \d"
+    r"|\[M\]"
+)
+"""Citations of a document, or an issue's number, that a reader of the repository cannot look up."""
+
+_RFC_SECTION = re.compile(r"(?:RFC \d+|\b\d+bis),\s+section \d[\d.]*")
+_CITED_HEADING = re.compile(r'docs/design\.md,\s+"([^"]+)"')
+
+
+def test_no_file_cites_what_is_not_in_the_repository() -> None:
+    cited = {
+        name: found
+        for name, text in _texts().items()
+        if name != "tests/test_layout.py"
+        and (found := _OUTSIDE.findall(_RFC_SECTION.sub("", text)))
+    }
+
+    assert cited == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["Section 5: never twice", "see DESIGN", "Issue 2 of 4", "57 s [M]", "sections 3 and 5"]
+)
+def test_a_citation_from_outside_is_noticed(text: str) -> None:
+    assert _OUTSIDE.search(_RFC_SECTION.sub("", text))
+
+
+def test_every_heading_of_the_design_that_is_cited_exists() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    headings = set(re.findall(r"^#+ (.+)$", design, re.MULTILINE))
+    cited = {
+        (name, heading)
+        for name, text in _texts().items()
+        if name != "tests/test_layout.py"
+        for heading in _CITED_HEADING.findall(text)
+    }
+
+    assert cited
+    assert {(name, heading) for name, heading in cited if heading not in headings} == set()

@@ -94,7 +94,7 @@ async def connected(settings: Settings) -> Client:
 async def test_a_deploy_in_the_middle_of_a_sequence(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 4 of 4: open workflows go on with the next build, its changes patched."""
+    """Open workflows go on with the next build, its changes patched."""
     ledger = Ledger()
     await set_up(of(settings, "v1"))
     client = await connected(settings)

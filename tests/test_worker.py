@@ -248,7 +248,7 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
 async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
     start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
 ) -> None:
-    """Issue 2 of 4: each row acted on exactly once, the result list complete."""
+    """Each row is acted on exactly once, and the result list is complete."""
     client = EnrollmentClient(temporal, page_base_url="http://segue.test")
     gateway = cast("Gateway", object())  # nothing is sent
     services = build_services(world.database, client, gateway, ServiceConfig(SendingRules()))

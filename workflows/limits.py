@@ -32,7 +32,8 @@ BREATH = timedelta(seconds=1)
 class Limit:
     """The time limits and retries of one activity.
 
-    The nesting (DESIGN section 4): HTTP 13 s < start-to-close 30 s < drain 45 s < container 60 s.
+    They nest: HTTP 13 s < start-to-close 30 s < drain 45 s < container 60 s
+    (docs/design.md, "Deploys").
     """
 
     start_to_close: timedelta

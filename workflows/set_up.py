@@ -34,7 +34,7 @@ RETENTION = timedelta(days=30)
 """How long Temporal keeps the histories of workflows that have ended."""
 
 _VERSION_TIMEOUT = timedelta(seconds=20)
-"""Making a version current is a workflow of the server's own: 1 to 2 s on the dev server [M]."""
+"""Making a version current is a workflow of the server's own; it took the dev server 1 to 2 s."""
 
 
 async def ensure_namespace(client: Client) -> bool:

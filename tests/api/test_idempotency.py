@@ -170,7 +170,7 @@ class TestClaims:
 async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
-    """Issue 2 of 4: a key on every POST that creates; no secret is kept for it."""
+    """Every POST that creates takes a key; no secret is kept for it."""
     key = {"Idempotency-Key": "a user"}
     user = {"email": "kim@example.com", "role": "member"}
     made = [await admin.post("/api/users", json=user, headers=key) for _ in range(2)]

@@ -65,7 +65,7 @@ def honest(place: Site) -> Process:
 
 
 def test_a_short_storm(place: Site, desk: Desk, honest: Process) -> None:
-    """DESIGN 5, the whole promise: see ``python -m tests.chaos`` for the long one."""
+    """The whole promise in short: ``python -m tests.chaos`` is the long one."""
     outcome = run_on(place, desk, Plan(ENROLLMENTS, SEED, seconds=8, rest=120, short=True))
     assert not outcome.violations, table(outcome)
     assert sum(outcome.struck.values()) > len(Point) / 2
@@ -294,7 +294,7 @@ def found(place: Site, person: Person, deeds: list[Deed]) -> set[Rule]:
 
 @pytest.mark.parametrize("play", [play for _, play, _ in PLAYS])
 def test_the_protocol_holds(place: Site, desk: Desk, honest: Process, play: Play) -> None:
-    """DESIGN 5: what the sabotaged worker is caught at, the real one survives."""
+    """The real worker survives what the sabotaged one is caught at."""
     assert found(place, *play(place, desk, honest)) == set()
 
 

@@ -91,13 +91,13 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_a_text_reported_failed_may_go_again() -> None:
-    """Section 5: at most one accepted and not reported failed."""
+    """At most one attempt is accepted and not reported failed."""
     again = [replace(TEXT, status="failed"), replace(TEXT, number=2)]
     assert judge(replace(FINE, texts=again)) == []
 
 
 def test_a_kept_text_may_take_effect_later_but_blocks_sends() -> None:
-    """Section 4: if the effect fails the event is kept, and blocks sends to the number."""
+    """If the effect fails the event is kept, and blocks sends to the number."""
     later = replace(FINE, enrollments=enrollment(ended_at=at(5)), applied_at={"SM1": at(5)})
     assert judge(later) == []
     meanwhile = replace(later, attempts=[replace(SENT, committed_at=at(3))])
@@ -105,7 +105,7 @@ def test_a_kept_text_may_take_effect_later_but_blocks_sends() -> None:
 
 
 def test_a_text_out_of_the_blue_may_be_a_reply() -> None:
-    """Section 3: it is one if a text of ours was sent before, seen or not."""
+    """A text is a reply if one of ours was sent before, seen or not."""
     blue = replace(REPLY, enrollment_id=None)
     assert judge(replace(FINE, deeds=[blue])) == []
     lives_on = enrollment(status="finished_no_response", result="finished_no_response")
@@ -113,7 +113,7 @@ def test_a_text_out_of_the_blue_may_be_a_reply() -> None:
 
 
 def test_a_stop_is_about_every_enrollment_of_the_number() -> None:
-    """Section 3: the one whose text was answered, and one that had sent nothing yet."""
+    """A STOP ends the enrollment whose text was answered, and one that had sent nothing yet."""
     other = enrollment(id=UUID(int=5), status="omitted_opted_out", result=None, started=False)
     stop = replace(REPLY, kind=DeedKind.STOP)
     ended = enrollment(status="opted_out", result="opted_out")

@@ -1,4 +1,7 @@
-"""May the next text start now? Every verdict, and which of two wins."""
+"""May the next text start now? Every verdict, and which of two wins.
+
+The rules: docs/design.md, "Sending".
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -95,13 +98,13 @@ LADDER: list[Rung] = [
 
 
 def test_nothing_in_the_way_lets_it_go() -> None:
-    """Section 3, Sending: a due text goes; validity period without a window."""
+    """A due text goes; without a window the validity period is the longest."""
     assert verdict() == Go(36_000)
 
 
 @pytest.mark.parametrize(("_name", "changes", "expected"), LADDER, ids=[row[0] for row in LADDER])
 def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Verdict) -> None:
-    """Section 5.1: status, suppression, inbound, sequence, sender, window, distance."""
+    """Status, suppression, inbound, sequence, sender, window and spacing are all checked."""
     assert verdict(**changes) == expected
 
 
@@ -118,7 +121,7 @@ def test_of_two_obstacles_the_stronger_speaks(stronger: Rung, weaker: Rung) -> N
 
 @pytest.mark.parametrize("status", [one for one in EnrollmentStatus if one.is_final])
 def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> None:
-    """Section 2: final statuses never change; nothing is sent for one."""
+    """Final statuses never change; nothing is sent for one."""
     for _, changes, _ in LADDER:
         if "last_outcome" not in changes:
             assert verdict(**changes, status=status) == Over()
@@ -126,7 +129,7 @@ def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> N
 
 @pytest.mark.parametrize("outcome", [AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN])
 def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) -> None:
-    """Section 5: an attempt without an outcome: proof comes first."""
+    """An attempt without an outcome must be proven first."""
     assert verdict(last_outcome=outcome) == Settle()
     assert verdict(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Settle()
 
@@ -135,18 +138,16 @@ def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) 
     "outcome", [one for one in AttemptOutcome if one not in {"open", "unknown"}]
 )
 def test_a_settled_attempt_stands_in_no_ones_way(outcome: AttemptOutcome) -> None:
-    """Section 5: only the absent, refused or written off are attempted again (the row counts)."""
+    """Only the absent, refused or written off are attempted again (the row counts)."""
     assert verdict(last_outcome=outcome) == Go(36_000)
 
 
 @pytest.mark.parametrize("state", [one for one in SequenceState if one != "active"])
 def test_only_an_active_sequence_sends(state: SequenceState) -> None:
-    """Section 3, Sending: sequence paused."""
     assert verdict(sequence_state=state) == Paused()
 
 
 def test_the_reply_window_runs_through_a_pause() -> None:
-    """Section 3, Sending: sequence paused."""
     until = NOW + HOUR
     facts: dict[str, Any] = {
         "position": 4,
@@ -167,7 +168,6 @@ def test_a_timer_may_fire_a_little_early(early: int, goes: bool) -> None:  # noq
 
 
 def test_a_due_time_outside_the_window_moves_into_it() -> None:
-    """Section 3, Sending: outside the send window."""
     evening = NOW + 9 * HOUR  # 19:00 in New York
     expected = Later(datetime(2026, 11, 19, 14, 0, tzinfo=UTC), "window")
     assert verdict(due_at=evening, window=NINE_TO_FIVE) == expected
@@ -175,7 +175,7 @@ def test_a_due_time_outside_the_window_moves_into_it() -> None:
 
 
 def test_less_than_90_seconds_of_window_are_none() -> None:
-    """Section 3, Sending: less than 90 s of window left counts as outside."""
+    """Less than 90 s of window left counts as outside."""
     closes = datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
     almost, too_late = closes - timedelta(seconds=90), closes - timedelta(seconds=89)
     assert verdict(now=almost, window=NINE_TO_FIVE) == Go(60)
@@ -183,7 +183,7 @@ def test_less_than_90_seconds_of_window_are_none() -> None:
 
 
 def test_a_text_is_valid_until_half_a_minute_before_the_window_ends() -> None:
-    """Section 3, Sending: validity period."""
+    """The provider gives up 30 s before the window ends, or after 36,000 s."""
     assert verdict(window=NINE_TO_FIVE) == Go(7 * 3600 - 30)
     whole_days = SendWindow(dict.fromkeys(DAYS, (time(0), time(0))))
     assert verdict(window=whole_days) == Go(36_000)
@@ -199,7 +199,7 @@ def test_a_text_is_valid_until_half_a_minute_before_the_window_ends() -> None:
     ],
 )
 def test_two_texts_keep_their_distance(gap: timedelta, apart: timedelta) -> None:
-    """Section 3, Sending: at least min(delay, 1 h) apart, whatever was overdue."""
+    """Two texts are at least min(delay, 1 h) apart, whatever was overdue."""
     overdue: dict[str, Any] = {"due_at": NOW - timedelta(days=2), "gap": gap, "last_sent_at": NOW}
     expected = Later(NOW + apart, "spacing") if apart else Go(36_000)
     assert verdict(**overdue) == expected
@@ -207,7 +207,7 @@ def test_two_texts_keep_their_distance(gap: timedelta, apart: timedelta) -> None
 
 
 def test_a_text_that_failed_waits_for_its_next_try() -> None:
-    """Section 3, Provider answers: transient: after a fitting wait."""
+    """A transient failure is tried again after a fitting wait."""
     again = NOW + 4 * HOUR
     assert verdict(next_try_at=again) == Later(again, "retry")
     assert verdict(next_try_at=NOW - HOUR) == Go(36_000)
@@ -219,7 +219,7 @@ def test_a_text_that_failed_waits_for_its_next_try() -> None:
     sent=st.none() | st.integers(-5, 0),
 )
 def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int | None) -> None:
-    """Section 3, Sending: delay, retry and distance all hold."""
+    """Delay, retry and spacing all hold."""
     found = verdict(
         due_at=NOW + due * HOUR,
         next_try_at=None if retry is None else NOW + retry * HOUR,
@@ -236,7 +236,7 @@ def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int |
 
 @given(hours=st.integers(0, 24 * 14), due=st.integers(-48, 48))
 def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: int) -> None:
-    """Section 3, Sending: outside the send window, at any hour of a fortnight."""
+    """Outside the window nothing goes, at any hour of a fortnight."""
     now = NOW + hours * HOUR
     found = verdict(now=now, due_at=now + due * HOUR, window=NINE_TO_FIVE)
     moment = now if isinstance(found, Go) else found.at  # type: ignore[union-attr]
@@ -250,24 +250,22 @@ def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: in
 
 
 def test_an_opt_out_wins_over_a_landline() -> None:
-    """Section 3, Starting: omitted."""
     facts: dict[str, Any] = {"suppressed": True, "line_type": LineType.LANDLINE}
     assert verdict(**facts) == EndAs("opted_out")
 
 
 def test_a_landline_matters_before_the_first_text_only() -> None:
-    """Section 3, Starting: checked again when the first text would go."""
+    """A known landline omits before the first text, and matters no more after it."""
     assert verdict(line_type=LineType.LANDLINE, nothing_sent=False) == Go(36_000)
 
 
 @pytest.mark.parametrize("line_type", [one for one in LineType if one != "landline"])
 def test_no_other_line_type_omits(line_type: LineType) -> None:
-    """Section 3, Starting: trouble or unknown never omits."""
+    """Only a landline omits; trouble or ``unknown`` never does."""
     assert verdict(rules=LOOKING_UP, line_type=line_type) == Go(36_000)
 
 
 def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
-    """Section 3, Starting: with look-up switched on."""
     assert verdict(line_type=None) == Go(36_000)
     assert verdict(rules=LOOKING_UP, line_type=None) == LookUp()
     assert verdict(rules=LOOKING_UP, line_type=None, nothing_sent=False) == Go(36_000)
@@ -278,7 +276,7 @@ def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
 
 
 def test_a_probe_may_try_a_sender_on_hold() -> None:
-    """Section 3, Provider answers: one probe; bound by everything else."""
+    """A probe passes the hold and is bound by everything else."""
     assert verdict(sender_on_hold=True, probing=True) == Go(36_000)
     for name, changes, expected in LADDER:
         if name != "sender":
@@ -286,11 +284,10 @@ def test_a_probe_may_try_a_sender_on_hold() -> None:
 
 
 def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
-    """Section 3, Provider answers: a probe that succeeds frees all."""
+    """A probe that succeeds frees all."""
     assert verdict(held_reason=HeldReason.SENDER_ON_HOLD) == Go(36_000)
 
 
 def test_probing_decides_nothing_a_person_must() -> None:
-    """Section 3, Provider answers: held for another reason."""
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
         assert verdict(held_reason=reason, probing=True) == Held(reason)

@@ -28,7 +28,7 @@ TWILIO_WORDS = [
 
 @given(st.lists(statuses, min_size=1))
 def test_states_only_move_up(words: list[MessageStatus]) -> None:
-    """Section 4: a callback may come out of order; message states only move up."""
+    """A callback may come out of order; message states only move up."""
     states: list[MessageStatus | None] = [None]
     for word in words:
         states.append(higher(states[-1], word))
@@ -40,7 +40,7 @@ def test_states_only_move_up(words: list[MessageStatus]) -> None:
 def test_the_order_of_arrival_does_not_matter_for_the_last_word(
     words: list[MessageStatus], rng: object
 ) -> None:
-    """Section 4: out of order, twice: the highest rank stands."""
+    """Out of order, twice: the highest rank stands."""
     shuffled = list(words)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
     ranks = {
@@ -52,13 +52,13 @@ def test_the_order_of_arrival_does_not_matter_for_the_last_word(
 
 @given(statuses)
 def test_the_same_word_again_changes_nothing(word: MessageStatus) -> None:
-    """Section 4: a callback may come twice."""
+    """A callback may come twice."""
     assert higher(word, word) is word
     assert higher(None, word) is word
 
 
 def test_a_delivery_beats_every_failure_and_a_failure_all_before_it() -> None:
-    """Section 4: between two last words the better one stands."""
+    """Between two last words the better one stands."""
     before_the_end = {MessageStatus.ACCEPTED, MessageStatus.QUEUED, MessageStatus.SENT}
     assert max(RANK[one] for one in before_the_end) < min(RANK[one] for one in FAILURES)
     assert max(RANK[one] for one in FAILURES) < min(RANK[one] for one in DELIVERIES)
@@ -82,6 +82,6 @@ def test_an_unknown_word_says_no_more_than_accepted(word: str) -> None:
 
 
 def test_sent_is_not_delivered() -> None:
-    """Section 1, delivered: `sent` as the provider's last word is not."""
+    """``sent`` as the provider's last word is not delivered."""
     assert MessageStatus.SENT not in DELIVERIES
     assert sorted(DELIVERIES) == ["delivered", "read"]

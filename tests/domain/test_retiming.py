@@ -30,7 +30,7 @@ def resumed(
     away=st.timedeltas(timedelta(0), timedelta(days=400)),
 )
 def test_what_was_left_of_a_delay_is_left_again(left: timedelta, away: timedelta) -> None:
-    """Section 3, Sending: a single enrollment paused keeps its remaining delay."""
+    """A single enrollment that is paused keeps its remaining delay."""
     paused_at = DUE - left
     now = paused_at + away
     assert resumed(paused_at, now) - now == left
@@ -79,7 +79,7 @@ def test_a_time_of_day_is_never_past_and_keeps_the_wall_clock(
 
 
 def test_a_time_of_day_and_a_date_move_to_the_other_wall_and_a_delay_stays() -> None:
-    """Section 3: timed in the contact's own zone; a changed zone counts at once."""
+    """Steps are timed in the contact's own zone; a changed zone counts at once."""
     send_at = datetime(2026, 12, 10, 9, 30)  # noqa: DTZ001 - wall-clock time
     three_hours = timedelta(hours=3)
     for at_time, date, moved in (

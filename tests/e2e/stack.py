@@ -55,7 +55,7 @@ TIMINGS = {
     "LIVE_QUERY_SECONDS": 1,
     "MIN_SPACING_SECONDS": 0,
 }
-"""What DESIGN gives minutes, in seconds, so that a test can wait for it."""
+"""What takes minutes in production, in seconds, so that a test can wait for it."""
 
 
 class Process(Program):

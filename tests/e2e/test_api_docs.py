@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), 
 
 @pytest.mark.timeout(90)
 def test_every_block_of_the_page_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 2 of 4: enrol from a CRM, stop on hire, mirror statuses by event webhooks."""
+    """Enroll from a CRM, stop on hire, mirror statuses by event webhooks."""
     sequence_id = desk.sequence(desk.line(), "Hello!", "Still there?", delay=600)
     monkeypatch.setenv("SEGUE_URL", desk.stack.api_url)
     monkeypatch.setenv("SEGUE_TOKEN", desk.stack.admin_token)

@@ -1,4 +1,7 @@
-"""The Contacts tab and the batch actions, over HTTP."""
+"""The Contacts tab and the batch actions, over HTTP.
+
+The rules: docs/design.md, "HTTP".
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,7 +66,7 @@ def names_of(desk: Desk, tab: Tab, **query: Any) -> list[str]:
 
 
 def test_search_and_filters(desk: Desk, tab: Tab) -> None:
-    """DESIGN 6: search any part of the name in any case, and digits; filters repeat for any of."""
+    """Search finds any part of the name in any case, and digits; filters repeat for "any of"."""
     assert names_of(desk, tab) == ["Abelard", "Béla", "Carla", "Dora", "Emil", "Frida"]
     assert names_of(desk, tab, sort="-name", limit=2) == ["Frida", "Emil"]
     assert names_of(desk, tab, search="QUIST") == ["Abelard", "Béla", "Carla"]
@@ -79,7 +82,7 @@ def test_search_and_filters(desk: Desk, tab: Tab) -> None:
 
 
 def test_counts_ignore_filters(desk: Desk, tab: Tab) -> None:
-    """DESIGN 6: counts is per status for the whole sequence."""
+    """``counts`` is per status for the whole sequence."""
     counts = desk.tab(tab.sequence_id, status="active")["counts"]
     assert len(counts) == 8
     assert {status: count for status, count in counts.items() if count} == {
@@ -93,7 +96,7 @@ def test_counts_ignore_filters(desk: Desk, tab: Tab) -> None:
 
 @pytest.mark.parametrize("sort", ["name", "-enrolled_at", "next_send_at", "-last_message_at"])
 def test_pages_hold_everybody_once(desk: Desk, tab: Tab, sort: str) -> None:
-    """DESIGN 6: lists answer items and next_cursor."""
+    """Lists answer ``items`` and ``next_cursor``."""
     whole = [one["enrollment_id"] for one in desk.tab(tab.sequence_id, sort=sort)["items"]]
     seen: list[str] = []
     cursor = None
@@ -108,7 +111,6 @@ def test_pages_hold_everybody_once(desk: Desk, tab: Tab, sort: str) -> None:
 
 
 def test_a_line_says_who_where_and_when(desk: Desk, tab: Tab) -> None:
-    """DESIGN 6: the members of an item."""
     row = desk.row(tab.enrollments[3])
     assert row["contact"] == {
         "id": tab.people[3].id,
@@ -124,7 +126,7 @@ def test_a_line_says_who_where_and_when(desk: Desk, tab: Tab) -> None:
 
 
 def test_add_to_group(desk: Desk, tab: Tab) -> None:
-    """DESIGN 6: add-to-group, per row; the group then filters the list and enrols."""
+    """Adding to a group answers per row; the group then filters the list and can be enrolled."""
     asked = [tab.enrollments[0], tab.enrollments[5], str(uuid4())]
     done = desk.batch("add-to-group", *asked, group_id=tab.group_id)
     assert [row["result"] for row in done] == ["added", "added", "not_found"]
@@ -139,7 +141,7 @@ def test_add_to_group(desk: Desk, tab: Tab) -> None:
 
 
 def test_send_message_to_ten(desk: Desk, tab: Tab) -> None:
-    """DESIGN 6: the same text to each, individually, once; never to the suppressed."""
+    """Each gets the same text, individually and once; the suppressed get none."""
     newcomers = desk.people(6)
     line = desk.line()
     elsewhere = desk.sequence(line, ONE, delay=600)
@@ -170,7 +172,7 @@ def test_send_message_to_ten(desk: Desk, tab: Tab) -> None:
 
 
 def test_send_message_to_eleven_sends_nothing(desk: Desk) -> None:
-    """DESIGN 6: at most 10 distinct contacts: 422 too_many_recipients, nothing sent."""
+    """More than 10 distinct contacts: 422 ``too_many_recipients``, and nothing is sent."""
     people = desk.people(11)
     quiet = {"body": "Only after a long, long while.", "delay_seconds": 3600}
     enrolled = desk.enrol(desk.sequence(desk.line(), steps=[quiet]), *people)
@@ -185,7 +187,7 @@ def test_send_message_to_eleven_sends_nothing(desk: Desk) -> None:
 
 
 def test_idempotency_key(desk: Desk) -> None:
-    """DESIGN 6: enrolling and texting honour Idempotency-Key."""
+    """Enrolling and texting honor ``Idempotency-Key``."""
     person = desk.person()
     sequence_id = desk.sequence(desk.line(), ONE, delay=600)
     path = f"/api/sequences/{sequence_id}/enrollments"

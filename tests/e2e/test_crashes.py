@@ -16,7 +16,7 @@ _PEOPLE = 12
 
 @pytest.mark.timeout(90)
 def test_live_states_come_from_the_workflows(desk: Desk) -> None:
-    """DESIGN 4: a worker that is down costs the live column, not the page."""
+    """A worker that is down costs the live column, not the page."""
     story = desk.start("", ONE, TWO, delay=600)
     desk.wait_for_texts(story.person, 1)
     desk.wait_for_activity(story.enrollment_id, "waiting")
@@ -41,7 +41,7 @@ def test_live_states_come_from_the_workflows(desk: Desk) -> None:
 
 @pytest.mark.timeout(90)
 def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
-    """DESIGN 4: a report that nobody took is no reason to stop, or to send again."""
+    """A report that nobody took is no reason to stop, or to send again."""
     people = desk.people(3)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=60)
     enrolled = desk.enrol(sequence_id, *people)
@@ -72,7 +72,7 @@ def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
 
 @pytest.mark.timeout(120)
 def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
-    """Issue 2: the worker killed with SIGKILL in the middle. DESIGN 5: never twice.
+    """The worker is killed with SIGKILL in the middle, and nobody is texted twice.
 
     What was under way then is given up by Temporal after 30 s, the time limit of a send.
     """
@@ -103,7 +103,7 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
 
 @pytest.mark.timeout(120)
 def test_two_of_each_share_the_work_and_one_of_each_goes_on(desk: Desk) -> None:
-    """Issue 2 of 4: a second API and a second worker; killing either loses nothing."""
+    """With a second API and a second worker, killing either loses nothing."""
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=4, reply_window=1)
     people = desk.people(_PEOPLE)
     half = _PEOPLE // 2

@@ -25,7 +25,7 @@ def forms(desk: Desk, account_sid: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("path", [INBOUND, STATUS])
 def test_forged_webhook_is_refused(desk: Desk, path: str) -> None:
-    """DESIGN 6: webhooks are signature-checked (403), and nothing of them is believed."""
+    """Webhooks are signature-checked (403), and nothing of them is believed."""
     stack = desk.stack
     url = f"{stack.api_url}{path}"
     form = forms(desk, stack.account_sid)[path]
@@ -43,7 +43,7 @@ def test_forged_webhook_is_refused(desk: Desk, path: str) -> None:
 
 
 def test_webhook_of_another_account_is_refused(desk: Desk) -> None:
-    """DESIGN 6: signature-checked; the account must be ours too."""
+    """Webhooks are signature-checked, and the account must be ours too."""
     url = f"{desk.stack.api_url}{INBOUND}"
     form = forms(desk, "AC" + "0" * 32)[INBOUND]
     headers = {"X-Twilio-Signature": signature(desk.stack.auth_token, url, form)}
@@ -51,7 +51,6 @@ def test_webhook_of_another_account_is_refused(desk: Desk) -> None:
 
 
 def test_genuine_webhook_is_taken_twice(desk: Desk) -> None:
-    """DESIGN 4: deduplicated."""
     url = f"{desk.stack.api_url}{INBOUND}"
     form = forms(desk, desk.stack.account_sid)[INBOUND]
     headers = {"X-Twilio-Signature": signature(desk.stack.auth_token, url, form)}
@@ -63,7 +62,7 @@ def test_genuine_webhook_is_taken_twice(desk: Desk) -> None:
 
 @pytest.mark.parametrize("token", ["", "sgt_guessed"])
 def test_without_a_token_there_is_nothing(desk: Desk, token: str) -> None:
-    """Issue 2: everything but health and webhooks needs a token."""
+    """Everything but health and webhooks needs a token."""
     some_id = uuid4()
     with desk.signed_in(token) as api:
         for path in (
@@ -91,7 +90,7 @@ def test_without_a_token_there_is_nothing(desk: Desk, token: str) -> None:
 
 
 def test_viewers_look_and_touch_nothing(desk: Desk) -> None:
-    """Issue 2: users with roles. A viewer reads; a member works; only an admin manages."""
+    """A viewer reads; a member works; only an admin manages."""
     person, line = desk.person(), desk.line()
     sequence_id = desk.sequence(line, activate=False)
     tokens = {}

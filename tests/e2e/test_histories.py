@@ -1,4 +1,7 @@
-"""Ids in histories, nothing personal."""
+"""Ids in histories, nothing personal.
+
+The rules: docs/design.md, "Nothing personal in histories".
+"""
 
 import asyncio
 
@@ -7,7 +10,7 @@ from tests.e2e.people import Desk
 
 
 def test_no_history_holds_a_number_a_name_or_a_text(desk: Desk) -> None:
-    """DESIGN 4: ids in histories. Every enrollment of the run so far, and of these that go wrong.
+    """No history of the run so far, and of these that go wrong, holds anything personal.
 
     The same is looked at once more when a stack is stopped, for all that came later.
     """

@@ -23,7 +23,7 @@ def ended_in_temporal(desk: Desk, enrollment_id: str) -> str:
 
 
 def test_three_steps_three_texts(desk: Desk) -> None:
-    """Issue 2: three steps, three texts. DESIGN 3: last text accepted; 4: 42 events."""
+    """Three steps are three texts, and 42 events in the history."""
     line = desk.line()
     person = desk.person(first_name="Gwendolyn", last_name="")
     sequence_id = desk.sequence(line, FIRST, SECOND, THIRD, delay=1, reply_window=1)
@@ -50,7 +50,7 @@ def test_three_steps_three_texts(desk: Desk) -> None:
 
 
 def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
-    """DESIGN 3: due time, scheduled; everyone with every date past is skipped."""
+    """Dates that are past are skipped, and so is everyone with every date past."""
     year = datetime.now(UTC).year + 1
     line, person = desk.line(), desk.person(time_zone="Asia/Tokyo")
     steps = [{"body": "A happy new year to you and yours.", "send_at": f"{year}-06-01T09:30"}]
@@ -62,7 +62,7 @@ def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
 
 
 def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
-    """DESIGN 3: outside the send window, and its change takes effect at once (DESIGN 1)."""
+    """Nothing goes outside the send window, and a changed window takes effect at once."""
     line, person = desk.line(), desk.person(time_zone="UTC")
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     away = days[(datetime.now(UTC).weekday() + 3) % 7]
@@ -80,7 +80,7 @@ def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
 
 
 def test_a_reply_ends_it(desk: Desk) -> None:
-    """Issue 2: a reply. DESIGN 3: reply, policy finish."""
+    """With policy ``finish`` a reply ends it."""
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
 
@@ -98,7 +98,7 @@ def test_a_reply_ends_it(desk: Desk) -> None:
 
 
 def test_a_photo_alone_is_a_reply(desk: Desk) -> None:
-    """Issue 2: photo-only messages. DESIGN 3: any inbound text is a reply."""
+    """A picture without words is a reply."""
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
     photo = ["https://example.com/photo.jpg"]
@@ -107,14 +107,14 @@ def test_a_photo_alone_is_a_reply(desk: Desk) -> None:
 
 
 def test_a_reply_before_the_first_text_is_none(desk: Desk) -> None:
-    """DESIGN 3: a reply only to an enrollment that has sent a text; HELP is neither."""
+    """A text is a reply only to an enrollment that has sent one; HELP is neither reply nor end."""
     story = desk.start("", FIRST, steps=[{"body": "Much later.", "delay_seconds": 3600}])
     assert desk.answer(story.person, "Who are you people anyway?", story.line) == 200
     assert desk.row(story.enrollment_id)["status"] == "active"
 
 
 def test_policy_continue_remembers_the_reply(desk: Desk) -> None:
-    """DESIGN 3: reply, policy continue."""
+    """With policy ``continue`` a reply is remembered and the steps go on."""
     story = desk.start("", FIRST, SECOND, delay=1, on_reply="continue")
     desk.wait_for_texts(story.person, 1)
     assert desk.answer(story.person, "Sounds interesting, tell me more", story.line) == 200
@@ -125,7 +125,7 @@ def test_policy_continue_remembers_the_reply(desk: Desk) -> None:
 
 
 def test_help_changes_nothing(desk: Desk) -> None:
-    """DESIGN 3: HELP and INFO are neither reply nor end."""
+    """HELP and INFO are neither reply nor end."""
     story = desk.start("", FIRST, SECOND, delay=1, reply_window=1)
     desk.wait_for_texts(story.person, 1)
     assert desk.answer(story.person, "HELP", story.line) == 200
@@ -135,7 +135,7 @@ def test_help_changes_nothing(desk: Desk) -> None:
 
 
 def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -> None:
-    """Issue 5: opt-out beyond keywords; DESIGN 1: a suppression by plain wish."""
+    """A clear wish opts out as a keyword does, with its own evidence."""
     wished, unsure = [desk.start("", FIRST, SECOND, delay=2) for _ in range(2)]
     for story in (wished, unsure):
         desk.wait_for_texts(story.person, 1)
@@ -160,7 +160,7 @@ def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -
 
 
 def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
-    """Issue 2: an opt-out. DESIGN 3: opt-out keyword, enrol a suppressed number, START."""
+    """A STOP suppresses the number, START lifts that, and nothing resumes by itself."""
     person, line, other = desk.person(), desk.line(), desk.line()
     texted = [desk.sequence(one, FIRST, SECOND, delay=2) for one in (line, other)]
     later = desk.sequence(line, steps=[{"body": "Much, much later.", "delay_seconds": 3600}])
@@ -189,7 +189,7 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
 
 
 def test_two_senders_one_contact(desk: Desk) -> None:
-    """Issue 2: two senders. DESIGN 3: a reply is for its own sender, an opt-out for all."""
+    """A reply is for its own sender, an opt-out for all."""
     person, number, service = desk.person(), desk.line(), desk.line(service=True)
     [by_number] = desk.enrol(desk.sequence(number, FIRST, SECOND, delay=600), person)
     [by_service] = desk.enrol(desk.sequence(service, FIRST, SECOND, delay=600), person)
@@ -207,7 +207,7 @@ def test_two_senders_one_contact(desk: Desk) -> None:
 
 
 def test_known_landline_is_omitted(desk: Desk) -> None:
-    """Issue 2: omitted. DESIGN 3: enrol a known landline."""
+    """A known landline is omitted from the start."""
     person = desk.person(line_type="landline")
     sequence_id = desk.sequence(desk.line(), FIRST)
     [enrollment_id] = desk.enrol(sequence_id, person)
@@ -217,7 +217,6 @@ def test_known_landline_is_omitted(desk: Desk) -> None:
 
 
 def test_marked_finished_while_waiting(desk: Desk) -> None:
-    """Issue 2: stopped. DESIGN 3: mark finished."""
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
     desk.wait_for_activity(story.enrollment_id, "waiting")
@@ -234,7 +233,7 @@ def test_marked_finished_while_waiting(desk: Desk) -> None:
 
 
 def test_marked_finished_while_a_text_is_under_way(desk: Desk) -> None:
-    """DESIGN 5: mark-finished answers when the open attempt is recorded."""
+    """Marking finished answers when the open attempt is recorded."""
     desk.behave(create_delay_seconds=1)
     try:
         story = desk.start("", FIRST, SECOND, delay=1)
@@ -249,7 +248,7 @@ def test_marked_finished_while_a_text_is_under_way(desk: Desk) -> None:
 
 
 def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
-    """Issue 2: paused and resumed. DESIGN 3: sequence paused, enrol into a paused sequence."""
+    """A paused sequence takes contacts, sends nothing and loses nobody."""
     people, line = desk.people(5), desk.line()
     sequence_id = desk.sequence(line, FIRST, SECOND, delay=1, reply_window=1)
     enrolled = desk.enrol(sequence_id, *people)
@@ -279,7 +278,7 @@ def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
 
 
 def test_draft_and_archived_take_nobody(desk: Desk) -> None:
-    """DESIGN 3: enrol into a draft: 409; someone active or unknown: skipped; archiving: 409."""
+    """A draft answers 409, someone active or unknown is skipped, archiving answers 409."""
     line, person = desk.line(), desk.person()
     draft = desk.sequence(line, FIRST, SECOND, delay=600, activate=False)
     path = f"/api/sequences/{draft}"
@@ -305,7 +304,7 @@ def test_draft_and_archived_take_nobody(desk: Desk) -> None:
 
 @pytest.mark.parametrize("service", [False, True], ids=["number", "messaging service"])
 def test_either_kind_of_sender_is_answered(desk: Desk, *, service: bool) -> None:
-    """DESIGN 3: the Messaging Service if the text names one, else the number it came to."""
+    """A reply is for the Messaging Service that the text names, else for the number it came to."""
     line: Line = desk.line(service=service)
     person = desk.person()
     [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, SECOND, delay=600), person)

@@ -23,7 +23,7 @@ def result_of(fragile: Fragile, enrollment_id: str) -> object:
 
 
 def test_temporal_is_away_while_people_enrol_and_answer(fragile: Fragile) -> None:
-    """Issue 2: Temporal stopped while people enrol and answer. DESIGN 4: outbox, row decides."""
+    """While Temporal is stopped people enroll and answer: the outbox keeps it, the row decides."""
     desk = fragile.desk
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=1)
@@ -75,7 +75,7 @@ def test_temporal_is_away_while_people_enrol_and_answer(fragile: Fragile) -> Non
 
 
 def test_postgresql_is_away(fragile: Fragile) -> None:
-    """DESIGN 4: an inbound commits before the answer, so no answer but 503; then it goes on."""
+    """An inbound text commits before the answer, so the answer is 503; then it goes on."""
     desk = fragile.desk
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=2)
@@ -114,7 +114,7 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
 
 
 def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
-    """DESIGN 4: Twilio hardly ever repeats a webhook, so what was missed is fetched."""
+    """Twilio hardly ever repeats a webhook, so what was missed is fetched."""
     desk = fragile.desk
     line, pool = desk.line(), desk.line(service=True)
     sequence_id = desk.sequence(line, ONE, TWO, delay=3600)
@@ -163,7 +163,7 @@ def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
 
 
 def test_a_workflow_terminated_by_hand_goes_on_where_its_row_says(fragile: Fragile) -> None:
-    """DESIGN 4, Outbox: the sweep starts it again, 10 minutes past its next event."""
+    """The sweep starts it again, 10 minutes past its next event."""
     desk = fragile.desk
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=3600, reply_window=1)
     ended, runs = people = desk.people(2)

@@ -1,4 +1,7 @@
-"""A provider that misbehaves: what it was really asked, and what it really sent, decides."""
+"""A provider that misbehaves: what it was really asked, and what it really sent, decides.
+
+The rules: docs/design.md, "Provider answers".
+"""
 
 import time
 from collections.abc import Iterator
@@ -72,10 +75,10 @@ def misbehaviour(desk: Desk) -> Iterator[None]:
 
 @pytest.mark.parametrize("magic", TWICE_AND_DONE)
 def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
-    """DESIGN 5: never twice, whatever comes back.
+    """Whatever the provider answers, nobody is texted twice.
 
     Reports before the answer, doubled, shuffled, `sent` as the last word, none at all; 429 for a
-    while (DESIGN 3: transient); 500, 502, a hang and a dropped line after the text was created.
+    while (transient); 500, 502, a hang and a dropped line after the text was created.
     """
     desk.wait_for_status(crowd.enrollments[magic], "finished_no_response", seconds=40)
     assert desk.bodies_to(crowd.people[magic]) == [ONE, TWO]
@@ -83,7 +86,7 @@ def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
 
 
 def test_a_provider_that_refuses_a_third_fails_nobody(misbehaviour: None, desk: Desk) -> None:
-    """DESIGN 3: transient: the same step again; one 429 ends nobody's sequence."""
+    """A transient failure sends the same step again; one 429 ends nobody's sequence."""
     people = desk.people(20)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
     desk.behave(fail_next_creates={"count": 12, "status": 429})
@@ -95,7 +98,7 @@ def test_a_provider_that_refuses_a_third_fails_nobody(misbehaviour: None, desk: 
 
 @pytest.mark.parametrize("magic", ENDS)
 def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -> None:
-    """DESIGN 3: provider answers; landline late and at once, permanent, 21610 late, bounded."""
+    """Landlines late and at once, permanent errors, a late 21610 and the bound of attempts."""
     status, texts, code = ENDS[magic]
     ended = desk.wait_for_status(doomed.enrollments[magic], status)
     assert desk.bodies_to(doomed.people[magic]) == [ONE] * texts
@@ -108,20 +111,20 @@ def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -
 
 
 def test_landline_found_out_late_is_known_from_then_on(doomed: Crowd, desk: Desk) -> None:
-    """DESIGN 3: landline (30006); enrol a known landline."""
+    """A landline that a report tells of (30006) is known when the contact is enrolled again."""
     desk.wait_for_status(doomed.enrollments["006"], "omitted_landline")
     again = desk.ask_to_enrol(desk.sequence(desk.line(), ONE), doomed.people["006"])
     assert [one["status"] for one in again["enrolled"]] == ["omitted_landline"]
 
 
 def test_late_opt_out_suppresses_the_number(doomed: Crowd, desk: Desk) -> None:
-    """DESIGN 3: 21610, now or later."""
+    """A 21610 in a later report opts out."""
     desk.wait_for_status(doomed.enrollments["610"], "omitted_opted_out")
     assert desk.get(f"/api/contacts/{doomed.people['610'].id}")["opted_out"] is True
 
 
 def test_full_queue_waits_with_the_same_step(doomed: Crowd, desk: Desk) -> None:
-    """DESIGN 3: transient in a later report: the same step again after a fitting wait."""
+    """A transient failure in a later report sends the same step again after a fitting wait."""
 
     def goes_back() -> bool:
         row = desk.row(doomed.enrollments["001"])
@@ -134,7 +137,7 @@ def test_full_queue_waits_with_the_same_step(doomed: Crowd, desk: Desk) -> None:
 
 
 def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
-    """DESIGN 3: operator fault (geo permission): active and held, until a person decides."""
+    """A forbidden destination stays active and held until a person decides."""
     enrollment_id = doomed.enrollments["408"]
     held = desk.wait_for_activity(enrollment_id, "held")
     assert (held["held_reason"], held["error"]["code"]) == ("destination_not_allowed", 21408)
@@ -146,7 +149,7 @@ def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
 
 
 def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None:
-    """DESIGN 5: proof is a callback or the message in the provider's list."""
+    """A callback, or the message in the provider's list, is proof."""
     desk.behave(callbacks="off")
     silent = enrol_crowd(desk, ("501", "504", "506"), delay=1)
     for magic, enrollment_id in silent.enrollments.items():
@@ -156,7 +159,7 @@ def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None
 
 
 def test_only_the_absent_is_sent_again(desk: Desk, misbehaviour: None) -> None:
-    """DESIGN 5: absent means two lists, apart; only then is it attempted again."""
+    """Two lists apart prove absence; only then is it attempted again."""
     desk.behave(fail_next_creates={"count": 1, "status": 500})
     story = desk.start("", ONE, reply_window=1)
     eventually(lambda: desk.calls_to(story.person) == 1)
@@ -173,7 +176,7 @@ def test_only_the_absent_is_sent_again(desk: Desk, misbehaviour: None) -> None:
 def test_what_cannot_be_settled_waits_for_a_person(
     desk: Desk, misbehaviour: None, decision: str
 ) -> None:
-    """DESIGN 5: an error of the list is not absence; held: outcome_unknown, then a person."""
+    """A list that fails proves no absence; it is held, and a person decides."""
     created = decision == "treat_as_sent"
     desk.behave(
         callbacks="off",
@@ -197,7 +200,7 @@ def test_what_cannot_be_settled_waits_for_a_person(
 
 
 def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
-    """DESIGN 3: operator fault (credentials): the sender is on hold, a release lets all go on."""
+    """A refused password puts the sender on hold; a release lets everybody go on."""
     line, people = desk.line(), desk.people(4)
     sequence_id = desk.sequence(line, ONE, TWO, delay=1, reply_window=1)
     desk.behave(credentials_ok=False)
@@ -219,7 +222,7 @@ def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
 
 
 def test_sender_on_hold_is_not_called(desk: Desk, misbehaviour: None) -> None:
-    """DESIGN 3: its other sends wait without calling; other senders go on."""
+    """Other texts of the sender wait without calling; other senders go on."""
     line, other, people = desk.line(), desk.line(), desk.people(6)
     desk.behave(sender_errors={line.address: 21606})
     sequence_id = desk.sequence(line, ONE, reply_window=1)

@@ -109,7 +109,7 @@ async def traced_stage(recorded: Recorded, temporal_server: TemporalServer) -> A
 async def test_one_trace_leads_from_the_request_to_the_text(
     recorded: Recorded, database_url: str, temporal_server: TemporalServer
 ) -> None:
-    """Issue 4 of 4: traces from request to workflow to Twilio call; nothing personal in spans."""
+    """Traces lead from the request to the workflow to the call; nothing personal is in spans."""
     traces = recorded.traces
     client = await connect_to_temporal(
         temporal_server.address, "default", interceptors=traces.interceptors()

@@ -1,4 +1,7 @@
-"""Absent is what the provider surely does not have, whatever it makes of texts that it shows."""
+"""Absent is what the provider surely does not have, whatever it makes of texts that it shows.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Status reports: kept once, in any order, and what they change."""
+"""Status reports: kept once, in any order, and what they change.
+
+The rules: docs/design.md, "Inbound first".
+"""
 
 import asyncio
 import itertools
@@ -91,7 +94,7 @@ def end_of(words: Sequence[str]) -> MessageStatus | None:
 
 
 async def test_a_report_is_kept_once_per_message_status_and_error(talk: Talk) -> None:
-    """Section 4, inbound first: stored under (MessageSid, status, error)."""
+    """Reports are stored under ``(MessageSid, status, error)``."""
     sent = await talk.send(await talk.person())
     for status, code in [("sent", None), ("sent", None), ("undelivered", 30008)] * 2:
         await talk.report(sent, status, code)
@@ -106,7 +109,7 @@ async def test_a_report_is_kept_once_per_message_status_and_error(talk: Talk) ->
 
 
 async def test_the_same_report_ten_times_at_once_is_one_report(talk: Talk) -> None:
-    """Section 4, inbound first: a callback may come twice."""
+    """A callback may come twice."""
     person = await talk.person()
     sent = await talk.send(person)
     await asyncio.gather(*(talk.report(sent, "undelivered", 30003) for _ in range(10)))
@@ -120,7 +123,7 @@ async def test_the_same_report_ten_times_at_once_is_one_report(talk: Talk) -> No
 
 @given(st.lists(st.sampled_from(SIX), min_size=1), st.randoms())
 def test_any_order_and_repetition_ends_the_same(words: list[str], random: Any) -> None:
-    """Section 4, inbound first: message states only move up; the best last word stands."""
+    """Message states only move up; the best last word stands."""
     again = [*words, *random.choices(words, k=len(words))]
     random.shuffle(again)
     best = max(words, key=SIX.index)
@@ -128,7 +131,7 @@ def test_any_order_and_repetition_ends_the_same(words: list[str], random: Any) -
 
 
 def test_every_order_of_up_to_six_reports_ends_the_same() -> None:
-    """Section 4, inbound first: all 55,986 of them, contradictions among them."""
+    """All 55,986 orders, with contradictions among them, end the same."""
     for count in range(1, 7):
         for words in itertools.product(SIX, repeat=count):
             assert end_of(words) is from_provider(max(words, key=SIX.index))
@@ -136,13 +139,13 @@ def test_every_order_of_up_to_six_reports_ends_the_same() -> None:
 
 @given(st.permutations(WORDS), st.permutations(WORDS))
 def test_the_last_state_does_not_depend_on_the_order(one: list[str], other: list[str]) -> None:
-    """Section 4, inbound first: message states only move up."""
+    """Message states only move up."""
     assert end_of(one) is end_of(other) is MessageStatus.READ
     assert end_of([word for word in one if word != "read"]) in DELIVERIES
 
 
 async def test_any_order_in_the_database_ends_delivered_and_tells_nobody(talk: Talk) -> None:
-    """Section 4: delivery_reported only when a report changes what the workflow waits for."""
+    """``delivery_reported`` is signaled only when a report changes what the workflow waits for."""
     sequence = await talk.sequence()
     for order in list(itertools.permutations(COURSE))[::3]:
         person = await talk.person(sequence)
@@ -161,7 +164,7 @@ async def test_any_order_in_the_database_ends_delivered_and_tells_nobody(talk: T
 async def test_any_order_in_the_database_ends_as_the_last_word_says(
     talk: Talk, last: str, code: int
 ) -> None:
-    """Section 4: every order of a text's reports, each twice, leaves the same rows."""
+    """Every order of a text's reports, each twice, leaves the same rows."""
     sequence = await talk.sequence()
     ends = set()
     for order in itertools.permutations(("queued", "sending", "sent", last)):
@@ -182,7 +185,7 @@ async def test_any_order_in_the_database_ends_as_the_last_word_says(
 
 
 async def test_contradicting_reports_end_delivered_in_every_order(talk: Talk) -> None:
-    """Section 4: all six, failed for good or not: the text ends delivered, nothing goes twice."""
+    """All six reports, failed for good or not: the text ends delivered, nothing goes twice."""
     sequence = await talk.sequence()
     orders = list(itertools.permutations(SIX))
     ends = set()
@@ -201,7 +204,7 @@ async def test_contradicting_reports_end_delivered_in_every_order(talk: Talk) ->
 
 
 async def test_reports_all_at_once_end_delivered(talk: Talk) -> None:
-    """Section 4, inbound first: out of order, and at the same time."""
+    """Reports come out of order, and at the same time."""
     person = await talk.person()
     call = await talk.open(person)
     sent = Sent(call.attempt_id, new_sid())
@@ -328,7 +331,7 @@ async def test_a_cancelled_resend_keeps_the_distance_to_the_text_after_it(talk: 
 
 
 async def test_a_transient_failure_after_delivered_sends_nothing_again(talk: Talk) -> None:
-    """Section 5, never twice: nor when an earlier step comes back."""
+    """A failure reported after the delivery brings no earlier step back."""
     person = await talk.person(steps=3)
     first, second = await talk.send(person), await talk.send(person)
     await talk.report(second, "delivered")
@@ -342,7 +345,7 @@ async def test_a_transient_failure_after_delivered_sends_nothing_again(talk: Tal
 
 
 async def test_a_delivered_report_for_an_attempt_given_up_sends_nothing_more(talk: Talk) -> None:
-    """Section 5, never twice: the text was sent again meanwhile."""
+    """The text was sent again meanwhile."""
     person = await talk.person(steps=2)
     first = await talk.send(person)
     await talk.report(first, "undelivered", 30003)
@@ -355,7 +358,7 @@ async def test_a_delivered_report_for_an_attempt_given_up_sends_nothing_more(tal
 
 
 async def test_a_delivery_during_the_resend_leaves_one_live_attempt(talk: Talk) -> None:
-    """Section 5, never twice: the resend's call cannot be called back, nor is it repeated."""
+    """The resend's call cannot be called back, nor is it repeated."""
     person = await talk.person(steps=2)
     first = await talk.send(person)
     await talk.report(first, "undelivered", 30003)
@@ -368,7 +371,7 @@ async def test_a_delivery_during_the_resend_leaves_one_live_attempt(talk: Talk) 
 
 
 async def test_a_delivery_cancels_a_resend_that_was_refused(talk: Talk) -> None:
-    """Section 5, never twice: the text that arrived is not tried a third time."""
+    """The text that arrived is not tried a third time."""
     person = await talk.person(steps=2)
     first = await talk.send(person)
     await talk.report(first, "undelivered", 30003)
@@ -384,7 +387,7 @@ async def test_a_delivery_cancels_a_resend_that_was_refused(talk: Talk) -> None:
 
 
 async def test_a_report_before_the_answer_advances_once(talk: Talk) -> None:
-    """Section 4: a callback may come before the send call has returned."""
+    """A callback may come before the send call has returned."""
     person = await talk.person()
     call = await talk.open(person)
     sent = Sent(call.attempt_id, new_sid())
@@ -410,7 +413,7 @@ async def test_a_report_before_the_answer_advances_once(talk: Talk) -> None:
 
 
 async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
-    """Section 5: a callback that carries the attempt's id is proof."""
+    """A callback that carries the attempt's id is proof."""
     person = await talk.person()
     call = await talk.open(person)
     await talk.answer(call, OutcomeUnknown())
@@ -424,7 +427,7 @@ async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
 
 
 async def test_a_report_releases_what_was_held_for_its_outcome(talk: Talk) -> None:
-    """Section 5: nothing is left for a person to decide; the workflow is told."""
+    """Nothing is left for a person to decide; the workflow is told."""
     person = await talk.person()
     call = await talk.open(person)
     await talk.answer(call, OutcomeUnknown())
@@ -440,7 +443,6 @@ async def test_a_report_releases_what_was_held_for_its_outcome(talk: Talk) -> No
 
 
 async def test_a_report_for_what_seemed_absent_cancels_the_next_attempt(talk: Talk) -> None:
-    """Section 5, never twice: it exists after all."""
     person = await talk.person()
     call = await talk.open(person)
     await talk.answer(call, OutcomeUnknown())
@@ -481,7 +483,7 @@ async def test_a_failure_before_the_answer_counts(talk: Talk) -> None:
 
 
 async def test_reports_about_nothing_we_know_are_kept_and_harmless(talk: Talk) -> None:
-    """Section 4, inbound first: stored, whatever they are about."""
+    """Reports are stored, whatever they are about."""
     sid = new_sid()
     await talk.report(Sent(uuid4(), sid), "undelivered", 21610)
     await talk.report(Sent(uuid4(), sid), "delivered", by_sid=True)
@@ -489,7 +491,7 @@ async def test_reports_about_nothing_we_know_are_kept_and_harmless(talk: Talk) -
 
 
 async def test_after_the_end_only_messages_change(talk: Talk) -> None:
-    """Section 2: final statuses never change; callbacks change only messages."""
+    """Final statuses never change; callbacks change only messages."""
     for status, code in [("delivered", None), ("undelivered", 30003), ("undelivered", 30006)]:
         person = await talk.person()
         sent = await talk.send(person)
@@ -513,7 +515,7 @@ async def test_after_the_end_only_messages_change(talk: Talk) -> None:
 async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4, inbound first: stored, and may be applied right after."""
+    """Reports are stored, and may be applied right after."""
     person = await talk.person()
     sent = await talk.send(person)
     before = await talk.row(person)
@@ -540,7 +542,6 @@ async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
 async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4, inbound first: whatever is wrong with a heap of them."""
     people = [await talk.person() for _ in range(3)]
     texts = [await talk.send(person) for person in people]
 
@@ -561,7 +562,7 @@ async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
 
 
 async def test_with_postgresql_away_the_report_is_refused(talk: Talk) -> None:
-    """Section 4, inbound first: what cannot be kept must not be answered."""
+    """What cannot be kept must not be answered."""
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point

@@ -1,4 +1,7 @@
-"""What webhooks did not bring is fetched, and is then as if it had come."""
+"""What webhooks did not bring is fetched, and is then as if it had come.
+
+The rules: docs/design.md, "Missed webhooks".
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -112,7 +115,6 @@ def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText
 
 class TestTexts:
     async def test_a_reply_that_never_came_ends_it_as_if_it_had(self, kit: SendingKit) -> None:
-        """Section 4: replies are fetched."""
         enrollment = await kit.enrol()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
@@ -132,7 +134,7 @@ class TestTexts:
         assert (row.status, row.replied_at is None) == ("active", False)
 
     async def test_a_stop_that_never_came_holds(self, kit: SendingKit) -> None:
-        """Section 4: STOPs are fetched; the list has no OptOutType."""
+        """The list has no ``OptOutType``."""
         enrollment, other = await kit.enrol(), await kit.enrol()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, "Stop")
@@ -147,7 +149,7 @@ class TestTexts:
         assert suppression.occurred_at - text.sent_at < SECOND
 
     async def test_a_text_from_before_the_first_attempt_is_no_reply(self, kit: SendingKit) -> None:
-        """Section 4: a fetched text is a reply only if it is later than the first attempt."""
+        """A fetched text is a reply only if it is later than the first attempt."""
         enrollment = await kit.enrol()
         await texts_us(kit, enrollment, "Do you have my book?", before=20 * MINUTE)
         await kit.send(enrollment)
@@ -169,7 +171,6 @@ class TestTexts:
 
     @pytest.mark.parametrize("first", ["webhook", "list"])
     async def test_the_same_text_both_ways_is_one(self, kit: SendingKit, first: str) -> None:
-        """Section 4: deduplicated."""
         enrollment = await kit.enrol()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
@@ -194,7 +195,7 @@ class TestTexts:
         ends: bool,  # noqa: FBT001
         came: str,
     ) -> None:
-        """Section 3: ordered by the provider's time."""
+        """Wishes are ordered by the provider's time."""
         enrollment = await kit.enrol()
         earlier = await texts_us(kit, enrollment, first, before=9 * MINUTE)
         later = await texts_us(kit, enrollment, second, before=3 * MINUTE)
@@ -250,7 +251,7 @@ class TestTexts:
     async def test_what_cannot_be_applied_is_kept_and_blocks_its_number(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Section 4: an unapplied inbound from a number blocks sends to it."""
+        """An unapplied inbound from a number blocks sends to it."""
         enrollment = await kit.enrol()
         await texts_us(kit, enrollment, "STOP")
         with monkeypatch.context() as patch:
@@ -330,7 +331,7 @@ class TestSenders:
 
 class TestWhen:
     async def test_every_five_minutes_with_an_hours_overlap(self, kit: SendingKit) -> None:
-        """Section 4: since the last one seen, with an hour's overlap."""
+        """Each look begins an hour before the last text seen."""
         enrollment = await kit.enrol()
         await kit.services.sweep.sweep()
         assert kit.gateway.asked == []

@@ -24,7 +24,7 @@ async def waits_for_a_lock(kit: SendingKit) -> bool:
 
 
 async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) -> None:
-    """Section 1: an enrollment is in one version; steps are pinned."""
+    """An enrollment is in one version; steps are pinned."""
     sequence = await kit.sequence("One {{first_name|there}}", "Two")
     enrollment = await kit.enrol(sequence)
     await kit.send(enrollment)
@@ -40,7 +40,7 @@ async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) 
 
 
 async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit) -> None:
-    """Section 1: everything else of a sequence is read when it is needed."""
+    """Everything else of a sequence is read when it is needed."""
     sequence = await kit.sequence("Only one")
     enrollment = await kit.enrol(sequence)
     await kit.send(enrollment)
@@ -53,7 +53,7 @@ async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit)
 
 
 async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) -> None:
-    """Section 1: a changed send window takes effect at once."""
+    """A changed send window takes effect at once."""
     zone = zone_where_it_is(20)
     sequence = await kit.sequence(send_window=every_day("09:00", "17:00"))
     enrollment = await kit.enrol(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
@@ -65,7 +65,7 @@ async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) ->
 
 
 async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
-    """Section 1: a changed sender takes effect at once, for those its hold kept waiting too."""
+    """A changed sender takes effect at once, for those its hold kept waiting too."""
     sequence = await kit.sequence()
     held, waiting = await kit.enrol(sequence), await kit.enrol(sequence)
     await kit.refuses(held, 20003, 401)
@@ -82,7 +82,7 @@ async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
 
 
 async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) -> None:
-    """Section 1: whoever waits for the change finds the new sender, and is not lost."""
+    """Whoever waits for the change finds the new sender, and is not lost."""
     sequence = await kit.sequence("Hello")
     enrollment = await kit.enrol(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -100,7 +100,7 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
 
 
 async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> None:
-    """Section 5.3: the enrollment moves on to the next step all the same."""
+    """The enrollment moves on to the next step all the same."""
     sequence = await kit.sequence()
     enrollment = await kit.enrol(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -117,7 +117,7 @@ async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> 
 
 
 async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: SendingKit) -> None:
-    """Section 5.1: a report under a former number moves it on; the text is the next step's."""
+    """A report under a former number moves it on; the text is the next step's."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
     enrollment = await kit.enrol(sequence)
     async with kit.world.database.transaction() as tx:

@@ -43,7 +43,7 @@ def tell_time_by(monkeypatch: pytest.MonkeyPatch, clock: type[datetime]) -> None
 async def test_a_one_off_written_before_the_end_never_goes(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, ends: str, clock: type[datetime]
 ) -> None:
-    """Section 5: nothing after a reply or a finish; PostgreSQL dates the text, so the end too."""
+    """Nothing after a reply or a finish; PostgreSQL dates the text, so the end too."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     message = await kit.one_off(enrollment)
@@ -60,7 +60,7 @@ async def test_a_one_off_written_before_the_end_never_goes(
 async def test_absence_is_proven_in_the_time_it_takes(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5, Absent: two lists, 60 s or more apart, the first 2 minutes after the call."""
+    """Absence takes two lists, 60 s or more apart, the first 2 minutes after the call."""
     enrollment = await kit.enrol()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     tell_time_by(monkeypatch, Ahead)
@@ -80,7 +80,7 @@ async def test_absence_is_proven_in_the_time_it_takes(
 async def test_a_lost_text_of_an_ended_enrollment_is_not_given_up_too_early(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5, Absent, for those the sweep settles."""
+    """The sweep takes as long to prove absence."""
     enrollment = await kit.enrol()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     await kit.run_step(enrollment)
@@ -94,7 +94,7 @@ async def test_a_lost_text_of_an_ended_enrollment_is_not_given_up_too_early(
 async def test_no_step_goes_before_its_time(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 3, Due time: a worker's clock moves no text, and none out of its window."""
+    """A worker's clock moves no text, and none out of its window."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     tell_time_by(monkeypatch, Ahead)
@@ -108,7 +108,7 @@ async def test_no_step_goes_before_its_time(
 async def test_only_a_text_begun_since_frees_a_sender(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 3, Operator fault: what the provider took before it refused proves nothing."""
+    """What the provider took before it refused proves nothing about the sender."""
     sequence = await kit.sequence()
     under_way, refused = await kit.enrol(sequence), await kit.enrol(sequence)
     call = await kit.open_call(under_way)
@@ -134,7 +134,7 @@ async def texted(kit: SendingKit, enrollment: UUID, body: str, minutes_ago: int)
 async def test_a_stop_that_never_came_is_fetched(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
 ) -> None:
-    """Section 4: texts are asked for by the database's clock, and dated by the provider's."""
+    """Texts are asked for by the database's clock, and dated by the provider's."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     await kit.pass_time(timedelta(hours=1))
@@ -152,7 +152,7 @@ async def test_a_stop_that_never_came_is_fetched(
 async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 3, Sending: one pauses, another lets it go on."""
+    """One API pauses, another lets it go on."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     tell_time_by(monkeypatch, Ahead)
@@ -172,7 +172,7 @@ async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
 async def test_a_changed_zone_moves_a_step_by_no_days(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
 ) -> None:
-    """Section 3, Due time: what is to come yet is asked of the clock that dates it."""
+    """What is to come yet is asked of the clock that dates it."""
     sequence = await kit.sequence(ongoing("One", at_time="23:59"))
     enrollment = await kit.enrol(sequence)
     before = (await kit.row(enrollment)).next_send_at
@@ -186,7 +186,7 @@ async def test_a_changed_zone_moves_a_step_by_no_days(
 async def test_an_event_is_given_up_at_its_age_and_no_sooner(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4, Events: tried for three days, by the clock that dates them."""
+    """Events are tried for three days, by the clock that dates them."""
 
     async def refuse(_: object) -> int:
         return 503

@@ -277,7 +277,7 @@ async def test_pages_hold_everyone_once_in_order(
 async def test_a_deep_page_of_many_reads_no_more_than_a_page(
     world: World, contact_list: ContactList, column: str
 ) -> None:
-    """Section 4: lists read PostgreSQL, by index: what is behind the page is not looked at."""
+    """Lists read PostgreSQL, by index: what is behind the page is not looked at."""
     sequence = await world.active()
     await enrol(world, sequence.id, await world.contacts(3000))
     await world.run(

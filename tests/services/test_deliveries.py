@@ -93,7 +93,7 @@ async def test_a_delivery_is_signed_as_standard_webhooks_say(kit: SendingKit) ->
 async def test_a_subscriber_down_for_a_while_and_slow_afterwards_gets_everything_in_order(
     kit: SendingKit,
 ) -> None:
-    """Issue 3: down (refuses, answers 500), then slow: every event once acknowledged, in order."""
+    """An endpoint refuses, answers 500, is slow: every event is acknowledged once, in order."""
     up = asyncio.Event()
 
     async def answer(_: Any) -> int:

@@ -1,4 +1,7 @@
-"""Marking finished: answered only when no text can still start."""
+"""Marking finished: answered only when no text can still start.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
 
 import asyncio
 import random
@@ -28,7 +31,6 @@ async def finish(kit: SendingKit, *enrollments: UUID) -> list[MarkedFinished]:
 
 
 async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> None:
-    """Section 3, Sending: mark finished."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     [result] = await finish(kit, enrollment)
@@ -44,7 +46,7 @@ async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> N
 
 
 async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
-    """Section 6: mark-finished, per row."""
+    """Each row has its own result."""
     first, second = await kit.enrol(), await kit.enrol()
     unknown = uuid4()
     await finish(kit, second)
@@ -58,7 +60,7 @@ async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
 
 
 async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: SendingKit) -> None:
-    """Section 5: or call_before and a margin have passed."""
+    """It answers once ``call_before`` and a margin have passed."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     began = time.monotonic()
@@ -81,7 +83,7 @@ async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: Send
 async def test_it_waits_for_the_answer_to_a_text_under_way(
     kit: SendingKit, answer: Answer, fate: LastText
 ) -> None:
-    """Section 5: answers when that attempt is recorded."""
+    """It answers when the open attempt is recorded."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
@@ -100,7 +102,7 @@ async def test_it_waits_for_the_answer_to_a_text_under_way(
 
 
 async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> None:
-    """Section 3, Sending: mark finished: a last text is unknown."""
+    """What became of the last text is unknown, and the answer says so."""
     enrollment = await kit.enrol()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
@@ -109,7 +111,7 @@ async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> Non
 
 
 async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
-    """Section 5: no attempt committed after a finish was."""
+    """No attempt is committed after a finish was."""
     enrollment = await kit.enrol()
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
@@ -124,7 +126,7 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
 
 
 async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
-    """Section 5: the attempt that was committed before is waited for."""
+    """The attempt that was committed before is waited for."""
     enrollment = await kit.enrol()
     phone = await kit.phone(enrollment)
     async with kit.world.database.transaction() as tx:
@@ -138,7 +140,7 @@ async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
 
 
 async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -> None:
-    """Section 5: 30 interleavings of a finish with an attempt and its answer."""
+    """A finish meets an attempt and its answer in 30 interleavings."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     rng = random.Random(20261122)
     enrollments = [await kit.enrol() for _ in range(30)]
@@ -188,7 +190,7 @@ async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -
 async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 3, Sending: mark finished: a text under way when it was set."""
+    """A text was under way when the enrollment was marked finished."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
     wait = kit.services.endings.last_texts

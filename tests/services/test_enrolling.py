@@ -1,4 +1,7 @@
-"""Enrolling: who gets a row, which, and when the first text goes."""
+"""Enrolling: who gets a row, which, and when the first text goes.
+
+The rules: docs/design.md, "Starting".
+"""
 
 import asyncio
 import time

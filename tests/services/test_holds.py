@@ -1,4 +1,7 @@
-"""Senders on hold, their probes, and what a person releases."""
+"""Senders on hold, their probes, and what a person releases.
+
+The rules: docs/design.md, "Provider answers".
+"""
 
 import asyncio
 import json
@@ -43,7 +46,7 @@ async def woken(kit: SendingKit, everyone: list[UUID]) -> list[UUID]:
 
 
 async def test_others_wait_without_calling(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault: its other sends wait without calling."""
+    """Other texts of a sender on hold wait without calling."""
     everyone = await three_waiting(kit)
     assert len(kit.gateway.calls) == 1
     for enrollment in everyone:
@@ -57,14 +60,14 @@ async def test_others_wait_without_calling(kit: SendingKit) -> None:
 
 
 async def test_another_sender_goes_on(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault: the sender's own sends only."""
+    """Only the sender's own texts wait."""
     await three_waiting(kit)
     other = await kit.world.sender(uuid4(), "+14155550199")
     await kit.send(await kit.enrol(await kit.sequence(sender_id=other)))
 
 
 async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault: one probe every 5 minutes."""
+    """A sender on hold is probed once every 5 minutes."""
     everyone = await three_waiting(kit)
     assert (await kit.services.sweep.sweep()).probes == 0
     for number in range(2, 5):
@@ -119,7 +122,7 @@ async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> Non
 
 
 async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault: the sender works again."""
+    """A probe that works proves that the sender works again."""
     everyone = await three_waiting(kit)
     await kit.pass_time(PROBE)
     await kit.services.sweep.sweep()
@@ -136,7 +139,7 @@ async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
 
 
 async def test_a_text_that_was_under_way_does_not_lift_the_hold(kit: SendingKit) -> None:
-    """Section 3, Provider answers: only a text begun after the hold proves anything."""
+    """Only a text begun after the hold proves anything."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
     answer = await kit.gateway.create(call)
@@ -147,7 +150,7 @@ async def test_a_text_that_was_under_way_does_not_lift_the_hold(kit: SendingKit)
 
 
 async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
-    """Section 3, Sending: a probe is a text like any other: no window, no probe."""
+    """A probe is a text like any other: no window, no probe."""
     everyone = await three_waiting(kit)
     await kit.world.run("UPDATE sequences SET state = 'paused'")
     await kit.pass_time(PROBE)
@@ -156,7 +159,7 @@ async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
 
 
 async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None:
-    """Section 3, Provider answers: who is asleep would be asked in vain, and five minutes lost."""
+    """Who is asleep would be asked in vain, and five minutes lost."""
     everyone = await three_waiting(kit)
     awake = await kit.enrol()
     await kit.run_step(awake)
@@ -179,7 +182,7 @@ async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None
 
 @pytest.mark.parametrize("words", [["queued"], ["queued", "sent"]])
 async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: list[str]) -> None:
-    """Section 3, Provider answers: operator fault, later: what is accepted may still fail."""
+    """What was accepted may still fail for the sender's fault."""
     enrollment = await hold_by_report(kit)
     other = await kit.enrol()
     await kit.run_step(other)
@@ -198,7 +201,7 @@ async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: 
 
 
 async def test_a_late_word_of_a_failed_text_lifts_nothing(kit: SendingKit) -> None:
-    """Section 4: reports out of order: sent after undelivered."""
+    """Reports come out of order: ``sent`` after ``undelivered``."""
     enrollment = await hold_by_report(kit)
     await kit.pass_time(PROBE)
     await kit.services.sweep.sweep()
@@ -211,7 +214,7 @@ async def test_a_late_word_of_a_failed_text_lifts_nothing(kit: SendingKit) -> No
 
 
 async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault, later: proof that the sender works again."""
+    """A later text that goes out proves that the sender works again."""
     enrollment = await hold_by_report(kit)
     other = await kit.enrol()
     await kit.run_step(other)
@@ -226,7 +229,7 @@ async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
 
 
 async def test_a_report_makes_a_hold_last(kit: SendingKit) -> None:
-    """Section 3, Provider answers: both kinds at once: the first reason stands."""
+    """With both kinds of fault at once the first reason stands."""
     late = await kit.enrol()
     await kit.send(late)
     await three_waiting(kit)
@@ -236,7 +239,6 @@ async def test_a_report_makes_a_hold_last(kit: SendingKit) -> None:
 
 
 async def test_a_sender_released_by_hand_lets_all_go_on(kit: SendingKit) -> None:
-    """Section 6: senders, release."""
     everyone = await three_waiting(kit)
     assert await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id) == 3
     for enrollment in everyone:
@@ -266,7 +268,7 @@ async def release(kit: SendingKit, enrollment: UUID, decision: str) -> Any:
 
 
 async def test_a_person_has_an_unknown_text_sent_again(kit: SendingKit) -> None:
-    """Section 5: held: outcome_unknown: retry."""
+    """A person says ``retry``: it is attempted again."""
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "retry")).result == "released"
     assert await kit.pending_signals(enrollment) == ["reconsider"]
@@ -278,7 +280,7 @@ async def test_a_person_has_an_unknown_text_sent_again(kit: SendingKit) -> None:
 
 
 async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
-    """Section 5: held: outcome_unknown: treat as sent; the delay counts from then."""
+    """A person says ``treat_as_sent``: the next delay counts from then."""
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "treat_as_sent")).result == "released"
     standing = await kit.run_step(enrollment)
@@ -294,7 +296,7 @@ async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
 
 
 async def test_treating_the_last_text_as_sent_awaits_the_reply(kit: SendingKit) -> None:
-    """Section 5: held: outcome_unknown: treat as sent, last step."""
+    """A person says ``treat_as_sent`` of the last step: the reply window begins."""
     enrollment = await lose(kit)
     await kit.world.run("UPDATE enrollments SET step_count = 1")
     await release(kit, enrollment, "treat_as_sent")
@@ -302,7 +304,7 @@ async def test_treating_the_last_text_as_sent_awaits_the_reply(kit: SendingKit) 
 
 
 async def test_a_person_finishes_an_unknown_text(kit: SendingKit) -> None:
-    """Section 5: held: outcome_unknown: finish; section 6: last_text."""
+    """A person says ``finish``: the answer has ``last_text``."""
     enrollment = await lose(kit)
     released = await release(kit, enrollment, "finish")
     assert (released.result, released.last_text) == ("finished", "unknown")
@@ -311,7 +313,7 @@ async def test_a_person_finishes_an_unknown_text(kit: SendingKit) -> None:
 
 
 async def test_proof_that_comes_late_lets_a_held_one_go_on(kit: SendingKit) -> None:
-    """Section 5: a callback carrying the attempt id, after the give-up."""
+    """A callback with the attempt's id is proof, also after the give-up."""
     enrollment = await lose(kit)
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
     row = await kit.row(enrollment)
@@ -320,7 +322,7 @@ async def test_proof_that_comes_late_lets_a_held_one_go_on(kit: SendingKit) -> N
 
 
 async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) -> None:
-    """Section 5: late proof about an attempt that a person wrote off."""
+    """Late proof is about an attempt that a person wrote off."""
     enrollment = await lose(kit)
     await release(kit, enrollment, "retry")
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
@@ -333,7 +335,6 @@ async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) 
 async def test_a_person_decides_about_a_destination(
     kit: SendingKit, decision: str, result: str
 ) -> None:
-    """Section 6: release, of an operator fault."""
     enrollment = await kit.enrol()
     await kit.refuses(enrollment, 21408)
     await kit.run_step(enrollment)
@@ -348,7 +349,7 @@ async def test_a_person_decides_about_a_destination(
 
 
 async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> None:
-    """Section 6: release of one that waits for its sender."""
+    """Releasing one that waits for its sender makes it a probe."""
     everyone = await three_waiting(kit)
     await release(kit, everyone[1], "retry")
     await kit.answers(everyone[1], WRONG_PASSWORD)
@@ -359,7 +360,7 @@ async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> 
 
 
 async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
-    """Section 6: release, per row."""
+    """Each row has its own result."""
     sequence = await kit.sequence()
     waiting, paused = await kit.enrol(sequence), await kit.enrol(sequence)
     await kit.services.sequences.pause(sequence.id)
@@ -376,7 +377,7 @@ async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
 
 
 async def test_a_blocked_one_is_woken_by_nothing_else(kit: SendingKit) -> None:
-    """Section 4: held and paused cost nothing: looking again changes nothing."""
+    """Looking again at what is held or paused changes nothing."""
     everyone = await three_waiting(kit)
     before: list[datetime] = [await kit.row(one) for one in everyone]
     for enrollment in everyone:

@@ -277,7 +277,7 @@ async def test_an_upload_can_be_cancelled(kit: SendingKit) -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_hundred_thousand_contacts_with_a_thousand_bad_ones(kit: SendingKit) -> None:
-    """Issue 3: every bad row named, the good ones in, a second import changes nothing."""
+    """Every bad row is named, the good ones are in, and a second import changes nothing."""
     total, again_total = 100_000, 10_000  # the second time, chunks of the same size tell as much
 
     async def file(rows: int) -> AsyncIterator[bytes]:

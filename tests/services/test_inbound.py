@@ -1,4 +1,7 @@
-"""Inbound texts: replies, what is kept, and what a text twice or a failure comes to."""
+"""Inbound texts: replies, what is kept, and what a text twice or a failure comes to.
+
+The rules: docs/design.md, "Inbound first".
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -222,7 +225,7 @@ async def test_who_changed_the_number_still_answers_what_was_sent_to_the_old_one
 
 
 async def test_a_text_older_than_the_first_attempt_is_no_reply(talk: Talk) -> None:
-    """Section 4: a fetched text is a reply only if it is later than the first attempt."""
+    """A fetched text is a reply only if it is later than the first attempt."""
     person = await talk.texted()
     await talk.text(person, at=ago(minutes=5))
     assert await talk.statuses(person) == [ACTIVE]
@@ -297,7 +300,7 @@ async def test_a_remembered_reply_during_the_last_call_ends_it_by_the_report(tal
 
 
 async def test_a_reply_after_a_final_status_changes_only_the_conversation(talk: Talk) -> None:
-    """Section 2: final statuses never change."""
+    """Final statuses never change."""
     person = await talk.texted(2, reply_window_seconds=0)
     await talk.ledger.close_enrollment(person.enrollment_id)
     before = await talk.row(person)
@@ -313,7 +316,7 @@ async def test_a_reply_after_a_final_status_changes_only_the_conversation(talk: 
 
 
 async def test_the_same_text_twice_and_ten_times_at_once_is_one_text(talk: Talk) -> None:
-    """Section 4, inbound first: deduplicated by MessageSid."""
+    """Texts are deduplicated by ``MessageSid``."""
     for body, status in [("Hello", RESPONDED), ("STOP", OPTED_OUT)]:
         person = await talk.texted()
         text = talk.inbound_text(person.phone, body)
@@ -331,7 +334,7 @@ async def test_the_same_text_twice_and_ten_times_at_once_is_one_text(talk: Talk)
 async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_later(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    """Section 4, inbound first: if that fails the event is still kept; nothing half done."""
+    """If the effect fails the event is still kept, and nothing is half done."""
     person = await talk.texted()
     other = await talk.person(like=person)
     before = await talk.row(person)
@@ -369,7 +372,7 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
 async def test_texts_that_cannot_be_applied_hold_up_no_later_one(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4, inbound first: a STOP that was kept behind a heap of them has its effect."""
+    """A STOP that was kept behind a heap of them has its effect."""
     people = [await talk.texted() for _ in range(3)]
     for person, body in zip(people, ["broken", "broken", "STOP"], strict=True):
         await talk.inbound.keep(replace(talk.inbound_text(person.phone), body=body))
@@ -385,7 +388,7 @@ async def test_texts_that_cannot_be_applied_hold_up_no_later_one(
 
 
 async def test_a_kept_text_applied_twice_at_once_has_one_effect(talk: Talk) -> None:
-    """Section 4, inbound first: the sweep and a repeated webhook may meet."""
+    """The sweep and a repeated webhook may meet."""
     person = await talk.texted()
     text = talk.inbound_text(person.phone)
     async with talk.database.transaction() as tx:
@@ -399,7 +402,7 @@ async def test_a_kept_text_applied_twice_at_once_has_one_effect(talk: Talk) -> N
 
 
 async def test_a_kept_text_keeps_the_reply_window_open(talk: Talk) -> None:
-    """Section 4, inbound first: the reply that was kept is not lost to the window's end."""
+    """The reply that was kept is not lost to the window's end."""
     person = await talk.texted(2, reply_window_seconds=0)
     async with talk.database.transaction() as tx:
         await inbound_rows.keep_text(tx, talk.inbound_text(person.phone))
@@ -414,7 +417,7 @@ async def test_a_kept_text_keeps_the_reply_window_open(talk: Talk) -> None:
 async def test_keeping_a_text_waits_for_whoever_decides_about_its_number(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5: no attempt is committed after a STOP was answered, one that is only kept too."""
+    """No attempt is committed after a STOP was answered, one that is only kept too."""
     person = await talk.texted()
 
     async def fail(*_: Any, **__: Any) -> None:
@@ -431,7 +434,7 @@ async def test_keeping_a_text_waits_for_whoever_decides_about_its_number(
 
 
 async def test_a_deadlock_loses_no_text(talk: Talk) -> None:
-    """Section 4, inbound first: a database that is there keeps the event whatever goes wrong."""
+    """A database that is there keeps the event whatever goes wrong."""
     first = await talk.texted()
     second = await talk.person(like=first)
     async with talk.database.transaction() as other:
@@ -454,7 +457,7 @@ async def test_a_deadlock_loses_no_text(talk: Talk) -> None:
 
 
 async def test_with_postgresql_away_the_text_is_refused(talk: Talk) -> None:
-    """Section 4, inbound first: what cannot be kept must not be answered."""
+    """What cannot be kept must not be answered."""
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point
@@ -466,7 +469,7 @@ async def test_with_postgresql_away_the_text_is_refused(talk: Talk) -> None:
 
 @pytest.mark.parametrize("body", ["NUL \x00 inside", "half a pair \ud83d", "\\u0000", "'; --"])
 async def test_no_characters_lose_a_text(talk: Talk, body: str) -> None:
-    """Section 4, inbound first: also what PostgreSQL cannot store."""
+    """What PostgreSQL cannot store is kept in another form."""
     person = await talk.texted()
     await talk.text(person, body)
     assert await talk.statuses(person) == [RESPONDED]

@@ -88,7 +88,7 @@ async def test_all_that_match_are_finished_and_nobody_else(kit: SendingKit) -> N
 async def test_each_row_is_acted_on_once_though_workers_are_killed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4: a killed worker never makes a row be acted on twice."""
+    """A killed worker never makes a row be acted on twice."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.05)
     sequence_id, ids = await enrol_many(kit, 600)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
@@ -131,7 +131,7 @@ async def test_rows_that_a_dying_worker_held_are_done_by_the_next(kit: SendingKi
 
 
 async def test_the_fate_of_a_last_text_is_told_before_the_job_is_done(kit: SendingKit) -> None:
-    """Section 3, Sending: the answer says whether a last text was none, sent or unknown."""
+    """The answer says whether a last text was ``none``, ``sent`` or ``unknown``."""
     sequence = await kit.sequence()
     enrollment = await kit.enrol(sequence)
     call = await kit.open_call(enrollment)

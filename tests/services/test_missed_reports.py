@@ -38,7 +38,7 @@ async def swept(kit: SendingKit) -> int:
 
 
 async def test_a_delivery_nobody_reported_is_found(kit: SendingKit) -> None:
-    """Section 4: texts stuck before a final state are fetched."""
+    """Texts stuck before a final state are fetched."""
     enrollment = await stuck(kit, MessageStatus.DELIVERED)
     await kit.pass_time(9 * MINUTE)
     assert await swept(kit) == 0

@@ -1,4 +1,4 @@
-"""One-off texts: bound by suppression and section 5, and by nothing else."""
+"""One-off texts: bound by suppression and docs/design.md, "Never twice, never after", alone."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -25,7 +25,7 @@ async def run(kit: SendingKit, message: UUID) -> Standing:
 
 
 async def test_a_one_off_goes_outside_the_window_and_in_a_paused_sequence(kit: SendingKit) -> None:
-    """Section 6: send-message: not bound by the send window."""
+    """A one-off is not bound by the send window."""
     enrollment, message = await write(kit)
     await kit.world.run("""UPDATE sequences SET state = 'paused', send_window = '{"mon":
         ["03:00", "03:15"]}'""")
@@ -42,7 +42,7 @@ async def test_a_one_off_goes_outside_the_window_and_in_a_paused_sequence(kit: S
 
 
 async def test_a_suppressed_number_gets_none(kit: SendingKit) -> None:
-    """Section 6: send-message: always bound by suppression."""
+    """A one-off is always bound by suppression."""
     _, message = await write(kit)
     [contact] = await kit.world.rows("SELECT id FROM contacts")
     await kit.world.suppress(contact.id)
@@ -53,7 +53,6 @@ async def test_a_suppressed_number_gets_none(kit: SendingKit) -> None:
 
 
 async def test_a_landline_gets_none(kit: SendingKit) -> None:
-    """Section 6: send-message: landline."""
     enrollment, message = await write(kit)
     await kit.landline(enrollment)
     assert (await run(kit, message)).status == "refused"
@@ -62,7 +61,7 @@ async def test_a_landline_gets_none(kit: SendingKit) -> None:
 
 
 async def test_an_unapplied_inbound_text_blocks_it(kit: SendingKit) -> None:
-    """Section 4, Inbound first: blocks sends to the number."""
+    """An unapplied inbound text blocks one-offs to its number too."""
     enrollment, message = await write(kit)
     await kit.keep_unapplied(enrollment)
     standing = await run(kit, message)
@@ -78,7 +77,7 @@ async def test_it_never_fails_its_enrollment(
     code: int,
     late: bool,  # noqa: FBT001
 ) -> None:
-    """Section 3, Provider answers: a message of the sequence fails it; a one-off is none."""
+    """A failed message of the sequence fails the enrollment; a failed one-off does not."""
     enrollment, message = await write(kit)
     if late:
         await run(kit, message)
@@ -97,7 +96,7 @@ async def test_it_never_fails_its_enrollment(
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_an_opt_out_ends_all_of_the_number(kit: SendingKit, late: bool) -> None:  # noqa: FBT001
-    """Section 3, Replies: 21610, learned from a one-off text."""
+    """A 21610 about a one-off text opts out."""
     enrollment, message = await write(kit)
     if late:
         await run(kit, message)
@@ -110,7 +109,7 @@ async def test_an_opt_out_ends_all_of_the_number(kit: SendingKit, late: bool) ->
 
 
 async def test_a_transient_refusal_is_waited_out_five_times(kit: SendingKit) -> None:
-    """Section 3, Provider answers: transient, for a one-off."""
+    """A one-off that fails for a passing reason is tried again."""
     enrollment, message = await write(kit)
     for number in range(1, 6):
         await kit.refuses(enrollment, 21611)
@@ -126,7 +125,7 @@ async def test_a_transient_refusal_is_waited_out_five_times(kit: SendingKit) -> 
 
 
 async def test_a_call_that_never_began_is_tried_again(kit: SendingKit) -> None:
-    """Section 5.2, for a one-off."""
+    """The call of a one-off never begins after ``call_before`` either."""
     enrollment, message = await write(kit)
     await kit.answers(enrollment, NotCalled())
     assert (await run(kit, message)).doing == "waiting"
@@ -136,7 +135,7 @@ async def test_a_call_that_never_began_is_tried_again(kit: SendingKit) -> None:
 
 
 async def test_a_lost_one_is_settled_like_a_step(kit: SendingKit) -> None:
-    """Section 5, for a one-off: found."""
+    """A one-off without an answer is found in the list."""
     enrollment, message = await write(kit)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     assert isinstance(await kit.run_message(message), timedelta)
@@ -147,7 +146,7 @@ async def test_a_lost_one_is_settled_like_a_step(kit: SendingKit) -> None:
 
 
 async def test_an_absent_one_is_sent_again(kit: SendingKit) -> None:
-    """Section 5, for a one-off: absent."""
+    """A one-off without an answer is absent after two lists."""
     enrollment, message = await write(kit)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     for _ in range(3):
@@ -161,7 +160,6 @@ async def test_an_absent_one_is_sent_again(kit: SendingKit) -> None:
 async def test_one_that_cannot_be_settled_ends_unknown_and_is_not_sent_again(
     kit: SendingKit,
 ) -> None:
-    """Section 5, for a one-off: what cannot be settled."""
     enrollment, message = await write(kit)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_message(message)
@@ -179,7 +177,7 @@ async def test_one_that_cannot_be_settled_ends_unknown_and_is_not_sent_again(
 
 
 async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit) -> None:
-    """Section 3, Provider answers: operator fault: its other sends wait without calling."""
+    """One-offs of a sender on hold wait without calling."""
     held, _ = await write(kit)
     await kit.refuses(held, 20003, 401)
     await kit.run_step(held)
@@ -211,7 +209,7 @@ async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit
 
 
 async def test_two_waiting_ones_do_not_probe_twice(kit: SendingKit) -> None:
-    """Section 3, Provider answers: exactly one probe in an interval."""
+    """There is exactly one probe in an interval."""
     held, message = await write(kit)
     _, other = await write(kit)
     await kit.refuses(held, 20003, 401)
@@ -223,7 +221,7 @@ async def test_two_waiting_ones_do_not_probe_twice(kit: SendingKit) -> None:
 
 
 async def test_a_refusal_before_any_connection_is_waited_out(kit: SendingKit) -> None:
-    """Section 5: nothing left this process."""
+    """Nothing left this process."""
     enrollment, message = await write(kit)
     await kit.answers(enrollment, Refused(0, None))
     standing = await run(kit, message)
@@ -231,7 +229,7 @@ async def test_a_refusal_before_any_connection_is_waited_out(kit: SendingKit) ->
 
 
 async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> None:
-    """Section 5: no attempt committed after a finish was; one written afterwards goes."""
+    """No attempt is committed after a finish was; a one-off written afterwards goes."""
     enrollment, message = await write(kit)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     standing = await run(kit, message)
@@ -243,7 +241,7 @@ async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> Non
 
 
 async def test_a_one_off_that_was_lost_is_started_again(kit: SendingKit) -> None:
-    """Section 4, Outbox: the sweep restarts what is 10 minutes late."""
+    """The sweep restarts what is 10 minutes late."""
     _, message = await write(kit)
     await kit.world.run("DELETE FROM outbox")
     await kit.services.sweep.sweep()

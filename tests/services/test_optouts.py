@@ -1,4 +1,7 @@
-"""Opting out and in again: keywords, the provider's refusals, and their order in time."""
+"""Opting out and in again: keywords, the provider's refusals, and their order in time.
+
+The rules: docs/design.md, "Replies and opt-outs".
+"""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -481,7 +484,7 @@ async def test_the_enrollment_whose_text_was_refused_ends_though_its_sender_chan
 
 
 async def test_ending_a_numbers_enrollments_reads_no_others(talk: Talk) -> None:
-    """Section 6, webhooks: answered in milliseconds, however many enrollments there are."""
+    """The webhook is answered in milliseconds, however many enrollments there are."""
     person = await talk.person()
     facts = {"at": ago(seconds=0), "error_code": None, "user_id": None}
     scope = {"also": [uuid4()], "enrolled_before": None, "sender_id": None}

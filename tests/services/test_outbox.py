@@ -1,4 +1,7 @@
-"""The outbox: every entry reaches Temporal, in its subject's order, whoever drains."""
+"""The outbox: every entry reaches Temporal, in its subject's order, whoever drains.
+
+The rules: docs/design.md, "Outbox".
+"""
 
 import asyncio
 from collections import Counter
@@ -41,7 +44,6 @@ async def until_told(kit: SendingKit, subject: UUID) -> None:
 
 
 async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
-    """Section 4, Outbox: starting workflows."""
     enrollment = await kit.enrol()
     assert await kit.services.outbox.drain() == 2  # and the sender's pace
     standing = kit.temporal.standings[enrollment]
@@ -52,7 +54,6 @@ async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
 
 
 async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> None:
-    """Section 4: the row decides."""
     enrollment = await kit.enrol()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
@@ -61,7 +62,7 @@ async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> No
 
 
 async def test_entries_of_one_subject_keep_their_order(kit: SendingKit) -> None:
-    """Section 4, Outbox: more of them than fit one page."""
+    """There are more entries than fit one page."""
     subjects = [uuid4() for _ in range(30)]
     names = [f"signal {number}" for number in range(8)]
     async with kit.world.database.transaction() as tx:
@@ -73,7 +74,6 @@ async def test_entries_of_one_subject_keep_their_order(kit: SendingKit) -> None:
 
 
 async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: SendingKit) -> None:
-    """Section 4, Outbox: Temporal down."""
     subject = uuid4()
     await signals(kit, subject, ["one"])
     kit.temporal.away = True
@@ -90,7 +90,7 @@ async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: Sendin
 
 
 async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingKit) -> None:
-    """Section 4, Outbox: order, though the first was refused more often."""
+    """Entries keep their order, though the first was refused more often."""
     subject, other = uuid4(), uuid4()
     await signals(kit, subject, ["one"])
     kit.temporal.refuses = {subject}
@@ -109,7 +109,7 @@ async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingK
 
 
 async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -> None:
-    """Section 4, Outbox: order among several drainers."""
+    """Entries keep their order among several drainers."""
     subject = uuid4()
     await signals(kit, subject, ["one", "two"])
     async with kit.world.database.transaction() as tx:
@@ -120,7 +120,6 @@ async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -
 
 
 async def test_one_that_temporal_refuses_keeps_no_other_back(kit: SendingKit) -> None:
-    """Section 4, Outbox: postponed alone."""
     refused, subjects = uuid4(), [uuid4() for _ in range(5)]
     for subject in (refused, *subjects):
         await signals(kit, subject, ["one", "two"])
@@ -131,7 +130,7 @@ async def test_one_that_temporal_refuses_keeps_no_other_back(kit: SendingKit) ->
 
 
 async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> None:
-    """Section 4, Outbox: a crash in the middle; delivered twice is harmless, never lost."""
+    """After a crash in the middle entries are delivered twice, which is harmless, never lost."""
     subjects = [uuid4() for _ in range(3)]
     for subject in subjects:
         await signals(kit, subject, ["one"])
@@ -152,7 +151,6 @@ async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> No
 
 
 async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
-    """Section 4, Outbox: FOR UPDATE SKIP LOCKED."""
     subjects = [uuid4() for _ in range(150)]
     async with kit.world.database.transaction() as tx:
         for name in ("one", "two"):
@@ -173,7 +171,7 @@ async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
 
 
 async def test_a_kick_drains_at_once(kit: SendingKit) -> None:
-    """Section 4, Outbox: drained at once by whoever wrote it, outages notwithstanding."""
+    """Whoever writes entries drains them at once, outages notwithstanding."""
     subject = uuid4()
     running = asyncio.create_task(kit.services.outbox.run())
     await signals(kit, subject, ["one"])
@@ -197,7 +195,7 @@ class Unlucky(Outbox):
 
 
 async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None:
-    """Section 4, Outbox: what a failed drain left is drained later."""
+    """What a failed drain left is drained later."""
     subject = uuid4()
     await signals(kit, subject, ["one"])
     unlucky = Unlucky(kit.world.database, cast("EnrollmentClient", kit.temporal))
@@ -222,7 +220,7 @@ async def insert_senders(kit: SendingKit, count: int, rate: int = 2) -> list[UUI
 async def test_all_senders_of_a_page_are_paced_by_one_call(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4: a worker that starts paces every sender; starts and signals do not wait for it."""
+    """A worker that starts paces every sender; starts and signals do not wait for it."""
     await insert_senders(kit, 150)
     calls = []
     pace_senders = kit.temporal.pace_senders

@@ -1,4 +1,7 @@
-"""What follows from the provider's answers and later reports."""
+"""What follows from the provider's answers and later reports.
+
+The rules: docs/design.md, "Provider answers".
+"""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -57,11 +60,11 @@ AT_ONCE = {
     99999: FAILED,
     29999: FAILED,
 }
-"""Read from DESIGN section 3, Provider answers, for the first text."""
+"""The effects of docs/design.md, "Provider answers", on the first text."""
 
 
 def expected(code: int, *, late: bool, second: bool, delivered: bool) -> str:
-    """What DESIGN says of a code; the rest of the table by the effect it gives."""
+    """What the design says of a code; the rest of the table by the effect it gives."""
     fate = (
         AT_ONCE.get(code)
         or {
@@ -132,7 +135,7 @@ async def off_hold(kit: SendingKit) -> None:
 async def test_every_code_does_what_the_design_says(
     kit: SendingKit, before: str | None, *, late: bool
 ) -> None:
-    """Section 3, Provider answers: every row, every code of the table and two unknown ones."""
+    """Every row of docs/design.md, "Provider answers", every code, and two unknown ones."""
     codes = [*AT_ONCE] if before == "sent" else [*TABLE, 29999, 99999]
     found: dict[int, str] = {}
     for code, enrollment in zip(codes, await enrol_many(kit, len(codes)), strict=True):
@@ -160,7 +163,6 @@ async def test_every_code_does_what_the_design_says(
 
 @pytest.mark.parametrize("code", [21614, 21635, 30006])
 async def test_a_text_from_the_contact_counts_as_delivered(kit: SendingKit, code: int) -> None:
-    """Section 1, delivered; section 3, Provider answers: landline."""
     enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
@@ -173,7 +175,7 @@ async def test_a_text_from_the_contact_counts_as_delivered(kit: SendingKit, code
 async def test_what_is_surely_a_landline_is_remembered(
     kit: SendingKit, code: int, line_type: str | None
 ) -> None:
-    """Section 1, contact: line type if known; 21614 may be a number that is merely wrong."""
+    """The line type is known afterwards; 21614 may be a number that is merely wrong."""
     enrollment = await enrol_one(kit)
     await kit.refuses(enrollment, code)
     await kit.run_step(enrollment)
@@ -186,7 +188,7 @@ async def test_a_refusal_as_opted_out_ends_every_enrollment_of_the_number(
     kit: SendingKit,
     late: bool,  # noqa: FBT001
 ) -> None:
-    """Section 3, Replies: 21610, now or later; the number is suppressed."""
+    """A 21610, now or later, suppresses the number."""
     [contact] = await kit.world.contacts(1)
     refused, never, sent = [await kit.enrol(contact_id=contact) for _ in range(3)]
     await kit.send(sent)
@@ -210,7 +212,7 @@ async def test_30004_is_an_opt_out_for_a_toll_free_sender_only(
     toll_free: bool,  # noqa: FBT001
     through_service: bool,  # noqa: FBT001
 ) -> None:
-    """Section 3, Replies: 30004 with a toll-free sender."""
+    """A 30004 opts out with a toll-free sender."""
     phone = "+18005550100" if toll_free else "+14155550142"
     await kit.world.run(
         "UPDATE senders SET phone = :phone, messaging_service_sid = :service",
@@ -226,7 +228,7 @@ async def test_30004_is_an_opt_out_for_a_toll_free_sender_only(
 
 
 async def test_an_old_refusal_does_not_undo_a_later_opt_in(kit: SendingKit) -> None:
-    """Section 3, Replies: suppression facts: a 21610 that arrives late."""
+    """A 21610 that arrives late does not undo a later opt-in."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     await kit.pass_time(MINUTE)
@@ -239,7 +241,7 @@ async def test_an_old_refusal_does_not_undo_a_later_opt_in(kit: SendingKit) -> N
 async def test_a_refusal_on_another_sender_after_an_opt_in_blocks_that_sender_only(
     kit: SendingKit,
 ) -> None:
-    """Section 3, Replies: suppression facts: a 21610 on another sender after an opt-in."""
+    """A 21610 on another sender after an opt-in blocks that number for that sender."""
     [contact] = await kit.world.contacts(1)
     here = await kit.enrol(contact_id=contact)
     await kit.text_back(here, "STOP")
@@ -257,7 +259,7 @@ async def test_a_refusal_on_another_sender_after_an_opt_in_blocks_that_sender_on
 async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile(
     kit: SendingKit,
 ) -> None:
-    """Section 3, Replies: 21610: what was refused as opted out never goes on."""
+    """What was refused with 21610 never goes on."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
     await kit.text_back(await kit.enrol(contact_id=contact), "STOP")
@@ -280,7 +282,7 @@ async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile
 
 
 async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) -> None:
-    """Section 3, Provider answers: transient, in a later report, though a later step went out."""
+    """A late transient report sends the same step again, though a later step went out."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     await kit.send(enrollment)
@@ -299,7 +301,7 @@ async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) ->
 
 
 async def test_a_failed_last_text_goes_again_before_the_window_closes(kit: SendingKit) -> None:
-    """Section 3, Provider answers: transient, in a report after the last text."""
+    """A transient report after the last text sends it again."""
     enrollment = await enrol_one(kit)
     await kit.send_all(enrollment)
     await kit.report((await kit.attempts(enrollment, 2))[0], "undelivered", 30001)
@@ -315,7 +317,7 @@ async def test_a_failed_last_text_goes_again_before_the_window_closes(kit: Sendi
 
 
 async def test_a_step_under_way_does_not_overtake_the_one_to_be_repeated(kit: SendingKit) -> None:
-    """Section 3, Provider answers: transient report while the next step is with the provider."""
+    """A transient report comes while the next step is with the provider."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
 
@@ -334,7 +336,7 @@ async def test_a_step_under_way_does_not_overtake_the_one_to_be_repeated(kit: Se
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_the_fifth_failure_is_the_last(kit: SendingKit, late: bool) -> None:  # noqa: FBT001
-    """Section 3, Provider answers: transient: at most 5 attempts, then failed."""
+    """After five attempts a transient failure is final."""
     enrollment = await enrol_one(kit)
     for number in range(1, 6):
         assert await fate(kit, enrollment) == "again in 0 min"
@@ -354,7 +356,7 @@ async def test_the_fifth_failure_is_the_last(kit: SendingKit, late: bool) -> Non
 
 
 async def test_holds_do_not_count_as_failures(kit: SendingKit) -> None:
-    """Section 3, Provider answers: at most 5 attempts; a hold is none of the text's."""
+    """A hold counts among no text's attempts."""
     enrollment = await enrol_one(kit)
     for _ in range(4):
         await kit.refuses(enrollment, None, 429)
@@ -370,7 +372,7 @@ async def test_holds_do_not_count_as_failures(kit: SendingKit) -> None:
 
 
 async def test_a_refused_connection_is_tried_again_uncounted(kit: SendingKit) -> None:
-    """Section 5: nothing left this process."""
+    """Nothing left this process."""
     enrollment = await enrol_one(kit)
     for _ in range(6):
         await kit.answers(enrollment, Refused(0, None))
@@ -382,7 +384,6 @@ async def test_a_refused_connection_is_tried_again_uncounted(kit: SendingKit) ->
 
 @pytest.mark.parametrize("code", [30008, 30410])
 async def test_what_may_have_arrived_is_never_sent_again(kit: SendingKit, code: int) -> None:
-    """Section 3, Provider answers: 30008 and 30410."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", code)
@@ -393,7 +394,7 @@ async def test_what_may_have_arrived_is_never_sent_again(kit: SendingKit, code: 
 
 
 async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
-    """Section 3, Provider answers: validity expired (30036): at the next window."""
+    """A text whose validity expired (30036) goes at the next window."""
     hour = datetime.now(UTC).hour
     half_hour = f"{(hour + 3) % 24:02}:00", f"{(hour + 3) % 24:02}:30"
     window = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), half_hour)
@@ -416,7 +417,7 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
 
 
 async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: SendingKit) -> None:
-    """Section 3, Provider answers: permanent error: replied_at stays."""
+    """A permanent error keeps ``replied_at``."""
     enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
@@ -433,7 +434,7 @@ async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: Sendi
 
 
 async def test_a_failure_reported_after_a_reply_fails(kit: SendingKit) -> None:
-    """Section 3, Provider answers: permanent error in a report, a reply remembered."""
+    """A permanent error in a report keeps the reply that was remembered."""
     enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
@@ -446,7 +447,7 @@ async def test_a_failure_reported_after_a_reply_fails(kit: SendingKit) -> None:
 
 @pytest.mark.parametrize("code", [30003, 30005, 30006, 30007, 30008, 30034, None])
 async def test_a_delivered_text_stays_delivered(kit: SendingKit, code: int | None) -> None:
-    """Section 4: message states only move up: a failure after the delivery changes nothing."""
+    """Message states only move up: a failure after the delivery changes nothing."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -461,7 +462,7 @@ async def test_a_delivered_text_stays_delivered(kit: SendingKit, code: int | Non
 
 
 async def test_an_opt_out_counts_even_after_a_delivery(kit: SendingKit) -> None:
-    """Section 3, Replies: 21610 later; what was delivered was sent."""
+    """A text that was delivered before a late 21610 was *sent*."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -471,7 +472,7 @@ async def test_an_opt_out_counts_even_after_a_delivery(kit: SendingKit) -> None:
 
 
 async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) -> None:
-    """Section 5: at most one attempt accepted and not reported failed; reports in any order."""
+    """Reports in any order leave at most one attempt accepted and not reported failed."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -484,7 +485,7 @@ async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) 
 
 
 async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: SendingKit) -> None:
-    """Section 5: two numbers of one person are two locks, and one may have been waited for."""
+    """Two numbers of one person are two locks, and one may have been waited for."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -511,7 +512,7 @@ async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: Send
 
 
 async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
-    """Section 4: a callback may come twice."""
+    """A callback may come twice."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -523,7 +524,7 @@ async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
 
 @pytest.mark.parametrize("code", [30003, 21211, 30034, 21408])
 async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int) -> None:
-    """Section 2: afterwards callbacks change only messages."""
+    """After the end callbacks change only messages."""
     enrollment = await enrol_one(kit)
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -547,7 +548,7 @@ async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int)
 async def test_an_answer_after_the_end_changes_only_the_message(
     kit: SendingKit, answer: Any, step: int, message: str
 ) -> None:
-    """Section 2 and 5: late answers after the enrollment ended."""
+    """Answers come after the enrollment has ended."""
     enrollment = await enrol_one(kit)
     call = await kit.open_call(enrollment)
     await kit.world.run(
@@ -564,7 +565,7 @@ async def test_an_answer_after_the_end_changes_only_the_message(
 async def test_an_end_between_reading_and_writing_is_noticed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4: the guarded UPDATE decides; a text that never left is not noted as sent."""
+    """The guarded UPDATE decides; a text that never left is not noted as sent."""
     enrollment = await enrol_one(kit)
     call = await kit.open_call(enrollment)
     load = outcomes.load

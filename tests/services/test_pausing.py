@@ -30,7 +30,7 @@ async def resume(kit: SendingKit, *enrollments: UUID) -> list[str]:
 
 
 async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None:
-    """Section 3, Sending: a single enrollment paused keeps its remaining delay."""
+    """A single enrollment that is paused keeps its remaining delay."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     await kit.pass_time(6 * HOUR)
@@ -167,7 +167,7 @@ async def test_what_a_person_must_decide_stays_held_and_then_waits(kit: SendingK
 
 @pytest.mark.parametrize("first", ["paused", "finished"])
 async def test_a_paused_one_may_end(kit: SendingKit, first: str) -> None:
-    """Section 3: a reply, a STOP and a finish end an enrollment, paused or not."""
+    """A reply, a STOP and a finish end an enrollment, paused or not."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     await pause(kit, enrollment)
@@ -222,7 +222,7 @@ async def moved_west(kit: SendingKit, enrollment: UUID) -> None:
 
 
 async def test_a_time_of_day_is_the_new_zones_at_once(kit: SendingKit) -> None:
-    """Section 3, Sending: a changed zone counts at once."""
+    """A changed zone counts at once."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     enrollment = await kit.enrol(sequence)
     await kit.send(enrollment)
@@ -274,7 +274,7 @@ async def test_a_new_workspace_zone_moves_those_who_depend_on_it(kit: SendingKit
 
 
 async def test_a_contact_who_moves_takes_their_steps_along(kit: SendingKit) -> None:
-    """Issue 2 of 4: a changed zone counts at once, a changed phone from the next text."""
+    """A changed zone counts at once, a changed phone from the next text."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     [contact] = await kit.world.contacts(1)
     enrollment = await kit.enrol(sequence, contact)

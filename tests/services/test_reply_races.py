@@ -1,4 +1,7 @@
-"""Races on a real database: what is answered holds, whoever comes at the same moment."""
+"""Races on a real database: what is answered holds, whoever comes at the same moment.
+
+The rules: docs/design.md, "The row decides".
+"""
 
 import asyncio
 import random
@@ -102,7 +105,7 @@ async def nothing_starts(talk: Talk, people: Sequence[Person]) -> None:
 
 
 async def test_a_stop_against_a_starting_text(talk: Talk) -> None:
-    """Section 5: no attempt is committed after a STOP was; the status tells which came first."""
+    """No attempt is committed after a STOP was; the status tells which came first."""
     people = await talk.crowd(await talk.sequence(), ROUNDS)
 
     async def run(number: int, person: Person) -> tuple[int, bool]:
@@ -123,7 +126,7 @@ async def test_a_stop_against_a_starting_text(talk: Talk) -> None:
 
 
 async def test_a_reply_against_a_starting_text(talk: Talk) -> None:
-    """Section 5: no attempt is committed after a reply was."""
+    """No attempt is committed after a reply was."""
     people = await talk.crowd(await talk.sequence(steps=3), ROUNDS, texts=1)
 
     async def run(number: int, person: Person) -> tuple[int, bool]:
@@ -204,7 +207,7 @@ async def test_a_reply_against_the_answer_to_the_last_text(talk: Talk) -> None:
 
 
 async def test_a_stop_against_a_reply_and_a_stop_by_hand(talk: Talk) -> None:
-    """Section 4, the row decides: one final status, and one signal that says the same."""
+    """There is one final status, and one signal that says the same."""
     people = await talk.crowd(await talk.sequence(), FEWER_ROUNDS, texts=1)
 
     async def run(_number: int, person: Person) -> str:
@@ -225,7 +228,7 @@ async def test_a_stop_against_a_reply_and_a_stop_by_hand(talk: Talk) -> None:
 
 
 async def test_two_different_reports_at_once(talk: Talk) -> None:
-    """Section 4: a passing failure and the delivery end with the text delivered, sent once."""
+    """A passing failure and the delivery end with the text delivered, sent once."""
     people = await talk.crowd(await talk.sequence(), ROUNDS)
 
     async def run(number: int, person: Person) -> None:
@@ -243,7 +246,7 @@ async def test_two_different_reports_at_once(talk: Talk) -> None:
 
 
 async def test_a_final_failure_against_a_reply(talk: Talk) -> None:
-    """Section 4, the row decides: whoever comes first."""
+    """Whoever comes first decides."""
     people = await talk.crowd(await talk.sequence(), FEWER_ROUNDS)
 
     async def run(number: int, person: Person) -> None:

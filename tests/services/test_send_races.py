@@ -1,4 +1,7 @@
-"""Mark-finished, STOP and reply, each against a whole send at 200 of its instants."""
+"""Mark-finished, STOP and reply, each against a whole send at 200 of its instants.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
 
 import asyncio
 import random
@@ -203,7 +206,7 @@ def nothing_committed_after(races: Sequence[Race], *, before: int = 0) -> None:
 
 
 async def test_no_text_is_handed_over_after_mark_finished_was_answered(kit: SendingKit) -> None:
-    """Section 5: answered when no text of it can still start, and the answer is true."""
+    """It is answered when no text of it can still start, and the answer is true."""
     told: dict[UUID, LastText | None] = {}
 
     async def finish(enrollment_id: UUID) -> None:
@@ -246,7 +249,7 @@ async def was_done_with(kit: SendingKit, enrollment_id: UUID) -> bool:
 async def test_no_attempt_is_committed_after_a_stop_or_a_reply_was_answered(
     kit: SendingKit, body: str, texts: int, statuses: set[str]
 ) -> None:
-    """Section 5: no attempt committed after a STOP or reply was."""
+    """No attempt is committed after a STOP or reply was."""
 
     async def text_back(enrollment_id: UUID) -> None:
         await kit.text_back(enrollment_id, body)

@@ -1,4 +1,7 @@
-"""Asking to send: when a step goes, and what keeps it from going."""
+"""Asking to send: when a step goes, and what keeps it from going.
+
+The rules: docs/design.md, "Sending".
+"""
 
 import asyncio
 from datetime import UTC, datetime, time, timedelta
@@ -32,7 +35,6 @@ async def enrol_at(kit: SendingKit, zone: ZoneInfo, *bodies: str, **changes: obj
 
 
 async def test_the_first_text_goes_at_once_and_the_next_a_delay_after_it(kit: SendingKit) -> None:
-    """Section 3, Sending: due time, ongoing."""
     enrollment = await kit.enrol()
     standing = await kit.send(enrollment)
     assert (standing.doing, standing.step, standing.step_count) == ("waiting", 1, 3)
@@ -46,7 +48,7 @@ async def test_the_first_text_goes_at_once_and_the_next_a_delay_after_it(kit: Se
 
 
 async def test_a_delay_counts_from_the_acceptance_not_from_the_plan(kit: SendingKit) -> None:
-    """Section 3, Sending: due time, ongoing: delay from the acceptance of the text before."""
+    """The delay counts from the acceptance of the text before."""
     enrollment = await kit.enrol()
     await kit.send(enrollment)
     await kit.pass_time(3 * DAY)
@@ -55,7 +57,6 @@ async def test_a_delay_counts_from_the_acceptance_not_from_the_plan(kit: Sending
 
 
 async def test_days_at_a_time_are_the_contacts_local_days(kit: SendingKit) -> None:
-    """Section 3, Sending: due time, ongoing: N days at 09:30."""
     zone = zone_where_it_is(23)
     steps = [ongoing("One", 0), ongoing("Two", 2 * 86_400, "09:30"), ongoing("Three")]
     enrollment = await enrol_at(kit, zone, steps=steps)
@@ -66,7 +67,7 @@ async def test_days_at_a_time_are_the_contacts_local_days(kit: SendingKit) -> No
 async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
     kit: SendingKit,
 ) -> None:
-    """Section 3, Sending: outside the send window, after an acceptance."""
+    """After an acceptance the next step waits for the window."""
     zone = zone_where_it_is(12)
     steps = [ongoing("One", 0), ongoing("Two", 8 * 3600)]
     enrollment = await enrol_at(kit, zone, steps=steps, send_window=every_day("09:00", "17:00"))
@@ -78,7 +79,7 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
 
 
 async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> None:
-    """Section 3, Sending: outside the send window, at the moment of sending."""
+    """At the moment of sending a step waits for the window."""
     zone = zone_where_it_is(20)
     enrollment = await enrol_at(kit, zone, send_window=every_day("09:00", "17:00"))
     standing = await kit.run_step(enrollment)
@@ -89,7 +90,7 @@ async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> No
 
 
 async def test_the_provider_gives_up_before_the_window_ends(kit: SendingKit) -> None:
-    """Section 3, Sending: validity period."""
+    """The validity period ends 30 s before the window does."""
     zone = zone_where_it_is(12)
     await kit.send(await enrol_at(kit, zone, send_window=every_day("00:00", "15:00")))
     left = local(0, "15:00", zone) - datetime.now(UTC) - timedelta(seconds=30)
@@ -97,13 +98,13 @@ async def test_the_provider_gives_up_before_the_window_ends(kit: SendingKit) -> 
 
 
 async def test_without_a_window_the_provider_may_try_for_ten_hours(kit: SendingKit) -> None:
-    """Section 3, Sending: validity period, no window."""
+    """Without a window the validity period is the longest there is."""
     await kit.send(await kit.enrol())
     assert kit.gateway.calls[0].validity_seconds == 36_000
 
 
 async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) -> None:
-    """Section 3, Sending: outside the send window: less than 90 s left."""
+    """Less than 90 s of window left counts as outside."""
     zone = zone_where_it_is(12)
     closes = datetime.now(zone) + timedelta(seconds=80)
     enrollment = await enrol_at(kit, zone, send_window=every_day("00:00", closes.strftime("%H:%M")))
@@ -114,7 +115,7 @@ async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) 
 
 
 async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: SendingKit) -> None:
-    """Section 3, Sending: due time, scheduled, the first and the next after an acceptance."""
+    """Dates hold for the first step, and for the next after an acceptance."""
     zone = ZoneInfo("Asia/Tokyo")
     first, second = (
         datetime.now(zone).replace(tzinfo=None, microsecond=0) + n * DAY for n in (1, 3)
@@ -139,7 +140,7 @@ async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: Sendi
 async def test_overdue_dates_go_one_at_a_time(
     kit: SendingKit, gap: timedelta, apart: timedelta
 ) -> None:
-    """Section 3, Sending: two texts of one enrollment, scheduled, all overdue."""
+    """Scheduled steps that are all overdue go one at a time."""
     zone = ZoneInfo("UTC")
     start = datetime.now(UTC).replace(tzinfo=None, microsecond=0) + DAY
     steps = [scheduled(f"Text {n}", start + n * gap) for n in range(3)]
@@ -157,7 +158,7 @@ async def test_overdue_dates_go_one_at_a_time(
 
 
 async def test_a_step_without_delay_follows_at_once(kit: SendingKit) -> None:
-    """Section 3, Sending: two texts of one enrollment: no further apart than configured."""
+    """Two texts are no further apart than configured."""
     enrollment = await kit.enrol(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
     await kit.send(enrollment)
     await kit.send(enrollment)
@@ -165,7 +166,7 @@ async def test_a_step_without_delay_follows_at_once(kit: SendingKit) -> None:
 
 
 async def test_asking_twice_sends_once(kit: SendingKit) -> None:
-    """Section 5: a repeated activity finds the step sent."""
+    """A repeated activity finds the step sent."""
     enrollment = await kit.enrol()
     first = await kit.send(enrollment)
     again = await kit.run_step(enrollment)
@@ -178,7 +179,6 @@ async def test_asking_twice_sends_once(kit: SendingKit) -> None:
 
 
 async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit) -> None:
-    """Section 3, Sending: sequence paused."""
     sequence = await kit.sequence()
     enrollment = await kit.enrol(sequence)
     await kit.services.sequences.pause(sequence.id)
@@ -193,7 +193,7 @@ async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit)
 
 
 async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> None:
-    """Section 4: pausing signals nobody; resume sends the blocked ones reconsider."""
+    """Pausing signals nobody; resume sends the blocked ones reconsider."""
     sequence = await kit.sequence()
     blocked, waiting = await kit.enrol(sequence), await kit.enrol(sequence)
     held, awaiting = await kit.enrol(sequence), await kit.enrol(sequence)
@@ -217,7 +217,7 @@ async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> N
 
 
 async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> None:
-    """Section 3, Sending: sequence paused: overdue steps go after resume, one at a time."""
+    """Overdue steps go after a resume, one at a time."""
     sequence = await kit.sequence()
     enrollment = await kit.enrol(sequence)
     await kit.send(enrollment)
@@ -230,7 +230,7 @@ async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> 
 
 
 async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: SendingKit) -> None:
-    """Section 3, Sending: sequence paused before the step was due."""
+    """The sequence is paused before the step is due."""
     sequence = await kit.sequence()
     enrollment = await kit.enrol(sequence)
     due_at = (await kit.send(enrollment)).due_at
@@ -243,7 +243,7 @@ async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: Send
 
 
 async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit) -> None:
-    """Section 3, Sending: sequence paused: the reply window runs through it."""
+    """The reply window runs through a pause of the sequence."""
     sequence = await kit.sequence("Only one")
     enrollment = await kit.enrol(sequence)
     until = (await kit.send(enrollment)).due_at
@@ -259,7 +259,7 @@ async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit)
 
 
 async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: SendingKit) -> None:
-    """Section 3, Sending: last text accepted."""
+    """The last text is accepted, and the reply window begins."""
     enrollment = await kit.enrol(await kit.sequence("One", "Two"))
     standing = await kit.send_all(enrollment)
     assert (standing.doing, standing.step) == ("awaiting_reply", 2)
@@ -276,7 +276,7 @@ async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: Se
 
 
 async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> None:
-    """Section 4: a run takes its position from the row."""
+    """A run takes its position from the row."""
     enrollment = await kit.enrol()
     standing = await kit.send(enrollment)
     closed = await kit.run_close(enrollment)
@@ -284,7 +284,7 @@ async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> 
 
 
 async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -> None:
-    """Section 3, Replies: reply, policy continue."""
+    """With policy ``continue`` the steps go on."""
     sequence = await kit.sequence("One", "Two", on_reply=ReplyPolicy.CONTINUE)
     enrollment = await kit.enrol(sequence)
     await kit.send(enrollment)
@@ -297,7 +297,7 @@ async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -
 
 
 async def test_the_last_message_never_moves_back(kit: SendingKit) -> None:
-    """Section 6: last_message_at is the latest of either way."""
+    """``last_message_at`` is the latest of either way."""
     sequence = await kit.sequence("One", "Two", on_reply=ReplyPolicy.CONTINUE)
     enrollment = await kit.enrol(sequence)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
@@ -315,7 +315,7 @@ async def test_the_last_message_never_moves_back(kit: SendingKit) -> None:
 
 
 async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> None:
-    """Section 4, Inbound first: an unapplied inbound from a number blocks sends to it."""
+    """An unapplied inbound from a number blocks sends to it."""
     enrollment, other = await kit.enrol(), await kit.enrol()
     await kit.keep_unapplied(enrollment)
     standing = await kit.run_step(enrollment)
@@ -329,7 +329,7 @@ async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> Non
 
 
 async def test_waiting_for_an_inbound_text_does_not_fill_the_timeline(kit: SendingKit) -> None:
-    """Section 4: a wait of seconds is no event in the timeline."""
+    """A wait of seconds is no event in the timeline."""
     enrollment = await kit.enrol()
     await kit.keep_unapplied(enrollment)
     for _ in range(4):
@@ -340,7 +340,7 @@ async def test_waiting_for_an_inbound_text_does_not_fill_the_timeline(kit: Sendi
 
 
 async def test_an_unapplied_inbound_text_keeps_the_reply_window_open(kit: SendingKit) -> None:
-    """Section 4, Inbound first: and the closing."""
+    """An unapplied inbound text keeps the enrollment from closing too."""
     enrollment = await kit.enrol(await kit.sequence("Only one"))
     await kit.send(enrollment)
     await kit.pass_time(8 * DAY)
@@ -354,7 +354,7 @@ async def test_an_unapplied_inbound_text_keeps_the_reply_window_open(kit: Sendin
 
 @pytest.mark.parametrize("sent", [False, True])
 async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: bool) -> None:  # noqa: FBT001
-    """Section 3, Starting: checked again when the first text would go; later ones too."""
+    """Opt-outs are checked again when the first text would go, and before later ones too."""
     [contact] = await kit.world.contacts(1)
     enrollment = await kit.enrol(contact_id=contact)
     if sent:
@@ -370,7 +370,7 @@ async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: b
 
 
 async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: SendingKit) -> None:
-    """Section 3, Replies: suppression facts: that number and sender only."""
+    """A refusal for one sender blocks that number and sender only."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
     enrollment = await kit.enrol(contact_id=contact)
@@ -390,7 +390,7 @@ async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: Se
 
 
 async def test_a_landline_found_before_the_first_text_is_omitted(kit: SendingKit) -> None:
-    """Section 3, Starting: known landline, checked again when the first text would go."""
+    """A known landline is checked again when the first text would go."""
     enrollment, later = await kit.enrol(), await kit.enrol()
     await kit.landline(enrollment)
     standing = await kit.run_step(enrollment)
@@ -414,7 +414,7 @@ async def test_a_landline_found_before_the_first_text_is_omitted(kit: SendingKit
 async def test_an_unknown_line_type_is_looked_up_first(
     kit: SendingKit, found: LineType | None, status: str
 ) -> None:
-    """Section 3, Starting: look-up switched on; trouble or unknown never omits."""
+    """With look-up switched on, trouble or ``unknown`` never omits."""
     kit = kit.with_rules(look_up_line_types=True)
     enrollment = await kit.enrol()
     kit.gateway.look_ups_fail = found is None
@@ -427,7 +427,6 @@ async def test_an_unknown_line_type_is_looked_up_first(
 
 
 async def test_merge_fields_and_pictures_go_with_the_text(kit: SendingKit) -> None:
-    """Section 1: step."""
     [contact] = await kit.world.contacts(1, first_name="", last_name="")
     body = "Hi {{first_name|there}}, {{phone}}"
     step = ongoing(body, 0)
@@ -521,7 +520,7 @@ async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit,
 
 
 async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
-    """Section 5: at most one live attempt per message."""
+    """A message has at most one live attempt."""
     enrollment = await kit.enrol()
     openings = await asyncio.gather(*(kit.services.ledger.open_step(enrollment) for _ in range(20)))
     kinds = [type(opening) for opening in openings]
@@ -530,7 +529,7 @@ async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
 
 
 async def test_of_ten_activities_at_once_one_calls(kit: SendingKit) -> None:
-    """Section 5: the same, calls and records included."""
+    """The same holds with calls and records included."""
     enrollment = await kit.enrol()
     await asyncio.gather(*(kit.run_step(enrollment) for _ in range(10)))
     assert len(kit.gateway.calls) == 1
@@ -538,7 +537,7 @@ async def test_of_ten_activities_at_once_one_calls(kit: SendingKit) -> None:
 
 
 async def test_the_attempt_is_committed_before_the_call(kit: SendingKit) -> None:
-    """Section 5.1: the attempt stands, open, when the provider is called."""
+    """The attempt stands, open, when the provider is called."""
     enrollment = await kit.enrol()
     seen: list[tuple[str, UUID]] = []
 

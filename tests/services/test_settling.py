@@ -1,4 +1,7 @@
-"""Never twice: attempts without an answer, and how their outcome is proven."""
+"""Never twice: attempts without an answer, and how their outcome is proven.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -51,7 +54,7 @@ def listed(kit: SendingKit, call: Call, **changes: Any) -> ListedMessage:
 
 
 async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit) -> None:
-    """Section 5.2: the call, never after call_before."""
+    """The call never begins after ``call_before``."""
     enrollment = await kit.enrol()
     for _ in range(6):
         await kit.answers(enrollment, NotCalled())
@@ -67,7 +70,7 @@ async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit)
 
 
 async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -> None:
-    """Section 5.1: a call that would begin too late does not."""
+    """A call that would begin too late does not."""
     kit = kit.with_rules(call_before=timedelta(milliseconds=50))
     kit.gateway.delay = 0.2
     enrollment = await kit.enrol()
@@ -105,7 +108,7 @@ async def test_nothing_is_sent_before_the_list_can_prove_anything(
     kit: SendingKit,
     creates: bool,  # noqa: FBT001
 ) -> None:
-    """Section 5: the first list no sooner than 2 minutes after call_before."""
+    """The first list counts no sooner than 2 minutes after ``call_before``."""
     enrollment = await kit.enrol()
     delay = await lose(kit, enrollment, creates=creates)
     assert abs(delay - CALL_BEFORE - FIRST_LIST) < 3 * SECOND
@@ -118,7 +121,6 @@ async def test_nothing_is_sent_before_the_list_can_prove_anything(
 
 
 async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
-    """Section 5: the message in the provider's list."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=True)
     standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -132,7 +134,7 @@ async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
 
 
 async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
-    """Section 5: absent: two lists 60 s or more apart; only the absent is attempted again."""
+    """Two lists, 60 s or more apart, prove absence; only the absent is attempted again."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=False)
     second = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -150,7 +152,7 @@ async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
 
 
 async def test_a_text_that_shows_only_in_the_second_list_is_found(kit: SendingKit) -> None:
-    """Section 5: one list is not enough."""
+    """One list is not enough."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=True)
     phone = await kit.phone(enrollment)
@@ -170,7 +172,7 @@ async def test_a_text_that_shows_only_in_the_second_list_is_found(kit: SendingKi
 async def test_a_listed_text_that_is_not_the_attempts_proves_nothing(
     kit: SendingKit, changes: dict[str, Any]
 ) -> None:
-    """Section 5: created since the attempt less 60 s, with an id no other has."""
+    """A text counts if created since the attempt less 60 s, with an id no other attempt has."""
     [contact] = await kit.world.contacts(1)
     other, enrollment = [await kit.enrol(contact_id=contact) for _ in range(2)]
     await kit.answers(other, Accepted("SM-of-another", MessageStatus.QUEUED))
@@ -186,7 +188,7 @@ async def test_a_listed_text_that_is_not_the_attempts_proves_nothing(
 async def test_a_listed_text_may_seem_a_minute_older(
     kit: SendingKit, seconds: int, outcome: str
 ) -> None:
-    """Section 5: created since the attempt less 60 s."""
+    """A text counts if created since the attempt less 60 s."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=False)
     started_at = (await kit.attempts(enrollment))[0].started_at
@@ -199,7 +201,7 @@ async def test_a_listed_text_may_seem_a_minute_older(
 
 
 async def test_a_list_that_fails_is_never_absence(kit: SendingKit) -> None:
-    """Section 5: an error of the list is not absence; give-up is held: outcome_unknown."""
+    """A list that fails is no proof of absence; after the give-up it is ``outcome_unknown``."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=True)
     kit.gateway.lists_fail = True
@@ -221,7 +223,7 @@ async def test_a_list_that_fails_is_never_absence(kit: SendingKit) -> None:
 
 
 async def test_a_list_that_fails_between_two_leaves_the_first_as_it_was(kit: SendingKit) -> None:
-    """Section 5: an error of the list is not absence."""
+    """A list that fails is no proof of absence."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=False)
     await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -239,7 +241,7 @@ async def test_a_list_that_fails_between_two_leaves_the_first_as_it_was(kit: Sen
 async def test_a_callback_with_the_attempts_id_proves_it(
     kit: SendingKit, status: str, *, by_sid: bool
 ) -> None:
-    """Section 5: a callback carrying the attempt id."""
+    """A callback with the attempt's id is proof."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=True)
     await kit.report((await kit.attempts(enrollment))[0], status, by_sid=by_sid)
@@ -258,7 +260,7 @@ async def test_a_callback_with_the_attempts_id_proves_it(
 async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
     kit: SendingKit, answer: Any
 ) -> None:
-    """Section 4: a callback may come before the send call has returned."""
+    """A callback may come before the send call has returned."""
     enrollment = await kit.enrol()
 
     async def callback(_call: Call) -> None:
@@ -276,7 +278,7 @@ async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
 
 
 async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit) -> None:
-    """Section 4: reports out of order, before the call has returned."""
+    """Reports come out of order, before the call has returned."""
     enrollment = await kit.enrol()
 
     async def callback(_call: Call) -> None:
@@ -289,7 +291,7 @@ async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit)
 
 
 async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> None:
-    """Section 5 with section 3: what the list says of the text's end follows too."""
+    """What the list says of the text's end follows too."""
     enrollment = await kit.enrol()
     await lose(kit, enrollment, creates=False)
     listed(kit, kit.gateway.calls[0], status=MessageStatus.UNDELIVERED, error_code=30003)
@@ -301,7 +303,7 @@ async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> 
 
 
 async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
-    """Section 5 with section 3: proven absences count as attempts."""
+    """Proven absences count as attempts."""
     enrollment = await kit.enrol()
     for _ in range(5):
         await lose(kit, enrollment, creates=False)
@@ -317,7 +319,7 @@ async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
 
 
 async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) -> None:
-    """Section 5: an attempt left open, nothing at the provider."""
+    """An attempt was left open, and nothing is at the provider."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     back = await kit.run_step(enrollment)
@@ -330,7 +332,7 @@ async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) 
 
 
 async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -> None:
-    """Section 5: an attempt left open, the text at the provider."""
+    """An attempt was left open, and the text is at the provider."""
     enrollment = await kit.enrol()
     await kit.gateway.create(await kit.open_call(enrollment))
     back = await kit.run_step(enrollment)
@@ -341,7 +343,7 @@ async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -
 
 
 async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
-    """Section 5: what cannot be settled is held."""
+    """What cannot be settled is held."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
@@ -398,7 +400,7 @@ async def test_a_lost_text_that_the_list_shows_under_way_is_found(kit: SendingKi
 async def test_an_answer_is_written_down_though_the_database_was_away(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5.3: retried in the process with the provider's id in hand."""
+    """Recording is tried again in the process with the provider's id in hand."""
     monkeypatch.setattr("activities.sending.RECORD_RETRY", timedelta(milliseconds=5))
     enrollment = await kit.enrol()
     record, failures = kit.services.ledger.record_answer, [OSError(), OSError()]
@@ -418,7 +420,7 @@ async def test_an_answer_is_written_down_though_the_database_was_away(
 
 
 async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit) -> None:
-    """Section 5: twice is worse than late: another call with that text is under way."""
+    """Twice is worse than late: another call with that text is under way."""
     [contact] = await kit.world.contacts(1)
     lost, under_way = [await kit.enrol(contact_id=contact) for _ in range(2)]
     await lose(kit, lost, creates=False)
@@ -436,7 +438,7 @@ async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit
 
 
 async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
-    """Section 5: with an id no other attempt has."""
+    """An id that another attempt has proves nothing."""
     [contact] = await kit.world.contacts(1)
     both = [await kit.enrol(contact_id=contact) for _ in range(2)]
     for enrollment in both:
@@ -451,7 +453,7 @@ async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
 
 
 async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit) -> None:
-    """Section 5: what cannot be settled is held: outcome_unknown."""
+    """What cannot be settled is held: ``outcome_unknown``."""
     [contact] = await kit.world.contacts(1)
     both = [await kit.enrol(contact_id=contact) for _ in range(2)]
     await lose(kit, both[0], creates=True)
@@ -471,7 +473,7 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
 
 
 async def test_a_final_status_never_changes_even_by_plain_sql(kit: SendingKit) -> None:
-    """Section 2: all but active are final and never change."""
+    """All but active are final and never change."""
     enrollment = await kit.enrol()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     for status in ("active", "failed"):
@@ -481,7 +483,7 @@ async def test_a_final_status_never_changes_even_by_plain_sql(kit: SendingKit) -
 
 
 async def test_two_active_enrollments_of_one_contact_are_refused(kit: SendingKit) -> None:
-    """Section 1: at most one active enrollment per contact and sequence."""
+    """At most one active enrollment per contact and sequence."""
     enrollment = await kit.enrol()
     copy = (
         "INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by,"
@@ -498,7 +500,7 @@ async def test_two_active_enrollments_of_one_contact_are_refused(kit: SendingKit
 
 
 async def test_two_messages_of_one_step_are_refused(kit: SendingKit) -> None:
-    """Section 1: unique per enrollment, step and pass."""
+    """A step's message is unique per enrollment, step and pass."""
     await kit.send(await kit.enrol())
     copy = (
         "INSERT INTO messages (id, direction, phone, enrollment_id, step, pass, body, status)"
@@ -512,7 +514,7 @@ async def test_two_messages_of_one_step_are_refused(kit: SendingKit) -> None:
 
 @pytest.mark.parametrize("outcome", ["open", "unknown", "accepted", "assumed_sent"])
 async def test_two_live_attempts_at_one_message_are_refused(kit: SendingKit, outcome: str) -> None:
-    """Section 5: the promise, as a unique index."""
+    """A unique index backs the promise."""
     await kit.send(await kit.enrol())
     copy = (
         "INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)"

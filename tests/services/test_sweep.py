@@ -1,4 +1,7 @@
-"""The every-minute sweep: what was lost comes back, what runs is left alone."""
+"""The every-minute sweep: what was lost comes back, what runs is left alone.
+
+The rules: docs/design.md, "Outbox".
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -30,7 +33,7 @@ async def finish(kit: SendingKit, enrollment: UUID) -> None:
 async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
     kit: SendingKit,
 ) -> None:
-    """Section 4, Outbox: the sweep restarts active enrollments 10 minutes past their event."""
+    """The sweep restarts active enrollments 10 minutes past their event."""
     lost, running = await kit.enrol(), await kit.enrol()
     await started(kit, lost, running)
     kit.temporal.opened.remove(lost)
@@ -46,7 +49,7 @@ async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
 
 
 async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKit) -> None:
-    """Section 4, Outbox: the end of the reply window is an event too."""
+    """The end of the reply window is an event too."""
     enrollment = await kit.enrol(await kit.sequence("Only one"))
     await kit.send(enrollment)
     await kit.services.outbox.drain()
@@ -59,7 +62,7 @@ async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKi
 
 
 async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: SendingKit) -> None:
-    """Section 4, Outbox: terminated by hand while it was sending."""
+    """It was terminated by hand while it was sending."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     await kit.world.run("DELETE FROM outbox")
@@ -68,7 +71,7 @@ async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: Se
 
 
 async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
-    """Section 4, Outbox: it never closes one, nor starts what waits for a person or is final."""
+    """The sweep closes no workflow, nor starts what waits for a person or is final."""
     sequence = await kit.sequence()
     ended, held, paused = [await kit.enrol(sequence) for _ in range(3)]
     await finish(kit, ended)
@@ -86,7 +89,6 @@ async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
 
 
 async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit) -> None:
-    """Section 4, Outbox: Temporal down."""
     enrollment = await kit.enrol()
     await started(kit, enrollment)
     await kit.pass_time(11 * MINUTE)
@@ -100,7 +102,7 @@ async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit)
 
 @pytest.mark.parametrize("reason", ["paused", "sender"])
 async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason: str) -> None:
-    """Section 4: what a resume or release missed."""
+    """The sweep wakes whom a resume or release missed."""
     sequence = await kit.sequence()
     forgotten, held = await kit.enrol(sequence), await kit.enrol(sequence)
     await kit.refuses(held, 21408)
@@ -122,7 +124,7 @@ async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason
 
 
 async def test_what_is_blocked_for_good_reason_sleeps_on(kit: SendingKit) -> None:
-    """Section 4: held and paused cost nothing."""
+    """What is held or paused costs nothing."""
     sequence = await kit.sequence()
     paused = await kit.enrol(sequence)
     other = await kit.enrol()
@@ -139,7 +141,7 @@ async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
     kit: SendingKit,
     there: bool,  # noqa: FBT001
 ) -> None:
-    """Section 5: an orphaned attempt: proof as ever, and no further text."""
+    """An orphan is proven as ever, and no further text goes."""
     enrollment = await kit.enrol()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=there)
     await kit.run_step(enrollment)
@@ -158,7 +160,7 @@ async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
 
 
 async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) -> None:
-    """Section 5: worker died between commit and call, then the enrollment was stopped."""
+    """The worker died between commit and call, then the enrollment was stopped."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
@@ -172,7 +174,7 @@ async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) 
 
 
 async def test_a_failing_list_settles_no_orphan(kit: SendingKit) -> None:
-    """Section 5: an error of the list is not absence."""
+    """A list that fails is no proof of absence."""
     enrollment = await kit.enrol()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
@@ -218,7 +220,7 @@ async def test_what_an_interrupted_archiving_left_is_finished(kit: SendingKit) -
 async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5: orphans are looked at by turns."""
+    """Orphans are looked at by turns."""
     monkeypatch.setattr("services.sweep.ORPHANS", 1)
     [contact] = await kit.world.contacts(1)
     stuck, rival, later = (
@@ -249,7 +251,7 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
 async def test_an_orphan_nobody_can_settle_is_not_asked_about_for_ever(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 5: it stays unknown, which is no finding, and costs a month of questions at most."""
+    """It stays unknown, which is no finding, and costs a month of questions at most."""
     [contact] = await kit.world.contacts(1)
     stuck, rival = await kit.enrol(contact_id=contact), await kit.enrol(contact_id=contact)
     call = await kit.open_call(stuck)
@@ -297,7 +299,7 @@ async def test_it_reads_no_whole_table_of_what_is_kept_for_ever(kit: SendingKit)
 async def test_one_part_that_fails_keeps_none_of_the_others_back(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Section 4: every part by itself."""
+    """Every part is tried by itself."""
 
     async def fail(*_args: object) -> int:
         raise RuntimeError
@@ -311,7 +313,6 @@ async def test_one_part_that_fails_keeps_none_of_the_others_back(
 
 
 async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
-    """Section 6: Idempotency-Key."""
     for hours, key in ((25, "old"), (23, "young")):
         await kit.world.run(
             "INSERT INTO idempotency_keys (user_id, key, route, request_hash, created_at)"
@@ -327,7 +328,7 @@ async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
 
 
 async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
-    """Section 5: the answer comes after the sweep proved absence: the text's state is told."""
+    """The answer comes after the sweep proved absence: the text's state is told."""
     enrollment = await kit.enrol()
     call = await kit.open_call(enrollment)
     await kit.pass_time(3 * MINUTE)

@@ -25,7 +25,7 @@ DAY = 86_400
 async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
     kit: SendingKit, sender: str
 ) -> None:
-    """Section 3, Sending: a single enrollment paused waits for a person, not for its sender."""
+    """A single enrollment paused waits for a person, not for its sender."""
     everyone = await three_waiting(kit)
     await kit.pass_time(PROBE)
     if sender == "free again":
@@ -45,7 +45,7 @@ async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
 async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
     kit: SendingKit,
 ) -> None:
-    """Section 3, Sending: what waited for a text to be recorded sees the step that comes next."""
+    """What waited for a text to be recorded sees the step that comes next."""
     steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
     enrollment = await kit.enrol(await kit.sequence(steps=steps))
 
@@ -69,7 +69,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
 async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_next_step(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
-    """Section 3, Sending: a time of day is the contact's own, also of one with another number."""
+    """A time of day is the contact's own, also of one with another number."""
     [contact] = await kit.world.contacts(1, time_zone="America/New_York")
     steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
     enrollment = await kit.enrol(await kit.sequence(steps=steps), contact)

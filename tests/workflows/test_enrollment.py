@@ -1,4 +1,7 @@
-"""The enrollment's story: what it waits for, what wakes it, how it ends."""
+"""The enrollment's story: what it waits for, what wakes it, how it ends.
+
+The rules: docs/design.md, "Data flow".
+"""
 
 import asyncio
 from datetime import timedelta

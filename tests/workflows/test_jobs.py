@@ -91,7 +91,7 @@ def services(world: World, stage: Stage) -> Services:
 async def test_each_row_is_acted_on_once_though_its_worker_dies(
     world: World, services: Services, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3: a batch on all that match, its worker killed twice in the middle."""
+    """The worker of a batch on all that match is killed twice in the middle."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.2)
     sequence, count = await world.active(), 400
     await services.enrolling.enrol(

@@ -166,7 +166,7 @@ def next_clock_change(after: datetime, zone: str) -> datetime:
 
 @pytest.mark.timeout(180)
 async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
-    """Issue 4 of 4: nobody lost, nobody doubled, everybody at 09:30 on their own wall."""
+    """Nobody is lost, nobody doubled, everybody texted at 09:30 on their own wall."""
     month = Month(skipping.get_current_time)
     change = next_clock_change(await month.clock() + 10 * A_DAY, ZONES[0])
     await skipping.sleep(change - 10 * A_DAY - await month.clock())
