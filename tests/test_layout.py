@@ -168,7 +168,7 @@ def test_every_heading_of_the_design_that_is_cited_exists() -> None:
     design = (ROOT / "docs" / "design.md").read_text()
     headings = set(re.findall(r"^#+ (.+)$", design, re.MULTILINE))
     cited = {
-        (name, heading)
+        (name, " ".join(heading.split()))
         for name, text in _texts().items()
         if name != "tests/test_layout.py"
         for heading in _CITED_HEADING.findall(text)
