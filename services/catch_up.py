@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.absence import LIST_SKEW
 from domain.inbound import InboundText, StatusReport
-from domain.ports import Gateway, ListedMessage, ListedText, ProviderUnavailableError
+from domain.ports import Gateway, ListedMessage, ListedText, ProviderUnavailableError, TextPage
 from domain.rules import SendingRules
 from services import proof
 from services.callbacks import Callbacks
@@ -189,31 +189,37 @@ class CatchUp:
     ) -> rows.TextList | None:
         """Read the next page of a list; None if there is none to be had now."""
         since = min(one.fetched_until, until) - OVERLAP
+        page: TextPage | None = None
         try:
-            found = await self._gateway.list_inbound(since, until, one.page, to=one.phone)
-            kept = await self._keep(found.texts, one, round_.seen)
+            page = await self._gateway.list_inbound(since, until, one.page, to=one.phone)
+            kept = await self._keep(page.texts, one, round_.seen)
         except ProviderUnavailableError:
             round_.in_vain += 1
             wait = self._wait(one.failures, "inbound texts")
+            # One that is there but for a picture is asked for again: those before it would count
+            # its failures from nothing each time.
+            afresh = page is None and one.failures + 1 >= PERSISTENCE
             async with self._database.transaction() as tx:
-                await rows.list_failed(tx, one, wait, afresh=one.failures + 1 >= PERSISTENCE)
+                await rows.list_failed(tx, one, wait, afresh=afresh)
             return None
         round_.fetched += kept
         round_.answered += 1
         async with self._database.transaction() as tx:
-            read = await rows.read(tx, one, until, found.more)
-        return read if found.more is not None else None
+            read = await rows.read(tx, one, until, page.more)
+        return read if page.more is not None else None
 
     def _due_until(self, one: rows.TextList, missed_until: datetime | None) -> datetime | None:
         """Until when a list is to be read now; None if it is not time yet.
 
         The youngest are left to their webhooks, which say more: one may carry an ``OptOutType``.
+        One that was read up to a moment that has not come is read again from now: the database's
+        clock went back.
         """
         if one.reading_until is not None:
             return one.reading_until
         until, done = one.read_at - self._rules.webhooks_first, one.fetched_until
         missed = missed_until is not None and done < min(missed_until, until)
-        return until if missed or until - done >= self._rules.catch_up_every else None
+        return until if missed or abs(until - done) >= self._rules.catch_up_every else None
 
     async def _keep(self, texts: Sequence[ListedText], one: rows.TextList, seen: set[str]) -> int:
         """Keep those that did not come, oldest first; answers how many."""

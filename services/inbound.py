@@ -117,6 +117,7 @@ async def _take_effect(
 ) -> None:
     """Conversation, suppression and final statuses of one text."""
     await recall(tx, [text.phone])
+    contact_id = await inbound.lock_contact_of(tx, text.phone)
     await lock_enrollments_of(tx, [text.phone])
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
@@ -127,6 +128,7 @@ async def _take_effect(
         tx,
         text,
         at=occurred_at,
+        contact_id=contact_id,
         sender_id=sender_id,
         keyword=meaning.value if meaning else None,
         is_reply=is_reply,

@@ -107,10 +107,12 @@ class Outcomes:
                 return Standing(doing="settled", status=row.outcome)
             if listing is None:
                 return await self._no_proof(tx, row, learned)
-            if listing.canary is CanaryState.ALTERED:
-                await outcomes.note_sender(tx, row, shows_texts=False)
             unclaimed = await proof.unclaimed(tx, row, listing.texts)
             found = await proof.the_one(tx, row, unclaimed)
+            if found is not None:  # its contact comes before its sender
+                await expect(tx, row, found.status, found.error_code)
+            if listing.canary is CanaryState.ALTERED:
+                await outcomes.note_sender(tx, row, shows_texts=False)
             if found is not None:
                 return await self._found(tx, row, found, learned)
             if unclaimed or not proof.proves_absence(row, listing):
@@ -209,7 +211,6 @@ class Outcomes:
     async def _found(
         self, tx: Transaction, row: AttemptRow, found: ListedMessage, learned: Learned
     ) -> Opening:
-        await expect(tx, row, found.status, found.error_code)
         standing = await accepted(
             tx,
             row,

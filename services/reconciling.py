@@ -13,8 +13,8 @@ from storage.database import Database
 from storage.locks import lock_numbers
 
 MARGIN = timedelta(hours=1)
-"""How long before the backup's last known moment the provider's list is read from: what was sent
-then has its row, and the clocks of the two need not agree."""
+"""How long before the last text that the backup knows the provider's list is read from: the clocks
+of the two need not agree."""
 
 _NEVER_SENT = frozenset({MessageStatus.FAILED, MessageStatus.CANCELED})
 
@@ -78,7 +78,8 @@ class Reconciling:
         again; what one run has noted is no news to the next.
 
         Args:
-            since: When the backup was made; the latest moment that the rows tell of if left out.
+            since: When the backup was made; when the last text that the rows know of went out, if
+                left out.
 
         Raises:
             NothingRestoredError: There is no such moment.

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from storage import outbox, waking
 from storage.database import Transaction
+from storage.locks import SHARE_SENDER
 from storage.waking import WakeKind
 
 _DUE = """
@@ -78,14 +79,16 @@ async def lock_sender(tx: Transaction, sender_id: UUID) -> None:
 
 
 async def lock_sender_of(tx: Transaction, enrollment_id: UUID) -> None:
-    """Lock the sender of an enrollment whose sequence is kept as it is."""
+    """Share and lock the sender of an enrollment whose sequence is kept as it is."""
     await tx.execute(
         text(
-            """
-            SELECT FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-            JOIN senders n ON n.id = q.sender_id
-            WHERE e.id = :id FOR NO KEY UPDATE OF n
-            """
+            f"""
+            WITH shared AS MATERIALIZED (
+                SELECT q.sender_id, {SHARE_SENDER.format(id="q.sender_id")}
+                FROM enrollments e JOIN sequences q ON q.id = e.sequence_id WHERE e.id = :id
+            )
+            SELECT FROM shared JOIN senders n ON n.id = shared.sender_id FOR NO KEY UPDATE OF n
+            """  # noqa: S608 - built from constants
         ),
         {"id": enrollment_id},
     )

@@ -141,11 +141,34 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
     return row.id if row else None
 
 
+async def lock_contact_of(tx: Transaction, phone: str) -> UUID | None:
+    """Keep from being changed whose the texts from a number are: who has it, else who had it.
+
+    Before any enrollment is locked. Whoever has another number by now is changed under that one's
+    lock.
+    """
+    row = await tx.execute(
+        text(
+            """
+            SELECT id FROM contacts WHERE id = coalesce(
+                (SELECT id FROM contacts WHERE phone = :phone),
+                (SELECT contact_id FROM messages WHERE phone = :phone
+                    AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
+            )
+            FOR KEY SHARE
+            """
+        ),
+        {"phone": phone},
+    )
+    return row.scalar_one_or_none()
+
+
 async def store_text(
     tx: Transaction,
     inbound: InboundText,
     *,
     at: datetime,
+    contact_id: UUID | None,
     sender_id: UUID | None,
     keyword: str | None,
     is_reply: bool,
@@ -157,16 +180,13 @@ async def store_text(
             """
             INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls,
                 status, keyword, is_reply, provider_sid, occurred_at)
-            VALUES (:id, 'inbound', coalesce(
-                    (SELECT id FROM contacts WHERE phone = :phone),
-                    (SELECT contact_id FROM messages WHERE phone = :phone
-                        AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
-                ), :phone, :sender_id, :body, CAST(:media_urls AS jsonb), 'received', :keyword,
-                :is_reply, :sid, :occurred_at)
+            VALUES (:id, 'inbound', :contact_id, :phone, :sender_id, :body,
+                CAST(:media_urls AS jsonb), 'received', :keyword, :is_reply, :sid, :occurred_at)
             """
         ),
         {
             "id": message_id,
+            "contact_id": contact_id,
             "phone": inbound.phone,
             "sender_id": sender_id,
             "body": inbound.body,

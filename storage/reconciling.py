@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from domain.ports import SentText
+from storage import suppressions
 from storage.database import Transaction
 
 NOTED = "reconciled"
@@ -17,23 +18,22 @@ NOTED = "reconciled"
 
 
 async def last_known(tx: Transaction) -> datetime | None:
-    """Give about the latest moment that the rows tell of; None in an empty database.
+    """Give when the last text that the rows know of went out; None in a database without people.
 
-    What an earlier run has written does not count: a run that was broken off is begun anew.
+    Every text that they do not know is younger. What else they tell of may be from after the
+    restore: an API that was up too early has enrolled somebody, or was told of a text. Nor does
+    what an earlier run has written count. Where no text went out, nobody was enrolled before the
+    first.
     """
     row = await tx.execute(
         text(
             """
-            SELECT greatest(
+            SELECT coalesce(
                 (SELECT max(started_at) FROM attempts WHERE call_before > started_at),
-                (SELECT max(at) FROM enrollment_events WHERE kind <> :noted),
-                (SELECT max(received_at) FROM inbound_events WHERE payload ->> 'fetched' = 'false'),
-                (SELECT max(received_at) FROM status_events),
-                (SELECT max(enrolled_at) FROM enrollments)
+                (SELECT min(enrolled_at) FROM enrollments)
             )
             """
-        ),
-        {"noted": NOTED},
+        )
     )
     known: datetime | None = row.scalar_one()
     return known
@@ -195,21 +195,8 @@ _ATTEMPT = text(
 
 
 async def cancel_one_offs(tx: Transaction, phone: str) -> int:
-    """Cancel texts that people wrote to a number and that no attempt was made at."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE messages m SET status = 'canceled'
-            WHERE phone = :phone AND direction = 'outbound' AND step IS NULL
-            AND status = 'pending' AND NOT EXISTS (
-                SELECT 1 FROM attempts a WHERE a.message_id = m.id
-            )
-            RETURNING id
-            """
-        ),
-        {"phone": phone},
-    )
-    return len(rows.all())
+    """Cancel texts that people wrote to a number and that would go, for the first time or again."""
+    return await suppressions.cancel_one_offs(tx, [phone], sender_id=None)
 
 
 async def cancel_jobs(tx: Transaction) -> int:

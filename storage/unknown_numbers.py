@@ -113,9 +113,19 @@ async def claim_recent(tx: Transaction, age: timedelta) -> int:
     """Give texts not older than this, from numbers that are somebody's, to them; answers how many.
 
     A text that comes in the moment in which its number is imported sees no contact yet, and the
-    import does not see the text.
+    import does not see the text. Contacts come before messages (``storage.locks``); one that
+    somebody changes or erases just now is left to the next time.
     """
+    recent = col(Message.created_at) > func.now() - age
+    texted = exists().where(
+        col(Message.contact_id).is_(None), col(Message.phone) == col(Contact.phone), recent
+    )
+    found = await tx.scalars(
+        select(col(Contact.id))
+        .where(texted)
+        .with_for_update(read=True, key_share=True, skip_locked=True)
+    )
     claimed = await tx.execute(
-        _CLAIM.where(col(Message.created_at) > func.now() - age).returning(col(Message.id))
+        _CLAIM.where(recent, col(Contact.id).in_(found.all())).returning(col(Message.id))
     )
     return len(claimed.all())

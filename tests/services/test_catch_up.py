@@ -248,6 +248,23 @@ class TestTexts:
         assert tries == catch_up.PERSISTENCE + 1
         assert await opted_out(kit, enrollment)
 
+    async def test_a_photo_on_a_later_page_does_not_turn_the_list_back_for_ever(
+        self, kit: SendingKit
+    ) -> None:
+        """The first page can be had each time, and is no reason to count from nothing again."""
+        kit.gateway.page_size = 1
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "Look", before=3 * MINUTE)
+        photo = await texts_us(kit, enrollment, "And", before=4 * MINUTE, pictures=["https://b/"])
+        await texts_us(kit, enrollment, "STOP", before=5 * MINUTE)
+        del kit.gateway.photos[photo.sid]
+        await kit.pass_time(5 * MINUTE)
+        for _ in range(catch_up.PERSISTENCE + 1):
+            await kit.world.run("UPDATE catch_up_lists SET next_try_at = NULL")
+            assert (await kit.services.sweep.sweep()).failures == []
+        assert sorted(await stored(kit)) == ["And", "Look", "STOP"]
+        assert await opted_out(kit, enrollment)
+
     async def test_what_cannot_be_applied_is_kept_and_blocks_its_number(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -354,6 +371,18 @@ class TestWhen:
         report = await kit.services.sweep.sweep()
         assert report.texts_fetched == 1
         assert (await kit.row(enrollment)).status == "finished_responded"
+
+    async def test_a_clock_that_went_back_hides_no_text(self, kit: SendingKit) -> None:
+        """The database's was a day ahead: what came since is not what was looked through then."""
+        enrollment = await kit.enrol()
+        await fetched(kit)
+        await looked_through(kit, -DAY)
+        await texts_us(kit, enrollment, "STOP")
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert await opted_out(kit, enrollment)
+        asked = len(kit.gateway.asked)
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == asked, "and from there on as ever"
 
     async def test_soon_after_we_were_away_until_it_is_certain(self, kit: SendingKit) -> None:
         """The API was away, or its database: what was sent until it was back may be missing."""

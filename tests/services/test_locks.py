@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,9 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from domain.inbound import StatusReport
-from domain.ports import Call
+from domain.inbound import InboundText, StatusReport
+from domain.ports import Call, CanaryState, ListedMessage, Listing, Standing
+from domain.statuses import MessageStatus
 from services.sequences import SequenceChange
+from storage import holds, outcomes
 from storage.database import Transaction
 from storage.locks import MovedError
 from tests.services.sending_kit import SendingKit, until
@@ -143,6 +146,64 @@ async def test_a_send_waits_for_no_second_number(kit: SendingKit) -> None:
                 await begun
     call = await kit.open_call(enrollment)
     assert call.to == after
+
+
+async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
+    await tx.execute(text("SELECT FROM contacts WHERE id = :id FOR UPDATE"), {"id": contact_id})
+
+
+async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: SendingKit) -> None:
+    """A change has the contact, then its steps; a text had the steps, then wanted the contact."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    contact_id = (await kit.row(enrollment)).contact_id
+    former = await kit.phone(enrollment)
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
+    stop = InboundText("SM1", former, "+14155550100", None, "STOP", (), None, datetime.now(UTC))
+    async with kit.world.database.transaction() as tx:
+        await lock_contact(tx, contact_id)
+        applying = asyncio.create_task(kit.services.inbound.apply(stop))
+        await until(partial(stands, kit, applying))
+        await lock_row(tx, enrollment)
+    assert await settled(applying) == [True]
+    assert (await kit.row(enrollment)).status == "opted_out"
+
+
+async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) -> None:
+    """An erasure has the contact, then its texts; the sweep had those, and wanted the contact."""
+    [contact_id] = await kit.world.contacts(1)
+    await kit.world.run(
+        "INSERT INTO messages (id, direction, phone, body, status)"
+        " SELECT gen_random_uuid(), 'inbound', phone, 'Hi', 'received' FROM contacts"
+    )
+    async with kit.world.database.transaction() as tx:
+        await lock_contact(tx, contact_id)
+        sweeping = asyncio.create_task(kit.services.sweep.sweep())
+        await until(partial(stands, kit, sweeping))
+        await tx.execute(text("DELETE FROM messages"))
+        await tx.execute(text("DELETE FROM contacts"))
+    assert (await sweeping).failures == []
+
+
+async def test_a_list_that_says_landline_while_another_report_does(kit: SendingKit) -> None:
+    """A report has the contact, then the sender; a list that alters texts had it the other way."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    at = datetime.now(UTC)
+    failed = ListedMessage("SM1", call.body, MessageStatus.UNDELIVERED, at, 30006, call.from_phone)
+    listing = Listing(at, [failed], CanaryState.ALTERED)
+    contact_id = (await kit.row(enrollment)).contact_id
+    async with kit.world.database.transaction() as tx:
+        await outcomes.lock_contact(tx, contact_id)
+        recording = asyncio.create_task(
+            kit.services.ledger.record_listing(call.attempt_id, listing)
+        )
+        await until(partial(stands, kit, recording))
+        await holds.lock_sender(tx, kit.world.sender_id)
+    [recorded] = await settled(recording)
+    assert isinstance(recorded, Standing)
+    assert (await kit.row(enrollment)).status == "omitted_landline"
+    assert (await kit.sender()).shows_texts is False
 
 
 async def suppress(kit: SendingKit, contact_id: UUID) -> str | None:

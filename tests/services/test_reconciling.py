@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.inbound import StatusReport
 from domain.ports import ListedMessage, ListedText, ProviderUnavailableError, SentPage, Standing
 from domain.statuses import MessageStatus
 from services.holds import Decision
@@ -192,6 +193,33 @@ async def test_texts_by_hand_and_jobs_that_may_have_been_done_are_canceled(
     assert (await kit.one_off_row(sure)).status == "pending"
     await kit.run_message(doubtful)
     assert await kit.bodies(enrollment) == []
+
+
+async def test_a_text_by_hand_that_was_to_be_tried_again_is_canceled_too(kit: SendingKit) -> None:
+    """The backup knows an attempt that was refused for a while, not the one after it."""
+    enrollment = await kit.enrol()
+    doubtful = await kit.one_off(enrollment)
+    await kit.refuses(enrollment, 20429, 429)
+    await kit.run_message(doubtful)
+    assert (await kit.one_off_row(doubtful)).next_try_at is not None
+    await shown(kit, await kit.phone(enrollment))
+    assert (await reconciled(kit)).one_offs == 1
+    await kit.pass_time(A_DAY)
+    await kit.run_message(doubtful)
+    assert len(await kit.bodies(enrollment)) == 1, "the one that was refused"
+
+
+async def test_what_came_after_the_restore_hides_no_text_from_before_it(kit: SendingKit) -> None:
+    """An API was started too early, and Twilio has told it of a text that went out since."""
+    enrollment, early = await kit.enrol(), await kit.enrol()
+    await kit.send(early)
+    await kit.pass_time(timedelta(hours=3))
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    await shown(kit, await kit.phone(enrollment), created_at=at)
+    report = StatusReport(f"SM{uuid4().hex}", "delivered", None, None, None, {})
+    await kit.services.callbacks.receive(report)
+    await kit.enrol()
+    assert (await reconciled(kit)).held == 1
 
 
 async def test_it_may_be_broken_off_and_run_again(
