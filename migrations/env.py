@@ -1,7 +1,9 @@
 """Alembic's entry: migrates the database that the settings name."""
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from psycopg.errors import DeadlockDetected
+from sqlalchemy import Engine, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
 
 from settings import load_settings
 from storage.schema import METADATA
@@ -12,10 +14,28 @@ _MIGRATION_LOCK = 7_283_001
 """Advisory lock that keeps two set-ups from migrating at once."""
 
 
+_MOST_TRIES = 30
+
+
 def run_migrations() -> None:
-    """Run the migrations in one transaction, one runner at a time."""
+    """Run the migrations in one transaction, one runner at a time.
+
+    Programs of the release before go on meanwhile, and take the same tables in another order: where
+    one of their transactions and this one wait for each other, this one gives way and begins anew.
+    """
     url = context.config.attributes.get("database_url") or load_settings().database_url
     engine = create_engine(url, poolclass=pool.NullPool)
+    for tries_left in reversed(range(_MOST_TRIES)):
+        try:
+            _run_all(engine)
+        except OperationalError as error:
+            if not isinstance(error.orig, DeadlockDetected) or not tries_left:
+                raise
+        else:
+            return
+
+
+def _run_all(engine: Engine) -> None:
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=target_metadata)
         with context.begin_transaction():

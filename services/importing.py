@@ -16,6 +16,7 @@ from services import audit
 from services.batch import require_group
 from services.contacts import ContactFields, Contacts
 from services.enrolling import open_course
+from services.erasure import recall
 from services.jobs import ENROL_INTO, Act, JobDetails, JobTask
 from services.outbox import Outbox
 from services.unknown_numbers import made_known
@@ -191,6 +192,8 @@ class Importing:
             salt = str(task.params["salt"]).encode()
             created = {one["phone"]: _stand_in(one["phone"], salt) for one in new}
         else:
+            # Those that are suppressed as erased take their numbers' locks, before any contact.
+            await recall(tx, [one["phone"] for one in new])
             created = await importing.insert(tx, new)
             lost = [one["phone"] for one in new if one["phone"] not in created]
             known |= await importing.by_phone(tx, lost)  # somebody else was faster

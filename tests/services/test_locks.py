@@ -15,11 +15,12 @@ from domain.inbound import InboundText, StatusReport
 from domain.ports import Call, CanaryState, ListedMessage, Listing, Standing
 from domain.statuses import MessageStatus
 from services.sequences import SequenceChange
-from storage import holds, outcomes
+from storage import contacts, holds, outcomes
 from storage.database import Transaction
 from storage.locks import MovedError
 from tests.services.sending_kit import SendingKit, until
 from tests.services.test_holds import PROBE, three_waiting
+from tests.services.test_importing import HEADER, imported
 from tests.worlds import ongoing
 
 _LOCK_ROW = "SELECT id FROM enrollments WHERE id = :id FOR NO KEY UPDATE"
@@ -206,6 +207,22 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
     assert (await kit.sender()).shows_texts is False
 
 
+async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingKit) -> None:
+    """Who adds one has its number, then its row; an import had the row, then wanted the number."""
+    [contact_id] = await kit.world.contacts(1)
+    [row] = await kit.world.rows("SELECT phone FROM contacts")
+    await suppress(kit, contact_id)
+    await kit.services.erasure.erase(contact_id, kit.world.user_id)
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(text(_LOCK_NUMBER), {"phone": row.phone})
+        importing = asyncio.create_task(imported(kit, f"{HEADER}Ann,Lee,{row.phone},,\n"))
+        await until(partial(stands, kit, importing))
+        await contacts.add(tx, {"first_name": "Ann", "last_name": "Lee", "phone": row.phone})
+    [outcome] = await importing
+    assert outcome.code in {"exists", "unchanged"}
+    assert await kit.world.rows("SELECT 1 FROM suppressions WHERE phone = :phone", phone=row.phone)
+
+
 async def suppress(kit: SendingKit, contact_id: UUID) -> str | None:
     row, _ = await kit.services.suppressions.suppress(
         contact_id=contact_id,
@@ -317,8 +334,8 @@ async def multixacts(kit: SendingKit) -> int:
 async def test_many_sends_of_one_sequence_and_sender_make_no_multixacts(kit: SendingKit) -> None:
     """Each set of transactions that share a row is written down, and vacuumed, for ever."""
     sequence = await kit.sequence("Hello")
-    contacts = await kit.world.contacts(200)
-    enrollments = [await kit.enrol(sequence, one) for one in contacts]
+    people = await kit.world.contacts(200)
+    enrollments = [await kit.enrol(sequence, one) for one in people]
     before = await multixacts(kit)
     slots = asyncio.Semaphore(40)
 

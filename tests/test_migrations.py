@@ -1,0 +1,128 @@
+"""A database that is in use is migrated, forth and back, and keeps what it holds."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from settings import child_environment
+from standalone.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parent.parent
+BEFORE = "0011"
+
+_ROWS = """
+    INSERT INTO users (id, email, name, role, password_hash)
+        VALUES (gen_random_uuid(), 'ann@example.org', 'Ann', 'admin', '');
+    INSERT INTO contacts (id, first_name, last_name, phone)
+        VALUES (gen_random_uuid(), 'Bea', 'Lee', '+12125550101');
+    INSERT INTO senders (id, name, phone, segments_per_second)
+        VALUES (gen_random_uuid(), 'Desk', '+14155550100', 1);
+    INSERT INTO sequences (id, name, sender_id, kind, on_reply, reply_window_seconds, state,
+            created_by)
+        SELECT gen_random_uuid(), 'One', s.id, 'ongoing', 'finish', 60, 'active', u.id
+        FROM senders s, users u;
+    INSERT INTO sequence_versions (id, sequence_id, number, step_count, created_by)
+        SELECT gen_random_uuid(), id, 1, 2, created_by FROM sequences;
+    INSERT INTO enrollments (id, contact_id, sequence_id, version_id, enrolled_by, status, activity,
+            held_reason, position, step, step_count, pass, enrolled_at)
+        SELECT gen_random_uuid(), c.id, q.id, v.id, u.id, 'active', 'held', 'sender_on_hold', 2, 1,
+            2, 1, now()
+        FROM contacts c, sequences q, sequence_versions v, users u;
+    INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
+            body, status)
+        SELECT gen_random_uuid(), 'outbound', e.contact_id, '+12125550101', s.id, e.id, 1, 1, 'Hi',
+            'sent'
+        FROM enrollments e, senders s;
+    INSERT INTO attempts (id, message_id, number, outcome, provider_sid, provider_status,
+            started_at, call_before, answered_at)
+        SELECT gen_random_uuid(), id, 1, 'accepted', 'SM1', 'sent', now(), now(), now()
+        FROM messages;
+    INSERT INTO outbox (kind, subject_id, payload)
+        SELECT 'signal_enrollment', id, '{"signal": "reconsider", "status": null}' FROM enrollments;
+"""
+
+
+@pytest.fixture
+def database(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[str]:
+    """The address of a database of an earlier release, with a text on its way."""
+    name = f"before_{uuid4().hex}"
+    postgres_server.create_database(name)
+    url = postgres_server.url(name)
+    _wait(_alembic(url, tmp_path, "upgrade", BEFORE))
+    with psycopg.connect(url) as connection:
+        connection.execute(_ROWS.encode())
+    yield url
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+def _alembic(url: str, folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Begin to migrate, in a folder where no .env is."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), *words],
+        cwd=folder,
+        env=child_environment({"DATABASE_URL": url}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _wait(migrating: subprocess.Popen[str]) -> None:
+    said, _ = migrating.communicate(timeout=60)
+    assert migrating.returncode == 0, said
+
+
+def _told(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            """
+            SELECT e.activity, e.held_reason, e.step, m.body, a.outcome, a.provider_sid, o.payload
+            FROM enrollments e JOIN messages m ON m.enrollment_id = e.id
+            JOIN attempts a ON a.message_id = m.id JOIN outbox o ON o.subject_id = e.id
+            """
+        ).fetchall()
+
+
+def test_rows_of_an_earlier_release_are_kept_forth_and_back(database: str, tmp_path: Path) -> None:
+    before = _told(database)
+    assert len(before) == 1
+    for words in (("upgrade", "head"), ("downgrade", BEFORE), ("upgrade", "head")):
+        _wait(_alembic(database, tmp_path, *words))
+        assert _told(database) == before
+    with psycopg.connect(database) as connection:
+        blocked = connection.execute("SELECT blocked FROM enrollments").fetchall()
+        unfinished = connection.execute("SELECT unfinished FROM attempts").fetchall()
+    assert (blocked, unfinished) == ([(True,)], [(True,)])
+
+
+def test_a_database_is_migrated_while_programs_use_it(database: str, tmp_path: Path) -> None:
+    """A send has the enrollment and wants an attempt, the migration has the attempts' table."""
+    with psycopg.connect(database) as sending:
+        sending.execute("SELECT id FROM enrollments FOR UPDATE")
+        migrating = _alembic(database, tmp_path, "upgrade", "head")
+        _until_waiting(database, "enrollments")
+        sending.execute("UPDATE attempts SET provider_status = 'delivered'")
+    _wait(migrating)
+    with psycopg.connect(database) as connection:
+        [(status,)] = connection.execute("SELECT provider_status FROM attempts").fetchall()
+    assert status == "delivered"
+
+
+def _until_waiting(url: str, table: str) -> None:
+    """Until somebody waits for the lock of a table."""
+    with psycopg.connect(url, autocommit=True) as looking:
+        for _ in range(600):
+            waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+            if looking.execute(waits, [table]).fetchone() is not None:
+                return
+            time.sleep(0.05)
+    pytest.fail(f"nobody waits for {table}")
