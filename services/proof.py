@@ -14,6 +14,8 @@ from storage.sending import LastAttempt
 
 _CANARY_AGE = timedelta(days=30)
 """How old the text may be that a list must show; the provider keeps texts for longer."""
+_CANARY_FRESH = timedelta(hours=1)
+"""For how long a text to the same number tells more than a later one to another."""
 
 
 def provable_from(attempt: AttemptRow | LastAttempt, rules: SendingRules) -> datetime:
@@ -50,8 +52,14 @@ async def question(
     wait = max(provable_from(attempt, rules), not_before or now) - now
     canary = None
     if not wait:
+        until = now - rules.absence_first_list
         canary = await outcomes.canary(
-            tx, phone, sender_id, since=now - _CANARY_AGE, until=now - rules.absence_first_list
+            tx,
+            phone,
+            sender_id,
+            since=now - _CANARY_AGE,
+            fresh_from=until - _CANARY_FRESH,
+            until=until,
         )
     return Unsettled(
         attempt_id=attempt_id,

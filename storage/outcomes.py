@@ -232,28 +232,47 @@ _CANARY = text(
         WHERE message_id = m.id ORDER BY number DESC LIMIT 1
     ) a ON a.outcome = 'accepted' AND a.provider_sid IS NOT NULL AND a.answered_at <= :to_moment
     WHERE m.body <> ''
-    ORDER BY m.phone = :phone DESC, m.sender_id = :sender_id DESC, a.started_at DESC
+    ORDER BY a.started_at >= :fresh_from DESC,
+        a.started_at >= :fresh_from AND m.phone = :phone DESC,
+        a.started_at >= :fresh_from AND m.sender_id = :sender_id DESC,
+        a.started_at DESC
     LIMIT 1
     """
 )
 
 
 async def canary(
-    tx: Transaction, phone: str, sender_id: UUID, *, since: datetime, until: datetime
+    tx: Transaction,
+    phone: str,
+    sender_id: UUID,
+    *,
+    since: datetime,
+    fresh_from: datetime,
+    until: datetime,
 ) -> Canary | None:
-    """Find a recent text that the provider accepted; to this number, else from this sender.
+    """Find the latest text that the provider accepted; of fresh ones, one to this number if any.
+
+    One from before the account's habits changed says nothing of texts by now, so the latest of
+    another number and sender comes before an older one of theirs.
 
     Args:
         tx: A transaction.
         phone: The number that the provider's list is asked for.
         sender_id: The sender of the text that is looked for there.
         since: How old it may be.
+        fresh_from: From when on one to this number, else from this sender, comes first.
         until: How young: the list may lag.
     """
     row = (
         await tx.execute(
             _CANARY,
-            {"phone": phone, "sender_id": sender_id, "from_moment": since, "to_moment": until},
+            {
+                "phone": phone,
+                "sender_id": sender_id,
+                "from_moment": since,
+                "fresh_from": fresh_from,
+                "to_moment": until,
+            },
         )
     ).one_or_none()
     if row is None:

@@ -213,6 +213,51 @@ async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> No
     assert opening.canary.to == await kit.phone(enrollment)
 
 
+async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by_now(
+    kit: SendingKit,
+) -> None:
+    """Its account has begun to redact since; answers still show texts whole."""
+    [contact] = await kit.world.contacts(1)
+    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.pass_time(timedelta(days=10))
+    other = await enrol(kit)
+    await kit.send(other)
+    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await lose(kit, enrollment, creates=True)
+    for phone in (await kit.phone(other), await kit.phone(enrollment)):
+        kit.gateway.messages[phone].pop()
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
+    kit: SendingKit,
+) -> None:
+    """It went out when the account was on trial; it is not any more."""
+    [contact] = await kit.world.contacts(1)
+    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.pass_time(timedelta(days=10))
+    await kit.send(await enrol(kit))
+    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await lose(kit, enrollment, creates=False)
+    shown = kit.gateway.messages[await kit.phone(enrollment)]
+    shown[:] = [
+        replace(
+            text,
+            body=Habit.TRIAL.body(text.body),
+            created_at=text.created_at - timedelta(days=10),
+        )
+        for text in shown
+    ]
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+    assert (await kit.sender()).shows_texts is True
+
+
 # Texts of others
 
 
