@@ -188,15 +188,20 @@ class SendingActivities:
                 await self._ledger.record_line_type(question.contact_id, line_type)
 
     async def _settle(self, unsettled: Unsettled) -> None:
-        """Look for proof about an earlier attempt, or come back when there can be some."""
-        while True:
-            if unsettled.wait > timedelta(0):
-                raise _come_back(min(unsettled.wait, self._look_again))
+        """Look for proof about an earlier attempt, or come back when there can be some.
+
+        After a list that proved nothing, no sooner than the next may: a row that is asked again
+        does not know of that list, and each costs the provider as much as a text.
+        """
+        if unsettled.wait > timedelta(0):
+            raise _come_back(min(unsettled.wait, self._look_again))
+        while unsettled.wait <= timedelta(0):
             listing = await list_texts(self._gateway, unsettled)
             weighed = await self._ledger.record_listing(unsettled.attempt_id, listing)
             if not isinstance(weighed, Unsettled):
                 return
             unsettled = weighed
+        raise _come_back(unsettled.wait)
 
     async def _call(self, call: Call) -> Opening:
         """Make the call and write down its answer, whatever happens to the worker's slot."""

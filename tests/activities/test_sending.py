@@ -342,9 +342,10 @@ async def test_a_second_list_waits_without_holding_a_slot(
 ) -> None:
     ledger.decisions.append(unsettled())
     ledger.after_listing.append(unsettled(timedelta(seconds=60)))
-    with pytest.raises(ApplicationError, match="being settled"):
+    with pytest.raises(ApplicationError, match="being settled") as raised:
         await resolve_step(activities)
     assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
+    assert raised.value.next_retry_delay == timedelta(seconds=60), "no list before one may tell"
 
 
 async def test_a_list_that_cannot_be_had_proves_nothing(
