@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from math import ceil
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -102,15 +103,18 @@ class TwilioGateway:
             lookups_base_url: Where numbers are looked up.
             status_callback_url: Where the provider reports; the attempt's id is added to it.
             limits: How long the provider may take; `connect` and `read` together bound a call.
-            max_concurrent: How many calls are under way at the same time.
+            max_concurrent: How many calls are under way at the same time; more threads than that
+                wait for answers that come late.
         """
         self._status_callback_url = status_callback_url
         self._total = (limits.connect + limits.read).total_seconds()
-        self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="twilio")
+        at_most = (limits.connect + limits.late_answer) / (limits.connect + limits.read)
+        threads = max_concurrent * ceil(at_most)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="twilio")
         self._session = Session()
         # A proxy for the outside world does not lead to a stand-in on this machine.
         self._session.trust_env = urlsplit(api_base_url).hostname not in _LOOPBACK
-        adapter = DeadlineAdapter(limits, connections=max_concurrent)
+        adapter = DeadlineAdapter(limits, connections=threads)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         client = Client(

@@ -209,6 +209,19 @@ async def test_answer_after_the_time_for_the_call_comes_late(
     assert await given.late == Accepted("SM1", MessageStatus.QUEUED, OURS)
 
 
+async def test_call_does_not_wait_for_the_late_answers_of_those_before(
+    recorder: Recorder, make_gateway: MakeGateway
+) -> None:
+    """Their slots are free, so the next texts come: too late for a thread, they would not go."""
+    gateway = make_gateway(connect=0.1, read=0.1, late=0.5, threads=1)
+    recorder.pause = 0.5
+
+    given = [await gateway.create(call(SOON)) for _ in range(3)]
+
+    assert given == [OutcomeUnknown()] * 3
+    assert recorder.count() == 3
+
+
 async def test_answer_that_comes_even_later_is_not_waited_for(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
