@@ -64,7 +64,7 @@ class EnrollmentWorkflow:
             if self._ended is not None:
                 break
             await self._act()
-            if workflow.info().is_continue_as_new_suggested() and self._has_nothing_new():
+            if workflow.info().is_continue_as_new_suggested() and self._may_begin_anew():
                 workflow.continue_as_new(StartEnrollment(self._id, self._standing, self._page_url))
         self._say_where_it_stands()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -89,6 +89,10 @@ class EnrollmentWorkflow:
         except TimeoutError:
             return
 
+    def _may_begin_anew(self) -> bool:
+        """Whether another run knows all of it; the next one may be of a build without needs."""
+        return self._standing.needs is None and self._has_nothing_new()
+
     def _has_nothing_new(self) -> bool:
         """Whether no signal has come since the row was last looked at."""
         return self._ended is None and self._looks == self._seen
@@ -104,6 +108,8 @@ class EnrollmentWorkflow:
         self._acting = False
         if standing is None:
             return
+        if not self._decides:  # the build that it acted in knew no needs: it waited
+            standing = replace(standing, needs=None)
         self._was_early = self._was_early or standing == self._standing
         if standing.needs in {Need.RECONCILE, Need.LOOK_UP}:  # the answer knows no more than that
             standing = replace(self._standing, needs=standing.needs)

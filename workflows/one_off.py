@@ -39,18 +39,24 @@ class OneOffMessageWorkflow:
     @workflow.run
     async def run(self, start: StartMessage) -> str:
         """Try until the row says that the text is settled; answers its status code."""
-        # Those that are open since before there were decisions send instead.
-        first = None if workflow.patched("decide") else Need.SEND
-        needs = first
+        needs: Need | None = None
+        acts, decides = 0, False
         while True:
+            acts += 1
+            # Earlier builds sent instead. `patched` answers the same for one name as long as the
+            # run lasts, so one that has acted already is asked by another name each time.
+            decides = decides or workflow.patched("decide") or workflow.patched(f"decide-{acts}")
+            if not decides:
+                needs = Need.SEND
             standing = await self._ask(start, needs)
             if standing.doing == "ended":
                 return standing.status
-            if standing.needs is None:
-                await self._wait(standing, is_decided=needs is None)
+            is_decided = needs is None
+            needs = standing.needs if decides else None  # they knew no needs: they waited
+            if needs is None:
+                await self._wait(standing, is_decided=is_decided)
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(start)
-            needs = standing.needs or first
 
     async def _wait(self, standing: Standing, *, is_decided: bool) -> None:
         """Sleep until the text is due, or its sender may be off hold."""

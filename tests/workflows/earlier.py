@@ -1,10 +1,18 @@
-"""The enrollment as builds had it that knew no decisions, in a module for the sandbox."""
+"""The workflows as builds had them that knew no decisions, in a module for the sandbox."""
+
+from dataclasses import replace
+from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
+    from activities.sending import SendingActivities, SendMessage
+    from domain.ports import Standing
     from workflows.enrollment import EnrollmentWorkflow
-    from workflows.messages import EnrollmentResult, StartEnrollment
+    from workflows.limits import PERSON_PRIORITY, SEND, SEND_QUEUE
+    from workflows.messages import EnrollmentResult, StartEnrollment, StartMessage
+    from workflows.one_off import BLOCKED_WAIT
 
 
 @workflow.defn(name="Enrollment")
@@ -21,3 +29,32 @@ class EarlierEnrollmentWorkflow(EnrollmentWorkflow):
 
     def _decides_first(self) -> bool:
         return False
+
+    async def _ask(self, *, is_asked: bool) -> Standing | None:
+        standing = await super()._ask(is_asked=is_asked)
+        return standing and replace(standing, needs=None)  # which it knew nothing of
+
+
+@workflow.defn(name="OneOffMessage")
+class EarlierOneOffWorkflow:
+    """Sends, and comes back when the row says so."""
+
+    @workflow.run
+    async def run(self, start: StartMessage) -> str:
+        while True:
+            standing = await workflow.execute_activity_method(
+                SendingActivities.send_message,
+                SendMessage(start.message_id),
+                task_queue=SEND_QUEUE,
+                start_to_close_timeout=SEND.start_to_close,
+                retry_policy=SEND.retry,
+                priority=Priority(
+                    priority_key=PERSON_PRIORITY, fairness_key=start.sender_id or None
+                ),
+                summary="one-off text",
+            )
+            if standing.doing == "ended":
+                return standing.status
+            wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
+            if wait > timedelta(0):
+                await workflow.sleep(wait, summary=f"until sent: {standing.doing}")

@@ -5,6 +5,7 @@ The rules: docs/design.md, "Data flow".
 
 import asyncio
 from datetime import timedelta
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from domain.ports import Standing
 from domain.statuses import Activity, EnrollmentStatus, MessageStatus, Need
 from tests.workflows import histories
-from tests.workflows.earlier import EarlierEnrollmentWorkflow
+from tests.workflows.earlier import EarlierEnrollmentWorkflow, EarlierOneOffWorkflow
 from tests.workflows.plays import (
     PATIENCE,
     SENDER,
@@ -90,6 +91,50 @@ async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: St
         await play.ends_as(STOPPED)
     decided = "decide_step locally"
     assert script.called == ["send_step", decided, "send_step", decided]
+
+
+@pytest.mark.parametrize("need", list(Need))
+async def test_one_from_an_earlier_build_follows_what_that_made_of_a_need(
+    stage: Stage, need: Need
+) -> None:
+    """In a rolling deploy a send of this build answers to a workflow that knows no needs."""
+    script = stage.script
+    told = script.stands(Activity.SENDING, after=timedelta(seconds=2), needs=need)
+    async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
+        script.then(told)
+        play = await stage.play()
+        await play.until_event("timer_started")
+    script.decides(script.asks(Need.RECONCILE))
+    script.then(script.waits(1, A_DAY))
+    async with stage.workers():
+        await play.until(Activity.WAITING, step=1)
+        await play.signal("mark_finished", STOPPED)
+        await play.ends_as(STOPPED)
+    assert script.called == ["send_step", "decide_step locally", "resolve_step"]
+
+
+async def test_a_one_off_text_from_an_earlier_build_is_decided_from_its_next_try_on(
+    stage: Stage,
+) -> None:
+    """Also if a send of this build told it a need that it did not know."""
+    script = stage.script
+    message_id = str(uuid4())
+    script.then(script.stands(Activity.SENDING, after=timedelta(seconds=2), needs=Need.RECONCILE))
+    async with stage.workers(workflows=[EarlierOneOffWorkflow]):
+        handle = await stage.client.start_workflow(
+            OneOffMessageWorkflow.run,
+            StartMessage(message_id, str(SENDER)),
+            id=message_workflow_id(message_id),
+            task_queue=ENROLLMENT_QUEUE,
+        )
+        stage.watch(handle)
+        await Play(cast("Any", handle), script).until_event("timer_started")
+    script.decides(script.asks(Need.RECONCILE))
+    script.then(script.sends(0), ends(MessageStatus.QUEUED))
+    async with stage.workers(), asyncio.timeout(PATIENCE):
+        assert await handle.result() == MessageStatus.QUEUED
+    asked = ["decide_message locally", "resolve_message", "send_message"]
+    assert script.called == ["send_message", *asked]
 
 
 @pytest.mark.parametrize("need", [Need.RECONCILE, Need.LOOK_UP])
