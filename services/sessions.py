@@ -149,11 +149,12 @@ class Sessions:
         device = self._devices.read(device_cookie)
         async with self._database.transaction() as tx:
             user = await users.by_email(tx, wanted)
+            compared = await users.compared(tx, wanted)
         known = device is not None and user is not None and user.id in device.user_ids
         whom = [] if user is None else [user.id]
         try:
             begun = await self._tries.begin(
-                wanted, address, device.id if device and known else None
+                compared, address, device.id if device and known else None
             )
         except TooManyRequestsError:
             await self._refusals.note(Actor(address=address), "session.throttle", user_ids=whom)

@@ -45,9 +45,10 @@ class SignInTries:
     * One e-mail address from everywhere: after many, a network address that has not tried yet
       waits once before its first try. The wait is its own, so it passes however many others try.
 
-    A device that its user signed in from before is counted by itself alone, so nothing that
-    strangers do slows it down. No wait is longer than ``AccessRules.sign_in_delay_most``, and each
-    count begins anew after ``AccessRules.sign_in_window``.
+    A device that its user signed in from before is counted by itself alone, for each user apart, so
+    nothing that strangers do slows it down. No wait is longer than
+    ``AccessRules.sign_in_delay_most``, and each count begins anew after
+    ``AccessRules.sign_in_window``.
     """
 
     def __init__(self, database: Database, rules: AccessRules) -> None:
@@ -58,7 +59,7 @@ class SignInTries:
         """Count a try that is about to be made, as a wrong one.
 
         Args:
-            email: Whom it is for, whether or not there is such a user.
+            email: Whom it is for, as addresses are compared, whether or not there is such a user.
             address: The network address it comes from, if there is one.
             device_id: The device, if this user signed in from it before.
 
@@ -70,13 +71,15 @@ class SignInTries:
             now, found = await tries.lock(tx, wanted.keys, self._rules.sign_in_window)
             wait = self._wait(wanted, now, found)
             if wait is None:
-                counted = self._counted(wanted, now, found)
-                await tries.write(tx, counted, now, self._rules.sign_in_window)
+                left = self._counted(wanted, now, found)
             elif wait.appointed is not None:
-                appointed = {wanted.pair: wait.appointed}
-                await tries.write(tx, appointed, now, self._rules.sign_in_window)
+                left = {wanted.pair: wait.appointed}
+            else:
+                # Rolled back: what is not let through leaves no row, whatever addresses it names.
+                raise _too_soon(wait)
+            await tries.write(tx, left, now, self._rules.sign_in_window)
         if wait is not None:
-            raise TooManyRequestsError("too many tries went wrong", wait.left)
+            raise _too_soon(wait)
         return wanted
 
     async def end_right(self, tx: Transaction, right: Try) -> None:
@@ -138,10 +141,15 @@ class _Wait:
     appointed: Tries | None = None
 
 
+def _too_soon(wait: _Wait) -> TooManyRequestsError:
+    return TooManyRequestsError("too many tries went wrong", wait.left)
+
+
 def _try_of(email: str, address: str | None, device_id: str | None) -> Try:
+    account = f"sign-in:as:{digest(email)}"
     if device_id is not None:
-        return Try(f"sign-in:device:{device_id}")
-    account = f"sign-in:as:{digest(email.lower())}"
+        # For each of its users: signing in as oneself takes back no guesses at a colleague's.
+        return Try(f"{account}:device:{device_id}")
     place = network_of(address)
     return Try(f"{account}:from:{place}", f"sign-in:from:{place}" if place else "", account)
 

@@ -60,6 +60,12 @@ async def by_email(tx: Transaction, email: str) -> User | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def compared(tx: Transaction, email: str) -> str:
+    """An e-mail address as ``by_email`` compares it; Python has other small letters."""
+    lowered: str = (await tx.execute(select(func.lower(email)))).scalar_one()
+    return lowered
+
+
 async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[User]:
     """Users in the order they were made."""
     query = select(User).order_by(col(User.created_at), col(User.id)).limit(limit)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from domain.access import AccessRules
 from domain.statuses import Role
@@ -168,6 +169,47 @@ async def test_a_device_that_several_share_is_known_for_each(door: Door) -> None
 
     for email in (EMAIL, "lou@clinic.example"):
         assert await door.try_it(PASSWORD, OWN, email=email, device=both.device_cookie) is True
+
+
+async def test_who_shares_a_device_guesses_at_others_no_faster(door: Door) -> None:
+    """Signing in as oneself in between takes back none of the wrong tries for somebody else."""
+    lou = "lou@clinic.example"
+    await door.kit.services.users.create(email=lou, role=Role.MEMBER, password=PASSWORD)
+    kim = await door.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
+    both = await door.sessions.sign_in(lou, PASSWORD, address=OWN, device_cookie=kim.device_cookie)
+
+    tried = []
+    for _ in range(3):
+        tried.append(await door.try_it(WRONG, OWN, device=both.device_cookie))
+        assert await door.try_it(PASSWORD, OWN, email=lou, device=both.device_cookie) is True
+
+    assert tried[:2] == [False, False]
+    assert isinstance(tried[2], timedelta)
+
+
+async def test_another_spelling_of_an_address_is_no_fresh_start(door: Door) -> None:
+    """PostgreSQL takes the Turkish capital for an ``i``, Python for two characters."""
+    await door.guess(2)
+
+    assert isinstance(await door.try_it(PASSWORD, email="k\u0130m@clinic.example"), timedelta)
+
+
+async def test_what_is_refused_writes_nothing(door: Door) -> None:
+    """However many made-up addresses are tried, the table grows at the pace of the delays."""
+    for number in range(4):
+        await door.guess(1, email=f"made-up-{number}@clinic.example")
+    before = await _rows(door)
+
+    for number in range(4, 12):
+        tried = await door.try_it(WRONG, email=f"made-up-{number}@clinic.example")
+        assert isinstance(tried, timedelta)
+
+    assert await _rows(door) == before
+
+
+async def _rows(door: Door) -> int:
+    async with door.kit.world.database.transaction() as tx:
+        return int((await tx.execute(text("SELECT count(*) FROM wrong_tries"))).scalar_one())
 
 
 @pytest.mark.parametrize(
