@@ -41,6 +41,9 @@ def _database_url(value: str) -> str:
 def _base_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
         raise ValueError("must be an address such as https://segue.example.com")
+    if not value.isascii():
+        raise ValueError("must be in ASCII; write other letters as browsers send them (xn--...)")
+    _ = urlsplit(value).port  # raises what says what is wrong with it
     return value.rstrip("/")
 
 

@@ -16,7 +16,7 @@ MAX_CHARACTERS = 1600
 MAX_MEDIA_URL = 2_000
 """Longest web address of a picture."""
 
-_PLAIN_URL = re.compile(r"[!-~]+")
+_PLAIN_URL = re.compile(r"[!-\[\]-~]+")  # no backslash: browsers take it for a slash, others not
 _FIELD = re.compile(r"(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})")
 _GAP = "\0"  # check_body lets none through
 _GAPS = re.compile(rf"([ \t]*(?:{_GAP}[ \t]*)+)([,;][ \t]*)?")

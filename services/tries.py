@@ -12,6 +12,9 @@ from storage import tries
 from storage.database import Database, Transaction
 from storage.tries import Tries
 
+_HOST_BITS = 128 - 56
+"""How much of an IPv6 address its owner chooses."""
+
 
 @dataclass(frozen=True)
 class Try:
@@ -155,7 +158,10 @@ def _try_of(email: str, address: str | None, device_id: str | None) -> Try:
 
 
 def network_of(address: str | None) -> str:
-    """Give what to count an address by: whoever has one IPv6 address has its whole /64."""
+    """Give what to count an address by.
+
+    Whoever has one IPv6 address most likely has its whole /56, in which there are 256 of a /64.
+    """
     if address is None:
         return ""
     try:
@@ -165,5 +171,5 @@ def network_of(address: str | None) -> str:
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> 64 << 64))
+        return str(IPv6Address(int(parsed) >> _HOST_BITS << _HOST_BITS))
     return str(parsed)

@@ -129,6 +129,8 @@ def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatc
         ("PUBLIC_BASE_URL", "segue.example.com"),
         ("PUBLIC_BASE_URL", "https://segue.example.com?a=b"),
         ("PUBLIC_BASE_URL", "http://segue.example.com"),
+        ("PUBLIC_BASE_URL", "https://ségue.example.com"),
+        ("PUBLIC_BASE_URL", "https://segue.example.com:99999"),
         ("PUBLIC_BASE_URL", "http://10.0.0.5:8000"),
         ("PUBLIC_BASE_URL", "http://localhost.example.com"),
         ("PUBLIC_BASE_URL", "http://127.0.0.1.example.com"),

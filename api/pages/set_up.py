@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from api.dependencies import address_of
+from api.dependencies import actor_of, address_of
 from api.pages.flash import Flash
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields, sentence
 from api.pages.page import Page, PublicPageDep
@@ -44,7 +44,7 @@ async def show_set_up(page: PublicPageDep, token: str = "") -> Response:
     try:
         user = await page.services.set_up_links.user_of(token, address=address_of(page.request))
     except (SetUpLinkError, TooManyRequestsError) as error:
-        return _gone(page, error)
+        return await _gone(page, error)
     return await _form(page, user, SetUpFields(token=token, revoke_tokens=True))
 
 
@@ -60,7 +60,7 @@ async def set_up(page: PublicPageDep, form: Annotated[SetUpFields, Form()]) -> R
         except InvalidFieldError as error:
             return await _form(page, user, form, FormErrors.of(error))
     except (SetUpLinkError, TooManyRequestsError) as error:
-        return _gone(page, error)
+        return await _gone(page, error)
     return page.redirect(
         page.path_to("show_sign_in"), Flash("Your password is set. Sign in with it.")
     )
@@ -88,7 +88,8 @@ async def _form(
     )
 
 
-def _gone(page: Page, error: SetUpLinkError | TooManyRequestsError) -> Response:
+async def _gone(page: Page, error: SetUpLinkError | TooManyRequestsError) -> Response:
+    await page.services.refusals.note(actor_of(page.request), "link.refuse")
     status = 404 if isinstance(error, SetUpLinkError) else 429
     errors = FormErrors(general=sentence(str(error)), status=status)
     return _unreferred(page.render("set_up_gone.html", errors=errors))

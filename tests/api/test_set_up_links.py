@@ -235,6 +235,9 @@ async def test_guessing_at_links_is_slowed_down_and_keeps_nobody_from_theirs(
 
     assert [answer.status_code for answer in guesses] == [404, 404, 404, 429, 429]
     assert "try again in" in guesses[-1].text
+    noted = (await admin.get("/api/audit", params={"action": "link.refuse"})).json()["items"]
+    assert [(one["user"], one["address"]) for one in noted] == [(None, "127.0.0.1")] * 5
+    assert "guess" not in str(noted)
     assert (await anonymous.get(url)).status_code == 200
     assert (await use(anonymous, url)).status_code == 303
 

@@ -130,6 +130,7 @@ async def test_a_sequence_has_one_to_a_hundred_steps(world: World, count: int) -
         "https://example.com:99999/a.png",
         "https://example.com/\0",
         "//example.com/a.png",
+        "https://example.com\\@example.org/a.png",
     ],
 )
 async def test_media_must_be_web_addresses(world: World, url: str) -> None:

@@ -58,6 +58,7 @@ ACT_WORDS: Mapping[str, str] = {
     "sequence.pause": "paused {a sequence}",
     "sequence.resume": "resumed {a sequence}",
     "sequence.archive": "archived {a sequence}",
+    "link.refuse": "opened a link to set a password that does not work",
     "session.end": "ended a session of {a user}",
     "session.sign_in": "signed in",
     "session.sign_out": "signed out",
@@ -94,14 +95,14 @@ class Told:
         before: What was done, up to what it was done to.
         subject: What it was done to; empty if to nothing in particular.
         after: The rest.
-        facts: What else is known, by what it is.
+        facts: What else is known, by what it is: words or a moment.
     """
 
     entry: Entry
     before: str
     subject: str
     after: str
-    facts: Mapping[str, str]
+    facts: Mapping[str, str | datetime]
 
     @classmethod
     def of(cls, entry: Entry) -> "Told":
@@ -110,7 +111,7 @@ class Told:
         before, _, rest = words.partition("{")
         subject, _, after = rest.partition("}")
         facts = {
-            name.replace("_", " "): str(value).replace("_", " ")
+            name.replace("_", " "): _fact(value)
             for name, value in entry.detail.items()
             if value is not None and not _is_id(value)
         }
@@ -169,6 +170,15 @@ def _midnight(page: Page, day: date | None, *, days: int = 0) -> datetime | None
 def _plain(words: str) -> str:
     text = words.replace("{", "").replace("}", "")
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def _fact(value: object) -> str | datetime:
+    words = str(value)
+    try:
+        moment = datetime.fromisoformat(words)
+    except ValueError:
+        return words.replace("_", " ")
+    return moment if moment.tzinfo else words
 
 
 def _is_id(value: object) -> bool:

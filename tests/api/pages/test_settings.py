@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from api.pages.settings.audit import ACT_WORDS
+from domain.statuses import TokenScope
 from services.factory import Services
 from storage.database import Database
 from tests.worlds import World
@@ -329,6 +331,17 @@ async def test_the_audit_log_tells_who_did_what(
     assert one.text.count("<strong>member</strong>") == 2
     nothing = await admin.get("/settings/audit", params={"last_day": "2020-01-01"})
     assert "Nothing fits" in nothing.text
+
+
+async def test_the_audit_log_tells_moments_as_people_do(
+    world: World, admin: httpx.AsyncClient, services: Services
+) -> None:
+    expires_at = datetime(2031, 1, 2, 15, 4, tzinfo=UTC)
+    await services.tokens.create(
+        world.user_id, name="crm", scopes=[TokenScope.READ], expires_at=expires_at
+    )
+    shown = words((await admin.get("/settings/audit")).text)
+    assert "expires at: Thu 2 Jan 2031, 10:04 am (New York)" in shown
 
 
 async def test_the_audit_log_goes_on_page_by_page(
