@@ -1,7 +1,7 @@
 """Telling whether a new password could be guessed."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 
 from zxcvbn import zxcvbn
@@ -34,12 +34,13 @@ def require_strong(password: str, *, field: str, personal: Iterable[str]) -> Non
     Raises:
         InvalidFieldError: ``invalid_password``.
     """
-    rest = _without(password, personal)
+    words = sorted(set(_words(personal)), key=len, reverse=True)
+    rest = _without(password, words)
     if _repeats(password):
         weakness = "repeats one letter or word"
-    elif _guesses(rest) >= _GUESSES:
+    elif _guesses(rest, words) >= _GUESSES:
         return
-    elif rest != password:
+    elif rest != password or _guesses(rest, ()) >= _GUESSES:
         weakness = "is little more than its owner's name, e-mail address or workspace"
     else:
         weakness = "is a common or breached password, or as easy to guess as one"
@@ -53,17 +54,17 @@ def _repeats(password: str) -> bool:
     return (letters + letters).find(letters, 1) < len(letters)
 
 
-def _guesses(password: str) -> float:
+def _guesses(password: str, known: Iterable[str]) -> float:
+    """Estimate how many guesses find a password, with the known words backwards and in disguise among the likely ones."""
     # zxcvbn fails on line breaks; what cannot be seen counts for nothing.
     read = "".join(filter(str.isprintable, password))[:_READ]
     if not read:
         return 0
     with _estimating:
-        return float(zxcvbn(read)["guesses"])
+        return float(zxcvbn(read, user_inputs=known)["guesses"])
 
 
-def _without(password: str, personal: Iterable[str]) -> str:
-    words = sorted(set(_words(personal)), key=len, reverse=True)
+def _without(password: str, words: Sequence[str]) -> str:
     if not words:
         return password
     return re.sub("|".join(map(re.escape, words)), "", password, flags=re.IGNORECASE)
