@@ -55,7 +55,10 @@ def _repeats(password: str) -> bool:
 
 
 def _guesses(password: str, known: Iterable[str]) -> float:
-    """Estimate how many guesses find a password, with the known words backwards and in disguise among the likely ones."""
+    """Estimate how many guesses find a password.
+
+    The known words are among the likely ones, backwards and in disguise too.
+    """
     # zxcvbn fails on line breaks; what cannot be seen counts for nothing.
     read = "".join(filter(str.isprintable, password))[:_READ]
     if not read:
