@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from domain.opt_out_wishes import LONGEST_READ, Wish, folded, read_wish
+from domain.folding import folded
+from domain.opt_out_wishes import LONGEST_READ, Wish, read_wish
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}

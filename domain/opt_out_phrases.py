@@ -101,6 +101,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "removed": "(removed|deleted|erased|unsubscribed|optout)",
         "off": "(off|off of|from|out of|from off|of)",
         "revoke": "(revoke|revoking|withdraw|withdrawing|rescind|rescinding)",
+        "day": "((mon|tues|wednes|thurs|fri|satur|sun)day)",
         "get": "(get|getting|receive|receiving|be getting|be receiving|keep getting|hear|be sent"
         "|see|have)",
     }
@@ -423,68 +424,116 @@ AFTERTHOUGHTS = (
 """Words that begin another sentence, where somebody left the full stop out."""
 
 HINTS: tuple[str, ...] = (
-    "(?<!bus )(?<!pit )stop|unsubscribed?|optout|opt out|quit|stop(ping)? (the )?(texts|messages)",
-    "(remove|delete) (me|us|my (\\w+ )?(name|number|info|contact))|take (me|us|my \\w+) (off|out)",
-    "(off|from) (of )?(your|this|that|the) (list|system|database|mailing list|text list)",
-    "wrong (number|person|guy|girl|lady|man|woman)",
+    # To end, to leave, to be let go.
+    "stop\\w*|quit\\w*|ceas\\w+|desist|halt|discontinu\\w+|end(ed|ing)?|enough|enuff?|done|no more",
     (
-        "leave (me|us|him|her|my \\w+) alone|lose (my|this) number|(go away|get lost"
-        "|get a life|fuck off|piss off)"
+        "un\\w*scri?b\\w*|unsub\\w*|unenroll\\w*|opt\\w*|cancel\\w*|cancle|turn|shut|kill|refrain"
+        "|exclude|omit"
+    ),
+    "remov\\w*|delet\\w*|eras\\w+|purg\\w+|wip\\w+|scrub|scratch|strike|drop|yank|retire|blacklist",
+    "off|out|alone|lose|trash|rid|forget|go away|get lost|knock it off|leave|lemme|let (me|us|it)",
+    "fuck|piss|buzz|bug|bother|harass\\w*|spam\\w*|annoy\\w*|sick of|tired of|block\\w*|report\\w*",
+    (
+        "fcc|ftc|tcpa|dnc|registry|lawyer|attorney|consent|permission|revok\\w+|withdraw|unwanted"
+        "|unwelcome"
+    ),
+    # Not, and not mine.
+    "(dont|didnt|not|isnt|aint|never|no|without|wrong|incorrect) \\w+|rather not|nobody|no longer",
+    "deceased|passed away|died|somebody else|someone else",
+    # Other languages.
+    (
+        "mensaj\\w+|texto\\w*|numer\\w+|escrib\\w+|mand\\w+|envi\\w+|equivoc\\w+|borr\\w+"
+        "|elimin\\w+|quit\\w+|baj\\w+"
     ),
     (
-        "(dont|never|not to) (ever )?(text|message|contact|send|call)|(dont"
-        "|no longer) want (\\w+ ){0,3}"
-        "<texts>|no (more )?(texts|messages)|no more (of|please)|enough( already)?|too (many"
-        "|much) texts"
+        "basta|alto|pare|parar?|deje\\w*|saqu\\w+|lista|cancel\\w+|desuscri\\w+|remu\\w+"
+        "|recib\\w+|moleste\\w*"
     ),
+    "arret\\w*|ecri\\w+|envoy\\w+|plus|desabonn\\w+|supprim\\w+|retir\\w+|laissez|mauvais|faux",
+    "keine|nicht|nehmen|losch\\w+|abmeld\\w+|falsche|aufhor\\w+|ruhe",
+    "nao|chega|apag\\w+|sair|tir[ae]|errado|non|togli\\w+|sbagliato|geen|verkeerd",
     (
-        "(im |this )?(isnt|not) (\\w+ )?\\w+s (number|phone)|(no one|nobody) (here )?(by|named|with"
-        "|called)"
+        "wag|huwag|tanggalin|tigilan|ayoko|tama na|alis|hindi|dung|ngung|xoa|nham|sai|nie|usun\\w+"
+        "|pomylk\\w*"
     ),
-    (
-        "spam(ming|mer)?|harass\\w*|(block|report)(ing|ed)? (you|this|your)|fcc|tcpa|lawyer"
-        "|attorney|sue"
-    ),
-    (
-        "(didnt|never|dont (remember|recall)) (sign(ed|ing)? up|ask(ed)? for|consent(ed)?"
-        "|subscribed?"
-        "|agree(d)? to|opt(ed)? in)|(do not|dont|no) (call|contact|text) list|dnc|revoke|consent"
-    ),
-    (
-        "(cancel|end|discontinue|turn off|shut off|disable|pause) (\\w+ ){0,2}(texts|messages"
-        "|alerts"
-        "|notifications|subscription|reminders|texting|conversation)"
-    ),
-    "how (do|can|would) i (get off|get out|turn|disable)",
-    "(had|got|have|switched|changed) (a )?(new|this|different) number|new number|changed numbers",
-    (
-        "(no longer|doesnt|dont) (live|work|use|have) (\\w+ )?(here|this (number|phone))|deceased"
-        "|passed away"
-    ),
-    # Other languages: read by a person, as this list is English.
-    "no mas (mensajes|textos)|ya no (me )?(\\w+ )?(mensajes|textos|escrib\\w+|mand\\w+|envi\\w+)",
-    (
-        "(deje|dejen|deja|pare|paren|para) de (\\w+)|no me (escrib|mand|envi|text)\\w+"
-        "|numero (\\w+ )?"
-        "equivocado|equivocado|quit(ar|eme|enme|ame)|no soy \\w+|borr(ar|e|en|a) mi|darme de baja"
-        "|desuscribir\\w*"
-    ),
-    (
-        "arret(ez?|er)|desabonner|desinscri\\w+|abmelden|keine (\\w+ )?nachrichten|nicht mehr"
-        "|falsche"
-        " nummer|mauvais numero|smett\\w+|cancella\\w*|nao (me )?(mand|envi)\\w+|stoppen|aufhoren"
-    ),
+    "pa|sispann|retire|efase|move",
+    "[^\\W0-9_a-z\u00e0-\u024f]+",
 )
-"""What makes a text that is no clear wish one for a person to read."""
+"""Words without which hardly anybody asks for no more texts: the model opts nobody out without one.
 
-WHOLE_HINTS: tuple[str, ...] = (
+The last is any word of another script.
+"""
+
+OBJECTIONS: tuple[str, ...] = (
+    # Something else is to end: a shift, an appointment, an order, calls, somebody else's entry.
     (
-        "(please )?(cancel|end|quit|remove|revoke|delete|finish|done|over|halt|cease|exit"
-        "|no more|arret"
-        "|alto"
-        "|blocked|reported"
-        "|basta|parar|pare|detener|detente|cancelar|baja|sair|stopp|salir|fin)( (please|this|it|now"
-        "|all|me|everything|thanks|conversation))*( (cancel|end|quit|remove|stop|alto|basta))*"
+        "(pickup|pick up|waiting|wait|guest|allergy|standby|on call|supply|shift|shopping|sign ?up"
+        "|reminder) ?list"
     ),
+    "^(please )?(remove|delete|cancel) (this|that|it)( \\w+)?$|^no (texts?|messages?)$",
+    (
+        "(take|remove|drop|pull|get|delete|cancel|end|stop|quit|cut|withdraw) (\\w+ ){1,4}(shift"
+        "|schedule|appointment|appt|order|class|lesson|lease|contract|membership|reservation"
+        "|booking|fee|charge|policy|quote|resume|application|interview|photo|picture|address"
+        "|email|card|insurance|payment|delivery|slot|nights?|days|weekend|<day>|roster|rotation"
+        "|availability|consideration|coverage|standby|dose|refill|website|landline)s?"
+        "(?! (texts?|alerts?|messages?|reminders?|blasts?))"
+    ),
+    (
+        "(take|remove|drop|cross|scratch) (him|them|uncle|aunt|grandma|grandpa|mom|dad"
+        "|my (\\w+ )?(ex|wife|husband|son|daughter|mom|dad|kid|mother|father|brother|sister|boss))"
+        "(?! (number|phone|off (your|this) (text )?list))"
+    ),
+    (
+        "(stop|quit|no more|dont) (call(s|ing)?|email(s|ing)?|voicemails?)"
+        "(?! (and|or|text|list|registry|me (and|or)))"
+    ),
+    (
+        "dont (\\w+ )?(send|share|give|submit|contact|call|text|message|email) (my|the) (?!number"
+        "|phone)"
+    ),
+    "no more than|(not|none|any) (\\w+ )?of (these|those) \\w+",
+    # Not to be taken off, or only by mistake.
+    (
+        "(dont|never said|didnt mean|no need to|wasnt|not|accident\\w*|by mistake) "
+        "(trying |asking |going |want )?(you )?(to )?((be|get) )?(taken off|take me|remov\\w+ me"
+        "|removed|delete me|unsub\\w*|optout|opting|lose my number|drop me|stop)"
+    ),
+    "^(did|was|were|am|are) (you|i|we|my|some\\w+)|^who (took|removed|deleted)|^why (was|were)",
+    (
+        "(was|were|got|been|not) (removed|deleted|taken off)( from)?( your| the)? (\\w+ )?(please"
+        "|can|by)"
+    ),
+    # Only then, only so, only somebody.
+    (
+        "(text|texts|texting|message|messages|messaging|contact|contacting|these|me|it) (\\w+ )?"
+        "(before|after|until|during|while|when|whenever|on <day>s?|so (early|late|much|often)"
+        "|(this|too|so) (early|late)|in (class|english|spanish|caps)|for (now|a while|the time)"
+        "|at (night|work|school|\\d\\w*)|over the|this (week|month)|early|late)"
+    ),
+    (
+        "(text|texting|message|messaging|contact|contacting) (my|his|her|him|them|our)"
+        "(?! (\\w+ )?(phone|number|cell|line|house|mobile))"
+    ),
+    "(?<!better )(you|u) can (text|contact|message|call|reach)|use (my|this|the|that)",
+    "(?<!dont )(?<!or )(?<!and )(call|email) me|old (number|phone|cell)",
+    "(text|reach|contact|message) me (at|on|here|via)",
+    (
+        "from (the |your )?(emails?|newsletter|mail)|(emails|newsletter) (but|only)|off the (email"
+        "|mail)"
+    ),
+    (
+        "(i|we) (must |may |might )?(have|had|got|dialed|called|typed|gave|put|wrote|texted"
+        "|entered)( \\w+){0,2} (wrong|incorrect)"
+    ),
+    # More is wanted, or something else, or elsewhere.
+    "(?<!dont )(?<!to )keep (me|texting|sending|them|it|these|the) ",
+    "still (want|need|love|interested)|id love|resub\\w*|optin|opt in|start",
+    "(?<!dont )(?<!not )i (want|need|love|like) (these|them|the (texts|alerts|reminders|job))",
+    "(add|sign|put|bump) me (back|up|on the)|(find|send) me (a|an|the|another|something|info)",
+    "(?<!not )(?<!you are )(?<!youre )looking for|what else|please send|anybody else",
+    "instead|(just|only|please) (text|call|email|use)|(texts?|texting) (is|are) (\\w+ )?\\w+",
+    "better|new number|glad|no maam|(fair|good|not) enough|enough (for|to|time|hours)",
+    "(why|how come|when|how (long|often)) (did|do|does|have|has|havent)",
 )
-"""The same, for texts that say nothing else."""
+"""What makes the model's opinion one for a person to read: something else is asked for."""

@@ -1,15 +1,26 @@
 """Whether a text that is no keyword asks for no more texts: clearly, perhaps, or not at all."""
 
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from domain import opt_out_phrases as phrases
+from domain.folding import folded
+from domain.opt_out_model import FILE, parsed
+from domain.text_kinds import TextKind, kind_of
 
 LONGEST_READ = 1600
 """Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
+
+MODEL = parsed(FILE.read_text(encoding="utf-8"))
+"""What decides where no phrase does."""
+
+CLEAR = 0.95
+"""How likely the model has to find a clear wish that is none of the phrases."""
+
+PERHAPS = 0.3
+"""How likely it has to find a text that a person should read."""
 
 
 class Wish(StrEnum):
@@ -49,48 +60,45 @@ class _Clause:
     is_question: bool
 
 
-def read_wish(body: str) -> Wish | None:
+def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Wish | None:
     """Say whether a text asks for no more texts; None if nothing in it hints at that.
 
-    A wish counts as clear where it stands as a clause of its own, with nothing beside it but
-    courtesies and reasons, and nothing in the whole text casts doubt on it: a negation, a joke,
-    somebody else's words, a condition, a question that is no request. A bare "stop" counts only
-    in a text that says nothing else. Whatever is not clear but has the words is unsure, and so is
-    a text of more than ``LONGEST_READ`` characters: reading it would take too long.
+    What a phone wrote by itself asks for nothing (``domain.text_kinds``). The phrases decide the
+    certain cases. A wish counts as clear where it stands as a clause of its own, with nothing
+    beside it but courtesies and reasons, and nothing in the whole text casts doubt on it: a
+    negation, a joke, somebody else's words, a condition, a question that is no request. A bare
+    "stop" counts only in a text that says nothing else. What has a clear wish and a doubt is
+    unsure.
+
+    The model decides about the rest: unsure from ``PERHAPS`` on. From ``CLEAR`` on it is a clear
+    wish, provided that one of the usual words is in it and nothing casts doubt on it or suggests
+    that something else is asked for.
+
+    A text of more than ``LONGEST_READ`` characters is unsure: reading it would take too long.
+
+    Args:
+        body: The text.
+        likelihood: The model; another one than the file's only where models are compared.
     """
     if len(body) > LONGEST_READ:
         return Wish.UNSURE
     words = _words(body)
     if len(words) > LONGEST_READ * 2:  # One character may fold to eighteen.
         return Wish.UNSURE
+    kind = kind_of(body)
+    if kind is TextKind.REACTION:
+        return None
     clauses = list(_clauses(words))
+    is_doubtful = _is_doubtful(body, clauses)
     if any(_is_clear(clause) for clause in clauses) or _is_bare(clauses) or _is_capital(body):
-        return Wish.UNSURE if _is_doubtful(body, clauses) else Wish.OPT_OUT
-    hinted = any(
-        piece.kind in {_Kind.WISH, _Kind.BARE} for clause in clauses for piece in clause.pieces
-    )
-    plain = " ".join(re.findall(r"\w+", words))
-    if hinted or _HINTS.search(plain) or _WHOLE_HINTS.fullmatch(plain):
-        return Wish.UNSURE
-    return None
-
-
-def folded(body: str) -> str:
-    """A text without what makes no difference: case, accents, compatibility forms, the invisible.
-
-    As the Unicode Standard matches identifiers caselessly (D147), marks and format characters left
-    out; folding it again changes nothing.
-    """
-    text = body
-    for _ in range(2):
-        text = unicodedata.normalize("NFKD", text).casefold()
-    text = unicodedata.normalize("NFKD", text)
-    return "".join(char for char in text if not _is_dropped(char))
-
-
-def _is_dropped(char: str) -> bool:
-    category = unicodedata.category(char)
-    return category[0] == "M" or category in {"Cf", "Cs"}
+        sure = not is_doubtful and kind is TextKind.HUMAN
+        return Wish.OPT_OUT if sure else Wish.UNSURE
+    if kind is TextKind.AUTO_REPLY:
+        return None
+    likely = likelihood(body)
+    if likely >= CLEAR and not is_doubtful and _allows(words):
+        return Wish.OPT_OUT
+    return Wish.UNSURE if likely >= PERHAPS else None
 
 
 def _words(body: str) -> str:
@@ -187,6 +195,12 @@ def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
     return bool(_DOUBTS.search(told) or _LAUGHTER.search(body) or quoted)
 
 
+def _allows(words: str) -> bool:
+    """Whether the words of a text let the model decide that it is a clear wish."""
+    plain = " ".join(re.findall(r"\w+", words))
+    return bool(_HINTS.search(plain)) and not _OBJECTIONS.search(plain)
+
+
 def _residue(piece: _Piece) -> str:
     match piece.kind:
         case _Kind.WISH | _Kind.BARE:
@@ -220,7 +234,7 @@ _PHRASES = [
 ]
 _DOUBTS = _compiled(*phrases.DOUBTS)
 _HINTS = _compiled(*phrases.HINTS)
-_WHOLE_HINTS = _compiled(*phrases.WHOLE_HINTS)
+_OBJECTIONS = _compiled(*phrases.OBJECTIONS)
 _AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
 # No line break among the blanks: one begins or ends a sentence by itself, and a run of them would

@@ -86,7 +86,7 @@ async def _review(services: Services, contact_id: UUID) -> UUID:
             phone="+12125550102",
             to="+14155550100",
             messaging_service_sid=None,
-            body="Could you stop by at five?",
+            body="Please stop texting me until five",
             media_urls=(),
             opt_out_type=None,
             occurred_at=datetime.now(UTC),

@@ -11,7 +11,7 @@ from services.factory import Services
 ANN = "+14155550123"
 
 
-async def come_in(services: Services, body: str = "Could you stop by at 5?") -> None:
+async def come_in(services: Services, body: str = "Please stop texting me until 5") -> None:
     """Have a text come in."""
     await services.inbound.receive(
         InboundText(
@@ -32,7 +32,11 @@ async def test_deciding(member: httpx.AsyncClient, services: Services) -> None:
     contact = (await member.post("/api/contacts", json=names)).json()
     await come_in(services)
     [row] = (await member.get("/api/reviews", params={"decided": "false"})).json()["items"]
-    assert (row["phone"], row["body"], row["decision"]) == (ANN, "Could you stop by at 5?", None)
+    assert (row["phone"], row["body"], row["decision"]) == (
+        ANN,
+        "Please stop texting me until 5",
+        None,
+    )
     assert (row["contact_id"], row["contact_name"]) == (contact["id"], "Ann Lee")
     path = f"/api/reviews/{row['message_id']}"
     assert (await member.get(path)).json() == row
@@ -53,13 +57,13 @@ async def test_deciding(member: httpx.AsyncClient, services: Services) -> None:
 
 async def test_the_list_in_pages(member: httpx.AsyncClient, services: Services) -> None:
     for number in range(3):
-        await come_in(services, f"Could you stop by at {number}?")
+        await come_in(services, f"Please stop texting me until {number}")
 
     page = (await member.get("/api/reviews", params={"limit": 2})).json()
     rest = (await member.get("/api/reviews", params={"cursor": page["next_cursor"]})).json()
 
     bodies = [item["body"] for item in page["items"] + rest["items"]]
-    assert bodies == [f"Could you stop by at {number}?" for number in (2, 1, 0)]
+    assert bodies == [f"Please stop texting me until {number}" for number in (2, 1, 0)]
     assert rest["next_cursor"] is None
 
 

@@ -45,7 +45,7 @@ _PLACES = (
 )
 _STRANGER = "+16465550177"
 _ASKS = ("Hi, is the warehouse job still open?", "My cousin gave me this number.")
-_UNSURE = "Could you stop sending these so early?"
+_UNSURE = "Please stop texting me before 9 am"
 
 _ALL_STEPS = (("Carla", "Castillo"), ("Farid", "Joyner"), ("Jonas", "Moreau"))
 _FIRST_STEP = (

@@ -53,19 +53,19 @@ async def test_a_file_is_looked_at_and_then_imported(visit: Visit, tmp_path: Pat
 async def test_an_unsure_text_is_decided_about(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello, shall we talk?")
     desk.wait_for_texts(story.person, 1)
-    desk.answer(story.person, "Could you stop by at five?", story.line)
+    desk.answer(story.person, "Please stop texting me until five", story.line)
     page = await visit(Role.MEMBER, path="/reviews")
     entry = page.get_by_role("link", name="Review")
     await expect(entry).to_contain_text("to decide")
     review = page.locator(".review", has_text=story.person.name)
-    await expect(review).to_contain_text("Could you stop by at five?")
+    await expect(review).to_contain_text("Please stop texting me until five")
     await accessible(page)
     await review.get_by_role("button", name="Opt out", exact=True).click()
     await expect(page.get_by_role("status")).to_contain_text(f"{story.person.name} is opted out.")
     await expect(review).to_have_count(0)
     await page.goto(f"/contacts/{story.person.id}")
     await expect(page.get_by_text("Asked in their own words")).to_be_visible()
-    await expect(page.get_by_text("Could you stop by at five?")).to_be_visible()
+    await expect(page.get_by_text("Please stop texting me until five")).to_be_visible()
 
 
 async def test_a_group_is_deleted_once_it_is_confirmed(desk: Desk, visit: Visit) -> None:

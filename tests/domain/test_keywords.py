@@ -39,13 +39,17 @@ def test_a_whole_text_that_is_an_opt_out_word_opts_out(body: str) -> None:
     "body",
     [
         *("stopping", "the end", "end of the week", "cancel my appointment", "when do I start?"),
-        *("", "  ", "\U0001f44d", "ok", "yes please", "starting", "no", "2", "help me", "stop2"),
+        *("", "  ", "\U0001f44d", "ok", "yes please", "starting", "no", "2", "help me"),
         *("unstoppable", "informed", "yes/no"),
     ],
 )
 def test_any_other_text_is_a_reply(body: str) -> None:
     """Row "any inbound text that is no opt-out, opt-in or help keyword": a reply."""
     assert read(body) == Reading(None, may_be_reply=True)
+
+
+def test_what_is_nearly_an_opt_out_word_is_a_reply_for_a_person_to_read() -> None:
+    assert read("stop2") == Reading(None, may_be_reply=True, wish=Wish.UNSURE)
 
 
 @pytest.mark.parametrize("body", ["START", "unstop", "Un-Stop!", " start "])

@@ -141,7 +141,7 @@ def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -
         desk.wait_for_texts(story.person, 1)
 
     assert desk.answer(wished.person, "Please stop texting me, wrong number", wished.line) == 200
-    assert desk.answer(unsure.person, "Could you stop by at 5?", unsure.line) == 200
+    assert desk.answer(unsure.person, "Please stop texting me until 5", unsure.line) == 200
 
     assert desk.row(wished.enrollment_id)["status"] == "opted_out"
     assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"

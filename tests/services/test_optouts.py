@@ -102,7 +102,7 @@ async def test_a_text_that_may_be_a_wish_is_a_reply_for_a_person_to_read(talk: T
     """Row "perhaps a wish": the reply policy applies, and nobody is suppressed."""
     finish, go_on = await talk.texted(), await talk.texted(on_reply=CONTINUE)
     for person, status in [(finish, RESPONDED), (go_on, ACTIVE)]:
-        await talk.text(person, "Can you stop calling? Texting is fine")
+        await talk.text(person, "Please stop texting me until Monday")
         assert await talk.statuses(person) == [status]
         assert (await talk.row(person)).replied_at is not None
         assert await talk.suppressions(person.phone) == []

@@ -26,7 +26,7 @@ from tests.services.conversation_kit import (
 )
 
 OPT_OUT, NOT_AN_OPT_OUT = ReviewDecision.OPT_OUT, ReviewDecision.NOT_AN_OPT_OUT
-UNSURE = "Can you stop calling, texting is fine"
+UNSURE = "Please stop texting me until Monday"
 ROUNDS = 20
 
 

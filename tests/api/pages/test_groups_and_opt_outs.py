@@ -152,7 +152,7 @@ async def texted(services: Services, phone: str, sid: str) -> None:
             phone=phone,
             to="+14155550100",
             messaging_service_sid=None,
-            body="Could you <b>stop</b> by at five?",
+            body="<b>Hi</b>, please stop texting me until five",
             media_urls=(),
             opt_out_type=None,
             occurred_at=datetime.now(UTC),
@@ -173,7 +173,7 @@ async def test_unsure_texts_are_decided_about(
         await texted(services, f"+1212500000{index}", f"SM{index}")
     assert words((await member.get("/reviews/count", headers=HTMX)).text) == "2 to decide"
     page = (await member.get("/reviews")).text
-    assert "Could you &lt;b&gt;stop&lt;/b&gt; by at five?" in page
+    assert "&lt;b&gt;Hi&lt;/b&gt;, please stop texting me until five" in page
     assert sequence.name in page
     assert "decide" not in (await viewer.get("/reviews", headers=HTMX)).text
     newest, oldest = re.findall(r'hx-post="(/reviews/[^"]+/decide)"', page)
@@ -188,4 +188,4 @@ async def test_unsure_texts_are_decided_about(
     assert "Not an opt-out, decided" in decided
     evidence = words((await member.get(f"/contacts/{ids[1]}")).text)
     assert "Asked in their own words" in evidence
-    assert "Could you" in evidence
+    assert "please stop texting me until five" in evidence

@@ -1,19 +1,17 @@
-"""``python -m tests.domain.wishes.measure`` prints how well plain wishes are read."""
+"""``python -m tests.domain.wishes.measure`` prints how well plain wishes are read.
 
-import csv
+Of the held-out sets it prints figures alone: nobody is to write anything by their texts.
+"""
+
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from domain.keywords import read
-
-CORPORA = {
-    f"round {number}": Path(__file__).with_name(f"round_{number}.tsv") for number in range(1, 7)
-}
-"""Texts with their labels. The rules were written by the first round; each later one was written
-after them, read once, and only then used to better them (docs/reliability.md has both figures)."""
+from domain.opt_out_wishes import MODEL, read_wish
+from tests.domain.wishes.corpora import HELD_OUT, ROUNDS, WRITERS, rows
 
 LABELS = ("opt_out", "unsure", "reply", "keyword_opt_out", "keyword_opt_in", "keyword_help")
 """What a text is, by a person's reading: a clear wish for no more texts, one that a person should
@@ -52,17 +50,16 @@ class Figures:
 
 def examples(path: Path) -> list[Example]:
     """Read the texts of a file, and take each for something."""
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [Example(label, text, outcome(text)) for label, text in rows]
+    return [Example(label, text, outcome(text)) for label, text in rows(path)]
 
 
-def outcome(text: str) -> str:
+def outcome(text: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> str:
     """Say what a text is taken for, in the words of the labels."""
-    reading = read(text)
-    if reading.keyword is not None:
-        return f"keyword_{reading.keyword.value}"
-    return reading.wish.value if reading.wish is not None else "reply"
+    keyword = read(text).keyword
+    if keyword is not None:
+        return f"keyword_{keyword.value}"
+    wish = read_wish(text, likelihood)
+    return wish.value if wish is not None else "reply"
 
 
 def figures(found: Sequence[Example]) -> Figures:
@@ -82,8 +79,8 @@ def figures(found: Sequence[Example]) -> Figures:
 
 
 def table() -> str:
-    """Write it all down as docs/reliability.md has it."""
-    read_by_corpus = {name: examples(path) for name, path in CORPORA.items()}
+    """Write down the rounds as docs/reliability.md has them."""
+    read_by_corpus = {name: examples(path) for name, path in ROUNDS.items()}
     read_by_corpus["all"] = [one for found in read_by_corpus.values() for one in found]
     lines = [
         "| label | number | opted out | to review | reply | keyword |",
@@ -110,9 +107,86 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """How texts were taken that somebody labeled who had never seen the rules.
+
+    Attributes:
+        counts: By label (``opt_out``, ``human``, ``reaction``, ``auto_reply``) and outcome:
+            ``opted out``, ``review`` or ``neither``.
+    """
+
+    counts: Counter[tuple[str, str]]
+
+    def of(self, label: str) -> int:
+        """How many texts have a label."""
+        return sum(number for (labeled, _), number in self.counts.items() if labeled == label)
+
+    def share(self, label: str, *outcomes: str) -> float:
+        """Return which share of a label's texts had one of the outcomes."""
+        return sum(self.counts[label, one] for one in outcomes) / max(self.of(label), 1)
+
+    def __add__(self, other: "Outcomes") -> "Outcomes":
+        """Count both."""
+        return Outcomes(self.counts + other.counts)
+
+
+def outcomes(
+    labeled: Sequence[tuple[str, str]], likelihood: Callable[[str], float] = MODEL.likelihood
+) -> Outcomes:
+    """Count how labeled texts are taken."""
+    taken = {"opt_out": "opted out", "keyword_opt_out": "opted out", "unsure": "review"}
+    return Outcomes(
+        Counter((label, taken.get(outcome(text, likelihood), "neither")) for label, text in labeled)
+    )
+
+
+_BLIND_COLUMNS = (
+    *("texts", "clear opt-outs", "flagged", "opted out at once"),
+    *("human answers", "in review", "opted out"),
+    *("reactions, auto-replies", "in review", "opted out"),
+)
+
+
+def blind_table(found: Mapping[str, Outcomes]) -> str:
+    """Write down sets of texts by writers who had never seen the rules, and their sum."""
+    found = {**found, "all": sum(found.values(), Outcomes(Counter()))}
+    lines = [
+        f"| {' | '.join(_BLIND_COLUMNS)} |",
+        f"|{'---|' * len(_BLIND_COLUMNS)}",
+    ]
+    for name, one in found.items():
+        machines = [
+            sum(one.counts[label, taken] for label in ("reaction", "auto_reply"))
+            for taken in ("review", "opted out")
+        ]
+        lines.append(
+            f"| {name} | {one.of('opt_out')} | {one.share('opt_out', 'opted out', 'review'):.1%}"
+            f" | {one.share('opt_out', 'opted out'):.1%} | {one.of('human')}"
+            f" | {one.share('human', 'review'):.1%} | {one.counts['human', 'opted out']}"
+            f" | {one.of('reaction') + one.of('auto_reply')} | {machines[0]} | {machines[1]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def held_out() -> dict[str, Outcomes]:
+    """Read the sets that nothing was written or trained by."""
+    return {name: outcomes(rows(path)) for name, path in HELD_OUT.items()}
+
+
+def known_by_heart() -> Counter[str]:
+    """Count the held-out texts of each label that are training texts as well."""
+    learned = {
+        text.casefold() for paths in WRITERS.values() for path in paths for _, text in rows(path)
+    }
+    held = [row for path in HELD_OUT.values() for row in rows(path)]
+    return Counter(label for label, text in held if text.casefold() in learned)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(table())
-    for name, path in CORPORA.items():
+    sys.stdout.write(f"{table()}\n{blind_table(held_out())}\n")
+    sys.stdout.write(f"held-out texts that were trained on as well: {dict(known_by_heart())}\n")
+    for name, path in ROUNDS.items():
         for one in examples(path):
             if one.label != one.outcome:
                 sys.stderr.write(f"{name}: {one.label} taken for {one.outcome}: {one.text}\n")
