@@ -200,6 +200,15 @@ WISHES: tuple[str, ...] = (
         "( from you)?"
     ),
     "dnc( please| list)?",
+    # Other languages; what stands for a doubt in them is no phrase, so it ends no wish.
+    "(falsche|verkeerde?) nummer|numero (equivocado|errado|sbagliato)|(faux|mauvais) numero",
+    (
+        "(no|nunca) me (escriban?|manden?|envien?|texteen?|contacten?)( mas| nunca mas| nada mas"
+        "| mas (mensajes|textos))"
+    ),
+    "(dejen?|paren?) de (escribirme|(mandar|enviar)me( (mas )?(mensajes|textos))?)",
+    "(pare|parem|para) de (me )?(mandar|enviar) (mensagem|mensagens)( para mim)?",
+    "arretez de m(ecrire|envoyer des (sms|messages|textos))",
 )
 """Whole wishes about texts, lists or the number; read as such wherever they stand on their own."""
 
@@ -213,6 +222,8 @@ BARE_WISHES: tuple[str, ...] = (
     "make it stop",
     "please stop it|stop it (please|now|right now)",
     "stopall",
+    "remove|delete|(please )?end this|blocking you",
+    "arretez|bitte stop|stop bitte",
 )
 """Wishes that do not say what shall stop: only where nothing else is said than these, BESIDES and
 POLITE."""
@@ -297,7 +308,7 @@ BESIDES: tuple[str, ...] = (
         "|appl(y|ied)|agree(d)?|consent(ed)?|opt(ed)? in|request(ed)?|enroll(ed)?)( for| to| with)?"
         "( (this|these|any of this|you|it|that|here|anything|your)( <which>)*( <texts>| list)?)?"
     ),
-    "(youve|you)( got| have)? the wrong (person|guy|one|lady|girl|man|woman)",
+    "(youve|you)( got| have| texted| are texting)? the wrong (person|guy|one|lady|girl|man|woman)",
     "no thanks",
     "no thank you",
     (
@@ -305,7 +316,8 @@ BESIDES: tuple[str, ...] = (
         " (new )?(job|position|offer|role|doctor|dentist|provider|vendor)"
     ),
     (
-        "(ive|i) (found|got|have|accepted|took|started) (a|another)( new| different| full time)? "
+        "(ive|i)( found| got| have| accepted| took| started)? (a|another)( new| different"
+        "| full time)? "
         "(job|position|offer|role|doctor|dentist|provider|one|vendor)( (already|now|elsewhere"
         "|last \\w+))?"
     ),
@@ -363,6 +375,12 @@ DOUBTS: tuple[str, ...] = (
         "|text|texts|messages|updates|it up|em coming|them coming|me posted|me updated"
         "|me in the loop"
         "|hearing|going|your)"
+    ),
+    # Somebody in distress.
+    (
+        "(want|wanna|wish|ready|going) (\\w+ )?(die|dead|be here( anymore)?|hurt myself|kill myself"
+        "|disappear)|suicid\\w+|kill(ing)? myself|end (it all|my life)|live (like this|anymore)"
+        "|cant (do|take) (this|it) anymore|cant go on|no point anymore"
     ),
     # A joke, a slip, somebody else.
     "jk|kidding|just kidding|joking|lol|lmao|lmfao|rofl|haha(ha)*|hehe|hahah|sarcasm|omg|bahaha",
@@ -422,118 +440,3 @@ AFTERTHOUGHTS = (
     "|thats|theres|because|since|or|but|no|nobody|how|what|wtf|idk|thank"
 )
 """Words that begin another sentence, where somebody left the full stop out."""
-
-HINTS: tuple[str, ...] = (
-    # To end, to leave, to be let go.
-    "stop\\w*|quit\\w*|ceas\\w+|desist|halt|discontinu\\w+|end(ed|ing)?|enough|enuff?|done|no more",
-    (
-        "un\\w*scri?b\\w*|unsub\\w*|unenroll\\w*|opt\\w*|cancel\\w*|cancle|turn|shut|kill|refrain"
-        "|exclude|omit"
-    ),
-    "remov\\w*|delet\\w*|eras\\w+|purg\\w+|wip\\w+|scrub|scratch|strike|drop|yank|retire|blacklist",
-    "off|out|alone|lose|trash|rid|forget|go away|get lost|knock it off|leave|lemme|let (me|us|it)",
-    "fuck|piss|buzz|bug|bother|harass\\w*|spam\\w*|annoy\\w*|sick of|tired of|block\\w*|report\\w*",
-    (
-        "fcc|ftc|tcpa|dnc|registry|lawyer|attorney|consent|permission|revok\\w+|withdraw|unwanted"
-        "|unwelcome"
-    ),
-    # Not, and not mine.
-    "(dont|didnt|not|isnt|aint|never|no|without|wrong|incorrect) \\w+|rather not|nobody|no longer",
-    "deceased|passed away|died|somebody else|someone else",
-    # Other languages.
-    (
-        "mensaj\\w+|texto\\w*|numer\\w+|escrib\\w+|mand\\w+|envi\\w+|equivoc\\w+|borr\\w+"
-        "|elimin\\w+|quit\\w+|baj\\w+"
-    ),
-    (
-        "basta|alto|pare|parar?|deje\\w*|saqu\\w+|lista|cancel\\w+|desuscri\\w+|remu\\w+"
-        "|recib\\w+|moleste\\w*"
-    ),
-    "arret\\w*|ecri\\w+|envoy\\w+|plus|desabonn\\w+|supprim\\w+|retir\\w+|laissez|mauvais|faux",
-    "keine|nicht|nehmen|losch\\w+|abmeld\\w+|falsche|aufhor\\w+|ruhe",
-    "nao|chega|apag\\w+|sair|tir[ae]|errado|non|togli\\w+|sbagliato|geen|verkeerd",
-    (
-        "wag|huwag|tanggalin|tigilan|ayoko|tama na|alis|hindi|dung|ngung|xoa|nham|sai|nie|usun\\w+"
-        "|pomylk\\w*"
-    ),
-    "pa|sispann|retire|efase|move",
-    "[^\\W0-9_a-z\u00e0-\u024f]+",
-)
-"""Words without which hardly anybody asks for no more texts: the model opts nobody out without one.
-
-The last is any word of another script.
-"""
-
-OBJECTIONS: tuple[str, ...] = (
-    # Something else is to end: a shift, an appointment, an order, calls, somebody else's entry.
-    (
-        "(pickup|pick up|waiting|wait|guest|allergy|standby|on call|supply|shift|shopping|sign ?up"
-        "|reminder) ?list"
-    ),
-    "^(please )?(remove|delete|cancel) (this|that|it)( \\w+)?$|^no (texts?|messages?)$",
-    (
-        "(take|remove|drop|pull|get|delete|cancel|end|stop|quit|cut|withdraw) (\\w+ ){1,4}(shift"
-        "|schedule|appointment|appt|order|class|lesson|lease|contract|membership|reservation"
-        "|booking|fee|charge|policy|quote|resume|application|interview|photo|picture|address"
-        "|email|card|insurance|payment|delivery|slot|nights?|days|weekend|<day>|roster|rotation"
-        "|availability|consideration|coverage|standby|dose|refill|website|landline)s?"
-        "(?! (texts?|alerts?|messages?|reminders?|blasts?))"
-    ),
-    (
-        "(take|remove|drop|cross|scratch) (him|them|uncle|aunt|grandma|grandpa|mom|dad"
-        "|my (\\w+ )?(ex|wife|husband|son|daughter|mom|dad|kid|mother|father|brother|sister|boss))"
-        "(?! (number|phone|off (your|this) (text )?list))"
-    ),
-    (
-        "(stop|quit|no more|dont) (call(s|ing)?|email(s|ing)?|voicemails?)"
-        "(?! (and|or|text|list|registry|me (and|or)))"
-    ),
-    (
-        "dont (\\w+ )?(send|share|give|submit|contact|call|text|message|email) (my|the) (?!number"
-        "|phone)"
-    ),
-    "no more than|(not|none|any) (\\w+ )?of (these|those) \\w+",
-    # Not to be taken off, or only by mistake.
-    (
-        "(dont|never said|didnt mean|no need to|wasnt|not|accident\\w*|by mistake) "
-        "(trying |asking |going |want )?(you )?(to )?((be|get) )?(taken off|take me|remov\\w+ me"
-        "|removed|delete me|unsub\\w*|optout|opting|lose my number|drop me|stop)"
-    ),
-    "^(did|was|were|am|are) (you|i|we|my|some\\w+)|^who (took|removed|deleted)|^why (was|were)",
-    (
-        "(was|were|got|been|not) (removed|deleted|taken off)( from)?( your| the)? (\\w+ )?(please"
-        "|can|by)"
-    ),
-    # Only then, only so, only somebody.
-    (
-        "(text|texts|texting|message|messages|messaging|contact|contacting|these|me|it) (\\w+ )?"
-        "(before|after|until|during|while|when|whenever|on <day>s?|so (early|late|much|often)"
-        "|(this|too|so) (early|late)|in (class|english|spanish|caps)|for (now|a while|the time)"
-        "|at (night|work|school|\\d\\w*)|over the|this (week|month)|early|late)"
-    ),
-    (
-        "(text|texting|message|messaging|contact|contacting) (my|his|her|him|them|our)"
-        "(?! (\\w+ )?(phone|number|cell|line|house|mobile))"
-    ),
-    "(?<!better )(you|u) can (text|contact|message|call|reach)|use (my|this|the|that)",
-    "(?<!dont )(?<!or )(?<!and )(call|email) me|old (number|phone|cell)",
-    "(text|reach|contact|message) me (at|on|here|via)",
-    (
-        "from (the |your )?(emails?|newsletter|mail)|(emails|newsletter) (but|only)|off the (email"
-        "|mail)"
-    ),
-    (
-        "(i|we) (must |may |might )?(have|had|got|dialed|called|typed|gave|put|wrote|texted"
-        "|entered)( \\w+){0,2} (wrong|incorrect)"
-    ),
-    # More is wanted, or something else, or elsewhere.
-    "(?<!dont )(?<!to )keep (me|texting|sending|them|it|these|the) ",
-    "still (want|need|love|interested)|id love|resub\\w*|optin|opt in|start",
-    "(?<!dont )(?<!not )i (want|need|love|like) (these|them|the (texts|alerts|reminders|job))",
-    "(add|sign|put|bump) me (back|up|on the)|(find|send) me (a|an|the|another|something|info)",
-    "(?<!not )(?<!you are )(?<!youre )looking for|what else|please send|anybody else",
-    "instead|(just|only|please) (text|call|email|use)|(texts?|texting) (is|are) (\\w+ )?\\w+",
-    "better|new number|glad|no maam|(fair|good|not) enough|enough (for|to|time|hours)",
-    "(why|how come|when|how (long|often)) (did|do|does|have|has|havent)",
-)
-"""What makes the model's opinion one for a person to read: something else is asked for."""

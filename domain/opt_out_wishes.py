@@ -1,10 +1,12 @@
 """Whether a text that is no keyword asks for no more texts: clearly, perhaps, or not at all."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain import opt_out_hints as hints
 from domain import opt_out_phrases as phrases
 from domain.folding import folded
 from domain.opt_out_model import FILE, parsed
@@ -16,8 +18,11 @@ LONGEST_READ = 1600
 MODEL = parsed(FILE.read_text(encoding="utf-8"))
 """What decides where no phrase does."""
 
-CLEAR = 0.95
-"""How likely the model has to find a clear wish that is none of the phrases."""
+CLEAR = 0.99
+"""How likely the model has to find a clear wish that has one of the usual words."""
+
+NEARLY_CLEAR = 0.95
+"""How likely it has to find one that comes near a phrase."""
 
 PERHAPS = 0.3
 """How likely it has to find a text that a person should read."""
@@ -70,9 +75,10 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
     "stop" counts only in a text that says nothing else. What has a clear wish and a doubt is
     unsure.
 
-    The model decides about the rest: unsure from ``PERHAPS`` on. From ``CLEAR`` on it is a clear
-    wish, provided that one of the usual words is in it and nothing casts doubt on it or suggests
-    that something else is asked for.
+    The model decides about the rest: unsure from ``PERHAPS`` on. What it is surer of is a clear
+    wish, provided that nothing casts doubt on it or suggests that something else is asked for: from
+    ``NEARLY_CLEAR`` on if it comes near a phrase, from ``CLEAR`` on if one of the usual words is in
+    it, either outside of what it only asks.
 
     A text of more than ``LONGEST_READ`` characters is unsure: reading it would take too long.
 
@@ -96,7 +102,7 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
     if kind is TextKind.AUTO_REPLY:
         return None
     likely = likelihood(body)
-    if likely >= CLEAR and not is_doubtful and _allows(words):
+    if not is_doubtful and likely >= _certainty_needed(clauses):
         return Wish.OPT_OUT
     return Wish.UNSURE if likely >= PERHAPS else None
 
@@ -195,10 +201,18 @@ def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
     return bool(_DOUBTS.search(told) or _LAUGHTER.search(body) or quoted)
 
 
-def _allows(words: str) -> bool:
-    """Whether the words of a text let the model decide that it is a clear wish."""
-    plain = " ".join(re.findall(r"\w+", words))
-    return bool(_HINTS.search(plain)) and not _OBJECTIONS.search(plain)
+def _certainty_needed(clauses: Sequence[_Clause]) -> float:
+    """How likely the model has to find a text of these clauses for it to be a clear wish."""
+    if _OBJECTIONS.search(_plain(clauses)):
+        return math.inf
+    told = _plain([clause for clause in clauses if not _only_asks(clause)])
+    if _NEAR_WISHES.search(told):
+        return NEARLY_CLEAR
+    return CLEAR if _HINTS.search(told) else math.inf
+
+
+def _plain(clauses: Sequence[_Clause]) -> str:
+    return " ".join(piece.words for clause in clauses for piece in clause.pieces)
 
 
 def _residue(piece: _Piece) -> str:
@@ -233,8 +247,9 @@ _PHRASES = [
     )
 ]
 _DOUBTS = _compiled(*phrases.DOUBTS)
-_HINTS = _compiled(*phrases.HINTS)
-_OBJECTIONS = _compiled(*phrases.OBJECTIONS)
+_HINTS = _compiled(*hints.HINTS)
+_NEAR_WISHES = _compiled(*hints.NEAR_WISHES)
+_OBJECTIONS = _compiled(*hints.OBJECTIONS)
 _AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
 # No line break among the blanks: one begins or ends a sentence by itself, and a run of them would

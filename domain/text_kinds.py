@@ -121,7 +121,7 @@ _AUTO_REPLIES: tuple[str, ...] = (
         " notifications|notifications (are )?silenced|(is|are) in downtime until"
         "|screen time limit reached|has notifications silenced"
     ),
-    "\\bsee your message when i (get|arrive)",
+    "\\bsee your message when i (get|arrive)|\\b(vere|leere) (tu|su) mensaje (cuando|mas tarde)",
     # Out of office, with the words of the notice.
     (
         "(i am|im|i will be|ill be|currently) (out of (the )?office\\b.{0,160}(return|back on"
@@ -147,6 +147,14 @@ _AUTO_REPLIES: tuple[str, ...] = (
         "(inbox|mailbox|number|line|account) (that )?(is|are) (not|no longer) (actively )?monitored"
         "|is an unmonitored|\\bauto[- ]?reply from\\b"
     ),
+    "(number|line|inbox) is (used )?(only )?for (outbound|outgoing|alerts|notices|calls) ",
+    "(incoming texts|(texts|replies) to this \\w+|replies) are not (read|reviewed|monitored)",
+    "\\bautomated assistant\\b.{0,120}(reply|state|leave)|^\\W*robokiller:",
+    (
+        "^\\W*((hi|hello)\\W+)?youve reached (?!the wrong|a wrong|my |an? old).{0,80}(office|clinic"
+        "|line|voicemail|desk|service|support)\\b.{0,80}\\b(closed|hours|texts|leave|call|reply)"
+    ),
+    "^\\W*gracias por (su|tu) mensaje\\W+(le|te) (responderemos|contestaremos)",
     (
         "we do not answer texts|we cant read replies|youve (reached|texted) the automated line"
         "|\\bour office is (currently )?closed"
@@ -178,7 +186,10 @@ _AUTO_REPLIES: tuple[str, ...] = (
         "|call)\\w*"
         ".{0,40}(not accepting|not in service|restricted|not available|unavailable)"
     ),
-    "este numero no recibe mensajes",
+    "(person|number) you (have )?(texted|are texting) (has not|hasnt) set up (text|messaging)",
+    "(customer|subscriber) has (text )?(messaging|texting) (disabled|turned off|blocked)",
+    "number is no longer in service for texts?\\b|is a landline and (can|do)",
+    "^\\W*message not (sent|delivered)\\b|este numero no recibe mensajes",
 )
 """What only phones, desks and carriers write, anywhere in a text; a conservative list."""
 
