@@ -56,10 +56,11 @@ class OwnPassword:
         """
         field = "current_password"
         user = await self._user(user_id)
+        # Counted before anything is hashed: else one user's tries could keep all others waiting.
+        await self._require_matching(user, current, field=field)
         hashed = await self._passwords.hash(
             new, personal=(user.email, user.name), field="new_password"
         )
-        await self._require_matching(user, current, field=field)
         async with self._database.transaction() as tx:
             locked = await users.lock(tx, user_id)
             if locked is None or locked.password_hash != user.password_hash:

@@ -322,6 +322,20 @@ async def test_a_password_is_changed_only_by_who_knows_it(
     assert await is_signed_in(browser)
 
 
+async def test_weak_new_passwords_keep_the_api_hashing_no_longer_than_others(
+    browser: httpx.AsyncClient, kim: UserDetails, services: Services
+) -> None:
+    """Each costs a second of processor time at worst, and four at once keep sign-ins waiting."""
+    with_rules(services, sign_ins_per_email=3)
+    await sign_in(browser)
+    body = {"current_password": PASSWORD, "new_password": "passwordpassword"}
+
+    answers = [await browser.put("/api/me/password", json=body) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 429]
+    assert answers[0].json()["code"] == "invalid_password"
+
+
 async def test_a_password_changed_while_the_old_one_is_checked_begins_no_session(
     browser: httpx.AsyncClient,
     kim: UserDetails,
