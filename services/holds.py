@@ -109,10 +109,10 @@ class Holds:
     ) -> Released:
         """Let one go on in a transaction of the caller's, who kicks the outbox afterwards.
 
-        Takes its number's lock, so one at a time. If it is finished, its attempts without an
+        Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
         outcome go into ``under_way``; see ``Endings.last_texts``.
         """
-        await sending.lock_number_of(tx, enrollment_id)
+        await sending.lock_numbers_of(tx, enrollment_id)
         await places.hold(tx, enrollment_id)
         await holds.lock_sender_of(tx, enrollment_id)
         row = await sending.lock_step(tx, enrollment_id)

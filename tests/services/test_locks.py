@@ -223,6 +223,26 @@ async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingK
     assert await kit.world.rows("SELECT 1 FROM suppressions WHERE phone = :phone", phone=row.phone)
 
 
+async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
+    kit: SendingKit,
+) -> None:
+    """A report has the number, then the steps; a decision had the steps, then wanted the number."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
+    contact_id = (await kit.row(enrollment)).contact_id
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(text(_LOCK_NUMBER), {"phone": call.to})
+        decision = kit.services.holds.release([enrollment], "treat_as_sent", kit.world.user_id)
+        deciding = asyncio.create_task(decision)
+        await until(partial(stands, kit, deciding))
+        await lock_row(tx, enrollment)
+    [released] = await deciding
+    assert released.result == "released"
+    assert await kit.outcomes(enrollment) == ["assumed_sent"]
+
+
 async def suppress(kit: SendingKit, contact_id: UUID) -> str | None:
     row, _ = await kit.services.suppressions.suppress(
         contact_id=contact_id,
