@@ -24,7 +24,8 @@ def run_migrations() -> None:
     one of their transactions and this one wait for each other, this one gives way and begins anew.
     """
     url = context.config.attributes.get("database_url") or load_settings().database_url
-    engine = create_engine(url, poolclass=pool.NullPool)
+    # Whoever waited for the lock sees what was done meanwhile, whatever a role defaults to.
+    engine = create_engine(url, poolclass=pool.NullPool, isolation_level="READ COMMITTED")
     for tries_left in reversed(range(_MOST_TRIES)):
         try:
             _run_all(engine)

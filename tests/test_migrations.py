@@ -117,12 +117,29 @@ def test_a_database_is_migrated_while_programs_use_it(database: str, tmp_path: P
     assert status == "delivered"
 
 
-def _until_waiting(url: str, table: str) -> None:
-    """Until somebody waits for the lock of a table."""
+def test_two_set_ups_at_once_migrate_once_whatever_the_role_defaults_to(
+    database: str, tmp_path: Path
+) -> None:
+    """The second must see what the first has done while it waited."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        default = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
+        connection.execute(default.format(sql.Identifier(connection.info.dbname)))
+    with psycopg.connect(database) as holding:
+        holding.execute("SELECT pg_advisory_xact_lock(7283001)")
+        both = [_alembic(database, tmp_path, "upgrade", "head") for _ in range(2)]
+        _until_waiting(database, number=2)
+    for migrating in both:
+        _wait(migrating)
+
+
+def _until_waiting(url: str, table: str | None = None, number: int = 1) -> None:
+    """Until so many wait for the lock of a table, or for advisory ones."""
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"
+    waits += " WHERE datname = current_database())"
+    waits += " AND relation = %s::regclass" if table else " AND locktype = 'advisory'"
     with psycopg.connect(url, autocommit=True) as looking:
         for _ in range(600):
-            waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
-            if looking.execute(waits, [table]).fetchone() is not None:
+            if looking.execute(waits.encode(), [table] if table else []).rowcount >= number:
                 return
             time.sleep(0.05)
-    pytest.fail(f"nobody waits for {table}")
+    pytest.fail("nobody waits")
