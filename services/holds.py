@@ -1,6 +1,7 @@
 """Releasing what is held: senders, and enrollments that wait for a person."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,7 @@ from services.outbox import Outbox
 from services.waking import Waking
 from storage import endings, holds, outcomes, places, sending
 from storage.database import Database, Transaction
+from storage.locks import MovedError, lock_numbers_of
 
 
 class Decision(StrEnum):
@@ -93,9 +95,14 @@ class Holds:
         return results
 
     async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
-        under_way: dict[UUID, list[UUID]] = {}
-        async with self._database.transaction() as tx:
-            released = await self.release_in(tx, enrollment_id, decision, user_id, under_way)
+        released: Released | None = None
+        while released is None:
+            under_way: dict[UUID, list[UUID]] = {}
+            with suppress(MovedError):
+                async with self._database.transaction() as tx:
+                    released = await self.release_in(
+                        tx, enrollment_id, decision, user_id, under_way
+                    )
         fates = await self._endings.last_texts(under_way)
         return replace(released, last_text=fates.get(enrollment_id, released.last_text))
 
@@ -111,8 +118,11 @@ class Holds:
 
         Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
         outcome go into ``under_way``; see ``Endings.last_texts``.
+
+        Raises:
+            MovedError: Its contact has got another number meanwhile.
         """
-        await sending.lock_numbers_of(tx, enrollment_id)
+        await lock_numbers_of(tx, enrollment_id)
         await places.hold(tx, enrollment_id)
         await holds.lock_sender_of(tx, enrollment_id)
         row = await sending.lock_step(tx, enrollment_id)

@@ -58,6 +58,21 @@ _SHARE_SEQUENCE = text(f"SELECT {SHARE_SEQUENCE.format(id=':id')}")
 _LOCK_SEQUENCE = text("SELECT pg_advisory_xact_lock(2, hashtext(CAST(:id AS text)))")
 _WAIT_FOR_SENDER = text("SELECT pg_advisory_xact_lock(3, hashtext(CAST(:id AS text)))")
 
+_NUMBERS_OF = text(
+    """
+    SELECT c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id
+    UNION
+    SELECT phone FROM messages WHERE enrollment_id = :id
+    """
+)
+
+_LOCK_CONTACT_OF = text(
+    """
+    SELECT FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+    WHERE e.id = :id FOR KEY SHARE OF c
+    """
+)
+
 ENROLLMENTS_OF_PHONES = """
     SELECT id FROM enrollments
     WHERE contact_id = ANY(ARRAY(SELECT id FROM contacts WHERE phone = ANY(:phones)))
@@ -87,6 +102,22 @@ class MovedError(Exception):
 async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:
     """Let nobody else decide about these numbers until the transaction ends."""
     await tx.execute(_LOCK_NUMBERS, {"phones": list(phones)})
+
+
+async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
+    """Lock an enrollment's numbers and contact, for what comes before its sequence and row.
+
+    Its texts may have gone to a number that its contact had before.
+
+    Raises:
+        MovedError: It has got another number meanwhile.
+    """
+    asked = {"id": enrollment_id}
+    numbers = set((await tx.execute(_NUMBERS_OF, asked)).scalars())
+    await lock_numbers(tx, numbers)
+    await tx.execute(_LOCK_CONTACT_OF, asked)
+    if not set((await tx.execute(_NUMBERS_OF, asked)).scalars()) <= numbers:
+        raise MovedError
 
 
 async def lock_number_at_once(tx: Transaction, phone: str) -> None:

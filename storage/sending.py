@@ -17,13 +17,7 @@ from domain.statuses import (
     SequenceState,
 )
 from storage.database import Transaction
-from storage.locks import (
-    LOCK_NUMBER,
-    SHARE_SENDER,
-    SHARE_SEQUENCE,
-    lock_number_at_once,
-    lock_numbers,
-)
+from storage.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.workspace import ZONE_SQL
 
 _WROTE_SINCE = """EXISTS (
@@ -68,21 +62,6 @@ _LOCK_STEP = text(
     SELECT locked.phone, locked.sender_id FROM locked JOIN enrollments e ON e.id = locked.id
     FOR UPDATE OF e
     """  # noqa: S608 - built from constants
-)
-
-_NUMBERS_OF = text(
-    """
-    SELECT c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id
-    UNION
-    SELECT phone FROM messages WHERE enrollment_id = :id
-    """
-)
-
-_LOCK_CONTACT_OF = text(
-    """
-    SELECT FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-    WHERE e.id = :id FOR KEY SHARE OF c
-    """
 )
 
 _LOCK_MESSAGE = text(
@@ -263,16 +242,6 @@ class MessageRow:
     suppressed: bool
     inbound_pending: bool
     overtaken: bool
-
-
-async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
-    """Lock an enrollment's numbers and contact, for what comes before its sequence and row.
-
-    Its texts may have gone to a number that its contact had before.
-    """
-    asked = {"id": enrollment_id}
-    await lock_numbers(tx, list((await tx.execute(_NUMBERS_OF, asked)).scalars()))
-    await tx.execute(_LOCK_CONTACT_OF, asked)
 
 
 async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:

@@ -243,6 +243,25 @@ async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
     assert await kit.outcomes(enrollment) == ["assumed_sent"]
 
 
+async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: SendingKit) -> None:
+    enrollment = await kit.enrol()
+    await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
+    before, after = await kit.phone(enrollment), "+12125550177"
+    async with kit.world.database.transaction() as other:
+        await other.execute(text(_LOCK_NUMBER), {"phone": after})
+        async with kit.world.database.transaction() as tx:
+            await tx.execute(text(_LOCK_NUMBER), {"phone": before})
+            release = kit.services.holds.release([enrollment], "retry", kit.world.user_id)
+            releasing = asyncio.create_task(release)
+            await until(partial(stands, kit, releasing))
+            await change_number(tx, before, after)
+        await until(partial(stands, kit, releasing))
+        async with asyncio.timeout(5):  # nobody has it any more
+            await other.execute(text(_LOCK_NUMBER), {"phone": before})
+    [released] = await releasing
+    assert released.result == "released"
+
+
 async def suppress(kit: SendingKit, contact_id: UUID) -> str | None:
     row, _ = await kit.services.suppressions.suppress(
         contact_id=contact_id,
