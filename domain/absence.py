@@ -33,8 +33,9 @@ async def list_texts(gateway: SendingGateway, unsettled: Unsettled) -> Listing |
         shown = await gateway.list_outbound(canary.to, canary.list_from) if canary else ()
     except ProviderUnavailableError:
         return None
-    state = CanaryState.NONE if canary is None else _state_of(canary, shown)
-    return Listing(unsettled.read_at, texts, state)
+    if canary is None:
+        return Listing(unsettled.read_at, texts, CanaryState.NONE)
+    return Listing(unsettled.read_at, texts, _state_of(canary, shown), canary.sender_id)
 
 
 def _state_of(canary: Canary, shown: Sequence[ListedMessage]) -> CanaryState:

@@ -238,11 +238,13 @@ class Listing:
         asked_at: The ledger's time, no later than the list was asked for.
         texts: Outbound texts to the number.
         canary: How the known text is shown; `NONE` if there was none to look for.
+        canary_sender: Whose that text is.
     """
 
     asked_at: datetime
     texts: Sequence[ListedMessage]
     canary: CanaryState
+    canary_sender: UUID | None = None
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class Outcomes:
             found = await proof.the_one(tx, row, unclaimed)
             if found is not None:  # its contact comes before its sender
                 await expect(tx, row, found.status, found.error_code)
-            if listing.canary is CanaryState.ALTERED:
+            is_of_sender = listing.canary_sender == row.sender_id
+            if listing.canary is CanaryState.ALTERED and is_of_sender:
                 await outcomes.note_sender(tx, row, shows_texts=False)
             if found is not None:
                 return await self._found(tx, row, found, learned)

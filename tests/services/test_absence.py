@@ -150,6 +150,22 @@ async def test_altered_text_in_the_list_is_noted_on_the_sender(kit: SendingKit) 
     assert (await kit.sender()).shows_texts is False
 
 
+async def test_altered_text_of_another_sender_is_not_noted_on_this_one(kit: SendingKit) -> None:
+    """A Messaging Service swaps characters; numbers that send by themselves do not."""
+    service = await kit.world.sender(uuid4(), "+14155550199")
+    other = await kit.enrol(await kit.sequence(TEXT, sender_id=service))
+    await kit.send(other)
+    shown = kit.gateway.messages[await kit.phone(other)]
+    shown[:] = [replace(text, body=Habit.SMART_ENCODING.body(text.body)) for text in shown]
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+    assert (await kit.sender()).shows_texts is True
+
+
 # The text that a list must show
 
 

@@ -192,7 +192,7 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
     call = await kit.open_call(enrollment)
     at = datetime.now(UTC)
     failed = ListedMessage("SM1", call.body, MessageStatus.UNDELIVERED, at, 30006, call.from_phone)
-    listing = Listing(at, [failed], CanaryState.ALTERED)
+    listing = Listing(at, [failed], CanaryState.ALTERED, kit.world.sender_id)
     contact_id = (await kit.row(enrollment)).contact_id
     async with kit.world.database.transaction() as tx:
         await outcomes.lock_contact(tx, contact_id)
