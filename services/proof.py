@@ -94,10 +94,12 @@ async def the_one(
 def proves_absence(row: AttemptRow, listing: Listing) -> bool:
     """Whether a text that was handed over would stand in a list that does not show it.
 
-    Without a text to look for, what the provider made of the sender's texts so far decides.
+    Without a text to look for, what the provider made of the sender's texts of late decides.
     """
     if row.sender_shows_texts is False:
         return False
     if listing.canary is CanaryState.NONE:
-        return row.sender_shows_texts is True
+        seen_at = row.sender_shows_texts_at
+        is_known = seen_at is not None and row.read_at - seen_at <= _CANARY_AGE
+        return row.sender_shows_texts is True and is_known
     return listing.canary is CanaryState.INTACT

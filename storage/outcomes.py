@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,9 @@ from domain.statuses import (
 from storage import places
 from storage.database import Transaction
 from storage.sending import SENT, lock_attempt
+
+_SEEN_ANEW = timedelta(days=1)
+"""How often it is noted that the provider still shows a sender's texts as it did."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class AttemptRow:
     sender_phone: str | None
     sender_held_at: datetime | None
     sender_shows_texts: bool | None
+    sender_shows_texts_at: datetime | None
     hold_from_report: bool
 
 
@@ -89,7 +93,7 @@ _LOAD = text(
         e.replied_at, e.activity, e.held_reason,
         coalesce(e.next_send_at, e.reply_until) AS next_event_at,
         n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone,
-        n.held_at, n.hold_from_report, n.shows_texts
+        n.held_at, n.hold_from_report, n.shows_texts, n.shows_texts_at
     FROM attempts a
     JOIN messages m ON m.id = a.message_id
     JOIN senders n ON n.id = m.sender_id
@@ -140,6 +144,7 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
         sender_phone=row.sender_phone,
         sender_held_at=row.held_at,
         sender_shows_texts=row.shows_texts,
+        sender_shows_texts_at=row.shows_texts_at,
         hold_from_report=row.hold_from_report,
     )
 
@@ -289,17 +294,25 @@ async def canary(
 async def note_sender(tx: Transaction, row: AttemptRow, *, shows_texts: bool) -> None:
     """Note on an attempt's sender whether the provider shows texts as they were handed over.
 
-    The last one counts: an account that hides numbers alters every text.
+    The last one counts: an account that hides numbers alters every text. The same again is
+    written once a day, for what was seen long ago is not known any more.
     """
-    if row.sender_shows_texts is not shows_texts:
+    seen_at = row.sender_shows_texts_at
+    is_old = seen_at is None or row.read_at - seen_at > _SEEN_ANEW
+    if row.sender_shows_texts is not shows_texts or is_old:
         if row.enrollment_id is not None:
             await places.hold(tx, row.enrollment_id)  # comes before the sender's row
         await tx.execute(
             text(
-                "UPDATE senders SET shows_texts = :shows_texts"
-                " WHERE id = :id AND shows_texts IS DISTINCT FROM :shows_texts"
+                """
+                UPDATE senders SET shows_texts = :shows_texts, shows_texts_at = clock_timestamp()
+                WHERE id = :id AND (
+                    shows_texts IS DISTINCT FROM :shows_texts OR shows_texts_at IS NULL
+                    OR shows_texts_at < clock_timestamp() - :seen_anew
+                )
+                """
             ),
-            {"id": row.sender_id, "shows_texts": shows_texts},
+            {"id": row.sender_id, "shows_texts": shows_texts, "seen_anew": _SEEN_ANEW},
         )
 
 

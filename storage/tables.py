@@ -168,7 +168,8 @@ class Sender(SQLModel, table=True):
     ``hold_code`` is the provider's error code that put it on hold, ``hold_from_report`` whether
     that came in a later report (then acceptance alone proves nothing); ``next_probe_at`` is when
     one of its waiting texts may be tried again. ``shows_texts``: whether the provider shows its
-    texts as they were handed over; null before it accepted any.
+    texts as they were handed over; null before it accepted any. ``shows_texts_at``: when that was
+    last seen, give or take a day.
     """
 
     __tablename__: ClassVar[Any] = "senders"
@@ -195,6 +196,7 @@ class Sender(SQLModel, table=True):
     )
     next_probe_at: datetime | None = moment(nullable=True)
     shows_texts: bool | None = None
+    shows_texts_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -59,7 +59,11 @@ class World:
         async with self.database.transaction() as tx:
             await tx.execute(
                 insert(Sender).values(
-                    id=sender_id, name="Front desk", phone=phone, shows_texts=True
+                    id=sender_id,
+                    name="Front desk",
+                    phone=phone,
+                    shows_texts=True,
+                    shows_texts_at=datetime.now(UTC),
                 )
             )
         return sender_id

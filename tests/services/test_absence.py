@@ -274,6 +274,19 @@ async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
     assert (await kit.sender()).shows_texts is True
 
 
+async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) -> None:
+    """After a quiet month, in which its account may have begun to redact."""
+    await kit.send(await enrol(kit))
+    await kit.pass_time(timedelta(days=31))
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=True)
+    kit.gateway.messages.clear()
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
 # Texts of others
 
 
