@@ -125,8 +125,6 @@ Obstacle = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp
 
 Verdict = Obstacle | Go
 
-_UNSETTLED = frozenset({AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN})
-
 
 def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict:
     """Say what an enrollment must do now; the first rule that applies wins."""
@@ -142,7 +140,7 @@ def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> 
     """What is over, must be proven, or waits for a person."""
     if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
         return Held(facts.held_reason)
-    if facts.last_outcome in _UNSETTLED:
+    if facts.last_outcome is not None and not facts.last_outcome.is_known:
         return Settle()
     if facts.status.is_final:
         return Over()

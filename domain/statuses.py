@@ -208,6 +208,11 @@ class AttemptOutcome(StrEnum):
     ASSUMED_SENT = "assumed_sent"
     WRITTEN_OFF = "written_off"
 
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing needs to be proven about the attempt any more."""
+        return self not in {AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN}
+
 
 class HeldReason(StrEnum):
     """Why an active enrollment waits for a person."""

@@ -141,7 +141,9 @@ class Holds:
         self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID
     ) -> Released:
         now = row.read_at
-        unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and row.last_attempt is not None
+        last = row.last_attempt
+        is_unknown = last is not None and not last.outcome.is_known
+        unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and is_unknown
         if decision is Decision.TREAT_AS_SENT and not unknown:
             return Released(row.id, "outcome_known")
         chosen = decision.value
@@ -151,8 +153,8 @@ class Holds:
         )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
         await holds.wake_enrollment(tx, row.id, probing=probing)
-        if unknown and row.last_attempt is not None:
-            await self._decide_unknown(tx, row.last_attempt.id, decision, now)
+        if unknown and last is not None:
+            await self._decide_unknown(tx, last.id, decision, now)
         return Released(row.id, "released")
 
     async def _decide_unknown(

@@ -38,8 +38,6 @@ from storage.outcomes import AttemptRow
 _LATE_WAIT = timedelta(seconds=2)
 """How long a text waits whose call came too late: at once, the next may come too late as well."""
 
-UNSETTLED = frozenset({AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN})
-
 
 class Outcomes:
     """Records answers and weighs proofs, each in one transaction under the number's lock.
@@ -103,7 +101,7 @@ class Outcomes:
             if row is None:
                 return Standing(doing="ended", status="gone")
             learned = Learned(row.read_at)
-            if row.outcome not in UNSETTLED:
+            if row.outcome.is_known:
                 return Standing(doing="settled", status=row.outcome)
             if listing is None:
                 return await self._no_proof(tx, row, learned)
@@ -124,7 +122,7 @@ class Outcomes:
         """Say what must be proven about an attempt; None if that is done, or it is too early."""
         async with self._database.transaction() as tx:
             row = await outcomes.load(tx, attempt_id)
-            if row is None or row.outcome not in UNSETTLED:
+            if row is None or row.outcome.is_known:
                 return None
             question = await self._question(tx, row)
         return question if question.wait <= timedelta(0) else None
@@ -165,7 +163,7 @@ class Outcomes:
     async def _refused(
         self, tx: Transaction, row: AttemptRow, answer: Refused, learned: Learned
     ) -> Opening:
-        if row.outcome not in UNSETTLED:
+        if row.outcome.is_known:
             return as_it_stands(row)
         if answer.http_status == 0:
             return await self._not_sent(tx, row, learned, self._rules.retry_short)
@@ -178,7 +176,7 @@ class Outcomes:
         self, tx: Transaction, row: AttemptRow, http_status: int | None, code: int | None
     ) -> Opening:
         """Nothing is known, unless a callback was faster: come back for proof."""
-        if row.outcome not in UNSETTLED:
+        if row.outcome.is_known:
             return as_it_stands(row)
         await outcomes.set_attempt(
             tx,
@@ -194,7 +192,7 @@ class Outcomes:
         self, tx: Transaction, row: AttemptRow, learned: Learned, wait: timedelta
     ) -> Standing:
         """The call never left this process: the text is tried again, uncounted."""
-        if row.outcome not in UNSETTLED:
+        if row.outcome.is_known:
             return as_it_stands(row)
         await outcomes.set_attempt(
             tx, row.attempt_id, outcome=AttemptOutcome.ABSENT.value, answered_at=learned.now

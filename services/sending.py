@@ -38,7 +38,6 @@ from storage.sending import LastAttempt, MessageRow, StepRow
 
 _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
-_UNSETTLED = frozenset({"open", "unknown"})
 _UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
 _GONE = Standing(doing="ended", status="gone")
@@ -156,7 +155,7 @@ class Sending:
     async def _message_waits(self, tx: Transaction, row: MessageRow) -> Decision | None:
         """What keeps a one-off text from going now, None if nothing does."""
         last = row.last_attempt
-        if last is not None and last.outcome in _UNSETTLED:
+        if last is not None and not last.outcome.is_known:
             return await self._unsettled(tx, row, last)
         given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
         if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):

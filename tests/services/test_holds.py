@@ -331,6 +331,15 @@ async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) 
     assert (standing.step, len(kit.gateway.calls)) == (1, 1)
 
 
+async def test_retry_writes_off_no_attempt_whose_outcome_is_known(kit: SendingKit) -> None:
+    """The row may say ``outcome_unknown`` of an attempt that a report has proven meanwhile."""
+    enrollment = await lose(kit)
+    await kit.world.run("UPDATE attempts SET outcome = 'accepted', provider_sid = 'SM1'")
+    assert (await release(kit, enrollment, "treat_as_sent")).result == "outcome_known"
+    assert (await release(kit, enrollment, "retry")).result == "released"
+    assert await kit.outcomes(enrollment) == ["accepted"]
+
+
 @pytest.mark.parametrize(("decision", "result"), [("retry", "released"), ("finish", "finished")])
 async def test_a_person_decides_about_a_destination(
     kit: SendingKit, decision: str, result: str
