@@ -105,6 +105,12 @@ OBJECTIONS: tuple[str, ...] = (
         "(?! (and|or|text|list|registry|me (and|or)))"
     ),
     (
+        "(stop|quit|dont|no more|without) (sending |send |with )?(\\w+ ){0,2}(pdfs?|links?"
+        "|attachments?|pictures?|pics|photos?|videos?|voice \\w+|voicemails?|emails?|mail|letters?"
+        "|flyers?|forms?|paper\\w*|packages?|boxes|invoices?|bills?|statements?|group texts?)"
+        "(?! (and|or|text))"
+    ),
+    (
         "dont (\\w+ )?(send|share|give|submit|contact|call|text|message|email) (my|the) (?!number"
         "|phone)"
     ),
@@ -174,4 +180,5 @@ OBJECTIONS: tuple[str, ...] = (
     "better|new number|glad|no maam|(fair|good|not) enough|enough (for|to|time|hours)",
     "(why|how come|when|how (long|often)) (did|do|does|have|has|havent)",
 )
-"""What makes the model's opinion one for a person to read: something else is asked for."""
+"""What makes the model's opinion one for a person to read, and a phrase in need of the model's:
+something else is asked for."""

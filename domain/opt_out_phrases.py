@@ -411,8 +411,8 @@ DOUBTS: tuple[str, ...] = (
     # Only then, only so, or something else instead.
     "if|unless|until|till|except|only if|for now|whenever|as long as|instead of|rather than",
     (
-        "but (you can|keep|still|not|i|ill|let|text|feel free|please (keep|send|text|call)|do|only"
-        "|maybe|its|that|we|im|also|yes|sure|if|when)"
+        "but (with|for|you can|keep|still|not|i|ill|let|text|feel free|please (keep|send|text|call)"
+        "|do|only|maybe|its|that|we|im|also|yes|sure|if|when)"
     ),
     (
         "(text|message|contact|reach|hit|ping|try|ask|check|send|follow|circle|get|touch) (me "

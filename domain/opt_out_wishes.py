@@ -18,14 +18,17 @@ LONGEST_READ = 1600
 MODEL = parsed(FILE.read_text(encoding="utf-8"))
 """What decides where no phrase does."""
 
-CLEAR = 0.99
+CLEAR = 0.995
 """How likely the model has to find a clear wish that has one of the usual words."""
 
 NEARLY_CLEAR = 0.95
 """How likely it has to find one that comes near a phrase."""
 
-PERHAPS = 0.3
+PERHAPS = 0.4
 """How likely it has to find a text that a person should read."""
+
+NOT_UNLIKELY = 0.1
+"""How likely it has to find a text in which a phrase stands as a clear wish."""
 
 
 class Wish(StrEnum):
@@ -73,7 +76,8 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
     beside it but courtesies and reasons, and nothing in the whole text casts doubt on it: a
     negation, a joke, somebody else's words, a condition, a question that is no request. A bare
     "stop" counts only in a text that says nothing else. What has a clear wish and a doubt is
-    unsure.
+    unsure, and so is a clear wish that the model finds unlikely: less so than ``NOT_UNLIKELY``, or
+    than ``NEARLY_CLEAR`` if something suggests that something else is asked for.
 
     The model decides about the rest: unsure from ``PERHAPS`` on. What it is surer of is a clear
     wish, provided that nothing casts doubt on it or suggests that something else is asked for: from
@@ -96,9 +100,11 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
         return None
     clauses = list(_clauses(words))
     is_doubtful = _is_doubtful(body, clauses)
-    if any(_is_clear(clause) for clause in clauses) or _is_bare(clauses) or _is_capital(body):
+    is_alone = _is_bare(clauses) or _is_capital(body)
+    if is_alone or any(_is_clear(clause) for clause in clauses):
         sure = not is_doubtful and kind is TextKind.HUMAN
-        return Wish.OPT_OUT if sure else Wish.UNSURE
+        believed = is_alone or likelihood(body) >= _certainty_confirming(clauses)
+        return Wish.OPT_OUT if sure and believed else Wish.UNSURE
     if kind is TextKind.AUTO_REPLY:
         return None
     likely = likelihood(body)
@@ -199,6 +205,11 @@ def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
     told = " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
     quoted = _QUOTE.search(body.strip().strip("\"'\u201c\u201d.! "))
     return bool(_DOUBTS.search(told) or _LAUGHTER.search(body) or quoted)
+
+
+def _certainty_confirming(clauses: Sequence[_Clause]) -> float:
+    """How likely the model has to find a text that has a clear wish by the phrases."""
+    return NEARLY_CLEAR if _OBJECTIONS.search(_plain(clauses)) else NOT_UNLIKELY
 
 
 def _certainty_needed(clauses: Sequence[_Clause]) -> float:

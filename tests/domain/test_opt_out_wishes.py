@@ -82,6 +82,8 @@ def test_anything_else_is_no_wish(body: str) -> None:
         *("I need to be taken off the Friday shift", "forget my name", "no messages"),
         "I don't want to be here anymore, I can't do this anymore",
         *("I don't like your offer", "stop testing my patience", "don't text me back, call me"),
+        "please take me off the call list, texting is fine",
+        *("Sorry wrong number! But good luck with it", "please quit sending me PDFs, just type it"),
     ],
 )
 def test_what_has_the_words_of_a_wish_for_something_else_opts_nobody_out(body: str) -> None:
