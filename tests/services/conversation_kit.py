@@ -6,7 +6,7 @@ Many tests share one database; each has numbers, senders and sequences of its ow
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 
 from domain.inbound import InboundText, StatusReport
-from domain.ports import Accepted, Answer, Call, Opening, Refused
+from domain.ports import Accepted, Answer, Call, LateError, Opening, Refused
 from domain.statuses import EnrollmentStatus, MessageStatus, OptOutSource, ReplyPolicy, Role
 from services.callbacks import Callbacks
 from services.enrolling import Enrolling
@@ -139,10 +139,12 @@ class Talk(World):
     # What we send
 
     async def open(self, person: Person) -> Call:
-        """Begin the next text."""
-        opening = await self.ledger.open_step(person.enrollment_id)
-        assert isinstance(opening, Call), opening
-        return opening
+        """Begin the next text; one that is late in a crowd comes back, as the activity does."""
+        while True:
+            with suppress(LateError):
+                opening = await self.ledger.open_step(person.enrollment_id)
+                assert isinstance(opening, Call), opening
+                return opening
 
     async def send(self, person: Person) -> Sent:
         """Send the next text."""

@@ -78,10 +78,11 @@ async def test_current_details_say_where_it_stands(stage: Stage) -> None:
 
     stage.script.then(stage.script.stands(Activity.HELD, 1, held_reason="outcome_unknown"))
     async with stage.workers():
-        play = await stage.play_as_enrolled(after=timedelta(milliseconds=600))
+        play = await stage.play_as_enrolled(after=timedelta(seconds=2))
         await play.until(Activity.WAITING)
-        assert "**waiting**, step 0 of 3 sent" in await details()
-        assert "next event: 20" in await details()
+        waiting = await details()
+        assert "**waiting**, step 0 of 3 sent" in waiting
+        assert "next event: 20" in waiting
         await play.until(Activity.HELD)
         assert "**held**, step 1 of 3 sent" in await details()
         assert "held: outcome_unknown" in await details()
