@@ -31,7 +31,7 @@ class Waking:
         self._outbox = outbox
 
     async def run(self) -> None:
-        """Wake whoever is to be woken, every second; runs until cancelled."""
+        """Wake whoever is to be woken, every second; runs until canceled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
