@@ -11,33 +11,33 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
-from domain.access import AccessRules
-from domain.errors import SegueError
-from domain.ports import ProviderUnavailableError
-from domain.statuses import Role, TokenScope
+from domain.access.limits import AccessRules
+from domain.messaging.ports import ProviderUnavailableError
+from domain.platform.errors import SegueError
+from domain.statuses.access import Role, TokenScope
 from observability import logs
-from services.catch_up import LISTS_AT_ONCE
-from services.contacts import Contacts
-from services.demo import Demo
-from services.endings import Endings
+from services.access.own_password import OwnPassword
+from services.access.passwords import Passwords
+from services.access.set_up_links import SetUpLinks, set_up_path
+from services.access.tokens import Tokens
+from services.access.users import UserDetails, Users
+from services.contacts.contacts import Contacts
+from services.contacts.groups import Groups
+from services.enrollments.finishing import Endings
+from services.enrollments.waking import Waking
 from services.factory import ServiceConfig, build_services
-from services.groups import Groups
-from services.outbox import Outbox
-from services.own_password import OwnPassword
-from services.passwords import Passwords
-from services.reconciling import Reconciling
-from services.senders import Senders
-from services.sequences import Sequences
-from services.set_up_links import SetUpLinks, set_up_path
-from services.tokens import Tokens
-from services.users import UserDetails, Users
-from services.waking import Waking
+from services.maintenance.demo import Demo
+from services.messaging.backfill import LISTS_AT_ONCE
+from services.messaging.restore import Reconciling
+from services.messaging.senders import Senders
+from services.platform.outbox import Outbox
+from services.sequences.sequences import Sequences
 from settings import Settings, WorkerSettings, load_settings, load_worker_settings
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
-from storage import outbox as outbox_rows
-from storage import vitals
-from storage.database import Database, is_unavailable
+from storage.maintenance import health
+from storage.platform import outbox as outbox_rows
+from storage.platform.database import Database, is_unavailable
 from workflows.client import (
     DATA_CONVERTER,
     EnrollmentClient,
@@ -146,7 +146,7 @@ async def create_set_up_link(settings: Settings, *, email: str) -> None:
 async def show_held(settings: Settings, *, limit: int) -> None:
     """Print a line for each enrollment that waits for a person: ids and codes, nothing personal."""
     async with _database(settings) as database, database.transaction() as tx:
-        for one in await vitals.held(tx, limit):
+        for one in await health.held(tx, limit):
             code = f"  error {one.code}" if one.code else ""
             print(f"{one.id}  {one.reason.value}  step {one.step} of {one.sequence!r}{code}")
 

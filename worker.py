@@ -27,12 +27,12 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
-from services.catch_up import LISTS_AT_ONCE, SIDE_BY_SIDE
 from services.factory import ServiceConfig, Services, build_services
+from services.messaging.backfill import LISTS_AT_ONCE, SIDE_BY_SIDE
 from settings import WorkerSettings, load_worker_settings
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
-from storage.database import Database, Pools
+from storage.platform.database import Database, Pools
 from workflows.client import (
     RPC_TIMEOUT,
     EnrollmentClient,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.events import EventDeliverer, EventsRound
+from domain.event_webhooks.events import EventDeliverer, EventsRound
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.ports import JobProgress, JobRunner
+from domain.jobs.ports import JobProgress, JobRunner
 
 _BEATS = 4
 """How many heartbeats fit into the time that one may be away."""

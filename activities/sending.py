@@ -12,8 +12,9 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.absence import list_texts
-from domain.ports import (
+from domain.enrollments.state import Standing
+from domain.messaging.absence import list_texts
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -26,10 +27,9 @@ from domain.ports import (
     ProviderUnavailableError,
     Refused,
     SendingGateway,
-    Standing,
     Unsettled,
 )
-from domain.statuses import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 
 _logger = logging.getLogger(__name__)
 

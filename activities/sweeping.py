@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from domain.ports import Sweeper, SweepReport
+from domain.maintenance.ports import Sweeper, SweepReport
 
 HEARTBEAT = timedelta(seconds=5)
 """How often a sweep says that it is alive; a small part of its heartbeat timeout."""

@@ -49,7 +49,7 @@ from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings, load_api_settings
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
-from storage.database import Database
+from storage.platform.database import Database
 from workflows.client import EnrollmentClient, connect_to_temporal
 
 MAX_BODY_BYTES = 5_000_000

@@ -9,8 +9,8 @@ from pydantic import Field
 from api.dependencies import AdminOnly, ServicesDep
 from api.paging import Cursors, PageQuery
 from api.schemas import AuditEntry, Listing, Moment
-from domain.errors import InvalidFieldError
-from domain.paging import Position
+from domain.platform.errors import InvalidFieldError
+from domain.platform.paging import Position
 
 router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[AdminOnly])
 

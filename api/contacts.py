@@ -11,7 +11,7 @@ from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas import Contact, ContactChanges, Listing, NewContact
-from services.contacts import SEARCH_LENGTH, ContactFields
+from services.contacts.contacts import SEARCH_LENGTH, ContactFields
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])
 

@@ -9,10 +9,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.request_log import ACTOR
 from api.same_origin import require_same_origin
-from domain.statuses import Role, TokenScope
-from services.audit import Actor, set_actor
+from domain.statuses.access import Role, TokenScope
+from services.access.users import Caller, ForbiddenError, MissingScopeError, UserDetails
 from services.factory import Services
-from services.users import Caller, ForbiddenError, MissingScopeError, UserDetails
+from services.platform.audit import Actor, set_actor
 from settings import ApiSettings
 
 SESSION_COOKIE = "segue_session"

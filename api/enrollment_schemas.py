@@ -9,19 +9,14 @@ from pydantic import Field
 from api.paging import FilterQuery, PageQuery
 from api.schemas import Schema
 from api.sequence_schemas import TextBody
-from domain.statuses import (
-    Activity,
-    EnrollmentStatus,
-    HeldReason,
-    LastText,
-    SequenceState,
-    StepOutcome,
-)
-from services.contact_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, Live
-from services.enrolling import SkipCode
-from services.enrollment_detail import EnrollmentDetails
-from services.holds import Decision
-from storage.contact_list import ListFilter
+from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.messaging import LastText
+from domain.statuses.sequences import SequenceState
+from services.enrollments.enrolling import SkipCode
+from services.enrollments.enrollment_detail import EnrollmentDetails
+from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, Live
+from services.messaging.holds import Decision
+from storage.enrollments.enrollment_list import ListFilter
 
 _IDS_MOST = 20_000
 """What is looked at, duplicates and all."""

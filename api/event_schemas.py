@@ -8,8 +8,8 @@ from pydantic import Field
 
 from api.paging import PageQuery
 from api.schemas import Schema
-from domain.events import DeliveryState, EventType
-from services.event_endpoints import DESCRIPTION_LENGTH, URL_LENGTH
+from domain.event_webhooks.events import DeliveryState, EventType
+from services.event_webhooks.endpoints import DESCRIPTION_LENGTH, URL_LENGTH
 
 _AN_ID = "0d5f1d9c-7c0a-4b3e-9d61-2f7f3f1f9a10"
 

@@ -18,7 +18,7 @@ from api.event_schemas import (
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas import Listing
-from services.event_endpoints import EndpointFields, MadeEndpoint
+from services.event_webhooks.endpoints import EndpointFields, MadeEndpoint
 
 router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])
 

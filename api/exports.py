@@ -11,9 +11,9 @@ from pydantic import Field
 from api.dependencies import CurrentUser, ServicesDep
 from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
 from api.paging import FilterQuery
-from domain.statuses import OptOutSource
-from services.contacts import SEARCH_LENGTH
-from services.exporting import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
+from domain.statuses.suppression import OptOutSource
+from services.contacts.contacts import SEARCH_LENGTH
+from services.jobs.exports import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
 
 router = APIRouter(tags=["exports"])
 

@@ -17,9 +17,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from api.dependencies import CurrentUser, ServicesDep, SettingsDep
-from domain.errors import InvalidFieldError, SegueError
-from services.idempotency import Idempotency, StoredAnswer
-from storage.database import Transaction, is_unavailable
+from domain.platform.errors import InvalidFieldError, SegueError
+from services.platform.idempotency import Idempotency, StoredAnswer
+from storage.platform.database import Transaction, is_unavailable
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"

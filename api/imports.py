@@ -16,9 +16,9 @@ from api.job_schemas import Job
 from api.jobs import accepted
 from api.problems import Problem
 from api.schemas import Schema
-from services.importing import Importing
-from services.opt_out_import import OptOutImport
-from services.suppressions import REASON_LENGTH
+from services.jobs.contact_import import Importing
+from services.jobs.opt_out_import import OptOutImport
+from services.suppression.suppressions import REASON_LENGTH
 
 CONTACTS_PATH = "/contacts/import"
 SUPPRESSIONS_PATH = "/suppressions/import"

@@ -10,10 +10,10 @@ from pydantic import Field
 from api.enrollment_schemas import EnrollmentFilter, ListedUser
 from api.paging import PageQuery
 from api.schemas import Schema
-from domain.statuses import JobKind, JobState
-from services.holds import Decision
-from services.jobs import JobDetails
-from storage.jobs import ResultRow
+from domain.statuses.jobs import JobKind, JobState
+from services.jobs.jobs import JobDetails
+from services.messaging.holds import Decision
+from storage.jobs.jobs import ResultRow
 
 
 class NewBatch(Schema):

@@ -13,9 +13,9 @@ from api.idempotency import OnceDep
 from api.job_schemas import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
 from api.paging import Cursors
 from api.schemas import Listing
-from domain.errors import InvalidFieldError
-from domain.paging import Position
-from domain.statuses import JobKind
+from domain.platform.errors import InvalidFieldError
+from domain.platform.paging import Position
+from domain.statuses.jobs import JobKind
 
 router = APIRouter(tags=["jobs"])
 

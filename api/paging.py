@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from api.schemas import Listing, Schema
-from domain.errors import InvalidFieldError
-from domain.paging import Page, Position
+from domain.platform.errors import InvalidFieldError
+from domain.platform.paging import Page, Position
 
 LIMIT_MOST = 200
 LIMIT_DEFAULT = 50

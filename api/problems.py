@@ -16,17 +16,17 @@ from starlette.routing import Match
 from api import refusals
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
-from domain.errors import (
+from domain.platform.errors import (
     ConflictError,
     InvalidFieldError,
     InvalidRequestError,
     NotFoundError,
     SegueError,
 )
-from services.rates import TooManyRequestsError
-from services.sessions import SignInRefusedError
-from services.users import ForbiddenError, MissingScopeError, NotSignedInError
-from storage.database import UNAVAILABLE_ERRORS, is_unavailable
+from services.access.sessions import SignInRefusedError
+from services.access.users import ForbiddenError, MissingScopeError, NotSignedInError
+from services.platform.rate_limits import TooManyRequestsError
+from storage.platform.database import UNAVAILABLE_ERRORS, is_unavailable
 from workflows.client import TemporalUnavailableError
 
 MEDIA_TYPE = "application/problem+json"

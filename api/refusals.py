@@ -5,9 +5,9 @@ from fastapi import Request
 from api.dependencies import actor_of
 from api.request_log import route_of
 from api.same_origin import CrossSiteError
+from services.access.users import ForbiddenError, MissingScopeError, NotSignedInError
 from services.factory import Services
-from services.rates import TooManyRequestsError
-from services.users import ForbiddenError, MissingScopeError, NotSignedInError
+from services.platform.rate_limits import TooManyRequestsError
 
 
 async def note(request: Request, error: Exception) -> None:

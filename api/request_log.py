@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.pages.assets import PREFIX
 from observability import metrics
 from observability.logs import request_id
-from services.audit import Actor
+from services.platform.audit import Actor
 
 REQUEST_ID_HEADER = "X-Request-ID"
 

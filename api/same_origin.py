@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from domain.errors import SegueError
+from domain.platform.errors import SegueError
 
 _OURS = frozenset({"same-origin", "none"})
 

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from domain.statuses import LineType, OptOutSource, ReviewDecision, Role, TokenScope
-from services.contacts import NAME_LENGTH
-from services.groups import MEMBERS_AT_ONCE
-from services.senders import RATE_MOST
-from services.users import Caller
+from domain.statuses.access import Role, TokenScope
+from domain.statuses.contacts import LineType
+from domain.statuses.suppression import OptOutSource, ReviewDecision
+from services.access.users import Caller
+from services.contacts.contacts import NAME_LENGTH
+from services.contacts.groups import MEMBERS_AT_ONCE
+from services.messaging.senders import RATE_MOST
 
 _Item = TypeVar("_Item", bound="Schema")
 

@@ -9,7 +9,7 @@ from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas import Listing, NewSender, ReleasedSender, Sender, SenderChanges
-from services.senders import SenderFields
+from services.messaging.senders import SenderFields
 
 router = APIRouter(prefix="/senders", tags=["senders"])
 

@@ -10,9 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from api.paging import PageQuery
 from api.schemas import Schema
-from domain.segments import measure
-from domain.statuses import EnrollmentStatus, ReplyPolicy, SequenceKind, SequenceState
-from services.sequences import (
+from domain.sequences.segments import measure
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from services.sequences.sequences import (
     DEFAULT_REPLY_WINDOW,
     MAX_NAME,
     MISSING,
@@ -20,7 +21,7 @@ from services.sequences import (
     SequenceDraft,
     StepDraft,
 )
-from storage.sequences import SequenceRecord, StepRecord
+from storage.sequences.sequences import SequenceRecord, StepRecord
 
 _kept: Any = Field(default_factory=lambda: None)
 """Default of what may be left out of a change but may not be null."""

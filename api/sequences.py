@@ -19,7 +19,7 @@ from api.sequence_schemas import (
     SequenceQuery,
     SequenceSummary,
 )
-from storage.sequences import SequenceRecord
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 

@@ -18,10 +18,10 @@ from api.dependencies import (
 from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
 from api.schemas import Session, SigningIn
-from services.audit import Actor, set_actor
+from services.access.known_devices import DEVICE_KEPT
+from services.access.sessions import SignedIn
 from services.factory import Services
-from services.known_devices import DEVICE_KEPT
-from services.sessions import SignedIn
+from services.platform.audit import Actor, set_actor
 from settings import ApiSettings
 
 router = APIRouter(prefix="/session", tags=["session"])

@@ -11,8 +11,8 @@ from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas import Lifting, Listing, NewSuppression, Suppression
-from domain.statuses import OptOutSource
-from services.suppressions import SEARCH_LENGTH
+from domain.statuses.suppression import OptOutSource
+from services.suppression.suppressions import SEARCH_LENGTH
 
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
 

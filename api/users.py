@@ -31,10 +31,10 @@ from api.schemas import (
     UserChanges,
 )
 from api.session import take_cookie
-from services import set_up_links
+from services.access import set_up_links
+from services.access.tokens import TokenFields
+from services.access.users import Caller, UserChange
 from services.factory import Services
-from services.tokens import TokenFields
-from services.users import Caller, UserChange
 from settings import ApiSettings
 
 router = APIRouter(tags=["users"])

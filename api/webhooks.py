@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import ServicesDep, SettingsDep
 from api.problems import Problem
-from domain.inbound import InboundText, StatusReport
+from domain.messaging.inbound import InboundText, StatusReport
 from settings import ApiSettings
 from sms.signature import SignatureValidator
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.schemas import WorkspaceChanges, WorkspaceSettings
-from services.workspace import WorkspaceFields
+from services.maintenance.workspace import WorkspaceFields
 
 router = APIRouter(prefix="/settings", tags=["settings"])
 

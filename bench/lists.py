@@ -27,8 +27,8 @@ from temporalio.client import Client
 from api.app import create_app
 from api.enrollments import CONTACTS_CURSORS
 from bench import runs, stack
-from domain.paging import Position
-from domain.statuses import TokenScope
+from domain.platform.paging import Position
+from domain.statuses.access import TokenScope
 from services.factory import Services
 from settings import ApiSettings
 from workflows.client import DATA_CONVERTER

@@ -21,9 +21,9 @@ from sqlalchemy import text
 from temporalio.client import Client
 
 from bench import runs, stack
-from domain.statuses import SequenceKind
+from domain.statuses.sequences import SequenceKind
 from services.factory import Services
-from services.sequences import SequenceDraft, StepDraft
+from services.sequences.sequences import SequenceDraft, StepDraft
 from workflows.client import DATA_CONVERTER
 
 FRESH, UNKNOWN, PAUSED = 20, 30, 40

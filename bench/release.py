@@ -22,14 +22,14 @@ from uuid import UUID, uuid4
 import psycopg
 
 from bench import runs
-from domain.inbound import InboundText
-from domain.ports import Call, Gateway
-from domain.rules import SendingRules
+from domain.messaging.inbound import InboundText
+from domain.messaging.ports import Call, Gateway
+from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services, build_services
 from settings import child_environment
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
-from storage.database import Database
+from storage.platform.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
 _ALONE = 200

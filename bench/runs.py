@@ -12,10 +12,13 @@ from temporalio.client import Client
 
 from bench.bare import QUEUE, Bare
 from bench.counting import Cost, cost
-from domain.statuses import Role, SequenceKind
+from domain.statuses.access import Role
+from domain.statuses.sequences import SequenceKind
 from services.factory import Services
-from services.sequences import SequenceDraft, StepDraft
-from storage.tables import Contact, Sender, User
+from services.sequences.sequences import SequenceDraft, StepDraft
+from storage.tables.access import User
+from storage.tables.contacts import Contact
+from storage.tables.messaging import Sender
 from workflows.client import enrollment_workflow_id
 
 DELAY_SECONDS = 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from temporalio.client import Client
 
-from domain.rules import SendingRules
+from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services, build_services
 from settings import child_environment
 from sms.deadline import TimeLimits
@@ -22,7 +22,7 @@ from sms.gateway import TwilioGateway
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
-from storage.database import Database
+from storage.platform.database import Database
 from workflows.client import EnrollmentClient
 
 ACCOUNT_SID = "AC" + "0" * 32

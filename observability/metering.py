@@ -6,8 +6,9 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
 
-from domain.events import EventDeliverer, EventsRound
-from domain.ports import (
+from domain.event_webhooks.events import EventDeliverer, EventsRound
+from domain.maintenance.ports import Sweeper, SweepReport
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -16,11 +17,9 @@ from domain.ports import (
     OutcomeUnknown,
     Refused,
     SendingGateway,
-    Sweeper,
-    SweepReport,
 )
-from domain.provider_errors import Effect, classify_answer
-from domain.statuses import LineType
+from domain.platform.provider_errors import Effect, classify_answer
+from domain.statuses.contacts import LineType
 from observability import metrics
 from observability.tracing import Traces
 

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from observability import metrics
-from services.vitals import Vitals, VitalSigns
+from services.maintenance.health import Vitals, VitalSigns
 
 KEEP_SECONDS = 10
 """How long what was read of the database and of Temporal is good for: several may scrape."""

@@ -5,65 +5,65 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from domain.access import AccessRules
-from domain.events import EventRules
-from domain.ports import Gateway
-from domain.rules import SendingRules
-from domain.statuses import JobKind
-from services.audit import Audit
-from services.batch import Batch
-from services.callbacks import Callbacks
-from services.catch_up import CatchUp
-from services.contact_history import ContactHistory
-from services.contact_list import ContactList
-from services.contacts import Contacts
-from services.conversations import Conversations
-from services.deliveries import Deliveries
-from services.duplicating import Duplicating
-from services.endings import Endings
-from services.enrol_preview import EnrolPreviews
-from services.enrolling import Enrolling
-from services.enrollment_detail import EnrollmentDetail
-from services.erasure import Erasure
-from services.event_endpoints import EventEndpoints
-from services.exporting import Exporting
-from services.groups import Groups
-from services.holds import Holds
-from services.idempotency import Idempotency
-from services.importing import Importing
-from services.inbound import Inbound
-from services.job_acts import EnrollmentActs
-from services.jobs import Jobs
-from services.ledger import Ledger
-from services.opt_out_import import OptOutImport
-from services.outbox import Outbox
-from services.overview import SequenceOverview
-from services.own_password import OwnPassword
-from services.passwords import Passwords
-from services.pausing import Pausing
-from services.pickers import Pickers
-from services.posting import HttpPoster
-from services.presence import Presence
-from services.previews import Previews
-from services.pruning import Pruning
-from services.refusals import Refusals
-from services.reviews import Reviews
-from services.senders import Senders
-from services.sequence_list import SequenceList
-from services.sequences import Sequences
-from services.sessions import Sessions
-from services.set_up_links import SetUpLinks
-from services.suppressions import Suppressions
-from services.sweep import Chores, Sweep
-from services.tokens import Tokens
-from services.unknown_numbers import UnknownNumbers
-from services.users import Users
-from services.vitals import Vitals
-from services.waking import Waking
-from services.workspace import WorkspaceSettings
+from domain.access.limits import AccessRules
+from domain.event_webhooks.events import EventRules
+from domain.messaging.ports import Gateway
+from domain.platform.rules import SendingRules
+from domain.statuses.jobs import JobKind
+from services.access.own_password import OwnPassword
+from services.access.passwords import Passwords
+from services.access.refusals import Refusals
+from services.access.sessions import Sessions
+from services.access.set_up_links import SetUpLinks
+from services.access.tokens import Tokens
+from services.access.users import Users
+from services.contacts.contacts import Contacts
+from services.contacts.groups import Groups
+from services.enrollments.contact_history import ContactHistory
+from services.enrollments.enrolling import Enrolling
+from services.enrollments.enrollment_detail import EnrollmentDetail
+from services.enrollments.enrollment_list import ContactList
+from services.enrollments.finishing import Endings
+from services.enrollments.overview import SequenceOverview
+from services.enrollments.pausing import Pausing
+from services.enrollments.pickers import Pickers
+from services.enrollments.previews import Previews
+from services.enrollments.sequence_list import SequenceList
+from services.enrollments.waking import Waking
+from services.event_webhooks.deliveries import Deliveries
+from services.event_webhooks.endpoints import EventEndpoints
+from services.event_webhooks.http_client import HttpPoster
+from services.jobs.bulk_actions import Batch
+from services.jobs.contact_import import Importing
+from services.jobs.enroll_preview import EnrolPreviews
+from services.jobs.exports import Exporting
+from services.jobs.handlers import EnrollmentActs
+from services.jobs.jobs import Jobs
+from services.jobs.opt_out_import import OptOutImport
+from services.maintenance.availability import Presence
+from services.maintenance.health import Vitals
+from services.maintenance.pruning import Pruning
+from services.maintenance.sweep import Chores, Sweep
+from services.maintenance.workspace import WorkspaceSettings
+from services.messaging.backfill import CatchUp
+from services.messaging.conversations import Conversations
+from services.messaging.holds import Holds
+from services.messaging.inbound import Inbound
+from services.messaging.ledger import Ledger
+from services.messaging.senders import Senders
+from services.messaging.status_callbacks import Callbacks
+from services.messaging.unknown_numbers import UnknownNumbers
+from services.platform.audit import Audit
+from services.platform.idempotency import Idempotency
+from services.platform.outbox import Outbox
+from services.sequences.duplicating import Duplicating
+from services.sequences.sequences import Sequences
+from services.suppression.erasure import Erasure
+from services.suppression.reviews import Reviews
+from services.suppression.suppressions import Suppressions
 from settings import ApiSettings, Settings
-from storage import health
-from storage.database import Database, Pools, is_unavailable
+from storage.platform import connection_health
+from storage.platform.database import Database, Pools, is_unavailable
 from workflows.client import EnrollmentClient
 
 _PING_SECONDS = 2
@@ -202,7 +202,7 @@ class Services:
         """Whether PostgreSQL answers now."""
         try:
             async with asyncio.timeout(_PING_SECONDS), self.database.transaction() as tx:
-                await health.ping(tx)
+                await connection_health.ping(tx)
         except Exception as error:
             if isinstance(error, TimeoutError) or is_unavailable(error):
                 return False
@@ -212,7 +212,7 @@ class Services:
     async def connections_allowed(self) -> int:
         """How many connections PostgreSQL allows all programs together."""
         async with self.database.transaction() as tx:
-            return await health.connections_allowed(tx)
+            return await connection_health.connections_allowed(tx)
 
     async def temporal_ready(self) -> bool:
         """Whether Temporal answers now."""

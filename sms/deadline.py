@@ -14,7 +14,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry
 
-from domain.deadline import Deadline
+from domain.messaging.deadline import Deadline
 
 IDLE_LIMIT = timedelta(seconds=30)
 """Kept connections that were idle for longer are not used again: the other end, or a NAT on the

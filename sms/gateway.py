@@ -26,8 +26,8 @@ from twilio.rest.api.v2010.account.message import (
 )
 from urllib3.exceptions import HTTPError
 
-from domain.absence import shows_as_sent
-from domain.ports import (
+from domain.messaging.absence import shows_as_sent
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -41,8 +41,8 @@ from domain.ports import (
     SentText,
     TextPage,
 )
-from domain.progress import from_provider
-from domain.statuses import LineType
+from domain.statuses.contacts import LineType
+from domain.statuses.progress import from_provider
 from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure, TimeLimits
 
 _Found = TypeVar("_Found")

@@ -2,14 +2,14 @@
 
 from sqlmodel import SQLModel
 
-import storage.access_tables
-import storage.catch_up_tables
-import storage.contact_tables
-import storage.event_tables
-import storage.job_tables
-import storage.outbox_tables
-import storage.review_tables
-import storage.tables
-import storage.waking_tables  # noqa: F401 - importing them fills the metadata
+import storage.tables.access
+import storage.tables.contacts
+import storage.tables.enrollments
+import storage.tables.event_webhooks
+import storage.tables.jobs
+import storage.tables.messaging
+import storage.tables.platform
+import storage.tables.sequences
+import storage.tables.suppression  # noqa: F401 - importing them fills the metadata
 
 METADATA = SQLModel.metadata

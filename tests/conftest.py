@@ -23,7 +23,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from observability import logs
-from services import passwords
+from services.access import passwords
 from settings import (
     ApiSettings,
     Settings,
@@ -184,7 +184,7 @@ def _logging_as_before() -> Iterator[None]:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """This machine's clocks as deadlines read them, to suspend it with."""
     machine = Machine()
-    monkeypatch.setattr("domain.deadline.Clocks", lambda: machine.clocks)
+    monkeypatch.setattr("domain.messaging.deadline.Clocks", lambda: machine.clocks)
     return machine
 
 

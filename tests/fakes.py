@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from domain.deadline import Clocks
-from domain.ports import (
+from domain.messaging.deadline import Clocks
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -21,7 +21,8 @@ from domain.ports import (
     SentText,
     TextPage,
 )
-from domain.statuses import LineType, MessageStatus
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from simulator.habits import Habit
 
 

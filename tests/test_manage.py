@@ -18,19 +18,23 @@ import psycopg
 import pytest
 from sqlalchemy import insert
 
-from domain.access import AccessRules
-from domain.phones import time_zones
-from domain.ports import ListedMessage
-from domain.statuses import MessageStatus, Role, SequenceState, TokenScope
+from domain.access.limits import AccessRules
+from domain.messaging.ports import ListedMessage
+from domain.platform.phones import time_zones
+from domain.statuses.access import Role, TokenScope
+from domain.statuses.messaging import MessageStatus
+from domain.statuses.sequences import SequenceState
 from manage import main
-from services.passwords import Passwords
-from services.set_up_links import SetUpLinks
-from services.users import Users
-from storage import contacts, groups, sequences
-from storage.database import Database
-from storage.groups import GroupRow
-from storage.sequences import SequenceRecord
-from storage.tables import Contact, Sender
+from services.access.passwords import Passwords
+from services.access.set_up_links import SetUpLinks
+from services.access.users import Users
+from storage.contacts import contacts, groups
+from storage.contacts.groups import GroupRow
+from storage.platform.database import Database
+from storage.sequences import sequences
+from storage.sequences.sequences import SequenceRecord
+from storage.tables.contacts import Contact
+from storage.tables.messaging import Sender
 from tests.fakes import FakeGateway
 from workflows.client import EnrollmentClient
 

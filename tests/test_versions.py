@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 import worker
-from domain.ports import NewEnrollment, Standing
-from domain.statuses import Activity, EnrollmentStatus
+from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollments import Activity, EnrollmentStatus
 from manage import set_up
 from services.factory import Services
 from settings import Settings

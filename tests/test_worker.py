@@ -17,18 +17,18 @@ from psycopg import sql
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.ports import Gateway
-from domain.rules import SendingRules
-from domain.statuses import JobKind, JobState
-from services.enrolling import Enrolling
+from domain.messaging.ports import Gateway
+from domain.platform.rules import SendingRules
+from domain.statuses.jobs import JobKind, JobState
+from services.enrollments.enrolling import Enrolling
 from services.factory import ServiceConfig, build_services
-from services.outbox import Outbox
+from services.platform.outbox import Outbox
 from settings import child_environment
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.programs import says_ok
 from standalone.temporal import TemporalServer
-from storage.contact_list import ListFilter
+from storage.enrollments.enrollment_list import ListFilter
 from tests.workflows.histories import personal
 from tests.workflows.plays import NAME, eventually
 from tests.worlds import ZONE, World, ongoing, small_world

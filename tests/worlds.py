@@ -9,15 +9,21 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text
 
-from domain.rules import SendingRules
-from domain.statuses import LineType, OptOutSource, Role, SequenceKind
-from services.endings import Endings
-from services.outbox import Outbox
-from services.sequences import SequenceDraft, Sequences, StepDraft
-from services.waking import Waking
-from storage.database import Database
-from storage.sequences import SequenceRecord
-from storage.tables import Contact, Group, GroupMember, Sender, Suppression, User
+from domain.platform.rules import SendingRules
+from domain.statuses.access import Role
+from domain.statuses.contacts import LineType
+from domain.statuses.sequences import SequenceKind
+from domain.statuses.suppression import OptOutSource
+from services.enrollments.finishing import Endings
+from services.enrollments.waking import Waking
+from services.platform.outbox import Outbox
+from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
+from storage.platform.database import Database
+from storage.sequences.sequences import SequenceRecord
+from storage.tables.access import User
+from storage.tables.contacts import Contact, Group, GroupMember
+from storage.tables.messaging import Sender
+from storage.tables.suppression import Suppression
 from workflows.client import EnrollmentClient
 
 ZONE = "America/New_York"

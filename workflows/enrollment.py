@@ -10,8 +10,8 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
-    from domain.ports import Standing
-    from domain.statuses import Activity, EnrollmentStatus, Need
+    from domain.enrollments.state import Standing
+    from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
         BREATH,

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.events import DeliverEvents, EventActivities
-    from domain.events import EventsRound
+    from domain.event_webhooks.events import EventsRound
     from workflows.limits import DELIVER, EVENT_QUEUE
     from workflows.messages import StartEventDelivery
 

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import JobActivities, RunChunk
-    from domain.ports import JobProgress
+    from domain.jobs.ports import JobProgress
     from workflows.limits import JOB
     from workflows.messages import StartJob
 

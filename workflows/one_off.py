@@ -7,8 +7,8 @@ from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
-    from domain.ports import Standing
-    from domain.statuses import Need
+    from domain.enrollments.state import Standing
+    from domain.statuses.enrollments import Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
         BREATH,

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.sweeping import SweepingActivities
-    from domain.ports import SweepReport
+    from domain.maintenance.ports import SweepReport
     from workflows.limits import SWEEP
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.pages.forms import sentence
 from api.pages.page import PageDep
-from domain.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError
 
 router = APIRouter()
 

@@ -15,12 +15,12 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.paging import Cursor, Cursors, FilterQuery
-from domain.errors import InvalidFieldError, SegueError
-from domain.paging import Page as Listed
-from services.contact_list import SEARCH_LENGTH
-from services.conversations import Conversation, ConversationText, ListedConversation
-from services.unknown_numbers import UnknownNumber, UnknownTexts
-from storage.conversations import ConversationFilter
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.paging import Page as Listed
+from services.enrollments.enrollment_list import SEARCH_LENGTH
+from services.messaging.conversations import Conversation, ConversationText, ListedConversation
+from services.messaging.unknown_numbers import UnknownNumber, UnknownTexts
+from storage.messaging.conversations import ConversationFilter
 
 router = APIRouter()
 

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from api.pages.page import PageDep
 from api.pages.sequences.contacts import HELD_WORDS
 from api.pages.times import Clock
-from domain.statuses import STATUS_WORDS, EnrollmentStatus, HeldReason, TextMeaning
-from services.enrollment_detail import EnrollmentDetails, TimelineEntry
-from services.holds import Decision
-from services.step_plan import Reason, StepAhead
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason
+from domain.statuses.suppression import TextMeaning
+from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
+from services.enrollments.step_plan import Reason, StepAhead
+from services.messaging.holds import Decision
 
 router = APIRouter()
 

@@ -10,7 +10,7 @@ from api.pages.flash import Flash
 from api.pages.forms import sentence
 from api.pages.page import HTMX, Pages, own_path
 from api.problems import Problem
-from services.users import NotSignedInError
+from services.access.users import NotSignedInError
 
 _MACHINES = ("/api", "/webhooks/", "/healthz", "/readyz", "/metrics", "/static/")
 _GOES_BACK = frozenset({400, 409, 413, 422, 429})

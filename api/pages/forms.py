@@ -8,9 +8,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from api import problems
-from domain.errors import ConflictError, InvalidFieldError, InvalidRequestError, SegueError
-from services.rates import TooManyRequestsError
-from services.sessions import SignInRefusedError
+from domain.platform.errors import ConflictError, InvalidFieldError, InvalidRequestError, SegueError
+from services.access.sessions import SignInRefusedError
+from services.platform.rate_limits import TooManyRequestsError
 
 
 class FormFields(BaseModel):

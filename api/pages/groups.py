@@ -12,8 +12,8 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
-from domain.errors import SegueError
-from services.contacts import SEARCH_LENGTH
+from domain.platform.errors import SegueError
+from services.contacts.contacts import SEARCH_LENGTH
 
 router = APIRouter()
 

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from api.exports import CsvFile
 from api.pages.page import Page, PageDep
 from api.paging import FilterQuery
-from domain.errors import NotFoundError
-from domain.statuses import JobKind
-from services.jobs import JobDetails
-from services.uploads import INVALID
-from storage.jobs import ResultRow
+from domain.platform.errors import NotFoundError
+from domain.statuses.jobs import JobKind
+from services.jobs.csv_upload import INVALID
+from services.jobs.jobs import JobDetails
+from storage.jobs.jobs import ResultRow
 
 router = APIRouter()
 

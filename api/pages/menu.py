@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.statuses import Role
+from domain.statuses.access import Role
 
 
 @dataclass(frozen=True)

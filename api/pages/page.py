@@ -18,8 +18,8 @@ from api.pages.forms import NO_ERRORS, FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock
+from services.access.users import Caller, UserDetails
 from services.factory import Services
-from services.users import Caller, UserDetails
 from settings import ApiSettings
 
 HTMX = "hx-request"

@@ -15,9 +15,11 @@ from api.dependencies import needed_role, reaches
 from api.pages import times
 from api.pages.assets import Assets
 from api.pages.menu import SETTINGS, SIDEBAR
-from domain.phones import readable
-from domain.statuses import STATUS_WORDS, EnrollmentStatus, Role, TextMeaning
-from domain.texts import is_media_url
+from domain.platform.phones import readable
+from domain.sequences.texts import is_media_url
+from domain.statuses.access import Role
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus
+from domain.statuses.suppression import TextMeaning
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 

@@ -11,7 +11,7 @@ from api.pages.flash import Flash
 from api.pages.forms import FormFields
 from api.pages.page import Page, PageDep
 from api.reviews import CURSORS
-from domain.statuses import ReviewDecision
+from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
 

@@ -10,11 +10,11 @@ from api.pages.flash import Flash
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields, sentence
 from api.pages.page import Page, PublicPageDep
 from api.same_origin import CrossSiteError
-from domain.errors import InvalidFieldError
-from services.audit import Actor, set_actor
-from services.rates import TooManyRequestsError
-from services.set_up_links import SET_UP_PATH, SetUpLinkError
-from services.users import UserDetails
+from domain.platform.errors import InvalidFieldError
+from services.access.set_up_links import SET_UP_PATH, SetUpLinkError
+from services.access.users import UserDetails
+from services.platform.audit import Actor, set_actor
+from services.platform.rate_limits import TooManyRequestsError
 
 router = APIRouter()
 

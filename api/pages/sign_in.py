@@ -10,9 +10,9 @@ from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import Page, PublicPageDep, own_path
 from api.session import begin_session, give_cookies, same_site, take_cookie
-from domain.errors import SegueError
-from services.rates import TooManyRequestsError
-from services.users import NotSignedInError
+from domain.platform.errors import SegueError
+from services.access.users import NotSignedInError
+from services.platform.rate_limits import TooManyRequestsError
 
 router = APIRouter()
 

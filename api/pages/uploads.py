@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 from starlette.datastructures import FormData, UploadFile
 
-from domain.csv_rows import PIECE
-from domain.errors import InvalidFieldError
+from domain.jobs.csv_rows import PIECE
+from domain.platform.errors import InvalidFieldError
 
 FIELDS_MOST = 10
 """Most fields of a form with a file."""

@@ -21,8 +21,10 @@ from activities.sending import (
     SendStep,
 )
 from activities.sweeping import SweepingActivities
-from domain.deadline import Deadline
-from domain.ports import (
+from domain.enrollments.state import Standing
+from domain.maintenance.ports import SweepReport
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -35,11 +37,11 @@ from domain.ports import (
     Opening,
     OutcomeUnknown,
     Refused,
-    Standing,
-    SweepReport,
     Unsettled,
 )
-from domain.statuses import LineType, MessageStatus, Need
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import Need
+from domain.statuses.messaging import MessageStatus
 from tests.fakes import FakeGateway
 
 PHONE = "+12125550187"

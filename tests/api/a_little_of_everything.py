@@ -6,12 +6,14 @@ from uuid import UUID
 from argon2 import PasswordHasher
 
 from api import examples
-from domain.inbound import InboundText
-from domain.statuses import JobKind, Role, SequenceKind, TokenScope
+from domain.messaging.inbound import InboundText
+from domain.statuses.access import Role, TokenScope
+from domain.statuses.jobs import JobKind
+from domain.statuses.sequences import SequenceKind
 from services.factory import Services
-from services.sequences import SequenceDraft
-from storage import sessions, users
-from storage.contact_list import ListFilter
+from services.sequences.sequences import SequenceDraft
+from storage.access import sessions, users
+from storage.enrollments.enrollment_list import ListFilter
 from tests.worlds import ongoing
 
 _PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(

@@ -12,12 +12,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
-from domain.ports import Accepted, Answer, Call, Gateway, ListedMessage
-from domain.rules import SendingRules
-from domain.statuses import LineType, MessageStatus, Role, TokenScope
+from domain.messaging.ports import Accepted, Answer, Call, Gateway, ListedMessage
+from domain.platform.rules import SendingRules
+from domain.statuses.access import Role, TokenScope
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from services.factory import ServiceConfig, Services, build_services
 from settings import ApiSettings
-from storage.database import Database
+from storage.platform.database import Database
 from workflows.client import EnrollmentClient, LiveState
 
 
@@ -85,7 +87,7 @@ class FakeGateway:
 @pytest.fixture(autouse=True)
 def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first wait after wrong tries is so long that it does not pass while a test works."""
-    monkeypatch.setattr("domain.access._FIRST_WAIT", timedelta(seconds=25))
+    monkeypatch.setattr("domain.access.limits._FIRST_WAIT", timedelta(seconds=25))
 
 
 @pytest.fixture

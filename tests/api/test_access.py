@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
 from api.dependencies import AdminOnly, Sends, authorize, needed_role, needed_scope
-from domain.statuses import Role, TokenScope
+from domain.statuses.access import Role, TokenScope
 from services.factory import Services
 from settings import ApiSettings
 from tests.api.conftest import Connect

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from domain.statuses import Role, TokenScope
+from domain.statuses.access import Role, TokenScope
 from services.factory import Services
-from services.rates import TooManyRequestsError
-from storage.database import Database
+from services.platform.rate_limits import TooManyRequestsError
+from storage.platform.database import Database
 from tests.api.conftest import Connect
 
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from domain.statuses import OptOutSource
-from storage.database import Database
-from storage.tables import Suppression
+from domain.statuses.suppression import OptOutSource
+from storage.platform.database import Database
+from storage.tables.suppression import Suppression
 
 ANN: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "phone": "(415) 555-0123"}
 

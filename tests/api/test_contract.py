@@ -28,10 +28,10 @@ from schemathesis.specs.openapi.checks import (
 
 from api import examples
 from api.app import create_app
-from domain.statuses import Role
+from domain.statuses.access import Role
 from services.factory import Services
 from standalone.ports import LOOPBACK, free_port
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api import a_little_of_everything as little
 from tests.api.conftest import make_services, make_settings, whole_token
 from tests.api.record import RECORDED, document

@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from api.examples import EXAMPLES
-from storage.database import Database
+from storage.platform.database import Database
 from storage.schema import METADATA
 from tests.api.a_little_of_everything import found
 from tests.api.conftest import make_services

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 
 BODY: dict[str, Any] = {
     "url": "https://crm.example.com/segue",

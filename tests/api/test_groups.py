@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.contacts import ContactFields
+from services.contacts.contacts import ContactFields
 from services.factory import Services
 
 

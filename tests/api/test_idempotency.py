@@ -9,11 +9,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, text, update
 
-from domain.statuses import Role
+from domain.statuses.access import Role
 from services.factory import Services
-from services.idempotency import Claim, Idempotency, StoredAnswer
-from storage.access_tables import IdempotencyKey
-from storage.database import Database
+from services.platform.idempotency import Claim, Idempotency, StoredAnswer
+from storage.platform.database import Database
+from storage.tables.platform import IdempotencyKey
 from tests.api.conftest import Connect
 
 ANN: dict[str, Any] = {"first_name": "Ann", "phone": "+14155550123"}

@@ -175,7 +175,7 @@ async def test_enrolling_answers_at_once_if_that_is_preferred(
 async def test_a_group_too_large_to_wait_for_names_the_remedy(
     member: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enrolling.MAX_CONTACTS", 2)
+    monkeypatch.setattr("services.enrollments.enrolling.MAX_CONTACTS", 2)
     sequence = await world.active()
     group_id = await world.group(await world.contacts(3))
     address = f"/api/sequences/{sequence.id}/enrollments"

@@ -11,10 +11,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from domain.statuses import Role
+from domain.statuses.access import Role
+from services.access.users import UserDetails
 from services.factory import Services
-from services.users import UserDetails
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api.conftest import Connect, whole_token
 
 PASSWORD = "correct horse battery"

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from api.app import MAX_BODY_BYTES, create_app
 from services.factory import Services
 from settings import ApiSettings
-from storage.database import Database
+from storage.platform.database import Database
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api.app import create_app
-from domain.statuses import Role, TokenScope
+from domain.statuses.access import Role, TokenScope
 from observability.logs import TextLines
 from services.factory import Services
 from settings import ApiSettings

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import httpx
 
-from domain.inbound import InboundText
+from domain.messaging.inbound import InboundText
 from services.factory import Services
 
 ANN = "+14155550123"

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from services.factory import Services
-from storage import holds
-from storage.database import Database
+from storage.messaging import holds
+from storage.platform.database import Database
 
 NUMBER: dict[str, Any] = {"name": "Main", "phone": "+1 415 555 0100"}
 SERVICE: dict[str, Any] = {"name": "Pool", "messaging_service_sid": "MG" + "0aF" * 10 + "12"}

@@ -11,15 +11,15 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from domain.access import AccessRules
-from domain.statuses import Role, TokenScope
+from domain.access.limits import AccessRules
+from domain.statuses.access import Role, TokenScope
+from services.access.own_password import OwnPassword
+from services.access.passwords import Passwords
+from services.access.sessions import Sessions
+from services.access.set_up_links import SetUpLinks
+from services.access.users import UserDetails
 from services.factory import Services
-from services.own_password import OwnPassword
-from services.passwords import Passwords
-from services.sessions import Sessions
-from services.set_up_links import SetUpLinks
-from services.users import UserDetails
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api.conftest import Connect
 
 PASSWORD = "correct horse battery"

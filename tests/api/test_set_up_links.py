@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from domain.access import AccessRules
+from domain.access.limits import AccessRules
+from services.access.passwords import Passwords
+from services.access.set_up_links import SetUpLinks
 from services.factory import Services
-from services.passwords import Passwords
-from services.set_up_links import SetUpLinks
-from storage.database import Database
+from storage.platform.database import Database
 
 PASSWORD = "correct horse battery"
 KIM = {"email": "kim@clinic.example", "name": "Kimberley", "role": "member"}

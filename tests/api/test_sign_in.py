@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from services.factory import Services
 from settings import ApiSettings
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api.test_session import (
     COOKIE,
     EMAIL,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 from tests.worlds import World
 
 ADDRESS = "/api/suppressions/import"

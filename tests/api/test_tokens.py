@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from api.dependencies import SESSION_COOKIE
-from domain.statuses import Role, TokenScope
+from domain.statuses.access import Role, TokenScope
+from services.access.own_password import OwnPassword
+from services.access.tokens import NewToken
+from services.access.users import NotSignedInError, UserDetails
 from services.factory import Services
-from services.own_password import OwnPassword
-from services.tokens import NewToken
-from services.users import NotSignedInError, UserDetails
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api.conftest import Connect, whole_token
 
 PASSWORD = "correct horse battery"

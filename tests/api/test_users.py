@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from domain.errors import ConflictError
-from domain.statuses import Role
+from domain.platform.errors import ConflictError
+from domain.statuses.access import Role
 from services.factory import Services
-from storage.database import Database
-from storage.tables import ApiToken, User
+from storage.platform.database import Database
+from storage.tables.access import ApiToken, User
 from tests.api.conftest import Connect
 
 KIM: dict[str, Any] = {"email": "kim@clinic.example", "role": "member"}

@@ -23,7 +23,7 @@ from api import problems, webhooks
 from api.app import MAX_BODY_BYTES
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.request_log import RequestLog
-from domain.inbound import InboundText, StatusReport
+from domain.messaging.inbound import InboundText, StatusReport
 from services.factory import Services
 from settings import ApiSettings
 

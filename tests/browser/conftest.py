@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
 
 from api.dependencies import SESSION_COOKIE
-from domain.statuses import Role
+from domain.statuses.access import Role
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.browser.chromium import DESKTOP, PHONE, chromium

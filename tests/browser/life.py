@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from domain.statuses import TokenScope
+from domain.statuses.access import TokenScope
 
 Json = dict[str, Any]
 

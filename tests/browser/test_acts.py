@@ -3,7 +3,7 @@
 from playwright.async_api import Page, expect
 
 from api.pages.sequences.contacts import ROWS
-from domain.statuses import Role
+from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.test_contacts_tab import row, rows

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from domain.statuses import Role
+from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.chromium import PHONE
 from tests.browser.conftest import Visit

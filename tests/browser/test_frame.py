@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from api.pages.times import relative
-from domain.statuses import Role
+from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Accounts, Visit
 from tests.e2e.people import Desk

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import Dialog, FilePayload, Page, expect
 
-from domain.statuses import Role
+from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.e2e.people import Desk, eventually

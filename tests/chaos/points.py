@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from storage.database import Database, Transaction
+from storage.platform.database import Database, Transaction
 
 _T = TypeVar("_T")
 

@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-import services.sending
-from domain.deadline import Deadline
-from domain.ports import (
+import services.messaging.sending
+from domain.enrollments.state import Standing
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import (
     Answer,
     Call,
     Decision,
@@ -21,17 +22,17 @@ from domain.ports import (
     NotCalled,
     Opening,
     OutcomeUnknown,
-    Standing,
     Unsettled,
 )
-from domain.ports import Ledger as LedgerPort
-from domain.rules import SendingRules
-from domain.statuses import LineType
-from services import proof
-from services.sending import Sending
-from storage import database, sending
-from storage.database import Database, Transaction
-from storage.outcomes import AttemptRow
+from domain.messaging.ports import Ledger as LedgerPort
+from domain.platform.rules import SendingRules
+from domain.statuses.contacts import LineType
+from services.messaging import reconciliation
+from services.messaging.sending import Sending
+from storage.messaging import sending
+from storage.messaging.outcomes import AttemptRow
+from storage.platform import database
+from storage.platform.database import Database, Transaction
 
 
 class Sabotage(StrEnum):
@@ -156,7 +157,7 @@ def _is_late_by_monotonic_clock(deadline: Deadline) -> bool:
 @contextmanager
 def _by_exact_body() -> Iterator[None]:
     """Take whatever the list does not show word for word for absent, and trust every list."""
-    unclaimed = proof.unclaimed
+    unclaimed = reconciliation.unclaimed
 
     async def word_for_word(
         tx: Transaction, row: AttemptRow, texts: Sequence[ListedMessage]
@@ -164,8 +165,8 @@ def _by_exact_body() -> Iterator[None]:
         return [one for one in await unclaimed(tx, row, texts) if one.body == row.body]
 
     with (
-        patch.object(proof, "unclaimed", word_for_word),
-        patch.object(proof, "proves_absence", lambda *_: True),
+        patch.object(reconciliation, "unclaimed", word_for_word),
+        patch.object(reconciliation, "proves_absence", lambda *_: True),
     ):
         yield
 
@@ -185,7 +186,7 @@ def _without_locks() -> Iterator[None]:
 @contextmanager
 def _with_late_rows() -> Iterator[None]:
     """Have attempts opened however late it is."""
-    with patch.object(services.sending, "_refuse_if_late", lambda _: None):
+    with patch.object(services.messaging.sending, "_refuse_if_late", lambda _: None):
         yield
 
 

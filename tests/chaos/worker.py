@@ -13,16 +13,16 @@ from uuid import UUID
 
 from temporalio.worker import Worker
 
-import domain.deadline
+import domain.messaging.deadline
 import worker
-from domain.deadline import Clocks
-from domain.ports import Answer, Opening
+from domain.messaging.deadline import Clocks
+from domain.messaging.ports import Answer, Opening
 from services.factory import Services, build_services
 from sms import deadline
 from sms.deadline import Departure
-from storage import sending
-from storage.database import Transaction
-from storage.sending import StepRow
+from storage.messaging import sending
+from storage.messaging.sending import StepRow
+from storage.platform.database import Transaction
 from tests.chaos.points import Faults, Point, StruckDatabase, monotonic
 from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without
 from workflows import limits
@@ -117,7 +117,7 @@ def main() -> None:
             (limits, "RESOLVE", replace(limits.RESOLVE, start_to_close=SEND_TIME)),
             (sending, "lock_step", struck_lock(faults)),
             (Departure, "leave", struck_departure(faults)),
-            (domain.deadline, "Clocks", partial(Clocks, monotonic)),
+            (domain.messaging.deadline, "Clocks", partial(Clocks, monotonic)),
             (deadline._GuardedConnection, "getresponse", struck_answer(faults)),
         ):
             replaced.enter_context(patch.object(target, name, instead))

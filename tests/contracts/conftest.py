@@ -12,8 +12,9 @@ from uuid import uuid4
 import pytest
 import uvicorn
 
-from domain.ports import Gateway, ListedText, OutcomeUnknown, Refused
-from domain.statuses import LineType, MessageStatus
+from domain.messaging.ports import Gateway, ListedText, OutcomeUnknown, Refused
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from simulator.app import create_app
 from simulator.behaviour import NextFaults
 from simulator.config import SimulatorConfig

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from domain.deadline import Deadline
-from domain.ports import (
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import (
     Accepted,
     Call,
     NotCalled,
@@ -19,7 +19,8 @@ from domain.ports import (
     Refused,
     SentLists,
 )
-from domain.statuses import LineType, MessageStatus
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from simulator.habits import Habit
 from sms.gateway import CALLBACK_OVERRIDES
 from tests.contracts.conftest import (

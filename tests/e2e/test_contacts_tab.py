@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.statuses import TokenScope
+from domain.statuses.access import TokenScope
 from tests.e2e.people import Desk, Line, Person
 
 ONE = "First things first: are you free on Monday?"

@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from domain.statuses import TokenScope
+from domain.statuses.access import TokenScope
 from simulator.signing import signature
 from tests.e2e.people import Desk
 

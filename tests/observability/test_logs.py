@@ -164,7 +164,7 @@ def test_one_set_up_covers_ours_the_servers_and_libraries(
     logs.set_up("DEBUG", "json")
     token = logs.request_id.set("r1")
     try:
-        logging.getLogger("services.sweep").debug("ours %s", NUMBER)
+        logging.getLogger("services.maintenance.sweep").debug("ours %s", NUMBER)
         logging.getLogger("uvicorn.error").info("the server's")
         logging.getLogger("some.library").debug("too much %s", NUMBER)
         logging.getLogger("some.library").info("a library's")

@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import REGISTRY
 
-from domain.deadline import Deadline
-from domain.events import EventsRound
-from domain.ports import (
+from domain.event_webhooks.events import EventsRound
+from domain.maintenance.ports import SweepReport
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import (
     Accepted,
     Answer,
     Call,
@@ -20,9 +21,9 @@ from domain.ports import (
     OutcomeUnknown,
     Refused,
     SendingGateway,
-    SweepReport,
 )
-from domain.statuses import LineType, MessageStatus
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
 from observability.tracing import Traces
 

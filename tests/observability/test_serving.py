@@ -11,16 +11,16 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from domain.statuses import HeldReason
+from domain.statuses.enrollments import HeldReason
 from manage import show_held
 from observability import serving
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
-from services.vitals import Vitals
+from services.maintenance.health import Vitals
 from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
-from storage.database import Database
+from storage.platform.database import Database
 from tests.e2e.stack import make_namespace
 from tests.worlds import World, small_world
 from workflows.client import EnrollmentClient, TemporalUnavailableError, connect_to_temporal

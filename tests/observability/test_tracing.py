@@ -21,16 +21,18 @@ from temporalio.worker import Replayer
 
 from api.app import create_app
 from bench.counting import cost
-from domain.ports import Accepted, Answer, Call, ListedMessage, TextPage
-from domain.rules import SendingRules
-from domain.statuses import LineType, MessageStatus, Role
+from domain.messaging.ports import Accepted, Answer, Call, ListedMessage, TextPage
+from domain.platform.rules import SendingRules
+from domain.statuses.access import Role
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from observability.tracing import KEPT, PlainSpans, Traces
 from services.factory import ServiceConfig, build_services
 from settings import ApiSettings, Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
-from storage import traces as stored
-from storage.database import Database
+from storage.platform import traces as stored
+from storage.platform.database import Database
 from tests.api.conftest import whole_token
 from tests.workflows import histories
 from tests.workflows.plays import BODY, NAME, PHONE, Script, Stage, eventually

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.services.sending_kit import SendingKit, sending_kit
+from tests.kits.sending import SendingKit, sending_kit
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from domain.deadline import Deadline
-from domain.ports import Call
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import Call
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 

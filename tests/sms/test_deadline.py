@@ -14,9 +14,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import Timeout
 
-from domain.deadline import Deadline
-from domain.ports import Accepted, NotCalled, OutcomeUnknown, Refused
-from domain.statuses import MessageStatus
+from domain.messaging.deadline import Deadline
+from domain.messaging.ports import Accepted, NotCalled, OutcomeUnknown, Refused
+from domain.statuses.messaging import MessageStatus
 from sms import deadline
 from sms.deadline import DeadlinePassedError, Departure
 from sms.gateway import TwilioGateway

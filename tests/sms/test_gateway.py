@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from domain.ports import (
+from domain.messaging.ports import (
     Accepted,
     Answer,
     ListedMessage,
@@ -17,7 +17,8 @@ from domain.ports import (
     ProviderUnavailableError,
     Refused,
 )
-from domain.statuses import LineType, MessageStatus
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MessageStatus
 from sms.gateway import TwilioGateway
 from tests.sms.conftest import OURS, SECRET, THEIRS, MakeGateway, Recorder, answer, call
 

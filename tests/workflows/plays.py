@@ -19,9 +19,11 @@ from activities.events import DeliverEvents
 from activities.failures import PlainFailures
 from activities.jobs import RunChunk
 from activities.sending import CloseEnrollment, SendMessage, SendStep
-from domain.events import EventsRound
-from domain.ports import JobProgress, NewEnrollment, Standing, SweepReport
-from domain.statuses import Activity, EnrollmentStatus, Need
+from domain.enrollments.state import NewEnrollment, Standing
+from domain.event_webhooks.events import EventsRound
+from domain.jobs.ports import JobProgress
+from domain.maintenance.ports import SweepReport
+from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
 from workflows.enrollment import EnrollmentWorkflow

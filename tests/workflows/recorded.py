@@ -9,8 +9,10 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from domain.ports import JobProgress, Standing
-from domain.statuses import Activity, EnrollmentStatus, MessageStatus, Need
+from domain.enrollments.state import Standing
+from domain.jobs.ports import JobProgress
+from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.messaging import MessageStatus
 from tests.workflows.plays import Gate, Play, Stage, ends, fails
 from workflows.client import events_workflow_id, job_workflow_id, message_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE

@@ -20,9 +20,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from domain.ports import NewEnrollment, Standing
-from domain.statuses import Activity, EnrollmentStatus
-from services.outbox import Outbox
+from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollments import Activity, EnrollmentStatus
+from services.platform.outbox import Outbox
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
 from tests.workflows.plays import Play, Stage, ends, event_name, eventually

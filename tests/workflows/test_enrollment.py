@@ -13,8 +13,9 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.ports import Standing
-from domain.statuses import Activity, EnrollmentStatus, MessageStatus, Need
+from domain.enrollments.state import Standing
+from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.messaging import MessageStatus
 from tests.workflows import histories
 from tests.workflows.earlier import EarlierEnrollmentWorkflow, EarlierOneOffWorkflow
 from tests.workflows.plays import (

@@ -13,9 +13,9 @@ from temporalio.worker import Worker
 
 from activities.events import EventActivities
 from activities.failures import PlainFailures
-from services.event_endpoints import EventEndpoints
-from services.outbox import Outbox
-from tests.services.event_kit import QUICK, deliveries, receiver
+from services.event_webhooks.endpoints import EventEndpoints
+from services.platform.outbox import Outbox
+from tests.kits.event_endpoints import QUICK, deliveries, receiver
 from tests.workflows.histories import personal
 from tests.workflows.plays import PATIENCE, Play, Stage, eventually
 from tests.worlds import World, small_world

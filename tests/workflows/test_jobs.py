@@ -15,13 +15,14 @@ from temporalio.worker import Worker
 
 from activities.failures import PlainFailures
 from activities.jobs import JobActivities
-from domain.ports import Gateway, JobProgress
-from domain.rules import SendingRules
-from domain.statuses import JobKind, JobState
-from services import jobs as jobs_module
+from domain.jobs.ports import JobProgress
+from domain.messaging.ports import Gateway
+from domain.platform.rules import SendingRules
+from domain.statuses.jobs import JobKind, JobState
 from services.factory import ServiceConfig, Services, build_services
-from services.jobs import Jobs
-from storage.contact_list import ListFilter
+from services.jobs import jobs as jobs_module
+from services.jobs.jobs import Jobs
+from storage.enrollments.enrollment_list import ListFilter
 from tests.workflows.plays import PATIENCE, Stage
 from tests.worlds import World, small_world
 from worker import WORKFLOWS

@@ -16,9 +16,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from activities.sending import CloseEnrollment, SendStep
-from domain.ports import Standing
-from domain.statuses import Activity, EnrollmentStatus, Need
-from domain.timing import ContactClock, ongoing_due
+from domain.enrollments.state import Standing
+from domain.sequences.timing import ContactClock, ongoing_due
+from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from tests.workflows import histories
 from tests.workflows.changed import PATCH, ChangedEnrollmentWorkflow
 from tests.workflows.earlier import EarlierEnrollmentWorkflow

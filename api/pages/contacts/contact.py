@@ -13,9 +13,9 @@ from api.pages.forms import FormFields
 from api.pages.group_choices import group_options
 from api.pages.page import PageDep
 from api.pages.settings.opt_outs import SOURCE_WORDS
-from domain.errors import SegueError
-from domain.provider_errors import explain
-from services.suppressions import may_lift
+from domain.platform.errors import SegueError
+from domain.platform.provider_errors import explain
+from services.suppression.suppressions import may_lift
 
 router = APIRouter()
 

@@ -12,9 +12,9 @@ from api.pages.group_choices import group_options
 from api.pages.jobs import bad_rows, job_of
 from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import JobKind
-from services.jobs import JobDetails
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.statuses.jobs import JobKind
+from services.jobs.jobs import JobDetails
 
 IMPORT_PATH = "/contacts/import"
 

@@ -15,9 +15,9 @@ from api.pages.group_choices import group_options
 from api.pages.page import Page, PageDep
 from api.pages.times import TIME_ZONES
 from api.paging import FilterQuery
-from domain.errors import ConflictError, SegueError
-from domain.statuses import LineType
-from services.contacts import ContactDetails, ContactFields
+from domain.platform.errors import ConflictError, SegueError
+from domain.statuses.contacts import LineType
+from services.contacts.contacts import ContactDetails, ContactFields
 
 router = APIRouter()
 

@@ -16,14 +16,16 @@ from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import TabQuery
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import JobKind, LastText, Role
-from services.batch import MAX_RECIPIENTS, RowResult
-from services.contact_list import ListedEnrollment
-from services.holds import Decision
-from services.jobs import JobDetails
-from services.pausing import Paused, Resumed
-from services.users import ForbiddenError
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.statuses.access import Role
+from domain.statuses.jobs import JobKind
+from domain.statuses.messaging import LastText
+from services.access.users import ForbiddenError
+from services.enrollments.enrollment_list import ListedEnrollment
+from services.enrollments.pausing import Paused, Resumed
+from services.jobs.bulk_actions import MAX_RECIPIENTS, RowResult
+from services.jobs.jobs import JobDetails
+from services.messaging.holds import Decision
 
 router = APIRouter()
 

@@ -12,9 +12,9 @@ from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
-from domain.statuses import HeldReason, StepOutcome
-from domain.timing import ContactClock
-from services.contact_list import ContactsTab
+from domain.sequences.timing import ContactClock
+from domain.statuses.enrollments import HeldReason, StepOutcome
+from services.enrollments.enrollment_list import ContactsTab
 
 router = APIRouter()
 

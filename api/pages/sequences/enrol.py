@@ -16,10 +16,12 @@ from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
-from domain.errors import InvalidFieldError, NotFoundError
-from domain.statuses import EnrollmentStatus, JobKind, SequenceState
-from services.enrol_preview import EnrolPreview, FilePreview, Foreseen
-from services.jobs import JobDetails
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.jobs import JobKind
+from domain.statuses.sequences import SequenceState
+from services.jobs.enroll_preview import EnrolPreview, FilePreview, Foreseen
+from services.jobs.jobs import JobDetails
 
 router = APIRouter()
 

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from api.pages.forms import NO_ERRORS, FormErrors
 from api.pages.page import Page
-from domain.statuses import SequenceState
-from storage.sequences import SequenceRecord
+from domain.statuses.sequences import SequenceState
+from storage.sequences.sequences import SequenceRecord
 
 TABS = (
     ("Overview", "show_overview"),

@@ -19,11 +19,12 @@ from api.pages.rendering import STATUS_LOOKS
 from api.pages.sequences.frame import STATE_TONES
 from api.paging import Cursor, FilterQuery
 from api.sequences import SEQUENCE_CURSORS
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import EnrollmentStatus, SequenceKind, SequenceState
-from services.sequence_list import ListedSequence
-from services.sequences import SequenceDraft, StepDraft
-from storage.sequences import SequenceRecord
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceKind, SequenceState
+from services.enrollments.sequence_list import ListedSequence
+from services.sequences.sequences import SequenceDraft, StepDraft
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 

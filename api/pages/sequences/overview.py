@@ -10,9 +10,9 @@ from api.pages.bars import segments
 from api.pages.page import PageDep
 from api.pages.rendering import STATUS_LOOKS
 from api.pages.sequences.frame import render_tab
-from domain.statuses import EnrollmentStatus, StepOutcome
-from services.overview import Hour, Overview
-from storage.contact_list import ListFilter
+from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
+from services.enrollments.overview import Hour, Overview
+from storage.enrollments.enrollment_list import ListFilter
 
 router = APIRouter()
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import ReplyPolicy
-from domain.timing import DAYS, DEFAULT_WINDOW
-from services.sequences import SequenceChange
-from storage.sequences import SequenceRecord
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.sequences.timing import DAYS, DEFAULT_WINDOW
+from domain.statuses.sequences import ReplyPolicy
+from services.sequences.sequences import SequenceChange
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 

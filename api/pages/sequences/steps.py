@@ -17,12 +17,13 @@ from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
 from api.pages.times import Clock
-from domain.errors import InvalidFieldError, SegueError
-from domain.segments import Segments
-from domain.statuses import EnrollmentStatus, SequenceKind, SequenceState
-from services.sequences import MAX_STEPS, SequenceChange, StepDraft
-from services.step_plan import span
-from storage.sequences import SequenceRecord, StepRecord
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.sequences.segments import Segments
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceKind, SequenceState
+from services.enrollments.step_plan import span
+from services.sequences.sequences import MAX_STEPS, SequenceChange, StepDraft
+from storage.sequences.sequences import SequenceRecord, StepRecord
 
 router = APIRouter()
 

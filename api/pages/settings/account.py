@@ -13,8 +13,8 @@ from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.pages.settings.tokens import TokenForm, shown_tokens
 from api.session import take_cookie
-from domain.errors import InvalidFieldError, SegueError
-from services.tokens import NewToken
+from domain.platform.errors import InvalidFieldError, SegueError
+from services.access.tokens import NewToken
 
 router = APIRouter()
 

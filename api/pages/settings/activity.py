@@ -10,8 +10,8 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.jobs import KIND_WORDS
 from api.pages.page import PageDep
 from api.paging import Cursors
-from domain.statuses import JobState
-from services.sweep import UPLOAD_ABANDONED
+from domain.statuses.jobs import JobState
+from services.maintenance.sweep import UPLOAD_ABANDONED
 
 router = APIRouter()
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
-from services.audit import Entry
+from services.platform.audit import Entry
 
 router = APIRouter(dependencies=[AdminOnly])
 

@@ -11,9 +11,9 @@ from api.pages.forms import NO_ERRORS, FormErrors
 from api.pages.jobs import bad_rows, job_of
 from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
-from domain.errors import SegueError
-from domain.statuses import JobKind
-from services.jobs import JobDetails
+from domain.platform.errors import SegueError
+from domain.statuses.jobs import JobKind
+from services.jobs.jobs import JobDetails
 
 IMPORT_PATH = "/settings/opt-outs/import"
 

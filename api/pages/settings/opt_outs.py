@@ -12,11 +12,11 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep, own_path
 from api.suppressions import CURSORS
-from domain.errors import SegueError
-from domain.phones import readable
-from domain.provider_errors import explain
-from domain.statuses import OptOutSource
-from services.suppressions import may_lift
+from domain.platform.errors import SegueError
+from domain.platform.phones import readable
+from domain.platform.provider_errors import explain
+from domain.statuses.suppression import OptOutSource
+from services.suppression.suppressions import may_lift
 
 router = APIRouter()
 

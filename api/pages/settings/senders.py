@@ -10,8 +10,8 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
-from domain.errors import InvalidFieldError, SegueError
-from services.senders import SenderDetails, SenderFields
+from domain.platform.errors import InvalidFieldError, SegueError
+from services.messaging.senders import SenderDetails, SenderFields
 
 router = APIRouter()
 

@@ -11,9 +11,9 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import Page
 from api.paging import Cursors
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import TokenScope
-from services.tokens import NewToken, TokenDetails
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.statuses.access import TokenScope
+from services.access.tokens import NewToken, TokenDetails
 
 _SORT = "-created_at"
 _CURSORS = Cursors("tokens", {"created_at": datetime})

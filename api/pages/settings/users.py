@@ -15,11 +15,11 @@ from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.pages.settings.tokens import TokenForm, shown_tokens
 from api.paging import Cursors
-from domain.errors import InvalidFieldError, SegueError
-from domain.statuses import Role
-from services.set_up_links import SetUpLink, set_up_path
-from services.tokens import NewToken
-from services.users import UserDetails
+from domain.platform.errors import InvalidFieldError, SegueError
+from domain.statuses.access import Role
+from services.access.set_up_links import SetUpLink, set_up_path
+from services.access.tokens import NewToken
+from services.access.users import UserDetails
 
 router = APIRouter(dependencies=[AdminOnly])
 

@@ -13,9 +13,9 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields
 from api.pages.page import Page, PageDep
 from api.paging import Cursors
-from domain.errors import SegueError
-from domain.events import DeliveryState, EventType
-from services.event_endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
+from domain.event_webhooks.events import DeliveryState, EventType
+from domain.platform.errors import SegueError
+from services.event_webhooks.endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
 
 router = APIRouter(dependencies=[AdminOnly])
 

@@ -10,8 +10,8 @@ from api.pages.forms import FormErrors, FormFields
 from api.pages.menu import SETTINGS
 from api.pages.page import PageDep
 from api.pages.times import TIME_ZONES
-from domain.errors import InvalidFieldError, SegueError
-from services.workspace import HourCycle
+from domain.platform.errors import InvalidFieldError, SegueError
+from services.maintenance.workspace import HourCycle
 
 router = APIRouter()
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.dependencies import SESSION_COOKIE
-from domain.statuses import Role
+from domain.statuses.access import Role
 from services.factory import Services
 
 ORIGIN = "https://segue.test"

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from api import examples
-from domain.statuses import Role
+from domain.statuses.access import Role
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import Browse
 

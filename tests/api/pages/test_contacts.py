@@ -6,9 +6,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.statuses import JobKind
+from domain.statuses.jobs import JobKind
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}

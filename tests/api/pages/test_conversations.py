@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from storage.database import Database
+from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from services.factory import Services
-from storage.database import Database
-from storage.sequences import SequenceRecord
+from storage.platform.database import Database
+from storage.sequences.sequences import SequenceRecord
 from tests.api.pages.conftest import HTMX
 from tests.worlds import World
 

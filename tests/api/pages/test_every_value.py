@@ -23,29 +23,18 @@ from api.pages.settings.activity import STATE_LOOKS
 from api.pages.settings.opt_outs import SOURCE_WORDS
 from api.pages.settings.users import ROLE_WORDS
 from api.pages.settings.webhooks import TYPE_WORDS
-from domain.events import EventType
-from domain.progress import FAILURES
-from domain.provider_errors import explain
-from domain.statuses import (
-    MESSAGE_LABELS,
-    STATUS_WORDS,
-    Activity,
-    AttemptOutcome,
-    Direction,
-    HeldReason,
-    MessageStatus,
-    ReplyPolicy,
-    ReviewDecision,
-    Role,
-    SequenceKind,
-    SequenceState,
-    StepOutcome,
-    TextMeaning,
-)
+from domain.event_webhooks.events import EventType
+from domain.platform.provider_errors import explain
+from domain.statuses.access import Role
+from domain.statuses.enrollments import STATUS_WORDS, Activity, HeldReason, StepOutcome
+from domain.statuses.messaging import MESSAGE_LABELS, AttemptOutcome, Direction, MessageStatus
+from domain.statuses.progress import FAILURES
+from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.suppression import ReviewDecision, TextMeaning
+from services.enrollments.pausing import Paused, Resumed
 from services.factory import Services
-from services.holds import Decision, Released
-from services.pausing import Paused, Resumed
-from storage.database import Database
+from services.messaging.holds import Decision, Released
+from storage.platform.database import Database
 from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import Browse
 

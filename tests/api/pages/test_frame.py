@@ -14,8 +14,8 @@ from api.pages.flash import Flash
 from api.pages.page import PageDep, own_path
 from api.pages.rendering import PageRoutes, build_environment
 from api.pages.routes import PRIVATE, PUBLIC
-from domain.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.statuses import Role
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.statuses.access import Role
 from services.factory import Services
 from tests.api.conftest import FakeTemporal, make_settings
 from tests.api.pages.conftest import HTMX, ORIGIN, PASSWORD, Browse

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from domain.inbound import InboundText
+from domain.messaging.inbound import InboundText
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}

@@ -5,11 +5,12 @@ from uuid import UUID
 import pytest
 
 from api.pages.jobs import RESULT_WORDS
-from domain.statuses import JobKind, JobState, Role
+from domain.statuses.access import Role
+from domain.statuses.jobs import JobKind, JobState
 from services.factory import Services
-from storage import jobs
-from storage.database import Database
-from storage.jobs import Outcome
+from storage.jobs import jobs
+from storage.jobs.jobs import Outcome
+from storage.platform.database import Database
 from tests.api.pages.conftest import HTMX, Browse
 
 

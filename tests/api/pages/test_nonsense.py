@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from api import examples
 from api.pages.routes import PRIVATE, PUBLIC
-from domain.statuses import Role
+from domain.statuses.access import Role
 from services.factory import Services
 from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import HTMX, Browse

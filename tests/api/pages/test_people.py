@@ -11,10 +11,10 @@ import pytest
 
 from api.pages.enrollments import _sentence
 from api.pages.times import Clock
-from domain.statuses import EnrollmentStatus, HeldReason
-from domain.timing import DAYS
-from services.enrollment_detail import TimelineEntry
-from storage.database import Database
+from domain.sequences.timing import DAYS
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from services.enrollments.enrollment_detail import TimelineEntry
+from storage.platform.database import Database
 from tests.api.conftest import FakeTemporal
 from tests.worlds import World, ongoing
 from workflows.client import LiveState

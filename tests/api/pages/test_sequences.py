@@ -6,9 +6,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.statuses import SequenceState
-from domain.timing import DAYS
-from storage.database import Database
+from domain.sequences.timing import DAYS
+from domain.statuses.sequences import SequenceState
+from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from api.pages.settings.audit import ACT_WORDS
-from domain.statuses import TokenScope
+from domain.statuses.access import TokenScope
 from services.factory import Services
-from storage.database import Database
+from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}

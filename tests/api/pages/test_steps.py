@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.statuses import SequenceKind
-from storage.database import Database
-from storage.sequences import SequenceRecord
+from domain.statuses.sequences import SequenceKind
+from storage.platform.database import Database
+from storage.sequences.sequences import SequenceRecord
 from tests.api.pages.conftest import HTMX, Browse
 from tests.worlds import World, ongoing, scheduled
 

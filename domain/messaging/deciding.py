@@ -1,0 +1,197 @@
+"""May this enrollment's next text start now? Decided from facts alone."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import itemgetter
+
+from domain.platform.rules import SendingRules
+from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, validity_seconds
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from domain.statuses.messaging import AttemptOutcome
+from domain.statuses.sequences import SequenceState
+
+EARLY_TOLERANCE = timedelta(milliseconds=250)
+"""A timer may fire this much early by another machine's clock."""
+
+INBOUND_WAIT = timedelta(seconds=10)
+"""How long a text waits while an inbound one from the number is not applied yet."""
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """All that bears on whether a step's text may start.
+
+    Attributes:
+        status: The enrollment's.
+        sequence_state: The sequence's.
+        paused: A person paused this enrollment.
+        held_reason: Why the enrollment waits for a person.
+        probing: It may try a sender that is on hold.
+        position: The step to send, from 1; ``step_count + 1`` once all went out.
+        step_count: How many steps there are.
+        due_at: When the step's own timing lets it go.
+        next_try_at: When a text that failed for a passing reason may be tried again.
+        last_sent_at: When the text before was accepted.
+        gap: The step's own delay, or its distance in time from the date before.
+        reply_until: The end of the reply window.
+        last_outcome: What is known about the latest attempt at this text.
+        nothing_sent: No text of the enrollment was sent yet.
+        suppressed: The number opted out (everywhere, or from this sender).
+        inbound_pending: An inbound text from the number is not applied yet.
+        line_type: The number's, if known.
+        sender_on_hold: The sender may not be used.
+        clock: The contact's zones.
+        window: When texts may go; None for any time.
+    """
+
+    status: EnrollmentStatus
+    sequence_state: SequenceState
+    paused: bool
+    held_reason: HeldReason | None
+    probing: bool
+    position: int
+    step_count: int
+    due_at: datetime | None
+    next_try_at: datetime | None
+    last_sent_at: datetime | None
+    gap: timedelta
+    reply_until: datetime | None
+    last_outcome: AttemptOutcome | None
+    nothing_sent: bool
+    suppressed: bool
+    inbound_pending: bool
+    line_type: LineType | None
+    sender_on_hold: bool
+    clock: ContactClock
+    window: SendWindow | None
+
+
+@dataclass(frozen=True)
+class Over:
+    """The enrollment is final already."""
+
+
+@dataclass(frozen=True)
+class EndAs:
+    """The enrollment ends before its next text, because the number opted out or is a landline."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class Later:
+    """Not before this moment, because of: delay, retry, window, inbound, spacing."""
+
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True)
+class AwaitReply:
+    """Every step went out; the reply window runs until this moment."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The sequence is paused, or this enrollment."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A person must decide, or the sender come off hold."""
+
+    reason: HeldReason
+
+
+@dataclass(frozen=True)
+class Settle:
+    """An earlier attempt's outcome must be proven first."""
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The line type must be looked up first."""
+
+
+@dataclass(frozen=True)
+class Go:
+    """The text may start; the provider may go on trying for this long."""
+
+    validity_seconds: int
+
+
+Obstacle = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp
+"""What stands in a text's way now."""
+
+Verdict = Obstacle | Go
+
+
+def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict:
+    """Say what an enrollment must do now; the first rule that applies wins."""
+    for rule in (_settled_matters, _standing_still, _not_due, _must_not, _not_yet):
+        verdict = rule(facts, now, rules)
+        if verdict is not None:
+            return verdict
+    slot = next_slot(now, facts.window, facts.clock)
+    return Go(validity_seconds(now, slot.closes_at))
+
+
+def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Verdict | None:
+    """What is over, must be proven, or waits for a person."""
+    if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
+        return Held(facts.held_reason)
+    if facts.last_outcome is not None and not facts.last_outcome.is_known:
+        return Settle()
+    if facts.status.is_final:
+        return Over()
+    if facts.held_reason is HeldReason.DESTINATION_NOT_ALLOWED:
+        return Held(facts.held_reason)
+    return None
+
+
+def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Verdict | None:
+    """What has nothing left to send, or may not send at all at present."""
+    if facts.position > facts.step_count:
+        return AwaitReply(facts.reply_until or now)
+    if facts.paused or facts.sequence_state is not SequenceState.ACTIVE:
+        return Paused()
+    return None
+
+
+def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict | None:
+    """The step's delay or date, the wait after a passing failure, the distance between texts."""
+    due = facts.due_at or now
+    retry = facts.next_try_at or due
+    apart = spaced(facts.last_sent_at, facts.gap, now, enough=rules.min_spacing)
+    waits = (due, "delay"), (retry, "retry"), (apart, "spacing")
+    moment, because = max(waits, key=itemgetter(0))  # of equal ones the first
+    if moment <= now + EARLY_TOLERANCE:
+        return None
+    slot = next_slot(moment, facts.window, facts.clock)
+    return Later(slot.at, because if slot.at == moment else "window")
+
+
+def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Verdict | None:
+    """Who may not be texted at all; checked again when the first text would go."""
+    if facts.suppressed:
+        return EndAs("opted_out")
+    if facts.nothing_sent and facts.line_type is LineType.LANDLINE:
+        return EndAs("landline")
+    if rules.look_up_line_types and facts.nothing_sent and facts.line_type is None:
+        return LookUp()
+    return None
+
+
+def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Verdict | None:
+    """What keeps a due text from going this minute."""
+    if facts.inbound_pending:
+        return Later(now + INBOUND_WAIT, "inbound")
+    slot = next_slot(now, facts.window, facts.clock)
+    if slot.at > now:
+        return Later(slot.at, "window")
+    if facts.sender_on_hold and not facts.probing:
+        return Held(HeldReason.SENDER_ON_HOLD)
+    return None

@@ -1,0 +1,40 @@
+"""Names and other one-line texts that people type: trimmed, printable, of a bearable length."""
+
+import unicodedata
+
+from domain.platform.errors import InvalidFieldError
+
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that make a text read differently from what it holds (Unicode UAX 9, explicit ones)."""
+
+
+def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
+    """Give a one-line text its one stored spelling: trimmed, in Unicode's composed form.
+
+    Args:
+        raw: As typed.
+        field: Path of the field in the request.
+        most: Most characters it may have.
+        blank: Whether it may be empty.
+
+    Raises:
+        InvalidFieldError: It is blank, too long, or has control characters.
+    """
+    plain = raw.isascii() and raw.isprintable()  # most are, and imports bring many
+    if not plain and any(
+        unicodedata.category(char) in _UNPRINTABLE or char in _REORDERING for char in raw
+    ):
+        raise InvalidFieldError(
+            field,
+            "holds control characters; write it on one line, as plain text",
+            code="invalid_text",
+        )
+    text = unicodedata.normalize("NFC", raw).strip()
+    if not plain and all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
+        text = ""
+    if not text and not blank:
+        raise InvalidFieldError(field, "is blank; write something", code="blank")
+    if len(text) > most:
+        raise InvalidFieldError(field, f"is too long; at most {most} characters", code="too_long")
+    return text

@@ -1,0 +1,228 @@
+"""Phone numbers: one spelling for each, and what a number says about its owner."""
+
+import re
+import unicodedata
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
+from phonenumbers import timezone as number_zones
+
+from domain.platform.errors import InvalidFieldError
+
+E164_DIGITS = 15
+"""Most digits of an international number, country code included (ITU-T E.164, 2010)."""
+
+NANP_TOLL_FREE = frozenset({"800", "833", "844", "855", "866", "877", "888"})
+"""Toll-free prefixes in use under +1 (FCC, "What Is a Toll-Free Number and How Does it Work?").
+
+phonenumbers tells a toll-free number only where the rest of it is assignable; the carriers'
+opt-out network goes by the prefix alone.
+"""
+
+_NANP = 1
+_EXAMPLE = "write it with its country code, for example +14155550199"
+_LETTERS = "leave out letters, extensions and notes, and " + _EXAMPLE
+_DIALLABLE = re.compile(r"[^\d+]*(?:\+\D*)?\d[^+]*")
+_PLAIN_NANP = re.compile(r"\+1[2-9][0-9]{9}")
+_NANP_ABROAD = re.compile(r"1([2-9][0-9]{9})")
+_NANP_AT_HOME = re.compile(r"1?([2-9][0-9]{9})")
+_NANP_HOMES = frozenset({"US", "CA"})
+_FORMATTING = re.compile(r"[\d\s()\[\]./+\-\u2010-\u2015\u2212]*")
+
+_IMPOSSIBLE = {
+    ValidationResult.INVALID_COUNTRY_CODE: f"there is no such country code; {_EXAMPLE}",
+    ValidationResult.TOO_SHORT: f"is too short for its country; {_EXAMPLE} (no short codes)",
+    ValidationResult.TOO_LONG: f"is too long for its country; {_EXAMPLE}",
+}
+
+
+@lru_cache(maxsize=4096)
+def readable(phone: str) -> str:
+    """Write a stored number as people do: ``+1 212-555-0123``; as it is if it is none."""
+    try:
+        parsed = phonenumbers.parse(phone)
+    except NumberParseException:
+        return phone
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> str:
+    """Give a phone number its one stored spelling.
+
+    Taken is whatever is *possible* for its country (length and country code), whether or not the
+    range is known to be in use: numbering plans grow faster than any list of them.
+
+    Args:
+        raw: As typed or imported: international (``+44 ...``, ``0044 ...``) or in the national
+            format of ``default_region``. Blanks, brackets, dots, slashes and dashes are ignored.
+        default_region: ISO 3166-1 alpha-2 code of the country numbers without one belong to.
+        field: Path of the field in the request.
+
+    Returns:
+        The number in E.164: ``+`` and up to 15 digits.
+
+    Raises:
+        InvalidFieldError: With code ``invalid_phone``, for anything else: extensions, letters,
+            short codes, numbers without their area code, impossible lengths.
+    """
+    if _PLAIN_NANP.fullmatch(raw):  # what imports are full of, and what the rest makes of it
+        return raw
+    text = _diallable(raw, field)
+    if (known := _nanp(text, default_region)) is not None:
+        return known
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except NumberParseException as error:
+        raise _invalid(field, _parse_reason(error)) from None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if not phonenumbers.is_possible_number(number):
+        raise _invalid(field, _IMPOSSIBLE.get(reason, f"has a wrong length; {_EXAMPLE}"))
+    if reason == ValidationResult.IS_POSSIBLE_LOCAL_ONLY and "+" not in text:
+        raise _invalid(field, f"lacks its area code; {_EXAMPLE}")
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if len(e164) > E164_DIGITS + 1:
+        raise _invalid(field, _IMPOSSIBLE[ValidationResult.TOO_LONG])
+    return e164
+
+
+def check_region(region: str, *, field: str = "region") -> str:
+    """Let through a country that numbers may belong to.
+
+    Args:
+        region: ISO 3166-1 alpha-2 code, in any case.
+        field: Path of the field in the request.
+
+    Raises:
+        InvalidFieldError: ``unknown_region``.
+    """
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidFieldError(
+            field, "is no country; write a two-letter code such as US", code="unknown_region"
+        )
+    return region.upper()
+
+
+@lru_cache(maxsize=4096)
+def time_zones(phone: str) -> tuple[str, ...]:
+    """Tell every time zone a number allows.
+
+    Numbers of a geographical range get that range's zones, others (mobile outside North America,
+    toll-free) all of their country or numbering plan. A number of no known range gets its
+    prefix's zones, except that a bare +1 says nothing: it reaches from Guam to Bermuda.
+
+    Args:
+        phone: In E.164.
+
+    Returns:
+        IANA names in alphabetical order; none if nothing is known.
+    """
+    number = _parsed(phone)
+    if number is None:
+        return ()
+    zones = number_zones.time_zones_for_number(number)
+    if not any(_exists(zone) for zone in zones):  # of no known range
+        zones = number_zones.time_zones_for_geographical_number(number)
+        plan = PhoneNumber(country_code=_NANP, national_number=0)
+        if zones == number_zones.time_zones_for_geographical_number(plan):
+            return ()
+    return tuple(sorted(zone for zone in zones if _exists(zone)))
+
+
+def is_toll_free(phone: str) -> bool:
+    """Tell whether calls to a number are paid by its owner.
+
+    Args:
+        phone: In E.164; anything else is not toll-free.
+    """
+    if phone.startswith("+1") and phone[2:5] in NANP_TOLL_FREE:
+        return True
+    number = _parsed(phone)
+    return number is not None and phonenumbers.number_type(number) == PhoneNumberType.TOLL_FREE
+
+
+def masked(phone: str) -> str:
+    """Hide the middle of a number, for logs and places where others look on.
+
+    At least three digits are hidden: ``+14155550199`` becomes ``+1415***0199``.
+
+    Args:
+        phone: In E.164.
+    """
+    shown = min(5, len(phone) - 7)
+    return f"{phone[:shown]}***{phone[-4:]}" if shown > 0 else "***"
+
+
+def digits(text: str) -> str:
+    """Keep a text's decimal digits, of any script, as ASCII."""
+    return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
+
+
+def _plain(raw: str) -> str:
+    """Fold full-width forms, drop the invisible marks that copying from a phone brings along."""
+    if raw.isascii():
+        return raw.strip()
+    folded = unicodedata.normalize("NFKC", raw)
+    seen = "".join(char for char in folded if unicodedata.category(char) != "Cf")
+    return seen.strip()
+
+
+def _diallable(raw: str, field: str) -> str:
+    """Take a number for what one would dial, an international one with its plus sign.
+
+    Raises:
+        InvalidFieldError: It is anything else than one plain number.
+    """
+    text = _plain(raw)
+    if not text:
+        raise _invalid(field, f"is empty; {_EXAMPLE}")
+    if not _FORMATTING.fullmatch(text):
+        raise _invalid(field, f"is not a plain phone number; {_LETTERS}")
+    if not _DIALLABLE.fullmatch(text):
+        raise _invalid(field, f"is not one phone number; {_EXAMPLE}")
+    # "00" is the ITU's recommended prefix, whatever the default region dials.
+    return "+" + text[2:] if text.startswith("00") else text
+
+
+def _nanp(text: str, region: str) -> str | None:
+    """Read what files in North America are full of, as the library would but at once."""
+    if "+" in text:
+        found = _NANP_ABROAD.fullmatch(digits(text))
+    elif region in _NANP_HOMES:
+        found = _NANP_AT_HOME.fullmatch(digits(text))
+    else:
+        found = None
+    return f"+1{found[1]}" if found else None
+
+
+def _invalid(field: str, reason: str) -> InvalidFieldError:
+    return InvalidFieldError(field, reason, code="invalid_phone")
+
+
+def _parse_reason(error: NumberParseException) -> str:
+    match error.error_type:
+        case NumberParseException.INVALID_COUNTRY_CODE:
+            return _IMPOSSIBLE[ValidationResult.INVALID_COUNTRY_CODE]
+        case NumberParseException.TOO_LONG:
+            return _IMPOSSIBLE[ValidationResult.TOO_LONG]
+        case NumberParseException.TOO_SHORT_NSN | NumberParseException.TOO_SHORT_AFTER_IDD:
+            return _IMPOSSIBLE[ValidationResult.TOO_SHORT]
+        case _:
+            return f"is not a phone number; {_EXAMPLE}"
+
+
+def _parsed(phone: str) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(phone, None)
+    except NumberParseException:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _exists(zone: str) -> bool:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

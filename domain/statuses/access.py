@@ -1,0 +1,24 @@
+"""What users and tokens may do."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a user may do: viewers read, members work, admins also manage."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+class TokenScope(StrEnum):
+    """What an API token may be used for, as far as its user may.
+
+    ``write`` changes what is kept, ``send`` enrols and writes texts, ``admin`` manages users,
+    senders, tokens and event endpoints.
+    """
+
+    READ = "read"
+    WRITE = "write"
+    SEND = "send"
+    ADMIN = "admin"

@@ -1,0 +1,110 @@
+"""Statuses of enrollments, with their labels, and the phases of an active one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EnrollmentStatus(StrEnum):
+    """How an enrollment stands; every value but ``active`` is final and never changes."""
+
+    ACTIVE = "active"
+    FINISHED_RESPONDED = "finished_responded"
+    FINISHED_NO_RESPONSE = "finished_no_response"
+    FINISHED_STOPPED = "finished_stopped"
+    FAILED = "failed"
+    OPTED_OUT = "opted_out"
+    OMITTED_OPTED_OUT = "omitted_opted_out"
+    OMITTED_LANDLINE = "omitted_landline"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can happen to the enrollment any more."""
+        return self is not EnrollmentStatus.ACTIVE
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    """How a status is shown to people.
+
+    Attributes:
+        label: The badge's text.
+        meaning: A sentence.
+    """
+
+    label: str
+    meaning: str
+
+
+STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
+    EnrollmentStatus.ACTIVE: StatusWords(
+        "Active", "The enrollment is receiving messages and has not completed the sequence."
+    ),
+    EnrollmentStatus.FINISHED_RESPONDED: StatusWords(
+        "Finished, responded", "The contact replied, and the sequence is completed for them."
+    ),
+    EnrollmentStatus.FINISHED_NO_RESPONSE: StatusWords(
+        "Finished, no response", "Every step went out, the reply window passed, nobody replied."
+    ),
+    EnrollmentStatus.FINISHED_STOPPED: StatusWords(
+        "Finished, stopped", "A user marked it finished before it completed."
+    ),
+    EnrollmentStatus.FAILED: StatusWords(
+        "Failed", "The provider returned a failed response for a message of the sequence."
+    ),
+    EnrollmentStatus.OPTED_OUT: StatusWords(
+        "Opted Out", "The contact asked to opt out during the sequence."
+    ),
+    EnrollmentStatus.OMITTED_OPTED_OUT: StatusWords(
+        "Omitted Opted Out", "They never received a message: they had opted out already."
+    ),
+    EnrollmentStatus.OMITTED_LANDLINE: StatusWords(
+        "Omitted Landline", "Nothing was ever delivered: the number is a landline."
+    ),
+}
+
+
+class Activity(StrEnum):
+    """What an active enrollment is doing; detail, not a status."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    AWAITING_REPLY = "awaiting_reply"
+    PAUSED = "paused"
+    HELD = "held"
+
+
+class Need(StrEnum):
+    """What an enrollment or a one-off text needs at once.
+
+    ``send``: its text may go. ``reconcile``: the outcome of an earlier attempt must be proven
+    first. ``look_up``: the line type of the number must be looked up first.
+    """
+
+    SEND = "send"
+    RECONCILE = "reconcile"
+    LOOK_UP = "look_up"
+
+
+class StepOutcome(StrEnum):
+    """What became of one step of an enrollment; several may be true of one step.
+
+    ``due``: the active enrollment waits at it. ``sent``: its text was *sent*. ``delivered``: its
+    text was *delivered*. ``failed``: the enrollment is over and the step's text failed for good,
+    other than by an opt-out. ``replied``: the contact's first reply came when it was the last step
+    sent. ``opted_out``: it was the last step sent to a contact who opted out.
+    """
+
+    DUE = "due"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REPLIED = "replied"
+    OPTED_OUT = "opted_out"
+
+
+class HeldReason(StrEnum):
+    """Why an active enrollment waits for a person."""
+
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    SENDER_ON_HOLD = "sender_on_hold"
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"

@@ -1,0 +1,83 @@
+"""States of messages and of attempts."""
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way a message went."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class MessageStatus(StrEnum):
+    """Where an outbound message is, in the provider's words and five of our own.
+
+    ``pending``: written, no attempt yet. ``sending``: an attempt is open. ``unknown``: an attempt
+    got no answer and is being settled. ``refused``: the provider refused the last attempt.
+    ``canceled`` and the rest are Twilio's. Inbound messages are ``received``.
+    """
+
+    PENDING = "pending"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNDELIVERED = "undelivered"
+    DELIVERED = "delivered"
+    READ = "read"
+    RECEIVED = "received"
+
+
+MESSAGE_LABELS: dict[MessageStatus, str] = {
+    MessageStatus.PENDING: "Waiting to be sent",
+    MessageStatus.SENDING: "Being sent",
+    MessageStatus.UNKNOWN: "Not known whether it went out",
+    MessageStatus.REFUSED: "Refused",
+    MessageStatus.ACCEPTED: "Handed over",
+    MessageStatus.SCHEDULED: "Handed over",
+    MessageStatus.QUEUED: "Handed over",
+    MessageStatus.SENT: "Sent",
+    MessageStatus.FAILED: "Not sent",
+    MessageStatus.CANCELED: "Canceled",
+    MessageStatus.UNDELIVERED: "Not delivered",
+    MessageStatus.DELIVERED: "Delivered",
+    MessageStatus.READ: "Read",
+    MessageStatus.RECEIVED: "Received",
+}
+
+
+class AttemptOutcome(StrEnum):
+    """What is known about one call to the provider.
+
+    ``open``: the call may still be under way. ``unknown``: it ended without a usable answer.
+    ``accepted``: the provider has the message. ``refused``: the provider said no, so nothing was
+    sent. ``absent``: proven not to be at the provider. ``assumed_sent`` and ``written_off``: a
+    person decided about an unknown one (treat as sent; send again).
+    """
+
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    ABSENT = "absent"
+    ASSUMED_SENT = "assumed_sent"
+    WRITTEN_OFF = "written_off"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing needs to be proven about the attempt any more."""
+        return self not in {AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN}
+
+
+class LastText(StrEnum):
+    """Whether a text was under way when its enrollment was marked finished, and its fate."""
+
+    NONE = "none"
+    SENT = "sent"
+    UNKNOWN = "unknown"

@@ -1,0 +1,26 @@
+"""States, kinds and reply policies of sequences."""
+
+from enum import StrEnum
+
+
+class SequenceState(StrEnum):
+    """Whether a sequence may be enrolled into and may send."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+class SequenceKind(StrEnum):
+    """How a sequence's steps are timed."""
+
+    ONGOING = "ongoing"
+    SCHEDULED = "scheduled"
+
+
+class ReplyPolicy(StrEnum):
+    """What a reply does to an enrollment."""
+
+    FINISH = "finish"
+    CONTINUE = "continue"

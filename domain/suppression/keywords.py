@@ -1,0 +1,86 @@
+"""The words that opt out, opt in or ask for help, and what else a text may be.
+
+The lists are those Twilio acts on by default (support article "Twilio support for opt-out
+keywords", REVOKE and OPTOUT since 2025-05-14; 47 CFR 64.1200(a)(10) names most of them), so our
+suppression and the provider's agree. A whole text counts, never a word in a sentence; what a
+sentence asks for is read by ``domain.suppression.opt_out_intent``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from domain.platform.folding import folded
+from domain.suppression.opt_out_intent import LONGEST_READ, Wish, read_wish
+
+OPT_OUT_WORDS = frozenset(
+    {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
+)
+OPT_IN_WORDS = frozenset({"start", "unstop", "yes"})
+HELP_WORDS = frozenset({"help", "info"})
+
+ANSWER_WORDS = frozenset({"yes"})
+"""Keywords that are also what people answer a question with."""
+
+
+class Keyword(StrEnum):
+    """What a keyword asks for."""
+
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    HELP = "help"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an inbound text says.
+
+    Attributes:
+        keyword: What it asks for; None if it is an ordinary text.
+        may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES *if* the number is
+            not suppressed (then it opts in instead).
+        wish: Whether an ordinary text asks for no more texts (then it is no reply), or may.
+    """
+
+    keyword: Keyword | None
+    may_be_reply: bool
+    wish: Wish | None = None
+
+
+_KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
+    dict.fromkeys(OPT_OUT_WORDS, Keyword.OPT_OUT)
+    | dict.fromkeys(OPT_IN_WORDS, Keyword.OPT_IN)
+    | dict.fromkeys(HELP_WORDS, Keyword.HELP)
+)
+_OPT_OUT_TYPES: Mapping[str, Keyword] = MappingProxyType(
+    {"stop": Keyword.OPT_OUT, "start": Keyword.OPT_IN, "help": Keyword.HELP}
+)
+
+
+def read(body: str, opt_out_type: str | None = None) -> Reading:
+    """Read an inbound text.
+
+    Args:
+        body: The whole text. Case, accents, blanks, hyphens, punctuation and emoji make no
+            difference: ``Opt-out.``, ``S.T.O.P`` and ``STOP ALL`` are keywords, ``Stop please``
+            is not (but a plain wish). One longer than ``LONGEST_READ`` is no keyword.
+        opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP; any case). It knows the keywords
+            that Advanced Opt-Out was set up with, so it is trusted before the text.
+    """
+    body = body.strip()
+    word = normalise(body) if len(body) <= LONGEST_READ else ""
+    marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
+    keyword = marked or _KEYWORDS.get(word)
+    if keyword is None:
+        wish = read_wish(body)
+        return Reading(None, may_be_reply=wish is not Wish.OPT_OUT, wish=wish)
+    return Reading(keyword, may_be_reply=keyword is Keyword.OPT_IN and word in ANSWER_WORDS)
+
+
+def normalise(body: str) -> str:
+    """Reduce a text to the letters and digits that are compared.
+
+    A sentence stays longer than any keyword.
+    """
+    return "".join(char for char in folded(body) if char.isalnum())

@@ -1,0 +1,283 @@
+"""Signing in at a browser and out again, and who a session belongs to."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.access.devices import device_name, kept_user_agent
+from domain.access.limits import AccessRules
+from domain.platform.errors import ConflictError, NotFoundError, SegueError
+from domain.platform.paging import Page, Position, by_creation, cut
+from domain.statuses.access import TokenScope
+from services.access.known_devices import Device, Devices
+from services.access.passwords import Passwords
+from services.access.refusals import Refusals
+from services.access.sign_in_delays import SignInTries, Try
+from services.access.users import (
+    TOKEN_BYTES,
+    Caller,
+    NotSignedInError,
+    UserDetails,
+    clean_email,
+    digest,
+)
+from services.platform import audit
+from services.platform.audit import Actor
+from services.platform.rate_limits import TooManyRequestsError
+from storage.access import sessions, users
+from storage.platform.database import Database
+from storage.tables.access import SignIn, User
+
+_COOKIE_LENGTH = 43 + 1 + 43  # token, dot, signature; both 32 bytes in URL-safe base64
+_NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+class SignInRefusedError(SegueError):
+    """Nobody is signed in with this; why is not said, so that nobody learns who has an account."""
+
+    code = "sign_in_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the e-mail address or the password is wrong")
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session that has just begun.
+
+    Attributes:
+        cookie: What the browser keeps; the only time it can be seen.
+        caller: Who signed in.
+        device_cookie: What the browser is known by the next time.
+    """
+
+    cookie: str
+    caller: Caller
+    device_cookie: str
+
+
+@dataclass(frozen=True)
+class SessionDetails:
+    """A session as its owner sees it.
+
+    Attributes:
+        id: For ending it.
+        device: Browser and system, as far as they can be told.
+        address: The network address it began from; None if unknown.
+        created_at: When it began, UTC.
+        last_seen_at: UTC, to the minute.
+        expires_at: When it ends, however busy, UTC.
+        is_current: Whether it is the one that asks.
+    """
+
+    id: UUID
+    device: str
+    address: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    is_current: bool
+
+    @classmethod
+    def of(cls, row: SignIn, caller: Caller) -> "SessionDetails":
+        """Read a row."""
+        return cls(
+            row.id,
+            device_name(row.user_agent),
+            row.address,
+            row.created_at,
+            row.last_seen_at,
+            row.expires_at,
+            row.id == caller.session_id,
+        )
+
+
+class Sessions:
+    """Signs people in and out.
+
+    Args:
+        database: Where sessions are kept.
+        rules: How long they last, and how often signing in may be tried.
+        passwords: Checks them.
+        refusals: Notes who was not let in.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rules: AccessRules,
+        passwords: Passwords,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._passwords = passwords
+        self._refusals = refusals or Refusals(database)
+        self._tries = SignInTries(database, rules)
+        self._devices = Devices(rules.secret)
+
+    async def sign_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        address: str | None,
+        user_agent: str | None = None,
+        device_cookie: str | None = None,
+    ) -> SignedIn:
+        """Begin a session.
+
+        Args:
+            email: In whatever case.
+            password: As typed.
+            address: The network address it comes from, if there is one.
+            user_agent: What the browser calls itself, if it does.
+            device_cookie: What the browser is known by, if somebody signed in from it before.
+
+        Raises:
+            InvalidFieldError: The e-mail address is none.
+            TooManyRequestsError: Tries went wrong, for it or from there, and it comes too soon.
+            SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
+        """
+        wanted = clean_email(email)
+        device = self._devices.read(device_cookie)
+        async with self._database.transaction() as tx:
+            user = await users.by_email(tx, wanted)
+            compared = await users.compared(tx, wanted)
+        known = device is not None and user is not None and user.id in device.user_ids
+        whom = [] if user is None else [user.id]
+        try:
+            begun = await self._tries.begin(
+                compared, address, device.id if device and known else None
+            )
+        except TooManyRequestsError:
+            await self._refusals.note(Actor(address=address), "session.throttle", user_ids=whom)
+            raise
+        right = await self._passwords.matches(user.password_hash if user else None, password)
+        origin = {"address": address, "user_agent": kept_user_agent(user_agent)}
+        signed_in = await self._begin(user, begun, device, origin) if user and right else None
+        if signed_in is None:
+            # What was typed is kept nowhere.
+            await self._refusals.note(Actor(address=address), "session.refuse", user_ids=whom)
+            raise SignInRefusedError
+        return signed_in
+
+    async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
+        """Tell who has a session.
+
+        Args:
+            cookie: As the browser sent it.
+            in_use: Whether a person is at it: what a page asks by itself keeps no session alive.
+
+        Raises:
+            NotSignedInError: The cookie is not ours, or the session is over.
+        """
+        token = self._unsigned(cookie)
+        if token is None:
+            raise NotSignedInError(token_given=True)
+        idle = self._rules.session_idle
+        async with self._database.transaction() as tx:
+            holder = await sessions.holder_of(
+                tx, digest(token), idle=idle, stale_after=min(_NOTE_USE_EVERY, idle / 10)
+            )
+            if holder is None:
+                raise NotSignedInError(token_given=True)
+            if holder.is_stale and in_use:
+                await sessions.note_use(tx, holder.session.id)
+        return _caller(holder.user, holder.session.id, holder.session.expires_at)
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the caller's session.
+
+        Raises:
+            ConflictError: ``no_session``: they showed an API token.
+        """
+        if caller.session_id is None:
+            raise ConflictError(
+                "no_session", "an API token is no session; revoke it to make it useless"
+            )
+        async with self._database.transaction() as tx:
+            await sessions.end(tx, caller.session_id)
+            await audit.record(tx, "session.sign_out", "user", [caller.user.id])
+
+    async def of_caller(
+        self, caller: Caller, *, after: Position | None = None, limit: int = 50
+    ) -> Page[SessionDetails]:
+        """List the open sessions of who calls, the newest first."""
+        async with self._database.transaction() as tx:
+            rows = await sessions.of_user(
+                tx, caller.user.id, idle=self._rules.session_idle, after=after, limit=limit + 1
+            )
+        page = cut(rows, limit, by_creation)
+        return page.showing(lambda row: SessionDetails.of(row, caller))
+
+    async def end(self, caller: Caller, session_id: UUID) -> None:
+        """End a session of who calls; once more does no harm.
+
+        Raises:
+            NotFoundError: They have no such session.
+        """
+        async with self._database.transaction() as tx:
+            if not await sessions.is_of(tx, caller.user.id, session_id):
+                raise NotFoundError("session", session_id)
+            if await sessions.end(tx, session_id):
+                await audit.record(tx, "session.end", "user", [caller.user.id])
+
+    async def end_others(self, caller: Caller) -> int:
+        """End every session of who calls but this one; gives how many there were."""
+        async with self._database.transaction() as tx:
+            ended = await sessions.end_all(tx, caller.user.id, but=caller.session_id)
+            if ended:
+                await audit.record(tx, "session.end", "user", [caller.user.id], sessions=len(ended))
+        return len(ended)
+
+    async def _begin(
+        self, user: User, begun: Try, device: Device | None, origin: Mapping[str, str | None]
+    ) -> SignedIn | None:
+        """Begin a session; None if the user may have none, or has another password by now."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        async with self._database.transaction() as tx:
+            # A password that was changed while this one was checked must not begin a session.
+            now = await users.lock(tx, user.id, shared=True)
+            holds = (
+                now is not None
+                and now.disabled_at is None
+                and now.password_hash == user.password_hash
+            )
+            if now is not None and holds:
+                values = {"user_id": user.id, "token_hash": digest(token), **origin}
+                session = await sessions.add(tx, self._rules.session_lifetime, values)
+                await self._tries.end_right(tx, begun)
+                await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
+                return SignedIn(
+                    f"{token}.{self._signature(token)}",
+                    _caller(now, session.id, session.expires_at),
+                    self._devices.write(device, user.id),
+                )
+        return None
+
+    def _signature(self, token: str) -> str:
+        key = self._rules.secret.encode()
+        signature = hmac.digest(key, b"session:" + token.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
+
+    def _unsigned(self, cookie: str) -> str | None:
+        """Give the token of a cookie that we signed."""
+        if len(cookie) != _COOKIE_LENGTH or not cookie.isascii():
+            return None
+        token, _, signature = cookie.partition(".")
+        return token if hmac.compare_digest(signature, self._signature(token)) else None
+
+
+def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:
+    return Caller(
+        UserDetails.of(user),
+        frozenset(TokenScope),
+        session_id=session_id,
+        expires_at=expires_at,
+    )

@@ -1,0 +1,175 @@
+"""Growing delays after wrong tries at signing in, so that strangers slow down and owners get in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+
+from domain.access.limits import AccessRules
+from services.access.users import digest
+from services.platform.rate_limits import TooManyRequestsError
+from storage.access import sign_in_delays
+from storage.access.sign_in_delays import Tries
+from storage.platform.database import Database, Transaction
+
+_HOST_BITS = 128 - 56
+"""How much of an IPv6 address its owner chooses."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A try at signing in that may go ahead; it counts as a wrong one until it turns out right.
+
+    Attributes:
+        pair: What this one e-mail address from this one place, or this one device, is counted by.
+        place: What all tries from its network address are counted by; empty from a known device.
+        account: What all tries for its e-mail address are counted by; empty from a known device.
+    """
+
+    pair: str
+    place: str = ""
+    account: str = ""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Everything that it is counted by."""
+        return [key for key in (self.pair, self.place, self.account) if key]
+
+
+class SignInTries:
+    """Counts tries at signing in, in PostgreSQL, for all processes together.
+
+    Three things are counted, and no one of them lets a stranger lock anybody out:
+
+    * One e-mail address from one network address: after some wrong tries each further one waits,
+      longer every time. Wrong tries from elsewhere do not use these waits up.
+    * One network address, whomever the tries are for: likewise, after more of them. All new devices
+      behind it share its turns, strangers' among them.
+    * One e-mail address from everywhere: after many, a network address that has not tried yet
+      waits once before its first try. The wait is its own, so it passes however many others try.
+
+    A device that its user signed in from before is counted by itself alone, for each user apart, so
+    nothing that strangers do slows it down. No wait is longer than
+    ``AccessRules.sign_in_delay_most``, and each count begins anew after
+    ``AccessRules.sign_in_window``.
+    """
+
+    def __init__(self, database: Database, rules: AccessRules) -> None:
+        self._database = database
+        self._rules = rules
+
+    async def begin(self, email: str, address: str | None, device_id: str | None) -> Try:
+        """Count a try that is about to be made, as a wrong one.
+
+        Args:
+            email: Whom it is for, as addresses are compared, whether or not there is such a user.
+            address: The network address it comes from, if there is one.
+            device_id: The device, if this user signed in from it before.
+
+        Raises:
+            TooManyRequestsError: It comes too soon; it was not counted.
+        """
+        wanted = _try_of(email, address, device_id)
+        async with self._database.transaction() as tx:
+            now, found = await sign_in_delays.lock(tx, wanted.keys, self._rules.sign_in_window)
+            wait = self._wait(wanted, now, found)
+            if wait is None:
+                left = self._counted(wanted, now, found)
+            elif wait.appointed is not None:
+                left = {wanted.pair: wait.appointed}
+            else:
+                # Rolled back: what is not let through leaves no row, whatever addresses it names.
+                raise _too_soon(wait)
+            await sign_in_delays.write(tx, left, now, self._rules.sign_in_window)
+        if wait is not None:
+            raise _too_soon(wait)
+        return wanted
+
+    async def end_right(self, tx: Transaction, right: Try) -> None:
+        """Take back a try that turned out right."""
+        now, found = await sign_in_delays.lock(tx, right.keys, self._rules.sign_in_window)
+        left = {right.pair: Tries()}
+        for key, free in self._shared(right):
+            wrong = max(0, found[key].wrong - 1)
+            # Others' wrong tries go on counting.
+            left[key] = Tries(wrong, found[key].next_at if wrong >= free else None)
+        await sign_in_delays.write(tx, left, now, self._rules.sign_in_window)
+
+    def _wait(self, wanted: Try, now: datetime, found: Mapping[str, Tries]) -> "_Wait | None":
+        """Tell whether a try has to wait."""
+        nexts = [found[key].next_at for key in (wanted.pair, wanted.place) if key]
+        left = max((at - now for at in nexts if at is not None), default=timedelta())
+        if left > timedelta():
+            return _Wait(left)
+        pressure = self._pressure(wanted, found)
+        if pressure and found[wanted.pair].next_at is None:
+            return _Wait(pressure, Tries(found[wanted.pair].wrong, now + pressure))
+        return None
+
+    def _counted(
+        self, wanted: Try, now: datetime, found: Mapping[str, Tries]
+    ) -> Mapping[str, Tries]:
+        """Give how everything stands with one more wrong try."""
+        more = {key: Tries(found[key].wrong + 1) for key in wanted.keys}
+        own = self._rules.delay(more[wanted.pair].wrong, self._rules.sign_ins_per_email)
+        pressure = self._pressure(wanted, more)
+        more[wanted.pair] = more[wanted.pair]._replace(next_at=now + max(own, pressure))
+        if wanted.place:
+            wrong = more[wanted.place].wrong
+            delay = self._rules.delay(wrong, self._rules.sign_ins_per_address)
+            more[wanted.place] = Tries(wrong, now + delay)
+        return more
+
+    def _pressure(self, wanted: Try, found: Mapping[str, Tries]) -> timedelta:
+        """Tell what everybody's wrong tries for an e-mail address make each network wait."""
+        if not wanted.account:
+            return timedelta()
+        wrong = found[wanted.account].wrong
+        return self._rules.delay(wrong, self._rules.sign_ins_per_email_anywhere)
+
+    def _shared(self, one: Try) -> Sequence[tuple[str, int]]:
+        """Give what a try is counted by together with those of others, and what is free."""
+        counts = (
+            (one.place, self._rules.sign_ins_per_address),
+            (one.account, self._rules.sign_ins_per_email_anywhere),
+        )
+        return [(key, free) for key, free in counts if key]
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """A wait, and the count to be written if it begins only now."""
+
+    left: timedelta
+    appointed: Tries | None = None
+
+
+def _too_soon(wait: _Wait) -> TooManyRequestsError:
+    return TooManyRequestsError("too many tries went wrong", wait.left)
+
+
+def _try_of(email: str, address: str | None, device_id: str | None) -> Try:
+    account = f"sign-in:as:{digest(email)}"
+    if device_id is not None:
+        # For each of its users: signing in as oneself takes back no guesses at a colleague's.
+        return Try(f"{account}:device:{device_id}")
+    place = network_of(address)
+    return Try(f"{account}:from:{place}", f"sign-in:from:{place}" if place else "", account)
+
+
+def network_of(address: str | None) -> str:
+    """Give what to count an address by.
+
+    Whoever has one IPv6 address most likely has its whole /56, in which there are 256 of a /64.
+    """
+    if address is None:
+        return ""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return digest(address)
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(IPv6Address(int(parsed) >> _HOST_BITS << _HOST_BITS))
+    return str(parsed)

@@ -1,0 +1,326 @@
+"""Who may use Segue, and who a caller is."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+
+from domain.platform import names
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
+from domain.platform.paging import Page, Position, by_creation, cut
+from domain.statuses.access import Role, TokenScope
+from services.access.passwords import Passwords
+from services.platform import audit
+from storage.access import sessions, set_up_links, tokens, users
+from storage.platform.database import Database, Transaction
+from storage.tables.access import ApiToken, User
+
+TOKEN_PREFIX = "sgt_"  # noqa: S105 - marks our tokens for secret scanners
+TOKEN_BYTES = 32
+"""How much chance is in a token, a session's or an API's: 43 URL-safe characters."""
+
+_TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
+_NOTE_USE_EVERY = timedelta(minutes=1)
+_SCOPES = {scope.value: scope for scope in TokenScope}
+
+
+class NotSignedInError(SegueError):
+    """The caller did not prove who they are."""
+
+    code = "unauthorized"
+
+    def __init__(self, *, token_given: bool) -> None:
+        super().__init__(
+            "the token or session is unknown, expired or ended"
+            if token_given
+            else "a token is needed; send it as Authorization: Bearer <token>, or sign in"
+        )
+        self.token_given = token_given
+
+
+class ForbiddenError(SegueError):
+    """The caller's role does not allow this.
+
+    Attributes:
+        needed: The least role that does.
+    """
+
+    code = "forbidden"
+
+    def __init__(self, needed: Role) -> None:
+        super().__init__(f"this takes the role {needed.value}; ask an admin")
+        self.needed = needed
+
+
+class MissingScopeError(SegueError):
+    """The caller's token was not made for this.
+
+    Attributes:
+        needed: The scope that it lacks.
+    """
+
+    code = "missing_scope"
+
+    def __init__(self, needed: TokenScope) -> None:
+        super().__init__(f"this takes a token with the scope {needed.value}; use another one")
+        self.needed = needed
+
+
+@dataclass(frozen=True)
+class UserDetails:
+    """A user as shown to users.
+
+    Attributes:
+        id: The user.
+        email: As given.
+        name: What colleagues see.
+        role: What they may do.
+        created_at: UTC.
+        disabled_at: Since when they may do nothing, UTC.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+
+    @classmethod
+    def of(cls, user: User) -> "UserDetails":
+        """Read a row."""
+        return cls(user.id, user.email, user.name, user.role, user.created_at, user.disabled_at)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, and how they proved it.
+
+    Attributes:
+        user: Who.
+        scopes: What they may do this way, as far as their role lets them; all in a session.
+        token_id: The API token they showed; None in a session.
+        session_id: Their session; None with a token.
+        expires_at: Until when this holds, UTC; None for good.
+    """
+
+    user: UserDetails
+    scopes: frozenset[TokenScope]
+    token_id: UUID | None = None
+    session_id: UUID | None = None
+    expires_at: datetime | None = None
+
+
+class UserChange(TypedDict, total=False):
+    """What to change of a user; what is left out stays."""
+
+    name: str
+    role: Role
+    disabled: bool
+
+
+class Users:
+    """Makes and changes users, and tells who a token belongs to.
+
+    Args:
+        database: Where they are kept.
+        passwords: Hashes them.
+    """
+
+    def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
+        self._database = database
+        self._passwords = passwords or Passwords()
+
+    async def create(
+        self, *, email: str, role: Role, name: str = "", password: str | None = None
+    ) -> UserDetails:
+        """Add a user.
+
+        Args:
+            email: Unique in whatever case.
+            role: What they may do.
+            name: What colleagues see; empty for the part of the address before the ``@``.
+            password: For signing in to the pages; None if they only use tokens.
+
+        Raises:
+            InvalidFieldError: A field cannot be taken.
+            ConflictError: ``email_taken``.
+        """
+        who = user_fields(email=email, role=role, name=name)
+        hashed = None
+        if password is not None:
+            hashed = await self._passwords.hash(password, personal=(who["email"], who["name"]))
+        async with self._database.transaction() as tx:
+            return await add_user(tx, {**who, "password_hash": hashed})
+
+    async def by_email(self, email: str) -> UserDetails | None:
+        """Give the user with an e-mail address, in whatever case."""
+        async with self._database.transaction() as tx:
+            user = await users.by_email(tx, email)
+        return None if user is None else UserDetails.of(user)
+
+    async def get(self, user_id: UUID) -> UserDetails:
+        """Give one user.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        async with self._database.transaction() as tx:
+            user = await users.get(tx, user_id)
+        if user is None:
+            raise NotFoundError("user", user_id)
+        return UserDetails.of(user)
+
+    async def change(self, user_id: UUID, change: UserChange) -> UserDetails:
+        """Change a user. Another role, or disabling them, ends their sessions.
+
+        Raises:
+            InvalidFieldError: A field cannot be taken.
+            NotFoundError: There is no such user.
+            ConflictError: ``last_admin``: nobody would be left who can manage users.
+        """
+        wanted: dict[str, Any] = {}
+        if "name" in change:
+            wanted["name"] = names.clean(change["name"], field="name")
+        if "role" in change:
+            wanted["role"] = change["role"]
+        async with self._database.transaction() as tx:
+            admins = await users.lock_admins(tx)
+            user = await users.lock(tx, user_id)
+            if user is None:
+                raise NotFoundError("user", user_id)
+            if "disabled" in change and change["disabled"] != (user.disabled_at is not None):
+                wanted["disabled_at"] = datetime.now(UTC) if change["disabled"] else None
+            values = {key: value for key, value in wanted.items() if value != getattr(user, key)}
+            loses_admin = values.get("role", Role.ADMIN) is not Role.ADMIN
+            if admins == [user_id] and (loses_admin or values.get("disabled_at")):
+                raise ConflictError(
+                    "last_admin", "no other admin would be left; make somebody else one first"
+                )
+            if not values:
+                return UserDetails.of(user)
+            changed = await users.change(tx, user_id, values)
+            if values.keys() & {"role", "disabled_at"}:
+                await sessions.end_all(tx, user_id)
+            if values.get("disabled_at"):
+                await set_up_links.remove(tx, user_id)
+            await _record_change(tx, user_id, values)
+        return UserDetails.of(changed)
+
+    async def find(self, *, after: Position | None = None, limit: int = 50) -> Page[UserDetails]:
+        """List users in the order they were made."""
+        async with self._database.transaction() as tx:
+            rows = await users.find(tx, after=after, limit=limit + 1)
+        return cut(rows, limit, by_creation).showing(UserDetails.of)
+
+    async def authenticate(self, token: str | None) -> Caller:
+        """Tell who holds a token.
+
+        Args:
+            token: As sent; None if none was.
+
+        Raises:
+            NotSignedInError: The token is missing, unknown, expired or revoked, or its user is
+                disabled.
+        """
+        if token is None:
+            raise NotSignedInError(token_given=False)
+        if len(token) != _TOKEN_LENGTH or not token.startswith(TOKEN_PREFIX):
+            raise NotSignedInError(token_given=True)
+        async with self._database.transaction() as tx:
+            holder = await tokens.holder_of(tx, digest(token), stale_after=_NOTE_USE_EVERY)
+            if holder is None:
+                raise NotSignedInError(token_given=True)
+            if holder.is_stale:
+                await tokens.note_use(tx, holder.token.id)
+        return Caller(
+            UserDetails.of(holder.user),
+            scopes_of(holder.token),
+            token_id=holder.token.id,
+            expires_at=holder.token.expires_at,
+        )
+
+
+async def _record_change(tx: Transaction, user_id: UUID, values: dict[str, Any]) -> None:
+    """Write down what was changed of a user, in words; the role is no secret."""
+    if "disabled_at" in values:
+        action = "user.disable" if values["disabled_at"] else "user.enable"
+        await audit.record(tx, action, "user", [user_id])
+    fields = [name for name in ("name", "role") if name in values]
+    if fields:
+        role = {"role": values["role"].value} if "role" in values else {}
+        await audit.record(tx, "user.change", "user", [user_id], fields=" ".join(fields), **role)
+
+
+class _UserFields(TypedDict):
+    email: str
+    name: str
+    role: Role
+
+
+def user_fields(*, email: str, role: Role, name: str) -> _UserFields:
+    """Check and normalize what a new user is made of.
+
+    Args:
+        email: Theirs.
+        role: What they may do.
+        name: What colleagues see; empty for the part of the address before the ``@``.
+
+    Raises:
+        InvalidFieldError: A field cannot be taken.
+    """
+    address = clean_email(email)
+    shown = names.clean(name, field="name", blank=True) or address.partition("@")[0]
+    return {"email": address, "name": shown, "role": role}
+
+
+async def add_user(tx: Transaction, values: Mapping[str, Any]) -> UserDetails:
+    """Insert a user.
+
+    Raises:
+        ConflictError: ``email_taken``.
+    """
+    user = await users.add(tx, values)
+    if user is None:
+        raise ConflictError("email_taken", "another user has this e-mail address")
+    await audit.record(tx, "user.create", "user", [user.id], role=user.role.value)
+    return UserDetails.of(user)
+
+
+async def revoke_tokens_of(tx: Transaction, user_id: UUID) -> None:
+    """Make every token of a user useless from now on."""
+    revoked = await tokens.revoke_all(tx, user_id)
+    if revoked:
+        await audit.record(tx, "token.revoke", "token", revoked, of=str(user_id))
+
+
+def scopes_of(token: ApiToken) -> frozenset[TokenScope]:
+    """Give what a token may be used for."""
+    return frozenset(_SCOPES[scope] for scope in token.scopes if scope in _SCOPES)
+
+
+def digest(token: str) -> str:
+    """Give the SHA-256 of a token, in hexadecimal."""
+    # A token has 256 bits of chance, so a fast hash cannot be guessed back.
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def clean_email(raw: str) -> str:
+    """Check and normalise an e-mail address.
+
+    Raises:
+        InvalidFieldError: It is none.
+    """
+    text = names.clean(raw, field="email", most=254)
+    try:
+        return validate_email(
+            text, check_deliverability=False, globally_deliverable=False
+        ).normalized
+    except EmailNotValidError:
+        raise InvalidFieldError(
+            "email", "is not an e-mail address; write one such as kim@example.com"
+        ) from None

@@ -1,0 +1,397 @@
+"""Putting contacts into a sequence, thousands in one call."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceState
+from services.jobs.bulk_actions import require_group
+from services.platform import audit, rate_limits
+from services.platform.outbox import Outbox
+from storage.enrollments import enrolling as rows
+from storage.enrollments.enrolling import Candidate, Course, NewRow
+from storage.event_webhooks import events
+from storage.platform import outbox, workspace
+from storage.platform.database import Database, Transaction
+
+MAX_CONTACTS = 10_000
+
+_HOUR = timedelta(hours=1)
+
+_CLOCKS_AT_ONCE = 100
+_NANP = len("+12125550123")
+_EXCHANGE = len("+1212555")
+_OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
+
+
+class SkipCode(StrEnum):
+    """Why a contact was not enrolled."""
+
+    ALREADY_ACTIVE = "already_active"
+    UNKNOWN_CONTACT = "unknown_contact"
+    ALL_STEPS_PAST = "all_steps_past"
+
+
+class Enrolled(NamedTuple):
+    """A contact who was enrolled; an omitted one has a final status already."""
+
+    id: UUID
+    contact_id: UUID
+    status: EnrollmentStatus
+
+
+class Skipped(NamedTuple):
+    """A contact who was not enrolled, and why."""
+
+    contact_id: UUID
+    code: SkipCode
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What enrolling came to; every contact asked for is in one of the two, once.
+
+    Attributes:
+        enrolled: In the order asked.
+        skipped: In the order asked.
+    """
+
+    enrolled: Many[Enrolled]
+    skipped: Many[Skipped]
+
+
+class _Start(NamedTuple):
+    """The first step one gets, and when."""
+
+    position: int
+    due_at: datetime
+    next_send_at: datetime
+
+
+class Enrolling:
+    """The use case of enrolling.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after the commit, so that the workflows start.
+        workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
+        most_per_hour: Most contacts one user may enrol in an hour; None for no limit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox_drain: Outbox,
+        *,
+        workspace_zone: str,
+        most_per_hour: int | None = None,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+        self._zone = workspace_zone
+        self._most_per_hour = most_per_hour
+
+    async def enrol(
+        self,
+        sequence_id: UUID,
+        user_id: UUID,
+        *,
+        contact_ids: Many[UUID] | None = None,
+        group_id: UUID | None = None,
+        keep: Callable[[Transaction, Enrolment], Awaitable[None]] | None = None,
+    ) -> Enrolment:
+        """Enrol contacts into the current version of a sequence, all in one transaction.
+
+        Suppressed numbers and landlines get a row that is final from birth, and no workflow. An
+        id that is given twice counts once.
+
+        Args:
+            sequence_id: The sequence; active or paused.
+            user_id: Who enrols.
+            contact_ids: 1 to 10,000 contacts; or
+            group_id: the members of a group, as many.
+            keep: Called with the answer before the commit, for what must be kept with it.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``: it is a draft or archived.
+            InvalidFieldError: Not exactly one of the two, too many contacts or none.
+            TooManyRequestsError: The user enrolled too many in this hour; nobody was enrolled.
+        """
+        if (contact_ids is None) == (group_id is None):
+            raise InvalidFieldError(
+                "contact_ids", "give either contact_ids or group_id", code="one_of_two"
+            )
+        async with self._database.transaction() as tx:
+            if group_id is not None:
+                found = await _members(tx, group_id)
+                asked = [candidate.contact_id for candidate in found]
+            else:
+                asked = distinct(contact_ids or ())
+                found = await rows.contacts_by_id(tx, asked)
+            answer = await self._enrol(tx, sequence_id, user_id, asked, found)
+            # Last: whoever enrols for the same user waits from here until the commit.
+            await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
+            if keep is not None:
+                await keep(tx, answer)
+        self._outbox.kick()
+        return answer
+
+    async def enrol_in(
+        self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
+    ) -> Enrolment:
+        """Enrol distinct contacts in a transaction of the caller's, who kicks the outbox after it.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        found = await rows.contacts_by_id(tx, contact_ids)
+        return await self._enrol(tx, sequence_id, user_id, contact_ids, found)
+
+    async def foresee(
+        self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
+    ) -> dict[UUID, EnrollmentStatus | SkipCode]:
+        """Say what enrolling contacts would come to now, by the same rules, and do nothing.
+
+        Args:
+            tx: A transaction.
+            sequence_id: The sequence.
+            found: Contacts, or stand-ins with ids of their own for those there are not yet.
+
+        Returns:
+            By contact: the status they would have, or why they would be skipped.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
+        course = await open_course(tx, sequence_id)
+        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+        phones = {one.contact_id: one.phone for one in found}
+        blocked = await rows.suppressed_numbers(tx, list(phones.values()), course.sender_id)
+        fates: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
+        for row in born:
+            is_blocked = phones[row.contact_id] in blocked
+            fates[row.contact_id] = EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
+        return fates
+
+    async def first_text_at(self, sequence_id: UUID) -> datetime | None:
+        """Say when the first text would go to somebody on the workspace's clock enrolled now.
+
+        Returns:
+            UTC; None if every date is past.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
+            course = await open_course(tx, sequence_id)
+        start = _start(course, _window_of(course), ContactClock((zone,), zone))
+        return None if start is None else start.next_send_at
+
+    async def _enrol(
+        self,
+        tx: Transaction,
+        sequence_id: UUID,
+        user_id: UUID,
+        asked: Many[UUID],
+        found: Many[Candidate],
+    ) -> Enrolment:
+        # Before the lock: working out where ten thousand numbers may be takes a second.
+        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
+        course = await open_course(tx, sequence_id)
+        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+        written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
+        await _tell(tx, [row for row in born if row.id in written])
+        await outbox.add_starts(
+            tx,
+            [row.id for row in born if row.id in written and row.status is EnrollmentStatus.ACTIVE],
+        )
+        if written:
+            await audit.record(
+                tx,
+                "enrollment.create",
+                "enrollment",
+                written,
+                user_id=user_id,
+                sequence_id=str(sequence_id),
+            )
+        return _answer(asked, born, written, skipped)
+
+
+async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
+    """Work out everyone's clock, a few at a time so that other requests get their turn."""
+    by_origin: dict[str, ContactClock] = {}
+    clocks: dict[UUID, ContactClock] = {}
+    for one in found:
+        origin = one.time_zone or _origin(one.phone)
+        clock = by_origin.get(origin)
+        if clock is None:
+            clock = ContactClock.of(time_zone=one.time_zone, phone=one.phone, workspace=zone)
+            by_origin[origin] = clock
+            if len(by_origin) % _CLOCKS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        clocks[one.contact_id] = clock
+    return clocks
+
+
+async def limit_enrolling(
+    tx: Transaction, user_id: UUID, count: int, most_per_hour: int | None
+) -> None:
+    """Count contacts that a user enrols; a call of more than the most takes the whole hour.
+
+    Raises:
+        TooManyRequestsError: They are too many for this hour.
+    """
+    if count and most_per_hour is not None:
+        cost = min(count, most_per_hour)
+        await rate_limits.take(tx, f"enrol:{user_id}", cost, most_per_hour, _HOUR)
+
+
+async def open_course(tx: Transaction, sequence_id: UUID) -> Course:
+    """Lock what one is enrolled into.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+        ConflictError: ``sequence_not_active``: it is a draft or archived.
+    """
+    course = await rows.lock_course(tx, sequence_id)
+    if course is None:
+        raise NotFoundError("sequence", sequence_id)
+    if course.state not in _OPEN:
+        raise ConflictError(
+            "sequence_not_active",
+            f"the sequence is {course.state.value}; only an active or paused one takes contacts",
+            state=course.state.value,
+        )
+    return course
+
+
+def _origin(phone: str) -> str:
+    """Give what decides about a number's zones: under +1 its exchange, else all of it.
+
+    Held against phonenumbers 9 for the exchanges of small islands and a sample of the others: the
+    last four digits matter in two of Barbados's alone, where either answer is a careful one.
+    """
+    return phone[:_EXCHANGE] if phone.startswith("+1") and len(phone) == _NANP else phone
+
+
+def distinct(contact_ids: Many[UUID]) -> list[UUID]:
+    """Leave out what is given twice.
+
+    Raises:
+        InvalidFieldError: ``contact_count``: too many contacts or none.
+    """
+    asked = list(dict.fromkeys(contact_ids))
+    if not 1 <= len(asked) <= MAX_CONTACTS:
+        raise InvalidFieldError(
+            "contact_ids",
+            f"has {len(asked)} contacts; give 1 to {MAX_CONTACTS}",
+            code="contact_count",
+        )
+    return asked
+
+
+async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
+    await require_group(tx, group_id)
+    found = await rows.contacts_of_group(tx, group_id, MAX_CONTACTS + 1)
+    if not found:
+        raise InvalidFieldError(
+            "group_id", "names a group without members; add some first", code="empty_group"
+        )
+    if len(found) > MAX_CONTACTS:
+        raise InvalidFieldError(
+            "group_id",
+            f"names a group of more than {MAX_CONTACTS}; send the header Prefer: respond-async to"
+            " have it enrolled in the background",
+            code="contact_count",
+        )
+    return found
+
+
+async def _decide(
+    tx: Transaction,
+    sequence_id: UUID,
+    course: Course,
+    found: Many[Candidate],
+    clocks: dict[UUID, ContactClock],
+) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
+    """Say for each contact what row to write, or why none."""
+    ids = [candidate.contact_id for candidate in found]
+    active = await rows.active_in(tx, sequence_id, ids)
+    opted_out = await rows.opted_out(tx, ids, course.sender_id)
+    window = _window_of(course)
+    starts: dict[ContactClock, _Start | None] = {}
+    born: list[NewRow] = []
+    skipped: dict[UUID, SkipCode] = {}
+    for one in found:
+        contact_id = one.contact_id
+        if contact_id in active:
+            skipped[contact_id] = SkipCode.ALREADY_ACTIVE
+        elif contact_id in opted_out:
+            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_OPTED_OUT))
+        elif one.line_type is LineType.LANDLINE:
+            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_LANDLINE))
+        else:
+            clock = clocks[contact_id]
+            if clock not in starts:
+                starts[clock] = _start(course, window, clock)
+            start = starts[clock]
+            if start is None:
+                skipped[contact_id] = SkipCode.ALL_STEPS_PAST
+            else:
+                born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
+    return born, skipped
+
+
+async def _tell(tx: Transaction, born: Many[NewRow]) -> None:
+    await events.enrollments_created(tx, [row.id for row in born])
+    await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
+
+
+def _window_of(course: Course) -> SendWindow | None:
+    return SendWindow.parse(course.send_window) if course.send_window is not None else None
+
+
+def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _Start | None:
+    """Find the first step whose date is to come, and when it may go; None if all are past."""
+    for step in course.steps:
+        if step.send_at is not None:
+            due_at = scheduled_due(step.send_at, clock)
+            if due_at <= course.now:
+                continue
+        else:
+            delay = timedelta(seconds=step.delay_seconds or 0)
+            due_at = ongoing_due(course.now, delay, step.at_time, clock)
+        return _Start(step.position, due_at, next_slot(due_at, window, clock).at)
+    return None
+
+
+def _answer(
+    asked: Many[UUID], born: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
+) -> Enrolment:
+    by_contact = {row.contact_id: row for row in born}
+    enrolled: list[Enrolled] = []
+    left_out: list[Skipped] = []
+    for contact_id in asked:
+        row = by_contact.get(contact_id)
+        if row is not None and row.id in written:
+            enrolled.append(Enrolled(row.id, contact_id, row.status))
+            continue
+        # Somebody else enrolled them between our look and our writing.
+        lost = SkipCode.ALREADY_ACTIVE if row is not None else SkipCode.UNKNOWN_CONTACT
+        left_out.append(Skipped(contact_id, skipped.get(contact_id, lost)))
+    return Enrolment(enrolled, left_out)

@@ -1,0 +1,116 @@
+"""Marking enrollments finished, and answering only when no text of theirs can still start."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from domain.platform.rules import SendingRules
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.messaging import LastText
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.enrollments import finishing
+from storage.platform.database import Database, Transaction
+
+_POLL_SECONDS = 0.1
+_SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class MarkedFinished:
+    """What marking one enrollment finished came to.
+
+    Attributes:
+        enrollment_id: Which.
+        result: ``finished``, ``already_final`` or ``not_found``.
+        last_text: For ``finished``: the fate of a text that was under way.
+    """
+
+    enrollment_id: UUID
+    result: Literal["finished", "already_final", "not_found"]
+    last_text: LastText | None = None
+
+
+class Endings:
+    """Ends enrollments by a person's hand.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+        rules: How long a call may be under way.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+        self._slots = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def mark_finished(
+        self, enrollment_ids: Sequence[UUID], user_id: UUID
+    ) -> list[MarkedFinished]:
+        """Mark enrollments finished; results in the order asked.
+
+        Each row holds from its own commit. Answers when every text that was under way has an
+        outcome or can no longer begin, which takes at most ``call_before`` and a margin.
+        """
+        unique = list(dict.fromkeys(enrollment_ids))
+        under_way: dict[UUID, list[UUID]] = {}
+        results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
+        self._outbox.kick()
+        fates = await self.last_texts(under_way)
+        by_id = {
+            one.enrollment_id: replace(one, last_text=fates.get(one.enrollment_id, one.last_text))
+            for one in results
+        }
+        return [by_id[enrollment_id] for enrollment_id in enrollment_ids]
+
+    async def _finish(
+        self, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
+    ) -> MarkedFinished:
+        """Set the row; note its attempts without an outcome before anyone else can see it set."""
+        async with self._slots, self._database.transaction() as tx:
+            return await self.finish_in(tx, enrollment_id, user_id, under_way)
+
+    async def finish_in(
+        self, tx: Transaction, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
+    ) -> MarkedFinished:
+        """Mark one finished in a transaction of the caller's, who kicks the outbox afterwards.
+
+        Its attempts without an outcome go into ``under_way``; see ``last_texts`` and ``fate_of``.
+        """
+        ended = await finishing.end(
+            tx,
+            enrollment_id,
+            EnrollmentStatus.FINISHED_STOPPED,
+            signal="mark_finished",
+            user_id=user_id,
+        )
+        if ended:
+            under_way |= await finishing.attempts_under_way(tx, [enrollment_id])
+            await audit.record(
+                tx, "enrollment.finish", "enrollment", [enrollment_id], user_id=user_id
+            )
+            return MarkedFinished(enrollment_id, "finished", LastText.NONE)
+        status = await finishing.status_of(tx, enrollment_id)
+        return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
+
+    async def fate_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
+        """Tell what became of attempts under way; None while one may still make its call."""
+        return await finishing.last_text(tx, attempt_ids, self._rules.call_margin)
+
+    async def last_texts(self, under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
+        """Wait until every attempt has an outcome or can no longer begin."""
+        fates: dict[UUID, LastText] = {}
+        while under_way:
+            async with self._slots, self._database.transaction() as tx:
+                for enrollment_id, attempt_ids in list(under_way.items()):
+                    fate = await self.fate_of(tx, attempt_ids)
+                    if fate is not None:
+                        fates[enrollment_id] = fate
+                        del under_way[enrollment_id]
+            if under_way:
+                await asyncio.sleep(_POLL_SECONDS)
+        return fates

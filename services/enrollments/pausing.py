@@ -1,0 +1,131 @@
+"""Pausing single enrollments, and letting them go on with what was left of their delay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from domain.enrollments.rescheduling import resumed_due
+from domain.platform.rules import SendingRules
+from domain.sequences.timing import next_slot
+from services.jobs.bulk_actions import checked
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.enrollments import finishing, pausing
+from storage.enrollments.pausing import Moved, Waiting
+from storage.platform import outbox, workspace
+from storage.platform.database import Database, Transaction
+
+PauseResult = Literal["paused", "already_paused", "awaiting_reply", "already_final", "not_found"]
+ResumeResult = Literal["resumed", "not_paused", "already_final", "not_found"]
+
+
+@dataclass(frozen=True)
+class Paused:
+    """What pausing one enrollment came to.
+
+    Attributes:
+        enrollment_id: Which.
+        result: ``awaiting_reply``: every step went out already, so there is nothing to pause.
+    """
+
+    enrollment_id: UUID
+    result: PauseResult
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What letting one enrollment go on came to."""
+
+    enrollment_id: UUID
+    result: ResumeResult
+
+
+class Pausing:
+    """Pauses and resumes enrollments by a person's hand; the reply window runs on.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+        rules: The timings.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+
+    async def pause(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Paused]:
+        """Send these enrollments nothing more until they go on; results in the order asked.
+
+        It holds from the commit: at most a text that was under way already still goes.
+        """
+        checked(enrollment_ids)
+        async with self._database.transaction() as tx:
+            return await self.pause_in(tx, enrollment_ids, user_id)
+
+    async def pause_in(
+        self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
+    ) -> list[Paused]:
+        """Pause in a transaction of the caller's."""
+        found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
+        results = {one: _pausable(found.get(one)) for one in enrollment_ids}
+        chosen = [one for one, result in results.items() if result == "paused"]
+        if chosen:
+            await pausing.pause(tx, chosen)
+            await finishing.note_all(tx, chosen, "paused", user_id=user_id)
+            await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
+        return [Paused(one, results[one]) for one in enrollment_ids]
+
+    async def resume(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Resumed]:
+        """Let these enrollments go on; results in the order asked."""
+        checked(enrollment_ids)
+        async with self._database.transaction() as tx:
+            results = await self.resume_in(tx, enrollment_ids, user_id)
+        self._outbox.kick()
+        return results
+
+    async def resume_in(
+        self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
+    ) -> list[Resumed]:
+        """Let go on in a transaction of the caller's, who kicks the outbox afterwards."""
+        zone = await workspace.zone(tx, self._rules.workspace_zone)
+        found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
+        results = {one: _resumable(found.get(one)) for one in enrollment_ids}
+        chosen = [one for one, result in results.items() if result == "resumed"]
+        if chosen:
+            await pausing.resume(tx, [_moved(found[one], zone) for one in chosen])
+            await finishing.note_all(tx, chosen, "resumed", user_id=user_id)
+            await outbox.add_signals(tx, chosen, "reconsider")
+            await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
+        return [Resumed(one, results[one]) for one in enrollment_ids]
+
+
+def _pausable(row: Waiting | None) -> PauseResult:
+    if row is None:
+        return "not_found"
+    if row.status.is_final:
+        return "already_final"
+    if row.paused_at is not None:
+        return "already_paused"
+    return "awaiting_reply" if row.all_sent else "paused"
+
+
+def _resumable(row: Waiting | None) -> ResumeResult:
+    if row is None:
+        return "not_found"
+    if row.status.is_final:
+        return "already_final"
+    return "resumed" if row.paused_at is not None else "not_paused"
+
+
+def _moved(row: Waiting, zone: str) -> Moved:
+    clock = row.clock(zone)
+    due_at, now = row.due_at, row.read_at
+    if due_at is not None and row.paused_at is not None:
+        # A text that was under way when it was paused began the delay later.
+        stood_from = max(row.paused_at, row.last_sent_at or row.paused_at)
+        due_at = resumed_due(
+            due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
+        )
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, clock).at)

@@ -1,0 +1,57 @@
+"""A text as one contact would get it, and its size, before anything is saved or sent."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.platform.errors import NotFoundError
+from domain.sequences.segments import Segments, measure
+from domain.sequences.texts import check_body, merge_values, render
+from storage.contacts import contacts
+from storage.platform.database import Database
+
+
+@dataclass(frozen=True)
+class TextPreview:
+    """A text as it would arrive.
+
+    Attributes:
+        text: Merge fields filled in; without a contact, their fallbacks.
+        segments: Its size, its encoding, and the characters that force UCS-2.
+    """
+
+    text: str
+    segments: Segments
+
+
+class Previews:
+    """The use case of previewing a text."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def text(
+        self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
+    ) -> TextPreview:
+        """Fill a text in for a contact and measure it.
+
+        Args:
+            body: As written, with its merge fields.
+            contact_id: For whom; None for somebody of whom nothing is known.
+            media_urls: What goes with it; with media no words are needed.
+
+        Raises:
+            InvalidFieldError: ``body`` cannot be sent; codes as ``texts.check_body``.
+            NotFoundError: There is no such contact.
+        """
+        check_body(body, field="body", has_media=bool(media_urls))
+        values: dict[str, str] = {}
+        if contact_id is not None:
+            async with self._database.transaction() as tx:
+                row = await contacts.get(tx, contact_id)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            contact = row.contact
+            values = merge_values(contact.first_name, contact.last_name, contact.phone)
+        text = render(body, values)
+        return TextPreview(text, measure(text))

@@ -1,0 +1,78 @@
+"""Moving steps that wait already when it turns out that a contact's clock is another."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain.enrollments.rescheduling import rezoned_due
+from domain.sequences.timing import ContactClock, next_slot, scheduled_due
+from storage.enrollments import pausing
+from storage.enrollments.pausing import Moved, Waiting
+from storage.platform import outbox
+from storage.platform.database import Transaction
+
+ClockOf = Callable[[str | None, str], ContactClock]
+"""Makes a clock of a contact's time zone and number."""
+
+
+async def contact_moved(
+    tx: Transaction, contact_id: UUID, before: ContactClock, after: ContactClock
+) -> None:
+    """Have a contact's waiting steps go by another clock, at once.
+
+    Args:
+        tx: The transaction that changes the contact.
+        contact_id: Whose zone, or number, has changed.
+        before: The clock until now.
+        after: The clock from now on.
+    """
+    if before == after:
+        return
+    waiting = await pausing.lock_waiting_of(tx, [contact_id])
+    await _move(tx, [(row, before, after) for row in waiting])
+
+
+async def workspace_moved(
+    tx: Transaction, contact_ids: Sequence[UUID], before: ClockOf, after: ClockOf
+) -> None:
+    """Have the waiting steps of contacts, who may depend on the workspace's zone, go by a new one.
+
+    Args:
+        tx: The transaction that changes the workspace's zone.
+        contact_ids: A page of contacts.
+        before: Makes the clocks until now.
+        after: Makes the clocks from now on.
+    """
+    moves = []
+    for row in await pausing.lock_waiting_of(tx, contact_ids):
+        old, new = before(row.time_zone, row.phone), after(row.time_zone, row.phone)
+        if old != new and not _goes_by(row, new):
+            moves.append((row, old, new))
+    await _move(tx, moves)
+
+
+def _goes_by(row: Waiting, clock: ContactClock) -> bool:
+    """Whether a step's time of day is a clock's already: moved twice, it could be a day off."""
+    if row.at_time is None or row.due_at is None:
+        return False
+    day = row.due_at.astimezone(clock.wall_zone).date()
+    return scheduled_due(datetime.combine(day, row.at_time), clock) == row.due_at
+
+
+async def _move(
+    tx: Transaction, moves: Sequence[tuple[Waiting, ContactClock, ContactClock]]
+) -> None:
+    """Write when each is due now, and have the workflows look."""
+    moved = [_moved(row, before, after) for row, before, after in moves]
+    if moved:
+        await pausing.retime(tx, moved)
+        await outbox.add_signals(tx, [one.id for one in moved], "reconsider")
+
+
+def _moved(row: Waiting, before: ContactClock, after: ContactClock) -> Moved:
+    due_at, now = row.due_at, row.read_at
+    if due_at is not None:
+        due_at = rezoned_due(
+            due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
+        )
+    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)

@@ -1,0 +1,266 @@
+"""When each step to come of an enrollment would go, and why then."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.sequences.texts import merge_values, render
+from domain.sequences.timing import (
+    ContactClock,
+    SendWindow,
+    next_slot,
+    ongoing_due,
+    scheduled_due,
+    spaced,
+)
+from domain.statuses.enrollments import Activity, HeldReason
+from domain.statuses.sequences import SequenceState
+from services.enrollments.enrollment_list import Fault
+from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
+from storage.sequences.sequences import StepRecord
+
+_HELD_WORDS = {
+    HeldReason.OUTCOME_UNKNOWN: "waits until a person says whether the last text was sent",
+    HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
+    HeldReason.DESTINATION_NOT_ALLOWED: "waits until a person releases it",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a step goes when it does.
+
+    Attributes:
+        code: Stable; ``delay``, ``date``, ``zone``, ``window``, ``spacing``, ``retry``, ``later``
+            say how the moment comes about, in this order; ``held``, ``sender_on_hold``,
+            ``paused``, ``enrollment_paused`` and ``after_others`` why it is only an estimate.
+        text: For people.
+        detail: What the text tells, as facts; moments are ISO 8601 in UTC.
+            ``delay``: ``seconds``, ``after`` (``text`` or ``enrolment``), ``at_time`` or null.
+            ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
+            ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
+            ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
+            ``held_reason``, ``held_code``. ``sender_on_hold``: ``since``, ``held_code``.
+            ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the one
+            before.
+    """
+
+    code: str
+    text: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepAhead:
+    """A step that is still to be sent.
+
+    Attributes:
+        position: From 1.
+        body: With its merge fields.
+        text: As the contact would read it now: merge fields filled in.
+        media_urls: What goes with it.
+        at: When it would go, UTC; None if that cannot be told.
+        estimated: Whether ``at`` hangs on things to come.
+        reasons: What makes it that moment.
+    """
+
+    position: int
+    body: str
+    text: str
+    media_urls: tuple[str, ...]
+    at: datetime | None
+    estimated: bool
+    reasons: tuple[Reason, ...]
+
+
+def plan(
+    facts: EnrollmentFacts,
+    steps: Many[StepRecord],
+    clock: ContactClock,
+    events: Many[EventRow],
+    *,
+    min_spacing: timedelta,
+    error: Fault | None,
+) -> Iterator[StepAhead]:
+    """Say when each step to come would go: the next as the row says, later ones worked out.
+
+    Args:
+        facts: An active enrollment.
+        steps: Of its version, in order.
+        clock: Its contact's.
+        events: What was noted about it, in order.
+        min_spacing: The most that two texts must be apart.
+        error: Why it is held, or its text failed.
+    """
+    window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
+    waits = _waits(facts)
+    at = facts.next_send_at
+    for step in steps[facts.position - 1 :]:
+        reasons = _timing(step, clock)
+        if step.position == facts.position:
+            if facts.failing_code is not None and error is not None:
+                reasons += (_repeat(error, facts.due_at, at),)
+            if at is not None and facts.due_at is not None and at > facts.due_at:
+                because = _noted(events, at)
+                reasons += _put_off(facts, at, window, clock, because, min_spacing)
+            yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
+            at = None if at is None else max(at, datetime.now(UTC))
+            continue
+        if at is not None:
+            due = _due(at, step, clock)
+            apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
+            if apart > due:
+                reasons += (_spacing(due, apart, min_spacing),)
+            at = next_slot(apart, window, clock).at
+            if at > apart:
+                reasons += (_moved(apart, at, clock),)
+        others = Reason(
+            "after_others",
+            f"if step {step.position - 1} goes as planned",
+            {"step": step.position - 1},
+        )
+        yield _ahead(facts, step, at, (*waits, *reasons, others), estimated=True)
+
+
+def _ahead(
+    facts: EnrollmentFacts,
+    step: StepRecord,
+    at: datetime | None,
+    reasons: tuple[Reason, ...],
+    *,
+    estimated: bool,
+) -> StepAhead:
+    text = render(step.body, merge_values(facts.first_name, facts.last_name, facts.phone))
+    return StepAhead(step.position, step.body, text, step.media_urls, at, estimated, reasons)
+
+
+def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
+    """Say what must happen first, before any time counts."""
+    reasons: list[Reason] = []
+    if facts.activity is Activity.HELD and facts.held_reason is not None:
+        detail = {"held_reason": facts.held_reason.value, "held_code": facts.held_code}
+        reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
+    elif facts.sender_held_at is not None:
+        detail = {
+            "since": facts.sender_held_at.isoformat(),
+            "held_code": facts.sender_hold_code,
+        }
+        reasons.append(Reason("sender_on_hold", "not before the sender is off hold", detail))
+    if facts.sequence_state is SequenceState.PAUSED:
+        reasons.append(Reason("paused", "not before the sequence is resumed"))
+    if facts.paused_at is not None:
+        left = timedelta(0) if facts.due_at is None else facts.due_at - facts.paused_at
+        since = {
+            "since": facts.paused_at.isoformat(),
+            "left_seconds": max(0, int(left.total_seconds())),
+        }
+        words = "not before this enrollment is resumed; what was left of the delay is kept"
+        reasons.append(Reason("enrollment_paused", words, since))
+    return tuple(reasons)
+
+
+def _due(previous: datetime, step: StepRecord, clock: ContactClock) -> datetime:
+    if step.send_at is not None:
+        return scheduled_due(step.send_at, clock)
+    return ongoing_due(previous, timedelta(seconds=step.delay_seconds or 0), step.at_time, clock)
+
+
+def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
+    """Give the distance that was configured to the text before."""
+    before = steps[step.position - 2].send_at
+    if step.send_at is not None and before is not None:
+        return step.send_at - before
+    return timedelta(seconds=step.delay_seconds or 0)
+
+
+def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
+    """Say what the step's own timing asks for."""
+    zone = Reason(
+        "zone",
+        f"on the contact's clock, {clock.wall_zone.key}",
+        {"zone": clock.wall_zone.key, "zones": list(clock.zones)},
+    )
+    if step.send_at is not None:
+        local = {"local": step.send_at.isoformat()}
+        return (Reason("date", f"planned for {step.send_at:%Y-%m-%d %H:%M}", local), zone)
+    first = step.position == 1
+    before = "enrolment" if first else "the text before"
+    delay = timedelta(seconds=step.delay_seconds or 0)
+    words = f"{span(delay)} after {before}" if delay else f"right after {before}"
+    detail: dict[str, Any] = {
+        "seconds": int(delay.total_seconds()),
+        "after": "enrolment" if first else "text",
+        "at_time": None if step.at_time is None else f"{step.at_time:%H:%M}",
+    }
+    if step.at_time is None:
+        return (Reason("delay", words, detail),)
+    return (Reason("delay", f"{words}, at {step.at_time:%H:%M}", detail), zone)
+
+
+def _repeat(error: Fault, due: datetime | None, at: datetime | None) -> Reason:
+    words = f"not delivered ({error.meaning.rstrip('.')}), so tried again"
+    moments = {} if due is None or at is None else _from_to(due, at)
+    return Reason("retry", words, {**moments, "error_code": error.code})
+
+
+def _put_off(
+    facts: EnrollmentFacts,
+    at: datetime,
+    window: SendWindow | None,
+    clock: ContactClock,
+    because: str | None,
+    min_spacing: timedelta,
+) -> tuple[Reason, ...]:
+    """Say why the next step goes later than its own timing, or its last failure, asks for.
+
+    What kept it last was noted when it was decided; before that the window alone can have.
+    """
+    due = facts.due_at or at
+    if because == "spacing":
+        return (_spacing(due, at, min_spacing),)
+    if window is not None and because == "window":
+        return (_moved(due, at, clock),)
+    if facts.failing_code is not None:
+        return ()
+    if because == "retry":
+        return (Reason("retry", "tried again after a passing failure", _from_to(due, at)),)
+    if window is not None and next_slot(due, window, clock).at == at:
+        return (_moved(due, at, clock),)
+    return (Reason("later", "moved to a later moment", _from_to(due, at)),)
+
+
+def _noted(events: Many[EventRow], at: datetime) -> str | None:
+    """Tell what was noted to put the next step off until a moment."""
+    noted = [event.detail for event in events if event.kind == "waits"]
+    is_it = bool(noted) and datetime.fromisoformat(noted[-1]["until"]) == at
+    return str(noted[-1]["because"]) if is_it else None
+
+
+def _spacing(due: datetime, at: datetime, min_spacing: timedelta) -> Reason:
+    detail = {**_from_to(due, at), "seconds": int(min_spacing.total_seconds())}
+    return Reason("spacing", "kept apart from the text before", detail)
+
+
+def _moved(due: datetime, at: datetime, clock: ContactClock) -> Reason:
+    zone = clock.wall_zone
+    words = (
+        f"moved into the send window, from {due.astimezone(zone):%Y-%m-%d %H:%M}"
+        f" to {at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
+    )
+    return Reason("window", words, {**_from_to(due, at), "zones": list(clock.zones)})
+
+
+def _from_to(due: datetime, at: datetime) -> dict[str, Any]:
+    return {"from": due.astimezone(UTC).isoformat(), "to": at.astimezone(UTC).isoformat()}
+
+
+def span(delay: timedelta) -> str:
+    """Say a duration in its two largest units: ``2 days 3 hours``."""
+    minutes, seconds = divmod(int(delay.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = ((days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second"))
+    told = [f"{count} {unit}{'s' if count > 1 else ''}" for count, unit in units if count]
+    return " ".join(told[:2])

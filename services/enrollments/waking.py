@@ -1,0 +1,101 @@
+"""Telling enrollments of what they waited for: in the background, page by page."""
+
+import asyncio
+import logging
+
+from services.platform.outbox import Outbox
+from storage.enrollments import waking
+from storage.enrollments.waking import Wake, WakeKind
+from storage.platform.database import Database, Transaction
+from storage.platform.locks import wait_for_sender
+
+_logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1
+_AT_ONCE = 10
+
+
+class Waking:
+    """Wakes the enrollments that a change is about.
+
+    Who may send is right without it: an enrollment that is looked at goes by its row, woken or not.
+    A process that dies leaves the rest of the pages to the others.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    async def run(self) -> None:
+        """Wake whoever is to be woken, every second; runs until canceled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.wake()
+            except Exception as error:  # noqa: BLE001 - a background task's top
+                _logger.warning("nobody was woken", extra={"error": type(error).__name__})
+
+    async def wake(self) -> int:
+        """Wake everyone there is to wake; answers how many."""
+        total = 0
+        while (woken := await self._page()) is not None:
+            total += woken
+        return total
+
+    async def begin(self) -> int:
+        """Wake a page or a few small ones, after the commit of a change; answers how many.
+
+        If there are few, all are woken when the change is answered; else ``run`` goes on.
+        """
+        total = 0
+        for _ in range(_AT_ONCE):
+            woken = await self._page()
+            total += woken or 0
+            if woken is None or total >= waking.PAGE:
+                break
+        return total
+
+    async def mend(self) -> int:
+        """Have those woken too that no change has noted; answers how many are by now."""
+        async with self._database.transaction() as tx:
+            await waking.add_forgotten(tx)
+        return await self.begin()
+
+    async def _page(self) -> int | None:
+        """Wake a page of the oldest wake; answers how many, None if there is no wake."""
+        async with self._database.transaction() as tx:
+            wake = await waking.take(tx)
+            if wake is None:
+                return None
+            woken = await _go_on(tx, wake)
+        self._outbox.kick()
+        return woken
+
+
+async def _go_on(tx: Transaction, wake: Wake) -> int:
+    match wake.kind:
+        case WakeKind.OFF_HOLD:
+            # Whoever was just finding it on hold is then among those that wait for it. Nothing
+            # else is locked meanwhile, and nobody else while this is.
+            await wait_for_sender(tx, wake.subject_id)
+            sequences = await waking.waiting_for(tx, wake.subject_id)
+            await waking.add(tx, WakeKind.UNBLOCKED, sequences)
+            await waking.go_on_from(tx, wake, None)
+            return 0
+        case WakeKind.UNBLOCKED:
+            after = wake.place["after"] if wake.place else None
+            woken = await waking.unblock(tx, wake.subject_id, after)
+            is_full = len(woken) == waking.PAGE
+            await waking.go_on_from(tx, wake, {"after": str(woken[-1])} if is_full else None)
+            return len(woken)
+        case WakeKind.REPLY_WINDOW | WakeKind.SEND_WINDOW:
+            walked = await waking.walk(tx, wake.subject_id, wake.place)
+            is_reply = wake.kind is WakeKind.REPLY_WINDOW
+            apply = waking.apply_reply_window if is_reply else waking.apply_send_window
+            told = await apply(tx, walked.active)
+            await waking.go_on_from(tx, wake, walked.place)
+            return told

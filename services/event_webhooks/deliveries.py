@@ -1,0 +1,178 @@
+"""Delivering events: each subject's in order, several subjects side by side."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import SystemRandom
+from uuid import UUID
+
+from domain.event_webhooks.events import (
+    EventPoster,
+    EventRules,
+    EventsRound,
+    Post,
+    PostFailedError,
+    body_of,
+    signature,
+)
+from services.platform import audit
+from storage.event_webhooks import deliveries, endpoints
+from storage.event_webhooks.deliveries import Due
+from storage.platform.database import Database
+
+_GONE = 410
+_VARIATION = 0.2
+
+_logger = logging.getLogger(__name__)
+_dice = SystemRandom()
+
+
+@dataclass
+class _Round:
+    """What is known while events are delivered to one endpoint.
+
+    Attributes:
+        endpoint_id: To which.
+        url: Where it is.
+        secret: What its events are signed with.
+        post: Sends one.
+        ends: When no new delivery is begun any more, of the monotonic clock.
+        delivered: Events acknowledged so far.
+        failed: Tries that failed so far.
+        in_a_row: How many of the latest tries failed.
+        over: Nothing more is begun.
+    """
+
+    endpoint_id: UUID
+    url: str
+    secret: str
+    post: Post
+    ends: float
+    delivered: int = 0
+    failed: int = 0
+    in_a_row: int = 0
+    over: bool = False
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Deliveries:
+    """Implements ``domain.event_webhooks.events.EventDeliverer``.
+
+    Every try is claimed in a transaction before it and recorded in one after it. A process that
+    dies in between leaves a claim, which runs out: the event is sent again under the same id, so
+    an endpoint may see it twice but never misses it.
+
+    Args:
+        database: Where events and endpoints are.
+        poster: Sends them.
+        rules: The timings.
+    """
+
+    def __init__(self, database: Database, poster: EventPoster, rules: EventRules) -> None:
+        self._database = database
+        self._poster = poster
+        self._rules = rules
+
+    async def deliver(self, endpoint_id: UUID) -> EventsRound:
+        """Deliver what is due to one endpoint; begins nothing new after ``round_length``.
+
+        Of a subject nothing is tried before what came earlier is delivered or given up. An
+        endpoint that is gone or disabled is told nothing.
+        """
+        async with self._database.transaction() as tx:
+            endpoint = await endpoints.get(tx, endpoint_id)
+        if endpoint is None or endpoint.disabled_at is not None:
+            return EventsRound()
+        async with self._poster.session() as post:
+            ends = time.monotonic() + self._rules.round_length.total_seconds()
+            going = _Round(endpoint_id, endpoint.url, endpoint.secret, post, ends)
+            try:
+                await self._go(going)
+            finally:
+                for task in going.running:
+                    task.cancel()
+                await asyncio.gather(*going.running, return_exceptions=True)
+        return EventsRound(going.delivered, going.failed, await self._next(going))
+
+    async def _go(self, going: _Round) -> None:
+        """Keep as many deliveries under way as there may be, until nothing is due."""
+        while True:
+            room = self._rules.side_by_side - len(going.running)
+            if room and not going.over and time.monotonic() < going.ends:
+                async with self._database.transaction() as tx:
+                    due = await deliveries.claim(tx, going.endpoint_id, room, self._rules.claim)
+                going.running |= {asyncio.create_task(self._tell(going, one)) for one in due}
+            if not going.running:
+                return
+            done, going.running = await asyncio.wait(
+                going.running, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+
+    async def _next(self, going: _Round) -> datetime | None:
+        async with self._database.transaction() as tx:
+            endpoint = await endpoints.get(tx, going.endpoint_id)
+            if endpoint is None or endpoint.disabled_at is not None:
+                return None
+            pause = self._rules.pause if going.over else timedelta(0)
+            return await deliveries.next_due(tx, going.endpoint_id, pause)
+
+    async def _tell(self, going: _Round, due: Due) -> None:
+        """Send one event and write down how it went."""
+        status: int | None = None
+        error = ""
+        try:
+            status = await self._post(going, due)
+        except PostFailedError as failure:
+            error = failure.code
+        if status is not None and 200 <= status < 300:
+            async with self._database.transaction() as tx:
+                await deliveries.delivered(tx, going.endpoint_id, due.number, status)
+            going.delivered += 1
+            going.in_a_row = 0
+            return
+        going.failed += 1
+        going.in_a_row += 1
+        if going.in_a_row >= self._rules.failures_in_a_row:
+            going.over = True
+        if status == _GONE:
+            going.over = True
+            await self._disable(going, due)
+            return
+        wait = self._rules.wait(due.tries) * _dice.uniform(1 - _VARIATION, 1 + _VARIATION)
+        async with self._database.transaction() as tx:
+            await deliveries.failed(
+                tx,
+                going.endpoint_id,
+                due.number,
+                status=status,
+                error=error or f"answered_{status}",
+                wait=wait,
+                give_up=self._rules.give_up,
+            )
+
+    async def _post(self, going: _Round, due: Due) -> int:
+        body = body_of(due.type, due.occurred_at, due.data)
+        event_id = str(due.event_id)
+        sent_at = int(time.time())
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "Segue",
+            "webhook-id": event_id,
+            "webhook-timestamp": str(sent_at),
+            "webhook-signature": signature(going.secret, event_id, sent_at, body),
+        }
+        return await going.post(going.url, headers, body)
+
+    async def _disable(self, going: _Round, due: Due) -> None:
+        """An endpoint that says it is gone is told nothing more; what waits for it waits."""
+        async with self._database.transaction() as tx:
+            await deliveries.failed(tx, going.endpoint_id, due.number, status=_GONE, error="gone")
+            if await endpoints.disable(tx, going.endpoint_id):
+                await audit.record(
+                    tx, "event_endpoint.disable", "event_endpoint", [going.endpoint_id], code=_GONE
+                )
+        _logger.warning("an event endpoint is gone", extra={"endpoint": str(going.endpoint_id)})

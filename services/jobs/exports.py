@@ -1,0 +1,334 @@
+"""Lists as CSV files, page by page, so that no list is ever held whole."""
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from domain.jobs.csv_rows import guarded
+from domain.platform import names
+from domain.platform.errors import NotFoundError
+from domain.platform.paging import Position
+from domain.statuses.enrollments import STATUS_WORDS
+from domain.statuses.suppression import OptOutSource
+from services.enrollments.enrollment_list import SEARCH_LENGTH, Fault, cleaned
+from services.jobs.csv_upload import INVALID
+from services.platform import audit
+from storage.contacts import contacts
+from storage.contacts.contacts import ContactRow
+from storage.enrollments import enrollment_list
+from storage.enrollments.enrollment_list import ListedRow, ListFilter
+from storage.jobs import jobs
+from storage.jobs.jobs import ResultRow
+from storage.platform.database import Database, Transaction
+from storage.suppression import suppressions
+from storage.suppression.suppressions import SuppressionRow
+
+PAGE = 1_000
+"""Rows that are read, and held, at once."""
+
+CONTACT_COLUMNS = ("first_name", "last_name", "phone", "time_zone", "line_type")
+"""What an import reads again."""
+
+ENROLLMENT_COLUMNS = (
+    *("enrollment_id", "contact_id", "first_name", "last_name", "phone", "status"),
+    *("status_label", "activity", "held_reason", "step", "step_count", "enrolled_by"),
+    *("enrolled_at", "next_send_at", "last_message_at", "error_code", "error"),
+)
+
+SUPPRESSION_COLUMNS = (
+    *("id", "phone", "contact_id", "sender_id", "source", "reason", "message_id", "user"),
+    *("occurred_at", "created_at", "lifted_at", "lifted_by", "lifted_reason"),
+)
+
+BAD_ROW_COLUMNS = ("line", "what_is_wrong")
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True)
+class _Source(Generic[_Row]):
+    """What to export.
+
+    Attributes:
+        action: What the audit log calls it.
+        columns: The first line.
+        read: Reads one page.
+        place: Where a row stands in its order.
+        cells: A row's values.
+        subject: What it is the export of, if of one thing: its kind and id.
+    """
+
+    action: str
+    columns: Sequence[str]
+    read: Callable[[Transaction, Position | None], Awaitable[list[_Row]]]
+    place: Callable[[_Row], Position]
+    cells: Callable[[_Row], Sequence[Any]]
+    subject: tuple[str, UUID] | None = None
+
+
+class Exporting:
+    """The use cases of exports; each answers with pieces of a CSV file in UTF-8.
+
+    Every page is read in a transaction of its own, so a slow reader holds nothing but its page.
+    What changes meanwhile may or may not be in it. That somebody took the list with them, and how
+    many rows of it, is in the audit log, also if they left halfway.
+
+    Args:
+        database: PostgreSQL.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._notes: set[asyncio.Task[None]] = set()
+
+    async def contacts(
+        self, user_id: UUID, *, search: str = "", group_ids: Sequence[UUID] = (), sort: str = "name"
+    ) -> AsyncIterator[bytes]:
+        """Export contacts, in the columns that an import reads; filters as ``Contacts.find``.
+
+        Raises:
+            InvalidFieldError: Nobody can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+
+        async def read(tx: Transaction, after: Position | None) -> list[ContactRow]:
+            return await contacts.find(
+                tx,
+                search=sought,
+                group_ids=group_ids,
+                sort=sort,
+                after=after,
+                limit=PAGE,
+                whole=True,
+            )
+
+        def place(row: ContactRow) -> Position:
+            by_name = sort.removeprefix("-") == "name"
+            value = row.contact.search_name if by_name else row.contact.created_at
+            return Position(value, row.contact.id)
+
+        source = _Source("contacts.export", CONTACT_COLUMNS, read, place, _contact_cells)
+        return await self._begin(source, user_id)
+
+    async def enrollments(
+        self, sequence_id: UUID, wanted: ListFilter, user_id: UUID, *, sort: str = "-enrolled_at"
+    ) -> AsyncIterator[bytes]:
+        """Export a sequence's Contacts tab; filters as ``ContactList.page``.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            InvalidFieldError: Nobody can be found by this search.
+        """
+        wanted = cleaned(wanted)
+        async with self._database.transaction() as tx:
+            if await enrollment_list.state_of(tx, sequence_id) is None:
+                raise NotFoundError("sequence", sequence_id)
+
+        async def read(tx: Transaction, after: Position | None) -> list[ListedRow]:
+            return await enrollment_list.page(
+                tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE
+            )
+
+        source = _Source(
+            "enrollments.export",
+            ENROLLMENT_COLUMNS,
+            read,
+            lambda row: Position(row.sort_key, row.enrollment_id),
+            _enrollment_cells,
+            ("sequence", sequence_id),
+        )
+        return await self._begin(source, user_id)
+
+    async def suppressions(
+        self,
+        user_id: UUID,
+        *,
+        search: str = "",
+        sources: Sequence[OptOutSource] = (),
+        is_standing: bool | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Export opted-out numbers with their evidence; filters as ``Suppressions.find``.
+
+        Raises:
+            InvalidFieldError: Nothing can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+
+        async def read(tx: Transaction, after: Position | None) -> list[SuppressionRow]:
+            return await suppressions.find(
+                tx,
+                search=sought,
+                sources=sources,
+                is_standing=is_standing,
+                after=after,
+                limit=PAGE,
+            )
+
+        source = _Source(
+            "suppressions.export",
+            SUPPRESSION_COLUMNS,
+            read,
+            lambda row: Position(row.created_at, row.id),
+            _suppression_cells,
+        )
+        return await self._begin(source, user_id)
+
+    async def bad_rows(self, job_id: UUID, user_id: UUID) -> AsyncIterator[bytes]:
+        """Export the rows of a file that could not be taken, each with what is wrong.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        async with self._database.transaction() as tx:
+            if await jobs.get(tx, job_id) is None:
+                raise NotFoundError("job", job_id)
+
+        async def read(tx: Transaction, after: Position | None) -> list[ResultRow]:
+            last = int(str(after.value)) if after else -1
+            return await jobs.results(tx, job_id, codes=[INVALID], after=last, limit=PAGE)
+
+        source = _Source(
+            "job.export",
+            BAD_ROW_COLUMNS,
+            read,
+            lambda row: Position(str(row.position), job_id),
+            _bad_row_cells,
+            ("job", job_id),
+        )
+        return await self._begin(source, user_id)
+
+    async def _begin(self, source: _Source[_Row], user_id: UUID) -> AsyncIterator[bytes]:
+        """Read the first page at once, so that what is wrong is told before anything is sent."""
+        async with self._database.transaction() as tx:
+            first = await source.read(tx, None)
+        return self._pieces(source, first, user_id)
+
+    async def _pieces(
+        self, source: _Source[_Row], page: list[_Row], user_id: UUID
+    ) -> AsyncIterator[bytes]:
+        count = 0
+        whole = False
+        try:
+            yield _lines([source.columns])
+            while page:
+                count += len(page)
+                yield _lines([source.cells(row) for row in page])
+                if len(page) < PAGE:
+                    break
+                after = source.place(page[-1])
+                async with self._database.transaction() as tx:
+                    page = await source.read(tx, after)
+            whole = True
+        finally:
+            await self._note(source, user_id, count, whole=whole)
+
+    async def _note(self, source: _Source[_Row], user_id: UUID, count: int, *, whole: bool) -> None:
+        """Write it down, also while the request is being cancelled."""
+
+        async def note() -> None:
+            kind, subject_id = source.subject or (None, None)
+            async with self._database.transaction() as tx:
+                await audit.record(
+                    tx,
+                    source.action,
+                    kind,
+                    [] if subject_id is None else [subject_id],
+                    user_id=user_id,
+                    count=count,
+                    whole=whole,
+                )
+
+        task = asyncio.create_task(note())
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+        await asyncio.shield(task)
+
+
+def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
+    """Write lines of CSV (RFC 4180)."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([_cell(one) for one in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
+    """Write a value so that no spreadsheet takes it for a formula.
+
+    An apostrophe goes before what looks like one, but not before a number in E.164.
+    """
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case Enum():
+            return str(value.value)
+        case str() if not _E164.fullmatch(value):
+            return guarded(value)
+        case _:
+            return str(value)
+
+
+def _contact_cells(row: ContactRow) -> Sequence[Any]:
+    contact = row.contact
+    return (
+        contact.first_name,
+        contact.last_name,
+        contact.phone,
+        contact.time_zone,
+        contact.line_type,
+    )
+
+
+def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
+    error = Fault.of_enrollment(row)
+    return (
+        row.enrollment_id,
+        row.contact_id,
+        row.first_name,
+        row.last_name,
+        row.phone,
+        row.status,
+        STATUS_WORDS[row.status].label,
+        row.activity,
+        row.held_reason,
+        row.step,
+        row.step_count,
+        row.enrolled_by_name,
+        row.enrolled_at,
+        row.next_send_at,
+        row.last_message_at,
+        error.code if error else None,
+        error.meaning if error else None,
+    )
+
+
+def _bad_row_cells(row: ResultRow) -> Sequence[Any]:
+    errors = row.detail.get("errors", [])
+    return row.position, "; ".join(f"{one['field']} {one['reason']}" for one in errors)
+
+
+def _suppression_cells(row: SuppressionRow) -> Sequence[Any]:
+    return (
+        row.id,
+        row.phone,
+        row.contact_id,
+        row.sender_id,
+        row.source,
+        row.reason,
+        row.message_id,
+        row.user_name,
+        row.occurred_at,
+        row.created_at,
+        row.lifted_at,
+        row.lifted_by_name,
+        row.lifted_reason,
+    )

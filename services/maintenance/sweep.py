@@ -1,0 +1,241 @@
+"""The every-minute sweep: repeats what was not acknowledged, restarts what was lost."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.maintenance.ports import SweepReport
+from domain.messaging.absence import list_texts
+from domain.messaging.ports import Gateway, Unsettled
+from domain.platform.rules import SendingRules
+from domain.sequences.timing import next_slot
+from domain.statuses.enrollments import Activity, EnrollmentStatus
+from services.enrollments.waking import Waking
+from services.maintenance.pruning import Pruning
+from services.maintenance.workspace import WorkspaceSettings
+from services.messaging.backfill import CatchUp
+from services.messaging.inbound import Inbound
+from services.messaging.outcomes import Outcomes
+from services.messaging.status_callbacks import Callbacks
+from services.platform.outbox import Outbox
+from storage.enrollments import finishing, pausing
+from storage.enrollments.pausing import Waiting
+from storage.event_webhooks import deliveries
+from storage.jobs import jobs
+from storage.maintenance import sweep
+from storage.messaging import holds, unknown_numbers
+from storage.platform import outbox, workspace
+from storage.platform.database import Database
+from workflows.client import EnrollmentClient, TemporalUnavailableError
+
+_logger = logging.getLogger(__name__)
+
+OVERDUE = timedelta(minutes=10)
+"""How far past its next event an enrollment may be before its workflow is looked for."""
+
+UPLOAD_ABANDONED = timedelta(minutes=15)
+"""After this long without a row, an upload is taken to have been broken off."""
+
+CLAIMED = timedelta(hours=1)
+"""How old a text may be that came while its number was just being imported; sweeps may be away."""
+
+PROBES_LOOKED_AT = 100
+"""Of how many that wait for a sender one is chosen whose send window is open."""
+
+RESTARTS = 500
+FINISHES = 500
+ORPHANS = 20
+ORPHANS_ASKED_FOR = timedelta(days=30)
+"""How long proof is looked for about a text of an ended enrollment; later it stays unknown, unless
+the provider reports on it."""
+
+EVENTS_OVERDUE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What the sweep has done by others.
+
+    Attributes:
+        catch_up: Fetches what webhooks did not bring.
+        pruning: Removes what is old.
+        waking: Wakes what a resume or release could have missed.
+        workspace: Ends a change of the zone whose process died.
+    """
+
+    catch_up: CatchUp
+    pruning: Pruning
+    waking: Waking
+    workspace: WorkspaceSettings
+
+
+class Sweep:
+    """Implements ``domain.maintenance.ports.Sweeper``.
+
+    Args:
+        database: Where the rows are.
+        temporal: Where the workflows are.
+        gateway: The provider, asked for proof about attempts of ended enrollments.
+        drainer: The outbox.
+        inbound: Applies inbound texts.
+        callbacks: Applies status reports.
+        rules: The timings.
+        chores: What other use cases have it do.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        temporal: EnrollmentClient,
+        gateway: Gateway,
+        drainer: Outbox,
+        inbound: Inbound,
+        callbacks: Callbacks,
+        rules: SendingRules,
+        chores: Chores,
+    ) -> None:
+        self._database = database
+        self._temporal = temporal
+        self._gateway = gateway
+        self._outbox = drainer
+        self._inbound = inbound
+        self._callbacks = callbacks
+        self._rules = rules
+        self._chores = chores
+        self._outcomes = Outcomes(database, rules)
+
+    async def sweep(self) -> SweepReport:
+        """Do every part; one that fails keeps none of the others from running."""
+        failures: list[str] = []
+
+        async def part(name: str, run: Callable[[], Awaitable[int]]) -> int:
+            try:
+                return await run()
+            except Exception as error:
+                _logger.exception("a part of the sweep failed", extra={"part": name})
+                failures.append(f"{name}: {type(error).__name__}")
+                return 0
+
+        inbound_applied = await part("inbound", self._inbound.apply_kept)
+        reports_applied = await part("reports", self._callbacks.apply_kept)
+        probes = await part("probes", self._probe)
+        await part("forgotten", self._chores.waking.mend)
+        restarted = await part("restart", self._restart_lost)
+        await part("archived", self._finish_archived)
+        await part("numbers", self._claim_texts)
+        settled = await part("orphans", self._settle_orphans)
+        await part("jobs", self._mend_jobs)
+        await part("zone", self._chores.workspace.move_steps)
+        await part("events", self._mend_events)
+        delivered = await part("outbox", self._outbox.sweep)
+        # Last of what matters, for the provider may be slow; what follows is drained at once.
+        texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
+        reports_fetched = await part("states", self._chores.catch_up.fetch_reports)
+        await part("absent", self._chores.catch_up.look_for_absent)
+        await part("pruning", self._chores.pruning.prune)
+        return SweepReport(
+            delivered=delivered,
+            restarted=restarted,
+            inbound_applied=inbound_applied,
+            reports_applied=reports_applied,
+            probes=probes,
+            settled=settled,
+            texts_fetched=texts_fetched,
+            reports_fetched=reports_fetched,
+            failures=failures,
+        )
+
+    async def _probe(self) -> int:
+        """Let one waiting text of each sender on hold be tried, one that may go at this hour."""
+        async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._rules.workspace_zone)
+            some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
+            rows = await pausing.read(tx, [one for ids in some for one in ids])
+            may_go = {row.id for row in rows if _may_go(row, zone)}
+            open_ones = ([one for one in ids if one in may_go] for ids in some)
+            chosen = [ids[0] for ids in open_ones if ids]
+        woken = 0
+        for enrollment_id in chosen:
+            # Locked only now, each alone, and left alone if somebody was quicker.
+            async with self._database.transaction() as tx:
+                woken += await holds.wake_enrollment(tx, enrollment_id, probing=True)
+        return woken
+
+    async def _restart_lost(self) -> int:
+        """Start overdue enrollments again whose workflow is not open; never closes one."""
+        async with self._database.transaction() as tx:
+            overdue = await sweep.overdue(tx, OVERDUE, RESTARTS)
+        lost = []
+        for enrollment_id in overdue:
+            try:
+                if not await self._temporal.is_open(enrollment_id):
+                    lost.append(enrollment_id)
+            except TemporalUnavailableError:
+                break
+        async with self._database.transaction() as tx:
+            await outbox.add_starts(tx, lost)
+            # One that is open is left alone by its start, so nobody has to be asked.
+            await outbox.add_message_starts(tx, await sweep.lost_messages(tx, OVERDUE, RESTARTS))
+        return len(lost)
+
+    async def _finish_archived(self) -> int:
+        """End what an archiving left active whose process died."""
+        async with self._database.transaction() as tx:
+            left = await sweep.left_in_archived(tx, OVERDUE, FINISHES)
+            for enrollment_id in left:
+                await finishing.end(
+                    tx,
+                    enrollment_id,
+                    EnrollmentStatus.FINISHED_STOPPED,
+                    signal="mark_finished",
+                )
+        return len(left)
+
+    async def _claim_texts(self) -> int:
+        """Give contacts what they texted while they were being imported."""
+        async with self._database.transaction() as tx:
+            return await unknown_numbers.claim_recent(tx, CLAIMED)
+
+    async def _mend_jobs(self) -> int:
+        """Start lost jobs again and forget uploads that were broken off."""
+        async with self._database.transaction() as tx:
+            # One that is open is left alone by its start, so nobody has to be asked.
+            lost = await jobs.lost(tx, OVERDUE, RESTARTS)
+            await outbox.add_job_starts(tx, lost)
+            await jobs.discard_abandoned(tx, UPLOAD_ABANDONED)
+        return len(lost)
+
+    async def _settle_orphans(self) -> int:
+        """Find out what became of texts whose enrollment ended while they were under way."""
+        async with self._database.transaction() as tx:
+            attempts = await sweep.orphan_attempts(
+                tx,
+                self._rules.call_before + self._rules.absence_first_list,
+                ORPHANS_ASKED_FOR,
+                ORPHANS,
+            )
+        settled = 0
+        for attempt_id in attempts:
+            question = await self._outcomes.ask(attempt_id)
+            if question is None:
+                continue
+            listing = await list_texts(self._gateway, question)
+            if listing is None:
+                break  # no proof, and each question more could keep the rest of the sweep waiting
+            weighed = await self._outcomes.record_listing(attempt_id, listing)
+            settled += not isinstance(weighed, Unsettled)
+        return settled
+
+    async def _mend_events(self) -> int:
+        """Wake deliveries that nobody makes."""
+        async with self._database.transaction() as tx:
+            forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
+            await outbox.add_event_wakes(tx, forgotten)
+        return len(forgotten)
+
+
+def _may_go(row: Waiting, zone: str) -> bool:
+    """Whether one waits for its sender and has its window open."""
+    slot = next_slot(row.read_at, row.window, row.clock(zone))
+    return row.activity is Activity.HELD and slot.at <= row.read_at

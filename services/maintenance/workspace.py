@@ -1,0 +1,148 @@
+"""What holds for everyone: the workspace's time zone, and how it tells the time."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, cast
+from uuid import UUID
+
+from domain.sequences.timing import ContactClock, check_time_zone
+from services.enrollments.rescheduling import workspace_moved
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.platform import workspace
+from storage.platform.database import Database, Transaction
+from storage.platform.workspace import WaitingContact, WorkspaceRow
+
+HourCycle = Literal[12, 24]
+
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class WorkspaceDetails:
+    """The settings of the workspace.
+
+    Attributes:
+        time_zone: IANA name as set; None where the process's settings decide.
+        effective_time_zone: The one that applies.
+        hour_cycle: Whether times are shown with 12 or 24 hours.
+    """
+
+    time_zone: str | None
+    effective_time_zone: str
+    hour_cycle: HourCycle
+
+
+class WorkspaceFields(TypedDict, total=False):
+    """What may be changed; what is left out stays as it is."""
+
+    time_zone: str | None
+    hour_cycle: HourCycle
+
+
+class WorkspaceSettings:
+    """Reads and changes the settings of the workspace.
+
+    Args:
+        database: Where they are kept; every process reads them there whenever one decides.
+        outbox: Tells the workflows whose steps move.
+        default_zone: IANA zone where nobody has set one.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, *, default_zone: str) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._default = default_zone
+
+    async def get(self) -> WorkspaceDetails:
+        """Give all of them."""
+        async with self._database.transaction() as tx:
+            return self._details(await workspace.read(tx))
+
+    async def change(self, fields: WorkspaceFields, user_id: UUID) -> WorkspaceDetails:
+        """Change some; they hold at once, also for steps that wait.
+
+        Raises:
+            InvalidFieldError: There is no such time zone.
+        """
+        zone = fields.get("time_zone")
+        if zone is not None:
+            check_time_zone(zone)
+        while fields and not await self._changed(fields, user_id):
+            await self.move_steps()
+        await self.move_steps()
+        return await self.get()
+
+    async def _changed(self, fields: WorkspaceFields, user_id: UUID) -> bool:
+        """Change some, unless the zone is one of them and steps still move to the one before."""
+        async with self._database.transaction() as tx:
+            await workspace.change(tx, {})  # locks it, so that what was is what this changes
+            before = await workspace.read(tx)
+            if "time_zone" in fields and before.moving_from is not None:
+                return False
+            values = cast("dict[str, Any]", dict(fields))
+            zone_before = self._details(before).effective_time_zone
+            if "time_zone" in fields and (fields["time_zone"] or self._default) != zone_before:
+                values["moving_from"] = zone_before
+            await workspace.change(tx, values)
+            names = ",".join(sorted(fields))
+            await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
+        return True
+
+    async def move_steps(self) -> int:
+        """Have every step that waits, and depends on a zone that was changed, go by the new one.
+
+        Page by page, so that nobody waits long for the rows. Until it is whole it is noted, and
+        doing it again harms nothing: the sweep ends what a process that died began.
+
+        Returns:
+            Over how many contacts it went.
+        """
+        async with self._database.transaction() as tx:
+            row = await workspace.read(tx)
+        if row.moving_from is None:
+            return 0
+        async with self._database.transaction() as tx:
+            await workspace.wait_for_holders(tx)
+        before, after = row.moving_from, self._details(row).effective_time_zone
+        seen, last = 0, None
+        while True:
+            async with self._database.transaction() as tx:
+                page = await _move_page(tx, before, after, last)
+            if not page:
+                break
+            seen, last = seen + len(page), page[-1].contact_id
+        async with self._database.transaction() as tx:
+            await workspace.end_move(tx, row)
+        self._outbox.kick()
+        return seen
+
+    def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
+        return WorkspaceDetails(
+            time_zone=row.time_zone,
+            effective_time_zone=row.time_zone or self._default,
+            hour_cycle=cast("HourCycle", row.hour_cycle),
+        )
+
+
+async def _move_page(
+    tx: Transaction, before: str, after: str, last: UUID | None
+) -> list[WaitingContact]:
+    """Move the steps of the next contacts; answers the contacts, none at the end."""
+    page = await workspace.waiting_without_zone(tx, after=last, limit=_PAGE)
+    await workspace_moved(
+        tx,
+        [one.contact_id for one in page if _depends(one.phone, before, after)],
+        lambda time_zone, phone: _clock(time_zone, phone, before),
+        lambda time_zone, phone: _clock(time_zone, phone, after),
+    )
+    return page
+
+
+def _depends(phone: str, before: str, after: str) -> bool:
+    """Whether a number leaves it to the workspace's zone what its owner's clock says."""
+    clock = _clock(None, phone, after)
+    return len(clock.zones) > 1 or clock.zones != _clock(None, phone, before).zones
+
+
+def _clock(time_zone: str | None, phone: str, zone: str) -> ContactClock:
+    return ContactClock.of(time_zone=time_zone, phone=phone, workspace=zone)

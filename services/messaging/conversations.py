@@ -1,0 +1,348 @@
+"""What was said with each contact, and answering them."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.platform import names
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.paging import Page, Position, by_creation, cut
+from domain.sequences.texts import check_body
+from domain.statuses.contacts import LineType
+from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus
+from domain.statuses.suppression import TextMeaning
+from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactName, Fault, UserName
+from services.messaging import one_offs
+from services.messaging.senders import SenderName
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.contacts import contacts
+from storage.messaging import conversations
+from storage.messaging.conversations import (
+    ConversationFilter,
+    LastText,
+    LastTextOfContact,
+    Recipient,
+    TextRow,
+)
+from storage.platform import outbox
+from storage.platform.database import Database, Transaction
+
+SNIPPET_LENGTH = 120
+"""Most characters of a text that the list shows."""
+
+_REFUSALS = {
+    "opted_out": "the number opted out; lift that first, if they asked for it",
+    "landline": "the number is a landline and takes no texts",
+}
+
+
+@dataclass(frozen=True)
+class LastSaid:
+    """The last text to or from somebody, as a list shows it.
+
+    Attributes:
+        opted_out: Whether the number is suppressed for the whole deployment.
+        unanswered: The last text is theirs, and no opt-out, opt-in or help keyword.
+        direction: Of the last text.
+        snippet: Its beginning on one line; empty if it is media alone.
+        media_count: How many media it has.
+        status_label: Where it is, in words.
+        at: When it was stored, UTC; the list's order.
+    """
+
+    opted_out: bool
+    unanswered: bool
+    direction: Direction
+    snippet: str
+    media_count: int
+    status: MessageStatus
+    status_label: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ListedConversation(LastSaid):
+    """One line of the list: a contact and the last text with them."""
+
+    contact: ContactName
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The enrollment that a text is of; ``step`` is None for one that a person wrote."""
+
+    enrollment_id: UUID
+    sequence_id: UUID
+    sequence_name: str
+    step: int | None
+
+
+@dataclass(frozen=True)
+class ConversationText:
+    """One text.
+
+    Attributes:
+        at: The provider's time of an inbound text, the acceptance of an outbound one; before that,
+            when it was written.
+        status_label: Where it is, in words.
+        error: What the provider said, if it failed.
+        meaning: What an inbound text asks for, if it is a keyword or a plain wish.
+        sender: Of ours; None if it is not known.
+        user: Who wrote it, if a person.
+        origin: The enrollment it is of, if any.
+    """
+
+    id: UUID
+    direction: Direction
+    body: str
+    media_urls: tuple[str, ...]
+    at: datetime
+    status: MessageStatus
+    status_label: str
+    error: Fault | None
+    meaning: TextMeaning | None
+    sender: SenderName | None
+    user: UserName | None
+    origin: Origin | None
+
+    @classmethod
+    def of(cls, row: TextRow) -> "ConversationText":
+        """Read a row."""
+        origin = None
+        if row.enrollment_id is not None and row.sequence_id is not None:
+            origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
+        return cls(
+            id=row.id,
+            direction=row.direction,
+            body=row.body,
+            media_urls=tuple(row.media_urls),
+            at=row.occurred_at or row.created_at,
+            status=row.status,
+            status_label=MESSAGE_LABELS[row.status],
+            error=Fault.of(row.error_code),
+            meaning=TextMeaning(row.keyword) if row.keyword else None,
+            sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
+            user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
+            origin=origin,
+        )
+
+
+@dataclass(frozen=True)
+class ReplyBox:
+    """What a reply would be.
+
+    Attributes:
+        sender: Where it goes out from if no other is chosen; None if one must be chosen.
+        refusal: ``opted_out`` or ``landline`` if no text may go; the reason is ``refusal_text``.
+    """
+
+    sender: SenderName | None
+    refusal: str | None
+    refusal_text: str | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A page of what was said with a contact.
+
+    Attributes:
+        texts: The oldest first, in the order they were stored.
+        earlier: Where the page before begins; None if this one begins with the first text.
+    """
+
+    contact: ContactName
+    opted_out: bool
+    texts: Many[ConversationText]
+    earlier: Position | None
+    reply: ReplyBox
+
+
+class Conversations:
+    """The use cases of conversations.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after a reply is written, so that its workflow starts.
+    """
+
+    def __init__(self, database: Database, outbox_drain: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+
+    async def page(
+        self,
+        *,
+        search: str = "",
+        only: ConversationFilter = ConversationFilter.ALL,
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[ListedConversation]:
+        """List contacts by their last text, the latest first.
+
+        Args:
+            search: Any part of the name, or phone digits.
+            only: Which.
+            after: Where the page begins.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: Nobody can be found by this search.
+        """
+        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        async with self._database.transaction() as tx:
+            found = await conversations.page(
+                tx, search=sought, only=only, after=after, limit=limit + 1
+            )
+        return cut(found, limit, by_creation).showing(_listed)
+
+    async def get(
+        self,
+        contact_id: UUID,
+        *,
+        sender_id: UUID | None = None,
+        before: Position | None = None,
+        limit: int = 50,
+    ) -> Conversation:
+        """Give a page of a conversation, the newest unless another is asked for.
+
+        Args:
+            contact_id: With whom.
+            sender_id: Only what was said through this sender; None for all.
+            before: ``earlier`` of the page behind.
+            limit: Most texts.
+
+        Raises:
+            NotFoundError: There is no such contact.
+        """
+        async with self._database.transaction() as tx:
+            row = await contacts.get(tx, contact_id)
+            if row is None:
+                raise NotFoundError("contact", contact_id)
+            found = await conversations.texts(
+                tx,
+                contact_id,
+                row.contact.phone,
+                sender_id=sender_id,
+                before=before,
+                limit=limit + 1,
+            )
+            known = sender_id or await conversations.usual_sender(tx, contact_id)
+            to = await conversations.recipient(tx, contact_id, known) if known else None
+        shown = cut(found, limit, by_creation).showing(ConversationText.of)
+        contact = row.contact
+        name = f"{contact.first_name} {contact.last_name}".strip()
+        return Conversation(
+            contact=ContactName(contact.id, name, contact.phone),
+            opted_out=row.opted_out,
+            texts=shown.items[::-1],
+            earlier=shown.next,
+            reply=_reply_box(to, opted_out=row.opted_out, line_type=contact.line_type),
+        )
+
+    async def reply(
+        self,
+        message_id: UUID,
+        contact_id: UUID,
+        body: str,
+        user_id: UUID,
+        *,
+        sender_id: UUID | None = None,
+    ) -> UUID:
+        """Text a contact once, whether they are enrolled or not; it belongs to no enrollment.
+
+        Not bound by the send window, always by suppression and by "never twice, never after".
+
+        Args:
+            message_id: A new random id that the form brings along: repeating the same reply with
+                it sends nothing more.
+            contact_id: Whom.
+            body: As a step's; merge fields are filled in now.
+            user_id: Who writes.
+            sender_id: Where it goes out from; None for ``ReplyBox.sender``.
+
+        Returns:
+            The text: ``message_id``.
+
+        Raises:
+            InvalidFieldError: A body that cannot be sent; no such sender, or one must be chosen.
+            NotFoundError: There is no such contact.
+            ConflictError: ``opted_out``, ``landline``; ``idempotency_key_reused`` if the id is
+                another text's.
+        """
+        check_body(body, field="body")
+        async with self._database.transaction() as tx:
+            to = await _recipient(tx, contact_id, sender_id)
+            values = one_offs.message(to, body, user_id, message_id=message_id)
+            refusal = one_offs.refusal(to)
+            if not await conversations.is_same(tx, values):
+                if refusal is not None:
+                    raise ConflictError(refusal, _REFUSALS[refusal])
+                await _write(tx, values)
+        self._outbox.kick()
+        return message_id
+
+
+async def _write(tx: Transaction, values: dict[str, Any]) -> None:
+    """Write a text and have it sent, unless the same request has done so meanwhile."""
+    if await conversations.add_text(tx, values):
+        await outbox.add_message_starts(tx, [values["id"]])
+        await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]])
+    elif not await conversations.is_same(tx, values):
+        raise ConflictError(
+            "idempotency_key_reused",
+            "this message_id came with another text; use a new one for a new text",
+        )
+
+
+async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) -> Recipient:
+    if await contacts.get(tx, contact_id) is None:
+        raise NotFoundError("contact", contact_id)
+    known = sender_id or await conversations.usual_sender(tx, contact_id)
+    if known is None:
+        raise InvalidFieldError(
+            "sender_id", "is missing; choose where the text goes out from", code="missing"
+        )
+    to = await conversations.recipient(tx, contact_id, known, lock=True)
+    if to is None:
+        raise InvalidFieldError(
+            "sender_id",
+            "names no sender; take an id from GET /api/senders",
+            code="unknown_sender",
+        )
+    return to
+
+
+def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | None) -> ReplyBox:
+    refusal = one_offs.refusal(to) if to is not None else None
+    if to is None and opted_out:
+        refusal = "opted_out"
+    elif to is None and line_type is LineType.LANDLINE:
+        refusal = "landline"
+    sender = SenderName(to.sender_id, to.sender_name) if to is not None else None
+    return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
+
+
+def last_said(row: LastText) -> dict[str, Any]:
+    """Give the fields of ``LastSaid``."""
+    one_line = " ".join(row.body.split())
+    cut = one_line if len(one_line) <= SNIPPET_LENGTH else one_line[: SNIPPET_LENGTH - 1] + "…"
+    return {
+        "opted_out": row.opted_out,
+        "unanswered": row.direction is Direction.INBOUND and row.keyword is None,
+        "direction": row.direction,
+        "snippet": cut,
+        "media_count": len(row.media_urls),
+        "status": row.status,
+        "status_label": MESSAGE_LABELS[row.status],
+        "at": row.created_at,
+    }
+
+
+def _listed(row: LastTextOfContact) -> ListedConversation:
+    name = f"{row.first_name} {row.last_name}".strip()
+    return ListedConversation(
+        **last_said(row), contact=ContactName(row.contact_id, name, row.phone)
+    )

@@ -1,0 +1,182 @@
+"""Releasing what is held: senders, and enrollments that wait for a person."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from domain.platform.rules import SendingRules
+from domain.statuses.enrollments import HeldReason
+from domain.statuses.messaging import AttemptOutcome, LastText, MessageStatus
+from services.enrollments.finishing import Endings
+from services.enrollments.waking import Waking
+from services.messaging.consequences import Learned, accepted
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.enrollments import finishing, next_step
+from storage.messaging import holds, outcomes, sending
+from storage.platform.database import Database, Transaction
+from storage.platform.locks import MovedError, lock_numbers_of
+
+
+class Decision(StrEnum):
+    """What a person decides about a held enrollment."""
+
+    RETRY = "retry"
+    TREAT_AS_SENT = "treat_as_sent"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True)
+class Released:
+    """What releasing one enrollment came to.
+
+    Attributes:
+        enrollment_id: Which.
+        result: ``outcome_known`` refuses ``treat_as_sent`` for a text that is known not to have
+            been sent.
+        last_text: For ``finished``: the fate of a text that was under way.
+    """
+
+    enrollment_id: UUID
+    result: Literal[
+        "released", "finished", "not_held", "already_final", "not_found", "outcome_known"
+    ]
+    last_text: LastText | None = None
+
+
+class Holds:
+    """Lets held senders and enrollments go on.
+
+    Args:
+        database: Where the rows are.
+        outbox: Tells the workflows.
+        rules: The timings.
+        finisher: Ends enrollments.
+        waking: Wakes those that wait for a sender.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        rules: SendingRules,
+        finisher: Endings,
+        waking: Waking,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+        self._endings = finisher
+        self._waking = waking
+
+    async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
+        """Take a sender off hold by hand; answers how many enrollments waited for it.
+
+        They may go on from the commit. The first page is woken before it is answered.
+        """
+        async with self._database.transaction() as tx:
+            waited = await holds.count_waiting(tx, sender_id)
+            await holds.end_hold(tx, sender_id)
+            await audit.record(
+                tx, "sender.release", "sender", [sender_id], user_id=user_id, released=waited
+            )
+        await self._waking.begin()
+        return waited
+
+    async def release(
+        self, enrollment_ids: Sequence[UUID], decision: Decision | str, user_id: UUID
+    ) -> list[Released]:
+        """Let held enrollments go on as a person decided; results in the order asked."""
+        decision = Decision(decision)
+        results = [await self._release(one, decision, user_id) for one in enrollment_ids]
+        self._outbox.kick()
+        return results
+
+    async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
+        released: Released | None = None
+        while released is None:
+            under_way: dict[UUID, list[UUID]] = {}
+            with suppress(MovedError):
+                async with self._database.transaction() as tx:
+                    released = await self.release_in(
+                        tx, enrollment_id, decision, user_id, under_way
+                    )
+        fates = await self._endings.last_texts(under_way)
+        return replace(released, last_text=fates.get(enrollment_id, released.last_text))
+
+    async def release_in(
+        self,
+        tx: Transaction,
+        enrollment_id: UUID,
+        decision: Decision,
+        user_id: UUID,
+        under_way: dict[UUID, list[UUID]],
+    ) -> Released:
+        """Let one go on in a transaction of the caller's, who kicks the outbox afterwards.
+
+        Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
+        outcome go into ``under_way``; see ``Endings.last_texts``.
+
+        Raises:
+            MovedError: Its contact has got another number meanwhile.
+        """
+        await lock_numbers_of(tx, enrollment_id)
+        await next_step.hold(tx, enrollment_id)
+        await holds.lock_sender_of(tx, enrollment_id)
+        row = await sending.lock_step(tx, enrollment_id)
+        if row is None:
+            return Released(enrollment_id, "not_found")
+        if row.status.is_final:
+            return Released(enrollment_id, "already_final")
+        if row.held_reason is None:
+            return Released(enrollment_id, "not_held")
+        if decision is not Decision.FINISH:
+            return await self._go_on(tx, row, decision, user_id)
+        finished = await self._endings.finish_in(tx, enrollment_id, user_id, under_way)
+        return Released(enrollment_id, finished.result, finished.last_text)
+
+    async def _go_on(
+        self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID
+    ) -> Released:
+        now = row.read_at
+        last = row.last_attempt
+        is_unknown = last is not None and not last.outcome.is_known
+        unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and is_unknown
+        if decision is Decision.TREAT_AS_SENT and not unknown:
+            return Released(row.id, "outcome_known")
+        chosen = decision.value
+        await finishing.note(tx, row.id, "released", at=now, user_id=user_id, decision=chosen)
+        await audit.record(
+            tx, "enrollment.release", "enrollment", [row.id], user_id=user_id, decision=chosen
+        )
+        probing = row.held_reason is HeldReason.SENDER_ON_HOLD
+        await holds.wake_enrollment(tx, row.id, probing=probing)
+        if unknown and last is not None:
+            await self._decide_unknown(tx, last.id, decision, now)
+        return Released(row.id, "released")
+
+    async def _decide_unknown(
+        self, tx: Transaction, attempt_id: UUID, decision: Decision, now: datetime
+    ) -> None:
+        """A person takes the place of proof."""
+        row = await outcomes.load(tx, attempt_id)
+        if row is None:
+            return
+        if decision is Decision.RETRY:
+            await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.WRITTEN_OFF.value)
+            await outcomes.set_message(tx, row.message_id, status=MessageStatus.PENDING.value)
+            return
+        await accepted(
+            tx,
+            row,
+            self._rules,
+            Learned(now),
+            sid=None,
+            status=MessageStatus.ACCEPTED,
+            from_phone=None,
+        )
+        await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.ASSUMED_SENT.value)

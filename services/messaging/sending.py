@@ -1,0 +1,366 @@
+"""Deciding and asking to send: the first transaction of "never twice, never after"."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from domain.enrollments.state import Standing
+from domain.messaging import deciding
+from domain.messaging.deadline import Deadline
+from domain.messaging.deciding import StepFacts, decide
+from domain.messaging.ports import Call, Decision, LateError, LineTypeNeeded, Opening, Unsettled
+from domain.platform.provider_errors import explain
+from domain.platform.rules import SendingRules
+from domain.sequences.texts import merge_values, render
+from domain.sequences.timing import ContactClock, SendWindow, validity_seconds
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, Need
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
+from domain.statuses.sequences import SequenceState
+from services.messaging import reconciliation
+from storage.enrollments import finishing
+from storage.event_webhooks import events
+from storage.messaging import holds, sending
+from storage.messaging.sending import LastAttempt, MessageRow, StepRow
+from storage.platform.database import Database, Transaction
+
+_UNREMARKABLE = frozenset({"delay", "inbound"})
+"""Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
+_UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
+
+_GONE = Standing(doing="ended", status="gone")
+"""The row was erased."""
+
+
+class Sending:
+    """Decides what is next, and opens attempts.
+
+    An attempt is opened by one transaction that locks, checks everything again, and commits to a
+    call.
+
+    Args:
+        database: Where the rows are.
+        rules: The timings.
+    """
+
+    def __init__(self, database: Database, rules: SendingRules) -> None:
+        self._database = database
+        self._rules = rules
+
+    async def decide_step(self, enrollment_id: UUID) -> Decision:
+        """Say what the enrollment needs next, and write down where it stands; begins no text."""
+        async with self._database.transaction() as tx:
+            row = await sending.read_step(tx, enrollment_id)
+            if row is None:
+                return _GONE
+            verdict = await self._decide(tx, row)
+            if not _changes_the_row(verdict, row):
+                return await self._say(tx, row, verdict)
+        probes = await self._may_probe(row, verdict)
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return _GONE
+            if probes:
+                row = replace(row, probing=True)
+            verdict = await self._decide(tx, row)
+            if isinstance(verdict, deciding.Go):
+                await sending.stand(
+                    tx, row.id, Activity.WAITING, next_send_at=row.read_at, probing=row.probing
+                )
+            return await self._say(tx, row, verdict)
+
+    async def decide_message(self, message_id: UUID) -> Decision:
+        """Say what a one-off text needs next; begins nothing."""
+        async with self._database.transaction() as tx:
+            row = await sending.lock_message(tx, message_id)
+            if row is None:
+                return _GONE
+            waits = await self._message_waits(tx, row)
+            return waits or replace(_message_standing(row, Activity.WAITING), needs=Need.SEND)
+
+    async def open_step(self, enrollment_id: UUID) -> Opening:
+        """Ask to send the enrollment's next step.
+
+        Everything that bears on it is read again under the locks of its number and row. A ``Call``
+        is committed: its attempt stands as ``open`` until its answer is recorded.
+
+        Raises:
+            LateError: It took so long that no call could begin in time; nothing was written.
+        """
+        deadline = Deadline.within(self._rules.call_before)
+        async with self._database.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return _GONE
+            verdict = await self._decide(tx, row)
+            if not isinstance(verdict, deciding.Go):
+                return await self._obey(tx, row, verdict)
+            _refuse_if_late(deadline)
+            return await self._go(tx, row, verdict, deadline)
+
+    async def open_message(self, message_id: UUID) -> Opening:
+        """Ask to send a one-off text: bound by suppression, not by the window.
+
+        Raises:
+            LateError: As `open_step` does.
+        """
+        deadline = Deadline.within(self._rules.call_before)
+        async with self._database.transaction() as tx:
+            row = await sending.lock_message(tx, message_id)
+            if row is None:
+                return _GONE
+            waits = await self._message_waits(tx, row)
+            if waits is not None:
+                return waits
+            _refuse_if_late(deadline)
+            if row.sender_held_at is not None and not await holds.claim_probe(
+                tx, row.sender_id, self._rules.probe_interval
+            ):
+                return _message_standing(row, Activity.HELD)
+            attempt_id = await sending.open_attempt_at_message(
+                tx, row, call_before=self._rules.call_before
+            )
+            return Call(
+                attempt_id=attempt_id,
+                to=row.phone,
+                from_phone=row.sender_phone,
+                messaging_service_sid=row.messaging_service_sid,
+                body=row.body,
+                media_urls=row.media_urls,
+                validity_seconds=validity_seconds(row.read_at, None),
+                deadline=deadline,
+                due_at=row.due_at,
+            )
+
+    async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Verdict:
+        nothing_sent = row.step == 0 and not await self._sent(tx, row)
+        return decide(_facts(row, self._rules, nothing_sent=nothing_sent), row.read_at, self._rules)
+
+    async def _sent(self, tx: Transaction, row: StepRow) -> bool:
+        return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
+
+    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Decision | None:
+        """What keeps a one-off text from going now, None if nothing does."""
+        last = row.last_attempt
+        if last is not None and not last.outcome.is_known:
+            return await self._unsettled(tx, row, last)
+        given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
+        if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
+            return Standing(doing="ended", status=row.status)
+        if row.overtaken:
+            await sending.settle_message(tx, row.id, MessageStatus.CANCELED, error_code=None)
+            return Standing(doing="ended", status=MessageStatus.CANCELED)
+        if row.suppressed or row.line_type is LineType.LANDLINE:
+            code = 21610 if row.suppressed else 21614
+            await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
+            await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
+            return Standing(doing="ended", status=MessageStatus.REFUSED)
+        if row.next_try_at is not None and row.next_try_at > row.read_at + deciding.EARLY_TOLERANCE:
+            return _message_standing(row, Activity.WAITING, due_at=row.next_try_at)
+        if row.inbound_pending:
+            return _message_standing(
+                row, Activity.WAITING, due_at=row.read_at + deciding.INBOUND_WAIT
+            )
+        if row.sender_held_at is not None and not _is_probe_due(row):
+            return _message_standing(row, Activity.HELD)
+        return None
+
+    async def _may_probe(self, row: StepRow, verdict: deciding.Verdict) -> bool:
+        """Claim the sender on hold that an enrollment waits for, if it may be tried now.
+
+        In a transaction of its own: who holds a sender's row must not wait for a number.
+        """
+        if not isinstance(verdict, deciding.Held) or not _is_probe_due(row):
+            return False
+        async with self._database.transaction() as tx:
+            return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
+
+    async def _say(self, tx: Transaction, row: StepRow, verdict: deciding.Verdict) -> Decision:
+        """Say what was decided; what stands in the way is written down as well."""
+        if isinstance(verdict, deciding.Go):
+            return _standing(row, Activity.WAITING, due_at=row.read_at, needs=Need.SEND)
+        return await self._obey(tx, row, verdict)
+
+    async def _obey(self, tx: Transaction, row: StepRow, verdict: deciding.Obstacle) -> Decision:
+        """Write down what stands in the way and say it to the workflow."""
+        match verdict:
+            case deciding.Over():
+                return _standing(row, "ended")
+            case deciding.EndAs():
+                return await self._end_before_text(tx, row, verdict.because)
+            case deciding.Later():
+                return await self._later(tx, row, verdict)
+            case deciding.AwaitReply():
+                await sending.stand(tx, row.id, Activity.AWAITING_REPLY)
+                return _standing(row, Activity.AWAITING_REPLY, due_at=verdict.until)
+            case deciding.Paused():
+                return await self._blocked(tx, row, Activity.PAUSED, None)
+            case deciding.Held():
+                return await self._blocked(tx, row, Activity.HELD, verdict.reason)
+            case deciding.Settle():
+                assert row.last_attempt is not None  # noqa: S101 - what Settle means
+                return await self._unsettled(tx, row, row.last_attempt)
+            case deciding.LookUp():
+                return LineTypeNeeded(row.contact_id, row.phone)
+
+    async def _go(
+        self, tx: Transaction, row: StepRow, verdict: deciding.Go, deadline: Deadline
+    ) -> Call:
+        body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
+        attempt_id = await sending.open_attempt_at_step(
+            tx,
+            row,
+            body=body,
+            media_urls=json.dumps(list(row.media_urls)),
+            call_before=self._rules.call_before,
+        )
+        return Call(
+            attempt_id=attempt_id,
+            to=row.phone,
+            from_phone=row.sender_phone,
+            messaging_service_sid=row.messaging_service_sid,
+            body=body,
+            media_urls=row.media_urls,
+            validity_seconds=verdict.validity_seconds,
+            deadline=deadline,
+            due_at=row.next_send_at,
+        )
+
+    async def _end_before_text(self, tx: Transaction, row: StepRow, because: str) -> Standing:
+        """End as opted out or landline, omitted if nothing was ever sent."""
+        if because == "landline":
+            status = EnrollmentStatus.OMITTED_LANDLINE
+        elif await sending.anything_sent(tx, row.id):
+            status = EnrollmentStatus.OPTED_OUT
+        else:
+            status = EnrollmentStatus.OMITTED_OPTED_OUT
+        await finishing.end(tx, row.id, status)
+        return _standing(row, "ended", status=status)
+
+    async def _later(self, tx: Transaction, row: StepRow, verdict: deciding.Later) -> Standing:
+        await sending.stand(tx, row.id, Activity.WAITING, next_send_at=verdict.at)
+        if verdict.because not in _UNREMARKABLE and verdict.at != row.next_send_at:
+            until = verdict.at.isoformat()
+            await finishing.note(
+                tx, row.id, "waits", at=row.read_at, because=verdict.because, until=until
+            )
+        return _standing(row, Activity.WAITING, due_at=verdict.at)
+
+    async def _blocked(
+        self,
+        tx: Transaction,
+        row: StepRow,
+        activity: Activity,
+        reason: HeldReason | None,
+    ) -> Standing:
+        await sending.block(tx, row.id, activity, reason)
+        if row.activity != activity or row.held_reason != reason:
+            await finishing.note(
+                tx, row.id, "blocked", at=row.read_at, because=reason.value if reason else "paused"
+            )
+            if reason is not None:
+                await events.enrollment_held(tx, row.id)
+        return _standing(row, activity, held_reason=reason)
+
+    async def _unsettled(
+        self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt
+    ) -> Unsettled:
+        """What must be proven about an attempt, and when the provider's list can prove it."""
+        return await reconciliation.question(
+            tx,
+            last.id,
+            last,
+            self._rules,
+            phone=row.phone,
+            sender_id=row.sender_id,
+            now=row.read_at,
+        )
+
+
+def _refuse_if_late(deadline: Deadline) -> None:
+    """Begin nothing that could not be called in time any more: it would only be written off."""
+    if deadline.is_late:
+        raise LateError
+
+
+def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:
+    return StepFacts(
+        status=row.status,
+        sequence_state=SequenceState(row.sequence_state),
+        paused=row.paused,
+        held_reason=row.held_reason,
+        probing=row.probing,
+        position=row.position,
+        step_count=row.step_count,
+        due_at=row.due_at,
+        next_try_at=row.next_try_at,
+        last_sent_at=row.last_sent_at,
+        gap=row.gap,
+        reply_until=row.reply_until,
+        last_outcome=row.last_attempt.outcome if row.last_attempt else None,
+        nothing_sent=nothing_sent,
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+        line_type=row.line_type,
+        sender_on_hold=row.sender_held_at is not None,
+        clock=ContactClock.of(
+            time_zone=row.time_zone,
+            phone=row.phone,
+            workspace=row.workspace_zone or rules.workspace_zone,
+        ),
+        window=SendWindow.parse(row.send_window) if row.send_window is not None else None,
+    )
+
+
+def _standing(
+    row: StepRow,
+    doing: str,
+    *,
+    due_at: datetime | None = None,
+    status: EnrollmentStatus | None = None,
+    held_reason: HeldReason | None = None,
+    needs: Need | None = None,
+) -> Standing:
+    return Standing(
+        doing=str(doing),
+        status=(status or row.status).value,
+        due_at=due_at,
+        step=row.step,
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+        held_reason=held_reason.value if held_reason else None,
+        needs=needs,
+    )
+
+
+def _message_standing(
+    row: MessageRow, doing: Activity, *, due_at: datetime | None = None
+) -> Standing:
+    return Standing(doing=doing, status=row.status, due_at=due_at, sender_id=str(row.sender_id))
+
+
+def _changes_the_row(verdict: deciding.Verdict, row: StepRow) -> bool:
+    """Whether what was decided is written down, or proven: then it is decided under locks."""
+    match verdict:
+        case deciding.LookUp() | deciding.Over():
+            return False
+        case deciding.Go():
+            return not _is_shown_as_due(row)
+        case _:
+            return True
+
+
+def _is_shown_as_due(row: StepRow) -> bool:
+    """Whether the row says already that its text is about to go."""
+    return (
+        row.activity == Activity.WAITING
+        and row.next_send_at is not None
+        and row.next_send_at <= row.read_at + deciding.EARLY_TOLERANCE
+    )
+
+
+def _is_probe_due(row: StepRow | MessageRow) -> bool:
+    """Whether the sender, if it is on hold, may be tried now."""
+    return row.next_probe_at is not None and row.next_probe_at <= row.read_at

@@ -1,0 +1,605 @@
+"""Writing sequences, and moving them through their states."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Many
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from enum import Enum
+from typing import Any, NoReturn
+from uuid import UUID, uuid4
+
+from domain.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from domain.platform.names import clean
+from domain.platform.paging import Page, Position, by_creation, cut
+from domain.sequences.segments import measure
+from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
+from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from services.enrollments.finishing import Endings
+from services.enrollments.waking import Waking
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.enrollments import waking
+from storage.platform import outbox, workspace
+from storage.platform.database import Database, Transaction
+from storage.sequences import sequences as rows
+from storage.sequences.sequences import SequenceRecord, StepRecord
+
+MAX_NAME = 200
+MAX_STEPS = 100
+MAX_MEDIA = 10
+"""Media of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
+MAX_DELAY = timedelta(days=365)
+MAX_AHEAD = timedelta(days=5 * 365)
+"""How far ahead a date may lie: further is a slip of the pen."""
+MAX_REPLY_WINDOW = timedelta(days=90)
+DEFAULT_REPLY_WINDOW = timedelta(days=7)
+
+_PAGE = 500
+_ONE_DAY_SECONDS = 86_400
+_AT_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
+
+
+class Missing(Enum):
+    """Stands for what a request leaves out, where null means something else."""
+
+    MISSING = "missing"
+
+
+MISSING = Missing.MISSING
+
+
+@dataclass(frozen=True)
+class StepDraft:
+    """A step as a request writes it, not looked at yet.
+
+    Attributes:
+        body: With merge fields.
+        media_urls: Pictures to attach.
+        delay_seconds: After the text before; ongoing sequences only.
+        at_time: ``HH:MM``; ongoing sequences only.
+        send_at: ``YYYY-MM-DDTHH:MM[:SS]`` on the contact's clock; scheduled sequences only.
+    """
+
+    body: str
+    media_urls: tuple[str, ...] = ()
+    delay_seconds: int | None = None
+    at_time: str | None = None
+    send_at: str | None = None
+
+
+@dataclass(frozen=True)
+class SequenceDraft:
+    """A sequence as a request writes it, not looked at yet.
+
+    Attributes:
+        send_window: As ``SendWindow.parse`` reads it; None for any time, left out for the default.
+        steps: In order.
+    """
+
+    name: str
+    sender_id: UUID
+    kind: SequenceKind
+    steps: Many[StepDraft]
+    on_reply: ReplyPolicy = ReplyPolicy.FINISH
+    reply_window_seconds: int = int(DEFAULT_REPLY_WINDOW.total_seconds())
+    send_window: Mapping[str, Many[str]] | Missing | None = MISSING
+
+
+@dataclass(frozen=True)
+class SequenceChange:
+    """What to change about a sequence; what is left out stays. The kind never changes."""
+
+    name: str | Missing = MISSING
+    sender_id: UUID | Missing = MISSING
+    kind: SequenceKind | Missing = MISSING
+    steps: Many[StepDraft] | Missing = MISSING
+    on_reply: ReplyPolicy | Missing = MISSING
+    reply_window_seconds: int | Missing = MISSING
+    send_window: Mapping[str, Many[str]] | Missing | None = MISSING
+
+
+class Sequences:
+    """The use cases of sequences.
+
+    Args:
+        database: PostgreSQL.
+        outbox_drain: Kicked after a commit that wrote to the outbox.
+        endings: Marks enrollments finished when a sequence is archived with them.
+        waking: Tells those that wait of what changed.
+        workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox_drain: Outbox,
+        endings: Endings,
+        waking: Waking,
+        *,
+        workspace_zone: str,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox_drain
+        self._endings = endings
+        self._waking = waking
+        self._zone = workspace_zone
+
+    async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
+        """Write a new sequence, as a draft, with the first version of its steps.
+
+        Raises:
+            InvalidRequestError: With all that is wrong.
+        """
+        problems = _Problems()
+        values: dict[str, Any] = {
+            "id": uuid4(),
+            "name": problems.of(lambda: clean(draft.name, field="name", most=MAX_NAME)),
+            "sender_id": draft.sender_id,
+            "kind": draft.kind,
+            "on_reply": draft.on_reply,
+            "reply_window_seconds": problems.of(lambda: _reply_window(draft.reply_window_seconds)),
+            "send_window": problems.of(lambda: _window(draft.send_window)),
+            "state": SequenceState.DRAFT,
+            "created_by": user_id,
+        }
+        async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
+            steps = _check_steps(draft.steps, draft.kind, problems, zone, dates_taken=frozenset())
+            await _check_sender(tx, draft.sender_id, problems)
+            problems.raise_any()
+            await rows.insert_sequence(tx, values)
+            await rows.add_version(tx, values["id"], steps, user_id)
+            await outbox.add_pace(tx, draft.sender_id)
+            await audit.record(tx, "sequence.create", "sequence", [values["id"]], user_id=user_id)
+            saved = await _find(tx, values["id"])
+        self._outbox.kick()
+        return saved
+
+    async def get(self, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+        """Read a sequence with its current steps; counting its people takes a while if many.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        async with self._database.transaction() as tx:
+            return await _find(tx, sequence_id, counted=counted)
+
+    async def page(
+        self,
+        *,
+        states: Many[SequenceState] = (),
+        search: str = "",
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[SequenceRecord]:
+        """List sequences, newest first, without their steps.
+
+        Args:
+            states: Any of these; none for all.
+            search: Part of the name, in any case.
+            after: Where the page begins.
+            limit: Most items.
+
+        Raises:
+            InvalidFieldError: No sequence can be found by this search.
+        """
+        sought = clean(search, field="search", most=MAX_NAME, blank=True)
+        async with self._database.transaction() as tx:
+            found = await rows.page(tx, states=states, search=sought, after=after, limit=limit + 1)
+        return cut(found, limit, by_creation)
+
+    async def change(
+        self,
+        sequence_id: UUID,
+        change: SequenceChange,
+        user_id: UUID,
+        *,
+        based_on: int | None = None,
+    ) -> SequenceRecord:
+        """Change a sequence; different steps become its next version.
+
+        Enrollments stay on the version they started with, everything else holds for them at once.
+
+        Args:
+            sequence_id: Which.
+            change: What to change.
+            user_id: Who changes it.
+            based_on: The version that was looked at; None to change whatever is there.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_archived``, ``version_outdated``.
+            InvalidRequestError: With all that is wrong.
+        """
+        async with self._database.transaction() as tx:
+            zone = await workspace.zone(tx, self._zone)
+            await _lock(tx, sequence_id)
+            old = await _find(tx, sequence_id)
+            if old.state is SequenceState.ARCHIVED:
+                raise ConflictError(
+                    "sequence_archived", "the sequence is archived; write a new one instead"
+                )
+            if based_on is not None and based_on != old.version:
+                raise ConflictError(
+                    "version_outdated",
+                    f"somebody saved version {old.version} of the steps meanwhile; look at it"
+                    " first, or save again to put yours in its place",
+                    version=old.version,
+                )
+            problems = _Problems()
+            values = await _changed_values(tx, old, change, problems)
+            steps = old.steps
+            if change.steps is not MISSING:
+                dates = frozenset(step.send_at for step in old.steps)
+                steps = _check_steps(change.steps, old.kind, problems, zone, dates_taken=dates)
+            problems.raise_any()
+            if values:
+                await rows.update_sequence(tx, sequence_id, values)
+            if steps != old.steps:
+                await rows.add_version(tx, sequence_id, steps, user_id)
+                await rows.update_sequence(tx, sequence_id, {})
+            await _tell(tx, old, values, steps_changed=steps != old.steps)
+            changed = sorted({*values, *(["steps"] if steps != old.steps else [])})
+            if changed:
+                await audit.record(
+                    tx,
+                    "sequence.change",
+                    "sequence",
+                    [sequence_id],
+                    user_id=user_id,
+                    fields=" ".join(changed),
+                )
+            saved = await _find(tx, sequence_id)
+        await self._waking.begin()
+        self._outbox.kick()
+        return saved
+
+    async def activate(self, sequence_id: UUID) -> SequenceRecord:
+        """Open a draft for enrolling and sending. Repeating it is harmless.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``invalid_transition``.
+        """
+        return await self._move(sequence_id, "activate", SequenceState.DRAFT, SequenceState.ACTIVE)
+
+    async def pause(self, sequence_id: UUID) -> SequenceRecord:
+        """Stop sending; nobody is lost and the clock runs on. Raises as ``activate``."""
+        return await self._move(sequence_id, "pause", SequenceState.ACTIVE, SequenceState.PAUSED)
+
+    async def resume(self, sequence_id: UUID) -> SequenceRecord:
+        """Send again; those that were due meanwhile are looked at. Raises as ``activate``."""
+        return await self._move(sequence_id, "resume", SequenceState.PAUSED, SequenceState.ACTIVE)
+
+    async def archive(
+        self, sequence_id: UUID, user_id: UUID, *, finish_active: bool = False
+    ) -> SequenceRecord:
+        """Close a sequence for good.
+
+        With ``finish_active`` its active enrollments are marked finished once nobody can be
+        enrolled any more; if that is interrupted, archiving again goes on with the rest.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``active_enrollments`` with their ``count``, without ``finish_active``.
+        """
+        async with self._database.transaction() as tx:
+            state = await _lock(tx, sequence_id)
+            if state is not SequenceState.ARCHIVED:
+                counts = await rows.count_by_status(tx, [sequence_id])
+                active = counts.get(sequence_id, {}).get(EnrollmentStatus.ACTIVE, 0)
+                if active and not finish_active:
+                    raise ConflictError(
+                        "active_enrollments",
+                        f"{active} enrollments are still active; wait for them, mark them finished,"
+                        ' or archive with {"finish_active": true}',
+                        count=active,
+                    )
+                await rows.update_sequence(tx, sequence_id, {"state": SequenceState.ARCHIVED})
+                await audit.record(
+                    tx, "sequence.archive", "sequence", [sequence_id], user_id=user_id
+                )
+        if finish_active:
+            await self._finish_all(sequence_id, user_id)
+        return await self.get(sequence_id)
+
+    async def _finish_all(self, sequence_id: UUID, user_id: UUID) -> None:
+        last: UUID | None = None
+        while True:
+            async with self._database.transaction() as tx:
+                active = await rows.active_ids(tx, sequence_id, after=last, limit=_PAGE)
+            if not active:
+                return
+            await self._endings.mark_finished(active, user_id)
+            last = active[-1]
+
+    async def _move(
+        self, sequence_id: UUID, verb: str, before: SequenceState, after: SequenceState
+    ) -> SequenceRecord:
+        async with self._database.transaction() as tx:
+            state = await _lock(tx, sequence_id)
+            if state is before:
+                await rows.update_sequence(tx, sequence_id, {"state": after})
+                await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
+                if before is SequenceState.PAUSED:
+                    await waking.add_changes(tx, sequence_id, ["state"])
+            elif state is not after:
+                raise ConflictError(
+                    "invalid_transition",
+                    f"the sequence is {state.value}; only one that is {before.value}"
+                    f" can become {after.value} this way",
+                    state=state.value,
+                )
+            saved = await _find(tx, sequence_id)
+        await self._waking.begin()
+        return saved
+
+
+class _Problems:
+    """Collects what is wrong with a request, so that it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[InvalidFieldError] = []
+
+    def add(self, field: str, reason: str, *, code: str) -> None:
+        """Note one problem."""
+        self._found.append(InvalidFieldError(field, reason, code=code))
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Note the problem that the block raises."""
+        try:
+            yield
+        except InvalidFieldError as error:
+            self._found.append(error)
+
+    def of(self, check: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the check returns
+        """Return what a check returns, None if it raises a problem."""
+        with self.collect():
+            return check()
+        return None
+
+    def raise_any(self) -> None:
+        """Raise if there is any problem."""
+        if self._found:
+            raise InvalidRequestError(self._found)
+
+
+def _reply_window(seconds: int) -> int:
+    most = int(MAX_REPLY_WINDOW.total_seconds())
+    if not 0 <= seconds <= most:
+        raise InvalidFieldError(
+            "reply_window_seconds",
+            f"must be 0 to {most} (90 days); left out it is 604800 (7 days)",
+            code="out_of_range",
+        )
+    return seconds
+
+
+def _window(raw: Mapping[str, Many[str]] | Missing | None) -> dict[str, list[str]] | None:
+    if raw is MISSING:
+        return DEFAULT_WINDOW.dump()
+    return None if raw is None else SendWindow.parse(raw).dump()
+
+
+def _check_steps(
+    drafts: Many[StepDraft],
+    kind: SequenceKind,
+    problems: _Problems,
+    zone: str,
+    *,
+    dates_taken: frozenset[datetime | None],
+) -> tuple[StepRecord, ...]:
+    """Check steps one by one and their order; a date that is saved already may be past."""
+    if not 1 <= len(drafts) <= MAX_STEPS:
+        problems.add("steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count")
+        return ()
+    steps = tuple(
+        _check_step(draft, position, kind, problems)
+        for position, draft in enumerate(drafts, start=1)
+    )
+    latest: datetime | None = None
+    for index, step in enumerate(steps):
+        if step.send_at is None:
+            continue
+        field = f"steps.{index}.send_at"
+        if step.send_at not in dates_taken:
+            with problems.collect():
+                _check_date(step.send_at, field, zone)
+        if latest is not None and step.send_at <= latest:
+            problems.add(
+                field,
+                f"is not later than the date before it, {latest.isoformat()}; put the steps"
+                " in order, no two at the same time",
+                code="dates_unordered",
+            )
+        latest = step.send_at if latest is None else max(latest, step.send_at)
+    return steps
+
+
+def _check_date(send_at: datetime, field: str, zone: str) -> None:
+    now = datetime.now(UTC)
+    due = scheduled_due(send_at, ContactClock((zone,), zone))
+    if due <= now:
+        raise InvalidFieldError(field, f"is past in {zone}; write a date to come", code="date_past")
+    if due > now + MAX_AHEAD:
+        raise InvalidFieldError(
+            field, "is more than five years ahead; write an earlier date", code="date_too_far"
+        )
+
+
+def _check_step(
+    draft: StepDraft, position: int, kind: SequenceKind, problems: _Problems
+) -> StepRecord:
+    path = f"steps.{position - 1}"
+    with problems.collect():
+        check_body(draft.body, field=f"{path}.body", has_media=bool(draft.media_urls))
+    _check_media(draft.media_urls, path, problems)
+    step = StepRecord(
+        position, draft.body, draft.media_urls, None, None, None, measure(draft.body).count
+    )
+    match kind:
+        case SequenceKind.ONGOING:
+            if draft.send_at is not None:
+                problems.add(
+                    f"{path}.send_at",
+                    "belongs to a scheduled sequence; give delay_seconds instead",
+                    code="wrong_timing",
+                )
+            with problems.collect():
+                step = replace(step, delay_seconds=_delay(draft.delay_seconds, path))
+            with problems.collect():
+                step = replace(step, at_time=_at_time(draft, path))
+        case SequenceKind.SCHEDULED:
+            for field in ("delay_seconds", "at_time"):
+                if getattr(draft, field) is not None:
+                    problems.add(
+                        f"{path}.{field}",
+                        "belongs to an ongoing sequence; give send_at instead",
+                        code="wrong_timing",
+                    )
+            with problems.collect():
+                step = replace(step, send_at=_send_at(draft.send_at, path))
+    return step
+
+
+def _check_media(urls: Many[str], path: str, problems: _Problems) -> None:
+    if len(urls) > MAX_MEDIA:
+        problems.add(
+            f"{path}.media_urls",
+            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
+            code="too_many_media",
+        )
+    for index, url in enumerate(urls):
+        if not is_media_url(url):
+            problems.add(
+                f"{path}.media_urls.{index}",
+                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
+                " with https:// and that anyone can open",
+                code="bad_media_url",
+            )
+
+
+def _delay(seconds: int | None, path: str) -> int:
+    most = int(MAX_DELAY.total_seconds())
+    if seconds is None:
+        raise InvalidFieldError(
+            f"{path}.delay_seconds",
+            "is missing; write the seconds after the text before, 0 for at once",
+            code="missing",
+        )
+    if not 0 <= seconds <= most:
+        raise InvalidFieldError(
+            f"{path}.delay_seconds", f"must be 0 to {most} (365 days)", code="out_of_range"
+        )
+    return seconds
+
+
+def _at_time(draft: StepDraft, path: str) -> time | None:
+    if draft.at_time is None:
+        return None
+    field = f"{path}.at_time"
+    if not _AT_TIME.fullmatch(draft.at_time):
+        raise InvalidFieldError(
+            field, "is no time of day; write HH:MM, like 09:30", code="bad_time"
+        )
+    if draft.delay_seconds is not None and draft.delay_seconds % _ONE_DAY_SECONDS:
+        raise InvalidFieldError(
+            field,
+            f"needs a delay of whole days, a multiple of {_ONE_DAY_SECONDS} seconds; correct"
+            " delay_seconds or leave at_time out",
+            code="time_needs_whole_days",
+        )
+    return time.fromisoformat(draft.at_time)
+
+
+def _send_at(text: str | None, path: str) -> datetime:
+    field = f"{path}.send_at"
+    if text is None:
+        raise InvalidFieldError(
+            field, "is missing; write a local date and time, like 2027-12-01T09:30", code="missing"
+        )
+    try:
+        moment = datetime.fromisoformat(text) if _SEND_AT.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None or not 2000 <= moment.year <= 9000:
+        raise InvalidFieldError(
+            field,
+            "is no local date and time; write it like 2027-12-01T09:30, without a zone: it is meant"
+            " on the contact's own clock",
+            code="bad_date",
+        )
+    return moment
+
+
+async def _check_sender(tx: Transaction, sender_id: UUID, problems: _Problems) -> None:
+    if not await rows.has_sender(tx, sender_id):
+        problems.add(
+            "sender_id",
+            "names no sender; take an id from GET /api/senders",
+            code="unknown_sender",
+        )
+
+
+async def _changed_values(
+    tx: Transaction, old: SequenceRecord, change: SequenceChange, problems: _Problems
+) -> dict[str, Any]:
+    """Check what a change says about the sequence's row, and keep what differs."""
+    values: dict[str, Any] = {}
+    if not isinstance(change.name, Missing):
+        name = change.name
+        values["name"] = problems.of(lambda: clean(name, field="name", most=MAX_NAME))
+    if not isinstance(change.sender_id, Missing):
+        await _check_sender(tx, change.sender_id, problems)
+        values["sender_id"] = change.sender_id
+    if not isinstance(change.kind, Missing) and change.kind is not old.kind:
+        problems.add(
+            "kind",
+            f"stays {old.kind.value} for good; write a new sequence for the other kind",
+            code="kind_is_fixed",
+        )
+    if not isinstance(change.on_reply, Missing):
+        values["on_reply"] = change.on_reply
+    if not isinstance(change.reply_window_seconds, Missing):
+        seconds = change.reply_window_seconds
+        values["reply_window_seconds"] = problems.of(lambda: _reply_window(seconds))
+    if change.send_window is not MISSING:
+        values["send_window"] = problems.of(lambda: _window(change.send_window))
+    return {name: value for name, value in values.items() if value != getattr(old, name)}
+
+
+async def _tell(
+    tx: Transaction, old: SequenceRecord, values: Mapping[str, Any], *, steps_changed: bool
+) -> None:
+    """Have whoever waits told of what changed, and the senders concerned paced anew."""
+    await waking.add_changes(tx, old.id, values)
+    new_sender = values.get("sender_id")
+    if new_sender is not None:
+        await outbox.add_pace(tx, new_sender)
+    if new_sender is not None or steps_changed:
+        await outbox.add_pace(tx, old.sender_id)
+
+
+async def _lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
+    state = await rows.lock_for_change(tx, sequence_id)
+    return state if state is not None else _unknown(sequence_id)
+
+
+async def _find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+    found = await rows.find(tx, sequence_id, counted=counted)
+    return found if found is not None else _unknown(sequence_id)
+
+
+def _unknown(sequence_id: UUID) -> NoReturn:
+    raise NotFoundError("sequence", sequence_id)

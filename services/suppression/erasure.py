@@ -1,0 +1,129 @@
+"""Erasing a contact: everything about them goes, that they opted out stays as a keyed hash."""
+
+import hmac
+from collections.abc import Iterable
+from uuid import UUID
+
+from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.rules import SendingRules
+from domain.statuses.enrollments import EnrollmentStatus
+from services.platform import audit
+from services.platform.outbox import Outbox
+from storage.enrollments import finishing
+from storage.platform.database import Database, Transaction
+from storage.platform.locks import lock_numbers
+from storage.suppression import erasure as rows
+
+
+async def recall(tx: Transaction, phones: Iterable[str]) -> int:
+    """Have numbers that are known again be suppressed as they were before they were erased.
+
+    Call it in the transaction that writes a contact's number, after writing it (then it waits for
+    an erasure of the same number that is under way), and before a text of a number is applied.
+
+    Args:
+        tx: The transaction.
+        phones: E.164.
+
+    Returns:
+        How many suppressions have their number again.
+    """
+    known = set(phones)
+    key = await rows.erasure_key(tx) if known else None
+    if key is None:
+        return 0
+    by_hash = {_hash(key, phone): phone for phone in known}
+    found = await rows.hashed(tx, list(by_hash))
+    if not found:
+        return 0
+    named = {one: by_hash[one] for one in found}
+    await lock_numbers(tx, list(named.values()))
+    return await rows.name_suppressions(tx, named)
+
+
+class Erasure:
+    """Erases contacts.
+
+    Args:
+        database: Where everything is.
+        outbox: Tells the workflows that their enrollments ended.
+        rules: How long a text may be under way.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._rules = rules
+
+    async def erase(self, contact_id: UUID, user_id: UUID) -> None:
+        """Erase a contact in one transaction; see docs/decisions/0007-erasure.md for what stays.
+
+        Raises:
+            NotFoundError: There is no such contact.
+            ConflictError: ``text_under_way``: the outcome of a text to them is not known yet, or a
+                text from them has not been applied.
+        """
+        numbers: set[str] = set()
+        while not await self._erased(contact_id, user_id, numbers):
+            pass
+        self._outbox.kick()
+
+    async def _erased(self, contact_id: UUID, user_id: UUID, numbers: set[str]) -> bool:
+        """Erase, if the numbers are all of theirs once those are locked; else add to them.
+
+        Every lock of a number comes before that of the contact, in one order, as everybody takes
+        them: so what turns up afterwards takes a transaction of its own.
+        """
+        async with self._database.transaction() as tx:
+            numbers |= await rows.numbers_of(tx, contact_id)
+            await lock_numbers(tx, numbers)
+            phone = await rows.phone_of(tx, contact_id, lock=True)
+            if phone is None:
+                raise NotFoundError("contact", contact_id)
+            if not await rows.numbers_of(tx, contact_id) <= numbers:
+                return False
+            what = await rows.known(tx, contact_id, phone)
+            await self._check_settled(tx, what, numbers)
+            for enrollment_id in what.active:
+                await finishing.end(
+                    tx,
+                    enrollment_id,
+                    EnrollmentStatus.FINISHED_STOPPED,
+                    signal="mark_finished",
+                    user_id=user_id,
+                )
+            key = await rows.erasure_key(tx, create=True)
+            assert key is not None  # noqa: S101 - made a statement ago
+            orphaned = await rows.nobodys(tx, sorted(numbers), contact_id)
+            await rows.hash_suppressions(tx, {one: _hash(key, one) for one in orphaned})
+            await rows.delete_all(tx, contact_id, phone, numbers, what)
+            await audit.record(
+                tx,
+                "contact.erase",
+                "contact",
+                [contact_id],
+                user_id=user_id,
+                enrollments=len(what.enrollments),
+                messages=len(what.messages),
+            )
+        return True
+
+    async def _check_settled(
+        self, tx: Transaction, what: rows.Known, numbers: Iterable[str]
+    ) -> None:
+        if await rows.unsettled_texts(tx, what.messages, self._rules.settle_give_up):
+            raise ConflictError(
+                "text_under_way",
+                "a text to them may be on its way; try again in a minute, and settle what is held"
+                " with POST /api/enrollments/batch/release first",
+            )
+        if await rows.texts_not_applied(tx, list(numbers)):
+            raise ConflictError(
+                "text_under_way",
+                "a text from them has come in and is not applied yet; try again in a minute",
+            )
+
+
+def _hash(key: str, phone: str) -> str:
+    """HMAC-SHA-256: without the key, trying every number there is tells nothing."""
+    return hmac.new(key.encode(), phone.encode(), "sha256").hexdigest()

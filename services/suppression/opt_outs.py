@@ -1,0 +1,128 @@
+"""Opting a number out and in again, ordered by the provider's time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.suppression import OptOutSource
+from services.suppression.erasure import recall
+from storage.event_webhooks import events
+from storage.platform import outbox
+from storage.platform.database import Transaction
+from storage.platform.locks import lock_enrollments_of
+from storage.suppression import suppressions
+from storage.suppression.suppressions import Ended, Evidence
+
+LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
+"""A text can undo what a text or the provider did, not what a person did by hand."""
+
+
+async def opt_out(
+    tx: Transaction,
+    evidence: Evidence,
+    *,
+    sender_id: UUID | None = None,
+    enrollment_id: UUID | None = None,
+    error_code: int | None = None,
+) -> None:
+    """Suppress a number and end its active enrollments, in the transaction of the fact.
+
+    A fact older than an opt-in of the number suppresses nothing; it still ends the enrollments that
+    stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender than
+    those opted in to blocks that number and sender only; a YES that was an answer opts in to none,
+    and does not gainsay a person who has read what was meant before it.
+
+    Args:
+        tx: Holds the number's lock.
+        evidence: The fact.
+        sender_id: For a refusal: the sender that was refused.
+        enrollment_id: For a refusal: the enrollment whose text it was.
+        error_code: For a refusal: the provider's code.
+    """
+    await recall(tx, [evidence.phone])
+    also = [enrollment_id] if enrollment_id is not None else []
+    await lock_enrollments_of(tx, [evidence.phone], also=also)
+    opt_ins = await suppressions.opt_ins(tx, evidence.phone)
+    wanted = {opt_in.sender_id for opt_in in opt_ins if not opt_in.is_reply}
+    only_sender: UUID | None = None
+    enrolled_before: datetime | None = None
+    if any(
+        opt_in.occurred_at > evidence.occurred_at
+        for opt_in in opt_ins
+        if evidence.user_id is None or not opt_in.is_reply
+    ):
+        enrolled_before = evidence.occurred_at
+    else:
+        if wanted and sender_id not in {None, *wanted}:
+            only_sender = sender_id
+        await suppressions.suppress(tx, [evidence], sender_id=only_sender)
+        await events.contacts_opted_out(
+            tx, [evidence.phone], source=evidence.source.value, sender_id=only_sender
+        )
+    ended = await suppressions.end_enrollments(
+        tx,
+        [evidence.phone],
+        also=also,
+        enrolled_before=enrolled_before,
+        sender_id=only_sender,
+        error_code=error_code,
+        user_id=evidence.user_id,
+    )
+    await _tell(tx, ended)
+
+
+async def opt_out_by_hand(
+    tx: Transaction,
+    reasons: Mapping[str, str],
+    *,
+    sender_id: UUID | None,
+    user_id: UUID,
+) -> Counter[str]:
+    """Suppress numbers because a person says so; what they texted before does not undo that.
+
+    Their active enrollments end as by a STOP, and their one-off texts that wait are canceled.
+
+    Args:
+        tx: Holds the numbers' locks.
+        reasons: Why, by number.
+        sender_id: The only sender it is for; None for everyone.
+        user_id: Who says so.
+
+    Returns:
+        How many enrollments ended, by number.
+    """
+    phones, now, source = list(reasons), datetime.now(UTC), OptOutSource.BY_HAND
+    facts = [
+        Evidence(phone, source, occurred_at=now, user_id=user_id, reason=reason)
+        for phone, reason in reasons.items()
+    ]
+    await suppressions.suppress(tx, facts, sender_id=sender_id)
+    await events.contacts_opted_out(tx, phones, source=source.value, sender_id=sender_id)
+    ended = await suppressions.end_enrollments(tx, phones, sender_id=sender_id, user_id=user_id)
+    await suppressions.cancel_one_offs(tx, phones, sender_id=sender_id)
+    await _tell(tx, ended)
+    return Counter(one.phone for one in ended if one.phone is not None)
+
+
+async def opt_in(
+    tx: Transaction, phone: str, sender_id: UUID | None, *, at: datetime, message_id: UUID
+) -> bool:
+    """Lift what a text or 21610 had suppressed before; answers whether anything was.
+
+    What blocks another sender only stays: the provider still refuses its texts.
+    """
+    lifted = await suppressions.lift(
+        tx, phone, LIFTED_BY_TEXT, sender_id=sender_id, before=at, message_id=message_id
+    )
+    if lifted:
+        await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value, sender_id=None)
+    return lifted
+
+
+async def _tell(tx: Transaction, ended: Sequence[Ended]) -> None:
+    for status in (EnrollmentStatus.OPTED_OUT, EnrollmentStatus.OMITTED_OPTED_OUT):
+        ids = [one.id for one in ended if one.status is status]
+        await outbox.add_signals(tx, ids, "opted_out", status)
+    await events.enrollments_finished(tx, [one.id for one in ended])

@@ -1,0 +1,119 @@
+"""What a person decides about texts that may ask for no more texts."""
+
+from uuid import UUID
+
+from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.paging import Page, Position, cut
+from domain.statuses.suppression import OptOutSource, ReviewDecision
+from services.platform import audit
+from services.platform.outbox import Outbox
+from services.suppression.opt_outs import opt_out
+from storage.platform.database import Database, Transaction
+from storage.platform.locks import lock_numbers
+from storage.suppression import reviews
+from storage.suppression.reviews import ReviewRow
+from storage.suppression.suppressions import Evidence
+
+
+class Reviews:
+    """Lists the texts that the rules were unsure about, and takes the decisions.
+
+    Args:
+        database: Where they are kept.
+        outbox: Tells the workflows.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    async def find(
+        self, *, is_decided: bool | None = None, after: Position | None = None, limit: int = 50
+    ) -> Page[ReviewRow]:
+        """List them, the newest first.
+
+        Args:
+            is_decided: Only those that were decided, or only those that were not; None for both.
+            after: Where the page begins.
+            limit: Most items.
+        """
+        async with self._database.transaction() as tx:
+            rows = await reviews.find(tx, is_decided=is_decided, after=after, limit=limit + 1)
+        return cut(rows, limit, lambda row: Position(row.created_at, row.message_id))
+
+    async def count_open(self, *, most: int) -> int:
+        """Count the texts that wait for a decision; no further than ``most``."""
+        async with self._database.transaction() as tx:
+            return await reviews.count_open(tx, most=most)
+
+    async def get(self, message_id: UUID) -> ReviewRow:
+        """Give one.
+
+        Raises:
+            NotFoundError: This text is not, or no longer, there to be decided about.
+        """
+        async with self._database.transaction() as tx:
+            return await _found(tx, message_id)
+
+    async def decide(
+        self, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
+    ) -> ReviewRow:
+        """Say what a text meant; the same decision again changes nothing.
+
+        An opt-out suppresses the number and ends its active enrollments as if the text had been
+        understood when it came, so a START since then stands. Everything else stays as it was.
+
+        Raises:
+            NotFoundError: This text is not, or no longer, there to be decided about.
+            ConflictError: ``already_decided``, the other way.
+        """
+        async with self._database.transaction() as tx:
+            row = await _found(tx, message_id)
+            await lock_numbers(tx, [row.phone])
+            row = await _found(tx, message_id)
+            if await reviews.decide(tx, message_id, decision, user_id=user_id):
+                await self._take_effect(tx, row, decision, user_id=user_id)
+                row = await _found(tx, message_id)
+            elif row.decision is not decision:
+                raise ConflictError(
+                    "already_decided",
+                    f"it was decided the other way ({row.decision}); suppress the number by hand"
+                    " with POST /api/suppressions, or lift what suppresses it with"
+                    " POST /api/suppressions/{id}/lift",
+                )
+        self._outbox.kick()
+        return row
+
+    async def _take_effect(
+        self,
+        tx: Transaction,
+        row: ReviewRow,
+        decision: ReviewDecision,
+        *,
+        user_id: UUID,
+    ) -> None:
+        if decision is ReviewDecision.OPT_OUT:
+            evidence = Evidence(
+                phone=row.phone,
+                source=OptOutSource.PLAIN_WISH,
+                occurred_at=row.received_at,
+                message_id=row.message_id,
+                user_id=user_id,
+            )
+            await opt_out(tx, evidence)
+        await audit.record(
+            tx,
+            "review.decide",
+            "message",
+            [row.message_id],
+            user_id=user_id,
+            decision=decision.value,
+            contact_id=str(row.contact_id) if row.contact_id else None,
+        )
+
+
+async def _found(tx: Transaction, message_id: UUID) -> ReviewRow:
+    row = await reviews.get(tx, message_id)
+    if row is None:
+        raise NotFoundError("review", message_id)
+    return row

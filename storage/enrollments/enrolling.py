@@ -1,0 +1,230 @@
+"""Queries of enrolling: thousands of contacts at once, each statement for all of them."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select, text
+from sqlmodel import col
+
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceKind, SequenceState
+from storage.platform.database import Transaction
+from storage.platform.locks import share_sequence
+from storage.sequences.sequences import WINDOW_JSON, StepRecord, steps_of
+from storage.tables.contacts import Contact, GroupMember
+from storage.tables.enrollments import Enrollment
+from storage.tables.sequences import Sequence, SequenceVersion
+from storage.tables.suppression import Suppression
+
+
+class Candidate(NamedTuple):
+    """A contact who is to be enrolled, with what decides about it.
+
+    Attributes:
+        contact_id: The contact.
+        phone: E.164.
+        time_zone: IANA name, if someone gave it.
+        line_type: If known.
+    """
+
+    contact_id: UUID
+    phone: str
+    time_zone: str | None
+    line_type: LineType | None
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one is enrolled into: a sequence as it is, and the current edition of its steps.
+
+    Attributes:
+        state: Of the sequence.
+        kind: Of the sequence.
+        sender_id: Whom its texts go out from.
+        send_window: As ``SendWindow.parse`` reads it; None for any time.
+        version_id: The current version.
+        steps: In order, at least one.
+        now: The database's clock.
+    """
+
+    state: SequenceState
+    kind: SequenceKind
+    sender_id: UUID
+    send_window: WINDOW_JSON | None
+    version_id: UUID
+    steps: tuple[StepRecord, ...]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """An enrollment to write.
+
+    Attributes:
+        id: Of the enrollment.
+        contact_id: Who.
+        status: ``active``, or the final status that it is born with.
+        position: The step to send first, from 1.
+        due_at: When that step is due; None if born final.
+        next_send_at: ``due_at`` moved into the send window; None if born final.
+    """
+
+    id: UUID
+    contact_id: UUID
+    status: EnrollmentStatus
+    position: int = 1
+    due_at: datetime | None = None
+    next_send_at: datetime | None = None
+
+
+_INSERT = text("""
+    INSERT INTO enrollments (
+        id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at, status, activity,
+        ended_at, position, step, step_count, due_at, next_send_at
+    )
+    SELECT
+        born.id, :sequence_id, :version_id, born.contact_id, :user_id, :enrolled_at, born.status,
+        CASE WHEN born.status = 'active' THEN 'waiting' END,
+        CASE WHEN born.status <> 'active' THEN CAST(:enrolled_at AS timestamptz) END,
+        born.position, 0, :step_count, born.due_at, born.next_send_at
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
+        CAST(:positions AS integer[]), CAST(:dues AS timestamptz[]), CAST(:nexts AS timestamptz[])
+    ) AS born(id, contact_id, status, position, due_at, next_send_at)
+    JOIN contacts ON contacts.id = born.contact_id
+    ORDER BY born.contact_id
+    FOR KEY SHARE OF contacts
+    ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
+    RETURNING id
+""")
+
+
+async def contacts_by_id(
+    tx: Transaction, contact_ids: Many[UUID], *, lock: bool = True
+) -> list[Candidate]:
+    """Read the contacts there are among these ids, in no order; with ``lock``, kept as they are."""
+    query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
+    return [Candidate(*row) for row in await tx.execute(query)]
+
+
+async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
+    """Tell which numbers stand suppressed, for everyone or for this sender."""
+    rows = await tx.scalars(
+        select(col(Suppression.phone)).where(
+            col(Suppression.phone) == func.any(list(phones)),
+            col(Suppression.lifted_at).is_(None),
+            or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
+        )
+    )
+    return {phone for phone in rows if phone is not None}
+
+
+async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[Candidate]:
+    """Read a group's members by name."""
+    rows = await tx.execute(
+        _candidates()
+        .join(GroupMember, col(GroupMember.contact_id) == col(Contact.id))
+        .where(col(GroupMember.group_id) == group_id)
+        .order_by(col(Contact.search_name), col(Contact.id))
+        .limit(limit)
+    )
+    return [Candidate(*row) for row in rows]
+
+
+async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
+    """Read what one is enrolled into, and keep it from changing until the transaction ends.
+
+    Any number may enrol side by side; whoever changes the sequence waits.
+    """
+    await share_sequence(tx, sequence_id)
+    sequence = (
+        await tx.execute(
+            select(
+                col(Sequence.state),
+                col(Sequence.kind),
+                col(Sequence.sender_id),
+                col(Sequence.send_window),
+            ).where(col(Sequence.id) == sequence_id)
+        )
+    ).one_or_none()
+    if sequence is None:
+        return None
+    version = (
+        await tx.execute(
+            select(col(SequenceVersion.id), func.clock_timestamp())
+            .where(col(SequenceVersion.sequence_id) == sequence_id)
+            .order_by(col(SequenceVersion.number).desc())
+            .limit(1)
+        )
+    ).one()
+    return Course(*sequence, version[0], await steps_of(tx, version[0]), version[1])
+
+
+async def opted_out(tx: Transaction, contact_ids: Many[UUID], sender_id: UUID) -> set[UUID]:
+    """Tell whose numbers stand suppressed, for everyone or for this sender."""
+    rows = await tx.scalars(
+        select(col(Contact.id))
+        .join(Suppression, col(Suppression.phone) == col(Contact.phone))
+        .where(
+            col(Contact.id) == func.any(list(contact_ids)),
+            col(Suppression.lifted_at).is_(None),
+            or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
+        )
+    )
+    return set(rows)
+
+
+async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]) -> set[UUID]:
+    """Tell who is active in a sequence already."""
+    rows = await tx.scalars(
+        select(col(Enrollment.contact_id)).where(
+            col(Enrollment.sequence_id) == sequence_id,
+            col(Enrollment.status) == EnrollmentStatus.ACTIVE,
+            col(Enrollment.contact_id) == func.any(list(contact_ids)),
+        )
+    )
+    return set(rows)
+
+
+async def insert_enrollments(
+    tx: Transaction, sequence_id: UUID, course: Course, rows: Many[NewRow], user_id: UUID
+) -> set[UUID]:
+    """Write enrollments, but nobody twice who is active there.
+
+    They are written in the order of their contacts, so that two calls for the same people wait
+    for each other instead of deadlocking.
+
+    Returns:
+        The ids of those that were written.
+    """
+    if not rows:
+        return set()
+    written = await tx.scalars(
+        _INSERT,
+        {
+            "sequence_id": sequence_id,
+            "version_id": course.version_id,
+            "user_id": user_id,
+            "enrolled_at": course.now,
+            "step_count": len(course.steps),
+            "ids": [row.id for row in rows],
+            "contact_ids": [row.contact_id for row in rows],
+            "statuses": [row.status.value for row in rows],
+            "positions": [row.position for row in rows],
+            "dues": [row.due_at for row in rows],
+            "nexts": [row.next_send_at for row in rows],
+        },
+    )
+    return set(written)
+
+
+def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:
+    """Contacts, kept from changing: whoever changes a zone then moves the step that was begun."""
+    query = select(
+        col(Contact.id), col(Contact.phone), col(Contact.time_zone), col(Contact.line_type)
+    )
+    return query.with_for_update(read=True, of=Contact) if lock else query

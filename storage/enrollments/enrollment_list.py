@@ -1,0 +1,312 @@
+"""The queries behind a sequence's Contacts tab."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    Uuid,
+    any_,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import col
+
+from domain.platform.paging import Position
+from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.sequences import SequenceState
+from storage.contacts.contacts import matches
+from storage.enrollments import step_outcomes
+from storage.platform.database import Transaction
+from storage.tables.access import User
+from storage.tables.contacts import Contact, GroupMember
+from storage.tables.enrollments import Enrollment
+from storage.tables.sequences import Sequence
+
+_SORTED_BY: Mapping[str, SQLColumnExpression[Any]] = {
+    "name": col(Contact.search_name),
+    "enrolled_at": col(Enrollment.enrolled_at),
+    "next_send_at": col(Enrollment.next_send_at),
+    "last_message_at": col(Enrollment.last_message_at),
+}
+_MAY_BE_NULL = frozenset({"next_send_at", "last_message_at"})
+
+_FEW = 2000
+"""So many contacts are looked up one by one sooner than a sequence of 100,000 is read through."""
+
+
+@dataclass(frozen=True)
+class ListFilter:
+    """Which enrollments of a sequence to list; an empty one lets everything through.
+
+    Attributes:
+        steps: The step last sent is any of these.
+        enrolled_by: Any of these users enrolled them.
+        statuses: Any of these.
+        held: Whether only those are wanted that wait for a person.
+        group_ids: The contact is in any of these groups.
+        search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
+        enrollment_ids: Only these.
+        outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
+        outcome_step: From 1; 0 for replies and opt-outs after a person's own text alone.
+    """
+
+    steps: Many[int] = ()
+    enrolled_by: Many[UUID] = ()
+    statuses: Many[EnrollmentStatus] = ()
+    held: bool = False
+    group_ids: Many[UUID] = ()
+    search: str = ""
+    enrollment_ids: Many[UUID] = ()
+    outcome: StepOutcome | None = None
+    outcome_step: int | None = None
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """One enrollment with what the list shows of its contact and user; ``sort_key`` places it.
+
+    ``failing_code``: see ``storage.enrollments.step_outcomes.failing_code``.
+    """
+
+    enrollment_id: UUID
+    contact_id: UUID
+    first_name: str
+    last_name: str
+    phone: str
+    time_zone: str | None
+    status: EnrollmentStatus
+    activity: Activity | None
+    held_reason: HeldReason | None
+    held_code: int | None
+    error_code: int | None
+    step: int
+    step_count: int
+    enrolled_by: UUID
+    enrolled_by_name: str
+    enrolled_at: datetime
+    next_send_at: datetime | None
+    last_message_at: datetime | None
+    sort_key: str | datetime | None
+    failing_code: int | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is still to come for the enrollments that a filter lets through.
+
+    Attributes:
+        people: How many enrollments there are.
+        contacts: How many contacts they are of.
+        active: How many are active.
+        paused: How many of those a person has paused.
+        held: How many of those wait for a person.
+        unknown: How many of those were perhaps sent their last text; see ``outcome_unknown``.
+        texts: How many texts of their steps have not gone yet.
+    """
+
+    people: int
+    contacts: int
+    active: int
+    paused: int
+    held: int
+    unknown: int
+    texts: int
+
+
+async def state_of(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
+    """Read a sequence's state; None if there is no such sequence."""
+    row = await tx.execute(select(col(Sequence.state)).where(col(Sequence.id) == sequence_id))
+    return row.scalar_one_or_none()
+
+
+async def page(
+    tx: Transaction,
+    sequence_id: UUID,
+    wanted: ListFilter,
+    *,
+    sort: str,
+    after: Position | None,
+    limit: int,
+) -> list[ListedRow]:
+    """List enrollments of a sequence; those without a value to sort by come last either way.
+
+    Args:
+        tx: The transaction.
+        sequence_id: The sequence.
+        wanted: Which to list.
+        sort: ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``; with ``-``
+            before it, the other way round.
+        after: Where the page begins.
+        limit: Most rows to answer.
+    """
+    name = sort.removeprefix("-")
+    down = sort.startswith("-")
+    key = _SORTED_BY[name]
+    place = tuple_(key, col(Enrollment.id))
+    query = _filtered(sequence_id, wanted, key, await _few_found(tx, wanted))
+    query = query.order_by(*_ordered(key, col(Enrollment.id), down=down)).limit(limit)
+    if name not in _MAY_BE_NULL:
+        if after is not None:
+            query = query.where(_beyond(place, (after.value, after.id), down=down))
+        return await _read(tx, query)
+    # Each half walks the index in its own direction: one ORDER BY with NULLS LAST could not.
+    valued, empty = query.where(key.is_not(None)), query.where(key.is_(None))
+    if after is not None and after.value is None:
+        return await _read(tx, empty.where(_beyond(col(Enrollment.id), after.id, down=down)))
+    if after is not None:
+        valued = valued.where(_beyond(place, (after.value, after.id), down=down))
+    both = union_all(valued, empty).subquery()
+    first_valued = both.c.sort_key.is_(None)
+    in_order = _ordered(both.c.sort_key, both.c.enrollment_id, down=down)
+    return await _read(tx, select(both).order_by(first_valued, *in_order).limit(limit))
+
+
+def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
+    """Query the ids of all enrollments that the list would show, the latest first."""
+    key = col(Enrollment.enrolled_at)
+    found = _filtered(sequence_id, wanted, key).with_only_columns(col(Enrollment.id))
+    return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
+
+
+async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
+    """Count all enrollments that the list would show."""
+    few = await _few_found(tx, wanted)
+    query: Select[*tuple[Any, ...]] = select(func.count()).select_from(Enrollment)
+    if wanted.search and few is None:
+        query = query.join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+    found = await tx.execute(_narrowed(query, sequence_id, wanted, few))
+    return int(found.scalar_one())
+
+
+async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
+    """Count what is still to come for all enrollments that the list would show."""
+    active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
+    held = col(Enrollment.activity) == Activity.HELD
+    to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
+    few = await _few_found(tx, wanted)
+    counted = _filtered(sequence_id, wanted, col(Enrollment.id), few).with_only_columns(
+        func.count(),
+        func.count(col(Enrollment.contact_id).distinct()),
+        func.count().filter(active),
+        func.count().filter(col(Enrollment.paused_at).is_not(None)),
+        func.count().filter(held),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
+        func.coalesce(func.sum(to_come).filter(active), 0),
+    )
+    return Outlook(*(await tx.execute(counted)).one())
+
+
+async def _few_found(tx: Transaction, wanted: ListFilter) -> Many[UUID] | None:
+    """Find whom a search is for; None if nobody is searched for, or too many are found."""
+    if not wanted.search:
+        return None
+    query = select(col(Contact.id)).where(matches(wanted.search)).limit(_FEW + 1)
+    found = (await tx.scalars(query)).all()
+    return found if len(found) <= _FEW else None
+
+
+def _filtered(
+    sequence_id: UUID,
+    wanted: ListFilter,
+    key: SQLColumnExpression[Any],
+    few: Many[UUID] | None = None,
+) -> Select[*tuple[Any, ...]]:
+    query: Select[*tuple[Any, ...]] = (
+        select(
+            col(Enrollment.id).label("enrollment_id"),
+            col(Enrollment.contact_id),
+            col(Contact.first_name),
+            col(Contact.last_name),
+            col(Contact.phone),
+            col(Contact.time_zone),
+            col(Enrollment.status),
+            col(Enrollment.activity),
+            col(Enrollment.held_reason),
+            col(Enrollment.held_code),
+            col(Enrollment.error_code),
+            col(Enrollment.step),
+            col(Enrollment.step_count),
+            col(Enrollment.enrolled_by),
+            col(User.name).label("enrolled_by_name"),
+            col(Enrollment.enrolled_at),
+            col(Enrollment.next_send_at),
+            col(Enrollment.last_message_at),
+            key.label("sort_key"),
+        )
+        .select_from(Enrollment)
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .join(User, col(User.id) == col(Enrollment.enrolled_by))
+    )
+    return _narrowed(query, sequence_id, wanted, few)
+
+
+def _narrowed(
+    query: Select[*tuple[Any, ...]],
+    sequence_id: UUID,
+    wanted: ListFilter,
+    few: Many[UUID] | None,
+) -> Select[*tuple[Any, ...]]:
+    """Leave of a query over enrollments what the filter lets through.
+
+    A search is of ``few`` contacts found already, or needs the contacts in the query.
+    """
+    query = query.where(col(Enrollment.sequence_id) == sequence_id)
+    if wanted.steps:
+        query = query.where(col(Enrollment.step).in_(wanted.steps))
+    if wanted.enrolled_by:
+        query = query.where(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
+    if wanted.statuses:
+        query = query.where(col(Enrollment.status).in_(wanted.statuses))
+    if wanted.held:
+        query = query.where(col(Enrollment.activity) == Activity.HELD)
+    if wanted.group_ids:
+        members = select(col(GroupMember.contact_id)).where(
+            col(GroupMember.group_id).in_(wanted.group_ids)
+        )
+        query = query.where(col(Enrollment.contact_id).in_(members))
+    if few is not None:
+        # One array: a parameter for each would be another statement for each number of them.
+        query = query.where(col(Enrollment.contact_id) == any_(literal([*few], ARRAY(Uuid()))))
+    elif wanted.search:
+        query = query.where(matches(wanted.search))
+    if wanted.enrollment_ids:
+        query = query.where(col(Enrollment.id).in_(wanted.enrollment_ids))
+    if wanted.outcome is not None and wanted.outcome_step is not None:
+        query = query.where(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
+    return query
+
+
+def _ordered(
+    key: SQLColumnExpression[Any], row_id: SQLColumnExpression[UUID], *, down: bool
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return (key.desc(), row_id.desc()) if down else (key.asc(), row_id.asc())
+
+
+def _beyond(place: Any, last: Any, *, down: bool) -> ColumnElement[bool]:  # noqa: ANN401 - a column or several
+    beyond: ColumnElement[bool] = place < last if down else place > last
+    return beyond
+
+
+async def _read(tx: Transaction, query: Select[*tuple[Any, ...]]) -> list[ListedRow]:
+    rows = (await tx.execute(query)).mappings().all()
+    active = [row["enrollment_id"] for row in rows if not row["status"].is_final]
+    # Of the rows that are shown alone: in the query it might be looked up for all of the sequence.
+    failing = await _failing(tx, active) if active else {}
+    return [ListedRow(**row, failing_code=failing.get(row["enrollment_id"])) for row in rows]
+
+
+async def _failing(tx: Transaction, enrollment_ids: Many[UUID]) -> Mapping[UUID, int | None]:
+    listed = any_(literal([*enrollment_ids], ARRAY(Uuid())))
+    query = select(col(Enrollment.id), step_outcomes.failing_code())
+    return dict((await tx.execute(query.where(col(Enrollment.id) == listed))).all())

@@ -1,0 +1,204 @@
+"""Final statuses: one guarded UPDATE, with the signal that follows from it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, insert, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from domain.enrollments.state import Standing
+from domain.messaging.deciding import EARLY_TOLERANCE, INBOUND_WAIT
+from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.messaging import LastText
+from storage.event_webhooks import events
+from storage.messaging.sending import SENT
+from storage.platform import outbox
+from storage.platform.database import Transaction
+from storage.tables.enrollments import EnrollmentEvent
+
+_END = text(
+    """
+    UPDATE enrollments SET status = :status, activity = NULL, held_reason = NULL, held_code = NULL,
+        next_send_at = NULL, paused_at = NULL, probing = false,
+        ended_at = clock_timestamp(),
+        ended_by = :user_id,
+        error_code = :error_code, replied_at = coalesce(replied_at, :replied_at)
+    WHERE id = :id AND status = 'active'
+    RETURNING id
+    """
+)
+
+
+async def end(
+    tx: Transaction,
+    enrollment_id: UUID,
+    status: EnrollmentStatus,
+    *,
+    signal: str | None = None,
+    user_id: UUID | None = None,
+    error_code: int | None = None,
+    replied_at: datetime | None = None,
+) -> bool:
+    """Give an active enrollment its final status; False if it has one already.
+
+    It ends now by the database's clock, which dates the one-off texts that its end overtakes.
+
+    Args:
+        tx: The transaction of the fact behind it.
+        enrollment_id: Which.
+        status: A final status.
+        signal: What to tell the workflow; None when the workflow's own activity is asking.
+        user_id: Who ended it.
+        error_code: The provider's code behind it.
+        replied_at: When the contact replied, if that ended it.
+    """
+    ended = (
+        await tx.execute(
+            _END,
+            {
+                "id": enrollment_id,
+                "status": status.value,
+                "user_id": user_id,
+                "error_code": error_code,
+                "replied_at": replied_at,
+            },
+        )
+    ).first() is not None
+    if ended and signal is not None:
+        await outbox.add_signals(tx, [enrollment_id], signal, status)
+    if ended:
+        await events.enrollments_finished(tx, [enrollment_id])
+    return ended
+
+
+async def note_all(
+    tx: Transaction, enrollment_ids: Sequence[UUID], kind: str, *, user_id: UUID
+) -> None:
+    """Add the same, which happens now, to the timelines of several enrollments."""
+    events = [
+        {"enrollment_id": one, "kind": kind, "user_id": user_id, "detail": {}}
+        for one in enrollment_ids
+    ]
+    await tx.execute(insert(EnrollmentEvent).values(at=func.clock_timestamp()), events)
+
+
+async def note(
+    tx: Transaction,
+    enrollment_id: UUID,
+    kind: str,
+    *,
+    at: datetime,
+    user_id: UUID | None = None,
+    **detail: Any,  # noqa: ANN401 - codes, ids and times
+) -> None:
+    """Add to an enrollment's timeline what no other row tells."""
+    await tx.execute(
+        insert(EnrollmentEvent),
+        [
+            {
+                "enrollment_id": enrollment_id,
+                "kind": kind,
+                "at": at,
+                "user_id": user_id,
+                "detail": detail,
+            }
+        ],
+    )
+
+
+async def status_of(tx: Transaction, enrollment_id: UUID) -> EnrollmentStatus | None:
+    """An enrollment's status, None if there is no such enrollment."""
+    row = (
+        await tx.execute(
+            text("SELECT status FROM enrollments WHERE id = :id"), {"id": enrollment_id}
+        )
+    ).one_or_none()
+    return EnrollmentStatus(row.status) if row else None
+
+
+async def attempts_under_way(
+    tx: Transaction, enrollment_ids: Sequence[UUID]
+) -> dict[UUID, list[UUID]]:
+    """Attempts of enrollments without a known outcome, by enrollment."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT m.enrollment_id, a.id FROM attempts a JOIN messages m ON m.id = a.message_id
+            WHERE m.enrollment_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
+            """
+        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+        {"ids": list(enrollment_ids)},
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        found.setdefault(row.enrollment_id, []).append(row.id)
+    return found
+
+
+async def last_text(
+    tx: Transaction, attempt_ids: Sequence[UUID], margin: timedelta
+) -> LastText | None:
+    """What became of attempts that were under way; None while one may still be making its call."""
+    rows = (
+        await tx.execute(
+            text(
+                f"""
+                SELECT a.outcome, {SENT} AS sent,
+                    a.outcome = 'open' AND clock_timestamp() < a.call_before + :margin AS calling
+                FROM attempts a JOIN messages m ON m.id = a.message_id WHERE a.id = ANY(:ids)
+                """  # noqa: S608 - built from constants
+            ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+            {"ids": list(attempt_ids), "margin": margin},
+        )
+    ).all()
+    if any(row.calling for row in rows):
+        return None
+    if any(row.outcome in {"open", "unknown"} for row in rows):
+        return LastText.UNKNOWN
+    return LastText.SENT if any(row.sent for row in rows) else LastText.NONE
+
+
+async def lock_closing(tx: Transaction, enrollment_id: UUID) -> Standing:
+    """Lock an enrollment whose reply window may be over.
+
+    Answers ``closing`` if it is, else where the enrollment stands.
+    """
+    row = (
+        await tx.execute(
+            text(
+                """
+                SELECT e.status, e.activity, e.step, e.step_count, e.reply_until, e.held_reason,
+                    e.next_send_at, q.sender_id, clock_timestamp() AS read_at, EXISTS (
+                        SELECT 1 FROM inbound_events i
+                        WHERE i.phone = c.phone AND i.applied_at IS NULL
+                    ) AS inbound_pending
+                FROM enrollments e
+                JOIN sequences q ON q.id = e.sequence_id
+                JOIN contacts c ON c.id = e.contact_id
+                WHERE e.id = :id FOR UPDATE OF e
+                """
+            ),
+            {"id": enrollment_id},
+        )
+    ).one_or_none()
+    if row is None:
+        return Standing(doing="ended", status="gone")
+    doing, due_at = row.activity or "ended", row.next_send_at
+    if doing == Activity.AWAITING_REPLY:
+        due_at = row.reply_until
+        if row.inbound_pending:
+            due_at = max(row.reply_until, row.read_at + INBOUND_WAIT)
+        elif row.reply_until <= row.read_at + EARLY_TOLERANCE:
+            doing = "closing"
+    return Standing(
+        doing=doing,
+        status=row.status,
+        due_at=due_at,
+        step=row.step,
+        step_count=row.step_count,
+        sender_id=str(row.sender_id),
+        held_reason=row.held_reason,
+    )

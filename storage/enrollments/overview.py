@@ -1,0 +1,33 @@
+"""What a sequence will send soon, hour by hour."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from storage.platform.database import Transaction
+
+_PER_HOUR = text(
+    """
+    SELECT greatest(floor(extract(epoch FROM next_send_at - :start) / 3600), 0)::integer AS hour,
+        count(*) AS total
+    FROM enrollments
+    WHERE sequence_id = :sequence_id AND next_send_at < :until AND status = 'active'
+    AND activity <> 'sending'
+    GROUP BY 1
+    """
+)
+
+
+async def sends_per_hour(
+    tx: Transaction, sequence_id: UUID, start: datetime, hours: int
+) -> dict[int, int]:
+    """Count the texts that wait to be sent by hour, from 0; hours without any are left out.
+
+    What was due before ``start`` is counted in the first hour.
+    """
+    rows = await tx.execute(
+        _PER_HOUR,
+        {"sequence_id": sequence_id, "start": start, "until": start + timedelta(hours=hours)},
+    )
+    return {row.hour: row.total for row in rows}

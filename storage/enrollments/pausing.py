@@ -1,0 +1,191 @@
+"""Pausing enrollments one by one, and moving steps that wait already."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import DateTime, Uuid
+
+from domain.sequences.timing import ContactClock, SendWindow
+from domain.statuses.enrollments import Activity, EnrollmentStatus
+from storage.platform.database import Transaction
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A locked enrollment, and what times its next step.
+
+    Attributes:
+        id: Which.
+        status: Its own.
+        activity: What it is doing; None when final.
+        all_sent: Every step went out.
+        paused_at: When a person paused it, if one did.
+        last_sent_at: When its last text was accepted.
+        due_at: When its next step is due by its own timing.
+        at_time: The step's time of day.
+        send_at: The step's date.
+        time_zone: The contact's, if given.
+        phone: The contact's.
+        send_window: The sequence's.
+        read_at: Now, by the clock that dates attempts and texts: the API's own may be wrong.
+    """
+
+    id: UUID
+    status: EnrollmentStatus
+    activity: Activity | None
+    all_sent: bool
+    paused_at: datetime | None
+    last_sent_at: datetime | None
+    due_at: datetime | None
+    at_time: time | None
+    send_at: datetime | None
+    time_zone: str | None
+    phone: str
+    send_window: Mapping[str, Sequence[str]] | None
+    read_at: datetime
+
+    @property
+    def window(self) -> SendWindow | None:
+        """When texts may go; None for always."""
+        return None if self.send_window is None else SendWindow.parse(self.send_window)
+
+    def clock(self, workspace_zone: str) -> ContactClock:
+        """The contact's clock."""
+        return ContactClock.of(time_zone=self.time_zone, phone=self.phone, workspace=workspace_zone)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """When an enrollment's next step is due now, and when its window lets it go."""
+
+    id: UUID
+    due_at: datetime | None
+    next_send_at: datetime
+
+
+_READ = text(
+    """
+    SELECT e.id, e.status, e.activity, e.position > e.step_count AS all_sent, e.paused_at,
+        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone, q.send_window,
+        clock_timestamp() AS read_at
+    FROM enrollments e
+    JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
+    WHERE e.id = ANY(:ids)
+    ORDER BY e.id
+    """
+).bindparams(_IDS)
+
+
+async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
+    """Lock enrollments, always in the same order; those that do not exist are left out."""
+    return await _locked(tx, "e.id = ANY(:ids)", enrollment_ids)
+
+
+async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[Waiting]:
+    """Lock the enrollments of contacts that wait for a step's moment."""
+    which = "e.contact_id = ANY(:ids) AND e.status = 'active' AND e.activity = 'waiting'"
+    return await _locked(tx, which, contact_ids)
+
+
+async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Waiting]:
+    """Lock first, then read: what is joined to a row that is waited for is from before the wait."""
+    locked = await tx.execute(
+        text(
+            f"SELECT e.id FROM enrollments e WHERE {which} ORDER BY e.id FOR NO KEY UPDATE"  # noqa: S608 - conditions written in this module
+        ).bindparams(_IDS),
+        {"ids": list(ids)},
+    )
+    return await read(tx, [row.id for row in locked])
+
+
+async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
+    """Read enrollments without locking any."""
+    rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
+    return [
+        Waiting(
+            id=row.id,
+            status=EnrollmentStatus(row.status),
+            activity=Activity(row.activity) if row.activity else None,
+            all_sent=row.all_sent,
+            paused_at=row.paused_at,
+            last_sent_at=row.last_sent_at,
+            due_at=row.due_at,
+            at_time=row.at_time,
+            send_at=row.send_at,
+            time_zone=row.time_zone,
+            phone=row.phone,
+            send_window=row.send_window,
+            read_at=row.read_at,
+        )
+        for row in rows
+    ]
+
+
+async def pause(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Mark locked enrollments as paused by a person.
+
+    A text that is under way goes on, and one that only a person can decide about stays held.
+    """
+    await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET paused_at = clock_timestamp(),
+                activity = CASE WHEN stays THEN activity ELSE 'paused' END,
+                held_reason = CASE WHEN stays THEN held_reason END,
+                held_code = CASE WHEN stays THEN held_code END,
+                next_send_at = CASE WHEN activity = 'sending' THEN next_send_at END,
+                probing = false
+            FROM (
+                SELECT id AS chosen, activity = 'sending'
+                    OR held_reason IN ('outcome_unknown', 'destination_not_allowed') AS stays
+                FROM enrollments WHERE id = ANY(:ids)
+            ) AS asked
+            WHERE id = chosen
+            """
+        ).bindparams(_IDS),
+        {"ids": list(enrollment_ids)},
+    )
+
+
+async def resume(tx: Transaction, moved: Sequence[Moved]) -> None:
+    """Let locked enrollments go on; what is under way or held for another reason stays so."""
+    await _move(
+        tx,
+        moved,
+        """
+        paused_at = NULL, due_at = m.due,
+        next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
+        activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
+        """,
+    )
+
+
+async def retime(tx: Transaction, moved: Sequence[Moved]) -> None:
+    """Set when the next steps of locked enrollments are due."""
+    await _move(tx, moved, "due_at = m.due, next_send_at = m.next_at")
+
+
+async def _move(tx: Transaction, moved: Sequence[Moved], changes: str) -> None:
+    moments = ARRAY(DateTime(timezone=True))
+    await tx.execute(
+        text(
+            f"""
+            UPDATE enrollments SET {changes}
+            FROM unnest(:ids, :due, :next) AS m(id, due, next_at)
+            WHERE enrollments.id = m.id AND enrollments.status = 'active'
+            """  # noqa: S608 - changes written in this module
+        ).bindparams(_IDS, bindparam("due", type_=moments), bindparam("next", type_=moments)),
+        {
+            "ids": [one.id for one in moved],
+            "due": [one.due_at for one in moved],
+            "next": [one.next_send_at for one in moved],
+        },
+    )

@@ -1,0 +1,72 @@
+"""The figures that the list of sequences shows beside each."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from storage.platform.database import Transaction
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a sequence came to so far.
+
+    Attributes:
+        reached: Enrollments that a step was sent to.
+        responded: Those of them that ended ``finished_responded``.
+        held: Enrollments that wait for a person.
+        last_activity_at: The latest text either way, enrolment, or change of the sequence.
+    """
+
+    reached: int
+    responded: int
+    held: int
+    last_activity_at: datetime
+
+    @property
+    def reply_rate(self) -> float | None:
+        """The share of those reached that responded; None if nobody was reached."""
+        return self.responded / self.reached if self.reached else None
+
+
+# Each is answered from an index alone: counts, and the last entry of two orders.
+_FIGURES = text(
+    """
+    SELECT q.id, coalesce(told.reached, 0), coalesce(told.responded, 0),
+        coalesce(blocked.held, 0),
+        greatest(q.updated_at, enrolled.at, texted.at)
+    FROM sequences q
+    LEFT JOIN (
+        SELECT sequence_id, count(*) AS reached,
+            count(*) FILTER (WHERE status = 'finished_responded') AS responded
+        FROM enrollments WHERE sequence_id = ANY(:ids) AND step > 0
+        GROUP BY sequence_id
+    ) told ON told.sequence_id = q.id
+    LEFT JOIN (
+        SELECT sequence_id, count(*) AS held
+        FROM enrollments WHERE sequence_id = ANY(:ids) AND blocked AND activity = 'held'
+        GROUP BY sequence_id
+    ) blocked ON blocked.sequence_id = q.id
+    LEFT JOIN LATERAL (
+        SELECT enrolled_at AS at FROM enrollments WHERE sequence_id = q.id
+        ORDER BY enrolled_at DESC LIMIT 1
+    ) enrolled ON true
+    LEFT JOIN LATERAL (
+        SELECT last_message_at AS at FROM enrollments
+        WHERE sequence_id = q.id AND last_message_at IS NOT NULL
+        ORDER BY last_message_at DESC LIMIT 1
+    ) texted ON true
+    WHERE q.id = ANY(:ids)
+    """
+).bindparams(bindparam("ids", type_=ARRAY(Uuid())))
+
+
+async def figures(tx: Transaction, sequence_ids: Many[UUID]) -> dict[UUID, Figures]:
+    """Read the figures of sequences."""
+    rows = await tx.execute(_FIGURES, {"ids": list(sequence_ids)})
+    return {row[0]: Figures(*row[1:]) for row in rows}

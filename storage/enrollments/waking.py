@@ -1,0 +1,257 @@
+"""Telling enrollments of a change they wait for, a page at a time.
+
+Each page is a transaction that keeps the wake to itself, moves some enrollments on and notes how
+far it came. Everything here may be done again without harm: a workflow that is woken looks at its
+row.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+
+from storage.platform import outbox
+from storage.platform.database import Transaction
+
+PAGE = 250
+"""Most enrollments that are locked, or looked at, in one transaction: a tenth of a second."""
+
+
+class WakeKind(StrEnum):
+    """What enrollments are to be told; ``subject_id`` is the thing in brackets."""
+
+    OFF_HOLD = "off_hold"  # (sender) those that wait for it go on
+    UNBLOCKED = "unblocked"  # (sequence) those that nothing blocks any more go on
+    REPLY_WINDOW = "reply_window"  # (sequence) those that await a reply wait as long as it says now
+    SEND_WINDOW = "send_window"  # (sequence) those that wait for their moment look again
+
+
+@dataclass(frozen=True)
+class Wake:
+    """One change that enrollments are told of.
+
+    Attributes:
+        id: Ascending in the order of writing.
+        kind: What to tell.
+        subject_id: The sender or sequence.
+        place: How far the pages have come; None before the first.
+    """
+
+    id: int
+    kind: WakeKind
+    subject_id: UUID
+    place: dict[str, Any] | None
+
+
+async def add(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
+    """Ask for enrollments to be told of a change, in the transaction of the change."""
+    await tx.execute(
+        text("INSERT INTO wakes (kind, subject_id) SELECT :kind, unnest(:ids)").bindparams(_IDS),
+        {"kind": kind.value, "ids": list(subject_ids)},
+    )
+
+
+_TOLD_OF = {
+    "state": WakeKind.UNBLOCKED,
+    "sender_id": WakeKind.UNBLOCKED,
+    "reply_window_seconds": WakeKind.REPLY_WINDOW,
+    "send_window": WakeKind.SEND_WINDOW,
+}
+
+
+async def add_changes(tx: Transaction, sequence_id: UUID, changed: Iterable[str]) -> None:
+    """Ask for a sequence's enrollments to be told of the columns of it that were changed."""
+    for kind in sorted({_TOLD_OF[name] for name in changed if name in _TOLD_OF}):
+        await add(tx, kind, [sequence_id])
+
+
+async def take(tx: Transaction) -> Wake | None:
+    """Keep the oldest wake that nobody else is at; None if there is none.
+
+    Those of a later release than this one are left to it.
+    """
+    row = (
+        await tx.execute(
+            text(
+                """
+                SELECT id, kind, subject_id, place FROM wakes WHERE kind = ANY(:known)
+                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+                """
+            ).bindparams(bindparam("known", type_=ARRAY(Text()))),
+            {"known": list(WakeKind)},
+        )
+    ).one_or_none()
+    return None if row is None else Wake(row.id, WakeKind(row.kind), row.subject_id, row.place)
+
+
+async def go_on_from(tx: Transaction, wake: Wake, place: dict[str, Any] | None) -> None:
+    """Note where the next page of a wake begins; None: it is over."""
+    if place is None:
+        await tx.execute(text("DELETE FROM wakes WHERE id = :id"), {"id": wake.id})
+        return
+    await tx.execute(
+        text("UPDATE wakes SET place = CAST(:place AS jsonb) WHERE id = :id"),
+        {"id": wake.id, "place": json.dumps(place)},
+    )
+
+
+_FREE = """(
+    (e.activity = 'paused' AND e.paused_at IS NULL AND q.state = 'active')
+    OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
+)"""
+"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
+
+_UNBLOCK = text(
+    f"""
+    WITH locked AS (
+        SELECT e.id FROM enrollments e
+        JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+        WHERE e.sequence_id = :sequence_id AND e.blocked AND {_FREE}
+        AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
+        ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
+    )
+    UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
+        next_send_at = clock_timestamp()
+    FROM locked WHERE enrollments.id = locked.id
+    RETURNING enrollments.id
+    """  # noqa: S608 - built from constants
+)
+
+
+async def unblock(tx: Transaction, sequence_id: UUID, after: str | None) -> list[UUID]:
+    """Let the next of a sequence's enrollments go on that nothing blocks any more, by id.
+
+    They are set to waiting, and their workflows are asked to look. A page that is not full is the
+    last one.
+    """
+    asked = {"sequence_id": sequence_id, "after": after, "limit": PAGE}
+    ids = sorted([row.id for row in await tx.execute(_UNBLOCK, asked)])
+    await outbox.add_signals(tx, ids, "reconsider")
+    return ids
+
+
+async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
+    """Sequences with enrollments that wait for a sender to come off hold."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT q.id FROM sequences q WHERE q.sender_id = :sender_id AND EXISTS (
+                SELECT FROM enrollments e WHERE e.sequence_id = q.id AND e.blocked
+                AND e.held_reason = 'sender_on_hold'
+            )
+            """
+        ),
+        {"sender_id": sender_id},
+    )
+    return [row.id for row in rows]
+
+
+async def add_forgotten(tx: Transaction) -> None:
+    """Ask for those to be woken that nothing blocks any more and that no wake is about."""
+    await tx.execute(
+        text(
+            f"""
+            INSERT INTO wakes (kind, subject_id)
+            SELECT DISTINCT 'unblocked', e.sequence_id FROM enrollments e
+            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+            WHERE e.blocked AND {_FREE}
+            AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id IN (q.id, n.id))
+            """  # noqa: S608 - built from constants
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A page of a sequence's enrollments.
+
+    Attributes:
+        active: Those of them that are active.
+        place: Where the next page begins; None if this is the last.
+    """
+
+    active: Sequence[UUID]
+    place: dict[str, Any] | None
+
+
+async def walk(tx: Transaction, sequence_id: UUID, place: dict[str, Any] | None) -> Walked:
+    """Read the next of a sequence's enrollments, in the order in which they were enrolled."""
+    rows = (
+        await tx.execute(
+            text(
+                f"""
+                SELECT id, enrolled_at, status FROM enrollments
+                WHERE sequence_id = :sequence_id AND (enrolled_at, id) > (
+                    coalesce(CAST(:enrolled_at AS timestamptz), '-infinity'),
+                    coalesce(CAST(:id AS uuid), '{UUID(int=0)}')
+                )
+                ORDER BY enrolled_at, id LIMIT :limit
+                """  # noqa: S608 - a constant
+            ),
+            {
+                "sequence_id": sequence_id,
+                "enrolled_at": place["enrolled_at"] if place else None,
+                "id": place["id"] if place else None,
+                "limit": PAGE,
+            },
+        )
+    ).all()
+    following = None
+    if len(rows) == PAGE:
+        last = rows[-1]
+        following = {"enrolled_at": last.enrolled_at.isoformat(), "id": str(last.id)}
+    return Walked([row.id for row in rows if row.status == "active"], following)
+
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+
+
+async def apply_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
+    """Have those that await a reply wait as long as their sequence says now; answers how many.
+
+    A new reply window counts from the last text.
+    """
+    rows = await tx.execute(
+        text(
+            """
+            WITH locked AS (
+                SELECT e.id, e.last_sent_at + make_interval(secs => q.reply_window_seconds) AS until
+                FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+                WHERE e.id = ANY(:ids) AND e.activity = 'awaiting_reply'
+                AND e.last_sent_at IS NOT NULL
+                ORDER BY e.id FOR NO KEY UPDATE OF e
+            )
+            UPDATE enrollments e SET reply_until = locked.until FROM locked
+            WHERE e.id = locked.id AND e.reply_until IS DISTINCT FROM locked.until
+            RETURNING e.id
+            """
+        ).bindparams(_IDS),
+        {"ids": list(enrollment_ids)},
+    )
+    return await _reconsider(tx, [row.id for row in rows])
+
+
+async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
+    """Have those that wait for a step's moment look again; answers how many.
+
+    A new send window matters to those the old one keeps waiting; a narrower one is looked at when
+    a text would go.
+    """
+    rows = await tx.execute(
+        text("SELECT id FROM enrollments WHERE id = ANY(:ids) AND activity = 'waiting'").bindparams(
+            _IDS
+        ),
+        {"ids": list(enrollment_ids)},
+    )
+    return await _reconsider(tx, [row.id for row in rows])
+
+
+async def _reconsider(tx: Transaction, ids: Sequence[UUID]) -> int:
+    await outbox.add_signals(tx, ids, "reconsider")
+    return len(ids)

@@ -1,0 +1,274 @@
+"""Events on their way to endpoints: what is due, in which order, and how it went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Interval, Row, bindparam, text
+
+from domain.event_webhooks.events import DeliveryState
+from storage.platform.database import Transaction
+
+
+@dataclass(frozen=True)
+class Due:
+    """An event that is to be sent now.
+
+    Attributes:
+        number: Ascending in the order of events.
+        event_id: What the endpoint knows it by.
+        type: An ``EventType``.
+        occurred_at: UTC.
+        data: Ids, codes and times.
+        tries: This one included.
+    """
+
+    number: int
+    event_id: UUID
+    type: str
+    occurred_at: datetime
+    data: Mapping[str, Any]
+    tries: int
+
+
+_CLAIM = text(
+    """
+    WITH chosen AS MATERIALIZED (
+        SELECT d.event_id FROM event_deliveries d
+        JOIN event_endpoints p ON p.id = d.endpoint_id AND p.disabled_at IS NULL
+        WHERE d.endpoint_id = :endpoint_id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
+        AND d.next_try_at <= clock_timestamp()
+        AND NOT EXISTS (
+            SELECT FROM event_deliveries f
+            WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
+            AND f.event_id < d.event_id AND f.delivered_at IS NULL AND f.given_up_at IS NULL
+        )
+        ORDER BY d.next_try_at, d.event_id LIMIT :limit
+        FOR UPDATE OF d SKIP LOCKED
+    )
+    UPDATE event_deliveries d SET tries = d.tries + 1, last_tried_at = clock_timestamp(),
+        next_try_at = clock_timestamp() + :claim
+    FROM chosen c JOIN events e ON e.id = c.event_id
+    WHERE d.endpoint_id = :endpoint_id AND d.event_id = c.event_id
+    RETURNING d.event_id AS number, e.event_id, e.type, e.occurred_at, e.data, d.tries
+    """
+)
+
+
+async def claim(tx: Transaction, endpoint_id: UUID, limit: int, claim: timedelta) -> list[Due]:
+    """Take events that are due, of each subject only the first that is not settled.
+
+    Nobody else is given them until they are recorded, or ``claim`` has passed.
+    """
+    rows = await tx.execute(_CLAIM, {"endpoint_id": endpoint_id, "limit": limit, "claim": claim})
+    return sorted((Due(*row) for row in rows), key=lambda due: due.number)
+
+
+async def delivered(tx: Transaction, endpoint_id: UUID, number: int, status: int) -> None:
+    """Note that an endpoint acknowledged an event."""
+    await tx.execute(
+        text(
+            """
+            UPDATE event_deliveries SET delivered_at = clock_timestamp(), given_up_at = NULL,
+                last_status = :status, last_error = NULL
+            WHERE endpoint_id = :endpoint_id AND event_id = :number
+            """
+        ),
+        {"endpoint_id": endpoint_id, "number": number, "status": status},
+    )
+
+
+async def failed(
+    tx: Transaction,
+    endpoint_id: UUID,
+    number: int,
+    *,
+    status: int | None,
+    error: str,
+    wait: timedelta = timedelta(0),
+    give_up: timedelta = timedelta(0),
+) -> None:
+    """Note that a try failed, and when there will be another.
+
+    Args:
+        tx: The transaction.
+        endpoint_id: Where it was to go.
+        number: Which event.
+        status: What the endpoint answered, if it did.
+        error: A code.
+        wait: How long to wait for the next try.
+        give_up: How old an event may be when it is tried.
+    """
+    await tx.execute(
+        text(
+            """
+            UPDATE event_deliveries d SET last_status = :status, last_error = :error,
+                next_try_at = clock_timestamp() + :wait,
+                given_up_at = CASE WHEN clock_timestamp() + :wait - e.occurred_at > :give_up
+                    THEN clock_timestamp() END
+            FROM events e
+            WHERE e.id = d.event_id AND d.endpoint_id = :endpoint_id AND d.event_id = :number
+            AND d.delivered_at IS NULL
+            """
+        ).bindparams(bindparam("wait", type_=Interval()), bindparam("give_up", type_=Interval())),
+        {
+            "endpoint_id": endpoint_id,
+            "number": number,
+            "status": status,
+            "error": error,
+            "wait": wait,
+            "give_up": give_up,
+        },
+    )
+
+
+async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> datetime | None:
+    """When the next event may be tried, after a pause; None if nothing is on its way."""
+    row = await tx.execute(
+        text(
+            """
+            SELECT greatest(min(next_try_at), CASE WHEN count(*) > 0
+                THEN clock_timestamp() + :pause END) FROM (
+                SELECT DISTINCT ON (subject_id) next_try_at FROM event_deliveries
+                WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
+                ORDER BY subject_id, event_id
+            ) first
+            """
+        ),
+        {"endpoint_id": endpoint_id, "pause": pause},
+    )
+    at: datetime | None = row.scalar_one()
+    return at
+
+
+async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
+    """Endpoints with events that were due that long ago: nobody seems to deliver them."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT p.id FROM event_endpoints p WHERE p.disabled_at IS NULL AND EXISTS (
+                SELECT FROM event_deliveries d
+                WHERE d.endpoint_id = p.id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
+                AND d.next_try_at < now() - :since AND NOT EXISTS (
+                    SELECT FROM event_deliveries f
+                    WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
+                    AND f.event_id < d.event_id
+                    AND f.delivered_at IS NULL AND f.given_up_at IS NULL
+                )
+            )
+            """
+        ),
+        {"since": since},
+    )
+    return [row.id for row in rows]
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """One event on its way to an endpoint, as the delivery log shows it."""
+
+    number: int
+    event_id: UUID
+    type: str
+    subject_id: UUID
+    data: Mapping[str, Any]
+    occurred_at: datetime
+    state: DeliveryState
+    tries: int
+    next_try_at: datetime | None
+    last_tried_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    delivered_at: datetime | None
+    given_up_at: datetime | None
+
+
+_LOG = """
+    SELECT d.event_id AS number, e.event_id, e.type, e.subject_id, e.data, e.occurred_at,
+        d.tries, d.next_try_at, d.last_tried_at, d.last_status, d.last_error, d.delivered_at,
+        d.given_up_at
+    FROM event_deliveries d JOIN events e ON e.id = d.event_id
+    WHERE d.endpoint_id = :endpoint_id
+"""
+
+_IN_STATE = {
+    None: "true",
+    DeliveryState.PENDING: "d.delivered_at IS NULL AND d.given_up_at IS NULL",
+    DeliveryState.DELIVERED: "d.delivered_at IS NOT NULL",
+    DeliveryState.GIVEN_UP: "d.given_up_at IS NOT NULL",
+}
+
+
+async def log(
+    tx: Transaction,
+    endpoint_id: UUID,
+    *,
+    state: DeliveryState | None,
+    before: int | None,
+    limit: int,
+) -> list[DeliveryRecord]:
+    """The delivery log of an endpoint, the latest event first; ``before`` is a number."""
+    rows = await tx.execute(
+        text(
+            f"""
+            {_LOG} AND {_IN_STATE[state]}
+            AND (CAST(:before AS bigint) IS NULL OR d.event_id < :before)
+            ORDER BY d.event_id DESC LIMIT :limit
+            """
+        ),
+        {"endpoint_id": endpoint_id, "before": before, "limit": limit},
+    )
+    return [_record(row) for row in rows]
+
+
+async def one(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord | None:
+    """One event's way to an endpoint."""
+    row = (
+        await tx.execute(
+            text(f"{_LOG} AND e.event_id = :event_id"),
+            {"endpoint_id": endpoint_id, "event_id": event_id},
+        )
+    ).one_or_none()
+    return _record(row) if row else None
+
+
+def _record(row: Row[Any]) -> DeliveryRecord:
+    state = DeliveryState.PENDING
+    if row.delivered_at is not None:
+        state = DeliveryState.DELIVERED
+    elif row.given_up_at is not None:
+        state = DeliveryState.GIVEN_UP
+    facts = row._asdict()
+    if state is not DeliveryState.PENDING:
+        facts["next_try_at"] = None
+    return DeliveryRecord(**facts, state=state)
+
+
+async def send_again(tx: Transaction, endpoint_id: UUID, number: int) -> None:
+    """Have an event delivered once more, or sooner, before any later one of its subject."""
+    await tx.execute(
+        text(
+            """
+            UPDATE event_deliveries SET delivered_at = NULL, given_up_at = NULL, tries = 0,
+                next_try_at = now()
+            WHERE endpoint_id = :endpoint_id AND event_id = :number
+            """
+        ),
+        {"endpoint_id": endpoint_id, "number": number},
+    )
+
+
+async def try_all_now(tx: Transaction, endpoint_id: UUID) -> None:
+    """Have everything that waits tried without waiting any longer."""
+    await tx.execute(
+        text(
+            """
+            UPDATE event_deliveries SET next_try_at = now()
+            WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
+            AND next_try_at > now()
+            """
+        ),
+        {"endpoint_id": endpoint_id},
+    )

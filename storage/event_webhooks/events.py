@@ -1,0 +1,268 @@
+"""Writing events down in the transaction that causes them, with their deliveries.
+
+Each function is one statement, which looks for an endpoint that wants the event before anything
+else: without one it writes nothing and reads no further. ``data`` holds ids, codes and times only.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+
+from domain.event_webhooks.events import EventType
+from storage.platform.database import Transaction
+
+# The endpoints are kept from being removed meanwhile: that must not undo what happened. Who holds
+# an enrollment's row writes the next event of it, so their numbers ascend as the
+# transactions commit, and nobody is told a later one before an earlier one. One wake an endpoint is
+# enough for a transaction; its number is kept in the row, since within a savepoint xmin is another.
+_EMIT = """
+    WITH wanting AS MATERIALIZED (
+        SELECT id FROM event_endpoints
+        WHERE disabled_at IS NULL
+        AND (types = CAST('[]' AS jsonb) OR types @> to_jsonb(CAST(:type AS text)))
+        FOR KEY SHARE
+    ),
+    held AS MATERIALIZED (
+        SELECT e.id FROM enrollments e
+        WHERE EXISTS (SELECT FROM wanting) AND {held}
+        ORDER BY e.id FOR NO KEY UPDATE
+    ),
+    told AS (
+        INSERT INTO events (event_id, type, subject_id, data, occurred_at)
+        SELECT gen_random_uuid(), :type, found.subject_id,
+            found.data || CAST(:more AS jsonb), clock_timestamp()
+        FROM ({found}) AS found(subject_id, data)
+        WHERE EXISTS (SELECT FROM wanting) AND (SELECT count(*) FROM held) >= 0
+        RETURNING id, subject_id
+    ),
+    on_the_way AS (
+        INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
+        SELECT w.id, t.id, t.subject_id FROM wanting w CROSS JOIN told t
+    )
+    INSERT INTO outbox (kind, subject_id, payload)
+    SELECT 'wake_events', w.id, jsonb_build_object('by', CAST(pg_current_xact_id() AS text))
+    FROM wanting w
+    WHERE EXISTS (SELECT FROM told) AND NOT EXISTS (
+        SELECT FROM outbox o WHERE o.kind = 'wake_events' AND o.subject_id = w.id
+        AND o.payload ->> 'by' = CAST(pg_current_xact_id() AS text)
+    )
+"""
+
+_THESE = "CAST(:ids AS uuid[])"
+
+_ABOUT_ENROLLMENT = (
+    "'enrollment_id', e.id, 'sequence_id', e.sequence_id, 'contact_id', e.contact_id"
+)
+_ABOUT_MESSAGE = (
+    "'message_id', m.id, 'enrollment_id', m.enrollment_id, 'contact_id', m.contact_id,"
+    " 'sender_id', m.sender_id"
+)
+
+
+def _of_enrollments(data: str) -> TextClause:
+    found = f"""
+        SELECT e.id, jsonb_build_object({_ABOUT_ENROLLMENT}, {data}) FROM enrollments e
+        WHERE e.id = ANY({_THESE}) ORDER BY e.enrolled_at, e.id
+    """  # noqa: S608 - built from constants
+    return text(_EMIT.format(held="false", found=found))
+
+
+def _of_messages(data: str) -> TextClause:
+    found = f"""
+        SELECT coalesce(m.enrollment_id, m.contact_id, m.id),
+            jsonb_build_object({_ABOUT_MESSAGE}, {data})
+        FROM messages m WHERE m.id = ANY({_THESE})
+    """  # noqa: S608 - built from constants
+    held = f"e.id IN (SELECT enrollment_id FROM messages WHERE id = ANY({_THESE}))"  # noqa: S608
+    return text(_EMIT.format(held=held, found=found))
+
+
+_BY_ID = {
+    EventType.ENROLLMENT_CREATED: _of_enrollments(
+        "'status', e.status, 'enrolled_by', e.enrolled_by, 'enrolled_at', e.enrolled_at"
+    ),
+    EventType.ENROLLMENT_FINISHED: _of_enrollments(
+        "'status', e.status, 'step', e.step, 'step_count', e.step_count,"
+        " 'error_code', e.error_code, 'replied_at', e.replied_at,"
+        " 'ended_at', e.ended_at, 'ended_by', e.ended_by"
+    ),
+    EventType.ENROLLMENT_HELD: _of_enrollments(
+        "'reason', e.held_reason, 'error_code', e.held_code, 'step', e.position"
+    ),
+    EventType.MESSAGE_SENT: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
+    EventType.MESSAGE_DELIVERED: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
+    EventType.MESSAGE_FAILED: _of_messages("'step', m.step"),
+    EventType.MESSAGE_DOUBLED: _of_messages("'step', m.step"),
+    EventType.MESSAGE_RECEIVED: _of_messages(
+        "'is_reply', m.is_reply, 'keyword', m.keyword, 'received_at', m.occurred_at"
+    ),
+}
+
+
+async def _emit(
+    tx: Transaction, kind: EventType, ids: Sequence[UUID], more: Mapping[str, Any] | None = None
+) -> None:
+    if ids:
+        await tx.execute(
+            _BY_ID[kind],
+            {"type": kind.value, "ids": list(ids), "more": json.dumps(dict(more or {}))},
+        )
+
+
+async def enrollments_created(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Tell that contacts were enrolled, after their rows were written."""
+    await _emit(tx, EventType.ENROLLMENT_CREATED, enrollment_ids)
+
+
+async def enrollments_finished(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Tell that enrollments have a final status, after it was set."""
+    await _emit(tx, EventType.ENROLLMENT_FINISHED, enrollment_ids)
+
+
+async def enrollment_held(tx: Transaction, enrollment_id: UUID) -> None:
+    """Tell that an enrollment waits for its sender or for a person, after it was set."""
+    await _emit(tx, EventType.ENROLLMENT_HELD, [enrollment_id])
+
+
+async def message_sent(tx: Transaction, message_id: UUID) -> None:
+    """Tell that the provider has a text."""
+    await _emit(tx, EventType.MESSAGE_SENT, [message_id])
+
+
+async def message_delivered(tx: Transaction, message_id: UUID) -> None:
+    """Tell that a text arrived."""
+    await _emit(tx, EventType.MESSAGE_DELIVERED, [message_id])
+
+
+async def message_failed(
+    tx: Transaction, message_id: UUID, *, error_code: int | None, meaning: str
+) -> None:
+    """Tell that a text failed and is not tried again by itself."""
+    more = {"error_code": error_code, "meaning": meaning}
+    await _emit(tx, EventType.MESSAGE_FAILED, [message_id], more)
+
+
+async def message_doubled(tx: Transaction, message_id: UUID) -> None:
+    """Tell that a text went out twice, against the promise."""
+    await _emit(tx, EventType.MESSAGE_DOUBLED, [message_id])
+
+
+async def message_received(tx: Transaction, message_id: UUID) -> None:
+    """Tell that somebody texted us, without saying what."""
+    await _emit(tx, EventType.MESSAGE_RECEIVED, [message_id])
+
+
+_ABOUT_PHONES = """
+    SELECT c.id, jsonb_build_object('contact_id', c.id) FROM contacts c
+    WHERE c.phone = ANY(CAST(:phones AS text[]))
+"""
+# A fact that only adds evidence to a suppression that stands is no news.
+_NEWLY_OPTED_OUT = f"""
+    {_ABOUT_PHONES} AND EXISTS (
+        SELECT FROM suppressions s
+        WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.created_at = now()
+        AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
+    )
+"""  # noqa: S608 - built from constants
+# Nor is lifting one of two.
+_NO_LONGER_OPTED_OUT = f"""
+    {_ABOUT_PHONES} AND NOT EXISTS (
+        SELECT FROM suppressions s
+        WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.sender_id IS NULL
+    )
+"""
+_OPTED_IN = text(_EMIT.format(held="false", found=_NO_LONGER_OPTED_OUT))
+_OPTED_OUT = text(_EMIT.format(held="false", found=_NEWLY_OPTED_OUT))
+
+
+async def contacts_opted_out(
+    tx: Transaction, phones: Sequence[str], *, source: str, sender_id: UUID | None
+) -> None:
+    """Tell that contacts are not to be texted any more, if that is so since this transaction.
+
+    Args:
+        tx: Has suppressed the numbers.
+        phones: The numbers; of a number that is no contact's nothing is told.
+        source: An ``OptOutSource``.
+        sender_id: From which sender only; None for all.
+    """
+    more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
+    await tx.execute(
+        _OPTED_OUT,
+        {
+            "type": EventType.CONTACT_OPTED_OUT.value,
+            "phones": list(phones),
+            "sender_id": sender_id,
+            "more": json.dumps(more),
+        },
+    )
+
+
+async def contact_opted_in(
+    tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
+) -> None:
+    """Tell that a contact may be texted again.
+
+    Args:
+        tx: Has lifted the suppression.
+        phone: The number; of a number that is no contact's nothing is told.
+        source: ``keyword`` or ``by_hand``.
+        sender_id: From which sender only; None for all.
+    """
+    more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
+    await tx.execute(
+        _OPTED_IN,
+        {
+            "type": EventType.CONTACT_OPTED_IN.value,
+            "phones": [phone],
+            "more": json.dumps(more),
+        },
+    )
+
+
+async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
+    """Write an event for one endpoint alone, whatever types it wants; answers the event's id."""
+    row = await tx.execute(
+        text(
+            """
+            WITH told AS (
+                INSERT INTO events (event_id, type, subject_id, data)
+                VALUES (gen_random_uuid(), :type, :endpoint_id,
+                    jsonb_build_object('endpoint_id', CAST(:endpoint_id AS uuid)))
+                RETURNING id, event_id, subject_id
+            ),
+            on_the_way AS (
+                INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
+                SELECT subject_id, id, subject_id FROM told
+            )
+            SELECT event_id FROM told
+            """
+        ),
+        {"type": EventType.TEST_PING.value, "endpoint_id": endpoint_id},
+    )
+    event_id: UUID = row.scalar_one()
+    return event_id
+
+
+async def forget(tx: Transaction, kept: timedelta, limit: int) -> int:
+    """Remove the oldest events, with their deliveries, that are older than that; how many."""
+    rows = await tx.execute(
+        text(
+            """
+            WITH old AS MATERIALIZED (
+                SELECT id FROM (
+                    SELECT id, occurred_at FROM events ORDER BY id LIMIT :limit
+                ) oldest
+                WHERE occurred_at < now() - :kept
+            ),
+            gone AS (DELETE FROM event_deliveries WHERE event_id IN (SELECT id FROM old))
+            DELETE FROM events WHERE id IN (SELECT id FROM old) RETURNING id
+            """
+        ),
+        {"kept": kept, "limit": limit},
+    )
+    return len(rows.all())

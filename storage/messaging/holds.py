@@ -1,0 +1,174 @@
+"""Senders on hold, and letting one enrollment go on."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from storage.enrollments import waking
+from storage.enrollments.waking import WakeKind
+from storage.platform import outbox
+from storage.platform.database import Transaction
+from storage.platform.locks import SHARE_SENDER
+
+_DUE = """
+    SELECT id FROM senders WHERE {which} AND held_at IS NOT NULL AND next_probe_at <= now()
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+
+async def hold_sender(
+    tx: Transaction,
+    sender_id: UUID,
+    *,
+    code: int | None,
+    from_report: bool,
+    now: datetime,
+    probe_at: datetime,
+) -> None:
+    """Put a sender on hold, or keep it there; the first reason stands, the next probe moves."""
+    await tx.execute(
+        text(
+            """
+            UPDATE senders SET held_at = coalesce(held_at, :now),
+                hold_code = CASE WHEN held_at IS NULL THEN :code ELSE hold_code END,
+                hold_from_report = :from_report OR (held_at IS NOT NULL AND hold_from_report),
+                next_probe_at = :probe_at
+            WHERE id = :id
+            """
+        ),
+        {
+            "id": sender_id,
+            "code": code,
+            "from_report": from_report,
+            "now": now,
+            "probe_at": probe_at,
+        },
+    )
+
+
+async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | None = None) -> None:
+    """Take a sender off hold, and ask for those who wait for it to be woken.
+
+    There may be a hundred thousand of them: ``services.enrollments.waking`` wakes them,
+    after the commit.
+
+    Args:
+        tx: The transaction.
+        sender_id: Which.
+        proven_at: Only if it was put on hold before then.
+    """
+    ended = await tx.execute(
+        text(
+            """
+            UPDATE senders SET held_at = NULL, hold_code = NULL, hold_from_report = false,
+                next_probe_at = NULL
+            WHERE id = :id AND held_at < coalesce(CAST(:proven_at AS timestamptz), 'infinity')
+            RETURNING id
+            """
+        ),
+        {"id": sender_id, "proven_at": proven_at},
+    )
+    if ended.first() is not None:
+        await waking.add(tx, WakeKind.OFF_HOLD, [sender_id])
+
+
+async def lock_sender(tx: Transaction, sender_id: UUID) -> None:
+    """Keep a sender's hold as it is; before any enrollment is locked."""
+    await tx.execute(
+        text("SELECT FROM senders WHERE id = :id FOR NO KEY UPDATE"), {"id": sender_id}
+    )
+
+
+async def lock_sender_of(tx: Transaction, enrollment_id: UUID) -> None:
+    """Share and lock the sender of an enrollment whose sequence is kept as it is."""
+    await tx.execute(
+        text(
+            f"""
+            WITH shared AS MATERIALIZED (
+                SELECT q.sender_id, {SHARE_SENDER.format(id="q.sender_id")}
+                FROM enrollments e JOIN sequences q ON q.id = e.sequence_id WHERE e.id = :id
+            )
+            SELECT FROM shared JOIN senders n ON n.id = shared.sender_id FOR NO KEY UPDATE OF n
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
+
+
+async def count_waiting(tx: Transaction, sender_id: UUID) -> int:
+    """How many enrollments wait for a sender to come off hold."""
+    row = await tx.execute(
+        text(
+            """
+            SELECT count(*) FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+            WHERE q.sender_id = :id AND e.blocked AND e.held_reason = 'sender_on_hold'
+            """
+        ),
+        {"id": sender_id},
+    )
+    return int(row.scalar_one())
+
+
+async def wake_enrollment(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
+    """Wake one that is held, or whose sequence was paused; never one that a person paused.
+
+    ``probing`` lets it try a sender on hold.
+    """
+    woken = await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
+                next_send_at = clock_timestamp(), probing = probing OR :probing
+            WHERE id = :id AND status = 'active'
+            AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
+            RETURNING id
+            """
+        ),
+        {"id": enrollment_id, "probing": probing},
+    )
+    ids = [row.id for row in woken]
+    await outbox.add_signals(tx, ids, "reconsider")
+    return bool(ids)
+
+
+async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[list[UUID]]:
+    """Claim the senders on hold that may be tried now; answers some waiting enrollments of each."""
+    rows = await tx.execute(
+        text(
+            f"""
+            WITH due AS (
+                UPDATE senders SET next_probe_at = now() + :interval
+                WHERE id IN ({_DUE.format(which="true")}) RETURNING id
+            )
+            SELECT array_agg(waiting.id) AS ids
+            FROM due CROSS JOIN LATERAL (
+                SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+                WHERE q.sender_id = due.id AND q.state = 'active'
+                AND e.blocked AND e.held_reason = 'sender_on_hold'
+                ORDER BY random() LIMIT :limit
+            ) waiting
+            GROUP BY due.id
+            """  # noqa: S608 - built from constants
+        ),
+        {"interval": interval, "limit": limit},
+    )
+    return [row.ids for row in rows]
+
+
+async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> bool:
+    """Claim the probe of a sender on hold for a one-off text; False if it is not due.
+
+    Nor is it while somebody else has the sender's row: whoever asks holds an enrollment, and may
+    not wait for what comes before it.
+    """
+    claimed = await tx.execute(
+        text(
+            f"""
+            UPDATE senders SET next_probe_at = now() + :interval
+            WHERE id IN ({_DUE.format(which="id = :id")}) RETURNING id
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": sender_id, "interval": interval},
+    )
+    return claimed.first() is not None

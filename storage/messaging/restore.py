@@ -1,0 +1,213 @@
+"""What the provider has sent that restored rows do not know, and whom it may have gone to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from domain.messaging.ports import SentText
+from storage.platform.database import Transaction
+from storage.suppression import suppressions
+
+NOTED = "reconciled"
+"""The kind of the timeline's entry."""
+
+
+async def last_known(tx: Transaction) -> datetime | None:
+    """Give when the last text that the rows know of went out; None in a database without people.
+
+    Every text that they do not know is younger. What else they tell of may be from after the
+    restore: an API that was up too early has enrolled somebody, or was told of a text. Nor does
+    what an earlier run has written count. Where no text went out, nobody was enrolled before the
+    first.
+    """
+    row = await tx.execute(
+        text(
+            """
+            SELECT coalesce(
+                (SELECT max(started_at) FROM attempts WHERE call_before > started_at),
+                (SELECT min(enrolled_at) FROM enrollments)
+            )
+            """
+        )
+    )
+    known: datetime | None = row.scalar_one()
+    return known
+
+
+async def own_numbers(tx: Transaction) -> list[str | None]:
+    """Give the numbers that texts go out from; None stands for those of Messaging Services."""
+    rows = await tx.execute(text("SELECT DISTINCT phone FROM senders ORDER BY phone"))
+    return list(rows.scalars())
+
+
+async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
+    """Which of the provider's texts an attempt has, or an earlier run noted."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids)
+            UNION
+            SELECT sid FROM enrollment_events, jsonb_array_elements_text(detail -> 'sids') AS sid
+            WHERE kind = :noted AND sid = ANY(:sids)
+            """
+        ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
+        {"sids": list(sids), "noted": NOTED},
+    )
+    return set(rows.scalars())
+
+
+async def numbers_like(tx: Transaction, start: str) -> list[str]:
+    """Give the numbers of active enrollments that begin so: of a redacted one the end is gone."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT DISTINCT c.phone FROM contacts c JOIN enrollments e ON e.contact_id = c.id
+            WHERE e.status = 'active' AND starts_with(c.phone, :start) ORDER BY c.phone
+            """
+        ),
+        {"start": start},
+    )
+    return list(rows.scalars())
+
+
+@dataclass(frozen=True)
+class MayHaveBeenSent:
+    """An active enrollment that has steps left.
+
+    Attributes:
+        id: Which.
+        position: The step that would go next.
+        step_count: How many there are.
+        pass_number: Of the enrollment.
+        contact_id: Whose.
+        sender_id: The sequence's sender.
+        sender_phone: Its number; None for a Messaging Service.
+        read_at: Now, by the database's clock.
+    """
+
+    id: UUID
+    position: int
+    step_count: int
+    pass_number: int
+    contact_id: UUID
+    sender_id: UUID
+    sender_phone: str | None
+    read_at: datetime
+
+
+async def lock_enrollments(tx: Transaction, phone: str) -> list[MayHaveBeenSent]:
+    """Lock the enrollments of a number that would still send; its lock is held."""
+    await tx.execute(
+        text(
+            """
+            SELECT 1 FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+            WHERE c.phone = :phone AND e.status = 'active' ORDER BY e.id FOR UPDATE OF e
+            """
+        ),
+        {"phone": phone},
+    )
+    rows = await tx.execute(
+        text(
+            """
+            SELECT e.id, e.position, e.step_count, e.pass, e.contact_id, q.sender_id, n.phone,
+                clock_timestamp()
+            FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+            WHERE c.phone = :phone AND e.status = 'active' AND e.position <= e.step_count
+            ORDER BY e.id
+            """
+        ),
+        {"phone": phone},
+    )
+    return [MayHaveBeenSent(*row) for row in rows]
+
+
+async def hold(tx: Transaction, enrollment: MayHaveBeenSent) -> None:
+    """Put an enrollment on hold until a person says what became of its next text."""
+    await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown',
+                held_code = NULL, next_send_at = NULL, probing = false
+            WHERE id = :id
+            """
+        ),
+        {"id": enrollment.id},
+    )
+
+
+async def assume_attempt(
+    tx: Transaction, enrollment: MayHaveBeenSent, step: int, phone: str, sent: SentText
+) -> None:
+    """Write an attempt of unknown outcome at a step, unless there is one: it may be this text's.
+
+    From then on the step is never sent before it is known what became of the text.
+    """
+    about = {
+        "enrollment_id": enrollment.id,
+        "step": step,
+        "pass": enrollment.pass_number,
+        "contact_id": enrollment.contact_id,
+        "sender_id": enrollment.sender_id,
+        "phone": phone,
+        "body": sent.body,
+        "at": sent.created_at,
+        "message_id": uuid4(),
+        "attempt_id": uuid4(),
+    }
+    await tx.execute(_MESSAGE, about)
+    await tx.execute(_ATTEMPT, about)
+
+
+_MESSAGE = text(
+    """
+    INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
+        body, status, created_at)
+    VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
+        :body, 'unknown', :at)
+    ON CONFLICT (enrollment_id, step, pass) WHERE step IS NOT NULL DO NOTHING
+    """
+)
+
+_ATTEMPT = text(
+    """
+    WITH message AS (
+        UPDATE messages m SET status = 'unknown', error_code = NULL, next_try_at = NULL
+        WHERE m.enrollment_id = :enrollment_id AND m.step = :step AND m.pass = :pass
+        AND NOT EXISTS (
+            SELECT 1 FROM attempts a WHERE a.message_id = m.id AND NOT a.reported_failed
+            AND a.outcome IN ('open', 'unknown', 'accepted', 'assumed_sent')
+        )
+        RETURNING m.id
+    )
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
+    SELECT :attempt_id, message.id, 1 + coalesce(
+        (SELECT max(number) FROM attempts WHERE message_id = message.id), 0
+    ), 'unknown', :at, :at
+    FROM message
+    """
+)
+
+
+async def cancel_one_offs(tx: Transaction, phone: str) -> int:
+    """Cancel texts that people wrote to a number and that would go, for the first time or again."""
+    return await suppressions.cancel_one_offs(tx, [phone], sender_id=None)
+
+
+async def cancel_jobs(tx: Transaction) -> int:
+    """Cancel work that would enroll or release people: it may have been done further already."""
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE jobs SET state = 'canceling'
+            WHERE kind IN ('enrol', 'release') AND state IN ('queued', 'running')
+            RETURNING id
+            """
+        )
+    )
+    return len(rows.all())

@@ -1,0 +1,563 @@
+"""The statements of the send path; ``storage.platform.locks`` has the order of its locks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
+from domain.statuses.sequences import SequenceState
+from storage.platform.database import Transaction
+from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
+from storage.platform.workspace import ZONE_SQL
+
+_WROTE_SINCE = """EXISTS (
+    SELECT 1 FROM messages r WHERE r.phone = m.phone AND r.direction = 'inbound'
+    AND r.occurred_at >= a.started_at
+)"""
+
+SENT = f"""(
+    a.outcome NOT IN ('refused', 'absent') AND (
+        NOT a.reported_failed OR a.error_code IN (30008, 30410) OR (
+            a.provider_status = 'undelivered'
+            AND coalesce(a.error_code, 0) NOT IN (21610, 30004) AND {_WROTE_SINCE}
+        )
+    )
+)"""
+"""SQL: an attempt ``a`` at a text ``m`` not proven refused; a text is *sent* if it has one.
+
+A later report of failure proves refusal too. Not if its code says that the text may have arrived
+(30008, 30410), nor if the carrier said ``undelivered`` and the person has texted us since: carriers
+err, and a text that may be an answer stops what goes on. But ``failed`` and ``canceled`` never left
+the provider, and what was blocked because the number had opted out (21610, 30004) went nowhere.
+"""
+
+DELIVERED = f"(a.provider_status IN ('delivered', 'read') OR ({SENT} AND {_WROTE_SINCE}))"
+"""SQL: an attempt ``a`` at a text ``m`` that was *delivered*.
+
+Reported delivered or read, or the person has texted us since it was sent.
+"""
+
+_LOCK_STEP = text(
+    f"""
+    WITH locked AS MATERIALIZED (
+        SELECT e.id, c.phone, q.sender_id,
+            {LOCK_NUMBER.format(phone="c.phone")},
+            {SHARE_SEQUENCE.format(id="q.id")},
+            {SHARE_SENDER.format(id="q.sender_id")}
+        FROM enrollments e
+        JOIN contacts c ON c.id = e.contact_id
+        JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.id = :id
+    )
+    SELECT locked.phone, locked.sender_id FROM locked JOIN enrollments e ON e.id = locked.id
+    FOR UPDATE OF e
+    """  # noqa: S608 - built from constants
+)
+
+_LOCK_MESSAGE = text(
+    f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
+)
+
+_LOCK_ENROLLMENT_OF_MESSAGE = text(
+    """
+    SELECT e.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
+    WHERE m.id = :id FOR UPDATE OF e
+    """
+)
+
+# A contact who was given another number since is changed under that number's lock.
+_LOCK_ATTEMPT = text(
+    f"""
+    WITH locked AS MATERIALIZED (
+        SELECT m.contact_id, {LOCK_NUMBER.format(phone="m.phone")}
+        FROM attempts a JOIN messages m ON m.id = a.message_id
+        WHERE a.id = :id
+    )
+    SELECT c.id FROM locked LEFT JOIN LATERAL (
+        SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
+    ) c ON true
+    """  # noqa: S608 - built from constants
+)
+
+_SUPPRESSED = """
+    EXISTS (
+        SELECT 1 FROM suppressions s
+        WHERE s.phone = {phone} AND s.lifted_at IS NULL
+        AND (s.sender_id IS NULL OR s.sender_id = n.id)
+    )
+"""
+
+_LOAD_STEP = text(
+    f"""
+    SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass, e.due_at,
+        e.next_send_at, e.reply_until, e.last_sent_at, e.probing, e.contact_id, e.activity,
+        e.paused_at IS NOT NULL AS paused,
+        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
+        q.state AS sequence_state, q.send_window, q.sender_id,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.next_probe_at,
+        t.body, t.media_urls, t.delay_seconds, t.send_at, p.send_at AS previous_send_at,
+        m.id AS message_id, m.next_try_at,
+        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
+        EXISTS (
+            SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
+        ) AS inbound_pending,
+        {ZONE_SQL} AS workspace_zone, clock_timestamp() AS read_at
+    FROM enrollments e
+    JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    JOIN senders n ON n.id = q.sender_id
+    LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
+    LEFT JOIN steps p ON p.version_id = e.version_id AND p.position = e.position - 1
+    LEFT JOIN messages m ON m.enrollment_id = e.id AND m.step = e.position AND m.pass = e.pass
+    LEFT JOIN LATERAL (
+        SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON true
+    WHERE e.id = :id
+    """  # noqa: S608 - built from constants
+)
+
+_LOAD_MESSAGE = text(
+    f"""
+    SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
+        m.next_try_at, coalesce(m.next_try_at, m.created_at) AS due_at, m.sender_id, c.line_type,
+        coalesce(m.created_at <= e.ended_at AND e.status IN (
+            'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
+        ), false) AS overtaken,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.next_probe_at,
+        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
+        EXISTS (
+            SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
+        ) AS inbound_pending,
+        clock_timestamp() AS read_at
+    FROM messages m
+    JOIN senders n ON n.id = m.sender_id
+    LEFT JOIN contacts c ON c.id = m.contact_id
+    LEFT JOIN enrollments e ON e.id = m.enrollment_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON true
+    WHERE m.id = :id
+    FOR UPDATE OF m
+    """  # noqa: S608 - built from constants
+)
+
+
+@dataclass(frozen=True)
+class LastAttempt:
+    """The latest attempt at a text."""
+
+    id: UUID
+    outcome: AttemptOutcome
+    number: int
+    started_at: datetime
+    call_before: datetime
+    absent_once_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """An enrollment locked for its next step, with all that bears on it.
+
+    ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
+    """
+
+    id: UUID
+    read_at: datetime
+    status: EnrollmentStatus
+    held_reason: HeldReason | None
+    activity: str | None
+    position: int
+    step: int
+    step_count: int
+    pass_number: int
+    due_at: datetime | None
+    next_send_at: datetime | None
+    reply_until: datetime | None
+    last_sent_at: datetime | None
+    probing: bool
+    paused: bool
+    contact_id: UUID
+    phone: str
+    first_name: str
+    last_name: str
+    time_zone: str | None
+    line_type: LineType | None
+    sequence_state: SequenceState
+    send_window: Mapping[str, Sequence[str]] | None
+    sender_id: UUID
+    sender_phone: str | None
+    messaging_service_sid: str | None
+    sender_held_at: datetime | None
+    next_probe_at: datetime | None
+    body: str | None
+    media_urls: Sequence[str]
+    gap: timedelta
+    message_id: UUID | None
+    next_try_at: datetime | None
+    last_attempt: LastAttempt | None
+    suppressed: bool
+    inbound_pending: bool
+    workspace_zone: str | None = None
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A one-off text locked for sending, with all that bears on it.
+
+    ``read_at``: as an enrollment's.
+    ``overtaken``: since it was written, its enrollment ended by a reply, an opt-out or a finish.
+    """
+
+    id: UUID
+    read_at: datetime
+    status: MessageStatus
+    phone: str
+    contact_id: UUID | None
+    enrollment_id: UUID | None
+    body: str
+    media_urls: Sequence[str]
+    next_try_at: datetime | None
+    due_at: datetime
+    sender_id: UUID
+    sender_phone: str | None
+    messaging_service_sid: str | None
+    sender_held_at: datetime | None
+    next_probe_at: datetime | None
+    line_type: LineType | None
+    last_attempt: LastAttempt | None
+    suppressed: bool
+    inbound_pending: bool
+    overtaken: bool
+
+
+async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+    """Lock an enrollment, its number, sequence and sender, and read what bears on its next step.
+
+    Everything is locked before anything is read: what is joined to a row that is waited for is
+    from before the wait. So are the number and the sender by which the locks were chosen: if one
+    is another by now, that one is locked too.
+
+    Raises:
+        MovedError: It is another number, and somebody else has that one; try again.
+    """
+    asked = {"id": enrollment_id}
+    while True:
+        locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
+        if locked is None:
+            return None
+        row = (await tx.execute(_LOAD_STEP, asked)).one_or_none()
+        if row is None:  # erased while its number was waited for
+            return None
+        if (row.phone, row.sender_id) == (locked.phone, locked.sender_id):
+            return _step_row(row)
+        await lock_number_at_once(tx, row.phone)
+
+
+async def read_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+    """Read what bears on an enrollment's next step, as of now: nothing is locked."""
+    row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one_or_none()
+    return _step_row(row) if row else None
+
+
+async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
+    """Lock a one-off text and its number, and read what bears on it."""
+    await tx.execute(_LOCK_MESSAGE, {"id": message_id})
+    await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
+    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one_or_none()
+    if row is None:  # unknown, or erased while its number was waited for
+        return None
+    return MessageRow(
+        id=row.id,
+        read_at=row.read_at,
+        overtaken=row.overtaken,
+        status=MessageStatus(row.status),
+        phone=row.phone,
+        contact_id=row.contact_id,
+        enrollment_id=row.enrollment_id,
+        body=row.body,
+        media_urls=row.media_urls,
+        next_try_at=row.next_try_at,
+        due_at=row.due_at,
+        sender_id=row.sender_id,
+        sender_phone=row.sender_phone,
+        messaging_service_sid=row.messaging_service_sid,
+        sender_held_at=row.sender_held_at,
+        next_probe_at=row.next_probe_at,
+        line_type=LineType(row.line_type) if row.line_type else None,
+        last_attempt=_last_attempt(row),
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+    )
+
+
+async def lock_attempt(tx: Transaction, attempt_id: UUID) -> bool:
+    """Lock the number an attempt was made at, and whose it was; False if there is none."""
+    return (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
+
+
+def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
+    if row.send_at is not None:
+        gap = row.send_at - row.previous_send_at if row.previous_send_at else timedelta(0)
+    else:
+        gap = timedelta(seconds=row.delay_seconds or 0)
+    return StepRow(
+        id=row.id,
+        read_at=row.read_at,
+        status=EnrollmentStatus(row.status),
+        held_reason=HeldReason(row.held_reason) if row.held_reason else None,
+        activity=row.activity,
+        position=row.position,
+        step=row.step,
+        step_count=row.step_count,
+        pass_number=getattr(row, "pass"),
+        due_at=row.due_at,
+        next_send_at=row.next_send_at,
+        reply_until=row.reply_until,
+        last_sent_at=row.last_sent_at,
+        probing=row.probing,
+        paused=row.paused,
+        contact_id=row.contact_id,
+        phone=row.phone,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        time_zone=row.time_zone,
+        line_type=LineType(row.line_type) if row.line_type else None,
+        sequence_state=SequenceState(row.sequence_state),
+        send_window=row.send_window,
+        sender_id=row.sender_id,
+        sender_phone=row.sender_phone,
+        messaging_service_sid=row.messaging_service_sid,
+        sender_held_at=row.sender_held_at,
+        next_probe_at=row.next_probe_at,
+        body=row.body,
+        media_urls=row.media_urls or (),
+        gap=gap,
+        message_id=row.message_id,
+        next_try_at=row.next_try_at,
+        last_attempt=_last_attempt(row),
+        suppressed=row.suppressed,
+        inbound_pending=row.inbound_pending,
+        workspace_zone=row.workspace_zone,
+    )
+
+
+def _last_attempt(row: Any) -> LastAttempt | None:  # noqa: ANN401 - a driver's row
+    if row.attempt_id is None:
+        return None
+    return LastAttempt(
+        id=row.attempt_id,
+        outcome=AttemptOutcome(row.outcome),
+        number=row.number,
+        started_at=row.started_at,
+        call_before=row.call_before,
+        absent_once_at=row.absent_once_at,
+    )
+
+
+_NEW_STEP_MESSAGE = """
+    INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
+        body, media_urls, status, failed_tries)
+    VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
+        :body, CAST(:media_urls AS jsonb), 'sending', 0)
+"""
+
+_REUSE_MESSAGE = """
+    UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
+        error_code = NULL, next_try_at = NULL
+    WHERE id = :message_id
+"""
+
+_ENROLLMENT_SENDS = """
+    UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
+        probing = false, next_send_at = coalesce(next_send_at, now())
+    WHERE id = :enrollment_id AND status = 'active'
+"""
+# Of what is in an index nothing changes here, so that PostgreSQL writes to none (HOT).
+
+_NEW_ATTEMPT = """
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
+    VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
+"""
+
+# One statement each: every round trip counts while the number's lock is held.
+_FIRST_TRY_AT_STEP = text(
+    f"WITH message AS ({_NEW_STEP_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
+)
+_NEXT_TRY_AT_STEP = text(
+    f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
+)
+_TRY_AT_MESSAGE = text(f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}")
+
+
+async def open_attempt_at_step(
+    tx: Transaction, row: StepRow, *, body: str, media_urls: str, call_before: timedelta
+) -> UUID:
+    """Write the step's message and a new attempt at it; answers the attempt's id.
+
+    Args:
+        tx: The transaction that holds the row's locks.
+        row: The locked enrollment.
+        body: The text as the person will read it.
+        media_urls: JSON list.
+        call_before: How long from now the call may still begin, by the database's clock.
+    """
+    attempt = _new_attempt(row.message_id or uuid4(), row.last_attempt, call_before)
+    text_values = {
+        "phone": row.phone,
+        "sender_id": row.sender_id,
+        "body": body,
+        "enrollment_id": row.id,
+    }
+    if row.message_id is None:
+        about = {
+            "contact_id": row.contact_id,
+            "step": row.position,
+            "pass": row.pass_number,
+            "media_urls": media_urls,
+        }
+        await tx.execute(_FIRST_TRY_AT_STEP, {**attempt, **text_values, **about})
+    else:
+        await tx.execute(_NEXT_TRY_AT_STEP, {**attempt, **text_values})
+    return attempt["attempt_id"]
+
+
+async def open_attempt_at_message(
+    tx: Transaction, row: MessageRow, *, call_before: timedelta
+) -> UUID:
+    """Write a new attempt at a one-off text; answers the attempt's id."""
+    attempt = _new_attempt(row.id, row.last_attempt, call_before)
+    text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
+    await tx.execute(_TRY_AT_MESSAGE, {**attempt, **text_values})
+    return attempt["attempt_id"]
+
+
+class _NewAttempt(TypedDict):
+    attempt_id: UUID
+    message_id: UUID
+    number: int
+    call_before: timedelta
+
+
+def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timedelta) -> _NewAttempt:
+    return {
+        "attempt_id": uuid4(),
+        "message_id": message_id,
+        "number": last.number + 1 if last else 1,
+        "call_before": call_before,
+    }
+
+
+async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
+    """Whether any text of the enrollment was *sent*, one-offs included."""
+    row = await tx.execute(
+        text(
+            f"""
+            SELECT EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = :id AND {SENT}
+            )
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
+    return bool(row.scalar_one())
+
+
+async def anything_delivered(tx: Transaction, enrollment_id: UUID) -> bool:
+    """Whether any text of the enrollment was *delivered*."""
+    row = await tx.execute(
+        text(
+            f"""
+            SELECT EXISTS (
+                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.enrollment_id = :id AND {DELIVERED}
+            )
+            """  # noqa: S608 - built from constants
+        ),
+        {"id": enrollment_id},
+    )
+    return bool(row.scalar_one())
+
+
+_STAND = text(
+    """
+    UPDATE enrollments SET activity = :activity, held_reason = :held_reason,
+        held_code = :held_code, next_send_at = :next_send_at, probing = :probing
+    WHERE id = :id AND status = 'active'
+    """
+)
+
+
+async def stand(
+    tx: Transaction,
+    enrollment_id: UUID,
+    activity: str,
+    *,
+    next_send_at: datetime | None = None,
+    held_reason: HeldReason | None = None,
+    held_code: int | None = None,
+    probing: bool = False,
+) -> None:
+    """Note what an active enrollment is doing; ``probing`` lets it try a sender on hold."""
+    await tx.execute(
+        _STAND,
+        {
+            "id": enrollment_id,
+            "activity": activity,
+            "next_send_at": next_send_at,
+            "held_reason": held_reason,
+            "held_code": held_code,
+            "probing": probing,
+        },
+    )
+
+
+async def set_line_type(
+    tx: Transaction, contact_id: UUID, line_type: LineType, *, only_if_unknown: bool
+) -> None:
+    """Note what kind of line a contact's number is."""
+    unknown = " AND (line_type IS NULL OR line_type = 'unknown')" if only_if_unknown else ""
+    await tx.execute(
+        text(f"UPDATE contacts SET line_type = :line_type WHERE id = :id{unknown}"),  # noqa: S608
+        {"id": contact_id, "line_type": line_type.value},
+    )
+
+
+async def block(
+    tx: Transaction, enrollment_id: UUID, activity: str, reason: HeldReason | None
+) -> None:
+    """Note that an active enrollment waits for a resume or a release; keeps the code behind it."""
+    await tx.execute(
+        text(
+            """
+            UPDATE enrollments SET activity = :activity, held_reason = CAST(:reason AS varchar),
+                held_code = CASE WHEN held_reason = CAST(:reason AS varchar) THEN held_code END,
+                next_send_at = NULL, probing = false
+            WHERE id = :id AND status = 'active'
+            """
+        ),
+        {"id": enrollment_id, "activity": activity, "reason": reason},
+    )
+
+
+async def settle_message(
+    tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None
+) -> None:
+    """Give a one-off text that cannot go its last status."""
+    await tx.execute(
+        text(
+            "UPDATE messages SET status = :status, error_code = :code, next_try_at = NULL"
+            " WHERE id = :id"
+        ),
+        {"id": message_id, "status": status.value, "code": error_code},
+    )

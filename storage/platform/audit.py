@@ -1,0 +1,88 @@
+"""The audit log: who did what to whom."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlmodel import col
+
+from storage.platform.database import Transaction
+from storage.tables.access import User
+from storage.tables.platform import AuditEntry
+
+
+async def add(
+    tx: Transaction,
+    *,
+    user_id: UUID | None,
+    token_id: UUID | None,
+    address: str | None,
+    action: str,
+    subject_kind: str | None,
+    subjects: Sequence[tuple[UUID | None, Mapping[str, Any]]],
+) -> None:
+    """Add an entry for each subject, with what else there is to say of it."""
+    await tx.execute(
+        text(
+            """
+            INSERT INTO audit_log
+                (user_id, token_id, address, action, subject_kind, subject_id, detail)
+            SELECT :user_id, :token_id, :address, :action, :subject_kind, subject_id,
+                CAST(detail AS jsonb)
+            FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:details AS text[]))
+                AS one(subject_id, detail)
+            """
+        ),
+        {
+            "user_id": user_id,
+            "token_id": token_id,
+            "address": address,
+            "action": action,
+            "subject_kind": subject_kind,
+            "subject_ids": [subject_id for subject_id, _ in subjects],
+            "details": [json.dumps(dict(detail)) for _, detail in subjects],
+        },
+    )
+
+
+class AuditRow(NamedTuple):
+    """An entry, and the name of who did it."""
+
+    entry: AuditEntry
+    user_name: str | None
+
+
+async def find(
+    tx: Transaction,
+    *,
+    user_id: UUID | None,
+    action: str | None,
+    subject_id: UUID | None,
+    since: datetime | None,
+    until: datetime | None,
+    before_id: int | None,
+    limit: int,
+) -> list[AuditRow]:
+    """Entries, the newest first; ``since`` is included, ``until`` is not."""
+    query = (
+        select(AuditEntry, col(User.name))
+        .join(User, col(User.id) == col(AuditEntry.user_id), isouter=True)
+        .order_by(col(AuditEntry.id).desc())
+        .limit(limit)
+    )
+    if user_id is not None:
+        query = query.where(col(AuditEntry.user_id) == user_id)
+    if action is not None:
+        query = query.where(col(AuditEntry.action) == action)
+    if subject_id is not None:
+        query = query.where(col(AuditEntry.subject_id) == subject_id)
+    if since is not None:
+        query = query.where(col(AuditEntry.at) >= since)
+    if until is not None:
+        query = query.where(col(AuditEntry.at) < until)
+    if before_id is not None:
+        query = query.where(col(AuditEntry.id) < before_id)
+    return [AuditRow(*row) for row in await tx.execute(query)]

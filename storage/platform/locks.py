@@ -1,0 +1,156 @@
+"""The locks of whoever decides, and the one order in which everybody takes them.
+
+A transaction takes what it needs of this list from the top down, and nothing above what it holds:
+
+1. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
+   decides about a number holds it: sends, answers, inbound texts, opt-outs, changed contacts.
+2. **contacts**: rows.
+3. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
+   who write times by it.
+4. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;
+   exclusive (``lock_sequence``) for whoever changes its state, settings or steps.
+5. the **sender** (``SHARE_SENDER``): advisory, shared by those who go by its hold; exclusive
+   (``wait_for_sender``) only in a transaction that holds nothing else.
+6. **senders**: rows, to put one on hold or claim a probe.
+7. **enrollments**: rows, by id. Whoever locks several does so in one statement ordered by id, and
+   whoever needs more than one locks all of them at once (``lock_enrollments_of``).
+8. events and the outbox.
+
+Messages and attempts are changed under their number's lock alone, at any time; whoever changes some
+without it skips those that are locked, or takes a single one. Work that is shared out (``jobs``,
+``wakes``, the outbox when it is drained) is locked before anything of this list.
+
+Sequences and senders are shared by advisory locks, not by row locks: hundreds of sends side by side
+hold the same two, and PostgreSQL writes every new set of holders of one row down as a multixact.
+For the same reason ``messages.sender_id`` is no foreign key, which would lock the sender's row at
+every insert; a trigger keeps the senders of texts from being deleted instead.
+
+Advisory locks of one key (numbers) and of two (class and key) never meet. Two things with the same
+key wait for each other needlessly, no more.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+
+from storage.platform.database import Transaction
+
+LOCK_NUMBER = "pg_advisory_xact_lock(hashtextextended({phone}, 0))"
+SHARE_SEQUENCE = "pg_advisory_xact_lock_shared(2, hashtext(CAST({id} AS text)))"
+SHARE_SENDER = "pg_advisory_xact_lock_shared(3, hashtext(CAST({id} AS text)))"
+"""SQL: lock a number, share a sequence or a sender. Class 1 is the workspace's zone."""
+
+_LOCK_NUMBERS = text(
+    """
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(phone, 0) AS key FROM unnest(:phones) AS phone ORDER BY 1
+    ) keys
+    """
+).bindparams(bindparam("phones", type_=ARRAY(Text())))
+
+_TRY_NUMBER = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:phone, 0))")
+
+_SHARE_SEQUENCE = text(f"SELECT {SHARE_SEQUENCE.format(id=':id')}")
+
+_LOCK_SEQUENCE = text("SELECT pg_advisory_xact_lock(2, hashtext(CAST(:id AS text)))")
+_WAIT_FOR_SENDER = text("SELECT pg_advisory_xact_lock(3, hashtext(CAST(:id AS text)))")
+
+_NUMBERS_OF = text(
+    """
+    SELECT c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id
+    UNION
+    SELECT phone FROM messages WHERE enrollment_id = :id
+    """
+)
+
+_LOCK_CONTACT_OF = text(
+    """
+    SELECT FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+    WHERE e.id = :id FOR KEY SHARE OF c
+    """
+)
+
+ENROLLMENTS_OF_PHONES = """
+    SELECT id FROM enrollments
+    WHERE contact_id = ANY(ARRAY(SELECT id FROM contacts WHERE phone = ANY(:phones)))
+    UNION
+    SELECT m.enrollment_id FROM messages m
+    WHERE m.phone = ANY(:phones) AND m.direction = 'outbound' AND m.enrollment_id IS NOT NULL
+"""
+"""SQL: the enrollments of numbers: of the contacts who have them, or had them when a text went
+there."""
+
+_LOCK_ENROLLMENTS = text(
+    f"""
+    SELECT e.id FROM enrollments e
+    WHERE e.status = 'active' AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}) || :also)
+    ORDER BY e.id FOR NO KEY UPDATE
+    """  # noqa: S608 - built from constants
+).bindparams(bindparam("phones", type_=ARRAY(Text())), bindparam("also", type_=ARRAY(Uuid())))
+
+
+class MovedError(Exception):
+    """What a lock was chosen by is another by now: begin again in a new transaction.
+
+    Locking the other one as well would be out of order.
+    """
+
+
+async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:
+    """Let nobody else decide about these numbers until the transaction ends."""
+    await tx.execute(_LOCK_NUMBERS, {"phones": list(phones)})
+
+
+async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
+    """Lock an enrollment's numbers and contact, for what comes before its sequence and row.
+
+    Its texts may have gone to a number that its contact had before.
+
+    Raises:
+        MovedError: It has got another number meanwhile.
+    """
+    asked = {"id": enrollment_id}
+    numbers = set((await tx.execute(_NUMBERS_OF, asked)).scalars())
+    await lock_numbers(tx, numbers)
+    await tx.execute(_LOCK_CONTACT_OF, asked)
+    if not set((await tx.execute(_NUMBERS_OF, asked)).scalars()) <= numbers:
+        raise MovedError
+
+
+async def lock_number_at_once(tx: Transaction, phone: str) -> None:
+    """Lock a number out of order, which is to say without waiting for it.
+
+    Raises:
+        MovedError: Somebody else has it.
+    """
+    locked = await tx.execute(_TRY_NUMBER, {"phone": phone})
+    if not locked.scalar_one():
+        raise MovedError
+
+
+async def share_sequence(tx: Transaction, sequence_id: UUID) -> None:
+    """Keep a sequence from being changed until the transaction ends; read it afterwards."""
+    await tx.execute(_SHARE_SEQUENCE, {"id": sequence_id})
+
+
+async def lock_sequence(tx: Transaction, sequence_id: UUID) -> None:
+    """Keep everyone else from changing a sequence, enrolling into it or sending a text of it."""
+    await tx.execute(_LOCK_SEQUENCE, {"id": sequence_id})
+
+
+async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
+    """Wait until whoever went by a sender's hold as it was before now has committed.
+
+    In a transaction of its own, which holds nothing that those could wait for.
+    """
+    await tx.execute(_WAIT_FOR_SENDER, {"id": sender_id})
+
+
+async def lock_enrollments_of(
+    tx: Transaction, phones: Sequence[str], *, also: Sequence[UUID] = ()
+) -> None:
+    """Lock every active enrollment of numbers, and others, before one of them is changed."""
+    await tx.execute(_LOCK_ENROLLMENTS, {"phones": list(phones), "also": list(also)})

@@ -1,0 +1,269 @@
+"""The outbox: what Temporal must be told, written with the fact that causes it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+from sqlmodel import col
+
+from domain.statuses.enrollments import EnrollmentStatus
+from storage.platform import traces
+from storage.platform.database import Transaction
+from storage.tables.platform import OutboxEntry, ParkedReason
+
+
+class OutboxKind(StrEnum):
+    """What an outbox entry asks for; ``subject_id`` is the thing in brackets."""
+
+    START_ENROLLMENT = "start_enrollment"  # (enrollment)
+    SIGNAL_ENROLLMENT = "signal_enrollment"  # (enrollment), payload: signal, status
+    START_MESSAGE = "start_message"  # (message)
+    PACE_SENDER = "pace_sender"  # (sender)
+    WAKE_EVENTS = "wake_events"  # (event endpoint)
+    START_JOB = "start_job"  # (job)
+
+    @property
+    def priority(self) -> int:
+        """Which go first: a person's own text, then all else, then starts by the hundred."""
+        match self:
+            case OutboxKind.START_MESSAGE:
+                return 1
+            case OutboxKind.START_ENROLLMENT:
+                return 3
+            case _:
+                return 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One outbox entry taken for delivery.
+
+    Attributes:
+        id: Ascending in the order of writing.
+        kind: What to do; None if this build does not know the entry's kind.
+        subject_id: To what.
+        payload: Codes and ids only.
+        tries: Deliveries that failed so far.
+        traceparent: The trace it was written in, if any.
+    """
+
+    id: int
+    kind: OutboxKind | None
+    subject_id: UUID
+    payload: Mapping[str, Any]
+    tries: int
+    traceparent: str | None = None
+
+
+_ADD = text(
+    """
+    WITH forgotten AS (
+        DELETE FROM outbox WHERE parked_at IS NOT NULL AND kind = :kind
+        AND kind <> 'signal_enrollment' AND subject_id = ANY(:subject_ids)
+    )
+    INSERT INTO outbox (kind, priority, subject_id, payload, traceparent)
+    SELECT :kind, :priority, subject_id, CAST(:payload AS jsonb), :traceparent
+    FROM unnest(:subject_ids) AS subject_id
+    """
+).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
+"""Asking again for the same replaces what was parked; two signals may not be the same."""
+
+
+async def _add(
+    tx: Transaction,
+    kind: OutboxKind,
+    subject_ids: Sequence[UUID],
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    if not subject_ids:
+        return
+    await tx.execute(
+        _ADD,
+        {
+            "kind": kind.value,
+            "priority": kind.priority,
+            "subject_ids": list(subject_ids),
+            "payload": json.dumps(dict(payload or {})),
+            "traceparent": traces.current(),
+        },
+    )
+
+
+async def add_starts(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of enrollments to be started."""
+    await _add(tx, OutboxKind.START_ENROLLMENT, enrollment_ids)
+
+
+async def add_signals(
+    tx: Transaction,
+    enrollment_ids: Sequence[UUID],
+    signal: str,
+    status: EnrollmentStatus | None = None,
+) -> None:
+    """Ask for a signal to enrollments' workflows; ``status`` is how they ended, if they did."""
+    payload = {"signal": signal, "status": status.value if status else None}
+    await _add(tx, OutboxKind.SIGNAL_ENROLLMENT, enrollment_ids, payload)
+
+
+async def add_message_starts(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of one-off texts to be started."""
+    await _add(tx, OutboxKind.START_MESSAGE, message_ids)
+
+
+async def add_job_starts(tx: Transaction, job_ids: Sequence[UUID]) -> None:
+    """Ask for the workflows of jobs to be started."""
+    await _add(tx, OutboxKind.START_JOB, job_ids)
+
+
+async def add_pace(tx: Transaction, sender_id: UUID) -> None:
+    """Ask Temporal to pace a sender anew, after its rate or its longest step changed."""
+    await add_paces(tx, [sender_id])
+
+
+async def add_paces(tx: Transaction, sender_ids: Sequence[UUID]) -> None:
+    """Ask Temporal to pace senders anew."""
+    await _add(tx, OutboxKind.PACE_SENDER, sender_ids)
+
+
+async def add_event_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> None:
+    """Ask for the events that wait for endpoints to be delivered."""
+    await _add(tx, OutboxKind.WAKE_EVENTS, endpoint_ids)
+
+
+async def same_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> list[tuple[int, UUID]]:
+    """Lock every entry there is now that asks to wake these endpoints: one call answers them all.
+
+    Those written later are not among them, for their events may be seen too late by that call.
+    """
+    if not endpoint_ids:
+        return []
+    rows = await tx.execute(
+        select(col(OutboxEntry.id), col(OutboxEntry.subject_id))
+        .where(
+            col(OutboxEntry.subject_id).in_(endpoint_ids),
+            col(OutboxEntry.kind) == OutboxKind.WAKE_EVENTS.value,
+            col(OutboxEntry.parked_at).is_(None),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    return [(row.id, row.subject_id) for row in rows]
+
+
+TAKE = """
+    SELECT o.id, o.kind, o.subject_id, o.payload, o.tries, o.traceparent
+    FROM outbox o
+    WHERE o.parked_at IS NULL AND o.next_try_at <= now() AND o.id = (
+        SELECT min(first.id) FROM outbox first
+        WHERE first.subject_id = o.subject_id AND first.parked_at IS NULL
+    )
+    ORDER BY o.priority, o.id LIMIT :limit
+    FOR UPDATE OF o SKIP LOCKED
+"""
+"""Each row is compared with the first of its subject, one look into an index: rows of one subject
+may pile up, and comparing each with each took a minute for 30,000."""
+
+
+async def take(tx: Transaction, limit: int) -> list[Entry]:
+    """Lock the first entries that are due and that nobody else is delivering.
+
+    Of one subject only the oldest, so that its entries keep their order though one is postponed or
+    with another drainer. They stay locked until the transaction ends, so a drainer that dies gives
+    them back.
+    """
+    return [
+        Entry(row.id, _known(row.kind), row.subject_id, row.payload, row.tries, row.traceparent)
+        for row in await tx.execute(text(TAKE), {"limit": limit})
+    ]
+
+
+def _known(kind: str) -> OutboxKind | None:
+    return OutboxKind(kind) if kind in set(OutboxKind) else None
+
+
+async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
+    """Forget entries that Temporal acknowledged."""
+    if entry_ids:
+        await tx.execute(delete(OutboxEntry).where(col(OutboxEntry.id).in_(entry_ids)))
+
+
+async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) -> None:
+    """Try entries again later."""
+    if entry_ids:
+        await tx.execute(
+            update(OutboxEntry)
+            .where(col(OutboxEntry.id).in_(entry_ids))
+            .values(tries=col(OutboxEntry.tries) + 1, next_try_at=func.now() + delay)
+        )
+
+
+async def park(tx: Transaction, entry_ids: Sequence[int], reason: ParkedReason) -> None:
+    """Try entries no more, and let those behind them go on."""
+    if entry_ids:
+        await tx.execute(
+            update(OutboxEntry)
+            .where(col(OutboxEntry.id).in_(entry_ids))
+            .values(parked_at=func.now(), parked_reason=reason.value)
+        )
+
+
+async def unpark_known(tx: Transaction) -> int:
+    """Take up entries that a build parked which did not know their kind, as this one does."""
+    taken = await tx.execute(
+        text(
+            """
+            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, next_try_at = now()
+            WHERE parked_at IS NOT NULL AND parked_reason = :reason AND kind = ANY(:kinds)
+            RETURNING id
+            """
+        ).bindparams(bindparam("kinds", type_=ARRAY(Text()))),
+        {"reason": ParkedReason.UNKNOWN_KIND.value, "kinds": [kind.value for kind in OutboxKind]},
+    )
+    return len(taken.all())
+
+
+async def unpark_all(tx: Transaction) -> int:
+    """Try every parked entry again, after what it was refused for was mended."""
+    taken = await tx.execute(
+        text(
+            """
+            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, tries = 0, next_try_at = now()
+            WHERE parked_at IS NOT NULL RETURNING id
+            """
+        )
+    )
+    return len(taken.all())
+
+
+@dataclass(frozen=True)
+class Parked:
+    """An entry that is not tried again by itself; ``since`` is when that was decided."""
+
+    id: int
+    kind: str
+    subject_id: UUID
+    reason: ParkedReason
+    since: datetime
+
+
+async def parked(tx: Transaction, limit: int) -> list[Parked]:
+    """List parked entries, the oldest first."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT id, kind, subject_id, parked_reason, parked_at FROM outbox
+            WHERE parked_at IS NOT NULL ORDER BY id LIMIT :limit
+            """
+        ),
+        {"limit": limit},
+    )
+    return [
+        Parked(row.id, row.kind, row.subject_id, ParkedReason(row.parked_reason), row.parked_at)
+        for row in rows
+    ]

@@ -1,0 +1,47 @@
+"""Queries about how often something limited was done."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from storage.platform.database import Transaction
+
+
+async def take(
+    tx: Transaction, key: str, cost: int, most: int, window: timedelta
+) -> timedelta | None:
+    """Count ``cost`` more in the present span; if that is too many, say how long it still lasts."""
+    seconds = window.total_seconds()
+    row = await tx.execute(
+        text(
+            """
+            INSERT INTO rate_counts AS counted (key, window_start, count)
+            SELECT :key, to_timestamp(
+                floor(extract(epoch FROM clock_timestamp()) / :seconds) * :seconds
+            ), :cost
+            WHERE :cost <= :most
+            ON CONFLICT (key, window_start) DO UPDATE
+            SET count = counted.count + excluded.count
+            WHERE counted.count + excluded.count <= :most
+            RETURNING count
+            """
+        ),
+        {"key": key, "seconds": seconds, "cost": cost, "most": most},
+    )
+    if row.scalar_one_or_none() is not None:
+        return None
+    left = await tx.execute(
+        text(
+            "SELECT CAST(:seconds AS numeric)"
+            " - mod(extract(epoch FROM clock_timestamp()), CAST(:seconds AS numeric))"
+        ),
+        {"seconds": seconds},
+    )
+    return timedelta(seconds=float(left.scalar_one()))
+
+
+async def forget(tx: Transaction, age: timedelta) -> None:
+    """Drop counts of spans that began this long ago."""
+    await tx.execute(
+        text("DELETE FROM rate_counts WHERE window_start < now() - :age"), {"age": age}
+    )

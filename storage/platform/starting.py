@@ -1,0 +1,105 @@
+"""What a start needs to know, read when Temporal is told and not before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from domain.enrollments.state import NewEnrollment, Standing
+from storage.platform.database import Transaction
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a page of outbox entries needs; things that are gone or final are left out.
+
+    Attributes:
+        enrollments: By enrollment.
+        messages: The sender of each one-off text, by message.
+    """
+
+    enrollments: Mapping[UUID, NewEnrollment]
+    messages: Mapping[UUID, UUID | None]
+
+
+async def new_enrollments(
+    tx: Transaction, enrollment_ids: Sequence[UUID]
+) -> dict[UUID, NewEnrollment]:
+    """Read active enrollments as their workflows start with them."""
+    if not enrollment_ids:
+        return {}
+    rows = await tx.execute(
+        text(
+            """
+            SELECT e.id, e.sequence_id, e.enrolled_by, e.activity, e.status, e.step, e.step_count,
+                e.held_reason, coalesce(e.next_send_at, e.reply_until) AS due_at, q.sender_id
+            FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+            WHERE e.id = ANY(:ids) AND e.status = 'active'
+            """
+        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+        {"ids": list(enrollment_ids)},
+    )
+    return {
+        row.id: NewEnrollment(
+            enrollment_id=row.id,
+            sequence_id=row.sequence_id,
+            enrolled_by=row.enrolled_by,
+            standing=Standing(
+                doing=row.activity,
+                status=row.status,
+                due_at=row.due_at,
+                step=row.step,
+                step_count=row.step_count,
+                sender_id=str(row.sender_id),
+                held_reason=row.held_reason,
+            ),
+        )
+        for row in rows
+    }
+
+
+async def message_senders(tx: Transaction, message_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """Read the senders of one-off texts."""
+    if not message_ids:
+        return {}
+    rows = await tx.execute(
+        text("SELECT id, sender_id FROM messages WHERE id = ANY(:ids)").bindparams(
+            bindparam("ids", type_=ARRAY(Uuid()))
+        ),
+        {"ids": list(message_ids)},
+    )
+    return {row.id: row.sender_id for row in rows}
+
+
+_PACES = """
+    SELECT n.id, n.segments_per_second / greatest(1, (
+        SELECT max(t.segments) FROM sequences q
+        JOIN sequence_versions v ON v.sequence_id = q.id
+        JOIN steps t ON t.version_id = v.id
+        WHERE q.sender_id = n.id AND q.state <> 'archived'
+    )) AS texts_per_second
+    FROM senders n
+"""
+
+
+async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Read how many texts a second each sender may send.
+
+    Its segments per second over the segments of the longest step of any sequence of its that is
+    not archived.
+    """
+    if not sender_ids:
+        return {}
+    rows = await tx.execute(
+        text(f"{_PACES} WHERE n.id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
+        {"ids": list(sender_ids)},
+    )
+    return {row.id: float(row.texts_per_second) for row in rows}
+
+
+async def all_paces(tx: Transaction) -> dict[UUID, float]:
+    """Read how many texts a second each sender there is may send."""
+    return {row.id: float(row.texts_per_second) for row in await tx.execute(text(_PACES))}

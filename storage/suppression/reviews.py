@@ -1,0 +1,157 @@
+"""Texts that may ask for no more texts, for a person to decide about."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.platform.paging import Position
+from domain.statuses.suppression import ReviewDecision
+from storage.platform.database import Transaction
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """A text to decide about, or decided about.
+
+    Attributes:
+        message_id: Which text; a text is decided about once.
+        phone: Who sent it, E.164.
+        contact_id: Whose text it is, if we know them.
+        contact_name: Their name.
+        sender_id: Which sender it came to.
+        body: What it says.
+        received_at: The provider's time of it.
+        created_at: When it was put here.
+        decision: None while nobody has decided.
+        opted_out: Whether the number is suppressed for everyone now.
+        enrollment_id: The enrollment it most likely answers: their latest with that sender.
+        sequence_name: Of that enrollment.
+    """
+
+    message_id: UUID
+    phone: str
+    contact_id: UUID | None
+    contact_name: str | None
+    sender_id: UUID | None
+    body: str
+    received_at: datetime
+    created_at: datetime
+    decision: ReviewDecision | None
+    decided_at: datetime | None
+    decided_by: UUID | None
+    decided_by_name: str | None
+    opted_out: bool
+    enrollment_id: UUID | None
+    sequence_name: str | None
+
+
+_ROWS = """
+    SELECT r.message_id, m.phone, m.contact_id,
+        btrim(c.first_name || ' ' || c.last_name) AS contact_name, m.sender_id, m.body,
+        m.occurred_at AS received_at, r.created_at, r.decision, r.decided_at, r.decided_by,
+        u.name AS decided_by_name, EXISTS (
+            SELECT FROM suppressions s
+            WHERE s.phone = m.phone AND s.sender_id IS NULL AND s.lifted_at IS NULL
+        ) AS opted_out, e.id AS enrollment_id, e.name AS sequence_name
+    FROM reviews r
+    JOIN messages m ON m.id = r.message_id
+    LEFT JOIN contacts c ON c.id = m.contact_id
+    LEFT JOIN users u ON u.id = r.decided_by
+    LEFT JOIN LATERAL (
+        SELECT e.id, q.name FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.contact_id = m.contact_id AND q.sender_id = m.sender_id
+        AND e.enrolled_at <= m.occurred_at
+        ORDER BY e.enrolled_at DESC LIMIT 1
+    ) e ON true
+"""
+
+_ONE = text(f"{_ROWS} WHERE r.message_id = :id")
+
+_PAGE = text(
+    f"""
+    {_ROWS}
+    WHERE (CAST(:decided AS boolean) IS NULL OR (r.decision IS NOT NULL) = :decided)
+    AND (
+        CAST(:after_at AS timestamptz) IS NULL
+        OR (r.created_at, r.message_id) < (:after_at, CAST(:after_id AS uuid))
+    )
+    ORDER BY r.created_at DESC, r.message_id DESC LIMIT :limit
+    """
+)
+
+
+async def add(tx: Transaction, message_id: UUID) -> None:
+    """Put an inbound text before a person."""
+    await tx.execute(text("INSERT INTO reviews (message_id) VALUES (:id)"), {"id": message_id})
+
+
+async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:
+    """One of them."""
+    found = (await tx.execute(_ONE, {"id": message_id})).one_or_none()
+    return None if found is None else _row(found)
+
+
+async def find(
+    tx: Transaction, *, is_decided: bool | None, after: Position | None, limit: int
+) -> list[ReviewRow]:
+    """List them, the newest first.
+
+    Args:
+        tx: The transaction.
+        is_decided: Only those that were decided, or only those that were not; None for both.
+        after: Where the page begins.
+        limit: Most rows to answer.
+    """
+    rows = await tx.execute(
+        _PAGE,
+        {
+            "decided": is_decided,
+            "after_at": after.value if after else None,
+            "after_id": after.id if after else None,
+            "limit": limit,
+        },
+    )
+    return [_row(row) for row in rows]
+
+
+async def count_open(tx: Transaction, *, most: int) -> int:
+    """Count those that nobody has decided about, up to a number."""
+    return int(
+        await tx.scalar(
+            text(
+                "SELECT count(*) FROM"
+                " (SELECT FROM reviews WHERE decision IS NULL LIMIT :most) AS waiting"
+            ),
+            {"most": most},
+        )
+        or 0
+    )
+
+
+async def decide(
+    tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
+) -> bool:
+    """Write down a decision; False if there was one before."""
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE reviews SET decision = :decision, decided_by = :user_id,
+                decided_at = clock_timestamp()
+            WHERE message_id = :id AND decision IS NULL
+            RETURNING message_id
+            """
+        ),
+        {"id": message_id, "decision": decision.value, "user_id": user_id},
+    )
+    return rows.first() is not None
+
+
+def _row(row: Any) -> ReviewRow:  # noqa: ANN401 - a driver's row
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    decision = values["decision"]
+    return ReviewRow(
+        **{**values, "decision": None if decision is None else ReviewDecision(decision)}
+    )

@@ -1,0 +1,457 @@
+"""Opted-out numbers, with their evidence."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+
+from domain.platform.paging import Position
+from domain.platform.phones import digits
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.suppression import OptOutSource
+from storage.contacts.contacts import escaped
+from storage.messaging.sending import SENT
+from storage.platform.database import Transaction
+from storage.platform.locks import ENROLLMENTS_OF_PHONES
+
+_PHONES = bindparam("phones", type_=ARRAY(Text()))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a number came to be suppressed.
+
+    Attributes:
+        phone: Which number.
+        source: How.
+        occurred_at: The provider's time of the fact.
+        message_id: The inbound text that asked for it.
+        attempt_id: The attempt that the provider refused.
+        user_id: Who did it by hand, or decided what the text meant.
+        reason: In words.
+    """
+
+    phone: str
+    source: OptOutSource
+    occurred_at: datetime
+    message_id: UUID | None = None
+    attempt_id: UUID | None = None
+    user_id: UUID | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class OptIn:
+    """A text that says START, UNSTOP or YES.
+
+    Attributes:
+        occurred_at: The provider's time.
+        sender_id: Which sender it came to, if we know it.
+        is_reply: It was a YES from a number that was not suppressed: an answer.
+    """
+
+    occurred_at: datetime
+    sender_id: UUID | None
+    is_reply: bool
+
+
+async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
+    """The opt-in texts of a number since its latest opt-out text, by the provider's time."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT occurred_at, sender_id, is_reply FROM messages
+            WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
+                (SELECT max(occurred_at) FROM messages
+                    WHERE phone = :phone AND keyword IN ('opt_out', 'plain_wish')),
+                '-infinity'
+            )
+            """
+        ),
+        {"phone": phone},
+    )
+    return [OptIn(*row) for row in rows]
+
+
+_SUPPRESS = text(
+    """
+    INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id, attempt_id,
+        user_id, occurred_at, asked)
+    SELECT gen_random_uuid(), phone, :sender_id, source, reason, message_id, attempt_id, user_id,
+        occurred_at, source <> 'by_hand'
+    FROM json_to_recordset(CAST(:facts AS json)) AS fact(
+        phone text, source text, reason text, message_id uuid, attempt_id uuid, user_id uuid,
+        occurred_at timestamptz
+    )
+    ON CONFLICT (phone, sender_id) WHERE lifted_at IS NULL AND phone IS NOT NULL
+    DO UPDATE SET
+        source = excluded.source, reason = excluded.reason,
+        message_id = excluded.message_id, attempt_id = excluded.attempt_id,
+        user_id = excluded.user_id, occurred_at = excluded.occurred_at
+    WHERE suppressions.source <> 'by_hand' AND (
+        excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
+    )
+    """
+)
+
+
+async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUID | None) -> None:
+    """Suppress numbers, each with its evidence, everywhere or for one sender.
+
+    The latest evidence stands, as an opt-in lifts what is older than itself; but what a person
+    decided is replaced by nothing, and replaces what a text could lift. That somebody was asked to
+    stop is never forgotten meanwhile.
+    """
+    told = [{name: _plain(value) for name, value in asdict(one).items()} for one in facts]
+    await tx.execute(_SUPPRESS, {"sender_id": sender_id, "facts": json.dumps(told)})
+    asked = [one.phone for one in facts if one.source is not OptOutSource.BY_HAND]
+    if asked:
+        await tx.execute(
+            text(
+                """
+                UPDATE suppressions SET asked = true
+                WHERE phone = ANY(:phones) AND sender_id IS NOT DISTINCT FROM :sender_id
+                AND lifted_at IS NULL AND NOT asked
+                """
+            ).bindparams(_PHONES),
+            {"phones": asked, "sender_id": sender_id},
+        )
+
+
+def _plain(value: object) -> str | None:
+    """Write a value as JSON that PostgreSQL reads back."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)
+
+
+async def lift(
+    tx: Transaction,
+    phone: str,
+    sources: Sequence[OptOutSource],
+    *,
+    sender_id: UUID | None,
+    before: datetime,
+    message_id: UUID | None,
+) -> bool:
+    """Lift what suppresses a number for a sender, of some sources and older than a moment.
+
+    Answers whether there was anything.
+    """
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
+            WHERE phone = :phone AND lifted_at IS NULL AND source = ANY(:sources)
+            AND occurred_at <= :before AND (sender_id IS NULL OR sender_id = :sender_id)
+            RETURNING id
+            """
+        ).bindparams(bindparam("sources", type_=ARRAY(Text()))),
+        {
+            "phone": phone,
+            "sources": [source.value for source in sources],
+            "sender_id": sender_id,
+            "before": before,
+            "message_id": message_id,
+        },
+    )
+    return rows.first() is not None
+
+
+_END_ALL = text(
+    f"""
+    WITH locked AS (
+        SELECT e.id FROM enrollments e WHERE e.status = 'active' AND (
+            e.id = ANY(:also) OR (
+                e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}))
+                AND (
+                    CAST(:enrolled_before AS timestamptz) IS NULL
+                    OR e.enrolled_at <= :enrolled_before
+                )
+                AND (
+                    CAST(:sender_id AS uuid) IS NULL
+                    OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
+                )
+            )
+        )
+        ORDER BY e.id FOR NO KEY UPDATE
+    )
+    UPDATE enrollments e SET status = CASE WHEN EXISTS (
+            SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.enrollment_id = e.id AND {SENT}
+        ) THEN 'opted_out' ELSE 'omitted_opted_out' END,
+        activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
+        paused_at = NULL, probing = false, ended_at = clock_timestamp(),
+        error_code = :error_code, ended_by = :user_id
+    FROM locked WHERE e.id = locked.id
+    RETURNING e.id, e.status, coalesce(
+        (SELECT c.phone FROM contacts c WHERE c.id = e.contact_id AND c.phone = ANY(:phones)),
+        (
+            SELECT m.phone FROM messages m
+            WHERE m.enrollment_id = e.id AND m.phone = ANY(:phones) LIMIT 1
+        )
+    ) AS phone
+    """  # noqa: S608 - built from constants
+).bindparams(bindparam("also", type_=ARRAY(Uuid())), _PHONES)
+
+
+class Ended(NamedTuple):
+    """An enrollment that ended, and the number it is of; None if it was named besides."""
+
+    id: UUID
+    status: EnrollmentStatus
+    phone: str | None
+
+
+async def end_enrollments(
+    tx: Transaction,
+    phones: Sequence[str],
+    *,
+    also: Sequence[UUID] = (),
+    enrolled_before: datetime | None = None,
+    sender_id: UUID | None = None,
+    error_code: int | None = None,
+    user_id: UUID | None = None,
+) -> list[Ended]:
+    """End the active enrollments of numbers as opted out, omitted where nothing was *sent*.
+
+    An enrollment is a number's if its contact has the number, or had it when a text went there.
+
+    Args:
+        tx: The transaction of the fact behind it.
+        phones: The numbers.
+        also: Enrollments to end whatever number or sender they have by now.
+        enrolled_before: Only those enrolled by then.
+        sender_id: Only those whose sequence sends from here.
+        error_code: The provider's code behind it.
+        user_id: Who asked for it by hand.
+    """
+    rows = await tx.execute(
+        _END_ALL,
+        {
+            "phones": list(phones),
+            "also": list(also),
+            "enrolled_before": enrolled_before,
+            "sender_id": sender_id,
+            "error_code": error_code,
+            "user_id": user_id,
+        },
+    )
+    return [Ended(row.id, EnrollmentStatus(row.status), row.phone) for row in rows]
+
+
+_WAITING_ONE_OFFS = text(
+    """
+    UPDATE messages SET status = 'canceled', next_try_at = NULL
+    WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
+    AND (status = 'pending' OR next_try_at IS NOT NULL)
+    AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
+    )
+    RETURNING id
+    """
+).bindparams(_PHONES)
+
+
+async def cancel_one_offs(tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None) -> int:
+    """Cancel one-off texts to numbers that wait and were not begun; answers how many."""
+    asked = {"phones": list(phones), "sender_id": sender_id}
+    rows = await tx.execute(_WAITING_ONE_OFFS, asked)
+    return len(rows.all())
+
+
+@dataclass(frozen=True)
+class SuppressionRow:
+    """A suppression with its evidence.
+
+    Attributes:
+        phone: E.164; None of an erased contact's number.
+        contact_id: Who has the number now, if anyone.
+        sender_id: The only sender it holds for; None for everyone.
+        asked: The person, or the provider for them, said so, whatever was done by hand besides.
+        lifted_message_id: The opt-in text that lifted it.
+        message_body: What the text said that asked for it.
+        error_code: The provider's code, if it refused a text.
+        lifted_message_body: What the text said that lifted it.
+    """
+
+    id: UUID
+    phone: str | None
+    contact_id: UUID | None
+    sender_id: UUID | None
+    source: OptOutSource
+    asked: bool
+    reason: str | None
+    message_id: UUID | None
+    user_id: UUID | None
+    user_name: str | None
+    occurred_at: datetime
+    created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: UUID | None
+    lifted_by_name: str | None
+    lifted_reason: str | None
+    lifted_message_id: UUID | None
+    contact_name: str | None
+    sender_name: str | None
+    message_body: str | None
+    error_code: int | None
+    lifted_message_body: str | None
+
+
+_ROWS = """
+    SELECT s.id, s.phone, c.id AS contact_id, s.sender_id, s.source, s.asked, s.reason,
+        s.message_id, s.user_id, u.name AS user_name, s.occurred_at, s.created_at, s.lifted_at,
+        s.lifted_by, l.name AS lifted_by_name, s.lifted_reason, s.lifted_message_id,
+        btrim(c.first_name || ' ' || c.last_name) AS contact_name, f.name AS sender_name,
+        m.body AS message_body, a.error_code, o.body AS lifted_message_body
+    FROM suppressions s
+    LEFT JOIN contacts c ON c.phone = s.phone
+    LEFT JOIN users u ON u.id = s.user_id
+    LEFT JOIN users l ON l.id = s.lifted_by
+    LEFT JOIN senders f ON f.id = s.sender_id
+    LEFT JOIN messages m ON m.id = s.message_id
+    LEFT JOIN messages o ON o.id = s.lifted_message_id
+    LEFT JOIN attempts a ON a.id = s.attempt_id
+"""
+
+_STANDING_OF = text(
+    f"""
+    {_ROWS}
+    WHERE s.phone = :phone AND s.lifted_at IS NULL
+    AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
+    """
+)
+
+_ONE = text(f"{_ROWS} WHERE s.id = :id")
+
+_ALL_OF = text(f"{_ROWS} WHERE s.phone = :phone ORDER BY s.created_at DESC, s.id DESC")
+
+_PAGE = text(
+    f"""
+    {_ROWS}
+    WHERE (
+        :search = ''
+        OR (:digits <> '' AND s.phone LIKE '%' || :digits || '%')
+        OR c.search_name LIKE lower('%' || :escaped || '%')
+    )
+    AND (cardinality(:sources) = 0 OR s.source = ANY(:sources))
+    AND (CAST(:standing AS boolean) IS NULL OR (s.lifted_at IS NULL) = :standing)
+    AND (
+        CAST(:after_at AS timestamptz) IS NULL
+        OR (s.created_at, s.id) < (:after_at, CAST(:after_id AS uuid))
+    )
+    ORDER BY s.created_at DESC, s.id DESC LIMIT :limit
+    """
+).bindparams(bindparam("sources", type_=ARRAY(Text())))
+
+
+def _row(row: Any) -> SuppressionRow:  # noqa: ANN401 - a driver's row
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return SuppressionRow(**{**values, "source": OptOutSource(values["source"])})
+
+
+async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> SuppressionRow | None:
+    """What suppresses a number now, for everyone or for exactly this sender."""
+    row = await tx.execute(_STANDING_OF, {"phone": phone, "sender_id": sender_id})
+    found = row.one_or_none()
+    return None if found is None else _row(found)
+
+
+class Standing(NamedTuple):
+    """What suppresses a number for everyone, and who has the number."""
+
+    id: UUID
+    contact_id: UUID | None
+
+
+async def standing_everywhere(tx: Transaction, phones: Sequence[str]) -> dict[str, Standing]:
+    """Tell which of these numbers are suppressed for everyone."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT s.phone, s.id, c.id FROM suppressions s LEFT JOIN contacts c ON c.phone = s.phone
+            WHERE s.phone = ANY(:phones) AND s.sender_id IS NULL AND s.lifted_at IS NULL
+            """
+        ).bindparams(_PHONES),
+        {"phones": list(phones)},
+    )
+    return {phone: Standing(*row) for phone, *row in rows}
+
+
+async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:
+    """One suppression."""
+    found = (await tx.execute(_ONE, {"id": suppression_id})).one_or_none()
+    return None if found is None else _row(found)
+
+
+async def all_of(tx: Transaction, phone: str) -> list[SuppressionRow]:
+    """All that ever suppressed a number, the newest first."""
+    return [_row(row) for row in await tx.execute(_ALL_OF, {"phone": phone})]
+
+
+async def find(
+    tx: Transaction,
+    *,
+    search: str,
+    sources: Sequence[OptOutSource],
+    is_standing: bool | None,
+    after: Position | None,
+    limit: int,
+) -> list[SuppressionRow]:
+    """List suppressions, the newest first.
+
+    Args:
+        tx: The transaction.
+        search: Some of the number's digits, or of its contact's name; empty for all.
+        sources: Any of these; empty for all.
+        is_standing: Only those that stand, or only those that were lifted; None for both.
+        after: Where the page begins.
+        limit: Most rows to answer.
+    """
+    rows = await tx.execute(
+        _PAGE,
+        {
+            "search": search,
+            "digits": digits(search),
+            "escaped": escaped(search),
+            "sources": [source.value for source in sources],
+            "standing": is_standing,
+            "after_at": after.value if after else None,
+            "after_id": after.id if after else None,
+            "limit": limit,
+        },
+    )
+    return [_row(row) for row in rows]
+
+
+async def lift_by_hand(
+    tx: Transaction, suppression_id: UUID, *, user_id: UUID, reason: str
+) -> bool:
+    """Lift one suppression; False if it was lifted before. The row stays as evidence."""
+    rows = await tx.execute(
+        text(
+            """
+            UPDATE suppressions
+            SET lifted_at = clock_timestamp(), lifted_by = :user_id, lifted_reason = :reason
+            WHERE id = :id AND lifted_at IS NULL
+            RETURNING id
+            """
+        ),
+        {"id": suppression_id, "user_id": user_id, "reason": reason},
+    )
+    return rows.first() is not None
+
+
+async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
+    """Whether there is such a sender."""
+    row = await tx.execute(text("SELECT 1 FROM senders WHERE id = :id"), {"id": sender_id})
+    return row.first() is not None

@@ -1,0 +1,93 @@
+"""The tables of contacts and groups."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from domain.statuses.contacts import LineType
+from storage.platform.columns import code, moment, one_of, reference
+
+
+class FormerPhone(SQLModel, table=True):
+    """A number that was a contact's before another: what is kept of it is erased with them."""
+
+    __tablename__: ClassVar[Any] = "former_phones"
+    contact_id: UUID = Field(foreign_key="contacts.id", primary_key=True)
+    phone: str = Field(primary_key=True)
+
+
+E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
+
+
+class Contact(SQLModel, table=True):
+    """A person with one phone number."""
+
+    __tablename__: ClassVar[Any] = "contacts"
+    __table_args__ = (
+        CheckConstraint(E164, name="phone_e164"),
+        UniqueConstraint("phone"),
+        one_of("line_type", LineType),
+        Index("ix_contacts_name", "search_name", "id"),
+        Index("ix_contacts_created", "created_at", "id"),
+        Index(
+            "ix_contacts_search_name_trgm",
+            "search_name",
+            postgresql_using="gin",
+            postgresql_ops={"search_name": "gin_trgm_ops"},
+        ),
+        Index(
+            "ix_contacts_phone_trgm",
+            "phone",
+            postgresql_using="gin",
+            postgresql_ops={"phone": "gin_trgm_ops"},
+        ),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    first_name: str
+    last_name: str
+    phone: str
+    time_zone: str | None = None
+    line_type: LineType | None = Field(default=None, sa_type=code(LineType))
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
+    search_name: str = Field(
+        default=None,
+        sa_column=Column(
+            Text,
+            Computed("lower(btrim(first_name || ' ' || last_name))", persisted=True),
+            nullable=False,
+        ),
+    )
+
+
+class Group(SQLModel, table=True):
+    """A named set of contacts."""
+
+    __tablename__: ClassVar[Any] = "groups"
+    __table_args__ = (Index("uq_groups_name", text("lower(name)"), unique=True),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str
+    created_at: datetime = moment(default_now=True)
+
+
+class GroupMember(SQLModel, table=True):
+    """One contact in one group."""
+
+    __tablename__: ClassVar[Any] = "group_members"
+    group_id: UUID = Field(foreign_key="groups.id", primary_key=True, ondelete="CASCADE")
+    contact_id: UUID = Field(
+        foreign_key="contacts.id", primary_key=True, ondelete="CASCADE", index=True
+    )
+    added_by: UUID | None = reference("users.id", nullable=True)
+    added_at: datetime = moment(default_now=True)

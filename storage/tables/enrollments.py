@@ -1,0 +1,130 @@
+"""The tables of enrollments, their events and the wake-ups they are owed."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from storage.platform.columns import code, computed, moment, one_of, reference
+
+
+class Enrollment(SQLModel, table=True):
+    """One contact in one sequence version: the row that decides.
+
+    ``position`` is the step to send next (``step_count + 1`` once all went out), ``step`` the step
+    last sent (0: none). ``due_at`` is when the step at ``position`` may go as far as its own timing
+    says; ``next_send_at`` is that moment moved into the send window, null when nothing is to be
+    sent or the enrollment waits for a person. ``reply_until`` is the end of the reply window, null
+    before the last text is accepted. ``probing``: it may try a sender that is on hold, once.
+    ``paused_at`` is when a person paused this enrollment alone; what was left of its delay then is
+    left when it goes on. ``blocked``: it waits for a person, its sequence or its sender.
+    """
+
+    __tablename__: ClassVar[Any] = "enrollments"
+    __table_args__ = (
+        one_of("status", EnrollmentStatus),
+        one_of("activity", Activity),
+        one_of("held_reason", HeldReason),
+        CheckConstraint("(status = 'active') = (ended_at IS NULL)", name="final_has_an_end"),
+        CheckConstraint("(status = 'active') = (activity IS NOT NULL)", name="active_does"),
+        CheckConstraint("(activity = 'held') = (held_reason IS NOT NULL)", name="held_has_reason"),
+        CheckConstraint("step >= 0 AND position >= 1 AND pass >= 1", name="place"),
+        CheckConstraint("paused_at IS NULL OR status = 'active'", name="paused_is_active"),
+        Index(
+            "uq_enrollments_active",
+            "contact_id",
+            "sequence_id",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index("ix_enrollments_list", "sequence_id", "enrolled_at", "id"),
+        Index("ix_enrollments_user", "sequence_id", "enrolled_by", "enrolled_at", "id"),
+        Index("ix_enrollments_next_send", "sequence_id", "next_send_at", "id"),
+        Index("ix_enrollments_last_message", "sequence_id", "last_message_at", "id"),
+        Index("ix_enrollments_counts", "sequence_id", "status", "step"),
+        Index("ix_enrollments_contact", "contact_id", "status"),
+        Index(
+            "ix_enrollments_next_event",
+            text("coalesce(next_send_at, reply_until)"),
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index("ix_enrollments_blocked", "sequence_id", "id", postgresql_where=text("blocked")),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    sequence_id: UUID = reference("sequences.id")
+    version_id: UUID = reference("sequence_versions.id", index=True)
+    contact_id: UUID = reference("contacts.id")
+    enrolled_by: UUID = reference("users.id")
+    enrolled_at: datetime = moment()
+    status: EnrollmentStatus = Field(
+        default=EnrollmentStatus.ACTIVE, sa_type=code(EnrollmentStatus)
+    )
+    activity: Activity | None = Field(default=Activity.WAITING, sa_type=code(Activity))
+    held_reason: HeldReason | None = Field(default=None, sa_type=code(HeldReason))
+    held_code: int | None = None
+    ended_at: datetime | None = moment(nullable=True)
+    ended_by: UUID | None = reference("users.id", nullable=True)
+    error_code: int | None = None
+    replied_at: datetime | None = moment(nullable=True)
+    position: int = 1
+    step: int = 0
+    step_count: int
+    pass_number: int = Field(
+        default=1, sa_column=Column("pass", Integer, nullable=False, server_default="1")
+    )
+    due_at: datetime | None = moment(nullable=True)
+    next_send_at: datetime | None = moment(nullable=True)
+    reply_until: datetime | None = moment(nullable=True)
+    last_sent_at: datetime | None = moment(nullable=True)
+    last_message_at: datetime | None = moment(nullable=True)
+    paused_at: datetime | None = moment(nullable=True)
+    probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
+    blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
+
+
+class EnrollmentEvent(SQLModel, table=True):
+    """Something in an enrollment's life that no other row tells; ``detail`` holds codes and ids."""
+
+    __tablename__: ClassVar[Any] = "enrollment_events"
+    __table_args__ = (Index("ix_enrollment_events_enrollment", "enrollment_id", "id"),)
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    enrollment_id: UUID = reference("enrollments.id")
+    at: datetime = moment()
+    kind: str
+    user_id: UUID | None = reference("users.id", nullable=True)
+    detail: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
+    )
+
+
+class Wake(SQLModel, table=True):
+    """A change that enrollments are told of page by page, written with the change.
+
+    ``subject_id`` is the sender or sequence that changed, ``place`` how far the pages have come.
+    """
+
+    __tablename__: ClassVar[Any] = "wakes"
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    kind: str
+    subject_id: UUID
+    place: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
+    created_at: datetime = moment(default_now=True)

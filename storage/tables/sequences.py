@@ -1,0 +1,76 @@
+"""The tables of sequences, their versions and steps."""
+
+from datetime import datetime, time
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from storage.platform.columns import code, moment, one_of, reference
+
+
+class Sequence(SQLModel, table=True):
+    """A sequence; everything but its steps, which live in versions."""
+
+    __tablename__: ClassVar[Any] = "sequences"
+    __table_args__ = (
+        one_of("kind", SequenceKind),
+        one_of("on_reply", ReplyPolicy),
+        one_of("state", SequenceState),
+        CheckConstraint("reply_window_seconds >= 0", name="reply_window_not_negative"),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str
+    sender_id: UUID = reference("senders.id", index=True)
+    kind: SequenceKind = Field(sa_type=code(SequenceKind))
+    on_reply: ReplyPolicy = Field(default=ReplyPolicy.FINISH, sa_type=code(ReplyPolicy))
+    reply_window_seconds: int = Field(default=604_800)
+    send_window: dict[str, list[str]] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
+    state: SequenceState = Field(default=SequenceState.DRAFT, sa_type=code(SequenceState))
+    created_by: UUID = reference("users.id")
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
+
+
+class SequenceVersion(SQLModel, table=True):
+    """An immutable edition of a sequence's steps; the highest number is the current one."""
+
+    __tablename__: ClassVar[Any] = "sequence_versions"
+    __table_args__ = (UniqueConstraint("sequence_id", "number"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    sequence_id: UUID = reference("sequences.id")
+    number: int
+    step_count: int
+    created_by: UUID = reference("users.id")
+    created_at: datetime = moment(default_now=True)
+
+
+class Step(SQLModel, table=True):
+    """One text of a version: ``delay_seconds`` (and ``at_time``), or ``send_at`` in local time."""
+
+    __tablename__: ClassVar[Any] = "steps"
+    __table_args__ = (
+        CheckConstraint("position >= 1", name="position_from_one"),
+        CheckConstraint("(delay_seconds IS NULL) <> (send_at IS NULL)", name="delay_or_date"),
+        CheckConstraint("at_time IS NULL OR delay_seconds IS NOT NULL", name="time_needs_delay"),
+    )
+    version_id: UUID = Field(foreign_key="sequence_versions.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    body: str
+    media_urls: list[str] = Field(
+        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
+    )
+    delay_seconds: int | None = None
+    at_time: time | None = None
+    send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))
+    segments: int

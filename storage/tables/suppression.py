@@ -1,0 +1,81 @@
+"""The tables of suppressed numbers and of reviews."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from domain.statuses.suppression import OptOutSource, ReviewDecision
+from storage.platform.columns import code, moment, one_of, reference
+
+
+class Review(SQLModel, table=True):
+    """An inbound text that may ask for no more texts, for a person to decide about, once."""
+
+    __tablename__: ClassVar[Any] = "reviews"
+    __table_args__ = (
+        one_of("decision", ReviewDecision),
+        CheckConstraint(
+            "(decision IS NULL) = (decided_at IS NULL)"
+            " AND (decision IS NULL) = (decided_by IS NULL)",
+            name="decided_by_somebody",
+        ),
+        Index("ix_reviews_list", "created_at", "message_id"),
+        Index(
+            "ix_reviews_open",
+            "created_at",
+            "message_id",
+            postgresql_where=text("decision IS NULL"),
+        ),
+    )
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True)
+    created_at: datetime = moment(default_now=True)
+    decision: ReviewDecision | None = Field(default=None, sa_type=code(ReviewDecision))
+    decided_at: datetime | None = moment(nullable=True)
+    decided_by: UUID | None = reference("users.id", nullable=True)
+
+
+class Suppression(SQLModel, table=True):
+    """An opted-out number with its evidence; ``sender_id`` narrows it to one sender.
+
+    ``occurred_at`` is the provider's time of the fact. A lifted one stays as evidence. Of an erased
+    contact's number only ``phone_hash`` is left, its HMAC-SHA-256 under the workspace's key.
+    ``asked``: the person, or the provider for them, said so, whatever was done by hand besides.
+    """
+
+    __tablename__: ClassVar[Any] = "suppressions"
+    __table_args__ = (
+        one_of("source", OptOutSource),
+        CheckConstraint("(phone IS NULL) <> (phone_hash IS NULL)", name="phone_or_hash"),
+        Index("ix_suppressions_phone_hash", "phone_hash"),
+        Index(
+            "uq_suppressions_standing",
+            "phone",
+            "sender_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("lifted_at IS NULL AND phone IS NOT NULL"),
+        ),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    phone: str | None = None
+    phone_hash: str | None = None
+    asked: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    sender_id: UUID | None = reference("senders.id", nullable=True)
+    source: OptOutSource = Field(sa_type=code(OptOutSource))
+    reason: str | None = None
+    message_id: UUID | None = reference("messages.id", nullable=True)
+    attempt_id: UUID | None = reference("attempts.id", nullable=True)
+    user_id: UUID | None = reference("users.id", nullable=True)
+    occurred_at: datetime = moment()
+    created_at: datetime = moment(default_now=True)
+    lifted_at: datetime | None = moment(nullable=True)
+    lifted_by: UUID | None = reference("users.id", nullable=True)
+    lifted_reason: str | None = None
+    lifted_message_id: UUID | None = reference("messages.id", nullable=True)

@@ -1,0 +1,148 @@
+"""Cutting CSV into records: in whatever pieces it arrives, and in little memory."""
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domain.jobs import csv_rows
+from domain.jobs.csv_rows import CsvReader, Record, guarded, unguarded
+from domain.platform.errors import InvalidFieldError
+
+
+def read(data: bytes, size: int = 7) -> list[Record]:
+    reader, found = CsvReader(), []
+    for at in range(0, len(data), size):
+        found += reader.feed(data[at : at + size])
+    return found + reader.finish()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,phone\nAnn,1\nBo,2\n",
+        "\ufeffname,phone\r\nAnn,1\r\n\r\nBo,2",
+        "name;phone\nAnn;1\n;\n Bo ;2\n",
+        "name,phone\rAnn,1\rBo,2\r",
+    ],
+)
+def test_it_reads_what_programs_write(text: str) -> None:
+    cells = [[cell.strip() for cell in record.cells] for record in read(text.encode())]
+    assert cells == [["name", "phone"], ["Ann", "1"], ["Bo", "2"]]
+
+
+def test_records_know_their_line() -> None:
+    data = b'name,phone\n"Ann\nLee",1\n\n\nBo,2\n'
+    assert read(data) == [
+        Record(1, ["name", "phone"]),
+        Record(2, ["Ann\nLee", "1"]),
+        Record(6, ["Bo", "2"]),
+    ]
+
+
+FORMULA = {*"=+-@\t\r\n"}
+
+
+@given(st.text(st.sampled_from("'\"=+-@;,\t\r\nab \uff1d")))
+@example("Ann;=HYPERLINK(1)")
+@example('a;"=1+1')
+def test_the_guard_of_an_export_is_taken_off_by_an_import(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert guarded(text)[:1] not in FORMULA
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@given(st.lists(st.text(st.sampled_from("'\"=+-@;,\t\nab ")), min_size=1, max_size=4))
+@example(["Lee", "Ann;=HYPERLINK(1)"])
+@example(["Lee", 'Ann,;"=1+1'])
+@example(["Lee", "Ann,\n=1+1"])
+def test_no_cell_of_an_export_is_a_formula_whatever_the_list_separator(
+    delimiter: str, row: list[str]
+) -> None:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerow([guarded(cell) for cell in row])
+    written.seek(0)
+    for cells in csv.reader(written, delimiter=delimiter):
+        assert [cell for cell in cells if cell.lstrip("\r\n")[:1] in FORMULA] == []
+
+
+@pytest.mark.parametrize("name", ["", "'", "''", "O'Neil", "'t Hooft", "d'Arc"])
+def test_an_apostrophe_of_a_name_stays(name: str) -> None:
+    assert guarded(name) == unguarded(name) == name
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\0")), min_size=2),
+        min_size=1,
+    ),
+    piece=st.integers(1, 40),
+)
+def test_pieces_make_no_difference(rows: list[list[str]], piece: int) -> None:
+    rows = [["first", "last,"], *rows]
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    wanted = [row for row in rows if any(cell.strip() for cell in row)]
+    before = csv_rows.PIECE
+    csv_rows.PIECE = piece
+    try:
+        found = read(written.getvalue().encode(), size=3)
+    finally:
+        csv_rows.PIECE = before
+    assert [record.cells for record in found] == wanted
+
+
+@pytest.mark.parametrize(
+    "data", [b"name,phone\nAnn\xff,1\n", "name,phone\n".encode("utf-16"), b"name,phone\nAnn\xc3"]
+)
+def test_another_encoding_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidFieldError) as raised:
+        read(data)
+    assert raised.value.field_code == "invalid_encoding"
+
+
+@pytest.mark.parametrize("line", [b"x" * 1000, b"x" * 1000 + b"\n", b"\n"])
+def test_a_quotation_mark_that_is_never_closed_is_noticed(line: bytes) -> None:
+    reader = CsvReader()
+    reader.feed(b'name,phone\nAnn,1\n"Bo,2\n')
+
+    def feed() -> None:
+        for _ in range(400_000):
+            reader.feed(line)
+
+    with pytest.raises(InvalidFieldError) as raised:
+        feed()
+    assert raised.value.field_code == "invalid_csv"
+    assert "line 3" in raised.value.reason
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    def pieces(rows: int) -> Iterator[bytes]:
+        yield b"first_name,last_name,phone\n"
+        for number in range(rows):
+            yield f'Ann{number},"Lee, the {number}th",+1212{5_000_000 + number}\n'.encode()
+
+    def peak(rows: int) -> int:
+        reader = CsvReader()
+        tracemalloc.start()
+        count = sum(len(reader.feed(piece)) for piece in pieces(rows)) + len(reader.finish())
+        assert count == rows + 1
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    small, large = peak(5_000), peak(50_000)
+    assert large < 1.2 * small + 100_000
+
+
+def test_a_quotation_mark_that_is_never_closed_loses_no_rows_silently() -> None:
+    reader = CsvReader()
+    reader.feed(b'name,phone\n"Ann,1\n' + b"Bo,2\n" * 20)
+    with pytest.raises(InvalidFieldError) as raised:
+        reader.finish()
+    assert raised.value.field_code == "invalid_csv"
+    assert "line 2" in raised.value.reason

@@ -1,0 +1,85 @@
+"""Reactions and automatic answers: told from what people write, in several languages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.suppression.keywords import read
+from domain.suppression.opt_out_intent import Wish, read_wish
+from domain.suppression.text_kinds import TextKind, kind_of
+from tests.domain.suppression.intent.corpora import WRITERS, rows
+
+OURS = "Hi Deja, still looking for work? Reply STOP to opt out"
+REACTIONS = (
+    *("Liked {}", "Loved {}", "Laughed at {}", "Emphasized {}", "Questioned {}", "Disliked {}"),
+    *(
+        "Reacted \U0001f6d1 to {}",
+        "Removed a heart from {}",
+        "\U0001f44d to {}",
+        "\u203c\ufe0f to {}",
+    ),
+    *("Le gust\u00f3 {}", "Me encant\u00f3 {}", "Reaccion\u00f3 con \U0001f44d a {}"),
+    *("A aim\u00e9 {}", "A ador\u00e9 {}", "A r\u00e9agi avec \U0001f525 \u00e0 {}"),
+    *("Hat {} mit \u201eGef\u00e4llt mir\u201c markiert", "Gostou de {}", "Ha messo Mi piace a {}"),
+)
+QUOTES = ("\u201c{}\u201d", '"{}"', "\u00ab {} \u00bb", "\u201e{}\u201c")
+AUTO_REPLIES = (
+    "I'm driving with Driving Focus turned on. I'll see your message when I get where I'm going.",
+    "I'm not receiving notifications. If this is urgent, reply \u201curgent\u201d.",
+    "Auto-reply: in class until 3",
+    "This is an automated response. This number is not monitored.",
+    "I am out of the office until July 22. For emergencies text Marisol.",
+    "Thanks for contacting Lou's Towing! We will reply shortly. Reply STOP to opt out.",
+    "AT&T Free Msg: The wireless number you texted cannot receive this type of message.",
+    "Error 30005: unknown destination handset",
+    "Invalid response. Please reply 1 to confirm, 2 to cancel.",
+    "Respuesta autom\u00e1tica: Estoy manejando.",
+)
+PEOPLE = (
+    *("Liked your offer!", "I loved it", "Thanks for texting, please stop", "I'm driving, stop"),
+    *("is this an automated response?", "Loved \u201cSee you at 3\u201d so please stop texting me"),
+    *("I'm on vacation, stop texting me", "to \u201cSTOP\u201d", "your auto reply is annoying", ""),
+    *("I'm out of the office, can we talk Monday?", "STOP", "\U0001f44d"),
+)
+
+
+@pytest.mark.parametrize("reaction", REACTIONS)
+@pytest.mark.parametrize("quotes", QUOTES)
+def test_a_quoted_stop_opts_nobody_out_and_is_no_matter_for_a_review(
+    reaction: str, quotes: str
+) -> None:
+    body = reaction.format(quotes.format(OURS))
+    assert kind_of(body) is TextKind.REACTION
+    assert read(body).wish is None
+    assert read(body).keyword is None
+
+
+@pytest.mark.parametrize("thing", ["an image", "a movie", "a voice message", "an attachment"])
+def test_a_reaction_to_a_picture_is_a_reaction(thing: str) -> None:
+    assert kind_of(f"Loved {thing}") is TextKind.REACTION
+
+
+@pytest.mark.parametrize("body", AUTO_REPLIES)
+def test_an_automatic_answer_asks_for_nothing(body: str) -> None:
+    assert kind_of(body) is TextKind.AUTO_REPLY
+    assert read_wish(body) is None
+
+
+@pytest.mark.parametrize("body", PEOPLE)
+def test_what_looks_a_little_like_one_is_a_persons(body: str) -> None:
+    assert kind_of(body) is TextKind.HUMAN
+
+
+def test_a_clear_wish_in_an_automatic_answer_is_read_by_a_person() -> None:
+    assert read_wish("Auto-reply: I am retired. Please stop texting me.") is Wish.UNSURE
+
+
+def test_no_text_of_a_person_in_the_training_texts_is_taken_for_a_phones() -> None:
+    labeled = [row for paths in WRITERS.values() for path in paths for row in rows(path)]
+    people = [body for label, body in labeled if label not in {"reaction", "auto_reply"}]
+    assert [body for body in people if kind_of(body) is not TextKind.HUMAN] == []
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_it(body: str) -> None:
+    assert kind_of(body) in TextKind

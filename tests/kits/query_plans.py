@@ -1,0 +1,53 @@
+"""What a use case asks PostgreSQL, and how much that reads."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from storage.platform.database import Database
+
+
+@asynccontextmanager
+async def asked_of(database: Database) -> AsyncIterator[list[tuple[str, Any]]]:
+    """Note the statements that are sent meanwhile, with what is bound in them."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def plan_of(database: Database, statement: str, parameters: Any) -> Mapping[str, Any]:
+    """Run a statement and give its plan."""
+    async with database.engine.connect() as connection:
+        found = await connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
+        )
+        [plan] = found.scalar_one()
+    top: Mapping[str, Any] = plan["Plan"]
+    return top
+
+
+def rows_read(node: Mapping[str, Any], table: str) -> list[float]:
+    """How many rows each step of a plan that reads a table went through."""
+    lost = node.get("Rows Removed by Filter", 0)
+    own = [(node["Actual Rows"] + lost) * node["Actual Loops"]]
+    here = own if node.get("Relation Name") == table else [0.0]
+    return here + [rows for child in node.get("Plans", ()) for rows in rows_read(child, table)]
+
+
+def read_by(node: Mapping[str, Any], table: str) -> set[str]:
+    """By which indexes a plan reads a table; "" stands for reading all of it."""
+    index = node.get("Index Name", "")
+    names = {index} if f"_{table}_" in index else set()
+    if node.get("Relation Name") == table and node["Node Type"].endswith("Seq Scan"):
+        names.add("")
+    return names.union(*(read_by(child, table) for child in node.get("Plans", ())))

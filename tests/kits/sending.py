@@ -1,0 +1,452 @@
+"""The send path in a test's hands: real rows, a provider and a Temporal in memory, and time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, text
+from sqlmodel import SQLModel
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
+from domain.enrollments.state import NewEnrollment, Standing
+from domain.messaging.inbound import InboundText, StatusReport
+from domain.messaging.ports import Answer, Call, LateError, Refused
+from domain.platform.rules import SendingRules
+from domain.sequences.timing import DAYS
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import Need
+from domain.statuses.messaging import Direction, MessageStatus
+from services.enrollments.enrolling import Enrolling
+from services.factory import ServiceConfig, Services, build_services
+from services.sequences.sequences import StepDraft
+from storage.platform import outbox
+from storage.platform.database import Database
+from storage.sequences.sequences import SequenceRecord
+from storage.tables.messaging import InboundEvent, Message
+from tests.fakes import FakeGateway
+from tests.worlds import ZONE, World, ongoing
+from workflows.client import (
+    EnrollmentClient,
+    LiveState,
+    TemporalRefusedError,
+    TemporalUnavailableError,
+)
+
+RULES = SendingRules(workspace_zone=ZONE)
+"""The product's own timings: tests move time instead of waiting."""
+
+TICK = timedelta(seconds=5)
+"""How far a test's clock may have run on between two statements."""
+
+_MOMENTS = {
+    table.name: moments
+    for table in SQLModel.metadata.sorted_tables
+    if table.name != "audit_log"  # which is never changed
+    and (moments := [c.name for c in table.columns if getattr(c.type, "timezone", False)])
+}
+
+
+class FakeTemporal:
+    """Takes everything and remembers what, in order; nothing runs.
+
+    Attributes:
+        told: Every start and signal it took: what, to which, and a signal's name and status.
+        opened: Workflows that are open.
+        away: While true it takes nothing.
+        refuses: Subjects it takes nothing for now.
+        forbids: Subjects it refuses for good.
+        most_paced: How many senders it paces otherwise than it does all.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, UUID, str | None, str | None]] = []
+        self.opened: set[UUID] = set()
+        self.standings: dict[UUID, Standing] = {}
+        self.away = False
+        self.refuses: set[UUID] = set()
+        self.forbids: set[UUID] = set()
+        self.most_paced = 1000
+        self.paced: dict[UUID, float] = {}
+
+    async def start_enrollment(self, new: NewEnrollment) -> None:
+        self._reach(new.enrollment_id)
+        self.standings[new.enrollment_id] = new.standing
+        self.opened.add(new.enrollment_id)
+        self.told.append(("start", new.enrollment_id, None, None))
+
+    async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
+        self._reach(message_id)
+        self.told.append(("message", message_id, str(sender_id), None))
+
+    async def start_job(self, job_id: UUID) -> None:
+        self._reach(job_id)
+        self.told.append(("job", job_id, None, None))
+
+    async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
+        self._reach(enrollment_id)
+        self.told.append(("signal", enrollment_id, signal, status))
+
+    async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
+        for sender_id in texts_per_second:
+            self._reach(sender_id)
+        paced = {one: rate for one, rate in {**self.paced, **texts_per_second}.items() if rate != 1}
+        if len(paced) > self.most_paced:
+            raise TemporalRefusedError("INVALID_ARGUMENT, too many")
+        self.paced = paced
+        self.told += [("pace", sender_id, None, None) for sender_id in texts_per_second]
+
+    async def mispaced(self, texts_per_second: Mapping[UUID, float]) -> list[UUID]:
+        self._reach(uuid4())
+        wanted, there = dict(texts_per_second), self.paced
+        return [one for one in {**wanted, **there} if wanted.get(one, 1) != there.get(one, 1)]
+
+    async def wake_events(self, endpoint_id: UUID) -> None:
+        self._reach(endpoint_id)
+        self.told.append(("events", endpoint_id, None, None))
+
+    async def is_open(self, enrollment_id: UUID) -> bool:
+        self._reach(enrollment_id)
+        return enrollment_id in self.opened
+
+    async def progress(
+        self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
+    ) -> Mapping[UUID, LiveState]:
+        return dict.fromkeys(enrollment_ids, LiveState(unavailable="not_running"))
+
+    def signals_to(self, enrollment_id: UUID) -> list[tuple[str | None, str | None]]:
+        return [
+            (signal, status)
+            for kind, subject, signal, status in self.told
+            if (kind, subject) == ("signal", enrollment_id)
+        ]
+
+    def _reach(self, subject: UUID) -> None:
+        if self.away or subject in self.refuses:
+            raise TemporalUnavailableError("UNAVAILABLE")
+        if subject in self.forbids:
+            raise TemporalRefusedError("INVALID_ARGUMENT, never")
+
+
+@dataclass
+class SendingKit:
+    """What a test of the send path builds on."""
+
+    world: World
+    services: Services
+    gateway: FakeGateway
+    temporal: FakeTemporal
+    rules: SendingRules = RULES
+    sequences: dict[UUID, SequenceRecord] = field(default_factory=dict)
+
+    def with_rules(self, **changes: Any) -> "SendingKit":
+        """The same world under other timings."""
+        rules = replace(self.rules, **changes)
+        return replace(
+            self, services=_services(self.world, self.temporal, self.gateway, rules), rules=rules
+        )
+
+    # Putting people into sequences
+
+    async def sequence(self, *bodies: str | StepDraft, **changes: Any) -> SequenceRecord:
+        """An active sequence; steps given as texts go a day apart, the first at once."""
+        if bodies:
+            changes["steps"] = [
+                body if isinstance(body, StepDraft) else ongoing(body, 86_400 if index else 0)
+                for index, body in enumerate(bodies)
+            ]
+        return await self.world.active(**changes)
+
+    async def enrol(
+        self, sequence: SequenceRecord | None = None, contact_id: UUID | None = None
+    ) -> UUID:
+        """Enrol a contact, a new one in a sequence of three steps if nothing else is said."""
+        sequence = sequence or await self.sequence()
+        contact_id = contact_id or (await self.world.contacts(1))[0]
+        enrolling = Enrolling(self.world.database, self.services.outbox, workspace_zone=ZONE)
+        answer = await enrolling.enrol(sequence.id, self.world.user_id, contact_ids=[contact_id])
+        return answer.enrolled[0].id
+
+    async def one_off(self, enrollment_id: UUID, body: str = "A word from me") -> UUID:
+        """Write a one-off text to an enrollment's contact."""
+        [row] = await self.world.rows(
+            "SELECT c.id, c.phone, q.sender_id FROM enrollments e"
+            " JOIN contacts c ON c.id = e.contact_id JOIN sequences q ON q.id = e.sequence_id"
+            " WHERE e.id = :id",
+            id=enrollment_id,
+        )
+        message_id = uuid4()
+        async with self.world.database.transaction() as tx:
+            await tx.execute(
+                insert(Message).values(
+                    id=message_id,
+                    direction=Direction.OUTBOUND,
+                    contact_id=row.id,
+                    phone=row.phone,
+                    sender_id=row.sender_id,
+                    enrollment_id=enrollment_id,
+                    user_id=self.world.user_id,
+                    body=body,
+                    status=MessageStatus.PENDING,
+                )
+            )
+            await outbox.add_message_starts(tx, [message_id])
+        return message_id
+
+    # What the workflows would do
+
+    async def run_step(self, enrollment_id: UUID) -> Standing | timedelta:
+        """Decide, and do what is needed: where it stands then, or when it wants to come back."""
+        return await self._run_all("step", SendStep(str(enrollment_id)))
+
+    async def run_message(self, message_id: UUID) -> Standing | timedelta:
+        """Do the same for a one-off text."""
+        return await self._run_all("message", SendMessage(str(message_id)))
+
+    async def send_step(self, enrollment_id: UUID) -> Standing:
+        """Run the send activity alone, as Temporal does whose worker was lost."""
+        standing = await self._run("send_step", SendStep(str(enrollment_id)))
+        assert isinstance(standing, Standing)
+        return standing
+
+    async def run_close(self, enrollment_id: UUID) -> Standing:
+        """Run the closing activity once."""
+        closed = await self._run("close_enrollment", CloseEnrollment(str(enrollment_id)))
+        assert isinstance(closed, Standing)
+        return closed
+
+    async def send(self, enrollment_id: UUID) -> Standing:
+        """Have the step that is due sent."""
+        before = len(self.gateway.calls)
+        standing = await self.run_step(enrollment_id)
+        assert isinstance(standing, Standing), standing
+        assert len(self.gateway.calls) == before + 1, standing
+        return standing
+
+    async def send_all(self, enrollment_id: UUID) -> Standing:
+        """Have every step sent, each when it is due."""
+        while True:
+            standing = await self.send(enrollment_id)
+            if standing.doing != "waiting":
+                return standing
+            assert standing.due_at is not None
+            await self.pass_time(standing.due_at - datetime.now(UTC))
+
+    async def _run_all(self, kind: str, request: SendStep | SendMessage) -> Standing | timedelta:
+        standing = await self._run(f"decide_{kind}", request)
+        while isinstance(standing, Standing) and standing.needs is not None:
+            act = "send" if standing.needs is Need.SEND else "resolve"
+            standing = await self._run(f"{act}_{kind}", request)
+        return standing
+
+    async def _run(self, name: str, request: Any) -> Standing | timedelta:
+        activities = SendingActivities(
+            self.services.ledger, self.gateway, look_again=timedelta(days=1)
+        )
+        while True:
+            try:
+                standing = await ActivityEnvironment().run(getattr(activities, name), request)
+            except ApplicationError as error:
+                if error.type == "late":  # of a crowd on a busy machine
+                    continue
+                if error.type != "outcome_unknown" or error.next_retry_delay is None:
+                    raise
+                return error.next_retry_delay
+            return cast("Standing", standing)
+
+    # What the provider and the person at the other end do
+
+    async def answers(self, enrollment_id: UUID, *answers: Answer) -> None:
+        """Have the provider give these answers to the enrollment's next texts."""
+        self.gateway.answer(*answers, to=await self.phone(enrollment_id))
+
+    async def refuses(self, enrollment_id: UUID, code: int | None, http_status: int = 400) -> None:
+        """Have the provider refuse the enrollment's next text."""
+        await self.answers(enrollment_id, Refused(http_status, code))
+
+    async def report(
+        self,
+        attempt: Any,
+        status: str,
+        code: int | None = None,
+        *,
+        by_sid: bool = True,
+        from_phone: str | None = None,
+    ) -> None:
+        """Have the provider report on an attempt, a row of ``attempts``."""
+        await self.services.callbacks.receive(
+            StatusReport(
+                sid=attempt.provider_sid or f"SM{attempt.id.hex}",
+                status=status,
+                error_code=code,
+                attempt_id=None if by_sid else attempt.id,
+                from_phone=from_phone,
+            )
+        )
+
+    async def text_back(
+        self, enrollment_id: UUID, body: str = "Yes please", to: str | None = None
+    ) -> None:
+        """Have the contact text us."""
+        await self.services.inbound.receive(
+            InboundText(
+                sid=f"SM{uuid4().hex}",
+                phone=await self.phone(enrollment_id),
+                to=to or "+14155550100",
+                messaging_service_sid=None,
+                body=body,
+                media_urls=(),
+                opt_out_type=None,
+                occurred_at=datetime.now(UTC),
+            )
+        )
+
+    async def keep_unapplied(self, enrollment_id: UUID) -> None:
+        """Keep an inbound text of the contact's whose effects are missing."""
+        async with self.world.database.transaction() as tx:
+            await tx.execute(
+                insert(InboundEvent).values(
+                    provider_sid=f"SM{uuid4().hex}",
+                    phone=await self.phone(enrollment_id),
+                    payload={},
+                    occurred_at=datetime.now(UTC),
+                )
+            )
+
+    # Time
+
+    async def pass_time(self, by: timedelta) -> None:
+        """Let time pass: every moment in the database was that much earlier."""
+        async with self.world.database.transaction() as tx:
+            for table, columns in _MOMENTS.items():
+                changes = ", ".join(f"{column} = {column} - :by" for column in columns)
+                await tx.execute(text(f"UPDATE {table} SET {changes}"), {"by": by})  # noqa: S608
+
+    # Looking
+
+    async def row(self, enrollment_id: UUID) -> Any:
+        [row] = await self.world.rows("SELECT * FROM enrollments WHERE id = :id", id=enrollment_id)
+        return row
+
+    async def phone(self, enrollment_id: UUID) -> str:
+        [row] = await self.world.rows(
+            "SELECT c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id"
+            " WHERE e.id = :id",
+            id=enrollment_id,
+        )
+        return cast("str", row.phone)
+
+    async def message(self, enrollment_id: UUID, step: int = 1) -> Any:
+        [row] = await self.world.rows(
+            "SELECT * FROM messages WHERE enrollment_id = :id AND step = :step",
+            id=enrollment_id,
+            step=step,
+        )
+        return row
+
+    async def one_off_row(self, message_id: UUID) -> Any:
+        [row] = await self.world.rows("SELECT * FROM messages WHERE id = :id", id=message_id)
+        return row
+
+    async def attempts(self, enrollment_id: UUID, step: int | None = None) -> Sequence[Any]:
+        return await self.world.rows(
+            "SELECT a.*, m.step FROM attempts a JOIN messages m ON m.id = a.message_id"
+            " WHERE m.enrollment_id = :id AND (CAST(:step AS integer) IS NULL OR m.step = :step)"
+            " ORDER BY m.created_at, a.number",
+            id=enrollment_id,
+            step=step,
+        )
+
+    async def outcomes(self, enrollment_id: UUID, step: int | None = None) -> list[str]:
+        return [attempt.outcome for attempt in await self.attempts(enrollment_id, step)]
+
+    async def sender(self, sender_id: UUID | None = None) -> Any:
+        [row] = await self.world.rows(
+            "SELECT * FROM senders WHERE id = :id", id=sender_id or self.world.sender_id
+        )
+        return row
+
+    async def pending_signals(self, enrollment_id: UUID) -> list[str]:
+        """Signals in the outbox, in the order of writing."""
+        rows = await self.world.rows(
+            "SELECT payload FROM outbox WHERE subject_id = :id AND kind = 'signal_enrollment'"
+            " ORDER BY id",
+            id=enrollment_id,
+        )
+        return [row.payload["signal"] for row in rows]
+
+    async def bodies(self, enrollment_id: UUID) -> list[str]:
+        """The texts that reached the provider for an enrollment's contact."""
+        return [call.body for call in self.gateway.calls_to(await self.phone(enrollment_id))]
+
+    async def landline(self, enrollment_id: UUID) -> None:
+        """Make it known that the contact's number is a landline."""
+        await self.world.run(
+            "UPDATE contacts SET line_type = :kind WHERE phone = :phone",
+            kind=LineType.LANDLINE.value,
+            phone=await self.phone(enrollment_id),
+        )
+
+    async def open_call(self, enrollment_id: UUID) -> Call:
+        """Commit an attempt at the next step and leave it there, as a dead worker does."""
+        while True:
+            with suppress(LateError):  # of a crowd on a busy machine
+                call = await self.services.ledger.open_step(enrollment_id)
+                assert isinstance(call, Call)
+                return call
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    """Wait, for seconds at most, until something has happened."""
+    async with asyncio.timeout(10):
+        while True:
+            if await happened():
+                return
+            await asyncio.sleep(0.01)
+
+
+def about(moment: datetime | None, delay: timedelta) -> bool:
+    """Whether a moment is this far from now, give or take what a test takes."""
+    return moment is not None and abs(moment - datetime.now(UTC) - delay) < TICK
+
+
+def _services(
+    world: World, temporal: FakeTemporal, gateway: FakeGateway, rules: SendingRules
+) -> Services:
+    return build_services(
+        world.database, cast("EnrollmentClient", temporal), gateway, ServiceConfig(rules)
+    )
+
+
+@asynccontextmanager
+async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
+    """A kit on an empty database."""
+    world = World(Database(database_url, connections=50))
+    temporal, gateway = FakeTemporal(), FakeGateway()
+    services = _services(world, temporal, gateway, RULES)
+    world.outbox, world.endings, world.sequences = (
+        services.outbox,
+        services.endings,
+        services.sequences,
+    )
+    try:
+        await world.found()
+        yield SendingKit(world, services, gateway, temporal)
+    finally:
+        await world.database.close()
+
+
+def zone_where_it_is(hour: int) -> ZoneInfo:
+    """A zone whose clock is somewhere in an hour of the day now."""
+    ahead = (hour - datetime.now(UTC).hour + 12) % 24 - 12
+    return ZoneInfo(f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT")
+
+
+def every_day(opens: str, closes: str) -> dict[str, tuple[str, str]]:
+    return dict.fromkeys(DAYS, (opens, closes))

@@ -1,0 +1,142 @@
+"""What was refused is in the audit log, and no more of it than is good."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from services.access import refusals as module
+from services.access.refusals import Refusals
+from services.platform.audit import Actor, Entry
+from storage.platform import audit
+from storage.platform.database import Database
+
+SOMEBODY = Actor(address="203.0.113.9")
+
+
+class Clock:
+    """Time in a test's hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def refusals(database: Database, clock: Clock) -> Refusals:
+    return Refusals(database, clock)
+
+
+async def written(database: Database) -> list[Entry]:
+    async with database.transaction() as tx:
+        rows = await audit.find(
+            tx,
+            user_id=None,
+            action=None,
+            subject_id=None,
+            since=None,
+            until=None,
+            before_id=None,
+            limit=5_000,
+        )
+    return [Entry.of(row) for row in reversed(rows)]
+
+
+async def test_the_first_are_written_and_then_powers_of_ten(
+    refusals: Refusals, database: Database
+) -> None:
+    for _ in range(1_234):
+        await refusals.note(SOMEBODY, "token.refuse", detail={"route": "GET /api/me"})
+
+    entries = await written(database)
+    assert [entry.detail.get("count", 1) for entry in entries] == [*range(1, 11), 100, 1000]
+    assert {entry.detail["route"] for entry in entries} == {"GET /api/me"}
+    assert {(entry.user, entry.address) for entry in entries} == {(None, "203.0.113.9")}
+
+
+async def test_another_hour_begins_anew(
+    refusals: Refusals, database: Database, clock: Clock
+) -> None:
+    for _ in range(2):
+        for _ in range(50):
+            await refusals.note(SOMEBODY, "token.refuse")
+        clock.now += 3_600
+
+    assert len(await written(database)) == 20
+
+
+async def test_callers_and_kinds_are_counted_apart(refusals: Refusals, database: Database) -> None:
+    callers = [
+        SOMEBODY,
+        Actor(address="203.0.113.10"),
+        Actor(address="2001:db8:1:2::1"),
+        Actor(),
+    ]
+    for caller in callers:
+        for action in ("token.refuse", "session.refuse"):
+            for _ in range(15):
+                await refusals.note(caller, action)
+    await refusals.note(Actor(address="2001:db8:1:ff:3::4"), "token.refuse")  # the same network
+
+    assert len(await written(database)) == len(callers) * 2 * 10
+
+
+async def test_a_user_is_one_caller_from_everywhere(refusals: Refusals, database: Database) -> None:
+    user = UUID(int=7)
+    async with database.transaction() as tx:
+        await tx.execute(
+            text("INSERT INTO users (id, email, name, role) VALUES (:id, 'a@b.co', 'A', 'viewer')"),
+            {"id": user},
+        )
+    for number in range(20):
+        await refusals.note(Actor(user, address=f"203.0.113.{number}"), "access.refuse")
+
+    assert len(await written(database)) == 10
+
+
+async def test_many_addresses_cannot_fill_the_table(
+    refusals: Refusals, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ALL", 25)
+    for number in range(100):
+        await refusals.note(Actor(address=f"198.51.100.{number}"), "token.refuse")
+    assert len(await written(database)) == 25
+
+    clock.now += 3_601
+    await refusals.note(SOMEBODY, "token.refuse")
+    assert len(await written(database)) == 26
+
+
+async def test_many_addresses_cannot_fill_the_memory(
+    refusals: Refusals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CALLERS", 10)
+    monkeypatch.setattr(module, "_ALL", 0)
+    for number in range(100):
+        await refusals.note(Actor(address=f"198.51.100.{number}"), "token.refuse")
+
+    assert len(refusals._counts) == 10
+
+
+async def test_without_the_database_a_refusal_stands(caplog: pytest.LogCaptureFixture) -> None:
+    nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+    await Refusals(nowhere).note(SOMEBODY, "token.refuse")
+
+    await nowhere.close()
+    assert caplog.messages == ["a refused attempt is not in the audit log"]

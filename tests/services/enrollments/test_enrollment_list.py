@@ -1,0 +1,365 @@
+"""The Contacts tab: filters, search, order, pages, counts, live state."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.paging import Position
+from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from services.enrollments.enrolling import Enrolling
+from services.enrollments.enrollment_list import ContactList, Fault
+from storage.enrollments.enrollment_list import ListFilter, Outlook
+from storage.tables.enrollments import Enrollment
+from tests.kits.query_plans import asked_of, plan_of, rows_read
+from tests.worlds import ZONE, World, small_world
+from workflows.client import LiveState
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class FakeLiveStates:
+    """Answers what it was told to, and remembers whom it was asked about."""
+
+    answers: dict[UUID, LiveState] = field(default_factory=dict)
+    asked: list[UUID] = field(default_factory=list)
+
+    async def progress(
+        self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
+    ) -> Mapping[UUID, LiveState]:
+        await asyncio.sleep(0)
+        self.asked += enrollment_ids
+        silent = LiveState(unavailable=f"timeout after {deadline.total_seconds()} s")
+        return {one: self.answers.get(one, silent) for one in enrollment_ids}
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with small_world(database_url) as world:
+        yield world
+
+
+@pytest.fixture
+def live_states() -> FakeLiveStates:
+    return FakeLiveStates()
+
+
+@pytest.fixture
+def contact_list(world: World, live_states: FakeLiveStates) -> ContactList:
+    return ContactList(world.database, live_states, live_deadline=timedelta(seconds=1))
+
+
+async def enrol(
+    world: World, sequence_id: UUID, people: Sequence[UUID], user_id: UUID | None = None
+) -> list[UUID]:
+    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    answer = await enrolling.enrol(sequence_id, user_id or world.user_id, contact_ids=people)
+    return [one.id for one in answer.enrolled]
+
+
+async def change(world: World, enrollment_id: UUID, **values: Any) -> None:
+    async with world.database.transaction() as tx:
+        await tx.execute(
+            update(Enrollment).where(col(Enrollment.id) == enrollment_id).values(**values)
+        )
+
+
+async def end(world: World, enrollment_id: UUID, status: EnrollmentStatus, **values: Any) -> None:
+    await change(world, enrollment_id, status=status, activity=None, ended_at=NOON, **values)
+
+
+async def listed(
+    contact_list: ContactList, sequence_id: UUID, sort: str = "name", **wanted: Any
+) -> list[UUID]:
+    tab = await contact_list.page(sequence_id, ListFilter(**wanted), sort=sort)
+    return [item.enrollment_id for item in tab.page.items]
+
+
+async def walked(contact_list: ContactList, sequence_id: UUID, sort: str, limit: int) -> list[UUID]:
+    """Every page of the list, one behind the other."""
+    found: list[UUID] = []
+    after: Position | None = None
+    for _ in range(100):
+        tab = await contact_list.page(
+            sequence_id, ListFilter(), sort=sort, after=after, limit=limit
+        )
+        found += [item.enrollment_id for item in tab.page.items]
+        after = tab.page.next
+        if after is None:
+            return found
+    pytest.fail("the list has no end")
+
+
+async def test_a_line_says_who_is_where(world: World, contact_list: ContactList) -> None:
+    sequence = await world.active()
+    people = await world.contacts(1, first_name="Zoë", last_name="Quinn", phone="+12125550199")
+    (enrollment_id,) = await enrol(world, sequence.id, people)
+    await change(world, enrollment_id, step=1, position=2, last_message_at=NOON)
+    tab = await contact_list.page(sequence.id, ListFilter())
+    (line,) = tab.page.items
+    assert line.enrollment_id == enrollment_id
+    assert (line.contact.id, line.contact.name) == (people[0], "Zoë Quinn")
+    assert line.contact.phone == "+12125550199"
+    assert (line.status, line.status_label) == (EnrollmentStatus.ACTIVE, "Active")
+    assert (line.activity, line.held_reason) == (Activity.WAITING, None)
+    assert (line.step, line.step_count) == (1, 3)
+    assert (line.enrolled_by.id, line.enrolled_by.name) == (world.user_id, "Mia")
+    assert line.last_message_at == NOON
+    assert (line.error, line.live) == (None, None)
+    assert tab.page.next is None
+
+
+async def test_what_waits_in_a_paused_sequence_is_shown_paused(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    waiting, sending, final = await enrol(world, sequence.id, await world.contacts(3))
+    await change(world, sending, activity="sending")
+    await end(world, final, EnrollmentStatus.FAILED, error_code=30003)
+    await world.sequences.pause(sequence.id)
+    tab = await contact_list.page(sequence.id, ListFilter())
+    shown = {line.enrollment_id: line.activity for line in tab.page.items}
+    assert shown == {waiting: Activity.PAUSED, sending: Activity.SENDING, final: None}
+
+
+async def test_failed_and_held_lines_say_why(world: World, contact_list: ContactList) -> None:
+    sequence = await world.active()
+    failed, held = await enrol(world, sequence.id, await world.contacts(2))
+    await end(world, failed, EnrollmentStatus.FAILED, error_code=30003)
+    await change(
+        world, held, activity="held", held_reason="destination_not_allowed", held_code=21408
+    )
+    tab = await contact_list.page(sequence.id, ListFilter())
+    lines = {line.enrollment_id: line for line in tab.page.items}
+    assert lines[failed].error == Fault.of(30003)
+    assert lines[held].error == Fault.of(21408)
+    assert lines[held].held_reason == "destination_not_allowed"
+
+
+async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence, other = await world.active(), await world.active()
+    ids = await enrol(world, sequence.id, await world.contacts(8))
+    await enrol(world, other.id, await world.contacts(1))
+    for enrollment_id in ids[:3]:
+        await end(world, enrollment_id, EnrollmentStatus.FINISHED_RESPONDED)
+    await end(world, ids[3], EnrollmentStatus.OPTED_OUT)
+    tab = await contact_list.page(
+        sequence.id, ListFilter(statuses=[EnrollmentStatus.OPTED_OUT]), limit=1
+    )
+    assert len(tab.page.items) == 1
+    assert tab.counts == {
+        **dict.fromkeys(EnrollmentStatus, 0),
+        EnrollmentStatus.ACTIVE: 4,
+        EnrollmentStatus.FINISHED_RESPONDED: 3,
+        EnrollmentStatus.OPTED_OUT: 1,
+    }
+
+
+@pytest.fixture(params=[0, 2000])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of how many found contacts their enrollments are looked up, instead of the reverse."""
+    monkeypatch.setattr("storage.enrollments.enrollment_list._FEW", request.param)
+
+
+@pytest.mark.usefixtures("few")
+async def test_filters_are_any_of_within_and_all_of_between(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    noa = await world.user("Noa")
+    people = [
+        (await world.contacts(1, first_name=name, last_name=last))[0]
+        for name, last in (("Ada", "Byron"), ("Bob", "Stone"), ("Cid", "Byron"), ("Dee", "Fox"))
+    ]
+    ada, bob = await enrol(world, sequence.id, people[:2])
+    cid, dee = await enrol(world, sequence.id, people[2:], noa)
+    await change(world, bob, step=1, position=2)
+    await change(world, cid, step=2, position=3)
+    await end(world, dee, EnrollmentStatus.FINISHED_STOPPED)
+    friends, family = await world.group(people[:2]), await world.group(people[1:3])
+
+    async def found(**wanted: Any) -> list[UUID]:
+        return await listed(contact_list, sequence.id, **wanted)
+
+    assert await found() == [ada, bob, cid, dee]
+    assert await found(steps=[1, 2]) == [bob, cid]
+    assert await found(enrolled_by=[noa]) == [cid, dee]
+    assert await found(enrolled_by=[noa, world.user_id]) == [ada, bob, cid, dee]
+    assert await found(statuses=[EnrollmentStatus.FINISHED_STOPPED]) == [dee]
+    assert await found(group_ids=[friends, family]) == [ada, bob, cid]
+    assert await found(group_ids=[family], steps=[0, 1], search="o") == [bob]
+    assert await found(search="BYRON") == [ada, cid]
+    assert await found(search="a byr") == [ada]
+    assert await found(steps=[7]) == []
+    assert await found(group_ids=[uuid4()]) == []
+
+
+@pytest.mark.usefixtures("few")
+async def test_search_takes_signs_literally_and_finds_phone_digits(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    odd = (await world.contacts(1, first_name="50%_off\\", phone="+14155550123"))[0]
+    plain = (await world.contacts(1, first_name="500 off", phone="+442071838750"))[0]
+    first, second = await enrol(world, sequence.id, [odd, plain])
+    for search, expected in (
+        ("%", [first]),
+        ("_", [first]),
+        ("\\", [first]),
+        ("555-01", [first]),
+        ("(415) 555", [first]),
+        ("20 7183", [second]),
+        ("off", sorted([first, second])),
+        ("x", []),
+    ):
+        found = await listed(contact_list, sequence.id, search=search)
+        assert sorted(found) == expected, search
+        wanted = ListFilter(search=search)
+        assert await contact_list.count(sequence.id, wanted) == len(expected), search
+        assert (await contact_list.outlook(sequence.id, wanted)).people == len(expected), search
+
+
+@pytest.mark.parametrize("column", ["next_send_at", "last_message_at"])
+async def test_those_without_a_value_come_last_either_way(
+    world: World, contact_list: ContactList, column: str
+) -> None:
+    sequence = await world.active()
+    ids = await enrol(world, sequence.id, await world.contacts(6))
+    for number, enrollment_id in enumerate(ids):
+        moment = NOON + timedelta(minutes=number // 2) if number < 4 else None
+        await change(world, enrollment_id, **{column: moment})
+    up = [*sorted(ids[:2]), *sorted(ids[2:4]), *sorted(ids[4:])]
+    down = [
+        *sorted(ids[2:4], reverse=True),
+        *sorted(ids[:2], reverse=True),
+        *sorted(ids[4:], reverse=True),
+    ]
+    assert await listed(contact_list, sequence.id, column) == up
+    assert await listed(contact_list, sequence.id, f"-{column}") == down
+
+
+@pytest.mark.parametrize(
+    ("column", "sign", "limit"),
+    list(
+        itertools.product(
+            ["name", "enrolled_at", "next_send_at", "last_message_at"], ["", "-"], [1, 3, 4]
+        )
+    ),
+)
+async def test_pages_hold_everyone_once_in_order(
+    world: World, contact_list: ContactList, column: str, sign: str, limit: int
+) -> None:
+    sequence = await world.active()
+    people = [
+        (await world.contacts(1, first_name=name))[0] for name in ("Al", "Bo", "Al", "Cy", "Bo")
+    ]
+    ids = await enrol(world, sequence.id, people)
+    for number, enrollment_id in enumerate(ids):
+        at = [NOON, NOON, None, NOON + timedelta(days=1), None][number]
+        await change(world, enrollment_id, next_send_at=at, last_message_at=at)
+    whole = await listed(contact_list, sequence.id, f"{sign}{column}")
+    assert sorted(whole) == sorted(ids)
+    assert await walked(contact_list, sequence.id, f"{sign}{column}", limit) == whole
+
+
+@pytest.mark.parametrize("column", ["enrolled_at", "next_send_at", "last_message_at"])
+async def test_a_deep_page_of_many_reads_no_more_than_a_page(
+    world: World, contact_list: ContactList, column: str
+) -> None:
+    """Lists read PostgreSQL, by index: what is behind the page is not looked at."""
+    sequence = await world.active()
+    await enrol(world, sequence.id, await world.contacts(3000))
+    await world.run(
+        "UPDATE enrollments e SET enrolled_at = now() - n * interval '1 minute',"
+        " next_send_at = now() + n * interval '1 minute', last_message_at = now()"
+        " FROM (SELECT id, row_number() OVER () AS n FROM enrollments) r WHERE r.id = e.id"
+    )
+    await world.run("ANALYZE")
+    [deep] = await world.rows(
+        f"SELECT id, {column} AS value FROM enrollments ORDER BY 2, 1 OFFSET 2500 LIMIT 1"  # noqa: S608
+    )
+    async with asked_of(world.database) as asked:
+        tab = await contact_list.page(
+            sequence.id, ListFilter(), sort=column, after=Position(deep.value, deep.id), limit=50
+        )
+    assert len(tab.page.items) == 50
+
+    [(statement, parameters)] = [one for one in asked if " LIMIT " in one[0]]
+    plan = await plan_of(world.database, statement, parameters)
+    assert max(rows_read(plan, "enrollments")) <= 60, plan
+
+
+async def test_live_asks_only_the_active_ones_of_the_page(
+    world: World, contact_list: ContactList, live_states: FakeLiveStates
+) -> None:
+    sequence = await world.active()
+    ids = await enrol(world, sequence.id, await world.contacts(4))
+    in_order = await listed(contact_list, sequence.id)
+    assert sorted(in_order) == sorted(ids)
+    answering, silent, final, elsewhere = in_order
+    await end(world, final, EnrollmentStatus.FAILED)
+    live_states.answers[answering] = LiveState("waiting", 1, NOON)
+    tab = await contact_list.page(sequence.id, ListFilter(), sort="name", limit=3, live=True)
+    lines = {line.enrollment_id: line.live for line in tab.page.items}
+    assert set(live_states.asked) == {answering, silent}
+    assert elsewhere not in lines
+    assert lines[final] is None
+    assert lines[answering] == LiveState("waiting", 1, NOON)
+    assert lines[silent] == LiveState(unavailable="timeout after 1.0 s")
+
+
+async def test_certain_ones_and_those_that_are_held_are_picked_out(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    first, second, third = await enrol(world, sequence.id, await world.contacts(3))
+    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
+    assert await listed(contact_list, sequence.id, held=True) == [second]
+    chosen = await listed(contact_list, sequence.id, enrollment_ids=[first, third])
+    assert sorted(chosen) == sorted([first, third])
+
+
+async def test_the_outlook_counts_what_is_still_to_come(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    first, second, third, fourth = await enrol(world, sequence.id, await world.contacts(4))
+    await change(world, first, position=3, step=2)
+    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
+    await change(world, third, activity=Activity.PAUSED, paused_at=NOON)
+    await end(world, fourth, EnrollmentStatus.FAILED)
+    outlook = await contact_list.outlook(sequence.id, ListFilter())
+    assert outlook == Outlook(
+        people=4, contacts=4, active=3, paused=1, held=1, unknown=1, texts=1 + 3 + 3
+    )
+    await change(world, second, held_reason=HeldReason.DESTINATION_NOT_ALLOWED)
+    refused = await contact_list.outlook(sequence.id, ListFilter())
+    assert (refused.held, refused.unknown) == (1, 0)
+    only = await contact_list.outlook(sequence.id, ListFilter(enrollment_ids=[first, fourth]))
+    assert only == Outlook(people=2, contacts=2, active=1, paused=0, held=0, unknown=0, texts=1)
+    with pytest.raises(NotFoundError):
+        await contact_list.outlook(uuid4(), ListFilter())
+
+
+async def test_an_unknown_sequence_is_not_found(contact_list: ContactList) -> None:
+    with pytest.raises(NotFoundError):
+        await contact_list.page(uuid4(), ListFilter())
+
+
+async def test_a_search_that_can_find_nobody_is_refused(
+    world: World, contact_list: ContactList
+) -> None:
+    sequence = await world.active()
+    with pytest.raises(InvalidFieldError):
+        await contact_list.page(sequence.id, ListFilter(search="a\0b"))

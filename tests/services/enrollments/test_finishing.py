@@ -1,0 +1,208 @@
+"""Marking finished: answered only when no text can still start.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.enrollments.state import Standing
+from domain.messaging.ports import Accepted, Answer, Call, Refused
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.messaging import LastText, MessageStatus
+from services.enrollments.finishing import MarkedFinished
+from storage.enrollments import finishing
+from storage.platform.locks import lock_numbers
+from tests.kits.sending import SendingKit, until
+
+CALL_BEFORE, MARGIN = timedelta(milliseconds=300), timedelta(milliseconds=100)
+
+
+@pytest.fixture
+def kit(kit: SendingKit) -> SendingKit:
+    return kit.with_rules(call_before=CALL_BEFORE, call_margin=MARGIN)
+
+
+async def finish(kit: SendingKit, *enrollments: UUID) -> list[MarkedFinished]:
+    return await kit.services.endings.mark_finished(enrollments, kit.world.user_id)
+
+
+async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> None:
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    [result] = await finish(kit, enrollment)
+    assert (result.result, result.last_text) == ("finished", LastText.NONE)
+    row = await kit.row(enrollment)
+    assert (row.status, row.activity, row.next_send_at) == ("finished_stopped", None, None)
+    assert row.ended_by == kit.world.user_id
+    await kit.services.outbox.drain()
+    assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]
+    standing = await kit.run_step(enrollment)
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.status) == ("ended", "finished_stopped")
+
+
+async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
+    """Each row has its own result."""
+    first, second = await kit.enrol(), await kit.enrol()
+    unknown = uuid4()
+    await finish(kit, second)
+    results = await finish(kit, second, first, unknown, first)
+    assert [(one.enrollment_id, one.result, one.last_text) for one in results] == [
+        (second, "already_final", None),
+        (first, "finished", LastText.NONE),
+        (unknown, "not_found", None),
+        (first, "finished", LastText.NONE),
+    ]
+
+
+async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: SendingKit) -> None:
+    """It answers once ``call_before`` and a margin have passed."""
+    enrollment = await kit.enrol()
+    await kit.open_call(enrollment)
+    began = time.monotonic()
+    [result] = await finish(kit, enrollment)
+    waited = time.monotonic() - began
+    assert result.last_text is LastText.UNKNOWN
+    assert waited > (CALL_BEFORE + MARGIN).total_seconds() - 0.1
+    [attempt] = await kit.attempts(enrollment)
+    assert datetime.now(UTC) >= attempt.call_before + MARGIN
+
+
+@pytest.mark.parametrize(
+    ("answer", "fate"),
+    [
+        (Accepted("SM1", MessageStatus.QUEUED), LastText.SENT),
+        (Refused(400, 21211), LastText.NONE),
+        (Refused(429, None), LastText.NONE),
+    ],
+)
+async def test_it_waits_for_the_answer_to_a_text_under_way(
+    kit: SendingKit, answer: Answer, fate: LastText
+) -> None:
+    """It answers when the open attempt is recorded."""
+    kit = kit.with_rules(call_before=timedelta(seconds=20))
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    finishing = asyncio.create_task(finish(kit, enrollment))
+
+    async def finished() -> bool:
+        return bool((await kit.row(enrollment)).status == "finished_stopped")
+
+    await until(finished)
+    await asyncio.sleep(0.15)
+    assert not finishing.done()
+    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    [result] = await finishing
+    assert (result.result, result.last_text) == ("finished", fate)
+    assert (await kit.row(enrollment)).status == "finished_stopped"
+
+
+async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> None:
+    """What became of the last text is unknown, and the answer says so."""
+    enrollment = await kit.enrol()
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
+    await kit.run_step(enrollment)
+    [result] = await finish(kit, enrollment)
+    assert result.last_text is LastText.UNKNOWN
+
+
+async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
+    """No attempt is committed after a finish was."""
+    enrollment = await kit.enrol()
+    async with kit.world.database.transaction() as tx:
+        status = EnrollmentStatus.FINISHED_STOPPED
+        await finishing.end(tx, enrollment, status)
+        asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+    opening = await asking
+    assert isinstance(opening, Standing)
+    assert (opening.doing, opening.status) == ("ended", "finished_stopped")
+    assert await kit.attempts(enrollment) == []
+
+
+async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
+    """The attempt that was committed before is waited for."""
+    enrollment = await kit.enrol()
+    phone = await kit.phone(enrollment)
+    async with kit.world.database.transaction() as tx:
+        await lock_numbers(tx, [phone])
+        asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await asyncio.sleep(0.05)
+    finishing = asyncio.create_task(finish(kit, enrollment))
+    opening = await asking
+    [result] = await finishing
+    assert isinstance(opening, Call) == (result.last_text is LastText.UNKNOWN)
+
+
+async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -> None:
+    """A finish meets an attempt and its answer in 30 interleavings."""
+    kit = kit.with_rules(call_before=timedelta(seconds=20))
+    rng = random.Random(20261122)
+    enrollments = [await kit.enrol() for _ in range(30)]
+    slots = asyncio.Semaphore(6)
+
+    async def attempt(enrollment: UUID, pause: float, think: float) -> str | None:
+        await asyncio.sleep(pause)
+        opening = await kit.services.ledger.open_step(enrollment)
+        if not isinstance(opening, Call):
+            assert isinstance(opening, Standing)
+            return None
+        await asyncio.sleep(think)
+        answer = Accepted(f"SM{enrollment.hex}", MessageStatus.QUEUED)
+        recorded = await kit.services.ledger.record_answer(opening.attempt_id, answer)
+        assert isinstance(recorded, Standing)
+        return recorded.status
+
+    async def race(enrollment: UUID) -> str:
+        pause, think = rng.random() / 50, rng.choice([0, 0, 0.005, 0.02])
+        async with slots:
+            recorded, [finished] = await asyncio.gather(
+                attempt(enrollment, pause, think), _finish_after(rng.random() / 50, enrollment)
+            )
+        assert finished.result == "finished"
+        attempts = await kit.attempts(enrollment)
+        if recorded is None:
+            assert (attempts, finished.last_text) == ([], LastText.NONE)
+            return "finished first"
+        if recorded == "active":
+            assert finished.last_text is LastText.NONE
+            return "recorded first"
+        assert (recorded, finished.last_text) == ("finished_stopped", LastText.SENT)
+        return "in between"
+
+    async def _finish_after(pause: float, enrollment: UUID) -> list[MarkedFinished]:
+        await asyncio.sleep(pause)
+        return await finish(kit, enrollment)
+
+    seen = await asyncio.gather(*(race(enrollment) for enrollment in enrollments))
+    assert len(seen) == 30
+    rows = await kit.world.rows(
+        "SELECT count(*) AS live FROM attempts GROUP BY message_id HAVING count(*) > 1"
+    )
+    assert rows == []
+
+
+async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text was under way when the enrollment was marked finished."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    wait = kit.services.endings.last_texts
+
+    async def record_then_wait(under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
+        await kit.services.ledger.record_answer(
+            call.attempt_id, Accepted("SM1", MessageStatus.QUEUED)
+        )
+        return await wait(under_way)
+
+    monkeypatch.setattr(kit.services.endings, "last_texts", record_then_wait)
+    [result] = await finish(kit, enrollment)
+    assert result.last_text is LastText.SENT

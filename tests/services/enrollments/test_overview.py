@@ -1,0 +1,287 @@
+"""A sequence's Overview tab: every number is the length of the list behind it."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import insert, update
+from sqlmodel import col
+
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
+from domain.statuses.jobs import JobKind
+from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
+from services.enrollments.overview import Overview
+from services.sequences.sequences import SequenceChange
+from storage.enrollments.enrollment_list import ListFilter
+from storage.tables.enrollments import Enrollment
+from storage.tables.messaging import Attempt, Message
+from tests.kits.sending import SendingKit
+from tests.worlds import ZONE, ongoing
+
+NONE = dict.fromkeys(StepOutcome, 0)
+
+
+def counts(overview: Overview, step: int) -> dict[str, int]:
+    """The numbers of a step that are not zero."""
+    [found] = [one for one in overview.funnel if one.step == step]
+    return {outcome.value: count for outcome, count in found.counts.items() if count}
+
+
+async def behind(kit: SendingKit, sequence_id: UUID, outcome: StepOutcome, step: int) -> list[UUID]:
+    """The enrollments that a number's link lists."""
+    wanted = ListFilter(outcome=outcome, outcome_step=step)
+    tab = await kit.services.contact_list.page(sequence_id, wanted, limit=1000)
+    return [line.enrollment_id for line in tab.page.items]
+
+
+async def check_links(kit: SendingKit, sequence_id: UUID) -> Overview:
+    """Compare every number of the funnel with the list behind it."""
+    overview = await kit.services.overview.get(sequence_id)
+    for step in overview.funnel:
+        for outcome, count in step.counts.items():
+            listed = await behind(kit, sequence_id, outcome, step.step)
+            assert len(listed) == len(set(listed)) == count, (step.step, outcome)
+    return overview
+
+
+async def test_a_life_is_told_by_the_funnel(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    waiting, replying, leaving, failing, between = [await kit.enrol(sequence) for _ in range(5)]
+    await kit.send(replying)
+    await kit.text_back(replying)
+    await kit.send(leaving)
+    await kit.text_back(leaving, "STOP")
+    await kit.refuses(failing, 30003)
+    await kit.run_step(failing)
+    await kit.refuses(failing, 21211)
+    await kit.pass_time(timedelta(days=1))
+    await kit.run_step(failing)
+    standing = await kit.send(between)
+    assert standing.doing == "waiting"
+    overview = await check_links(kit, sequence.id)
+    assert counts(overview, 1) == {
+        "due": 1,
+        "sent": 3,
+        "delivered": 2,  # those who have texted us since
+        "failed": 1,
+        "replied": 1,
+        "opted_out": 1,
+    }
+    assert counts(overview, 2) == {"due": 1}
+    assert counts(overview, 3) == {}
+    assert await behind(kit, sequence.id, StepOutcome.DUE, 1) == [waiting]
+    assert await behind(kit, sequence.id, StepOutcome.REPLIED, 1) == [replying]
+    assert await behind(kit, sequence.id, StepOutcome.OPTED_OUT, 1) == [leaving]
+    assert await behind(kit, sequence.id, StepOutcome.FAILED, 1) == [failing]
+    assert await behind(kit, sequence.id, StepOutcome.DUE, 2) == [between]
+    assert set(await behind(kit, sequence.id, StepOutcome.SENT, 1)) == {
+        replying,
+        leaving,
+        between,
+    }
+
+
+async def test_a_reply_counts_at_the_last_step_sent_then(kit: SendingKit) -> None:
+    sequence = await kit.sequence(on_reply="continue")
+    enrollment_id = await kit.enrol(sequence)
+    standing = await kit.send(enrollment_id)
+    await kit.text_back(enrollment_id)
+    assert standing.due_at is not None
+    await kit.pass_time(standing.due_at - datetime.now(UTC))
+    await kit.send(enrollment_id)
+    overview = await check_links(kit, sequence.id)
+    assert counts(overview, 1)["replied"] == 1
+    assert "replied" not in counts(overview, 2)
+
+
+async def test_a_text_that_the_provider_took_back_was_not_sent(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    enrollment_id = await kit.enrol(sequence)
+    await kit.send(enrollment_id)
+    [attempt] = await kit.attempts(enrollment_id)
+    await kit.report(attempt, "failed", 30006)
+    overview = await check_links(kit, sequence.id)
+    assert (await kit.row(enrollment_id)).status == EnrollmentStatus.OMITTED_LANDLINE
+    assert counts(overview, 1) == {"failed": 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_each_number_is_the_length_of_its_list(kit: SendingKit, seed: int) -> None:
+    """Whatever the rows hold: what never happens is counted as it is listed, too."""
+    rng = random.Random(seed)
+    sequence = await kit.sequence(on_reply="continue")
+    await kit.world.sequences.change(
+        sequence.id,
+        SequenceChange(steps=[ongoing(f"Text {number}") for number in range(rng.randint(1, 5))]),
+        kit.world.user_id,
+    )
+    other = await kit.sequence()
+    for _ in range(60):
+        await _any_enrollment(kit, rng, await kit.enrol(rng.choice([sequence, sequence, other])))
+    overview = await check_links(kit, sequence.id)
+    assert len(overview.funnel) >= 3
+    for outcome in StepOutcome:
+        assert sum(step.counts[outcome] for step in overview.funnel), outcome
+
+
+async def _any_enrollment(kit: SendingKit, rng: random.Random, enrollment_id: UUID) -> None:
+    status = rng.choice([EnrollmentStatus.ACTIVE] * 3 + list(EnrollmentStatus))
+    now = datetime.now(UTC)
+    step = rng.randint(0, 3)
+    values: dict[str, Any] = {
+        "status": status,
+        "step": step,
+        "position": rng.randint(1, 4),
+        "replied_at": rng.choice([None, now - timedelta(hours=rng.randint(0, 40))]),
+    }
+    if status.is_final:
+        values |= {"activity": None, "ended_at": now}
+    phone = await kit.phone(enrollment_id)
+    async with kit.world.database.transaction() as tx:
+        for number in range(1, step + 1):
+            message_id = uuid4()
+            await tx.execute(
+                insert(Message).values(
+                    id=message_id,
+                    direction=Direction.OUTBOUND,
+                    phone=phone,
+                    enrollment_id=enrollment_id,
+                    sender_id=kit.world.sender_id,
+                    step=number,
+                    pass_number=1,
+                    body="Hi",
+                    status=rng.choice([one for one in MessageStatus if one != "received"]),
+                )
+            )
+            for attempt in range(1, rng.randint(1, 3)):
+                await tx.execute(
+                    insert(Attempt).values(
+                        message_id=message_id,
+                        number=attempt,
+                        outcome=rng.choice(
+                            list(AttemptOutcome)
+                            if attempt == 1
+                            else [AttemptOutcome.REFUSED, AttemptOutcome.ABSENT]
+                        ),
+                        started_at=now - timedelta(hours=40 - number * 10),
+                        call_before=now,
+                        provider_status=rng.choice([None, "sent", "delivered", "failed"]),
+                        reported_failed=rng.random() < 0.2,
+                        error_code=rng.choice([None, 21610, 30003]),
+                    )
+                )
+        if rng.random() < 0.4:
+            await tx.execute(
+                insert(Message).values(
+                    direction=Direction.INBOUND,
+                    phone=phone,
+                    body="Yes",
+                    status=MessageStatus.RECEIVED,
+                    occurred_at=now - timedelta(hours=rng.randint(0, 40)),
+                )
+            )
+        await tx.execute(
+            update(Enrollment).where(col(Enrollment.id) == enrollment_id).values(**values)
+        )
+
+
+async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    first, second = await kit.enrol(sequence), await kit.enrol(sequence)
+    await kit.send(first)
+    sent = ListFilter(outcome=StepOutcome.SENT, outcome_step=1, steps=[0])
+    tab = await kit.services.contact_list.page(sequence.id, sent)
+    assert tab.page.items == []
+    due = ListFilter(outcome=StepOutcome.DUE, outcome_step=1)
+    job = await kit.services.jobs.start_batch(
+        sequence.id, JobKind.MARK_FINISHED, due, kit.world.user_id
+    )
+    [row] = await kit.world.rows("SELECT subject_id FROM job_rows WHERE job_id = :id", id=job.id)
+    assert row.subject_id == second
+    pieces = await kit.services.exporting.enrollments(sequence.id, due, kit.world.user_id)
+    exported = b"".join([piece async for piece in pieces]).decode()
+    assert str(second) in exported
+    assert str(first) not in exported
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing"),
+    [
+        (ListFilter(outcome=StepOutcome.SENT), "outcome_step"),
+        (ListFilter(outcome_step=1), "outcome"),
+    ],
+)
+async def test_half_an_outcome_is_refused(
+    kit: SendingKit, wanted: ListFilter, missing: str
+) -> None:
+    sequence = await kit.sequence()
+    with pytest.raises(InvalidFieldError) as refused:
+        await kit.services.contact_list.page(sequence.id, wanted)
+    assert refused.value.field == missing
+
+
+async def test_statuses_are_all_eight_with_their_share(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    overview = await kit.services.overview.get(sequence.id)
+    assert [one.share for one in overview.statuses] == [0.0] * 8
+    for _ in range(3):
+        await kit.enrol(sequence)
+    gone = await kit.enrol(sequence)
+    await kit.services.endings.mark_finished([gone], kit.world.user_id)
+    overview = await kit.services.overview.get(sequence.id)
+    shown = {one.status: (one.label, one.count, one.share) for one in overview.statuses}
+    assert len(shown) == 8
+    assert shown[EnrollmentStatus.ACTIVE] == ("Active", 3, 0.75)
+    assert shown[EnrollmentStatus.FINISHED_STOPPED] == ("Finished, stopped", 1, 0.25)
+    assert overview.total == 4
+
+
+async def test_the_next_day_is_told_by_the_hour(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    now = datetime.now(UTC)
+    this_hour = datetime.now(ZoneInfo(ZONE)).replace(minute=0, second=0, microsecond=0)
+    for moment in (
+        now - timedelta(days=1),
+        now,
+        this_hour + timedelta(hours=1),
+        this_hour + timedelta(hours=23, minutes=59),
+        this_hour + timedelta(hours=24),
+        None,
+    ):
+        await kit.world.run(
+            "UPDATE enrollments SET next_send_at = :at WHERE id = :id",
+            at=moment,
+            id=await kit.enrol(sequence),
+        )
+    overview = await kit.services.overview.get(sequence.id)
+    assert overview.time_zone == ZONE
+    assert len(overview.hours) == 24
+    assert overview.hours[0].start == this_hour
+    assert {n: one.count for n, one in enumerate(overview.hours) if one.count} == {
+        0: 2,
+        1: 1,
+        23: 1,
+    }
+
+
+async def test_steps_of_older_versions_stay_in_the_funnel(kit: SendingKit) -> None:
+    sequence = await kit.sequence("One", "Two", "Three")
+    await kit.world.sequences.change(
+        sequence.id, SequenceChange(steps=[ongoing("New one")]), kit.world.user_id
+    )
+    overview = await kit.services.overview.get(sequence.id)
+    assert [(one.step, one.body) for one in overview.funnel] == [
+        (1, "New one"),
+        (2, None),
+        (3, None),
+    ]
+    assert overview.funnel[1].counts == NONE
+
+
+async def test_an_unknown_sequence_has_no_overview(kit: SendingKit) -> None:
+    with pytest.raises(NotFoundError):
+        await kit.services.overview.get(uuid4())

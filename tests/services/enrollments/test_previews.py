@@ -1,0 +1,32 @@
+"""A text as one contact would get it."""
+
+from uuid import uuid4
+
+import pytest
+
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from tests.kits.sending import SendingKit
+
+
+async def test_a_text_is_filled_in_and_measured(kit: SendingKit) -> None:
+    [contact_id] = await kit.world.contacts(1, first_name="Zoë", last_name="Quinn")
+    body = "Hi {{first_name|there}} {{last_name}}, it\u2019s us 👋"
+    shown = await kit.services.previews.text(body, contact_id=contact_id)
+    assert shown.text == "Hi Zoë Quinn, it\u2019s us 👋"
+    assert (shown.segments.encoding, shown.segments.count) == ("UCS-2", 1)
+    assert shown.segments.ucs2_characters == ("ë", "\u2019", "👋")
+
+
+async def test_without_a_contact_fallbacks_stand(kit: SendingKit) -> None:
+    shown = await kit.services.previews.text("Hi {{first_name|there}}" + "x" * 160)
+    assert shown.text.startswith("Hi there")
+    assert (shown.segments.encoding, shown.segments.count) == ("GSM-7", 2)
+
+
+async def test_what_cannot_be_sent_is_refused_here_too(kit: SendingKit) -> None:
+    with pytest.raises(InvalidFieldError):
+        await kit.services.previews.text("{{nickname}}")
+    with pytest.raises(NotFoundError):
+        await kit.services.previews.text("Hi", contact_id=uuid4())
+    shown = await kit.services.previews.text("", media_urls=["https://example.com/cat.jpg"])
+    assert shown.segments.count == 0

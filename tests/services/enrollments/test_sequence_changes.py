@@ -1,0 +1,131 @@
+"""What is changed about a sequence while people are in it, and while they are texted."""
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+from sqlalchemy import text
+
+from domain.enrollments.state import Standing
+from domain.messaging.ports import Accepted, Call
+from domain.statuses.messaging import MessageStatus
+from services.sequences.sequences import SequenceChange
+from storage.sequences.sequences import lock_for_change, update_sequence
+from tests.kits.sending import SendingKit, about, every_day, until, zone_where_it_is
+from tests.worlds import ongoing
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+async def waits_for_a_lock(kit: SendingKit) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+    return bool(await kit.world.rows(f"{waiting} AND wait_event_type = 'Lock'"))
+
+
+async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) -> None:
+    """An enrollment is in one version; steps are pinned."""
+    sequence = await kit.sequence("One {{first_name|there}}", "Two")
+    enrollment = await kit.enrol(sequence)
+    await kit.send(enrollment)
+    await kit.services.sequences.change(
+        sequence.id,
+        SequenceChange(steps=[ongoing("Un", 0), ongoing("Deux", 0), ongoing("Trois", 0)]),
+        kit.world.user_id,
+    )
+    await kit.pass_time(DAY)
+    standing = await kit.send(enrollment)
+    assert (standing.doing, standing.step_count) == ("awaiting_reply", 2)
+    assert (await kit.bodies(enrollment))[1] == "Two"
+
+
+async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit) -> None:
+    """Everything else of a sequence is read when it is needed."""
+    sequence = await kit.sequence("Only one")
+    enrollment = await kit.enrol(sequence)
+    await kit.send(enrollment)
+    change = SequenceChange(reply_window_seconds=3600)
+    await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
+    assert await kit.pending_signals(enrollment) == ["reconsider"]
+    assert about((await kit.run_close(enrollment)).due_at, HOUR)
+    await kit.pass_time(HOUR)
+    assert (await kit.run_close(enrollment)).status == "finished_no_response"
+
+
+async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) -> None:
+    """A changed send window takes effect at once."""
+    zone = zone_where_it_is(20)
+    sequence = await kit.sequence(send_window=every_day("09:00", "17:00"))
+    enrollment = await kit.enrol(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
+    await kit.run_step(enrollment)
+    change = SequenceChange(send_window=None)
+    await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
+    assert await kit.pending_signals(enrollment) == ["reconsider"]
+    await kit.send(enrollment)
+
+
+async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
+    """A changed sender takes effect at once, for those its hold kept waiting too."""
+    sequence = await kit.sequence()
+    held, waiting = await kit.enrol(sequence), await kit.enrol(sequence)
+    await kit.refuses(held, 20003, 401)
+    await kit.run_step(held)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    change = SequenceChange(sender_id=other)
+    await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
+    assert await kit.pending_signals(held) == ["reconsider"]
+    for enrollment in (held, waiting):
+        standing = await kit.send(enrollment)
+        assert standing.sender_id == str(other)
+        assert kit.gateway.calls[-1].from_phone == "+14155550199"
+    assert (await kit.sender()).held_at is not None
+
+
+async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) -> None:
+    """Whoever waits for the change finds the new sender, and is not lost."""
+    sequence = await kit.sequence("Hello")
+    enrollment = await kit.enrol(sequence)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    async with kit.world.database.transaction() as tx:
+        await lock_for_change(tx, sequence.id)
+        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await until(partial(waits_for_a_lock, kit))
+        # In the order of locks: what is behind the sequence is not locked yet.
+        lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE NOWAIT"
+        assert await kit.world.rows(lock, id=enrollment)
+        await update_sequence(tx, sequence.id, {"sender_id": other})
+    call = await begun
+    assert isinstance(call, Call)
+    assert (call.from_phone, call.body) == ("+14155550199", "Hello")
+
+
+async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> None:
+    """The enrollment moves on to the next step all the same."""
+    sequence = await kit.sequence()
+    enrollment = await kit.enrol(sequence)
+    other = await kit.world.sender(uuid4(), "+14155550199")
+    call = await kit.open_call(enrollment)
+    async with kit.world.database.transaction() as tx:
+        await lock_for_change(tx, sequence.id)
+        answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
+        recorded = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
+        await until(partial(waits_for_a_lock, kit))
+        await update_sequence(tx, sequence.id, {"sender_id": other})
+    standing = await recorded
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.step) == ("waiting", 1)
+
+
+async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: SendingKit) -> None:
+    """A report under a former number moves it on; the text is the next step's."""
+    sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
+    enrollment = await kit.enrol(sequence)
+    async with kit.world.database.transaction() as tx:
+        moved = "UPDATE enrollments SET position = 2 WHERE id = :id"
+        await tx.execute(text(moved), {"id": enrollment})
+        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        await until(partial(waits_for_a_lock, kit))
+    call = await begun
+    assert isinstance(call, Call)
+    assert call.body == "Two"

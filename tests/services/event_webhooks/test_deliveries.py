@@ -1,0 +1,408 @@
+"""Deliveries to a real server on a real database: signed, in order, once acknowledged each."""
+
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.event_webhooks.events import DeliveryState, EventRules, EventType
+from services.event_webhooks.endpoints import EventEndpoints, MadeEndpoint
+from tests.kits.event_endpoints import (
+    QUICK,
+    Receiver,
+    Seen,
+    deliver_all,
+    deliveries,
+    receiver,
+    subscribe,
+)
+from tests.kits.sending import SendingKit
+
+
+async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
+    """Write events of so many enrollments, in turns."""
+    subjects = [uuid4() for _ in range(people)]
+    await kit.world.run(
+        """
+        WITH told AS (
+            INSERT INTO events (event_id, type, subject_id, data)
+            SELECT gen_random_uuid(), 'message.sent', s.id,
+                jsonb_build_object('enrollment_id', s.id, 'step', step)
+            FROM generate_series(1, :each) step, unnest(CAST(:subjects AS uuid[])) AS s(id)
+            ORDER BY step RETURNING id, subject_id
+        )
+        INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
+        SELECT p.id, t.id, t.subject_id FROM told t, event_endpoints p
+        """,
+        subjects=subjects,
+        each=each,
+    )
+
+
+async def listens(kit: SendingKit, to: Receiver, **fields: Any) -> MadeEndpoint:
+    return await subscribe(
+        kit.world.database, kit.services.outbox, kit.world.user_id, to.url, **fields
+    )
+
+
+async def row_of(kit: SendingKit, endpoint_id: UUID) -> Any:
+    [row] = await kit.world.rows(
+        "SELECT * FROM event_deliveries WHERE endpoint_id = :id", id=endpoint_id
+    )
+    return row
+
+
+def steps(seen: Sequence[Seen]) -> dict[str, list[int]]:
+    """The steps that were told, of each enrollment."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for one in seen:
+        found[one.body["data"]["enrollment_id"]].append(one.body["data"]["step"])
+    return dict(found)
+
+
+async def test_a_delivery_is_signed_as_standard_webhooks_say(kit: SendingKit) -> None:
+    async with receiver() as there:
+        made = await listens(kit, there)
+        enrollment = await kit.enrol()
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    [seen] = there.seen
+    assert seen.is_signed_with(made.secret)
+    assert not seen.is_signed_with("whsec_" + "A" * 43 + "=")
+    assert abs(int(seen.headers["webhook-timestamp"]) - time.time()) < 10
+    assert seen.headers["content-type"] == "application/json"
+    [event] = await kit.world.rows("SELECT * FROM events")
+    assert seen.event_id == str(event.event_id)
+    assert set(seen.body) == {"type", "timestamp", "data"}
+    assert seen.body["type"] == "enrollment.created"
+    assert seen.body["timestamp"].endswith("Z")
+    assert seen.body["data"] == event.data
+    assert seen.body["data"]["enrollment_id"] == str(enrollment)
+    row = await row_of(kit, made.details.id)
+    assert (row.tries, row.last_status, row.last_error) == (1, 204, None)
+    assert row.delivered_at is not None
+
+
+async def test_a_subscriber_down_for_a_while_and_slow_afterwards_gets_everything_in_order(
+    kit: SendingKit,
+) -> None:
+    """An endpoint refuses, answers 500, is slow: every event is acknowledged once, in order."""
+    up = asyncio.Event()
+
+    async def answer(_: Any) -> int:
+        if not up.is_set():
+            return 500
+        await asyncio.sleep(0.03)
+        return 200
+
+    there = Receiver(answer)  # nobody listens yet: connections are refused
+    made = await listens(kit, there)
+    await enrollment_events(kit, people=20, each=5)
+    delivering = asyncio.create_task(deliver_all(deliveries(kit.world.database), made.details.id))
+    await asyncio.sleep(0.5)
+    await there.start()
+    await asyncio.sleep(0.5)
+    up.set()
+    rounds = await delivering
+    await there.stop()
+    assert sum(one.failed for one in rounds) > 8
+    assert [one.status for one in there.seen].count(500) > 0
+    ids = [one.event_id for one in there.acknowledged]
+    assert len(ids) == len(set(ids)) == 100
+    assert all(told == [1, 2, 3, 4, 5] for told in steps(there.acknowledged).values())
+    assert 1 < there.most <= QUICK.side_by_side
+    left = await kit.world.rows("SELECT * FROM event_deliveries WHERE delivered_at IS NULL")
+    assert left == []
+
+
+async def test_a_later_event_waits_for_an_earlier_one_that_is_refused(kit: SendingKit) -> None:
+    refusals = 3
+
+    async def answer(body: Any) -> int:
+        nonlocal refusals
+        if body["data"]["step"] == 2 and refusals:
+            refusals -= 1
+            return 503
+        return 200
+
+    async with receiver(answer) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=4)
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    assert [one.body["data"]["step"] for one in there.seen] == [1, 2, 2, 2, 2, 3, 4]
+    assert len({one.raw for one in there.seen}) == 4  # the same bytes at every try
+
+
+async def test_two_who_deliver_at_once_send_nothing_twice(kit: SendingKit) -> None:
+    async def answer(_: Any) -> int:
+        await asyncio.sleep(0.02)
+        return 200
+
+    async with receiver(answer) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=10, each=4)
+        # One that sees the other at work looks again when the other's claim would end.
+        rules = replace(QUICK, claim=timedelta(seconds=15))
+        both = [deliveries(kit.world.database, rules) for _ in range(2)]
+        await asyncio.gather(*(deliver_all(one, made.details.id) for one in both))
+    assert len(there.seen) == 40
+    assert all(told == [1, 2, 3, 4] for told in steps(there.seen).values())
+
+
+async def test_a_try_that_was_never_recorded_is_made_again(kit: SendingKit) -> None:
+    """Its worker died between the post and the record; until its claim ends nobody else tries."""
+    rules = replace(QUICK, claim=timedelta(milliseconds=400))
+    reached, forever = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Any) -> int:
+        reached.set()
+        await forever.wait()
+        return 200
+
+    async with receiver(hang) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=2)
+        dying = asyncio.create_task(deliveries(kit.world.database, rules).deliver(made.details.id))
+        await reached.wait()
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        forever.set()
+        await asyncio.sleep(0.05)
+        there.seen.clear()
+        early = await deliveries(kit.world.database, rules).deliver(made.details.id)
+        assert early.next_at is not None
+        assert there.seen == []
+        await deliver_all(deliveries(kit.world.database, rules), made.details.id)
+    assert steps(there.seen) != {}
+    assert next(iter(steps(there.seen).values())) == [1, 2]
+
+
+async def test_an_endpoint_that_says_it_is_gone_is_told_nothing_more(kit: SendingKit) -> None:
+    async def gone(_: Any) -> int:
+        return 410
+
+    async with receiver(gone) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=3)
+        [done] = await deliver_all(deliveries(kit.world.database), made.details.id)
+        await kit.enrol()
+    assert (done.failed, len(there.seen)) == (1, 1)
+    manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+    assert not (await manage.get(made.details.id)).enabled
+    log = (await manage.deliveries(made.details.id)).items
+    assert [one.state for one in log] == ["pending", "pending", "given_up"]
+    assert (log[2].last_status, log[2].last_error) == (410, "gone")
+    audited = await kit.world.rows(
+        "SELECT * FROM audit_log WHERE subject_id = :id", id=made.details.id
+    )
+    assert [one.action for one in audited] == ["event_endpoint.create", "event_endpoint.disable"]
+
+
+async def test_what_cannot_be_delivered_is_given_up_and_the_next_is_told(kit: SendingKit) -> None:
+    async def answer(body: Any) -> int:
+        return 500 if body["data"]["step"] == 1 else 200
+
+    async with receiver(answer) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=2)
+        rules = replace(QUICK, give_up=timedelta(milliseconds=300))
+        await deliver_all(deliveries(kit.world.database, rules), made.details.id)
+    told = [one.body["data"]["step"] for one in there.seen]
+    assert told[-1] == 2
+    assert told.count(1) == len(told) - 1 > 1
+    first, second = await kit.world.rows("SELECT * FROM event_deliveries ORDER BY event_id")
+    assert (first.delivered_at, first.last_error) == (None, "answered_500")
+    assert first.given_up_at is not None
+    assert second.delivered_at is not None
+
+
+async def test_a_given_up_event_can_be_delivered_by_hand(kit: SendingKit) -> None:
+    status = 500
+
+    async def answer(_: Any) -> int:
+        return status
+
+    async with receiver(answer) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        rules = replace(QUICK, give_up=timedelta(0))
+        await deliver_all(deliveries(kit.world.database, rules), made.details.id)
+        status = 200
+        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        [record] = (await manage.deliveries(made.details.id, state=DeliveryState.GIVEN_UP)).items
+        again = await manage.retry(made.details.id, record.event_id)
+        assert (again.state, again.tries) == ("pending", 0)
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    assert [one.status for one in there.seen] == [500, 200]
+    assert len({one.event_id for one in there.seen}) == 1
+    [record] = (await manage.deliveries(made.details.id)).items
+    assert record.state == "delivered"
+
+
+async def test_an_endpoint_that_refuses_everything_is_left_alone_for_a_while(
+    kit: SendingKit,
+) -> None:
+    async def refuse(_: Any) -> int:
+        return 503
+
+    async with receiver(refuse) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=100, each=1)
+        rules = replace(QUICK, pause=timedelta(seconds=30), side_by_side=4, failures_in_a_row=4)
+        done = await deliveries(kit.world.database, rules).deliver(made.details.id)
+    assert done.failed < 12
+    assert done.next_at is not None
+    [row] = await kit.world.rows("SELECT :at - now() AS wait", at=done.next_at)
+    assert row.wait > timedelta(seconds=20)
+
+
+async def test_a_round_ends_and_says_that_there_is_more(kit: SendingKit) -> None:
+    async def slow(_: Any) -> int:
+        await asyncio.sleep(0.2)
+        return 200
+
+    async with receiver(slow) as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=30, each=1)
+        rules = replace(QUICK, round_length=timedelta(milliseconds=100))
+        done = await deliveries(kit.world.database, rules).deliver(made.details.id)
+        assert done.delivered == len(there.seen) == QUICK.side_by_side
+        assert done.next_at is not None
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    assert len(there.seen) == 30
+
+
+async def test_a_disabled_or_removed_endpoint_is_told_nothing(kit: SendingKit) -> None:
+    async with receiver() as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        await manage.update(made.details.id, {"enabled": False})
+        worker = deliveries(kit.world.database)
+        assert (await worker.deliver(made.details.id)).next_at is None
+        assert there.seen == []
+        await manage.update(made.details.id, {"enabled": True})
+        await deliver_all(worker, made.details.id)
+        assert len(there.seen) == 1
+        await manage.remove(made.details.id)
+        assert (await worker.deliver(made.details.id)).next_at is None
+    assert await kit.world.rows("SELECT * FROM event_deliveries") == []
+
+
+async def test_a_new_address_and_a_new_secret_count_from_the_next_try(kit: SendingKit) -> None:
+    async def refuse(_: Any) -> int:
+        return 500
+
+    rules = replace(QUICK, waits=(timedelta(hours=1),))
+    async with receiver(refuse) as before, receiver() as after:
+        made = await listens(kit, before)
+        await enrollment_events(kit, people=1, each=1)
+        await deliveries(kit.world.database, rules).deliver(made.details.id)
+        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        await manage.update(made.details.id, {"url": after.url})
+        rotated = await manage.rotate_secret(made.details.id)
+        await deliver_all(deliveries(kit.world.database, rules), made.details.id, patience=5)
+    [seen] = after.seen
+    assert rotated.secret != made.secret
+    assert seen.is_signed_with(rotated.secret)
+    assert not seen.is_signed_with(made.secret)
+
+
+async def test_a_test_event_reaches_an_endpoint_whatever_it_wants(kit: SendingKit) -> None:
+    async with receiver() as there:
+        made = await listens(kit, there, types=[EventType.CONTACT_OPTED_OUT])
+        other = await listens(kit, there)
+        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        record = await manage.test(made.details.id)
+        await kit.services.outbox.drain()
+        assert ("events", made.details.id, None, None) in kit.temporal.told
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+        await deliver_all(deliveries(kit.world.database), other.details.id)
+    [seen] = there.seen
+    assert seen.event_id == str(record.event_id)
+    assert seen.body["type"] == "test.ping"
+    assert seen.body["data"] == {"endpoint_id": str(made.details.id)}
+
+
+async def test_no_redirect_is_followed(kit: SendingKit) -> None:
+    async def moved(_: Any) -> int:
+        return 307
+
+    async with receiver(moved) as there, receiver() as elsewhere:
+        there.headers["location"] = elsewhere.url
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        await deliveries(kit.world.database).deliver(made.details.id)
+    assert elsewhere.seen == []
+    row = await row_of(kit, made.details.id)
+    assert (row.last_status, row.last_error, row.delivered_at) == (307, "answered_307", None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_an_address_that_became_private_is_not_called(kit: SendingKit, host: str) -> None:
+    """What was an address on the internet when it was given may lead here by now."""
+    async with receiver() as there:
+        made = await listens(kit, there)
+        await kit.world.run(
+            "UPDATE event_endpoints SET url = :url", url=there.url.replace("127.0.0.1", host)
+        )
+        await enrollment_events(kit, people=1, each=1)
+        # Whatever the machine's pace, it is not yet time for a second try.
+        rules = replace(QUICK, allow_local=False, waits=(timedelta(hours=1),))
+        await deliveries(kit.world.database, rules).deliver(made.details.id)
+    assert there.seen == []
+    row = await row_of(kit, made.details.id)
+    assert (row.tries, row.last_status, row.last_error) == (1, None, "address_refused")
+
+
+def test_waits_grow_and_end_after_three_days() -> None:
+    rules = EventRules()
+    waits = [rules.wait(tries).total_seconds() for tries in range(1, 9)]
+    assert waits == [5, 30, 120, 600, 3600, 10800, 10800, 10800]
+    assert rules.give_up == timedelta(days=3)
+
+
+async def test_a_database_that_goes_away_stops_the_round(kit: SendingKit) -> None:
+    """What was acknowledged is recorded or told again; nothing is taken for delivered."""
+
+    async with receiver() as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        worker = deliveries(kit.world.database)
+
+        async def lose(_: Any) -> int:
+            await kit.world.run("ALTER TABLE event_deliveries RENAME TO mislaid")
+            return 200
+
+        there.answer = lose
+        try:
+            with pytest.raises(Exception, match="event_deliveries"):
+                await worker.deliver(made.details.id)
+        finally:
+            await kit.world.run("ALTER TABLE IF EXISTS mislaid RENAME TO event_deliveries")
+    row = await row_of(kit, made.details.id)
+    assert (row.delivered_at, row.tries) == (None, 1)
+
+
+async def test_the_example_in_the_documentation_verifies_a_delivery(kit: SendingKit) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102 - our own documentation
+    verifies = names["is_from_segue"]
+    async with receiver() as there:
+        made = await listens(kit, there)
+        await enrollment_events(kit, people=1, each=1)
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    [seen] = there.seen
+    assert verifies(made.secret, seen.headers, seen.raw)
+    assert not verifies(made.secret, seen.headers, seen.raw + b" ")
+    assert not verifies(made.secret, {**seen.headers, "webhook-id": "other"}, seen.raw)
+    assert not verifies(made.secret, {**seen.headers, "webhook-timestamp": "1"}, seen.raw)

@@ -1,0 +1,109 @@
+"""Where events may go: out on the internet, never into our own network."""
+
+import asyncio
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+
+from domain.event_webhooks.events import PostFailedError
+from services.event_webhooks.http_client import HttpPoster, is_public
+from standalone.ports import free_port
+from tests.kits.event_endpoints import receiver
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "fc00::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+def test_what_is_not_out_on_the_internet_is_refused(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700:4700::1111"])
+def test_what_is_out_on_the_internet_is_not_refused(address: str) -> None:
+    assert is_public(address)
+
+
+async def post(url: str, *, allow_local: bool = False) -> int:
+    async with HttpPoster(allow_local=allow_local).session() as send:
+        return await send(url, {"webhook-id": "1"}, b"{}")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "localhost", "127.1", "0x7f000001", "2130706433", "0.0.0.0"]
+)
+async def test_no_spelling_of_this_machine_is_called(host: str) -> None:
+    async with receiver() as there:
+        with pytest.raises(PostFailedError) as failed:
+            await post(f"http://{host}:{there.port}/events")
+    assert failed.value.code in {"address_refused", "invalid_url", "name_not_found"}
+    assert there.seen == []
+
+
+async def test_a_name_that_leads_here_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: what is connected to is what was checked."""
+    asked = []
+
+    def resolve(host: Any, port: Any, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with receiver() as there:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with pytest.raises(PostFailedError, match="address_refused"):
+            await post(f"http://crm.example.com:{there.port}/events")
+        assert asked == ["crm.example.com"]
+        assert there.seen == []
+        assert await post(f"http://crm.example.com:{there.port}/events", allow_local=True) == 204
+
+
+async def test_nobody_there_is_no_connection() -> None:
+    with pytest.raises(PostFailedError, match="connection_failed"):
+        await post(f"http://127.0.0.1:{free_port()}/events", allow_local=True)
+
+
+async def test_a_server_that_says_nothing_is_waited_for_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+
+    limit = aiohttp.ClientTimeout(total=0.2)
+    monkeypatch.setattr("services.event_webhooks.http_client._TIMEOUT", limit)
+
+    async def silent(_: Any) -> int:
+        await asyncio.sleep(1)
+        return 200
+
+    async with receiver(silent) as there:
+        with pytest.raises(PostFailedError, match="timeout"):
+            await post(there.url, allow_local=True)
+
+
+async def test_no_tls_where_tls_was_asked_for_is_a_failure_of_its_own() -> None:
+    async with receiver() as there:
+        with pytest.raises(PostFailedError) as failed:
+            await post(f"https://127.0.0.1:{there.port}/events", allow_local=True)
+    assert failed.value.code == "tls_failed"

@@ -1,0 +1,188 @@
+"""Batch actions: what each row comes to."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.platform.errors import InvalidFieldError
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.messaging import LastText
+from services.enrollments.enrolling import Enrolling
+from services.jobs.bulk_actions import Batch
+from services.messaging.holds import Decision, Holds
+from tests.worlds import ZONE, World, small_world
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with small_world(database_url) as world:
+        yield world
+
+
+@pytest.fixture
+def batch(world: World) -> Batch:
+    holds = Holds(world.database, world.outbox, world.rules, world.endings, world.waking)
+    return Batch(world.database, world.outbox, world.endings, holds)
+
+
+async def enrol(world: World, *people: UUID) -> list[UUID]:
+    """Enrol people into a sequence of their own, in this order."""
+    sequence = await world.active()
+    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
+    return [one.id for one in answer.enrolled]
+
+
+async def test_contacts_are_added_to_a_group_once(world: World, batch: Batch) -> None:
+    people = await world.contacts(2)
+    member = (await world.contacts(1))[0]
+    first, second, third = await enrol(world, *people, member)
+    (again,) = await enrol(world, people[0])
+    group_id = await world.group([member])
+    nobody = uuid4()
+    results = await batch.add_to_group(
+        [third, nobody, first, again, second, first], group_id, world.user_id
+    )
+    assert [one.result for one in results] == [
+        "already_member",
+        "not_found",
+        "added",
+        "added",
+        "added",
+        "added",
+    ]
+    assert [one.enrollment_id for one in results] == [third, nobody, first, again, second, first]
+    members = await world.rows("SELECT contact_id, added_by FROM group_members")
+    assert {row.contact_id for row in members} == {*people, member}
+    repeated = await batch.add_to_group([first], group_id, world.user_id)
+    assert [one.result for one in repeated] == ["already_member"]
+
+
+async def test_an_unknown_group_is_refused(world: World, batch: Batch) -> None:
+    (enrollment_id,) = await enrol(world, *await world.contacts(1))
+    with pytest.raises(InvalidFieldError) as raised:
+        await batch.add_to_group([enrollment_id], uuid4(), world.user_id)
+    assert raised.value.field_code == "unknown_group"
+
+
+async def test_a_message_goes_to_each_contact_once(world: World, batch: Batch) -> None:
+    ann, bob = await world.contacts(2)
+    first, second = await enrol(world, ann, bob)
+    (again,) = await enrol(world, ann)
+    results = await batch.send_message(
+        [again, first, second, again], "Hi {{first_name|there}}", world.user_id
+    )
+    assert [one.result for one in results] == ["accepted"] * 4
+    assert results[0].message_id == results[1].message_id == results[3].message_id
+    assert results[2].message_id != results[0].message_id
+    messages = {row.contact_id: row for row in await world.rows("SELECT * FROM messages")}
+    assert len(messages) == 2
+    message = messages[ann]
+    assert (message.id, message.enrollment_id) == (results[0].message_id, again)
+    assert (message.direction, message.status) == ("outbound", "pending")
+    assert (message.step, message.sender_id) == (None, world.sender_id)
+    assert (message.user_id, message.body) == (world.user_id, "Hi Ann0")
+    starts = await world.rows("SELECT subject_id FROM outbox WHERE kind = 'start_message'")
+    assert {row.subject_id for row in starts} == {row.id for row in messages.values()}
+
+
+async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch) -> None:
+    opted_out, here, elsewhere = await world.contacts(3)
+    landline = await world.landline()
+    ids = await enrol(world, opted_out, here, elsewhere, landline)
+    other = await world.sender(uuid4(), "+14155550101")
+    await world.suppress(opted_out)
+    await world.suppress(here, world.sender_id)
+    await world.suppress(elsewhere, other)
+    results = await batch.send_message([*ids, uuid4()], "Hello", world.user_id)
+    assert [one.result for one in results] == [
+        "opted_out",
+        "opted_out",
+        "accepted",
+        "landline",
+        "not_found",
+    ]
+    assert len(await world.rows("SELECT id FROM messages")) == 1
+
+
+async def test_a_final_enrollment_can_be_texted(world: World, batch: Batch) -> None:
+    (enrollment_id,) = await enrol(world, *await world.contacts(1))
+    await batch.mark_finished([enrollment_id], world.user_id)
+    (result,) = await batch.send_message([enrollment_id], "Bye", world.user_id)
+    assert result.result == "accepted"
+
+
+async def test_more_than_ten_recipients_get_nothing(world: World, batch: Batch) -> None:
+    people = await world.contacts(11)
+    ids = await enrol(world, *people)
+    ids += await enrol(world, *people[:10])
+    with pytest.raises(InvalidFieldError) as raised:
+        await batch.send_message(ids, "Hello", world.user_id)
+    assert raised.value.field_code == "too_many_recipients"
+    assert await world.rows("SELECT id FROM messages") == []
+    ten = [*ids[:10], *ids[11:]]
+    results = await batch.send_message(ten, "Hello", world.user_id)
+    assert len({one.message_id for one in results}) == 10
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("", "empty_body"),
+        ("Hi {{nickname}}", "unknown_merge_field"),
+        ("x" * 1601, "body_too_long"),
+        ("{{last_name}}", "empty_body"),
+    ],
+)
+async def test_a_body_is_checked_as_a_steps_is(
+    world: World, batch: Batch, body: str, code: str
+) -> None:
+    ids = await enrol(world, *await world.contacts(1, last_name=""))
+    with pytest.raises(InvalidFieldError) as raised:
+        await batch.send_message(ids, body, world.user_id)
+    assert (raised.value.field, raised.value.field_code) == ("body", code)
+    assert await world.rows("SELECT id FROM messages") == []
+
+
+async def test_marking_finished_tells_each_row(world: World, batch: Batch) -> None:
+    """Rule: mark finished is ``finished_stopped`` and says what became of a last text."""
+    first, second = await enrol(world, *await world.contacts(2))
+    await batch.mark_finished([second], world.user_id)
+    nobody = uuid4()
+    results = await batch.mark_finished([nobody, second, first], world.user_id)
+    assert [(one.result, one.last_text) for one in results] == [
+        ("not_found", None),
+        ("already_final", None),
+        ("finished", LastText.NONE),
+    ]
+    rows = await world.rows("SELECT status, ended_by FROM enrollments")
+    assert rows == [(EnrollmentStatus.FINISHED_STOPPED, world.user_id)] * 2
+
+
+async def test_hundreds_are_finished_in_one_call(world: World, batch: Batch) -> None:
+    ids = await enrol(world, *await world.contacts(1_100))
+    results = await batch.mark_finished(ids, world.user_id)
+    assert [one.enrollment_id for one in results] == ids
+    assert {one.result for one in results} == {"finished"}
+
+
+async def test_releasing_tells_each_row(world: World, batch: Batch) -> None:
+    held, waiting = await enrol(world, *await world.contacts(2))
+    await world.run(
+        "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed',"
+        " held_code = 21408, next_send_at = NULL WHERE id = :id",
+        id=held,
+    )
+    nobody = uuid4()
+    results = await batch.release([waiting, held, nobody, held], Decision.RETRY, world.user_id)
+    assert [one.result for one in results] == ["not_held", "released", "not_found", "released"]
+    rows = await world.rows("SELECT activity FROM enrollments WHERE id = :id", id=held)
+    assert rows[0].activity == "waiting"
+
+
+async def test_a_call_names_one_to_ten_thousand_enrollments(world: World, batch: Batch) -> None:
+    for ids in ([], [uuid4() for _ in range(10_001)]):
+        with pytest.raises(InvalidFieldError) as raised:
+            await batch.mark_finished(ids, world.user_id)
+        assert raised.value.field_code == "enrollment_count"

@@ -1,0 +1,361 @@
+"""What enrolling people would come to, before anything is done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.statuses.contacts import LineType
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.jobs import JobState
+from domain.statuses.sequences import SequenceKind
+from services.jobs.enroll_preview import EnrolPreview, FilePreview, Foreseen
+from tests.kits.sending import SendingKit
+from tests.worlds import scheduled
+
+HEADER = "First name,Last name,Mobile\n"
+
+
+async def pieces(text: str, size: int = 50_000) -> AsyncIterator[bytes]:
+    data = text.encode()
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+def counted(preview: EnrolPreview | None) -> dict[str, int]:
+    """The outcomes there are any of."""
+    assert preview is not None
+    assert set(preview.counts) == set(Foreseen)
+    assert preview.total == sum(preview.counts.values())
+    return {outcome.value: count for outcome, count in preview.counts.items() if count}
+
+
+async def person(kit: SendingKit, name: str, phone: str, **values: object) -> UUID:
+    return (await kit.world.contacts(1, first_name=name, last_name="", phone=phone, **values))[0]
+
+
+async def of_file(kit: SendingKit, sequence_id: UUID, text: str, **how: object) -> FilePreview:
+    return await kit.services.enrol_previews.of_file(
+        sequence_id,
+        pieces(text),
+        kit.world.user_id,
+        **how,  # type: ignore[arg-type]
+    )
+
+
+async def test_contacts_are_told_what_enrolling_tells_then(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    fresh, there, gone = await kit.world.contacts(3)
+    landline, nobody = await kit.world.landline(), uuid4()
+    await kit.enrol(sequence, there)
+    await kit.world.suppress(gone)
+    asked = [fresh, there, gone, landline, nobody, fresh]
+    preview = await kit.services.enrol_previews.of_contacts(sequence.id, asked)
+    assert counted(preview) == {
+        "new": 1,
+        "already_active": 1,
+        "opted_out": 1,
+        "landline": 1,
+        "unknown_contact": 1,
+    }
+    assert preview.contact_ids == [fresh, gone, landline]
+    assert preview.rows[-1].outcome is Foreseen.NEW  # what needs no word comes last
+    assert preview.rows[0].name.startswith("Ann")
+    assert [row.status for row in await kit.world.rows("SELECT status FROM enrollments")] == [
+        "active"
+    ]
+    answer = await kit.services.enrolling.enrol(
+        sequence.id, kit.world.user_id, contact_ids=preview.contact_ids
+    )
+    assert [one.status for one in answer.enrolled] == [
+        EnrollmentStatus.ACTIVE,
+        EnrollmentStatus.OMITTED_OPTED_OUT,
+        EnrollmentStatus.OMITTED_LANDLINE,
+    ]
+
+
+async def test_dates_that_are_past_are_told(kit: SendingKit) -> None:
+    sequence = await kit.sequence(
+        kind=SequenceKind.SCHEDULED,
+        steps=[scheduled("Hi", datetime.now(UTC) + timedelta(days=3))],
+    )
+    await kit.world.run("UPDATE steps SET send_at = '2020-01-01T09:00'")
+    preview = await kit.services.enrol_previews.of_contacts(
+        sequence.id, await kit.world.contacts(2)
+    )
+    assert counted(preview) == {"all_steps_past": 2}
+    assert preview.contact_ids == []
+
+
+async def test_a_group_of_any_size_is_counted(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.jobs.enroll_preview._CHUNK", 2)
+    monkeypatch.setattr("services.jobs.enroll_preview.ROWS_MOST", 3)
+    sequence = await kit.sequence()
+    people = await kit.world.contacts(5)
+    await kit.enrol(sequence, people[0])
+    preview = await kit.services.enrol_previews.of_group(sequence.id, await kit.world.group(people))
+    assert counted(preview) == {"new": 4, "already_active": 1}
+    assert [row.outcome for row in preview.rows] == ["already_active", "new", "new"]
+    empty = await kit.services.enrol_previews.of_group(sequence.id, await kit.world.group())
+    assert counted(empty) == {}
+    with pytest.raises(InvalidFieldError):
+        await kit.services.enrol_previews.of_group(sequence.id, uuid4())
+
+
+async def test_pasted_numbers_are_sorted_out(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    ada = await person(kit, "Ada", "+12125550101")
+    bob = await person(kit, "Bob", "+12125550102")
+    await kit.enrol(sequence, bob)
+    gone = await person(kit, "Gone", "+12125550105")
+    await kit.world.suppress(gone)
+    await kit.world.run("DELETE FROM contacts WHERE id = :id", id=gone)
+    preview = await kit.services.enrol_previews.of_numbers(
+        sequence.id,
+        "(212) 555-0101, +12125550102\n\n212 555 0103; nonsense\n2125550101\n+12125550105",
+    )
+    assert counted(preview) == {
+        "new": 1,
+        "already_active": 1,
+        "unknown_number": 1,
+        "duplicate": 1,
+        "invalid": 1,
+        "opted_out": 1,
+    }
+    assert preview.contact_ids == [ada]
+    assert preview.unknown_numbers == ["+12125550103"]
+    by_outcome = {row.outcome: row for row in preview.rows}
+    assert by_outcome[Foreseen.NEW].name == "Ada"
+    assert by_outcome[Foreseen.NEW].line == 1
+    bad = by_outcome[Foreseen.INVALID]
+    assert (bad.line, bad.phone, bad.reasons[0][0]) == (3, "nonsense", "phone")
+    assert (by_outcome[Foreseen.DUPLICATE].line, by_outcome[Foreseen.DUPLICATE].phone) == (
+        4,
+        "+12125550101",
+    )
+
+
+async def test_unknown_numbers_become_contacts_when_asked(kit: SendingKit) -> None:
+    sequence = await kit.sequence("Hi {{first_name|there}}")
+    before = await person(kit, "Ada", "+12125550101")
+    added = await kit.services.enrol_previews.add_numbers(
+        ["+12125550103", "+12125550101", "+12125550103"]
+    )
+    assert added[1:] == [before]
+    contact = await kit.services.contacts.get(added[0])
+    assert (contact.first_name, contact.last_name) == ("", "+12125550103")
+    await kit.send(await kit.enrol(sequence, added[0]))
+    assert [call.body for call in kit.gateway.calls_to("+12125550103")] == ["Hi there"]
+    with pytest.raises(InvalidFieldError):
+        await kit.services.enrol_previews.add_numbers(["12"])
+
+
+@pytest.mark.parametrize("pasted", ["", " \n;,", "1\n" * 10_001])
+async def test_too_many_numbers_or_none_are_refused(kit: SendingKit, pasted: str) -> None:
+    sequence = await kit.sequence()
+    with pytest.raises(InvalidFieldError) as refused:
+        await kit.services.enrol_previews.of_numbers(sequence.id, pasted)
+    assert refused.value.field_code == "number_count"
+
+
+async def test_a_file_is_looked_at_row_by_row(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    await person(kit, "Ada", "+12125550101")
+    await kit.enrol(sequence, await person(kit, "Bob", "+12125550102"))
+    await person(kit, "Line", "+12125550104", line_type=LineType.LANDLINE)
+    text = HEADER + (
+        "Ada,B,+12125550101\nBob,B,+12125550102\nCid,C,+12125550103\n"
+        "Line,L,+12125550104\nCid,again,212 555 0103\nDee,,12\n"
+    )
+    shown = await of_file(kit, sequence.id, text)
+    assert [(one.text, one.field) for one in shown.headings] == [
+        ("First name", "first_name"),
+        ("Last name", "last_name"),
+        ("Mobile", "phone"),
+    ]
+    assert shown.columns == {"first_name": 0, "last_name": 1, "phone": 2}
+    assert shown.sample[0] == ["Ada", "B", "+12125550101"]
+    assert shown.missing == ()
+    assert counted(shown.preview) == {
+        "new": 1,
+        "new_contact": 1,
+        "already_active": 1,
+        "landline": 1,
+        "duplicate": 1,
+        "invalid": 1,
+    }
+    assert shown.preview is not None
+    by_outcome = {row.outcome: row for row in shown.preview.rows}
+    assert by_outcome[Foreseen.NEW_CONTACT].line == 4
+    assert by_outcome[Foreseen.NEW_CONTACT].name == "Cid C"
+    assert by_outcome[Foreseen.DUPLICATE].line == 6
+    bad = by_outcome[Foreseen.INVALID]
+    assert (bad.line, bad.reasons[0][0]) == (7, "phone")
+    assert await kit.world.rows("SELECT 1 FROM contacts WHERE phone = '+12125550103'") == []
+
+
+async def test_duplicates_are_found_across_chunks(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.jobs.enroll_preview._CHUNK", 2)
+    sequence = await kit.sequence()
+    lines = [f"P,{number},+1212555010{number % 3}\n" for number in range(7)]
+    shown = await of_file(kit, sequence.id, HEADER + "".join(lines))
+    assert counted(shown.preview) == {"new_contact": 3, "duplicate": 4}
+
+
+async def test_a_file_is_imported_and_then_enrolled(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    ada = await person(kit, "Ada", "+12125550101")
+    text = HEADER + "Ada,,+12125550101\nBo,,+12125550102\nBo,,12\nBo,,+12125550102\n"
+    shown = await of_file(kit, sequence.id, text)
+    assert shown.job_id is not None
+    job = await kit.services.importing.start(shown.job_id, kit.world.user_id)
+    with pytest.raises(ConflictError) as refused:
+        await kit.services.jobs.start_enrolling(sequence.id, kit.world.user_id, import_id=job.id)
+    assert refused.value.conflict == "import_not_done"
+    while (await kit.services.jobs.run_chunk(job.id)).more:
+        pass
+    enrolling = await kit.services.jobs.start_enrolling(
+        sequence.id, kit.world.user_id, import_id=job.id
+    )
+    assert enrolling.total == 2
+    while (await kit.services.jobs.run_chunk(enrolling.id)).more:
+        pass
+    done = await kit.services.jobs.get(enrolling.id)
+    assert (done.state, done.counts) == (JobState.DONE, {"enrolled": 2})
+    found = await kit.world.rows("SELECT contact_id FROM enrollments")
+    assert ada in {row.contact_id for row in found}
+
+
+async def test_a_file_is_enrolled_by_itself_and_once_when_its_import_is_done(
+    kit: SendingKit,
+) -> None:
+    sequence = await kit.sequence()
+    text = HEADER + "".join(f"P,{at},+121255501{at:02}\n" for at in range(20)) + "Bad,,12\n"
+    shown = await of_file(kit, sequence.id, text)
+    assert shown.job_id is not None
+    user_id = kit.world.user_id
+    job = await kit.services.importing.start(shown.job_id, user_id, enrol_into=sequence.id)
+    await asyncio.gather(*(kit.services.jobs.run_chunk(job.id) for _ in range(4)))
+    await kit.services.jobs.run_chunk(job.id)
+    done = await kit.services.jobs.get(job.id)
+    assert (done.state, done.error) == (JobState.DONE, None)
+    following = await kit.world.rows("SELECT id, total FROM jobs WHERE kind = 'enrol'")
+    assert [(str(row.id), row.total) for row in following] == [(done.about["enrolling_id"], 20)]
+    while (await kit.services.jobs.run_chunk(following[0].id)).more:
+        pass
+    assert await kit.services.jobs.enrolled_by_status(following[0].id) == {
+        EnrollmentStatus.ACTIVE: 20
+    }
+
+
+async def test_an_import_whose_people_cannot_be_enrolled_says_why(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    jobs = []
+    for text in ("Ada,,+12125550101\n", "Bad,,12\n"):
+        shown = await of_file(kit, sequence.id, HEADER + text)
+        assert shown.job_id is not None
+        jobs.append(
+            await kit.services.importing.start(
+                shown.job_id, kit.world.user_id, enrol_into=sequence.id
+            )
+        )
+    await kit.services.jobs.run_chunk(jobs[1].id)
+    await kit.services.sequences.archive(sequence.id, kit.world.user_id)
+    await kit.services.jobs.run_chunk(jobs[0].id)
+    ended = [await kit.services.jobs.get(job.id) for job in jobs]
+    assert [job.state for job in ended] == [JobState.DONE, JobState.DONE]
+    assert [job.error for job in ended] == ["sequence_not_active", "empty_import"]
+    assert await kit.world.rows("SELECT 1 FROM jobs WHERE kind = 'enrol'") == []
+    assert len(await kit.world.rows("SELECT 1 FROM contacts WHERE first_name = 'Ada'")) == 1
+
+
+async def test_only_an_import_can_be_enrolled_from(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    for wrong in (uuid4(), await _other_job(kit, sequence.id)):
+        with pytest.raises(NotFoundError):
+            await kit.services.jobs.start_enrolling(sequence.id, kit.world.user_id, import_id=wrong)
+    shown = await of_file(kit, sequence.id, HEADER + "Ada,,12\n")
+    assert shown.job_id is not None
+    job = await kit.services.importing.start(shown.job_id, kit.world.user_id)
+    while (await kit.services.jobs.run_chunk(job.id)).more:
+        pass
+    with pytest.raises(InvalidFieldError) as refused:
+        await kit.services.jobs.start_enrolling(sequence.id, kit.world.user_id, import_id=job.id)
+    assert refused.value.field_code == "empty_import"
+
+
+async def _other_job(kit: SendingKit, sequence_id: UUID) -> UUID:
+    people = await kit.world.contacts(1)
+    job = await kit.services.jobs.start_enrolling(
+        sequence_id, kit.world.user_id, contact_ids=people
+    )
+    return job.id
+
+
+async def test_columns_can_be_said(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    text = "Who,Line,Line\nAda,x,+12125550101\n"
+    guessed = await of_file(kit, sequence.id, text)
+    assert (guessed.missing, guessed.job_id, guessed.preview) == (
+        ("phone", "first_name"),
+        None,
+        None,
+    )
+    assert [one.text for one in guessed.headings] == ["Who", "Line", "Line"]
+    assert guessed.sample == [["Ada", "x", "+12125550101"]]
+    said = await of_file(kit, sequence.id, text, columns={"first_name": 0, "phone": 2})
+    assert counted(said.preview) == {"new_contact": 1}
+    for wrong in ({"first_name": 0, "phone": 3}, {"first_name": 0, "phone": 0}, {"fax": 1}):
+        columns = {"first_name": 0, "phone": 2, **wrong}
+        with pytest.raises(InvalidFieldError):
+            await of_file(kit, sequence.id, text, columns=columns)
+    kept = await kit.world.rows("SELECT id FROM jobs")
+    assert [row.id for row in kept] == [said.job_id]
+
+
+async def test_of_two_columns_with_one_name_the_first_is_taken(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    text = "First name,Mobile,Phone\nAda,+12125550101,+12125550102\n"
+    shown = await of_file(kit, sequence.id, text)
+    assert shown.columns == {"first_name": 0, "phone": 1}
+    assert [one.field for one in shown.headings] == ["first_name", "phone", None]
+    assert counted(shown.preview) == {"new_contact": 1}
+
+
+async def test_a_file_larger_than_a_piece_is_read_whole(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    lines = [f"Person {n},{'x' * 40},+1212{5_000_000 + n}\n" for n in range(2_500)]
+    shown = await of_file(kit, sequence.id, HEADER + "".join(lines))
+    assert counted(shown.preview) == {"new_contact": 2_500}
+    assert len(shown.sample) == 5
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+async def test_an_empty_file_names_what_is_missing(kit: SendingKit, text: str) -> None:
+    sequence = await kit.sequence()
+    shown = await of_file(kit, sequence.id, text)
+    assert (shown.headings, shown.missing) == ([], ("phone", "first_name"))
+
+
+async def test_a_draft_takes_nobody_and_keeps_no_file(kit: SendingKit) -> None:
+    draft = await kit.world.draft()
+    previews = kit.services.enrol_previews
+    group = await kit.world.group()
+    with pytest.raises(ConflictError):
+        await previews.of_contacts(draft.id, await kit.world.contacts(1))
+    with pytest.raises(ConflictError):
+        await previews.of_group(draft.id, group)
+    with pytest.raises(ConflictError):
+        await previews.of_numbers(draft.id, "+12125550101")
+    with pytest.raises(ConflictError):
+        await of_file(kit, draft.id, HEADER)
+    with pytest.raises(NotFoundError):
+        await previews.of_contacts(uuid4(), await kit.world.contacts(1))
+    assert await kit.world.rows("SELECT 1 FROM jobs") == []

@@ -1,0 +1,532 @@
+"""Absent is what the provider surely does not have, whatever it makes of texts that it shows.
+
+The rules: docs/design.md, "Never twice, never after".
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.enrollments.state import Standing
+from domain.messaging.absence import list_texts
+from domain.messaging.ports import (
+    Accepted,
+    CanaryState,
+    ListedMessage,
+    Listing,
+    OutcomeUnknown,
+    Unsettled,
+)
+from domain.statuses.messaging import MessageStatus
+from simulator.habits import Habit
+from storage.maintenance import health
+from tests.kits.event_endpoints import subscribe
+from tests.kits.sending import SendingKit
+
+SECOND = timedelta(seconds=1)
+FIRST_LIST, SECOND_LIST = 125 * SECOND, 60 * SECOND
+GIVE_UP = timedelta(minutes=61)
+TEXT = "It\u2019s time \u2013 \u201creally\u201d\u2026 see you at nine"
+
+
+@pytest.fixture
+async def listening(kit: SendingKit) -> None:
+    """An endpoint that wants every event."""
+    url = "https://example.com/segue"
+    await subscribe(kit.world.database, kit.services.outbox, kit.world.user_id, url)
+
+
+async def enrol(kit: SendingKit) -> UUID:
+    return await kit.enrol(await kit.sequence(TEXT, "And again"))
+
+
+async def forget_what_is_shown(kit: SendingKit) -> None:
+    """Leave the sender as it is before its first text."""
+    await kit.world.run("UPDATE senders SET shows_texts = NULL")
+
+
+async def lose(kit: SendingKit, enrollment: UUID, *, creates: bool) -> None:
+    """Have the next text's answer get lost, and its reports with it."""
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=creates)
+    assert isinstance(await kit.run_step(enrollment), timedelta)
+
+
+async def look(kit: SendingKit, enrollment: UUID, *waits: timedelta) -> Standing | timedelta:
+    """Come back after each wait; answers what the last look said."""
+    found: Standing | timedelta = timedelta(0)
+    for wait in waits:
+        await kit.pass_time(wait)
+        found = await kit.run_step(enrollment)
+    return found
+
+
+# What the provider makes of texts
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["after_others", "first_of_all"])
+@pytest.mark.parametrize(
+    ("habit", "fate"),
+    [
+        (Habit.TRIAL, "accepted"),
+        (Habit.SMART_ENCODING, "accepted"),
+        (Habit.REDACTION, "unknown"),
+    ],
+)
+async def test_text_that_is_shown_altered_is_not_sent_twice(
+    kit: SendingKit, habit: Habit, fate: str, *, known: bool
+) -> None:
+    kit.gateway.habit = habit
+    await forget_what_is_shown(kit)
+    if known:
+        await kit.send(await enrol(kit))
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=True)
+    calls = len(kit.gateway.calls)
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == [fate]
+    assert len(kit.gateway.calls) == calls
+
+
+@pytest.mark.parametrize("habit", list(Habit))
+@pytest.mark.parametrize("known", [True, False], ids=["after_others", "first_of_all"])
+async def test_text_that_a_list_cannot_prove_absent_is_held(
+    kit: SendingKit, habit: Habit, *, known: bool
+) -> None:
+    kit.gateway.habit = habit
+    await forget_what_is_shown(kit)
+    if known:
+        await kit.send(await enrol(kit))
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+
+    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+
+    assert isinstance(standing, Standing)
+    assert (standing.doing, standing.held_reason) == ("held", "outcome_unknown")
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+@pytest.mark.parametrize("habit", list(Habit))
+async def test_habit_that_began_after_the_last_answer_is_noticed(
+    kit: SendingKit, habit: Habit
+) -> None:
+    await kit.send(await enrol(kit))
+    kit.gateway.habit = habit
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+@pytest.mark.parametrize("habit", list(Habit))
+async def test_sender_says_whether_its_texts_are_shown_as_sent(
+    kit: SendingKit, habit: Habit
+) -> None:
+    kit.gateway.habit = habit
+    await kit.send(await enrol(kit))
+    assert (await kit.sender()).shows_texts is False
+
+    kit.gateway.habit = None
+    await kit.send(await enrol(kit))
+    assert (await kit.sender()).shows_texts is True
+
+
+async def test_altered_text_in_the_list_is_noted_on_the_sender(kit: SendingKit) -> None:
+    await kit.send(await enrol(kit))
+    kit.gateway.habit = Habit.TRIAL
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    assert (await kit.sender()).shows_texts is True
+
+    await look(kit, enrollment, FIRST_LIST)
+
+    assert (await kit.sender()).shows_texts is False
+
+
+async def test_altered_text_of_another_sender_is_not_noted_on_this_one(kit: SendingKit) -> None:
+    """A Messaging Service swaps characters; numbers that send by themselves do not."""
+    service = await kit.world.sender(uuid4(), "+14155550199")
+    other = await kit.enrol(await kit.sequence(TEXT, sender_id=service))
+    await kit.send(other)
+    shown = kit.gateway.messages[await kit.phone(other)]
+    shown[:] = [replace(text, body=Habit.SMART_ENCODING.body(text.body)) for text in shown]
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+    assert (await kit.sender()).shows_texts is True
+
+
+# The text that a list must show
+
+
+async def test_first_text_of_an_account_is_not_absent_before_another_is_known(
+    kit: SendingKit,
+) -> None:
+    await forget_what_is_shown(kit)
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+    assert (await kit.attempts(enrollment))[0].absent_once_at is None
+
+    await kit.send(await enrol(kit))
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+
+
+async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> None:
+    await kit.send(await enrol(kit))
+    kit.gateway.messages.clear()
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+
+    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+
+    assert isinstance(standing, Standing)
+    assert standing.held_reason == "outcome_unknown"
+
+
+async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: SendingKit) -> None:
+    """One that was accepted a moment ago may be missing from a list that lags."""
+    old = await enrol(kit)
+    await kit.send(old)
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await kit.pass_time(FIRST_LIST)
+    await kit.send(await enrol(kit))
+
+    opening = await kit.services.ledger.open_step(enrollment)
+
+    assert isinstance(opening, Unsettled)
+    assert opening.canary is not None
+    assert opening.canary.to == await kit.phone(old)
+
+
+async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> None:
+    [contact] = await kit.world.contacts(1)
+    sequence = await kit.sequence(TEXT)
+    await kit.send(await kit.enrol(sequence, contact))
+    for _ in range(3):
+        await kit.send(await enrol(kit))
+    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await lose(kit, enrollment, creates=False)
+    await kit.pass_time(FIRST_LIST)
+
+    opening = await kit.services.ledger.open_step(enrollment)
+
+    assert isinstance(opening, Unsettled)
+    assert opening.canary is not None
+    assert opening.canary.to == await kit.phone(enrollment)
+
+
+async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by_now(
+    kit: SendingKit,
+) -> None:
+    """Its account has begun to redact since; answers still show texts whole."""
+    [contact] = await kit.world.contacts(1)
+    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.pass_time(timedelta(days=10))
+    other = await enrol(kit)
+    await kit.send(other)
+    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await lose(kit, enrollment, creates=True)
+    for phone in (await kit.phone(other), await kit.phone(enrollment)):
+        kit.gateway.messages[phone].pop()
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
+    kit: SendingKit,
+) -> None:
+    """It went out when the account was on trial; it is not any more."""
+    [contact] = await kit.world.contacts(1)
+    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.pass_time(timedelta(days=10))
+    await kit.send(await enrol(kit))
+    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await lose(kit, enrollment, creates=False)
+    shown = kit.gateway.messages[await kit.phone(enrollment)]
+    shown[:] = [
+        replace(
+            text,
+            body=Habit.TRIAL.body(text.body),
+            created_at=text.created_at - timedelta(days=10),
+        )
+        for text in shown
+    ]
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+    assert (await kit.sender()).shows_texts is True
+
+
+async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) -> None:
+    """After a quiet month, in which its account may have begun to redact."""
+    await kit.send(await enrol(kit))
+    await kit.pass_time(timedelta(days=31))
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=True)
+    kit.gateway.messages.clear()
+
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
+
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+# Texts of others
+
+
+@pytest.mark.parametrize("body", ["Your code is 1234", "", TEXT + " and more"])
+async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
+    kit: SendingKit, body: str
+) -> None:
+    await kit.send(await enrol(kit))
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    phone = await kit.phone(enrollment)
+    foreign = ListedMessage(
+        f"SM{uuid4().hex}", body, MessageStatus.SENT, datetime.now(UTC).replace(microsecond=0)
+    )
+    kit.gateway.messages[phone].append(foreign)
+
+    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+
+    assert isinstance(standing, Standing)
+    assert standing.held_reason == "outcome_unknown"
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+
+# When a list was asked for
+
+
+async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]:
+    """Ask for a list, and have it in hand."""
+    opening = await kit.services.ledger.open_step(enrollment)
+    assert isinstance(opening, Unsettled)
+    listing = await list_texts(kit.gateway, opening)
+    assert listing is not None
+    return opening.attempt_id, listing
+
+
+async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKit) -> None:
+    """A settler is frozen with its list in hand while another one writes the first down."""
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=True)
+    [late] = kit.gateway.messages.pop(await kit.phone(enrollment))
+    await kit.pass_time(FIRST_LIST)
+    attempt_id, old = await frozen_list(kit, enrollment)
+    await kit.run_step(enrollment)
+    assert (await kit.attempts(enrollment))[0].absent_once_at is not None
+    kit.gateway.messages[await kit.phone(enrollment)].append(late)
+    await kit.pass_time(SECOND_LIST)
+
+    assert isinstance(await kit.services.ledger.record_listing(attempt_id, old), Unsettled)
+    assert await kit.outcomes(enrollment) == ["unknown"]
+
+    await kit.run_step(enrollment)
+    assert await kit.outcomes(enrollment) == ["accepted"]
+
+
+async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
+    kit: SendingKit,
+) -> None:
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    [attempt] = await kit.attempts(enrollment)
+    early = Listing(attempt.call_before + 119 * SECOND, [], CanaryState.NONE)
+    await kit.pass_time(timedelta(minutes=10))
+    early = Listing(early.asked_at - timedelta(minutes=10), [], CanaryState.NONE)
+
+    assert isinstance(await kit.services.ledger.record_listing(attempt.id, early), Unsettled)
+
+    assert (await kit.attempts(enrollment))[0].absent_once_at is None
+
+
+async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) -> None:
+    """However long it was in hand, the second one is asked for a minute later."""
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await kit.pass_time(FIRST_LIST)
+    attempt_id, listing = await frozen_list(kit, enrollment)
+    await kit.pass_time(timedelta(minutes=10))
+    listing = Listing(listing.asked_at - timedelta(minutes=10), listing.texts, listing.canary)
+
+    again = await kit.services.ledger.record_listing(attempt_id, listing)
+
+    assert isinstance(again, Unsettled)
+    assert again.wait > 55 * SECOND
+
+
+# A promise that was broken all the same
+
+
+async def declared_absent(kit: SendingKit, enrollment: UUID) -> None:
+    """Lose a text that is there, and have lists not show it until it is sent again."""
+    await lose(kit, enrollment, creates=True)
+    phone = await kit.phone(enrollment)
+    unlisted = kit.gateway.messages.pop(phone)
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+    created_at = (await kit.attempts(enrollment))[0].started_at
+    kit.gateway.messages[phone] += [replace(text, created_at=created_at) for text in unlisted]
+
+
+async def doubled(kit: SendingKit) -> tuple[int, int, int]:
+    """How often it is told: as a figure, on the enrollment's timeline, as an event."""
+    async with kit.world.database.transaction() as tx:
+        counts = await health.read(tx)
+    [row] = await kit.world.rows(
+        "SELECT (SELECT count(*) FROM enrollment_events WHERE kind = 'doubled') AS noted,"
+        " (SELECT count(*) FROM events WHERE type = 'message.doubled') AS told"
+    )
+    return counts.doubled, row.noted, row.told
+
+
+async def by_report(kit: SendingKit, enrollment: UUID, status: str = "delivered") -> None:
+    """Have the provider report on the attempt that was declared absent."""
+    await kit.report((await kit.attempts(enrollment))[0], status, by_sid=False)
+
+
+async def by_sweep(kit: SendingKit, enrollment: UUID) -> None:
+    """Have the sweep look at the list once more."""
+    later = timedelta(minutes=11)
+    await kit.pass_time(later)
+    texts = kit.gateway.messages[await kit.phone(enrollment)]
+    texts[:] = [replace(text, created_at=text.created_at - later) for text in texts]
+    assert (await kit.services.sweep.sweep()).failures == []
+
+
+@pytest.mark.parametrize("shown", [by_report, by_sweep])
+async def test_text_declared_absent_that_is_there_is_told(
+    kit: SendingKit, shown: Callable[..., object], listening: None
+) -> None:
+    enrollment = await enrol(kit)
+    await declared_absent(kit, enrollment)
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+    assert await doubled(kit) == (0, 0, 0)
+
+    for _ in range(2):
+        await shown(kit, enrollment)  # type: ignore[misc] # both are async
+        assert await doubled(kit) == (1, 1, 1)
+
+    assert len({one.provider_sid for one in await kit.attempts(enrollment)} - {None}) == 2
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    [entry] = [
+        entry
+        for entry in (await kit.services.enrollment_detail.get(enrollment)).timeline
+        if entry.kind == "doubled"
+    ]
+    assert entry.step == 1
+
+
+async def test_text_declared_absent_that_failed_was_not_sent_twice(
+    kit: SendingKit, listening: None
+) -> None:
+    enrollment = await enrol(kit)
+    await declared_absent(kit, enrollment)
+    await by_report(kit, enrollment, "failed")
+    assert await doubled(kit) == (0, 0, 0)
+
+
+async def test_text_that_shows_before_it_goes_again_goes_once(
+    kit: SendingKit, listening: None
+) -> None:
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await kit.pass_time(FIRST_LIST)
+    attempt_id, listing = await frozen_list(kit, enrollment)
+    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.pass_time(SECOND_LIST)
+    attempt_id, listing = await frozen_list(kit, enrollment)
+    await kit.services.ledger.record_listing(attempt_id, listing)
+    assert await kit.outcomes(enrollment) == ["absent"]
+
+    await by_report(kit, enrollment)
+    await kit.run_step(enrollment)
+
+    assert await kit.outcomes(enrollment) == ["accepted"]
+    assert await doubled(kit) == (0, 0, 0)
+
+
+async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
+    kit: SendingKit, listening: None
+) -> None:
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await kit.pass_time(FIRST_LIST)
+    attempt_id, listing = await frozen_list(kit, enrollment)
+    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.pass_time(SECOND_LIST)
+    attempt_id, listing = await frozen_list(kit, enrollment)
+    await kit.services.ledger.record_listing(attempt_id, listing)
+    again = await kit.open_call(enrollment)
+    await by_report(kit, enrollment)
+    assert await doubled(kit) == (0, 0, 0)
+
+    await kit.services.ledger.record_answer(again.attempt_id, OutcomeUnknown())
+    await kit.services.ledger.record_answer(again.attempt_id, Accepted("SM2", MessageStatus.QUEUED))
+
+    assert await doubled(kit) == (1, 1, 1)
+
+
+async def test_one_off_that_went_twice_is_told(kit: SendingKit, listening: None) -> None:
+    enrollment = await enrol(kit)
+    await kit.send(enrollment)
+    message = await kit.one_off(enrollment)
+    phone = await kit.phone(enrollment)
+    kit.gateway.lose(to=phone, creates=False)
+    await kit.run_message(message)
+    for wait in (FIRST_LIST, SECOND_LIST):
+        await kit.pass_time(wait)
+        await kit.run_message(message)
+    first, second = await kit.world.rows(
+        "SELECT * FROM attempts WHERE message_id = :id ORDER BY number", id=message
+    )
+    assert (first.outcome, second.outcome) == ("absent", "accepted")
+
+    await kit.report(first, "delivered", by_sid=False)
+
+    assert await doubled(kit) == (1, 1, 1)
+
+
+async def test_absence_is_looked_at_once_more_and_no_more(kit: SendingKit) -> None:
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+
+    await by_sweep(kit, enrollment)
+
+    first, _ = await kit.attempts(enrollment)
+    assert (first.look_ups, first.provider_sid) == (1, None)
+
+
+async def test_second_look_takes_no_text_for_the_lost_one_that_may_be_another(
+    kit: SendingKit, listening: None
+) -> None:
+    """The next attempt's answer is lost too: the text that shows is its."""
+    enrollment = await enrol(kit)
+    await lose(kit, enrollment, creates=False)
+    kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
+    await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
+    assert await kit.outcomes(enrollment) == ["absent", "unknown"]
+
+    await by_sweep(kit, enrollment)
+    assert [one.provider_sid for one in await kit.attempts(enrollment)] == [None, None]
+
+    await kit.run_step(enrollment)
+    assert await kit.outcomes(enrollment) == ["absent", "accepted"]
+    assert await doubled(kit) == (0, 0, 0)

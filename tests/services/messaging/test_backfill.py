@@ -1,0 +1,526 @@
+"""What webhooks did not bring is fetched, and is then as if it had come.
+
+The rules: docs/design.md, "Missed webhooks".
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert
+
+from domain.messaging.inbound import InboundText
+from domain.messaging.ports import ListedText, ProviderUnavailableError, TextPage
+from domain.statuses.sequences import ReplyPolicy
+from services.messaging import backfill, inbound
+from storage.messaging import backfill as rows
+from storage.tables.messaging import Sender
+from tests.kits.sending import SendingKit
+
+OURS = "+14155550100"
+SECOND, MINUTE, HOUR, DAY = (
+    timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days")
+)
+
+
+@pytest.fixture
+async def kit(kit: SendingKit) -> SendingKit:
+    """A world that looked for texts a moment ago."""
+    await kit.services.sweep.sweep()
+    await looked_through(kit, MINUTE)
+    return kit
+
+
+async def looked_through(kit: SendingKit, until: timedelta) -> None:
+    """Have every list been read up to so long ago."""
+    for table in ("catch_up", "catch_up_lists"):
+        behind = f"UPDATE {table} SET fetched_until = now() - :until"  # noqa: S608
+        await kit.world.run(behind, until=until)
+
+
+def ago(by: timedelta) -> datetime:
+    """A moment as the provider's list tells it."""
+    return (datetime.now(UTC) - by).replace(microsecond=0)
+
+
+async def texts_us(
+    kit: SendingKit,
+    enrollment: UUID,
+    body: str = "Yes please",
+    *,
+    before: timedelta = 2 * MINUTE,
+    to: str = OURS,
+    service: str | None = None,
+    pictures: Sequence[str] = (),
+) -> ListedText:
+    """Have the contact have texted us a while ago, unheard."""
+    text = ListedText(
+        f"SM{uuid4().hex}",
+        await kit.phone(enrollment),
+        to,
+        service,
+        body,
+        len(pictures),
+        ago(before),
+    )
+    kit.gateway.texts.append(text)
+    kit.gateway.texts.sort(key=lambda text: text.sent_at)
+    if pictures:
+        kit.gateway.photos[text.sid] = pictures
+    return text
+
+
+async def fetched(kit: SendingKit) -> int:
+    """Let five minutes have passed, and the sweep run."""
+    await kit.pass_time(5 * MINUTE)
+    report = await kit.services.sweep.sweep()
+    assert report.failures == []
+    await kit.services.outbox.drain()
+    return report.texts_fetched
+
+
+async def stored(kit: SendingKit) -> list[str]:
+    """The texts in conversations that came in, in the provider's order."""
+    rows = await kit.world.rows(
+        "SELECT body FROM messages WHERE direction = 'inbound' ORDER BY occurred_at"
+    )
+    return [row.body for row in rows]
+
+
+async def opted_out(kit: SendingKit, enrollment: UUID) -> bool:
+    rows = await kit.world.rows(
+        "SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL",
+        phone=await kit.phone(enrollment),
+    )
+    return bool(rows)
+
+
+def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText:
+    """The same text as its webhook tells it, just now."""
+    return InboundText(
+        sid=text.sid,
+        phone=text.phone,
+        to=text.to,
+        messaging_service_sid=text.messaging_service_sid,
+        body=text.body,
+        media_urls=(),
+        opt_out_type=opt_out_type,
+        occurred_at=datetime.now(UTC),
+    )
+
+
+class TestTexts:
+    async def test_a_reply_that_never_came_ends_it_as_if_it_had(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment)
+        assert await fetched(kit) == 1
+        row = await kit.row(enrollment)
+        assert row.status == "finished_responded"
+        assert row.replied_at - text.sent_at < SECOND
+        assert kit.temporal.signals_to(enrollment) == [("reply_received", "finished_responded")]
+        assert await stored(kit) == ["Yes please"]
+
+    async def test_policy_continue_remembers_it(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol(await kit.sequence(on_reply=ReplyPolicy.CONTINUE))
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment)
+        assert await fetched(kit) == 1
+        row = await kit.row(enrollment)
+        assert (row.status, row.replied_at is None) == ("active", False)
+
+    async def test_a_stop_that_never_came_holds(self, kit: SendingKit) -> None:
+        """The list has no ``OptOutType``."""
+        enrollment, other = await kit.enrol(), await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, "Stop")
+        await texts_us(kit, other, "STOP ALL")
+        assert await fetched(kit) == 2
+        assert (await kit.row(enrollment)).status == "opted_out"
+        assert (await kit.row(other)).status == "omitted_opted_out"
+        [suppression] = await kit.world.rows(
+            "SELECT * FROM suppressions WHERE phone = :phone", phone=text.phone
+        )
+        assert suppression.source == "keyword"
+        assert suppression.occurred_at - text.sent_at < SECOND
+
+    async def test_a_text_from_before_the_first_attempt_is_no_reply(self, kit: SendingKit) -> None:
+        """A fetched text is a reply only if it is later than the first attempt."""
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "Do you have my book?", before=20 * MINUTE)
+        await kit.send(enrollment)
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "active"
+        assert await stored(kit) == ["Do you have my book?"]
+
+    async def test_an_answer_within_the_second_of_the_first_attempt_is_one(
+        self, kit: SendingKit
+    ) -> None:
+        """The provider's seconds are whole: it seems to come before what it answers."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, before=10 * MINUTE)
+        await kit.pass_time(5 * MINUTE)
+        await kit.world.run("UPDATE attempts SET started_at = :at", at=text.sent_at + 0.7 * SECOND)
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    @pytest.mark.parametrize("first", ["webhook", "list"])
+    async def test_the_same_text_both_ways_is_one(self, kit: SendingKit, first: str) -> None:
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment)
+        if first == "webhook":
+            await kit.services.inbound.receive(webhook(text))
+        assert await fetched(kit) == (first == "list")
+        await kit.services.inbound.receive(webhook(text, opt_out_type="STOP"))
+        assert await fetched(kit) == 0
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await stored(kit) == ["Yes please"]
+
+    @pytest.mark.parametrize(
+        ("first", "second", "ends"),
+        [("STOP", "START", False), ("START", "STOP", True)],
+    )
+    @pytest.mark.parametrize("came", ["neither", "first", "second"])
+    async def test_the_latest_wish_stands_whichever_was_fetched(
+        self,
+        kit: SendingKit,
+        first: str,
+        second: str,
+        ends: bool,  # noqa: FBT001
+        came: str,
+    ) -> None:
+        """Wishes are ordered by the provider's time."""
+        enrollment = await kit.enrol()
+        earlier = await texts_us(kit, enrollment, first, before=9 * MINUTE)
+        later = await texts_us(kit, enrollment, second, before=3 * MINUTE)
+        for text, name in ((earlier, "first"), (later, "second")):
+            if came == name:
+                known = replace(webhook(text), occurred_at=text.sent_at + 0.4 * SECOND)
+                await kit.services.inbound.receive(known)
+                kit.gateway.texts.remove(text)
+        await kit.services.catch_up.fetch_texts()
+        await looked_through(kit, 10 * MINUTE)
+        await kit.services.catch_up.fetch_texts()
+        assert await opted_out(kit, enrollment) is ends
+        assert sorted(await stored(kit)) == ["START", "STOP"]
+
+    async def test_of_several_the_first_answer_decides(self, kit: SendingKit) -> None:
+        """The list is newest first, what it holds is applied oldest first."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment, "Yes", before=4 * MINUTE)
+        await texts_us(kit, enrollment, "STOP", before=3 * MINUTE)
+        assert await fetched(kit) == 2
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await opted_out(kit, enrollment)
+
+    async def test_the_youngest_are_left_to_their_webhooks(self, kit: SendingKit) -> None:
+        """A webhook says more: custom keywords come as OptOutType."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, "Genug jetzt", before=20 * SECOND)
+        assert await fetched(kit) == 0
+        await kit.services.inbound.receive(webhook(text, opt_out_type="STOP"))
+        assert (await kit.row(enrollment)).status == "opted_out"
+
+    async def test_pictures_come_too(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "", pictures=["https://twilio.test/a", "https://b.test/"])
+        assert await fetched(kit) == 1
+        [row] = await kit.world.rows("SELECT media_urls FROM messages")
+        assert row.media_urls == ["https://twilio.test/a", "https://b.test/"]
+
+    async def test_a_stop_does_not_wait_for_a_photo_for_ever(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        text = await texts_us(kit, enrollment, "STOP", pictures=["https://twilio.test/a"])
+        del kit.gateway.photos[text.sid]
+        tries = 0
+        while not await stored(kit):
+            tries += 1
+            await kit.pass_time(15 * MINUTE)
+            assert (await kit.services.sweep.sweep()).failures == []
+        assert tries == backfill.PERSISTENCE + 1
+        assert await opted_out(kit, enrollment)
+
+    async def test_a_photo_on_a_later_page_does_not_turn_the_list_back_for_ever(
+        self, kit: SendingKit
+    ) -> None:
+        """The first page can be had each time, and is no reason to count from nothing again."""
+        kit.gateway.page_size = 1
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "Look", before=3 * MINUTE)
+        photo = await texts_us(kit, enrollment, "And", before=4 * MINUTE, pictures=["https://b/"])
+        await texts_us(kit, enrollment, "STOP", before=5 * MINUTE)
+        del kit.gateway.photos[photo.sid]
+        await kit.pass_time(5 * MINUTE)
+        for _ in range(backfill.PERSISTENCE + 1):
+            await kit.world.run("UPDATE catch_up_lists SET next_try_at = NULL")
+            assert (await kit.services.sweep.sweep()).failures == []
+        assert sorted(await stored(kit)) == ["And", "Look", "STOP"]
+        assert await opted_out(kit, enrollment)
+
+    async def test_what_cannot_be_applied_is_kept_and_blocks_its_number(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An unapplied inbound from a number blocks sends to it."""
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "STOP")
+        with monkeypatch.context() as patch:
+            patch.setattr(inbound, "_take_effect", _fails)
+            assert await fetched(kit) == 1
+            await kit.run_step(enrollment)
+        assert await kit.bodies(enrollment) == []
+        assert (await kit.services.sweep.sweep()).inbound_applied == 1
+        assert (await kit.row(enrollment)).status == "omitted_opted_out"
+
+    async def test_who_was_erased_is_not_brought_back(self, kit: SendingKit) -> None:
+        """Decision 7: their texts are still in the provider's list."""
+        enrollment = await kit.enrol()
+        text = await texts_us(kit, enrollment, "I am Ann")
+        contact_id = (await kit.row(enrollment)).contact_id
+        await kit.services.inbound.receive(webhook(text))
+        await kit.services.erasure.erase(contact_id, kit.world.user_id)
+        assert await fetched(kit) == 0
+        assert await stored(kit) == []
+        await kit.pass_time(3 * DAY)
+        kit.gateway.texts.clear()
+        for _ in range(2):
+            assert await fetched(kit) == 0
+        assert await kit.world.rows("SELECT 1 FROM inbound_events") == []
+
+
+async def _fails(*_: object) -> None:
+    raise RuntimeError("no effect")
+
+
+async def add_sender(
+    kit: SendingKit, *, phone: str | None = None, service: str | None = None
+) -> UUID:
+    sender_id = uuid4()
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(
+            insert(Sender).values(
+                id=sender_id, name="Another", phone=phone, messaging_service_sid=service
+            )
+        )
+    return sender_id
+
+
+class TestSenders:
+    """The list may leave the Messaging Service out."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("own", [True, False], ids=["number of ours", "number of the pool"])
+    async def test_a_reply_to_a_service_is_its_senders(
+        self,
+        kit: SendingKit,
+        named: bool,  # noqa: FBT001
+        own: bool,  # noqa: FBT001
+    ) -> None:
+        service, number = "MG" + "7" * 32, OURS if own else "+16465550177"
+        sender_id = await add_sender(kit, service=service)
+        enrollment = await kit.enrol(await kit.sequence(sender_id=sender_id))
+        await kit.send(enrollment)
+        [attempt] = await kit.attempts(enrollment)
+        await kit.report(attempt, "sent", from_phone=number)
+        await texts_us(kit, enrollment, to=number, service=service if named else None)
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    async def test_a_text_to_a_number_nobody_texted_from_is_only_stored(
+        self, kit: SendingKit
+    ) -> None:
+        """The numbers of a service are not known, so the whole account's list is read."""
+        await add_sender(kit, service="MG" + "8" * 32)
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await texts_us(kit, enrollment, to="+16465550199")
+        assert await fetched(kit) == 1
+        assert (await kit.row(enrollment)).status == "active"
+        assert await stored(kit) == ["Yes please"]
+
+
+class TestWhen:
+    async def test_every_five_minutes_with_an_hours_overlap(self, kit: SendingKit) -> None:
+        """Each look begins an hour before the last text seen."""
+        enrollment = await kit.enrol()
+        await kit.services.sweep.sweep()
+        assert kit.gateway.asked == []
+        assert await fetched(kit) == 0
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == 1
+        await texts_us(kit, enrollment, "listed late", before=60 * MINUTE)
+        await texts_us(kit, enrollment, "long before", before=70 * MINUTE)
+        assert await fetched(kit) == 1
+        assert await stored(kit) == ["listed late"]
+        since, until, _ = kit.gateway.asked[-1]
+        assert abs(until - since - HOUR - 5 * MINUTE) < MINUTE
+
+    async def test_all_of_a_long_outage_is_fetched_at_once(self, kit: SendingKit) -> None:
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        await fetched(kit)
+        await kit.pass_time(2 * DAY)
+        await texts_us(kit, enrollment, before=47 * HOUR)
+        report = await kit.services.sweep.sweep()
+        assert report.texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+
+    async def test_a_clock_that_went_back_hides_no_text(self, kit: SendingKit) -> None:
+        """The database's was a day ahead: what came since is not what was looked through then."""
+        enrollment = await kit.enrol()
+        await fetched(kit)
+        await looked_through(kit, -DAY)
+        await texts_us(kit, enrollment, "STOP")
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert await opted_out(kit, enrollment)
+        asked = len(kit.gateway.asked)
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == asked, "and from there on as ever"
+
+    async def test_soon_after_we_were_away_until_it_is_certain(self, kit: SendingKit) -> None:
+        """The API was away, or its database: what was sent until it was back may be missing."""
+        enrollment = await kit.enrol()
+        await fetched(kit)
+        await kit.world.run("UPDATE catch_up SET missed_until = now()")
+        await kit.pass_time(30 * SECOND)
+        await texts_us(kit, enrollment, "just before", before=40 * SECOND)
+        asked = len(kit.gateway.asked)
+        await kit.services.sweep.sweep()
+        assert (len(kit.gateway.asked) - asked, await stored(kit)) == (1, [])
+        await kit.pass_time(MINUTE)
+        kit.gateway.texts[0] = replace(kit.gateway.texts[0], sent_at=ago(100 * SECOND))
+        await kit.services.sweep.sweep()
+        assert await stored(kit) == ["just before"]
+        asked = len(kit.gateway.asked)
+        await kit.pass_time(MINUTE)
+        await kit.services.sweep.sweep()
+        assert len(kit.gateway.asked) == asked
+
+    async def test_a_long_list_goes_on_where_it_was_when_the_time_of_a_sweep_is_over(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # A page takes 40 s of the minute that a sweep has.
+        clock = SimpleNamespace(monotonic=lambda: 40.0 * len(kit.gateway.asked))
+        monkeypatch.setattr(backfill, "time", clock)
+        kit.gateway.page_size = 2
+        enrollment = await kit.enrol()
+        for minutes in range(3, 12):
+            await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
+        counts = [await fetched(kit)]
+        counts += [(await kit.services.sweep.sweep()).texts_fetched for _ in range(3)]
+        assert counts == [4, 4, 1, 0]
+        assert len(await stored(kit)) == 9
+        assert [page for _, _, page in kit.gateway.asked] == [None, "2", "4", "6", "8"]
+        assert len({until for _, until, _ in kit.gateway.asked}) == 1
+
+    async def test_a_sweep_reads_all_there_is_however_much(self, kit: SendingKit) -> None:
+        """A STOP whose webhook never came, behind a day of texts whose webhooks did."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        stop = await texts_us(kit, enrollment, "STOP", before=25 * HOUR)
+        await kit.pass_time(DAY)
+        came = [
+            ListedText(f"SM{at:032x}", "+12125550188", OURS, None, "Hi", 0, ago(SECOND * at * 2))
+            for at in range(60, 40_060)
+        ]
+        kit.gateway.texts += reversed(came)
+        await kit.world.run(
+            "INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at, applied_at)"
+            " SELECT 'SM' || lpad(to_hex(n), 32, '0'), '+12125550188', '{}', now(), now()"
+            " FROM generate_series(60, 40059) n"
+        )
+        report = await kit.services.sweep.sweep()
+        assert report.texts_fetched == 1
+        assert await opted_out(kit, enrollment), stop
+        assert len(kit.gateway.asked) == 41, "1,000 a page, and once"
+
+    async def test_each_number_has_its_own_list_and_a_service_the_accounts(
+        self, kit: SendingKit
+    ) -> None:
+        """What is sent to others, and outbound texts, do not stand before a number's own."""
+        another = "+16465550111"
+        await add_sender(kit, phone=another)
+        await fetched(kit)
+        assert set(kit.gateway.asked_for) == {OURS, another}
+        await add_sender(kit, service="MG" + "7" * 32)
+        kit.gateway.asked_for.clear()
+        await kit.pass_time(5 * MINUTE)
+        await fetched(kit)
+        assert set(kit.gateway.asked_for) == {OURS, another, None}
+        lists = await kit.world.rows("SELECT phone FROM catch_up_lists")
+        assert {one.phone for one in lists} == {OURS, another, ""}
+
+    async def test_one_list_that_cannot_be_had_holds_up_no_other(
+        self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        another = "+16465550111"
+        await add_sender(kit, phone=another)
+        enrollment = await kit.enrol()
+        await texts_us(kit, enrollment, "to one", before=4 * MINUTE)
+        await texts_us(kit, enrollment, "to another", before=4 * MINUTE, to=another)
+        list_inbound = kit.gateway.list_inbound
+
+        async def trouble(*args: Any, to: str | None = None) -> TextPage:
+            if to == OURS:
+                raise ProviderUnavailableError("this one")
+            return await list_inbound(*args, to=to)
+
+        monkeypatch.setattr(kit.gateway, "list_inbound", trouble)
+        assert await fetched(kit) == 1
+        assert await stored(kit) == ["to another"]
+        [all_of_them] = await kit.world.rows("SELECT now() - fetched_until AS lag FROM catch_up")
+        assert all_of_them.lag > 5 * MINUTE, "one list is behind"
+        monkeypatch.undo()
+        assert await fetched(kit) == 1
+
+    async def test_a_sweep_that_was_frozen_does_not_turn_a_list_back(self, kit: SendingKit) -> None:
+        """Another sweep has read on when it wakes."""
+        kit.gateway.page_size = 1
+        enrollment = await kit.enrol()
+        for minutes in (3, 4):
+            await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
+        await kit.pass_time(5 * MINUTE)
+        async with kit.world.database.transaction() as tx:
+            [frozen] = await rows.text_lists(tx)
+        await kit.services.sweep.sweep()
+        async with kit.world.database.transaction() as tx:
+            assert await rows.read(tx, frozen, frozen.read_at, "1") is None
+            [now] = await rows.text_lists(tx)
+        assert (now.page, now.fetched_until > frozen.fetched_until) == (None, True)
+
+    async def test_a_provider_in_trouble_is_asked_less_and_less_and_nothing_is_lost(
+        self, kit: SendingKit
+    ) -> None:
+        """429 and 5xx while catching up: back off, never harm the sweep."""
+        enrollment = await kit.enrol()
+        await kit.send(enrollment)
+        text = await texts_us(kit, enrollment, before=10 * MINUTE)
+        kit.gateway.lists_fail = True
+        await kit.pass_time(5 * MINUTE)
+        asked_at = []
+        for minute in range(40):
+            before = len(kit.gateway.asked)
+            report = await kit.services.sweep.sweep()
+            assert (report.failures, report.texts_fetched) == ([], 0)
+            asked_at += [minute] * (len(kit.gateway.asked) - before)
+            await kit.pass_time(MINUTE)
+        assert asked_at == [0, 1, 3, 7, *range(12, 40, 5)], "as often as ever in the end"
+        kit.gateway.lists_fail = False
+        await kit.pass_time(5 * MINUTE)
+        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert (await kit.row(enrollment)).status == "finished_responded"
+        assert await stored(kit) == [text.body]
+        kit.gateway.lists_fail = True
+        await kit.pass_time(5 * MINUTE)
+        for _ in range(2):
+            await kit.services.sweep.sweep()
+            await kit.pass_time(MINUTE)
+        [failing] = await kit.world.rows("SELECT failures FROM catch_up_lists")
+        assert failing.failures == 2, "it was counted anew"

@@ -1,0 +1,288 @@
+"""What was said with each contact, and answering them."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.messaging.inbound import InboundText
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.paging import Position
+from domain.statuses.messaging import Direction, MessageStatus
+from storage.messaging.conversations import ConversationFilter
+from tests.kits.sending import SendingKit
+
+
+async def hears(kit: SendingKit, phone: str, body: str, media: tuple[str, ...] = ()) -> None:
+    """Have a number text us."""
+    await kit.services.inbound.receive(
+        InboundText(
+            sid=f"SM{uuid4().hex}",
+            phone=phone,
+            to="+14155550100",
+            messaging_service_sid=None,
+            body=body,
+            media_urls=media,
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+
+
+async def person(kit: SendingKit, name: str, phone: str) -> UUID:
+    return (await kit.world.contacts(1, first_name=name, last_name="", phone=phone))[0]
+
+
+async def listed(
+    kit: SendingKit, only: ConversationFilter = ConversationFilter.ALL, search: str = ""
+) -> list[str]:
+    page = await kit.services.conversations.page(only=only, search=search)
+    return [line.contact.name for line in page.items]
+
+
+async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
+    ada, bob = (
+        await person(kit, "Ada", "+12125550101"),
+        await person(kit, "Bob", "+12125550102"),
+    )
+    await person(kit, "Silent", "+12125550103")
+    sequence = await kit.sequence("Hi {{first_name|there}}")
+    ada_there = await kit.enrol(sequence, ada)
+    await kit.send(ada_there)
+    await kit.send(await kit.enrol(sequence, bob))
+    assert await listed(kit) == ["Bob", "Ada"]
+    await kit.text_back(ada_there, f"Yes\n{'please ' * 40}")
+    page = await kit.services.conversations.page()
+    first, second = page.items
+    assert (first.contact.id, first.direction, first.unanswered) == (ada, Direction.INBOUND, True)
+    assert first.snippet.startswith("Yes please please")
+    assert len(first.snippet) == 120
+    assert first.snippet.endswith("…")
+    assert (second.contact.id, second.direction, second.unanswered) == (
+        bob,
+        Direction.OUTBOUND,
+        False,
+    )
+    assert (second.snippet, second.status_label) == ("Hi Bob", "Handed over")
+
+
+async def test_filters_and_search(kit: SendingKit) -> None:
+    for name, phone, body in (
+        ("Ada", "+12125550101", "Hello?"),
+        ("Bob", "+12125550102", "STOP"),
+        ("Cid", "+12125550103", "HELP"),
+        ("Dee", "+13105550104", "Who is this?"),
+    ):
+        await person(kit, name, phone)
+        await hears(kit, phone, body)
+    assert await listed(kit) == ["Dee", "Cid", "Bob", "Ada"]
+    assert await listed(kit, ConversationFilter.UNANSWERED) == ["Dee", "Ada"]
+    assert await listed(kit, ConversationFilter.OPTED_OUT) == ["Bob"]
+    assert await listed(kit, search="dE") == ["Dee"]
+    assert await listed(kit, search="212 555") == ["Cid", "Bob", "Ada"]
+    assert await listed(kit, ConversationFilter.UNANSWERED, "212") == ["Ada"]
+    with pytest.raises(InvalidFieldError):
+        await listed(kit, search="a\0b")
+
+
+async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
+    for number in range(5):
+        phone = f"+1212555010{number}"
+        await person(kit, f"P{number}", phone)
+        await hears(kit, phone, "one")
+        await hears(kit, phone, "two")
+    walked: list[str] = []
+    after: Position | None = None
+    while True:
+        page = await kit.services.conversations.page(after=after, limit=2)
+        walked += [line.contact.name for line in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert walked == ["P4", "P3", "P2", "P1", "P0"]
+
+
+async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    sequence = await kit.sequence(name="Welcome")
+    enrollment_id = await kit.enrol(sequence, contact_id)
+    await kit.send(enrollment_id)
+    await hears(kit, "+12125550101", "", ("https://example.com/cat.jpg",))
+    await kit.run_message(await kit.one_off(enrollment_id, "A word"))
+    shown = await kit.services.conversations.get(contact_id)
+    step, photo, word = shown.texts
+    assert (shown.contact.name, shown.opted_out, shown.earlier) == ("Ada", False, None)
+    assert step.origin is not None
+    assert (step.origin.sequence_name, step.origin.step) == ("Welcome", 1)
+    assert step.origin.enrollment_id == enrollment_id
+    assert (step.status, step.status_label) == (MessageStatus.QUEUED, "Handed over")
+    assert step.sender is not None
+    assert step.sender.name == "Front desk"
+    assert step.user is None
+    assert (photo.direction, photo.body) == (Direction.INBOUND, "")
+    assert photo.media_urls == ("https://example.com/cat.jpg",)
+    assert photo.origin is None
+    assert word.user is not None
+    assert (word.user.name, word.body) == ("Mia", "A word")
+    assert word.origin is not None
+    assert word.origin.step is None
+
+
+async def test_a_refused_text_says_why(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    enrollment_id = await kit.enrol(None, contact_id)
+    await kit.refuses(enrollment_id, 21211)
+    await kit.run_step(enrollment_id)
+    [text] = (await kit.services.conversations.get(contact_id)).texts
+    assert text.error is not None
+    assert text.error.code == 21211
+    assert text.error.meaning
+
+
+async def test_earlier_pages_are_walked_upwards(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    for number in range(5):
+        await hears(kit, "+12125550101", f"Text {number}")
+    newest = await kit.services.conversations.get(contact_id, limit=2)
+    assert [one.body for one in newest.texts] == ["Text 3", "Text 4"]
+    middle = await kit.services.conversations.get(contact_id, limit=2, before=newest.earlier)
+    assert [one.body for one in middle.texts] == ["Text 1", "Text 2"]
+    first = await kit.services.conversations.get(contact_id, limit=2, before=middle.earlier)
+    assert [one.body for one in first.texts] == ["Text 0"]
+    assert first.earlier is None
+
+
+async def test_texts_from_before_they_were_known_and_from_an_old_number_are_theirs(
+    kit: SendingKit,
+) -> None:
+    await hears(kit, "+12125550101", "Before")
+    contact_id = await person(kit, "Ada", "+12125550101")
+    await hears(kit, "+12125550101", "Old number")
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550102"})
+    await kit.world.run("UPDATE messages SET contact_id = NULL WHERE body = 'Before'")
+    await hears(kit, "+12125550102", "New number")
+    shown = await kit.services.conversations.get(contact_id)
+    assert [one.body for one in shown.texts] == ["Old number", "New number"]
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550101"})
+    shown = await kit.services.conversations.get(contact_id)
+    assert [one.body for one in shown.texts] == ["Before", "Old number", "New number"]
+
+
+async def test_one_senders_part_of_a_conversation(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    other = await kit.world.sender(uuid4(), "+14155550111")
+    await kit.send(await kit.enrol(await kit.sequence("From front"), contact_id))
+    await kit.send(await kit.enrol(await kit.sequence("From other", sender_id=other), contact_id))
+    shown = await kit.services.conversations.get(contact_id, sender_id=other)
+    assert [one.body for one in shown.texts] == ["From other"]
+
+
+async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    await hears(kit, "+12125550101", "Hello?")
+    message_id = uuid4()
+    reply = kit.services.conversations.reply
+    body = "Hi {{first_name|there}}!"
+    answers = await asyncio.gather(
+        *(reply(message_id, contact_id, body, kit.world.user_id) for _ in range(4))
+    )
+    assert answers == [message_id] * 4
+    for _ in range(2):
+        await kit.run_message(message_id)
+    assert [call.body for call in kit.gateway.calls_to("+12125550101")] == ["Hi Ada!"]
+    starts = await kit.world.rows("SELECT kind FROM outbox WHERE subject_id = :id", id=message_id)
+    assert [row.kind for row in starts] == ["start_message"]
+    shown = await kit.services.conversations.get(contact_id)
+    assert [one.body for one in shown.texts] == ["Hello?", "Hi Ada!"]
+    assert shown.texts[1].origin is None
+    assert await listed(kit, ConversationFilter.UNANSWERED) == []
+    [entry] = await kit.world.rows(
+        "SELECT subject_id FROM audit_log WHERE action = 'contact.send_message'"
+    )
+    assert entry.subject_id == contact_id
+
+
+async def test_an_id_is_good_for_one_text(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    message_id = uuid4()
+    await kit.services.conversations.reply(message_id, contact_id, "One", kit.world.user_id)
+    with pytest.raises(ConflictError) as refused:
+        await kit.services.conversations.reply(message_id, contact_id, "Two", kit.world.user_id)
+    assert refused.value.conflict == "idempotency_key_reused"
+    rows = await kit.world.rows("SELECT body FROM messages")
+    assert [row.body for row in rows] == ["One"]
+
+
+async def test_nobody_is_answered_who_opted_out_or_has_a_landline(kit: SendingKit) -> None:
+    gone = await person(kit, "Ada", "+12125550101")
+    await hears(kit, "+12125550101", "STOP")
+    landline = await kit.world.landline()
+    for contact_id, code in ((gone, "opted_out"), (landline, "landline")):
+        box = (await kit.services.conversations.get(contact_id)).reply
+        assert box.refusal == code
+        assert box.refusal_text
+        with pytest.raises(ConflictError) as refused:
+            await kit.services.conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id)
+        assert refused.value.conflict == code
+    assert await kit.world.rows("SELECT 1 FROM messages WHERE direction = 'outbound'") == []
+
+
+async def test_a_stop_after_the_reply_was_written_holds(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    message_id = uuid4()
+    await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
+    await hears(kit, "+12125550101", "STOP")
+    await kit.run_message(message_id)
+    assert kit.gateway.calls_to("+12125550101") == []
+    assert (await kit.one_off_row(message_id)).status == MessageStatus.REFUSED
+
+
+async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> None:
+    second = await kit.world.sender(uuid4(), "+14155550111")
+    contact_id = await person(kit, "Ada", "+12125550101")
+    conversations = kit.services.conversations
+    assert (await conversations.get(contact_id)).reply.sender is None
+    with pytest.raises(InvalidFieldError) as refused:
+        await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id)
+    assert refused.value.field == "sender_id"
+    await kit.enrol(await kit.sequence(sender_id=second), contact_id)
+    box = (await conversations.get(contact_id)).reply
+    assert box.sender is not None
+    assert box.sender.id == second  # of the sequence
+    await hears(kit, "+12125550101", "Hello?")
+    message_id = await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id)
+    assert (await kit.one_off_row(message_id)).sender_id == kit.world.sender_id  # of the last text
+    chosen = await conversations.reply(
+        uuid4(), contact_id, "Hi", kit.world.user_id, sender_id=second
+    )
+    assert (await kit.one_off_row(chosen)).sender_id == second
+    with pytest.raises(InvalidFieldError):
+        await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id, sender_id=uuid4())
+
+
+async def test_what_cannot_be_sent_is_refused(kit: SendingKit) -> None:
+    contact_id = await person(kit, "", "+12125550101")
+    reply = kit.services.conversations.reply
+    for body in ("", " ", "{{first_name}}", "{{nickname}}", "x" * 1601):
+        with pytest.raises(InvalidFieldError):
+            await reply(uuid4(), contact_id, body, kit.world.user_id)
+    with pytest.raises(NotFoundError):
+        await reply(uuid4(), uuid4(), "Hi", kit.world.user_id)
+    with pytest.raises(NotFoundError):
+        await kit.services.conversations.get(uuid4())
+
+
+async def test_a_reply_that_the_provider_refuses_ends_there(kit: SendingKit) -> None:
+    contact_id = await person(kit, "Ada", "+12125550101")
+    message_id = uuid4()
+    await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
+    enrollment_id = await kit.enrol(None, contact_id)
+    await kit.refuses(enrollment_id, 21211)
+    await kit.run_message(message_id)
+    await kit.pass_time(timedelta(hours=1))
+    await kit.run_message(message_id)
+    row = await kit.one_off_row(message_id)
+    assert (row.status, row.error_code) == (MessageStatus.FAILED, 21211)
+    assert len(kit.gateway.calls_to("+12125550101")) == 1
+    assert (await kit.row(enrollment_id)).status == "active"

@@ -1,0 +1,165 @@
+"""Numbers that have texted us and are no contact's, until they are one's."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.paging import Position
+from services.messaging.unknown_numbers import made_known
+from storage.tables.contacts import Contact
+from tests.kits.query_plans import asked_of, plan_of, read_by
+from tests.kits.sending import SendingKit
+from tests.services.messaging.test_conversations import hears, listed, person
+
+ADA, BOB, CID = "+12125550101", "+12125550102", "+13105550103"
+
+
+async def unknown(kit: SendingKit, search: str = "") -> list[str]:
+    page = await kit.services.unknown_numbers.page(search=search)
+    return [line.phone for line in page.items]
+
+
+async def first_text(kit: SendingKit, phone: str) -> UUID:
+    [line] = (await kit.services.unknown_numbers.page(search=phone)).items
+    return line.id
+
+
+async def bodies(kit: SendingKit, contact_id: UUID) -> list[str]:
+    return [one.body for one in (await kit.services.conversations.get(contact_id)).texts]
+
+
+async def test_numbers_without_a_contact_are_listed_by_their_last_text(kit: SendingKit) -> None:
+    await person(kit, "Known", CID)
+    for phone, body in ((ADA, "One"), (BOB, "Are\nyou there?"), (CID, "Me"), (ADA, "STOP")):
+        await hears(kit, phone, body)
+    page = await kit.services.unknown_numbers.page()
+    ada, bob = page.items
+    assert (ada.phone, ada.snippet, ada.opted_out, ada.unanswered) == (ADA, "STOP", True, False)
+    assert (bob.phone, bob.snippet) == (BOB, "Are you there?")
+    assert (bob.opted_out, bob.unanswered) == (False, True)
+    assert page.next is None
+    assert await listed(kit) == ["Known"]
+
+
+async def test_they_are_found_by_digits_and_by_no_name(kit: SendingKit) -> None:
+    for phone in (ADA, BOB, CID):
+        await hears(kit, phone, "Hi")
+    assert await unknown(kit, "212 555") == [BOB, ADA]
+    assert await unknown(kit, "Ada") == []
+    with pytest.raises(InvalidFieldError):
+        await unknown(kit, "1\0")
+
+
+async def test_pages_hold_each_number_once(kit: SendingKit) -> None:
+    phones = [f"+1212555010{number}" for number in range(5)]
+    for body in ("one", "two"):
+        for phone in phones:
+            await hears(kit, phone, body)
+    walked: list[str] = []
+    after: Position | None = None
+    while True:
+        page = await kit.services.unknown_numbers.page(after=after, limit=2)
+        walked += [line.phone for line in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert walked == phones[::-1]
+
+
+async def test_what_came_from_one_is_walked_upwards(kit: SendingKit) -> None:
+    for number in range(3):
+        await hears(kit, ADA, f"Text {number}")
+        await hears(kit, BOB, "Mine")
+    text_id = await first_text(kit, ADA)
+    shown = await kit.services.unknown_numbers.get(text_id, limit=2)
+    assert (shown.phone, shown.contact_id, shown.opted_out) == (ADA, None, False)
+    assert [one.body for one in shown.texts] == ["Text 1", "Text 2"]
+    assert shown.texts[0].sender is not None
+    before = await kit.services.unknown_numbers.get(text_id, before=shown.earlier, limit=2)
+    assert [one.body for one in before.texts] == ["Text 0"]
+    assert before.earlier is None
+    with pytest.raises(NotFoundError):
+        await kit.services.unknown_numbers.get(uuid4())
+
+
+async def test_once_added_its_texts_are_the_contacts(kit: SendingKit) -> None:
+    await hears(kit, ADA, "Before")
+    await hears(kit, BOB, "Somebody else's")
+    text_id = await first_text(kit, ADA)
+    added = await kit.services.contacts.create({"first_name": "Ada", "phone": ADA})
+    assert await unknown(kit) == [BOB]
+    assert await listed(kit) == ["Ada"]
+    assert await bodies(kit, added.id) == ["Before"]
+    number = await kit.services.unknown_numbers.get(text_id)
+    assert (number.contact_id, number.texts) == (added.id, [])
+    await kit.services.contacts.update(added.id, {"phone": CID})
+    await hears(kit, CID, "After")
+    assert await bodies(kit, added.id) == ["Before", "After"]
+    assert (await kit.services.unknown_numbers.get(text_id)).contact_id == added.id
+
+
+async def test_a_contact_who_is_given_the_number_gets_its_texts(kit: SendingKit) -> None:
+    await hears(kit, ADA, "Before")
+    contact_id = await person(kit, "Ada", BOB)
+    await kit.services.contacts.update(contact_id, {"phone": ADA})
+    assert await unknown(kit) == []
+    assert await bodies(kit, contact_id) == ["Before"]
+
+
+async def test_numbers_that_are_pasted_get_their_texts(kit: SendingKit) -> None:
+    await hears(kit, ADA, "Before")
+    [contact_id] = await kit.services.enrol_previews.add_numbers([ADA])
+    assert await unknown(kit) == []
+    assert await bodies(kit, contact_id) == ["Before"]
+
+
+async def test_a_text_that_comes_while_they_are_added_is_theirs(kit: SendingKit) -> None:
+    for number in range(20):
+        phone = f"+121255502{number:02d}"
+        await asyncio.gather(
+            hears(kit, phone, "Hi"),
+            kit.services.contacts.create({"first_name": "Ada", "phone": phone}),
+        )
+    texts = await kit.world.rows("SELECT contact_id FROM messages")
+    assert len(texts) == 20
+    assert [row for row in texts if row.contact_id is None] == []
+
+
+async def test_a_text_that_comes_while_its_number_is_imported_is_theirs(kit: SendingKit) -> None:
+    """Neither sees the other's transaction, so the sweep has the last word."""
+    ann = Contact(first_name="Ann", last_name="Lee", phone=ADA)
+    contact_id = ann.id
+    async with kit.world.database.transaction() as importing:
+        importing.add(ann)
+        await importing.flush()
+        await made_known(importing, [ADA])
+        await hears(kit, ADA, "Hi")
+    assert (await kit.services.conversations.page()).items == []
+    await kit.services.sweep.sweep()
+    assert await unknown(kit) == []
+    [talk] = (await kit.services.conversations.page()).items
+    assert (talk.contact.id, talk.snippet) == (contact_id, "Hi")
+
+
+async def test_the_list_reads_no_text_of_a_contact(kit: SendingKit) -> None:
+    await kit.world.contacts(1, phone=CID)
+    await kit.world.run(
+        "INSERT INTO messages (id, direction, contact_id, phone, body, status, created_at)"
+        " SELECT gen_random_uuid(), 'inbound', c.id, c.phone, 'Hi', 'received',"
+        " now() - n * interval '1 second' FROM contacts c, generate_series(1, 3000) n"
+    )
+    await kit.world.run(
+        "INSERT INTO messages (id, direction, phone, body, status, created_at)"
+        " SELECT gen_random_uuid(), 'inbound', '+1212555' || 1000 + n % 100, 'Hi', 'received',"
+        " now() - n * interval '1 hour' FROM generate_series(1, 200) n"
+    )
+    await kit.world.run("ANALYZE")
+    async with asked_of(kit.world.database) as asked:
+        page = await kit.services.unknown_numbers.page(limit=20)
+    assert len(page.items) == 20
+    [(statement, parameters)] = [one for one in asked if " LIMIT " in one[0]]
+    plan = await plan_of(kit.world.database, statement, parameters)
+    nobodys = {"ix_messages_unknown", "ix_messages_phone", "ix_messages_contact"}
+    assert "ix_messages_unknown" in read_by(plan, "messages") <= nobodys, plan

@@ -1,0 +1,443 @@
+"""The order of locks: nobody waits in a ring, and many who share something leave no trace."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from domain.enrollments.state import Standing
+from domain.messaging.inbound import InboundText, StatusReport
+from domain.messaging.ports import Call, CanaryState, ListedMessage, Listing
+from domain.statuses.messaging import MessageStatus
+from services.sequences.sequences import SequenceChange
+from storage.contacts import contacts
+from storage.messaging import holds, outcomes
+from storage.platform.database import Transaction
+from storage.platform.locks import MovedError
+from tests.kits.sending import SendingKit, until
+from tests.services.jobs.test_contact_import import HEADER, imported
+from tests.services.messaging.test_holds import PROBE, three_waiting
+from tests.worlds import ongoing
+
+_LOCK_ROW = "SELECT id FROM enrollments WHERE id = :id FOR NO KEY UPDATE"
+_LOCK_NUMBER = "SELECT pg_advisory_xact_lock(hashtextextended(:phone, 0))"
+_KEY = "SELECT hashtextextended(:phone, 0) AS key"
+
+
+async def waiting(kit: SendingKit) -> int:
+    """How many transactions wait for a lock."""
+    [row] = await kit.world.rows(
+        "SELECT count(*) AS n FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return int(row.n)
+
+
+async def stands(kit: SendingKit, task: asyncio.Task[Any], others: int = 0) -> bool:
+    """Whether a task is over, or waits for a lock as so many others do."""
+    return task.done() or await waiting(kit) > others
+
+
+async def lock_row(tx: Transaction, enrollment_id: UUID) -> None:
+    await tx.execute(text(_LOCK_ROW), {"id": enrollment_id})
+
+
+async def settled(*tasks: Awaitable[Any]) -> list[Any]:
+    """What became of them: what they answered or raised."""
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_sender_released_while_a_report_puts_it_on_hold(kit: SendingKit) -> None:
+    """A report had its enrollment and wanted the sender; a release the other way round."""
+    sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
+    both = sorted([await kit.enrol(sequence) for _ in range(2)])
+    for enrollment in both:
+        await kit.send(enrollment)
+    await kit.world.run("UPDATE enrollments SET due_at = now(), last_sent_at = NULL")
+    await kit.refuses(both[0], 20003, 401)
+    for enrollment in both:
+        await kit.run_step(enrollment)
+    assert [(await kit.row(one)).held_reason for one in both] == ["sender_on_hold"] * 2
+    first, second = both
+    [attempt] = await kit.attempts(second)
+    report = StatusReport(attempt.provider_sid, "undelivered", 30034, attempt.id, None, {})
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, first)
+        release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
+        releasing = asyncio.create_task(release)
+        await until(partial(stands, kit, releasing))
+        reporting = asyncio.create_task(kit.services.callbacks.apply(report))
+        await until(partial(stands, kit, reporting, 1))
+    assert await settled(releasing, reporting) == [2, True]
+
+
+async def in_order_of_keys(kit: SendingKit, enrollments: Sequence[UUID]) -> list[UUID]:
+    """Enrollments by the keys of their numbers' locks."""
+    keys = {}
+    for one in enrollments:
+        [row] = await kit.world.rows(_KEY, phone=await kit.phone(one))
+        keys[one] = row.key
+    return sorted(enrollments, key=keys.__getitem__)
+
+
+async def test_orphans_are_settled_while_their_numbers_are_suppressed(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep had many numbers at once, in any order; an import of opt-outs takes them in one."""
+    first, second = await in_order_of_keys(kit, [await kit.enrol() for _ in range(2)])
+    calls = [await kit.open_call(one) for one in (second, first)]
+    await kit.services.endings.mark_finished([first, second], kit.world.user_id)
+
+    async def orphans(*_: object) -> list[UUID]:
+        return [call.attempt_id for call in calls]
+
+    monkeypatch.setattr("storage.maintenance.sweep.orphan_attempts", orphans)
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(first)})
+        sweeping = asyncio.create_task(kit.services.sweep.sweep())
+        await until(partial(stands, kit, sweeping))
+        await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(second)})
+    assert (await sweeping).failures == []
+
+
+async def test_probes_are_woken_while_the_same_are_paused(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep had many rows at once, in any order; whoever pauses many takes them by id."""
+    everyone = sorted(await three_waiting(kit))
+
+    async def probes(*_: object) -> list[list[UUID]]:
+        return [[one] for one in reversed(everyone)]
+
+    monkeypatch.setattr("storage.messaging.holds.due_probes", probes)
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, everyone[0])
+        sweeping = asyncio.create_task(kit.services.sweep.sweep())
+        await until(partial(stands, kit, sweeping))
+        for enrollment in everyone[1:]:
+            await lock_row(tx, enrollment)
+    report = await sweeping
+    assert (report.failures, report.probes) == ([], 3)
+
+
+async def change_number(tx: Transaction, before: str, after: str) -> None:
+    await tx.execute(
+        text("UPDATE contacts SET phone = :after WHERE phone = :before"),
+        {"before": before, "after": after},
+    )
+
+
+async def test_a_send_waits_for_no_second_number(kit: SendingKit) -> None:
+    """Its contact got another number while the first was waited for: two are taken in order."""
+    enrollment = await kit.enrol()
+    before, after = await kit.phone(enrollment), "+12125550177"
+    async with kit.world.database.transaction() as other:
+        await other.execute(text(_LOCK_NUMBER), {"phone": after})
+        async with kit.world.database.transaction() as tx:
+            await tx.execute(text(_LOCK_NUMBER), {"phone": before})
+            begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+            await until(partial(stands, kit, begun))
+            await change_number(tx, before, after)
+        async with asyncio.timeout(5):
+            with pytest.raises(MovedError):
+                await begun
+    call = await kit.open_call(enrollment)
+    assert call.to == after
+
+
+async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
+    await tx.execute(text("SELECT FROM contacts WHERE id = :id FOR UPDATE"), {"id": contact_id})
+
+
+async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: SendingKit) -> None:
+    """A change has the contact, then its steps; a text had the steps, then wanted the contact."""
+    enrollment = await kit.enrol()
+    await kit.send(enrollment)
+    contact_id = (await kit.row(enrollment)).contact_id
+    former = await kit.phone(enrollment)
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
+    stop = InboundText("SM1", former, "+14155550100", None, "STOP", (), None, datetime.now(UTC))
+    async with kit.world.database.transaction() as tx:
+        await lock_contact(tx, contact_id)
+        applying = asyncio.create_task(kit.services.inbound.apply(stop))
+        await until(partial(stands, kit, applying))
+        await lock_row(tx, enrollment)
+    assert await settled(applying) == [True]
+    assert (await kit.row(enrollment)).status == "opted_out"
+
+
+async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) -> None:
+    """An erasure has the contact, then its texts; the sweep had those, and wanted the contact."""
+    [contact_id] = await kit.world.contacts(1)
+    await kit.world.run(
+        "INSERT INTO messages (id, direction, phone, body, status)"
+        " SELECT gen_random_uuid(), 'inbound', phone, 'Hi', 'received' FROM contacts"
+    )
+    async with kit.world.database.transaction() as tx:
+        await lock_contact(tx, contact_id)
+        sweeping = asyncio.create_task(kit.services.sweep.sweep())
+        await until(partial(stands, kit, sweeping))
+        await tx.execute(text("DELETE FROM messages"))
+        await tx.execute(text("DELETE FROM contacts"))
+    assert (await sweeping).failures == []
+
+
+async def test_a_list_that_says_landline_while_another_report_does(kit: SendingKit) -> None:
+    """A report has the contact, then the sender; a list that alters texts had it the other way."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    at = datetime.now(UTC)
+    failed = ListedMessage("SM1", call.body, MessageStatus.UNDELIVERED, at, 30006, call.from_phone)
+    listing = Listing(at, [failed], CanaryState.ALTERED, kit.world.sender_id)
+    contact_id = (await kit.row(enrollment)).contact_id
+    async with kit.world.database.transaction() as tx:
+        await outcomes.lock_contact(tx, contact_id)
+        recording = asyncio.create_task(
+            kit.services.ledger.record_listing(call.attempt_id, listing)
+        )
+        await until(partial(stands, kit, recording))
+        await holds.lock_sender(tx, kit.world.sender_id)
+    [recorded] = await settled(recording)
+    assert isinstance(recorded, Standing)
+    assert (await kit.row(enrollment)).status == "omitted_landline"
+    assert (await kit.sender()).shows_texts is False
+
+
+async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingKit) -> None:
+    """Who adds one has its number, then its row; an import had the row, then wanted the number."""
+    [contact_id] = await kit.world.contacts(1)
+    [row] = await kit.world.rows("SELECT phone FROM contacts")
+    await suppress(kit, contact_id)
+    await kit.services.erasure.erase(contact_id, kit.world.user_id)
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(text(_LOCK_NUMBER), {"phone": row.phone})
+        importing = asyncio.create_task(imported(kit, f"{HEADER}Ann,Lee,{row.phone},,\n"))
+        await until(partial(stands, kit, importing))
+        await contacts.add(tx, {"first_name": "Ann", "last_name": "Lee", "phone": row.phone})
+    [outcome] = await importing
+    assert outcome.code in {"exists", "unchanged"}
+    assert await kit.world.rows("SELECT 1 FROM suppressions WHERE phone = :phone", phone=row.phone)
+
+
+async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
+    kit: SendingKit,
+) -> None:
+    """A report has the number, then the steps; a decision had the steps, then wanted the number."""
+    enrollment = await kit.enrol()
+    call = await kit.open_call(enrollment)
+    await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
+    contact_id = (await kit.row(enrollment)).contact_id
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(text(_LOCK_NUMBER), {"phone": call.to})
+        decision = kit.services.holds.release([enrollment], "treat_as_sent", kit.world.user_id)
+        deciding = asyncio.create_task(decision)
+        await until(partial(stands, kit, deciding))
+        await lock_row(tx, enrollment)
+    [released] = await deciding
+    assert released.result == "released"
+    assert await kit.outcomes(enrollment) == ["assumed_sent"]
+
+
+async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: SendingKit) -> None:
+    enrollment = await kit.enrol()
+    await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
+    before, after = await kit.phone(enrollment), "+12125550177"
+    async with kit.world.database.transaction() as other:
+        await other.execute(text(_LOCK_NUMBER), {"phone": after})
+        async with kit.world.database.transaction() as tx:
+            await tx.execute(text(_LOCK_NUMBER), {"phone": before})
+            release = kit.services.holds.release([enrollment], "retry", kit.world.user_id)
+            releasing = asyncio.create_task(release)
+            await until(partial(stands, kit, releasing))
+            await change_number(tx, before, after)
+        await until(partial(stands, kit, releasing))
+        async with asyncio.timeout(5):  # nobody has it any more
+            await other.execute(text(_LOCK_NUMBER), {"phone": before})
+    [released] = await releasing
+    assert released.result == "released"
+
+
+async def suppress(kit: SendingKit, contact_id: UUID) -> str | None:
+    row, _ = await kit.services.suppressions.suppress(
+        contact_id=contact_id,
+        phone=None,
+        sender_id=None,
+        reason="Asked on the phone",
+        user_id=kit.world.user_id,
+    )
+    return row.phone
+
+
+async def rename(kit: SendingKit, contact_id: UUID) -> str:
+    return (await kit.services.contacts.update(contact_id, {"first_name": "Bea"})).phone
+
+
+@pytest.mark.parametrize("act", [suppress, rename])
+async def test_a_number_that_changed_meanwhile_is_locked_afresh(
+    kit: SendingKit, act: Callable[[SendingKit, UUID], Coroutine[Any, Any, str | None]]
+) -> None:
+    """In a new transaction, which holds no lock of the old one."""
+    [contact_id] = await kit.world.contacts(1)
+    [row] = await kit.world.rows("SELECT phone FROM contacts")
+    after = "+12125550177"
+    async with kit.world.database.transaction() as other:
+        await other.execute(text(_LOCK_NUMBER), {"phone": after})
+        async with kit.world.database.transaction() as tx:
+            await tx.execute(text(_LOCK_NUMBER), {"phone": row.phone})
+            acting = asyncio.create_task(act(kit, contact_id))
+            await until(partial(stands, kit, acting))
+            await change_number(tx, row.phone, after)
+        await until(partial(stands, kit, acting))
+        async with asyncio.timeout(5):  # nobody has it any more
+            await other.execute(text(_LOCK_NUMBER), {"phone": row.phone})
+    assert await acting == after
+
+
+# Nobody is kept waiting by what follows for many others
+
+
+async def test_a_release_keeps_no_send_waiting(kit: SendingKit) -> None:
+    """A sender was locked until every enrollment that waited for it was woken."""
+    held, *_, other = sorted(await three_waiting(kit))  # a page takes its rows by id
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, held)
+        release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
+        releasing = asyncio.create_task(release)
+        await until(partial(stands, kit, releasing))
+        async with asyncio.timeout(5):
+            assert isinstance(await kit.services.ledger.open_step(other), Call)
+    assert await releasing == 3
+
+
+async def test_a_probe_that_works_waits_for_nobody_it_frees(kit: SendingKit) -> None:
+    """An answer was recorded together with the waking of all that waited for the sender."""
+    everyone = await three_waiting(kit)
+    await kit.pass_time(PROBE)
+    await kit.services.sweep.sweep()
+    [probe] = [one for one in everyone if (await kit.row(one)).probing]
+    held = next(one for one in everyone if one != probe)
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, held)
+        async with asyncio.timeout(5):
+            await kit.send(probe)
+        assert (await kit.sender()).held_at is None
+
+
+async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None:
+    """A sequence was locked until everyone who had come due meanwhile was woken."""
+    sequence = await kit.sequence()
+    paused, other = sorted([await kit.enrol(sequence) for _ in range(2)])
+    await kit.services.sequences.pause(sequence.id)
+    for enrollment in (paused, other):
+        await kit.run_step(enrollment)
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, paused)
+        resuming = asyncio.create_task(kit.services.sequences.resume(sequence.id))
+        await until(partial(stands, kit, resuming))
+        async with asyncio.timeout(5):
+            assert isinstance(await kit.services.ledger.open_step(other), Call)
+    assert (await resuming).state == "active"
+
+
+async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
+    """A sequence was locked until everyone who awaits a reply had a new end of waiting."""
+    sequence = await kit.sequence("Only one")
+    answered, other = await kit.enrol(sequence), await kit.enrol(sequence)
+    await kit.send(answered)
+    change = SequenceChange(reply_window_seconds=3600)
+    async with kit.world.database.transaction() as tx:
+        await lock_row(tx, answered)
+        changing = asyncio.create_task(
+            kit.services.sequences.change(sequence.id, change, kit.world.user_id)
+        )
+        await until(partial(stands, kit, changing))
+        async with asyncio.timeout(5):
+            assert isinstance(await kit.services.ledger.open_step(other), Call)
+    assert (await changing).reply_window_seconds == 3600
+
+
+# What many share
+
+
+async def multixacts(kit: SendingKit) -> int:
+    """How many sets of holders of one row the server has ever written down."""
+    [row] = await kit.world.rows("SELECT mxid_age('1') AS n")
+    return int(row.n)
+
+
+async def test_many_sends_of_one_sequence_and_sender_make_no_multixacts(kit: SendingKit) -> None:
+    """Each set of transactions that share a row is written down, and vacuumed, for ever."""
+    sequence = await kit.sequence("Hello")
+    people = await kit.world.contacts(200)
+    enrollments = [await kit.enrol(sequence, one) for one in people]
+    before = await multixacts(kit)
+    slots = asyncio.Semaphore(40)
+
+    async def send(enrollment: UUID) -> None:
+        async with slots:
+            await kit.run_step(enrollment)
+
+    await asyncio.gather(*(send(one) for one in enrollments))
+    assert len(kit.gateway.calls) == 200
+    assert await multixacts(kit) - before == 0
+
+
+async def test_a_sender_that_texts_name_stays(kit: SendingKit) -> None:
+    """A trigger takes the place of the foreign key, which locked the sender at every text."""
+    named, spare = uuid4(), uuid4()
+    await kit.world.sender(named, "+14155550177")
+    await kit.world.sender(spare, "+14155550178")
+    await kit.world.run(
+        "INSERT INTO messages (id, direction, phone, sender_id, body, status)"
+        " VALUES (gen_random_uuid(), 'inbound', '+12125550100', :id, 'Hi', 'received')",
+        id=named,
+    )
+    await kit.world.run("DELETE FROM senders WHERE id = :id", id=spare)
+    with pytest.raises(IntegrityError, match="texts name sender"):
+        await kit.world.run("DELETE FROM senders WHERE id = :id", id=named)
+
+
+_UPDATES = """
+    SELECT relname, n_tup_upd AS updates, n_tup_hot_upd AS hot FROM pg_stat_user_tables
+    WHERE relname IN ('enrollments', 'messages', 'attempts')
+"""
+
+
+async def updates(kit: SendingKit) -> dict[str, tuple[int, int]]:
+    """How many updates the server has counted, and how many wrote to no index, by table."""
+    await kit.world.database.engine.dispose()  # a connection tells what it has counted as it ends
+    rows = await kit.world.rows(_UPDATES)
+    return {row.relname: (row.updates, row.hot) for row in rows}
+
+
+async def test_most_updates_of_a_texts_life_write_to_no_index(kit: SendingKit) -> None:
+    """Open, accepted, sent, delivered: every update wrote a new version into every index."""
+    sequence = await kit.sequence("Hello", "Again")
+    enrollments = [await kit.enrol(sequence) for _ in range(30)]
+    before = await updates(kit)
+    for enrollment in enrollments:
+        await kit.send(enrollment)
+        [attempt] = await kit.attempts(enrollment)
+        for word in ("sent", "delivered"):
+            await kit.report(attempt, word)
+    expected = {"enrollments": 60, "messages": 90, "attempts": 90}
+    made: dict[str, tuple[int, int]] = {}
+
+    async def counted() -> bool:
+        now = await updates(kit)
+        for name, (total, hot) in now.items():
+            made[name] = (total - before[name][0], hot - before[name][1])
+        return all(made[name][0] >= least for name, least in expected.items())
+
+    await until(counted)
+    assert {name: total for name, (total, _) in made.items()} == expected
+    assert made["messages"][1] >= 81
+    assert made["attempts"][1] >= 27
+    assert made["enrollments"][1] >= 27

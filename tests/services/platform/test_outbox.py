@@ -1,0 +1,379 @@
+"""The outbox: every entry reaches Temporal, in its subject's order, whoever drains.
+
+The rules: docs/design.md, "Outbox".
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert, text
+
+from domain.statuses.enrollments import EnrollmentStatus
+from services.platform.outbox import MOST_BROKEN_TRIES, Outbox
+from storage.platform import outbox
+from storage.tables.messaging import Sender
+from tests.kits.sending import SendingKit, until
+from workflows.client import EnrollmentClient
+
+
+async def signals(kit: SendingKit, subject: UUID, names: Sequence[str]) -> None:
+    async with kit.world.database.transaction() as tx:
+        for name in names:
+            await outbox.add_signals(tx, [subject], name)
+
+
+async def left(kit: SendingKit) -> int:
+    [row] = await kit.world.rows("SELECT count(*) AS entries FROM outbox")
+    return int(row.entries)
+
+
+def told(kit: SendingKit, subject: UUID) -> list[str | None]:
+    return [signal for signal, _ in kit.temporal.signals_to(subject)]
+
+
+async def until_told(kit: SendingKit, subject: UUID) -> None:
+    async def was_told() -> bool:
+        return bool(told(kit, subject))
+
+    await until(was_told)
+
+
+async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
+    enrollment = await kit.enrol()
+    assert await kit.services.outbox.drain() == 2  # and the sender's pace
+    standing = kit.temporal.standings[enrollment]
+    assert (standing.doing, standing.step, standing.step_count) == ("waiting", 0, 3)
+    assert standing.due_at == (await kit.row(enrollment)).next_send_at
+    assert standing.sender_id == str(kit.world.sender_id)
+    assert await left(kit) == 0
+
+
+async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> None:
+    enrollment = await kit.enrol()
+    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.outbox.drain()
+    assert enrollment not in kit.temporal.opened
+    assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]
+
+
+async def test_entries_of_one_subject_keep_their_order(kit: SendingKit) -> None:
+    """There are more entries than fit one page."""
+    subjects = [uuid4() for _ in range(30)]
+    names = [f"signal {number}" for number in range(8)]
+    async with kit.world.database.transaction() as tx:
+        for name in names:
+            await outbox.add_signals(tx, subjects, name, EnrollmentStatus.FAILED)
+    assert await kit.services.outbox.drain() == 240
+    assert all(told(kit, subject) == names for subject in subjects)
+    assert await left(kit) == 0
+
+
+async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: SendingKit) -> None:
+    subject = uuid4()
+    await signals(kit, subject, ["one"])
+    kit.temporal.away = True
+    for tries, seconds in enumerate([1, 2, 4, 8, 16, 32, 60, 60], start=1):
+        assert await kit.services.outbox.drain() == 0
+        [entry] = await kit.world.rows("SELECT *, next_try_at - now() AS wait FROM outbox")
+        assert entry.tries == tries
+        assert timedelta(0) <= timedelta(seconds=seconds) - entry.wait < timedelta(seconds=1)
+        assert await kit.services.outbox.drain() == 0  # not due yet
+        await kit.pass_time(timedelta(seconds=seconds))
+    kit.temporal.away = False
+    assert await kit.services.outbox.drain() == 1
+    assert told(kit, subject) == ["one"]
+
+
+async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingKit) -> None:
+    """Entries keep their order, though the first was refused more often."""
+    subject, other = uuid4(), uuid4()
+    await signals(kit, subject, ["one"])
+    kit.temporal.refuses = {subject}
+    for _ in range(3):
+        await kit.services.outbox.drain()
+        await kit.pass_time(timedelta(seconds=4))
+    await kit.services.outbox.drain()
+    await signals(kit, subject, ["two"])
+    await signals(kit, other, ["three"])
+    kit.temporal.refuses = set()
+    assert await kit.services.outbox.drain() == 1
+    assert (told(kit, subject), told(kit, other)) == ([], ["three"])
+    await kit.pass_time(timedelta(minutes=1))
+    assert await kit.services.outbox.drain() == 2
+    assert told(kit, subject) == ["one", "two"]
+
+
+async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -> None:
+    """Entries keep their order among several drainers."""
+    subject = uuid4()
+    await signals(kit, subject, ["one", "two"])
+    async with kit.world.database.transaction() as tx:
+        assert [entry.payload["signal"] for entry in await outbox.take(tx, 1)] == ["one"]
+        assert await kit.services.outbox.drain() == 0
+    assert await kit.services.outbox.drain() == 2
+    assert told(kit, subject) == ["one", "two"]
+
+
+async def test_one_that_temporal_refuses_keeps_no_other_back(kit: SendingKit) -> None:
+    refused, subjects = uuid4(), [uuid4() for _ in range(5)]
+    for subject in (refused, *subjects):
+        await signals(kit, subject, ["one", "two"])
+    kit.temporal.refuses = {refused}
+    assert await kit.services.outbox.drain() == 10
+    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+    assert await left(kit) == 2
+
+
+async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> None:
+    """After a crash in the middle entries are delivered twice, which is harmless, never lost."""
+    subjects = [uuid4() for _ in range(3)]
+    for subject in subjects:
+        await signals(kit, subject, ["one"])
+    signal, broken = kit.temporal.signal_enrollment, subjects[1]
+
+    async def die(subject: UUID, *args: object) -> None:
+        if subject == broken:
+            raise asyncio.CancelledError
+        await signal(subject, *args)  # type: ignore[arg-type]
+
+    kit.temporal.signal_enrollment = die  # type: ignore[method-assign, assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await kit.services.outbox.drain()
+    assert await left(kit) == 3
+    kit.temporal.signal_enrollment = signal  # type: ignore[method-assign]
+    assert await kit.services.outbox.drain() == 3
+    assert all(set(told(kit, subject)) == {"one"} for subject in subjects)
+
+
+async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
+    subjects = [uuid4() for _ in range(150)]
+    async with kit.world.database.transaction() as tx:
+        for name in ("one", "two"):
+            await outbox.add_signals(tx, subjects, name)
+    signal = kit.temporal.signal_enrollment
+
+    async def slowly(*args: object) -> None:
+        await asyncio.sleep(0.001)
+        await signal(*args)  # type: ignore[arg-type]
+
+    kit.temporal.signal_enrollment = slowly  # type: ignore[method-assign, assignment]
+    drained = await asyncio.gather(*(kit.services.outbox.drain() for _ in range(4)))
+    drained.append(await kit.services.outbox.drain())
+    assert sum(drained) == 300
+    counts = Counter((subject, name) for _, subject, name, _ in kit.temporal.told)
+    assert set(counts.values()) == {1}
+    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+
+
+async def test_a_kick_drains_at_once(kit: SendingKit) -> None:
+    """Whoever writes entries drains them at once, outages notwithstanding."""
+    subject = uuid4()
+    running = asyncio.create_task(kit.services.outbox.run())
+    await signals(kit, subject, ["one"])
+    kit.services.outbox.kick()
+    await until_told(kit, subject)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Unlucky(Outbox):
+    """Cannot drain the first time."""
+
+    lucky = False
+
+    async def drain(self) -> int:
+        if not self.lucky:
+            self.lucky = True
+            self.kick()
+            raise OSError
+        return await super().drain()
+
+
+async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None:
+    """What a failed drain left is drained later."""
+    subject = uuid4()
+    await signals(kit, subject, ["one"])
+    unlucky = Unlucky(kit.world.database, cast("EnrollmentClient", kit.temporal))
+    running = asyncio.create_task(unlucky.run())
+    unlucky.kick()
+    await until_told(kit, subject)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def insert_senders(kit: SendingKit, count: int, rate: int = 2) -> list[UUID]:
+    ids = [uuid4() for _ in range(count)]
+    rows = [
+        {"id": one, "name": f"S{at}", "phone": f"+1646555{at:04d}", "segments_per_second": rate}
+        for at, one in enumerate(ids)
+    ]
+    async with kit.world.database.transaction() as tx:
+        await tx.execute(insert(Sender), rows)
+    return ids
+
+
+async def test_all_senders_of_a_page_are_paced_by_one_call(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts paces every sender; starts and signals do not wait for it."""
+    await insert_senders(kit, 150)
+    calls = []
+    pace_senders = kit.temporal.pace_senders
+
+    async def counted(texts_per_second: Mapping[UUID, float]) -> None:
+        calls.append(len(texts_per_second))
+        await pace_senders(texts_per_second)
+
+    monkeypatch.setattr(kit.temporal, "pace_senders", counted)
+    await kit.services.outbox.pace_all()
+    kit.temporal.away = True
+    assert await kit.services.outbox.drain() == 0
+    kit.temporal.away = False
+    calls.clear()
+    await kit.world.run("UPDATE outbox SET next_try_at = now()")
+    assert await kit.services.outbox.drain() == 150
+    assert calls == [100, 50]
+    await kit.services.outbox.pace_all()
+    assert await left(kit) == 0, "those that are paced as they should be are left alone"
+
+
+async def parked(kit: SendingKit) -> list[tuple[str, UUID]]:
+    async with kit.world.database.transaction() as tx:
+        return [(one.reason.value, one.subject_id) for one in await outbox.parked(tx, 100)]
+
+
+async def test_entry_of_an_unknown_kind_is_parked_and_the_page_goes_on(kit: SendingKit) -> None:
+    """A newer build may have written it; it goes when a build that knows it sweeps."""
+    unknown, subject = uuid4(), uuid4()
+    await kit.world.run(
+        "INSERT INTO outbox (kind, subject_id) VALUES ('sing_along', :id)", id=unknown
+    )
+    await signals(kit, subject, ["one"])
+    assert await kit.services.outbox.drain() == 1
+    assert await parked(kit) == [("unknown_kind", unknown)]
+    assert await kit.services.outbox.sweep() == 0
+    assert await parked(kit) == [("unknown_kind", unknown)], "no build here knows it"
+    await kit.world.run("UPDATE outbox SET kind = 'start_job'")
+    assert await kit.services.outbox.sweep() == 1
+    assert ("job", unknown, None, None) in kit.temporal.told
+
+
+async def test_what_temporal_refuses_for_good_is_parked_and_the_rest_goes_on(
+    kit: SendingKit,
+) -> None:
+    forbidden, others = uuid4(), [uuid4() for _ in range(150)]
+    kit.temporal.forbids = {forbidden}
+    for subject in (forbidden, *others):
+        await signals(kit, subject, ["one", "two"])
+    assert await kit.services.outbox.drain() == 300
+    assert await parked(kit) == [("refused", forbidden)] * 2
+    assert await kit.services.outbox.sweep() == 0, "it is not asked again by itself"
+    kit.temporal.forbids = set()
+    async with kit.world.database.transaction() as tx:
+        assert await outbox.unpark_all(tx) == 2
+    assert await kit.services.outbox.drain() == 2
+    assert told(kit, forbidden) == ["one", "two"]
+
+
+async def test_entry_that_fails_in_our_code_is_retried_alone_and_parked_at_last(
+    kit: SendingKit,
+) -> None:
+    broken, other = uuid4(), uuid4()
+    await kit.world.run(
+        "INSERT INTO outbox (kind, subject_id) VALUES ('signal_enrollment', :id)", id=broken
+    )
+    await signals(kit, other, ["one"])
+    assert await kit.services.outbox.drain() == 1, "an entry without its payload fails alone"
+    for _ in range(MOST_BROKEN_TRIES):
+        assert await parked(kit) == []
+        await kit.pass_time(timedelta(minutes=1))
+        await kit.services.outbox.drain()
+    assert await parked(kit) == [("broken", broken)]
+
+
+async def test_asking_again_replaces_what_was_parked(kit: SendingKit) -> None:
+    """The sweep asks for a lost start every minute; none of them may pile up."""
+    enrollment = await kit.enrol()
+    kit.temporal.forbids = {enrollment}
+    for _ in range(3):
+        await kit.services.outbox.drain()
+        assert await parked(kit) == [("refused", enrollment)]
+        async with kit.world.database.transaction() as tx:
+            await outbox.add_starts(tx, [enrollment])
+    assert await left(kit) == 1
+
+
+async def test_a_persons_text_goes_before_hundreds_of_starts(kit: SendingKit) -> None:
+    """Kinds have an order: a text of a person, everything else, then starts."""
+    sequence = await kit.sequence()
+    enrolled = [await kit.enrol(sequence) for _ in range(120)]
+    subject = uuid4()
+    await signals(kit, subject, ["one"])
+    message_id = await kit.one_off(enrolled[0])
+    await kit.services.outbox.drain()
+    order = [(kind, about) for kind, about, _, _ in kit.temporal.told]
+    starts = [at for at, (kind, _) in enumerate(order) if kind == "start"]
+    assert len(starts) == 120
+    own, other = order.index(("message", message_id)), order.index(("signal", subject))
+    assert own < other < starts[0]
+
+
+PILE = 3000
+
+
+async def test_taking_is_linear_when_wakes_of_one_endpoint_pile_up(kit: SendingKit) -> None:
+    """By the rows that are read, whatever the plan; comparing each with each: 4,510,504."""
+    endpoint = uuid4()
+    await kit.world.run(
+        "INSERT INTO outbox (kind, subject_id) SELECT 'wake_events', :id"
+        " FROM generate_series(1, :pile)",
+        id=endpoint,
+        pile=PILE,
+    )
+    await kit.world.run("ANALYZE outbox")
+    async with kit.world.database.transaction() as tx:
+        plan = await tx.execute(
+            text(f"EXPLAIN (ANALYZE, FORMAT JSON) {outbox.TAKE}"), {"limit": 100}
+        )
+        [explained] = plan.scalar_one()
+    assert _rows_read(explained["Plan"]) < 5 * PILE
+    assert await kit.services.outbox.drain() == 1
+    assert await left(kit) == 0, "one call answers them all"
+
+
+def _rows_read(node: Mapping[str, Any]) -> float:
+    """All rows that a plan's nodes gave or threw away."""
+    thrown = sum(value for name, value in node.items() if name.startswith("Rows Removed"))
+    own = (node["Actual Rows"] + thrown) * node["Actual Loops"]
+    return float(own) + sum(_rows_read(one) for one in node.get("Plans", []))
+
+
+async def test_senders_beyond_what_temporal_paces_are_parked_and_said(kit: SendingKit) -> None:
+    """A refused page is split: as many are paced as Temporal takes."""
+    kit.temporal.most_paced = 137
+    senders = await insert_senders(kit, 150)
+    await kit.services.outbox.pace_all()
+    assert await kit.services.outbox.drain() == 137
+    assert len(kit.temporal.paced) == 137
+    beyond = {subject for _, subject in await parked(kit)}
+    assert beyond == set(senders) - set(kit.temporal.paced)
+    # One that changes to the default needs no weight, and makes room.
+    [first, *_] = kit.temporal.paced
+    await kit.world.run("UPDATE senders SET segments_per_second = 1 WHERE id = :id", id=first)
+    await kit.services.outbox.pace_all()
+    assert await kit.services.outbox.drain() == 2
+    assert len(await parked(kit)) == 12
+
+
+async def test_weights_of_senders_that_are_gone_are_unset(kit: SendingKit) -> None:
+    """After a restore, for one."""
+    gone = uuid4()
+    kit.temporal.paced = {gone: 4.0}
+    await kit.services.outbox.pace_all()
+    await kit.services.outbox.drain()
+    assert kit.temporal.paced == {}

@@ -1,0 +1,355 @@
+"""Writing sequences and moving them through their states."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from domain.platform.errors import ConflictError, InvalidRequestError, NotFoundError
+from domain.sequences.timing import DEFAULT_WINDOW
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from services.sequences.sequences import MISSING, SequenceChange, StepDraft
+from storage.sequences.sequences import SequenceRecord
+from tests.worlds import ZONE, World, ongoing, scheduled, small_world
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with small_world(database_url) as world:
+        yield world
+
+
+def tomorrow(days: int = 1) -> datetime:
+    return datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0) + timedelta(days=days)
+
+
+async def problems(call: Awaitable[Any]) -> dict[str, str]:
+    with pytest.raises(InvalidRequestError) as raised:
+        await call
+    return {error.field: error.field_code for error in raised.value.errors}
+
+
+async def put_one_in(world: World, sequence: SequenceRecord) -> None:
+    contact_id = (await world.contacts(1))[0]
+    await world.run(
+        "INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by,"
+        " enrolled_at, status, activity, position, step, step_count)"
+        " VALUES (:id, :sequence, :version, :contact, :user, now(), 'active', 'waiting', 1, 0, 3)",
+        id=uuid4(),
+        sequence=sequence.id,
+        version=sequence.version_id,
+        contact=contact_id,
+        user=world.user_id,
+    )
+
+
+async def test_a_new_sequence_is_a_draft_with_its_first_version(world: World) -> None:
+    made = await world.draft(send_window=MISSING)
+    assert (made.state, made.version, made.step_count) == (SequenceState.DRAFT, 1, 3)
+    assert made.send_window == DEFAULT_WINDOW.dump()
+    assert made.reply_window_seconds == 604_800
+    assert made.on_reply is ReplyPolicy.FINISH
+    assert [step.position for step in made.steps] == [1, 2, 3]
+    assert [step.delay_seconds for step in made.steps] == [0, 86_400, 86_400]
+    assert made.counts == {}
+    assert made == await world.sequences.get(made.id)
+
+
+async def test_null_as_send_window_is_any_time(world: World) -> None:
+    assert (await world.draft(send_window=None)).send_window is None
+
+
+async def test_a_saved_step_knows_its_segments(world: World) -> None:
+    made = await world.draft(steps=[ongoing("a" * 161), ongoing("\N{GRINNING FACE}" * 35)])
+    assert [step.segments for step in made.steps] == [2, 1]
+
+
+async def test_making_and_changing_a_sequence_paces_its_senders(world: World) -> None:
+    made = await world.draft()
+    other = await world.sender(uuid4(), "+14155550101")
+    await world.sequences.change(made.id, SequenceChange(sender_id=other), world.user_id)
+    paced = await world.rows("SELECT subject_id FROM outbox WHERE kind = 'pace_sender' ORDER BY id")
+    assert [row.subject_id for row in paced] == [world.sender_id, other, world.sender_id]
+
+
+async def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(world: World) -> None:
+    found = await problems(
+        world.draft(
+            name="  ",
+            sender_id=uuid4(),
+            reply_window_seconds=91 * 86_400,
+            send_window={"mon": ["20:00", "09:00"]},
+            steps=[
+                ongoing("Hi {{frist_name}}"),
+                ongoing("", 366 * 86_400),
+                ongoing("x" * 1601, 86_400, "25:00"),
+                ongoing("x", 3_600, "09:30"),
+                StepDraft("x"),
+                StepDraft("x", delay_seconds=5, send_at="2030-01-01T10:00"),
+                StepDraft("x", ("ftp://example.com/a.png",), delay_seconds=5),
+            ],
+        )
+    )
+    assert found == {
+        "name": "blank",
+        "sender_id": "unknown_sender",
+        "reply_window_seconds": "out_of_range",
+        "send_window.mon": "invalid_field",
+        "steps.0.body": "unknown_merge_field",
+        "steps.1.body": "empty_body",
+        "steps.1.delay_seconds": "out_of_range",
+        "steps.2.body": "body_too_long",
+        "steps.2.at_time": "bad_time",
+        "steps.3.at_time": "time_needs_whole_days",
+        "steps.4.delay_seconds": "missing",
+        "steps.5.send_at": "wrong_timing",
+        "steps.6.media_urls.0": "bad_media_url",
+    }
+    assert await world.rows("SELECT id FROM sequences") == []
+
+
+@pytest.mark.parametrize("count", [0, 101])
+async def test_a_sequence_has_one_to_a_hundred_steps(world: World, count: int) -> None:
+    found = await problems(world.draft(steps=[ongoing("x")] * count))
+    assert found == {"steps": "step_count"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com/a.png",
+        "http://example.com/a.png",
+        "javascript:alert(1)//example.com",
+        "https://",
+        "https://exa mple.com/a.png",
+        "https://example.com/" + "a" * 2_000,
+        "https://example.com:99999/a.png",
+        "https://example.com/\0",
+        "//example.com/a.png",
+        "https://example.com\\@example.org/a.png",
+    ],
+)
+async def test_media_must_be_web_addresses(world: World, url: str) -> None:
+    steps = [StepDraft("x", (url,), delay_seconds=0)]
+    assert await problems(world.draft(steps=steps)) == {"steps.0.media_urls.0": "bad_media_url"}
+
+
+async def test_at_most_ten_media_go_with_a_text_and_they_need_no_words(world: World) -> None:
+    url = "https://example.com/a.png"
+    await world.draft(steps=[StepDraft("", (url,) * 10, delay_seconds=0)])
+    steps = [StepDraft("", (url,) * 11, delay_seconds=0)]
+    assert await problems(world.draft(steps=steps)) == {"steps.0.media_urls": "too_many_media"}
+
+
+async def test_scheduled_dates_strictly_increase(world: World) -> None:
+    """Rule: due time, ``scheduled`` (dates strictly increase)."""
+    first = tomorrow(2)
+    found = await problems(
+        world.draft(
+            kind=SequenceKind.SCHEDULED,
+            steps=[
+                scheduled("a", first),
+                scheduled("b", first),
+                scheduled("c", first - timedelta(days=1)),
+                scheduled("d", first + timedelta(seconds=1)),
+            ],
+        )
+    )
+    assert found == {
+        "steps.1.send_at": "dates_unordered",
+        "steps.2.send_at": "dates_unordered",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("2020-01-01T10:00", "date_past"),
+        ("2030-02-30T10:00", "bad_date"),
+        ("2030-02-03", "bad_date"),
+        ("2030-02-03T10:00Z", "bad_date"),
+        ("2030-02-03T10:00-05:00", "bad_date"),
+        ("2030-02-03T24:00", "bad_date"),
+        ("9999-12-31T23:59", "bad_date"),
+        ("8999-12-31T23:59", "date_too_far"),
+        ("0001-01-01T00:00", "bad_date"),
+        ("", "bad_date"),
+    ],
+)
+async def test_a_date_is_local_real_and_to_come(world: World, text: str, code: str) -> None:
+    steps = [scheduled("x", text)]
+    found = await problems(world.draft(kind=SequenceKind.SCHEDULED, steps=steps))
+    assert found == {"steps.0.send_at": code}
+
+
+async def test_a_scheduled_step_takes_no_delay_and_needs_a_date(world: World) -> None:
+    steps = [StepDraft("x", delay_seconds=0, at_time="09:30")]
+    found = await problems(world.draft(kind=SequenceKind.SCHEDULED, steps=steps))
+    assert found == {
+        "steps.0.delay_seconds": "wrong_timing",
+        "steps.0.at_time": "wrong_timing",
+        "steps.0.send_at": "missing",
+    }
+
+
+async def test_different_steps_are_the_next_version_and_equal_ones_are_not(world: World) -> None:
+    made = await world.draft()
+    same = [StepDraft(step.body, delay_seconds=step.delay_seconds) for step in made.steps]
+    kept = await world.sequences.change(made.id, SequenceChange(steps=same), world.user_id)
+    assert (kept.version, kept.version_id) == (1, made.version_id)
+    changed = await world.sequences.change(
+        made.id, SequenceChange(steps=[ongoing("New")]), world.user_id
+    )
+    assert (changed.version, changed.step_count) == (2, 1)
+    assert changed.updated_at > made.updated_at
+    old = await world.rows(
+        "SELECT body FROM steps WHERE version_id = :id ORDER BY position", id=made.version_id
+    )
+    assert [row.body for row in old] == [step.body for step in made.steps]
+
+
+async def test_changes_at_once_get_versions_of_their_own(world: World) -> None:
+    made = await world.draft()
+    await asyncio.gather(
+        *(
+            world.sequences.change(
+                made.id, SequenceChange(steps=[ongoing(f"New {number}")]), world.user_id
+            )
+            for number in range(5)
+        )
+    )
+    numbers = await world.rows("SELECT number FROM sequence_versions ORDER BY number")
+    assert [row.number for row in numbers] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_a_change_leaves_out_stays(world: World) -> None:
+    made = await world.draft(reply_window_seconds=60)
+    changed = await world.sequences.change(made.id, SequenceChange(name="Other"), world.user_id)
+    assert (changed.name, changed.reply_window_seconds, changed.send_window) == ("Other", 60, None)
+    assert changed.steps == made.steps
+    again = await world.sequences.change(
+        made.id, SequenceChange(send_window={"mon": ["09:00", "24:00"]}), world.user_id
+    )
+    assert again.send_window == {"mon": ["09:00", "24:00"]}
+
+
+async def test_the_kind_is_fixed(world: World) -> None:
+    made = await world.draft()
+    same = SequenceChange(kind=SequenceKind.ONGOING)
+    assert await world.sequences.change(made.id, same, world.user_id) == made
+    other = SequenceChange(kind=SequenceKind.SCHEDULED)
+    found = await problems(world.sequences.change(made.id, other, world.user_id))
+    assert found == {"kind": "kind_is_fixed"}
+
+
+async def test_a_saved_date_that_went_by_may_stay(world: World) -> None:
+    made = await world.draft(kind=SequenceKind.SCHEDULED, steps=[scheduled("a", tomorrow())])
+    past = tomorrow(-1)
+    await world.run("UPDATE steps SET send_at = :at", at=past)
+    changed = await world.sequences.change(
+        made.id,
+        SequenceChange(steps=[scheduled("a", past), scheduled("b", tomorrow(2))]),
+        world.user_id,
+    )
+    assert changed.version == 2
+    wrong = SequenceChange(steps=[scheduled("a", past - timedelta(hours=1))])
+    found = await problems(world.sequences.change(made.id, wrong, world.user_id))
+    assert found == {"steps.0.send_at": "date_past"}
+
+
+async def test_the_way_through_the_states(world: World) -> None:
+    made = await world.draft()
+    moves: list[Callable[[], Awaitable[SequenceRecord]]] = [
+        lambda: world.sequences.activate(made.id),
+        lambda: world.sequences.pause(made.id),
+        lambda: world.sequences.resume(made.id),
+        lambda: world.sequences.archive(made.id, world.user_id),
+    ]
+    states = ["active", "paused", "active", "archived"]
+    for move, state in zip(moves, states, strict=True):
+        assert (await move()).state == state
+        assert (await move()).state == state
+
+
+@pytest.mark.parametrize(
+    ("state", "move"),
+    [
+        ("draft", "pause"),
+        ("draft", "resume"),
+        ("paused", "activate"),
+        ("archived", "activate"),
+        ("archived", "pause"),
+        ("archived", "resume"),
+    ],
+)
+async def test_an_illegal_move_names_the_state(world: World, state: str, move: str) -> None:
+    made = await world.draft()
+    await world.run("UPDATE sequences SET state = :state", state=state)
+    with pytest.raises(ConflictError) as raised:
+        await getattr(world.sequences, move)(made.id)
+    assert raised.value.conflict == "invalid_transition"
+    assert raised.value.facts == {"state": state}
+
+
+async def test_archiving_with_active_enrollments_needs_to_be_meant(world: World) -> None:
+    """Rule: archiving with active enrollments is a 409 unless told to finish them."""
+    made = await world.active()
+    for _ in range(3):
+        await put_one_in(world, made)
+    with pytest.raises(ConflictError) as raised:
+        await world.sequences.archive(made.id, world.user_id)
+    assert raised.value.conflict == "active_enrollments"
+    assert raised.value.facts == {"count": 3}
+    assert (await world.sequences.get(made.id)).state is SequenceState.ACTIVE
+    archived = await world.sequences.archive(made.id, world.user_id, finish_active=True)
+    assert archived.state is SequenceState.ARCHIVED
+    assert archived.counts == {EnrollmentStatus.FINISHED_STOPPED: 3}
+
+
+async def test_archiving_again_finishes_what_was_left(world: World) -> None:
+    made = await world.active()
+    await put_one_in(world, made)
+    await world.run("UPDATE sequences SET state = 'archived'")
+    archived = await world.sequences.archive(made.id, world.user_id, finish_active=True)
+    assert archived.counts == {EnrollmentStatus.FINISHED_STOPPED: 1}
+
+
+async def test_an_archived_sequence_changes_no_more(world: World) -> None:
+    made = await world.draft()
+    await world.sequences.archive(made.id, world.user_id)
+    with pytest.raises(ConflictError, match="archived"):
+        await world.sequences.change(made.id, SequenceChange(name="x"), world.user_id)
+
+
+async def test_what_is_not_there_is_not_found(world: World) -> None:
+    for call in (
+        world.sequences.get(uuid4()),
+        world.sequences.activate(uuid4()),
+        world.sequences.archive(uuid4(), world.user_id),
+        world.sequences.change(uuid4(), SequenceChange(name="x"), world.user_id),
+    ):
+        with pytest.raises(NotFoundError):
+            await call
+
+
+async def test_the_list_goes_on_where_a_page_ended(world: World) -> None:
+    made = [(await world.draft(name=f"Plan {number}")).id for number in range(5)]
+    first = await world.sequences.page(limit=2)
+    second = await world.sequences.page(after=first.next, limit=2)
+    third = await world.sequences.page(after=second.next, limit=2)
+    listed = [one.id for page in (first, second, third) for one in page.items]
+    assert listed == made[::-1]
+    assert third.next is None
+
+
+async def test_the_list_filters_by_state_and_name(world: World) -> None:
+    await world.draft(name="Plan A")
+    active = await world.active(name="Plan_B")
+    by_state = await world.sequences.page(states=[SequenceState.ACTIVE])
+    by_name = await world.sequences.page(search="N_b")
+    assert [one.id for one in by_state.items] == [one.id for one in by_name.items] == [active.id]

@@ -1,0 +1,92 @@
+"""Connections of the pool: dead ones are replaced, busy ones not asked; and what errors say."""
+
+import traceback
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from storage.platform import database as database_module
+from storage.platform.database import Database
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, connections=2)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def pings(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections that were pinged."""
+    dialect, pinged = database.engine.sync_engine.dialect, list[object]()
+    ping = dialect.do_ping
+
+    def noted(connection: object) -> bool:
+        pinged.append(connection)
+        return ping(connection)  # type: ignore[arg-type] # as it came
+
+    monkeypatch.setattr(dialect, "do_ping", noted)
+    return pinged
+
+
+async def backend(database: Database) -> int:
+    """The server's process behind the connection of a transaction."""
+    async with database.transaction() as tx:
+        return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def test_a_connection_that_died_while_it_rested_is_replaced(
+    database: Database,
+    pings: list[object],
+    shared_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_module, "_RESTED_SECONDS", 0)
+    first = await backend(database)
+    assert await backend(database) == first
+    with psycopg.connect(shared_database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+    assert await backend(database) != first
+    assert len(pings) == 2
+
+
+async def test_one_that_was_in_use_a_moment_ago_is_not_asked(
+    database: Database, pings: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_RESTED_SECONDS", 60)
+    assert await backend(database) == await backend(database)
+    assert pings == []
+
+
+_INSERT = "INSERT INTO contacts (id, first_name, last_name, phone) VALUES"
+_NAME = "gen_random_uuid(), 'Zebedee'"
+_PHONE = "'+12125550123'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        (f"{_INSERT} ({_NAME}, NULL, {_PHONE})", "violates not-null constraint"),
+        (f"{_INSERT} ({_NAME}, '', {_PHONE}), ({_NAME}, '', {_PHONE})", "unique constraint"),
+        ("SELECT CAST('{Zebedee: +12125550123}' AS json)", "invalid input syntax for type json"),
+        ("SELECT CAST('Zebedee' AS uuid)", "invalid input syntax for type uuid"),
+        ("SELECT CAST('Zebedee' || 1 AS integer)", "invalid input syntax for type integer"),
+    ],
+    ids=["row", "key", "json", "literal", "value"],
+)
+async def test_an_error_quotes_nobody(database: Database, statement: str, says: str) -> None:
+    """Rule: nothing personal in logs: a server's details quote rows, keys and what was sent."""
+    with pytest.raises(DBAPIError) as raised:
+        async with database.transaction() as tx:
+            await tx.execute(text(statement.replace(":", "\\:")))
+    told = "".join(traceback.format_exception(raised.value))
+    assert says in told
+    written = told.replace(statement, "")  # hidden parameters, but not the test's own literals
+    assert "Zebedee" not in written
+    assert "550123" not in written
+    assert isinstance(raised.value.orig, psycopg.Error)
+    assert raised.value.orig.sqlstate
