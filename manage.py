@@ -23,11 +23,11 @@ from services.access.tokens import Tokens
 from services.access.users import UserDetails, Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
-from services.enrollments.finishing import Endings
 from services.enrollments.waking import Waking
 from services.factory import ServiceConfig, build_services
 from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
+from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.restore import Reconciling
 from services.messaging.senders import Senders
 from services.platform.outbox import Outbox
@@ -225,14 +225,13 @@ async def seed_demo(settings: Settings) -> None:
         demo = Demo(
             Users(database),
             _tokens(database),
-            Contacts(database, outbox, default_region=region, workspace_zone=zone),
+            Contacts(database, outbox, CONTACT_HOOKS, default_region=region, workspace_zone=zone),
             Groups(database, default_region=region),
             Senders(database, outbox, default_region=region),
             Sequences(
                 database,
                 outbox,
-                Endings(database, outbox, config.rules),
-                Waking(database, outbox),
+                Waking(database, outbox).begin,
                 workspace_zone=zone,
             ),
         )

@@ -12,7 +12,6 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.enrollments.state import Standing
 from domain.messaging.absence import list_texts
 from domain.messaging.ports import (
     Accepted,
@@ -29,6 +28,7 @@ from domain.messaging.ports import (
     SendingGateway,
     Unsettled,
 )
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 
 _logger = logging.getLogger(__name__)

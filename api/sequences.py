@@ -108,7 +108,7 @@ async def archive_sequence(
     finish_active = body is not None and body.finish_active
     return await _moved(
         once,
-        lambda: services.sequences.archive(sequence_id, user.id, finish_active=finish_active),
+        lambda: services.archiving.archive(sequence_id, user.id, finish_active=finish_active),
     )
 
 

@@ -19,6 +19,7 @@ from services.access.tokens import Tokens
 from services.access.users import Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
+from services.enrollments.archiving import Archiving
 from services.enrollments.contact_history import ContactHistory
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
@@ -46,6 +47,7 @@ from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Chores, Sweep
 from services.maintenance.workspace import WorkspaceSettings
 from services.messaging.backfill import CatchUp
+from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
@@ -150,6 +152,7 @@ class Services:
     temporal: EnrollmentClient
     gateway: Gateway
     config: ServiceConfig
+    archiving: Archiving
     audit: Audit
     batch: Batch
     contact_history: ContactHistory
@@ -265,12 +268,13 @@ def build_services(
     )
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
     workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
-    sequences = Sequences(database, outbox, endings, waking, workspace_zone=rules.workspace_zone)
+    sequences = Sequences(database, outbox, waking.begin, workspace_zone=rules.workspace_zone)
     return Services(
         database=database,
         temporal=temporal,
         gateway=gateway,
         config=config,
+        archiving=Archiving(database, endings),
         audit=Audit(database),
         batch=batch,
         contact_history=ContactHistory(database),
@@ -278,6 +282,7 @@ def build_services(
         contacts=Contacts(
             database,
             outbox,
+            CONTACT_HOOKS,
             default_region=config.default_region,
             workspace_zone=rules.workspace_zone,
         ),

@@ -178,3 +178,51 @@ def test_every_heading_of_the_design_that_is_cited_exists() -> None:
 
     assert cited
     assert {(name, heading) for name, heading in cited if heading not in headings} == set()
+
+
+AREAS = {
+    "access",
+    "contacts",
+    "enrollments",
+    "event_webhooks",
+    "jobs",
+    "maintenance",
+    "messaging",
+    "platform",
+    "sequences",
+    "suppression",
+}
+
+
+def _rooms(folder: str) -> set[str]:
+    """What stands at the top of a folder, but for the package marker."""
+    return {
+        entry.name
+        for entry in (ROOT / folder).iterdir()
+        if entry.name not in {"__init__.py", "__pycache__"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("layer", "beside"),
+    [("domain", {"statuses"}), ("services", {"factory.py"}), ("storage", {"schema.py", "tables"})],
+)
+def test_every_layer_has_the_same_areas(layer: str, beside: set[str]) -> None:
+    assert _rooms(layer) == AREAS | beside
+
+
+@pytest.mark.parametrize("layer", ["domain", "services", "storage"])
+def test_tests_mirror_the_areas(layer: str) -> None:
+    folders = {
+        name for name in _rooms(f"tests/{layer}") if (ROOT / "tests" / layer / name).is_dir()
+    }
+
+    assert folders - AREAS <= {"statuses"}
+
+
+def test_the_contract_of_the_areas_names_each() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [contract] = [one for one in contracts["contracts"] if one["name"].startswith("areas:")]
+
+    for area in AREAS:
+        assert f"services.{area} : storage.{area} : domain.{area}" in contract["layers"]

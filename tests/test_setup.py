@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from manage import main, set_up
 from services.factory import Services
 from settings import Settings

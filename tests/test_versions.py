@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 import worker
-from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus
 from manage import set_up
 from services.factory import Services

@@ -14,6 +14,7 @@ from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
 from domain.statuses.sequences import SequenceKind
 from domain.statuses.suppression import OptOutSource
+from services.enrollments.archiving import Archiving
 from services.enrollments.finishing import Endings
 from services.enrollments.waking import Waking
 from services.platform.outbox import Outbox
@@ -47,8 +48,9 @@ class World:
         )
         self.endings = Endings(self.database, self.outbox, self.rules)
         self.waking = Waking(self.database, self.outbox)
+        self.archiving = Archiving(self.database, self.endings)
         self.sequences = Sequences(
-            self.database, self.outbox, self.endings, self.waking, workspace_zone=ZONE
+            self.database, self.outbox, self.waking.begin, workspace_zone=ZONE
         )
 
     async def found(self) -> None:

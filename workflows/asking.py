@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.sending import SendingActivities
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 from workflows.limits import Limit
 
 _Request = TypeVar("_Request")

@@ -45,7 +45,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.enrollments.state import NewEnrollment
+from domain.statuses.enrollment_state import NewEnrollment
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow

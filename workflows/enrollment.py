@@ -10,7 +10,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
-    from domain.enrollments.state import Standing
+    from domain.statuses.enrollment_state import Standing
     from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
     from workflows.asking import ask_at_once
     from workflows.limits import (

@@ -6,7 +6,7 @@ Apart from the workflows, whose modules Temporal's sandbox runs anew for every s
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
-    from domain.enrollments.state import Standing
+    from domain.statuses.enrollment_state import Standing
     from domain.statuses.enrollments import Need
     from workflows.asking import ask_at_once
     from workflows.limits import (

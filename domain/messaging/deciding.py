@@ -4,18 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from domain.platform.rules import SendingRules
+from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, validity_seconds
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome
 from domain.statuses.sequences import SequenceState
-
-EARLY_TOLERANCE = timedelta(milliseconds=250)
-"""A timer may fire this much early by another machine's clock."""
-
-INBOUND_WAIT = timedelta(seconds=10)
-"""How long a text waits while an inbound one from the number is not applied yet."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from domain.enrollments.state import Standing
 from domain.messaging.deadline import Deadline
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 
 

@@ -7,11 +7,10 @@ codes it may still change, so a code that is not here falls back to something sa
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-
-from domain.sequences.timing import next_midnight
+from zoneinfo import ZoneInfo
 
 
 class Effect(StrEnum):
@@ -535,3 +534,15 @@ def next_probe(held_at: datetime, now: datetime, *, every: timedelta) -> datetim
 
 def _unlisted(code: int, effect: Effect) -> ProviderError:
     return ProviderError(code, explain(code), effect)
+
+
+def next_midnight(moment: datetime, zone: str) -> datetime:
+    """Find the first start of a day in a zone that is later than a moment.
+
+    Args:
+        moment: Any aware moment.
+        zone: IANA name.
+    """
+    tz = ZoneInfo(zone)
+    tomorrow = moment.astimezone(tz).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(0), tzinfo=tz).astimezone(UTC)

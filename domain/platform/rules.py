@@ -39,3 +39,11 @@ class SendingRules:
     min_spacing: timedelta = timedelta(hours=1)
     look_up_line_types: bool = False
     max_attempts: int = 5
+
+
+EARLY_TOLERANCE = timedelta(milliseconds=250)
+"""A timer may fire this much early by another machine's clock."""
+
+
+INBOUND_WAIT = timedelta(seconds=10)
+"""How long a text waits while an inbound one from the number is not applied yet."""

@@ -247,17 +247,6 @@ def spaced(
     return max(moment, previous + min(delay, enough))
 
 
-def next_midnight(moment: datetime, zone: str) -> datetime:
-    """Find the first start of a day in a zone that is later than a moment.
-
-    Args:
-        moment: Any aware moment.
-        zone: IANA name.
-    """
-    tz = _zone(zone)
-    return _instant(moment.astimezone(tz).date() + _ONE_DAY, _MIDNIGHT, tz)
-
-
 def _parse_day(pair: object, field: str) -> tuple[time, time]:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise InvalidFieldError(

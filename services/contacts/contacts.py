@@ -1,6 +1,6 @@
 """The people who are texted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +18,6 @@ from domain.platform.errors import (
 from domain.platform.paging import Page, Position, cut
 from domain.sequences.timing import ContactClock, check_time_zone
 from domain.statuses.contacts import LineType
-from services.enrollments.rescheduling import contact_moved
-from services.messaging.unknown_numbers import made_known
 from services.platform import audit
 from services.platform.outbox import Outbox
 from storage.contacts import contacts
@@ -99,11 +97,25 @@ class ContactFields(TypedDict, total=False):
     line_type: LineType | None
 
 
+@dataclass(frozen=True)
+class ContactHooks:
+    """What areas above this one do in the transaction that writes a contact.
+
+    Attributes:
+        numbers_assigned: Called with numbers that have just become a contact's.
+        clock_changed: Called with a contact, their clock before and their clock from now on.
+    """
+
+    numbers_assigned: Callable[[Transaction, Collection[str]], Awaitable[None]]
+    clock_changed: Callable[[Transaction, UUID, ContactClock, ContactClock], Awaitable[None]]
+
+
 class Contacts:
     """Adds, changes and finds contacts.
 
     Args:
         database: Where they are kept.
+        hooks: What follows elsewhere.
         outbox: Tells the workflows whose steps move with a contact's zone.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
@@ -111,9 +123,16 @@ class Contacts:
     """
 
     def __init__(
-        self, database: Database, outbox: Outbox, *, default_region: str, workspace_zone: str
+        self,
+        database: Database,
+        outbox: Outbox,
+        hooks: ContactHooks,
+        *,
+        default_region: str,
+        workspace_zone: str,
     ) -> None:
         self._database = database
+        self._hooks = hooks
         self._outbox = outbox
         self._default_region = default_region
         self._workspace_zone = workspace_zone
@@ -132,7 +151,7 @@ class Contacts:
             added = await contacts.add(tx, values)
             if added is None:
                 raise await _phone_taken(tx, values["phone"])
-            await made_known(tx, [added.phone])
+            await self._hooks.numbers_assigned(tx, [added.phone])
             await audit.record(tx, "contact.create", "contact", [added.id])
             return await _details(tx, added.id)
 
@@ -176,13 +195,13 @@ class Contacts:
                 raise await _phone_taken(tx, values["phone"])
             if moved:
                 await contacts.remember_phone(tx, contact_id, former)
-                await made_known(tx, [values["phone"]])
+                await self._hooks.numbers_assigned(tx, [values["phone"]])
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
             after = await contacts.get(tx, contact_id)
             assert after is not None  # noqa: S101 - it is locked
-            await contact_moved(tx, contact_id, before, _clock(after.contact, zone))
+            await self._hooks.clock_changed(tx, contact_id, before, _clock(after.contact, zone))
             return ContactDetails.of(after)
 
     async def find(

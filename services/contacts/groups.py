@@ -9,11 +9,9 @@ from domain.contacts import pasted_numbers
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.paging import Page, Position, cut
-from services.enrollments.pickers import GroupName
 from services.platform import audit
 from storage.contacts import contacts, groups
 from storage.contacts.groups import GroupRow
-from storage.jobs import contact_import
 from storage.platform.database import Database, Transaction
 
 NAME_LENGTH = 100
@@ -86,6 +84,14 @@ class AddedNumbers:
     members: Added
     unknown: Sequence[str]
     unread: Sequence[str]
+
+
+@dataclass(frozen=True)
+class GroupName:
+    """A group as dropdowns show it."""
+
+    id: UUID
+    name: str
 
 
 class Groups:
@@ -204,7 +210,7 @@ class Groups:
         """
         read, unread = pasted_numbers.read(pasted, default_region=self._default_region)
         async with self._database.transaction() as tx:
-            known = await contact_import.by_phone(tx, read)
+            known = await contacts.by_phone(tx, read)
         ids = [known[phone].id for phone in read if phone in known]
         return AddedNumbers(
             await self.add_members(group_id, ids, user_id),
@@ -256,3 +262,15 @@ async def _details(tx: Transaction, group_id: UUID) -> GroupDetails:
     if row is None:
         raise NotFoundError("group", group_id)
     return GroupDetails.of(row)
+
+
+async def require_group(tx: Transaction, group_id: UUID) -> None:
+    """Have a group stay until the transaction ends.
+
+    Raises:
+        InvalidFieldError: ``unknown_group``.
+    """
+    if not await groups.exists(tx, group_id):
+        raise InvalidFieldError(
+            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
+        )

@@ -14,7 +14,7 @@ from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
-from services.jobs.bulk_actions import require_group
+from services.contacts.groups import require_group
 from services.platform import audit, rate_limits
 from services.platform.outbox import Outbox
 from storage.enrollments import enrolling as rows

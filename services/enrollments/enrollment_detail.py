@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import (
+    NotFoundError,
+)
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import ContactClock
 from domain.statuses.enrollments import STATUS_WORDS, Activity, EnrollmentStatus, HeldReason
@@ -24,7 +26,6 @@ from services.enrollments.enrollment_list import (
     shown_activity,
 )
 from services.enrollments.step_plan import StepAhead, plan
-from services.messaging.senders import SenderName
 from storage.enrollments import enrollment_detail as rows
 from storage.enrollments.enrollment_detail import (
     AttemptFacts,
@@ -72,6 +73,14 @@ class TimelineEntry:
     status: str | None = None
     error: Fault | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SenderName:
+    """A sender as lists show it."""
+
+    id: UUID
+    name: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.enrollments.rescheduling import resumed_due
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
-from services.jobs.bulk_actions import checked
+from services.enrollments.selection import checked
 from services.platform import audit
 from services.platform.outbox import Outbox
 from storage.enrollments import finishing, pausing

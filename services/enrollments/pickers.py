@@ -7,6 +7,7 @@ from uuid import UUID
 from domain.platform.errors import NotFoundError
 from domain.platform.names import clean
 from domain.statuses.contacts import LineType
+from services.contacts.groups import GroupName
 from services.enrollments.enrollment_list import SEARCH_LENGTH, UserName
 from storage.enrollments import pickers
 from storage.platform.database import Database
@@ -33,14 +34,6 @@ class PickedContact:
     line_type: LineType | None
     opted_out: bool
     active_here: bool
-
-
-@dataclass(frozen=True)
-class GroupName:
-    """A group as dropdowns show it."""
-
-    id: UUID
-    name: str
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import logging
 
 from services.platform.outbox import Outbox
 from storage.enrollments import waking
-from storage.enrollments.waking import Wake, WakeKind
+from storage.platform import wakes
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import wait_for_sender
+from storage.platform.wakes import Wake, WakeKind
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Waking:
     async def _page(self) -> int | None:
         """Wake a page of the oldest wake; answers how many, None if there is no wake."""
         async with self._database.transaction() as tx:
-            wake = await waking.take(tx)
+            wake = await wakes.take(tx)
             if wake is None:
                 return None
             woken = await _go_on(tx, wake)
@@ -83,19 +84,19 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             # else is locked meanwhile, and nobody else while this is.
             await wait_for_sender(tx, wake.subject_id)
             sequences = await waking.waiting_for(tx, wake.subject_id)
-            await waking.add(tx, WakeKind.UNBLOCKED, sequences)
-            await waking.go_on_from(tx, wake, None)
+            await wakes.add(tx, WakeKind.UNBLOCKED, sequences)
+            await wakes.go_on_from(tx, wake, None)
             return 0
         case WakeKind.UNBLOCKED:
             after = wake.place["after"] if wake.place else None
             woken = await waking.unblock(tx, wake.subject_id, after)
             is_full = len(woken) == waking.PAGE
-            await waking.go_on_from(tx, wake, {"after": str(woken[-1])} if is_full else None)
+            await wakes.go_on_from(tx, wake, {"after": str(woken[-1])} if is_full else None)
             return len(woken)
         case WakeKind.REPLY_WINDOW | WakeKind.SEND_WINDOW:
             walked = await waking.walk(tx, wake.subject_id, wake.place)
             is_reply = wake.kind is WakeKind.REPLY_WINDOW
             apply = waking.apply_reply_window if is_reply else waking.apply_send_window
             told = await apply(tx, walked.active)
-            await waking.go_on_from(tx, wake, walked.place)
+            await wakes.go_on_from(tx, wake, walked.place)
             return told

@@ -10,17 +10,17 @@ from uuid import UUID, uuid5
 from domain.platform.errors import InvalidFieldError
 from domain.sequences.texts import check_body
 from domain.statuses.messaging import LastText
+from services.contacts.groups import require_group
 from services.enrollments.finishing import MarkedFinished
+from services.enrollments.selection import checked
 from services.messaging import one_offs
 from services.messaging.holds import Decision, Released
 from services.platform import audit
 from services.platform.outbox import Outbox
-from storage.contacts import groups
 from storage.jobs import bulk_actions as rows
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 
-MAX_ENROLLMENTS = 10_000
 MAX_RECIPIENTS = 10
 
 _PAGE = 500
@@ -218,34 +218,6 @@ class Batch:
             for one in done
         }
         return [results[enrollment_id] for enrollment_id in enrollment_ids]
-
-
-async def require_group(tx: Transaction, group_id: UUID) -> None:
-    """Have a group stay until the transaction ends.
-
-    Raises:
-        InvalidFieldError: ``unknown_group``.
-    """
-    if not await groups.exists(tx, group_id):
-        raise InvalidFieldError(
-            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
-        )
-
-
-def checked(enrollment_ids: Many[UUID]) -> list[UUID]:
-    """Count enrollments, each once.
-
-    Raises:
-        InvalidFieldError: ``enrollment_count``: too many or none.
-    """
-    asked = list(dict.fromkeys(enrollment_ids))
-    if not 1 <= len(asked) <= MAX_ENROLLMENTS:
-        raise InvalidFieldError(
-            "enrollment_ids",
-            f"has {len(asked)} enrollments; give 1 to {MAX_ENROLLMENTS}",
-            code="enrollment_count",
-        )
-    return asked
 
 
 async def _in_pages(

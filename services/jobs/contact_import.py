@@ -14,8 +14,8 @@ from domain.platform.phones import check_region
 from domain.statuses.contacts import LineType
 from domain.statuses.jobs import JobKind
 from services.contacts.contacts import ContactFields, Contacts
+from services.contacts.groups import require_group
 from services.enrollments.enrolling import open_course
-from services.jobs.bulk_actions import require_group
 from services.jobs.csv_upload import (
     IGNORED_MOST,
     Columns,
@@ -26,12 +26,14 @@ from services.jobs.csv_upload import (
     unreadable,
 )
 from services.jobs.jobs import ENROL_INTO, Act, JobDetails, JobTask
+from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
 from services.platform.outbox import Outbox
 from services.suppression.erasure import recall
+from storage.contacts import contacts
+from storage.contacts.contacts import Known
 from storage.jobs import bulk_actions, contact_import, jobs
-from storage.jobs.contact_import import Known
 from storage.jobs.jobs import OpenRow, Outcome
 from storage.platform.database import Database, Transaction
 
@@ -195,7 +197,7 @@ class Importing:
         if group_id is not None:
             await require_group(tx, group_id)
         found = await self.check(rows, task.params["region"])
-        known = await contact_import.by_phone(tx, list(found.first))
+        known = await contacts.by_phone(tx, list(found.first))
         new = [values for phone, (_, values) in found.first.items() if phone not in known]
         if dry_run:
             salt = str(task.params["salt"]).encode()
@@ -205,7 +207,7 @@ class Importing:
             await recall(tx, [one["phone"] for one in new])
             created = await contact_import.insert(tx, new)
             lost = [one["phone"] for one in new if one["phone"] not in created]
-            known |= await contact_import.by_phone(tx, lost)  # somebody else was faster
+            known |= await contacts.by_phone(tx, lost)  # somebody else was faster
         subjects = {**{phone: one.id for phone, one in known.items()}, **created}
         before = await contact_import.named_before(tx, task.id, list(subjects.values()))
         if not dry_run:
@@ -243,7 +245,13 @@ class Importing:
 
     async def check(self, rows: Many[OpenRow], region: str) -> CheckedRows:
         """Check rows by the rules for contacts, a few at a time so that others get their turn."""
-        rules = Contacts(self._database, self._outbox, default_region=region, workspace_zone="UTC")
+        rules = Contacts(
+            self._database,
+            self._outbox,
+            CONTACT_HOOKS,
+            default_region=region,
+            workspace_zone="UTC",
+        )
         found = CheckedRows()
         for index, row in enumerate(rows):
             if index % _CHECKED_AT_ONCE == 0:

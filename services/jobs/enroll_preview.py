@@ -16,11 +16,12 @@ from domain.platform.phones import check_region, normalise
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import NAME_LENGTH
+from services.contacts.groups import require_group
 from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_course
-from services.jobs.bulk_actions import require_group
 from services.jobs.contact_import import CheckedRows, Heading, Importing, headings
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
+from storage.contacts import contacts
 from storage.enrollments import enrolling
 from storage.enrollments.enrolling import Candidate
 from storage.jobs import contact_import
@@ -250,7 +251,7 @@ class EnrolPreviews:
         async with self._database.transaction() as tx:
             await open_course(tx, sequence_id)
             for part in _chunks(list(numbers)):
-                known = await contact_import.by_phone(tx, part)
+                known = await contacts.by_phone(tx, part)
                 foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
                 new = await self._new(
                     tx, sequence_id, {one: {} for one in part if one not in known}
@@ -286,7 +287,7 @@ class EnrolPreviews:
             if created:
                 await made_known(tx, created)
                 await audit.record(tx, "contact.create", "contact", created.values())
-            known = await contact_import.by_phone(tx, numbers)
+            known = await contacts.by_phone(tx, numbers)
         return [known[phone].id for phone in numbers]
 
     async def of_file(
@@ -355,7 +356,7 @@ class EnrolPreviews:
     ) -> list[ForeseenRow]:
         """Look at a chunk of a file's rows, in the file's order."""
         found = {phone: one for phone, one in checked.first.items() if phone not in seen}
-        known = await contact_import.by_phone(tx, list(found))
+        known = await contacts.by_phone(tx, list(found))
         foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
         new = {phone: values for phone, (_, values) in found.items() if phone not in known}
         made = await self._new(tx, sequence_id, new)

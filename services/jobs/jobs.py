@@ -14,10 +14,10 @@ from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundErr
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
+from services.contacts.groups import require_group
 from services.enrollments.enrolling import distinct, limit_enrolling, open_course
 from services.enrollments.enrollment_list import cleaned
 from services.enrollments.finishing import Endings
-from services.jobs.bulk_actions import require_group
 from services.messaging.holds import Decision
 from services.platform import audit
 from services.platform.outbox import Outbox

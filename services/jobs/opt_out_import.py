@@ -14,7 +14,7 @@ from services.jobs.csv_upload import IGNORED_MOST, Columns, Uploads, by_name, in
 from services.jobs.jobs import Act, JobDetails, JobTask
 from services.platform.outbox import Outbox
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
-from storage.jobs import contact_import
+from storage.contacts import contacts
 from storage.jobs.jobs import OpenRow, Outcome
 from storage.platform.database import Database, Transaction
 from storage.suppression import suppressions
@@ -123,7 +123,7 @@ class OptOutImport:
             new = reasons.keys() - await suppressions.standing_everywhere(tx, list(reasons))
         else:
             new = await self._by_hand.suppress_unless_standing(tx, reasons, user_id=task.user_id)
-        subjects = await contact_import.by_phone(tx, list(reasons))
+        subjects = await contacts.by_phone(tx, list(reasons))
         for position, number in numbers.items():
             code = "suppressed" if number in new else "already_suppressed"
             new.discard(number)  # the next row with it finds it suppressed

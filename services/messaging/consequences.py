@@ -5,8 +5,6 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from domain.enrollments.state import Standing
-from domain.messaging.deciding import EARLY_TOLERANCE
 from domain.platform.provider_errors import (
     Effect,
     ProviderError,
@@ -15,9 +13,10 @@ from domain.platform.provider_errors import (
     next_probe,
     retry_at,
 )
-from domain.platform.rules import SendingRules
+from domain.platform.rules import EARLY_TOLERANCE, SendingRules
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import DELIVERIES, higher

@@ -13,9 +13,9 @@ from domain.sequences.texts import check_body
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus
 from domain.statuses.suppression import TextMeaning
+from services.enrollments.enrollment_detail import SenderName
 from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactName, Fault, UserName
 from services.messaging import one_offs
-from services.messaging.senders import SenderName
 from services.platform import audit
 from services.platform.outbox import Outbox
 from storage.contacts import contacts

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Answer, Decision, Listing, Opening
 from domain.platform.rules import SendingRules
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from services.messaging.outcomes import Outcomes
 from services.messaging.sending import Sending
 from services.platform.outbox import Outbox

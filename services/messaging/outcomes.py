@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import (
     Accepted,
     Answer,
@@ -18,6 +17,7 @@ from domain.messaging.ports import (
 )
 from domain.platform.provider_errors import Effect, classify_answer, explain
 from domain.platform.rules import SendingRules
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import FAILURES

@@ -52,14 +52,6 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class SenderName:
-    """A sender as lists show it."""
-
-    id: UUID
-    name: str
-
-
-@dataclass(frozen=True)
 class SenderDetails:
     """A sender as it is shown.
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from domain.enrollments.state import Standing
 from domain.messaging import deciding
 from domain.messaging.deadline import Deadline
 from domain.messaging.deciding import StepFacts, decide
 from domain.messaging.ports import Call, Decision, LateError, LineTypeNeeded, Opening, Unsettled
 from domain.platform.provider_errors import explain
-from domain.platform.rules import SendingRules
+from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.texts import merge_values, render
 from domain.sequences.timing import ContactClock, SendWindow, validity_seconds
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, Need
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
@@ -157,12 +157,10 @@ class Sending:
             await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
             await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
             return Standing(doing="ended", status=MessageStatus.REFUSED)
-        if row.next_try_at is not None and row.next_try_at > row.read_at + deciding.EARLY_TOLERANCE:
+        if row.next_try_at is not None and row.next_try_at > row.read_at + EARLY_TOLERANCE:
             return _message_standing(row, Activity.WAITING, due_at=row.next_try_at)
         if row.inbound_pending:
-            return _message_standing(
-                row, Activity.WAITING, due_at=row.read_at + deciding.INBOUND_WAIT
-            )
+            return _message_standing(row, Activity.WAITING, due_at=row.read_at + INBOUND_WAIT)
         if row.sender_held_at is not None and not _is_probe_due(row):
             return _message_standing(row, Activity.HELD)
         return None
@@ -357,7 +355,7 @@ def _is_shown_as_due(row: StepRow) -> bool:
     return (
         row.activity == Activity.WAITING
         and row.next_send_at is not None
-        and row.next_send_at <= row.read_at + deciding.EARLY_TOLERANCE
+        and row.next_send_at <= row.read_at + EARLY_TOLERANCE
     )
 
 

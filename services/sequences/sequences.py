@@ -1,7 +1,7 @@
 """Writing sequences, and moving them through their states."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,14 +21,10 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.segments import measure
 from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
-from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
-from services.enrollments.finishing import Endings
-from services.enrollments.waking import Waking
 from services.platform import audit
 from services.platform.outbox import Outbox
-from storage.enrollments import waking
-from storage.platform import outbox, workspace
+from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import SequenceRecord, StepRecord
@@ -43,7 +39,6 @@ MAX_AHEAD = timedelta(days=5 * 365)
 MAX_REPLY_WINDOW = timedelta(days=90)
 DEFAULT_REPLY_WINDOW = timedelta(days=7)
 
-_PAGE = 500
 _ONE_DAY_SECONDS = 86_400
 _AT_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
@@ -114,8 +109,7 @@ class Sequences:
     Args:
         database: PostgreSQL.
         outbox_drain: Kicked after a commit that wrote to the outbox.
-        endings: Marks enrollments finished when a sequence is archived with them.
-        waking: Tells those that wait of what changed.
+        wake: Tells the enrollments that wait of what changed, after the commit.
         workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
     """
 
@@ -123,15 +117,13 @@ class Sequences:
         self,
         database: Database,
         outbox_drain: Outbox,
-        endings: Endings,
-        waking: Waking,
+        wake: Callable[[], Awaitable[object]],
         *,
         workspace_zone: str,
     ) -> None:
         self._database = database
         self._outbox = outbox_drain
-        self._endings = endings
-        self._waking = waking
+        self._wake = wake
         self._zone = workspace_zone
 
     async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
@@ -161,7 +153,7 @@ class Sequences:
             await rows.add_version(tx, values["id"], steps, user_id)
             await outbox.add_pace(tx, draft.sender_id)
             await audit.record(tx, "sequence.create", "sequence", [values["id"]], user_id=user_id)
-            saved = await _find(tx, values["id"])
+            saved = await find(tx, values["id"])
         self._outbox.kick()
         return saved
 
@@ -172,7 +164,7 @@ class Sequences:
             NotFoundError: There is none.
         """
         async with self._database.transaction() as tx:
-            return await _find(tx, sequence_id, counted=counted)
+            return await find(tx, sequence_id, counted=counted)
 
     async def page(
         self,
@@ -223,8 +215,8 @@ class Sequences:
         """
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
-            await _lock(tx, sequence_id)
-            old = await _find(tx, sequence_id)
+            await lock(tx, sequence_id)
+            old = await find(tx, sequence_id)
             if old.state is SequenceState.ARCHIVED:
                 raise ConflictError(
                     "sequence_archived", "the sequence is archived; write a new one instead"
@@ -259,8 +251,8 @@ class Sequences:
                     user_id=user_id,
                     fields=" ".join(changed),
                 )
-            saved = await _find(tx, sequence_id)
-        await self._waking.begin()
+            saved = await find(tx, sequence_id)
+        await self._wake()
         self._outbox.kick()
         return saved
 
@@ -281,58 +273,16 @@ class Sequences:
         """Send again; those that were due meanwhile are looked at. Raises as ``activate``."""
         return await self._move(sequence_id, "resume", SequenceState.PAUSED, SequenceState.ACTIVE)
 
-    async def archive(
-        self, sequence_id: UUID, user_id: UUID, *, finish_active: bool = False
-    ) -> SequenceRecord:
-        """Close a sequence for good.
-
-        With ``finish_active`` its active enrollments are marked finished once nobody can be
-        enrolled any more; if that is interrupted, archiving again goes on with the rest.
-
-        Raises:
-            NotFoundError: There is no such sequence.
-            ConflictError: ``active_enrollments`` with their ``count``, without ``finish_active``.
-        """
-        async with self._database.transaction() as tx:
-            state = await _lock(tx, sequence_id)
-            if state is not SequenceState.ARCHIVED:
-                counts = await rows.count_by_status(tx, [sequence_id])
-                active = counts.get(sequence_id, {}).get(EnrollmentStatus.ACTIVE, 0)
-                if active and not finish_active:
-                    raise ConflictError(
-                        "active_enrollments",
-                        f"{active} enrollments are still active; wait for them, mark them finished,"
-                        ' or archive with {"finish_active": true}',
-                        count=active,
-                    )
-                await rows.update_sequence(tx, sequence_id, {"state": SequenceState.ARCHIVED})
-                await audit.record(
-                    tx, "sequence.archive", "sequence", [sequence_id], user_id=user_id
-                )
-        if finish_active:
-            await self._finish_all(sequence_id, user_id)
-        return await self.get(sequence_id)
-
-    async def _finish_all(self, sequence_id: UUID, user_id: UUID) -> None:
-        last: UUID | None = None
-        while True:
-            async with self._database.transaction() as tx:
-                active = await rows.active_ids(tx, sequence_id, after=last, limit=_PAGE)
-            if not active:
-                return
-            await self._endings.mark_finished(active, user_id)
-            last = active[-1]
-
     async def _move(
         self, sequence_id: UUID, verb: str, before: SequenceState, after: SequenceState
     ) -> SequenceRecord:
         async with self._database.transaction() as tx:
-            state = await _lock(tx, sequence_id)
+            state = await lock(tx, sequence_id)
             if state is before:
                 await rows.update_sequence(tx, sequence_id, {"state": after})
                 await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
                 if before is SequenceState.PAUSED:
-                    await waking.add_changes(tx, sequence_id, ["state"])
+                    await wakes.add_changes(tx, sequence_id, ["state"])
             elif state is not after:
                 raise ConflictError(
                     "invalid_transition",
@@ -340,8 +290,8 @@ class Sequences:
                     f" can become {after.value} this way",
                     state=state.value,
                 )
-            saved = await _find(tx, sequence_id)
-        await self._waking.begin()
+            saved = await find(tx, sequence_id)
+        await self._wake()
         return saved
 
 
@@ -583,7 +533,7 @@ async def _tell(
     tx: Transaction, old: SequenceRecord, values: Mapping[str, Any], *, steps_changed: bool
 ) -> None:
     """Have whoever waits told of what changed, and the senders concerned paced anew."""
-    await waking.add_changes(tx, old.id, values)
+    await wakes.add_changes(tx, old.id, values)
     new_sender = values.get("sender_id")
     if new_sender is not None:
         await outbox.add_pace(tx, new_sender)
@@ -591,12 +541,22 @@ async def _tell(
         await outbox.add_pace(tx, old.sender_id)
 
 
-async def _lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
+async def lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
+    """Lock a sequence for a change of it and give its state.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+    """
     state = await rows.lock_for_change(tx, sequence_id)
     return state if state is not None else _unknown(sequence_id)
 
 
-async def _find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+async def find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
+    """Read a sequence.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+    """
     found = await rows.find(tx, sequence_id, counted=counted)
     return found if found is not None else _unknown(sequence_id)
 

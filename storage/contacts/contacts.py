@@ -1,10 +1,21 @@
 """Queries about contacts."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Sequence as Many
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped
@@ -184,3 +195,27 @@ async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:
 def constraint_of(error: IntegrityError) -> str:
     """The name of the constraint that a statement broke."""
     return cast("str", getattr(getattr(error.orig, "diag", None), "constraint_name", "") or "")
+
+
+class Known(NamedTuple):
+    """A contact who has a number of the file."""
+
+    id: UUID
+    first_name: str
+    last_name: str
+    time_zone: str | None
+    line_type: str | None
+
+
+async def by_phone(tx: Transaction, phones: Many[str]) -> dict[str, Known]:
+    """Tell who has these numbers."""
+    rows = await tx.execute(
+        text(
+            """
+            SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
+            WHERE phone = ANY(CAST(:phones AS text[]))
+            """
+        ),
+        {"phones": list(phones)},
+    )
+    return {row[0]: Known(*row[1:]) for row in rows}

@@ -9,15 +9,15 @@ from sqlalchemy import bindparam, func, insert, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from domain.enrollments.state import Standing
-from domain.messaging.deciding import EARLY_TOLERANCE, INBOUND_WAIT
+from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus
 from domain.statuses.messaging import LastText
 from storage.event_webhooks import events
-from storage.messaging.sending import SENT
 from storage.platform import outbox
 from storage.platform.database import Transaction
 from storage.tables.enrollments import EnrollmentEvent
+from storage.tables.sent import SENT
 
 _END = text(
     """

@@ -12,10 +12,10 @@ from sqlmodel import col
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import FAILURES
-from storage.messaging.sending import DELIVERED, SENT
 from storage.platform.database import Transaction
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message
+from storage.tables.sent import DELIVERED, SENT
 
 _DUE = "enrollments.status = 'active' AND enrollments.position <= enrollments.step_count"
 _OPTED_OUT = "enrollments.status = 'opted_out'"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, text
@@ -12,30 +12,6 @@ from sqlalchemy.types import Uuid
 
 from storage.jobs.jobs import OpenRow
 from storage.platform.database import Transaction
-
-
-class Known(NamedTuple):
-    """A contact who has a number of the file."""
-
-    id: UUID
-    first_name: str
-    last_name: str
-    time_zone: str | None
-    line_type: str | None
-
-
-async def by_phone(tx: Transaction, phones: Many[str]) -> dict[str, Known]:
-    """Tell who has these numbers."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
-            WHERE phone = ANY(CAST(:phones AS text[]))
-            """
-        ),
-        {"phones": list(phones)},
-    )
-    return {row[0]: Known(*row[1:]) for row in rows}
 
 
 async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str, UUID]:

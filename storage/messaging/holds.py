@@ -5,11 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage.enrollments import waking
-from storage.enrollments.waking import WakeKind
-from storage.platform import outbox
+from storage.platform import outbox, wakes
 from storage.platform.database import Transaction
 from storage.platform.locks import SHARE_SENDER
+from storage.platform.wakes import WakeKind
 
 _DUE = """
     SELECT id FROM senders WHERE {which} AND held_at IS NOT NULL AND next_probe_at <= now()
@@ -70,7 +69,7 @@ async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | No
         {"id": sender_id, "proven_at": proven_at},
     )
     if ended.first() is not None:
-        await waking.add(tx, WakeKind.OFF_HOLD, [sender_id])
+        await wakes.add(tx, WakeKind.OFF_HOLD, [sender_id])
 
 
 async def lock_sender(tx: Transaction, sender_id: UUID) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.sequences import ReplyPolicy
-from storage.messaging.sending import SENT
 from storage.platform.database import Transaction
+from storage.tables.sent import SENT
 
 
 async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:

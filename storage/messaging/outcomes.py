@@ -15,8 +15,9 @@ from domain.messaging.ports import Canary
 from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from storage.enrollments import next_step
-from storage.messaging.sending import SENT, lock_attempt
+from storage.messaging.sending import lock_attempt
 from storage.platform.database import Transaction
+from storage.tables.sent import SENT
 
 _SEEN_ANEW = timedelta(days=1)
 """How often it is noted that the provider still shows a sender's texts as it did."""

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from storage.platform.database import Transaction
 
 

@@ -16,9 +16,9 @@ from domain.platform.phones import digits
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.suppression import OptOutSource
 from storage.contacts.contacts import escaped
-from storage.messaging.sending import SENT
 from storage.platform.database import Transaction
 from storage.platform.locks import ENROLLMENTS_OF_PHONES
+from storage.tables.sent import SENT
 
 _PHONES = bindparam("phones", type_=ARRAY(Text()))
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.access import Role
-from storage.platform.columns import code, moment, one_of, reference
+from storage.tables.columns import code, moment, one_of, reference
 
 
 class SignIn(SQLModel, table=True):

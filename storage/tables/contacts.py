@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.contacts import LineType
-from storage.platform.columns import code, moment, one_of, reference
+from storage.tables.columns import code, moment, one_of, reference
 
 
 class FormerPhone(SQLModel, table=True):

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
-from storage.platform.columns import code, computed, moment, one_of, reference
+from storage.tables.columns import code, computed, moment, one_of, reference
 
 
 class Enrollment(SQLModel, table=True):

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from storage.platform.columns import moment, reference
+from storage.tables.columns import moment, reference
 
 
 class EventEndpoint(SQLModel, table=True):

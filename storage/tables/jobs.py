@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.jobs import JobKind, JobState
-from storage.platform.columns import code, moment, one_of, reference
+from storage.tables.columns import code, moment, one_of, reference
 
 
 class Job(SQLModel, table=True):

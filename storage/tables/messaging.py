@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
-from storage.platform.columns import code, computed, moment, one_of, reference
+from storage.tables.columns import code, computed, moment, one_of, reference
 
 
 class CatchUp(SQLModel, table=True):

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from storage.platform.columns import moment, one_of, reference
+from storage.tables.columns import moment, one_of, reference
 
 
 class AuditEntry(SQLModel, table=True):

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
-from storage.platform.columns import code, moment, one_of, reference
+from storage.tables.columns import code, moment, one_of, reference
 
 
 class Sequence(SQLModel, table=True):

@@ -12,7 +12,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.suppression import OptOutSource, ReviewDecision
-from storage.platform.columns import code, moment, one_of, reference
+from storage.tables.columns import code, moment, one_of, reference
 
 
 class Review(SQLModel, table=True):

@@ -21,7 +21,6 @@ from activities.sending import (
     SendStep,
 )
 from activities.sweeping import SweepingActivities
-from domain.enrollments.state import Standing
 from domain.maintenance.ports import SweepReport
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import (
@@ -40,6 +39,7 @@ from domain.messaging.ports import (
     Unsettled,
 )
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Need
 from domain.statuses.messaging import MessageStatus
 from tests.fakes import FakeGateway

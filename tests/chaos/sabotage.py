@@ -11,7 +11,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import services.messaging.sending
-from domain.enrollments.state import Standing
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import (
     Answer,
@@ -27,6 +26,7 @@ from domain.messaging.ports import (
 from domain.messaging.ports import Ledger as LedgerPort
 from domain.platform.rules import SendingRules
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from services.messaging import reconciliation
 from services.messaging.sending import Sending
 from storage.messaging import sending

@@ -15,12 +15,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
-from domain.enrollments.state import NewEnrollment, Standing
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import Answer, Call, LateError, Refused
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import DAYS
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from domain.statuses.enrollments import Need
 from domain.statuses.messaging import Direction, MessageStatus
 from services.enrollments.enrolling import Enrolling

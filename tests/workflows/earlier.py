@@ -8,7 +8,7 @@ from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
-    from domain.enrollments.state import Standing
+    from domain.statuses.enrollment_state import Standing
     from workflows.enrollment import EnrollmentWorkflow
     from workflows.limits import PERSON_PRIORITY, SEND, SEND_QUEUE
     from workflows.messages import EnrollmentResult, StartEnrollment, StartMessage

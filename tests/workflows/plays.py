@@ -19,10 +19,10 @@ from activities.events import DeliverEvents
 from activities.failures import PlainFailures
 from activities.jobs import RunChunk
 from activities.sending import CloseEnrollment, SendMessage, SendStep
-from domain.enrollments.state import NewEnrollment, Standing
 from domain.event_webhooks.events import EventsRound
 from domain.jobs.ports import JobProgress
 from domain.maintenance.ports import SweepReport
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient

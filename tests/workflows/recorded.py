@@ -9,8 +9,8 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from domain.enrollments.state import Standing
 from domain.jobs.ports import JobProgress
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from domain.statuses.messaging import MessageStatus
 from tests.workflows.plays import Gate, Play, Stage, ends, fails

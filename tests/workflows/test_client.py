@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from domain.enrollments.state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import NewEnrollment, Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus
 from services.platform.outbox import Outbox
 from standalone.ports import free_port

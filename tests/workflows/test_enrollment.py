@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from domain.statuses.messaging import MessageStatus
 from tests.workflows import histories

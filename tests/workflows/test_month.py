@@ -16,8 +16,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from activities.sending import CloseEnrollment, SendStep
-from domain.enrollments.state import Standing
 from domain.sequences.timing import ContactClock, ongoing_due
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
 from tests.workflows import histories
 from tests.workflows.changed import PATCH, ChangedEnrollmentWorkflow

@@ -134,7 +134,7 @@ async def archive_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Close a sequence for good, finishing whoever is active in it; it was asked before."""
 
     async def archive(chosen: UUID) -> SequenceRecord:
-        return await page.services.sequences.archive(chosen, page.user.id, finish_active=True)
+        return await page.services.archiving.archive(chosen, page.user.id, finish_active=True)
 
     return await _moved(page, sequence_id, archive, "is archived")
 

@@ -252,7 +252,7 @@ async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
     upload_id = re.search(r'name="previous" value="([^"]+)"', shown.text)
     assert upload_id is not None
     address = await enrol(member, sequence, way="file", job_id=upload_id[1])
-    await world.sequences.archive(sequence.id, world.user_id)
+    await world.archiving.archive(sequence.id, world.user_id)
     await work(services, world)
     said = words((await member.get(address)).text)
     assert "Nobody of the file was enrolled: the sequence was archived meanwhile." in said
@@ -268,7 +268,7 @@ async def test_drafts_and_archived_ones_say_what_to_do_instead(
     assert "Activate it first" in page.text
     refused = await check(member, draft, way="numbers", numbers="+12125550101")
     assert refused.status_code == 409
-    await world.sequences.archive(draft.id, world.user_id)
+    await world.archiving.archive(draft.id, world.user_id)
     assert "archived" in (await member.get(f"/sequences/{draft.id}/enrol")).text
 
 

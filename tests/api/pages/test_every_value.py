@@ -311,7 +311,7 @@ async def test_whatever_was_noted_is_told(everything: Everything) -> None:
 def test_whatever_is_noted_has_words() -> None:
     noted = {
         argument.value
-        for path in SERVICES.glob("*.py")
+        for path in SERVICES.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func) in {"endings.note", "endings.note_all"}

@@ -358,7 +358,7 @@ async def test_the_audit_log_goes_on_page_by_page(
 
 def test_every_act_of_the_services_has_words() -> None:
     found: set[str] = set()
-    for path in SERVICES.glob("*.py"):
+    for path in SERVICES.rglob("*.py"):
         text = path.read_text()
         found |= set(re.findall(r'audit\.record\(\s*tx,\s*"([a-z_]+\.[a-z_]+)"', text))
         found |= set(re.findall(r'"([a-z]+\.export)"', text))

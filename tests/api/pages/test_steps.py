@@ -227,7 +227,7 @@ async def test_viewers_and_archived_sequences_get_no_editor(
     assert (await viewer.post(path(sequence), data=written({"body": "X"}))).status_code == 403
     as_ann = await viewer.get(path(sequence), params={"contact_id": str(contact)}, headers=HTMX)
     assert "Hi Ann0" in words(as_ann.text)
-    await world.sequences.archive(sequence.id, world.user_id)
+    await world.archiving.archive(sequence.id, world.user_id)
     archived = await member.get(path(sequence))
     assert "<textarea" not in archived.text
     assert "This sequence is archived" in archived.text

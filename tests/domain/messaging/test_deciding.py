@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.messaging.deciding import (
-    EARLY_TOLERANCE,
-    INBOUND_WAIT,
     AwaitReply,
     EndAs,
     Go,
@@ -28,7 +26,7 @@ from domain.messaging.deciding import (
     Verdict,
     decide,
 )
-from domain.platform.rules import SendingRules
+from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.timing import DAYS, ContactClock, SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason

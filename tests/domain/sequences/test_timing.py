@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain.platform.errors import InvalidFieldError
+from domain.platform.provider_errors import next_midnight
 from domain.sequences.timing import (
     DAYS,
     DEFAULT_WINDOW,
@@ -18,7 +19,6 @@ from domain.sequences.timing import (
     SendWindow,
     Slot,
     check_time_zone,
-    next_midnight,
     next_slot,
     ongoing_due,
     scheduled_due,

@@ -21,7 +21,7 @@ from tests.domain.suppression.intent.measure import (
     table,
 )
 
-RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+RELIABILITY = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
 
 CLEAR = (
     *("please stop texting me", "take me off your list", "wrong number", "remove my number"),

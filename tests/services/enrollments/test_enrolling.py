@@ -285,7 +285,7 @@ async def test_nobody_slips_into_a_sequence_that_is_being_archived(
 
         async def archive(sequence_id: UUID = sequence.id) -> None:
             await asyncio.sleep(0.02)
-            await world.sequences.archive(sequence_id, world.user_id, finish_active=True)
+            await world.archiving.archive(sequence_id, world.user_id, finish_active=True)
 
         answers = await asyncio.gather(
             archive(),

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Answer, Call, Refused
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
 from services.enrollments.finishing import MarkedFinished

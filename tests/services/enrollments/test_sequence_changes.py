@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Call
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.sequences.sequences import lock_for_change, update_sequence

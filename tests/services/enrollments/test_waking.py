@@ -14,10 +14,10 @@ from domain.statuses.enrollments import EnrollmentStatus
 from services.enrollments.waking import Waking
 from services.sequences.sequences import SequenceChange
 from storage.enrollments import waking
-from storage.enrollments.waking import WakeKind
 from storage.messaging import holds
-from storage.platform import outbox
+from storage.platform import outbox, wakes
 from storage.platform.database import Transaction
+from storage.platform.wakes import WakeKind
 from storage.sequences.sequences import SequenceRecord
 from tests.kits.sending import SendingKit, about, until
 from tests.services.platform.test_locks import stands
@@ -101,7 +101,7 @@ async def signals(kit: SendingKit) -> Counter[UUID]:
     return Counter(row.subject_id for row in await kit.world.rows(query))
 
 
-async def wakes(kit: SendingKit) -> list[str]:
+async def wakes_left(kit: SendingKit) -> list[str]:
     """What is still to be told."""
     return [row.kind for row in await kit.world.rows("SELECT kind FROM wakes ORDER BY id")]
 
@@ -117,7 +117,7 @@ async def test_a_released_sender_wakes_in_pages(kit: SendingKit, pages: PagesCou
     assert await doing(kit) == {"waiting": _COUNT}
     assert set((await signals(kit)).values()) == {1}
     assert len(await signals(kit)) == _COUNT
-    assert await wakes(kit) == []
+    assert await wakes_left(kit) == []
 
 
 async def test_pages_go_on_where_a_process_died(kit: SendingKit, pages: PagesCounted) -> None:
@@ -155,7 +155,7 @@ async def test_a_sender_held_again_meanwhile_keeps_the_others(kit: SendingKit) -
     await kit.world.run("UPDATE senders SET held_at = now(), next_probe_at = now()")
     assert await kit.services.waking.wake() == 0
     assert await doing(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
-    assert await wakes(kit) == []
+    assert await wakes_left(kit) == []
 
 
 async def test_a_text_from_before_a_hold_does_not_end_it(kit: SendingKit) -> None:
@@ -166,7 +166,7 @@ async def test_a_text_from_before_a_hold_does_not_end_it(kit: SendingKit) -> Non
         earlier = row.held_at - timedelta(seconds=1)
         await holds.end_hold(tx, kit.world.sender_id, proven_at=earlier)
     assert (await kit.sender()).held_at == row.held_at
-    assert await wakes(kit) == []
+    assert await wakes_left(kit) == []
 
 
 async def test_whoever_was_just_finding_the_hold_is_woken(kit: SendingKit) -> None:
@@ -212,7 +212,7 @@ async def test_a_reply_window_is_applied_in_pages(kit: SendingKit, pages: PagesC
     await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
     await kit.services.waking.wake()
     async with kit.world.database.transaction() as tx:
-        await waking.add(tx, WakeKind.REPLY_WINDOW, [sequence.id])
+        await wakes.add(tx, WakeKind.REPLY_WINDOW, [sequence.id])
     await kit.services.waking.wake()
     assert [size for size in pages.sizes.values() if size] == [10, 10, 10, 5]
     rows = await kit.world.rows("SELECT DISTINCT reply_until FROM enrollments")
@@ -250,7 +250,7 @@ async def test_what_a_later_release_asks_for_is_left_to_it(kit: SendingKit) -> N
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     await kit.services.waking.wake()
     assert await doing(kit) == {"waiting": _COUNT}
-    assert await wakes(kit) == ["dream"]
+    assert await wakes_left(kit) == ["dream"]
 
 
 async def test_waking_goes_on_by_itself(kit: SendingKit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,14 +258,14 @@ async def test_waking_goes_on_by_itself(kit: SendingKit, monkeypatch: pytest.Mon
     monkeypatch.setattr("services.enrollments.waking._LOOK_SECONDS", 0.01)
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
-    take, failures = waking.take, iter([True])
+    take, failures = wakes.take, iter([True])
 
-    async def taken(tx: Transaction) -> waking.Wake | None:
+    async def taken(tx: Transaction) -> wakes.Wake | None:
         if next(failures, False):
             raise ConnectionResetError
         return await take(tx)
 
-    monkeypatch.setattr(waking, "take", taken)
+    monkeypatch.setattr(wakes, "take", taken)
     running = asyncio.create_task(kit.services.waking.run())
 
     async def all_woken() -> bool:

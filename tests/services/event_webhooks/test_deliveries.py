@@ -392,7 +392,7 @@ async def test_a_database_that_goes_away_stops_the_round(kit: SendingKit) -> Non
 
 
 async def test_the_example_in_the_documentation_verifies_a_delivery(kit: SendingKit) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
     [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 - our own documentation

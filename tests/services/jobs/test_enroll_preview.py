@@ -267,7 +267,7 @@ async def test_an_import_whose_people_cannot_be_enrolled_says_why(kit: SendingKi
             )
         )
     await kit.services.jobs.run_chunk(jobs[1].id)
-    await kit.services.sequences.archive(sequence.id, kit.world.user_id)
+    await kit.services.archiving.archive(sequence.id, kit.world.user_id)
     await kit.services.jobs.run_chunk(jobs[0].id)
     ended = [await kit.services.jobs.get(job.id) for job in jobs]
     assert [job.state for job in ended] == [JobState.DONE, JobState.DONE]

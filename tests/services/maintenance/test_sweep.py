@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import event
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, ListedMessage, ProviderUnavailableError
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from services.maintenance import pruning
 from services.maintenance.pruning import Pruning

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Call
 from domain.platform.errors import InvalidFieldError, InvalidRequestError
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.sequences import SequenceKind
 from services.maintenance.workspace import WorkspaceDetails
 from storage.messaging import outcomes

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.absence import list_texts
 from domain.messaging.ports import (
     Accepted,
@@ -20,6 +19,7 @@ from domain.messaging.ports import (
     OutcomeUnknown,
     Unsettled,
 )
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from simulator.habits import Habit
 from storage.maintenance import health

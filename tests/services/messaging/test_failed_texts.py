@@ -7,14 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.enrollment_list import Fault, ListedEnrollment
 from storage.enrollments.enrollment_list import ListFilter
 from tests.kits.sending import SendingKit
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations" / "versions"
+MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations" / "versions"
 
 
 async def listed(kit: SendingKit, enrollment: UUID) -> ListedEnrollment:

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Refused
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Need
 from services.messaging.holds import Decision
 from tests.kits.sending import SendingKit, about

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Call, OutcomeUnknown
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from domain.suppression.keywords import read
 from services.messaging import inbound as inbound_service

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Call, NotCalled, Refused
+from domain.statuses.enrollment_state import Standing
 from tests.kits.sending import SendingKit, about
 
 SECOND = timedelta(seconds=1)

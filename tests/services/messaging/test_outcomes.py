@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, OutcomeUnknown, Refused
 from domain.platform.provider_errors import TABLE, Effect, Wait
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.sequences import ReplyPolicy
 from services.enrollments.enrolling import Enrolling

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Call, ListedMessage, NotCalled, OutcomeUnknown, Refused
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import from_provider
 from tests.fakes import Machine

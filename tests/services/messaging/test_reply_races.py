@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Call
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
 from tests.kits.conversations import (

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import ListedMessage, ListedText, ProviderUnavailableError, SentPage
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from services.messaging.holds import Decision
 from services.messaging.restore import NothingRestoredError, Reconciled, Reconciling

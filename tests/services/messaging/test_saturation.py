@@ -11,7 +11,7 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities import sending
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 from services.messaging.ledger import Ledger
 from storage.platform.database import Database, Pools
 from tests.kits.sending import SendingKit

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Accepted, Answer, Call
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
 from services.enrollments.enrolling import Enrolling

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Call, LateError, Unsettled
 from domain.statuses.contacts import LineType
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.enrollments import Need
 from domain.statuses.sequences import ReplyPolicy, SequenceKind
 from domain.statuses.suppression import OptOutSource

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.enrollments.state import Standing
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import (
     Accepted,
@@ -25,6 +24,7 @@ from domain.messaging.ports import (
     Refused,
     Unsettled,
 )
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import DELIVERIES, from_provider, higher
 from services.messaging import status_callbacks as callbacks_service

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.enrollments.state import Standing
+from domain.statuses.enrollment_state import Standing
 from tests.kits.sending import TICK, SendingKit
 
 

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from domain.enrollments.state import Standing
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import Call, CanaryState, ListedMessage, Listing
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.contacts import contacts

@@ -268,7 +268,7 @@ async def test_the_way_through_the_states(world: World) -> None:
         lambda: world.sequences.activate(made.id),
         lambda: world.sequences.pause(made.id),
         lambda: world.sequences.resume(made.id),
-        lambda: world.sequences.archive(made.id, world.user_id),
+        lambda: world.archiving.archive(made.id, world.user_id),
     ]
     states = ["active", "paused", "active", "archived"]
     for move, state in zip(moves, states, strict=True):
@@ -302,11 +302,11 @@ async def test_archiving_with_active_enrollments_needs_to_be_meant(world: World)
     for _ in range(3):
         await put_one_in(world, made)
     with pytest.raises(ConflictError) as raised:
-        await world.sequences.archive(made.id, world.user_id)
+        await world.archiving.archive(made.id, world.user_id)
     assert raised.value.conflict == "active_enrollments"
     assert raised.value.facts == {"count": 3}
     assert (await world.sequences.get(made.id)).state is SequenceState.ACTIVE
-    archived = await world.sequences.archive(made.id, world.user_id, finish_active=True)
+    archived = await world.archiving.archive(made.id, world.user_id, finish_active=True)
     assert archived.state is SequenceState.ARCHIVED
     assert archived.counts == {EnrollmentStatus.FINISHED_STOPPED: 3}
 
@@ -315,13 +315,13 @@ async def test_archiving_again_finishes_what_was_left(world: World) -> None:
     made = await world.active()
     await put_one_in(world, made)
     await world.run("UPDATE sequences SET state = 'archived'")
-    archived = await world.sequences.archive(made.id, world.user_id, finish_active=True)
+    archived = await world.archiving.archive(made.id, world.user_id, finish_active=True)
     assert archived.counts == {EnrollmentStatus.FINISHED_STOPPED: 1}
 
 
 async def test_an_archived_sequence_changes_no_more(world: World) -> None:
     made = await world.draft()
-    await world.sequences.archive(made.id, world.user_id)
+    await world.archiving.archive(made.id, world.user_id)
     with pytest.raises(ConflictError, match="archived"):
         await world.sequences.change(made.id, SequenceChange(name="x"), world.user_id)
 
@@ -330,7 +330,7 @@ async def test_what_is_not_there_is_not_found(world: World) -> None:
     for call in (
         world.sequences.get(uuid4()),
         world.sequences.activate(uuid4()),
-        world.sequences.archive(uuid4(), world.user_id),
+        world.archiving.archive(uuid4(), world.user_id),
         world.sequences.change(uuid4(), SequenceChange(name="x"), world.user_id),
     ):
         with pytest.raises(NotFoundError):

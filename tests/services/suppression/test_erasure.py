@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain.enrollments.state import Standing
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import Call, CanaryState, Listing
 from domain.platform.errors import ConflictError, NotFoundError
+from domain.statuses.enrollment_state import Standing
 from services.suppression.erasure import recall
 from storage.jobs import bulk_actions
 from storage.platform.database import Transaction

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from domain.enrollments.state import Standing
 from domain.messaging.ports import Call
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.suppression import OptOutSource
 from domain.suppression.keywords import OPT_OUT_WORDS
 from services.sequences.sequences import SequenceChange

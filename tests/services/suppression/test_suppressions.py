@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from domain.enrollments.state import Standing
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.access import Role
+from domain.statuses.enrollment_state import Standing
 from domain.statuses.suppression import OptOutSource
 from services.access.users import ForbiddenError
 from services.suppression.suppressions import Suppressions

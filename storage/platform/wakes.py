@@ -1,0 +1,95 @@
+"""Changes that enrollments wait for, written with the change and taken page by page."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+
+from storage.platform.database import Transaction
+
+
+class WakeKind(StrEnum):
+    """What enrollments are to be told; ``subject_id`` is the thing in brackets."""
+
+    OFF_HOLD = "off_hold"  # (sender) those that wait for it go on
+    UNBLOCKED = "unblocked"  # (sequence) those that nothing blocks any more go on
+    REPLY_WINDOW = "reply_window"  # (sequence) those that await a reply wait as long as it says now
+    SEND_WINDOW = "send_window"  # (sequence) those that wait for their moment look again
+
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+
+
+@dataclass(frozen=True)
+class Wake:
+    """One change that enrollments are told of.
+
+    Attributes:
+        id: Ascending in the order of writing.
+        kind: What to tell.
+        subject_id: The sender or sequence.
+        place: How far the pages have come; None before the first.
+    """
+
+    id: int
+    kind: WakeKind
+    subject_id: UUID
+    place: dict[str, Any] | None
+
+
+async def add(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
+    """Ask for enrollments to be told of a change, in the transaction of the change."""
+    await tx.execute(
+        text("INSERT INTO wakes (kind, subject_id) SELECT :kind, unnest(:ids)").bindparams(_IDS),
+        {"kind": kind.value, "ids": list(subject_ids)},
+    )
+
+
+_TOLD_OF = {
+    "state": WakeKind.UNBLOCKED,
+    "sender_id": WakeKind.UNBLOCKED,
+    "reply_window_seconds": WakeKind.REPLY_WINDOW,
+    "send_window": WakeKind.SEND_WINDOW,
+}
+
+
+async def add_changes(tx: Transaction, sequence_id: UUID, changed: Iterable[str]) -> None:
+    """Ask for a sequence's enrollments to be told of the columns of it that were changed."""
+    for kind in sorted({_TOLD_OF[name] for name in changed if name in _TOLD_OF}):
+        await add(tx, kind, [sequence_id])
+
+
+async def take(tx: Transaction) -> Wake | None:
+    """Keep the oldest wake that nobody else is at; None if there is none.
+
+    Those of a later release than this one are left to it.
+    """
+    row = (
+        await tx.execute(
+            text(
+                """
+                SELECT id, kind, subject_id, place FROM wakes WHERE kind = ANY(:known)
+                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+                """
+            ).bindparams(bindparam("known", type_=ARRAY(Text()))),
+            {"known": list(WakeKind)},
+        )
+    ).one_or_none()
+    return None if row is None else Wake(row.id, WakeKind(row.kind), row.subject_id, row.place)
+
+
+async def go_on_from(tx: Transaction, wake: Wake, place: dict[str, Any] | None) -> None:
+    """Note where the next page of a wake begins; None: it is over."""
+    if place is None:
+        await tx.execute(text("DELETE FROM wakes WHERE id = :id"), {"id": wake.id})
+        return
+    await tx.execute(
+        text("UPDATE wakes SET place = CAST(:place AS jsonb) WHERE id = :id"),
+        {"id": wake.id, "place": json.dumps(place)},
+    )
