@@ -14,7 +14,7 @@ from api import (
     contacts,
     document,
     enrollments,
-    events,
+    event_webhooks,
     exports,
     groups,
     health,
@@ -26,8 +26,8 @@ from api import (
     sequences,
     session,
     suppressions,
+    twilio,
     users,
-    webhooks,
     workspace,
 )
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
@@ -37,10 +37,10 @@ from api.headers import SecurityHeaders
 from api.hosts import KnownHosts
 from api.pages import routes as pages
 from api.pages.contacts import imports as contact_imports
-from api.pages.sequences import enrol
+from api.pages.sequences import enroll
 from api.pages.settings import opt_out_imports
 from api.request_log import RequestLog
-from api.schemas import Problem
+from api.schemas.base import Problem
 from observability import logs
 from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
@@ -116,12 +116,12 @@ def create_app(
     app.state.settings = settings
     app.state.services = services
     problems.install(app, pages.show_error)
-    of_path = dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES)
+    of_path = dict.fromkeys(twilio.PATHS, STRANGERS_BYTES)
     for path in (
         f"/api{imports.CONTACTS_PATH}",
         f"/api{imports.SUPPRESSIONS_PATH}",
         contact_imports.IMPORT_PATH,
-        enrol.UPLOAD_PATH,
+        enroll.UPLOAD_PATH,
         opt_out_imports.IMPORT_PATH,
     ):
         of_path[path] = settings.import_max_bytes
@@ -134,7 +134,7 @@ def create_app(
         senders,
         sequences,
         enrollments,
-        events,
+        event_webhooks,
         imports,
         jobs,
         users,
@@ -150,7 +150,7 @@ def create_app(
             responses={"default": _PROBLEM},
         )
     app.include_router(session.router, prefix="/api", responses={"default": _PROBLEM})
-    app.include_router(webhooks.router, responses={"default": _PROBLEM})
+    app.include_router(twilio.router, responses={"default": _PROBLEM})
     app.include_router(health.router)
     pages.install(app)
     document.install(app)

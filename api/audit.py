@@ -8,7 +8,8 @@ from pydantic import Field
 
 from api.dependencies import AdminOnly, ServicesDep
 from api.paging import Cursors, PageQuery
-from api.schemas import AuditEntry, Listing, Moment
+from api.schemas.base import Listing, Moment
+from api.schemas.platform import AuditEntry
 from domain.platform.errors import InvalidFieldError
 from domain.platform.paging import Position
 

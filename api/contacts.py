@@ -10,7 +10,8 @@ from pydantic import Field
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import Contact, ContactChanges, Listing, NewContact
+from api.schemas.base import Listing
+from api.schemas.contacts import Contact, ContactChanges, NewContact
 from services.contacts.contacts import SEARCH_LENGTH, ContactFields
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])

@@ -7,7 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.enrollment_schemas import (
+from api.idempotency import Keep, OnceDep
+from api.jobs import RESPOND_ASYNC, accepted, prefers_async
+from api.paging import Cursors
+from api.schemas.enrollments import (
     ContactsPage,
     ContactsQuery,
     Enrollment,
@@ -27,10 +30,7 @@ from api.enrollment_schemas import (
     TextedRow,
     TextResults,
 )
-from api.idempotency import Keep, OnceDep
-from api.job_schemas import Job
-from api.jobs import RESPOND_ASYNC, accepted, prefers_async
-from api.paging import Cursors
+from api.schemas.jobs import Job
 
 router = APIRouter(tags=["enrollments"])
 

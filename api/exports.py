@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
-from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
 from api.paging import FilterQuery
+from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.statuses.suppression import OptOutSource
 from services.contacts.contacts import SEARCH_LENGTH
 from services.jobs.exports import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS

@@ -8,15 +8,8 @@ from fastapi import APIRouter, Query, Response
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import (
-    AddedMembers,
-    Contact,
-    ContactIds,
-    Group,
-    Listing,
-    NewGroup,
-    RemovedMembers,
-)
+from api.schemas.base import Listing
+from api.schemas.contacts import AddedMembers, Contact, ContactIds, Group, NewGroup, RemovedMembers
 
 router = APIRouter(prefix="/groups", tags=["groups"])
 

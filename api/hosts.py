@@ -4,10 +4,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import health, problems, webhooks
+from api import health, problems, twilio
 from settings import ApiSettings
 
-_ANY_NAME = frozenset({*health.PATHS, *webhooks.PATHS})
+_ANY_NAME = frozenset({*health.PATHS, *twilio.PATHS})
 """Health tells nothing and is asked by a container's address; webhooks are signed for
 ``PUBLIC_BASE_URL``, by whatever name a proxy passes them on."""
 

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import Once, StreamedOnceDep
-from api.job_schemas import Job
 from api.jobs import accepted
 from api.problems import Problem
-from api.schemas import Schema
+from api.schemas.base import Schema
+from api.schemas.jobs import Job
 from services.jobs.contact_import import Importing
 from services.jobs.opt_out_import import OptOutImport
 from services.suppression.suppressions import REASON_LENGTH

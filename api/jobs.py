@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
-from api.job_schemas import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
 from api.paging import Cursors
-from api.schemas import Listing
+from api.schemas.base import Listing
+from api.schemas.jobs import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
 from domain.platform.errors import InvalidFieldError
 from domain.platform.paging import Position
 from domain.statuses.jobs import JobKind

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.schemas import Listing, Schema
+from api.schemas.base import Listing, Schema
 from domain.platform.errors import InvalidFieldError
 from domain.platform.paging import Page, Position
 

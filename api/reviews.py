@@ -10,7 +10,8 @@ from pydantic import Field
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import Decision, Listing, Review
+from api.schemas.base import Listing
+from api.schemas.suppression import Decision, Review
 
 router = APIRouter(prefix="/reviews", tags=["reviews"])
 

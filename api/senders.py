@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import Listing, NewSender, ReleasedSender, Sender, SenderChanges
+from api.schemas.base import Listing
+from api.schemas.messaging import NewSender, ReleasedSender, Sender, SenderChanges
 from services.messaging.senders import SenderFields
 
 router = APIRouter(prefix="/senders", tags=["senders"])

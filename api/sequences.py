@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Response
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import Once, OnceDep
 from api.paging import Cursors
-from api.schemas import Listing
-from api.sequence_schemas import (
+from api.schemas.base import Listing
+from api.schemas.sequences import (
     Archiving,
     NewSequence,
     Sequence,

@@ -17,7 +17,7 @@ from api.dependencies import (
 )
 from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
-from api.schemas import Session, SigningIn
+from api.schemas.access import Session, SigningIn
 from services.access.known_devices import DEVICE_KEPT
 from services.access.sessions import SignedIn
 from services.factory import Services

@@ -10,7 +10,8 @@ from pydantic import Field
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import Lifting, Listing, NewSuppression, Suppression
+from api.schemas.base import Listing
+from api.schemas.suppression import Lifting, NewSuppression, Suppression
 from domain.statuses.suppression import OptOutSource
 from services.suppression.suppressions import SEARCH_LENGTH
 

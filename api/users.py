@@ -16,8 +16,7 @@ from api.dependencies import (
 )
 from api.idempotency import Once, OnceDep
 from api.paging import Cursors, PageQuery, listing
-from api.schemas import (
-    Listing,
+from api.schemas.access import (
     MadeToken,
     MadeUser,
     NewPassword,
@@ -30,6 +29,7 @@ from api.schemas import (
     User,
     UserChanges,
 )
+from api.schemas.base import Listing
 from api.session import take_cookie
 from services.access import set_up_links
 from services.access.tokens import TokenFields

@@ -5,7 +5,7 @@ from typing import cast
 from fastapi import APIRouter
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
-from api.schemas import WorkspaceChanges, WorkspaceSettings
+from api.schemas.platform import WorkspaceChanges, WorkspaceSettings
 from services.maintenance.workspace import WorkspaceFields
 
 router = APIRouter(prefix="/settings", tags=["settings"])

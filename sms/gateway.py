@@ -55,7 +55,7 @@ _MOST_PICTURES = 10
 CALLBACK_OVERRIDES = "rc=5&rp=5xx,ct,rt&ct=2000&rt=4000"
 """How Twilio is to report: it tries 5 times more, all within 15 s, when we cannot be reached or are
 in trouble. Left to itself it tries again only when no connection came about, once. It waits longer
-for an answer than `api.webhooks.PATIENCE`. The fragment is neither sent nor signed (connection
+for an answer than `api.twilio.PATIENCE`. The fragment is neither sent nor signed (connection
 overrides, twilio.com/docs/usage/webhooks/webhooks-connection-overrides, 2026-11)."""
 
 _FIRST_TWILIO_CODE = 10_000

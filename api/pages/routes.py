@@ -21,7 +21,7 @@ from api.pages.contacts import index as contacts_index
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, contacts, enrol, index, overview, steps
+from api.pages.sequences import acts, contacts, enroll, index, overview, steps
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
     account,
@@ -47,7 +47,7 @@ PRIVATE = (
     acts.router,
     contacts.router,
     steps.router,
-    enrol.router,
+    enroll.router,
     enrollments.router,
     conversations.router,
     contacts_index.router,  # these two before what takes an id in the same place

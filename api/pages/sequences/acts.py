@@ -10,12 +10,12 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from api.dependencies import Sends, reaches
-from api.enrollment_schemas import EnrollmentFilter
 from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
 from api.pages.group_choices import group_options
 from api.pages.jobs import RESULT_WORDS
 from api.pages.page import Page, PageDep
 from api.pages.sequences.contacts import TabQuery
+from api.schemas.enrollments import EnrollmentFilter
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind

@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.enrollment_schemas import EnrollmentFilter, EnrollmentSort
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
+from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from services.enrollments.enrollment_list import ContactsTab

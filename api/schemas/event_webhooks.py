@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.paging import PageQuery
-from api.schemas import Schema
+from api.schemas.base import Schema
 from domain.event_webhooks.events import DeliveryState, EventType
 from services.event_webhooks.endpoints import DESCRIPTION_LENGTH, URL_LENGTH
 

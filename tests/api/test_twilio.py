@@ -19,7 +19,7 @@ from psycopg import OperationalError as DriverError
 from sqlalchemy import text as statement
 from sqlalchemy.exc import OperationalError
 
-from api import problems, webhooks
+from api import problems, twilio
 from api.app import MAX_BODY_BYTES
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.request_log import RequestLog
@@ -139,10 +139,10 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     problems.install(app)
-    limits = Limits(MAX_BODY_BYTES, dict.fromkeys(webhooks.PATHS, STRANGERS_BYTES))
+    limits = Limits(MAX_BODY_BYTES, dict.fromkeys(twilio.PATHS, STRANGERS_BYTES))
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(RequestLog)  # gives each request the id that answers carry
-    app.include_router(webhooks.router)
+    app.include_router(twilio.router)
     return app
 
 
@@ -453,7 +453,7 @@ class TestTrouble:
     async def test_a_slow_database_does_not_keep_twilio_waiting_nor_lose_the_text(
         self, http: httpx.AsyncClient, inbound: Stub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(webhooks, "PATIENCE", timedelta(seconds=0.1))
+        monkeypatch.setattr(twilio, "PATIENCE", timedelta(seconds=0.1))
         inbound.waits_for = asyncio.Event()
 
         response = await post(http, INBOUND, TEXT)
@@ -461,7 +461,7 @@ class TestTrouble:
         assert_problem(response, 503, "database_unavailable")
         assert not inbound.received
         inbound.waits_for.set()
-        await wait_until(lambda: not webhooks._under_way)
+        await wait_until(lambda: not twilio._under_way)
         assert [text.sid for text in inbound.texts()] == ["SM1"]
 
     async def test_what_fails_behind_the_answer_is_logged_without_the_text(
@@ -471,13 +471,13 @@ class TestTrouble:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(webhooks, "PATIENCE", timedelta(seconds=0.05))
+        monkeypatch.setattr(twilio, "PATIENCE", timedelta(seconds=0.05))
         inbound.waits_for = asyncio.Event()
         inbound.error = ConnectionResetError("while storing 'Yes, gladly'")
 
         await post(http, INBOUND, TEXT)
         inbound.waits_for.set()
-        await wait_until(lambda: not webhooks._under_way)
+        await wait_until(lambda: not twilio._under_way)
 
         assert "a webhook was not stored" in caplog.text
         assert "gladly" not in caplog.text

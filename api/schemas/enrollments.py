@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from api.paging import FilterQuery, PageQuery
-from api.schemas import Schema
-from api.sequence_schemas import TextBody
+from api.schemas.base import Schema
+from api.schemas.sequences import TextBody
 from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, StepOutcome
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState

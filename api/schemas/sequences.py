@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.paging import PageQuery
-from api.schemas import Schema
+from api.schemas.base import Schema
 from domain.sequences.segments import measure
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.enrollment_schemas import EnrollmentFilter, ListedUser
 from api.paging import PageQuery
-from api.schemas import Schema
+from api.schemas.base import Schema
+from api.schemas.enrollments import EnrollmentFilter, ListedUser
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs.jobs import JobDetails
 from services.messaging.holds import Decision

@@ -7,7 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
-from api.event_schemas import (
+from api.idempotency import OnceDep
+from api.paging import Cursors, PageQuery, listing
+from api.schemas.base import Listing
+from api.schemas.event_webhooks import (
     DeliveryQuery,
     EventDelivery,
     EventEndpoint,
@@ -15,9 +18,6 @@ from api.event_schemas import (
     EventEndpointWithSecret,
     NewEventEndpoint,
 )
-from api.idempotency import OnceDep
-from api.paging import Cursors, PageQuery, listing
-from api.schemas import Listing
 from services.event_webhooks.endpoints import EndpointFields, MadeEndpoint
 
 router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])

@@ -1,0 +1,77 @@
+"""What all schemas share: their base, pages of a list, problems, moments and numbers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+_Item = TypeVar("_Item", bound="Schema")
+
+
+_FIELDS_MOST = 100
+
+
+_AN_ID = "6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"
+
+
+Omissible = Field(default_factory=str)
+"""Default of a text that may be left out of a change but may not be null."""
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("must be in the years 1900 to 2200")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+"""A date and time with its zone."""
+
+
+class Schema(BaseModel):
+    """Base of every body and answer: fields that nobody knows are refused.
+
+    ``model_validate`` also reads the use cases' dataclasses.
+    """
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_too_much(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        """Not look at a heap of fields one by one, only to say of each that nobody knows it."""
+        if isinstance(given, dict) and len(given) > _FIELDS_MOST:
+            raise ValueError(f"has more than {_FIELDS_MOST} fields")
+        return given
+
+
+class Listing(Schema, Generic[_Item]):
+    """One page of a list."""
+
+    items: list[_Item]
+    next_cursor: str | None = Field(
+        description="Give it back as `cursor` for the next page; null on the last one."
+    )
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; decide by this.")
+    errors: list[dict[str, str]] = Field(
+        default_factory=list, description="For 422: `{field, code, message}` of each wrong field."
+    )
+
+
+PhoneText = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description="International, or national in the workspace's country; stored as E.164.",
+        examples=["+14155550123"],
+    ),
+]
