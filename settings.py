@@ -374,7 +374,7 @@ class ApiSettings(WorkerSettings):
         default=50_000_000, description="largest CSV file of contacts that is taken, in bytes"
     )
     enrolments_per_hour: Count = Field(
-        default=100_000, description="most contacts one user may enrol in an hour"
+        default=100_000, description="most contacts one user may enroll in an hour"
     )
 
     @property

@@ -14,7 +14,7 @@ from api.schemas.enrollments import (
     ContactsPage,
     ContactsQuery,
     Enrollment,
-    Enrolment,
+    EnrollResult,
     FinishedRow,
     Finishing,
     FinishResults,
@@ -54,10 +54,11 @@ CONTACTS_CURSORS = Cursors(
 @router.post(
     "/sequences/{sequence_id}/enrollments",
     status_code=202,
-    response_model=Enrolment | Job,
+    name="enrol",  # the operation's id, which clients are generated from
+    response_model=EnrollResult | Job,
     dependencies=[Sends],
 )
-async def enrol(
+async def enroll(
     sequence_id: UUID,
     body: NewEnrollments,
     services: ServicesDep,
@@ -65,14 +66,14 @@ async def enrol(
     once: OnceDep,
     prefer: Prefer = None,
 ) -> Response:
-    """Enrol contacts, or all members of a group, into the current version of the steps.
+    """Enroll contacts, or all members of a group, into the current version of the steps.
 
     Suppressed numbers and known landlines are listed under `enrolled` with a final status. Skipped:
     `already_active`, `unknown_contact`, `all_steps_past`. 409 `sequence_not_active` for a draft or
     an archived sequence; a paused one takes contacts, who wait. 429 `too_many_requests` when one
-    user enrols too many in an hour.
+    user enrolls too many in an hour.
 
-    With `Prefer: respond-async` (RFC 7240) the answer is a job that enrols in the background, a
+    With `Prefer: respond-async` (RFC 7240) the answer is a job that enrolls in the background, a
     group of whatever size too; `Location` is its address. Its results are `enrolled`, with the
     enrollment, or the codes above.
     """
@@ -92,15 +93,15 @@ async def enrol(
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
 
-    async def work(keep: Keep) -> Enrolment:
-        answer = await services.enrolling.enrol(
+    async def work(keep: Keep) -> EnrollResult:
+        answer = await services.enrolling.enroll(
             sequence_id,
             user.id,
             contact_ids=body.contact_ids,
             group_id=body.group_id,
-            keep=lambda tx, enrolment: keep(tx, Enrolment.model_validate(enrolment)),
+            keep=lambda tx, enrollment: keep(tx, EnrollResult.model_validate(enrollment)),
         )
-        return Enrolment.model_validate(answer)
+        return EnrollResult.model_validate(answer)
 
     return await once.answer_kept(work, status_code=202)
 

@@ -85,7 +85,7 @@ async def _fresh_texts(services: Services, user_id: UUID, obstacle: Obstacle) ->
     sequence_id = await _sequence(services, sender.id, user_id)
     contacts = await runs.add_contacts(services, FRESH)
     begun = time.perf_counter()
-    await services.enrolling.enrol(sequence_id, user_id, contact_ids=contacts)
+    await services.enrolling.enroll(sequence_id, user_id, contact_ids=contacts)
     await services.outbox.drain()
     async with asyncio.timeout(_GIVE_UP_SECONDS):
         while await _accepted(services, sequence_id) < FRESH:  # noqa: ASYNC110 - another process
@@ -101,7 +101,7 @@ async def _paused(services: Services, sender_id: UUID, user_id: UUID) -> None:
     """Have people of a paused sequence come due."""
     sequence_id = await _sequence(services, sender_id, user_id)
     await services.sequences.pause(sequence_id)
-    await services.enrolling.enrol(
+    await services.enrolling.enroll(
         sequence_id, user_id, contact_ids=await runs.add_contacts(services, PAUSED)
     )
     await services.outbox.drain()
@@ -112,7 +112,7 @@ async def _unknown(services: Services, sender_id: UUID, user_id: UUID) -> None:
     """Have texts of which nobody knows whether the provider has them, and wait for their proof."""
     sequence_id = await _sequence(services, sender_id, user_id)
     contacts = await runs.add_contacts(services, UNKNOWN)
-    await services.enrolling.enrol(sequence_id, user_id, contact_ids=contacts)
+    await services.enrolling.enroll(sequence_id, user_id, contact_ids=contacts)
     async with services.database.transaction() as tx:
         await tx.execute(
             text(

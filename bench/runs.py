@@ -49,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True)
 class World:
-    """What ours is measured with: who enrols, and into what."""
+    """What ours is measured with: who enrolls, and into what."""
 
     user_id: UUID
     sequence_id: UUID
@@ -88,11 +88,11 @@ async def found_world(services: Services) -> World:
 
 
 async def run_ours(services: Services, client: Client, world: World, count: int) -> Run:
-    """Enrol contacts and wait until every workflow has completed."""
+    """Enroll contacts and wait until every workflow has completed."""
     contacts = await add_contacts(services, count)
     before = await _completed(client, "Enrollment")
     begun = time.perf_counter()
-    await services.enrolling.enrol(world.sequence_id, world.user_id, contact_ids=contacts)
+    await services.enrolling.enroll(world.sequence_id, world.user_id, contact_ids=contacts)
     await services.outbox.drain()
     await _until_completed(client, "Enrollment", before + count)
     return Run(count, time.perf_counter() - begun)
@@ -123,11 +123,11 @@ async def run_bare(client: Client, count: int) -> Run:
 async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
     """Count the events and actions of one enrollment nobody replies to."""
     contacts = await add_contacts(services, 1)
-    enrolment = await services.enrolling.enrol(
+    enrollment = await services.enrolling.enroll(
         world.sequence_id, world.user_id, contact_ids=contacts
     )
     await services.outbox.drain()
-    workflow_id = enrollment_workflow_id(enrolment.enrolled[0].id)
+    workflow_id = enrollment_workflow_id(enrollment.enrolled[0].id)
     handle = client.get_workflow_handle(workflow_id)
     async with asyncio.timeout(60):
         await handle.result()

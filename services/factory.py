@@ -36,7 +36,7 @@ from services.event_webhooks.endpoints import EventEndpoints
 from services.event_webhooks.http_client import HttpPoster
 from services.jobs.bulk_actions import Batch
 from services.jobs.contact_import import Importing
-from services.jobs.enroll_preview import EnrolPreviews
+from services.jobs.enroll_preview import EnrollPreviews
 from services.jobs.exports import Exporting
 from services.jobs.handlers import EnrollmentActs
 from services.jobs.jobs import Jobs
@@ -162,7 +162,7 @@ class Services:
     deliveries: Deliveries
     duplicating: Duplicating
     endings: Endings
-    enrol_previews: EnrolPreviews
+    enroll_previews: EnrollPreviews
     enrolling: Enrolling
     enrollment_detail: EnrollmentDetail
     erasure: Erasure
@@ -292,7 +292,7 @@ def build_services(
         ),
         duplicating=Duplicating(database, outbox),
         endings=endings,
-        enrol_previews=EnrolPreviews(
+        enroll_previews=EnrollPreviews(
             database, enrolling, importing, default_region=config.default_region
         ),
         enrolling=enrolling,

@@ -222,7 +222,7 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     sequence = await world.active(steps=[ongoing("Hi {{first_name|there}}", 0), ongoing("Bye")])
     contacts = await world.contacts(1, phone=SLOW, first_name=NAME)
     enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=contacts)
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=contacts)
     await worker.says("working")
     await eventually(lambda: asyncio.to_thread(says_ok, port, "/"))
     client = EnrollmentClient(temporal, page_base_url="http://segue.test")
@@ -254,7 +254,7 @@ async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
     services = build_services(world.database, client, gateway, ServiceConfig(SendingRules()))
     sequence = await world.active()
     contacts = await world.contacts(MANY)
-    await services.enrolling.enrol(sequence.id, world.user_id, contact_ids=contacts)
+    await services.enrolling.enroll(sequence.id, world.user_id, contact_ids=contacts)
     await world.run("DELETE FROM outbox")  # no workflow of theirs is needed here
     job = await services.jobs.start_batch(sequence.id, JobKind.PAUSE, ListFilter(), world.user_id)
     assert job.total == MANY

@@ -65,7 +65,7 @@ RESULT_WORDS: Mapping[str, str] = {
 KIND_WORDS: Mapping[JobKind, str] = {
     JobKind.IMPORT_CONTACTS: "Import of contacts",
     JobKind.IMPORT_SUPPRESSIONS: "Import of opt-outs",
-    JobKind.ENROL: "Enrolling",
+    JobKind.ENROLL: "Enrolling",
     JobKind.MARK_FINISHED: "Marking as finished",
     JobKind.ADD_TO_GROUP: "Adding to a group",
     JobKind.PAUSE: "Pausing",

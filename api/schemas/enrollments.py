@@ -27,7 +27,7 @@ EnrollmentIds = Annotated[
 
 
 class NewEnrollments(Schema):
-    """Whom to enrol: exactly one of the two."""
+    """Whom to enroll: exactly one of the two."""
 
     contact_ids: list[UUID] | None = Field(
         default=None,
@@ -55,7 +55,7 @@ class SkippedContact(Schema):
     code: SkipCode
 
 
-class Enrolment(Schema):
+class EnrollResult(Schema):
     """What enrolling came to; the workflows start behind it."""
 
     enrolled: list[EnrolledContact]

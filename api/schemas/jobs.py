@@ -31,14 +31,14 @@ class JobAbout(Schema):
     sequence_id: UUID | None = None
     group_id: UUID | None = None
     import_id: UUID | None = Field(
-        default=None, description="Of an enrolment: the import whose people are enrolled."
+        default=None, description="Of an enrollment: the import whose people are enrolled."
     )
-    enrol_into: UUID | None = Field(
+    enroll_into: UUID | None = Field(
         default=None,
         description="Of an import: the sequence its people are enrolled into once it is done.",
     )
     enrolling_id: UUID | None = Field(
-        default=None, description="Of an import that is done: the job that enrols its people."
+        default=None, description="Of an import that is done: the job that enrolls its people."
     )
     decision: Decision | None = None
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
@@ -123,7 +123,7 @@ class JobRow(Schema):
 
     position: int = Field(description="From 1; of an import the line in the file.")
     subject_id: UUID | None = Field(
-        description="The enrollment; of an enrolment or an import the contact, if there is one."
+        description="The enrollment; of an enrollment or an import the contact, if there is one."
     )
     code: str | None = Field(description="The result; null while there is none.")
     detail: dict[str, Any] = Field(description="What else there is to say, in codes and ids.")

@@ -31,7 +31,7 @@ class AccessRules:
         sign_ins_per_address: The same for one network address, whomever they are for.
         set_up_link_lifetime: How long somebody has for setting their password by a link.
         workspace_words: What a password must not be made of, such as the site's name.
-        enrolments_per_hour: Most contacts one user may enrol in an hour; None for no limit.
+        enrolments_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
     secret: str = field(default_factory=_random_secret, repr=False)

@@ -163,7 +163,7 @@ def ongoing_due(
     """Tell when a step of an ongoing sequence is due, before its send window is looked at.
 
     Args:
-        previous: When the text before was accepted; for the first step, the enrolment.
+        previous: When the text before was accepted; for the first step, the enrollment.
         delay: The step's delay; whole days if ``at_time`` is given.
         at_time: Wall-clock time of the contact's local date ``delay`` days later, or the next
             one if that is past. None: exactly ``delay`` later.

@@ -14,7 +14,7 @@ class Role(StrEnum):
 class TokenScope(StrEnum):
     """What an API token may be used for, as far as its user may.
 
-    ``write`` changes what is kept, ``send`` enrols and writes texts, ``admin`` manages users,
+    ``write`` changes what is kept, ``send`` enrolls and writes texts, ``admin`` manages users,
     senders, tokens and event endpoints.
     """
 

@@ -8,7 +8,7 @@ class JobKind(StrEnum):
 
     IMPORT_CONTACTS = "import_contacts"
     IMPORT_SUPPRESSIONS = "import_suppressions"
-    ENROL = "enrol"
+    ENROLL = "enrol"
     MARK_FINISHED = "mark_finished"
     ADD_TO_GROUP = "add_to_group"
     PAUSE = "pause"

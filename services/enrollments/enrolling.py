@@ -57,7 +57,7 @@ class Skipped(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Enrolment:
+class EnrollResult:
     """What enrolling came to; every contact asked for is in one of the two, once.
 
     Attributes:
@@ -84,7 +84,7 @@ class Enrolling:
         database: PostgreSQL.
         outbox_drain: Kicked after the commit, so that the workflows start.
         workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
-        most_per_hour: Most contacts one user may enrol in an hour; None for no limit.
+        most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
     def __init__(
@@ -100,23 +100,23 @@ class Enrolling:
         self._zone = workspace_zone
         self._most_per_hour = most_per_hour
 
-    async def enrol(
+    async def enroll(
         self,
         sequence_id: UUID,
         user_id: UUID,
         *,
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
-        keep: Callable[[Transaction, Enrolment], Awaitable[None]] | None = None,
-    ) -> Enrolment:
-        """Enrol contacts into the current version of a sequence, all in one transaction.
+        keep: Callable[[Transaction, EnrollResult], Awaitable[None]] | None = None,
+    ) -> EnrollResult:
+        """Enroll contacts into the current version of a sequence, all in one transaction.
 
         Suppressed numbers and landlines get a row that is final from birth, and no workflow. An
         id that is given twice counts once.
 
         Args:
             sequence_id: The sequence; active or paused.
-            user_id: Who enrols.
+            user_id: Who enrolls.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group, as many.
             keep: Called with the answer before the commit, for what must be kept with it.
@@ -138,25 +138,25 @@ class Enrolling:
             else:
                 asked = distinct(contact_ids or ())
                 found = await rows.contacts_by_id(tx, asked)
-            answer = await self._enrol(tx, sequence_id, user_id, asked, found)
-            # Last: whoever enrols for the same user waits from here until the commit.
+            answer = await self._enroll(tx, sequence_id, user_id, asked, found)
+            # Last: whoever enrolls for the same user waits from here until the commit.
             await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
             if keep is not None:
                 await keep(tx, answer)
         self._outbox.kick()
         return answer
 
-    async def enrol_in(
+    async def enroll_in(
         self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
-    ) -> Enrolment:
-        """Enrol distinct contacts in a transaction of the caller's, who kicks the outbox after it.
+    ) -> EnrollResult:
+        """Enroll distinct contacts in a transaction of the caller's, who kicks the outbox after it.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``.
         """
         found = await rows.contacts_by_id(tx, contact_ids)
-        return await self._enrol(tx, sequence_id, user_id, contact_ids, found)
+        return await self._enroll(tx, sequence_id, user_id, contact_ids, found)
 
     async def foresee(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
@@ -202,14 +202,14 @@ class Enrolling:
         start = _start(course, _window_of(course), ContactClock((zone,), zone))
         return None if start is None else start.next_send_at
 
-    async def _enrol(
+    async def _enroll(
         self,
         tx: Transaction,
         sequence_id: UUID,
         user_id: UUID,
         asked: Many[UUID],
         found: Many[Candidate],
-    ) -> Enrolment:
+    ) -> EnrollResult:
         # Before the lock: working out where ten thousand numbers may be takes a second.
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         course = await open_course(tx, sequence_id)
@@ -251,14 +251,14 @@ async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]
 async def limit_enrolling(
     tx: Transaction, user_id: UUID, count: int, most_per_hour: int | None
 ) -> None:
-    """Count contacts that a user enrols; a call of more than the most takes the whole hour.
+    """Count contacts that a user enrolls; a call of more than the most takes the whole hour.
 
     Raises:
         TooManyRequestsError: They are too many for this hour.
     """
     if count and most_per_hour is not None:
         cost = min(count, most_per_hour)
-        await rate_limits.take(tx, f"enrol:{user_id}", cost, most_per_hour, _HOUR)
+        await rate_limits.take(tx, f"enroll:{user_id}", cost, most_per_hour, _HOUR)
 
 
 async def open_course(tx: Transaction, sequence_id: UUID) -> Course:
@@ -382,7 +382,7 @@ def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _S
 
 def _answer(
     asked: Many[UUID], born: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
-) -> Enrolment:
+) -> EnrollResult:
     by_contact = {row.contact_id: row for row in born}
     enrolled: list[Enrolled] = []
     left_out: list[Skipped] = []
@@ -394,4 +394,4 @@ def _answer(
         # Somebody else enrolled them between our look and our writing.
         lost = SkipCode.ALREADY_ACTIVE if row is not None else SkipCode.UNKNOWN_CONTACT
         left_out.append(Skipped(contact_id, skipped.get(contact_id, lost)))
-    return Enrolment(enrolled, left_out)
+    return EnrollResult(enrolled, left_out)

@@ -27,7 +27,7 @@ class ListedSequence:
         held: Those who wait for a person to decide.
         reply_rate: The share of those whom a step was sent to that ended ``finished_responded``,
             0 to 1; None before anything was sent.
-        last_activity_at: The latest text either way, enrolment, or change of the sequence.
+        last_activity_at: The latest text either way, enrollment, or change of the sequence.
     """
 
     id: UUID

@@ -38,7 +38,7 @@ class Reason:
             ``paused``, ``enrollment_paused`` and ``after_others`` why it is only an estimate.
         text: For people.
         detail: What the text tells, as facts; moments are ISO 8601 in UTC.
-            ``delay``: ``seconds``, ``after`` (``text`` or ``enrolment``), ``at_time`` or null.
+            ``delay``: ``seconds``, ``after`` (``text`` or ``enrollment``), ``at_time`` or null.
             ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
             ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
             ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
@@ -186,12 +186,12 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
         local = {"local": step.send_at.isoformat()}
         return (Reason("date", f"planned for {step.send_at:%Y-%m-%d %H:%M}", local), zone)
     first = step.position == 1
-    before = "enrolment" if first else "the text before"
+    before = "enrollment" if first else "the text before"
     delay = timedelta(seconds=step.delay_seconds or 0)
     words = f"{span(delay)} after {before}" if delay else f"right after {before}"
     detail: dict[str, Any] = {
         "seconds": int(delay.total_seconds()),
-        "after": "enrolment" if first else "text",
+        "after": "enrollment" if first else "text",
         "at_time": None if step.at_time is None else f"{step.at_time:%H:%M}",
     }
     if step.at_time is None:

@@ -25,7 +25,7 @@ from services.jobs.csv_upload import (
     letters,
     unreadable,
 )
-from services.jobs.jobs import ENROL_INTO, Act, JobDetails, JobTask
+from services.jobs.jobs import ENROLL_INTO, Act, JobDetails, JobTask
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
@@ -158,7 +158,7 @@ class Importing:
         user_id: UUID,
         *,
         group_id: UUID | None = None,
-        enrol_into: UUID | None = None,
+        enroll_into: UUID | None = None,
     ) -> JobDetails:
         """Have the work begin on a file that was received.
 
@@ -167,7 +167,7 @@ class Importing:
             user_id: Who imports.
             group_id: A group that everyone in the file is put into; None for the one that was
                 named before, if any.
-            enrol_into: A sequence that everyone in the file is enrolled into as soon as the import
+            enroll_into: A sequence that everyone in the file is enrolled into as soon as the import
                 is done, by a job of its own: the import's ``enrolling_id``. If that cannot be, the
                 import's ``error`` says why.
 
@@ -179,9 +179,9 @@ class Importing:
         async def aim(tx: Transaction) -> None:
             if group_id is not None:
                 await jobs.note_params(tx, job_id, {"group_id": str(group_id)})
-            if enrol_into is not None:
-                await open_course(tx, enrol_into)
-                await jobs.note_params(tx, job_id, {ENROL_INTO: str(enrol_into)})
+            if enroll_into is not None:
+                await open_course(tx, enroll_into)
+                await jobs.note_params(tx, job_id, {ENROLL_INTO: str(enroll_into)})
 
         return await self._uploads.start(job_id, user_id, first=aim)
 

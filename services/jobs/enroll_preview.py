@@ -90,14 +90,14 @@ class ForeseenRow:
 
 
 @dataclass(frozen=True)
-class EnrolPreview:
+class EnrollPreview:
     """What enrolling would come to.
 
     Attributes:
         total: Rows, duplicates and bad ones too.
         counts: By outcome, all of them.
         rows: At most ``ROWS_MOST``, those that are not simply enrolled first.
-        contact_ids: Whom to enrol, of contacts and numbers: everyone who would get a row, in
+        contact_ids: Whom to enroll, of contacts and numbers: everyone who would get a row, in
             order. Empty for groups and files, which are enrolled as such.
         unknown_numbers: Of a paste, in order; for ``add_numbers``.
     """
@@ -118,7 +118,7 @@ class FilePreview:
         columns: Where the fields are taken from, as given or guessed.
         sample: Its first records after the first line, as they are.
         missing: Fields without which it cannot be read; then there is no job.
-        job_id: The upload, for ``Importing.start(enrol_into=...)``, which enrols everyone in it
+        job_id: The upload, for ``Importing.start(enroll_into=...)``, which enrolls everyone in it
             once they are imported, or ``discard``.
         preview: What would come of its rows.
     """
@@ -128,7 +128,7 @@ class FilePreview:
     sample: Many[Many[str]]
     missing: Many[str]
     job_id: UUID | None
-    preview: EnrolPreview | None
+    preview: EnrollPreview | None
 
 
 @dataclass
@@ -146,9 +146,9 @@ class _Tally:
         if len(kept) < ROWS_MOST:
             kept.append(row)
 
-    def done(self, contact_ids: Many[UUID] = (), unknown_numbers: Many[str] = ()) -> EnrolPreview:
+    def done(self, contact_ids: Many[UUID] = (), unknown_numbers: Many[str] = ()) -> EnrollPreview:
         """Give what was counted."""
-        return EnrolPreview(
+        return EnrollPreview(
             total=self.counts.total(),
             counts={one: self.counts[one] for one in Foreseen},
             rows=[*self.told, *self.others][:ROWS_MOST],
@@ -157,7 +157,7 @@ class _Tally:
         )
 
 
-class EnrolPreviews:
+class EnrollPreviews:
     """The use case of looking before enrolling; only ``add_numbers`` and uploads write anything.
 
     Args:
@@ -181,7 +181,7 @@ class EnrolPreviews:
         self._uploads = uploads
         self._default_region = default_region
 
-    async def of_contacts(self, sequence_id: UUID, contact_ids: Many[UUID]) -> EnrolPreview:
+    async def of_contacts(self, sequence_id: UUID, contact_ids: Many[UUID]) -> EnrollPreview:
         """Look at contacts; ids given twice count once.
 
         Raises:
@@ -201,7 +201,7 @@ class EnrolPreviews:
                         chosen.append(one)
         return tally.done(chosen)
 
-    async def of_group(self, sequence_id: UUID, group_id: UUID) -> EnrolPreview:
+    async def of_group(self, sequence_id: UUID, group_id: UUID) -> EnrollPreview:
         """Look at all members of a group, however many.
 
         Raises:
@@ -224,7 +224,7 @@ class EnrolPreviews:
 
     async def of_numbers(
         self, sequence_id: UUID, pasted: str, *, region: str | None = None
-    ) -> EnrolPreview:
+    ) -> EnrollPreview:
         """Look at phone numbers, separated by line breaks, commas, semicolons or tabs.
 
         Raises:
@@ -270,7 +270,7 @@ class EnrolPreviews:
         """Add contacts of whom only the number is known; it stands where their last name will.
 
         Args:
-            phones: E.164, as ``EnrolPreview.unknown_numbers`` gives them.
+            phones: E.164, as ``EnrollPreview.unknown_numbers`` gives them.
 
         Returns:
             The contacts who have the numbers now, in order; who was added meanwhile too.
@@ -337,7 +337,7 @@ class EnrolPreviews:
             raise
         return FilePreview(heads, taken, sample, (), job_id, preview)
 
-    async def _upload(self, sequence_id: UUID, job_id: UUID, region: str) -> EnrolPreview:
+    async def _upload(self, sequence_id: UUID, job_id: UUID, region: str) -> EnrollPreview:
         tally = _Tally()
         seen: set[str] = set()
         last = -1

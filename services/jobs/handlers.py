@@ -29,7 +29,7 @@ class EnrollmentActs:
     def by_kind(self) -> Mapping[JobKind, Act]:
         """Give each kind its act; what takes locks of single numbers takes one row at a time."""
         return {
-            JobKind.ENROL: Act(500, self._enrol),
+            JobKind.ENROLL: Act(500, self._enroll),
             JobKind.ADD_TO_GROUP: Act(1000, self._add_to_group),
             JobKind.MARK_FINISHED: Act(50, self._mark_finished),
             JobKind.RELEASE: Act(1, self._release),
@@ -37,10 +37,10 @@ class EnrollmentActs:
             JobKind.RESUME: Act(200, self._resume),
         }
 
-    async def _enrol(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
+    async def _enroll(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
         sequence_id = UUID(task.params["sequence_id"])
         positions = _positions(rows)
-        answer = await self.enrolling.enrol_in(tx, sequence_id, task.user_id, list(positions))
+        answer = await self.enrolling.enroll_in(tx, sequence_id, task.user_id, list(positions))
         return [
             Outcome(
                 positions[one.contact_id],

@@ -39,7 +39,7 @@ TRIES_MOST = 10
 CANCELED = "canceled"
 """The result of a row that was not begun when its job was cancelled."""
 
-ENROL_INTO = "enrol_into"
+ENROLL_INTO = "enrol_into"
 """What an import is told about: the sequence that its people are enrolled into once it is done."""
 
 IGNORED_COLUMNS = "ignored_columns"
@@ -148,7 +148,7 @@ class Jobs:
         outbox_drain: Kicked after a commit that wrote to the outbox.
         endings: Tells the fate of texts that were under way.
         acts: How each kind of job deals with its rows.
-        most_per_hour: Most contacts one user may enrol in an hour; None for no limit.
+        most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
     def __init__(
@@ -221,11 +221,11 @@ class Jobs:
         import_id: UUID | None = None,
         keep: Callable[[Transaction, JobDetails], Awaitable[None]] | None = None,
     ) -> JobDetails:
-        """Enrol contacts, those who are in a group now, or those an import named, however many.
+        """Enroll contacts, those who are in a group now, or those an import named, however many.
 
         Args:
             sequence_id: The sequence; active or paused.
-            user_id: Who enrols.
+            user_id: Who enrolls.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group; or
             import_id: everyone in the file of an import that is done.
@@ -276,7 +276,7 @@ class Jobs:
             await _require_import(tx, import_id)
             params["import_id"] = str(import_id)
             chosen = jobs.imported_by(import_id)
-        job_id = await jobs.create(tx, JobKind.ENROL, user_id, params)
+        job_id = await jobs.create(tx, JobKind.ENROLL, user_id, params)
         if contact_ids is not None:
             await jobs.add_subjects(tx, job_id, distinct(contact_ids))
         else:
@@ -475,12 +475,12 @@ class Jobs:
 
         In the transaction that ends the import: nobody has to wait for it, and it happens once.
         """
-        if ENROL_INTO not in task.params:
+        if ENROLL_INTO not in task.params:
             return
         try:
             async with tx.begin_nested():
                 following = await self._start_enrolling(
-                    tx, UUID(task.params[ENROL_INTO]), task.user_id, import_id=task.id
+                    tx, UUID(task.params[ENROLL_INTO]), task.user_id, import_id=task.id
                 )
         except SegueError as error:
             await jobs.note_error(tx, task.id, _code_of(error))

@@ -138,7 +138,7 @@ async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list
 async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
     """Read what one is enrolled into, and keep it from changing until the transaction ends.
 
-    Any number may enrol side by side; whoever changes the sequence waits.
+    Any number may enroll side by side; whoever changes the sequence waits.
     """
     await share_sequence(tx, sequence_id)
     sequence = (

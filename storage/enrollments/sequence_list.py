@@ -20,7 +20,7 @@ class Figures:
         reached: Enrollments that a step was sent to.
         responded: Those of them that ended ``finished_responded``.
         held: Enrollments that wait for a person.
-        last_activity_at: The latest text either way, enrolment, or change of the sequence.
+        last_activity_at: The latest text either way, enrollment, or change of the sequence.
     """
 
     reached: int

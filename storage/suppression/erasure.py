@@ -51,7 +51,7 @@ async def erasure_key(tx: Transaction, *, create: bool = False) -> str | None:
 async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> str | None:
     """A contact's number; None if there is no such contact.
 
-    With ``lock`` nobody can enrol, text or change the contact until the transaction ends.
+    With ``lock`` nobody can enroll, text or change the contact until the transaction ends.
     """
     suffix = " FOR UPDATE" if lock else ""
     row = await tx.execute(

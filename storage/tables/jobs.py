@@ -13,7 +13,7 @@ from storage.tables.columns import code, moment, one_of, reference
 
 
 class Job(SQLModel, table=True):
-    """Work on many rows, with progress: an import, an enrolment, a batch action.
+    """Work on many rows, with progress: an import, an enrollment, a batch action.
 
     ``params`` says what to do and to whom, in codes and ids. ``total`` is how many rows it has,
     ``done`` how many have their result.

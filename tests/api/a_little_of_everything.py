@@ -48,7 +48,7 @@ async def found(services: Services) -> dict[str, str]:
     for one in (active, paused):
         await services.sequences.activate(one)
     await services.sequences.pause(paused)
-    enrolment = await services.enrolling.enrol(active, owner.id, contact_ids=[ann, cy])
+    enrollment = await services.enrolling.enroll(active, owner.id, contact_ids=[ann, cy])
     suppression, _ = await services.suppressions.suppress(
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
@@ -66,7 +66,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.DRAFT: draft,
         examples.SEQUENCE: active,
         examples.PAUSED_SEQUENCE: paused,
-        examples.ENROLLMENT: enrolment.enrolled[0].id,
+        examples.ENROLLMENT: enrollment.enrolled[0].id,
         examples.USER: other.id,
         examples.TOKEN: token.details.id,
         examples.OWN_TOKEN: own_token.details.id,

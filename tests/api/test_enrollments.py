@@ -38,7 +38,7 @@ async def sequence_id(services: Services, member: httpx.AsyncClient) -> str:
     return str(made.json()["id"])
 
 
-async def enrol(client: httpx.AsyncClient, sequence_id: str, people: list[str]) -> list[str]:
+async def enroll(client: httpx.AsyncClient, sequence_id: str, people: list[str]) -> list[str]:
     answer = await client.post(
         f"/api/sequences/{sequence_id}/enrollments", json={"contact_ids": people}
     )
@@ -50,7 +50,7 @@ async def test_enrolling_answers_who_is_in_and_who_is_not(
     member: httpx.AsyncClient, services: Services, sequence_id: str, people: list[str]
 ) -> None:
     await services.contacts.update(UUID(people[1]), {"line_type": "landline"})  # type: ignore[typeddict-item]
-    await enrol(member, sequence_id, people[2:])
+    await enroll(member, sequence_id, people[2:])
     nobody = str(uuid4())
     answer = await member.post(
         f"/api/sequences/{sequence_id}/enrollments", json={"contact_ids": [*people, nobody]}
@@ -108,7 +108,7 @@ async def test_enrolling_nobody_or_too_many_is_a_422(
 async def test_a_draft_takes_nobody(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    """Rule: enrol into a draft or archived sequence: 409."""
+    """Rule: enroll into a draft or archived sequence: 409."""
     await member.post(f"/api/sequences/{sequence_id}/archive")
     answer = await member.post(
         f"/api/sequences/{sequence_id}/enrollments", json={"contact_ids": people}
@@ -120,7 +120,7 @@ async def test_archiving_with_active_enrollments_is_a_conflict(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     """Rule: archiving with active enrollments: 409 unless told to finish them."""
-    await enrol(member, sequence_id, people)
+    await enroll(member, sequence_id, people)
     path = f"/api/sequences/{sequence_id}/archive"
     refused = await member.post(path)
     assert (refused.status_code, refused.json()["code"]) == (409, "active_enrollments")
@@ -133,7 +133,7 @@ async def test_archiving_with_active_enrollments_is_a_conflict(
 async def test_the_tab_lists_lines_with_counts(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    ids = await enrol(member, sequence_id, people)
+    ids = await enroll(member, sequence_id, people)
     answer = await member.get(f"/api/sequences/{sequence_id}/contacts", params={"sort": "name"})
     body = answer.json()
     line = body["items"][0]
@@ -169,7 +169,7 @@ async def test_the_tab_lists_lines_with_counts(
 async def test_the_tab_filters_and_pages(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    await enrol(member, sequence_id, people)
+    await enroll(member, sequence_id, people)
     path = f"/api/sequences/{sequence_id}/contacts"
 
     async def names(**params: Any) -> list[str]:
@@ -219,7 +219,7 @@ async def test_live_asks_the_workflows(
     sequence_id: str,
     people: list[str],
 ) -> None:
-    first, second, third = await enrol(member, sequence_id, people)
+    first, second, third = await enroll(member, sequence_id, people)
     await member.post("/api/enrollments/batch/mark-finished", json={"enrollment_ids": [third]})
     due = datetime(2026, 12, 1, 12, tzinfo=UTC)
     temporal.live[UUID(first)] = LiveState("waiting", 1, due)
@@ -235,7 +235,7 @@ async def test_live_asks_the_workflows(
 async def test_one_enrollment_shows_steps_and_timeline(
     viewer: httpx.AsyncClient, member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    (enrollment_id,) = await enrol(member, sequence_id, people[:1])
+    (enrollment_id,) = await enroll(member, sequence_id, people[:1])
     answer = await viewer.get(f"/api/enrollments/{enrollment_id}")
     body = answer.json()
     assert answer.status_code == 200, answer.text
@@ -253,7 +253,7 @@ async def test_one_enrollment_shows_steps_and_timeline(
 async def test_contacts_go_into_a_group(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    ids = await enrol(member, sequence_id, people)
+    ids = await enroll(member, sequence_id, people)
     group = (await member.post("/api/groups", json={"name": "Sales"})).json()
     answer = await member.post(
         "/api/enrollments/batch/add-to-group",
@@ -267,7 +267,7 @@ async def test_contacts_go_into_a_group(
 async def test_a_message_is_sent_once_under_one_key(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    ids = await enrol(member, sequence_id, people)
+    ids = await enroll(member, sequence_id, people)
     path = "/api/enrollments/batch/send-message"
     body = {"enrollment_ids": ids, "body": "Hi {{first_name}}"}
     headers = {"Idempotency-Key": "k1"}
@@ -291,7 +291,7 @@ async def test_more_than_ten_recipients_are_refused(
         str((await services.contacts.create({"first_name": "A", "phone": f"+14155552{n:03d}"})).id)
         for n in range(100, 111)
     ]
-    ids = await enrol(member, sequence_id, people)
+    ids = await enroll(member, sequence_id, people)
     answer = await member.post(
         "/api/enrollments/batch/send-message", json={"enrollment_ids": ids, "body": "Hi"}
     )
@@ -301,7 +301,7 @@ async def test_more_than_ten_recipients_are_refused(
 async def test_half_a_character_is_not_sent(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    (enrollment_id,) = await enrol(member, sequence_id, people[:1])
+    (enrollment_id,) = await enroll(member, sequence_id, people[:1])
     answer = await member.post(
         "/api/enrollments/batch/send-message",
         content=f'{{"enrollment_ids": ["{enrollment_id}"], "body": "\\ud83d"}}',
@@ -313,7 +313,7 @@ async def test_half_a_character_is_not_sent(
 async def test_marking_finished_answers_row_by_row(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    ids = await enrol(member, sequence_id, people[:1])
+    ids = await enroll(member, sequence_id, people[:1])
     nobody = str(uuid4())
     answer = await member.post(
         "/api/enrollments/batch/mark-finished", json={"enrollment_ids": [nobody, *ids]}
@@ -327,7 +327,7 @@ async def test_marking_finished_answers_row_by_row(
 async def test_releasing_takes_a_decision(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    ids = await enrol(member, sequence_id, people[:1])
+    ids = await enroll(member, sequence_id, people[:1])
     path = "/api/enrollments/batch/release"
     answer = await member.post(path, json={"enrollment_ids": ids, "decision": "retry"})
     assert [one["result"] for one in answer.json()["results"]] == ["not_held"]

@@ -229,7 +229,7 @@ class TestEnrollingUnderAKey:
         await member.post(f"/api/sequences/{made['id']}/activate")
         return str(made["id"])
 
-    async def enrol(
+    async def enroll(
         self, member: httpx.AsyncClient, sequence_id: str, contact_id: str, **headers: str
     ) -> httpx.Response:
         return await member.post(
@@ -254,8 +254,8 @@ class TestEnrollingUnderAKey:
 
         monkeypatch.setattr(Idempotency, "finish", die)
         monkeypatch.setattr(Idempotency, "give_up", die)
-        first = await self.enrol(member, sequence_id, contact_id, **prefer)
-        again = await self.enrol(member, sequence_id, contact_id, **prefer)
+        first = await self.enroll(member, sequence_id, contact_id, **prefer)
+        again = await self.enroll(member, sequence_id, contact_id, **prefer)
 
         assert first.status_code == again.status_code == 202
         assert first.json() == again.json()
@@ -271,7 +271,7 @@ class TestEnrollingUnderAKey:
     ) -> None:
         """A process that froze, and whose client was answered by another one meanwhile."""
         contact_id = (await member.post("/api/contacts", json=ANN)).json()["id"]
-        enrol = services.enrolling.enrol
+        enroll = services.enrolling.enroll
 
         async def frozen(*args: Any, **given: Any) -> Any:
             async with database.transaction() as tx:
@@ -280,10 +280,10 @@ class TestEnrollingUnderAKey:
                     .values(created_at=func.now() + timedelta(seconds=1))
                     .execution_options(synchronize_session=False)
                 )
-            return await enrol(*args, **given)
+            return await enroll(*args, **given)
 
-        monkeypatch.setattr(services.enrolling, "enrol", frozen)
-        answer = await self.enrol(member, sequence_id, contact_id)
+        monkeypatch.setattr(services.enrolling, "enroll", frozen)
+        answer = await self.enroll(member, sequence_id, contact_id)
 
         assert (answer.status_code, answer.json()["code"]) == (409, "request_in_progress")
         tab = await member.get(f"/api/sequences/{sequence_id}/contacts")

@@ -20,7 +20,7 @@ async def world(database_url: str) -> Any:
 async def enrolled(world: World, services: Services, count: int) -> UUID:
     """A sequence with this many people in it."""
     sequence = await world.active()
-    await services.enrolling.enrol(
+    await services.enrolling.enroll(
         sequence.id, world.user_id, contact_ids=await world.contacts(count)
     )
     return sequence.id

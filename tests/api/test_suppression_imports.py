@@ -95,7 +95,7 @@ async def test_many_numbers_end_their_own_enrollments_and_no_others(
 ) -> None:
     ids = await world.contacts(250)
     sequence = await world.active()
-    await services.enrolling.enrol(sequence.id, world.user_id, contact_ids=ids)
+    await services.enrolling.enroll(sequence.id, world.user_id, contact_ids=ids)
     nobodys, phones = "+12125559999", [f"+1212500{number:04d}" for number in range(0, 240, 2)]
     rows = [f"{phone},Row {phone}" for phone in (*phones, nobodys, nobodys, phones[0], "12")]
     text = "\n".join(["phone,reason", *rows]).encode()

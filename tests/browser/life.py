@@ -115,7 +115,7 @@ class Workspace:
 
 
 def bring_to_life(url: str, simulator_url: str, token: str) -> Life:
-    """Enrol people until there are some of every status, and wait until nothing moves any more.
+    """Enroll people until there are some of every status, and wait until nothing moves any more.
 
     Args:
         url: Of an API that sends through the simulator.
@@ -146,11 +146,11 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
     admin.post(f"/groups/{group_id}/members", {"contact_ids": [one["id"] for one in resting[:5]]})
 
     # Through all steps at once; then the steps get the delays that they are shown with.
-    _enrol(member, sequence_id, *magic, *through, opted_out)
+    _enroll(member, sequence_id, *magic, *through, opted_out)
     _wait_for_rest(admin, sequence_id)
     shown = {"steps": _steps(timedelta(days=2)), "reply_window_seconds": 7 * 86_400}
     admin.patch(f"/sequences/{sequence_id}", shown)
-    first, *_, last = _enrol(admin, sequence_id, *resting, stopped)
+    first, *_, last = _enroll(admin, sequence_id, *resting, stopped)
     _wait_for_rest(admin, sequence_id)
     admin.post("/enrollments/batch/mark-finished", {"enrollment_ids": [last["id"]]})
     ada = magic[0]
@@ -205,7 +205,7 @@ def _person(admin: Workspace, name: tuple[str, str], phone: str) -> Json:
     )
 
 
-def _enrol(workspace: Workspace, sequence_id: str, *people: Json) -> list[Json]:
+def _enroll(workspace: Workspace, sequence_id: str, *people: Json) -> list[Json]:
     answer = workspace.post(
         f"/sequences/{sequence_id}/enrollments", {"contact_ids": [one["id"] for one in people]}
     )

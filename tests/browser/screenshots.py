@@ -123,7 +123,7 @@ async def upload(page: Page) -> None:
         {"name": "applicants.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
     )
     await page.get_by_label("What “Mobile” holds").select_option("Phone")
-    await expect(page.get_by_role("button", name="Enrol 2 people")).to_be_visible()
+    await expect(page.get_by_role("button", name="Enroll 2 people")).to_be_visible()
 
 
 _SEQUENCE = "/sequences/{sequence_id}"
@@ -145,10 +145,10 @@ SHOTS = [
     Shot("enrollment", "/enrollments/{enrollment_id}"),
     Shot("sequence-steps", f"{_SEQUENCE}/steps"),
     Shot("sequence-settings", f"{_SEQUENCE}/settings"),
-    Shot("enrol", f"{_SEQUENCE}/enrol"),
-    Shot("enrol-group", f"{_SEQUENCE}/enrol?way=group"),
-    Shot("enrol-numbers", f"{_SEQUENCE}/enrol?way=numbers"),
-    Shot("enrol-file", f"{_SEQUENCE}/enrol?way=file", upload),
+    Shot("enroll", f"{_SEQUENCE}/enrol"),
+    Shot("enroll-group", f"{_SEQUENCE}/enrol?way=group"),
+    Shot("enroll-numbers", f"{_SEQUENCE}/enrol?way=numbers"),
+    Shot("enroll-file", f"{_SEQUENCE}/enrol?way=file", upload),
     Shot("job", "/jobs/{job_id}"),
     Shot("contacts", "/contacts"),
     Shot("contacts-new", "/contacts/new"),

@@ -29,7 +29,7 @@ async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, lis
     """Open the Contacts tab of a sequence whose people all got the first of two texts."""
     people = desk.people(count)
     sequence_id = desk.sequence(desk.line(), "Hello", "Still there?", delay=DAY_SECONDS)
-    desk.enrol(sequence_id, *people)
+    desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
     page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/contacts?sort=name")

@@ -34,7 +34,7 @@ async def test_a_sequence_is_written_activated_and_filled_by_csv(visit: Visit, d
     found = SEQUENCE_ID.search(page.url)
     assert found
     await open_all_day(page, found[1])
-    await enrol_file(page, desk, found[1])
+    await enroll_file(page, desk, found[1])
 
 
 async def write_steps(page: Page) -> None:
@@ -84,8 +84,8 @@ async def open_all_day(page: Page, sequence_id: str) -> None:
     await expect(page.get_by_label("At any time of day")).to_be_checked()
 
 
-async def enrol_file(page: Page, desk: Desk, sequence_id: str) -> None:
-    """Enrol a CSV file: see what it would come to, then do it."""
+async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
+    """Enroll a CSV file: see what it would come to, then do it."""
     known, out = desk.person(), desk.person()
     desk.post("/api/suppressions", {"phone": out.phone, "reason": "Asked us to"}, status=201)
     lines = [
@@ -97,7 +97,7 @@ async def enrol_file(page: Page, desk: Desk, sequence_id: str) -> None:
         "12,Too,Short",
     ]
     await page.goto(f"/sequences/{sequence_id}/contacts")
-    await page.get_by_role("link", name="Enrol contacts").first.click()
+    await page.get_by_role("link", name="Enroll contacts").first.click()
     await page.get_by_role("link", name="A CSV file").click()
     await page.get_by_label("CSV file").set_input_files(
         {"name": "drivers.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
@@ -113,9 +113,9 @@ async def enrol_file(page: Page, desk: Desk, sequence_id: str) -> None:
     await accessible(page)
     assert desk.tab(sequence_id)["items"] == []
 
-    await summary.get_by_role("button", name="Enrol 2 people").click()
+    await summary.get_by_role("button", name="Enroll 2 people").click()
     await expect(page.get_by_role("heading", name="Enrolling").first).to_be_visible()
-    result = page.locator(".enrol-result")
+    result = page.locator(".enroll-result")
     await expect(result).to_contain_text("2 Active")
     await expect(result).to_contain_text("1 Omitted Opted Out")
     await accessible(page)
@@ -134,14 +134,14 @@ async def test_a_viewer_reads_the_steps_and_enrols_nobody(visit: Visit, desk: De
     await expect(page.get_by_role("textbox", name="Text")).to_have_count(0)
     await expect(page.get_by_role("button", name="Publish")).to_have_count(0)
     await page.goto(f"/sequences/{sequence_id}/enrol")
-    await expect(page.get_by_text("Members enrol contacts")).to_be_visible()
+    await expect(page.get_by_text("Members enroll contacts")).to_be_visible()
     await expect(page.get_by_role("button", name="See what will happen")).to_have_count(0)
 
 
 async def test_a_sequence_is_found_copied_paused_and_archived(visit: Visit, desk: Desk) -> None:
     line = desk.line()
     made = [desk.sequence(line, name=name, delay=86_400) for name in ("Zebra one", "Zebra two")]
-    desk.enrol(made[0], desk.person())
+    desk.enroll(made[0], desk.person())
     page = await visit(Role.MEMBER, path="/sequences")
     sequences = page.locator("#sequences tbody tr")
 

@@ -151,7 +151,7 @@ async def test_a_group_and_an_order_are_chosen(visit: Visit, life: Life, desk: D
 
 async def test_pages_are_turned_and_turned_back(visit: Visit, desk: Desk) -> None:
     sequence_id = desk.sequence(desk.line(), delay=86_400)
-    desk.enrol(sequence_id, *desk.people(51))
+    desk.enroll(sequence_id, *desk.people(51))
     page = await visit(path=f"/sequences/{sequence_id}/contacts?sort=name")
 
     await expect(rows(page)).to_have_count(50)
@@ -168,7 +168,7 @@ async def test_pages_are_turned_and_turned_back(visit: Visit, desk: Desk) -> Non
 async def test_a_reply_changes_the_row_by_itself(visit: Visit, desk: Desk) -> None:
     line, people = desk.line(), desk.people(30)
     sequence_id = desk.sequence(line, "Hello", "Still there?", delay=86_400)
-    desk.enrol(sequence_id, *people)
+    desk.enroll(sequence_id, *people)
     page = await visit(path=f"/sequences/{sequence_id}/contacts?sort=name")
     await expect(rows(page).get_by_text("1 of 2")).to_have_count(30, timeout=60_000)
 
@@ -228,7 +228,7 @@ async def test_a_script_for_a_name_stays_a_name(visit: Visit, desk: Desk) -> Non
     person = desk.person(first_name=name, last_name='"><img src=x onerror=alert(1)>')
     line = desk.line()
     sequence_id = desk.sequence(line, delay=86_400)
-    [enrollment_id] = desk.enrol(sequence_id, person)
+    [enrollment_id] = desk.enroll(sequence_id, person)
     desk.wait_for_texts(person, 1)
     desk.answer(person, "<b>Yes</b><script>alert(2)</script>", line)
 

@@ -82,7 +82,7 @@ async def test_a_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Vis
 
 async def test_a_viewer_reads_and_cannot_answer(visit: Visit, desk: Desk) -> None:
     line, person = desk.line(), desk.person()
-    desk.enrol(desk.sequence(line, "Shall we talk?", delay=86_400), person)
+    desk.enroll(desk.sequence(line, "Shall we talk?", delay=86_400), person)
     desk.wait_for_texts(person, 1)
     page = await visit(Role.VIEWER, path=f"/conversations/{person.id}")
 

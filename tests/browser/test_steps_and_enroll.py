@@ -92,7 +92,7 @@ async def test_a_file_is_enrolled_though_the_browser_is_closed(desk: Desk, visit
     await expect(page.get_by_role("heading", name="2 people will be texted")).to_be_visible()
     await expect(page.get_by_text("1 of them will be added to your contacts")).to_be_visible()
     await accessible(page)
-    await page.get_by_role("button", name="Enrol 2 people").click()
+    await page.get_by_role("button", name="Enroll 2 people").click()
     await page.wait_for_url(re.compile(r"/enrol/[0-9a-f-]{36}$"))
     address = page.url
     await page.close()

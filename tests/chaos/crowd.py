@@ -1,4 +1,4 @@
-"""The people: users who enrol and finish, contacts who reply and opt out at any moment."""
+"""The people: users who enroll and finish, contacts who reply and opt out at any moment."""
 
 import asyncio
 import itertools
@@ -119,8 +119,8 @@ class Crowd:
             left -= len(chosen)
         return members
 
-    async def enrol_all(self, seconds: float) -> None:
-        """Enrol everyone, a few at a time, over so many seconds."""
+    async def enroll_all(self, seconds: float) -> None:
+        """Enroll everyone, a few at a time, over so many seconds."""
         wanted = [(one, member) for member in self._members.values() for one in member.enrollments]
         waves = [
             list(wave)
@@ -135,10 +135,10 @@ class Crowd:
         ]
         self._rng.shuffle(chunks)
         for number, chunk in enumerate(chunks):
-            await self._enrol(chunk[0][0], [member for _, member in chunk], f"wave-{number}")
+            await self._enroll(chunk[0][0], [member for _, member in chunk], f"wave-{number}")
             await asyncio.sleep(seconds / len(chunks))
 
-    async def _enrol(self, sequence_id: str, members: Sequence[Member], key: str) -> None:
+    async def _enroll(self, sequence_id: str, members: Sequence[Member], key: str) -> None:
         answer = await self.insist(
             f"/api/sequences/{sequence_id}/enrollments",
             {"contact_ids": [member.person.id for member in members]},

@@ -104,7 +104,7 @@ async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
     working = asyncio.create_task(operator.work())
     watching = asyncio.create_task(crowd.watch())
     raging = asyncio.create_task(storm.rage())
-    await _unless(crowd.enrol_all(plan.seconds), raging, watching, working)
+    await _unless(crowd.enroll_all(plan.seconds), raging, watching, working)
     await _unless(asyncio.sleep(_LINGER_SECONDS), raging, watching, working)
     await _over(raging)
     await storm.calm()

@@ -170,25 +170,25 @@ class Desk:
             self.post(f"/api/sequences/{sequence_id}/activate")
         return sequence_id
 
-    def enrol(self, sequence_id: str, *people: Person) -> list[str]:
-        """Enrol contacts who can be enrolled; answers the enrollments' ids in the same order."""
-        answer = self.ask_to_enrol(sequence_id, *people)
+    def enroll(self, sequence_id: str, *people: Person) -> list[str]:
+        """Enroll contacts who can be enrolled; answers the enrollments' ids in the same order."""
+        answer = self.ask_to_enroll(sequence_id, *people)
         assert not answer["skipped"], answer
         made = {one["contact_id"]: one["id"] for one in answer["enrolled"]}
         return [made[person.id] for person in people]
 
-    def ask_to_enrol(self, sequence_id: str, *people: Person) -> Json:
-        """Enrol contacts; answers what the API says of each."""
+    def ask_to_enroll(self, sequence_id: str, *people: Person) -> Json:
+        """Enroll contacts; answers what the API says of each."""
         body = {"contact_ids": [person.id for person in people]}
         answer = self.post(f"/api/sequences/{sequence_id}/enrollments", body, status=202)
         self._sequence_of.update((one["id"], sequence_id) for one in answer["enrolled"])
         return answer
 
     def start(self, magic: str = "", *texts: str, **sequence: Any) -> "Story":
-        """Enrol a new contact into a new sequence of a new sender."""
+        """Enroll a new contact into a new sequence of a new sender."""
         line, person = self.line(), self.person(magic)
         sequence_id = self.sequence(line, *texts, **sequence)
-        [enrollment_id] = self.enrol(sequence_id, person)
+        [enrollment_id] = self.enroll(sequence_id, person)
         return Story(person, line, sequence_id, enrollment_id)
 
     def batch(self, action: str, *enrollment_ids: str, **more: object) -> list[Json]:

@@ -36,7 +36,7 @@ def tab(desk: Desk) -> Tab:
     names = ("Abelard Quist", "Béla Quistorp", "Carla McQuist", "Dora Zweig", "Emil Zweig")
     people = [desk.person(first_name=name.split()[0], last_name=name.split()[1]) for name in names]
     people.append(desk.person(first_name="Frida", last_name="Festnetz", line_type="landline"))
-    enrolled = desk.enrol(sequence_id, *people[:3])
+    enrolled = desk.enroll(sequence_id, *people[:3])
 
     email = f"{uuid4().hex}@example.com"
     member = desk.post("/api/users", {"email": email, "role": "member"}, status=201)
@@ -45,7 +45,7 @@ def tab(desk: Desk) -> Tab:
     with desk.signed_in(token) as api:
         admin, desk.api = desk.api, api
         try:
-            enrolled += desk.enrol(sequence_id, *people[3:])
+            enrolled += desk.enroll(sequence_id, *people[3:])
         finally:
             desk.api = admin
 
@@ -145,8 +145,8 @@ def test_send_message_to_ten(desk: Desk, tab: Tab) -> None:
     newcomers = desk.people(6)
     line = desk.line()
     elsewhere = desk.sequence(line, ONE, delay=600)
-    enrolled = desk.enrol(elsewhere, *newcomers)
-    again = desk.enrol(desk.sequence(desk.line(), ONE), newcomers[0])
+    enrolled = desk.enroll(elsewhere, *newcomers)
+    again = desk.enroll(desk.sequence(desk.line(), ONE), newcomers[0])
     for person, count in zip(newcomers, (2, 1, 1, 1, 1, 1), strict=True):
         desk.wait_for_texts(person, count)
     four = [tab.enrollments[index] for index in (0, 1, 2, 5)]
@@ -175,7 +175,7 @@ def test_send_message_to_eleven_sends_nothing(desk: Desk) -> None:
     """More than 10 distinct contacts: 422 ``too_many_recipients``, and nothing is sent."""
     people = desk.people(11)
     quiet = {"body": "Only after a long, long while.", "delay_seconds": 3600}
-    enrolled = desk.enrol(desk.sequence(desk.line(), steps=[quiet]), *people)
+    enrolled = desk.enroll(desk.sequence(desk.line(), steps=[quiet]), *people)
     path = "/api/enrollments/batch/send-message"
     answer = desk.api.post(path, json={"enrollment_ids": enrolled, "body": BY_HAND})
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_recipients")

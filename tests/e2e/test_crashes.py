@@ -44,7 +44,7 @@ def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
     """A report that nobody took is no reason to stop, or to send again."""
     people = desk.people(3)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=60)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
     lost = desk.simulator.get("/totals").json()["webhooks_lost"]
@@ -86,7 +86,7 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
     desk.settled()
     desk.behave(create_delay_seconds=1.5, callbacks="off")
     try:
-        desk.enrol(sequence_id, *people)
+        desk.enroll(sequence_id, *people)
         eventually(under_way)
         eventually(lambda: desk.simulator.get("/totals").json()["open"])
         desk.stack.worker.kill()
@@ -110,7 +110,7 @@ def test_two_of_each_share_the_work_and_one_of_each_goes_on(desk: Desk) -> None:
     with desk.stack.another_worker(), desk.stack.another_api() as second_api:
         authorization = {"Authorization": f"Bearer {desk.stack.admin_token}"}
         with httpx.Client(base_url=second_api, headers=authorization, timeout=30) as second:
-            enrollments = desk.enrol(sequence_id, *people[:half])
+            enrollments = desk.enroll(sequence_id, *people[:half])
             asked = second.post(
                 f"/api/sequences/{sequence_id}/enrollments",
                 json={"contact_ids": [person.id for person in people[half:]]},

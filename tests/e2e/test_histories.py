@@ -18,7 +18,7 @@ def test_no_history_holds_a_number_a_name_or_a_text(desk: Desk) -> None:
     text = "Dear {{full_name|Madam}}, your number is {{phone|unknown}}."
     patient, hasty = desk.sequence(line, text), desk.sequence(line, text, reply_window=1)
     people = [desk.person(magic) for magic in ("", "006", "007", "408", "504", "614")]
-    enrolled = [*desk.enrol(patient, people[0]), *desk.enrol(hasty, *people[1:])]
+    enrolled = [*desk.enroll(patient, people[0]), *desk.enroll(hasty, *people[1:])]
     [by_hand] = desk.batch("send-message", enrolled[0], body="A word in your ear, only to you.")
     desk.private.add("A word in your ear, only to you.")
     assert by_hand["result"] == "accepted"

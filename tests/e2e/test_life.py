@@ -27,7 +27,7 @@ def test_three_steps_three_texts(desk: Desk) -> None:
     line = desk.line()
     person = desk.person(first_name="Gwendolyn", last_name="")
     sequence_id = desk.sequence(line, FIRST, SECOND, THIRD, delay=1, reply_window=1)
-    [enrollment_id] = desk.enrol(sequence_id, person)
+    [enrollment_id] = desk.enroll(sequence_id, person)
 
     ended = desk.wait_for_status(enrollment_id, "finished_no_response")
 
@@ -55,7 +55,7 @@ def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
     line, person = desk.line(), desk.person(time_zone="Asia/Tokyo")
     steps = [{"body": "A happy new year to you and yours.", "send_at": f"{year}-06-01T09:30"}]
     sequence_id = desk.sequence(line, kind="scheduled", steps=steps)
-    [enrollment_id] = desk.enrol(sequence_id, person)
+    [enrollment_id] = desk.enroll(sequence_id, person)
     row = desk.row(enrollment_id)
     assert datetime.fromisoformat(row["next_send_at"]) == datetime(year, 6, 1, 0, 30, tzinfo=UTC)
     assert desk.batch("mark-finished", enrollment_id)[0]["result"] == "finished"
@@ -67,7 +67,7 @@ def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     away = days[(datetime.now(UTC).weekday() + 3) % 7]
     sequence_id = desk.sequence(line, reply_window=0, send_window={away: ["09:00", "20:00"]})
-    [enrollment_id] = desk.enrol(sequence_id, person)
+    [enrollment_id] = desk.enroll(sequence_id, person)
     row = desk.row(enrollment_id)
     assert datetime.fromisoformat(row["next_send_at"]).weekday() == days.index(away)
     assert row["activity"] == "waiting"
@@ -164,7 +164,7 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
     person, line, other = desk.person(), desk.line(), desk.line()
     texted = [desk.sequence(one, FIRST, SECOND, delay=2) for one in (line, other)]
     later = desk.sequence(line, steps=[{"body": "Much, much later.", "delay_seconds": 3600}])
-    enrolled = [desk.enrol(sequence_id, person)[0] for sequence_id in (*texted, later)]
+    enrolled = [desk.enroll(sequence_id, person)[0] for sequence_id in (*texted, later)]
     desk.wait_for_texts(person, 2)
 
     assert desk.answer(person, "Stop!", line) == 200
@@ -176,14 +176,14 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
     assert desk.get(f"/api/contacts/{person.id}")["opted_out"] is True
 
     again = desk.sequence(other, FIRST)
-    assert [one["status"] for one in desk.ask_to_enrol(again, person)["enrolled"]] == [
+    assert [one["status"] for one in desk.ask_to_enroll(again, person)["enrolled"]] == [
         "omitted_opted_out"
     ]
 
     assert desk.answer(person, "START", line) == 200
     assert desk.get(f"/api/contacts/{person.id}")["opted_out"] is False
     assert [desk.row(enrollment_id)["status"] for enrollment_id in enrolled] == wanted
-    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, reply_window=0), person)
+    [enrollment_id] = desk.enroll(desk.sequence(line, FIRST, reply_window=0), person)
     desk.wait_for_status(enrollment_id, "finished_no_response")
     desk.wait_for_texts(person, 3)
 
@@ -191,8 +191,8 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
 def test_two_senders_one_contact(desk: Desk) -> None:
     """A reply is for its own sender, an opt-out for all."""
     person, number, service = desk.person(), desk.line(), desk.line(service=True)
-    [by_number] = desk.enrol(desk.sequence(number, FIRST, SECOND, delay=600), person)
-    [by_service] = desk.enrol(desk.sequence(service, FIRST, SECOND, delay=600), person)
+    [by_number] = desk.enroll(desk.sequence(number, FIRST, SECOND, delay=600), person)
+    [by_service] = desk.enroll(desk.sequence(service, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 2)
     desk.settled()
 
@@ -210,7 +210,7 @@ def test_known_landline_is_omitted(desk: Desk) -> None:
     """A known landline is omitted from the start."""
     person = desk.person(line_type="landline")
     sequence_id = desk.sequence(desk.line(), FIRST)
-    [enrollment_id] = desk.enrol(sequence_id, person)
+    [enrollment_id] = desk.enroll(sequence_id, person)
     row = desk.row(enrollment_id)
     assert (row["status"], row["status_label"]) == ("omitted_landline", "Omitted Landline")
     assert desk.calls_to(person) == 0
@@ -251,14 +251,14 @@ def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
     """A paused sequence takes contacts, sends nothing and loses nobody."""
     people, line = desk.people(5), desk.line()
     sequence_id = desk.sequence(line, FIRST, SECOND, delay=1, reply_window=1)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
     paused = desk.post(f"/api/sequences/{sequence_id}/pause")
     assert paused["state"] == "paused"
     before = {person: len(desk.texts_to(person)) for person in people}
     late = desk.person()
-    enrolled += desk.enrol(sequence_id, late)
+    enrolled += desk.enroll(sequence_id, late)
 
     # The workflows have come to their due time, asked, and were told to wait.
     def all_asked() -> bool:
@@ -286,9 +286,9 @@ def test_draft_and_archived_take_nobody(desk: Desk) -> None:
     assert refused.status_code == 409, refused.text
 
     desk.post(f"{path}/activate")
-    [enrollment_id] = desk.enrol(draft, person)
+    [enrollment_id] = desk.enroll(draft, person)
     stranger = Person("00000000-0000-4000-8000-000000000000", "", "")
-    again = desk.ask_to_enrol(draft, person, stranger)
+    again = desk.ask_to_enroll(draft, person, stranger)
     assert again["enrolled"] == []
     assert {one["contact_id"]: one["code"] for one in again["skipped"]} == {
         person.id: "already_active",
@@ -307,7 +307,7 @@ def test_either_kind_of_sender_is_answered(desk: Desk, *, service: bool) -> None
     """A reply is for the Messaging Service that the text names, else for the number it came to."""
     line: Line = desk.line(service=service)
     person = desk.person()
-    [enrollment_id] = desk.enrol(desk.sequence(line, FIRST, SECOND, delay=600), person)
+    [enrollment_id] = desk.enroll(desk.sequence(line, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 1)
     desk.settled()
     assert desk.answer(person, "I am all ears, go on", line) == 200

@@ -22,13 +22,13 @@ def result_of(fragile: Fragile, enrollment_id: str) -> object:
     return result
 
 
-def test_temporal_is_away_while_people_enrol_and_answer(fragile: Fragile) -> None:
+def test_temporal_is_away_while_people_enroll_and_answer(fragile: Fragile) -> None:
     """While Temporal is stopped people enroll and answer: the outbox keeps it, the row decides."""
     desk = fragile.desk
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=1)
     replies, opts_out, stopped, goes_on = people = desk.people(4)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
     for enrollment_id in enrolled:
@@ -40,7 +40,7 @@ def test_temporal_is_away_while_people_enrol_and_answer(fragile: Fragile) -> Non
         assert (ready.status_code, ready.json()["away"]) == (503, ["temporal"])
         assert desk.api.get("/healthz").status_code == 200
         late, leaves = newcomers = desk.people(2)
-        enrolled += desk.enrol(sequence_id, *newcomers)
+        enrolled += desk.enroll(sequence_id, *newcomers)
         assert desk.answer(replies, "Lovely, I shall fetch it", line) == 200
         assert desk.answer(opts_out, "STOP", line) == 200
         assert desk.answer(leaves, "STOP", line) == 200
@@ -80,7 +80,7 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=2)
     replies, goes_on, sends = people = desk.people(3)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
     desk.settled()
@@ -121,7 +121,7 @@ def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
     pooled_id = desk.sequence(pool, ONE, TWO, delay=3600)
     replies, opts_out, sends_photo, silent, pooled = people = desk.people(5)
     desk.behave(callbacks="off")
-    enrolled = desk.enrol(sequence_id, *people[:4]) + desk.enrol(pooled_id, pooled)
+    enrolled = desk.enroll(sequence_id, *people[:4]) + desk.enroll(pooled_id, pooled)
     for person in people:
         desk.wait_for_texts(person, 1)
     desk.settled()
@@ -167,7 +167,7 @@ def test_a_workflow_terminated_by_hand_goes_on_where_its_row_says(fragile: Fragi
     desk = fragile.desk
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=3600, reply_window=1)
     ended, runs = people = desk.people(2)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for enrollment_id, person in zip(enrolled, people, strict=True):
         desk.wait_for_texts(person, 1)
         desk.wait_for_activity(enrollment_id, "waiting")

@@ -41,22 +41,22 @@ class Crowd:
     enrollments: dict[str, str]
 
 
-def enrol_crowd(desk: Desk, numbers: tuple[str, ...], *, delay: int) -> Crowd:
+def enroll_crowd(desk: Desk, numbers: tuple[str, ...], *, delay: int) -> Crowd:
     people = {magic: desk.person(magic) for magic in numbers}
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=delay, reply_window=1)
-    enrolled = desk.enrol(sequence_id, *people.values())
+    enrolled = desk.enroll(sequence_id, *people.values())
     return Crowd(people, dict(zip(people, enrolled, strict=True)))
 
 
 @pytest.fixture(scope="module")
 def crowd(desk: Desk) -> Crowd:
-    return enrol_crowd(desk, TWICE_AND_DONE, delay=1)
+    return enroll_crowd(desk, TWICE_AND_DONE, delay=1)
 
 
 @pytest.fixture(scope="module")
 def doomed(desk: Desk) -> Crowd:
     """Those who never get as far as the second text, and two who must wait."""
-    return enrol_crowd(desk, (*ENDS, "001", "408"), delay=10)
+    return enroll_crowd(desk, (*ENDS, "001", "408"), delay=10)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_provider_that_refuses_a_third_fails_nobody(misbehaviour: None, desk: 
     people = desk.people(20)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
     desk.behave(fail_next_creates={"count": 12, "status": 429})
-    desk.enrol(sequence_id, *people)
+    desk.enroll(sequence_id, *people)
     desk.wait_for_counts(sequence_id, {"finished_no_response": 20}, seconds=60)
     assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 20
     assert sum(desk.calls_to(person) for person in people) == 40 + 12
@@ -113,7 +113,7 @@ def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -
 def test_landline_found_out_late_is_known_from_then_on(doomed: Crowd, desk: Desk) -> None:
     """A landline that a report tells of (30006) is known when the contact is enrolled again."""
     desk.wait_for_status(doomed.enrollments["006"], "omitted_landline")
-    again = desk.ask_to_enrol(desk.sequence(desk.line(), ONE), doomed.people["006"])
+    again = desk.ask_to_enroll(desk.sequence(desk.line(), ONE), doomed.people["006"])
     assert [one["status"] for one in again["enrolled"]] == ["omitted_landline"]
 
 
@@ -151,7 +151,7 @@ def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
 def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None:
     """A callback, or the message in the provider's list, is proof."""
     desk.behave(callbacks="off")
-    silent = enrol_crowd(desk, ("501", "504", "506"), delay=1)
+    silent = enroll_crowd(desk, ("501", "504", "506"), delay=1)
     for magic, enrollment_id in silent.enrollments.items():
         desk.wait_for_status(enrollment_id, "finished_no_response", seconds=40)
         assert desk.bodies_to(silent.people[magic]) == [ONE, TWO]
@@ -204,7 +204,7 @@ def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
     line, people = desk.line(), desk.people(4)
     sequence_id = desk.sequence(line, ONE, TWO, delay=1, reply_window=1)
     desk.behave(credentials_ok=False)
-    enrolled = desk.enrol(sequence_id, *people)
+    enrolled = desk.enroll(sequence_id, *people)
     for enrollment_id in enrolled:
         row = desk.wait_for_activity(enrollment_id, "held")
         assert row["held_reason"] == "sender_on_hold"
@@ -226,13 +226,13 @@ def test_sender_on_hold_is_not_called(desk: Desk, misbehaviour: None) -> None:
     line, other, people = desk.line(), desk.line(), desk.people(6)
     desk.behave(sender_errors={line.address: 21606})
     sequence_id = desk.sequence(line, ONE, reply_window=1)
-    [first] = desk.enrol(sequence_id, people[0])
+    [first] = desk.enroll(sequence_id, people[0])
     desk.wait_for_activity(first, "held")
-    for enrollment_id in desk.enrol(sequence_id, *people[1:]):
+    for enrollment_id in desk.enroll(sequence_id, *people[1:]):
         desk.wait_for_activity(enrollment_id, "held")
     assert [desk.calls_to(person) for person in people] == [1, 0, 0, 0, 0, 0]
     stranger = desk.person()
-    [elsewhere] = desk.enrol(desk.sequence(other, ONE, reply_window=0), stranger)
+    [elsewhere] = desk.enroll(desk.sequence(other, ONE, reply_window=0), stranger)
     desk.wait_for_status(elsewhere, "finished_no_response")
 
     desk.behave(sender_errors={})

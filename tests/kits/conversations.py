@@ -112,31 +112,33 @@ class Talk(World):
     async def person(
         self, sequence: SequenceRecord | None = None, *, like: Person | None = None, **changes: Any
     ) -> Person:
-        """Enrol a new contact, or one who is enrolled elsewhere."""
+        """Enroll a new contact, or one who is enrolled elsewhere."""
         if sequence is None:
             sequence = await self.sequence(**changes)
         [contact_id] = [like.contact_id] if like else await self.contacts(1)
-        enrolment = await self.enrolling.enrol(sequence.id, self.user_id, contact_ids=[contact_id])
+        enrollment = await self.enrolling.enroll(
+            sequence.id, self.user_id, contact_ids=[contact_id]
+        )
         [row] = await self.rows("SELECT phone FROM contacts WHERE id = :id", id=contact_id)
-        return Person(contact_id, row.phone, enrolment.enrolled[0].id)
+        return Person(contact_id, row.phone, enrollment.enrolled[0].id)
 
     async def crowd(self, sequence: SequenceRecord, count: int, *, texts: int = 0) -> list[Person]:
-        """Enrol many new contacts at once and send them the first texts."""
+        """Enroll many new contacts at once and send them the first texts."""
         contact_ids = await self.contacts(count)
-        enrolment = await self.enrolling.enrol(sequence.id, self.user_id, contact_ids=contact_ids)
+        enrollment = await self.enrolling.enroll(sequence.id, self.user_id, contact_ids=contact_ids)
         rows = await self.rows(
             "SELECT id, phone FROM contacts WHERE id = ANY(:ids)", ids=contact_ids
         )
         phones = {row.id: row.phone for row in rows}
         people = [
-            Person(one.contact_id, phones[one.contact_id], one.id) for one in enrolment.enrolled
+            Person(one.contact_id, phones[one.contact_id], one.id) for one in enrollment.enrolled
         ]
         for _ in range(texts):
             await asyncio.gather(*(self.send(person) for person in people))
         return people
 
     async def texted(self, texts: int = 1, **changes: Any) -> Person:
-        """Enrol a new contact and send the first texts."""
+        """Enroll a new contact and send the first texts."""
         person = await self.person(**changes)
         for _ in range(texts):
             await self.send(person)

@@ -163,14 +163,14 @@ class SendingKit:
             ]
         return await self.world.active(**changes)
 
-    async def enrol(
+    async def enroll(
         self, sequence: SequenceRecord | None = None, contact_id: UUID | None = None
     ) -> UUID:
-        """Enrol a contact, a new one in a sequence of three steps if nothing else is said."""
+        """Enroll a contact, a new one in a sequence of three steps if nothing else is said."""
         sequence = sequence or await self.sequence()
         contact_id = contact_id or (await self.world.contacts(1))[0]
         enrolling = Enrolling(self.world.database, self.services.outbox, workspace_zone=ZONE)
-        answer = await enrolling.enrol(sequence.id, self.world.user_id, contact_ids=[contact_id])
+        answer = await enrolling.enroll(sequence.id, self.world.user_id, contact_ids=[contact_id])
         return answer.enrolled[0].id
 
     async def one_off(self, enrollment_id: UUID, body: str = "A word from me") -> UUID:

@@ -95,7 +95,7 @@ async def test_each_row_is_acted_on_once_though_its_worker_dies(
     """The worker of a batch on all that match is killed twice in the middle."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.2)
     sequence, count = await world.active(), 400
-    await services.enrolling.enrol(
+    await services.enrolling.enroll(
         sequence.id, world.user_id, contact_ids=await world.contacts(count)
     )
     job = await services.jobs.start_batch(

@@ -102,7 +102,7 @@ class Month:
         step = len(course.sent_at)
         return Standing(doing, status, due_at, step, len(GAPS), str(SENDER))
 
-    async def enrol(
+    async def enroll(
         self, environment: WorkflowEnvironment, count: int
     ) -> list[WorkflowHandle[Any, EnrollmentResult]]:
         """Start workflows of contacts all over the zones, first texts at once."""
@@ -172,7 +172,7 @@ async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
     await skipping.sleep(change - 10 * A_DAY - await month.clock())
 
     async with month.worker(skipping, EarlierEnrollmentWorkflow):
-        old = await month.enrol(skipping, BEFORE)
+        old = await month.enroll(skipping, BEFORE)
         await month.all_sent(1)
         await days(skipping, 8)
         await month.all_sent(2)
@@ -182,7 +182,7 @@ async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
     await replayer.replay_workflows(_each(recorded))
     async with month.worker(skipping, ChangedEnrollmentWorkflow):
         await days(skipping, 4)
-        new = await month.enrol(skipping, AFTER)
+        new = await month.enroll(skipping, AFTER)
         await days(skipping, 1)
         month.paused = True
         await days(skipping, 7)

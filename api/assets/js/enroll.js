@@ -1,18 +1,18 @@
 // Enrolling: contacts are picked one by one; what was foreseen is for what is chosen now.
 
-const chosen = document.getElementById("enrol-chosen");
-const form = document.getElementById("enrol-form");
+const chosen = document.getElementById("enroll-chosen");
+const form = document.getElementById("enroll-form");
 const summary = document.getElementById("summary");
 
 const chipOf = (id) => chosen.querySelector(`[data-chosen-one="${id}"]`);
 
 function count() {
-  document.getElementById("enrol-count").textContent = chosen.childElementCount || "Nobody";
+  document.getElementById("enroll-count").textContent = chosen.childElementCount || "Nobody";
   summary.replaceChildren();
 }
 
 function pick(box) {
-  const chip = document.getElementById("enrol-chip").content.firstElementChild.cloneNode(true);
+  const chip = document.getElementById("enroll-chip").content.firstElementChild.cloneNode(true);
   chip.dataset.chosenOne = box.dataset.choose;
   chip.querySelector("input").value = box.dataset.choose;
   chip.querySelector("span").textContent = box.dataset.name;
@@ -22,14 +22,14 @@ function pick(box) {
 
 /** Tick those who are picked, whatever was searched for. */
 function tick() {
-  for (const box of document.querySelectorAll("#enrol-found [data-choose]")) {
+  for (const box of document.querySelectorAll("#enroll-found [data-choose]")) {
     box.checked = Boolean(chipOf(box.dataset.choose));
   }
 }
 
 if (chosen) {
   document.addEventListener("change", (event) => {
-    const box = event.target.closest("#enrol-found [data-choose]");
+    const box = event.target.closest("#enroll-found [data-choose]");
     if (!box) return;
     if (box.checked) pick(box);
     else chipOf(box.dataset.choose)?.remove();
@@ -41,13 +41,13 @@ if (chosen) {
     if (!chip) return;
     const next = chip.nextElementSibling ?? chip.previousElementSibling;
     chip.remove();
-    (next?.querySelector("button") ?? document.getElementById("enrol-search")).focus();
+    (next?.querySelector("button") ?? document.getElementById("enroll-search")).focus();
     tick();
     count();
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id === "enrol-found") tick();
+    if (event.target.id === "enroll-found") tick();
   });
 }
 

@@ -13,4 +13,4 @@ import "./week.js";
 import "./conversations.js";
 import "./upload.js";
 import "./steps.js";
-import "./enrol.js";
+import "./enroll.js";

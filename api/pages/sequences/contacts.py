@@ -95,7 +95,7 @@ async def show_sequence_contacts(
         zones=_zones(page, tab),
         held_words=HELD_WORDS,
         outcome_words=OUTCOME_WORDS,
-        enrol_path=page.path_to("show_enrol", sequence_id=sequence_id),
+        enroll_path=page.path_to("show_enroll", sequence_id=sequence_id),
         **await _choices(page, sequence_id),
     )
 

@@ -20,7 +20,7 @@ from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
 from domain.statuses.sequences import SequenceState
-from services.jobs.enroll_preview import EnrolPreview, FilePreview, Foreseen
+from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
 from services.jobs.jobs import JobDetails
 
 router = APIRouter()
@@ -95,15 +95,15 @@ NOT_ENROLLED_WORDS: Mapping[str, str] = {
 """Why the people of a file were not enrolled after they were imported."""
 
 
-class EnrolQuery(FormFields):
+class EnrollQuery(FormFields):
     """What the address says: how to say whom, and contacts that are picked already."""
 
     way: Way = Way.CONTACTS
     contact: list[UUID] = Field(default_factory=list, max_length=_PICKED_MOST)
 
 
-class EnrolFields(FormFields):
-    """Whom to enrol; only what belongs to ``way`` counts.
+class EnrollFields(FormFields):
+    """Whom to enroll; only what belongs to ``way`` counts.
 
     Attributes:
         add_unknown: Whether numbers that no contact has become contacts.
@@ -119,20 +119,20 @@ class EnrolFields(FormFields):
 
 
 @router.get("/sequences/{sequence_id}/enrol")
-async def show_enrol(
-    page: PageDep, sequence_id: UUID, query: Annotated[EnrolQuery, Query()]
+async def show_enroll(
+    page: PageDep, sequence_id: UUID, query: Annotated[EnrollQuery, Query()]
 ) -> Response:
-    """Ask whom to enrol."""
+    """Ask whom to enroll."""
     sequence = await page.services.sequences.get(sequence_id)
     picked = (
-        await page.services.enrol_previews.of_contacts(sequence_id, query.contact)
+        await page.services.enroll_previews.of_contacts(sequence_id, query.contact)
         if query.contact and sequence.state in _OPEN
         else None
     )
     return await render_tab(
         page,
         sequence,
-        "sequences/enrol.html",
+        "sequences/enroll.html",
         is_open=sequence.state in _OPEN,
         way=query.way,
         ways=[
@@ -148,15 +148,15 @@ async def show_enrol(
 
 
 @router.get("/sequences/{sequence_id}/enrol/people")
-async def find_people_to_enrol(page: PageDep, sequence_id: UUID, search: str = "") -> Response:
+async def find_people_to_enroll(page: PageDep, sequence_id: UUID, search: str = "") -> Response:
     """Find contacts to pick."""
     found = await page.services.pickers.contacts(search, sequence_id=sequence_id)
-    return page.part("sequences/_enrol_people.html", people=found, search=search)
+    return page.part("sequences/_enroll_people.html", people=found, search=search)
 
 
 @router.post("/sequences/{sequence_id}/enrol/check", dependencies=[Sends])
 async def check_people(
-    page: PageDep, sequence_id: UUID, form: Annotated[EnrolFields, Form()]
+    page: PageDep, sequence_id: UUID, form: Annotated[EnrollFields, Form()]
 ) -> Response:
     """Say what enrolling them would come to; nothing is done."""
     try:
@@ -177,7 +177,7 @@ async def upload_people(
     """Read a CSV file and say what enrolling its people would come to; only the upload is kept."""
     await _discard(page, previous)
     try:
-        found = await page.services.enrol_previews.of_file(
+        found = await page.services.enroll_previews.of_file(
             sequence_id, _pieces(file), page.user.id, columns=_columns(column)
         )
     except InvalidFieldError as error:
@@ -187,10 +187,10 @@ async def upload_people(
 
 
 @router.post("/sequences/{sequence_id}/enrol", dependencies=[Sends])
-async def enrol_people(
-    page: PageDep, sequence_id: UUID, form: Annotated[EnrolFields, Form()]
+async def enroll_people(
+    page: PageDep, sequence_id: UUID, form: Annotated[EnrollFields, Form()]
 ) -> Response:
-    """Enrol them in the background, whether or not anybody goes on looking."""
+    """Enroll them in the background, whether or not anybody goes on looking."""
     try:
         job = await _start(page, sequence_id, form)
     except InvalidFieldError as error:
@@ -231,8 +231,8 @@ async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Resp
     )
 
 
-async def _preview(page: Page, sequence_id: UUID, form: EnrolFields) -> EnrolPreview:
-    previews = page.services.enrol_previews
+async def _preview(page: Page, sequence_id: UUID, form: EnrollFields) -> EnrollPreview:
+    previews = page.services.enroll_previews
     match form.way:
         case Way.CONTACTS:
             return await previews.of_contacts(sequence_id, form.contact_id)
@@ -244,7 +244,7 @@ async def _preview(page: Page, sequence_id: UUID, form: EnrolFields) -> EnrolPre
             raise InvalidFieldError("body", "is missing; choose a CSV file")
 
 
-async def _start(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDetails:
+async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetails:
     services, user_id = page.services, page.user.id
     match form.way:
         case Way.CONTACTS:
@@ -254,18 +254,18 @@ async def _start(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDetails
         case Way.GROUP:
             return await services.jobs.start_enrolling(sequence_id, user_id, group_id=_group(form))
         case Way.NUMBERS:
-            preview = await services.enrol_previews.of_numbers(sequence_id, form.numbers)
+            preview = await services.enroll_previews.of_numbers(sequence_id, form.numbers)
             chosen = list(preview.contact_ids)
             if form.add_unknown:
                 # Harmless if it ends here: nobody is texted, and going on finds them known.
-                chosen += await services.enrol_previews.add_numbers(preview.unknown_numbers)
+                chosen += await services.enroll_previews.add_numbers(preview.unknown_numbers)
             return await services.jobs.start_enrolling(sequence_id, user_id, contact_ids=chosen)
         case Way.FILE:
             return await _start_file(page, sequence_id, form)
 
 
-async def _start_file(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDetails:
-    """Import a file and enrol who is in it, or only that if it is imported already."""
+async def _start_file(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetails:
+    """Import a file and enroll who is in it, or only that if it is imported already."""
     if form.job_id is None:
         raise InvalidFieldError("body", "is missing; choose a CSV file")
     services, user_id = page.services, page.user.id
@@ -274,14 +274,14 @@ async def _start_file(page: Page, sequence_id: UUID, form: EnrolFields) -> JobDe
         raise NotFoundError("import", form.job_id)
     if job.state.is_final:
         return await services.jobs.start_enrolling(sequence_id, user_id, import_id=job.id)
-    return await services.importing.start(job.id, user_id, enrol_into=sequence_id)
+    return await services.importing.start(job.id, user_id, enroll_into=sequence_id)
 
 
 async def _summary(
     page: Page,
     sequence_id: UUID,
     way: Way,
-    preview: EnrolPreview | None,
+    preview: EnrollPreview | None,
     *,
     file: FilePreview | None = None,
     file_name: str = "",
@@ -289,7 +289,7 @@ async def _summary(
     counts: Mapping[Foreseen, int] = preview.counts if preview else {}
     first_at = await page.services.enrolling.first_text_at(sequence_id)
     return page.part(
-        "sequences/_enrol_summary.html",
+        "sequences/_enroll_summary.html",
         sequence=await page.services.sequences.get(sequence_id),
         first_at=first_at,
         at_once=first_at is not None and first_at - page.now < _AT_ONCE,
@@ -322,7 +322,7 @@ def _wrong(page: Page, error: InvalidFieldError) -> Response:
     errors = FormErrors.of(error)
     place = _PLACES.get(error.field.partition(".")[0], "It")
     words = f"{place} {error.reason}."
-    return page.part("sequences/_enrol_wrong.html", errors=errors, words=words)
+    return page.part("sequences/_enroll_wrong.html", errors=errors, words=words)
 
 
 def _why_not(importing: JobDetails) -> str:
@@ -332,7 +332,7 @@ def _why_not(importing: JobDetails) -> str:
     return NOT_ENROLLED_WORDS.get(importing.error or "", "the import did not come to its end")
 
 
-def _group(form: EnrolFields) -> UUID:
+def _group(form: EnrollFields) -> UUID:
     try:
         return UUID(form.group_id)
     except ValueError:

@@ -161,7 +161,7 @@ async def lift_opt_out(
         question = await _of_lifting(page, suppression_id)
         return _ask(page, question, form, FormErrors.of(error))
     back = own_path(page.request.headers.get("hx-current-url"))
-    words = "The opt-out is lifted. Nothing resumes by itself; enrol them again to go on."
+    words = "The opt-out is lifted. Nothing resumes by itself; enroll them again to go on."
     return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
 
 

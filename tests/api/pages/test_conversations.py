@@ -72,7 +72,7 @@ async def test_who_wrote_last_is_first_and_marked_unanswered(
 
 
 async def test_an_empty_list_says_what_fills_it(world: World, member: httpx.AsyncClient) -> None:
-    assert "Enrol contacts in a sequence" in (await member.get("/conversations")).text
+    assert "Enroll contacts in a sequence" in (await member.get("/conversations")).text
 
 
 async def test_filters_come_into_the_address_with_the_open_conversation(

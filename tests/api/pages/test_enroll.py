@@ -44,7 +44,7 @@ async def upload(
     )
 
 
-async def enrol(member: httpx.AsyncClient, sequence: SequenceRecord, **form: Any) -> str:
+async def enroll(member: httpx.AsyncClient, sequence: SequenceRecord, **form: Any) -> str:
     """Confirm; answers where the browser is led."""
     answer = await member.post(f"/sequences/{sequence.id}/enrol", data=form, headers=HTMX)
     assert answer.status_code == 204, answer.text
@@ -64,7 +64,7 @@ async def test_each_way_is_offered_and_contacts_may_be_picked_already(
     sequence = await world.active()
     contact = (await world.contacts(1, first_name="<script>Zo"))[0]
     for way, sign in [
-        ("contacts", 'id="enrol-search"'),
+        ("contacts", 'id="enroll-search"'),
         ("group", "No groups yet"),
         ("numbers", 'name="numbers"'),
         ("file", 'type="file"'),
@@ -82,7 +82,7 @@ async def test_found_contacts_are_marked(world: World, member: httpx.AsyncClient
     there, gone = await world.contacts(2)
     landline = await world.landline()
     await world.suppress(gone)
-    await enrol(member, sequence, way="contacts", contact_id=[str(there)])
+    await enroll(member, sequence, way="contacts", contact_id=[str(there)])
     await member.post(
         f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(there)]}
     )
@@ -105,9 +105,9 @@ async def test_picked_contacts_are_foreseen_and_then_enrolled(
     said = words(shown.text)
     assert "1 person will be texted The first text goes at once" in said
     assert "1 opted out: listed as omitted, never texted" in said
-    assert "Enrol 1 person" in said
+    assert "Enroll 1 person" in said
     assert await world.rows("SELECT 1 FROM enrollments") == []
-    address = await enrol(member, sequence, way="contacts", contact_id=[fresh, gone])
+    address = await enroll(member, sequence, way="contacts", contact_id=[fresh, gone])
     assert "you may leave this page" in (await member.get(address)).text
     await work(services, world)
     done = await member.get(address, headers=HTMX)
@@ -128,7 +128,7 @@ async def test_a_group_is_enrolled_as_it_is(
     assert "The group is missing; choose one." in words(without.text)
     shown = await check(member, sequence, way="group", group_id=group_id)
     assert "3 people will be texted" in words(shown.text)
-    await enrol(member, sequence, way="group", group_id=group_id)
+    await enroll(member, sequence, way="group", group_id=group_id)
     await work(services, world)
     assert len(await world.rows("SELECT 1 FROM enrollments")) == 3
 
@@ -147,10 +147,10 @@ async def test_pasted_numbers_become_contacts_only_if_asked(
     assert "4 nonsense" not in said
     assert "nonsense" in said
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
-    await enrol(member, sequence, way="numbers", numbers=pasted)
+    await enroll(member, sequence, way="numbers", numbers=pasted)
     await work(services, world)
     assert len(await world.rows("SELECT 1 FROM enrollments")) == 1
-    await enrol(member, sequence, way="numbers", numbers=pasted, add_unknown="true")
+    await enroll(member, sequence, way="numbers", numbers=pasted, add_unknown="true")
     await work(services, world)
     assert len(await world.rows("SELECT 1 FROM enrollments")) == 2
     empty = await check(member, sequence, way="numbers", numbers="  ")
@@ -176,7 +176,7 @@ async def test_a_file_is_shown_then_imported_and_enrolled_without_a_browser(
     upload_id = re.search(r'name="previous" value="([0-9a-f-]{36})"', shown.text)
     assert upload_id is not None
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
-    address = await enrol(member, sequence, way="file", job_id=upload_id[1])
+    address = await enroll(member, sequence, way="file", job_id=upload_id[1])
     await work(services, world)
     done = words((await member.get(address)).text)
     assert "Adding contacts Done 4 of 4" in done
@@ -251,7 +251,7 @@ async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
     shown = await upload(member, sequence, CSV + "Ada,,+12125550101\n")
     upload_id = re.search(r'name="previous" value="([^"]+)"', shown.text)
     assert upload_id is not None
-    address = await enrol(member, sequence, way="file", job_id=upload_id[1])
+    address = await enroll(member, sequence, way="file", job_id=upload_id[1])
     await world.archiving.archive(sequence.id, world.user_id)
     await work(services, world)
     said = words((await member.get(address)).text)
@@ -286,15 +286,15 @@ async def test_somebody_elses_upload_and_other_jobs_are_not_to_be_had(
     kept = await world.rows("SELECT id FROM jobs WHERE state = 'receiving'")
     assert UUID(upload_id[1]) in [one.id for one in kept]
     contact = str((await world.contacts(1))[0])
-    job_id = (await enrol(member, sequence, way="contacts", contact_id=contact)).rpartition("/")[2]
+    job_id = (await enroll(member, sequence, way="contacts", contact_id=contact)).rpartition("/")[2]
     assert (await member.get(f"/sequences/{other.id}/enrol/{job_id}")).status_code == 404
     assert (await member.get(f"{path}/{uuid4()}")).status_code == 404
 
 
-async def test_viewers_enrol_nobody(world: World, viewer: httpx.AsyncClient) -> None:
+async def test_viewers_enroll_nobody(world: World, viewer: httpx.AsyncClient) -> None:
     sequence = await world.active()
     page = await viewer.get(f"/sequences/{sequence.id}/enrol")
     assert page.status_code == 200
-    assert "enrol-form" not in page.text
+    assert "enroll-form" not in page.text
     assert (await check(viewer, sequence, way="numbers", numbers="1")).status_code == 403
     assert (await upload(viewer, sequence, CSV)).status_code == 403

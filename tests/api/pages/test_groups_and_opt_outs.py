@@ -106,8 +106,8 @@ async def test_every_group_can_be_chosen_wherever_one_is(
         shown = (await member.get(path, headers=HTMX)).text
         assert f'<option value="{last.id}">Group 1204</option>' in shown, path
         assert 'data-narrow="field-group_id" placeholder="Type to search 205"' in shown, path
-    enrol = (await member.get(f"/sequences/{sequence.id}/enrol?way=group")).text
-    assert f'<option value="{last.id}">Group 1204</option>' in enrol
+    enroll = (await member.get(f"/sequences/{sequence.id}/enrol?way=group")).text
+    assert f'<option value="{last.id}">Group 1204</option>' in enroll
     filters = (await member.get("/contacts")).text
     assert f'name="group" value="{last.id}"' in filters
     assert 'data-narrow="filter-group"' in filters

@@ -322,7 +322,7 @@ async def test_an_enrollment_tells_what_comes_and_why_then(
     _, ids = await enrolled(world, member, 1)
     page = await member.get(f"/enrollments/{ids[0]}")
     assert "Still to come" in page.text
-    assert "right after enrolment" in page.text
+    assert "right after enrollment" in page.text
     assert "Enrolled by" in page.text
     part = await member.get(f"/enrollments/{ids[0]}", headers={**HTMX, "HX-Target": "panel"})
     assert "<html" not in part.text

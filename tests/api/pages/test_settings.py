@@ -296,7 +296,7 @@ async def test_an_upload_that_was_only_looked_at_waits_for_confirmation(
         yield b"first_name,phone\nAnn,+12125550101\nBo,+12125550102\n"
 
     sequence = await world.active()
-    found = await services.enrol_previews.of_file(sequence.id, file(), world.user_id)
+    found = await services.enroll_previews.of_file(sequence.id, file(), world.user_id)
     assert found.job_id is not None
     shown = words((await member.get("/settings/activity")).text)
     assert "2 rows Waiting for confirmation" in shown
@@ -309,7 +309,7 @@ async def test_an_upload_that_was_only_looked_at_waits_for_confirmation(
     assert "0 of 2 0 About to begin" in words((await member.get("/settings/activity")).text)
     assert not job.awaits_confirmation
 
-    again = await services.enrol_previews.of_file(sequence.id, file(), world.user_id)
+    again = await services.enroll_previews.of_file(sequence.id, file(), world.user_id)
     assert again.job_id is not None
     await services.importing.discard(again.job_id)
     assert "Waiting" not in words((await member.get("/settings/activity")).text)

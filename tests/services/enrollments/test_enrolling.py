@@ -17,7 +17,7 @@ from sqlalchemy import event
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind
-from services.enrollments.enrolling import Enrolling, Enrolment, SkipCode
+from services.enrollments.enrolling import Enrolling, EnrollResult, SkipCode
 from services.sequences.sequences import SequenceChange
 from tests.worlds import ZONE, World, ongoing, scheduled, small_world
 
@@ -35,11 +35,11 @@ def enrolling(world: World) -> Enrolling:
     return Enrolling(world.database, world.outbox, workspace_zone=ZONE)
 
 
-def statuses(answer: Enrolment) -> dict[UUID, EnrollmentStatus]:
+def statuses(answer: EnrollResult) -> dict[UUID, EnrollmentStatus]:
     return {one.contact_id: one.status for one in answer.enrolled}
 
 
-def skips(answer: Enrolment) -> dict[UUID, SkipCode]:
+def skips(answer: EnrollResult) -> dict[UUID, SkipCode]:
     return {one.contact_id: one.code for one in answer.skipped}
 
 
@@ -48,7 +48,7 @@ async def test_enrolled_contacts_wait_for_their_first_text(
 ) -> None:
     sequence = await world.active()
     people = await world.contacts(3)
-    answer = await enrolling.enrol(
+    answer = await enrolling.enroll(
         sequence.id, world.user_id, contact_ids=[*people[::-1], people[0]]
     )
     assert [one.contact_id for one in answer.enrolled] == people[::-1]
@@ -67,7 +67,7 @@ async def test_enrolled_contacts_wait_for_their_first_text(
 async def test_a_suppressed_number_is_born_omitted_opted_out(
     world: World, enrolling: Enrolling
 ) -> None:
-    """Rule: enrol a suppressed number; opted out wins over landline."""
+    """Rule: enroll a suppressed number; opted out wins over landline."""
     sequence = await world.active()
     everywhere, this_sender, other_sender, lifted = await world.contacts(4)
     both = await world.landline()
@@ -83,7 +83,7 @@ async def test_a_suppressed_number_is_born_omitted_opted_out(
         id=lifted,
     )
     everyone = [everywhere, this_sender, other_sender, lifted, both]
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=everyone)
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=everyone)
     omitted = EnrollmentStatus.OMITTED_OPTED_OUT
     assert statuses(answer) == {
         everywhere: omitted,
@@ -105,10 +105,10 @@ async def test_a_suppressed_number_is_born_omitted_opted_out(
 async def test_a_known_landline_is_born_omitted_landline(
     world: World, enrolling: Enrolling
 ) -> None:
-    """Rule: enrol a known landline."""
+    """Rule: enroll a known landline."""
     sequence = await world.active()
     contact_id = await world.landline()
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[contact_id])
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[contact_id])
     assert statuses(answer) == {contact_id: EnrollmentStatus.OMITTED_LANDLINE}
     assert await world.rows("SELECT id FROM outbox WHERE kind = 'start_enrollment'") == []
 
@@ -116,13 +116,13 @@ async def test_a_known_landline_is_born_omitted_landline(
 async def test_who_is_active_there_or_unknown_is_skipped(
     world: World, enrolling: Enrolling
 ) -> None:
-    """Rule: enrol someone active there already, or unknown."""
+    """Rule: enroll someone active there already, or unknown."""
     sequence = await world.active()
     known, fresh = await world.contacts(2)
     nobody = uuid4()
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=[known])
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=[known])
     await world.suppress(known)
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[nobody, known, fresh])
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[nobody, known, fresh])
     assert statuses(answer) == {fresh: ACTIVE}
     assert skips(answer) == {
         nobody: SkipCode.UNKNOWN_CONTACT,
@@ -136,10 +136,10 @@ async def test_who_is_active_elsewhere_or_final_here_is_enrolled(
     """Rule: someone with only final enrollments may be enrolled again."""
     sequence, other = await world.active(), await world.active()
     (contact_id,) = await world.contacts(1)
-    await enrolling.enrol(other.id, world.user_id, contact_ids=[contact_id])
-    first = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[contact_id])
+    await enrolling.enroll(other.id, world.user_id, contact_ids=[contact_id])
+    first = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[contact_id])
     await world.endings.mark_finished([first.enrolled[0].id], world.user_id)
-    again = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[contact_id])
+    again = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[contact_id])
     assert statuses(again) == {contact_id: ACTIVE}
 
 
@@ -152,7 +152,7 @@ async def test_a_draft_or_archived_sequence_takes_nobody(
     await world.run("UPDATE sequences SET state = :state", state=state)
     people = await world.contacts(1)
     with pytest.raises(ConflictError) as raised:
-        await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
+        await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     assert raised.value.conflict == "sequence_not_active"
     assert await world.rows("SELECT id FROM enrollments") == []
 
@@ -160,11 +160,11 @@ async def test_a_draft_or_archived_sequence_takes_nobody(
 async def test_a_paused_sequence_takes_contacts_who_wait(
     world: World, enrolling: Enrolling
 ) -> None:
-    """Rule: enrol into a paused sequence."""
+    """Rule: enroll into a paused sequence."""
     sequence = await world.active()
     await world.sequences.pause(sequence.id)
     people = await world.contacts(1)
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     assert statuses(answer) == {people[0]: ACTIVE}
 
 
@@ -173,7 +173,7 @@ async def test_the_current_version_is_enrolled_into(world: World, enrolling: Enr
     changed = await world.sequences.change(
         sequence.id, SequenceChange(steps=[ongoing("One"), ongoing("Two")]), world.user_id
     )
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=await world.contacts(1))
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=await world.contacts(1))
     rows = await world.rows("SELECT version_id, step_count FROM enrollments")
     assert rows == [(changed.version_id, 2)]
 
@@ -182,19 +182,19 @@ async def test_a_group_is_enrolled_whole(world: World, enrolling: Enrolling) -> 
     sequence = await world.active()
     people = await world.contacts(4)
     group_id = await world.group(people[:3])
-    answer = await enrolling.enrol(sequence.id, world.user_id, group_id=group_id)
+    answer = await enrolling.enroll(sequence.id, world.user_id, group_id=group_id)
     assert set(statuses(answer)) == set(people[:3])
 
 
 async def test_a_first_step_at_a_time_goes_at_it_on_the_contacts_clock(
     world: World, enrolling: Enrolling
 ) -> None:
-    """Rule: due time, ``ongoing`` (first step: from enrolment; in the contact's own zone)."""
+    """Rule: due time, ``ongoing`` (first step: from enrollment; in the contact's own zone)."""
     sequence = await world.active(steps=[ongoing("Hi", 2 * 86_400, "09:30")])
     (here,) = await world.contacts(1)
     (tokyo,) = await world.contacts(1, time_zone="Asia/Tokyo")
     (by_number,) = await world.contacts(1, time_zone=None, phone="+13125550123")
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=[here, tokyo, by_number])
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=[here, tokyo, by_number])
     zones = {here: ZONE, tokyo: "Asia/Tokyo", by_number: "America/Chicago"}
     for row in await world.rows("SELECT contact_id, enrolled_at, due_at FROM enrollments"):
         zone = ZoneInfo(zones[row.contact_id])
@@ -207,7 +207,7 @@ async def test_the_first_text_waits_for_the_send_window(world: World, enrolling:
     """Rule: outside the send window."""
     day = (datetime.now(ZoneInfo(ZONE)) + timedelta(days=3)).strftime("%a").lower()
     sequence = await world.active(send_window={day: ["10:00", "11:00"]}, steps=[ongoing("Hi", 0)])
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=await world.contacts(1))
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=await world.contacts(1))
     (row,) = await world.rows("SELECT due_at, next_send_at, enrolled_at FROM enrollments")
     assert row.due_at == row.enrolled_at
     local = row.next_send_at.astimezone(ZoneInfo(ZONE))
@@ -225,7 +225,7 @@ async def test_dates_that_are_past_for_a_contact_are_passed_over(
     )
     (here,) = await world.contacts(1)
     (tokyo,) = await world.contacts(1, time_zone="Asia/Tokyo")  # at least 13 hours ahead
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[here, tokyo])
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[here, tokyo])
     assert statuses(answer) == {here: ACTIVE, tokyo: ACTIVE}
     places = await world.rows("SELECT contact_id, position, step FROM enrollments")
     assert {row.contact_id: (row.position, row.step) for row in places} == {
@@ -234,7 +234,7 @@ async def test_dates_that_are_past_for_a_contact_are_passed_over(
     }
     await world.run("UPDATE steps SET send_at = send_at - interval '1 day'")
     others = await world.contacts(1)
-    late = await enrolling.enrol(sequence.id, world.user_id, contact_ids=others)
+    late = await enrolling.enroll(sequence.id, world.user_id, contact_ids=others)
     assert skips(late) == {others[0]: SkipCode.ALL_STEPS_PAST}
 
 
@@ -251,19 +251,19 @@ async def test_a_request_that_makes_no_sense_is_refused(world: World, enrolling:
         ({"group_id": uuid4()}, "unknown_group"),
     ):
         with pytest.raises(InvalidFieldError) as raised:
-            await enrolling.enrol(sequence.id, world.user_id, **arguments)
+            await enrolling.enroll(sequence.id, world.user_id, **arguments)
         assert raised.value.field_code == code
     with pytest.raises(NotFoundError):
-        await enrolling.enrol(uuid4(), world.user_id, contact_ids=people)
+        await enrolling.enroll(uuid4(), world.user_id, contact_ids=people)
 
 
-async def test_two_calls_at_once_enrol_everyone_once(world: World, enrolling: Enrolling) -> None:
+async def test_two_calls_at_once_enroll_everyone_once(world: World, enrolling: Enrolling) -> None:
     """Rule: someone active there already, decided by the database."""
     sequence = await world.active()
     people = await world.contacts(300)
     orders = [people, people[::-1], people[150:] + people[:150]]
     answers = await asyncio.gather(
-        *(enrolling.enrol(sequence.id, world.user_id, contact_ids=order) for order in orders)
+        *(enrolling.enroll(sequence.id, world.user_id, contact_ids=order) for order in orders)
     )
     enrolled = [one.contact_id for answer in answers for one in answer.enrolled]
     assert sorted(enrolled) == sorted(people)
@@ -289,7 +289,7 @@ async def test_nobody_slips_into_a_sequence_that_is_being_archived(
 
         answers = await asyncio.gather(
             archive(),
-            *(enrolling.enrol(sequence.id, world.user_id, contact_ids=one) for one in batches),
+            *(enrolling.enroll(sequence.id, world.user_id, contact_ids=one) for one in batches),
             return_exceptions=True,
         )
         refused = [error for error in answers if isinstance(error, BaseException)]
@@ -320,10 +320,10 @@ async def test_thousands_take_no_more_statements_than_one(
 
     event.listen(world.database.engine.sync_engine, "before_cursor_execute", note)
     began = time.process_time()
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     took = time.process_time() - began
     assert len(answer.enrolled) == 4_000
     for_thousands = len(statements)
-    await enrolling.enrol(sequence.id, world.user_id, contact_ids=one_more)
+    await enrolling.enroll(sequence.id, world.user_id, contact_ids=one_more)
     assert len(statements) == 2 * for_thousands
     assert took < 1.5

@@ -56,10 +56,10 @@ def detail_under(world: World, rules: SendingRules) -> EnrollmentDetail:
     )
 
 
-async def enrol(world: World, sequence: SequenceRecord, contact_id: UUID | None = None) -> UUID:
+async def enroll(world: World, sequence: SequenceRecord, contact_id: UUID | None = None) -> UUID:
     who = contact_id or (await world.contacts(1))[0]
     enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=[who])
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[who])
     return answer.enrolled[0].id
 
 
@@ -83,7 +83,7 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active()
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     shown = await detail.get(enrollment_id)
     assert (shown.id, shown.sequence_id, shown.version) == (enrollment_id, sequence.id, 1)
     assert (shown.status, shown.status_label) == (EnrollmentStatus.ACTIVE, "Active")
@@ -103,7 +103,7 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     assert third - second == timedelta(days=1)
     assert shown.steps[0].body == "Hi {{first_name|there}}"
     assert [step.text for step in shown.steps] == ["Hi Ann0", "Still?", "Bye"]
-    assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrolment"]
+    assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrollment"]
     assert [reason.text for reason in shown.steps[1].reasons] == [
         "1 day after the text before",
         "if step 1 goes as planned",
@@ -116,7 +116,7 @@ async def test_the_version_that_was_enrolled_into_is_shown(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active(steps=[ongoing("Old")])
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     await world.run("UPDATE sequences SET name = 'Renamed'")
     shown = await detail.get(enrollment_id)
     assert (shown.sequence_name, [step.body for step in shown.steps]) == ("Renamed", ["Old"])
@@ -130,7 +130,7 @@ async def test_an_estimate_names_time_of_day_window_and_zone(
         steps=[ongoing("a", 0), ongoing("b", 7 * 86_400, "09:30"), ongoing("c", 60)],
     )
     tokyo = (await world.contacts(1, time_zone="Asia/Tokyo"))[0]
-    shown = await detail.get(await enrol(world, sequence, tokyo))
+    shown = await detail.get(await enroll(world, sequence, tokyo))
     second, third = shown.steps[1:]
     assert second.at is not None
     local = second.at.astimezone(ZoneInfo("Asia/Tokyo"))
@@ -156,7 +156,7 @@ async def test_scheduled_steps_name_their_dates(world: World, detail: Enrollment
         kind=SequenceKind.SCHEDULED,
         steps=[scheduled("a", start), scheduled("b", start + timedelta(hours=3))],
     )
-    shown = await detail.get(await enrol(world, sequence))
+    shown = await detail.get(await enroll(world, sequence))
     first, second = (step.at for step in shown.steps)
     assert first == start.replace(tzinfo=ZoneInfo(ZONE))
     assert second == (start + timedelta(hours=3)).replace(tzinfo=ZoneInfo(ZONE))
@@ -173,7 +173,7 @@ async def test_overdue_texts_are_kept_apart(world: World, hours: int) -> None:
         kind=SequenceKind.SCHEDULED,
         steps=[scheduled("a", start), scheduled("b", start + timedelta(hours=3))],
     )
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     late = datetime.now(UTC) + timedelta(days=3)
     await change(world, enrollment_id, next_send_at=late)
     shown = await detail.get(enrollment_id)
@@ -186,7 +186,7 @@ async def test_paused_and_held_ones_say_what_they_wait_for(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active()
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     await world.sequences.pause(sequence.id)
     paused = await detail.get(enrollment_id)
     assert paused.activity is Activity.PAUSED
@@ -207,7 +207,7 @@ async def test_paused_and_held_ones_say_what_they_wait_for(
 
 async def test_the_next_step_says_what_put_it_off(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active(send_window={"mon": ["10:00", "11:00"]})
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
     [*_, window] = (await detail.get(enrollment_id)).steps[0].reasons
     assert window.code == "window"
@@ -231,7 +231,7 @@ async def test_the_next_step_says_what_put_it_off(world: World, detail: Enrollme
 
 async def test_what_makes_it_an_estimate_is_told(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active(steps=[ongoing("a", 3600), ongoing("b")])
-    enrollment_id = await enrol(world, sequence)
+    enrollment_id = await enroll(world, sequence)
     shown = await detail.get(enrollment_id)
     assert not shown.steps[0].estimated
     await world.run("UPDATE senders SET held_at = now(), hold_code = 20003, next_probe_at = now()")
@@ -253,7 +253,7 @@ async def test_what_makes_it_an_estimate_is_told(world: World, detail: Enrollmen
 
 async def test_a_born_final_one_has_no_workflow(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active()
-    shown = await detail.get(await enrol(world, sequence, await world.landline()))
+    shown = await detail.get(await enroll(world, sequence, await world.landline()))
     assert (shown.live, shown.temporal_url, shown.steps) == (None, None, [])
     assert kinds(shown) == ["enrolled", "ended"]
     assert shown.timeline[1].status == EnrollmentStatus.OMITTED_LANDLINE
@@ -264,7 +264,7 @@ async def test_the_timeline_tells_everything_in_order(
 ) -> None:
     sequence = await world.active()
     contact_id = (await world.contacts(1, phone="+12125550142"))[0]
-    enrollment_id = await enrol(world, sequence, contact_id)
+    enrollment_id = await enroll(world, sequence, contact_id)
     begin = (await detail.get(enrollment_id)).enrolled_at
 
     def after(minutes: int) -> datetime:
@@ -414,7 +414,7 @@ async def test_the_timeline_tells_everything_in_order(
 
 
 async def test_a_stop_by_hand_names_the_user(world: World, detail: EnrollmentDetail) -> None:
-    enrollment_id = await enrol(world, await world.active())
+    enrollment_id = await enroll(world, await world.active())
     await world.endings.mark_finished([enrollment_id], world.user_id)
     shown = await detail.get(enrollment_id)
     assert shown.ended_by is not None

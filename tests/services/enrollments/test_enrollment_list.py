@@ -58,11 +58,11 @@ def contact_list(world: World, live_states: FakeLiveStates) -> ContactList:
     return ContactList(world.database, live_states, live_deadline=timedelta(seconds=1))
 
 
-async def enrol(
+async def enroll(
     world: World, sequence_id: UUID, people: Sequence[UUID], user_id: UUID | None = None
 ) -> list[UUID]:
     enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
-    answer = await enrolling.enrol(sequence_id, user_id or world.user_id, contact_ids=people)
+    answer = await enrolling.enroll(sequence_id, user_id or world.user_id, contact_ids=people)
     return [one.id for one in answer.enrolled]
 
 
@@ -102,7 +102,7 @@ async def walked(contact_list: ContactList, sequence_id: UUID, sort: str, limit:
 async def test_a_line_says_who_is_where(world: World, contact_list: ContactList) -> None:
     sequence = await world.active()
     people = await world.contacts(1, first_name="Zoë", last_name="Quinn", phone="+12125550199")
-    (enrollment_id,) = await enrol(world, sequence.id, people)
+    (enrollment_id,) = await enroll(world, sequence.id, people)
     await change(world, enrollment_id, step=1, position=2, last_message_at=NOON)
     tab = await contact_list.page(sequence.id, ListFilter())
     (line,) = tab.page.items
@@ -122,7 +122,7 @@ async def test_what_waits_in_a_paused_sequence_is_shown_paused(
     world: World, contact_list: ContactList
 ) -> None:
     sequence = await world.active()
-    waiting, sending, final = await enrol(world, sequence.id, await world.contacts(3))
+    waiting, sending, final = await enroll(world, sequence.id, await world.contacts(3))
     await change(world, sending, activity="sending")
     await end(world, final, EnrollmentStatus.FAILED, error_code=30003)
     await world.sequences.pause(sequence.id)
@@ -133,7 +133,7 @@ async def test_what_waits_in_a_paused_sequence_is_shown_paused(
 
 async def test_failed_and_held_lines_say_why(world: World, contact_list: ContactList) -> None:
     sequence = await world.active()
-    failed, held = await enrol(world, sequence.id, await world.contacts(2))
+    failed, held = await enroll(world, sequence.id, await world.contacts(2))
     await end(world, failed, EnrollmentStatus.FAILED, error_code=30003)
     await change(
         world, held, activity="held", held_reason="destination_not_allowed", held_code=21408
@@ -149,8 +149,8 @@ async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
     world: World, contact_list: ContactList
 ) -> None:
     sequence, other = await world.active(), await world.active()
-    ids = await enrol(world, sequence.id, await world.contacts(8))
-    await enrol(world, other.id, await world.contacts(1))
+    ids = await enroll(world, sequence.id, await world.contacts(8))
+    await enroll(world, other.id, await world.contacts(1))
     for enrollment_id in ids[:3]:
         await end(world, enrollment_id, EnrollmentStatus.FINISHED_RESPONDED)
     await end(world, ids[3], EnrollmentStatus.OPTED_OUT)
@@ -182,8 +182,8 @@ async def test_filters_are_any_of_within_and_all_of_between(
         (await world.contacts(1, first_name=name, last_name=last))[0]
         for name, last in (("Ada", "Byron"), ("Bob", "Stone"), ("Cid", "Byron"), ("Dee", "Fox"))
     ]
-    ada, bob = await enrol(world, sequence.id, people[:2])
-    cid, dee = await enrol(world, sequence.id, people[2:], noa)
+    ada, bob = await enroll(world, sequence.id, people[:2])
+    cid, dee = await enroll(world, sequence.id, people[2:], noa)
     await change(world, bob, step=1, position=2)
     await change(world, cid, step=2, position=3)
     await end(world, dee, EnrollmentStatus.FINISHED_STOPPED)
@@ -212,7 +212,7 @@ async def test_search_takes_signs_literally_and_finds_phone_digits(
     sequence = await world.active()
     odd = (await world.contacts(1, first_name="50%_off\\", phone="+14155550123"))[0]
     plain = (await world.contacts(1, first_name="500 off", phone="+442071838750"))[0]
-    first, second = await enrol(world, sequence.id, [odd, plain])
+    first, second = await enroll(world, sequence.id, [odd, plain])
     for search, expected in (
         ("%", [first]),
         ("_", [first]),
@@ -235,7 +235,7 @@ async def test_those_without_a_value_come_last_either_way(
     world: World, contact_list: ContactList, column: str
 ) -> None:
     sequence = await world.active()
-    ids = await enrol(world, sequence.id, await world.contacts(6))
+    ids = await enroll(world, sequence.id, await world.contacts(6))
     for number, enrollment_id in enumerate(ids):
         moment = NOON + timedelta(minutes=number // 2) if number < 4 else None
         await change(world, enrollment_id, **{column: moment})
@@ -264,7 +264,7 @@ async def test_pages_hold_everyone_once_in_order(
     people = [
         (await world.contacts(1, first_name=name))[0] for name in ("Al", "Bo", "Al", "Cy", "Bo")
     ]
-    ids = await enrol(world, sequence.id, people)
+    ids = await enroll(world, sequence.id, people)
     for number, enrollment_id in enumerate(ids):
         at = [NOON, NOON, None, NOON + timedelta(days=1), None][number]
         await change(world, enrollment_id, next_send_at=at, last_message_at=at)
@@ -279,7 +279,7 @@ async def test_a_deep_page_of_many_reads_no_more_than_a_page(
 ) -> None:
     """Lists read PostgreSQL, by index: what is behind the page is not looked at."""
     sequence = await world.active()
-    await enrol(world, sequence.id, await world.contacts(3000))
+    await enroll(world, sequence.id, await world.contacts(3000))
     await world.run(
         "UPDATE enrollments e SET enrolled_at = now() - n * interval '1 minute',"
         " next_send_at = now() + n * interval '1 minute', last_message_at = now()"
@@ -304,7 +304,7 @@ async def test_live_asks_only_the_active_ones_of_the_page(
     world: World, contact_list: ContactList, live_states: FakeLiveStates
 ) -> None:
     sequence = await world.active()
-    ids = await enrol(world, sequence.id, await world.contacts(4))
+    ids = await enroll(world, sequence.id, await world.contacts(4))
     in_order = await listed(contact_list, sequence.id)
     assert sorted(in_order) == sorted(ids)
     answering, silent, final, elsewhere = in_order
@@ -323,7 +323,7 @@ async def test_certain_ones_and_those_that_are_held_are_picked_out(
     world: World, contact_list: ContactList
 ) -> None:
     sequence = await world.active()
-    first, second, third = await enrol(world, sequence.id, await world.contacts(3))
+    first, second, third = await enroll(world, sequence.id, await world.contacts(3))
     await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
     assert await listed(contact_list, sequence.id, held=True) == [second]
     chosen = await listed(contact_list, sequence.id, enrollment_ids=[first, third])
@@ -334,7 +334,7 @@ async def test_the_outlook_counts_what_is_still_to_come(
     world: World, contact_list: ContactList
 ) -> None:
     sequence = await world.active()
-    first, second, third, fourth = await enrol(world, sequence.id, await world.contacts(4))
+    first, second, third, fourth = await enroll(world, sequence.id, await world.contacts(4))
     await change(world, first, position=3, step=2)
     await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
     await change(world, third, activity=Activity.PAUSED, paused_at=NOON)

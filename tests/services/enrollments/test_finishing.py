@@ -33,7 +33,7 @@ async def finish(kit: SendingKit, *enrollments: UUID) -> list[MarkedFinished]:
 
 
 async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     [result] = await finish(kit, enrollment)
     assert (result.result, result.last_text) == ("finished", LastText.NONE)
@@ -49,7 +49,7 @@ async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> N
 
 async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
     """Each row has its own result."""
-    first, second = await kit.enrol(), await kit.enrol()
+    first, second = await kit.enroll(), await kit.enroll()
     unknown = uuid4()
     await finish(kit, second)
     results = await finish(kit, second, first, unknown, first)
@@ -63,7 +63,7 @@ async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
 
 async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: SendingKit) -> None:
     """It answers once ``call_before`` and a margin have passed."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     began = time.monotonic()
     [result] = await finish(kit, enrollment)
@@ -87,7 +87,7 @@ async def test_it_waits_for_the_answer_to_a_text_under_way(
 ) -> None:
     """It answers when the open attempt is recorded."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     finishing = asyncio.create_task(finish(kit, enrollment))
 
@@ -105,7 +105,7 @@ async def test_it_waits_for_the_answer_to_a_text_under_way(
 
 async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> None:
     """What became of the last text is unknown, and the answer says so."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
     [result] = await finish(kit, enrollment)
@@ -114,7 +114,7 @@ async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> Non
 
 async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
     """No attempt is committed after a finish was."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
         await finishing.end(tx, enrollment, status)
@@ -129,7 +129,7 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
 
 async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
     """The attempt that was committed before is waited for."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     phone = await kit.phone(enrollment)
     async with kit.world.database.transaction() as tx:
         await lock_numbers(tx, [phone])
@@ -145,7 +145,7 @@ async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -
     """A finish meets an attempt and its answer in 30 interleavings."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     rng = random.Random(20261122)
-    enrollments = [await kit.enrol() for _ in range(30)]
+    enrollments = [await kit.enroll() for _ in range(30)]
     slots = asyncio.Semaphore(6)
 
     async def attempt(enrollment: UUID, pause: float, think: float) -> str | None:
@@ -193,7 +193,7 @@ async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text was under way when the enrollment was marked finished."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     wait = kit.services.endings.last_texts
 

@@ -50,7 +50,7 @@ async def check_links(kit: SendingKit, sequence_id: UUID) -> Overview:
 
 async def test_a_life_is_told_by_the_funnel(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    waiting, replying, leaving, failing, between = [await kit.enrol(sequence) for _ in range(5)]
+    waiting, replying, leaving, failing, between = [await kit.enroll(sequence) for _ in range(5)]
     await kit.send(replying)
     await kit.text_back(replying)
     await kit.send(leaving)
@@ -87,7 +87,7 @@ async def test_a_life_is_told_by_the_funnel(kit: SendingKit) -> None:
 
 async def test_a_reply_counts_at_the_last_step_sent_then(kit: SendingKit) -> None:
     sequence = await kit.sequence(on_reply="continue")
-    enrollment_id = await kit.enrol(sequence)
+    enrollment_id = await kit.enroll(sequence)
     standing = await kit.send(enrollment_id)
     await kit.text_back(enrollment_id)
     assert standing.due_at is not None
@@ -100,7 +100,7 @@ async def test_a_reply_counts_at_the_last_step_sent_then(kit: SendingKit) -> Non
 
 async def test_a_text_that_the_provider_took_back_was_not_sent(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    enrollment_id = await kit.enrol(sequence)
+    enrollment_id = await kit.enroll(sequence)
     await kit.send(enrollment_id)
     [attempt] = await kit.attempts(enrollment_id)
     await kit.report(attempt, "failed", 30006)
@@ -121,7 +121,7 @@ async def test_each_number_is_the_length_of_its_list(kit: SendingKit, seed: int)
     )
     other = await kit.sequence()
     for _ in range(60):
-        await _any_enrollment(kit, rng, await kit.enrol(rng.choice([sequence, sequence, other])))
+        await _any_enrollment(kit, rng, await kit.enroll(rng.choice([sequence, sequence, other])))
     overview = await check_links(kit, sequence.id)
     assert len(overview.funnel) >= 3
     for outcome in StepOutcome:
@@ -191,7 +191,7 @@ async def _any_enrollment(kit: SendingKit, rng: random.Random, enrollment_id: UU
 
 async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    first, second = await kit.enrol(sequence), await kit.enrol(sequence)
+    first, second = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(first)
     sent = ListFilter(outcome=StepOutcome.SENT, outcome_step=1, steps=[0])
     tab = await kit.services.contact_list.page(sequence.id, sent)
@@ -229,8 +229,8 @@ async def test_statuses_are_all_eight_with_their_share(kit: SendingKit) -> None:
     overview = await kit.services.overview.get(sequence.id)
     assert [one.share for one in overview.statuses] == [0.0] * 8
     for _ in range(3):
-        await kit.enrol(sequence)
-    gone = await kit.enrol(sequence)
+        await kit.enroll(sequence)
+    gone = await kit.enroll(sequence)
     await kit.services.endings.mark_finished([gone], kit.world.user_id)
     overview = await kit.services.overview.get(sequence.id)
     shown = {one.status: (one.label, one.count, one.share) for one in overview.statuses}
@@ -255,7 +255,7 @@ async def test_the_next_day_is_told_by_the_hour(kit: SendingKit) -> None:
         await kit.world.run(
             "UPDATE enrollments SET next_send_at = :at WHERE id = :id",
             at=moment,
-            id=await kit.enrol(sequence),
+            id=await kit.enroll(sequence),
         )
     overview = await kit.services.overview.get(sequence.id)
     assert overview.time_zone == ZONE

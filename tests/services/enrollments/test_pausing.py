@@ -33,7 +33,7 @@ async def resume(kit: SendingKit, *enrollments: UUID) -> list[str]:
 
 async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None:
     """A single enrollment that is paused keeps its remaining delay."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(6 * HOUR)
 
@@ -58,7 +58,7 @@ async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None
 
 
 async def test_what_was_overdue_goes_when_it_goes_on(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(2 * DAY)
     await pause(kit, enrollment)
@@ -68,7 +68,7 @@ async def test_what_was_overdue_goes_when_it_goes_on(kit: SendingKit) -> None:
 
 
 async def test_a_text_under_way_goes_and_its_successor_waits(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     assert await pause(kit, enrollment) == ["paused"]
     assert (await kit.row(enrollment)).activity == "sending"
@@ -83,7 +83,7 @@ async def test_a_text_under_way_goes_and_its_successor_waits(kit: SendingKit) ->
 
 
 async def test_a_text_that_fails_meanwhile_goes_again_at_once_afterwards(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await pause(kit, enrollment)
     await kit.pass_time(2 * HOUR)
@@ -99,7 +99,7 @@ async def test_a_text_that_fails_meanwhile_goes_again_at_once_afterwards(kit: Se
 
 async def test_every_row_gets_its_result(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    [active, done, over] = [await kit.enrol(sequence) for _ in range(3)]
+    [active, done, over] = [await kit.enroll(sequence) for _ in range(3)]
     await kit.send_all(over)
     await kit.services.endings.mark_finished([done], kit.world.user_id)
     nobody = uuid4()
@@ -125,7 +125,7 @@ async def test_every_row_gets_its_result(kit: SendingKit) -> None:
 
 async def test_a_sequence_that_goes_on_leaves_the_single_pause(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    one, other = [await kit.enrol(sequence) for _ in range(2)]
+    one, other = [await kit.enroll(sequence) for _ in range(2)]
     await kit.services.sequences.pause(sequence.id)
     await pause(kit, one)
     for enrollment in (one, other):
@@ -139,7 +139,7 @@ async def test_a_sequence_that_goes_on_leaves_the_single_pause(kit: SendingKit) 
 
 async def test_one_that_goes_on_in_a_paused_sequence_waits_for_it(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
     await pause(kit, enrollment)
     await resume(kit, enrollment)
@@ -151,7 +151,7 @@ async def test_one_that_goes_on_in_a_paused_sequence_waits_for_it(kit: SendingKi
 
 
 async def test_what_a_person_must_decide_stays_held_and_then_waits(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed'"
         " WHERE id = :id",
@@ -170,7 +170,7 @@ async def test_what_a_person_must_decide_stays_held_and_then_waits(kit: SendingK
 @pytest.mark.parametrize("first", ["paused", "finished"])
 async def test_a_paused_one_may_end(kit: SendingKit, first: str) -> None:
     """A reply, a STOP and a finish end an enrollment, paused or not."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await pause(kit, enrollment)
     if first == "paused":
@@ -187,7 +187,7 @@ async def test_a_paused_one_may_end(kit: SendingKit, first: str) -> None:
 async def test_pausing_against_a_starting_text(kit: SendingKit) -> None:
     """After the pause is answered, no text starts; one that started before is seen as such."""
     sequence = await kit.sequence()
-    enrollments = [await kit.enrol(sequence) for _ in range(12)]
+    enrollments = [await kit.enroll(sequence) for _ in range(12)]
     await asyncio.gather(
         *(kit.services.ledger.open_step(one) for one in enrollments),
         *(pause(kit, one) for one in enrollments),
@@ -226,7 +226,7 @@ async def moved_west(kit: SendingKit, enrollment: UUID) -> None:
 async def test_a_time_of_day_is_the_new_zones_at_once(kit: SendingKit) -> None:
     """A changed zone counts at once."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     before = await kit.row(enrollment)
     await moved_west(kit, enrollment)
@@ -242,7 +242,7 @@ async def test_a_time_of_day_is_the_new_zones_at_once(kit: SendingKit) -> None:
 async def test_a_date_is_the_new_zones_at_once_and_a_delay_stays(kit: SendingKit) -> None:
     date = (datetime.now(UTC) + 10 * DAY).replace(hour=9, minute=30, second=0, microsecond=0)
     sequence = await kit.sequence(kind=SequenceKind.SCHEDULED, steps=[scheduled("Hello", date)])
-    dated, delayed = await kit.enrol(sequence), await kit.enrol()
+    dated, delayed = await kit.enroll(sequence), await kit.enroll()
     await kit.send(delayed)
     was_dated, was_delayed = await kit.row(dated), await kit.row(delayed)
     for enrollment in (dated, delayed):
@@ -258,7 +258,7 @@ async def test_a_new_workspace_zone_moves_those_who_depend_on_it(kit: SendingKit
     await kit.world.run(
         "UPDATE contacts SET time_zone = NULL, phone = '+18005550199' WHERE id = :id", id=depending
     )
-    enrollments = [await kit.enrol(sequence, one) for one in (own, depending)]
+    enrollments = [await kit.enroll(sequence, one) for one in (own, depending)]
     for enrollment in enrollments:
         await kit.send(enrollment)
     before = [await kit.row(one) for one in enrollments]
@@ -279,7 +279,7 @@ async def test_a_contact_who_moves_takes_their_steps_along(kit: SendingKit) -> N
     """A changed zone counts at once, a changed phone from the next text."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     [contact] = await kit.world.contacts(1)
-    enrollment = await kit.enrol(sequence, contact)
+    enrollment = await kit.enroll(sequence, contact)
     await kit.send(enrollment)
     before = await kit.row(enrollment)
 
@@ -300,7 +300,7 @@ async def test_contacts_change_while_their_texts_start(kit: SendingKit) -> None:
     """Changes and texts wait for each other in one order: none fails, none is lost."""
     sequence = await kit.sequence()
     contacts = await kit.world.contacts(8)
-    enrollments = [await kit.enrol(sequence, contact) for contact in contacts]
+    enrollments = [await kit.enroll(sequence, contact) for contact in contacts]
     zones: list[ContactFields] = [
         {"time_zone": LOS_ANGELES},
         {"time_zone": ZONE},

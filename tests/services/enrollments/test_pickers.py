@@ -17,8 +17,8 @@ async def test_contacts_are_found_with_their_marks(kit: SendingKit) -> None:
         for name in ("Ada", "Bob", "Cid")
     ]
     landline = (await world.contacts(1, first_name="Dee", line_type=LineType.LANDLINE))[0]
-    await kit.enrol(sequence, ada)
-    await kit.enrol(other, bob)
+    await kit.enroll(sequence, ada)
+    await kit.enroll(other, bob)
     await world.suppress(cid)
     found = await kit.services.pickers.contacts(sequence_id=sequence.id)
     assert [(one.id, one.active_here, one.opted_out) for one in found] == [
@@ -41,7 +41,7 @@ async def test_at_most_twenty_contacts(kit: SendingKit) -> None:
 
 async def test_a_contact_whose_enrollment_is_final_is_not_active_here(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    enrollment_id = await kit.enrol(sequence)
+    enrollment_id = await kit.enroll(sequence)
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
     [found] = await kit.services.pickers.contacts(sequence_id=sequence.id)
     assert not found.active_here
@@ -53,7 +53,7 @@ async def test_filters_offer_only_what_finds_somebody(kit: SendingKit) -> None:
     await world.user("Never enrolled anybody")
     here, elsewhere = await world.contacts(2)
     present, _absent = await world.group([here]), await world.group([elsewhere])
-    await kit.enrol(sequence, here)
+    await kit.enroll(sequence, here)
     choices = await kit.services.pickers.filters(sequence.id)
     assert [(one.step, one.body) for one in choices.steps] == [(0, None), (1, "One"), (2, "Two")]
     assert [(one.id, one.name) for one in choices.users] == [(world.user_id, "Mia")]

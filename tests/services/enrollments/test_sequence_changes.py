@@ -27,7 +27,7 @@ async def waits_for_a_lock(kit: SendingKit) -> bool:
 async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) -> None:
     """An enrollment is in one version; steps are pinned."""
     sequence = await kit.sequence("One {{first_name|there}}", "Two")
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     await kit.services.sequences.change(
         sequence.id,
@@ -43,7 +43,7 @@ async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) 
 async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit) -> None:
     """Everything else of a sequence is read when it is needed."""
     sequence = await kit.sequence("Only one")
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     change = SequenceChange(reply_window_seconds=3600)
     await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
@@ -57,7 +57,7 @@ async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) ->
     """A changed send window takes effect at once."""
     zone = zone_where_it_is(20)
     sequence = await kit.sequence(send_window=every_day("09:00", "17:00"))
-    enrollment = await kit.enrol(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
+    enrollment = await kit.enroll(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
     await kit.run_step(enrollment)
     change = SequenceChange(send_window=None)
     await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
@@ -68,7 +68,7 @@ async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) ->
 async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
     """A changed sender takes effect at once, for those its hold kept waiting too."""
     sequence = await kit.sequence()
-    held, waiting = await kit.enrol(sequence), await kit.enrol(sequence)
+    held, waiting = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.refuses(held, 20003, 401)
     await kit.run_step(held)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -85,7 +85,7 @@ async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
 async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) -> None:
     """Whoever waits for the change finds the new sender, and is not lost."""
     sequence = await kit.sequence("Hello")
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
     async with kit.world.database.transaction() as tx:
         await lock_for_change(tx, sequence.id)
@@ -103,7 +103,7 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
 async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> None:
     """The enrollment moves on to the next step all the same."""
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
     call = await kit.open_call(enrollment)
     async with kit.world.database.transaction() as tx:
@@ -120,7 +120,7 @@ async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> 
 async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: SendingKit) -> None:
     """A report under a former number moves it on; the text is the next step's."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     async with kit.world.database.transaction() as tx:
         moved = "UPDATE enrollments SET position = 2 WHERE id = :id"
         await tx.execute(text(moved), {"id": enrollment})

@@ -16,7 +16,7 @@ from tests.worlds import scheduled
 
 async def test_a_line_says_what_came_of_it(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    waiting, replying, silent = [await kit.enrol(sequence) for _ in range(3)]
+    waiting, replying, silent = [await kit.enroll(sequence) for _ in range(3)]
     await kit.send(replying)
     await kit.send(silent)
     await kit.text_back(replying)
@@ -44,7 +44,7 @@ async def test_a_new_sequence_has_no_reply_rate_but_an_activity(kit: SendingKit)
 
 async def test_those_that_wait_for_a_person_are_counted(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    held, paused, _ = [await kit.enrol(sequence) for _ in range(3)]
+    held, paused, _ = [await kit.enroll(sequence) for _ in range(3)]
     state = "UPDATE enrollments SET activity = :activity, held_reason = :reason WHERE id = :id"
     await kit.world.run(state, activity="held", reason="outcome_unknown", id=held)
     await kit.world.run(state, activity="paused", reason=None, id=paused)
@@ -54,7 +54,7 @@ async def test_those_that_wait_for_a_person_are_counted(kit: SendingKit) -> None
 
 async def test_enrolling_is_an_activity(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    enrollment_id = await kit.enrol(sequence)
+    enrollment_id = await kit.enroll(sequence)
     at = datetime.now(UTC) + timedelta(hours=1)
     await kit.world.run(
         "UPDATE enrollments SET enrolled_at = :at WHERE id = :id", at=at, id=enrollment_id

@@ -73,7 +73,7 @@ async def many(kit: SendingKit) -> SequenceRecord:
     """A sequence with many enrollments that wait for their first text."""
     sequence = await kit.sequence("Hello", "Again")
     for contact_id in await kit.world.contacts(_COUNT):
-        await kit.enrol(sequence, contact_id)
+        await kit.enroll(sequence, contact_id)
     return sequence
 
 
@@ -171,7 +171,7 @@ async def test_a_text_from_before_a_hold_does_not_end_it(kit: SendingKit) -> Non
 
 async def test_whoever_was_just_finding_the_hold_is_woken(kit: SendingKit) -> None:
     """A look that read the hold may write down that it waits only after the release."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.world.run("UPDATE senders SET held_at = now(), next_probe_at = now()")
     async with kit.world.database.transaction() as tx:
         lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE"

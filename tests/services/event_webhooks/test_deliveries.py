@@ -71,7 +71,7 @@ def steps(seen: Sequence[Seen]) -> dict[str, list[int]]:
 async def test_a_delivery_is_signed_as_standard_webhooks_say(kit: SendingKit) -> None:
     async with receiver() as there:
         made = await listens(kit, there)
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await deliver_all(deliveries(kit.world.database), made.details.id)
     [seen] = there.seen
     assert seen.is_signed_with(made.secret)
@@ -192,7 +192,7 @@ async def test_an_endpoint_that_says_it_is_gone_is_told_nothing_more(kit: Sendin
         made = await listens(kit, there)
         await enrollment_events(kit, people=1, each=3)
         [done] = await deliver_all(deliveries(kit.world.database), made.details.id)
-        await kit.enrol()
+        await kit.enroll()
     assert (done.failed, len(there.seen)) == (1, 1)
     manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
     assert not (await manage.get(made.details.id)).enabled

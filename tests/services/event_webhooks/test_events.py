@@ -37,7 +37,7 @@ async def types(kit: SendingKit) -> list[str]:
 
 
 async def test_without_an_endpoint_nothing_at_all_is_written(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.text_back(enrollment, "STOP")
     assert await told(kit) == []
@@ -47,7 +47,7 @@ async def test_without_an_endpoint_nothing_at_all_is_written(kit: SendingKit) ->
 
 async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
     endpoint = await listen(kit)
-    enrollment = await kit.enrol(await kit.sequence("Hi"))
+    enrollment = await kit.enroll(await kit.sequence("Hi"))
     await kit.send(enrollment)
     [attempt] = await kit.attempts(enrollment)
     await kit.report(attempt, "delivered")
@@ -84,7 +84,7 @@ async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
 
 async def test_an_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
     await listen(kit)
-    enrollment = await kit.enrol(await kit.sequence("Hi {{first_name|there}}"))
+    enrollment = await kit.enroll(await kit.sequence("Hi {{first_name|there}}"))
     await kit.send(enrollment)
     await kit.text_back(enrollment, "Call me at five please")
     phone = await kit.phone(enrollment)
@@ -94,7 +94,7 @@ async def test_an_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
 
 async def test_an_opt_out_and_an_opt_in_are_told_once_each(kit: SendingKit) -> None:
     await listen(kit, types=[EventType.CONTACT_OPTED_OUT, EventType.CONTACT_OPTED_IN])
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.text_back(enrollment, "STOP")
     await kit.text_back(enrollment, "STOP")
@@ -116,7 +116,7 @@ async def test_a_permanent_refusal_is_told_with_its_meaning_before_the_end(
     kit: SendingKit,
 ) -> None:
     await listen(kit, types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_FINISHED])
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21211)
     await kit.run_step(enrollment)
     failed, finished = await told(kit)
@@ -134,7 +134,7 @@ async def test_what_is_tried_again_has_not_failed(
         kit,
         types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_HELD, EventType.MESSAGE_SENT],
     )
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, code, 401 if held else 400)
     await kit.run_step(enrollment)
     assert await types(kit) == held
@@ -145,7 +145,7 @@ async def test_what_is_tried_again_has_not_failed(
 
 async def test_a_late_failure_of_an_ended_enrollment_is_told(kit: SendingKit) -> None:
     await listen(kit, types=[EventType.MESSAGE_FAILED])
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     [attempt] = await kit.attempts(enrollment)
@@ -156,7 +156,7 @@ async def test_a_late_failure_of_an_ended_enrollment_is_told(kit: SendingKit) ->
 
 async def test_a_report_that_comes_before_the_answer_is_told_once(kit: SendingKit) -> None:
     await listen(kit, types=[EventType.MESSAGE_SENT, EventType.MESSAGE_DELIVERED])
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     [attempt] = await kit.attempts(enrollment)
     await kit.report(attempt, "delivered", by_sid=False)
@@ -166,7 +166,7 @@ async def test_a_report_that_comes_before_the_answer_is_told_once(kit: SendingKi
 
 async def test_what_could_not_have_been_written_is_not_told(kit: SendingKit) -> None:
     await listen(kit)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     before = await types(kit)
 
     async def fail() -> None:
@@ -184,7 +184,7 @@ async def test_only_those_who_want_an_event_are_told(kit: SendingKit) -> None:
     everything = await listen(kit)
     endings = await listen(kit, types=[EventType.ENROLLMENT_FINISHED])
     await listen(kit, enabled=False)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     rows = await kit.world.rows(
         "SELECT d.endpoint_id, e.type FROM event_deliveries d JOIN events e ON e.id = d.event_id"
@@ -198,7 +198,7 @@ async def test_only_those_who_want_an_event_are_told(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_thousand_enrolments_are_told_in_one_statement(kit: SendingKit) -> None:
+async def test_a_thousand_enrollments_are_told_in_one_statement(kit: SendingKit) -> None:
     await listen(kit)
     sequence = await kit.sequence("Hi")
     people = await kit.world.contacts(1000)
@@ -212,7 +212,7 @@ async def test_a_thousand_enrolments_are_told_in_one_statement(kit: SendingKit) 
     listening.listen(engine, "before_cursor_execute", note)
     try:
         enrolling = Enrolling(kit.world.database, kit.services.outbox, workspace_zone=ZONE)
-        await enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=[*people, *landlines])
+        await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=[*people, *landlines])
     finally:
         listening.remove(engine, "before_cursor_execute", note)
     written = [one for one in statements if "INSERT INTO events" in one]
@@ -229,7 +229,7 @@ async def test_a_thousand_enrolments_are_told_in_one_statement(kit: SendingKit) 
 async def test_one_call_answers_every_wake_that_was_written_before_it(kit: SendingKit) -> None:
     endpoint, other = await listen(kit), await listen(kit)
     for _ in range(3):
-        await kit.enrol()
+        await kit.enroll()
     assert await kit.services.outbox.drain() > 0
     woken = [subject for kind, subject, *_ in kit.temporal.told if kind == "events"]
     assert sorted(woken) == sorted([endpoint, other])
@@ -238,8 +238,8 @@ async def test_one_call_answers_every_wake_that_was_written_before_it(kit: Sendi
 
 async def test_a_wake_that_temporal_did_not_take_stays(kit: SendingKit) -> None:
     endpoint, other = await listen(kit), await listen(kit)
-    await kit.enrol()
-    await kit.enrol()
+    await kit.enroll()
+    await kit.enroll()
     kit.temporal.refuses.add(endpoint)
     await kit.services.outbox.drain()
     left = await kit.world.rows("SELECT subject_id FROM outbox WHERE kind = 'wake_events'")
@@ -251,10 +251,10 @@ async def test_a_wake_written_while_another_is_handed_over_is_handed_over_too(
     kit: SendingKit,
 ) -> None:
     endpoint = await listen(kit)
-    await kit.enrol()
+    await kit.enroll()
     async with kit.world.database.transaction() as tx:
         await outbox.same_wakes(tx, [endpoint])  # as a drainer that is at it holds them
-        await kit.enrol()
+        await kit.enroll()
     [row] = await kit.world.rows("SELECT count(*) AS n FROM outbox WHERE kind = 'wake_events'")
     assert row.n == 2
 
@@ -262,7 +262,7 @@ async def test_a_wake_written_while_another_is_handed_over_is_handed_over_too(
 async def test_an_endpoint_removed_meanwhile_undoes_nothing(kit: SendingKit) -> None:
     """Whoever tells an event waits for a removal that is under way, and then tells nobody."""
     endpoint = await listen(kit)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     async with kit.world.database.transaction() as removing:
         await removing.execute(text("DELETE FROM event_endpoints WHERE id = :id"), {"id": endpoint})
         async with kit.world.database.transaction() as tx:
@@ -278,7 +278,7 @@ async def test_an_endpoint_removed_meanwhile_undoes_nothing(kit: SendingKit) -> 
 async def test_who_tells_later_commits_later(kit: SendingKit) -> None:
     """A text is accepted while its enrollment is marked finished: their numbers are in order."""
     await listen(kit)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     message = await kit.message(enrollment)
     async with kit.world.database.transaction() as tx:
@@ -295,7 +295,7 @@ async def test_who_tells_later_commits_later(kit: SendingKit) -> None:
 
 async def test_the_sweep_leaves_alone_what_waits_for_its_next_try(kit: SendingKit) -> None:
     await listen(kit)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
     await kit.pass_time(timedelta(minutes=3))
@@ -312,7 +312,7 @@ async def test_the_sweep_wakes_what_nobody_delivers_and_removes_what_is_old(
     kit: SendingKit,
 ) -> None:
     endpoint = await listen(kit)
-    await kit.enrol()
+    await kit.enroll()
     await kit.services.outbox.drain()
     kit.temporal.told.clear()
     await kit.pass_time(timedelta(minutes=3))

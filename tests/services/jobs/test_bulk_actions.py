@@ -26,19 +26,19 @@ def batch(world: World) -> Batch:
     return Batch(world.database, world.outbox, world.endings, holds)
 
 
-async def enrol(world: World, *people: UUID) -> list[UUID]:
-    """Enrol people into a sequence of their own, in this order."""
+async def enroll(world: World, *people: UUID) -> list[UUID]:
+    """Enroll people into a sequence of their own, in this order."""
     sequence = await world.active()
     enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
-    answer = await enrolling.enrol(sequence.id, world.user_id, contact_ids=people)
+    answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     return [one.id for one in answer.enrolled]
 
 
 async def test_contacts_are_added_to_a_group_once(world: World, batch: Batch) -> None:
     people = await world.contacts(2)
     member = (await world.contacts(1))[0]
-    first, second, third = await enrol(world, *people, member)
-    (again,) = await enrol(world, people[0])
+    first, second, third = await enroll(world, *people, member)
+    (again,) = await enroll(world, people[0])
     group_id = await world.group([member])
     nobody = uuid4()
     results = await batch.add_to_group(
@@ -60,7 +60,7 @@ async def test_contacts_are_added_to_a_group_once(world: World, batch: Batch) ->
 
 
 async def test_an_unknown_group_is_refused(world: World, batch: Batch) -> None:
-    (enrollment_id,) = await enrol(world, *await world.contacts(1))
+    (enrollment_id,) = await enroll(world, *await world.contacts(1))
     with pytest.raises(InvalidFieldError) as raised:
         await batch.add_to_group([enrollment_id], uuid4(), world.user_id)
     assert raised.value.field_code == "unknown_group"
@@ -68,8 +68,8 @@ async def test_an_unknown_group_is_refused(world: World, batch: Batch) -> None:
 
 async def test_a_message_goes_to_each_contact_once(world: World, batch: Batch) -> None:
     ann, bob = await world.contacts(2)
-    first, second = await enrol(world, ann, bob)
-    (again,) = await enrol(world, ann)
+    first, second = await enroll(world, ann, bob)
+    (again,) = await enroll(world, ann)
     results = await batch.send_message(
         [again, first, second, again], "Hi {{first_name|there}}", world.user_id
     )
@@ -90,7 +90,7 @@ async def test_a_message_goes_to_each_contact_once(world: World, batch: Batch) -
 async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch) -> None:
     opted_out, here, elsewhere = await world.contacts(3)
     landline = await world.landline()
-    ids = await enrol(world, opted_out, here, elsewhere, landline)
+    ids = await enroll(world, opted_out, here, elsewhere, landline)
     other = await world.sender(uuid4(), "+14155550101")
     await world.suppress(opted_out)
     await world.suppress(here, world.sender_id)
@@ -107,7 +107,7 @@ async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch)
 
 
 async def test_a_final_enrollment_can_be_texted(world: World, batch: Batch) -> None:
-    (enrollment_id,) = await enrol(world, *await world.contacts(1))
+    (enrollment_id,) = await enroll(world, *await world.contacts(1))
     await batch.mark_finished([enrollment_id], world.user_id)
     (result,) = await batch.send_message([enrollment_id], "Bye", world.user_id)
     assert result.result == "accepted"
@@ -115,8 +115,8 @@ async def test_a_final_enrollment_can_be_texted(world: World, batch: Batch) -> N
 
 async def test_more_than_ten_recipients_get_nothing(world: World, batch: Batch) -> None:
     people = await world.contacts(11)
-    ids = await enrol(world, *people)
-    ids += await enrol(world, *people[:10])
+    ids = await enroll(world, *people)
+    ids += await enroll(world, *people[:10])
     with pytest.raises(InvalidFieldError) as raised:
         await batch.send_message(ids, "Hello", world.user_id)
     assert raised.value.field_code == "too_many_recipients"
@@ -138,7 +138,7 @@ async def test_more_than_ten_recipients_get_nothing(world: World, batch: Batch) 
 async def test_a_body_is_checked_as_a_steps_is(
     world: World, batch: Batch, body: str, code: str
 ) -> None:
-    ids = await enrol(world, *await world.contacts(1, last_name=""))
+    ids = await enroll(world, *await world.contacts(1, last_name=""))
     with pytest.raises(InvalidFieldError) as raised:
         await batch.send_message(ids, body, world.user_id)
     assert (raised.value.field, raised.value.field_code) == ("body", code)
@@ -147,7 +147,7 @@ async def test_a_body_is_checked_as_a_steps_is(
 
 async def test_marking_finished_tells_each_row(world: World, batch: Batch) -> None:
     """Rule: mark finished is ``finished_stopped`` and says what became of a last text."""
-    first, second = await enrol(world, *await world.contacts(2))
+    first, second = await enroll(world, *await world.contacts(2))
     await batch.mark_finished([second], world.user_id)
     nobody = uuid4()
     results = await batch.mark_finished([nobody, second, first], world.user_id)
@@ -161,14 +161,14 @@ async def test_marking_finished_tells_each_row(world: World, batch: Batch) -> No
 
 
 async def test_hundreds_are_finished_in_one_call(world: World, batch: Batch) -> None:
-    ids = await enrol(world, *await world.contacts(1_100))
+    ids = await enroll(world, *await world.contacts(1_100))
     results = await batch.mark_finished(ids, world.user_id)
     assert [one.enrollment_id for one in results] == ids
     assert {one.result for one in results} == {"finished"}
 
 
 async def test_releasing_tells_each_row(world: World, batch: Batch) -> None:
-    held, waiting = await enrol(world, *await world.contacts(2))
+    held, waiting = await enroll(world, *await world.contacts(2))
     await world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed',"
         " held_code = 21408, next_send_at = NULL WHERE id = :id",

@@ -12,7 +12,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobState
 from domain.statuses.sequences import SequenceKind
-from services.jobs.enroll_preview import EnrolPreview, FilePreview, Foreseen
+from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
 from tests.kits.sending import SendingKit
 from tests.worlds import scheduled
 
@@ -25,7 +25,7 @@ async def pieces(text: str, size: int = 50_000) -> AsyncIterator[bytes]:
         yield data[at : at + size]
 
 
-def counted(preview: EnrolPreview | None) -> dict[str, int]:
+def counted(preview: EnrollPreview | None) -> dict[str, int]:
     """The outcomes there are any of."""
     assert preview is not None
     assert set(preview.counts) == set(Foreseen)
@@ -38,7 +38,7 @@ async def person(kit: SendingKit, name: str, phone: str, **values: object) -> UU
 
 
 async def of_file(kit: SendingKit, sequence_id: UUID, text: str, **how: object) -> FilePreview:
-    return await kit.services.enrol_previews.of_file(
+    return await kit.services.enroll_previews.of_file(
         sequence_id,
         pieces(text),
         kit.world.user_id,
@@ -50,10 +50,10 @@ async def test_contacts_are_told_what_enrolling_tells_then(kit: SendingKit) -> N
     sequence = await kit.sequence()
     fresh, there, gone = await kit.world.contacts(3)
     landline, nobody = await kit.world.landline(), uuid4()
-    await kit.enrol(sequence, there)
+    await kit.enroll(sequence, there)
     await kit.world.suppress(gone)
     asked = [fresh, there, gone, landline, nobody, fresh]
-    preview = await kit.services.enrol_previews.of_contacts(sequence.id, asked)
+    preview = await kit.services.enroll_previews.of_contacts(sequence.id, asked)
     assert counted(preview) == {
         "new": 1,
         "already_active": 1,
@@ -67,7 +67,7 @@ async def test_contacts_are_told_what_enrolling_tells_then(kit: SendingKit) -> N
     assert [row.status for row in await kit.world.rows("SELECT status FROM enrollments")] == [
         "active"
     ]
-    answer = await kit.services.enrolling.enrol(
+    answer = await kit.services.enrolling.enroll(
         sequence.id, kit.world.user_id, contact_ids=preview.contact_ids
     )
     assert [one.status for one in answer.enrolled] == [
@@ -83,7 +83,7 @@ async def test_dates_that_are_past_are_told(kit: SendingKit) -> None:
         steps=[scheduled("Hi", datetime.now(UTC) + timedelta(days=3))],
     )
     await kit.world.run("UPDATE steps SET send_at = '2020-01-01T09:00'")
-    preview = await kit.services.enrol_previews.of_contacts(
+    preview = await kit.services.enroll_previews.of_contacts(
         sequence.id, await kit.world.contacts(2)
     )
     assert counted(preview) == {"all_steps_past": 2}
@@ -97,25 +97,27 @@ async def test_a_group_of_any_size_is_counted(
     monkeypatch.setattr("services.jobs.enroll_preview.ROWS_MOST", 3)
     sequence = await kit.sequence()
     people = await kit.world.contacts(5)
-    await kit.enrol(sequence, people[0])
-    preview = await kit.services.enrol_previews.of_group(sequence.id, await kit.world.group(people))
+    await kit.enroll(sequence, people[0])
+    preview = await kit.services.enroll_previews.of_group(
+        sequence.id, await kit.world.group(people)
+    )
     assert counted(preview) == {"new": 4, "already_active": 1}
     assert [row.outcome for row in preview.rows] == ["already_active", "new", "new"]
-    empty = await kit.services.enrol_previews.of_group(sequence.id, await kit.world.group())
+    empty = await kit.services.enroll_previews.of_group(sequence.id, await kit.world.group())
     assert counted(empty) == {}
     with pytest.raises(InvalidFieldError):
-        await kit.services.enrol_previews.of_group(sequence.id, uuid4())
+        await kit.services.enroll_previews.of_group(sequence.id, uuid4())
 
 
 async def test_pasted_numbers_are_sorted_out(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     ada = await person(kit, "Ada", "+12125550101")
     bob = await person(kit, "Bob", "+12125550102")
-    await kit.enrol(sequence, bob)
+    await kit.enroll(sequence, bob)
     gone = await person(kit, "Gone", "+12125550105")
     await kit.world.suppress(gone)
     await kit.world.run("DELETE FROM contacts WHERE id = :id", id=gone)
-    preview = await kit.services.enrol_previews.of_numbers(
+    preview = await kit.services.enroll_previews.of_numbers(
         sequence.id,
         "(212) 555-0101, +12125550102\n\n212 555 0103; nonsense\n2125550101\n+12125550105",
     )
@@ -143,30 +145,30 @@ async def test_pasted_numbers_are_sorted_out(kit: SendingKit) -> None:
 async def test_unknown_numbers_become_contacts_when_asked(kit: SendingKit) -> None:
     sequence = await kit.sequence("Hi {{first_name|there}}")
     before = await person(kit, "Ada", "+12125550101")
-    added = await kit.services.enrol_previews.add_numbers(
+    added = await kit.services.enroll_previews.add_numbers(
         ["+12125550103", "+12125550101", "+12125550103"]
     )
     assert added[1:] == [before]
     contact = await kit.services.contacts.get(added[0])
     assert (contact.first_name, contact.last_name) == ("", "+12125550103")
-    await kit.send(await kit.enrol(sequence, added[0]))
+    await kit.send(await kit.enroll(sequence, added[0]))
     assert [call.body for call in kit.gateway.calls_to("+12125550103")] == ["Hi there"]
     with pytest.raises(InvalidFieldError):
-        await kit.services.enrol_previews.add_numbers(["12"])
+        await kit.services.enroll_previews.add_numbers(["12"])
 
 
 @pytest.mark.parametrize("pasted", ["", " \n;,", "1\n" * 10_001])
 async def test_too_many_numbers_or_none_are_refused(kit: SendingKit, pasted: str) -> None:
     sequence = await kit.sequence()
     with pytest.raises(InvalidFieldError) as refused:
-        await kit.services.enrol_previews.of_numbers(sequence.id, pasted)
+        await kit.services.enroll_previews.of_numbers(sequence.id, pasted)
     assert refused.value.field_code == "number_count"
 
 
 async def test_a_file_is_looked_at_row_by_row(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     await person(kit, "Ada", "+12125550101")
-    await kit.enrol(sequence, await person(kit, "Bob", "+12125550102"))
+    await kit.enroll(sequence, await person(kit, "Bob", "+12125550102"))
     await person(kit, "Line", "+12125550104", line_type=LineType.LANDLINE)
     text = HEADER + (
         "Ada,B,+12125550101\nBob,B,+12125550102\nCid,C,+12125550103\n"
@@ -241,7 +243,7 @@ async def test_a_file_is_enrolled_by_itself_and_once_when_its_import_is_done(
     shown = await of_file(kit, sequence.id, text)
     assert shown.job_id is not None
     user_id = kit.world.user_id
-    job = await kit.services.importing.start(shown.job_id, user_id, enrol_into=sequence.id)
+    job = await kit.services.importing.start(shown.job_id, user_id, enroll_into=sequence.id)
     await asyncio.gather(*(kit.services.jobs.run_chunk(job.id) for _ in range(4)))
     await kit.services.jobs.run_chunk(job.id)
     done = await kit.services.jobs.get(job.id)
@@ -263,7 +265,7 @@ async def test_an_import_whose_people_cannot_be_enrolled_says_why(kit: SendingKi
         assert shown.job_id is not None
         jobs.append(
             await kit.services.importing.start(
-                shown.job_id, kit.world.user_id, enrol_into=sequence.id
+                shown.job_id, kit.world.user_id, enroll_into=sequence.id
             )
         )
     await kit.services.jobs.run_chunk(jobs[1].id)
@@ -346,7 +348,7 @@ async def test_an_empty_file_names_what_is_missing(kit: SendingKit, text: str) -
 
 async def test_a_draft_takes_nobody_and_keeps_no_file(kit: SendingKit) -> None:
     draft = await kit.world.draft()
-    previews = kit.services.enrol_previews
+    previews = kit.services.enroll_previews
     group = await kit.world.group()
     with pytest.raises(ConflictError):
         await previews.of_contacts(draft.id, await kit.world.contacts(1))

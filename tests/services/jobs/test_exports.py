@@ -96,9 +96,9 @@ async def test_leaving_halfway_is_noted(kit: SendingKit, exports: Exporting) -> 
 
 async def test_the_contacts_tab(kit: SendingKit, exports: Exporting) -> None:
     sequence = await kit.sequence("Hi")
-    people = [await kit.enrol(sequence) for _ in range(5)]
+    people = [await kit.enroll(sequence) for _ in range(5)]
     await kit.services.endings.mark_finished(people[:1], kit.world.user_id)
-    await kit.enrol()
+    await kit.enroll()
 
     for sort in ("-enrolled_at", "next_send_at", "name"):
         rows = await read(

@@ -24,11 +24,11 @@ from tests.kits.sending import SendingKit
 EVERYONE = ListFilter()
 
 
-async def enrol_many(kit: SendingKit, count: int) -> tuple[UUID, list[UUID]]:
+async def enroll_many(kit: SendingKit, count: int) -> tuple[UUID, list[UUID]]:
     """A sequence and this many people in it."""
     sequence = await kit.sequence()
     people = await kit.world.contacts(count)
-    answer = await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people)
+    answer = await kit.services.enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=people)
     return sequence.id, [one.id for one in answer.enrolled]
 
 
@@ -59,8 +59,8 @@ async def codes(kit: SendingKit, job_id: UUID) -> list[str | None]:
 
 
 async def test_all_that_match_are_finished_and_nobody_else(kit: SendingKit) -> None:
-    sequence_id, ids = await enrol_many(kit, 120)
-    _, others = await enrol_many(kit, 3)
+    sequence_id, ids = await enroll_many(kit, 120)
+    _, others = await enroll_many(kit, 3)
     await kit.services.batch.mark_finished(ids[:20], kit.world.user_id)
     wanted = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
@@ -93,7 +93,7 @@ async def test_each_row_is_acted_on_once_though_workers_are_killed(
 ) -> None:
     """A killed worker never makes a row be acted on twice."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.05)
-    sequence_id, ids = await enrol_many(kit, 600)
+    sequence_id, ids = await enroll_many(kit, 600)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     kills = 0
     while (await kit.services.jobs.get(job.id)).done < 600:
@@ -118,7 +118,7 @@ async def test_each_row_is_acted_on_once_though_workers_are_killed(
 
 
 async def test_rows_that_a_dying_worker_held_are_done_by_the_next(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 60)
+    sequence_id, _ = await enroll_many(kit, 60)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
         await rows.begin(tx, job.id)
@@ -136,7 +136,7 @@ async def test_rows_that_a_dying_worker_held_are_done_by_the_next(kit: SendingKi
 async def test_the_fate_of_a_last_text_is_told_before_the_job_is_done(kit: SendingKit) -> None:
     """The answer says whether a last text was ``none``, ``sent`` or ``unknown``."""
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     call = await kit.open_call(enrollment)
     job = await batch(kit, sequence.id, JobKind.MARK_FINISHED)
     await kit.services.jobs.run_chunk(job.id)
@@ -154,7 +154,7 @@ async def test_cancelling_leaves_the_rest_alone(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0)
-    sequence_id, _ = await enrol_many(kit, 120)
+    sequence_id, _ = await enroll_many(kit, 120)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     await kit.services.jobs.run_chunk(job.id)
     canceled = await kit.services.jobs.cancel(job.id, kit.world.user_id)
@@ -171,7 +171,7 @@ async def test_cancelling_leaves_the_rest_alone(
 
 
 async def test_rows_under_way_when_it_is_cancelled_are_finished(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 5)
+    sequence_id, _ = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
         await rows.begin(tx, job.id)
@@ -186,7 +186,7 @@ async def test_rows_under_way_when_it_is_cancelled_are_finished(kit: SendingKit)
 
 
 async def test_what_has_ended_cannot_be_cancelled(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 1)
+    sequence_id, _ = await enroll_many(kit, 1)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     await run(kit.services.jobs, job.id)
     with pytest.raises(ConflictError) as raised:
@@ -197,7 +197,7 @@ async def test_what_has_ended_cannot_be_cancelled(kit: SendingKit) -> None:
 
 
 async def test_nobody_who_matches_is_a_job_that_is_done(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 1)
+    sequence_id, _ = await enroll_many(kit, 1)
     wanted = ListFilter(search="nobody is called so")
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total) == (JobState.DONE, 0)
@@ -206,7 +206,7 @@ async def test_nobody_who_matches_is_a_job_that_is_done(kit: SendingKit) -> None
 
 
 async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 3)
+    sequence_id, _ = await enroll_many(kit, 3)
     group_id = await kit.world.group()
     job = await batch(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
     await run(kit.services.jobs, job.id)
@@ -220,7 +220,7 @@ async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
 
 
 async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -> None:
-    sequence_id, ids = await enrol_many(kit, 3)
+    sequence_id, ids = await enroll_many(kit, 3)
     await kit.services.batch.mark_finished(ids[:1], kit.world.user_id)
     for kind, result in ((JobKind.PAUSE, "paused"), (JobKind.RESUME, "resumed")):
         job = await batch(kit, sequence_id, kind)
@@ -248,7 +248,7 @@ async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -
 async def test_what_an_action_needs_is_checked(
     kit: SendingKit, kind: JobKind, more: dict[str, object], field: str, code: str
 ) -> None:
-    sequence_id, _ = await enrol_many(kit, 1)
+    sequence_id, _ = await enroll_many(kit, 1)
     with pytest.raises(InvalidFieldError) as raised:
         await batch(kit, sequence_id, kind, EVERYONE, **more)
     assert (raised.value.field, raised.value.field_code) == (field, code)
@@ -260,7 +260,7 @@ async def test_a_whole_group_is_enrolled_in_the_background(kit: SendingKit) -> N
     people = await kit.world.contacts(1_100)
     landline = await kit.world.landline()
     group_id = await kit.world.group([*people, landline])
-    await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people[:1])
+    await kit.services.enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=people[:1])
     job = await kit.services.jobs.start_enrolling(sequence.id, kit.world.user_id, group_id=group_id)
     await run(kit.services.jobs, job.id)
     ended = await kit.services.jobs.get(job.id)
@@ -306,7 +306,7 @@ async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -
     async def breaks(*_: object) -> list[rows.Outcome]:
         raise ZeroDivisionError
 
-    sequence_id, _ = await enrol_many(kit, 2)
+    sequence_id, _ = await enroll_many(kit, 2)
     job = await batch(kit, sequence_id, JobKind.PAUSE)
     broken = Jobs(
         kit.world.database,
@@ -323,7 +323,7 @@ async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -
 
 
 async def test_the_sweep_starts_lost_jobs_again(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 2)
+    sequence_id, _ = await enroll_many(kit, 2)
     job = await batch(kit, sequence_id, JobKind.PAUSE)
     await kit.services.outbox.drain()
     kit.temporal.told.clear()
@@ -339,7 +339,7 @@ async def test_the_sweep_starts_lost_jobs_again(kit: SendingKit) -> None:
 
 
 async def test_jobs_are_listed_the_newest_first(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 1)
+    sequence_id, _ = await enroll_many(kit, 1)
     made = [(await batch(kit, sequence_id, JobKind.PAUSE)).id for _ in range(3)]
     first = await kit.services.jobs.find(limit=2)
     assert [job.id for job in first.items] == made[:0:-1]
@@ -368,7 +368,7 @@ async def test_rows_that_are_given_back_while_a_job_fails_have_their_result(
             kit.world.database, kit.services.outbox, kit.services.endings, {JobKind.PAUSE: act}
         )
 
-    sequence_id, _ = await enrol_many(kit, 5)
+    sequence_id, _ = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.PAUSE)
     slow = asyncio.create_task(jobs(Act(2, breaks_late)).run_chunk(job.id))
     await at_work.wait()
@@ -389,7 +389,7 @@ async def test_a_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
         " VALUES (gen_random_uuid(), 'https://x.example', '', 'x', '[]', :by)",
         by=kit.world.user_id,
     )
-    sequence_id, ids = await enrol_many(kit, 5)
+    sequence_id, ids = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     await kit.world.run("DELETE FROM outbox")
 
@@ -401,7 +401,7 @@ async def test_a_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
 
 
 async def test_old_jobs_are_removed_with_their_rows(kit: SendingKit) -> None:
-    sequence_id, _ = await enrol_many(kit, 2)
+    sequence_id, _ = await enroll_many(kit, 2)
     old, young, running = [await batch(kit, sequence_id, JobKind.PAUSE) for _ in range(3)]
     for job in (old, young):
         await run(kit.services.jobs, job.id)

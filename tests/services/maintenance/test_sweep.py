@@ -35,7 +35,7 @@ async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
     kit: SendingKit,
 ) -> None:
     """The sweep restarts active enrollments 10 minutes past their event."""
-    lost, running = await kit.enrol(), await kit.enrol()
+    lost, running = await kit.enroll(), await kit.enroll()
     await started(kit, lost, running)
     kit.temporal.opened.remove(lost)
     await kit.pass_time(9 * MINUTE)
@@ -51,7 +51,7 @@ async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
 
 async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKit) -> None:
     """The end of the reply window is an event too."""
-    enrollment = await kit.enrol(await kit.sequence("Only one"))
+    enrollment = await kit.enroll(await kit.sequence("Only one"))
     await kit.send(enrollment)
     await kit.services.outbox.drain()
     kit.temporal.opened.clear()
@@ -64,7 +64,7 @@ async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKi
 
 async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: SendingKit) -> None:
     """It was terminated by hand while it was sending."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.world.run("DELETE FROM outbox")
     await kit.pass_time(11 * MINUTE)
@@ -74,7 +74,7 @@ async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: Se
 async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
     """The sweep closes no workflow, nor starts what waits for a person or is final."""
     sequence = await kit.sequence()
-    ended, held, paused = [await kit.enrol(sequence) for _ in range(3)]
+    ended, held, paused = [await kit.enroll(sequence) for _ in range(3)]
     await finish(kit, ended)
     await kit.refuses(held, 21408)
     await kit.run_step(held)
@@ -90,7 +90,7 @@ async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
 
 
 async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await started(kit, enrollment)
     await kit.pass_time(11 * MINUTE)
     kit.temporal.opened.clear()
@@ -105,7 +105,7 @@ async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit)
 async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason: str) -> None:
     """The sweep wakes whom a resume or release missed."""
     sequence = await kit.sequence()
-    forgotten, held = await kit.enrol(sequence), await kit.enrol(sequence)
+    forgotten, held = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.refuses(held, 21408)
     await kit.run_step(held)
     if reason == "paused":
@@ -127,8 +127,8 @@ async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason
 async def test_what_is_blocked_for_good_reason_sleeps_on(kit: SendingKit) -> None:
     """What is held or paused costs nothing."""
     sequence = await kit.sequence()
-    paused = await kit.enrol(sequence)
-    other = await kit.enrol()
+    paused = await kit.enroll(sequence)
+    other = await kit.enroll()
     await kit.refuses(other, 20003, 401)
     await kit.run_step(other)
     await kit.services.sequences.pause(sequence.id)
@@ -143,7 +143,7 @@ async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
     there: bool,  # noqa: FBT001
 ) -> None:
     """An orphan is proven as ever, and no further text goes."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=there)
     await kit.run_step(enrollment)
     await finish(kit, enrollment)
@@ -162,7 +162,7 @@ async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
 
 async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) -> None:
     """The worker died between commit and call, then the enrollment was stopped."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
     assert (await kit.row(enrollment)).status == "opted_out"
@@ -176,7 +176,7 @@ async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) 
 
 async def test_a_failing_list_settles_no_orphan(kit: SendingKit) -> None:
     """A list that fails is no proof of absence."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
     kit.gateway.lists_fail = True
@@ -194,7 +194,7 @@ async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
     asked = AsyncMock(side_effect=ProviderUnavailableError)
     monkeypatch.setattr(kit.gateway, "list_outbound", asked)
     for _ in range(3):
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.open_call(enrollment)
         await kit.text_back(enrollment, "STOP")
     await kit.pass_time(3 * MINUTE)
@@ -205,7 +205,7 @@ async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
 async def test_what_an_interrupted_archiving_left_is_finished(kit: SendingKit) -> None:
     """Nothing else would ever wake them: an archived sequence sends nothing and is not resumed."""
     archived, sequence = await kit.sequence(), await kit.sequence()
-    left, other = await kit.enrol(archived), await kit.enrol(sequence)
+    left, other = await kit.enroll(archived), await kit.enroll(sequence)
     await started(kit, left, other)
     await kit.world.run(
         "UPDATE sequences SET state = 'archived', updated_at = now() WHERE id = :id", id=archived.id
@@ -225,9 +225,9 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
     monkeypatch.setattr("services.maintenance.sweep.ORPHANS", 1)
     [contact] = await kit.world.contacts(1)
     stuck, rival, later = (
-        await kit.enrol(contact_id=contact),
-        await kit.enrol(contact_id=contact),
-        await kit.enrol(),
+        await kit.enroll(contact_id=contact),
+        await kit.enroll(contact_id=contact),
+        await kit.enroll(),
     )
     call = await kit.open_call(stuck)
     await kit.open_call(rival)
@@ -254,7 +254,7 @@ async def test_an_orphan_nobody_can_settle_is_not_asked_about_for_ever(
 ) -> None:
     """It stays unknown, which is no finding, and costs a month of questions at most."""
     [contact] = await kit.world.contacts(1)
-    stuck, rival = await kit.enrol(contact_id=contact), await kit.enrol(contact_id=contact)
+    stuck, rival = await kit.enroll(contact_id=contact), await kit.enroll(contact_id=contact)
     call = await kit.open_call(stuck)
     await kit.open_call(rival)
     listed = ListedMessage(
@@ -307,7 +307,7 @@ async def test_one_part_that_fails_keeps_none_of_the_others_back(
 
     monkeypatch.setattr("storage.enrollments.waking.add_forgotten", fail)
     monkeypatch.setattr("storage.messaging.holds.due_probes", fail)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     report = await kit.services.sweep.sweep()
     assert report.failures == ["probes: RuntimeError", "forgotten: RuntimeError"]
     assert enrollment in kit.temporal.opened
@@ -330,7 +330,7 @@ async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
 
 async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
     """The answer comes after the sweep proved absence: the text's state is told."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     await kit.pass_time(3 * MINUTE)
     await finish(kit, enrollment)

@@ -65,7 +65,7 @@ async def test_enrolling_goes_by_it(kit: SendingKit) -> None:
     await set_zone(kit, ELSEWHERE)
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
 
-    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
 
     at = await local(kit, enrollment_id, ELSEWHERE)
     assert (at.hour, at.minute) == (9, 30)
@@ -73,7 +73,7 @@ async def test_enrolling_goes_by_it(kit: SendingKit) -> None:
 
 async def test_the_step_after_a_text_goes_by_it(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
-    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     await set_zone(kit, ELSEWHERE)
 
     await kit.send(enrollment_id)
@@ -85,7 +85,7 @@ async def test_the_step_after_a_text_goes_by_it(kit: SendingKit) -> None:
 async def test_the_send_window_goes_by_it_when_a_text_would_go(kit: SendingKit) -> None:
     """Though nothing moved the row beforehand."""
     sequence = await kit.sequence("Hi", send_window=NARROW)
-    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     now = datetime.now(UTC)
     shut = next(
         zone
@@ -108,8 +108,8 @@ async def test_the_send_window_goes_by_it_when_a_text_would_go(kit: SendingKit) 
 
 async def test_steps_that_wait_move_with_it(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
-    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
-    given = await kit.enrol(sequence, (await kit.world.contacts(1))[0])
+    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    given = await kit.enroll(sequence, (await kit.world.contacts(1))[0])
     [unmoved] = await kit.world.rows("SELECT * FROM enrollments WHERE id = :id", id=given)
 
     await set_zone(kit, ELSEWHERE)
@@ -127,7 +127,7 @@ async def test_steps_that_wait_move_with_it(kit: SendingKit) -> None:
 
 
 async def test_the_same_zone_again_moves_nobody(kit: SendingKit) -> None:
-    enrollment_id = await kit.enrol(
+    enrollment_id = await kit.enroll(
         await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
     )
 
@@ -151,7 +151,7 @@ async def test_a_date_is_past_or_not_by_it(kit: SendingKit) -> None:
 
 
 async def test_the_detail_shows_its_clock(kit: SendingKit) -> None:
-    enrollment_id = await kit.enrol(contact_id=await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(contact_id=await nobodys_zone(kit))
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
     await set_zone(kit, ELSEWHERE)
 
@@ -173,7 +173,7 @@ async def test_a_step_that_is_begun_by_the_old_zone_is_found(
         return await advance(*given, **more)
 
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
-    enrollment_id = await kit.enrol(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     call = await kit.open_call(enrollment_id)
     answer = await kit.gateway.create(call)
     monkeypatch.setattr(outcomes, "advance", slowly)
@@ -195,7 +195,7 @@ async def test_a_step_that_is_begun_by_the_old_zone_is_found(
 async def test_what_a_dead_process_began_the_sweep_ends(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enrollment_id = await kit.enrol(
+    enrollment_id = await kit.enroll(
         await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
     )
 
@@ -223,7 +223,7 @@ async def test_a_new_zone_of_many_against_a_pause_of_all(kit: SendingKit) -> Non
     """More contacts than a page has: neither is turned away because both want the same rows."""
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
     people = await kit.world.numbers([f"+8821330{index:04}" for index in range(1_200)])
-    answer = await kit.services.enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=people)
+    answer = await kit.services.enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=people)
     ids = [one.id for one in answer.enrolled]
 
     await asyncio.gather(
@@ -242,7 +242,7 @@ async def test_a_new_zone_of_many_against_a_pause_of_all(kit: SendingKit) -> Non
 async def test_steps_that_wait_move_with_a_contacts_zone(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1)
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
-    enrollment_id = await kit.enrol(sequence, contact_id)
+    enrollment_id = await kit.enroll(sequence, contact_id)
 
     await kit.services.contacts.update(contact_id, {"time_zone": ELSEWHERE})
     await kit.services.outbox.drain()
@@ -255,7 +255,7 @@ async def test_steps_that_wait_move_with_a_contacts_zone(kit: SendingKit) -> Non
 
 async def test_another_name_moves_nothing(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
 
     await kit.services.contacts.update(contact_id, {"first_name": "Bea", "time_zone": ZONE})
     await kit.services.outbox.drain()
@@ -266,7 +266,7 @@ async def test_another_name_moves_nothing(kit: SendingKit) -> None:
 async def test_a_zone_is_changed_while_a_text_starts(kit: SendingKit) -> None:
     """Neither waits for the other for ever."""
     ids = await kit.world.contacts(6)
-    people = [await kit.enrol(contact_id=one) for one in ids]
+    people = [await kit.enroll(contact_id=one) for one in ids]
 
     openings, _ = await asyncio.gather(
         asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),

@@ -39,8 +39,8 @@ async def listening(kit: SendingKit) -> None:
     await subscribe(kit.world.database, kit.services.outbox, kit.world.user_id, url)
 
 
-async def enrol(kit: SendingKit) -> UUID:
-    return await kit.enrol(await kit.sequence(TEXT, "And again"))
+async def enroll(kit: SendingKit) -> UUID:
+    return await kit.enroll(await kit.sequence(TEXT, "And again"))
 
 
 async def forget_what_is_shown(kit: SendingKit) -> None:
@@ -81,8 +81,8 @@ async def test_text_that_is_shown_altered_is_not_sent_twice(
     kit.gateway.habit = habit
     await forget_what_is_shown(kit)
     if known:
-        await kit.send(await enrol(kit))
-    enrollment = await enrol(kit)
+        await kit.send(await enroll(kit))
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=True)
     calls = len(kit.gateway.calls)
 
@@ -100,8 +100,8 @@ async def test_text_that_a_list_cannot_prove_absent_is_held(
     kit.gateway.habit = habit
     await forget_what_is_shown(kit)
     if known:
-        await kit.send(await enrol(kit))
-    enrollment = await enrol(kit)
+        await kit.send(await enroll(kit))
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
     standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
@@ -115,9 +115,9 @@ async def test_text_that_a_list_cannot_prove_absent_is_held(
 async def test_habit_that_began_after_the_last_answer_is_noticed(
     kit: SendingKit, habit: Habit
 ) -> None:
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     kit.gateway.habit = habit
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST)
@@ -130,18 +130,18 @@ async def test_sender_says_whether_its_texts_are_shown_as_sent(
     kit: SendingKit, habit: Habit
 ) -> None:
     kit.gateway.habit = habit
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     assert (await kit.sender()).shows_texts is False
 
     kit.gateway.habit = None
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     assert (await kit.sender()).shows_texts is True
 
 
 async def test_altered_text_in_the_list_is_noted_on_the_sender(kit: SendingKit) -> None:
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     kit.gateway.habit = Habit.TRIAL
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     assert (await kit.sender()).shows_texts is True
 
@@ -153,11 +153,11 @@ async def test_altered_text_in_the_list_is_noted_on_the_sender(kit: SendingKit) 
 async def test_altered_text_of_another_sender_is_not_noted_on_this_one(kit: SendingKit) -> None:
     """A Messaging Service swaps characters; numbers that send by themselves do not."""
     service = await kit.world.sender(uuid4(), "+14155550199")
-    other = await kit.enrol(await kit.sequence(TEXT, sender_id=service))
+    other = await kit.enroll(await kit.sequence(TEXT, sender_id=service))
     await kit.send(other)
     shown = kit.gateway.messages[await kit.phone(other)]
     shown[:] = [replace(text, body=Habit.SMART_ENCODING.body(text.body)) for text in shown]
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
@@ -173,21 +173,21 @@ async def test_first_text_of_an_account_is_not_absent_before_another_is_known(
     kit: SendingKit,
 ) -> None:
     await forget_what_is_shown(kit)
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
     assert (await kit.attempts(enrollment))[0].absent_once_at is None
 
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
 
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
 
 
 async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> None:
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     kit.gateway.messages.clear()
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
     standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
@@ -198,12 +198,12 @@ async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> No
 
 async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: SendingKit) -> None:
     """One that was accepted a moment ago may be missing from a list that lags."""
-    old = await enrol(kit)
+    old = await enroll(kit)
     await kit.send(old)
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
 
     opening = await kit.services.ledger.open_step(enrollment)
 
@@ -215,10 +215,10 @@ async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: Sending
 async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> None:
     [contact] = await kit.world.contacts(1)
     sequence = await kit.sequence(TEXT)
-    await kit.send(await kit.enrol(sequence, contact))
+    await kit.send(await kit.enroll(sequence, contact))
     for _ in range(3):
-        await kit.send(await enrol(kit))
-    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+        await kit.send(await enroll(kit))
+    enrollment = await kit.enroll(await kit.sequence(TEXT), contact)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
 
@@ -234,11 +234,11 @@ async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by
 ) -> None:
     """Its account has begun to redact since; answers still show texts whole."""
     [contact] = await kit.world.contacts(1)
-    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.send(await kit.enroll(await kit.sequence(TEXT), contact))
     await kit.pass_time(timedelta(days=10))
-    other = await enrol(kit)
+    other = await enroll(kit)
     await kit.send(other)
-    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    enrollment = await kit.enroll(await kit.sequence(TEXT), contact)
     await lose(kit, enrollment, creates=True)
     for phone in (await kit.phone(other), await kit.phone(enrollment)):
         kit.gateway.messages[phone].pop()
@@ -253,10 +253,10 @@ async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
 ) -> None:
     """It went out when the account was on trial; it is not any more."""
     [contact] = await kit.world.contacts(1)
-    await kit.send(await kit.enrol(await kit.sequence(TEXT), contact))
+    await kit.send(await kit.enroll(await kit.sequence(TEXT), contact))
     await kit.pass_time(timedelta(days=10))
-    await kit.send(await enrol(kit))
-    enrollment = await kit.enrol(await kit.sequence(TEXT), contact)
+    await kit.send(await enroll(kit))
+    enrollment = await kit.enroll(await kit.sequence(TEXT), contact)
     await lose(kit, enrollment, creates=False)
     shown = kit.gateway.messages[await kit.phone(enrollment)]
     shown[:] = [
@@ -276,9 +276,9 @@ async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
 
 async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) -> None:
     """After a quiet month, in which its account may have begun to redact."""
-    await kit.send(await enrol(kit))
+    await kit.send(await enroll(kit))
     await kit.pass_time(timedelta(days=31))
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=True)
     kit.gateway.messages.clear()
 
@@ -294,8 +294,8 @@ async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) ->
 async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
     kit: SendingKit, body: str
 ) -> None:
-    await kit.send(await enrol(kit))
-    enrollment = await enrol(kit)
+    await kit.send(await enroll(kit))
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     phone = await kit.phone(enrollment)
     foreign = ListedMessage(
@@ -324,7 +324,7 @@ async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]
 
 async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKit) -> None:
     """A settler is frozen with its list in hand while another one writes the first down."""
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=True)
     [late] = kit.gateway.messages.pop(await kit.phone(enrollment))
     await kit.pass_time(FIRST_LIST)
@@ -344,7 +344,7 @@ async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKi
 async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
     kit: SendingKit,
 ) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     [attempt] = await kit.attempts(enrollment)
     early = Listing(attempt.call_before + 119 * SECOND, [], CanaryState.NONE)
@@ -358,7 +358,7 @@ async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
 
 async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) -> None:
     """However long it was in hand, the second one is asked for a minute later."""
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
@@ -413,7 +413,7 @@ async def by_sweep(kit: SendingKit, enrollment: UUID) -> None:
 async def test_text_declared_absent_that_is_there_is_told(
     kit: SendingKit, shown: Callable[..., object], listening: None
 ) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await declared_absent(kit, enrollment)
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
     assert await doubled(kit) == (0, 0, 0)
@@ -435,7 +435,7 @@ async def test_text_declared_absent_that_is_there_is_told(
 async def test_text_declared_absent_that_failed_was_not_sent_twice(
     kit: SendingKit, listening: None
 ) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await declared_absent(kit, enrollment)
     await by_report(kit, enrollment, "failed")
     assert await doubled(kit) == (0, 0, 0)
@@ -444,7 +444,7 @@ async def test_text_declared_absent_that_failed_was_not_sent_twice(
 async def test_text_that_shows_before_it_goes_again_goes_once(
     kit: SendingKit, listening: None
 ) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
@@ -464,7 +464,7 @@ async def test_text_that_shows_before_it_goes_again_goes_once(
 async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
     kit: SendingKit, listening: None
 ) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
@@ -483,7 +483,7 @@ async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
 
 
 async def test_one_off_that_went_twice_is_told(kit: SendingKit, listening: None) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await kit.send(enrollment)
     message = await kit.one_off(enrollment)
     phone = await kit.phone(enrollment)
@@ -503,7 +503,7 @@ async def test_one_off_that_went_twice_is_told(kit: SendingKit, listening: None)
 
 
 async def test_absence_is_looked_at_once_more_and_no_more(kit: SendingKit) -> None:
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
@@ -518,7 +518,7 @@ async def test_second_look_takes_no_text_for_the_lost_one_that_may_be_another(
     kit: SendingKit, listening: None
 ) -> None:
     """The next attempt's answer is lost too: the text that shows is its."""
-    enrollment = await enrol(kit)
+    enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)

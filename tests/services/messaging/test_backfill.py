@@ -115,7 +115,7 @@ def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText
 
 class TestTexts:
     async def test_a_reply_that_never_came_ends_it_as_if_it_had(self, kit: SendingKit) -> None:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
         assert await fetched(kit) == 1
@@ -126,7 +126,7 @@ class TestTexts:
         assert await stored(kit) == ["Yes please"]
 
     async def test_policy_continue_remembers_it(self, kit: SendingKit) -> None:
-        enrollment = await kit.enrol(await kit.sequence(on_reply=ReplyPolicy.CONTINUE))
+        enrollment = await kit.enroll(await kit.sequence(on_reply=ReplyPolicy.CONTINUE))
         await kit.send(enrollment)
         await texts_us(kit, enrollment)
         assert await fetched(kit) == 1
@@ -135,7 +135,7 @@ class TestTexts:
 
     async def test_a_stop_that_never_came_holds(self, kit: SendingKit) -> None:
         """The list has no ``OptOutType``."""
-        enrollment, other = await kit.enrol(), await kit.enrol()
+        enrollment, other = await kit.enroll(), await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, "Stop")
         await texts_us(kit, other, "STOP ALL")
@@ -150,7 +150,7 @@ class TestTexts:
 
     async def test_a_text_from_before_the_first_attempt_is_no_reply(self, kit: SendingKit) -> None:
         """A fetched text is a reply only if it is later than the first attempt."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "Do you have my book?", before=20 * MINUTE)
         await kit.send(enrollment)
         assert await fetched(kit) == 1
@@ -161,7 +161,7 @@ class TestTexts:
         self, kit: SendingKit
     ) -> None:
         """The provider's seconds are whole: it seems to come before what it answers."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, before=10 * MINUTE)
         await kit.pass_time(5 * MINUTE)
@@ -171,7 +171,7 @@ class TestTexts:
 
     @pytest.mark.parametrize("first", ["webhook", "list"])
     async def test_the_same_text_both_ways_is_one(self, kit: SendingKit, first: str) -> None:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
         if first == "webhook":
@@ -196,7 +196,7 @@ class TestTexts:
         came: str,
     ) -> None:
         """Wishes are ordered by the provider's time."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         earlier = await texts_us(kit, enrollment, first, before=9 * MINUTE)
         later = await texts_us(kit, enrollment, second, before=3 * MINUTE)
         for text, name in ((earlier, "first"), (later, "second")):
@@ -212,7 +212,7 @@ class TestTexts:
 
     async def test_of_several_the_first_answer_decides(self, kit: SendingKit) -> None:
         """The list is newest first, what it holds is applied oldest first."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         await texts_us(kit, enrollment, "Yes", before=4 * MINUTE)
         await texts_us(kit, enrollment, "STOP", before=3 * MINUTE)
@@ -222,7 +222,7 @@ class TestTexts:
 
     async def test_the_youngest_are_left_to_their_webhooks(self, kit: SendingKit) -> None:
         """A webhook says more: custom keywords come as OptOutType."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, "Genug jetzt", before=20 * SECOND)
         assert await fetched(kit) == 0
@@ -230,14 +230,14 @@ class TestTexts:
         assert (await kit.row(enrollment)).status == "opted_out"
 
     async def test_pictures_come_too(self, kit: SendingKit) -> None:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "", pictures=["https://twilio.test/a", "https://b.test/"])
         assert await fetched(kit) == 1
         [row] = await kit.world.rows("SELECT media_urls FROM messages")
         assert row.media_urls == ["https://twilio.test/a", "https://b.test/"]
 
     async def test_a_stop_does_not_wait_for_a_photo_for_ever(self, kit: SendingKit) -> None:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         text = await texts_us(kit, enrollment, "STOP", pictures=["https://twilio.test/a"])
         del kit.gateway.photos[text.sid]
         tries = 0
@@ -253,7 +253,7 @@ class TestTexts:
     ) -> None:
         """The first page can be had each time, and is no reason to count from nothing again."""
         kit.gateway.page_size = 1
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "Look", before=3 * MINUTE)
         photo = await texts_us(kit, enrollment, "And", before=4 * MINUTE, pictures=["https://b/"])
         await texts_us(kit, enrollment, "STOP", before=5 * MINUTE)
@@ -269,7 +269,7 @@ class TestTexts:
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """An unapplied inbound from a number blocks sends to it."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "STOP")
         with monkeypatch.context() as patch:
             patch.setattr(inbound, "_take_effect", _fails)
@@ -281,7 +281,7 @@ class TestTexts:
 
     async def test_who_was_erased_is_not_brought_back(self, kit: SendingKit) -> None:
         """Decision 7: their texts are still in the provider's list."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         text = await texts_us(kit, enrollment, "I am Ann")
         contact_id = (await kit.row(enrollment)).contact_id
         await kit.services.inbound.receive(webhook(text))
@@ -325,7 +325,7 @@ class TestSenders:
     ) -> None:
         service, number = "MG" + "7" * 32, OURS if own else "+16465550177"
         sender_id = await add_sender(kit, service=service)
-        enrollment = await kit.enrol(await kit.sequence(sender_id=sender_id))
+        enrollment = await kit.enroll(await kit.sequence(sender_id=sender_id))
         await kit.send(enrollment)
         [attempt] = await kit.attempts(enrollment)
         await kit.report(attempt, "sent", from_phone=number)
@@ -338,7 +338,7 @@ class TestSenders:
     ) -> None:
         """The numbers of a service are not known, so the whole account's list is read."""
         await add_sender(kit, service="MG" + "8" * 32)
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         await texts_us(kit, enrollment, to="+16465550199")
         assert await fetched(kit) == 1
@@ -349,7 +349,7 @@ class TestSenders:
 class TestWhen:
     async def test_every_five_minutes_with_an_hours_overlap(self, kit: SendingKit) -> None:
         """Each look begins an hour before the last text seen."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.services.sweep.sweep()
         assert kit.gateway.asked == []
         assert await fetched(kit) == 0
@@ -363,7 +363,7 @@ class TestWhen:
         assert abs(until - since - HOUR - 5 * MINUTE) < MINUTE
 
     async def test_all_of_a_long_outage_is_fetched_at_once(self, kit: SendingKit) -> None:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         await fetched(kit)
         await kit.pass_time(2 * DAY)
@@ -374,7 +374,7 @@ class TestWhen:
 
     async def test_a_clock_that_went_back_hides_no_text(self, kit: SendingKit) -> None:
         """The database's was a day ahead: what came since is not what was looked through then."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await fetched(kit)
         await looked_through(kit, -DAY)
         await texts_us(kit, enrollment, "STOP")
@@ -386,7 +386,7 @@ class TestWhen:
 
     async def test_soon_after_we_were_away_until_it_is_certain(self, kit: SendingKit) -> None:
         """The API was away, or its database: what was sent until it was back may be missing."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await fetched(kit)
         await kit.world.run("UPDATE catch_up SET missed_until = now()")
         await kit.pass_time(30 * SECOND)
@@ -410,7 +410,7 @@ class TestWhen:
         clock = SimpleNamespace(monotonic=lambda: 40.0 * len(kit.gateway.asked))
         monkeypatch.setattr(backfill, "time", clock)
         kit.gateway.page_size = 2
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         for minutes in range(3, 12):
             await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
         counts = [await fetched(kit)]
@@ -422,7 +422,7 @@ class TestWhen:
 
     async def test_a_sweep_reads_all_there_is_however_much(self, kit: SendingKit) -> None:
         """A STOP whose webhook never came, behind a day of texts whose webhooks did."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         stop = await texts_us(kit, enrollment, "STOP", before=25 * HOUR)
         await kit.pass_time(DAY)
@@ -462,7 +462,7 @@ class TestWhen:
     ) -> None:
         another = "+16465550111"
         await add_sender(kit, phone=another)
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "to one", before=4 * MINUTE)
         await texts_us(kit, enrollment, "to another", before=4 * MINUTE, to=another)
         list_inbound = kit.gateway.list_inbound
@@ -483,7 +483,7 @@ class TestWhen:
     async def test_a_sweep_that_was_frozen_does_not_turn_a_list_back(self, kit: SendingKit) -> None:
         """Another sweep has read on when it wakes."""
         kit.gateway.page_size = 1
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         for minutes in (3, 4):
             await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
         await kit.pass_time(5 * MINUTE)
@@ -499,7 +499,7 @@ class TestWhen:
         self, kit: SendingKit
     ) -> None:
         """429 and 5xx while catching up: back off, never harm the sweep."""
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, before=10 * MINUTE)
         kit.gateway.lists_fail = True

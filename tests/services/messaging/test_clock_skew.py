@@ -44,7 +44,7 @@ async def test_a_one_off_written_before_the_end_never_goes(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, ends: str, clock: type[datetime]
 ) -> None:
     """Nothing after a reply or a finish; PostgreSQL dates the text, so the end too."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     message = await kit.one_off(enrollment)
     tell_time_by(monkeypatch, clock)
@@ -61,7 +61,7 @@ async def test_absence_is_proven_in_the_time_it_takes(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Absence takes two lists, 60 s or more apart, the first 2 minutes after the call."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     tell_time_by(monkeypatch, Ahead)
     for _ in range(3):
@@ -81,7 +81,7 @@ async def test_a_lost_text_of_an_ended_enrollment_is_not_given_up_too_early(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sweep takes as long to prove absence."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     await kit.run_step(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -95,12 +95,12 @@ async def test_no_step_goes_before_its_time(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker's clock moves no text, and none out of its window."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     tell_time_by(monkeypatch, Ahead)
     await kit.run_step(enrollment)
     assert len(kit.gateway.calls) == 1
-    other = await kit.enrol()
+    other = await kit.enroll()
     await kit.send(other)
     assert (await kit.row(other)).due_at < datetime.now().astimezone() + timedelta(hours=25)
 
@@ -110,7 +110,7 @@ async def test_only_a_text_begun_since_frees_a_sender(
 ) -> None:
     """What the provider took before it refused proves nothing about the sender."""
     sequence = await kit.sequence()
-    under_way, refused = await kit.enrol(sequence), await kit.enrol(sequence)
+    under_way, refused = await kit.enroll(sequence), await kit.enroll(sequence)
     call = await kit.open_call(under_way)
     await kit.refuses(refused, 20003, 401)
     tell_time_by(monkeypatch, Behind)
@@ -135,7 +135,7 @@ async def test_a_stop_that_never_came_is_fetched(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
 ) -> None:
     """Texts are asked for by the database's clock, and dated by the provider's."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(timedelta(hours=1))
     tell_time_by(monkeypatch, clock)
@@ -153,7 +153,7 @@ async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One API pauses, another lets it go on."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     tell_time_by(monkeypatch, Ahead)
     await kit.services.pausing.pause([enrollment], kit.world.user_id)
@@ -174,7 +174,7 @@ async def test_a_changed_zone_moves_a_step_by_no_days(
 ) -> None:
     """What is to come yet is asked of the clock that dates it."""
     sequence = await kit.sequence(ongoing("One", at_time="23:59"))
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     before = (await kit.row(enrollment)).next_send_at
     tell_time_by(monkeypatch, clock)
     contact_id = (await kit.row(enrollment)).contact_id
@@ -195,7 +195,7 @@ async def test_an_event_is_given_up_at_its_age_and_no_sooner(
         made = await subscribe(
             kit.world.database, kit.services.outbox, kit.world.user_id, there.url
         )
-        await kit.enrol()
+        await kit.enroll()
         tell_time_by(monkeypatch, Ahead)
         done = await deliveries(kit.world.database).deliver(made.details.id)
     assert done.failed > 0

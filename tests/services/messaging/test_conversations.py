@@ -48,9 +48,9 @@ async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
     )
     await person(kit, "Silent", "+12125550103")
     sequence = await kit.sequence("Hi {{first_name|there}}")
-    ada_there = await kit.enrol(sequence, ada)
+    ada_there = await kit.enroll(sequence, ada)
     await kit.send(ada_there)
-    await kit.send(await kit.enrol(sequence, bob))
+    await kit.send(await kit.enroll(sequence, bob))
     assert await listed(kit) == ["Bob", "Ada"]
     await kit.text_back(ada_there, f"Yes\n{'please ' * 40}")
     page = await kit.services.conversations.page()
@@ -106,7 +106,7 @@ async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
 async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> None:
     contact_id = await person(kit, "Ada", "+12125550101")
     sequence = await kit.sequence(name="Welcome")
-    enrollment_id = await kit.enrol(sequence, contact_id)
+    enrollment_id = await kit.enroll(sequence, contact_id)
     await kit.send(enrollment_id)
     await hears(kit, "+12125550101", "", ("https://example.com/cat.jpg",))
     await kit.run_message(await kit.one_off(enrollment_id, "A word"))
@@ -131,7 +131,7 @@ async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> N
 
 async def test_a_refused_text_says_why(kit: SendingKit) -> None:
     contact_id = await person(kit, "Ada", "+12125550101")
-    enrollment_id = await kit.enrol(None, contact_id)
+    enrollment_id = await kit.enroll(None, contact_id)
     await kit.refuses(enrollment_id, 21211)
     await kit.run_step(enrollment_id)
     [text] = (await kit.services.conversations.get(contact_id)).texts
@@ -172,8 +172,8 @@ async def test_texts_from_before_they_were_known_and_from_an_old_number_are_thei
 async def test_one_senders_part_of_a_conversation(kit: SendingKit) -> None:
     contact_id = await person(kit, "Ada", "+12125550101")
     other = await kit.world.sender(uuid4(), "+14155550111")
-    await kit.send(await kit.enrol(await kit.sequence("From front"), contact_id))
-    await kit.send(await kit.enrol(await kit.sequence("From other", sender_id=other), contact_id))
+    await kit.send(await kit.enroll(await kit.sequence("From front"), contact_id))
+    await kit.send(await kit.enroll(await kit.sequence("From other", sender_id=other), contact_id))
     shown = await kit.services.conversations.get(contact_id, sender_id=other)
     assert [one.body for one in shown.texts] == ["From other"]
 
@@ -246,7 +246,7 @@ async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> No
     with pytest.raises(InvalidFieldError) as refused:
         await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id)
     assert refused.value.field == "sender_id"
-    await kit.enrol(await kit.sequence(sender_id=second), contact_id)
+    await kit.enroll(await kit.sequence(sender_id=second), contact_id)
     box = (await conversations.get(contact_id)).reply
     assert box.sender is not None
     assert box.sender.id == second  # of the sequence
@@ -277,7 +277,7 @@ async def test_a_reply_that_the_provider_refuses_ends_there(kit: SendingKit) -> 
     contact_id = await person(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
-    enrollment_id = await kit.enrol(None, contact_id)
+    enrollment_id = await kit.enroll(None, contact_id)
     await kit.refuses(enrollment_id, 21211)
     await kit.run_message(message_id)
     await kit.pass_time(timedelta(hours=1))

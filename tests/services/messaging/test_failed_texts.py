@@ -66,7 +66,7 @@ async def test_a_failed_text_counts_as_sent_only_if_it_may_have_arrived(
     kit: SendingKit, word: str, code: int | None, sent: int
 ) -> None:
     """Words "sent": in the list, its filter, the detail and the funnel, whatever the word."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     assert await count_sent(kit, enrollment) == 1
     await kit.report((await kit.attempts(enrollment))[0], word, code)
@@ -76,7 +76,7 @@ async def test_a_failed_text_counts_as_sent_only_if_it_may_have_arrived(
 @pytest.mark.parametrize("code", [21211, 21614, 21610, 30001, 20003])
 async def test_a_refused_text_does_not_count_as_sent(kit: SendingKit, code: int) -> None:
     """Words "sent": the workflow is told the same."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, code)
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
@@ -84,7 +84,7 @@ async def test_a_refused_text_does_not_count_as_sent(kit: SendingKit, code: int)
 
 
 async def test_a_later_step_that_failed_leaves_those_before(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(timedelta(days=1))
     await kit.send(enrollment)
@@ -109,7 +109,7 @@ async def test_who_writes_after_an_undelivered_text_was_sent_it(
     kit: SendingKit, word: str, code: int, status: EnrollmentStatus, sent: int
 ) -> None:
     """Words "sent": a carrier errs, but what failed at the provider went nowhere."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], word, code)
     await kit.text_back(enrollment, "Who is this?")
@@ -123,7 +123,7 @@ async def test_a_text_that_is_tried_again_says_why_and_when(
     late: bool,  # noqa: FBT001
 ) -> None:
     """The list, the panel and the timeline tell it, until it has gone."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     if late:
         await kit.send(enrollment)
         await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30003)
@@ -152,7 +152,7 @@ async def test_what_was_counted_before_is_counted_anew(kit: SendingKit) -> None:
     """The migration counts as the product does."""
     people = {}
     for code, word in ((30003, "failed"), (30005, "undelivered"), (30008, "undelivered"), (0, "")):
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         if word:
             await kit.report((await kit.attempts(enrollment))[0], word, code)
@@ -170,7 +170,7 @@ async def test_what_was_counted_before_is_counted_anew(kit: SendingKit) -> None:
 
 
 async def test_a_failure_for_good_says_nothing_of_another_try(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21211)
     await kit.run_step(enrollment)
     assert (await listed(kit, enrollment)).error == Fault.of(21211)
@@ -179,7 +179,7 @@ async def test_a_failure_for_good_says_nothing_of_another_try(kit: SendingKit) -
 
 
 async def test_a_failure_without_a_code_is_told_too(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, None, 429)
     await kit.run_step(enrollment)
     line = await listed(kit, enrollment)

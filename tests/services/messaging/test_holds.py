@@ -26,7 +26,7 @@ WRONG_PASSWORD = Refused(401, 20003)
 async def three_waiting(kit: SendingKit) -> list[UUID]:
     """Three enrollments that wait for a sender whose credentials were refused."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
-    everyone = [await kit.enrol(sequence) for _ in range(3)]
+    everyone = [await kit.enroll(sequence) for _ in range(3)]
     await kit.answers(everyone[0], WRONG_PASSWORD)
     for enrollment in everyone:
         await kit.run_step(enrollment)
@@ -35,7 +35,7 @@ async def three_waiting(kit: SendingKit) -> list[UUID]:
 
 async def hold_by_report(kit: SendingKit) -> UUID:
     """Put the sender on hold by a later report; answers the enrollment it was about."""
-    enrollment = await kit.enrol(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
+    enrollment = await kit.enroll(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30034)
     return enrollment
@@ -64,7 +64,7 @@ async def test_another_sender_goes_on(kit: SendingKit) -> None:
     """Only the sender's own texts wait."""
     await three_waiting(kit)
     other = await kit.world.sender(uuid4(), "+14155550199")
-    await kit.send(await kit.enrol(await kit.sequence(sender_id=other)))
+    await kit.send(await kit.enroll(await kit.sequence(sender_id=other)))
 
 
 async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
@@ -141,7 +141,7 @@ async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
 
 async def test_a_text_that_was_under_way_does_not_lift_the_hold(kit: SendingKit) -> None:
     """Only a text begun after the hold proves anything."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     answer = await kit.gateway.create(call)
     everyone = await three_waiting(kit)
@@ -162,7 +162,7 @@ async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
 async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None:
     """Who is asleep would be asked in vain, and five minutes lost."""
     everyone = await three_waiting(kit)
-    awake = await kit.enrol()
+    awake = await kit.enroll()
     await kit.run_step(awake)
     in_three_days = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
     await kit.world.run(
@@ -185,7 +185,7 @@ async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None
 async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: list[str]) -> None:
     """What was accepted may still fail for the sender's fault."""
     enrollment = await hold_by_report(kit)
-    other = await kit.enrol()
+    other = await kit.enroll()
     await kit.run_step(other)
     await kit.pass_time(PROBE)
     await kit.services.sweep.sweep()
@@ -217,7 +217,7 @@ async def test_a_late_word_of_a_failed_text_lifts_nothing(kit: SendingKit) -> No
 async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
     """A later text that goes out proves that the sender works again."""
     enrollment = await hold_by_report(kit)
-    other = await kit.enrol()
+    other = await kit.enroll()
     await kit.run_step(other)
     await kit.pass_time(PROBE)
     await kit.services.sweep.sweep()
@@ -231,7 +231,7 @@ async def test_a_delivery_lifts_a_hold_from_a_report(kit: SendingKit) -> None:
 
 async def test_a_report_makes_a_hold_last(kit: SendingKit) -> None:
     """With both kinds of fault at once the first reason stands."""
-    late = await kit.enrol()
+    late = await kit.enroll()
     await kit.send(late)
     await three_waiting(kit)
     await kit.report((await kit.attempts(late))[0], "undelivered", 30034)
@@ -252,7 +252,7 @@ async def test_a_sender_released_by_hand_lets_all_go_on(kit: SendingKit) -> None
 
 async def lose(kit: SendingKit) -> UUID:
     """An enrollment held because nobody knows whether its first text is there."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
     kit.gateway.lists_fail = True
@@ -345,7 +345,7 @@ async def test_retry_writes_off_no_attempt_whose_outcome_is_known(kit: SendingKi
 async def test_a_person_decides_about_a_destination(
     kit: SendingKit, decision: str, result: str
 ) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21408)
     await kit.run_step(enrollment)
     standing = await kit.run_step(enrollment)
@@ -372,7 +372,7 @@ async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> 
 async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
     """Each row has its own result."""
     sequence = await kit.sequence()
-    waiting, paused = await kit.enrol(sequence), await kit.enrol(sequence)
+    waiting, paused = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
     await kit.run_step(paused)
     unknown = uuid4()

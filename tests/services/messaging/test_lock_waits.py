@@ -47,7 +47,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
 ) -> None:
     """What waited for a text to be recorded sees the step that comes next."""
     steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
-    enrollment = await kit.enrol(await kit.sequence(steps=steps))
+    enrollment = await kit.enroll(await kit.sequence(steps=steps))
 
     async def read() -> list[Waiting]:
         async with kit.world.database.transaction() as tx:
@@ -72,7 +72,7 @@ async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_nex
     """A time of day is the contact's own, also of one with another number."""
     [contact] = await kit.world.contacts(1, time_zone="America/New_York")
     steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
-    enrollment = await kit.enrol(await kit.sequence(steps=steps), contact)
+    enrollment = await kit.enroll(await kit.sequence(steps=steps), contact)
     call = await kit.open_call(enrollment)
     if number == "moves":
         await kit.services.contacts.update(contact, {"phone": "+13105550188"})

@@ -23,7 +23,7 @@ async def progress(kit: SendingKit) -> Any:
 
 async def stuck(kit: SendingKit, status: MessageStatus, code: int | None = None) -> UUID:
     """A text whose reports never came, and how it stands at the provider."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     listed = kit.gateway.messages[await kit.phone(enrollment)]
     listed[:] = [replace(one, status=status, error_code=code) for one in listed]

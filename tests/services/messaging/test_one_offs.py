@@ -15,7 +15,7 @@ SETTLED = 125 * SECOND
 
 async def write(kit: SendingKit) -> tuple[UUID, UUID]:
     """An enrollment and a one-off text to its contact."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     return enrollment, await kit.one_off(enrollment)
 
 

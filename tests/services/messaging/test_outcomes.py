@@ -112,18 +112,18 @@ async def fate(kit: SendingKit, enrollment: UUID) -> str:
     return f"again in {round((row.next_send_at - datetime.now(UTC)) / MINUTE)} min"
 
 
-async def enrol_many(kit: SendingKit, count: int, **changes: Any) -> list[UUID]:
-    """Enrol contacts in a sequence of three texts that follow one another at once."""
+async def enroll_many(kit: SendingKit, count: int, **changes: Any) -> list[UUID]:
+    """Enroll contacts in a sequence of three texts that follow one another at once."""
     steps = [ongoing(body, 0) for body in ("One", "Two", "Three")]
     sequence = await kit.sequence(**{"steps": steps, **changes})
     enrolling = Enrolling(kit.world.database, kit.services.outbox, workspace_zone=ZONE)
     contacts = await kit.world.contacts(count)
-    answer = await enrolling.enrol(sequence.id, kit.world.user_id, contact_ids=contacts)
+    answer = await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=contacts)
     return [one.id for one in answer.enrolled]
 
 
-async def enrol_one(kit: SendingKit, **changes: Any) -> UUID:
-    return (await enrol_many(kit, 1, **changes))[0]
+async def enroll_one(kit: SendingKit, **changes: Any) -> UUID:
+    return (await enroll_many(kit, 1, **changes))[0]
 
 
 async def off_hold(kit: SendingKit) -> None:
@@ -140,7 +140,7 @@ async def test_every_code_does_what_the_design_says(
     """Every row of docs/design.md, "Provider answers", every code, and two unknown ones."""
     codes = [*AT_ONCE] if before == "sent" else [*TABLE, 29999, 99999]
     found: dict[int, str] = {}
-    for code, enrollment in zip(codes, await enrol_many(kit, len(codes)), strict=True):
+    for code, enrollment in zip(codes, await enroll_many(kit, len(codes)), strict=True):
         if before is not None:
             await kit.send(enrollment)
             await kit.report((await kit.attempts(enrollment))[0], before)
@@ -165,7 +165,7 @@ async def test_every_code_does_what_the_design_says(
 
 @pytest.mark.parametrize("code", [21614, 21635, 30006])
 async def test_a_text_from_the_contact_counts_as_delivered(kit: SendingKit, code: int) -> None:
-    enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
+    enrollment = await enroll_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
     await kit.refuses(enrollment, code)
@@ -178,7 +178,7 @@ async def test_what_is_surely_a_landline_is_remembered(
     kit: SendingKit, code: int, line_type: str | None
 ) -> None:
     """The line type is known afterwards; 21614 may be a number that is merely wrong."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.refuses(enrollment, code)
     await kit.run_step(enrollment)
     [contact] = await kit.world.rows("SELECT line_type FROM contacts")
@@ -192,7 +192,7 @@ async def test_a_refusal_as_opted_out_ends_every_enrollment_of_the_number(
 ) -> None:
     """A 21610, now or later, suppresses the number."""
     [contact] = await kit.world.contacts(1)
-    refused, never, sent = [await kit.enrol(contact_id=contact) for _ in range(3)]
+    refused, never, sent = [await kit.enroll(contact_id=contact) for _ in range(3)]
     await kit.send(sent)
     if late:
         await kit.send(refused)
@@ -221,7 +221,7 @@ async def test_30004_is_an_opt_out_for_a_toll_free_sender_only(
         phone=None if through_service else phone,
         service="MG" + "0" * 32 if through_service else None,
     )
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "queued", from_phone=phone)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30004, from_phone=phone)
@@ -231,7 +231,7 @@ async def test_30004_is_an_opt_out_for_a_toll_free_sender_only(
 
 async def test_an_old_refusal_does_not_undo_a_later_opt_in(kit: SendingKit) -> None:
     """A 21610 that arrives late does not undo a later opt-in."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.pass_time(MINUTE)
     await kit.text_back(enrollment, "STOP")
@@ -245,12 +245,12 @@ async def test_a_refusal_on_another_sender_after_an_opt_in_blocks_that_sender_on
 ) -> None:
     """A 21610 on another sender after an opt-in blocks that number for that sender."""
     [contact] = await kit.world.contacts(1)
-    here = await kit.enrol(contact_id=contact)
+    here = await kit.enroll(contact_id=contact)
     await kit.text_back(here, "STOP")
     await kit.text_back(here, "START")
     other = await kit.world.sender(uuid4(), "+14155550199")
     elsewhere = await kit.sequence(sender_id=other)
-    refused, again = await kit.enrol(elsewhere, contact), await kit.enrol(contact_id=contact)
+    refused, again = await kit.enroll(elsewhere, contact), await kit.enroll(contact_id=contact)
     await kit.refuses(refused, 21610)
     await kit.run_step(refused)
     assert [await fate(kit, one) for one in (refused, again)] == [OMITTED, "again in 0 min"]
@@ -264,14 +264,14 @@ async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile
     """What was refused with 21610 never goes on."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
-    await kit.text_back(await kit.enrol(contact_id=contact), "STOP")
+    await kit.text_back(await kit.enroll(contact_id=contact), "STOP")
     [phone] = await kit.world.rows("SELECT phone FROM contacts")
     await kit.world.run("UPDATE suppressions SET lifted_at = now()")
     await kit.world.run(
         "UPDATE messages SET keyword = 'opt_in' WHERE phone = :phone", phone=phone.phone
     )
     sequence = await kit.sequence(sender_id=other)
-    enrollment = await kit.enrol(sequence, contact)
+    enrollment = await kit.enroll(sequence, contact)
     call = await kit.open_call(enrollment)
     await kit.world.run("UPDATE sequences SET sender_id = :id", id=kit.world.sender_id)
     standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(400, 21610))
@@ -285,7 +285,7 @@ async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile
 
 async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) -> None:
     """A late transient report sends the same step again, though a later step went out."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.send(enrollment)
     first = (await kit.attempts(enrollment, 1))[0]
@@ -304,7 +304,7 @@ async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) ->
 
 async def test_a_failed_last_text_goes_again_before_the_window_closes(kit: SendingKit) -> None:
     """A transient report after the last text sends it again."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send_all(enrollment)
     await kit.report((await kit.attempts(enrollment, 2))[0], "undelivered", 30001)
     row = await kit.row(enrollment)
@@ -320,7 +320,7 @@ async def test_a_failed_last_text_goes_again_before_the_window_closes(kit: Sendi
 
 async def test_a_step_under_way_does_not_overtake_the_one_to_be_repeated(kit: SendingKit) -> None:
     """A transient report comes while the next step is with the provider."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
 
     async def report(_call: object) -> None:
@@ -339,7 +339,7 @@ async def test_a_step_under_way_does_not_overtake_the_one_to_be_repeated(kit: Se
 @pytest.mark.parametrize("late", [False, True])
 async def test_the_fifth_failure_is_the_last(kit: SendingKit, late: bool) -> None:  # noqa: FBT001
     """After five attempts a transient failure is final."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     for number in range(1, 6):
         assert await fate(kit, enrollment) == "again in 0 min"
         if late:
@@ -359,7 +359,7 @@ async def test_the_fifth_failure_is_the_last(kit: SendingKit, late: bool) -> Non
 
 async def test_holds_do_not_count_as_failures(kit: SendingKit) -> None:
     """A hold counts among no text's attempts."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     for _ in range(4):
         await kit.refuses(enrollment, None, 429)
         await kit.run_step(enrollment)
@@ -375,7 +375,7 @@ async def test_holds_do_not_count_as_failures(kit: SendingKit) -> None:
 
 async def test_a_refused_connection_is_tried_again_uncounted(kit: SendingKit) -> None:
     """Nothing left this process."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     for _ in range(6):
         await kit.answers(enrollment, Refused(0, None))
         await kit.run_step(enrollment)
@@ -386,7 +386,7 @@ async def test_a_refused_connection_is_tried_again_uncounted(kit: SendingKit) ->
 
 @pytest.mark.parametrize("code", [30008, 30410])
 async def test_what_may_have_arrived_is_never_sent_again(kit: SendingKit, code: int) -> None:
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", code)
     assert await fate(kit, enrollment) == FAILED
@@ -402,7 +402,7 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
     window = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), half_hour)
     sequence = await kit.sequence()
     [contact] = await kit.world.contacts(1, time_zone="Etc/UTC")
-    enrollment = await kit.enrol(sequence, contact)
+    enrollment = await kit.enroll(sequence, contact)
     await kit.send(enrollment)
     await kit.services.sequences.change(
         sequence.id, SequenceChange(send_window=window), kit.world.user_id
@@ -420,7 +420,7 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
 
 async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: SendingKit) -> None:
     """A permanent error keeps ``replied_at``."""
-    enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
+    enrollment = await enroll_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
     replied_at = (await kit.row(enrollment)).replied_at
@@ -437,7 +437,7 @@ async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: Sendi
 
 async def test_a_failure_reported_after_a_reply_fails(kit: SendingKit) -> None:
     """A permanent error in a report keeps the reply that was remembered."""
-    enrollment = await enrol_one(kit, on_reply=ReplyPolicy.CONTINUE)
+    enrollment = await enroll_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30007)
@@ -450,7 +450,7 @@ async def test_a_failure_reported_after_a_reply_fails(kit: SendingKit) -> None:
 @pytest.mark.parametrize("code", [30003, 30005, 30006, 30007, 30008, 30034, None])
 async def test_a_delivered_text_stays_delivered(kit: SendingKit, code: int | None) -> None:
     """Message states only move up: a failure after the delivery changes nothing."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     await kit.report(attempt, "delivered")
@@ -465,7 +465,7 @@ async def test_a_delivered_text_stays_delivered(kit: SendingKit, code: int | Non
 
 async def test_an_opt_out_counts_even_after_a_delivery(kit: SendingKit) -> None:
     """A text that was delivered before a late 21610 was *sent*."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     await kit.report(attempt, "delivered")
@@ -475,7 +475,7 @@ async def test_an_opt_out_counts_even_after_a_delivery(kit: SendingKit) -> None:
 
 async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) -> None:
     """Reports in any order leave at most one attempt accepted and not reported failed."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     await kit.report(attempt, "undelivered", 30003)
@@ -488,7 +488,7 @@ async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) 
 
 async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: SendingKit) -> None:
     """Two numbers of one person are two locks, and one may have been waited for."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     await kit.report(attempt, "undelivered", 30003)
@@ -515,7 +515,7 @@ async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: Send
 
 async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
     """A callback may come twice."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     for status, code in (("failed", 30001), ("undelivered", 30003), ("failed", 30001)):
@@ -527,7 +527,7 @@ async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
 @pytest.mark.parametrize("code", [30003, 21211, 30034, 21408])
 async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int) -> None:
     """After the end callbacks change only messages."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     await kit.report((await kit.attempts(enrollment))[0], "failed", code)
@@ -551,7 +551,7 @@ async def test_an_answer_after_the_end_changes_only_the_message(
     kit: SendingKit, answer: Any, step: int, message: str
 ) -> None:
     """Answers come after the enrollment has ended."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     call = await kit.open_call(enrollment)
     await kit.world.run(
         "UPDATE enrollments SET status = 'finished_stopped', activity = NULL, ended_at = now(),"
@@ -568,7 +568,7 @@ async def test_an_end_between_reading_and_writing_is_noticed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guarded UPDATE decides; a text that never left is not noted as sent."""
-    enrollment = await enrol_one(kit)
+    enrollment = await enroll_one(kit)
     call = await kit.open_call(enrollment)
     load = outcomes.load
 

@@ -56,7 +56,7 @@ def listed(kit: SendingKit, call: Call, **changes: Any) -> ListedMessage:
 
 async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit) -> None:
     """The call never begins after ``call_before``."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     for _ in range(6):
         await kit.answers(enrollment, NotCalled())
         standing = await kit.run_step(enrollment)
@@ -74,7 +74,7 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
     """A call that would begin too late does not."""
     kit = kit.with_rules(call_before=timedelta(milliseconds=50))
     kit.gateway.delay = 0.2
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
     assert standing.doing == "waiting"
@@ -89,7 +89,7 @@ async def test_call_of_a_machine_that_slept_until_absence_was_proven_is_not_made
     kit: SendingKit, machine: Machine, standstill: Callable[[Machine, timedelta], None]
 ) -> None:
     """Late is what any of the clocks calls late, suspended or paused."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     asleep = await kit.open_call(enrollment)
     await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
     await look(kit, enrollment, SECOND_LIST)
@@ -110,7 +110,7 @@ async def test_nothing_is_sent_before_the_list_can_prove_anything(
     creates: bool,  # noqa: FBT001
 ) -> None:
     """The first list counts no sooner than 2 minutes after ``call_before``."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     delay = await lose(kit, enrollment, creates=creates)
     assert abs(delay - CALL_BEFORE - FIRST_LIST) < 3 * SECOND
     assert await kit.outcomes(enrollment) == ["unknown"]
@@ -122,7 +122,7 @@ async def test_nothing_is_sent_before_the_list_can_prove_anything(
 
 
 async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
     assert isinstance(standing, Standing)
@@ -136,7 +136,7 @@ async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
 
 async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
     """Two lists, 60 s or more apart, prove absence; only the absent is attempted again."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     second = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
     assert isinstance(second, timedelta)
@@ -154,7 +154,7 @@ async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
 
 async def test_a_text_that_shows_only_in_the_second_list_is_found(kit: SendingKit) -> None:
     """One list is not enough."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     phone = await kit.phone(enrollment)
     late = kit.gateway.messages.pop(phone)
@@ -175,7 +175,7 @@ async def test_a_listed_text_that_is_not_the_attempts_proves_nothing(
 ) -> None:
     """A text counts if created since the attempt less 60 s, with an id no other attempt has."""
     [contact] = await kit.world.contacts(1)
-    other, enrollment = [await kit.enrol(contact_id=contact) for _ in range(2)]
+    other, enrollment = [await kit.enroll(contact_id=contact) for _ in range(2)]
     await kit.answers(other, Accepted("SM-of-another", MessageStatus.QUEUED))
     await kit.send(other)
     await lose(kit, enrollment, creates=False)
@@ -190,7 +190,7 @@ async def test_a_listed_text_may_seem_a_minute_older(
     kit: SendingKit, seconds: int, outcome: str
 ) -> None:
     """A text counts if created since the attempt less 60 s."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     started_at = (await kit.attempts(enrollment))[0].started_at
     passed = CALL_BEFORE + FIRST_LIST
@@ -203,7 +203,7 @@ async def test_a_listed_text_may_seem_a_minute_older(
 
 async def test_a_list_that_fails_is_never_absence(kit: SendingKit) -> None:
     """A list that fails is no proof of absence; after the give-up it is ``outcome_unknown``."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     kit.gateway.lists_fail = True
     waited = CALL_BEFORE + FIRST_LIST
@@ -225,7 +225,7 @@ async def test_a_list_that_fails_is_never_absence(kit: SendingKit) -> None:
 
 async def test_a_list_that_fails_between_two_leaves_the_first_as_it_was(kit: SendingKit) -> None:
     """A list that fails is no proof of absence."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
     kit.gateway.lists_fail = True
@@ -243,7 +243,7 @@ async def test_a_callback_with_the_attempts_id_proves_it(
     kit: SendingKit, status: str, *, by_sid: bool
 ) -> None:
     """A callback with the attempt's id is proof."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     await kit.report((await kit.attempts(enrollment))[0], status, by_sid=by_sid)
     standing = await kit.run_step(enrollment)
@@ -262,7 +262,7 @@ async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
     kit: SendingKit, answer: Any
 ) -> None:
     """A callback may come before the send call has returned."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
 
     async def callback(_call: Call) -> None:
         await kit.report((await kit.attempts(enrollment))[0], "sent", by_sid=False)
@@ -280,7 +280,7 @@ async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
 
 async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit) -> None:
     """Reports come out of order, before the call has returned."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
 
     async def callback(_call: Call) -> None:
         await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30007, by_sid=False)
@@ -293,7 +293,7 @@ async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit)
 
 async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> None:
     """What the list says of the text's end follows too."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     listed(kit, kit.gateway.calls[0], status=MessageStatus.UNDELIVERED, error_code=30003)
     standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -305,7 +305,7 @@ async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> 
 
 async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
     """Proven absences count as attempts."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     for _ in range(5):
         await lose(kit, enrollment, creates=False)
         await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -321,7 +321,7 @@ async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
 
 async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) -> None:
     """An attempt was left open, and nothing is at the provider."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     back = await kit.run_step(enrollment)
     assert isinstance(back, timedelta)
@@ -334,7 +334,7 @@ async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) 
 
 async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -> None:
     """An attempt was left open, and the text is at the provider."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.gateway.create(await kit.open_call(enrollment))
     back = await kit.run_step(enrollment)
     assert isinstance(back, timedelta)
@@ -345,7 +345,7 @@ async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -
 
 async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
     """What cannot be settled is held."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
     standing = await look(kit, enrollment, timedelta(minutes=61))
@@ -357,7 +357,7 @@ async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
     kit: SendingKit,
 ) -> None:
     """Twilio may take longer than the call waits."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     await kit.services.ledger.record_answer(call.attempt_id, OutcomeUnknown())
     assert isinstance(await kit.run_step(enrollment), timedelta)
@@ -373,7 +373,7 @@ async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
 async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
     kit: SendingKit,
 ) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
     await look(kit, enrollment, timedelta(minutes=61))
@@ -386,7 +386,7 @@ async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
 
 async def test_a_lost_text_that_the_list_shows_under_way_is_found(kit: SendingKit) -> None:
     """Twilio's own ``sending`` is no attempt of ours that is open."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     one_off = await kit.one_off(enrollment)
     kit.gateway.lose(creates=False)
     await kit.run_message(one_off)
@@ -403,7 +403,7 @@ async def test_an_answer_is_written_down_though_the_database_was_away(
 ) -> None:
     """Recording is tried again in the process with the provider's id in hand."""
     monkeypatch.setattr("activities.sending.RECORD_RETRY", timedelta(milliseconds=5))
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     record, failures = kit.services.ledger.record_answer, [OSError(), OSError()]
 
     async def record_sometimes(*args: Any) -> Any:
@@ -423,7 +423,7 @@ async def test_an_answer_is_written_down_though_the_database_was_away(
 async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit) -> None:
     """Twice is worse than late: another call with that text is under way."""
     [contact] = await kit.world.contacts(1)
-    lost, under_way = [await kit.enrol(contact_id=contact) for _ in range(2)]
+    lost, under_way = [await kit.enroll(contact_id=contact) for _ in range(2)]
     await lose(kit, lost, creates=False)
     await kit.pass_time(CALL_BEFORE + FIRST_LIST)
     call = await kit.open_call(under_way)
@@ -441,7 +441,7 @@ async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit
 async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
     """An id that another attempt has proves nothing."""
     [contact] = await kit.world.contacts(1)
-    both = [await kit.enrol(contact_id=contact) for _ in range(2)]
+    both = [await kit.enroll(contact_id=contact) for _ in range(2)]
     for enrollment in both:
         await lose(kit, enrollment, creates=True)
     await kit.pass_time(CALL_BEFORE + FIRST_LIST)
@@ -456,7 +456,7 @@ async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
 async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit) -> None:
     """What cannot be settled is held: ``outcome_unknown``."""
     [contact] = await kit.world.contacts(1)
-    both = [await kit.enrol(contact_id=contact) for _ in range(2)]
+    both = [await kit.enroll(contact_id=contact) for _ in range(2)]
     await lose(kit, both[0], creates=True)
     await lose(kit, both[1], creates=False)
     await kit.pass_time(timedelta(minutes=61))
@@ -475,7 +475,7 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
 
 async def test_a_final_status_never_changes_even_by_plain_sql(kit: SendingKit) -> None:
     """All but active are final and never change."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     for status in ("active", "failed"):
         with pytest.raises(IntegrityError, match="cannot become"):
@@ -485,7 +485,7 @@ async def test_a_final_status_never_changes_even_by_plain_sql(kit: SendingKit) -
 
 async def test_two_active_enrollments_of_one_contact_are_refused(kit: SendingKit) -> None:
     """At most one active enrollment per contact and sequence."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     copy = (
         "INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by,"
         " enrolled_at, status, activity, step_count, position, step, pass, ended_at) SELECT"
@@ -502,7 +502,7 @@ async def test_two_active_enrollments_of_one_contact_are_refused(kit: SendingKit
 
 async def test_two_messages_of_one_step_are_refused(kit: SendingKit) -> None:
     """A step's message is unique per enrollment, step and pass."""
-    await kit.send(await kit.enrol())
+    await kit.send(await kit.enroll())
     copy = (
         "INSERT INTO messages (id, direction, phone, enrollment_id, step, pass, body, status)"
         " SELECT gen_random_uuid(), direction, phone, enrollment_id, step, :number, body, status"
@@ -516,7 +516,7 @@ async def test_two_messages_of_one_step_are_refused(kit: SendingKit) -> None:
 @pytest.mark.parametrize("outcome", ["open", "unknown", "accepted", "assumed_sent"])
 async def test_two_live_attempts_at_one_message_are_refused(kit: SendingKit, outcome: str) -> None:
     """A unique index backs the promise."""
-    await kit.send(await kit.enrol())
+    await kit.send(await kit.enroll())
     copy = (
         "INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)"
         " SELECT gen_random_uuid(), message_id, 2, :outcome, now(), now() FROM attempts"

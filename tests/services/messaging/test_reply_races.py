@@ -264,19 +264,19 @@ async def test_a_final_failure_against_a_reply(talk: Talk) -> None:
         assert row.told == told[EnrollmentStatus(row.status)]
 
 
-async def test_a_stop_against_enrolment(talk: Talk) -> None:
-    """Row "enrol a suppressed number": checked again when the first text would go."""
+async def test_a_stop_against_enrollment(talk: Talk) -> None:
+    """Row "enroll a suppressed number": checked again when the first text would go."""
     sequence = await talk.sequence()
     contact_ids = await talk.contacts(ROUNDS)
     rows = await talk.rows("SELECT id, phone FROM contacts WHERE id = ANY(:ids)", ids=contact_ids)
 
     async def run(number: int, contact: Any) -> Person:
-        _, enrolment = await against(
+        _, enrollment = await against(
             number,
             talk.text(contact.phone, "STOP"),
-            talk.enrolling.enrol(sequence.id, talk.user_id, contact_ids=[contact.id]),
+            talk.enrolling.enroll(sequence.id, talk.user_id, contact_ids=[contact.id]),
         )
-        person = Person(contact.id, contact.phone, enrolment.enrolled[0].id)
+        person = Person(contact.id, contact.phone, enrollment.enrolled[0].id)
         opening = await talk.ledger.open_step(person.enrollment_id)
         assert isinstance(opening, Standing)
         assert (opening.doing, opening.status) == ("ended", OMITTED_OPTED_OUT)

@@ -64,7 +64,7 @@ async def release(kit: SendingKit, enrollment: UUID, decision: Decision) -> str:
 
 
 async def test_a_text_that_the_backup_does_not_know_is_not_sent_again(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     [sent] = kit.gateway.messages[await kit.phone(enrollment)]
     await lose(kit, enrollment)
@@ -86,7 +86,7 @@ async def test_a_text_that_the_backup_does_not_know_is_not_sent_again(kit: Sendi
 
 async def test_every_step_that_may_have_gone_waits_for_what_became_of_it(kit: SendingKit) -> None:
     """Two went out since: the second is found by proof when its turn comes, and not sent."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(A_DAY)
     await kit.send(enrollment)
@@ -109,7 +109,7 @@ async def test_every_step_that_may_have_gone_waits_for_what_became_of_it(kit: Se
 
 
 async def test_a_person_may_have_it_sent_again(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await shown(kit, await kit.phone(enrollment))
     assert (await reconciled(kit)).held == 1
     assert await release(kit, enrollment, Decision.RETRY) == "released"
@@ -118,7 +118,7 @@ async def test_a_person_may_have_it_sent_again(kit: SendingKit) -> None:
 
 
 async def test_what_rows_know_or_never_went_out_holds_nobody(kit: SendingKit) -> None:
-    enrollment, other = await kit.enrol(), await kit.enrol()
+    enrollment, other = await kit.enroll(), await kit.enroll()
     await kit.send(enrollment)
     phone = await kit.phone(other)
     await shown(kit, phone, status=MessageStatus.FAILED)
@@ -132,7 +132,7 @@ async def test_what_rows_know_or_never_went_out_holds_nobody(kit: SendingKit) ->
 
 async def test_an_open_attempt_of_the_backup_is_what_waits_for_proof(kit: SendingKit) -> None:
     """Killed between call and answer just before the backup: there is one attempt, not two."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await shown(kit, await kit.phone(enrollment))
     assert (await reconciled(kit)).held == 1
@@ -142,8 +142,8 @@ async def test_an_open_attempt_of_the_backup_is_what_waits_for_proof(kit: Sendin
 async def test_texts_of_other_senders_and_to_others_are_unexplained(kit: SendingKit) -> None:
     """Somebody enrolled after the backup is not in it; the account may serve others too."""
     another = await kit.world.sender(uuid4(), "+16465550111")
-    enrollment = await kit.enrol()
-    by_another = await kit.enrol(await kit.sequence(sender_id=another))
+    enrollment = await kit.enroll()
+    by_another = await kit.enroll(await kit.sequence(sender_id=another))
     await shown(kit, await kit.phone(enrollment), from_phone="+16465550111")
     await shown(kit, "+12125550999")
     found = await reconciled(kit)
@@ -157,7 +157,7 @@ async def test_texts_of_a_messaging_service_may_be_from_any_number(kit: SendingK
     await kit.world.run(
         "UPDATE senders SET phone = NULL, messaging_service_sid = :sid", sid="MG" + "1" * 32
     )
-    enrollment, other = await kit.enrol(), await kit.enrol()
+    enrollment, other = await kit.enroll(), await kit.enroll()
     await shown(kit, await kit.phone(enrollment), from_phone=None)
     await shown(kit, await kit.phone(other), from_phone="+16465550177")
     assert (await reconciled(kit)).held == 2
@@ -166,9 +166,9 @@ async def test_texts_of_a_messaging_service_may_be_from_any_number(kit: SendingK
 async def test_of_a_redacted_number_everybody_whose_number_begins_so_is_held(
     kit: SendingKit,
 ) -> None:
-    enrollments = [await kit.enrol() for _ in range(2)]
+    enrollments = [await kit.enroll() for _ in range(2)]
     contact_id = (await kit.world.contacts(1, phone="+13035550100"))[0]
-    other = await kit.enrol(contact_id=contact_id)
+    other = await kit.enroll(contact_id=contact_id)
     phone = await kit.phone(enrollments[0])
     await shown(kit, f"{phone[:-4]}XXXX", body="")
     found = await reconciled(kit)
@@ -179,7 +179,7 @@ async def test_of_a_redacted_number_everybody_whose_number_begins_so_is_held(
 async def test_texts_by_hand_and_jobs_that_may_have_been_done_are_canceled(
     kit: SendingKit,
 ) -> None:
-    enrollment, other = await kit.enrol(), await kit.enrol()
+    enrollment, other = await kit.enroll(), await kit.enroll()
     doubtful, sure = await kit.one_off(enrollment), await kit.one_off(other)
     await shown(kit, await kit.phone(enrollment))
     await kit.world.run(
@@ -198,7 +198,7 @@ async def test_texts_by_hand_and_jobs_that_may_have_been_done_are_canceled(
 
 async def test_a_text_by_hand_that_was_to_be_tried_again_is_canceled_too(kit: SendingKit) -> None:
     """The backup knows an attempt that was refused for a while, not the one after it."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     doubtful = await kit.one_off(enrollment)
     await kit.refuses(enrollment, 20429, 429)
     await kit.run_message(doubtful)
@@ -212,14 +212,14 @@ async def test_a_text_by_hand_that_was_to_be_tried_again_is_canceled_too(kit: Se
 
 async def test_what_came_after_the_restore_hides_no_text_from_before_it(kit: SendingKit) -> None:
     """An API was started too early, and Twilio has told it of a text that went out since."""
-    enrollment, early = await kit.enrol(), await kit.enrol()
+    enrollment, early = await kit.enroll(), await kit.enroll()
     await kit.send(early)
     await kit.pass_time(timedelta(hours=3))
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     await shown(kit, await kit.phone(enrollment), created_at=at)
     report = StatusReport(f"SM{uuid4().hex}", "delivered", None, None, None, {})
     await kit.services.callbacks.receive(report)
-    await kit.enrol()
+    await kit.enroll()
     assert (await reconciled(kit)).held == 1
 
 
@@ -227,7 +227,7 @@ async def test_it_may_be_broken_off_and_run_again(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What one run noted is no news to the next, and moves its beginning nowhere."""
-    enrollments = [await kit.enrol() for _ in range(5)]
+    enrollments = [await kit.enroll() for _ in range(5)]
     kit.gateway.page_size = 2
     for one in enrollments[:4]:
         await shown(kit, await kit.phone(one))
@@ -255,7 +255,7 @@ async def test_it_may_be_broken_off_and_run_again(
 
 async def test_what_contacts_answered_since_is_fetched_and_takes_effect(kit: SendingKit) -> None:
     """A reply to a text that the backup does not know is a reply; a STOP holds."""
-    replied, stopped = await kit.enrol(), await kit.enrol()
+    replied, stopped = await kit.enroll(), await kit.enroll()
     await kit.services.sweep.sweep()
     for one in (replied, stopped):
         await shown(kit, await kit.phone(one))

@@ -56,7 +56,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     kit = kit.with_rules(call_before=CALL_BEFORE)
     ledger = Ledger(pools, kit.rules, kit.services.outbox)
     kit = replace(kit, services=replace(kit.services, ledger=ledger))
-    people = [await kit.enrol() for _ in range(TEXTS)]
+    people = [await kit.enroll() for _ in range(TEXTS)]
     until = time.monotonic() + SATURATED.total_seconds()
     crowd = [asyncio.create_task(saturate(scarce, until)) for _ in range(CROWD)]
     try:

@@ -30,16 +30,16 @@ def local(day_from_now: int, clock: str, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.fromisoformat(clock), zone).astimezone(UTC)
 
 
-async def enrol_at(kit: SendingKit, zone: ZoneInfo, *bodies: str, **changes: object) -> UUID:
+async def enroll_at(kit: SendingKit, zone: ZoneInfo, *bodies: str, **changes: object) -> UUID:
     sequence = await kit.sequence(*bodies, **changes)
-    return await kit.enrol(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
+    return await kit.enroll(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
 
 
 # When a step is due
 
 
 async def test_the_first_text_goes_at_once_and_the_next_a_delay_after_it(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     standing = await kit.send(enrollment)
     assert (standing.doing, standing.step, standing.step_count) == ("waiting", 1, 3)
     assert about(standing.due_at, DAY)
@@ -53,7 +53,7 @@ async def test_the_first_text_goes_at_once_and_the_next_a_delay_after_it(kit: Se
 
 async def test_a_delay_counts_from_the_acceptance_not_from_the_plan(kit: SendingKit) -> None:
     """The delay counts from the acceptance of the text before."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(3 * DAY)
     standing = await kit.send(enrollment)
@@ -63,7 +63,7 @@ async def test_a_delay_counts_from_the_acceptance_not_from_the_plan(kit: Sending
 async def test_days_at_a_time_are_the_contacts_local_days(kit: SendingKit) -> None:
     zone = zone_where_it_is(23)
     steps = [ongoing("One", 0), ongoing("Two", 2 * 86_400, "09:30"), ongoing("Three")]
-    enrollment = await enrol_at(kit, zone, steps=steps)
+    enrollment = await enroll_at(kit, zone, steps=steps)
     standing = await kit.send(enrollment)
     assert standing.due_at == local(2, "09:30", zone)
 
@@ -74,7 +74,7 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
     """After an acceptance the next step waits for the window."""
     zone = zone_where_it_is(12)
     steps = [ongoing("One", 0), ongoing("Two", 8 * 3600)]
-    enrollment = await enrol_at(kit, zone, steps=steps, send_window=every_day("09:00", "17:00"))
+    enrollment = await enroll_at(kit, zone, steps=steps, send_window=every_day("09:00", "17:00"))
     standing = await kit.send(enrollment)
     assert standing.due_at == local(1, "09:00", zone)
     row = await kit.row(enrollment)
@@ -85,7 +85,7 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
 async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> None:
     """At the moment of sending a step waits for the window."""
     zone = zone_where_it_is(20)
-    enrollment = await enrol_at(kit, zone, send_window=every_day("09:00", "17:00"))
+    enrollment = await enroll_at(kit, zone, send_window=every_day("09:00", "17:00"))
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
     assert (standing.doing, standing.due_at) == ("waiting", local(1, "09:00", zone))
@@ -96,14 +96,14 @@ async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> No
 async def test_the_provider_gives_up_before_the_window_ends(kit: SendingKit) -> None:
     """The validity period ends 30 s before the window does."""
     zone = zone_where_it_is(12)
-    await kit.send(await enrol_at(kit, zone, send_window=every_day("00:00", "15:00")))
+    await kit.send(await enroll_at(kit, zone, send_window=every_day("00:00", "15:00")))
     left = local(0, "15:00", zone) - datetime.now(UTC) - timedelta(seconds=30)
     assert abs(kit.gateway.calls[0].validity_seconds - left.total_seconds()) < 5
 
 
 async def test_without_a_window_the_provider_may_try_for_ten_hours(kit: SendingKit) -> None:
     """Without a window the validity period is the longest there is."""
-    await kit.send(await kit.enrol())
+    await kit.send(await kit.enroll())
     assert kit.gateway.calls[0].validity_seconds == 36_000
 
 
@@ -111,7 +111,9 @@ async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) 
     """Less than 90 s of window left counts as outside."""
     zone = zone_where_it_is(12)
     closes = datetime.now(zone) + timedelta(seconds=80)
-    enrollment = await enrol_at(kit, zone, send_window=every_day("00:00", closes.strftime("%H:%M")))
+    enrollment = await enroll_at(
+        kit, zone, send_window=every_day("00:00", closes.strftime("%H:%M"))
+    )
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
     assert kit.gateway.calls == []
@@ -124,7 +126,7 @@ async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: Sendi
     first, second = (
         datetime.now(zone).replace(tzinfo=None, microsecond=0) + n * DAY for n in (1, 3)
     )
-    enrollment = await enrol_at(
+    enrollment = await enroll_at(
         kit,
         zone,
         kind=SequenceKind.SCHEDULED,
@@ -148,7 +150,7 @@ async def test_overdue_dates_go_one_at_a_time(
     zone = ZoneInfo("UTC")
     start = datetime.now(UTC).replace(tzinfo=None, microsecond=0) + DAY
     steps = [scheduled(f"Text {n}", start + n * gap) for n in range(3)]
-    enrollment = await enrol_at(kit, zone, kind=SequenceKind.SCHEDULED, steps=steps)
+    enrollment = await enroll_at(kit, zone, kind=SequenceKind.SCHEDULED, steps=steps)
     await kit.pass_time(30 * DAY)
     await kit.world.run("UPDATE steps SET send_at = send_at - interval '30 days'")
     for sent in (1, 2):
@@ -163,7 +165,7 @@ async def test_overdue_dates_go_one_at_a_time(
 
 async def test_a_step_without_delay_follows_at_once(kit: SendingKit) -> None:
     """Two texts are no further apart than configured."""
-    enrollment = await kit.enrol(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
+    enrollment = await kit.enroll(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
     await kit.send(enrollment)
     await kit.send(enrollment)
     assert await kit.bodies(enrollment) == ["One", "Two"]
@@ -171,7 +173,7 @@ async def test_a_step_without_delay_follows_at_once(kit: SendingKit) -> None:
 
 async def test_asking_twice_sends_once(kit: SendingKit) -> None:
     """A repeated activity finds the step sent."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     first = await kit.send(enrollment)
     again = await kit.run_step(enrollment)
     assert isinstance(again, Standing)
@@ -184,7 +186,7 @@ async def test_asking_twice_sends_once(kit: SendingKit) -> None:
 
 async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
@@ -199,8 +201,8 @@ async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit)
 async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> None:
     """Pausing signals nobody; resume sends the blocked ones reconsider."""
     sequence = await kit.sequence()
-    blocked, waiting = await kit.enrol(sequence), await kit.enrol(sequence)
-    held, awaiting = await kit.enrol(sequence), await kit.enrol(sequence)
+    blocked, waiting = await kit.enroll(sequence), await kit.enroll(sequence)
+    held, awaiting = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(waiting)
     await kit.refuses(held, 21408)
     await kit.run_step(held)
@@ -223,7 +225,7 @@ async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> N
 async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> None:
     """Overdue steps go after a resume, one at a time."""
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     await kit.services.sequences.pause(sequence.id)
     await kit.pass_time(5 * DAY)
@@ -236,7 +238,7 @@ async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> 
 async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: SendingKit) -> None:
     """The sequence is paused before the step is due."""
     sequence = await kit.sequence()
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     due_at = (await kit.send(enrollment)).due_at
     await kit.services.sequences.pause(sequence.id)
     await kit.run_step(enrollment)
@@ -249,7 +251,7 @@ async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: Send
 async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit) -> None:
     """The reply window runs through a pause of the sequence."""
     sequence = await kit.sequence("Only one")
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     until = (await kit.send(enrollment)).due_at
     await kit.services.sequences.pause(sequence.id)
     standing = await kit.run_step(enrollment)
@@ -264,7 +266,7 @@ async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit)
 
 async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: SendingKit) -> None:
     """The last text is accepted, and the reply window begins."""
-    enrollment = await kit.enrol(await kit.sequence("One", "Two"))
+    enrollment = await kit.enroll(await kit.sequence("One", "Two"))
     standing = await kit.send_all(enrollment)
     assert (standing.doing, standing.step) == ("awaiting_reply", 2)
     assert about(standing.due_at, 7 * DAY)
@@ -281,7 +283,7 @@ async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: Se
 
 async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> None:
     """A run takes its position from the row."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     standing = await kit.send(enrollment)
     closed = await kit.run_close(enrollment)
     assert (closed.doing, closed.due_at) == ("waiting", standing.due_at)
@@ -290,7 +292,7 @@ async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> 
 async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -> None:
     """With policy ``continue`` the steps go on."""
     sequence = await kit.sequence("One", "Two", on_reply=ReplyPolicy.CONTINUE)
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     await kit.text_back(enrollment)
     assert (await kit.row(enrollment)).status == "active"
@@ -303,7 +305,7 @@ async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -
 async def test_the_last_message_never_moves_back(kit: SendingKit) -> None:
     """``last_message_at`` is the latest of either way."""
     sequence = await kit.sequence("One", "Two", on_reply=ReplyPolicy.CONTINUE)
-    enrollment = await kit.enrol(sequence)
+    enrollment = await kit.enroll(sequence)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
     await kit.pass_time(timedelta(minutes=3))
@@ -320,7 +322,7 @@ async def test_the_last_message_never_moves_back(kit: SendingKit) -> None:
 
 async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> None:
     """An unapplied inbound from a number blocks sends to it."""
-    enrollment, other = await kit.enrol(), await kit.enrol()
+    enrollment, other = await kit.enroll(), await kit.enroll()
     await kit.keep_unapplied(enrollment)
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
@@ -334,7 +336,7 @@ async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> Non
 
 async def test_waiting_for_an_inbound_text_does_not_fill_the_timeline(kit: SendingKit) -> None:
     """A wait of seconds is no event in the timeline."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.keep_unapplied(enrollment)
     for _ in range(4):
         await kit.run_step(enrollment)
@@ -345,7 +347,7 @@ async def test_waiting_for_an_inbound_text_does_not_fill_the_timeline(kit: Sendi
 
 async def test_an_unapplied_inbound_text_keeps_the_reply_window_open(kit: SendingKit) -> None:
     """An unapplied inbound text keeps the enrollment from closing too."""
-    enrollment = await kit.enrol(await kit.sequence("Only one"))
+    enrollment = await kit.enroll(await kit.sequence("Only one"))
     await kit.send(enrollment)
     await kit.pass_time(8 * DAY)
     await kit.keep_unapplied(enrollment)
@@ -360,7 +362,7 @@ async def test_an_unapplied_inbound_text_keeps_the_reply_window_open(kit: Sendin
 async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: bool) -> None:  # noqa: FBT001
     """Opt-outs are checked again when the first text would go, and before later ones too."""
     [contact] = await kit.world.contacts(1)
-    enrollment = await kit.enrol(contact_id=contact)
+    enrollment = await kit.enroll(contact_id=contact)
     if sent:
         await kit.send(enrollment)
         await kit.pass_time(DAY)
@@ -377,7 +379,7 @@ async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: Se
     """A refusal for one sender blocks that number and sender only."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
-    enrollment = await kit.enrol(contact_id=contact)
+    enrollment = await kit.enroll(contact_id=contact)
     await kit.world.suppress(contact, other)
     await kit.send(enrollment)
     await kit.pass_time(DAY)
@@ -395,7 +397,7 @@ async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: Se
 
 async def test_a_landline_found_before_the_first_text_is_omitted(kit: SendingKit) -> None:
     """A known landline is checked again when the first text would go."""
-    enrollment, later = await kit.enrol(), await kit.enrol()
+    enrollment, later = await kit.enroll(), await kit.enroll()
     await kit.landline(enrollment)
     standing = await kit.run_step(enrollment)
     assert isinstance(standing, Standing)
@@ -420,7 +422,7 @@ async def test_an_unknown_line_type_is_looked_up_first(
 ) -> None:
     """With look-up switched on, trouble or ``unknown`` never omits."""
     kit = kit.with_rules(look_up_line_types=True)
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.gateway.look_ups_fail = found is None
     if found is not None:
         kit.gateway.line_types[await kit.phone(enrollment)] = found
@@ -436,7 +438,7 @@ async def test_merge_fields_and_pictures_go_with_the_text(kit: SendingKit) -> No
     step = ongoing(body, 0)
     sequence = await kit.sequence(steps=[step])
     await kit.world.run("""UPDATE steps SET media_urls = '["https://example.com/a.png"]'""")
-    enrollment = await kit.enrol(sequence, contact)
+    enrollment = await kit.enroll(sequence, contact)
     await kit.send(enrollment)
     [call] = kit.gateway.calls
     assert call.body == f"Hi there, {await kit.phone(enrollment)}"
@@ -456,7 +458,7 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
 
 async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKit) -> None:
     """Whatever keeps a text from going takes no turn from those who send."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     ledger = kit.services.ledger
     early = await ledger.decide_step(enrollment)
@@ -478,7 +480,7 @@ async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKi
 
 async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
     """A text that may go by now is shown as due, one that may not as what keeps it."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'sender_on_hold',"
         " next_send_at = NULL"
@@ -497,7 +499,7 @@ async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
 
 async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -> None:
     """Its worker died under way; the paced queue does not wait for the proof."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     assert (await kit.send_step(enrollment)).needs is Need.RECONCILE
     assert kit.gateway.calls == []
@@ -506,7 +508,7 @@ async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -
 @pytest.mark.parametrize("kind", ["step", "message"])
 async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit, kind: str) -> None:
     """No row, ask again later; what waited for a lock for too long is late too."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     message = await kit.one_off(enrollment)
     hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.ledger
     ask = hasty.open_step(enrollment) if kind == "step" else hasty.open_message(message)
@@ -525,7 +527,7 @@ async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit,
 
 async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
     """A message has at most one live attempt."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     openings = await asyncio.gather(*(kit.services.ledger.open_step(enrollment) for _ in range(20)))
     kinds = [type(opening) for opening in openings]
     assert (kinds.count(Call), kinds.count(Unsettled)) == (1, 19)
@@ -534,7 +536,7 @@ async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
 
 async def test_of_ten_activities_at_once_one_calls(kit: SendingKit) -> None:
     """The same holds with calls and records included."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await asyncio.gather(*(kit.run_step(enrollment) for _ in range(10)))
     assert len(kit.gateway.calls) == 1
     assert await kit.outcomes(enrollment) == ["accepted"]
@@ -542,7 +544,7 @@ async def test_of_ten_activities_at_once_one_calls(kit: SendingKit) -> None:
 
 async def test_the_attempt_is_committed_before_the_call(kit: SendingKit) -> None:
     """The attempt stands, open, when the provider is called."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     seen: list[tuple[str, UUID]] = []
 
     async def look(call: Call) -> None:

@@ -10,7 +10,7 @@ from tests.kits.sending import TICK, SendingKit
 
 async def test_waits_after_being_throttled_double(kit: SendingKit) -> None:
     """429: from 2 s, doubling, with jitter; it is not counted."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     for seconds in (2, 4, 8, 16, 32, 60, 60):
         await kit.refuses(enrollment, 20429, 429)
         began = datetime.now(UTC)
@@ -26,7 +26,7 @@ async def test_waits_after_being_throttled_double(kit: SendingKit) -> None:
 @pytest.mark.parametrize("code", [20429, None])
 async def test_a_one_off_is_not_failed_by_throttling(kit: SendingKit, code: int | None) -> None:
     """429 is not counted."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     message = await kit.one_off(enrollment)
     for _ in range(6):
         await kit.refuses(enrollment, code, 429)

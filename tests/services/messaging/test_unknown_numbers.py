@@ -110,7 +110,7 @@ async def test_a_contact_who_is_given_the_number_gets_its_texts(kit: SendingKit)
 
 async def test_numbers_that_are_pasted_get_their_texts(kit: SendingKit) -> None:
     await hears(kit, ADA, "Before")
-    [contact_id] = await kit.services.enrol_previews.add_numbers([ADA])
+    [contact_id] = await kit.services.enroll_previews.add_numbers([ADA])
     assert await unknown(kit) == []
     assert await bodies(kit, contact_id) == ["Before"]
 

@@ -93,7 +93,7 @@ async def test_one_off_after_a_stop_never_goes_whatever_the_role_defaults_to(
 ) -> None:
     """The STOP holds the number, and commits while the one-off waits for it."""
     async with sending_kit(careless_url) as kit:
-        enrollment = await kit.enrol()
+        enrollment = await kit.enroll()
         await kit.send(enrollment)
         await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
         message_id = await kit.one_off(enrollment)

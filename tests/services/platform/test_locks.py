@@ -56,7 +56,7 @@ async def settled(*tasks: Awaitable[Any]) -> list[Any]:
 async def test_a_sender_released_while_a_report_puts_it_on_hold(kit: SendingKit) -> None:
     """A report had its enrollment and wanted the sender; a release the other way round."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
-    both = sorted([await kit.enrol(sequence) for _ in range(2)])
+    both = sorted([await kit.enroll(sequence) for _ in range(2)])
     for enrollment in both:
         await kit.send(enrollment)
     await kit.world.run("UPDATE enrollments SET due_at = now(), last_sent_at = NULL")
@@ -90,7 +90,7 @@ async def test_orphans_are_settled_while_their_numbers_are_suppressed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sweep had many numbers at once, in any order; an import of opt-outs takes them in one."""
-    first, second = await in_order_of_keys(kit, [await kit.enrol() for _ in range(2)])
+    first, second = await in_order_of_keys(kit, [await kit.enroll() for _ in range(2)])
     calls = [await kit.open_call(one) for one in (second, first)]
     await kit.services.endings.mark_finished([first, second], kit.world.user_id)
 
@@ -135,7 +135,7 @@ async def change_number(tx: Transaction, before: str, after: str) -> None:
 
 async def test_a_send_waits_for_no_second_number(kit: SendingKit) -> None:
     """Its contact got another number while the first was waited for: two are taken in order."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     before, after = await kit.phone(enrollment), "+12125550177"
     async with kit.world.database.transaction() as other:
         await other.execute(text(_LOCK_NUMBER), {"phone": after})
@@ -157,7 +157,7 @@ async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
 
 async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: SendingKit) -> None:
     """A change has the contact, then its steps; a text had the steps, then wanted the contact."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.send(enrollment)
     contact_id = (await kit.row(enrollment)).contact_id
     former = await kit.phone(enrollment)
@@ -190,7 +190,7 @@ async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) 
 
 async def test_a_list_that_says_landline_while_another_report_does(kit: SendingKit) -> None:
     """A report has the contact, then the sender; a list that alters texts had it the other way."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     at = datetime.now(UTC)
     failed = ListedMessage("SM1", call.body, MessageStatus.UNDELIVERED, at, 30006, call.from_phone)
@@ -229,7 +229,7 @@ async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
     kit: SendingKit,
 ) -> None:
     """A report has the number, then the steps; a decision had the steps, then wanted the number."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
     contact_id = (await kit.row(enrollment)).contact_id
@@ -246,7 +246,7 @@ async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
 
 
 async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
     before, after = await kit.phone(enrollment), "+12125550177"
     async with kit.world.database.transaction() as other:
@@ -333,7 +333,7 @@ async def test_a_probe_that_works_waits_for_nobody_it_frees(kit: SendingKit) -> 
 async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None:
     """A sequence was locked until everyone who had come due meanwhile was woken."""
     sequence = await kit.sequence()
-    paused, other = sorted([await kit.enrol(sequence) for _ in range(2)])
+    paused, other = sorted([await kit.enroll(sequence) for _ in range(2)])
     await kit.services.sequences.pause(sequence.id)
     for enrollment in (paused, other):
         await kit.run_step(enrollment)
@@ -349,7 +349,7 @@ async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None
 async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
     """A sequence was locked until everyone who awaits a reply had a new end of waiting."""
     sequence = await kit.sequence("Only one")
-    answered, other = await kit.enrol(sequence), await kit.enrol(sequence)
+    answered, other = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(answered)
     change = SequenceChange(reply_window_seconds=3600)
     async with kit.world.database.transaction() as tx:
@@ -376,7 +376,7 @@ async def test_many_sends_of_one_sequence_and_sender_make_no_multixacts(kit: Sen
     """Each set of transactions that share a row is written down, and vacuumed, for ever."""
     sequence = await kit.sequence("Hello")
     people = await kit.world.contacts(200)
-    enrollments = [await kit.enrol(sequence, one) for one in people]
+    enrollments = [await kit.enroll(sequence, one) for one in people]
     before = await multixacts(kit)
     slots = asyncio.Semaphore(40)
 
@@ -420,7 +420,7 @@ async def updates(kit: SendingKit) -> dict[str, tuple[int, int]]:
 async def test_most_updates_of_a_texts_life_write_to_no_index(kit: SendingKit) -> None:
     """Open, accepted, sent, delivered: every update wrote a new version into every index."""
     sequence = await kit.sequence("Hello", "Again")
-    enrollments = [await kit.enrol(sequence) for _ in range(30)]
+    enrollments = [await kit.enroll(sequence) for _ in range(30)]
     before = await updates(kit)
     for enrollment in enrollments:
         await kit.send(enrollment)

@@ -44,7 +44,7 @@ async def until_told(kit: SendingKit, subject: UUID) -> None:
 
 
 async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     assert await kit.services.outbox.drain() == 2  # and the sender's pace
     standing = kit.temporal.standings[enrollment]
     assert (standing.doing, standing.step, standing.step_count) == ("waiting", 0, 3)
@@ -54,7 +54,7 @@ async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
 
 
 async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> None:
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
     assert enrollment not in kit.temporal.opened
@@ -298,7 +298,7 @@ async def test_entry_that_fails_in_our_code_is_retried_alone_and_parked_at_last(
 
 async def test_asking_again_replaces_what_was_parked(kit: SendingKit) -> None:
     """The sweep asks for a lost start every minute; none of them may pile up."""
-    enrollment = await kit.enrol()
+    enrollment = await kit.enroll()
     kit.temporal.forbids = {enrollment}
     for _ in range(3):
         await kit.services.outbox.drain()
@@ -311,7 +311,7 @@ async def test_asking_again_replaces_what_was_parked(kit: SendingKit) -> None:
 async def test_a_persons_text_goes_before_hundreds_of_starts(kit: SendingKit) -> None:
     """Kinds have an order: a text of a person, everything else, then starts."""
     sequence = await kit.sequence()
-    enrolled = [await kit.enrol(sequence) for _ in range(120)]
+    enrolled = [await kit.enroll(sequence) for _ in range(120)]
     subject = uuid4()
     await signals(kit, subject, ["one"])
     message_id = await kit.one_off(enrolled[0])

@@ -82,12 +82,12 @@ async def count(kit: SendingKit, table: str) -> int:
 async def test_nothing_of_them_is_left(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await kit.world.group([contact_id])
-    enrollment_id = await kit.enrol(await kit.sequence("Hi {{first_name}}", "Bye"), contact_id)
+    enrollment_id = await kit.enroll(await kit.sequence("Hi {{first_name}}", "Bye"), contact_id)
     await kit.send(enrollment_id)
     [attempt] = await kit.world.rows("SELECT id, provider_sid FROM attempts")
     await report(kit, attempt.id, attempt.provider_sid)
     await text(kit, "It is Annabel")
-    await kit.enrol(contact_id=contact_id)
+    await kit.enroll(contact_id=contact_id)
     await kit.one_off(enrollment_id, "Dear Annabel")
     assert ANN in await everything(kit)
 
@@ -107,9 +107,9 @@ async def test_nothing_of_them_is_left(kit: SendingKit) -> None:
 
 async def test_others_keep_theirs(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    other = await kit.enrol()
+    other = await kit.enroll()
     await kit.send(other)
-    await kit.send(await kit.enrol(contact_id=contact_id))
+    await kit.send(await kit.enroll(contact_id=contact_id))
 
     await erase(kit, contact_id)
 
@@ -167,7 +167,7 @@ def test_whatever_refers_to_a_person_is_thought_of() -> None:
 
 async def test_workflows_of_active_enrollments_are_told_how_they_ended(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.send(enrollment_id)
 
     await erase(kit, contact_id)
@@ -179,7 +179,7 @@ async def test_workflows_of_active_enrollments_are_told_how_they_ended(kit: Send
 
 async def test_one_that_was_never_started_needs_no_workflow(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
 
     await erase(kit, contact_id)
     await kit.services.outbox.drain()
@@ -190,7 +190,7 @@ async def test_one_that_was_never_started_needs_no_workflow(kit: SendingKit) -> 
 
 async def test_activities_that_find_no_row_end_their_workflows(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     message_id = await kit.one_off(enrollment_id)
     await erase(kit, contact_id)
     gone = Standing(doing="ended", status="gone")
@@ -202,7 +202,7 @@ async def test_activities_that_find_no_row_end_their_workflows(kit: SendingKit) 
 
 async def test_against_activities_under_way(kit: SendingKit) -> None:
     """Whoever comes second finds it begun, or finds no row; nobody fails."""
-    people = [await kit.enrol() for _ in range(8)]
+    people = [await kit.enroll() for _ in range(8)]
     rows = await kit.world.rows("SELECT id, contact_id FROM enrollments")
     contacts = {row.id: row.contact_id for row in rows}
 
@@ -229,7 +229,7 @@ async def test_against_enrolling(kit: SendingKit) -> None:
 
     await asyncio.gather(
         *(
-            kit.services.enrolling.enrol(
+            kit.services.enrolling.enroll(
                 sequence.id, kit.world.user_id, contact_ids=contact_ids[first:]
             )
             for first in (0, 3)
@@ -245,7 +245,7 @@ async def test_against_enrolling(kit: SendingKit) -> None:
 
 async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    await kit.send(await kit.enrol(contact_id=contact_id))
+    await kit.send(await kit.enroll(contact_id=contact_id))
     [attempt] = await kit.world.rows("SELECT id, provider_sid FROM attempts")
     await erase(kit, contact_id)
 
@@ -262,7 +262,7 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
 
 async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     opening = await kit.services.ledger.open_step(enrollment_id)
     assert isinstance(opening, Call)
 
@@ -278,7 +278,7 @@ async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
 
 async def test_what_nobody_could_settle_is_no_hindrance_for_ever(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.services.ledger.open_step(enrollment_id)
     await kit.world.run(
         "UPDATE attempts SET outcome = 'unknown', started_at = now() - interval '2 hours'"
@@ -343,7 +343,7 @@ async def test_it_holds_again_when_the_number_comes_back(kit: SendingKit, how: s
         await kit.services.contacts.update(contact_id, {"phone": ANN})
 
     assert (await kit.services.contacts.get(contact_id)).opted_out
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     [row] = await kit.world.rows("SELECT status FROM enrollments WHERE id = :id", id=enrollment_id)
     assert row.status == "omitted_opted_out"
 
@@ -400,7 +400,7 @@ async def test_erased_twice_and_back_twice_it_holds(kit: SendingKit) -> None:
 
 async def test_a_former_number_is_hashed_unless_somebody_has_it(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    await kit.send(await kit.enrol(contact_id=contact_id))
+    await kit.send(await kit.enroll(contact_id=contact_id))
     await text(kit, "STOP")
     await kit.services.contacts.update(contact_id, {"phone": "+12125550178"})
 
@@ -487,7 +487,7 @@ async def test_stored_answers_and_results_that_show_them_go(kit: SendingKit) -> 
 
 async def test_final_statuses_may_go_but_never_change(kit: SendingKit) -> None:
     contact_id = await ann(kit)
-    enrollment_id = await kit.enrol(contact_id=contact_id)
+    enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
     with pytest.raises(IntegrityError):
         await kit.world.run("UPDATE enrollments SET status = 'failed'")
@@ -502,10 +502,10 @@ async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
 ) -> None:
     """A one-off that waits for a number its contact has left meanwhile still sees the STOP."""
     first = await ann(kit)
-    await kit.send(await kit.enrol(contact_id=first))
+    await kit.send(await kit.enroll(contact_id=first))
     await kit.services.contacts.update(first, {"phone": "+12125550178"})
     second = await ann(kit)
-    enrollment = await kit.enrol(contact_id=second)
+    enrollment = await kit.enroll(contact_id=second)
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     one_off = await kit.one_off(enrollment)

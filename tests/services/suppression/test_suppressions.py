@@ -312,7 +312,7 @@ async def test_an_opt_out_against_a_pause_of_the_same(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1)
     sequences = [await kit.sequence() for _ in range(8)]
     for _ in range(4):
-        ids = [await kit.enrol(sequence, contact_id) for sequence in sequences]
+        ids = [await kit.enroll(sequence, contact_id) for sequence in sequences]
         [made], _ = await asyncio.gather(
             asyncio.gather(
                 kit.services.suppressions.suppress(
