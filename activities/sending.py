@@ -15,21 +15,21 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from domain.messaging.absence import list_texts
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
-    Decision,
     LateError,
     Ledger,
     LineTypeNeeded,
-    Opening,
+    NeedsReconciliation,
+    NextAction,
     OutcomeUnknown,
+    Preparation,
     ProviderUnavailableError,
     Refused,
     SendingGateway,
-    Unsettled,
+    SendRequest,
+    SendResult,
 )
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class SendingActivities:
         self._listening: set[asyncio.Task[None]] = set()
 
     @activity.defn(name="decide_step")
-    async def decide_step(self, request: SendStep) -> Standing:
+    async def decide_step(self, request: SendStep) -> EnrollmentState:
         """Say what the enrollment needs next, or what to wait for.
 
         Idempotency key: none, it begins no text. Time limit: 2 s as a local activity, 10 s as a
@@ -95,17 +95,17 @@ class SendingActivities:
         return _said(await self._ledger.decide_step(UUID(request.enrollment_id)))
 
     @activity.defn(name="look")
-    async def look(self, request: SendStep) -> Standing:
+    async def look(self, request: SendStep) -> EnrollmentState:
         """Decide, for enrollments that asked before they knew ``decide_step``."""
         return await self.decide_step(request)
 
     @activity.defn(name="decide_message")
-    async def decide_message(self, request: SendMessage) -> Standing:
+    async def decide_message(self, request: SendMessage) -> EnrollmentState:
         """Say what a one-off text needs next. Key, limits and failures: as ``decide_step``."""
         return _said(await self._ledger.decide_message(UUID(request.message_id)))
 
     @activity.defn(name="resolve_step")
-    async def resolve_step(self, request: SendStep) -> Standing:
+    async def resolve_step(self, request: SendStep) -> EnrollmentState:
         """Find out what must be known before the enrollment's next step, then decide.
 
         That is the outcome of an earlier attempt, by the provider's list, or the line type of the
@@ -119,12 +119,12 @@ class SendingActivities:
         return await self._resolve(self._ledger.decide_step, UUID(request.enrollment_id))
 
     @activity.defn(name="resolve_message")
-    async def resolve_message(self, request: SendMessage) -> Standing:
+    async def resolve_message(self, request: SendMessage) -> EnrollmentState:
         """Find out what became of a one-off text, then decide. All else: as ``resolve_step``."""
         return await self._resolve(self._ledger.decide_message, UUID(request.message_id))
 
     @activity.defn(name="send_step")
-    async def send_step(self, request: SendStep) -> Standing:
+    async def send_step(self, request: SendStep) -> EnrollmentState:
         """Send the enrollment's next step, and say what it needs or waits for next.
 
         It was decided that the step may go; all of it is checked again, and what stands in the way
@@ -139,7 +139,7 @@ class SendingActivities:
         return await self._send(self._ledger.open_step, UUID(request.enrollment_id))
 
     @activity.defn(name="send_message")
-    async def send_message(self, request: SendMessage) -> Standing:
+    async def send_message(self, request: SendMessage) -> EnrollmentState:
         """Send a one-off text, bound by suppression but by no window.
 
         Idempotency key, time limit and errors: as ``send_step``.
@@ -147,7 +147,7 @@ class SendingActivities:
         return await self._send(self._ledger.open_message, UUID(request.message_id))
 
     @activity.defn(name="close_enrollment")
-    async def close_enrollment(self, request: CloseEnrollment) -> Standing:
+    async def close_enrollment(self, request: CloseEnrollment) -> EnrollmentState:
         """End an enrollment whose reply window has passed.
 
         Idempotency key: the row's own status. Time limit: 2 s as a local activity, 10 s as a
@@ -155,30 +155,32 @@ class SendingActivities:
         """
         return await self._ledger.close_enrollment(UUID(request.enrollment_id))
 
-    async def _send(self, ask: Callable[[UUID], Awaitable[Opening]], subject_id: UUID) -> Standing:
+    async def _send(
+        self, ask: Callable[[UUID], Awaitable[NextAction]], subject_id: UUID
+    ) -> EnrollmentState:
         """Ask to send, make the call that is answered, and say what comes next."""
         try:
-            opening = await ask(subject_id)
+            next_action = await ask(subject_id)
         except LateError:
             raise _late() from None
-        while isinstance(opening, Call):
-            opening = await self._call(opening)
-        return _said(opening)
+        while isinstance(next_action, SendRequest):
+            next_action = await self._call(next_action)
+        return _said(next_action)
 
     async def _resolve(
-        self, decide: Callable[[UUID], Awaitable[Decision]], subject_id: UUID
-    ) -> Standing:
+        self, decide: Callable[[UUID], Awaitable[Preparation]], subject_id: UUID
+    ) -> EnrollmentState:
         """Decide, and find out what that needs, until it needs nothing of the kind."""
         decision = await decide(subject_id)
-        while not isinstance(decision, Standing):
+        while not isinstance(decision, EnrollmentState):
             await self._find_out(decision)
             decision = await decide(subject_id)
         return decision
 
-    async def _find_out(self, question: Unsettled | LineTypeNeeded) -> None:
+    async def _find_out(self, question: NeedsReconciliation | LineTypeNeeded) -> None:
         """Ask the provider what must be known before the next text."""
         match question:
-            case Unsettled():
+            case NeedsReconciliation():
                 await self._settle(question)
             case LineTypeNeeded():
                 try:
@@ -187,7 +189,7 @@ class SendingActivities:
                     line_type = None
                 await self._ledger.record_line_type(question.contact_id, line_type)
 
-    async def _settle(self, unsettled: Unsettled) -> None:
+    async def _settle(self, unsettled: NeedsReconciliation) -> None:
         """Look for proof about an earlier attempt, or come back when there can be some.
 
         After a list that proved nothing, no sooner than the next may: a row that is asked again
@@ -198,16 +200,16 @@ class SendingActivities:
         while unsettled.wait <= timedelta(0):
             listing = await list_texts(self._gateway, unsettled)
             weighed = await self._ledger.record_listing(unsettled.attempt_id, listing)
-            if not isinstance(weighed, Unsettled):
+            if not isinstance(weighed, NeedsReconciliation):
                 return
             unsettled = weighed
         raise _come_back(unsettled.wait)
 
-    async def _call(self, call: Call) -> Opening:
+    async def _call(self, call: SendRequest) -> NextAction:
         """Make the call and write down its answer, whatever happens to the worker's slot."""
         return await asyncio.shield(self._call_and_record(call))
 
-    async def _call_and_record(self, call: Call) -> Opening:
+    async def _call_and_record(self, call: SendRequest) -> NextAction:
         answer = await self._gateway.create(call)
         if isinstance(answer, OutcomeUnknown) and answer.late is not None:
             listening = asyncio.create_task(self._record_late(call.attempt_id, answer.late))
@@ -215,7 +217,7 @@ class SendingActivities:
             listening.add_done_callback(self._listening.discard)
         return await self._record(call.attempt_id, answer)
 
-    async def _record_late(self, attempt_id: UUID, coming: Awaitable[Answer]) -> None:
+    async def _record_late(self, attempt_id: UUID, coming: Awaitable[SendResult]) -> None:
         """Write down an answer that says what became of a call whose slot is free already.
 
         If it cannot be written down, the attempt is settled like any other of unknown outcome.
@@ -224,7 +226,7 @@ class SendingActivities:
         if isinstance(answer, Accepted | Refused):
             await self._record(attempt_id, answer)
 
-    async def _record(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def _record(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         pause = RECORD_RETRY
         give_up = time.monotonic() + RECORD_GIVE_UP.total_seconds()
         while True:
@@ -241,20 +243,20 @@ class SendingActivities:
                 pause = min(pause * 2, timedelta(seconds=2))
 
 
-def _said(decision: Decision) -> Standing:
+def _said(decision: Preparation) -> EnrollmentState:
     """Say a decision to a workflow.
 
     One that knows no needs yet asks to send again when that is due, and learns no more by it.
     """
     match decision:
-        case Standing():
+        case EnrollmentState():
             return decision
-        case Unsettled():
+        case NeedsReconciliation():
             need = Need.RECONCILE
         case LineTypeNeeded():
             need = Need.LOOK_UP
-    return Standing(
-        doing=Activity.SENDING,
+    return EnrollmentState(
+        doing=EnrollmentPhase.SENDING,
         status=EnrollmentStatus.ACTIVE,
         due_at=datetime.now(UTC) + LOOK_AGAIN,
         needs=need,

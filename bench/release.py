@@ -23,7 +23,7 @@ import psycopg
 
 from bench import runs
 from domain.messaging.inbound import InboundText
-from domain.messaging.ports import Call, Gateway
+from domain.messaging.ports import Gateway, SendRequest
 from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services, build_services
 from settings import child_environment
@@ -97,8 +97,8 @@ class Beside:
         while go_on(done):
             enrollment_id, _ = next(people)
             with self.sends.one():
-                opening = await services.ledger.open_step(enrollment_id)
-            assert isinstance(opening, Call), opening  # noqa: S101 - else nothing was measured
+                next_action = await services.ledger.open_step(enrollment_id)
+            assert isinstance(next_action, SendRequest), next_action  # noqa: S101 - else nothing was measured
             _, phone = next(people)
             stop = InboundText(
                 sid=f"SM{uuid4().hex}",

@@ -10,13 +10,13 @@ from domain.event_webhooks.events import EventDeliverer, EventsRound
 from domain.maintenance.ports import Sweeper, SweepReport
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
     ListedMessage,
     NotCalled,
     OutcomeUnknown,
     Refused,
     SendingGateway,
+    SendRequest,
+    SendResult,
 )
 from domain.platform.provider_errors import Effect, classify_answer
 from domain.statuses.contacts import LineType
@@ -49,7 +49,7 @@ class MeteredGateway:
         self._gateway = gateway
         self._traces = traces
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         """Hand one message to the provider."""
         began = time.perf_counter()
         with self._traces.span("provider create", attempt_id=str(call.attempt_id)) as span:
@@ -112,7 +112,7 @@ class MeteredDeliverer:
         return done
 
 
-def _outcome(answer: Answer) -> tuple[str, str]:
+def _outcome(answer: SendResult) -> tuple[str, str]:
     """The labels of an answer; throttled is told from other transient refusals."""
     match answer:
         case Accepted():

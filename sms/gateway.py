@@ -29,14 +29,14 @@ from urllib3.exceptions import HTTPError
 from domain.messaging.absence import shows_as_sent
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
     ListedMessage,
     ListedText,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    SendRequest,
+    SendResult,
     SentPage,
     SentText,
     TextPage,
@@ -134,7 +134,7 @@ class TwilioGateway:
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._session.close()
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         """Hand one message to Twilio, never after the call's deadline, never twice.
 
         When the caller is cancelled, or the time for the whole call is over, a request that has
@@ -234,7 +234,7 @@ class TwilioGateway:
                     return answers[0]
         raise ProviderUnavailableError(f"the provider's {what} could not be had")
 
-    def _create(self, call: Call, departure: Departure) -> Answer:
+    def _create(self, call: SendRequest, departure: Departure) -> SendResult:
         if departure.is_late:
             return NotCalled()
         try:
@@ -360,14 +360,14 @@ def _answered(question: Callable[[], _Found]) -> tuple[_Found] | tuple[()]:
     return ()
 
 
-def _unfinished(departure: Departure, work: Awaitable[Answer]) -> Answer:
+def _unfinished(departure: Departure, work: Awaitable[SendResult]) -> SendResult:
     """Tell what is known of a call that takes too long."""
     if not departure.revoke():
         return OutcomeUnknown(departure.http_status, late=work)
     return NotCalled() if departure.is_late else Refused(http_status=0, code=None)
 
 
-def _not_created(departure: Departure, code: int | None) -> Answer:
+def _not_created(departure: Departure, code: int | None) -> SendResult:
     """Read a call that did not come back with a message."""
     status = departure.http_status
     if status is None:

@@ -10,13 +10,13 @@ from uuid import uuid4
 from domain.messaging.deadline import Clocks
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
     ListedMessage,
     ListedText,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
+    SendRequest,
+    SendResult,
     SentPage,
     SentText,
     TextPage,
@@ -57,7 +57,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class _Scripted:
-    answer: Answer
+    answer: SendResult
     creates: bool
 
 
@@ -82,7 +82,7 @@ class FakeGateway:
         on_call: Awaited between a call's arrival and its answer: what happens meanwhile.
     """
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[SendRequest] = field(default_factory=list)
     messages: defaultdict[str, list[ListedMessage]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -97,11 +97,13 @@ class FakeGateway:
     fetched: list[str] = field(default_factory=list)
     look_ups_fail: bool = False
     delay: float = 0
-    on_call: Callable[[Call], Awaitable[None]] | None = None
+    on_call: Callable[[SendRequest], Awaitable[None]] | None = None
     _next: dict[str | None, deque[_Scripted]] = field(default_factory=dict)
     _always: dict[str | None, _Scripted] = field(default_factory=dict)
 
-    def answer(self, *answers: Answer, to: str | None = None, creates: bool | None = None) -> None:
+    def answer(
+        self, *answers: SendResult, to: str | None = None, creates: bool | None = None
+    ) -> None:
         """Give these answers to the next calls, one each.
 
         Args:
@@ -113,7 +115,9 @@ class FakeGateway:
         queue = self._next.setdefault(to, deque())
         queue.extend(_scripted(answer, creates=creates) for answer in answers)
 
-    def always(self, answer: Answer, *, to: str | None = None, creates: bool | None = None) -> None:
+    def always(
+        self, answer: SendResult, *, to: str | None = None, creates: bool | None = None
+    ) -> None:
         """Give this answer to every call that `answer` has none for; as there."""
         self._always[to] = _scripted(answer, creates=creates)
 
@@ -121,11 +125,11 @@ class FakeGateway:
         """Leave the next call without an answer, its message created or not."""
         self.answer(OutcomeUnknown(), to=to, creates=creates)
 
-    def calls_to(self, to: str) -> list[Call]:
+    def calls_to(self, to: str) -> list[SendRequest]:
         """Return the calls for one number."""
         return [call for call in self.calls if call.to == to]
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         """Answer a call as told."""
         if self.delay:
             await asyncio.sleep(self.delay)
@@ -212,7 +216,7 @@ class FakeGateway:
             raise ProviderUnavailableError
         return self.line_types.get(phone, LineType.MOBILE)
 
-    def _take(self, call: Call) -> _Scripted:
+    def _take(self, call: SendRequest) -> _Scripted:
         for to in (call.to, None):
             if queue := self._next.get(to):
                 return queue.popleft()
@@ -221,7 +225,7 @@ class FakeGateway:
         status = MessageStatus.QUEUED if call.from_phone else MessageStatus.ACCEPTED
         return _scripted(Accepted("", status, call.from_phone))
 
-    def _keep(self, call: Call, answer: Answer) -> None:
+    def _keep(self, call: SendRequest, answer: SendResult) -> None:
         accepted = answer if isinstance(answer, Accepted) else None
         self.messages[call.to].append(
             ListedMessage(
@@ -239,7 +243,7 @@ class FakeGateway:
         return (self.habit.recipient(to), self.habit.body(body)) if self.habit else (to, body)
 
 
-def _scripted(answer: Answer, *, creates: bool | None = None) -> _Scripted:
+def _scripted(answer: SendResult, *, creates: bool | None = None) -> _Scripted:
     return _Scripted(answer, isinstance(answer, Accepted) if creates is None else creates)
 
 

@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.statuses.enrollment_state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from manage import main, set_up
 from services.factory import Services
 from settings import Settings
@@ -151,7 +151,7 @@ async def test_a_worker_that_starts_without_a_set_up_makes_what_enrollments_need
     await _prepare(client, services)
 
     assert (await state(client))[1] == OURS
-    standing = Standing(doing="waiting", status="active", step_count=1)
+    standing = EnrollmentState(doing="waiting", status="active", step_count=1)
     new = NewEnrollment(uuid4(), uuid4(), uuid4(), standing)
 
     async def started() -> bool:

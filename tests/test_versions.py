@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 import worker
-from domain.statuses.enrollment_state import NewEnrollment, Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from manage import set_up
 from services.factory import Services
 from settings import Settings
@@ -31,8 +31,12 @@ from workflows.client import EnrollmentClient, connect_to_temporal
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.set_up import current_build, make_current
 
-WAITING = Standing(
-    doing=Activity.WAITING, status=EnrollmentStatus.ACTIVE, step=1, step_count=2, sender_id="s"
+WAITING = EnrollmentState(
+    doing=EnrollmentPhase.WAITING,
+    status=EnrollmentStatus.ACTIVE,
+    step=1,
+    step_count=2,
+    sender_id="s",
 )
 
 
@@ -46,7 +50,7 @@ class Ledger:
         self.standing = replace(WAITING, due_at=datetime.now(UTC) + timedelta(days=20))
         self.asked = 0
 
-    async def decide_step(self, enrollment_id: UUID) -> Standing:
+    async def decide_step(self, enrollment_id: UUID) -> EnrollmentState:
         self.asked += 1
         return self.standing
 

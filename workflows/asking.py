@@ -7,18 +7,18 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.sending import SendingActivities
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from workflows.limits import Limit
 
 _Request = TypeVar("_Request")
 
 
 async def ask_at_once(
-    ask: Callable[[SendingActivities, _Request], Awaitable[Standing]],
+    ask: Callable[[SendingActivities, _Request], Awaitable[EnrollmentState]],
     request: _Request,
     limit: Limit,
     summary: str,
-) -> Standing | None:
+) -> EnrollmentState | None:
     """Ask by a local activity, for as short as its limit says.
 
     Returns:

@@ -59,7 +59,7 @@ from workflows.limits import (
     SWEEP_PRIORITY,
 )
 from workflows.messages import (
-    Fact,
+    Ended,
     Progress,
     StartEnrollment,
     StartEventDelivery,
@@ -188,7 +188,7 @@ class LiveState:
     """What an enrollment's workflow says of itself.
 
     Attributes:
-        state: An ``Activity`` code or the final status; empty if it did not answer.
+        state: An ``EnrollmentPhase`` code or the final status; empty if it did not answer.
         step: The step last sent.
         next_due_at: What it waits for, UTC.
         unavailable: Why there is no answer (``not_running``, ``timeout``), else None.
@@ -332,7 +332,7 @@ class EnrollmentClient:
         """
         handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
         try:
-            await _reach(handle.signal(signal, Fact(status), rpc_timeout=RPC_TIMEOUT))
+            await _reach(handle.signal(signal, Ended(status), rpc_timeout=RPC_TIMEOUT))
         except _NoSuchWorkflowError:
             return
 

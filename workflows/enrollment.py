@@ -10,11 +10,11 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
-    from domain.statuses.enrollment_state import Standing
-    from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+    from domain.statuses.enrollment_state import EnrollmentState
+    from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
-        BREATH,
+        CLOCK_SKEW_BACKOFF,
         CLOSE,
         CLOSE_FIRST,
         DECIDE,
@@ -25,9 +25,11 @@ with workflow.unsafe.imports_passed_through():
         SEND_QUEUE,
         STEP_PRIORITY,
     )
-    from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
+    from workflows.messages import Ended, EnrollmentResult, Progress, StartEnrollment
 
-NOT_BLOCKED = frozenset({Activity.WAITING, Activity.SENDING, Activity.AWAITING_REPLY})
+NOT_BLOCKED = frozenset(
+    {EnrollmentPhase.WAITING, EnrollmentPhase.SENDING, EnrollmentPhase.AWAITING_REPLY}
+)
 
 
 @workflow.defn(name="Enrollment")
@@ -48,8 +50,8 @@ class EnrollmentWorkflow:
         self._page_url = start.page_url
         self._standing = start.standing
         self._ended: str | None = None
-        self._looks = 0
-        self._seen = 0
+        self._wakeups = 0
+        self._handled_wakeups = 0
         self._acting = False
         self._was_early = False
         self._acts = 0
@@ -79,7 +81,7 @@ class EnrollmentWorkflow:
         if timeout is not None and timeout <= timedelta(0):
             if not (self._was_early and workflow.patched("clocks")):
                 return
-            timeout = BREATH
+            timeout = CLOCK_SKEW_BACKOFF
         try:
             await workflow.wait_condition(
                 lambda: not self._has_nothing_new(),
@@ -95,12 +97,12 @@ class EnrollmentWorkflow:
 
     def _has_nothing_new(self) -> bool:
         """Whether no signal has come since the row was last looked at."""
-        return self._ended is None and self._looks == self._seen
+        return self._ended is None and self._wakeups == self._handled_wakeups
 
     async def _act(self) -> None:
         """Do what the row needs, have it decide, or close it at the window's end."""
-        is_asked = self._looks != self._seen
-        self._seen = self._looks
+        is_asked = self._wakeups != self._handled_wakeups
+        self._handled_wakeups = self._wakeups
         self._acting = True
         self._say_where_it_stands()
         self._was_early = False
@@ -117,7 +119,7 @@ class EnrollmentWorkflow:
         if standing.doing == "ended":
             self._ended = self._ended or standing.status
 
-    async def _ask(self, *, is_asked: bool) -> Standing | None:
+    async def _ask(self, *, is_asked: bool) -> EnrollmentState | None:
         """Run what fits; None if a signal ended the enrollment before it answered."""
         standing = self._standing
         match standing.needs:
@@ -125,7 +127,7 @@ class EnrollmentWorkflow:
                 return await self._send()
             case Need.RECONCILE | Need.LOOK_UP:
                 return await self._resolve(standing.needs)
-            case None if standing.doing == Activity.AWAITING_REPLY:
+            case None if standing.doing == EnrollmentPhase.AWAITING_REPLY:
                 return await self._close()
             case None if self._decides_first():
                 return await self._decide()
@@ -144,7 +146,7 @@ class EnrollmentWorkflow:
         )
         return self._decides
 
-    async def _decide(self) -> Standing | None:
+    async def _decide(self) -> EnrollmentState | None:
         """Have the row say what is next, as `_close` has it closed."""
         request = SendStep(self._id)
         standing = await ask_at_once(SendingActivities.decide_step, request, DECIDE_FIRST, "decide")
@@ -162,13 +164,13 @@ class EnrollmentWorkflow:
         self._was_early = standing is not None and standing.needs is None
         return standing
 
-    async def _look_or_send(self, *, is_asked: bool) -> Standing | None:
+    async def _look_or_send(self, *, is_asked: bool) -> EnrollmentState | None:
         """Have the row looked at if it is asked before its time, else send.
 
         What enrollments did before they had the row decide.
         """
         standing = self._standing
-        due_at = standing.due_at if standing.doing == Activity.WAITING else None
+        due_at = standing.due_at if standing.doing == EnrollmentPhase.WAITING else None
         is_early = is_asked and due_at is not None and due_at > workflow.now()
         if not (is_early and workflow.patched("look")):
             return await self._send()
@@ -182,7 +184,7 @@ class EnrollmentWorkflow:
         )
         return await self._answer_of(looking)
 
-    async def _resolve(self, need: Need) -> Standing | None:
+    async def _resolve(self, need: Need) -> EnrollmentState | None:
         """Find out what must be known first; None as for `_ask`."""
         resolving = workflow.start_activity_method(
             SendingActivities.resolve_step,
@@ -195,7 +197,7 @@ class EnrollmentWorkflow:
         )
         return await self._answer_of(resolving)
 
-    async def _send(self) -> Standing | None:
+    async def _send(self) -> EnrollmentState | None:
         """Run the send activity; None as for `_ask`."""
         standing = self._standing
         sending = workflow.start_activity_method(
@@ -210,7 +212,7 @@ class EnrollmentWorkflow:
         )
         return await self._answer_of(sending)
 
-    async def _close(self) -> Standing | None:
+    async def _close(self) -> EnrollmentState | None:
         """Close the row at once, or patiently if the database is away; None as for `_ask`."""
         request = CloseEnrollment(self._id)
         closed = await ask_at_once(
@@ -228,7 +230,7 @@ class EnrollmentWorkflow:
         )
         return await self._answer_of(closing)
 
-    async def _answer_of(self, activity: ActivityHandle[Standing]) -> Standing | None:
+    async def _answer_of(self, activity: ActivityHandle[EnrollmentState]) -> EnrollmentState | None:
         """Await an activity; None if a signal ended the enrollment before there was an answer.
 
         One that is queued or between two tries is cancelled then, one under way is awaited.
@@ -247,7 +249,7 @@ class EnrollmentWorkflow:
     def _summary(self) -> str:
         """What the timer waits for, in one line."""
         standing = self._standing
-        if standing.doing == Activity.AWAITING_REPLY:
+        if standing.doing == EnrollmentPhase.AWAITING_REPLY:
             return "reply window"
         return f"until {self._next_step()}"
 
@@ -268,37 +270,37 @@ class EnrollmentWorkflow:
             lines.append(f"[enrollment]({self._page_url})")
         workflow.set_current_details("  \n".join(lines))
 
-    def _end(self, fact: Fact) -> None:
+    def _on_signal(self, fact: Ended) -> None:
         """Remember how the row ended, or look at it again."""
         if fact.status is not None and EnrollmentStatus(fact.status).is_final:
             self._ended = self._ended or fact.status
         else:
-            self._looks += 1
+            self._wakeups += 1
 
     @workflow.signal(name="reply_received", description="The contact replied.")
-    def reply_received(self, fact: Fact) -> None:
+    def reply_received(self, fact: Ended) -> None:
         """The contact replied."""
-        self._end(fact)
+        self._on_signal(fact)
 
     @workflow.signal(name="opted_out", description="The contact's number was suppressed.")
-    def opted_out(self, fact: Fact) -> None:
+    def opted_out(self, fact: Ended) -> None:
         """The contact's number was suppressed."""
-        self._end(fact)
+        self._on_signal(fact)
 
     @workflow.signal(name="mark_finished", description="A user marked the enrollment finished.")
-    def mark_finished(self, fact: Fact) -> None:
+    def mark_finished(self, fact: Ended) -> None:
         """A user marked the enrollment finished."""
-        self._end(fact)
+        self._on_signal(fact)
 
     @workflow.signal(name="delivery_reported", description="A late report changed what is next.")
-    def delivery_reported(self, fact: Fact) -> None:
+    def delivery_reported(self, fact: Ended) -> None:
         """A late report changed what is next."""
-        self._end(fact)
+        self._on_signal(fact)
 
     @workflow.signal(name="reconsider", description="Something it waits for may have changed.")
-    def reconsider(self, fact: Fact) -> None:
+    def reconsider(self, fact: Ended) -> None:
         """Something it waits for may have changed: resumed, released, new settings."""
-        self._end(fact)
+        self._on_signal(fact)
 
     @workflow.query(name="progress", description="What the enrollment is doing.")
     def progress(self) -> Progress:
@@ -307,7 +309,7 @@ class EnrollmentWorkflow:
         if self._ended is not None:
             state = self._ended
         elif self._acting and standing.doing in NOT_BLOCKED:
-            state = Activity.SENDING.value
+            state = EnrollmentPhase.SENDING.value
         else:
             state = standing.doing
         return Progress(

@@ -24,7 +24,7 @@ SWEEP_PRIORITY = 1
 STEP_PRIORITY = 3
 """A step of a sequence, and its enrollment."""
 
-BREATH = timedelta(seconds=1)
+CLOCK_SKEW_BACKOFF = timedelta(seconds=1)
 """Between two times of asking a row that says, by a clock behind ours, that it is not time yet."""
 
 

@@ -6,7 +6,7 @@ Apart from the workflows, whose modules Temporal's sandbox runs anew for every s
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class StartEnrollment:
     """
 
     enrollment_id: str
-    standing: Standing
+    standing: EnrollmentState
     page_url: str = ""
 
 
@@ -32,7 +32,7 @@ class EnrollmentResult:
 
 
 @dataclass(frozen=True)
-class Fact:
+class Ended:
     """What a signal tells: the status that the row now has if it became final, else None."""
 
     status: str | None = None
@@ -43,7 +43,7 @@ class Progress:
     """What the enrollment is doing; times are absolute UTC.
 
     Attributes:
-        state: An ``Activity`` code, or the final ``EnrollmentStatus``.
+        state: An ``EnrollmentPhase`` code, or the final ``EnrollmentStatus``.
         step: The step last sent, 0 for none.
         step_count: How many steps there are.
         next_due_at: What it waits for; None when blocked, under way or ended.

@@ -7,11 +7,11 @@ from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
-    from domain.statuses.enrollment_state import Standing
+    from domain.statuses.enrollment_state import EnrollmentState
     from domain.statuses.enrollments import Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
-        BREATH,
+        CLOCK_SKEW_BACKOFF,
         DECIDE,
         DECIDE_FIRST,
         PERSON_PRIORITY,
@@ -58,15 +58,15 @@ class OneOffMessageWorkflow:
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(start)
 
-    async def _wait(self, standing: Standing, *, is_decided: bool) -> None:
+    async def _wait(self, standing: EnrollmentState, *, is_decided: bool) -> None:
         """Sleep until the text is due, or its sender may be off hold."""
         wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
         if is_decided:  # not due yet, although it may be by our clock
-            wait = max(wait, BREATH)
+            wait = max(wait, CLOCK_SKEW_BACKOFF)
         if wait > timedelta(0):
             await workflow.sleep(wait, summary=f"until sent: {standing.doing}")
 
-    async def _ask(self, start: StartMessage, needs: Need | None) -> Standing:
+    async def _ask(self, start: StartMessage, needs: Need | None) -> EnrollmentState:
         """Send, find out what became of an earlier try, or decide which of these comes next."""
         request = SendMessage(start.message_id)
         match needs:
@@ -94,7 +94,7 @@ class OneOffMessageWorkflow:
                     summary=needs.replace("_", " "),
                 )
 
-    async def _decide(self, request: SendMessage) -> Standing:
+    async def _decide(self, request: SendMessage) -> EnrollmentState:
         """Have the row say what is next: at once, or patiently if the database is away."""
         decided = await ask_at_once(
             SendingActivities.decide_message, request, DECIDE_FIRST, "decide"

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.paging import FilterQuery, PageQuery
 from api.schemas.base import Schema
 from api.schemas.sequences import TextBody
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import SkipCode
@@ -192,7 +192,7 @@ class Line(Schema):
     contact: ListedContact
     status: EnrollmentStatus
     status_label: str
-    activity: Activity | None = Field(description="What an active one is doing.")
+    activity: EnrollmentPhase | None = Field(description="What an active one is doing.")
     held_reason: HeldReason | None
     step: int = Field(description=_STEP)
     step_count: int
@@ -289,7 +289,7 @@ class Enrollment(Schema):
     time_zones: list[str] = Field(description="Where the contact may be.")
     status: EnrollmentStatus
     status_label: str
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     error: Fault | None = Field(description=_ERROR)
     step: int = Field(description=_STEP)

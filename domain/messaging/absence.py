@@ -9,9 +9,9 @@ from domain.messaging.ports import (
     CanaryState,
     ListedMessage,
     Listing,
+    NeedsReconciliation,
     ProviderUnavailableError,
     SendingGateway,
-    Unsettled,
 )
 
 LIST_SKEW = timedelta(seconds=60)
@@ -21,7 +21,7 @@ TRIAL_PREFIX = "Sent from your Twilio trial account - "
 """What a trial account puts before every text (Twilio, November 2026)."""
 
 
-async def list_texts(gateway: SendingGateway, unsettled: Unsettled) -> Listing | None:
+async def list_texts(gateway: SendingGateway, unsettled: NeedsReconciliation) -> Listing | None:
     """Ask the provider for what may prove something; None if it could not be had.
 
     The canary is looked for in a list of its own, by its number: a provider that hides numbers

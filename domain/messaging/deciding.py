@@ -120,20 +120,20 @@ class Go:
 Obstacle = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp
 """What stands in a text's way now."""
 
-Verdict = Obstacle | Go
+Decision = Obstacle | Go
 
 
-def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict:
+def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
     """Say what an enrollment must do now; the first rule that applies wins."""
     for rule in (_settled_matters, _standing_still, _not_due, _must_not, _not_yet):
-        verdict = rule(facts, now, rules)
-        if verdict is not None:
-            return verdict
+        decision = rule(facts, now, rules)
+        if decision is not None:
+            return decision
     slot = next_slot(now, facts.window, facts.clock)
     return Go(validity_seconds(now, slot.closes_at))
 
 
-def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Verdict | None:
+def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Decision | None:
     """What is over, must be proven, or waits for a person."""
     if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
         return Held(facts.held_reason)
@@ -146,7 +146,7 @@ def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> 
     return None
 
 
-def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Verdict | None:
+def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
     """What has nothing left to send, or may not send at all at present."""
     if facts.position > facts.step_count:
         return AwaitReply(facts.reply_until or now)
@@ -155,7 +155,7 @@ def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Ve
     return None
 
 
-def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict | None:
+def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
     """The step's delay or date, the wait after a passing failure, the distance between texts."""
     due = facts.due_at or now
     retry = facts.next_try_at or due
@@ -168,7 +168,7 @@ def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Verdict | 
     return Later(slot.at, because if slot.at == moment else "window")
 
 
-def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Verdict | None:
+def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Decision | None:
     """Who may not be texted at all; checked again when the first text would go."""
     if facts.suppressed:
         return EndAs("opted_out")
@@ -179,7 +179,7 @@ def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Verdict 
     return None
 
 
-def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Verdict | None:
+def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")

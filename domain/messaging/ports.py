@@ -9,12 +9,12 @@ from uuid import UUID
 
 from domain.messaging.deadline import Deadline
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 
 
 @dataclass(frozen=True)
-class Call:
+class SendRequest:
     """A call to the provider that has been committed and may now be made, once.
 
     Attributes:
@@ -60,7 +60,7 @@ class Canary:
 
 
 @dataclass(frozen=True)
-class Unsettled:
+class NeedsReconciliation:
     """An earlier attempt whose outcome must be proven before anything else is sent.
 
     Attributes:
@@ -93,11 +93,11 @@ class LineTypeNeeded:
     phone: str
 
 
-Decision = Standing | Unsettled | LineTypeNeeded
+Preparation = EnrollmentState | NeedsReconciliation | LineTypeNeeded
 """What is next: send, wait, or nothing as a standing says, or find something out first."""
 
 
-Opening = Decision | Call
+NextAction = Preparation | SendRequest
 """What asking to send answers: make this call, or what is next if that may not be made now."""
 
 
@@ -143,7 +143,7 @@ class OutcomeUnknown:
 
     http_status: int | None = None
     code: int | None = None
-    late: "Awaitable[Answer] | None" = field(default=None, compare=False)
+    late: "Awaitable[SendResult] | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class NotCalled:
     """The deadline passed before the call began: nothing left this process."""
 
 
-Answer = Accepted | Refused | OutcomeUnknown | NotCalled
+SendResult = Accepted | Refused | OutcomeUnknown | NotCalled
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class ProviderUnavailableError(Exception):
 class SendingGateway(Protocol):
     """What sending needs of the text-message provider."""
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         """Hand one message to the provider, never after the call's deadline, never twice."""
         ...
 
@@ -358,15 +358,15 @@ class SentLists(Protocol):
 class Ledger(Protocol):
     """The rows that decide whether a text may start and how an enrollment ended."""
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and begin no text."""
         ...
 
-    async def decide_message(self, message_id: UUID) -> Decision:
+    async def decide_message(self, message_id: UUID) -> Preparation:
         """Say what a one-off text needs next, and begin nothing."""
         ...
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         """Ask to send the enrollment's next step.
 
         Raises:
@@ -374,15 +374,15 @@ class Ledger(Protocol):
         """
         ...
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         """Ask to send a one-off text. Raises as `open_step` does."""
         ...
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         """Write down what the provider said and what follows from it."""
         ...
 
-    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         """Weigh the provider's list as proof about an attempt; None if it could not be had."""
         ...
 
@@ -390,6 +390,6 @@ class Ledger(Protocol):
         """Write down a number's line type; None if the look-up failed."""
         ...
 
-    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         """End the enrollment if its reply window has passed."""
         ...

@@ -8,11 +8,11 @@ from domain.statuses.enrollments import Need
 
 
 @dataclass(frozen=True)
-class Standing:
+class EnrollmentState:
     """Where an enrollment stands, told to its workflow; ids and codes only.
 
     Attributes:
-        doing: An ``Activity`` code, or ``ended``.
+        doing: An ``EnrollmentPhase`` code, or ``ended``.
         due_at: The absolute UTC moment of the next event; None when blocked or ended.
         status: The ``EnrollmentStatus`` code.
         step: The step last sent, 0 for none.
@@ -46,4 +46,4 @@ class NewEnrollment:
     enrollment_id: UUID
     sequence_id: UUID
     enrolled_by: UUID
-    standing: Standing
+    standing: EnrollmentState

@@ -63,7 +63,7 @@ STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
 }
 
 
-class Activity(StrEnum):
+class EnrollmentPhase(StrEnum):
     """What an active enrollment is doing; detail, not a status."""
 
     WAITING = "waiting"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from services.enrollments.enrollment_list import UserName, shown_activity
 from storage.enrollments import contact_history as rows
 from storage.platform.database import Database
@@ -28,7 +28,7 @@ class ContactEnrollment:
     sequence_id: UUID
     sequence_name: str
     status: EnrollmentStatus
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     step: int
     step_count: int
     enrolled_by: UserName

@@ -18,7 +18,7 @@ from services.contacts.groups import require_group
 from services.platform import audit, rate_limits
 from services.platform.outbox import Outbox
 from storage.enrollments import enrolling as rows
-from storage.enrollments.enrolling import Candidate, Course, NewRow
+from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot
 from storage.event_webhooks import events
 from storage.platform import outbox, workspace
 from storage.platform.database import Database, Transaction
@@ -261,7 +261,7 @@ async def limit_enrolling(
         await rate_limits.take(tx, f"enroll:{user_id}", cost, most_per_hour, _HOUR)
 
 
-async def open_course(tx: Transaction, sequence_id: UUID) -> Course:
+async def open_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
     """Lock what one is enrolled into.
 
     Raises:
@@ -325,7 +325,7 @@ async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
 async def _decide(
     tx: Transaction,
     sequence_id: UUID,
-    course: Course,
+    course: SequenceSnapshot,
     found: Many[Candidate],
     clocks: dict[UUID, ContactClock],
 ) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
@@ -362,11 +362,13 @@ async def _tell(tx: Transaction, born: Many[NewRow]) -> None:
     await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
 
 
-def _window_of(course: Course) -> SendWindow | None:
+def _window_of(course: SequenceSnapshot) -> SendWindow | None:
     return SendWindow.parse(course.send_window) if course.send_window is not None else None
 
 
-def _start(course: Course, window: SendWindow | None, clock: ContactClock) -> _Start | None:
+def _start(
+    course: SequenceSnapshot, window: SendWindow | None, clock: ContactClock
+) -> _Start | None:
     """Find the first step whose date is to come, and when it may go; None if all are past."""
     for step in course.steps:
         if step.send_at is not None:

@@ -13,7 +13,7 @@ from domain.platform.errors import (
 )
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import ContactClock
-from domain.statuses.enrollments import STATUS_WORDS, Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.progress import DELIVERIES, FAILURES
 from domain.statuses.sequences import SequenceState
@@ -109,7 +109,7 @@ class EnrollmentDetails:
     time_zones: tuple[str, ...]
     status: EnrollmentStatus
     status_label: str
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     error: Fault | None
     step: int

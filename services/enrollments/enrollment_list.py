@@ -11,7 +11,7 @@ from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.platform.names import clean
 from domain.platform.paging import Page, Position, cut
 from domain.platform.provider_errors import explain
-from domain.statuses.enrollments import STATUS_WORDS, Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.sequences import SequenceState
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.enrollment_detail import EnrollmentFacts
@@ -28,7 +28,7 @@ class Live(Protocol):
 
     @property
     def state(self) -> str:
-        """An ``Activity`` code or the final status."""
+        """An ``EnrollmentPhase`` code or the final status."""
         ...
 
     @property
@@ -114,7 +114,7 @@ class ListedEnrollment:
     time_zone: str | None
     status: EnrollmentStatus
     status_label: str
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     step: int
     step_count: int
@@ -245,10 +245,12 @@ def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
     return replace(wanted, search=search)
 
 
-def shown_activity(activity: Activity | None, state: SequenceState) -> Activity | None:
+def shown_activity(
+    activity: EnrollmentPhase | None, state: SequenceState
+) -> EnrollmentPhase | None:
     """Say what an enrollment is doing: what waits in a paused sequence is paused."""
-    if activity is Activity.WAITING and state is SequenceState.PAUSED:
-        return Activity.PAUSED
+    if activity is EnrollmentPhase.WAITING and state is SequenceState.PAUSED:
+        return EnrollmentPhase.PAUSED
     return activity
 
 

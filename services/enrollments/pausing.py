@@ -12,7 +12,7 @@ from services.enrollments.selection import checked
 from services.platform import audit
 from services.platform.outbox import Outbox
 from storage.enrollments import finishing, pausing
-from storage.enrollments.pausing import Moved, Waiting
+from storage.enrollments.pausing import RescheduledStep, WaitingStep
 from storage.platform import outbox, workspace
 from storage.platform.database import Database, Transaction
 
@@ -101,7 +101,7 @@ class Pausing:
         return [Resumed(one, results[one]) for one in enrollment_ids]
 
 
-def _pausable(row: Waiting | None) -> PauseResult:
+def _pausable(row: WaitingStep | None) -> PauseResult:
     if row is None:
         return "not_found"
     if row.status.is_final:
@@ -111,7 +111,7 @@ def _pausable(row: Waiting | None) -> PauseResult:
     return "awaiting_reply" if row.all_sent else "paused"
 
 
-def _resumable(row: Waiting | None) -> ResumeResult:
+def _resumable(row: WaitingStep | None) -> ResumeResult:
     if row is None:
         return "not_found"
     if row.status.is_final:
@@ -119,7 +119,7 @@ def _resumable(row: Waiting | None) -> ResumeResult:
     return "resumed" if row.paused_at is not None else "not_paused"
 
 
-def _moved(row: Waiting, zone: str) -> Moved:
+def _moved(row: WaitingStep, zone: str) -> RescheduledStep:
     clock = row.clock(zone)
     due_at, now = row.due_at, row.read_at
     if due_at is not None and row.paused_at is not None:
@@ -128,4 +128,4 @@ def _moved(row: Waiting, zone: str) -> Moved:
         due_at = resumed_due(
             due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
         )
-    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, clock).at)
+    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.window, clock).at)

@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.enrollments.rescheduling import rezoned_due
 from domain.sequences.timing import ContactClock, next_slot, scheduled_due
 from storage.enrollments import pausing
-from storage.enrollments.pausing import Moved, Waiting
+from storage.enrollments.pausing import RescheduledStep, WaitingStep
 from storage.platform import outbox
 from storage.platform.database import Transaction
 
@@ -51,7 +51,7 @@ async def workspace_moved(
     await _move(tx, moves)
 
 
-def _goes_by(row: Waiting, clock: ContactClock) -> bool:
+def _goes_by(row: WaitingStep, clock: ContactClock) -> bool:
     """Whether a step's time of day is a clock's already: moved twice, it could be a day off."""
     if row.at_time is None or row.due_at is None:
         return False
@@ -60,7 +60,7 @@ def _goes_by(row: Waiting, clock: ContactClock) -> bool:
 
 
 async def _move(
-    tx: Transaction, moves: Sequence[tuple[Waiting, ContactClock, ContactClock]]
+    tx: Transaction, moves: Sequence[tuple[WaitingStep, ContactClock, ContactClock]]
 ) -> None:
     """Write when each is due now, and have the workflows look."""
     moved = [_moved(row, before, after) for row, before, after in moves]
@@ -69,10 +69,10 @@ async def _move(
         await outbox.add_signals(tx, [one.id for one in moved], "reconsider")
 
 
-def _moved(row: Waiting, before: ContactClock, after: ContactClock) -> Moved:
+def _moved(row: WaitingStep, before: ContactClock, after: ContactClock) -> RescheduledStep:
     due_at, now = row.due_at, row.read_at
     if due_at is not None:
         due_at = rezoned_due(
             due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
         )
-    return Moved(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)
+    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)

@@ -15,7 +15,7 @@ from domain.sequences.timing import (
     scheduled_due,
     spaced,
 )
-from domain.statuses.enrollments import Activity, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, HeldReason
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrollment_list import Fault
 from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
@@ -139,7 +139,7 @@ def _ahead(
 def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
     """Say what must happen first, before any time counts."""
     reasons: list[Reason] = []
-    if facts.activity is Activity.HELD and facts.held_reason is not None:
+    if facts.activity is EnrollmentPhase.HELD and facts.held_reason is not None:
         detail = {"held_reason": facts.held_reason.value, "held_code": facts.held_code}
         reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
     elif facts.sender_held_at is not None:

@@ -19,7 +19,7 @@ from domain.event_webhooks.events import (
 )
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints
-from storage.event_webhooks.deliveries import Due
+from storage.event_webhooks.deliveries import DueDelivery
 from storage.platform.database import Database
 
 _GONE = 410
@@ -120,7 +120,7 @@ class Deliveries:
             pause = self._rules.pause if going.over else timedelta(0)
             return await deliveries.next_due(tx, going.endpoint_id, pause)
 
-    async def _tell(self, going: _Round, due: Due) -> None:
+    async def _tell(self, going: _Round, due: DueDelivery) -> None:
         """Send one event and write down how it went."""
         status: int | None = None
         error = ""
@@ -154,7 +154,7 @@ class Deliveries:
                 give_up=self._rules.give_up,
             )
 
-    async def _post(self, going: _Round, due: Due) -> int:
+    async def _post(self, going: _Round, due: DueDelivery) -> int:
         body = body_of(due.type, due.occurred_at, due.data)
         event_id = str(due.event_id)
         sent_at = int(time.time())
@@ -167,7 +167,7 @@ class Deliveries:
         }
         return await going.post(going.url, headers, body)
 
-    async def _disable(self, going: _Round, due: Due) -> None:
+    async def _disable(self, going: _Round, due: DueDelivery) -> None:
         """An endpoint that says it is gone is told nothing more; what waits for it waits."""
         async with self._database.transaction() as tx:
             await deliveries.failed(tx, going.endpoint_id, due.number, status=_GONE, error="gone")

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from domain.maintenance.ports import SweepReport
 from domain.messaging.absence import list_texts
-from domain.messaging.ports import Gateway, Unsettled
+from domain.messaging.ports import Gateway, NeedsReconciliation
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from services.enrollments.waking import Waking
 from services.maintenance.pruning import Pruning
 from services.maintenance.workspace import WorkspaceSettings
@@ -20,7 +20,7 @@ from services.messaging.outcomes import Outcomes
 from services.messaging.status_callbacks import Callbacks
 from services.platform.outbox import Outbox
 from storage.enrollments import finishing, pausing
-from storage.enrollments.pausing import Waiting
+from storage.enrollments.pausing import WaitingStep
 from storage.event_webhooks import deliveries
 from storage.jobs import jobs
 from storage.maintenance import sweep
@@ -224,7 +224,7 @@ class Sweep:
             if listing is None:
                 break  # no proof, and each question more could keep the rest of the sweep waiting
             weighed = await self._outcomes.record_listing(attempt_id, listing)
-            settled += not isinstance(weighed, Unsettled)
+            settled += not isinstance(weighed, NeedsReconciliation)
         return settled
 
     async def _mend_events(self) -> int:
@@ -235,7 +235,7 @@ class Sweep:
         return len(forgotten)
 
 
-def _may_go(row: Waiting, zone: str) -> bool:
+def _may_go(row: WaitingStep, zone: str) -> bool:
     """Whether one waits for its sender and has its window open."""
     slot = next_slot(row.read_at, row.window, row.clock(zone))
-    return row.activity is Activity.HELD and slot.at <= row.read_at
+    return row.activity is EnrollmentPhase.HELD and slot.at <= row.read_at

@@ -16,8 +16,8 @@ from domain.platform.provider_errors import (
 from domain.platform.rules import EARLY_TOLERANCE, SendingRules
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import DELIVERIES, higher
 from domain.statuses.suppression import OptOutSource
@@ -76,7 +76,7 @@ async def accepted(
     sid: str | None,
     status: MessageStatus,
     from_phone: str | None,
-) -> Standing:
+) -> EnrollmentState:
     """Note that the provider has the message, and move on to what comes next.
 
     Args:
@@ -125,12 +125,12 @@ async def off_hold_if_later(tx: Transaction, row: AttemptRow) -> None:
 
 async def advance(
     tx: Transaction, row: AttemptRow, rules: SendingRules, learned: Learned, at: datetime
-) -> Standing:
+) -> EnrollmentState:
     """Move the enrollment past the accepted step: the next step, the reply window, or the end."""
     if row.enrollment_id is None or row.step is None:
         if row.enrollment_id is not None:
             await outcomes.note_text(tx, row.enrollment_id, 0, at)
-        return Standing(doing="ended", status=MessageStatus.ACCEPTED)
+        return EnrollmentState(doing="ended", status=MessageStatus.ACCEPTED)
     is_current = row.step == row.position and row.pass_number == row.enrollment_pass
     if not is_current or row.status is None or row.status.is_final:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
@@ -156,7 +156,7 @@ async def advance(
         tx,
         row,
         position=place.position,
-        activity=Activity.WAITING,
+        activity=EnrollmentPhase.WAITING,
         at=at,
         due_at=due_at,
         next_send_at=next_send_at,
@@ -165,12 +165,12 @@ async def advance(
     if not moved:
         await outcomes.note_text(tx, row.enrollment_id, row.step, at)
         return await _overtaken(tx, row)
-    return await _moved(tx, _past(row), learned, doing=Activity.WAITING, due_at=next_send_at)
+    return await _moved(tx, _past(row), learned, doing=EnrollmentPhase.WAITING, due_at=next_send_at)
 
 
 async def _all_sent(
-    tx: Transaction, row: AttemptRow, learned: Learned, at: datetime, place: next_step.Place
-) -> Standing:
+    tx: Transaction, row: AttemptRow, learned: Learned, at: datetime, place: next_step.NextStep
+) -> EnrollmentState:
     """Every step went out: await a reply, or end if one was remembered."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
     reply_until = at + timedelta(seconds=place.reply_window_seconds)
@@ -178,7 +178,7 @@ async def _all_sent(
         tx,
         row,
         position=row.step_count + 1,
-        activity=Activity.AWAITING_REPLY,
+        activity=EnrollmentPhase.AWAITING_REPLY,
         at=at,
         due_at=None,
         next_send_at=None,
@@ -191,7 +191,9 @@ async def _all_sent(
         status = EnrollmentStatus.FINISHED_RESPONDED
         await finishing.end(tx, row.enrollment_id, status, signal=learned.signal)
         return _ended(_past(row), status)
-    return await _moved(tx, _past(row), learned, doing=Activity.AWAITING_REPLY, due_at=reply_until)
+    return await _moved(
+        tx, _past(row), learned, doing=EnrollmentPhase.AWAITING_REPLY, due_at=reply_until
+    )
 
 
 def _past(row: AttemptRow) -> AttemptRow:
@@ -199,7 +201,7 @@ def _past(row: AttemptRow) -> AttemptRow:
     return replace(row, steps_sent=max(row.steps_sent, row.step or 0))
 
 
-async def _overtaken(tx: Transaction, row: AttemptRow) -> Standing:
+async def _overtaken(tx: Transaction, row: AttemptRow) -> EnrollmentState:
     """Somebody has ended or moved the enrollment since it was read: it stands as it is now."""
     return as_it_stands(await outcomes.load(tx, row.attempt_id) or row)
 
@@ -209,13 +211,13 @@ async def _moved(
     row: AttemptRow,
     learned: Learned,
     *,
-    doing: Activity,
+    doing: EnrollmentPhase,
     due_at: datetime,
-) -> Standing:
+) -> EnrollmentState:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
     if learned.signal is not None:
         await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
-    return Standing(
+    return EnrollmentState(
         doing=doing,
         status=EnrollmentStatus.ACTIVE,
         due_at=due_at,
@@ -249,7 +251,7 @@ async def failed(
     error: ProviderError,
     *,
     http_status: int | None = None,
-) -> Standing:
+) -> EnrollmentState:
     """Apply a refusal or a failure report: to the attempt, the number, sender and enrollment."""
     code = error.code or None
     await lock_for(tx, row, error)
@@ -329,7 +331,7 @@ async def _step_failed(
     rules: SendingRules,
     learned: Learned,
     error: ProviderError,
-) -> Standing:
+) -> EnrollmentState:
     """What a failed step means for its enrollment."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
     code = error.code or None
@@ -377,7 +379,7 @@ async def _try_again(
     rules: SendingRules,
     learned: Learned,
     error: ProviderError,
-) -> Standing:
+) -> EnrollmentState:
     """The same step again, before any later one, after a fitting wait; a bound, then failed."""
     tries = _tries(row, error)
     if tries >= rules.max_attempts:
@@ -406,22 +408,22 @@ async def _again_at(
 
 async def send_again_at(
     tx: Transaction, row: AttemptRow, learned: Learned, again_at: datetime, *, tries: int
-) -> Standing:
+) -> EnrollmentState:
     """Have the same text tried again at a moment."""
     await outcomes.set_message(tx, row.message_id, failed_tries=tries, next_try_at=again_at)
     if row.step is None or row.enrollment_id is None:
-        return Standing(
-            doing=Activity.WAITING,
+        return EnrollmentState(
+            doing=EnrollmentPhase.WAITING,
             status=MessageStatus.PENDING,
             due_at=again_at,
             sender_id=str(row.sender_id),
         )
     moved = await outcomes.step_back(
-        tx, row, activity=Activity.WAITING, at=learned.now, next_send_at=again_at
+        tx, row, activity=EnrollmentPhase.WAITING, at=learned.now, next_send_at=again_at
     )
     if not moved:
         return await _overtaken(tx, row)
-    return await _moved(tx, row, learned, doing=Activity.WAITING, due_at=again_at)
+    return await _moved(tx, row, learned, doing=EnrollmentPhase.WAITING, due_at=again_at)
 
 
 async def _hold(
@@ -432,11 +434,11 @@ async def _hold(
     code: int | None,
     *,
     again_at: datetime | None = None,
-) -> Standing:
+) -> EnrollmentState:
     """The enrollment stays active and waits: for the sender, or for a person."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
     moved = await outcomes.step_back(
-        tx, row, activity=Activity.HELD, at=learned.now, held_reason=reason, held_code=code
+        tx, row, activity=EnrollmentPhase.HELD, at=learned.now, held_reason=reason, held_code=code
     )
     if not moved:
         return await _overtaken(tx, row)
@@ -446,8 +448,8 @@ async def _hold(
     await events.enrollment_held(tx, row.enrollment_id)
     if learned.signal is not None:
         await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
-    return Standing(
-        doing=Activity.HELD,
+    return EnrollmentState(
+        doing=EnrollmentPhase.HELD,
         status=EnrollmentStatus.ACTIVE,
         due_at=again_at,
         step=row.steps_sent,
@@ -457,12 +459,12 @@ async def _hold(
     )
 
 
-async def hold_unknown(tx: Transaction, row: AttemptRow, learned: Learned) -> Standing:
+async def hold_unknown(tx: Transaction, row: AttemptRow, learned: Learned) -> EnrollmentState:
     """Nothing proves what became of the attempt: a person decides."""
     if row.step is None or row.enrollment_id is None:
         await outcomes.set_attempt(tx, row.attempt_id, outcome=AttemptOutcome.ASSUMED_SENT.value)
         await outcomes.set_message(tx, row.message_id, status=MessageStatus.UNKNOWN.value)
-        return Standing(doing="ended", status=MessageStatus.UNKNOWN)
+        return EnrollmentState(doing="ended", status=MessageStatus.UNKNOWN)
     return await _hold(tx, row, learned, HeldReason.OUTCOME_UNKNOWN, None)
 
 
@@ -472,7 +474,7 @@ async def _one_off_failed(
     rules: SendingRules,
     learned: Learned,
     error: ProviderError,
-) -> Standing:
+) -> EnrollmentState:
     """A one-off text waits out what passes; anything else is its end, never its enrollment's."""
     tries = _tries(row, error)
     if not learned.by_report:
@@ -485,7 +487,7 @@ async def _one_off_failed(
     await sending.settle_message(
         tx, row.message_id, MessageStatus.FAILED, error_code=error.code or None
     )
-    return Standing(doing="ended", status=MessageStatus.FAILED)
+    return EnrollmentState(doing="ended", status=MessageStatus.FAILED)
 
 
 async def _end(
@@ -494,7 +496,7 @@ async def _end(
     learned: Learned,
     status: EnrollmentStatus,
     code: int | None,
-) -> Standing:
+) -> EnrollmentState:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
     ended = await finishing.end(
         tx, row.enrollment_id, status, signal=learned.signal, error_code=code
@@ -503,8 +505,8 @@ async def _end(
     return _ended(row, reached or status)
 
 
-def _ended(row: AttemptRow, status: EnrollmentStatus) -> Standing:
-    return Standing(
+def _ended(row: AttemptRow, status: EnrollmentStatus) -> EnrollmentState:
+    return EnrollmentState(
         doing="ended",
         status=status,
         step=row.steps_sent,
@@ -513,14 +515,14 @@ def _ended(row: AttemptRow, status: EnrollmentStatus) -> Standing:
     )
 
 
-def as_it_stands(row: AttemptRow) -> Standing:
+def as_it_stands(row: AttemptRow) -> EnrollmentState:
     """Nothing changed for the enrollment: its row says what is next."""
     if row.step is None or row.activity is None:
         reached = row.message_status if row.step is None else row.status
-        return Standing(
+        return EnrollmentState(
             doing="ended", status=reached or "gone", step=row.steps_sent, step_count=row.step_count
         )
-    return Standing(
+    return EnrollmentState(
         doing=row.activity,
         status=EnrollmentStatus.ACTIVE,
         due_at=row.next_event_at,

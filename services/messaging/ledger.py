@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from domain.messaging.ports import Answer, Decision, Listing, Opening
+from domain.messaging.ports import Listing, NextAction, Preparation, SendResult
 from domain.platform.rules import SendingRules
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from services.messaging.outcomes import Outcomes
 from services.messaging.sending import Sending
 from services.platform.outbox import Outbox
@@ -31,33 +31,33 @@ class Ledger:
         self._rest = pools.rest
         self._outbox = outbox
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and begin no text."""
         return await self._deciding.decide_step(enrollment_id)
 
-    async def decide_message(self, message_id: UUID) -> Decision:
+    async def decide_message(self, message_id: UUID) -> Preparation:
         """Say what a one-off text needs next, and begin nothing."""
         return await self._deciding.decide_message(message_id)
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         """Ask to send the enrollment's next step."""
         return await self._sending.open_step(enrollment_id)
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         """Ask to send a one-off text."""
         return await self._sending.open_message(message_id)
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         """Write down what the provider said and what follows from it."""
-        opening = await self._answers.record_answer(attempt_id, answer)
+        next_action = await self._answers.record_answer(attempt_id, answer)
         self._outbox.kick()
-        return opening
+        return next_action
 
-    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         """Weigh the provider's list as proof about an attempt."""
-        opening = await self._proofs.record_listing(attempt_id, listing)
+        next_action = await self._proofs.record_listing(attempt_id, listing)
         self._outbox.kick()
-        return opening
+        return next_action
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         """Write down a looked-up line type; a failed look-up counts as ``unknown``."""
@@ -66,6 +66,6 @@ class Ledger:
                 tx, contact_id, line_type or LineType.UNKNOWN, only_if_unknown=True
             )
 
-    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         """End the enrollment if its reply window has passed."""
         return await self._closing.close_enrollment(enrollment_id)

@@ -5,19 +5,19 @@ from uuid import UUID
 
 from domain.messaging.ports import (
     Accepted,
-    Answer,
     CanaryState,
     ListedMessage,
     Listing,
+    NeedsReconciliation,
+    NextAction,
     NotCalled,
-    Opening,
     OutcomeUnknown,
     Refused,
-    Unsettled,
+    SendResult,
 )
 from domain.platform.provider_errors import Effect, classify_answer, explain
 from domain.platform.rules import SendingRules
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import FAILURES
@@ -54,7 +54,7 @@ class Outcomes:
         self._database = database
         self._rules = rules
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         """Write down the answer to a call and all that follows from it.
 
         An attempt whose outcome is known by now (a callback was faster) keeps it.
@@ -62,12 +62,12 @@ class Outcomes:
         async with self._database.transaction() as tx:
             row = await outcomes.load(tx, attempt_id)
             if row is None:
-                return Standing(doing="ended", status="gone")
+                return EnrollmentState(doing="ended", status="gone")
             learned = Learned(row.read_at)
             match answer:
                 case Accepted():
                     await outcomes.note_sender(tx, row, shows_texts=answer.is_intact)
-                    opening = await accepted(
+                    next_action = await accepted(
                         tx,
                         row,
                         self._rules,
@@ -77,7 +77,7 @@ class Outcomes:
                         from_phone=answer.from_phone,
                     )
                     await tell_if_doubled(tx, row)
-                    return opening
+                    return next_action
                 case Refused():
                     return await self._refused(tx, row, answer, learned)
                 case OutcomeUnknown():
@@ -85,7 +85,7 @@ class Outcomes:
                 case NotCalled():
                     return await self._not_sent(tx, row, learned, _LATE_WAIT)
 
-    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         """Weigh the provider's list as proof about an attempt.
 
         A text to the number that may be the attempt's, created since the attempt, whose id no other
@@ -102,10 +102,10 @@ class Outcomes:
         async with self._database.transaction() as tx:
             row = await outcomes.load(tx, attempt_id)
             if row is None:
-                return Standing(doing="ended", status="gone")
+                return EnrollmentState(doing="ended", status="gone")
             learned = Learned(row.read_at)
             if row.outcome.is_known:
-                return Standing(doing="settled", status=row.outcome)
+                return EnrollmentState(doing="settled", status=row.outcome)
             if listing is None:
                 return await self._no_proof(tx, row, learned)
             unclaimed = await reconciliation.unclaimed(tx, row, listing.texts)
@@ -121,7 +121,7 @@ class Outcomes:
                 return await self._no_proof(tx, row, learned)
             return await self._absent(tx, row, learned, listing.asked_at)
 
-    async def ask(self, attempt_id: UUID) -> Unsettled | None:
+    async def ask(self, attempt_id: UUID) -> NeedsReconciliation | None:
         """Say what must be proven about an attempt; None if that is done, or it is too early."""
         async with self._database.transaction() as tx:
             row = await outcomes.load(tx, attempt_id)
@@ -132,7 +132,7 @@ class Outcomes:
 
     async def _question(
         self, tx: Transaction, row: AttemptRow, not_before: datetime | None = None
-    ) -> Unsettled:
+    ) -> NeedsReconciliation:
         return await reconciliation.question(
             tx,
             row.attempt_id,
@@ -144,7 +144,7 @@ class Outcomes:
             not_before=not_before,
         )
 
-    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         """End an enrollment whose reply window has passed as ``finished_no_response``.
 
         An inbound text that is not applied yet keeps it open a little longer.
@@ -155,7 +155,7 @@ class Outcomes:
                 return standing
             status = EnrollmentStatus.FINISHED_NO_RESPONSE
             await finishing.end(tx, enrollment_id, status)
-            return Standing(
+            return EnrollmentState(
                 doing="ended",
                 status=status,
                 step=standing.step,
@@ -165,7 +165,7 @@ class Outcomes:
 
     async def _refused(
         self, tx: Transaction, row: AttemptRow, answer: Refused, learned: Learned
-    ) -> Opening:
+    ) -> NextAction:
         if row.outcome.is_known:
             return as_it_stands(row)
         if answer.http_status == 0:
@@ -177,7 +177,7 @@ class Outcomes:
 
     async def _unknown(
         self, tx: Transaction, row: AttemptRow, http_status: int | None, code: int | None
-    ) -> Opening:
+    ) -> NextAction:
         """Nothing is known, unless a callback was faster: come back for proof."""
         if row.outcome.is_known:
             return as_it_stands(row)
@@ -193,7 +193,7 @@ class Outcomes:
 
     async def _not_sent(
         self, tx: Transaction, row: AttemptRow, learned: Learned, wait: timedelta
-    ) -> Standing:
+    ) -> EnrollmentState:
         """The call never left this process: the text is tried again, uncounted."""
         if row.outcome.is_known:
             return as_it_stands(row)
@@ -203,7 +203,7 @@ class Outcomes:
         await outcomes.set_message(tx, row.message_id, status=MessageStatus.PENDING.value)
         return await send_again_at(tx, row, learned, learned.now + wait, tries=row.failed_tries)
 
-    async def _no_proof(self, tx: Transaction, row: AttemptRow, learned: Learned) -> Opening:
+    async def _no_proof(self, tx: Transaction, row: AttemptRow, learned: Learned) -> NextAction:
         is_orphan = row.step is not None and row.status is not None and row.status.is_final
         if not is_orphan and learned.now - row.started_at > self._rules.settle_give_up:
             return await hold_unknown(tx, row, learned)
@@ -212,7 +212,7 @@ class Outcomes:
 
     async def _found(
         self, tx: Transaction, row: AttemptRow, found: ListedMessage, learned: Learned
-    ) -> Opening:
+    ) -> NextAction:
         standing = await accepted(
             tx,
             row,
@@ -235,11 +235,11 @@ class Outcomes:
                 status=found.status,
                 code=found.error_code,
             )
-        return Standing(doing="settled", status=AttemptOutcome.ACCEPTED)
+        return EnrollmentState(doing="settled", status=AttemptOutcome.ACCEPTED)
 
     async def _absent(
         self, tx: Transaction, row: AttemptRow, learned: Learned, asked_at: datetime
-    ) -> Opening:
+    ) -> NextAction:
         """One list without it is a hint, two are proof.
 
         The first counts from when it is written down, which is later than it was asked for, the
@@ -264,4 +264,4 @@ class Outcomes:
         await events.message_failed(tx, row.message_id, error_code=None, meaning=explain(None))
         if row.step is not None and row.enrollment_id is not None:
             await finishing.end(tx, row.enrollment_id, EnrollmentStatus.FAILED)
-        return Standing(doing="settled", status=AttemptOutcome.ABSENT)
+        return EnrollmentState(doing="settled", status=AttemptOutcome.ABSENT)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.messaging.absence import LIST_SKEW, may_be_same_text
-from domain.messaging.ports import CanaryState, ListedMessage, Listing, Unsettled
+from domain.messaging.ports import CanaryState, ListedMessage, Listing, NeedsReconciliation
 from domain.platform.rules import SendingRules
 from storage.messaging import outcomes
 from storage.messaging.outcomes import AttemptRow
@@ -36,7 +36,7 @@ async def question(
     sender_id: UUID,
     now: datetime,
     not_before: datetime | None = None,
-) -> Unsettled:
+) -> NeedsReconciliation:
     """Say what must be proven about an attempt, and what the provider's list must show for it.
 
     Args:
@@ -61,7 +61,7 @@ async def question(
             fresh_from=until - _CANARY_FRESH,
             until=until,
         )
-    return Unsettled(
+    return NeedsReconciliation(
         attempt_id=attempt_id,
         to=phone,
         list_from=attempt.started_at - LIST_SKEW,

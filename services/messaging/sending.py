@@ -8,14 +8,21 @@ from uuid import UUID
 from domain.messaging import deciding
 from domain.messaging.deadline import Deadline
 from domain.messaging.deciding import StepFacts, decide
-from domain.messaging.ports import Call, Decision, LateError, LineTypeNeeded, Opening, Unsettled
+from domain.messaging.ports import (
+    LateError,
+    LineTypeNeeded,
+    NeedsReconciliation,
+    NextAction,
+    Preparation,
+    SendRequest,
+)
 from domain.platform.provider_errors import explain
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.texts import merge_values, render
 from domain.sequences.timing import ContactClock, SendWindow, validity_seconds
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, Need
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, Need
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
 from services.messaging import reconciliation
@@ -29,7 +36,7 @@ _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
 _UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
-_GONE = Standing(doing="ended", status="gone")
+_GONE = EnrollmentState(doing="ended", status="gone")
 """The row was erased."""
 
 
@@ -48,43 +55,49 @@ class Sending:
         self._database = database
         self._rules = rules
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and write down where it stands; begins no text."""
         async with self._database.transaction() as tx:
             row = await sending.read_step(tx, enrollment_id)
             if row is None:
                 return _GONE
-            verdict = await self._decide(tx, row)
-            if not _changes_the_row(verdict, row):
-                return await self._say(tx, row, verdict)
-        probes = await self._may_probe(row, verdict)
+            decision = await self._decide(tx, row)
+            if not _changes_the_row(decision, row):
+                return await self._say(tx, row, decision)
+        probes = await self._may_probe(row, decision)
         async with self._database.transaction() as tx:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
                 return _GONE
             if probes:
                 row = replace(row, probing=True)
-            verdict = await self._decide(tx, row)
-            if isinstance(verdict, deciding.Go):
+            decision = await self._decide(tx, row)
+            if isinstance(decision, deciding.Go):
                 await sending.stand(
-                    tx, row.id, Activity.WAITING, next_send_at=row.read_at, probing=row.probing
+                    tx,
+                    row.id,
+                    EnrollmentPhase.WAITING,
+                    next_send_at=row.read_at,
+                    probing=row.probing,
                 )
-            return await self._say(tx, row, verdict)
+            return await self._say(tx, row, decision)
 
-    async def decide_message(self, message_id: UUID) -> Decision:
+    async def decide_message(self, message_id: UUID) -> Preparation:
         """Say what a one-off text needs next; begins nothing."""
         async with self._database.transaction() as tx:
             row = await sending.lock_message(tx, message_id)
             if row is None:
                 return _GONE
             waits = await self._message_waits(tx, row)
-            return waits or replace(_message_standing(row, Activity.WAITING), needs=Need.SEND)
+            return waits or replace(
+                _message_standing(row, EnrollmentPhase.WAITING), needs=Need.SEND
+            )
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         """Ask to send the enrollment's next step.
 
-        Everything that bears on it is read again under the locks of its number and row. A ``Call``
-        is committed: its attempt stands as ``open`` until its answer is recorded.
+        Everything that bears on it is read again under the locks of its number and row. A
+        ``SendRequest`` is committed: its attempt stands as ``open`` until its answer is recorded.
 
         Raises:
             LateError: It took so long that no call could begin in time; nothing was written.
@@ -94,13 +107,13 @@ class Sending:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
                 return _GONE
-            verdict = await self._decide(tx, row)
-            if not isinstance(verdict, deciding.Go):
-                return await self._obey(tx, row, verdict)
+            decision = await self._decide(tx, row)
+            if not isinstance(decision, deciding.Go):
+                return await self._obey(tx, row, decision)
             _refuse_if_late(deadline)
-            return await self._go(tx, row, verdict, deadline)
+            return await self._go(tx, row, decision, deadline)
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         """Ask to send a one-off text: bound by suppression, not by the window.
 
         Raises:
@@ -118,11 +131,11 @@ class Sending:
             if row.sender_held_at is not None and not await holds.claim_probe(
                 tx, row.sender_id, self._rules.probe_interval
             ):
-                return _message_standing(row, Activity.HELD)
+                return _message_standing(row, EnrollmentPhase.HELD)
             attempt_id = await sending.open_attempt_at_message(
                 tx, row, call_before=self._rules.call_before
             )
-            return Call(
+            return SendRequest(
                 attempt_id=attempt_id,
                 to=row.phone,
                 from_phone=row.sender_phone,
@@ -134,69 +147,73 @@ class Sending:
                 due_at=row.due_at,
             )
 
-    async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Verdict:
+    async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Decision:
         nothing_sent = row.step == 0 and not await self._sent(tx, row)
         return decide(_facts(row, self._rules, nothing_sent=nothing_sent), row.read_at, self._rules)
 
     async def _sent(self, tx: Transaction, row: StepRow) -> bool:
         return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
 
-    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Decision | None:
+    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Preparation | None:
         """What keeps a one-off text from going now, None if nothing does."""
         last = row.last_attempt
         if last is not None and not last.outcome.is_known:
             return await self._unsettled(tx, row, last)
         given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
         if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
-            return Standing(doing="ended", status=row.status)
+            return EnrollmentState(doing="ended", status=row.status)
         if row.overtaken:
             await sending.settle_message(tx, row.id, MessageStatus.CANCELED, error_code=None)
-            return Standing(doing="ended", status=MessageStatus.CANCELED)
+            return EnrollmentState(doing="ended", status=MessageStatus.CANCELED)
         if row.suppressed or row.line_type is LineType.LANDLINE:
             code = 21610 if row.suppressed else 21614
             await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
             await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
-            return Standing(doing="ended", status=MessageStatus.REFUSED)
+            return EnrollmentState(doing="ended", status=MessageStatus.REFUSED)
         if row.next_try_at is not None and row.next_try_at > row.read_at + EARLY_TOLERANCE:
-            return _message_standing(row, Activity.WAITING, due_at=row.next_try_at)
+            return _message_standing(row, EnrollmentPhase.WAITING, due_at=row.next_try_at)
         if row.inbound_pending:
-            return _message_standing(row, Activity.WAITING, due_at=row.read_at + INBOUND_WAIT)
+            return _message_standing(
+                row, EnrollmentPhase.WAITING, due_at=row.read_at + INBOUND_WAIT
+            )
         if row.sender_held_at is not None and not _is_probe_due(row):
-            return _message_standing(row, Activity.HELD)
+            return _message_standing(row, EnrollmentPhase.HELD)
         return None
 
-    async def _may_probe(self, row: StepRow, verdict: deciding.Verdict) -> bool:
+    async def _may_probe(self, row: StepRow, decision: deciding.Decision) -> bool:
         """Claim the sender on hold that an enrollment waits for, if it may be tried now.
 
         In a transaction of its own: who holds a sender's row must not wait for a number.
         """
-        if not isinstance(verdict, deciding.Held) or not _is_probe_due(row):
+        if not isinstance(decision, deciding.Held) or not _is_probe_due(row):
             return False
         async with self._database.transaction() as tx:
             return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
 
-    async def _say(self, tx: Transaction, row: StepRow, verdict: deciding.Verdict) -> Decision:
+    async def _say(self, tx: Transaction, row: StepRow, decision: deciding.Decision) -> Preparation:
         """Say what was decided; what stands in the way is written down as well."""
-        if isinstance(verdict, deciding.Go):
-            return _standing(row, Activity.WAITING, due_at=row.read_at, needs=Need.SEND)
-        return await self._obey(tx, row, verdict)
+        if isinstance(decision, deciding.Go):
+            return _standing(row, EnrollmentPhase.WAITING, due_at=row.read_at, needs=Need.SEND)
+        return await self._obey(tx, row, decision)
 
-    async def _obey(self, tx: Transaction, row: StepRow, verdict: deciding.Obstacle) -> Decision:
+    async def _obey(
+        self, tx: Transaction, row: StepRow, decision: deciding.Obstacle
+    ) -> Preparation:
         """Write down what stands in the way and say it to the workflow."""
-        match verdict:
+        match decision:
             case deciding.Over():
                 return _standing(row, "ended")
             case deciding.EndAs():
-                return await self._end_before_text(tx, row, verdict.because)
+                return await self._end_before_text(tx, row, decision.because)
             case deciding.Later():
-                return await self._later(tx, row, verdict)
+                return await self._later(tx, row, decision)
             case deciding.AwaitReply():
-                await sending.stand(tx, row.id, Activity.AWAITING_REPLY)
-                return _standing(row, Activity.AWAITING_REPLY, due_at=verdict.until)
+                await sending.stand(tx, row.id, EnrollmentPhase.AWAITING_REPLY)
+                return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=decision.until)
             case deciding.Paused():
-                return await self._blocked(tx, row, Activity.PAUSED, None)
+                return await self._blocked(tx, row, EnrollmentPhase.PAUSED, None)
             case deciding.Held():
-                return await self._blocked(tx, row, Activity.HELD, verdict.reason)
+                return await self._blocked(tx, row, EnrollmentPhase.HELD, decision.reason)
             case deciding.Settle():
                 assert row.last_attempt is not None  # noqa: S101 - what Settle means
                 return await self._unsettled(tx, row, row.last_attempt)
@@ -204,8 +221,8 @@ class Sending:
                 return LineTypeNeeded(row.contact_id, row.phone)
 
     async def _go(
-        self, tx: Transaction, row: StepRow, verdict: deciding.Go, deadline: Deadline
-    ) -> Call:
+        self, tx: Transaction, row: StepRow, decision: deciding.Go, deadline: Deadline
+    ) -> SendRequest:
         body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
         attempt_id = await sending.open_attempt_at_step(
             tx,
@@ -214,19 +231,21 @@ class Sending:
             media_urls=json.dumps(list(row.media_urls)),
             call_before=self._rules.call_before,
         )
-        return Call(
+        return SendRequest(
             attempt_id=attempt_id,
             to=row.phone,
             from_phone=row.sender_phone,
             messaging_service_sid=row.messaging_service_sid,
             body=body,
             media_urls=row.media_urls,
-            validity_seconds=verdict.validity_seconds,
+            validity_seconds=decision.validity_seconds,
             deadline=deadline,
             due_at=row.next_send_at,
         )
 
-    async def _end_before_text(self, tx: Transaction, row: StepRow, because: str) -> Standing:
+    async def _end_before_text(
+        self, tx: Transaction, row: StepRow, because: str
+    ) -> EnrollmentState:
         """End as opted out or landline, omitted if nothing was ever sent."""
         if because == "landline":
             status = EnrollmentStatus.OMITTED_LANDLINE
@@ -237,22 +256,24 @@ class Sending:
         await finishing.end(tx, row.id, status)
         return _standing(row, "ended", status=status)
 
-    async def _later(self, tx: Transaction, row: StepRow, verdict: deciding.Later) -> Standing:
-        await sending.stand(tx, row.id, Activity.WAITING, next_send_at=verdict.at)
-        if verdict.because not in _UNREMARKABLE and verdict.at != row.next_send_at:
-            until = verdict.at.isoformat()
+    async def _later(
+        self, tx: Transaction, row: StepRow, decision: deciding.Later
+    ) -> EnrollmentState:
+        await sending.stand(tx, row.id, EnrollmentPhase.WAITING, next_send_at=decision.at)
+        if decision.because not in _UNREMARKABLE and decision.at != row.next_send_at:
+            until = decision.at.isoformat()
             await finishing.note(
-                tx, row.id, "waits", at=row.read_at, because=verdict.because, until=until
+                tx, row.id, "waits", at=row.read_at, because=decision.because, until=until
             )
-        return _standing(row, Activity.WAITING, due_at=verdict.at)
+        return _standing(row, EnrollmentPhase.WAITING, due_at=decision.at)
 
     async def _blocked(
         self,
         tx: Transaction,
         row: StepRow,
-        activity: Activity,
+        activity: EnrollmentPhase,
         reason: HeldReason | None,
-    ) -> Standing:
+    ) -> EnrollmentState:
         await sending.block(tx, row.id, activity, reason)
         if row.activity != activity or row.held_reason != reason:
             await finishing.note(
@@ -264,7 +285,7 @@ class Sending:
 
     async def _unsettled(
         self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt
-    ) -> Unsettled:
+    ) -> NeedsReconciliation:
         """What must be proven about an attempt, and when the provider's list can prove it."""
         return await reconciliation.question(
             tx,
@@ -320,8 +341,8 @@ def _standing(
     status: EnrollmentStatus | None = None,
     held_reason: HeldReason | None = None,
     needs: Need | None = None,
-) -> Standing:
-    return Standing(
+) -> EnrollmentState:
+    return EnrollmentState(
         doing=str(doing),
         status=(status or row.status).value,
         due_at=due_at,
@@ -334,14 +355,16 @@ def _standing(
 
 
 def _message_standing(
-    row: MessageRow, doing: Activity, *, due_at: datetime | None = None
-) -> Standing:
-    return Standing(doing=doing, status=row.status, due_at=due_at, sender_id=str(row.sender_id))
+    row: MessageRow, doing: EnrollmentPhase, *, due_at: datetime | None = None
+) -> EnrollmentState:
+    return EnrollmentState(
+        doing=doing, status=row.status, due_at=due_at, sender_id=str(row.sender_id)
+    )
 
 
-def _changes_the_row(verdict: deciding.Verdict, row: StepRow) -> bool:
+def _changes_the_row(decision: deciding.Decision, row: StepRow) -> bool:
     """Whether what was decided is written down, or proven: then it is decided under locks."""
-    match verdict:
+    match decision:
         case deciding.LookUp() | deciding.Over():
             return False
         case deciding.Go():
@@ -353,7 +376,7 @@ def _changes_the_row(verdict: deciding.Verdict, row: StepRow) -> bool:
 def _is_shown_as_due(row: StepRow) -> bool:
     """Whether the row says already that its text is about to go."""
     return (
-        row.activity == Activity.WAITING
+        row.activity == EnrollmentPhase.WAITING
         and row.next_send_at is not None
         and row.next_send_at <= row.read_at + EARLY_TOLERANCE
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlmodel import col
 
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
 from storage.platform.database import Transaction
 from storage.tables.access import User
@@ -23,7 +23,7 @@ class ContactEnrollmentRow(NamedTuple):
     sequence_name: str
     sequence_state: SequenceState
     status: EnrollmentStatus
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     step: int
     step_count: int
     enrolled_by: UUID

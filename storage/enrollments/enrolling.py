@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Course:
+class SequenceSnapshot:
     """What one is enrolled into: a sequence as it is, and the current edition of its steps.
 
     Attributes:
@@ -135,7 +135,7 @@ async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list
     return [Candidate(*row) for row in rows]
 
 
-async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
+async def lock_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | None:
     """Read what one is enrolled into, and keep it from changing until the transaction ends.
 
     Any number may enroll side by side; whoever changes the sequence waits.
@@ -161,7 +161,7 @@ async def lock_course(tx: Transaction, sequence_id: UUID) -> Course | None:
             .limit(1)
         )
     ).one()
-    return Course(*sequence, version[0], await steps_of(tx, version[0]), version[1])
+    return SequenceSnapshot(*sequence, version[0], await steps_of(tx, version[0]), version[1])
 
 
 async def opted_out(tx: Transaction, contact_ids: Many[UUID], sender_id: UUID) -> set[UUID]:
@@ -191,7 +191,7 @@ async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID])
 
 
 async def insert_enrollments(
-    tx: Transaction, sequence_id: UUID, course: Course, rows: Many[NewRow], user_id: UUID
+    tx: Transaction, sequence_id: UUID, course: SequenceSnapshot, rows: Many[NewRow], user_id: UUID
 ) -> set[UUID]:
     """Write enrollments, but nobody twice who is active there.
 

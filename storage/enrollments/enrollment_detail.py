@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from storage.enrollments.step_outcomes import failing_code
@@ -52,7 +52,7 @@ class EnrollmentFacts:
     phone: str
     time_zone: str | None
     status: EnrollmentStatus
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     held_code: int | None
     error_code: int | None

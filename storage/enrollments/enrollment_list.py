@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from domain.platform.paging import Position
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from domain.statuses.sequences import SequenceState
 from storage.contacts.contacts import matches
 from storage.enrollments import step_outcomes
@@ -86,7 +86,7 @@ class ListedRow:
     phone: str
     time_zone: str | None
     status: EnrollmentStatus
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     held_code: int | None
     error_code: int | None
@@ -192,7 +192,7 @@ async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
     """Count what is still to come for all enrollments that the list would show."""
     active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
-    held = col(Enrollment.activity) == Activity.HELD
+    held = col(Enrollment.activity) == EnrollmentPhase.HELD
     to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
     few = await _few_found(tx, wanted)
     counted = _filtered(sequence_id, wanted, col(Enrollment.id), few).with_only_columns(
@@ -269,7 +269,7 @@ def _narrowed(
     if wanted.statuses:
         query = query.where(col(Enrollment.status).in_(wanted.statuses))
     if wanted.held:
-        query = query.where(col(Enrollment.activity) == Activity.HELD)
+        query = query.where(col(Enrollment.activity) == EnrollmentPhase.HELD)
     if wanted.group_ids:
         members = select(col(GroupMember.contact_id)).where(
             col(GroupMember.group_id).in_(wanted.group_ids)

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.messaging import LastText
 from storage.event_webhooks import events
 from storage.platform import outbox
@@ -161,7 +161,7 @@ async def last_text(
     return LastText.SENT if any(row.sent for row in rows) else LastText.NONE
 
 
-async def lock_closing(tx: Transaction, enrollment_id: UUID) -> Standing:
+async def lock_closing(tx: Transaction, enrollment_id: UUID) -> EnrollmentState:
     """Lock an enrollment whose reply window may be over.
 
     Answers ``closing`` if it is, else where the enrollment stands.
@@ -185,15 +185,15 @@ async def lock_closing(tx: Transaction, enrollment_id: UUID) -> Standing:
         )
     ).one_or_none()
     if row is None:
-        return Standing(doing="ended", status="gone")
+        return EnrollmentState(doing="ended", status="gone")
     doing, due_at = row.activity or "ended", row.next_send_at
-    if doing == Activity.AWAITING_REPLY:
+    if doing == EnrollmentPhase.AWAITING_REPLY:
         due_at = row.reply_until
         if row.inbound_pending:
             due_at = max(row.reply_until, row.read_at + INBOUND_WAIT)
         elif row.reply_until <= row.read_at + EARLY_TOLERANCE:
             doing = "closing"
-    return Standing(
+    return EnrollmentState(
         doing=doing,
         status=row.status,
         due_at=due_at,

@@ -15,7 +15,7 @@ from storage.platform.workspace import HOLD_ZONE, ZONE_SQL
 
 
 @dataclass(frozen=True)
-class Place:
+class NextStep:
     """Where the next text of an enrollment stands in its version, and what times it."""
 
     position: int
@@ -65,7 +65,7 @@ async def hold(tx: Transaction, enrollment_id: UUID) -> None:
     await tx.execute(_HOLD, {"id": enrollment_id})
 
 
-async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> Place:
+async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> NextStep:
     """Find the next step without an accepted text.
 
     Args:
@@ -76,7 +76,7 @@ async def next_place(tx: Transaction, enrollment_id: UUID, *, start: int, reache
     """
     asked = {"id": enrollment_id, "start": start, "reached": reached}
     row = (await tx.execute(_NEXT_PLACE, asked)).one()
-    return Place(
+    return NextStep(
         position=row.position or row.step_count + 1,
         delay_seconds=row.delay_seconds,
         at_time=row.at_time,

@@ -10,14 +10,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import DateTime, Uuid
 
 from domain.sequences.timing import ContactClock, SendWindow
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from storage.platform.database import Transaction
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingStep:
     """A locked enrollment, and what times its next step.
 
     Attributes:
@@ -38,7 +38,7 @@ class Waiting:
 
     id: UUID
     status: EnrollmentStatus
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     all_sent: bool
     paused_at: datetime | None
     last_sent_at: datetime | None
@@ -61,7 +61,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Moved:
+class RescheduledStep:
     """When an enrollment's next step is due now, and when its window lets it go."""
 
     id: UUID
@@ -84,18 +84,18 @@ _READ = text(
 ).bindparams(_IDS)
 
 
-async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
+async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
     """Lock enrollments, always in the same order; those that do not exist are left out."""
     return await _locked(tx, "e.id = ANY(:ids)", enrollment_ids)
 
 
-async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[Waiting]:
+async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[WaitingStep]:
     """Lock the enrollments of contacts that wait for a step's moment."""
     which = "e.contact_id = ANY(:ids) AND e.status = 'active' AND e.activity = 'waiting'"
     return await _locked(tx, which, contact_ids)
 
 
-async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Waiting]:
+async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[WaitingStep]:
     """Lock first, then read: what is joined to a row that is waited for is from before the wait."""
     locked = await tx.execute(
         text(
@@ -106,14 +106,14 @@ async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Wait
     return await read(tx, [row.id for row in locked])
 
 
-async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[Waiting]:
+async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
     """Read enrollments without locking any."""
     rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
     return [
-        Waiting(
+        WaitingStep(
             id=row.id,
             status=EnrollmentStatus(row.status),
-            activity=Activity(row.activity) if row.activity else None,
+            activity=EnrollmentPhase(row.activity) if row.activity else None,
             all_sent=row.all_sent,
             paused_at=row.paused_at,
             last_sent_at=row.last_sent_at,
@@ -155,7 +155,7 @@ async def pause(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
     )
 
 
-async def resume(tx: Transaction, moved: Sequence[Moved]) -> None:
+async def resume(tx: Transaction, moved: Sequence[RescheduledStep]) -> None:
     """Let locked enrollments go on; what is under way or held for another reason stays so."""
     await _move(
         tx,
@@ -168,12 +168,12 @@ async def resume(tx: Transaction, moved: Sequence[Moved]) -> None:
     )
 
 
-async def retime(tx: Transaction, moved: Sequence[Moved]) -> None:
+async def retime(tx: Transaction, moved: Sequence[RescheduledStep]) -> None:
     """Set when the next steps of locked enrollments are due."""
     await _move(tx, moved, "due_at = m.due, next_send_at = m.next_at")
 
 
-async def _move(tx: Transaction, moved: Sequence[Moved], changes: str) -> None:
+async def _move(tx: Transaction, moved: Sequence[RescheduledStep], changes: str) -> None:
     moments = ARRAY(DateTime(timezone=True))
     await tx.execute(
         text(

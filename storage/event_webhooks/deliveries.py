@@ -13,7 +13,7 @@ from storage.platform.database import Transaction
 
 
 @dataclass(frozen=True)
-class Due:
+class DueDelivery:
     """An event that is to be sent now.
 
     Attributes:
@@ -57,13 +57,15 @@ _CLAIM = text(
 )
 
 
-async def claim(tx: Transaction, endpoint_id: UUID, limit: int, claim: timedelta) -> list[Due]:
+async def claim(
+    tx: Transaction, endpoint_id: UUID, limit: int, claim: timedelta
+) -> list[DueDelivery]:
     """Take events that are due, of each subject only the first that is not settled.
 
     Nobody else is given them until they are recorded, or ``claim`` has passed.
     """
     rows = await tx.execute(_CLAIM, {"endpoint_id": endpoint_id, "limit": limit, "claim": claim})
-    return sorted((Due(*row) for row in rows), key=lambda due: due.number)
+    return sorted((DueDelivery(*row) for row in rows), key=lambda due: due.number)
 
 
 async def delivered(tx: Transaction, endpoint_id: UUID, number: int, status: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.types import Text
 
 from domain.messaging.absence import LIST_SKEW
 from domain.messaging.ports import Canary
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from storage.enrollments import next_step
 from storage.messaging.sending import lock_attempt
@@ -55,7 +55,7 @@ class AttemptRow:
     failed_tries: int
     enrollment_id: UUID | None
     status: EnrollmentStatus | None
-    activity: Activity | None
+    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     position: int
     enrollment_pass: int
@@ -133,7 +133,7 @@ async def load(tx: Transaction, attempt_id: UUID) -> AttemptRow | None:
         steps_sent=row.steps_sent or 0,
         step_count=row.step_count or 0,
         replied_at=row.replied_at,
-        activity=Activity(row.activity) if row.activity else None,
+        activity=EnrollmentPhase(row.activity) if row.activity else None,
         held_reason=HeldReason(row.held_reason) if row.held_reason else None,
         next_event_at=row.next_event_at,
         sender_id=row.sender_id,

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from domain.statuses.enrollment_state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from storage.platform.database import Transaction
 
 
@@ -47,7 +47,7 @@ async def new_enrollments(
             enrollment_id=row.id,
             sequence_id=row.sequence_id,
             enrolled_by=row.enrolled_by,
-            standing=Standing(
+            standing=EnrollmentState(
                 doing=row.activity,
                 status=row.status,
                 due_at=row.due_at,

@@ -366,14 +366,16 @@ async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> Suppr
     return None if found is None else _row(found)
 
 
-class Standing(NamedTuple):
+class ActiveSuppression(NamedTuple):
     """What suppresses a number for everyone, and who has the number."""
 
     id: UUID
     contact_id: UUID | None
 
 
-async def standing_everywhere(tx: Transaction, phones: Sequence[str]) -> dict[str, Standing]:
+async def standing_everywhere(
+    tx: Transaction, phones: Sequence[str]
+) -> dict[str, ActiveSuppression]:
     """Tell which of these numbers are suppressed for everyone."""
     rows = await tx.execute(
         text(
@@ -384,7 +386,7 @@ async def standing_everywhere(tx: Transaction, phones: Sequence[str]) -> dict[st
         ).bindparams(_PHONES),
         {"phones": list(phones)},
     )
-    return {phone: Standing(*row) for phone, *row in rows}
+    return {phone: ActiveSuppression(*row) for phone, *row in rows}
 
 
 async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from storage.tables.columns import code, computed, moment, one_of, reference
 
 
@@ -35,7 +35,7 @@ class Enrollment(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "enrollments"
     __table_args__ = (
         one_of("status", EnrollmentStatus),
-        one_of("activity", Activity),
+        one_of("activity", EnrollmentPhase),
         one_of("held_reason", HeldReason),
         CheckConstraint("(status = 'active') = (ended_at IS NULL)", name="final_has_an_end"),
         CheckConstraint("(status = 'active') = (activity IS NOT NULL)", name="active_does"),
@@ -71,7 +71,9 @@ class Enrollment(SQLModel, table=True):
     status: EnrollmentStatus = Field(
         default=EnrollmentStatus.ACTIVE, sa_type=code(EnrollmentStatus)
     )
-    activity: Activity | None = Field(default=Activity.WAITING, sa_type=code(Activity))
+    activity: EnrollmentPhase | None = Field(
+        default=EnrollmentPhase.WAITING, sa_type=code(EnrollmentPhase)
+    )
     held_reason: HeldReason | None = Field(default=None, sa_type=code(HeldReason))
     held_code: int | None = None
     ended_at: datetime | None = moment(nullable=True)

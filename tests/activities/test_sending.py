@@ -25,27 +25,27 @@ from domain.maintenance.ports import SweepReport
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
     CanaryState,
-    Decision,
     LateError,
     LineTypeNeeded,
     Listing,
+    NeedsReconciliation,
+    NextAction,
     NotCalled,
-    Opening,
     OutcomeUnknown,
+    Preparation,
     Refused,
-    Unsettled,
+    SendRequest,
+    SendResult,
 )
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import Need
 from domain.statuses.messaging import MessageStatus
 from tests.fakes import FakeGateway
 
 PHONE = "+12125550187"
-SENT = Standing("waiting", "active", step=1)
+SENT = EnrollmentState("waiting", "active", step=1)
 ENROLLMENT = uuid4()
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = PAST + timedelta(minutes=5)
@@ -55,46 +55,46 @@ NOW = PAST + timedelta(minutes=5)
 class ScriptedLedger:
     """Answers openings in order and notes what it is told."""
 
-    decisions: deque[Decision] = field(default_factory=deque)
-    openings: deque[Opening] = field(default_factory=deque)
-    after_listing: deque[Opening] = field(default_factory=deque)
+    decisions: deque[Preparation] = field(default_factory=deque)
+    next_actions: deque[NextAction] = field(default_factory=deque)
+    after_listing: deque[NextAction] = field(default_factory=deque)
     record_fails: int = 0
     late: bool = False
     told: list[object] = field(default_factory=list)
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         assert enrollment_id == ENROLLMENT
         return self.decisions.popleft()
 
-    async def decide_message(self, message_id: UUID) -> Decision:
+    async def decide_message(self, message_id: UUID) -> Preparation:
         return await self.decide_step(message_id)
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         assert enrollment_id == ENROLLMENT
         if self.late:
             raise LateError
-        return self.openings.popleft()
+        return self.next_actions.popleft()
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         return await self.open_step(message_id)
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         if self.record_fails:
             self.record_fails -= 1
             raise ConnectionError
         self.told.append(answer)
-        return self.openings.popleft()
+        return self.next_actions.popleft()
 
-    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         self.told.append(listing)
         return self.after_listing.popleft()
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         self.told.append(line_type)
 
-    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         assert enrollment_id == ENROLLMENT
-        return Standing("ended", "finished_no_response")
+        return EnrollmentState("ended", "finished_no_response")
 
 
 @pytest.fixture
@@ -112,44 +112,44 @@ def activities(ledger: ScriptedLedger, gateway: FakeGateway) -> SendingActivitie
     return SendingActivities(ledger, gateway)
 
 
-def call(*, deadline: float = 5) -> Call:
+def call(*, deadline: float = 5) -> SendRequest:
     moment = Deadline.within(timedelta(seconds=deadline))
-    return Call(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
+    return SendRequest(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
 
 
-def unsettled(wait: timedelta = timedelta(0)) -> Unsettled:
-    return Unsettled(uuid4(), PHONE, PAST, wait, NOW)
+def unsettled(wait: timedelta = timedelta(0)) -> NeedsReconciliation:
+    return NeedsReconciliation(uuid4(), PHONE, PAST, wait, NOW)
 
 
-async def send_step(activities: SendingActivities) -> Standing:
+async def send_step(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.send_step, SendStep(str(ENROLLMENT)))
 
 
-async def send_message(activities: SendingActivities) -> Standing:
+async def send_message(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.send_message, SendMessage(str(ENROLLMENT)))
 
 
-async def resolve_step(activities: SendingActivities) -> Standing:
+async def resolve_step(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.resolve_step, SendStep(str(ENROLLMENT)))
 
 
-async def resolve_message(activities: SendingActivities) -> Standing:
+async def resolve_message(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.resolve_message, SendMessage(str(ENROLLMENT)))
 
 
-async def decide_step(activities: SendingActivities) -> Standing:
+async def decide_step(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.decide_step, SendStep(str(ENROLLMENT)))
 
 
-async def decide_message(activities: SendingActivities) -> Standing:
+async def decide_message(activities: SendingActivities) -> EnrollmentState:
     return await ActivityEnvironment().run(activities.decide_message, SendMessage(str(ENROLLMENT)))
 
 
-Run = Callable[[SendingActivities], Awaitable[Standing]]
+Run = Callable[[SendingActivities], Awaitable[EnrollmentState]]
 BOTH = pytest.mark.parametrize("send", [send_step, send_message])
 BOTH_RESOLVE = pytest.mark.parametrize("resolve", [resolve_step, resolve_message])
-FIRST_FOUND_OUT: list[tuple[Decision, Need]] = [
-    (Unsettled(uuid4(), PHONE, PAST, timedelta(0), PAST), Need.RECONCILE),
+FIRST_FOUND_OUT: list[tuple[Preparation, Need]] = [
+    (NeedsReconciliation(uuid4(), PHONE, PAST, timedelta(0), PAST), Need.RECONCILE),
     (LineTypeNeeded(uuid4(), PHONE), Need.LOOK_UP),
 ]
 
@@ -158,8 +158,8 @@ FIRST_FOUND_OUT: list[tuple[Decision, Need]] = [
 async def test_nothing_is_called_when_the_row_says_so(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
-    blocked = Standing("paused", "active")
-    ledger.openings.append(blocked)
+    blocked = EnrollmentState("paused", "active")
+    ledger.next_actions.append(blocked)
     assert await send(activities) == blocked
     assert gateway.calls == []
 
@@ -168,7 +168,7 @@ async def test_nothing_is_called_when_the_row_says_so(
 async def test_a_text_is_called_once_and_written_down(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
-    ledger.openings.extend([call(), SENT])
+    ledger.next_actions.extend([call(), SENT])
     assert await send(activities) == SENT
     assert len(gateway.calls) == 1
     assert isinstance(ledger.told[0], Accepted)
@@ -177,7 +177,7 @@ async def test_a_text_is_called_once_and_written_down(
 async def test_a_call_after_its_deadline_is_not_made(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
-    ledger.openings.extend([call(deadline=-1), SENT])
+    ledger.next_actions.extend([call(deadline=-1), SENT])
     assert await send_step(activities) == SENT
     assert gateway.calls == []
     assert ledger.told == [NotCalled()]
@@ -192,7 +192,7 @@ async def test_an_answer_that_cannot_be_written_down_is_tried_again(
     """Rule: it is retried in the process, with the provider's id in hand."""
     monkeypatch.setattr(sending, "RECORD_RETRY", timedelta(milliseconds=5))
     ledger.record_fails = 3
-    ledger.openings.extend([call(), SENT])
+    ledger.next_actions.extend([call(), SENT])
     assert await send_step(activities) == SENT
     assert len(gateway.calls) == 1
     assert len(ledger.told) == 1
@@ -211,14 +211,14 @@ async def test_answer_that_comes_late_is_recorded_too(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     gateway: FakeGateway,
-    late: Answer,
+    late: SendResult,
     *,
     recorded: bool,
 ) -> None:
-    coming: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    coming: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
     lost = OutcomeUnknown(late=coming)
     gateway.answer(lost)
-    ledger.openings.extend([call(), SENT, SENT])
+    ledger.next_actions.extend([call(), SENT, SENT])
     assert await send_step(activities) == SENT
     assert ledger.told == [lost]
 
@@ -238,7 +238,7 @@ async def test_an_answer_is_not_kept_in_hand_for_ever(
     monkeypatch.setattr(sending, "RECORD_RETRY", timedelta(milliseconds=1))
     monkeypatch.setattr(sending, "RECORD_GIVE_UP", timedelta(milliseconds=20))
     ledger.record_fails = 1000
-    ledger.openings.append(call())
+    ledger.next_actions.append(call())
     with pytest.raises(ConnectionError):
         await send_step(activities)
     assert len(gateway.calls) == 1
@@ -249,7 +249,7 @@ async def test_a_cancelled_try_still_writes_down_its_answer(
 ) -> None:
     """Rule: an accepted text is on record whatever happens to the worker's slot."""
     gateway.delay = 0.1
-    ledger.openings.extend([call(), SENT])
+    ledger.next_actions.extend([call(), SENT])
     task = asyncio.create_task(send_step(activities))
     await asyncio.sleep(0.02)
     task.cancel()
@@ -265,7 +265,7 @@ async def test_an_unknown_outcome_is_not_waited_for_in_the_paced_queue(
 ) -> None:
     """Rule: a send whose answer is unknown says what it needs instead of coming back."""
     gateway.answer(OutcomeUnknown())
-    ledger.openings.extend([call(), unsettled(wait=timedelta(minutes=2))])
+    ledger.next_actions.extend([call(), unsettled(wait=timedelta(minutes=2))])
     assert (await send(activities)).needs is Need.RECONCILE
     assert len(gateway.calls) == 1
 
@@ -273,10 +273,10 @@ async def test_an_unknown_outcome_is_not_waited_for_in_the_paced_queue(
 @BOTH
 @pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
 async def test_a_send_asks_the_provider_nothing(
-    activities: SendingActivities, ledger: ScriptedLedger, send: Run, found: Decision, need: Need
+    activities: SendingActivities, ledger: ScriptedLedger, send: Run, found: Preparation, need: Need
 ) -> None:
     """A retried send finds the attempt of the one before, whose worker died."""
-    ledger.openings.append(found)
+    ledger.next_actions.append(found)
     standing = await send(activities)
     assert standing.needs is need
     assert standing.due_at is not None, "builds that know no needs come back"
@@ -306,7 +306,11 @@ async def test_a_send_that_comes_too_late_to_begin_comes_back(
 @pytest.mark.parametrize("decide", [decide_step, decide_message])
 @pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
 async def test_a_decision_says_what_must_be_found_out_first(
-    activities: SendingActivities, ledger: ScriptedLedger, decide: Run, found: Decision, need: Need
+    activities: SendingActivities,
+    ledger: ScriptedLedger,
+    decide: Run,
+    found: Preparation,
+    need: Need,
 ) -> None:
     ledger.decisions.extend([found, SENT])
     assert (await decide(activities)).needs is need
@@ -319,7 +323,7 @@ async def test_proof_is_looked_for_before_anything_else_is_sent(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, resolve: Run
 ) -> None:
     ledger.decisions.extend([unsettled(), SENT])
-    ledger.after_listing.append(Standing("settled", "accepted"))
+    ledger.after_listing.append(EnrollmentState("settled", "accepted"))
     assert await resolve(activities) == SENT
     assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
     assert gateway.calls == []

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
-from domain.messaging.ports import Accepted, Answer, Call, Gateway, ListedMessage
+from domain.messaging.ports import Accepted, Gateway, ListedMessage, SendRequest, SendResult
 from domain.platform.rules import SendingRules
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import LineType
@@ -71,9 +71,9 @@ class FakeGateway:
     """Accepts every text and knows nothing else."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[SendRequest] = []
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         self.calls.append(call)
         return Accepted(f"SM{call.attempt_id.hex}", MessageStatus.QUEUED)
 

@@ -12,21 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import services.messaging.sending
 from domain.messaging.deadline import Deadline
+from domain.messaging.ports import Ledger as LedgerPort
 from domain.messaging.ports import (
-    Answer,
-    Call,
-    Decision,
     ListedMessage,
     Listing,
+    NeedsReconciliation,
+    NextAction,
     NotCalled,
-    Opening,
     OutcomeUnknown,
-    Unsettled,
+    Preparation,
+    SendRequest,
+    SendResult,
 )
-from domain.messaging.ports import Ledger as LedgerPort
 from domain.platform.rules import SendingRules
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from services.messaging import reconciliation
 from services.messaging.sending import Sending
 from storage.messaging import sending
@@ -53,28 +53,28 @@ class Forwarding:
     def __init__(self, ledger: LedgerPort) -> None:
         self._ledger = ledger
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         return await self._ledger.open_step(enrollment_id)
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         return await self._ledger.decide_step(enrollment_id)
 
-    async def decide_message(self, message_id: UUID) -> Decision:
+    async def decide_message(self, message_id: UUID) -> Preparation:
         return await self._ledger.decide_message(message_id)
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         return await self._ledger.open_message(message_id)
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         return await self._ledger.record_answer(attempt_id, answer)
 
-    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> Opening:
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         return await self._ledger.record_listing(attempt_id, listing)
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         await self._ledger.record_line_type(contact_id, line_type)
 
-    async def close_enrollment(self, enrollment_id: UUID) -> Standing:
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         return await self._ledger.close_enrollment(enrollment_id)
 
 
@@ -97,31 +97,31 @@ class RowAfterCall(Forwarding):
         self._deciding = Sending(_Forgetful(url), rules)
         self._of: dict[UUID, UUID] = {}
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
-        opening = await self._deciding.open_step(enrollment_id)
-        if not isinstance(opening, Call):
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
+        next_action = await self._deciding.open_step(enrollment_id)
+        if not isinstance(next_action, SendRequest):
             return await super().open_step(enrollment_id)
-        self._of[opening.attempt_id] = enrollment_id
-        return opening
+        self._of[next_action.attempt_id] = enrollment_id
+        return next_action
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
-        opening = await super().open_step(self._of.pop(attempt_id))
-        if isinstance(opening, Call):
-            return await super().record_answer(opening.attempt_id, answer)
-        return opening
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
+        next_action = await super().open_step(self._of.pop(attempt_id))
+        if isinstance(next_action, SendRequest):
+            return await super().record_answer(next_action.attempt_id, answer)
+        return next_action
 
 
 class NoProof(Forwarding):
     """Takes whatever is not known to have been sent for not sent."""
 
-    async def decide_step(self, enrollment_id: UUID) -> Decision:
+    async def decide_step(self, enrollment_id: UUID) -> Preparation:
         decision = await super().decide_step(enrollment_id)
-        if isinstance(decision, Unsettled):
+        if isinstance(decision, NeedsReconciliation):
             await super().record_answer(decision.attempt_id, NotCalled())
             return await super().decide_step(enrollment_id)
         return decision
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         blind = NotCalled() if isinstance(answer, OutcomeUnknown) else answer
         return await super().record_answer(attempt_id, blind)
 

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 import domain.messaging.deadline
 import worker
 from domain.messaging.deadline import Clocks
-from domain.messaging.ports import Answer, Opening
+from domain.messaging.ports import NextAction, SendResult
 from services.factory import Services, build_services
 from sms import deadline
 from sms.deadline import Departure
@@ -39,15 +39,15 @@ class StruckLedger(Forwarding):
 
     faults: Faults
 
-    async def open_step(self, enrollment_id: UUID) -> Opening:
+    async def open_step(self, enrollment_id: UUID) -> NextAction:
         ask = super().open_step
         return await self.faults.around("open", lambda: ask(enrollment_id))
 
-    async def open_message(self, message_id: UUID) -> Opening:
+    async def open_message(self, message_id: UUID) -> NextAction:
         ask = super().open_message
         return await self.faults.around("open", lambda: ask(message_id))
 
-    async def record_answer(self, attempt_id: UUID, answer: Answer) -> Opening:
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         record = super().record_answer
         return await self.faults.around("answer", lambda: record(attempt_id, answer))
 

@@ -12,11 +12,11 @@ import pytest
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import (
     Accepted,
-    Call,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    SendRequest,
     SentLists,
 )
 from domain.statuses.contacts import LineType
@@ -41,7 +41,9 @@ def magic(digits: str) -> str:
     return f"+14155557{digits}"
 
 
-def call(to: str = THEIRS, body: str = "Hello", *, seconds: float = 5, **changes: object) -> Call:
+def call(
+    to: str = THEIRS, body: str = "Hello", *, seconds: float = 5, **changes: object
+) -> SendRequest:
     facts: dict[str, object] = {
         "attempt_id": uuid4(),
         "to": to,
@@ -52,7 +54,7 @@ def call(to: str = THEIRS, body: str = "Hello", *, seconds: float = 5, **changes
         "validity_seconds": 3600,
         "deadline": Deadline.within(timedelta(seconds=seconds)),
     }
-    return Call(**(facts | changes))  # type: ignore[arg-type]
+    return SendRequest(**(facts | changes))  # type: ignore[arg-type]
 
 
 async def test_a_text_from_a_number_is_accepted(provider: Provider) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.messaging.ports import Accepted, Answer, Call, LateError, Opening, Refused
+from domain.messaging.ports import Accepted, LateError, NextAction, Refused, SendRequest, SendResult
 from domain.statuses.access import Role
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
@@ -146,13 +146,13 @@ class Talk(World):
 
     # What we send
 
-    async def open(self, person: Person) -> Call:
+    async def open(self, person: Person) -> SendRequest:
         """Begin the next text; one that is late in a crowd comes back, as the activity does."""
         while True:
             with suppress(LateError):
-                opening = await self.ledger.open_step(person.enrollment_id)
-                assert isinstance(opening, Call), opening
-                return opening
+                next_action = await self.ledger.open_step(person.enrollment_id)
+                assert isinstance(next_action, SendRequest), next_action
+                return next_action
 
     async def send(self, person: Person) -> Sent:
         """Send the next text."""
@@ -161,11 +161,11 @@ class Talk(World):
         await self.answer(call, Accepted(sid, MessageStatus.QUEUED, call.from_phone))
         return Sent(call.attempt_id, sid)
 
-    async def refuse(self, person: Person, code: int, http_status: int = 400) -> Opening:
+    async def refuse(self, person: Person, code: int, http_status: int = 400) -> NextAction:
         """Have the next text refused."""
         return await self.answer(await self.open(person), Refused(http_status, code))
 
-    async def answer(self, call: Call, answer: Answer) -> Opening:
+    async def answer(self, call: SendRequest, answer: SendResult) -> NextAction:
         """Record the provider's answer to a call."""
         return await self.ledger.record_answer(call.attempt_id, answer)
 
@@ -187,7 +187,7 @@ class Talk(World):
                 )
             )
         call = await self.ledger.open_message(message_id)
-        assert isinstance(call, Call), call
+        assert isinstance(call, SendRequest), call
         sid = new_sid()
         await self.answer(call, Accepted(sid, MessageStatus.QUEUED, call.from_phone))
         return Sent(call.attempt_id, sid)

@@ -16,11 +16,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.messaging.ports import Answer, Call, LateError, Refused
+from domain.messaging.ports import LateError, Refused, SendRequest, SendResult
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import DAYS
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import NewEnrollment, Standing
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from domain.statuses.enrollments import Need
 from domain.statuses.messaging import Direction, MessageStatus
 from services.enrollments.enrolling import Enrolling
@@ -68,7 +68,7 @@ class FakeTemporal:
     def __init__(self) -> None:
         self.told: list[tuple[str, UUID, str | None, str | None]] = []
         self.opened: set[UUID] = set()
-        self.standings: dict[UUID, Standing] = {}
+        self.states: dict[UUID, EnrollmentState] = {}
         self.away = False
         self.refuses: set[UUID] = set()
         self.forbids: set[UUID] = set()
@@ -77,7 +77,7 @@ class FakeTemporal:
 
     async def start_enrollment(self, new: NewEnrollment) -> None:
         self._reach(new.enrollment_id)
-        self.standings[new.enrollment_id] = new.standing
+        self.states[new.enrollment_id] = new.standing
         self.opened.add(new.enrollment_id)
         self.told.append(("start", new.enrollment_id, None, None))
 
@@ -201,35 +201,35 @@ class SendingKit:
 
     # What the workflows would do
 
-    async def run_step(self, enrollment_id: UUID) -> Standing | timedelta:
+    async def run_step(self, enrollment_id: UUID) -> EnrollmentState | timedelta:
         """Decide, and do what is needed: where it stands then, or when it wants to come back."""
         return await self._run_all("step", SendStep(str(enrollment_id)))
 
-    async def run_message(self, message_id: UUID) -> Standing | timedelta:
+    async def run_message(self, message_id: UUID) -> EnrollmentState | timedelta:
         """Do the same for a one-off text."""
         return await self._run_all("message", SendMessage(str(message_id)))
 
-    async def send_step(self, enrollment_id: UUID) -> Standing:
+    async def send_step(self, enrollment_id: UUID) -> EnrollmentState:
         """Run the send activity alone, as Temporal does whose worker was lost."""
         standing = await self._run("send_step", SendStep(str(enrollment_id)))
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         return standing
 
-    async def run_close(self, enrollment_id: UUID) -> Standing:
+    async def run_close(self, enrollment_id: UUID) -> EnrollmentState:
         """Run the closing activity once."""
         closed = await self._run("close_enrollment", CloseEnrollment(str(enrollment_id)))
-        assert isinstance(closed, Standing)
+        assert isinstance(closed, EnrollmentState)
         return closed
 
-    async def send(self, enrollment_id: UUID) -> Standing:
+    async def send(self, enrollment_id: UUID) -> EnrollmentState:
         """Have the step that is due sent."""
         before = len(self.gateway.calls)
         standing = await self.run_step(enrollment_id)
-        assert isinstance(standing, Standing), standing
+        assert isinstance(standing, EnrollmentState), standing
         assert len(self.gateway.calls) == before + 1, standing
         return standing
 
-    async def send_all(self, enrollment_id: UUID) -> Standing:
+    async def send_all(self, enrollment_id: UUID) -> EnrollmentState:
         """Have every step sent, each when it is due."""
         while True:
             standing = await self.send(enrollment_id)
@@ -238,14 +238,16 @@ class SendingKit:
             assert standing.due_at is not None
             await self.pass_time(standing.due_at - datetime.now(UTC))
 
-    async def _run_all(self, kind: str, request: SendStep | SendMessage) -> Standing | timedelta:
+    async def _run_all(
+        self, kind: str, request: SendStep | SendMessage
+    ) -> EnrollmentState | timedelta:
         standing = await self._run(f"decide_{kind}", request)
-        while isinstance(standing, Standing) and standing.needs is not None:
+        while isinstance(standing, EnrollmentState) and standing.needs is not None:
             act = "send" if standing.needs is Need.SEND else "resolve"
             standing = await self._run(f"{act}_{kind}", request)
         return standing
 
-    async def _run(self, name: str, request: Any) -> Standing | timedelta:
+    async def _run(self, name: str, request: Any) -> EnrollmentState | timedelta:
         activities = SendingActivities(
             self.services.ledger, self.gateway, look_again=timedelta(days=1)
         )
@@ -258,11 +260,11 @@ class SendingKit:
                 if error.type != "outcome_unknown" or error.next_retry_delay is None:
                     raise
                 return error.next_retry_delay
-            return cast("Standing", standing)
+            return cast("EnrollmentState", standing)
 
     # What the provider and the person at the other end do
 
-    async def answers(self, enrollment_id: UUID, *answers: Answer) -> None:
+    async def answers(self, enrollment_id: UUID, *answers: SendResult) -> None:
         """Have the provider give these answers to the enrollment's next texts."""
         self.gateway.answer(*answers, to=await self.phone(enrollment_id))
 
@@ -393,12 +395,12 @@ class SendingKit:
             phone=await self.phone(enrollment_id),
         )
 
-    async def open_call(self, enrollment_id: UUID) -> Call:
+    async def open_call(self, enrollment_id: UUID) -> SendRequest:
         """Commit an attempt at the next step and leave it there, as a dead worker does."""
         while True:
             with suppress(LateError):  # of a crowd on a busy machine
                 call = await self.services.ledger.open_step(enrollment_id)
-                assert isinstance(call, Call)
+                assert isinstance(call, SendRequest)
                 return call
 
 

@@ -14,13 +14,13 @@ from domain.maintenance.ports import SweepReport
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import (
     Accepted,
-    Answer,
-    Call,
     ListedMessage,
     NotCalled,
     OutcomeUnknown,
     Refused,
     SendingGateway,
+    SendRequest,
+    SendResult,
 )
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
@@ -33,10 +33,10 @@ PHONE = "+12125550187"
 class ScriptedGateway:
     """Gives one answer to every call."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: SendResult) -> None:
         self._answer = answer
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         return self._answer
 
     async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
@@ -46,9 +46,9 @@ class ScriptedGateway:
         return LineType.MOBILE
 
 
-def call(due_at: datetime | None = None) -> Call:
+def call(due_at: datetime | None = None) -> SendRequest:
     deadline = Deadline.within(timedelta(0))
-    return Call(uuid4(), PHONE, PHONE, None, "Hi", (), 60, deadline, due_at)
+    return SendRequest(uuid4(), PHONE, PHONE, None, "Hi", (), 60, deadline, due_at)
 
 
 def value(name: str, **labels: str) -> float:
@@ -71,7 +71,7 @@ def value(name: str, **labels: str) -> float:
         (Refused(400, 21211), "refused", "permanent"),
     ],
 )
-async def test_sends_are_counted_by_outcome(answer: Answer, outcome: str, reason: str) -> None:
+async def test_sends_are_counted_by_outcome(answer: SendResult, outcome: str, reason: str) -> None:
     before = value("segue_sends_total", outcome=outcome, reason=reason)
     calls = value("segue_provider_call_seconds_count")
 

@@ -21,7 +21,7 @@ from temporalio.worker import Replayer
 
 from api.app import create_app
 from bench.counting import cost
-from domain.messaging.ports import Accepted, Answer, Call, ListedMessage, TextPage
+from domain.messaging.ports import Accepted, ListedMessage, SendRequest, SendResult, TextPage
 from domain.platform.rules import SendingRules
 from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
@@ -50,7 +50,7 @@ class OneTextGateway:
     def __init__(self) -> None:
         self.failed = False
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         if not self.failed:
             self.failed = True
             raise RuntimeError(f"{call.to}: {call.body}")

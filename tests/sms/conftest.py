@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from domain.messaging.deadline import Deadline
-from domain.messaging.ports import Call
+from domain.messaging.ports import SendRequest
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 
@@ -162,9 +162,9 @@ def gateway(make_gateway: MakeGateway) -> TwilioGateway:
     return make_gateway()
 
 
-def call(seconds: float = 5, to: str = THEIRS) -> Call:
+def call(seconds: float = 5, to: str = THEIRS) -> SendRequest:
     """A call that may begin within so many seconds."""
-    return Call(
+    return SendRequest(
         attempt_id=uuid4(),
         to=to,
         from_phone=OURS,

@@ -11,11 +11,11 @@ import pytest
 
 from domain.messaging.ports import (
     Accepted,
-    Answer,
     ListedMessage,
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
+    SendResult,
 )
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
@@ -75,7 +75,7 @@ def rfc9457(status: int, code: int, claimed: int) -> bytes:
     ],
 )
 async def test_an_answer_is_read_and_the_call_not_repeated(
-    recorder: Recorder, gateway: TwilioGateway, given: bytes | None, expected: Answer
+    recorder: Recorder, gateway: TwilioGateway, given: bytes | None, expected: SendResult
 ) -> None:
     recorder.answers = [given]
     recorder.closes = True

@@ -8,7 +8,7 @@ from temporalio.common import Priority
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import SendingActivities, SendMessage
-    from domain.statuses.enrollment_state import Standing
+    from domain.statuses.enrollment_state import EnrollmentState
     from workflows.enrollment import EnrollmentWorkflow
     from workflows.limits import PERSON_PRIORITY, SEND, SEND_QUEUE
     from workflows.messages import EnrollmentResult, StartEnrollment, StartMessage
@@ -30,7 +30,7 @@ class EarlierEnrollmentWorkflow(EnrollmentWorkflow):
     def _decides_first(self) -> bool:
         return False
 
-    async def _ask(self, *, is_asked: bool) -> Standing | None:
+    async def _ask(self, *, is_asked: bool) -> EnrollmentState | None:
         standing = await super()._ask(is_asked=is_asked)
         return standing and replace(standing, needs=None)  # which it knew nothing of
 

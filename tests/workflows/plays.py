@@ -22,13 +22,13 @@ from activities.sending import CloseEnrollment, SendMessage, SendStep
 from domain.event_webhooks.events import EventsRound
 from domain.jobs.ports import JobProgress
 from domain.maintenance.ports import SweepReport
-from domain.statuses.enrollment_state import NewEnrollment, Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, QUESTION_QUEUE, SEND_QUEUE
-from workflows.messages import EnrollmentResult, Fact, Progress, StartEnrollment
+from workflows.messages import Ended, EnrollmentResult, Progress, StartEnrollment
 
 PATIENCE = 40
 """Seconds after which a play is stuck."""
@@ -39,7 +39,7 @@ BODY = "Hi Rosalind, are you still interested?"
 """What must never be in a history."""
 
 Clock = Callable[[], Awaitable[datetime]]
-Answer = Callable[[], Awaitable[Standing]]
+ActivityAnswer = Callable[[], Awaitable[EnrollmentState]]
 
 SENDER = UUID("5e9e1d00-0000-4000-8000-000000000001")
 STEPS = 3
@@ -74,8 +74,8 @@ class Script:
     overrun: list[str] = field(default_factory=list)
     rounds: deque[timedelta | None] = field(default_factory=deque)
     chunks: deque[JobProgress | Exception] = field(default_factory=deque)
-    _answers: deque[Answer] = field(default_factory=deque)
-    _decisions: deque[Answer] = field(default_factory=deque)
+    _answers: deque[ActivityAnswer] = field(default_factory=deque)
+    _decisions: deque[ActivityAnswer] = field(default_factory=deque)
     senders: dict[str, UUID] = field(default_factory=dict)
     _step: int = 0
 
@@ -83,10 +83,10 @@ class Script:
     def called(self) -> list[str]:
         return [name for name, _ in self.calls]
 
-    def then(self, *answers: Answer) -> None:
+    def then(self, *answers: ActivityAnswer) -> None:
         self._answers.extend(answers)
 
-    def decides(self, *answers: Answer) -> None:
+    def decides(self, *answers: ActivityAnswer) -> None:
         self._decisions.extend(answers)
 
     @property
@@ -102,11 +102,11 @@ class Script:
         after: timedelta | None = None,
         held_reason: str | None = None,
         needs: Need | None = None,
-    ) -> Answer:
+    ) -> ActivityAnswer:
         """Answers where it stands; `after` is the time from then to the next event."""
 
-        async def answer() -> Standing:
-            return Standing(
+        async def answer() -> EnrollmentState:
+            return EnrollmentState(
                 doing=doing,
                 status=EnrollmentStatus.ACTIVE,
                 due_at=None if after is None else await self.clock() + after,
@@ -119,61 +119,61 @@ class Script:
 
         return answer
 
-    def sends(self, step: int) -> Answer:
-        return self.stands(Activity.WAITING, step, after=timedelta(), needs=Need.SEND)
+    def sends(self, step: int) -> ActivityAnswer:
+        return self.stands(EnrollmentPhase.WAITING, step, after=timedelta(), needs=Need.SEND)
 
-    def asks(self, needs: Need) -> Answer:
+    def asks(self, needs: Need) -> ActivityAnswer:
         """Answers what must be found out first, and knows no more."""
 
-        async def answer() -> Standing:
-            return Standing(Activity.SENDING, EnrollmentStatus.ACTIVE, needs=needs)
+        async def answer() -> EnrollmentState:
+            return EnrollmentState(EnrollmentPhase.SENDING, EnrollmentStatus.ACTIVE, needs=needs)
 
         return answer
 
-    def waits(self, step: int, after: timedelta) -> Answer:
-        return self.stands(Activity.WAITING, step, after=after)
+    def waits(self, step: int, after: timedelta) -> ActivityAnswer:
+        return self.stands(EnrollmentPhase.WAITING, step, after=after)
 
-    def awaits_reply(self, after: timedelta) -> Answer:
-        return self.stands(Activity.AWAITING_REPLY, STEPS, after=after)
+    def awaits_reply(self, after: timedelta) -> ActivityAnswer:
+        return self.stands(EnrollmentPhase.AWAITING_REPLY, STEPS, after=after)
 
     @activity.defn(name="decide_step")
-    async def decide_step(self, request: SendStep) -> Standing:
+    async def decide_step(self, request: SendStep) -> EnrollmentState:
         UUID(request.enrollment_id)
         sender = self.senders.get(request.enrollment_id, SENDER)
         return replace(await self._decide("decide_step"), sender_id=str(sender))
 
     @activity.defn(name="decide_message")
-    async def decide_message(self, request: SendMessage) -> Standing:
+    async def decide_message(self, request: SendMessage) -> EnrollmentState:
         UUID(request.message_id)
         return await self._decide("decide_message")
 
     @activity.defn(name="resolve_step")
-    async def resolve_step(self, request: SendStep) -> Standing:
+    async def resolve_step(self, request: SendStep) -> EnrollmentState:
         UUID(request.enrollment_id)
         return await self._play("resolve_step")
 
     @activity.defn(name="resolve_message")
-    async def resolve_message(self, request: SendMessage) -> Standing:
+    async def resolve_message(self, request: SendMessage) -> EnrollmentState:
         UUID(request.message_id)
         return await self._play("resolve_message")
 
     @activity.defn(name="send_step")
-    async def send_step(self, request: SendStep) -> Standing:
+    async def send_step(self, request: SendStep) -> EnrollmentState:
         UUID(request.enrollment_id)
         return await self._play("send_step")
 
     @activity.defn(name="look")
-    async def look(self, request: SendStep) -> Standing:
+    async def look(self, request: SendStep) -> EnrollmentState:
         UUID(request.enrollment_id)
         return await self._play("look")
 
     @activity.defn(name="send_message")
-    async def send_message(self, request: SendMessage) -> Standing:
+    async def send_message(self, request: SendMessage) -> EnrollmentState:
         UUID(request.message_id)
         return await self._play("send_message")
 
     @activity.defn(name="close_enrollment")
-    async def close_enrollment(self, request: CloseEnrollment) -> Standing:
+    async def close_enrollment(self, request: CloseEnrollment) -> EnrollmentState:
         UUID(request.enrollment_id)
         return await self._play(_with_place("close_enrollment"))
 
@@ -199,7 +199,7 @@ class Script:
             raise answer from ProviderError()
         return answer
 
-    async def _play(self, name: str) -> Standing:
+    async def _play(self, name: str) -> EnrollmentState:
         self.calls.append((name, await self.clock()))
         if not self._answers:
             self.overrun.append(name)
@@ -208,7 +208,7 @@ class Script:
         self._step = max(self._step, standing.step)
         return standing
 
-    async def _decide(self, name: str) -> Standing:
+    async def _decide(self, name: str) -> EnrollmentState:
         if not self._decisions:
             return await self.sends(self._step)()
         self.calls.append((_with_place(name), await self.clock()))
@@ -220,17 +220,17 @@ def _with_place(name: str) -> str:
     return f"{name} locally" if activity.info().is_local else name
 
 
-def ends(status: EnrollmentStatus | str, step: int = STEPS) -> Answer:
-    async def answer() -> Standing:
-        return Standing("ended", str(status), step=step, step_count=STEPS)
+def ends(status: EnrollmentStatus | str, step: int = STEPS) -> ActivityAnswer:
+    async def answer() -> EnrollmentState:
+        return EnrollmentState("ended", str(status), step=step, step_count=STEPS)
 
     return answer
 
 
-def fails(error: Exception | None = None, *, times: int = 1) -> list[Answer]:
+def fails(error: Exception | None = None, *, times: int = 1) -> list[ActivityAnswer]:
     """Fails with an error, or with one that tells all, caused by one that does too."""
 
-    async def answer() -> Standing:
+    async def answer() -> EnrollmentState:
         raise error or RuntimeError(f"{NAME}: {BODY} to {PHONE}") from ProviderError()
 
     return [answer] * times
@@ -240,11 +240,11 @@ def fails(error: Exception | None = None, *, times: int = 1) -> list[Answer]:
 class Gate:
     """Holds an activity up until it is opened."""
 
-    answer: Answer
+    answer: ActivityAnswer
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self) -> Standing:
+    async def __call__(self) -> EnrollmentState:
         self.reached.set()
         await self.opened.wait()
         return await self.answer()
@@ -267,7 +267,7 @@ class Play:
         self.script = script
 
     async def signal(self, name: str, status: EnrollmentStatus | None = None) -> None:
-        await self.handle.signal(name, Fact(status))
+        await self.handle.signal(name, Ended(status))
 
     async def progress(self) -> Progress:
         return await self.handle.query(
@@ -396,7 +396,7 @@ class Stage:
             EnrollmentWorkflow.run,
             StartEnrollment(
                 str(enrollment_id),
-                await self.first_standing(after, sender_id),
+                await self.first_state(after, sender_id),
                 f"http://segue.test/enrollments/{enrollment_id}",
             ),
             id=f"enrollment/{enrollment_id}",
@@ -408,7 +408,7 @@ class Stage:
 
     async def play_as_enrolled(self, *, after: timedelta = timedelta()) -> Play:
         """Start an enrollment as the outbox does."""
-        new = NewEnrollment(uuid4(), uuid4(), uuid4(), await self.first_standing(after))
+        new = NewEnrollment(uuid4(), uuid4(), uuid4(), await self.first_state(after))
         await self.temporal.start_enrollment(new)
         handle = self.client.get_workflow_handle(
             f"enrollment/{new.enrollment_id}", result_type=EnrollmentResult
@@ -416,9 +416,9 @@ class Stage:
         self._handles.append(handle)
         return Play(handle, self.script)
 
-    async def first_standing(self, after: timedelta, sender_id: UUID = SENDER) -> Standing:
-        return Standing(
-            doing=Activity.WAITING,
+    async def first_state(self, after: timedelta, sender_id: UUID = SENDER) -> EnrollmentState:
+        return EnrollmentState(
+            doing=EnrollmentPhase.WAITING,
             status=EnrollmentStatus.ACTIVE,
             due_at=await self.script.clock() + after,
             step=0,

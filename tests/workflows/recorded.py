@@ -10,8 +10,8 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from domain.jobs.ports import JobProgress
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 from domain.statuses.messaging import MessageStatus
 from tests.workflows.plays import Gate, Play, Stage, ends, fails
 from workflows.client import events_workflow_id, job_workflow_id, message_workflow_id
@@ -51,7 +51,7 @@ async def reply_while_waiting(stage: Stage) -> WorkflowHandle[Any, Any]:
     stage.script.then(stage.script.waits(1, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled(after=SOON)
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await play.signal("reply_received", EnrollmentStatus.FINISHED_RESPONDED)
         await play.ends_as(EnrollmentStatus.FINISHED_RESPONDED)
     return play.handle
@@ -62,7 +62,7 @@ async def opted_out_while_a_reply_is_awaited(stage: Stage) -> WorkflowHandle[Any
     stage.script.then(stage.script.awaits_reply(LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.AWAITING_REPLY)
+        await play.until(EnrollmentPhase.AWAITING_REPLY)
         await play.signal("opted_out", EnrollmentStatus.OPTED_OUT)
         await play.ends_as(EnrollmentStatus.OPTED_OUT)
     return play.handle
@@ -115,7 +115,7 @@ async def sent_again_after_proven_absent(stage: Stage) -> WorkflowHandle[Any, An
     script.then(script.sends(0), script.waits(1, SOON), script.sends(1), script.waits(2, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.WAITING, step=2)
+        await play.until(EnrollmentPhase.WAITING, step=2)
         await play.signal("reply_received", EnrollmentStatus.FINISHED_RESPONDED)
         await play.ends_as(EnrollmentStatus.FINISHED_RESPONDED)
     asked = ["decide_step locally", "resolve_step", "send_step"]
@@ -140,13 +140,13 @@ async def decides_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def paused_until_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
     """A decision says so: nothing is sent, and nothing waits in the paced queue."""
     script = stage.script
-    script.decides(script.stands(Activity.PAUSED, 0), script.waits(0, SOON), script.sends(0))
+    script.decides(script.stands(EnrollmentPhase.PAUSED, 0), script.waits(0, SOON), script.sends(0))
     script.then(script.waits(1, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.PAUSED)
+        await play.until(EnrollmentPhase.PAUSED)
         await play.signal("reconsider")
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
         await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
     assert script.called == ["decide_step locally"] * 3 + ["send_step"]
@@ -156,8 +156,8 @@ async def paused_until_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
 @recorded
 async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
-    gate = Gate(script.stands(Activity.PAUSED, 1))
-    script.then(script.waits(1, SOON), gate, script.stands(Activity.PAUSED, 1))
+    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 1))
+    script.then(script.waits(1, SOON), gate, script.stands(EnrollmentPhase.PAUSED, 1))
     script.then(script.waits(2, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
@@ -166,9 +166,9 @@ async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
         await play.until_event("workflow_execution_signaled")
         gate.opened.set()
         await play.until_called(3)
-        await play.until(Activity.PAUSED)
+        await play.until(EnrollmentPhase.PAUSED)
         await play.signal("reconsider")
-        await play.until(Activity.WAITING, step=2)
+        await play.until(EnrollmentPhase.WAITING, step=2)
         await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
         await play.ends_as(EnrollmentStatus.FINISHED_STOPPED)
     return play.handle
@@ -181,9 +181,9 @@ async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
     script.then(script.waits(1, LATER), script.waits(2, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await play.signal("reconsider")
-        await play.until(Activity.WAITING, step=2)
+        await play.until(EnrollmentPhase.WAITING, step=2)
         decided, sent = "decide_step locally", "send_step"
         assert script.called == [decided, sent, decided, decided, sent]
         await play.signal("mark_finished", EnrollmentStatus.FINISHED_STOPPED)
@@ -195,13 +195,13 @@ async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
     """The row says once more what it said, although that is past by the workflow's clock."""
     script = stage.script
-    waits, said = script.waits(1, SOON), list[Standing]()
+    waits, said = script.waits(1, SOON), list[EnrollmentState]()
 
-    async def first() -> Standing:
+    async def first() -> EnrollmentState:
         said.append(await waits())
         return said[0]
 
-    async def again() -> Standing:
+    async def again() -> EnrollmentState:
         return said[0]
 
     script.decides(script.sends(0), again, script.sends(1))
@@ -216,13 +216,13 @@ async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(
-        script.stands(Activity.HELD, 0, held_reason="outcome_unknown"),
+        script.stands(EnrollmentPhase.HELD, 0, held_reason="outcome_unknown"),
         script.awaits_reply(SOON),
         ends(EnrollmentStatus.FINISHED_NO_RESPONSE),
     )
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.HELD)
+        await play.until(EnrollmentPhase.HELD)
         await play.signal("reconsider")
         await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
     return play.handle
@@ -239,7 +239,7 @@ async def sent_again_after_a_late_report(stage: Stage) -> WorkflowHandle[Any, An
     )
     async with stage.workers():
         play = await stage.play_as_enrolled()
-        await play.until(Activity.AWAITING_REPLY)
+        await play.until(EnrollmentPhase.AWAITING_REPLY)
         await play.signal("delivery_reported")
         await play.ends_as(EnrollmentStatus.FINISHED_NO_RESPONSE)
     return play.handle
@@ -260,9 +260,9 @@ async def closes_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def one_off_text(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
 
-    async def limited() -> Standing:
+    async def limited() -> EnrollmentState:
         now = await script.clock()
-        return Standing(Activity.WAITING, MessageStatus.REFUSED, due_at=now + SOON)
+        return EnrollmentState(EnrollmentPhase.WAITING, MessageStatus.REFUSED, due_at=now + SOON)
 
     script.then(*fails(), limited, ends(MessageStatus.QUEUED))
     message_id, sender_id = uuid4(), uuid4()

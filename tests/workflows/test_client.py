@@ -20,8 +20,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from domain.statuses.enrollment_state import NewEnrollment, Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from services.platform.outbox import Outbox
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
@@ -51,7 +51,7 @@ def of(play: Play) -> UUID:
 
 
 async def test_ids_attributes_and_texts_for_operators(stage: Stage) -> None:
-    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
     await stage.temporal.start_enrollment(new)
     handle = stage.client.get_workflow_handle(f"enrollment/{new.enrollment_id}")
     stage.watch(handle)
@@ -76,14 +76,14 @@ async def test_current_details_say_where_it_stands(stage: Stage) -> None:
         metadata = await play.handle.query("__temporal_workflow_metadata")
         return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata)
 
-    stage.script.then(stage.script.stands(Activity.HELD, 1, held_reason="outcome_unknown"))
+    stage.script.then(stage.script.stands(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"))
     async with stage.workers():
         play = await stage.play_as_enrolled(after=timedelta(seconds=2))
-        await play.until(Activity.WAITING)
+        await play.until(EnrollmentPhase.WAITING)
         waiting = await details()
         assert "**waiting**, step 0 of 3 sent" in waiting
         assert "next event: 20" in waiting
-        await play.until(Activity.HELD)
+        await play.until(EnrollmentPhase.HELD)
         assert "**held**, step 1 of 3 sent" in await details()
         assert "held: outcome_unknown" in await details()
         assert f"[enrollment](http://segue.test/enrollments/{of(play)})" in await details()
@@ -93,7 +93,7 @@ async def test_current_details_say_where_it_stands(stage: Stage) -> None:
 
 
 async def test_starting_twice_is_harmless(stage: Stage) -> None:
-    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
     handle = stage.client.get_workflow_handle(enrollment_workflow_id(new.enrollment_id))
     stage.watch(handle)
     await stage.temporal.start_enrollment(new)
@@ -110,7 +110,9 @@ async def test_starting_twice_is_harmless(stage: Stage) -> None:
 async def test_a_run_that_was_lost_starts_where_the_row_stands(stage: Stage) -> None:
     """Rule: a run takes its position from the row; blocked ones wait, due ones act."""
     script = stage.script
-    held = Standing(Activity.HELD, "active", step=2, step_count=3, held_reason="outcome_unknown")
+    held = EnrollmentState(
+        EnrollmentPhase.HELD, "active", step=2, step_count=3, held_reason="outcome_unknown"
+    )
     new = NewEnrollment(uuid4(), uuid4(), uuid4(), held)
     await stage.temporal.start_enrollment(new)
     handle = stage.client.get_workflow_handle(enrollment_workflow_id(new.enrollment_id))
@@ -155,7 +157,7 @@ async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalSe
     )
     for client in (away, nameless):
         temporal = EnrollmentClient(client, page_base_url="http://segue.test")
-        new = NewEnrollment(uuid4(), uuid4(), uuid4(), Standing("waiting", "active"))
+        new = NewEnrollment(uuid4(), uuid4(), uuid4(), EnrollmentState("waiting", "active"))
         for call in (
             temporal.start_enrollment(new),
             temporal.start_message(uuid4(), uuid4()),
@@ -306,7 +308,7 @@ async def test_more_senders_than_the_server_paces(stage: Stage, database_url: st
 async def test_workflows_of_persons_and_the_sweep_go_first_and_sequences_take_turns(
     stage: Stage,
 ) -> None:
-    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_standing(A_DAY))
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
     message_id = uuid4()
     await stage.temporal.start_enrollment(new)
     await stage.temporal.start_message(message_id, uuid4())
@@ -352,11 +354,11 @@ async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) ->
     order: list[str] = []
     kinds: list[str] = []
 
-    async def noted() -> Standing:
+    async def noted() -> EnrollmentState:
         order.append(activity.info().priority.fairness_key or "")
         kinds.append(activity.info().activity_type)
         await asyncio.sleep(0.01)
-        return Standing("ended", EnrollmentStatus.FAILED)
+        return EnrollmentState("ended", EnrollmentStatus.FAILED)
 
     stage.script.then(*[noted] * 31)
     async with stage.workers(sends=False):

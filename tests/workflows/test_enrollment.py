@@ -13,8 +13,8 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 from domain.statuses.messaging import MessageStatus
 from tests.workflows import histories
 from tests.workflows.earlier import EarlierEnrollmentWorkflow, EarlierOneOffWorkflow
@@ -80,14 +80,14 @@ async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: St
     script.then(script.waits(1, timedelta(seconds=2)), script.waits(2, timedelta(seconds=2)))
     async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
         play = await stage.play()
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
     assert script.called == ["send_step"]
     script.decides(script.sends(1))
     async with stage.workers():
-        await play.until(Activity.WAITING, step=2)
-    script.decides(script.stands(Activity.PAUSED, 2))
+        await play.until(EnrollmentPhase.WAITING, step=2)
+    script.decides(script.stands(EnrollmentPhase.PAUSED, 2))
     async with stage.workers():  # which knows it from its history alone
-        await play.until(Activity.PAUSED)
+        await play.until(EnrollmentPhase.PAUSED)
         await play.signal("mark_finished", STOPPED)
         await play.ends_as(STOPPED)
     decided = "decide_step locally"
@@ -100,7 +100,7 @@ async def test_one_from_an_earlier_build_follows_what_that_made_of_a_need(
 ) -> None:
     """In a rolling deploy a send of this build answers to a workflow that knows no needs."""
     script = stage.script
-    told = script.stands(Activity.SENDING, after=timedelta(seconds=2), needs=need)
+    told = script.stands(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=need)
     async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
         script.then(told)
         play = await stage.play()
@@ -108,7 +108,7 @@ async def test_one_from_an_earlier_build_follows_what_that_made_of_a_need(
     script.decides(script.asks(Need.RECONCILE))
     script.then(script.waits(1, A_DAY))
     async with stage.workers():
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await play.signal("mark_finished", STOPPED)
         await play.ends_as(STOPPED)
     assert script.called == ["send_step", "decide_step locally", "resolve_step"]
@@ -120,7 +120,9 @@ async def test_a_one_off_text_from_an_earlier_build_is_decided_from_its_next_try
     """Also if a send of this build told it a need that it did not know."""
     script = stage.script
     message_id = str(uuid4())
-    script.then(script.stands(Activity.SENDING, after=timedelta(seconds=2), needs=Need.RECONCILE))
+    script.then(
+        script.stands(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=Need.RECONCILE)
+    )
     async with stage.workers(workflows=[EarlierOneOffWorkflow]):
         handle = await stage.client.start_workflow(
             OneOffMessageWorkflow.run,
@@ -156,10 +158,10 @@ async def test_a_send_that_finds_something_in_the_way_is_decided_about_anew(stag
     script = stage.script
     script.decides(script.sends(0), script.sends(0), script.sends(0))
     script.then(script.asks(Need.RECONCILE), script.waits(0, timedelta(milliseconds=50)))
-    script.then(script.stands(Activity.PAUSED, 0), ends(NO_RESPONSE))
+    script.then(script.stands(EnrollmentPhase.PAUSED, 0), ends(NO_RESPONSE))
     async with stage.workers():
         play = await stage.play()
-        await play.until(Activity.PAUSED)
+        await play.until(EnrollmentPhase.PAUSED)
         await play.signal("reconsider")
         await play.ends_as(NO_RESPONSE)
     decided = ["decide_step locally", "send_step"]
@@ -189,20 +191,20 @@ async def test_the_reply_window_may_have_grown(fast: Stage) -> None:
     assert script.calls[2][1] - script.calls[1][1] >= A_WEEK
 
 
-@pytest.mark.parametrize("doing", [Activity.WAITING, Activity.AWAITING_REPLY])
+@pytest.mark.parametrize("doing", [EnrollmentPhase.WAITING, EnrollmentPhase.AWAITING_REPLY])
 async def test_a_row_whose_clock_is_behind_is_not_asked_without_a_pause(
-    fast: Stage, doing: Activity
+    fast: Stage, doing: EnrollmentPhase
 ) -> None:
     """Temporal's clock may be ahead of the database's: what is due there is not due here."""
     script = fast.script
     due_at = await script.clock() + A_DAY
 
-    async def stands() -> Standing:
+    async def stands() -> EnrollmentState:
         if await script.clock() < due_at + timedelta(seconds=4):
-            return Standing(doing, EnrollmentStatus.ACTIVE, due_at, 1, STEPS, str(SENDER))
+            return EnrollmentState(doing, EnrollmentStatus.ACTIVE, due_at, 1, STEPS, str(SENDER))
         return await ends(NO_RESPONSE)()
 
-    if doing is Activity.WAITING:
+    if doing is EnrollmentPhase.WAITING:
         script.decides(*[stands] * 60)
     else:
         script.then(*[stands] * 60)
@@ -240,7 +242,7 @@ async def test_a_final_fact_ends_it_while_it_waits(
     stage.script.then(stage.script.waits(1, A_DAY))
     async with stage.workers():
         play = await stage.play()
-        waiting = await play.until(Activity.WAITING, step=1)
+        waiting = await play.until(EnrollmentPhase.WAITING, step=1)
         assert waiting.next_due_at is not None
         await play.signal(signal, status)
         await play.ends_as(status)
@@ -249,10 +251,10 @@ async def test_a_final_fact_ends_it_while_it_waits(
 
 
 @pytest.mark.parametrize(
-    ("doing", "reason"), [(Activity.PAUSED, None), (Activity.HELD, "outcome_unknown")]
+    ("doing", "reason"), [(EnrollmentPhase.PAUSED, None), (EnrollmentPhase.HELD, "outcome_unknown")]
 )
 async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
-    stage: Stage, doing: Activity, reason: str | None
+    stage: Stage, doing: EnrollmentPhase, reason: str | None
 ) -> None:
     script = stage.script
     script.decides(script.stands(doing, 1, held_reason=reason), script.sends(1))
@@ -266,16 +268,16 @@ async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
         assert (blocked.next_due_at, blocked.held_reason) == (None, reason)
         assert "timer_started" not in await names(play)
         await play.signal("reconsider")
-        await play.until(Activity.WAITING, step=2)
+        await play.until(EnrollmentPhase.WAITING, step=2)
         await play.signal("opted_out", OPTED_OUT)
         await play.ends_as(OPTED_OUT)
 
 
 async def test_a_final_fact_ends_it_while_it_is_blocked(stage: Stage) -> None:
-    stage.script.then(stage.script.stands(Activity.HELD, 1, held_reason="sender_on_hold"))
+    stage.script.then(stage.script.stands(EnrollmentPhase.HELD, 1, held_reason="sender_on_hold"))
     async with stage.workers():
         play = await stage.play()
-        await play.until(Activity.HELD)
+        await play.until(EnrollmentPhase.HELD)
         await play.signal("mark_finished", STOPPED)
         await play.ends_as(STOPPED)
 
@@ -359,10 +361,10 @@ async def test_a_fact_without_a_final_status_has_the_row_looked_at(
     script.then(script.waits(1, A_DAY))
     async with stage.workers():
         play = await stage.play()
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await play.signal(signal)
         await play.until_called(3)
-        await play.until(Activity.WAITING)
+        await play.until(EnrollmentPhase.WAITING)
         await play.signal("mark_finished", EnrollmentStatus.ACTIVE)
         await play.until_called(4)
     decided = "decide_step locally"
@@ -372,7 +374,7 @@ async def test_a_fact_without_a_final_status_has_the_row_looked_at(
 async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage: Stage) -> None:
     """Rule: reconsider is counted, so one that comes while it is being answered is not lost."""
     script = stage.script
-    gate = Gate(script.stands(Activity.PAUSED, 0))
+    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 0))
     script.then(gate, script.waits(1, A_DAY))
     async with stage.workers():
         play = await stage.play()
@@ -381,7 +383,7 @@ async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage
         await play.signal("reconsider")
         await play.until_event("workflow_execution_signaled", 2)
         gate.opened.set()
-        await play.until(Activity.WAITING, step=1)
+        await play.until(EnrollmentPhase.WAITING, step=1)
         await asyncio.sleep(0.1)
     assert script.called == ["send_step"] * 2
     assert not script.overrun
@@ -397,10 +399,10 @@ async def test_a_report_while_the_reply_is_awaited_may_send_the_step_again(stage
     )
     async with stage.workers():
         play = await stage.play()
-        await play.until(Activity.AWAITING_REPLY)
+        await play.until(EnrollmentPhase.AWAITING_REPLY)
         await play.signal("delivery_reported")
         await play.until_called(3)
-        await play.until(Activity.AWAITING_REPLY)
+        await play.until(EnrollmentPhase.AWAITING_REPLY)
     assert script.called == ["send_step", "close_enrollment locally", "send_step"]
 
 
@@ -457,14 +459,14 @@ async def test_a_long_history_goes_on_as_new_where_it_stands(
     script = stage.script
     script.then(
         script.waits(1, timedelta(milliseconds=300)),
-        script.stands(Activity.HELD, 1, held_reason="outcome_unknown"),
+        script.stands(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"),
     )
     async with stage.workers():
         play = await stage.play_as_enrolled()
         first_run = (await play.handle.describe()).run_id
         await play.until_called(2)
         await asyncio.sleep(0.2)  # a query of a run that is just being closed takes seconds
-        held = await play.until(Activity.HELD)
+        held = await play.until(EnrollmentPhase.HELD)
         assert (held.step, held.held_reason) == (1, "outcome_unknown")
         latest = await play.handle.describe()
         assert latest.run_id != first_run
@@ -477,7 +479,7 @@ async def test_a_long_history_goes_on_as_new_where_it_stands(
 async def test_going_on_as_new_loses_no_signal(stage: Stage, always_suggested: None) -> None:
     """One that came while the row was looked at has it looked at again, in whichever run."""
     script = stage.script
-    gate = Gate(script.stands(Activity.PAUSED, 0))
+    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 0))
     last = Gate(script.waits(1, A_DAY))
     script.then(gate, script.waits(1, timedelta()), last)
     async with stage.workers():
@@ -498,7 +500,7 @@ async def test_a_one_off_text_waits_for_its_sender_over_days(
 ) -> None:
     """A sender on hold is asked about every minute; the history of one run stays short."""
     script = fast.script
-    script.decides(*[script.stands(Activity.HELD, held_reason="sender_on_hold")] * 5)
+    script.decides(*[script.stands(EnrollmentPhase.HELD, held_reason="sender_on_hold")] * 5)
     script.decides(script.sends(0))
     script.then(ends(MessageStatus.QUEUED))
     message_id = str(uuid4())
@@ -526,7 +528,7 @@ async def test_cancelled_by_an_operator_it_is_closed_and_may_be_started_again(
     script.then(script.awaits_reply(A_DAY))
     async with stage.workers():
         play = await stage.play()
-        await play.until(Activity.AWAITING_REPLY)
+        await play.until(EnrollmentPhase.AWAITING_REPLY)
         await play.handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await play.handle.result()

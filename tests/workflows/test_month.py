@@ -17,8 +17,8 @@ from temporalio.worker import Replayer, Worker
 
 from activities.sending import CloseEnrollment, SendStep
 from domain.sequences.timing import ContactClock, ongoing_due
-from domain.statuses.enrollment_state import Standing
-from domain.statuses.enrollments import Activity, EnrollmentStatus, Need
+from domain.statuses.enrollment_state import EnrollmentState
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 from tests.workflows import histories
 from tests.workflows.changed import PATCH, ChangedEnrollmentWorkflow
 from tests.workflows.earlier import EarlierEnrollmentWorkflow
@@ -26,7 +26,7 @@ from tests.workflows.plays import SENDER, Clock, eventually
 from workflows.client import DATA_CONVERTER
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
-from workflows.messages import EnrollmentResult, Fact, StartEnrollment
+from workflows.messages import Ended, EnrollmentResult, StartEnrollment
 
 BEFORE, AFTER = 160, 40
 """Enrolled before the deploy, and after it."""
@@ -64,31 +64,31 @@ class Month:
     blocked: set[str] = field(default_factory=set)
 
     @activity.defn(name="decide_step")
-    async def decide_step(self, request: SendStep) -> Standing:
+    async def decide_step(self, request: SendStep) -> EnrollmentState:
         now = await self.clock()
         course = self.courses[request.enrollment_id]
         if self.paused:
             self.blocked.add(request.enrollment_id)
-            return self._standing(course, Activity.PAUSED, None)
-        waits = self._standing(course, Activity.WAITING, course.due_at)
+            return self._standing(course, EnrollmentPhase.PAUSED, None)
+        waits = self._standing(course, EnrollmentPhase.WAITING, course.due_at)
         if now < course.due_at - timedelta(seconds=1):
             return waits
         return replace(waits, needs=Need.SEND)
 
     @activity.defn(name="send_step")
-    async def send_step(self, request: SendStep) -> Standing:
+    async def send_step(self, request: SendStep) -> EnrollmentState:
         now = await self.clock()
         course = self.courses[request.enrollment_id]
         course.sent_at.append(now)
         if len(course.sent_at) == len(GAPS):
             course.due_at = now + A_DAY
-            return self._standing(course, Activity.AWAITING_REPLY, course.due_at)
+            return self._standing(course, EnrollmentPhase.AWAITING_REPLY, course.due_at)
         gap = GAPS[len(course.sent_at)]
         course.due_at = ongoing_due(now, gap, HALF_PAST_NINE, course.clock)
-        return self._standing(course, Activity.WAITING, course.due_at)
+        return self._standing(course, EnrollmentPhase.WAITING, course.due_at)
 
     @activity.defn(name="close_enrollment")
-    async def close_enrollment(self, request: CloseEnrollment) -> Standing:
+    async def close_enrollment(self, request: CloseEnrollment) -> EnrollmentState:
         course = self.courses[request.enrollment_id]
         return self._standing(course, "ended", None, status=EnrollmentStatus.FINISHED_NO_RESPONSE)
 
@@ -98,9 +98,9 @@ class Month:
         doing: str,
         due_at: datetime | None,
         status: EnrollmentStatus = EnrollmentStatus.ACTIVE,
-    ) -> Standing:
+    ) -> EnrollmentState:
         step = len(course.sent_at)
-        return Standing(doing, status, due_at, step, len(GAPS), str(SENDER))
+        return EnrollmentState(doing, status, due_at, step, len(GAPS), str(SENDER))
 
     async def enroll(
         self, environment: WorkflowEnvironment, count: int
@@ -115,7 +115,9 @@ class Month:
             handles.append(
                 await environment.client.start_workflow(
                     EnrollmentWorkflow.run,
-                    StartEnrollment(enrollment_id, self._standing(course, Activity.WAITING, now)),
+                    StartEnrollment(
+                        enrollment_id, self._standing(course, EnrollmentPhase.WAITING, now)
+                    ),
                     id=f"enrollment/{enrollment_id}",
                     task_queue=ENROLLMENT_QUEUE,
                     execution_timeout=timedelta(days=400),
@@ -189,7 +191,7 @@ async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
         blocked = set(month.blocked)
         month.paused = False
         resumed_at = await month.clock()
-        await asyncio.gather(*(one.signal("reconsider", Fact()) for one in (*old, *new)))
+        await asyncio.gather(*(one.signal("reconsider", Ended()) for one in (*old, *new)))
         await days(skipping, 35)
         results = [await one.result() for one in (*old, *new)]
 

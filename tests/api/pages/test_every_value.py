@@ -26,7 +26,7 @@ from api.pages.settings.webhooks import TYPE_WORDS
 from domain.event_webhooks.events import EventType
 from domain.platform.provider_errors import explain
 from domain.statuses.access import Role
-from domain.statuses.enrollments import STATUS_WORDS, Activity, HeldReason, StepOutcome
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentPhase, HeldReason, StepOutcome
 from domain.statuses.messaging import MESSAGE_LABELS, AttemptOutcome, Direction, MessageStatus
 from domain.statuses.progress import FAILURES
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
@@ -83,11 +83,11 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "enrollments.activity": (
         ENROLLMENT,
         {
-            Activity.WAITING: "Next text",
-            Activity.SENDING: "Sending",
-            Activity.AWAITING_REPLY: "Waiting for a reply",
-            Activity.PAUSED: "Paused",
-            Activity.HELD: "Held",
+            EnrollmentPhase.WAITING: "Next text",
+            EnrollmentPhase.SENDING: "Sending",
+            EnrollmentPhase.AWAITING_REPLY: "Waiting for a reply",
+            EnrollmentPhase.PAUSED: "Paused",
+            EnrollmentPhase.HELD: "Held",
         },
     ),
     "enrollments.held_reason": (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain.messaging.deciding import (
     AwaitReply,
+    Decision,
     EndAs,
     Go,
     Held,
@@ -23,7 +24,6 @@ from domain.messaging.deciding import (
     Paused,
     Settle,
     StepFacts,
-    Verdict,
     decide,
 )
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
@@ -64,11 +64,11 @@ FREE = StepFacts(
 )
 
 
-def verdict(rules: SendingRules = RULES, now: datetime = NOW, **changes: Any) -> Verdict:
+def verdict(rules: SendingRules = RULES, now: datetime = NOW, **changes: Any) -> Decision:
     return decide(replace(FREE, **changes), now, rules)
 
 
-Rung = tuple[str, dict[str, Any], Verdict]
+Rung = tuple[str, dict[str, Any], Decision]
 
 # What stands against a text, strongest first; each alone, and before all that follow.
 LADDER: list[Rung] = [
@@ -104,7 +104,7 @@ def test_nothing_in_the_way_lets_it_go() -> None:
 
 
 @pytest.mark.parametrize(("_name", "changes", "expected"), LADDER, ids=[row[0] for row in LADDER])
-def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Verdict) -> None:
+def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Decision) -> None:
     """Status, suppression, inbound, sequence, sender, window and spacing are all checked."""
     assert verdict(**changes) == expected
 

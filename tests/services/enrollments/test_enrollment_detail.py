@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from domain.platform.errors import NotFoundError
 from domain.platform.rules import SendingRules
-from domain.statuses.enrollments import Activity, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.sequences import SequenceKind
 from services.enrollments.enrolling import Enrolling
@@ -87,7 +87,7 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     shown = await detail.get(enrollment_id)
     assert (shown.id, shown.sequence_id, shown.version) == (enrollment_id, sequence.id, 1)
     assert (shown.status, shown.status_label) == (EnrollmentStatus.ACTIVE, "Active")
-    assert (shown.activity, shown.live) == (Activity.WAITING, LiveState("waiting", 0))
+    assert (shown.activity, shown.live) == (EnrollmentPhase.WAITING, LiveState("waiting", 0))
     assert shown.time_zones == (ZONE,)
     assert shown.temporal_url == (
         f"http://temporal.test/namespaces/default/workflows/enrollment%2F{enrollment_id}"
@@ -189,7 +189,7 @@ async def test_paused_and_held_ones_say_what_they_wait_for(
     enrollment_id = await enroll(world, sequence)
     await world.sequences.pause(sequence.id)
     paused = await detail.get(enrollment_id)
-    assert paused.activity is Activity.PAUSED
+    assert paused.activity is EnrollmentPhase.PAUSED
     assert (paused.steps[0].estimated, paused.steps[0].reasons[0].code) == (True, "paused")
     await change(
         world,

@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
-from domain.statuses.enrollments import Activity, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_list import ContactList, Fault
 from storage.enrollments.enrollment_list import ListFilter, Outlook
@@ -110,7 +110,7 @@ async def test_a_line_says_who_is_where(world: World, contact_list: ContactList)
     assert (line.contact.id, line.contact.name) == (people[0], "Zoë Quinn")
     assert line.contact.phone == "+12125550199"
     assert (line.status, line.status_label) == (EnrollmentStatus.ACTIVE, "Active")
-    assert (line.activity, line.held_reason) == (Activity.WAITING, None)
+    assert (line.activity, line.held_reason) == (EnrollmentPhase.WAITING, None)
     assert (line.step, line.step_count) == (1, 3)
     assert (line.enrolled_by.id, line.enrolled_by.name) == (world.user_id, "Mia")
     assert line.last_message_at == NOON
@@ -128,7 +128,7 @@ async def test_what_waits_in_a_paused_sequence_is_shown_paused(
     await world.sequences.pause(sequence.id)
     tab = await contact_list.page(sequence.id, ListFilter())
     shown = {line.enrollment_id: line.activity for line in tab.page.items}
-    assert shown == {waiting: Activity.PAUSED, sending: Activity.SENDING, final: None}
+    assert shown == {waiting: EnrollmentPhase.PAUSED, sending: EnrollmentPhase.SENDING, final: None}
 
 
 async def test_failed_and_held_lines_say_why(world: World, contact_list: ContactList) -> None:
@@ -324,7 +324,9 @@ async def test_certain_ones_and_those_that_are_held_are_picked_out(
 ) -> None:
     sequence = await world.active()
     first, second, third = await enroll(world, sequence.id, await world.contacts(3))
-    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
+    await change(
+        world, second, activity=EnrollmentPhase.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN
+    )
     assert await listed(contact_list, sequence.id, held=True) == [second]
     chosen = await listed(contact_list, sequence.id, enrollment_ids=[first, third])
     assert sorted(chosen) == sorted([first, third])
@@ -336,8 +338,10 @@ async def test_the_outlook_counts_what_is_still_to_come(
     sequence = await world.active()
     first, second, third, fourth = await enroll(world, sequence.id, await world.contacts(4))
     await change(world, first, position=3, step=2)
-    await change(world, second, activity=Activity.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN)
-    await change(world, third, activity=Activity.PAUSED, paused_at=NOON)
+    await change(
+        world, second, activity=EnrollmentPhase.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN
+    )
+    await change(world, third, activity=EnrollmentPhase.PAUSED, paused_at=NOON)
     await end(world, fourth, EnrollmentStatus.FAILED)
     outlook = await contact_list.outlook(sequence.id, ListFilter())
     assert outlook == Outlook(

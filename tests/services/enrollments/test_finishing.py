@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.messaging.ports import Accepted, Answer, Call, Refused
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import Accepted, Refused, SendRequest, SendResult
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
 from services.enrollments.finishing import MarkedFinished
@@ -43,7 +43,7 @@ async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> N
     await kit.services.outbox.drain()
     assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "finished_stopped")
 
 
@@ -83,7 +83,7 @@ async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: Send
     ],
 )
 async def test_it_waits_for_the_answer_to_a_text_under_way(
-    kit: SendingKit, answer: Answer, fate: LastText
+    kit: SendingKit, answer: SendResult, fate: LastText
 ) -> None:
     """It answers when the open attempt is recorded."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
@@ -121,9 +121,9 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
         asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await asyncio.sleep(0.1)
         assert not asking.done()
-    opening = await asking
-    assert isinstance(opening, Standing)
-    assert (opening.doing, opening.status) == ("ended", "finished_stopped")
+    next_action = await asking
+    assert isinstance(next_action, EnrollmentState)
+    assert (next_action.doing, next_action.status) == ("ended", "finished_stopped")
     assert await kit.attempts(enrollment) == []
 
 
@@ -136,9 +136,9 @@ async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
         asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await asyncio.sleep(0.05)
     finishing = asyncio.create_task(finish(kit, enrollment))
-    opening = await asking
+    next_action = await asking
     [result] = await finishing
-    assert isinstance(opening, Call) == (result.last_text is LastText.UNKNOWN)
+    assert isinstance(next_action, SendRequest) == (result.last_text is LastText.UNKNOWN)
 
 
 async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -> None:
@@ -150,14 +150,14 @@ async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -
 
     async def attempt(enrollment: UUID, pause: float, think: float) -> str | None:
         await asyncio.sleep(pause)
-        opening = await kit.services.ledger.open_step(enrollment)
-        if not isinstance(opening, Call):
-            assert isinstance(opening, Standing)
+        next_action = await kit.services.ledger.open_step(enrollment)
+        if not isinstance(next_action, SendRequest):
+            assert isinstance(next_action, EnrollmentState)
             return None
         await asyncio.sleep(think)
         answer = Accepted(f"SM{enrollment.hex}", MessageStatus.QUEUED)
-        recorded = await kit.services.ledger.record_answer(opening.attempt_id, answer)
-        assert isinstance(recorded, Standing)
+        recorded = await kit.services.ledger.record_answer(next_action.attempt_id, answer)
+        assert isinstance(recorded, EnrollmentState)
         return recorded.status
 
     async def race(enrollment: UUID) -> str:

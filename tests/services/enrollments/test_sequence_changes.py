@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
-from domain.messaging.ports import Accepted, Call
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import Accepted, SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.sequences.sequences import lock_for_change, update_sequence
@@ -96,7 +96,7 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
         assert await kit.world.rows(lock, id=enrollment)
         await update_sequence(tx, sequence.id, {"sender_id": other})
     call = await begun
-    assert isinstance(call, Call)
+    assert isinstance(call, SendRequest)
     assert (call.from_phone, call.body) == ("+14155550199", "Hello")
 
 
@@ -113,7 +113,7 @@ async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> 
         await until(partial(waits_for_a_lock, kit))
         await update_sequence(tx, sequence.id, {"sender_id": other})
     standing = await recorded
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
 
 
@@ -127,5 +127,5 @@ async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: Sendi
         begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await until(partial(waits_for_a_lock, kit))
     call = await begun
-    assert isinstance(call, Call)
+    assert isinstance(call, SendRequest)
     assert call.body == "Two"

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from domain.messaging.ports import Accepted, ListedMessage, ProviderUnavailableError
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.maintenance import pruning
 from services.maintenance.pruning import Pruning
@@ -59,7 +59,7 @@ async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKi
     assert (await kit.services.sweep.sweep()).restarted == 0
     await kit.pass_time(timedelta(days=1, minutes=11))
     assert (await kit.services.sweep.sweep()).restarted == 1
-    assert kit.temporal.standings[enrollment].doing == "awaiting_reply"
+    assert kit.temporal.states[enrollment].doing == "awaiting_reply"
 
 
 async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: SendingKit) -> None:
@@ -341,7 +341,7 @@ async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
     standing = await kit.services.ledger.record_answer(
         call.attempt_id, Accepted(sid, MessageStatus.QUEUED)
     )
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "finished_stopped")
     assert (await kit.attempts(enrollment))[0].provider_sid == sid
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.messaging.ports import Call
+from domain.messaging.ports import SendRequest
 from domain.platform.errors import InvalidFieldError, InvalidRequestError
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.sequences import SequenceKind
 from services.maintenance.workspace import WorkspaceDetails
 from storage.messaging import outcomes
@@ -100,7 +100,7 @@ async def test_the_send_window_goes_by_it_when_a_text_would_go(kit: SendingKit) 
 
     standing = await kit.run_step(enrollment_id)
 
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.due_at is not None
     assert standing.due_at.astimezone(ZoneInfo(shut)).hour == 9
     assert kit.gateway.calls == []
@@ -268,11 +268,11 @@ async def test_a_zone_is_changed_while_a_text_starts(kit: SendingKit) -> None:
     ids = await kit.world.contacts(6)
     people = [await kit.enroll(contact_id=one) for one in ids]
 
-    openings, _ = await asyncio.gather(
+    next_actions, _ = await asyncio.gather(
         asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),
         asyncio.gather(
             *(kit.services.contacts.update(one, {"time_zone": ELSEWHERE}) for one in ids)
         ),
     )
 
-    assert all(isinstance(one, Call) for one in openings)
+    assert all(isinstance(one, SendRequest) for one in next_actions)

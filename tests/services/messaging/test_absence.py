@@ -16,10 +16,10 @@ from domain.messaging.ports import (
     CanaryState,
     ListedMessage,
     Listing,
+    NeedsReconciliation,
     OutcomeUnknown,
-    Unsettled,
 )
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from simulator.habits import Habit
 from storage.maintenance import health
@@ -54,9 +54,9 @@ async def lose(kit: SendingKit, enrollment: UUID, *, creates: bool) -> None:
     assert isinstance(await kit.run_step(enrollment), timedelta)
 
 
-async def look(kit: SendingKit, enrollment: UUID, *waits: timedelta) -> Standing | timedelta:
+async def look(kit: SendingKit, enrollment: UUID, *waits: timedelta) -> EnrollmentState | timedelta:
     """Come back after each wait; answers what the last look said."""
-    found: Standing | timedelta = timedelta(0)
+    found: EnrollmentState | timedelta = timedelta(0)
     for wait in waits:
         await kit.pass_time(wait)
         found = await kit.run_step(enrollment)
@@ -106,7 +106,7 @@ async def test_text_that_a_list_cannot_prove_absent_is_held(
 
     standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.held_reason) == ("held", "outcome_unknown")
     assert await kit.outcomes(enrollment) == ["unknown"]
 
@@ -192,7 +192,7 @@ async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> No
 
     standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.held_reason == "outcome_unknown"
 
 
@@ -205,11 +205,11 @@ async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: Sending
     await kit.pass_time(FIRST_LIST)
     await kit.send(await enroll(kit))
 
-    opening = await kit.services.ledger.open_step(enrollment)
+    next_action = await kit.services.ledger.open_step(enrollment)
 
-    assert isinstance(opening, Unsettled)
-    assert opening.canary is not None
-    assert opening.canary.to == await kit.phone(old)
+    assert isinstance(next_action, NeedsReconciliation)
+    assert next_action.canary is not None
+    assert next_action.canary.to == await kit.phone(old)
 
 
 async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> None:
@@ -222,11 +222,11 @@ async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> No
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
 
-    opening = await kit.services.ledger.open_step(enrollment)
+    next_action = await kit.services.ledger.open_step(enrollment)
 
-    assert isinstance(opening, Unsettled)
-    assert opening.canary is not None
-    assert opening.canary.to == await kit.phone(enrollment)
+    assert isinstance(next_action, NeedsReconciliation)
+    assert next_action.canary is not None
+    assert next_action.canary.to == await kit.phone(enrollment)
 
 
 async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by_now(
@@ -305,7 +305,7 @@ async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
 
     standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.held_reason == "outcome_unknown"
     assert await kit.outcomes(enrollment) == ["unknown"]
 
@@ -315,11 +315,11 @@ async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
 
 async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]:
     """Ask for a list, and have it in hand."""
-    opening = await kit.services.ledger.open_step(enrollment)
-    assert isinstance(opening, Unsettled)
-    listing = await list_texts(kit.gateway, opening)
+    next_action = await kit.services.ledger.open_step(enrollment)
+    assert isinstance(next_action, NeedsReconciliation)
+    listing = await list_texts(kit.gateway, next_action)
     assert listing is not None
-    return opening.attempt_id, listing
+    return next_action.attempt_id, listing
 
 
 async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKit) -> None:
@@ -334,7 +334,9 @@ async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKi
     kit.gateway.messages[await kit.phone(enrollment)].append(late)
     await kit.pass_time(SECOND_LIST)
 
-    assert isinstance(await kit.services.ledger.record_listing(attempt_id, old), Unsettled)
+    assert isinstance(
+        await kit.services.ledger.record_listing(attempt_id, old), NeedsReconciliation
+    )
     assert await kit.outcomes(enrollment) == ["unknown"]
 
     await kit.run_step(enrollment)
@@ -351,7 +353,9 @@ async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
     await kit.pass_time(timedelta(minutes=10))
     early = Listing(early.asked_at - timedelta(minutes=10), [], CanaryState.NONE)
 
-    assert isinstance(await kit.services.ledger.record_listing(attempt.id, early), Unsettled)
+    assert isinstance(
+        await kit.services.ledger.record_listing(attempt.id, early), NeedsReconciliation
+    )
 
     assert (await kit.attempts(enrollment))[0].absent_once_at is None
 
@@ -367,7 +371,7 @@ async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) 
 
     again = await kit.services.ledger.record_listing(attempt_id, listing)
 
-    assert isinstance(again, Unsettled)
+    assert isinstance(again, NeedsReconciliation)
     assert again.wait > 55 * SECOND
 
 

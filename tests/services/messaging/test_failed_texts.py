@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.enrollment_list import Fault, ListedEnrollment
@@ -79,7 +79,7 @@ async def test_a_refused_text_does_not_count_as_sent(kit: SendingKit, code: int)
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, code)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.step == await count_sent(kit, enrollment) == 0
 
 

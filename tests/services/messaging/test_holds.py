@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.messaging.ports import Refused
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import Need
 from services.messaging.holds import Decision
 from tests.kits.sending import SendingKit, about
@@ -93,12 +93,12 @@ async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: Sendin
         sender = await kit.sender()
         waits.append(round((sender.next_probe_at - datetime.now(UTC)).total_seconds() / 10) * 10)
         early = await kit.run_step(first)
-        assert isinstance(early, Standing)
+        assert isinstance(early, EnrollmentState)
         assert (early.doing, early.due_at) == ("held", None), "it is not time yet"
         await kit.pass_time(sender.next_probe_at - datetime.now(UTC))
         await kit.answers(first, WRONG_PASSWORD)
         again = await kit.run_step(first)
-        assert isinstance(again, Standing)
+        assert isinstance(again, EnrollmentState)
         assert again.doing == "held"
         assert again.due_at is not None
         assert again.due_at > (await kit.sender()).next_probe_at
@@ -115,7 +115,9 @@ async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> Non
     calls = len(kit.gateway.calls)
     await kit.pass_time(FIRST_PROBE)
     decisions = await asyncio.gather(*(kit.services.ledger.decide_step(one) for one in everyone))
-    assert [one.needs for one in decisions if isinstance(one, Standing)].count(Need.SEND) == 1
+    assert [one.needs for one in decisions if isinstance(one, EnrollmentState)].count(
+        Need.SEND
+    ) == 1
     assert len(await woken(kit, everyone)) == 1
     for enrollment in everyone:
         await kit.run_step(enrollment)
@@ -258,7 +260,7 @@ async def lose(kit: SendingKit) -> UUID:
     kit.gateway.lists_fail = True
     await kit.pass_time(timedelta(minutes=61))
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.held_reason == "outcome_unknown"
     return enrollment
 
@@ -285,7 +287,7 @@ async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "treat_as_sent")).result == "released"
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     assert about(standing.due_at, timedelta(days=1) - timedelta(minutes=61))
     assert await kit.outcomes(enrollment) == ["assumed_sent"]
@@ -328,7 +330,7 @@ async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) 
     await release(kit, enrollment, "retry")
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.step, len(kit.gateway.calls)) == (1, 1)
 
 
@@ -349,7 +351,7 @@ async def test_a_person_decides_about_a_destination(
     await kit.refuses(enrollment, 21408)
     await kit.run_step(enrollment)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.held_reason) == ("held", "destination_not_allowed")
     assert (await kit.row(enrollment)).held_code == 21408
     assert (await release(kit, enrollment, "treat_as_sent")).result == "outcome_known"

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from domain.messaging.ports import Accepted, Call, OutcomeUnknown
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import Accepted, OutcomeUnknown, SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.suppression.keywords import read
 from services.messaging import inbound as inbound_service
@@ -98,7 +98,7 @@ async def test_help_and_info_are_neither_reply_nor_end(talk: Talk) -> None:
     assert await talk.signals(person) == []
     kept = await talk.received(person.phone)
     assert [(one.keyword, one.is_reply) for one in kept] == [("help", False)] * 3
-    assert isinstance(await talk.ledger.open_step(person.enrollment_id), Call)
+    assert isinstance(await talk.ledger.open_step(person.enrollment_id), SendRequest)
 
 
 async def test_a_reply_reaches_every_enrollment_that_texted_from_that_sender(talk: Talk) -> None:
@@ -241,7 +241,7 @@ async def test_policy_finish_ends_at_once_and_nothing_more_is_sent(talk: Talk) -
     person = await talk.texted()
     await talk.text(person)
     standing = await talk.ledger.open_step(person.enrollment_id)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", RESPONDED)
     assert len(await talk.attempts(person)) == 1
 
@@ -252,7 +252,7 @@ async def test_a_reply_while_a_text_is_under_way_ends_it_all_the_same(talk: Talk
     call = await talk.open(person)
     await talk.text(person)
     standing = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", RESPONDED)
     assert await talk.statuses(person) == [RESPONDED]
     assert await talk.signals(person) == [("reply_received", RESPONDED)]
@@ -272,7 +272,7 @@ async def test_policy_continue_remembers_and_ends_with_the_last_text(talk: Talk)
     await talk.text(person, "While the last one is under way")
     assert await talk.statuses(person) == [ACTIVE]
     standing = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", RESPONDED)
     row = await talk.row(person)
     assert (row.status, row.replied_at, row.step) == (RESPONDED, first.occurred_at, 3)
@@ -296,7 +296,7 @@ async def test_a_remembered_reply_during_the_last_call_ends_it_by_the_report(tal
     await talk.report(Sent(call.attempt_id, sid), "queued")
     assert await talk.statuses(person) == [RESPONDED]
     standing = await talk.answer(call, Accepted(sid, MessageStatus.QUEUED))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", RESPONDED)
 
 
@@ -357,7 +357,7 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
     assert await talk.signals(person) == []
     for blocked in (person, other):
         standing = await talk.ledger.open_step(blocked.enrollment_id)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.doing == "waiting"
         assert standing.due_at is not None
         assert standing.due_at > datetime.now(UTC) + timedelta(seconds=1)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from domain.messaging.ports import Accepted
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments import next_step, pausing
-from storage.enrollments.pausing import Waiting
+from storage.enrollments.pausing import WaitingStep
 from tests.kits.sending import SendingKit, until
 from tests.services.enrollments.test_sequence_changes import waits_for_a_lock
 from tests.services.messaging.test_holds import PROBE, three_waiting
@@ -49,7 +49,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
     steps = [ongoing("One", 0), ongoing("Two", DAY, at_time="09:30")]
     enrollment = await kit.enroll(await kit.sequence(steps=steps))
 
-    async def read() -> list[Waiting]:
+    async def read() -> list[WaitingStep]:
         async with kit.world.database.transaction() as tx:
             return await pausing.lock(tx, [enrollment])
 
@@ -79,7 +79,7 @@ async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_nex
     changes: list[asyncio.Task[Any]] = []
     read_place = next_step.next_place
 
-    async def read_before_the_change(*args: Any, **named: Any) -> next_step.Place:
+    async def read_before_the_change(*args: Any, **named: Any) -> next_step.NextStep:
         place = await read_place(*args, **named)
         change = kit.services.contacts.update(contact, {"time_zone": "America/Los_Angeles"})
         changes.append(asyncio.create_task(change))

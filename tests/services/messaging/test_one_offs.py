@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.messaging.ports import Call, NotCalled, Refused
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import NotCalled, Refused, SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from tests.kits.sending import SendingKit, about
 
 SECOND = timedelta(seconds=1)
@@ -19,9 +19,9 @@ async def write(kit: SendingKit) -> tuple[UUID, UUID]:
     return enrollment, await kit.one_off(enrollment)
 
 
-async def run(kit: SendingKit, message: UUID) -> Standing:
+async def run(kit: SendingKit, message: UUID) -> EnrollmentState:
     standing = await kit.run_message(message)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     return standing
 
 
@@ -216,7 +216,7 @@ async def test_two_waiting_ones_do_not_probe_twice(kit: SendingKit) -> None:
     await kit.refuses(held, 20003, 401)
     await kit.run_step(held)
     await kit.pass_time(timedelta(minutes=5))
-    assert isinstance(await kit.services.ledger.open_message(message), Call)
+    assert isinstance(await kit.services.ledger.open_message(message), SendRequest)
     assert (await run(kit, other)).doing == "held"
     assert (await kit.services.sweep.sweep()).probes == 0
 

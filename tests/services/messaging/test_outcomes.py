@@ -12,7 +12,7 @@ import pytest
 
 from domain.messaging.ports import Accepted, OutcomeUnknown, Refused
 from domain.platform.provider_errors import TABLE, Effect, Wait
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.sequences import ReplyPolicy
 from services.enrollments.enrolling import Enrolling
@@ -275,7 +275,7 @@ async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile
     call = await kit.open_call(enrollment)
     await kit.world.run("UPDATE sequences SET sender_id = :id", id=kit.world.sender_id)
     standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(400, 21610))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", OMITTED)
     assert await fate(kit, enrollment) == OMITTED
 
@@ -292,7 +292,7 @@ async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) ->
     await kit.report(first, "undelivered", 30003)
     assert await kit.pending_signals(enrollment) == ["delivery_reported"]
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert about(standing.due_at, timedelta(hours=4))
     await kit.pass_time(timedelta(hours=4))
     again = await kit.send(enrollment)
@@ -409,7 +409,7 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
     )
     await kit.report((await kit.attempts(enrollment))[0], "failed", 30036)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.due_at is not None
     assert (standing.due_at.hour, standing.due_at.minute) == ((hour + 3) % 24, 0)
     assert len(kit.gateway.calls) == 1
@@ -426,7 +426,7 @@ async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: Sendi
     replied_at = (await kit.row(enrollment)).replied_at
     await kit.refuses(enrollment, 21211)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", FAILED)
     row = await kit.row(enrollment)
     assert (row.status, row.error_code, row.replied_at) == (FAILED, 21211, replied_at)
@@ -582,7 +582,7 @@ async def test_an_end_between_reading_and_writing_is_noticed(
 
     monkeypatch.setattr(outcomes, "load", load_then_end)
     standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(0, None))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "finished_stopped")
     row = await kit.row(enrollment)
     assert (row.step, row.last_message_at) == (0, None)

@@ -11,8 +11,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain.messaging.ports import Accepted, Call, ListedMessage, NotCalled, OutcomeUnknown, Refused
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import (
+    Accepted,
+    ListedMessage,
+    NotCalled,
+    OutcomeUnknown,
+    Refused,
+    SendRequest,
+)
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import from_provider
 from tests.fakes import Machine
@@ -32,12 +39,12 @@ async def lose(kit: SendingKit, enrollment: UUID, *, creates: bool) -> timedelta
     return delay
 
 
-async def look(kit: SendingKit, enrollment: UUID, after: timedelta) -> Standing | timedelta:
+async def look(kit: SendingKit, enrollment: UUID, after: timedelta) -> EnrollmentState | timedelta:
     await kit.pass_time(after)
     return await kit.run_step(enrollment)
 
 
-def listed(kit: SendingKit, call: Call, **changes: Any) -> ListedMessage:
+def listed(kit: SendingKit, call: SendRequest, **changes: Any) -> ListedMessage:
     """Put a message into the provider's list."""
     values = {
         "sid": f"SM{uuid4().hex}",
@@ -60,7 +67,7 @@ async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit)
     for _ in range(6):
         await kit.answers(enrollment, NotCalled())
         standing = await kit.run_step(enrollment)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.doing == "waiting"
         assert standing.due_at is not None
         assert about(standing.due_at, timedelta(seconds=2))
@@ -76,7 +83,7 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
     kit.gateway.delay = 0.2
     enrollment = await kit.enroll()
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.doing == "waiting"
     assert kit.gateway.calls == []
     [attempt] = await kit.attempts(enrollment)
@@ -125,7 +132,7 @@ async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.provider_status) == ("accepted", "queued")
@@ -146,7 +153,7 @@ async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
     assert isinstance(early, timedelta)
     assert len(kit.gateway.calls) == 1
     standing = await look(kit, enrollment, 30 * SECOND)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
     assert (await kit.message(enrollment)).failed_tries == 1
@@ -219,7 +226,7 @@ async def test_a_list_that_fails_is_never_absence(kit: SendingKit) -> None:
     assert (row.status, row.held_reason, row.next_send_at) == ("active", "outcome_unknown", None)
     assert len(kit.gateway.calls) == 1
     again = await look(kit, enrollment, DAY)
-    assert isinstance(again, Standing)
+    assert isinstance(again, EnrollmentState)
     assert (again.doing, len(kit.gateway.calls)) == ("held", 1)
 
 
@@ -247,7 +254,7 @@ async def test_a_callback_with_the_attempts_id_proves_it(
     await lose(kit, enrollment, creates=True)
     await kit.report((await kit.attempts(enrollment))[0], status, by_sid=by_sid)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.provider_status) == ("accepted", status)
@@ -264,13 +271,13 @@ async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
     """A callback may come before the send call has returned."""
     enrollment = await kit.enroll()
 
-    async def callback(_call: Call) -> None:
+    async def callback(_call: SendRequest) -> None:
         await kit.report((await kit.attempts(enrollment))[0], "sent", by_sid=False)
 
     kit.gateway.on_call = callback
     await kit.answers(enrollment, answer)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     assert about(standing.due_at, DAY)
     [attempt] = await kit.attempts(enrollment)
@@ -282,12 +289,12 @@ async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit)
     """Reports come out of order, before the call has returned."""
     enrollment = await kit.enroll()
 
-    async def callback(_call: Call) -> None:
+    async def callback(_call: SendRequest) -> None:
         await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30007, by_sid=False)
 
     kit.gateway.on_call = callback
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "failed")
 
 
@@ -297,7 +304,7 @@ async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> 
     await lose(kit, enrollment, creates=False)
     listed(kit, kit.gateway.calls[0], status=MessageStatus.UNDELIVERED, error_code=30003)
     standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert about(standing.due_at, timedelta(hours=4))
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.reported_failed) == ("accepted", True)
@@ -311,7 +318,7 @@ async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
         await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
         await kit.pass_time(SECOND_LIST)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "failed")
     assert len(kit.gateway.calls) == 5
 
@@ -349,7 +356,7 @@ async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
     await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
     standing = await look(kit, enrollment, timedelta(minutes=61))
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.held_reason == "outcome_unknown"
 
 
@@ -364,7 +371,7 @@ async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
     late = Accepted("SM1", MessageStatus.QUEUED)
     await kit.services.ledger.record_answer(call.attempt_id, late)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.step) == ("waiting", 1)
     assert await kit.outcomes(enrollment) == ["accepted"]
     assert kit.gateway.calls == []
@@ -465,7 +472,7 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
     ]
     for enrollment in both:
         standing = await kit.run_step(enrollment)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.held_reason == "outcome_unknown"
     assert len(kit.gateway.calls) == 2
 

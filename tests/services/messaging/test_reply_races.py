@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from domain.messaging.ports import Accepted, Call
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import Accepted, SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
 from tests.kits.conversations import (
@@ -100,9 +100,9 @@ async def answered(talk: Talk, person: Person, body: str) -> int:
 async def nothing_starts(talk: Talk, people: Sequence[Person]) -> None:
     """Hold that no text of ended enrollments can start."""
     before = await fates(talk, people)
-    for opening in await race(people, lambda _, one: talk.ledger.open_step(one.enrollment_id)):
-        assert not isinstance(opening, Call)
-        assert not isinstance(opening, Standing) or opening.doing == "ended"
+    for next_action in await race(people, lambda _, one: talk.ledger.open_step(one.enrollment_id)):
+        assert not isinstance(next_action, SendRequest)
+        assert not isinstance(next_action, EnrollmentState) or next_action.doing == "ended"
     assert await fates(talk, people) == before
 
 
@@ -111,12 +111,12 @@ async def test_a_stop_against_a_starting_text(talk: Talk) -> None:
     people = await talk.crowd(await talk.sequence(), ROUNDS)
 
     async def run(number: int, person: Person) -> tuple[int, bool]:
-        seen, opening = await against(
+        seen, next_action = await against(
             number,
             answered(talk, person, "STOP"),
             talk.ledger.open_step(person.enrollment_id),
         )
-        return seen, isinstance(opening, Call)
+        return seen, isinstance(next_action, SendRequest)
 
     found = await race(people, run)
     for (seen, called), row in zip(found, await fates(talk, people), strict=True):
@@ -132,16 +132,16 @@ async def test_a_reply_against_a_starting_text(talk: Talk) -> None:
     people = await talk.crowd(await talk.sequence(steps=3), ROUNDS, texts=1)
 
     async def run(number: int, person: Person) -> tuple[int, bool]:
-        seen, opening = await against(
+        seen, next_action = await against(
             number,
             answered(talk, person, "Hello"),
             talk.ledger.open_step(person.enrollment_id),
         )
-        if isinstance(opening, Call):
-            await talk.answer(opening, Accepted(new_sid(), MessageStatus.QUEUED))
+        if isinstance(next_action, SendRequest):
+            await talk.answer(next_action, Accepted(new_sid(), MessageStatus.QUEUED))
             return seen, True
-        assert isinstance(opening, Standing)
-        assert (opening.doing, opening.status) == ("ended", RESPONDED)
+        assert isinstance(next_action, EnrollmentState)
+        assert (next_action.doing, next_action.status) == ("ended", RESPONDED)
         return seen, False
 
     found = await race(people, run)
@@ -174,7 +174,7 @@ async def test_a_reply_against_the_end_of_its_window(talk: Talk) -> None:
     sequence = await talk.sequence(steps=1, reply_window_seconds=0)
     people = await talk.crowd(sequence, ROUNDS, texts=1)
 
-    async def run(number: int, person: Person) -> Standing:
+    async def run(number: int, person: Person) -> EnrollmentState:
         _, standing = await against(
             number, talk.text(person), talk.ledger.close_enrollment(person.enrollment_id)
         )
@@ -277,9 +277,9 @@ async def test_a_stop_against_enrollment(talk: Talk) -> None:
             talk.enrolling.enroll(sequence.id, talk.user_id, contact_ids=[contact.id]),
         )
         person = Person(contact.id, contact.phone, enrollment.enrolled[0].id)
-        opening = await talk.ledger.open_step(person.enrollment_id)
-        assert isinstance(opening, Standing)
-        assert (opening.doing, opening.status) == ("ended", OMITTED_OPTED_OUT)
+        next_action = await talk.ledger.open_step(person.enrollment_id)
+        assert isinstance(next_action, EnrollmentState)
+        assert (next_action.doing, next_action.status) == ("ended", OMITTED_OPTED_OUT)
         return person
 
     for row in await fates(talk, await race(rows, run)):

@@ -9,7 +9,7 @@ import pytest
 
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import ListedMessage, ListedText, ProviderUnavailableError, SentPage
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.messaging.holds import Decision
 from services.messaging.restore import NothingRestoredError, Reconciled, Reconciling
@@ -71,7 +71,7 @@ async def test_a_text_that_the_backup_does_not_know_is_not_sent_again(kit: Sendi
     found = await reconciled(kit)
     assert (found.texts, found.unknown, found.held, found.unexplained) == (1, 1, 1, [])
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.held_reason) == ("held", "outcome_unknown")
     assert len(await kit.bodies(enrollment)) == 1
     [noted] = await kit.world.rows("SELECT * FROM enrollment_events WHERE kind = 'reconciled'")

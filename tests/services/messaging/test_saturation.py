@@ -11,7 +11,7 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities import sending
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from services.messaging.ledger import Ledger
 from storage.platform.database import Database, Pools
 from tests.kits.sending import SendingKit
@@ -40,7 +40,7 @@ async def send(kit: SendingKit, enrollment_id: UUID) -> None:
         except (ApplicationError, TimeoutError):
             await asyncio.sleep(0.1)
             continue
-        if isinstance(standing, Standing) and standing.step == 1:
+        if isinstance(standing, EnrollmentState) and standing.step == 1:
             return
         await asyncio.sleep(0)
 

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.messaging.ports import Accepted, Answer, Call
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import Accepted, SendRequest, SendResult
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
 from services.enrollments.enrolling import Enrolling
@@ -30,7 +30,7 @@ CALL_BEFORE, MARGIN = timedelta(milliseconds=120), timedelta(milliseconds=30)
 EARLIEST, LATEST = -0.02, 0.06
 """Seconds from the beginning of the send to the fact: a send takes about as long as LATEST."""
 
-Fact = Callable[[UUID], Awaitable[object]]
+Ended = Callable[[UUID], Awaitable[object]]
 
 
 class Order(Enum):
@@ -46,7 +46,7 @@ class Order(Enum):
 class Hold:
     """What a call waits for, and whether it does."""
 
-    over: Callable[[Call], Awaitable[bool]]
+    over: Callable[[SendRequest], Awaitable[bool]]
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -62,7 +62,7 @@ class UnevenGateway(FakeGateway):
     rng: random.Random = field(default_factory=lambda: random.Random(20261125))
     holds: dict[str, Hold] = field(default_factory=dict)
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: SendRequest) -> SendResult:
         hold = self.holds.get(call.to)
         if hold is not None:
             hold.reached.set()
@@ -128,7 +128,7 @@ async def committed(kit: SendingKit) -> Counter[UUID]:
     return Counter(row.id for row in rows)
 
 
-async def race(kit: SendingKit, fact: Fact, people: Sequence[Person]) -> list[Race]:
+async def race(kit: SendingKit, fact: Ended, people: Sequence[Person]) -> list[Race]:
     """Let each one's next text and the fact start apart, a step of the grid more each time.
 
     The first few are held to an order each, so that a slow machine has every one of them too.
@@ -156,7 +156,7 @@ async def race(kit: SendingKit, fact: Fact, people: Sequence[Person]) -> list[Ra
     at_once = held + await asyncio.gather(*(run(*one) for one in rest))
     for person in people[:: ROUNDS // 10]:
         standing = await kit.run_step(person.enrollment_id)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.doing == "ended"
     in_the_end = await committed(kit)
     return [
@@ -165,21 +165,21 @@ async def race(kit: SendingKit, fact: Fact, people: Sequence[Person]) -> list[Ra
     ]
 
 
-async def answered(kit: SendingKit, fact: Fact, person: Person) -> tuple[int, int]:
+async def answered(kit: SendingKit, fact: Ended, person: Person) -> tuple[int, int]:
     """Have the fact happen; answers how many attempts and texts there are then."""
     await fact(person.enrollment_id)
     handed = len(kit.gateway.calls_to(person.phone))
     return len(await kit.attempts(person.enrollment_id)), handed
 
 
-async def in_order(kit: SendingKit, fact: Fact, order: Order, person: Person) -> tuple[int, int]:
+async def in_order(kit: SendingKit, fact: Ended, order: Order, person: Person) -> tuple[int, int]:
     """Have someone's fact and send happen in an order."""
     assert isinstance(kit.gateway, UnevenGateway)
 
-    async def is_final(_: Call) -> bool:
+    async def is_final(_: SendRequest) -> bool:
         return bool((await kit.row(person.enrollment_id)).status != EnrollmentStatus.ACTIVE)
 
-    async def is_too_late(call: Call) -> bool:
+    async def is_too_late(call: SendRequest) -> bool:
         return call.deadline.is_late
 
     is_late = order is Order.FACT_BEFORE_NO_CALL

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.messaging.ports import Call, LateError, Unsettled
+from domain.messaging.ports import LateError, NeedsReconciliation, SendRequest
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import Need
 from domain.statuses.sequences import ReplyPolicy, SequenceKind
 from domain.statuses.suppression import OptOutSource
@@ -87,7 +87,7 @@ async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> No
     zone = zone_where_it_is(20)
     enrollment = await enroll_at(kit, zone, send_window=every_day("09:00", "17:00"))
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.due_at) == ("waiting", local(1, "09:00", zone))
     assert kit.gateway.calls == []
     assert (await kit.row(enrollment)).next_send_at == standing.due_at
@@ -115,7 +115,7 @@ async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) 
         kit, zone, send_window=every_day("00:00", closes.strftime("%H:%M"))
     )
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert kit.gateway.calls == []
     assert standing.due_at == local(1, "00:00", zone)
 
@@ -133,7 +133,7 @@ async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: Sendi
         steps=[scheduled("One", first), scheduled("Two", second)],
     )
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.due_at == first.replace(tzinfo=zone)
     await kit.pass_time(DAY)
     standing = await kit.send(enrollment)
@@ -156,7 +156,7 @@ async def test_overdue_dates_go_one_at_a_time(
     for sent in (1, 2):
         await kit.send(enrollment)
         standing = await kit.run_step(enrollment)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert (standing.doing, standing.step) == ("waiting", sent)
         assert about(standing.due_at, apart)
         assert len(kit.gateway.calls) == sent
@@ -176,7 +176,7 @@ async def test_asking_twice_sends_once(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     first = await kit.send(enrollment)
     again = await kit.run_step(enrollment)
-    assert isinstance(again, Standing)
+    assert isinstance(again, EnrollmentState)
     assert (again.doing, again.due_at) == ("waiting", first.due_at)
     assert len(kit.gateway.calls) == 1
 
@@ -189,7 +189,7 @@ async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit)
     enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.due_at) == ("paused", None)
     row = await kit.row(enrollment)
     assert (row.status, row.activity, row.next_send_at) == ("active", "paused", None)
@@ -244,7 +244,7 @@ async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: Send
     await kit.run_step(enrollment)
     await kit.services.sequences.resume(sequence.id)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.due_at) == ("waiting", due_at)
 
 
@@ -255,7 +255,7 @@ async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit)
     until = (await kit.send(enrollment)).due_at
     await kit.services.sequences.pause(sequence.id)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.due_at) == ("awaiting_reply", until)
     await kit.pass_time(7 * DAY)
     assert (await kit.run_close(enrollment)).status == "finished_no_response"
@@ -325,7 +325,7 @@ async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> Non
     enrollment, other = await kit.enroll(), await kit.enroll()
     await kit.keep_unapplied(enrollment)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.doing == "waiting"
     assert about(standing.due_at, timedelta(seconds=10))
     assert kit.gateway.calls == []
@@ -368,7 +368,7 @@ async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: b
         await kit.pass_time(DAY)
     await kit.world.suppress(contact)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     expected = "opted_out" if sent else "omitted_opted_out"
     assert (standing.doing, standing.status) == ("ended", expected)
     assert (await kit.row(enrollment)).status == expected
@@ -391,7 +391,7 @@ async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: Se
         source=OptOutSource.PROVIDER_ERROR.value,
     )
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.status == "opted_out"
 
 
@@ -400,7 +400,7 @@ async def test_a_landline_found_before_the_first_text_is_omitted(kit: SendingKit
     enrollment, later = await kit.enroll(), await kit.enroll()
     await kit.landline(enrollment)
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "omitted_landline")
     await kit.send(later)
     await kit.landline(later)
@@ -427,7 +427,7 @@ async def test_an_unknown_line_type_is_looked_up_first(
     if found is not None:
         kit.gateway.line_types[await kit.phone(enrollment)] = found
     standing = await kit.run_step(enrollment)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, EnrollmentState)
     assert standing.status == status
     assert len(kit.gateway.calls) == (status == "active")
 
@@ -452,7 +452,7 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
         await kit.run_message(uuid4()),
         await kit.run_close(uuid4()),
     ):
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert (standing.doing, standing.status) == ("ended", "gone")
 
 
@@ -462,19 +462,19 @@ async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKi
     await kit.send(enrollment)
     ledger = kit.services.ledger
     early = await ledger.decide_step(enrollment)
-    assert isinstance(early, Standing)
+    assert isinstance(early, EnrollmentState)
     assert (early.doing, early.step, early.needs) == ("waiting", 1, None)
     assert about(early.due_at, DAY)
     await kit.pass_time(2 * DAY)
     due = await ledger.decide_step(enrollment)
-    assert isinstance(due, Standing)
+    assert isinstance(due, EnrollmentState)
     assert (due.doing, due.needs) == ("waiting", Need.SEND)
     assert await kit.outcomes(enrollment) == ["accepted"]
     await kit.open_call(enrollment)
-    assert isinstance(await ledger.decide_step(enrollment), Unsettled)
+    assert isinstance(await ledger.decide_step(enrollment), NeedsReconciliation)
     assert (await kit.row(enrollment)).activity == "sending"
     gone = await ledger.decide_step(uuid4())
-    assert isinstance(gone, Standing)
+    assert isinstance(gone, EnrollmentState)
     assert gone.status == "gone"
 
 
@@ -486,13 +486,13 @@ async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
         " next_send_at = NULL"
     )
     due = await kit.services.ledger.decide_step(enrollment)
-    assert isinstance(due, Standing)
+    assert isinstance(due, EnrollmentState)
     row = await kit.row(enrollment)
     assert (row.activity, row.held_reason) == ("waiting", None)
     assert row.next_send_at == due.due_at
     await kit.world.run("UPDATE sequences SET state = 'paused'")
     paused = await kit.services.ledger.decide_step(enrollment)
-    assert isinstance(paused, Standing)
+    assert isinstance(paused, EnrollmentState)
     assert (paused.doing, paused.needs) == ("paused", None)
     assert (await kit.row(enrollment)).activity == "paused"
 
@@ -528,9 +528,11 @@ async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit,
 async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
     """A message has at most one live attempt."""
     enrollment = await kit.enroll()
-    openings = await asyncio.gather(*(kit.services.ledger.open_step(enrollment) for _ in range(20)))
-    kinds = [type(opening) for opening in openings]
-    assert (kinds.count(Call), kinds.count(Unsettled)) == (1, 19)
+    next_actions = await asyncio.gather(
+        *(kit.services.ledger.open_step(enrollment) for _ in range(20))
+    )
+    kinds = [type(next_action) for next_action in next_actions]
+    assert (kinds.count(SendRequest), kinds.count(NeedsReconciliation)) == (1, 19)
     assert await kit.outcomes(enrollment) == ["open"]
 
 
@@ -547,7 +549,7 @@ async def test_the_attempt_is_committed_before_the_call(kit: SendingKit) -> None
     enrollment = await kit.enroll()
     seen: list[tuple[str, UUID]] = []
 
-    async def look(call: Call) -> None:
+    async def look(call: SendRequest) -> None:
         [attempt] = await kit.attempts(enrollment)
         seen.append((attempt.outcome, attempt.id))
         assert (await kit.row(enrollment)).activity == "sending"

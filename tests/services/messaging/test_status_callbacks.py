@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import (
     Accepted,
-    Call,
     CanaryState,
     Listing,
+    NeedsReconciliation,
     OutcomeUnknown,
     Refused,
-    Unsettled,
+    SendRequest,
 )
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import DELIVERIES, from_provider, higher
 from services.messaging import status_callbacks as callbacks_service
@@ -198,8 +198,8 @@ async def test_contradicting_reports_end_delivered_in_every_order(talk: Talk) ->
             await talk.report(sent, status, code if failure else None)
         [attempt] = await talk.attempts(person)
         ends.add((attempt.message_status, attempt.provider_status, attempt.reported_failed))
-        opening = await talk.ledger.open_step(person.enrollment_id)
-        assert not isinstance(opening, Call) or opening.body == "Text 2"
+        next_action = await talk.ledger.open_step(person.enrollment_id)
+        assert not isinstance(next_action, SendRequest) or next_action.body == "Text 2"
     assert ends == {("delivered", "delivered", False)}
 
 
@@ -239,7 +239,7 @@ async def test_permanent_failures_fail_with_their_code(talk: Talk, status: str) 
         [attempt] = await talk.attempts(person)
         assert (attempt.message_status, attempt.message_code) == (status, code)
         standing = await talk.ledger.open_step(person.enrollment_id)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.doing == "ended"
 
 
@@ -270,7 +270,7 @@ async def test_a_failed_one_off_ends_no_enrollment(talk: Talk) -> None:
     await talk.report(await talk.one_off(person), "undelivered", 30005)
     assert await talk.statuses(person) == [ACTIVE]
     assert await talk.signals(person) == []
-    assert isinstance(await talk.ledger.open_step(person.enrollment_id), Call)
+    assert isinstance(await talk.ledger.open_step(person.enrollment_id), SendRequest)
 
 
 async def test_a_transient_failure_sends_the_same_step_again_and_says_so(talk: Talk) -> None:
@@ -404,8 +404,8 @@ async def test_a_report_before_the_answer_advances_once(talk: Talk) -> None:
         Refused(0, None),
     )
     for answer in later:
-        opening = await talk.answer(call, answer)
-        assert isinstance(opening, Standing | Unsettled)
+        next_action = await talk.answer(call, answer)
+        assert isinstance(next_action, EnrollmentState | NeedsReconciliation)
         assert await talk.row(person) == row
         [same] = await talk.attempts(person)
         assert same == attempt
@@ -422,7 +422,7 @@ async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
     assert (row.status, row.step, row.position) == (ACTIVE, 1, 2)
     listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
     weighed = await talk.ledger.record_listing(call.attempt_id, listing)
-    assert isinstance(weighed, Standing)
+    assert isinstance(weighed, EnrollmentState)
     assert weighed.doing == "settled"
 
 
@@ -472,7 +472,7 @@ async def test_a_failure_before_the_answer_counts(talk: Talk) -> None:
         assert row.position == position
         assert row.status == (status or "omitted_opted_out")
         standing = await talk.answer(call, Accepted(sent.sid, MessageStatus.QUEUED))
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.status == row.status
         assert (standing.doing == "ended") is (status is not ACTIVE)
         assert standing.due_at == (row.next_send_at if status is ACTIVE else None)

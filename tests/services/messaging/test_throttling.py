@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from tests.kits.sending import TICK, SendingKit
 
 
@@ -31,9 +31,9 @@ async def test_a_one_off_is_not_failed_by_throttling(kit: SendingKit, code: int 
     for _ in range(6):
         await kit.refuses(enrollment, code, 429)
         standing = await kit.run_message(message)
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, EnrollmentState)
         assert standing.due_at is not None
         await kit.pass_time(standing.due_at - datetime.now(UTC))
     sent = await kit.run_message(message)
-    assert isinstance(sent, Standing)
+    assert isinstance(sent, EnrollmentState)
     assert sent.status == "accepted"

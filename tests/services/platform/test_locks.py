@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.messaging.ports import Call, CanaryState, ListedMessage, Listing
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import CanaryState, ListedMessage, Listing, SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.contacts import contacts
@@ -204,7 +204,7 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
         await until(partial(stands, kit, recording))
         await holds.lock_sender(tx, kit.world.sender_id)
     [recorded] = await settled(recording)
-    assert isinstance(recorded, Standing)
+    assert isinstance(recorded, EnrollmentState)
     assert (await kit.row(enrollment)).status == "omitted_landline"
     assert (await kit.sender()).shows_texts is False
 
@@ -312,7 +312,7 @@ async def test_a_release_keeps_no_send_waiting(kit: SendingKit) -> None:
         releasing = asyncio.create_task(release)
         await until(partial(stands, kit, releasing))
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), Call)
+            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert await releasing == 3
 
 
@@ -342,7 +342,7 @@ async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None
         resuming = asyncio.create_task(kit.services.sequences.resume(sequence.id))
         await until(partial(stands, kit, resuming))
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), Call)
+            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert (await resuming).state == "active"
 
 
@@ -359,7 +359,7 @@ async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
         )
         await until(partial(stands, kit, changing))
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), Call)
+            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert (await changing).reply_window_seconds == 3600
 
 

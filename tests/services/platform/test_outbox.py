@@ -46,7 +46,7 @@ async def until_told(kit: SendingKit, subject: UUID) -> None:
 async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     assert await kit.services.outbox.drain() == 2  # and the sender's pace
-    standing = kit.temporal.standings[enrollment]
+    standing = kit.temporal.states[enrollment]
     assert (standing.doing, standing.step, standing.step_count) == ("waiting", 0, 3)
     assert standing.due_at == (await kit.row(enrollment)).next_send_at
     assert standing.sender_id == str(kit.world.sender_id)

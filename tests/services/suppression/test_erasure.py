@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.messaging.ports import Call, CanaryState, Listing
+from domain.messaging.ports import CanaryState, Listing, SendRequest
 from domain.platform.errors import ConflictError, NotFoundError
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from services.suppression.erasure import recall
 from storage.jobs import bulk_actions
 from storage.platform.database import Transaction
@@ -193,7 +193,7 @@ async def test_activities_that_find_no_row_end_their_workflows(kit: SendingKit) 
     enrollment_id = await kit.enroll(contact_id=contact_id)
     message_id = await kit.one_off(enrollment_id)
     await erase(kit, contact_id)
-    gone = Standing(doing="ended", status="gone")
+    gone = EnrollmentState(doing="ended", status="gone")
 
     assert await kit.run_step(enrollment_id) == gone
     assert await kit.run_close(enrollment_id) == gone
@@ -213,13 +213,13 @@ async def test_against_activities_under_way(kit: SendingKit) -> None:
             return error.conflict
         return "erased"
 
-    openings, erased = await asyncio.gather(
+    next_actions, erased = await asyncio.gather(
         asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),
         asyncio.gather(*(try_erase(one) for one in people)),
     )
 
-    for opening, how in zip(openings, erased, strict=True):
-        assert how == ("text_under_way" if isinstance(opening, Call) else "erased")
+    for next_action, how in zip(next_actions, erased, strict=True):
+        assert how == ("text_under_way" if isinstance(next_action, SendRequest) else "erased")
 
 
 async def test_against_enrolling(kit: SendingKit) -> None:
@@ -254,7 +254,7 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
     assert ANN not in await everything(kit)
     listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
     listed = await kit.services.ledger.record_listing(attempt.id, listing)
-    assert listed == Standing(doing="ended", status="gone")
+    assert listed == EnrollmentState(doing="ended", status="gone")
 
 
 # What must be settled first
@@ -263,8 +263,8 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
 async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
-    opening = await kit.services.ledger.open_step(enrollment_id)
-    assert isinstance(opening, Call)
+    next_action = await kit.services.ledger.open_step(enrollment_id)
+    assert isinstance(next_action, SendRequest)
 
     for outcome in ("open", "unknown"):
         await kit.world.run("UPDATE attempts SET outcome = :outcome", outcome=outcome)

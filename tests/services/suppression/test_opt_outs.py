@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from domain.messaging.ports import Call
-from domain.statuses.enrollment_state import Standing
+from domain.messaging.ports import SendRequest
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.suppression import OptOutSource
 from domain.suppression.keywords import OPT_OUT_WORDS
 from services.sequences.sequences import SequenceChange
@@ -235,7 +235,7 @@ async def test_a_suppressed_number_is_found_out_when_its_text_is_due(talk: Talk)
     person, begun_before = await talk.person(), await talk.texted()
     for one in (person, begun_before):
         await talk.suppress_by_hand(one.phone)
-        assert isinstance(await talk.ledger.open_step(one.enrollment_id), Standing)
+        assert isinstance(await talk.ledger.open_step(one.enrollment_id), EnrollmentState)
     assert await talk.statuses(person, begun_before) == [OMITTED_OPTED_OUT, OPTED_OUT]
     assert len(await talk.attempts(person)) == 0
 
@@ -263,7 +263,7 @@ async def test_opting_in_lifts_and_resumes_nothing(talk: Talk, body: str, kind: 
         assert (message.keyword, message.is_reply) == ("opt_in", False)
         assert await talk.row(person) == before
         again = await talk.person(like=person)
-        assert isinstance(await talk.ledger.open_step(again.enrollment_id), Call)
+        assert isinstance(await talk.ledger.open_step(again.enrollment_id), SendRequest)
 
 
 async def test_from_an_unsuppressed_number_yes_is_a_reply_start_and_unstop_are_nothing(
@@ -408,7 +408,7 @@ async def test_21610_on_another_sender_after_an_opt_in_blocks_that_sender_only(
     await refused(talk, there)
     assert await scopes(talk, person.phone) == [other_id]
     assert await talk.statuses(here, there, there_too) == [ACTIVE, *[OMITTED_OPTED_OUT] * 2]
-    assert isinstance(await talk.ledger.open_step(here.enrollment_id), Call)
+    assert isinstance(await talk.ledger.open_step(here.enrollment_id), SendRequest)
     barred = await talk.person(await talk.sequence(sender_id=other_id), like=person)
     assert await talk.statuses(barred) == [OMITTED_OPTED_OUT]
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.access import Role
-from domain.statuses.enrollment_state import Standing
+from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.suppression import OptOutSource
 from services.access.users import ForbiddenError
 from services.suppression.suppressions import Suppressions
@@ -109,7 +109,9 @@ async def test_a_canceled_one_off_stays_so_after_lifting(talk: Talk, by_hand: Su
     await lift(talk, by_hand, row)
 
     [message] = await talk.rows("SELECT id FROM messages WHERE id = :id", id=message_id)
-    assert await talk.ledger.open_message(message.id) == Standing(doing="ended", status="canceled")
+    assert await talk.ledger.open_message(message.id) == EnrollmentState(
+        doing="ended", status="canceled"
+    )
 
 
 async def test_twice_is_once_and_the_first_reason_stands(talk: Talk, by_hand: Suppressions) -> None:
@@ -195,13 +197,13 @@ async def test_against_a_starting_text(talk: Talk, by_hand: Suppressions) -> Non
     """Either the attempt was committed first, or nothing is begun any more."""
     people = await talk.crowd(await talk.sequence(), 6)
 
-    openings, _ = await asyncio.gather(
+    next_actions, _ = await asyncio.gather(
         asyncio.gather(*(talk.ledger.open_step(one.enrollment_id) for one in people)),
         asyncio.gather(*(opt_out(talk, by_hand, one) for one in people)),
     )
 
-    for person, opening in zip(people, openings, strict=True):
-        ended = OMITTED_OPTED_OUT if isinstance(opening, Standing) else OPTED_OUT
+    for person, next_action in zip(people, next_actions, strict=True):
+        ended = OMITTED_OPTED_OUT if isinstance(next_action, EnrollmentState) else OPTED_OUT
         assert await talk.statuses(person) == [ended]
 
 
