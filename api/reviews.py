@@ -11,7 +11,7 @@ from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas.base import Listing
-from api.schemas.suppression import Decision, Review
+from api.schemas.suppression import ReviewAnswer, Review
 
 router = APIRouter(prefix="/reviews", tags=["reviews"])
 
@@ -52,7 +52,7 @@ async def get_review(message_id: UUID, services: ServicesDep) -> Review:
 
 @router.post("/{message_id}/decide", response_model=Review)
 async def decide_review(
-    message_id: UUID, body: Decision, services: ServicesDep, user: CurrentUser, once: OnceDep
+    message_id: UUID, body: ReviewAnswer, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Say what a text meant: `opt_out` or `not_an_opt_out`.
 

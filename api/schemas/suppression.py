@@ -70,7 +70,7 @@ class Review(Schema):
     opted_out: bool = Field(description="Whether the number is suppressed for everyone now.")
 
 
-class Decision(Schema):
+class ReviewAnswer(Schema):
     """What a text meant."""
 
     decision: ReviewDecision
