@@ -11,7 +11,7 @@ from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas.base import Listing
-from api.schemas.suppression import ReviewAnswer, Review
+from api.schemas.suppression import Review, ReviewAnswer
 
 router = APIRouter(prefix="/reviews", tags=["reviews"])
 
