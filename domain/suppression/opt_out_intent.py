@@ -71,13 +71,14 @@ class _Clause:
 def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Wish | None:
     """Say whether a text asks for no more texts; None if nothing in it hints at that.
 
-    What a phone wrote by itself asks for nothing (``text_kinds``). The phrases decide the certain
-    cases. A wish counts as clear where it stands as a clause of its own, with nothing
-    beside it but courtesies and reasons, and nothing in the whole text casts doubt on it: a
-    negation, a joke, somebody else's words, a condition, a question that is no request. A bare
-    "stop" counts only in a text that says nothing else. What has a clear wish and a doubt is
-    unsure, and so is a clear wish that the model finds unlikely: less so than ``NOT_UNLIKELY``, or
-    than ``NEARLY_CLEAR`` if something suggests that something else is asked for.
+    What a phone wrote by itself asks for nothing (``text_kinds``). What a machine may have
+    written is at most unsure: only a person's text opts out. The phrases decide the certain cases.
+    A wish counts as clear where it stands as a clause of its own, with nothing beside it but
+    courtesies and reasons, and nothing in the whole text casts doubt on it: a negation, a joke,
+    somebody else's words, a condition, a question that is no request. A bare "stop" counts only in
+    a text that says nothing else. What has a clear wish and a doubt is unsure, and so is a clear
+    wish that the model finds unlikely: less so than ``NOT_UNLIKELY``, or than ``NEARLY_CLEAR`` if
+    something suggests that something else is asked for.
 
     The model decides about the rest: unsure from ``PERHAPS`` on. What it is surer of is a clear
     wish, provided that nothing casts doubt on it or suggests that something else is asked for: from
@@ -99,16 +100,15 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
     if kind is TextKind.REACTION:
         return None
     clauses = list(_clauses(words))
-    is_doubtful = _is_doubtful(body, clauses)
+    sure = kind is TextKind.HUMAN and not _is_doubtful(body, clauses)
     is_alone = _is_bare(clauses) or _is_capital(body)
     if is_alone or any(_is_clear(clause) for clause in clauses):
-        sure = not is_doubtful and kind is TextKind.HUMAN
         believed = is_alone or likelihood(body) >= _certainty_confirming(clauses)
         return Wish.OPT_OUT if sure and believed else Wish.UNSURE
     if kind is TextKind.AUTO_REPLY:
         return None
     likely = likelihood(body)
-    if not is_doubtful and likely >= _certainty_needed(clauses):
+    if sure and likely >= _certainty_needed(clauses):
         return Wish.OPT_OUT
     return Wish.UNSURE if likely >= PERHAPS else None
 
@@ -265,8 +265,6 @@ _AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
 # No line break among the blanks: one begins or ends a sentence by itself, and a run of them would
 # be looked through once for each.
-_CAPITAL = re.compile(
-    r"(?:^|[.!,;:\n])[^\S\n]*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)[^\S\n]*(?=[.!,;:\n]|$)"
-)
+_CAPITAL = re.compile(r"(?:^|[.!\n])[^\S\n]*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)[^\S\n]*(?=[.!\n]|$)")
 _QUOTE = re.compile('["\u201c\u201d\u00ab\u00bb]')
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")

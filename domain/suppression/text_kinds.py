@@ -10,22 +10,29 @@ import re
 from enum import StrEnum
 
 from domain.platform.folding import folded
+from domain.suppression.machine_marks import DOES, LINE, MARKS
 
 
 class TextKind(StrEnum):
     """Who wrote a text.
 
-    ``human``: a person, or nobody knows. ``reaction``: a phone, for a reaction to a text of ours.
-    ``auto_reply``: a phone or a desk that answers by itself, or a carrier.
+    ``human``: a person. ``unclear``: a person, unless a machine. ``reaction``: a phone, for a
+    reaction to a text of ours. ``auto_reply``: a phone or a desk that answers by itself, or a
+    carrier.
     """
 
     HUMAN = "human"
+    UNCLEAR = "unclear"
     REACTION = "reaction"
     AUTO_REPLY = "auto_reply"
 
 
-_QUOTED = "[\"\u201c\u201e\u201d\u00ab\u2039'\u2018].*[\"\u201d\u201c\u00bb\u203a'\u2019]"
-"""A quoted text; it may hold quotation marks and line breaks of its own."""
+_QUOTED = (
+    "([\"\u201c\u201e\u201d\u00ab\u2039'\u2018\u300c\u300e].*"
+    "[\"\u201d\u201c\u00bb\u203a'\u2019\u300d\u300f]"
+    '|["\u201c\u201e\u00ab\u2018\u300c][^"\u201c\u201d\u00bb\u2019\u300d]*)'
+)
+"""A quoted text; it may hold quotation marks and line breaks of its own, or be cut off."""
 
 _EMOJI = r"[^\w\s\"'\u201c\u201d\u00ab\u00bb]{1,12}"
 
@@ -86,9 +93,20 @@ _REACTIONS: tuple[str, ...] = (
         "|enfatizzato|messo in dubbio|reagito (con|a) <emoji> (a|su))|ha rimosso .{1,30} (da"
         "|a)) <it>"
     ),
+    # Other languages.
+    (
+        "(reaccion\\w+|reagi\\w*|ha reagito|reageerde|zareagowal\\w*|reaktion|реакция|nag react"
+        "|added|put|a ajoute)\\W{1,3}((with|con|com|par|met|na|ng|an?|un)\\W{1,2})?(<emoji>|\\w+)"
+        " (to|on|a|em|op|na|sa|auf|no|em)? ?<it>"
+    ),
+    "(vindt|vond) <it> (niet )?(leuk|geweldig|grappig)|gillade( inte)? <it>|(pa )?renmen <it>",
+    "(nie )?(podoba sie|polubion\\w+) <it>|(не )?(понравилось|нравится):? <it>",
+    "(da )?(khong )?(thich|yeu thich) <it>|(nagustuhan|ayaw)( ni \\w+)? ang <it>",
+    "(gefallt|missfallt|gefiel)( nicht)?:? <it>|(non e|e) piaciuto <it>|nao curtiu <it>",
+    "(le disgusto|indico que no le gusta) <it>|<it> mesaj\\w+ (begendi|begenmedi)|لم يعجبه <it>",
     # Chinese, Japanese and Korean.
     "(喜欢了?|喜爱了?|赞了?|不喜欢了?|大笑了?|强调了?|质疑了?) ?<it>",
-    "[对對] ?<it> ?(做出|作出|回应|回應|点|點|添加).{1,12}",
+    "<it>에 .{1,6}반응.{0,12}|[对對] ?<it> ?(做出|作出|回应|回應|点|點|添加).{1,12}",
     "<it> ?(に|を|に対して)(<emoji>|いいね|ハート|大好き|強調|爆笑).{0,14}",
 )
 """What phones write for a reaction, whole texts: ``<it>`` is the text or thing reacted to."""
@@ -193,20 +211,55 @@ _AUTO_REPLIES: tuple[str, ...] = (
 )
 """What only phones, desks and carriers write, anywhere in a text; a conservative list."""
 
+_PERSONAL = (
+    (
+        r"\b(i|im|ive|id|ill|me|my|mine|myself|imma|ima|lemme|gimme|u|ur|yall|pls|plz|thx|ty|bro|bruh"
+        r"|dude|wtf|stfu|tf|ffs|omg|fuck\w*|shit\w*|damn\w*|ass|hell|yo|m|mi|mis|soy|conmigo|je|jai"
+        r"|moi|mon|ma|mes|ich|mich|mir|mein\w*|eu|meu|minha|mim|io|mio|mia|mij|mijn|ik|ako|ko|akin|toi"
+        r"|mwen|mnie|moj\w*|\w+rme|\w+enme|\w+eme"
+        r"|(take|remove|leave|get|unsubscribe|texting|send|sending|bother|bothering|contacting|delete"
+        r"|drop|messaging) us"
+        r"|wrong (guy|lady|dude|chick|person|party|number)"
+        r"|not (looking|selling|interested|hiring|buying))\b"
+    ),
+    r"я|мне|меня|мой|我|나는|저는|私",
+)
+"""A person's words: for oneself, of chats, of anger, of being the wrong one."""
+
 
 def kind_of(body: str) -> TextKind:
-    """Say who wrote a text; in doubt, a person."""
+    """Say who wrote a text.
+
+    It is unclear if the text bears a mark of a machine (``machine_marks``), quotes
+    something, or has several sentences without a trace of a person: no word for oneself, no word of
+    chats, a capital letter at the beginning.
+    """
     text = " ".join(re.sub("(?<=\\w)['\u2019\u2018`](?=\\w)", "", folded(body)).split())
     if _REACTION.fullmatch(text):
         return TextKind.REACTION
-    return TextKind.AUTO_REPLY if _AUTO_REPLY.search(text) else TextKind.HUMAN
+    if _AUTO_REPLY.search(text):
+        return TextKind.AUTO_REPLY
+    if _MARK.search(text) or _QUOTE.search(text):
+        return TextKind.UNCLEAR
+    several = len(_SENTENCES.findall(text)) > 1
+    impersonal = not (body[:1].islower() or _PERSON.search(text))
+    return TextKind.UNCLEAR if several and impersonal else TextKind.HUMAN
 
 
 def _compiled(alternatives: tuple[str, ...]) -> re.Pattern[str]:
     joined = "|".join(f"(?:{one})" for one in alternatives)
-    joined = joined.replace("<it>", f"(?:{_QUOTED}|{_THING})").replace("<emoji>", _EMOJI)
-    return re.compile(joined)
+    for name, meant in _NAMES.items():
+        joined = joined.replace(f"<{name}>", f"(?:{meant})")
+    return re.compile(re.sub(r"[^\x00-\x7f]+", lambda found: folded(found[0]), joined))
 
 
+_NAMES = {"it": f"{_QUOTED}|{_THING}", "emoji": _EMOJI, "line": LINE, "does": DOES}
+_QUOTE = re.compile(
+    '["\u201c-\u201f\u00ab\u00bb\u2039\u203a\u2033\u300a-\u300f]'
+    r"|(?<!\S)['\u2018\u201a`](?=\w)(?!(?:til|till|cause|cuz|em|bout|nuff|round|n|tis|twas|\d+s?)\b)"
+)
+_SENTENCES = re.compile(r"\w[^.!?\u3002\u0964\u061f]*")
 _REACTION = _compiled(_REACTIONS)
 _AUTO_REPLY = _compiled(_AUTO_REPLIES)
+_MARK = _compiled(MARKS)
+_PERSON = _compiled(_PERSONAL)
