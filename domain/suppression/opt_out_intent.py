@@ -203,8 +203,7 @@ def _is_capital(body: str) -> bool:
 
 def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
     told = " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
-    quoted = _QUOTE.search(body.strip().strip("\"'\u201c\u201d.! "))
-    return bool(_DOUBTS.search(told) or _LAUGHTER.search(body) or quoted)
+    return bool(_DOUBTS.search(told) or _LAUGHTER.search(body))
 
 
 def _certainty_confirming(clauses: Sequence[_Clause]) -> float:
@@ -266,5 +265,4 @@ _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|
 # No line break among the blanks: one begins or ends a sentence by itself, and a run of them would
 # be looked through once for each.
 _CAPITAL = re.compile(r"(?:^|[.!\n])[^\S\n]*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)[^\S\n]*(?=[.!\n]|$)")
-_QUOTE = re.compile('["\u201c\u201d\u00ab\u00bb]')
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")
