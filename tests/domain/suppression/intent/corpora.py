@@ -28,8 +28,8 @@ MACHINES = FOLDER / "machines.tsv"
 """Reactions and automatic answers by the authors of ``machine_marks``: made to be taken for
 wishes, for testing alone. Trained with them, the model knew people's wishes less well."""
 
-HELD_OUT: dict[str, Path] = {}
-"""Texts by more writers, for measuring alone: nothing is written, tuned or trained by them.
+HELD_OUT = {f"held-out set {number}": FOLDER / f"held_out_{number}.tsv" for number in (7, 8)}
+"""Texts by two more writers, for measuring alone: nothing is written, tuned or trained by them.
 
 Sets 1 to 6 were used up, and are the texts of writers 7 to 12 now.
 """
