@@ -10,9 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import UserDict
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -34,6 +36,7 @@ from settings import (
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
+from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
 
@@ -162,6 +165,29 @@ def _quick_hashes() -> Iterator[None]:
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", quick)
+        yield
+
+
+class _CompiledForAll(UserDict[tuple[Any, ...], object]):
+    """Compiled statements by what they say, whichever engine's dialect asks: all are alike."""
+
+    def __getitem__(self, key: tuple[Any, ...]) -> object:
+        return self.data[key[1:]]
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: object) -> None:
+        self.data[key[1:]] = compiled
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, tuple) and key[1:] in self.data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Compile each statement once: every test has an engine of its own, with an empty cache."""
+    options = {"compiled_cache": _CompiledForAll()}
+    with pytest.MonkeyPatch.context() as patch:
+        create = partial(database.create_async_engine, execution_options=options)
+        patch.setattr(database, "create_async_engine", create)
         yield
 
 
