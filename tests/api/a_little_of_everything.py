@@ -1,9 +1,13 @@
 """One of everything there is, for examples and generated requests to be about."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import UUID
 
+import psycopg
 from argon2 import PasswordHasher
+from psycopg import sql
 
 from api import examples
 from domain.messaging.inbound import InboundText
@@ -14,17 +18,54 @@ from services.factory import Services
 from services.sequences.sequences import SequenceDraft
 from storage.access import sessions, users
 from storage.enrollments.enrollment_list import ListFilter
+from storage.schema import METADATA
 from tests.worlds import ongoing
 
-_PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(
-    "correct horse battery"
-)
+PASSWORD = "correct horse battery"
+
+_PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@dataclass(frozen=True)
+class Little:
+    """A little of everything, to be put into a database again and again in a moment.
+
+    Attributes:
+        ids: The id of each thing by the one that examples give it.
+        rows: Of each table, as COPY writes them.
+    """
+
+    ids: dict[str, str]
+    rows: dict[str, bytes]
+
+    @classmethod
+    def kept(cls, ids: dict[str, str], database: str) -> Self:
+        """Keep what was just made in a database."""
+        rows = {}
+        with psycopg.connect(database) as connection:
+            for table in METADATA.sorted_tables:
+                copying = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table.name))
+                with connection.cursor().copy(copying) as copy:
+                    if kept := b"".join(copy):
+                        rows[table.name] = kept
+        return cls(ids, rows)
+
+    def put_into(self, database: str) -> None:
+        """Copy it into an empty database."""
+        with psycopg.connect(database) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for table, rows in self.rows.items():
+                copying = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
+                with connection.cursor().copy(copying) as copy:
+                    copy.write(rows)
 
 
 async def found(services: Services) -> dict[str, str]:
-    """Make one of everything; answers the id of each by the id that examples give it."""
-    user = await services.users.by_email("admin@example.com")
-    owner = user or await services.users.create(email="admin@example.com", role=Role.ADMIN)
+    """Make one of everything; answers the id of each by the id that examples give it.
+
+    The admin among them has ``PASSWORD``.
+    """
+    owner = await services.users.create(email="admin@example.com", role=Role.ADMIN)
     other = await services.users.create(email="other@example.com", role=Role.MEMBER)
     token = await services.tokens.create(other.id, name="old", scopes=TokenScope, expires_at=None)
     own_token = await services.tokens.create(

@@ -1,23 +1,14 @@
 """The OpenAPI document: written down, with an example for every route that does what it says."""
 
-import asyncio
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
 import jsonschema_rs
-import psycopg
 import pytest
-from psycopg import sql
 
 from api.examples import EXAMPLES
-from storage.platform.database import Database
-from storage.schema import METADATA
-from tests.api.a_little_of_everything import found
-from tests.api.conftest import make_services
 from tests.api.record import RECORDED, ROOT, document, edition
 
 DOCUMENT = json.loads(RECORDED.read_text())
@@ -45,55 +36,6 @@ def test_every_route_has_an_example_a_summary_and_a_description() -> None:
         _, _, operation = OPERATIONS[name]
         assert operation["summary"]
         assert operation["description"]
-
-
-@dataclass(frozen=True)
-class Little:
-    """A little of everything, to be put into a database again and again: made in a moment.
-
-    Attributes:
-        ids: The id of each thing by the one that examples give it.
-        rows: Of each table, as COPY writes them.
-    """
-
-    ids: dict[str, str]
-    rows: dict[str, bytes]
-
-    def put_into(self, database: str) -> None:
-        with psycopg.connect(database) as connection:
-            connection.execute("SET session_replication_role = replica")
-            for table, rows in self.rows.items():
-                copying = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
-                with connection.cursor().copy(copying) as copy:
-                    copy.write(rows)
-
-
-@pytest.fixture(scope="module")
-def little(shared_database: str, empty: Callable[[], None]) -> Little:
-    async def make() -> dict[str, str]:
-        database = Database(shared_database.replace("postgresql://", "postgresql+psycopg://", 1))
-        try:
-            return await found(make_services(database))
-        finally:
-            await database.close()
-
-    rows = {}
-    ids = asyncio.run(make())
-    with psycopg.connect(shared_database) as connection:
-        for table in METADATA.sorted_tables:
-            copying = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table.name))
-            with connection.cursor().copy(copying) as copy:
-                if kept := b"".join(copy):
-                    rows[table.name] = kept
-    empty()
-    return Little(ids, rows)
-
-
-@pytest.fixture
-def there(little: Little, database_url: str, shared_database: str) -> dict[str, str]:
-    """The ids of the things there are."""
-    little.put_into(shared_database)
-    return little.ids
 
 
 @pytest.mark.parametrize("name", FOR_PEOPLE)

@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from api.dependencies import SESSION_COOKIE
 from domain.statuses.access import Role
 from services.factory import Services
+from tests.api.a_little_of_everything import PASSWORD
 
 ORIGIN = "https://segue.test"
-PASSWORD = "correct horse battery staple"
 HTMX = {"HX-Request": "true"}
 
 Browse = Callable[..., Awaitable[httpx.AsyncClient]]

@@ -9,9 +9,7 @@ from sqlalchemy import text
 
 from api import examples
 from domain.statuses.access import Role
-from services.factory import Services
 from storage.platform.database import Database
-from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import Browse
 
 Form = Mapping[str, str | Sequence[str]]
@@ -50,22 +48,17 @@ CHOICES = [
 
 
 @pytest.fixture
-async def admin(browse: Browse) -> httpx.AsyncClient:
+async def admin(there: dict[str, str], browse: Browse) -> httpx.AsyncClient:
     return await browse(Role.ADMIN)
 
 
-@pytest.fixture
-async def ids(admin: httpx.AsyncClient, services: Services) -> dict[str, str]:
-    return await found(services)
-
-
 async def post(
-    admin: httpx.AsyncClient, ids: Mapping[str, str], path: str, **changes: str
+    admin: httpx.AsyncClient, there: Mapping[str, str], path: str, **changes: str
 ) -> httpx.Response:
     form: dict[str, Any] = {**FORMS[path], **changes}
-    for placeholder, actual in ids.items():
+    for placeholder, actual in there.items():
         path = path.replace(placeholder, actual)
-    return await admin.post(path, data={k: ids.get(str(v), v) for k, v in form.items()})
+    return await admin.post(path, data={k: there.get(str(v), v) for k, v in form.items()})
 
 
 async def everything(database: Database) -> list[Any]:
@@ -78,23 +71,23 @@ async def everything(database: Database) -> list[Any]:
 
 @pytest.mark.parametrize("path", FORMS)
 async def test_what_there_is_may_be_chosen(
-    admin: httpx.AsyncClient, ids: Mapping[str, str], path: str
+    admin: httpx.AsyncClient, there: Mapping[str, str], path: str
 ) -> None:
-    answer = await post(admin, ids, path)
+    answer = await post(admin, there, path)
     assert answer.status_code == 303, answer.text
 
 
 @pytest.mark.parametrize(("path", "field"), CHOICES)
 async def test_what_there_is_not_is_refused(
     admin: httpx.AsyncClient,
-    ids: Mapping[str, str],
+    there: Mapping[str, str],
     database: Database,
     path: str,
     field: str,
 ) -> None:
     before = await everything(database)
     for value in ("pause everything", "FINISH", "0"):
-        answer = await post(admin, ids, path, **{field: value})
+        answer = await post(admin, there, path, **{field: value})
         assert answer.status_code == 422
         assert "must be " in answer.text or "opens on a day" in answer.text
         assert await everything(database) == before

@@ -32,10 +32,8 @@ from domain.statuses.progress import FAILURES
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
 from domain.statuses.suppression import ReviewDecision, TextMeaning
 from services.enrollments.pausing import Paused, Resumed
-from services.factory import Services
 from services.messaging.holds import Decision, Released
 from storage.platform.database import Database
-from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import Browse
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
@@ -245,9 +243,8 @@ class Everything:
 
 
 @pytest.fixture
-async def everything(browse: Browse, services: Services, database: Database) -> Everything:
-    admin = await browse(Role.ADMIN)
-    everything = Everything(database, admin, await found(services))
+async def everything(there: dict[str, str], browse: Browse, database: Database) -> Everything:
+    everything = Everything(database, await browse(Role.ADMIN), there)
     await everything.write_texts()
     return everything
 

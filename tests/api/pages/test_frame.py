@@ -17,8 +17,9 @@ from api.pages.routes import PRIVATE, PUBLIC
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.access import Role
 from services.factory import Services
+from tests.api.a_little_of_everything import PASSWORD
 from tests.api.conftest import FakeTemporal, make_settings
-from tests.api.pages.conftest import HTMX, ORIGIN, PASSWORD, Browse
+from tests.api.pages.conftest import HTMX, ORIGIN, Browse
 
 trying = APIRouter()
 """Routes that do what pages do, to see how it is answered."""

@@ -13,8 +13,6 @@ from pydantic import BaseModel
 from api import examples
 from api.pages.routes import PRIVATE, PUBLIC
 from domain.statuses.access import Role
-from services.factory import Services
-from tests.api.a_little_of_everything import found
 from tests.api.pages.conftest import HTMX, Browse
 
 IDS: Mapping[str, str] = {
@@ -80,19 +78,18 @@ def _written(names: list[str], value: str) -> str:
 
 
 @pytest.fixture
-async def admin(browse: Browse) -> httpx.AsyncClient:
+async def admin(there: dict[str, str], browse: Browse) -> httpx.AsyncClient:
     return await browse(Role.ADMIN)
 
 
 @pytest.mark.parametrize("value", NONSENSE)
 async def test_nonsense_in_every_field(
-    admin: httpx.AsyncClient, services: Services, value: str
+    there: dict[str, str], admin: httpx.AsyncClient, value: str
 ) -> None:
-    ids = await found(services)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     faults = []
     for number, (method, route) in enumerate(_every_route()):
-        path = re.sub(r"{(\w+)}", lambda name: ids.get(IDS[name[1]], IDS[name[1]]), route.path)
+        path = re.sub(r"{(\w+)}", lambda name: there.get(IDS[name[1]], IDS[name[1]]), route.path)
         form = _fields(route, "body") or list(UNNAMED)
         answer = await admin.request(
             method,
