@@ -21,6 +21,7 @@ import pytest
 import pytest_socket
 from argon2 import PasswordHasher
 from psycopg import sql
+from sqlalchemy.ext.asyncio import create_async_engine
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -186,7 +187,7 @@ def _compiled_once() -> Iterator[None]:
     """Compile each statement once: every test has an engine of its own, with an empty cache."""
     options = {"compiled_cache": _CompiledForAll()}
     with pytest.MonkeyPatch.context() as patch:
-        create = partial(database.create_async_engine, execution_options=options)
+        create = partial(create_async_engine, execution_options=options)
         patch.setattr(database, "create_async_engine", create)
         yield
 

@@ -1,7 +1,6 @@
-"""Segue's own processes on this machine, started as docker-compose.yml starts them."""
+"""Segue's own processes on this machine, started as docker-compose.yml starts them, but forked."""
 
 import asyncio
-import contextlib
 import os
 import secrets
 import signal
@@ -26,6 +25,7 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Part
 from standalone.programs import Program, log_file
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
+from tests.e2e.nursery import Forked, Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,22 +67,16 @@ class Process(Program):
         module: Sequence[str],
         *,
         answers: Callable[[], bool],
-        env: dict[str, str],
+        nursery: Nursery,
         folder: Path,
     ) -> None:
-        super().__init__(
-            name, module, address="", answers=answers, env=env, logs=folder, grace_seconds=60
-        )
+        super().__init__(name, module, address="", answers=answers, env={}, logs=folder)
+        self._child = Forked(name, nursery, [*module], log_file(folder, name))
         self._folder = folder
 
     @property
     def log(self) -> Path:
         return log_file(self._folder, self.name)
-
-    def launch(self) -> None:
-        """Start it where no `.env` of a developer lies."""
-        with contextlib.chdir(self._folder):
-            super().launch()
 
     def start(self) -> None:
         processes.start(self)
@@ -157,6 +151,7 @@ class Stack:
             int(url.rpartition(":")[2]) for url in (self.api_url, self.simulator_url)
         )
         self._folder = folder
+        self._nursery = Nursery(self._env, folder)
         self.simulator = self._process(
             "Simulator",
             *("simulator", "--port", str(simulator_port)),
@@ -173,6 +168,7 @@ class Stack:
         """Start every part and make the first admin as an operator would."""
         parts: list[Part] = [self.simulator, self.worker, self.api]
         try:
+            self._running.enter_context(self._nursery)
             for part in parts:
                 self._running.callback(part.stop)
                 part.launch()
@@ -242,7 +238,7 @@ class Stack:
         )
 
     def _process(self, name: str, *module: str, answers: Callable[[], bool]) -> Process:
-        return Process(name, module, answers=answers, env=self._env, folder=self._folder)
+        return Process(name, module, answers=answers, nursery=self._nursery, folder=self._folder)
 
 
 @contextmanager

@@ -1,0 +1,147 @@
+"""Forks our programs from a process that has all imported: `python -m tests.e2e.nursery`.
+
+A start by ``python -m`` takes a processor two seconds, nearly all of them for imports.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Self
+
+from standalone.processes import Child
+
+_PRELOADED = ("worker", "api.app", "uvicorn", "simulator.app", "tests.chaos.sabotage")
+_POLL_SECONDS = 0.02
+
+
+class Nursery:
+    """The process that forks; it ends with us, and whatever it forked with it.
+
+    Args:
+        env: The programs' environment.
+        folder: The programs' working directory, and where its log goes.
+    """
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self._env = env
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with (self._folder / "nursery.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.e2e.nursery"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._env,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.communicate()
+
+    def fork(self, module: list[str], log: Path) -> int:
+        """Start a module with its arguments, as after `python -m`; answers its process id."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([*module, str(log)]).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+class Forked(Child):
+    """A child of the nursery's, handled as one of our own."""
+
+    def __init__(self, name: str, nursery: Nursery, module: list[str], log: Path) -> None:
+        super().__init__(name, module, log=log, grace_seconds=60)
+        self._nursery = nursery
+        self._module = module
+        self._pid: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._pid
+
+    def launch(self) -> None:
+        if self.log.exists():
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        self.log.touch()
+        self._pid = self._nursery.fork(self._module, self.log)
+
+    def ended(self) -> bool:
+        return not self._signal(0)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._grace_seconds
+        while self._signal(0):
+            if time.monotonic() > deadline:
+                self._signal(signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
+        self._pid = None
+
+    def _signal(self, number: int) -> bool:
+        """Send a signal; answers whether there is anybody to take it."""
+        if self._pid is None:
+            return False
+        try:
+            os.kill(self._pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def main() -> None:
+    """Fork what is asked for, a line of JSON each, until nobody can ask any more."""
+    for name in _PRELOADED:
+        import_module(name)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, _bury)
+    children = []
+    for line in sys.stdin:
+        *module, log = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _become(module, log)
+            return
+        children.append(pid)
+        print(pid, flush=True)  # noqa: T201 - it answers on its standard output
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _bury(*_: object) -> None:
+    """Leave no zombie of whoever ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _become(module: list[str], log: str) -> None:
+    """Be a program from now on, as if started on its own."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    nothing, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY)
+    for ours, theirs in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(ours, theirs)
+    name, *sys.argv[1:] = module
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
