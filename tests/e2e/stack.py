@@ -169,11 +169,11 @@ class Stack:
         parts: list[Part] = [self.simulator, self.worker, self.api]
         try:
             self._running.enter_context(self._nursery)
+            self.manage("create-admin", "--email", EMAIL, typed=PASSWORD)  # while that imports
+            self.admin_token = self.manage("create-token", "--email", EMAIL)
             for part in parts:
                 self._running.callback(part.stop)
                 part.launch()
-            self.manage("create-admin", "--email", EMAIL, typed=PASSWORD)
-            self.admin_token = self.manage("create-token", "--email", EMAIL)
             for part in parts:
                 processes.wait_ready(part)
         except BaseException:
