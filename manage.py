@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client
-
 from domain.access.limits import AccessRules
 from domain.messaging.ports import ProviderUnavailableError
 from domain.platform.errors import SegueError
@@ -23,14 +21,12 @@ from services.access.tokens import Tokens
 from services.access.users import UserDetails, Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
-from services.enrollments.waking import Waking
 from services.factory import ServiceConfig, build_services
 from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.restore import Reconciling
 from services.messaging.senders import Senders
-from services.platform.outbox import Outbox
 from services.sequences.sequences import Sequences
 from settings import Settings, WorkerSettings, load_settings, load_worker_settings
 from sms.deadline import TimeLimits
@@ -39,7 +35,6 @@ from storage.maintenance import health
 from storage.platform import outbox as outbox_rows
 from storage.platform.database import Database, is_unavailable
 from workflows.client import (
-    DATA_CONVERTER,
     EnrollmentClient,
     TemporalRefusedError,
     TemporalUnavailableError,
@@ -218,22 +213,13 @@ async def seed_demo(settings: Settings) -> None:
     region, zone = config.default_region, config.rules.workspace_zone
     async with _database(settings) as database:
         # Nothing is asked of Temporal here: the API and the worker hand over what is written.
-        client = await Client.connect(
-            settings.temporal_address, data_converter=DATA_CONVERTER, lazy=True
-        )
-        outbox = Outbox(database, EnrollmentClient(client, page_base_url=""))
         demo = Demo(
             Users(database),
             _tokens(database),
-            Contacts(database, outbox, CONTACT_HOOKS, default_region=region, workspace_zone=zone),
+            Contacts(database, CONTACT_HOOKS, default_region=region, workspace_zone=zone),
             Groups(database, default_region=region),
-            Senders(database, outbox, default_region=region),
-            Sequences(
-                database,
-                outbox,
-                Waking(database, outbox).begin,
-                workspace_zone=zone,
-            ),
+            Senders(database, default_region=region),
+            Sequences(database, workspace_zone=zone),
         )
         for made in await demo.create():
             print(json.dumps(made))

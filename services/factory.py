@@ -65,7 +65,7 @@ from services.suppression.reviews import Reviews
 from services.suppression.suppressions import Suppressions
 from settings import ApiSettings, Settings
 from storage.platform import connection_health
-from storage.platform.database import Database, Pools, is_unavailable
+from storage.platform.database import Database, Pools, Written, is_unavailable
 from workflows.client import EnrollmentClient
 
 _PING_SECONDS = 2
@@ -243,32 +243,33 @@ def build_services(
         pools: What sends and decisions take their connections from; None for ``database`` too.
     """
     rules = config.rules
+    pools = pools or Pools.one(database)
     passwords = Passwords(config.access.workspace_words)
     own_password = OwnPassword(database, config.access, passwords)
     refusals = Refusals(database)
     outbox = Outbox(database, temporal)
-    endings = Endings(database, outbox, rules)
-    inbound = Inbound(database, outbox)
-    callbacks = Callbacks(database, outbox, rules)
+    endings = Endings(database, rules)
+    inbound = Inbound(database)
+    callbacks = Callbacks(database, rules)
     catch_up = CatchUp(database, gateway, inbound, callbacks, rules)
-    waking = Waking(database, outbox)
-    holds = Holds(database, outbox, rules, endings, waking)
-    batch = Batch(database, outbox, endings, holds)
+    waking = Waking(database)
+    for pool in (database, pools.sends, pools.decisions):
+        pool.after_commit(Written.OUTBOX, outbox.kick)
+        pool.after_commit(Written.WAKES, waking.begin)
+    holds = Holds(database, rules, endings)
+    batch = Batch(database, endings, holds)
     enrolling = Enrolling(
         database,
-        outbox,
         workspace_zone=rules.workspace_zone,
         most_per_hour=config.access.enrolments_per_hour,
     )
-    pausing = Pausing(database, outbox, rules)
-    importing = Importing(database, outbox, default_region=config.default_region)
-    suppressions = Suppressions(database, outbox, default_region=config.default_region)
-    opt_out_import = OptOutImport(
-        database, outbox, suppressions, default_region=config.default_region
-    )
+    pausing = Pausing(database, rules)
+    importing = Importing(database, default_region=config.default_region)
+    suppressions = Suppressions(database, default_region=config.default_region)
+    opt_out_import = OptOutImport(database, suppressions, default_region=config.default_region)
     acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
-    workspace = WorkspaceSettings(database, outbox, default_zone=rules.workspace_zone)
-    sequences = Sequences(database, outbox, waking.begin, workspace_zone=rules.workspace_zone)
+    workspace = WorkspaceSettings(database, default_zone=rules.workspace_zone)
+    sequences = Sequences(database, workspace_zone=rules.workspace_zone)
     return Services(
         database=database,
         temporal=temporal,
@@ -281,16 +282,15 @@ def build_services(
         contact_list=ContactList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(
             database,
-            outbox,
             CONTACT_HOOKS,
             default_region=config.default_region,
             workspace_zone=rules.workspace_zone,
         ),
-        conversations=Conversations(database, outbox),
+        conversations=Conversations(database),
         deliveries=Deliveries(
             database, HttpPoster(allow_local=config.events.allow_local), config.events
         ),
-        duplicating=Duplicating(database, outbox),
+        duplicating=Duplicating(database),
         endings=endings,
         enroll_previews=EnrollPreviews(
             database, enrolling, importing, default_region=config.default_region
@@ -303,9 +303,9 @@ def build_services(
             rules=rules,
             workflows_url=config.workflows_url,
         ),
-        erasure=Erasure(database, outbox, rules),
+        erasure=Erasure(database, rules),
         exporting=Exporting(database),
-        event_endpoints=EventEndpoints(database, outbox, config.events),
+        event_endpoints=EventEndpoints(database, config.events),
         groups=Groups(database, default_region=config.default_region),
         holds=holds,
         idempotency=Idempotency(database),
@@ -313,7 +313,6 @@ def build_services(
         opt_out_import=opt_out_import,
         jobs=Jobs(
             database,
-            outbox,
             endings,
             {
                 **acts.by_kind(),
@@ -330,8 +329,8 @@ def build_services(
         previews=Previews(database),
         refusals=refusals,
         presence=Presence(temporal),
-        reviews=Reviews(database, outbox),
-        senders=Senders(database, outbox, default_region=config.default_region),
+        reviews=Reviews(database),
+        senders=Senders(database, default_region=config.default_region),
         sequence_list=SequenceList(database, sequences),
         sequences=sequences,
         suppressions=suppressions,
@@ -343,7 +342,7 @@ def build_services(
         vitals=Vitals(database, temporal),
         waking=waking,
         workspace=workspace,
-        ledger=Ledger(pools or Pools.one(database), rules, outbox),
+        ledger=Ledger(pools, rules),
         inbound=inbound,
         callbacks=callbacks,
         catch_up=catch_up,

@@ -221,7 +221,7 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
     )
     sequence = await world.active(steps=[ongoing("Hi {{first_name|there}}", 0), ongoing("Bye")])
     contacts = await world.contacts(1, phone=SLOW, first_name=NAME)
-    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(world.database, workspace_zone=ZONE)
     await enrolling.enroll(sequence.id, world.user_id, contact_ids=contacts)
     await worker.says("working")
     await eventually(lambda: asyncio.to_thread(says_ok, port, "/"))

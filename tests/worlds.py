@@ -17,15 +17,13 @@ from domain.statuses.suppression import OptOutSource
 from services.enrollments.archiving import Archiving
 from services.enrollments.finishing import Endings
 from services.enrollments.waking import Waking
-from services.platform.outbox import Outbox
 from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
-from storage.platform.database import Database
+from storage.platform.database import Database, Written
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
 from storage.tables.messaging import Sender
 from storage.tables.suppression import Suppression
-from workflows.client import EnrollmentClient
 
 ZONE = "America/New_York"
 
@@ -40,18 +38,15 @@ class World:
     phones: int = 0
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(self.database, cast("EnrollmentClient", object()))
         self.rules = SendingRules(
             workspace_zone=ZONE,
             call_before=timedelta(milliseconds=200),
             call_margin=timedelta(milliseconds=50),
         )
-        self.endings = Endings(self.database, self.outbox, self.rules)
-        self.waking = Waking(self.database, self.outbox)
+        self.endings = Endings(self.database, self.rules)
         self.archiving = Archiving(self.database, self.endings)
-        self.sequences = Sequences(
-            self.database, self.outbox, self.waking.begin, workspace_zone=ZONE
-        )
+        self.sequences = Sequences(self.database, workspace_zone=ZONE)
+        self.database.after_commit(Written.WAKES, Waking(self.database).begin)
 
     async def found(self) -> None:
         """Write the user and the sender."""

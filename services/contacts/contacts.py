@@ -19,7 +19,6 @@ from domain.platform.paging import Page, Position, cut
 from domain.sequences.timing import ContactClock, check_time_zone
 from domain.statuses.contacts import LineType
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.contacts import contacts
 from storage.contacts.contacts import ContactRow
 from storage.platform import workspace
@@ -116,7 +115,6 @@ class Contacts:
     Args:
         database: Where they are kept.
         hooks: What follows elsewhere.
-        outbox: Tells the workflows whose steps move with a contact's zone.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
         workspace_zone: IANA zone where nobody has set another for the workspace.
@@ -125,7 +123,6 @@ class Contacts:
     def __init__(
         self,
         database: Database,
-        outbox: Outbox,
         hooks: ContactHooks,
         *,
         default_region: str,
@@ -133,7 +130,6 @@ class Contacts:
     ) -> None:
         self._database = database
         self._hooks = hooks
-        self._outbox = outbox
         self._default_region = default_region
         self._workspace_zone = workspace_zone
 
@@ -174,9 +170,7 @@ class Contacts:
         """
         while True:
             with suppress(MovedError):
-                details = await self._update(contact_id, fields)
-                self._outbox.kick()
-                return details
+                return await self._update(contact_id, fields)
 
     async def _update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
         async with self._database.transaction() as tx:

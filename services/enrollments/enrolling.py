@@ -16,7 +16,6 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
 from services.contacts.groups import require_group
 from services.platform import audit, rate_limits
-from services.platform.outbox import Outbox
 from storage.enrollments import enrolling as rows
 from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot
 from storage.event_webhooks import events
@@ -82,7 +81,6 @@ class Enrolling:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after the commit, so that the workflows start.
         workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
@@ -90,13 +88,11 @@ class Enrolling:
     def __init__(
         self,
         database: Database,
-        outbox_drain: Outbox,
         *,
         workspace_zone: str,
         most_per_hour: int | None = None,
     ) -> None:
         self._database = database
-        self._outbox = outbox_drain
         self._zone = workspace_zone
         self._most_per_hour = most_per_hour
 
@@ -143,13 +139,12 @@ class Enrolling:
             await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
             if keep is not None:
                 await keep(tx, answer)
-        self._outbox.kick()
         return answer
 
     async def enroll_in(
         self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
     ) -> EnrollResult:
-        """Enroll distinct contacts in a transaction of the caller's, who kicks the outbox after it.
+        """Enroll distinct contacts in a transaction of the caller's.
 
         Raises:
             NotFoundError: There is no such sequence.

@@ -10,7 +10,6 @@ from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.enrollments import finishing
 from storage.platform.database import Database, Transaction
 
@@ -38,13 +37,11 @@ class Endings:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
         rules: How long a call may be under way.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+    def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
-        self._outbox = outbox
         self._rules = rules
         self._slots = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -59,7 +56,6 @@ class Endings:
         unique = list(dict.fromkeys(enrollment_ids))
         under_way: dict[UUID, list[UUID]] = {}
         results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
-        self._outbox.kick()
         fates = await self.last_texts(under_way)
         by_id = {
             one.enrollment_id: replace(one, last_text=fates.get(one.enrollment_id, one.last_text))
@@ -77,7 +73,7 @@ class Endings:
     async def finish_in(
         self, tx: Transaction, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
     ) -> MarkedFinished:
-        """Mark one finished in a transaction of the caller's, who kicks the outbox afterwards.
+        """Mark one finished in a transaction of the caller's.
 
         Its attempts without an outcome go into ``under_way``; see ``last_texts`` and ``fate_of``.
         """

@@ -10,7 +10,6 @@ from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
 from services.enrollments.selection import checked
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.enrollments import finishing, pausing
 from storage.enrollments.pausing import RescheduledStep, WaitingStep
 from storage.platform import outbox, workspace
@@ -46,13 +45,11 @@ class Pausing:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
         rules: The timings.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+    def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
-        self._outbox = outbox
         self._rules = rules
 
     async def pause(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Paused]:
@@ -81,14 +78,12 @@ class Pausing:
         """Let these enrollments go on; results in the order asked."""
         checked(enrollment_ids)
         async with self._database.transaction() as tx:
-            results = await self.resume_in(tx, enrollment_ids, user_id)
-        self._outbox.kick()
-        return results
+            return await self.resume_in(tx, enrollment_ids, user_id)
 
     async def resume_in(
         self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
     ) -> list[Resumed]:
-        """Let go on in a transaction of the caller's, who kicks the outbox afterwards."""
+        """Let go on in a transaction of the caller's."""
         zone = await workspace.zone(tx, self._rules.workspace_zone)
         found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
         results = {one: _resumable(found.get(one)) for one in enrollment_ids}

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 
-from services.platform.outbox import Outbox
 from storage.enrollments import waking
 from storage.platform import wakes
 from storage.platform.database import Database, Transaction
@@ -24,12 +23,10 @@ class Waking:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
     """
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox
 
     async def run(self) -> None:
         """Wake whoever is to be woken, every second; runs until canceled."""
@@ -48,9 +45,10 @@ class Waking:
         return total
 
     async def begin(self) -> int:
-        """Wake a page or a few small ones, after the commit of a change; answers how many.
+        """Wake a page or a few small ones; answers how many. ``run`` wakes the rest.
 
-        If there are few, all are woken when the change is answered; else ``run`` goes on.
+        Runs after each commit that wrote wakes, so a change that concerns few enrollments has woken
+        them all when it is answered.
         """
         total = 0
         for _ in range(_AT_ONCE):
@@ -72,9 +70,7 @@ class Waking:
             wake = await wakes.take(tx)
             if wake is None:
                 return None
-            woken = await _go_on(tx, wake)
-        self._outbox.kick()
-        return woken
+            return await _go_on(tx, wake)
 
 
 async def _go_on(tx: Transaction, wake: Wake) -> int:
@@ -84,8 +80,7 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             # else is locked meanwhile, and nobody else while this is.
             await wait_for_sender(tx, wake.subject_id)
             sequences = await waking.waiting_for(tx, wake.subject_id)
-            await wakes.add(tx, WakeKind.UNBLOCKED, sequences)
-            await wakes.go_on_from(tx, wake, None)
+            await wakes.replace(tx, wake, WakeKind.UNBLOCKED, sequences)
             return 0
         case WakeKind.UNBLOCKED:
             after = wake.place["after"] if wake.place else None

@@ -14,7 +14,6 @@ from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundErr
 from domain.platform.paging import Page, Position, by_creation, cut
 from services.event_webhooks.http_client import is_public
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.event_webhooks import deliveries, endpoints, events
 from storage.event_webhooks.deliveries import DeliveryRecord
 from storage.platform import outbox
@@ -90,13 +89,11 @@ class EventEndpoints:
 
     Args:
         database: Where they are kept.
-        drainer: Kicked when there is something to deliver.
         rules: Whether endpoints may be local.
     """
 
-    def __init__(self, database: Database, drainer: Outbox, rules: EventRules) -> None:
+    def __init__(self, database: Database, rules: EventRules) -> None:
         self._database = database
-        self._outbox = drainer
         self._rules = rules
 
     async def create(self, fields: EndpointFields, user_id: UUID) -> MadeEndpoint:
@@ -167,7 +164,6 @@ class EventEndpoints:
             if now.enabled and (now.url != was.url or not was.enabled):
                 await deliveries.try_all_now(tx, endpoint_id)
                 await outbox.add_event_wakes(tx, [endpoint_id])
-        self._outbox.kick()
         return now
 
     async def remove(self, endpoint_id: UUID) -> None:
@@ -207,9 +203,7 @@ class EventEndpoints:
             event_id = await events.ping(tx, endpoint_id)
             await outbox.add_event_wakes(tx, [endpoint_id])
             await audit.record(tx, "event_endpoint.test", _KIND, [endpoint_id])
-            record = await _delivery(tx, endpoint_id, event_id)
-        self._outbox.kick()
-        return record
+            return await _delivery(tx, endpoint_id, event_id)
 
     async def deliveries(
         self,
@@ -250,9 +244,7 @@ class EventEndpoints:
             await audit.record(
                 tx, "event_endpoint.retry", _KIND, [endpoint_id], event_id=str(event_id)
             )
-            record = await _delivery(tx, endpoint_id, event_id)
-        self._outbox.kick()
-        return record
+            return await _delivery(tx, endpoint_id, event_id)
 
     def _cleaned(self, fields: EndpointFields) -> dict[str, Any]:
         values: dict[str, Any] = {}

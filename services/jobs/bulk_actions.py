@@ -16,7 +16,6 @@ from services.enrollments.selection import checked
 from services.messaging import one_offs
 from services.messaging.holds import Decision, Released
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.jobs import bulk_actions as rows
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
@@ -68,7 +67,6 @@ class Batch:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after a commit that wrote to the outbox.
         finisher: Marks enrollments finished.
         releaser: Lets held enrollments go on.
     """
@@ -76,12 +74,10 @@ class Batch:
     def __init__(
         self,
         database: Database,
-        outbox_drain: Outbox,
         finisher: Finisher,
         releaser: Releaser,
     ) -> None:
         self._database = database
-        self._outbox = outbox_drain
         self._finisher = finisher
         self._releaser = releaser
 
@@ -181,7 +177,6 @@ class Batch:
                     tx, "enrollment.send_message", "enrollment", texted, user_id=user_id
                 )
             await outbox.add_message_starts(tx, [one["id"] for one in messages.values()])
-        self._outbox.kick()
         return [results[enrollment_id] for enrollment_id in enrollment_ids]
 
     async def mark_finished(self, enrollment_ids: Many[UUID], user_id: UUID) -> list[RowResult]:

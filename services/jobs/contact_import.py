@@ -29,7 +29,6 @@ from services.jobs.jobs import ENROLL_INTO, Act, JobDetails, JobTask
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
-from services.platform.outbox import Outbox
 from services.suppression.erasure import recall
 from storage.contacts import contacts
 from storage.contacts.contacts import Known
@@ -85,15 +84,13 @@ class Importing:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after the commit that starts the job.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to, if the import names none.
     """
 
-    def __init__(self, database: Database, outbox_drain: Outbox, *, default_region: str) -> None:
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
-        self._outbox = outbox_drain
-        self._uploads = Uploads(database, outbox_drain)
+        self._uploads = Uploads(database)
         self._default_region = default_region
 
     def act(self) -> Act:
@@ -247,7 +244,6 @@ class Importing:
         """Check rows by the rules for contacts, a few at a time so that others get their turn."""
         rules = Contacts(
             self._database,
-            self._outbox,
             CONTACT_HOOKS,
             default_region=region,
             workspace_zone="UTC",

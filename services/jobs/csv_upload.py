@@ -11,7 +11,6 @@ from domain.jobs.csv_rows import CsvReader, Record, unguarded
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs.jobs import IGNORED_COLUMNS, JobDetails, start_in
-from services.platform.outbox import Outbox
 from storage.jobs import jobs
 from storage.jobs.jobs import Outcome
 from storage.platform.database import Database, Transaction
@@ -45,12 +44,10 @@ class Uploads:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after the commit that starts a job.
     """
 
-    def __init__(self, database: Database, outbox_drain: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox_drain
 
     async def receive(
         self,
@@ -150,7 +147,6 @@ class Uploads:
             if not await jobs.received(tx, job_id):
                 raise _upload_canceled()
             record = await start_in(tx, job_id, user_id)
-        self._outbox.kick()
         return JobDetails.of(record, {})
 
     async def discard(self, job_id: UUID) -> None:

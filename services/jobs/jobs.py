@@ -20,7 +20,6 @@ from services.enrollments.enrollment_list import cleaned
 from services.enrollments.finishing import Endings
 from services.messaging.holds import Decision
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListFilter
 from storage.jobs import jobs
@@ -145,7 +144,6 @@ class Jobs:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after a commit that wrote to the outbox.
         endings: Tells the fate of texts that were under way.
         acts: How each kind of job deals with its rows.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
@@ -154,14 +152,12 @@ class Jobs:
     def __init__(
         self,
         database: Database,
-        outbox_drain: Outbox,
         endings: Endings,
         acts: Mapping[JobKind, Act],
         *,
         most_per_hour: int | None = None,
     ) -> None:
         self._database = database
-        self._outbox = outbox_drain
         self._endings = endings
         self._acts = acts
         self._most_per_hour = most_per_hour
@@ -208,7 +204,6 @@ class Jobs:
             job_id = await jobs.create(tx, kind, user_id, params)
             await jobs.add_selected(tx, job_id, enrollment_list.ids_matching(sequence_id, wanted))
             record = await start_in(tx, job_id, user_id)
-        self._outbox.kick()
         return JobDetails.of(record, {})
 
     async def start_enrolling(
@@ -252,7 +247,6 @@ class Jobs:
             )
             if keep is not None:
                 await keep(tx, details)
-        self._outbox.kick()
         return details
 
     async def _start_enrolling(
@@ -265,7 +259,7 @@ class Jobs:
         group_id: UUID | None = None,
         import_id: UUID | None = None,
     ) -> JobDetails:
-        """Start it in the caller's transaction, who kicks the outbox afterwards."""
+        """Start it in the caller's transaction."""
         params = {"sequence_id": str(sequence_id)}
         await open_course(tx, sequence_id)
         if group_id is not None:
@@ -427,8 +421,6 @@ class Jobs:
                 raise
             _logger.exception("a job cannot go on", extra={"job": str(job_id)})
             await self._fail(job_id, type(error).__name__)
-        finally:
-            self._outbox.kick()
         return await self._look(task, acted=acted)
 
     async def _act(self, task: JobTask, act: Act) -> int:
@@ -458,7 +450,6 @@ class Jobs:
             if await jobs.close(tx, task.id):
                 await self._go_on(tx, task)
             record = await jobs.get(tx, task.id)
-        self._outbox.kick()  # what follows the job, if something does
         if record is None:
             return JobProgress(state="gone", more=False)
         job = record.job
@@ -521,10 +512,7 @@ async def _require_import(tx: Transaction, import_id: UUID) -> None:
 
 
 async def start_in(tx: Transaction, job_id: UUID, user_id: UUID) -> JobRecord:
-    """Have a job whose rows are written done; one without rows is done.
-
-    The caller kicks the outbox afterwards.
-    """
+    """Have a job whose rows are written done; one without rows is done."""
     await jobs.close(tx, job_id)
     record = await jobs.get(tx, job_id)
     if record is None:

@@ -12,7 +12,6 @@ from domain.statuses.jobs import JobKind
 from services.jobs.contact_import import PHONE_HEADINGS
 from services.jobs.csv_upload import IGNORED_MOST, Columns, Uploads, by_name, invalid, unreadable
 from services.jobs.jobs import Act, JobDetails, JobTask
-from services.platform.outbox import Outbox
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts
 from storage.jobs.jobs import OpenRow, Outcome
@@ -34,7 +33,6 @@ class OptOutImport:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after the commit that starts the job.
         by_hand: Opts a number out.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to, if the import names none.
@@ -43,13 +41,12 @@ class OptOutImport:
     def __init__(
         self,
         database: Database,
-        outbox_drain: Outbox,
         by_hand: Suppressions,
         *,
         default_region: str,
     ) -> None:
         self._by_hand = by_hand
-        self._uploads = Uploads(database, outbox_drain)
+        self._uploads = Uploads(database)
         self._default_region = default_region
 
     def act(self) -> Act:

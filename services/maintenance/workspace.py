@@ -7,7 +7,6 @@ from uuid import UUID
 from domain.sequences.timing import ContactClock, check_time_zone
 from services.enrollments.rescheduling import workspace_moved
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.workspace import WaitingContact, WorkspaceRow
@@ -44,13 +43,11 @@ class WorkspaceSettings:
 
     Args:
         database: Where they are kept; every process reads them there whenever one decides.
-        outbox: Tells the workflows whose steps move.
         default_zone: IANA zone where nobody has set one.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, *, default_zone: str) -> None:
+    def __init__(self, database: Database, *, default_zone: str) -> None:
         self._database = database
-        self._outbox = outbox
         self._default = default_zone
 
     async def get(self) -> WorkspaceDetails:
@@ -113,7 +110,6 @@ class WorkspaceSettings:
             seen, last = seen + len(page), page[-1].contact_id
         async with self._database.transaction() as tx:
             await workspace.end_move(tx, row)
-        self._outbox.kick()
         return seen
 
     def _details(self, row: WorkspaceRow) -> WorkspaceDetails:

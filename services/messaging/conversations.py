@@ -17,7 +17,6 @@ from services.enrollments.enrollment_detail import SenderName
 from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactName, Fault, UserName
 from services.messaging import one_offs
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.contacts import contacts
 from storage.messaging import conversations
 from storage.messaging.conversations import (
@@ -165,12 +164,10 @@ class Conversations:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after a reply is written, so that its workflow starts.
     """
 
-    def __init__(self, database: Database, outbox_drain: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox_drain
 
     async def page(
         self,
@@ -281,7 +278,6 @@ class Conversations:
                 if refusal is not None:
                     raise ConflictError(refusal, _REFUSALS[refusal])
                 await _write(tx, values)
-        self._outbox.kick()
         return message_id
 
 

@@ -12,10 +12,8 @@ from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import HeldReason
 from domain.statuses.messaging import AttemptOutcome, LastText, MessageStatus
 from services.enrollments.finishing import Endings
-from services.enrollments.waking import Waking
 from services.messaging.consequences import Learned, accepted
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.enrollments import finishing, next_step
 from storage.messaging import holds, outcomes, sending
 from storage.platform.database import Database, Transaction
@@ -53,30 +51,24 @@ class Holds:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
         rules: The timings.
         finisher: Ends enrollments.
-        waking: Wakes those that wait for a sender.
     """
 
     def __init__(
         self,
         database: Database,
-        outbox: Outbox,
         rules: SendingRules,
         finisher: Endings,
-        waking: Waking,
     ) -> None:
         self._database = database
-        self._outbox = outbox
         self._rules = rules
         self._endings = finisher
-        self._waking = waking
 
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
         """Take a sender off hold by hand; answers how many enrollments waited for it.
 
-        They may go on from the commit. The first page is woken before it is answered.
+        They may go on from the commit, after which the first page is woken.
         """
         async with self._database.transaction() as tx:
             waited = await holds.count_waiting(tx, sender_id)
@@ -84,7 +76,6 @@ class Holds:
             await audit.record(
                 tx, "sender.release", "sender", [sender_id], user_id=user_id, released=waited
             )
-        await self._waking.begin()
         return waited
 
     async def release(
@@ -92,9 +83,7 @@ class Holds:
     ) -> list[Released]:
         """Let held enrollments go on as a person decided; results in the order asked."""
         decision = Decision(decision)
-        results = [await self._release(one, decision, user_id) for one in enrollment_ids]
-        self._outbox.kick()
-        return results
+        return [await self._release(one, decision, user_id) for one in enrollment_ids]
 
     async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
         released: Released | None = None
@@ -116,7 +105,7 @@ class Holds:
         user_id: UUID,
         under_way: dict[UUID, list[UUID]],
     ) -> Released:
-        """Let one go on in a transaction of the caller's, who kicks the outbox afterwards.
+        """Let one go on in a transaction of the caller's.
 
         Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
         outcome go into ``under_way``; see ``Endings.last_texts``.

@@ -14,7 +14,6 @@ from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Keyword, Reading, read
 from domain.suppression.opt_out_intent import Wish
-from services.platform.outbox import Outbox
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, opt_out
 from storage.enrollments import finishing
@@ -33,12 +32,10 @@ class Inbound:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
     """
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox
 
     async def receive(self, text: InboundText) -> None:
         """Keep a text and apply its whole effect; the same text again changes nothing.
@@ -57,7 +54,6 @@ class Inbound:
                 raise
             _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
             await self.keep(text)
-        self._outbox.kick()
 
     async def keep(self, text: InboundText) -> None:
         """Keep a text to be applied later; from now on nothing is sent to its number until then."""
@@ -99,7 +95,6 @@ class Inbound:
                     if is_unavailable(error):
                         raise
                     _logger.exception("inbound text still not applied", extra={"sid": text.sid})
-        self._outbox.kick()
         return applied
 
 

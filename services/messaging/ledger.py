@@ -8,7 +8,6 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from services.messaging.outcomes import Outcomes
 from services.messaging.sending import Sending
-from services.platform.outbox import Outbox
 from storage.messaging import sending
 from storage.platform.database import Pools
 
@@ -19,17 +18,15 @@ class Ledger:
     Args:
         pools: Where the rows are.
         rules: The timings.
-        outbox: Kicked after what may have ended other enrollments.
     """
 
-    def __init__(self, pools: Pools, rules: SendingRules, outbox: Outbox) -> None:
+    def __init__(self, pools: Pools, rules: SendingRules) -> None:
         self._deciding = Sending(pools.decisions, rules)
         self._sending = Sending(pools.sends, rules)
         self._answers = Outcomes(pools.sends, rules)
         self._closing = Outcomes(pools.decisions, rules)
         self._proofs = Outcomes(pools.rest, rules)
         self._rest = pools.rest
-        self._outbox = outbox
 
     async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and begin no text."""
@@ -49,15 +46,11 @@ class Ledger:
 
     async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         """Write down what the provider said and what follows from it."""
-        next_action = await self._answers.record_answer(attempt_id, answer)
-        self._outbox.kick()
-        return next_action
+        return await self._answers.record_answer(attempt_id, answer)
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         """Weigh the provider's list as proof about an attempt."""
-        next_action = await self._proofs.record_listing(attempt_id, listing)
-        self._outbox.kick()
-        return next_action
+        return await self._proofs.record_listing(attempt_id, listing)
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         """Write down a looked-up line type; a failed look-up counts as ``unknown``."""

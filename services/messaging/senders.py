@@ -18,7 +18,6 @@ from domain.platform.errors import (
 from domain.platform.paging import Page, Position, cut
 from domain.platform.provider_errors import explain
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.messaging import senders
 from storage.platform import outbox as entries
 from storage.platform.database import Database
@@ -110,14 +109,12 @@ class Senders:
 
     Args:
         database: Where they are kept.
-        outbox: Kicked when a rate was written, so that Temporal paces by it.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, *, default_region: str) -> None:
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
-        self._outbox = outbox
         self._default_region = default_region
 
     async def create(self, fields: SenderFields) -> SenderDetails:
@@ -141,7 +138,6 @@ class Senders:
                 )
             await entries.add_pace(tx, sender.id)
             await audit.record(tx, "sender.create", "sender", [sender.id])
-        self._outbox.kick()
         return SenderDetails.of(sender)
 
     async def get(self, sender_id: UUID) -> SenderDetails:
@@ -175,7 +171,6 @@ class Senders:
             await audit.record(
                 tx, "sender.change", "sender", [sender_id], fields=" ".join(sorted(values))
             )
-        self._outbox.kick()
         return SenderDetails.of(sender)
 
     async def find(self, *, after: Position | None = None, limit: int = 50) -> Page[SenderDetails]:

@@ -9,7 +9,6 @@ from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import FAILURES, from_provider
 from services.messaging.consequences import DELIVERY_REPORTED, Learned, accepted, proven
 from services.messaging.delivery_reports import expect, reported, tell_if_doubled
-from services.platform.outbox import Outbox
 from storage.messaging import inbound, outcomes
 from storage.messaging.outcomes import AttemptRow
 from storage.platform.database import Database, Transaction, is_unavailable
@@ -22,13 +21,11 @@ class Callbacks:
 
     Args:
         database: Where the rows are.
-        outbox: Tells the workflows.
         rules: The timings.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+    def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
-        self._outbox = outbox
         self._rules = rules
 
     async def receive(self, report: StatusReport) -> None:
@@ -45,7 +42,6 @@ class Callbacks:
             _logger.exception("status report kept, not applied", extra={"sid": report.sid})
             async with self._database.transaction() as tx:
                 await inbound.keep_report(tx, report)
-        self._outbox.kick()
 
     async def apply(self, report: StatusReport) -> bool:
         """Apply a report in one transaction; False if that was done before."""
@@ -82,7 +78,6 @@ class Callbacks:
                     _logger.exception(
                         "status report still not applied", extra={"sid": one.report.sid}
                     )
-        self._outbox.kick()
         return applied
 
     async def _apply_to(self, tx: Transaction, row: AttemptRow, report: StatusReport) -> None:

@@ -1,4 +1,4 @@
-"""Hands outbox entries to Temporal: at once when kicked, and again by the sweep."""
+"""Hands outbox entries to Temporal: after each commit that wrote some, and again by the sweep."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ class Outbox:
         self._slots = asyncio.Semaphore(20)
 
     def kick(self) -> None:
-        """Have the background drainer look now; call it after the commit."""
+        """Wake the background drainer; each commit that wrote entries does."""
         self._kicked.set()
 
     async def pace_all(self) -> None:
@@ -67,7 +67,6 @@ class Outbox:
         wrong = sorted(wrong, key=lambda one: rates.get(one, DEFAULT_RATE) != DEFAULT_RATE)
         async with self._database.transaction() as tx:
             await outbox.add_paces(tx, wrong)
-        self.kick()
 
     async def run(self) -> None:
         """Drain whenever kicked, and once a while without; runs until cancelled."""

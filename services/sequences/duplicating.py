@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 from domain.platform.errors import NotFoundError
 from domain.statuses.sequences import SequenceState
 from services.platform import audit
-from services.platform.outbox import Outbox
 from services.sequences.sequences import MAX_NAME
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
@@ -19,12 +18,10 @@ class Duplicating:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after the commit, so that the sender is paced anew.
     """
 
-    def __init__(self, database: Database, outbox_drain: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox_drain
 
     async def duplicate(self, sequence_id: UUID, user_id: UUID) -> SequenceRecord:
         """Write a draft with a sequence's settings and current steps, dates that are past too.
@@ -63,7 +60,6 @@ class Duplicating:
             )
             saved = await rows.find(tx, copy_id)
         assert saved is not None  # noqa: S101 - it was written above
-        self._outbox.kick()
         return saved
 
 

@@ -1,7 +1,7 @@
 """Writing sequences, and moving them through their states."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +23,6 @@ from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
 from storage.sequences import sequences as rows
@@ -108,22 +107,16 @@ class Sequences:
 
     Args:
         database: PostgreSQL.
-        outbox_drain: Kicked after a commit that wrote to the outbox.
-        wake: Tells the enrollments that wait of what changed, after the commit.
         workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
     """
 
     def __init__(
         self,
         database: Database,
-        outbox_drain: Outbox,
-        wake: Callable[[], Awaitable[object]],
         *,
         workspace_zone: str,
     ) -> None:
         self._database = database
-        self._outbox = outbox_drain
-        self._wake = wake
         self._zone = workspace_zone
 
     async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
@@ -153,9 +146,7 @@ class Sequences:
             await rows.add_version(tx, values["id"], steps, user_id)
             await outbox.add_pace(tx, draft.sender_id)
             await audit.record(tx, "sequence.create", "sequence", [values["id"]], user_id=user_id)
-            saved = await find(tx, values["id"])
-        self._outbox.kick()
-        return saved
+            return await find(tx, values["id"])
 
     async def get(self, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
         """Read a sequence with its current steps; counting its people takes a while if many.
@@ -251,10 +242,7 @@ class Sequences:
                     user_id=user_id,
                     fields=" ".join(changed),
                 )
-            saved = await find(tx, sequence_id)
-        await self._wake()
-        self._outbox.kick()
-        return saved
+            return await find(tx, sequence_id)
 
     async def activate(self, sequence_id: UUID) -> SequenceRecord:
         """Open a draft for enrolling and sending. Repeating it is harmless.
@@ -290,9 +278,7 @@ class Sequences:
                     f" can become {after.value} this way",
                     state=state.value,
                 )
-            saved = await find(tx, sequence_id)
-        await self._wake()
-        return saved
+            return await find(tx, sequence_id)
 
 
 class _Problems:

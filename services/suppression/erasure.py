@@ -8,7 +8,6 @@ from domain.platform.errors import ConflictError, NotFoundError
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from services.platform import audit
-from services.platform.outbox import Outbox
 from storage.enrollments import finishing
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_numbers
@@ -46,13 +45,11 @@ class Erasure:
 
     Args:
         database: Where everything is.
-        outbox: Tells the workflows that their enrollments ended.
         rules: How long a text may be under way.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, rules: SendingRules) -> None:
+    def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
-        self._outbox = outbox
         self._rules = rules
 
     async def erase(self, contact_id: UUID, user_id: UUID) -> None:
@@ -66,7 +63,6 @@ class Erasure:
         numbers: set[str] = set()
         while not await self._erased(contact_id, user_id, numbers):
             pass
-        self._outbox.kick()
 
     async def _erased(self, contact_id: UUID, user_id: UUID, numbers: set[str]) -> bool:
         """Erase, if the numbers are all of theirs once those are locked; else add to them.

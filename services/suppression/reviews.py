@@ -6,7 +6,6 @@ from domain.platform.errors import ConflictError, NotFoundError
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.suppression import OptOutSource, ReviewDecision
 from services.platform import audit
-from services.platform.outbox import Outbox
 from services.suppression.opt_outs import opt_out
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_numbers
@@ -20,12 +19,10 @@ class Reviews:
 
     Args:
         database: Where they are kept.
-        outbox: Tells the workflows.
     """
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = outbox
 
     async def find(
         self, *, is_decided: bool | None = None, after: Position | None = None, limit: int = 50
@@ -81,7 +78,6 @@ class Reviews:
                     " with POST /api/suppressions, or lift what suppresses it with"
                     " POST /api/suppressions/{id}/lift",
                 )
-        self._outbox.kick()
         return row
 
     async def _take_effect(

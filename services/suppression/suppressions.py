@@ -10,7 +10,6 @@ from domain.statuses.access import Role
 from domain.statuses.suppression import OptOutSource
 from services.access.users import ForbiddenError
 from services.platform import audit
-from services.platform.outbox import Outbox
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_out_by_hand
 from storage.contacts import contacts
@@ -32,14 +31,12 @@ class Suppressions:
 
     Args:
         database: Where they are kept.
-        outbox: Tells the workflows.
         default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
             belong to.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, *, default_region: str) -> None:
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
-        self._outbox = outbox
         self._default_region = default_region
 
     async def suppress(
@@ -87,7 +84,6 @@ class Suppressions:
                     )
             except MovedError:
                 continue
-            self._outbox.kick()
             return row, known is None
 
     async def suppress_unless_standing(
@@ -95,7 +91,7 @@ class Suppressions:
     ) -> set[str]:
         """Opt numbers out for everyone by hand, unless they are; answers those that are new.
 
-        What stands keeps its evidence. The caller kicks the outbox after its commit.
+        What stands keeps its evidence.
 
         Args:
             tx: The transaction; it locks the numbers, all at once.
@@ -218,9 +214,7 @@ class Suppressions:
                 await events.contact_opted_in(
                     tx, row.phone, source=OptOutSource.BY_HAND.value, sender_id=row.sender_id
                 )
-            row = await _found(tx, suppression_id)
-        self._outbox.kick()
-        return row
+            return await _found(tx, suppression_id)
 
     async def _lock_number(
         self, tx: Transaction, contact_id: UUID | None, phone: str | None

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from domain.event_webhooks.events import EventType
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, Written, note
 
 # The endpoints are kept from being removed meanwhile: that must not undo what happened. Who holds
 # an enrollment's row writes the next event of it, so their numbers ascend as the
@@ -50,6 +50,7 @@ _EMIT = """
         SELECT FROM outbox o WHERE o.kind = 'wake_events' AND o.subject_id = w.id
         AND o.payload ->> 'by' = CAST(pg_current_xact_id() AS text)
     )
+    RETURNING id
 """
 
 _THESE = "CAST(:ids AS uuid[])"
@@ -107,10 +108,21 @@ async def _emit(
     tx: Transaction, kind: EventType, ids: Sequence[UUID], more: Mapping[str, Any] | None = None
 ) -> None:
     if ids:
-        await tx.execute(
-            _BY_ID[kind],
-            {"type": kind.value, "ids": list(ids), "more": json.dumps(dict(more or {}))},
-        )
+        await _execute(tx, _BY_ID[kind], kind, more or {}, ids=list(ids))
+
+
+async def _execute(
+    tx: Transaction,
+    statement: TextClause,
+    kind: EventType,
+    more: Mapping[str, Any],
+    **values: object,
+) -> None:
+    written = await tx.execute(
+        statement, {"type": kind.value, "more": json.dumps(dict(more)), **values}
+    )
+    if written.first() is not None:
+        note(tx, Written.OUTBOX)
 
 
 async def enrollments_created(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
@@ -191,15 +203,8 @@ async def contacts_opted_out(
         sender_id: From which sender only; None for all.
     """
     more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
-    await tx.execute(
-        _OPTED_OUT,
-        {
-            "type": EventType.CONTACT_OPTED_OUT.value,
-            "phones": list(phones),
-            "sender_id": sender_id,
-            "more": json.dumps(more),
-        },
-    )
+    kind = EventType.CONTACT_OPTED_OUT
+    await _execute(tx, _OPTED_OUT, kind, more, phones=list(phones), sender_id=sender_id)
 
 
 async def contact_opted_in(
@@ -214,14 +219,7 @@ async def contact_opted_in(
         sender_id: From which sender only; None for all.
     """
     more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
-    await tx.execute(
-        _OPTED_IN,
-        {
-            "type": EventType.CONTACT_OPTED_IN.value,
-            "phones": [phone],
-            "more": json.dumps(more),
-        },
-    )
+    await _execute(tx, _OPTED_IN, EventType.CONTACT_OPTED_IN, more, phones=[phone])
 
 
 async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:

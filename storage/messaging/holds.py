@@ -69,7 +69,8 @@ async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | No
         {"id": sender_id, "proven_at": proven_at},
     )
     if ended.first() is not None:
-        await wakes.add(tx, WakeKind.OFF_HOLD, [sender_id])
+        # A text that proves the sender works waits for nobody it frees.
+        await wakes.add(tx, WakeKind.OFF_HOLD, [sender_id], at_once=proven_at is None)
 
 
 async def lock_sender(tx: Transaction, sender_id: UUID) -> None:

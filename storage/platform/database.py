@@ -1,11 +1,13 @@
 """The engine and its transactions."""
 
+import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Self
 
 from sqlalchemy import Engine, event
@@ -15,8 +17,23 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+_logger = logging.getLogger(__name__)
+
 Transaction = AsyncSession
 """What every query function takes: a session inside one transaction, READ COMMITTED."""
+
+
+class Written(Enum):
+    """What a transaction may write that this process acts on after the commit."""
+
+    OUTBOX = auto()
+    WAKES = auto()
+
+
+def note(tx: Transaction, what: Written) -> None:
+    """Note that a transaction wrote this; see ``Database.after_commit``."""
+    tx.info[what] = True
+
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (OperationalError, PoolTimeoutError, OSError)
 """What the driver raises when PostgreSQL is not there; the same call may succeed later."""
@@ -121,6 +138,7 @@ class Database:
         idle: timedelta = IDLE_IN_TRANSACTION,
     ) -> None:
         self._around = around
+        self._after_commit: dict[Written, Callable[[], Awaitable[object] | None]] = {}
         self._engine = create_async_engine(
             url,
             pool_size=connections,
@@ -148,19 +166,39 @@ class Database:
         """The engine itself, for tests and set-up."""
         return self._engine
 
+    def after_commit(self, what: Written, act: Callable[[], Awaitable[object] | None]) -> None:
+        """Run ``act`` after each commit of a transaction that wrote this; its errors are logged."""
+        self._after_commit[what] = act
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commit at the end of the block, roll back if it raises."""
+        """Commit at the end of the block, roll back if it raises.
+
+        What ``after_commit`` was given runs before the block is left, the connection given back.
+        """
         with self._around():
             async with (
                 AsyncSession(self._engine, expire_on_commit=False) as session,
                 session.begin(),
             ):
                 yield session
+        for what, act in self._after_commit.items():
+            if what in session.info:
+                await _run_after_commit(what, act)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def _run_after_commit(what: Written, act: Callable[[], Awaitable[object] | None]) -> None:
+    try:
+        if (running := act()) is not None:
+            await running
+    except Exception as error:  # noqa: BLE001 - it is committed, and the sweep makes up for this
+        _logger.warning(
+            "not done after a commit", extra={"what": what.name, "error": type(error).__name__}
+        )
 
 
 @dataclass(frozen=True)

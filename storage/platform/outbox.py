@@ -1,4 +1,7 @@
-"""The outbox: what Temporal must be told, written with the fact that causes it."""
+"""The outbox: what Temporal must be told, written with the fact that causes it.
+
+The commit of whatever writes an entry wakes the drainer.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +18,7 @@ from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentStatus
 from storage.platform import traces
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, Written, note
 from storage.tables.platform import OutboxEntry, ParkedReason
 
 
@@ -94,6 +97,7 @@ async def _add(
             "traceparent": traces.current(),
         },
     )
+    note(tx, Written.OUTBOX)
 
 
 async def add_starts(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text, Uuid
 
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, Written, note
 
 
 class WakeKind(StrEnum):
@@ -43,8 +43,29 @@ class Wake:
     place: dict[str, Any] | None
 
 
-async def add(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
-    """Ask for enrollments to be told of a change, in the transaction of the change."""
+async def add(
+    tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID], *, at_once: bool = True
+) -> None:
+    """Ask for enrollments to be told of a change.
+
+    Args:
+        tx: The transaction of the change.
+        kind: What to tell.
+        subject_ids: Of which senders or sequences.
+        at_once: Begin before the change is answered; else within a second, in the background.
+    """
+    await _insert(tx, kind, subject_ids)
+    if at_once:
+        note(tx, Written.WAKES)
+
+
+async def replace(tx: Transaction, wake: Wake, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
+    """Put wakes in the place of one; whoever took that takes these next."""
+    await _insert(tx, kind, subject_ids)
+    await go_on_from(tx, wake, None)
+
+
+async def _insert(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
     await tx.execute(
         text("INSERT INTO wakes (kind, subject_id) SELECT :kind, unnest(:ids)").bindparams(_IDS),
         {"kind": kind.value, "ids": list(subject_ids)},

@@ -213,7 +213,7 @@ async def test_only_admins_manage_senders(
     assert (await member.get("/api/senders")).json()["items"] == [made]
 
 
-async def test_writing_a_rate_kicks_the_outbox(
+async def test_a_new_rate_reaches_temporal(
     admin: httpx.AsyncClient, services: Services, temporal: Any
 ) -> None:
     made = await add(admin, {**NUMBER, "segments_per_second": 2})

@@ -67,10 +67,10 @@ class Talk(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.inbound = Inbound(self.database, self.outbox)
-        self.callbacks = Callbacks(self.database, self.outbox, self.rules)
-        self.ledger = Ledger(Pools.one(self.database), self.rules, self.outbox)
-        self.enrolling = Enrolling(self.database, self.outbox, workspace_zone=ZONE)
+        self.inbound = Inbound(self.database)
+        self.callbacks = Callbacks(self.database, self.rules)
+        self.ledger = Ledger(Pools.one(self.database), self.rules)
+        self.enrolling = Enrolling(self.database, workspace_zone=ZONE)
         self.phones = next(_numbers) * 1_000
         self.our_phone = ""
 

@@ -18,7 +18,6 @@ from domain.event_webhooks.events import EventRules, EventsRound
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EndpointFields, EventEndpoints, MadeEndpoint
 from services.event_webhooks.http_client import HttpPoster
-from services.platform.outbox import Outbox
 from standalone.ports import free_port
 from storage.platform.database import Database
 
@@ -126,11 +125,9 @@ def deliveries(database: Database, rules: EventRules = QUICK) -> Deliveries:
     return Deliveries(database, HttpPoster(allow_local=rules.allow_local), rules)
 
 
-async def subscribe(
-    database: Database, outbox: Outbox, user_id: UUID, url: str, **fields: Any
-) -> MadeEndpoint:
+async def subscribe(database: Database, user_id: UUID, url: str, **fields: Any) -> MadeEndpoint:
     asked = cast("EndpointFields", {"url": url, **fields})
-    return await EventEndpoints(database, outbox, QUICK).create(asked, user_id)
+    return await EventEndpoints(database, QUICK).create(asked, user_id)
 
 
 async def deliver_all(

@@ -169,7 +169,7 @@ class SendingKit:
         """Enroll a contact, a new one in a sequence of three steps if nothing else is said."""
         sequence = sequence or await self.sequence()
         contact_id = contact_id or (await self.world.contacts(1))[0]
-        enrolling = Enrolling(self.world.database, self.services.outbox, workspace_zone=ZONE)
+        enrolling = Enrolling(self.world.database, workspace_zone=ZONE)
         answer = await enrolling.enroll(sequence.id, self.world.user_id, contact_ids=[contact_id])
         return answer.enrolled[0].id
 
@@ -432,11 +432,7 @@ async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
     world = World(Database(database_url, connections=50))
     temporal, gateway = FakeTemporal(), FakeGateway()
     services = _services(world, temporal, gateway, RULES)
-    world.outbox, world.endings, world.sequences = (
-        services.outbox,
-        services.endings,
-        services.sequences,
-    )
+    world.endings, world.sequences = services.endings, services.sequences
     try:
         await world.found()
         yield SendingKit(world, services, gateway, temporal)

@@ -84,7 +84,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 async def test_every_event_arrives_however_wakes_and_ends_cross(stage: Stage, world: World) -> None:
     """Real rows, a real receiver that refuses now and then, wakes at every moment of a round."""
     outbox = Outbox(world.database, stage.temporal)
-    manage = EventEndpoints(world.database, outbox, QUICK)
+    manage = EventEndpoints(world.database, QUICK)
     answers = 0
 
     async def answer(_: Any) -> int:

@@ -32,7 +32,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def enrolling(world: World) -> Enrolling:
-    return Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    return Enrolling(world.database, workspace_zone=ZONE)
 
 
 def statuses(answer: EnrollResult) -> dict[UUID, EnrollmentStatus]:

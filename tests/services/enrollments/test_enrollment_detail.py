@@ -58,7 +58,7 @@ def detail_under(world: World, rules: SendingRules) -> EnrollmentDetail:
 
 async def enroll(world: World, sequence: SequenceRecord, contact_id: UUID | None = None) -> UUID:
     who = contact_id or (await world.contacts(1))[0]
-    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(world.database, workspace_zone=ZONE)
     answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[who])
     return answer.enrolled[0].id
 

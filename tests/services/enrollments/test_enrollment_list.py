@@ -61,7 +61,7 @@ def contact_list(world: World, live_states: FakeLiveStates) -> ContactList:
 async def enroll(
     world: World, sequence_id: UUID, people: Sequence[UUID], user_id: UUID | None = None
 ) -> list[UUID]:
-    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(world.database, workspace_zone=ZONE)
     answer = await enrolling.enroll(sequence_id, user_id or world.user_id, contact_ids=people)
     return [one.id for one in answer.enrolled]
 

@@ -140,7 +140,7 @@ async def test_several_processes_share_the_pages(kit: SendingKit) -> None:
     """Nobody is woken twice, however many look for whom to wake."""
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
-    others = [Waking(kit.world.database, kit.services.outbox) for _ in range(4)]
+    others = [Waking(kit.world.database) for _ in range(4)]
     done = await asyncio.gather(*(one.wake() for one in others))
     await kit.services.waking.wake()
     assert sum(done) <= _COUNT - _PAGE

@@ -48,9 +48,7 @@ async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
 
 
 async def listens(kit: SendingKit, to: Receiver, **fields: Any) -> MadeEndpoint:
-    return await subscribe(
-        kit.world.database, kit.services.outbox, kit.world.user_id, to.url, **fields
-    )
+    return await subscribe(kit.world.database, kit.world.user_id, to.url, **fields)
 
 
 async def row_of(kit: SendingKit, endpoint_id: UUID) -> Any:
@@ -194,7 +192,7 @@ async def test_an_endpoint_that_says_it_is_gone_is_told_nothing_more(kit: Sendin
         [done] = await deliver_all(deliveries(kit.world.database), made.details.id)
         await kit.enroll()
     assert (done.failed, len(there.seen)) == (1, 1)
-    manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+    manage = EventEndpoints(kit.world.database, QUICK)
     assert not (await manage.get(made.details.id)).enabled
     log = (await manage.deliveries(made.details.id)).items
     assert [one.state for one in log] == ["pending", "pending", "given_up"]
@@ -235,7 +233,7 @@ async def test_a_given_up_event_can_be_delivered_by_hand(kit: SendingKit) -> Non
         rules = replace(QUICK, give_up=timedelta(0))
         await deliver_all(deliveries(kit.world.database, rules), made.details.id)
         status = 200
-        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        manage = EventEndpoints(kit.world.database, QUICK)
         [record] = (await manage.deliveries(made.details.id, state=DeliveryState.GIVEN_UP)).items
         again = await manage.retry(made.details.id, record.event_id)
         assert (again.state, again.tries) == ("pending", 0)
@@ -283,7 +281,7 @@ async def test_a_disabled_or_removed_endpoint_is_told_nothing(kit: SendingKit) -
     async with receiver() as there:
         made = await listens(kit, there)
         await enrollment_events(kit, people=1, each=1)
-        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        manage = EventEndpoints(kit.world.database, QUICK)
         await manage.update(made.details.id, {"enabled": False})
         worker = deliveries(kit.world.database)
         assert (await worker.deliver(made.details.id)).next_at is None
@@ -305,7 +303,7 @@ async def test_a_new_address_and_a_new_secret_count_from_the_next_try(kit: Sendi
         made = await listens(kit, before)
         await enrollment_events(kit, people=1, each=1)
         await deliveries(kit.world.database, rules).deliver(made.details.id)
-        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        manage = EventEndpoints(kit.world.database, QUICK)
         await manage.update(made.details.id, {"url": after.url})
         rotated = await manage.rotate_secret(made.details.id)
         await deliver_all(deliveries(kit.world.database, rules), made.details.id, patience=5)
@@ -319,7 +317,7 @@ async def test_a_test_event_reaches_an_endpoint_whatever_it_wants(kit: SendingKi
     async with receiver() as there:
         made = await listens(kit, there, types=[EventType.CONTACT_OPTED_OUT])
         other = await listens(kit, there)
-        manage = EventEndpoints(kit.world.database, kit.services.outbox, QUICK)
+        manage = EventEndpoints(kit.world.database, QUICK)
         record = await manage.test(made.details.id)
         await kit.services.outbox.drain()
         assert ("events", made.details.id, None, None) in kit.temporal.told

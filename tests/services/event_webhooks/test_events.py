@@ -14,6 +14,7 @@ from domain.event_webhooks.events import EventType
 from services.enrollments.enrolling import Enrolling
 from storage.event_webhooks import events
 from storage.platform import outbox
+from storage.platform.database import Written
 from tests.kits.event_endpoints import subscribe
 from tests.kits.sending import SendingKit
 from tests.worlds import ZONE
@@ -22,9 +23,7 @@ URL = "http://127.0.0.1:9/events"
 
 
 async def listen(kit: SendingKit, **fields: Any) -> UUID:
-    made = await subscribe(
-        kit.world.database, kit.services.outbox, kit.world.user_id, URL, **fields
-    )
+    made = await subscribe(kit.world.database, kit.world.user_id, URL, **fields)
     return made.details.id
 
 
@@ -43,6 +42,21 @@ async def test_without_an_endpoint_nothing_at_all_is_written(kit: SendingKit) ->
     assert await told(kit) == []
     assert await kit.world.rows("SELECT * FROM event_deliveries") == []
     assert await kit.world.rows("SELECT * FROM outbox WHERE kind = 'wake_events'") == []
+
+
+async def test_commit_that_told_an_endpoint_drains_the_outbox(
+    kit: SendingKit,
+) -> None:
+    enrollment = await kit.enroll()
+    drained: list[str] = []
+    kit.world.database.after_commit(Written.OUTBOX, lambda: drained.append("drained"))
+    async with kit.world.database.transaction() as tx:
+        await events.enrollments_created(tx, [enrollment])
+    assert drained == [], "nobody is told"
+    await listen(kit)
+    async with kit.world.database.transaction() as tx:
+        await events.enrollments_created(tx, [enrollment])
+    assert drained == ["drained"]
 
 
 async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
@@ -211,7 +225,7 @@ async def test_a_thousand_enrollments_are_told_in_one_statement(kit: SendingKit)
     engine = kit.world.database.engine.sync_engine
     listening.listen(engine, "before_cursor_execute", note)
     try:
-        enrolling = Enrolling(kit.world.database, kit.services.outbox, workspace_zone=ZONE)
+        enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
         await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=[*people, *landlines])
     finally:
         listening.remove(engine, "before_cursor_execute", note)

@@ -22,14 +22,14 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def batch(world: World) -> Batch:
-    holds = Holds(world.database, world.outbox, world.rules, world.endings, world.waking)
-    return Batch(world.database, world.outbox, world.endings, holds)
+    holds = Holds(world.database, world.rules, world.endings)
+    return Batch(world.database, world.endings, holds)
 
 
 async def enroll(world: World, *people: UUID) -> list[UUID]:
     """Enroll people into a sequence of their own, in this order."""
     sequence = await world.active()
-    enrolling = Enrolling(world.database, world.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(world.database, workspace_zone=ZONE)
     answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     return [one.id for one in answer.enrolled]
 

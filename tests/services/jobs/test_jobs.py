@@ -310,7 +310,6 @@ async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -
     job = await batch(kit, sequence_id, JobKind.PAUSE)
     broken = Jobs(
         kit.world.database,
-        kit.services.outbox,
         kit.services.endings,
         {JobKind.PAUSE: Act(1, breaks)},
     )
@@ -364,9 +363,7 @@ async def test_rows_that_are_given_back_while_a_job_fails_have_their_result(
         raise ZeroDivisionError
 
     def jobs(act: Act) -> Jobs:
-        return Jobs(
-            kit.world.database, kit.services.outbox, kit.services.endings, {JobKind.PAUSE: act}
-        )
+        return Jobs(kit.world.database, kit.services.endings, {JobKind.PAUSE: act})
 
     sequence_id, _ = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.PAUSE)

@@ -36,7 +36,7 @@ TEXT = "It\u2019s time \u2013 \u201creally\u201d\u2026 see you at nine"
 async def listening(kit: SendingKit) -> None:
     """An endpoint that wants every event."""
     url = "https://example.com/segue"
-    await subscribe(kit.world.database, kit.services.outbox, kit.world.user_id, url)
+    await subscribe(kit.world.database, kit.world.user_id, url)
 
 
 async def enroll(kit: SendingKit) -> UUID:

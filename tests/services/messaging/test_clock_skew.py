@@ -192,9 +192,7 @@ async def test_an_event_is_given_up_at_its_age_and_no_sooner(
         return 503
 
     async with receiver(refuse) as there:
-        made = await subscribe(
-            kit.world.database, kit.services.outbox, kit.world.user_id, there.url
-        )
+        made = await subscribe(kit.world.database, kit.world.user_id, there.url)
         await kit.enroll()
         tell_time_by(monkeypatch, Ahead)
         done = await deliveries(kit.world.database).deliver(made.details.id)

@@ -462,7 +462,7 @@ async def test_with_postgresql_away_the_text_is_refused(talk: Talk) -> None:
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point
-            await Inbound(away, talk.outbox).receive(talk.inbound_text("+12125550123"))
+            await Inbound(away).receive(talk.inbound_text("+12125550123"))
         assert is_unavailable(caught.value)
     finally:
         await away.close()

@@ -116,7 +116,7 @@ async def enroll_many(kit: SendingKit, count: int, **changes: Any) -> list[UUID]
     """Enroll contacts in a sequence of three texts that follow one another at once."""
     steps = [ongoing(body, 0) for body in ("One", "Two", "Three")]
     sequence = await kit.sequence(**{"steps": steps, **changes})
-    enrolling = Enrolling(kit.world.database, kit.services.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
     contacts = await kit.world.contacts(count)
     answer = await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=contacts)
     return [one.id for one in answer.enrolled]

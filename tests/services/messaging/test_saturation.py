@@ -54,7 +54,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     scarce = Database(database_url, connections=CONNECTIONS)
     pools = replace(Pools.one(kit.world.database), rest=scarce) if apart else Pools.one(scarce)
     kit = kit.with_rules(call_before=CALL_BEFORE)
-    ledger = Ledger(pools, kit.rules, kit.services.outbox)
+    ledger = Ledger(pools, kit.rules)
     kit = replace(kit, services=replace(kit.services, ledger=ledger))
     people = [await kit.enroll() for _ in range(TEXTS)]
     until = time.monotonic() + SATURATED.total_seconds()

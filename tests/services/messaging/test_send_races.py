@@ -100,7 +100,7 @@ async def crowd(kit: SendingKit, *, texts: int) -> list[Person]:
     """Enroll one for each race whose first texts were sent and whose next is due."""
     sequence = await kit.sequence(*(ongoing(f"Text {number}", 0) for number in (1, 2)))
     contacts = await kit.world.contacts(ROUNDS)
-    enrolling = Enrolling(kit.world.database, kit.services.outbox, workspace_zone=ZONE)
+    enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
     enrolled = await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=contacts)
     opened = [one.id for one in enrolled.enrolled]
     for start in range(0, texts * ROUNDS, SIDE_BY_SIDE):

@@ -566,7 +566,7 @@ async def test_with_postgresql_away_the_report_is_refused(talk: Talk) -> None:
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point
-            await Callbacks(away, talk.outbox, talk.rules).receive(
+            await Callbacks(away, talk.rules).receive(
                 StatusReport(new_sid(), "sent", None, None, None)
             )
         assert is_unavailable(caught.value)

@@ -170,12 +170,11 @@ async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
     assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
 
 
-async def test_a_kick_drains_at_once(kit: SendingKit) -> None:
-    """Whoever writes entries drains them at once, outages notwithstanding."""
+async def test_commit_that_wrote_an_entry_drains_it(kit: SendingKit) -> None:
+    """Without a call of the use case's; tests/storage/platform/test_database.py has the others."""
     subject = uuid4()
     running = asyncio.create_task(kit.services.outbox.run())
     await signals(kit, subject, ["one"])
-    kit.services.outbox.kick()
     await until_told(kit, subject)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

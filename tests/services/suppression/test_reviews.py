@@ -38,7 +38,7 @@ async def talk(database_url: str) -> AsyncIterator[Talk]:
 
 @pytest.fixture
 def reviews(talk: Talk) -> Reviews:
-    return Reviews(talk.database, talk.outbox)
+    return Reviews(talk.database)
 
 
 async def review_of(talk: Talk, reviews: Reviews, person: Person) -> ReviewRow:
@@ -201,7 +201,7 @@ async def receive(talk: Talk, text: InboundText) -> None:
 
 async def test_a_decision_against_an_erasure(talk: Talk, reviews: Reviews) -> None:
     """Decided and erased, or erased and not there; never something left of them."""
-    erasure = Erasure(talk.database, talk.outbox, talk.rules)
+    erasure = Erasure(talk.database, talk.rules)
     for _ in range(ROUNDS):
         person, message_id = await unsure(talk, reviews)
         decided, erased = await asyncio.gather(

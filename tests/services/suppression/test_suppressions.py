@@ -33,7 +33,7 @@ async def talk(database_url: str) -> AsyncIterator[Talk]:
 
 @pytest.fixture
 def by_hand(talk: Talk) -> Suppressions:
-    return Suppressions(talk.database, talk.outbox, default_region="US")
+    return Suppressions(talk.database, default_region="US")
 
 
 async def opt_out(

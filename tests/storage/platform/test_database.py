@@ -1,7 +1,9 @@
-"""Connections of the pool: dead ones are replaced, busy ones not asked; and what errors say."""
+"""Connections of the pool, what runs after a commit, and what errors say."""
 
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -9,7 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from storage.platform import database as database_module
-from storage.platform.database import Database
+from storage.platform import outbox, wakes
+from storage.platform.database import Database, Written
+from storage.platform.wakes import WakeKind
 
 
 @pytest.fixture
@@ -90,3 +94,58 @@ async def test_an_error_quotes_nobody(database: Database, statement: str, says: 
     assert "550123" not in written
     assert isinstance(raised.value.orig, psycopg.Error)
     assert raised.value.orig.sqlstate
+
+
+@pytest.fixture
+def ran(database: Database) -> list[str]:
+    """What ran after commits; what is to run for the outbox fails each time."""
+    ran: list[str] = []
+
+    def drain() -> None:
+        ran.append("drain")
+        raise OSError
+
+    async def wake() -> None:
+        async with database.transaction() as tx:  # whose connection is free again
+            await tx.execute(text("SELECT"))
+        ran.append("wake")
+
+    database.after_commit(Written.OUTBOX, drain)
+    database.after_commit(Written.WAKES, wake)
+    return ran
+
+
+async def test_commit_runs_what_was_registered_for_what_it_wrote(
+    database: Database, ran: list[str]
+) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text("SELECT"))
+    async with database.transaction() as tx:
+        await outbox.add_starts(tx, [])
+    assert ran == []
+    async with database.transaction() as tx:
+        await outbox.add_starts(tx, [uuid4()])
+        await outbox.add_starts(tx, [uuid4()])
+        assert ran == []
+    assert ran == ["drain"]
+    async with database.transaction() as tx:
+        await wakes.add(tx, WakeKind.UNBLOCKED, [uuid4()])
+        await outbox.add_starts(tx, [uuid4()])
+    assert ran == ["drain", "drain", "wake"]
+
+
+async def test_rolled_back_transaction_runs_nothing(database: Database, ran: list[str]) -> None:
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as tx:
+            await outbox.add_starts(tx, [uuid4()])
+            raise ZeroDivisionError
+    assert ran == []
+
+
+async def test_error_after_a_commit_is_logged_not_raised(
+    database: Database, ran: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with database.transaction() as tx:
+        await outbox.add_starts(tx, [uuid4()])
+    assert ran == ["drain"]
+    assert [one.getMessage() for one in caplog.records] == ["not done after a commit"]
