@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import Keep, OnceDep
+from api.idempotency import OnceDep
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
 from api.paging import Cursors
 from api.schemas.enrollments import (
@@ -31,6 +31,7 @@ from api.schemas.enrollments import (
     TextResults,
 )
 from api.schemas.jobs import Job
+from storage.platform.database import Transaction
 
 router = APIRouter(tags=["enrollments"])
 
@@ -79,31 +80,31 @@ async def enroll(
     """
     if prefers_async(prefer or ()):
 
-        async def start(keep: Keep) -> Job:
+        async def start(tx: Transaction) -> Job:
             job = await services.jobs.start_enrolling(
                 sequence_id,
                 user.id,
                 contact_ids=body.contact_ids,
                 group_id=body.group_id,
-                keep=lambda tx, started: keep(tx, Job.of(started)),
+                within=tx,
             )
             return Job.of(job)
 
-        answer = accepted(await once.answer_kept(start, status_code=202))
+        answer = accepted(await once.answer_within(start, status_code=202))
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
 
-    async def work(keep: Keep) -> EnrollResult:
+    async def work(tx: Transaction) -> EnrollResult:
         answer = await services.enrolling.enroll(
             sequence_id,
             user.id,
             contact_ids=body.contact_ids,
             group_id=body.group_id,
-            keep=lambda tx, enrollment: keep(tx, EnrollResult.model_validate(enrollment)),
+            within=tx,
         )
         return EnrollResult.model_validate(answer)
 
-    return await once.answer_kept(work, status_code=202)
+    return await once.answer_within(work, status_code=202)
 
 
 @router.get("/sequences/{sequence_id}/contacts")

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from api.dependencies import CurrentUser, ServicesDep, SettingsDep
 from domain.platform.errors import InvalidFieldError, SegueError
-from services.platform.idempotency import Idempotency, StoredAnswer
+from services.platform.idempotency import Claim, Idempotency, StoredAnswer
 from storage.platform.database import Transaction, is_unavailable
 
 HEADER = "Idempotency-Key"
@@ -37,10 +37,6 @@ _KeyHeader = Annotated[
         ),
     ),
 ]
-
-
-Keep = Callable[[Transaction, BaseModel], Awaitable[None]]
-"""Stores the answer of a request in the transaction that does its work."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +78,23 @@ class Once:
         Raises:
             ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
         """
-        return await self._answer(lambda _: work(), status_code, repeatable=repeatable, kept=False)
 
-    async def answer_kept(
-        self, work: Callable[[Keep], Awaitable[BaseModel]], *, status_code: int
+        async def run(claim: Claim | None) -> JSONResponse:
+            body = (await work()).model_dump(mode="json")
+            status = status_code if isinstance(status_code, int) else status_code()
+            if claim is not None:
+                await self._quietly(self.idempotency.finish(claim, status, body))
+            return JSONResponse(body, status)
+
+        return await self._answer(run, repeatable=repeatable)
+
+    async def answer_within(
+        self, work: Callable[[Transaction], Awaitable[BaseModel]], *, status_code: int
     ) -> JSONResponse:
-        """Do as ``answer`` what would do harm if done twice, and yet may be asked for again.
+        """Do the work in one transaction with storing its answer, and answer as ``answer`` does.
 
-        The work hands its answer, within its own transaction, to the function it is given. So a
-        request whose process died is answered if it was done, and done if it was not.
+        For work that does harm if done twice: a request whose process died is answered if its work
+        was committed, and done if it was not.
 
         Args:
             work: Called at most once.
@@ -99,19 +103,21 @@ class Once:
         Raises:
             ConflictError: As ``answer``.
         """
-        return await self._answer(work, status_code, repeatable=True, kept=True)
+
+        async def run(claim: Claim | None) -> JSONResponse:
+            async with self.idempotency.transaction() as tx:
+                body = (await work(tx)).model_dump(mode="json")
+                if claim is not None:
+                    await self.idempotency.finish_in(tx, claim, status_code, body)
+            return JSONResponse(body, status_code)
+
+        return await self._answer(run, repeatable=True)
 
     async def _answer(
-        self,
-        work: Callable[[Keep], Awaitable[BaseModel]],
-        status_code: int | Callable[[], int],
-        *,
-        repeatable: bool,
-        kept: bool,
+        self, run: Callable[[Claim | None], Awaitable[JSONResponse]], *, repeatable: bool
     ) -> JSONResponse:
         if self.key is None:
-            body = (await work(_keep_nothing)).model_dump(mode="json")
-            return JSONResponse(body, _status(status_code))
+            return await run(None)
         begun = await self.idempotency.begin(
             user_id=self.user_id,
             key=self.key,
@@ -121,22 +127,12 @@ class Once:
         )
         if isinstance(begun, StoredAnswer):
             return JSONResponse(begun.answer, begun.status_code, {REPLAYED_HEADER: "true"})
-        claim = begun
-
-        async def keep(tx: Transaction, answer: BaseModel) -> None:
-            stored = answer.model_dump(mode="json")
-            await self.idempotency.finish_in(tx, claim, _status(status_code), stored)
-
         try:
-            body = (await work(keep)).model_dump(mode="json")
+            return await run(begun)
         except Exception as error:
             if repeatable or isinstance(error, SegueError):
                 await self._quietly(self.idempotency.give_up(begun))
             raise
-        status = _status(status_code)
-        if not kept:
-            await self._quietly(self.idempotency.finish(begun, status, body))
-        return JSONResponse(body, status)
 
     async def answer_with_secret(
         self, field: str, work: Callable[[], Awaitable[BaseModel]], *, status_code: int = 201
@@ -175,14 +171,6 @@ class Once:
             if not is_unavailable(error):
                 raise
             _logger.warning("an idempotency key could not be settled: the database is away")
-
-
-async def _keep_nothing(_tx: Transaction, _answer: BaseModel) -> None:
-    """Without a key there is nothing to keep an answer for."""
-
-
-def _status(given: int | Callable[[], int]) -> int:
-    return given if isinstance(given, int) else given()
 
 
 async def _streamed_once(

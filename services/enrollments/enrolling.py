@@ -1,7 +1,6 @@
 """Putting contacts into a sequence, thousands in one call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -103,7 +102,7 @@ class Enrolling:
         *,
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
-        keep: Callable[[Transaction, EnrollResult], Awaitable[None]] | None = None,
+        within: Transaction | None = None,
     ) -> EnrollResult:
         """Enroll contacts into the current version of a sequence, all in one transaction.
 
@@ -115,7 +114,7 @@ class Enrolling:
             user_id: Who enrolls.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group, as many.
-            keep: Called with the answer before the commit, for what must be kept with it.
+            within: The caller's transaction; None for one of its own.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -127,7 +126,7 @@ class Enrolling:
             raise InvalidFieldError(
                 "contact_ids", "give either contact_ids or group_id", code="one_of_two"
             )
-        async with self._database.transaction() as tx:
+        async with self._database.within(within) as tx:
             if group_id is not None:
                 found = await _members(tx, group_id)
                 asked = [candidate.contact_id for candidate in found]
@@ -137,8 +136,6 @@ class Enrolling:
             answer = await self._enroll(tx, sequence_id, user_id, asked, found)
             # Last: whoever enrolls for the same user waits from here until the commit.
             await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
-            if keep is not None:
-                await keep(tx, answer)
         return answer
 
     async def enroll_in(

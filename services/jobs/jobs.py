@@ -214,7 +214,7 @@ class Jobs:
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
         import_id: UUID | None = None,
-        keep: Callable[[Transaction, JobDetails], Awaitable[None]] | None = None,
+        within: Transaction | None = None,
     ) -> JobDetails:
         """Enroll contacts, those who are in a group now, or those an import named, however many.
 
@@ -224,7 +224,7 @@ class Jobs:
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group; or
             import_id: everyone in the file of an import that is done.
-            keep: Called with the answer before the commit, for what must be kept with it.
+            within: The caller's transaction; None for one of its own.
 
         Raises:
             NotFoundError: There is no such sequence or import.
@@ -236,8 +236,8 @@ class Jobs:
             raise InvalidFieldError(
                 "contact_ids", "give either contact_ids or group_id", code="one_of_two"
             )
-        async with self._database.transaction() as tx:
-            details = await self._start_enrolling(
+        async with self._database.within(within) as tx:
+            return await self._start_enrolling(
                 tx,
                 sequence_id,
                 user_id,
@@ -245,9 +245,6 @@ class Jobs:
                 group_id=group_id,
                 import_id=import_id,
             )
-            if keep is not None:
-                await keep(tx, details)
-        return details
 
     async def _start_enrolling(
         self,

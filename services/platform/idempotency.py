@@ -1,6 +1,7 @@
 """A request that is sent again under the same key is answered again, not done again."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,10 @@ class Idempotency:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction for work that ends with ``finish_in``."""
+        return self._database.transaction()
 
     async def begin(
         self, *, user_id: UUID, key: str, route: str, request_hash: str, repeatable: bool

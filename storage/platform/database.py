@@ -4,7 +4,12 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -185,6 +190,10 @@ class Database:
         for what, act in self._after_commit.items():
             if what in session.info:
                 await _run_after_commit(what, act)
+
+    def within(self, tx: Transaction | None) -> AbstractAsyncContextManager[Transaction]:
+        """Work in a caller's transaction, whose end is the caller's; None for one of its own."""
+        return self.transaction() if tx is None else nullcontext(tx)
 
     async def close(self) -> None:
         """Close every connection."""

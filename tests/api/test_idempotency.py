@@ -239,7 +239,7 @@ class TestEnrollingUnderAKey:
         )
 
     @pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
-    async def test_the_answer_is_kept_with_the_work_and_not_after_it(
+    async def test_answer_is_stored_in_the_transaction_of_the_work(
         self,
         member: httpx.AsyncClient,
         sequence_id: str,
@@ -261,7 +261,7 @@ class TestEnrollingUnderAKey:
         assert first.json() == again.json()
         assert again.headers["idempotent-replayed"] == "true"
 
-    async def test_a_claim_that_was_taken_over_enrols_nobody(
+    async def test_claim_that_was_taken_over_enrolls_nobody(
         self,
         member: httpx.AsyncClient,
         sequence_id: str,
