@@ -83,6 +83,25 @@ def test_ci_runs_make_test_and_nothing_cleverer() -> None:
     assert lines[-1] == "make test"
 
 
+_WRITES_ENROLLMENTS = re.compile(
+    r"\b(?:update|insert\s+into|delete\s+from|merge\s+into)\s+(?:only\s+)?enrollments\b"
+    r"|\b(?:update|insert|delete|upsert)\(Enrollment\)",
+    re.IGNORECASE,
+)
+
+
+def test_one_module_writes_enrollments() -> None:
+    elsewhere = ("tests", "bench", "migrations")
+    writers = {
+        str(file.relative_to(ROOT))
+        for file in _files()
+        if file.relative_to(ROOT).parts[0] not in elsewhere
+        and _WRITES_ENROLLMENTS.search(file.read_text())
+    }
+
+    assert writers == {"storage/enrollments/enrollments.py"}
+
+
 def test_every_contract_covers_every_package() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     packages = {file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests", "bench"}

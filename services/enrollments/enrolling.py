@@ -16,9 +16,9 @@ from domain.statuses.sequences import SequenceState
 from services.contacts.groups import require_group
 from services.platform import audit, rate_limits
 from storage.enrollments import enrolling as rows
+from storage.enrollments import enrollments
 from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot
-from storage.event_webhooks import events
-from storage.platform import outbox, workspace
+from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 
 MAX_CONTACTS = 10_000
@@ -206,12 +206,7 @@ class Enrolling:
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         course = await open_course(tx, sequence_id)
         born, skipped = await _decide(tx, sequence_id, course, found, clocks)
-        written = await rows.insert_enrollments(tx, sequence_id, course, born, user_id)
-        await _tell(tx, [row for row in born if row.id in written])
-        await outbox.add_starts(
-            tx,
-            [row.id for row in born if row.id in written and row.status is EnrollmentStatus.ACTIVE],
-        )
+        written = await enrollments.enroll(tx, sequence_id, course, born, user_id)
         if written:
             await audit.record(
                 tx,
@@ -347,11 +342,6 @@ async def _decide(
             else:
                 born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
     return born, skipped
-
-
-async def _tell(tx: Transaction, born: Many[NewRow]) -> None:
-    await events.enrollments_created(tx, [row.id for row in born])
-    await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
 
 
 def _window_of(course: SequenceSnapshot) -> SendWindow | None:

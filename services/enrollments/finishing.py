@@ -10,7 +10,7 @@ from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
 from services.platform import audit
-from storage.enrollments import finishing
+from storage.enrollments import enrollments, finishing
 from storage.platform.database import Database, Transaction
 
 _POLL_SECONDS = 0.1
@@ -77,21 +77,17 @@ class Endings:
 
         Its attempts without an outcome go into ``under_way``; see ``last_texts`` and ``fate_of``.
         """
-        ended = await finishing.end(
-            tx,
-            enrollment_id,
-            EnrollmentStatus.FINISHED_STOPPED,
-            signal="mark_finished",
-            user_id=user_id,
-        )
-        if ended:
+        status = EnrollmentStatus.FINISHED_STOPPED
+        if await enrollments.end(
+            tx, [enrollment_id], status, signal="mark_finished", user_id=user_id
+        ):
             under_way |= await finishing.attempts_under_way(tx, [enrollment_id])
             await audit.record(
                 tx, "enrollment.finish", "enrollment", [enrollment_id], user_id=user_id
             )
             return MarkedFinished(enrollment_id, "finished", LastText.NONE)
-        status = await finishing.status_of(tx, enrollment_id)
-        return MarkedFinished(enrollment_id, "already_final" if status else "not_found")
+        reached = await enrollments.status_of(tx, enrollment_id)
+        return MarkedFinished(enrollment_id, "already_final" if reached else "not_found")
 
     async def fate_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
         """Tell what became of attempts under way; None while one may still make its call."""

@@ -10,9 +10,9 @@ from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
 from services.enrollments.selection import checked
 from services.platform import audit
-from storage.enrollments import finishing, pausing
-from storage.enrollments.pausing import RescheduledStep, WaitingStep
-from storage.platform import outbox, workspace
+from storage.enrollments import enrollments, waiting_steps
+from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
+from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 
 PauseResult = Literal["paused", "already_paused", "awaiting_reply", "already_final", "not_found"]
@@ -65,12 +65,11 @@ class Pausing:
         self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
     ) -> list[Paused]:
         """Pause in a transaction of the caller's."""
-        found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
+        found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
         results = {one: _pausable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "paused"]
         if chosen:
-            await pausing.pause(tx, chosen)
-            await finishing.note_all(tx, chosen, "paused", user_id=user_id)
+            await enrollments.pause(tx, chosen, user_id)
             await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
         return [Paused(one, results[one]) for one in enrollment_ids]
 
@@ -85,13 +84,11 @@ class Pausing:
     ) -> list[Resumed]:
         """Let go on in a transaction of the caller's."""
         zone = await workspace.zone(tx, self._rules.workspace_zone)
-        found = {row.id: row for row in await pausing.lock(tx, enrollment_ids)}
+        found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
         results = {one: _resumable(found.get(one)) for one in enrollment_ids}
         chosen = [one for one, result in results.items() if result == "resumed"]
         if chosen:
-            await pausing.resume(tx, [_moved(found[one], zone) for one in chosen])
-            await finishing.note_all(tx, chosen, "resumed", user_id=user_id)
-            await outbox.add_signals(tx, chosen, "reconsider")
+            await enrollments.resume(tx, [_moved(found[one], zone) for one in chosen], user_id)
             await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
         return [Resumed(one, results[one]) for one in enrollment_ids]
 

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from domain.enrollments.rescheduling import rezoned_due
 from domain.sequences.timing import ContactClock, next_slot, scheduled_due
-from storage.enrollments import pausing
-from storage.enrollments.pausing import RescheduledStep, WaitingStep
-from storage.platform import outbox
+from storage.enrollments import enrollments, waiting_steps
+from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
 from storage.platform.database import Transaction
 
 ClockOf = Callable[[str | None, str], ContactClock]
@@ -28,7 +27,7 @@ async def contact_moved(
     """
     if before == after:
         return
-    waiting = await pausing.lock_waiting_of(tx, [contact_id])
+    waiting = await waiting_steps.lock_waiting_of(tx, [contact_id])
     await _move(tx, [(row, before, after) for row in waiting])
 
 
@@ -44,7 +43,7 @@ async def workspace_moved(
         after: Makes the clocks from now on.
     """
     moves = []
-    for row in await pausing.lock_waiting_of(tx, contact_ids):
+    for row in await waiting_steps.lock_waiting_of(tx, contact_ids):
         old, new = before(row.time_zone, row.phone), after(row.time_zone, row.phone)
         if old != new and not _goes_by(row, new):
             moves.append((row, old, new))
@@ -65,8 +64,7 @@ async def _move(
     """Write when each is due now, and have the workflows look."""
     moved = [_moved(row, before, after) for row, before, after in moves]
     if moved:
-        await pausing.retime(tx, moved)
-        await outbox.add_signals(tx, [one.id for one in moved], "reconsider")
+        await enrollments.reschedule(tx, moved)
 
 
 def _moved(row: WaitingStep, before: ContactClock, after: ContactClock) -> RescheduledStep:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from storage.enrollments import waking
+from storage.enrollments import enrollments, waking
 from storage.platform import wakes
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import wait_for_sender
@@ -84,14 +84,16 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             return 0
         case WakeKind.UNBLOCKED:
             after = wake.place["after"] if wake.place else None
-            woken = await waking.unblock(tx, wake.subject_id, after)
+            woken = await enrollments.release_next(
+                tx, wake.subject_id, after=after, limit=waking.PAGE
+            )
             is_full = len(woken) == waking.PAGE
             await wakes.go_on_from(tx, wake, {"after": str(woken[-1])} if is_full else None)
             return len(woken)
         case WakeKind.REPLY_WINDOW | WakeKind.SEND_WINDOW:
             walked = await waking.walk(tx, wake.subject_id, wake.place)
             is_reply = wake.kind is WakeKind.REPLY_WINDOW
-            apply = waking.apply_reply_window if is_reply else waking.apply_send_window
+            apply = enrollments.set_reply_window if is_reply else waking.apply_send_window
             told = await apply(tx, walked.active)
             await wakes.go_on_from(tx, wake, walked.place)
             return told

@@ -19,8 +19,8 @@ from services.messaging.inbound import Inbound
 from services.messaging.outcomes import Outcomes
 from services.messaging.status_callbacks import Callbacks
 from services.platform.outbox import Outbox
-from storage.enrollments import finishing, pausing
-from storage.enrollments.pausing import WaitingStep
+from storage.enrollments import enrollments, waiting_steps
+from storage.enrollments.waiting_steps import WaitingStep
 from storage.event_webhooks import deliveries
 from storage.jobs import jobs
 from storage.maintenance import sweep
@@ -151,7 +151,7 @@ class Sweep:
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._rules.workspace_zone)
             some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
-            rows = await pausing.read(tx, [one for ids in some for one in ids])
+            rows = await waiting_steps.read(tx, [one for ids in some for one in ids])
             may_go = {row.id for row in rows if _may_go(row, zone)}
             open_ones = ([one for one in ids if one in may_go] for ids in some)
             chosen = [ids[0] for ids in open_ones if ids]
@@ -159,7 +159,7 @@ class Sweep:
         for enrollment_id in chosen:
             # Locked only now, each alone, and left alone if somebody was quicker.
             async with self._database.transaction() as tx:
-                woken += await holds.wake_enrollment(tx, enrollment_id, probing=True)
+                woken += await enrollments.release(tx, enrollment_id, probing=True)
         return woken
 
     async def _restart_lost(self) -> int:
@@ -183,13 +183,8 @@ class Sweep:
         """End what an archiving left active whose process died."""
         async with self._database.transaction() as tx:
             left = await sweep.left_in_archived(tx, OVERDUE, FINISHES)
-            for enrollment_id in left:
-                await finishing.end(
-                    tx,
-                    enrollment_id,
-                    EnrollmentStatus.FINISHED_STOPPED,
-                    signal="mark_finished",
-                )
+            status = EnrollmentStatus.FINISHED_STOPPED
+            await enrollments.end(tx, left, status, signal="mark_finished")
         return len(left)
 
     async def _claim_texts(self) -> int:

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from domain.enrollments.next_event import NextEvent
 from domain.platform.provider_errors import (
     Effect,
     ProviderError,
@@ -22,11 +23,10 @@ from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import DELIVERIES, higher
 from domain.statuses.suppression import OptOutSource
 from services.suppression.opt_outs import opt_out
-from storage.enrollments import finishing, next_step
+from storage.enrollments import enrollments, next_step
 from storage.event_webhooks import events
 from storage.messaging import holds, outcomes, sending
 from storage.messaging.outcomes import AttemptRow
-from storage.platform import outbox
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_enrollments_of
 from storage.suppression.suppressions import Evidence
@@ -129,11 +129,11 @@ async def advance(
     """Move the enrollment past the accepted step: the next step, the reply window, or the end."""
     if row.enrollment_id is None or row.step is None:
         if row.enrollment_id is not None:
-            await outcomes.note_text(tx, row.enrollment_id, 0, at)
+            await enrollments.record_text(tx, row.enrollment_id, 0, at=at)
         return EnrollmentState(doing="ended", status=MessageStatus.ACCEPTED)
     is_current = row.step == row.position and row.pass_number == row.enrollment_pass
     if not is_current or row.status is None or row.status.is_final:
-        await outcomes.note_text(tx, row.enrollment_id, row.step, at)
+        await enrollments.record_text(tx, row.enrollment_id, row.step, at=at)
         return as_it_stands(row)
     place = await next_step.next_place(
         tx, row.enrollment_id, start=row.step + 1, reached=row.steps_sent
@@ -152,20 +152,19 @@ async def advance(
         due_at = ongoing_due(at, delay, place.at_time, clock)
     window = SendWindow.parse(place.send_window) if place.send_window is not None else None
     next_send_at = next_slot(max(due_at, learned.now), window, clock).at
-    moved = await outcomes.advance(
+    moved = await enrollments.record_sent(
         tx,
-        row,
-        position=place.position,
-        activity=EnrollmentPhase.WAITING,
+        row.enrollment_id,
+        row.step,
+        row.enrollment_pass,
+        NextEvent(place.position, due_at, next_send_at),
         at=at,
-        due_at=due_at,
-        next_send_at=next_send_at,
-        reply_until=None,
+        signal=learned.signal,
     )
     if not moved:
-        await outcomes.note_text(tx, row.enrollment_id, row.step, at)
+        await enrollments.record_text(tx, row.enrollment_id, row.step, at=at)
         return await _overtaken(tx, row)
-    return await _moved(tx, _past(row), learned, doing=EnrollmentPhase.WAITING, due_at=next_send_at)
+    return _moved(_past(row), doing=EnrollmentPhase.WAITING, due_at=next_send_at)
 
 
 async def _all_sent(
@@ -173,27 +172,26 @@ async def _all_sent(
 ) -> EnrollmentState:
     """Every step went out: await a reply, or end if one was remembered."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
+    assert row.step is not None  # noqa: S101 - the caller looked
     reply_until = at + timedelta(seconds=place.reply_window_seconds)
-    moved = await outcomes.advance(
+    has_replied = row.replied_at is not None
+    moved = await enrollments.record_sent(
         tx,
-        row,
-        position=row.step_count + 1,
-        activity=EnrollmentPhase.AWAITING_REPLY,
+        row.enrollment_id,
+        row.step,
+        row.enrollment_pass,
+        NextEvent(row.step_count + 1, reply_until=reply_until),
         at=at,
-        due_at=None,
-        next_send_at=None,
-        reply_until=reply_until,
+        signal=None if has_replied else learned.signal,
     )
     if not moved:
-        await outcomes.note_text(tx, row.enrollment_id, row.step or 0, at)
+        await enrollments.record_text(tx, row.enrollment_id, row.step, at=at)
         return await _overtaken(tx, row)
-    if row.replied_at is not None:
+    if has_replied:
         status = EnrollmentStatus.FINISHED_RESPONDED
-        await finishing.end(tx, row.enrollment_id, status, signal=learned.signal)
+        await enrollments.end(tx, [row.enrollment_id], status, signal=learned.signal)
         return _ended(_past(row), status)
-    return await _moved(
-        tx, _past(row), learned, doing=EnrollmentPhase.AWAITING_REPLY, due_at=reply_until
-    )
+    return _moved(_past(row), doing=EnrollmentPhase.AWAITING_REPLY, due_at=reply_until)
 
 
 def _past(row: AttemptRow) -> AttemptRow:
@@ -206,17 +204,7 @@ async def _overtaken(tx: Transaction, row: AttemptRow) -> EnrollmentState:
     return as_it_stands(await outcomes.load(tx, row.attempt_id) or row)
 
 
-async def _moved(
-    tx: Transaction,
-    row: AttemptRow,
-    learned: Learned,
-    *,
-    doing: EnrollmentPhase,
-    due_at: datetime,
-) -> EnrollmentState:
-    assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    if learned.signal is not None:
-        await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
+def _moved(row: AttemptRow, *, doing: EnrollmentPhase, due_at: datetime) -> EnrollmentState:
     return EnrollmentState(
         doing=doing,
         status=EnrollmentStatus.ACTIVE,
@@ -297,7 +285,7 @@ async def _mark_failed(
     if learned.by_report:
         await outcomes.set_attempt(tx, row.attempt_id, reported_failed=True, error_code=code)
         if row.enrollment_id is not None:
-            sent = await outcomes.recount_steps(tx, row.enrollment_id)
+            sent = await enrollments.recount_steps(tx, row.enrollment_id)
             return replace(row, steps_sent=sent)
         return row
     await outcomes.set_attempt(
@@ -337,14 +325,10 @@ async def _step_failed(
     code = error.code or None
     match error.effect:
         case Effect.OPTED_OUT:
-            status = await finishing.status_of(tx, row.enrollment_id)
+            status = await enrollments.status_of(tx, row.enrollment_id)
             return _ended(row, status or EnrollmentStatus.OPTED_OUT)
         case Effect.LANDLINE:
-            delivered = await sending.anything_delivered(tx, row.enrollment_id)
-            omitted = EnrollmentStatus.OMITTED_LANDLINE
-            return await _end(
-                tx, row, learned, EnrollmentStatus.FAILED if delivered else omitted, code
-            )
+            return await _end(tx, row, learned, EnrollmentStatus.OMITTED_LANDLINE, code)
         case Effect.PERMANENT | Effect.UNKNOWN:
             return await _end(tx, row, learned, EnrollmentStatus.FAILED, code)
         case Effect.TRANSIENT:
@@ -418,12 +402,12 @@ async def send_again_at(
             due_at=again_at,
             sender_id=str(row.sender_id),
         )
-    moved = await outcomes.step_back(
-        tx, row, activity=EnrollmentPhase.WAITING, at=learned.now, next_send_at=again_at
+    moved = await enrollments.retry_step(
+        tx, row.enrollment_id, row.step, again_at, at=learned.now, signal=learned.signal
     )
     if not moved:
         return await _overtaken(tx, row)
-    return await _moved(tx, row, learned, doing=EnrollmentPhase.WAITING, due_at=again_at)
+    return _moved(row, doing=EnrollmentPhase.WAITING, due_at=again_at)
 
 
 async def _hold(
@@ -437,17 +421,12 @@ async def _hold(
 ) -> EnrollmentState:
     """The enrollment stays active and waits: for the sender, or for a person."""
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    moved = await outcomes.step_back(
-        tx, row, activity=EnrollmentPhase.HELD, at=learned.now, held_reason=reason, held_code=code
+    assert row.step is not None  # noqa: S101 - the caller looked
+    held = await enrollments.hold_step(
+        tx, row.enrollment_id, row.step, reason, code, at=learned.now, signal=learned.signal
     )
-    if not moved:
+    if not held:
         return await _overtaken(tx, row)
-    await finishing.note(
-        tx, row.enrollment_id, "blocked", at=learned.now, because=reason.value, code=code
-    )
-    await events.enrollment_held(tx, row.enrollment_id)
-    if learned.signal is not None:
-        await outbox.add_signals(tx, [row.enrollment_id], learned.signal)
     return EnrollmentState(
         doing=EnrollmentPhase.HELD,
         status=EnrollmentStatus.ACTIVE,
@@ -498,11 +477,9 @@ async def _end(
     code: int | None,
 ) -> EnrollmentState:
     assert row.enrollment_id is not None  # noqa: S101 - the caller looked
-    ended = await finishing.end(
-        tx, row.enrollment_id, status, signal=learned.signal, error_code=code
-    )
-    reached = status if ended else await finishing.status_of(tx, row.enrollment_id)
-    return _ended(row, reached or status)
+    one = row.enrollment_id
+    ended = await enrollments.end(tx, [one], status, signal=learned.signal, error_code=code)
+    return _ended(row, ended.get(one) or await enrollments.status_of(tx, one) or status)
 
 
 def _ended(row: AttemptRow, status: EnrollmentStatus) -> EnrollmentState:

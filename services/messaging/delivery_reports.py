@@ -15,7 +15,7 @@ from services.messaging.consequences import (
     off_hold_if_later,
     refused_as_opted_out,
 )
-from storage.enrollments import finishing
+from storage.enrollments import timeline
 from storage.event_webhooks import events
 from storage.messaging import outcomes
 from storage.messaging.outcomes import AttemptRow
@@ -86,8 +86,8 @@ async def tell_if_doubled(tx: Transaction, row: AttemptRow) -> None:
     _logger.error("a text went out twice", extra={"message_id": str(row.message_id)})
     if row.enrollment_id is not None:
         message_id = str(row.message_id)
-        await finishing.note(
-            tx, row.enrollment_id, "doubled", at=row.read_at, message_id=message_id, step=row.step
+        await timeline.note(
+            tx, [row.enrollment_id], "doubled", at=row.read_at, message_id=message_id, step=row.step
         )
     await events.message_doubled(tx, row.message_id)
 

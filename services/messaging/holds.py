@@ -14,7 +14,7 @@ from domain.statuses.messaging import AttemptOutcome, LastText, MessageStatus
 from services.enrollments.finishing import Endings
 from services.messaging.consequences import Learned, accepted
 from services.platform import audit
-from storage.enrollments import finishing, next_step
+from storage.enrollments import enrollments, next_step, timeline
 from storage.messaging import holds, outcomes, sending
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers_of
@@ -138,12 +138,12 @@ class Holds:
         if decision is Decision.TREAT_AS_SENT and not unknown:
             return Released(row.id, "outcome_known")
         chosen = decision.value
-        await finishing.note(tx, row.id, "released", at=now, user_id=user_id, decision=chosen)
+        await timeline.note(tx, [row.id], "released", at=now, user_id=user_id, decision=chosen)
         await audit.record(
             tx, "enrollment.release", "enrollment", [row.id], user_id=user_id, decision=chosen
         )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
-        await holds.wake_enrollment(tx, row.id, probing=probing)
+        await enrollments.release(tx, row.id, probing=probing)
         if unknown and last is not None:
             await self._decide_unknown(tx, last.id, decision, now)
         return Released(row.id, "released")

@@ -16,9 +16,9 @@ from domain.suppression.keywords import Keyword, Reading, read
 from domain.suppression.opt_out_intent import Wish
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, opt_out
-from storage.enrollments import finishing
+from storage.enrollments import enrollments
 from storage.event_webhooks import events
-from storage.messaging import inbound, outcomes
+from storage.messaging import inbound
 from storage.platform.database import Database, Transaction, is_unavailable
 from storage.platform.locks import lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
@@ -133,7 +133,7 @@ async def _take_effect(
         keyword=meaning.value if meaning else None,
         is_reply=is_reply,
     )
-    await outcomes.count_as_sent(tx, text.phone)
+    await enrollments.recount_steps_of(tx, text.phone)
     await events.message_received(tx, message_id)
     match meaning:
         case TextMeaning.OPT_OUT:
@@ -176,12 +176,12 @@ async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datet
             case _ as unreachable:
                 assert_never(unreachable)
         if ends:
-            await finishing.end(
+            await enrollments.end(
                 tx,
-                enrollment.id,
+                [enrollment.id],
                 EnrollmentStatus.FINISHED_RESPONDED,
                 signal="reply_received",
                 replied_at=replied_at,
             )
         else:
-            await inbound.remember_reply(tx, enrollment.id, replied_at)
+            await enrollments.record_reply(tx, enrollment.id, at=replied_at)

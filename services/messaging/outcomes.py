@@ -32,7 +32,7 @@ from services.messaging.consequences import (
     send_again_at,
 )
 from services.messaging.delivery_reports import expect, reported, tell_if_doubled
-from storage.enrollments import finishing
+from storage.enrollments import enrollments, finishing
 from storage.event_webhooks import events
 from storage.messaging import outcomes
 from storage.messaging.outcomes import AttemptRow
@@ -154,7 +154,7 @@ class Outcomes:
             if standing.doing != "closing":
                 return standing
             status = EnrollmentStatus.FINISHED_NO_RESPONSE
-            await finishing.end(tx, enrollment_id, status)
+            await enrollments.end(tx, [enrollment_id], status, signal=None)
             return EnrollmentState(
                 doing="ended",
                 status=status,
@@ -263,5 +263,5 @@ class Outcomes:
         )
         await events.message_failed(tx, row.message_id, error_code=None, meaning=explain(None))
         if row.step is not None and row.enrollment_id is not None:
-            await finishing.end(tx, row.enrollment_id, EnrollmentStatus.FAILED)
+            await enrollments.end(tx, [row.enrollment_id], EnrollmentStatus.FAILED, signal=None)
         return EnrollmentState(doing="settled", status=AttemptOutcome.ABSENT)

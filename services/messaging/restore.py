@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from domain.messaging.ports import SentLists, SentText
 from domain.platform.errors import SegueError
 from domain.statuses.messaging import MessageStatus
-from storage.enrollments import finishing
-from storage.event_webhooks import events
+from storage.enrollments import enrollments
 from storage.messaging import restore
 from storage.platform.database import Database
 from storage.platform.locks import lock_numbers
@@ -151,10 +150,8 @@ class Reconciling:
                 steps = range(one.position, one.step_count + 1)
                 for step, text in zip(steps, own, strict=False):
                     await restore.assume_attempt(tx, one, step, phone, text)
-                await restore.hold(tx, one)
                 sids = [text.sid for text in own]
-                await finishing.note(tx, one.id, restore.NOTED, at=one.read_at, sids=sids)
-                await events.enrollment_held(tx, one.id)
+                await enrollments.hold_restored(tx, one.id, sids, at=one.read_at)
                 explained |= set(sids)
                 held += 1
                 self._say(f"held {one.id}, step {one.position} on: {' '.join(sids)}")

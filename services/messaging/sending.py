@@ -26,7 +26,7 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
 from services.messaging import reconciliation
-from storage.enrollments import finishing
+from storage.enrollments import enrollments, timeline
 from storage.event_webhooks import events
 from storage.messaging import holds, sending
 from storage.messaging.sending import LastAttempt, MessageRow, StepRow
@@ -73,13 +73,7 @@ class Sending:
                 row = replace(row, probing=True)
             decision = await self._decide(tx, row)
             if isinstance(decision, deciding.Go):
-                await sending.stand(
-                    tx,
-                    row.id,
-                    EnrollmentPhase.WAITING,
-                    next_send_at=row.read_at,
-                    probing=row.probing,
-                )
+                await enrollments.schedule(tx, row.id, row.read_at, probing=row.probing)
             return await self._say(tx, row, decision)
 
     async def decide_message(self, message_id: UUID) -> Preparation:
@@ -208,12 +202,14 @@ class Sending:
             case deciding.Later():
                 return await self._later(tx, row, decision)
             case deciding.AwaitReply():
-                await sending.stand(tx, row.id, EnrollmentPhase.AWAITING_REPLY)
+                await enrollments.await_reply(tx, row.id)
                 return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=decision.until)
             case deciding.Paused():
-                return await self._blocked(tx, row, EnrollmentPhase.PAUSED, None)
+                await enrollments.wait_for_sequence(tx, row.id, at=row.read_at)
+                return _standing(row, EnrollmentPhase.PAUSED)
             case deciding.Held():
-                return await self._blocked(tx, row, EnrollmentPhase.HELD, decision.reason)
+                await enrollments.hold(tx, row.id, decision.reason, at=row.read_at)
+                return _standing(row, EnrollmentPhase.HELD, held_reason=decision.reason)
             case deciding.Settle():
                 assert row.last_attempt is not None  # noqa: S101 - what Settle means
                 return await self._unsettled(tx, row, row.last_attempt)
@@ -247,41 +243,22 @@ class Sending:
         self, tx: Transaction, row: StepRow, because: str
     ) -> EnrollmentState:
         """End as opted out or landline, omitted if nothing was ever sent."""
+        status = EnrollmentStatus.OPTED_OUT
         if because == "landline":
             status = EnrollmentStatus.OMITTED_LANDLINE
-        elif await sending.anything_sent(tx, row.id):
-            status = EnrollmentStatus.OPTED_OUT
-        else:
-            status = EnrollmentStatus.OMITTED_OPTED_OUT
-        await finishing.end(tx, row.id, status)
-        return _standing(row, "ended", status=status)
+        ended = await enrollments.end(tx, [row.id], status, signal=None)
+        return _standing(row, "ended", status=ended.get(row.id, row.status))
 
     async def _later(
         self, tx: Transaction, row: StepRow, decision: deciding.Later
     ) -> EnrollmentState:
-        await sending.stand(tx, row.id, EnrollmentPhase.WAITING, next_send_at=decision.at)
+        await enrollments.schedule(tx, row.id, decision.at)
         if decision.because not in _UNREMARKABLE and decision.at != row.next_send_at:
             until = decision.at.isoformat()
-            await finishing.note(
-                tx, row.id, "waits", at=row.read_at, because=decision.because, until=until
+            await timeline.note(
+                tx, [row.id], "waits", at=row.read_at, because=decision.because, until=until
             )
         return _standing(row, EnrollmentPhase.WAITING, due_at=decision.at)
-
-    async def _blocked(
-        self,
-        tx: Transaction,
-        row: StepRow,
-        activity: EnrollmentPhase,
-        reason: HeldReason | None,
-    ) -> EnrollmentState:
-        await sending.block(tx, row.id, activity, reason)
-        if row.activity != activity or row.held_reason != reason:
-            await finishing.note(
-                tx, row.id, "blocked", at=row.read_at, because=reason.value if reason else "paused"
-            )
-            if reason is not None:
-                await events.enrollment_held(tx, row.id)
-        return _standing(row, activity, held_reason=reason)
 
     async def _unsettled(
         self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt

@@ -8,7 +8,7 @@ from domain.platform.errors import ConflictError, NotFoundError
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from services.platform import audit
-from storage.enrollments import finishing
+from storage.enrollments import enrollments
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_numbers
 from storage.suppression import erasure as rows
@@ -80,14 +80,8 @@ class Erasure:
                 return False
             what = await rows.known(tx, contact_id, phone)
             await self._check_settled(tx, what, numbers)
-            for enrollment_id in what.active:
-                await finishing.end(
-                    tx,
-                    enrollment_id,
-                    EnrollmentStatus.FINISHED_STOPPED,
-                    signal="mark_finished",
-                    user_id=user_id,
-                )
+            status = EnrollmentStatus.FINISHED_STOPPED
+            await enrollments.end(tx, what.active, status, signal="mark_finished", user_id=user_id)
             key = await rows.erasure_key(tx, create=True)
             assert key is not None  # noqa: S101 - made a statement ago
             orphaned = await rows.nobodys(tx, sorted(numbers), contact_id)

@@ -1,22 +1,25 @@
 """Opting a number out and in again, ordered by the provider's time."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.suppression import OptOutSource
 from services.suppression.erasure import recall
+from storage.enrollments import enrollments
 from storage.event_webhooks import events
-from storage.platform import outbox
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_enrollments_of
 from storage.suppression import suppressions
-from storage.suppression.suppressions import Ended, Evidence
+from storage.suppression.suppressions import Evidence
 
 LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
 """A text can undo what a text or the provider did, not what a person did by hand."""
+
+_SIGNAL = "opted_out"
+"""What the workflows of those that end by an opt-out are told."""
 
 
 async def opt_out(
@@ -61,16 +64,17 @@ async def opt_out(
         await events.contacts_opted_out(
             tx, [evidence.phone], source=evidence.source.value, sender_id=only_sender
         )
-    ended = await suppressions.end_enrollments(
+    active = await suppressions.active_of(
+        tx, [evidence.phone], enrolled_before=enrolled_before, sender_id=only_sender
+    )
+    await enrollments.end(
         tx,
-        [evidence.phone],
-        also=also,
-        enrolled_before=enrolled_before,
-        sender_id=only_sender,
+        [*also, *active],
+        EnrollmentStatus.OPTED_OUT,
+        signal=_SIGNAL,
         error_code=error_code,
         user_id=evidence.user_id,
     )
-    await _tell(tx, ended)
 
 
 async def opt_out_by_hand(
@@ -100,10 +104,12 @@ async def opt_out_by_hand(
     ]
     await suppressions.suppress(tx, facts, sender_id=sender_id)
     await events.contacts_opted_out(tx, phones, source=source.value, sender_id=sender_id)
-    ended = await suppressions.end_enrollments(tx, phones, sender_id=sender_id, user_id=user_id)
+    active = await suppressions.active_of(tx, phones, sender_id=sender_id)
+    ended = await enrollments.end(
+        tx, list(active), EnrollmentStatus.OPTED_OUT, signal=_SIGNAL, user_id=user_id
+    )
     await suppressions.cancel_one_offs(tx, phones, sender_id=sender_id)
-    await _tell(tx, ended)
-    return Counter(one.phone for one in ended if one.phone is not None)
+    return Counter(active[one] for one in ended)
 
 
 async def opt_in(
@@ -119,10 +125,3 @@ async def opt_in(
     if lifted:
         await events.contact_opted_in(tx, phone, source=OptOutSource.KEYWORD.value, sender_id=None)
     return lifted
-
-
-async def _tell(tx: Transaction, ended: Sequence[Ended]) -> None:
-    for status in (EnrollmentStatus.OPTED_OUT, EnrollmentStatus.OMITTED_OPTED_OUT):
-        ids = [one.id for one in ended if one.status is status]
-        await outbox.add_signals(tx, ids, "opted_out", status)
-    await events.enrollments_finished(tx, [one.id for one in ended])

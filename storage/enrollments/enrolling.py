@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, text
+from sqlalchemy import Select, func, or_, select
 from sqlmodel import col
 
 from domain.statuses.contacts import LineType
@@ -79,28 +79,6 @@ class NewRow:
     position: int = 1
     due_at: datetime | None = None
     next_send_at: datetime | None = None
-
-
-_INSERT = text("""
-    INSERT INTO enrollments (
-        id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at, status, activity,
-        ended_at, position, step, step_count, due_at, next_send_at
-    )
-    SELECT
-        born.id, :sequence_id, :version_id, born.contact_id, :user_id, :enrolled_at, born.status,
-        CASE WHEN born.status = 'active' THEN 'waiting' END,
-        CASE WHEN born.status <> 'active' THEN CAST(:enrolled_at AS timestamptz) END,
-        born.position, 0, :step_count, born.due_at, born.next_send_at
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
-        CAST(:positions AS integer[]), CAST(:dues AS timestamptz[]), CAST(:nexts AS timestamptz[])
-    ) AS born(id, contact_id, status, position, due_at, next_send_at)
-    JOIN contacts ON contacts.id = born.contact_id
-    ORDER BY born.contact_id
-    FOR KEY SHARE OF contacts
-    ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
-    RETURNING id
-""")
 
 
 async def contacts_by_id(
@@ -188,38 +166,6 @@ async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID])
         )
     )
     return set(rows)
-
-
-async def insert_enrollments(
-    tx: Transaction, sequence_id: UUID, course: SequenceSnapshot, rows: Many[NewRow], user_id: UUID
-) -> set[UUID]:
-    """Write enrollments, but nobody twice who is active there.
-
-    They are written in the order of their contacts, so that two calls for the same people wait
-    for each other instead of deadlocking.
-
-    Returns:
-        The ids of those that were written.
-    """
-    if not rows:
-        return set()
-    written = await tx.scalars(
-        _INSERT,
-        {
-            "sequence_id": sequence_id,
-            "version_id": course.version_id,
-            "user_id": user_id,
-            "enrolled_at": course.now,
-            "step_count": len(course.steps),
-            "ids": [row.id for row in rows],
-            "contact_ids": [row.contact_id for row in rows],
-            "statuses": [row.status.value for row in rows],
-            "positions": [row.position for row in rows],
-            "dues": [row.due_at for row in rows],
-            "nexts": [row.next_send_at for row in rows],
-        },
-    )
-    return set(written)
 
 
 def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:

@@ -1,122 +1,19 @@
-"""Final statuses: one guarded UPDATE, with the signal that follows from it."""
+"""Whether an enrollment may be closed, and what became of its last texts."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT
 from domain.statuses.enrollment_state import EnrollmentState
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentPhase
 from domain.statuses.messaging import LastText
-from storage.event_webhooks import events
-from storage.platform import outbox
 from storage.platform.database import Transaction
-from storage.tables.enrollments import EnrollmentEvent
 from storage.tables.sent import SENT
-
-_END = text(
-    """
-    UPDATE enrollments SET status = :status, activity = NULL, held_reason = NULL, held_code = NULL,
-        next_send_at = NULL, paused_at = NULL, probing = false,
-        ended_at = clock_timestamp(),
-        ended_by = :user_id,
-        error_code = :error_code, replied_at = coalesce(replied_at, :replied_at)
-    WHERE id = :id AND status = 'active'
-    RETURNING id
-    """
-)
-
-
-async def end(
-    tx: Transaction,
-    enrollment_id: UUID,
-    status: EnrollmentStatus,
-    *,
-    signal: str | None = None,
-    user_id: UUID | None = None,
-    error_code: int | None = None,
-    replied_at: datetime | None = None,
-) -> bool:
-    """Give an active enrollment its final status; False if it has one already.
-
-    It ends now by the database's clock, which dates the one-off texts that its end overtakes.
-
-    Args:
-        tx: The transaction of the fact behind it.
-        enrollment_id: Which.
-        status: A final status.
-        signal: What to tell the workflow; None when the workflow's own activity is asking.
-        user_id: Who ended it.
-        error_code: The provider's code behind it.
-        replied_at: When the contact replied, if that ended it.
-    """
-    ended = (
-        await tx.execute(
-            _END,
-            {
-                "id": enrollment_id,
-                "status": status.value,
-                "user_id": user_id,
-                "error_code": error_code,
-                "replied_at": replied_at,
-            },
-        )
-    ).first() is not None
-    if ended and signal is not None:
-        await outbox.add_signals(tx, [enrollment_id], signal, status)
-    if ended:
-        await events.enrollments_finished(tx, [enrollment_id])
-    return ended
-
-
-async def note_all(
-    tx: Transaction, enrollment_ids: Sequence[UUID], kind: str, *, user_id: UUID
-) -> None:
-    """Add the same, which happens now, to the timelines of several enrollments."""
-    events = [
-        {"enrollment_id": one, "kind": kind, "user_id": user_id, "detail": {}}
-        for one in enrollment_ids
-    ]
-    await tx.execute(insert(EnrollmentEvent).values(at=func.clock_timestamp()), events)
-
-
-async def note(
-    tx: Transaction,
-    enrollment_id: UUID,
-    kind: str,
-    *,
-    at: datetime,
-    user_id: UUID | None = None,
-    **detail: Any,  # noqa: ANN401 - codes, ids and times
-) -> None:
-    """Add to an enrollment's timeline what no other row tells."""
-    await tx.execute(
-        insert(EnrollmentEvent),
-        [
-            {
-                "enrollment_id": enrollment_id,
-                "kind": kind,
-                "at": at,
-                "user_id": user_id,
-                "detail": detail,
-            }
-        ],
-    )
-
-
-async def status_of(tx: Transaction, enrollment_id: UUID) -> EnrollmentStatus | None:
-    """An enrollment's status, None if there is no such enrollment."""
-    row = (
-        await tx.execute(
-            text("SELECT status FROM enrollments WHERE id = :id"), {"id": enrollment_id}
-        )
-    ).one_or_none()
-    return EnrollmentStatus(row.status) if row else None
 
 
 async def attempts_under_way(

@@ -14,46 +14,11 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from storage.platform import outbox
+from storage.enrollments.enrollments import UNBLOCKED, reconsider
 from storage.platform.database import Transaction
 
 PAGE = 250
 """Most enrollments that are locked, or looked at, in one transaction: a tenth of a second."""
-
-
-_FREE = """(
-    (e.activity = 'paused' AND e.paused_at IS NULL AND q.state = 'active')
-    OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
-)"""
-"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
-
-_UNBLOCK = text(
-    f"""
-    WITH locked AS (
-        SELECT e.id FROM enrollments e
-        JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-        WHERE e.sequence_id = :sequence_id AND e.blocked AND {_FREE}
-        AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
-        ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
-    )
-    UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-        next_send_at = clock_timestamp()
-    FROM locked WHERE enrollments.id = locked.id
-    RETURNING enrollments.id
-    """  # noqa: S608 - built from constants
-)
-
-
-async def unblock(tx: Transaction, sequence_id: UUID, after: str | None) -> list[UUID]:
-    """Let the next of a sequence's enrollments go on that nothing blocks any more, by id.
-
-    They are set to waiting, and their workflows are asked to look. A page that is not full is the
-    last one.
-    """
-    asked = {"sequence_id": sequence_id, "after": after, "limit": PAGE}
-    ids = sorted([row.id for row in await tx.execute(_UNBLOCK, asked)])
-    await outbox.add_signals(tx, ids, "reconsider")
-    return ids
 
 
 async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
@@ -80,7 +45,7 @@ async def add_forgotten(tx: Transaction) -> None:
             INSERT INTO wakes (kind, subject_id)
             SELECT DISTINCT 'unblocked', e.sequence_id FROM enrollments e
             JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-            WHERE e.blocked AND {_FREE}
+            WHERE e.blocked AND {UNBLOCKED}
             AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id IN (q.id, n.id))
             """  # noqa: S608 - built from constants
         )
@@ -132,31 +97,6 @@ async def walk(tx: Transaction, sequence_id: UUID, place: dict[str, Any] | None)
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
-async def apply_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
-    """Have those that await a reply wait as long as their sequence says now; answers how many.
-
-    A new reply window counts from the last text.
-    """
-    rows = await tx.execute(
-        text(
-            """
-            WITH locked AS (
-                SELECT e.id, e.last_sent_at + make_interval(secs => q.reply_window_seconds) AS until
-                FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-                WHERE e.id = ANY(:ids) AND e.activity = 'awaiting_reply'
-                AND e.last_sent_at IS NOT NULL
-                ORDER BY e.id FOR NO KEY UPDATE OF e
-            )
-            UPDATE enrollments e SET reply_until = locked.until FROM locked
-            WHERE e.id = locked.id AND e.reply_until IS DISTINCT FROM locked.until
-            RETURNING e.id
-            """
-        ).bindparams(_IDS),
-        {"ids": list(enrollment_ids)},
-    )
-    return await _reconsider(tx, [row.id for row in rows])
-
-
 async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
     """Have those that wait for a step's moment look again; answers how many.
 
@@ -169,9 +109,6 @@ async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> 
         ),
         {"ids": list(enrollment_ids)},
     )
-    return await _reconsider(tx, [row.id for row in rows])
-
-
-async def _reconsider(tx: Transaction, ids: Sequence[UUID]) -> int:
-    await outbox.add_signals(tx, ids, "reconsider")
+    ids = [row.id for row in rows]
+    await reconsider(tx, ids)
     return len(ids)

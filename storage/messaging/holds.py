@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage.platform import outbox, wakes
+from storage.platform import wakes
 from storage.platform.database import Transaction
 from storage.platform.locks import SHARE_SENDER
 from storage.platform.wakes import WakeKind
@@ -108,28 +108,6 @@ async def count_waiting(tx: Transaction, sender_id: UUID) -> int:
         {"id": sender_id},
     )
     return int(row.scalar_one())
-
-
-async def wake_enrollment(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
-    """Wake one that is held, or whose sequence was paused; never one that a person paused.
-
-    ``probing`` lets it try a sender on hold.
-    """
-    woken = await tx.execute(
-        text(
-            """
-            UPDATE enrollments SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-                next_send_at = clock_timestamp(), probing = probing OR :probing
-            WHERE id = :id AND status = 'active'
-            AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
-            RETURNING id
-            """
-        ),
-        {"id": enrollment_id, "probing": probing},
-    )
-    ids = [row.id for row in woken]
-    await outbox.add_signals(tx, ids, "reconsider")
-    return bool(ids)
 
 
 async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[list[UUID]]:

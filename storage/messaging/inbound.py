@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.sequences import ReplyPolicy
+from storage.enrollments import enrollments
 from storage.platform.database import Transaction
 from storage.tables.sent import SENT
 
@@ -197,15 +198,7 @@ async def store_text(
             "occurred_at": at,
         },
     )
-    await tx.execute(
-        text(
-            """
-            UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, :at)
-            FROM contacts c WHERE c.id = e.contact_id AND c.phone = :phone AND e.status = 'active'
-            """
-        ),
-        {"phone": inbound.phone, "at": at},
-    )
+    await enrollments.record_inbound(tx, inbound.phone, at=at)
     return message_id
 
 
@@ -238,14 +231,6 @@ async def repliable(
         {"phone": phone, "sender_id": sender_id, "occurred_at": occurred_at},
     )
     return [Repliable(row.id, ReplyPolicy(row.on_reply), row.all_sent) for row in rows]
-
-
-async def remember_reply(tx: Transaction, enrollment_id: UUID, at: datetime) -> None:
-    """Note that the contact replied while the steps go on."""
-    await tx.execute(
-        text("UPDATE enrollments SET replied_at = coalesce(replied_at, :at) WHERE id = :id"),
-        {"id": enrollment_id, "at": at},
-    )
 
 
 async def is_suppressed_by_text(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:

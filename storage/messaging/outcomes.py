@@ -17,7 +17,7 @@ from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from storage.enrollments import next_step
 from storage.messaging.sending import lock_attempt
 from storage.platform.database import Transaction
-from storage.tables.sent import SENT
+from storage.tables.sent import LAST_SENT_AT
 
 _SEEN_ANEW = timedelta(days=1)
 """How often it is noted that the provider still shows a sender's texts as it did."""
@@ -391,152 +391,8 @@ async def _set(tx: Transaction, table: str, row_id: UUID, values: dict[str, Any]
     )
 
 
-_ADVANCE = text(
-    """
-    UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
-        next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
-        reply_until = :reply_until,
-        activity = CASE
-            WHEN paused_at IS NOT NULL AND CAST(:activity AS varchar) = 'waiting' THEN 'paused'
-            ELSE :activity
-        END,
-        held_reason = NULL, held_code = NULL, last_sent_at = :at,
-        last_message_at = greatest(last_message_at, :at)
-    WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass
-    RETURNING id
-    """
-)
-
-
-async def advance(
-    tx: Transaction,
-    row: AttemptRow,
-    *,
-    position: int,
-    activity: str,
-    at: datetime,
-    due_at: datetime | None,
-    next_send_at: datetime | None,
-    reply_until: datetime | None,
-) -> bool:
-    """Move an enrollment past the step that was accepted; False if it is no longer at it."""
-    return (
-        await tx.execute(
-            _ADVANCE,
-            {
-                "id": row.enrollment_id,
-                "step": row.step,
-                "pass": row.pass_number,
-                "position": position,
-                "activity": activity,
-                "at": at,
-                "due_at": due_at,
-                "next_send_at": next_send_at,
-                "reply_until": reply_until,
-            },
-        )
-    ).first() is not None
-
-
-async def note_text(tx: Transaction, enrollment_id: UUID, step: int, at: datetime) -> None:
-    """Note that a text of an enrollment went out, whatever its status."""
-    await tx.execute(
-        text(
-            """
-            UPDATE enrollments SET step = greatest(step, :step),
-                last_message_at = greatest(last_message_at, :at)
-            WHERE id = :id
-            """
-        ),
-        {"id": enrollment_id, "step": step, "at": at},
-    )
-
-
-_LAST_SENT_AT = """
-    SELECT max(m.occurred_at) FROM messages m JOIN attempts a ON a.message_id = m.id
-    WHERE m.enrollment_id = {enrollment} AND m.step IS NOT NULL
-    AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
-"""
-
-
 async def last_sent_at(tx: Transaction, enrollment_id: UUID | None) -> datetime | None:
     """When the latest step of an enrollment that did not fail was accepted."""
-    query = text(_LAST_SENT_AT.format(enrollment=":id"))
-    last: datetime | None = (await tx.execute(query, {"id": enrollment_id})).scalar_one()
+    query = text(f"SELECT {LAST_SENT_AT} FROM enrollments e WHERE e.id = :id")  # noqa: S608
+    last: datetime | None = (await tx.execute(query, {"id": enrollment_id})).scalar_one_or_none()
     return last
-
-
-_LAST_STEP_SENT = f"""coalesce((
-    SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
-    WHERE m.enrollment_id = e.id AND {SENT}
-), 0)"""  # noqa: S608 - built from constants
-
-
-async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
-    """Set the step last sent anew, after one turned out never to have been *sent*; answers it."""
-    row = await tx.execute(
-        text(
-            f"UPDATE enrollments e SET step = {_LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
-        ),
-        {"id": enrollment_id},
-    )
-    return int(row.scalar_one())
-
-
-async def count_as_sent(tx: Transaction, phone: str) -> None:
-    """Count texts reported undelivered as *sent* after all, as their recipient has texted us."""
-    await tx.execute(
-        text(
-            f"""
-            WITH locked AS (
-                SELECT id FROM enrollments WHERE id IN (
-                    SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-                    WHERE m.phone = :phone AND m.step IS NOT NULL
-                    AND a.reported_failed AND a.provider_status = 'undelivered'
-                )
-                ORDER BY id FOR NO KEY UPDATE
-            )
-            UPDATE enrollments e SET step = {_LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
-            """  # noqa: S608 - built from constants
-        ),
-        {"phone": phone},
-    )
-
-
-_STEP_BACK = text(
-    f"""
-    UPDATE enrollments e SET position = least(position, :step), activity = :activity,
-        held_reason = :held_reason, held_code = :held_code, next_send_at = :next_send_at,
-        due_at = least(paused_at, :at), reply_until = NULL,
-        last_sent_at = ({_LAST_SENT_AT.format(enrollment="e.id")})
-    WHERE id = :id AND status = 'active'
-    RETURNING id
-    """  # noqa: S608 - built from constants
-)
-
-
-async def step_back(
-    tx: Transaction,
-    row: AttemptRow,
-    *,
-    activity: str,
-    at: datetime,
-    next_send_at: datetime | None = None,
-    held_reason: HeldReason | None = None,
-    held_code: int | None = None,
-) -> bool:
-    """Move an active enrollment back to a step that must be sent again; False if it is final."""
-    return (
-        await tx.execute(
-            _STEP_BACK,
-            {
-                "id": row.enrollment_id,
-                "step": row.step,
-                "activity": activity,
-                "at": at,
-                "next_send_at": next_send_at,
-                "held_reason": held_reason,
-                "held_code": held_code,
-            },
-        )
-    ).first() is not None

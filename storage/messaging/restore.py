@@ -10,11 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from domain.messaging.ports import SentText
+from storage.enrollments.enrollments import RECONCILED
 from storage.platform.database import Transaction
 from storage.suppression import suppressions
-
-NOTED = "reconciled"
-"""The kind of the timeline's entry."""
 
 
 async def last_known(tx: Transaction) -> datetime | None:
@@ -56,7 +54,7 @@ async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
             WHERE kind = :noted AND sid = ANY(:sids)
             """
         ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
-        {"sids": list(sids), "noted": NOTED},
+        {"sids": list(sids), "noted": RECONCILED},
     )
     return set(rows.scalars())
 
@@ -125,20 +123,6 @@ async def lock_enrollments(tx: Transaction, phone: str) -> list[MayHaveBeenSent]
         {"phone": phone},
     )
     return [MayHaveBeenSent(*row) for row in rows]
-
-
-async def hold(tx: Transaction, enrollment: MayHaveBeenSent) -> None:
-    """Put an enrollment on hold until a person says what became of its next text."""
-    await tx.execute(
-        text(
-            """
-            UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown',
-                held_code = NULL, next_send_at = NULL, probing = false
-            WHERE id = :id
-            """
-        ),
-        {"id": enrollment.id},
-    )
 
 
 async def assume_attempt(

@@ -12,10 +12,11 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
+from storage.enrollments.enrollments import START
 from storage.platform.database import Transaction
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.workspace import ZONE_SQL
-from storage.tables.sent import DELIVERED, SENT
+from storage.tables.sent import ANYTHING_SENT
 
 _LOCK_STEP = text(
     f"""
@@ -351,13 +352,6 @@ _REUSE_MESSAGE = """
     WHERE id = :message_id
 """
 
-_ENROLLMENT_SENDS = """
-    UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
-        probing = false, next_send_at = coalesce(next_send_at, now())
-    WHERE id = :enrollment_id AND status = 'active'
-"""
-# Of what is in an index nothing changes here, so that PostgreSQL writes to none (HOT).
-
 _NEW_ATTEMPT = """
     INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
     VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
@@ -365,10 +359,10 @@ _NEW_ATTEMPT = """
 
 # One statement each: every round trip counts while the number's lock is held.
 _FIRST_TRY_AT_STEP = text(
-    f"WITH message AS ({_NEW_STEP_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
+    f"WITH message AS ({_NEW_STEP_MESSAGE}), enrollment AS ({START}) {_NEW_ATTEMPT}"
 )
 _NEXT_TRY_AT_STEP = text(
-    f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({_ENROLLMENT_SENDS}) {_NEW_ATTEMPT}"
+    f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({START}) {_NEW_ATTEMPT}"
 )
 _TRY_AT_MESSAGE = text(f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}")
 
@@ -433,67 +427,8 @@ def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timede
 
 async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
     """Whether any text of the enrollment was *sent*, one-offs included."""
-    row = await tx.execute(
-        text(
-            f"""
-            SELECT EXISTS (
-                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.enrollment_id = :id AND {SENT}
-            )
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": enrollment_id},
-    )
-    return bool(row.scalar_one())
-
-
-async def anything_delivered(tx: Transaction, enrollment_id: UUID) -> bool:
-    """Whether any text of the enrollment was *delivered*."""
-    row = await tx.execute(
-        text(
-            f"""
-            SELECT EXISTS (
-                SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.enrollment_id = :id AND {DELIVERED}
-            )
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": enrollment_id},
-    )
-    return bool(row.scalar_one())
-
-
-_STAND = text(
-    """
-    UPDATE enrollments SET activity = :activity, held_reason = :held_reason,
-        held_code = :held_code, next_send_at = :next_send_at, probing = :probing
-    WHERE id = :id AND status = 'active'
-    """
-)
-
-
-async def stand(
-    tx: Transaction,
-    enrollment_id: UUID,
-    activity: str,
-    *,
-    next_send_at: datetime | None = None,
-    held_reason: HeldReason | None = None,
-    held_code: int | None = None,
-    probing: bool = False,
-) -> None:
-    """Note what an active enrollment is doing; ``probing`` lets it try a sender on hold."""
-    await tx.execute(
-        _STAND,
-        {
-            "id": enrollment_id,
-            "activity": activity,
-            "next_send_at": next_send_at,
-            "held_reason": held_reason,
-            "held_code": held_code,
-            "probing": probing,
-        },
-    )
+    query = text(f"SELECT {ANYTHING_SENT} FROM enrollments e WHERE e.id = :id")  # noqa: S608
+    return bool((await tx.execute(query, {"id": enrollment_id})).scalar_one())
 
 
 async def set_line_type(
@@ -504,23 +439,6 @@ async def set_line_type(
     await tx.execute(
         text(f"UPDATE contacts SET line_type = :line_type WHERE id = :id{unknown}"),  # noqa: S608
         {"id": contact_id, "line_type": line_type.value},
-    )
-
-
-async def block(
-    tx: Transaction, enrollment_id: UUID, activity: str, reason: HeldReason | None
-) -> None:
-    """Note that an active enrollment waits for a resume or a release; keeps the code behind it."""
-    await tx.execute(
-        text(
-            """
-            UPDATE enrollments SET activity = :activity, held_reason = CAST(:reason AS varchar),
-                held_code = CASE WHEN held_reason = CAST(:reason AS varchar) THEN held_code END,
-                next_send_at = NULL, probing = false
-            WHERE id = :id AND status = 'active'
-            """
-        ),
-        {"id": enrollment_id, "activity": activity, "reason": reason},
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text, Uuid
 
+from storage.enrollments import enrollments
 from storage.platform.database import Transaction
 
 
@@ -220,8 +221,6 @@ _DELETIONS = (
     "DELETE FROM attempts WHERE message_id = ANY(:messages)",
     "DELETE FROM reviews WHERE message_id = ANY(:messages)",
     "DELETE FROM messages WHERE id = ANY(:messages)",
-    "DELETE FROM enrollment_events WHERE enrollment_id = ANY(:enrollments)",
-    "DELETE FROM enrollments WHERE id = ANY(:enrollments)",
     "DELETE FROM group_members WHERE contact_id = :id",
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
@@ -237,11 +236,10 @@ _DELETIONS = (
         )
     )
     """,
-    "DELETE FROM contacts WHERE id = :id",
 )
-"""In the order of what refers to what. An answer or result that holds ids alone stays: it keeps a
-request that is sent again from being done again. Of an inbound text the provider's id stays for
-some days: it keeps the text from being fetched again."""
+"""In the order of what refers to what; enrollments and the contact come last. An answer or result
+that holds ids alone stays: it keeps a request that is sent again from being done again. Of an
+inbound text the provider's id stays for some days: it keeps the text from being fetched again."""
 
 
 async def delete_all(
@@ -264,3 +262,5 @@ async def delete_all(
         }
         asked = {name: value for name, value in values.items() if f":{name}" in statement}
         await tx.execute(query, asked)
+    await enrollments.erase(tx, what.enrollments)
+    await tx.execute(text("DELETE FROM contacts WHERE id = :id"), {"id": contact_id})

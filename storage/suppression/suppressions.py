@@ -9,16 +9,14 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, Uuid
+from sqlalchemy.types import Text
 
 from domain.platform.paging import Position
 from domain.platform.phones import digits
-from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.suppression import OptOutSource
 from storage.contacts.contacts import escaped
 from storage.platform.database import Transaction
 from storage.platform.locks import ENROLLMENTS_OF_PHONES
-from storage.tables.sent import SENT
 
 _PHONES = bindparam("phones", type_=ARRAY(Text()))
 
@@ -164,86 +162,46 @@ async def lift(
     return rows.first() is not None
 
 
-_END_ALL = text(
+_ACTIVE_OF = text(
     f"""
-    WITH locked AS (
-        SELECT e.id FROM enrollments e WHERE e.status = 'active' AND (
-            e.id = ANY(:also) OR (
-                e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}))
-                AND (
-                    CAST(:enrolled_before AS timestamptz) IS NULL
-                    OR e.enrolled_at <= :enrolled_before
-                )
-                AND (
-                    CAST(:sender_id AS uuid) IS NULL
-                    OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
-                )
-            )
-        )
-        ORDER BY e.id FOR NO KEY UPDATE
-    )
-    UPDATE enrollments e SET status = CASE WHEN EXISTS (
-            SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.enrollment_id = e.id AND {SENT}
-        ) THEN 'opted_out' ELSE 'omitted_opted_out' END,
-        activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
-        paused_at = NULL, probing = false, ended_at = clock_timestamp(),
-        error_code = :error_code, ended_by = :user_id
-    FROM locked WHERE e.id = locked.id
-    RETURNING e.id, e.status, coalesce(
+    SELECT e.id, coalesce(
         (SELECT c.phone FROM contacts c WHERE c.id = e.contact_id AND c.phone = ANY(:phones)),
         (
             SELECT m.phone FROM messages m
             WHERE m.enrollment_id = e.id AND m.phone = ANY(:phones) LIMIT 1
         )
     ) AS phone
+    FROM enrollments e WHERE e.status = 'active' AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}))
+    AND (
+        CAST(:enrolled_before AS timestamptz) IS NULL OR e.enrolled_at <= :enrolled_before
+    )
+    AND (
+        CAST(:sender_id AS uuid) IS NULL
+        OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
+    )
     """  # noqa: S608 - built from constants
-).bindparams(bindparam("also", type_=ARRAY(Uuid())), _PHONES)
+).bindparams(_PHONES)
 
 
-class Ended(NamedTuple):
-    """An enrollment that ended, and the number it is of; None if it was named besides."""
-
-    id: UUID
-    status: EnrollmentStatus
-    phone: str | None
-
-
-async def end_enrollments(
+async def active_of(
     tx: Transaction,
     phones: Sequence[str],
     *,
-    also: Sequence[UUID] = (),
     enrolled_before: datetime | None = None,
     sender_id: UUID | None = None,
-    error_code: int | None = None,
-    user_id: UUID | None = None,
-) -> list[Ended]:
-    """End the active enrollments of numbers as opted out, omitted where nothing was *sent*.
+) -> dict[UUID, str]:
+    """Read the active enrollments of numbers, each with its number.
 
     An enrollment is a number's if its contact has the number, or had it when a text went there.
 
     Args:
-        tx: The transaction of the fact behind it.
+        tx: A transaction.
         phones: The numbers.
-        also: Enrollments to end whatever number or sender they have by now.
         enrolled_before: Only those enrolled by then.
         sender_id: Only those whose sequence sends from here.
-        error_code: The provider's code behind it.
-        user_id: Who asked for it by hand.
     """
-    rows = await tx.execute(
-        _END_ALL,
-        {
-            "phones": list(phones),
-            "also": list(also),
-            "enrolled_before": enrolled_before,
-            "sender_id": sender_id,
-            "error_code": error_code,
-            "user_id": user_id,
-        },
-    )
-    return [Ended(row.id, EnrollmentStatus(row.status), row.phone) for row in rows]
+    asked = {"phones": list(phones), "enrolled_before": enrolled_before, "sender_id": sender_id}
+    return {row.id: row.phone for row in await tx.execute(_ACTIVE_OF, asked)}
 
 
 _WAITING_ONE_OFFS = text(

@@ -28,3 +28,28 @@ DELIVERED = f"(a.provider_status IN ('delivered', 'read') OR ({SENT} AND {_WROTE
 
 Reported delivered or read, or the person has texted us since it was sent.
 """
+
+
+_ANY_TEXT = """EXISTS (
+    SELECT FROM messages m JOIN attempts a ON a.message_id = m.id
+    WHERE m.enrollment_id = e.id AND {}
+)"""
+
+ANYTHING_SENT = _ANY_TEXT.format(SENT)
+ANYTHING_DELIVERED = _ANY_TEXT.format(DELIVERED)
+"""SQL: any text of an enrollment ``e``, one-offs included, was *sent*, or *delivered*."""
+
+
+LAST_STEP_SENT = f"""coalesce((
+    SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
+    WHERE m.enrollment_id = e.id AND {SENT}
+), 0)"""  # noqa: S608 - built from constants
+"""SQL: the last step of an enrollment ``e`` that was *sent*, 0 for none."""
+
+
+LAST_SENT_AT = """(
+    SELECT max(m.occurred_at) FROM messages m JOIN attempts a ON a.message_id = m.id
+    WHERE m.enrollment_id = e.id AND m.step IS NOT NULL
+    AND a.outcome IN ('accepted', 'assumed_sent') AND NOT a.reported_failed
+)"""
+"""SQL: when the latest step of an enrollment ``e`` that did not fail was accepted."""

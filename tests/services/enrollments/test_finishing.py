@@ -16,7 +16,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
 from services.enrollments.finishing import MarkedFinished
-from storage.enrollments import finishing
+from storage.enrollments import enrollments
 from storage.platform.locks import lock_numbers
 from tests.kits.sending import SendingKit, until
 
@@ -117,7 +117,7 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
-        await finishing.end(tx, enrollment, status)
+        await enrollments.end(tx, [enrollment], status, signal=None)
         asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await asyncio.sleep(0.1)
         assert not asking.done()

@@ -13,7 +13,7 @@ from domain.platform.errors import InvalidFieldError, InvalidRequestError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.sequences import SequenceKind
 from services.maintenance.workspace import WorkspaceDetails
-from storage.messaging import outcomes
+from storage.enrollments import enrollments
 from storage.platform import workspace
 from tests.kits.sending import SendingKit
 from tests.worlds import ZONE, ongoing, scheduled
@@ -165,18 +165,18 @@ async def test_a_step_that_is_begun_by_the_old_zone_is_found(
 ) -> None:
     """A text is accepted while the zone changes: its successor's time was just being told."""
     told, go_on = asyncio.Event(), asyncio.Event()
-    advance = outcomes.advance
+    record_sent = enrollments.record_sent
 
     async def slowly(*given: Any, **more: Any) -> bool:
         told.set()
         await go_on.wait()
-        return await advance(*given, **more)
+        return await record_sent(*given, **more)
 
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
     enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     call = await kit.open_call(enrollment_id)
     answer = await kit.gateway.create(call)
-    monkeypatch.setattr(outcomes, "advance", slowly)
+    monkeypatch.setattr(enrollments, "record_sent", slowly)
 
     accepting = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
     await told.wait()

@@ -20,7 +20,7 @@ from domain.suppression.keywords import read
 from services.messaging import inbound as inbound_service
 from services.messaging.inbound import Inbound
 from standalone.ports import free_port
-from storage.enrollments import finishing
+from storage.enrollments import enrollments
 from storage.messaging import inbound as inbound_rows
 from storage.platform.database import Database, is_unavailable
 from storage.platform.locks import lock_numbers
@@ -344,7 +344,7 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(finishing, "end", fail)
+        patch.setattr(enrollments, "end", fail)
         patch.setattr(inbound_service, "opt_out", fail)
         came = await talk.text(person, body)
         await talk.inbound.receive(came)

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from domain.messaging.ports import Accepted
 from domain.statuses.messaging import MessageStatus
-from storage.enrollments import next_step, pausing
-from storage.enrollments.pausing import WaitingStep
+from storage.enrollments import next_step, waiting_steps
+from storage.enrollments.waiting_steps import WaitingStep
 from tests.kits.sending import SendingKit, until
 from tests.services.enrollments.test_sequence_changes import waits_for_a_lock
 from tests.services.messaging.test_holds import PROBE, three_waiting
@@ -51,7 +51,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
 
     async def read() -> list[WaitingStep]:
         async with kit.world.database.transaction() as tx:
-            return await pausing.lock(tx, [enrollment])
+            return await waiting_steps.lock(tx, [enrollment])
 
     async with kit.world.database.transaction() as tx:
         await tx.execute(

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from domain.enrollments.next_event import NextEvent
 from domain.messaging.ports import Accepted, OutcomeUnknown, Refused
 from domain.platform.provider_errors import TABLE, Effect, Wait
 from domain.statuses.enrollment_state import EnrollmentState
@@ -17,6 +18,7 @@ from domain.statuses.messaging import MessageStatus
 from domain.statuses.sequences import ReplyPolicy
 from services.enrollments.enrolling import Enrolling
 from services.sequences.sequences import SequenceChange
+from storage.enrollments import enrollments
 from storage.messaging import outcomes
 from tests.kits.sending import SendingKit, about
 from tests.worlds import ZONE, ongoing
@@ -492,22 +494,13 @@ async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: Send
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
     await kit.report(attempt, "undelivered", 30003)
-    async with kit.world.database.transaction() as tx:
-        stale = await outcomes.load(tx, attempt.id)
-    assert stale is not None
     await kit.report(attempt, "delivered")
     await kit.send(enrollment)
     before = await kit.row(enrollment)
     async with kit.world.database.transaction() as tx:
-        moved = await outcomes.advance(
-            tx,
-            stale,
-            position=2,
-            activity="waiting",
-            at=datetime.now(UTC),
-            due_at=None,
-            next_send_at=datetime.now(UTC),
-            reply_until=None,
+        now = datetime.now(UTC)
+        moved = await enrollments.record_sent(
+            tx, enrollment, 1, 1, NextEvent(2, next_send_at=now), at=now, signal=None
         )
     assert not moved
     assert await kit.row(enrollment) == before

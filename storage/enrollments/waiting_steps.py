@@ -1,4 +1,4 @@
-"""Pausing enrollments one by one, and moving steps that wait already."""
+"""The steps that enrollments wait for, with what times them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import DateTime, Uuid
+from sqlalchemy.types import Uuid
 
 from domain.sequences.timing import ContactClock, SendWindow
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
@@ -127,65 +127,3 @@ async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingS
         )
         for row in rows
     ]
-
-
-async def pause(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
-    """Mark locked enrollments as paused by a person.
-
-    A text that is under way goes on, and one that only a person can decide about stays held.
-    """
-    await tx.execute(
-        text(
-            """
-            UPDATE enrollments SET paused_at = clock_timestamp(),
-                activity = CASE WHEN stays THEN activity ELSE 'paused' END,
-                held_reason = CASE WHEN stays THEN held_reason END,
-                held_code = CASE WHEN stays THEN held_code END,
-                next_send_at = CASE WHEN activity = 'sending' THEN next_send_at END,
-                probing = false
-            FROM (
-                SELECT id AS chosen, activity = 'sending'
-                    OR held_reason IN ('outcome_unknown', 'destination_not_allowed') AS stays
-                FROM enrollments WHERE id = ANY(:ids)
-            ) AS asked
-            WHERE id = chosen
-            """
-        ).bindparams(_IDS),
-        {"ids": list(enrollment_ids)},
-    )
-
-
-async def resume(tx: Transaction, moved: Sequence[RescheduledStep]) -> None:
-    """Let locked enrollments go on; what is under way or held for another reason stays so."""
-    await _move(
-        tx,
-        moved,
-        """
-        paused_at = NULL, due_at = m.due,
-        next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
-        activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
-        """,
-    )
-
-
-async def retime(tx: Transaction, moved: Sequence[RescheduledStep]) -> None:
-    """Set when the next steps of locked enrollments are due."""
-    await _move(tx, moved, "due_at = m.due, next_send_at = m.next_at")
-
-
-async def _move(tx: Transaction, moved: Sequence[RescheduledStep], changes: str) -> None:
-    moments = ARRAY(DateTime(timezone=True))
-    await tx.execute(
-        text(
-            f"""
-            UPDATE enrollments SET {changes}
-            FROM unnest(:ids, :due, :next) AS m(id, due, next_at)
-            WHERE enrollments.id = m.id AND enrollments.status = 'active'
-            """  # noqa: S608 - changes written in this module
-        ).bindparams(_IDS, bindparam("due", type_=moments), bindparam("next", type_=moments)),
-        {
-            "ids": [one.id for one in moved],
-            "due": [one.due_at for one in moved],
-            "next": [one.next_send_at for one in moved],
-        },
-    )

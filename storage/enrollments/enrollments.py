@@ -1,0 +1,593 @@
+"""The enrollment's row: every statement that writes it, each a named transition with its guard.
+
+No other module inserts, updates or deletes enrollments. Their life::
+
+    enroll        -> waiting, or final at once
+    START         -> sending
+    record_sent   -> waiting for the next step, or awaiting_reply after the last
+    schedule, retry_step, resume, release -> waiting
+    pause, wait_for_sequence              -> paused
+    hold, hold_step, hold_restored        -> held
+    end           -> a final status, which never changes
+
+A transition also writes what follows from it everywhere: timeline, events, signals. Its guard is
+in its statement, so one that comes too late changes nothing and writes nothing. Where a ``signal``
+must be given, None means that the workflow's own activity is asking and needs none.
+
+Locks are taken in the order of ``storage.platform.locks``, of several enrollments by their ids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from domain.enrollments.next_event import NextEvent
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from storage.enrollments import timeline
+from storage.enrollments.enrolling import NewRow, SequenceSnapshot
+from storage.enrollments.waiting_steps import RescheduledStep
+from storage.event_webhooks import events
+from storage.platform import outbox
+from storage.platform.database import Transaction
+from storage.tables.sent import (
+    ANYTHING_DELIVERED,
+    ANYTHING_SENT,
+    LAST_SENT_AT,
+    LAST_STEP_SENT,
+)
+
+RECONCILED = "reconciled"
+"""The timeline's entry about texts at the provider that restored rows did not know."""
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+
+
+async def _write(tx: Transaction, statement: TextClause, **values: Any) -> list[UUID]:  # noqa: ANN401
+    """Run a transition's statement; answers whom it changed, by id."""
+    return sorted((await tx.execute(statement, values)).scalars())
+
+
+async def _signal(tx: Transaction, enrollment_ids: Sequence[UUID], signal: str | None) -> None:
+    if signal is not None:
+        await outbox.add_signals(tx, enrollment_ids, signal)
+
+
+async def reconsider(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Ask workflows to look at their rows again."""
+    await _signal(tx, enrollment_ids, "reconsider")
+
+
+# Beginning
+
+_ENROLL = text("""
+    INSERT INTO enrollments (
+        id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at, status, activity,
+        ended_at, position, step, step_count, due_at, next_send_at
+    )
+    SELECT
+        born.id, :sequence_id, :version_id, born.contact_id, :user_id, :enrolled_at, born.status,
+        CASE WHEN born.status = 'active' THEN 'waiting' END,
+        CASE WHEN born.status <> 'active' THEN CAST(:enrolled_at AS timestamptz) END,
+        born.position, 0, :step_count, born.due_at, born.next_send_at
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
+        CAST(:positions AS integer[]), CAST(:dues AS timestamptz[]), CAST(:nexts AS timestamptz[])
+    ) AS born(id, contact_id, status, position, due_at, next_send_at)
+    JOIN contacts ON contacts.id = born.contact_id
+    ORDER BY born.contact_id
+    FOR KEY SHARE OF contacts
+    ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
+    RETURNING id
+""")
+
+
+async def enroll(
+    tx: Transaction,
+    sequence_id: UUID,
+    snapshot: SequenceSnapshot,
+    rows: Sequence[NewRow],
+    user_id: UUID,
+) -> set[UUID]:
+    """Write enrollments, except of contacts active in the sequence; answers those written.
+
+    Rows are written in the order of their contacts, so that two calls for the same people wait
+    for each other instead of deadlocking. The workflows of active ones are started.
+    """
+    if not rows:
+        return set()
+    ids = await _write(
+        tx,
+        _ENROLL,
+        sequence_id=sequence_id,
+        version_id=snapshot.version_id,
+        user_id=user_id,
+        enrolled_at=snapshot.now,
+        step_count=len(snapshot.steps),
+        ids=[row.id for row in rows],
+        contact_ids=[row.contact_id for row in rows],
+        statuses=[row.status.value for row in rows],
+        positions=[row.position for row in rows],
+        dues=[row.due_at for row in rows],
+        nexts=[row.next_send_at for row in rows],
+    )
+    written = set(ids)
+    born = [row for row in rows if row.id in written]
+    await events.enrollments_created(tx, [row.id for row in born])
+    await events.enrollments_finished(tx, [row.id for row in born if row.status.is_final])
+    await outbox.add_starts(tx, [row.id for row in born if not row.status.is_final])
+    return written
+
+
+# Sending
+
+START = """
+    UPDATE enrollments SET activity = 'sending', held_reason = NULL, held_code = NULL,
+        probing = false, next_send_at = coalesce(next_send_at, now())
+    WHERE id = :enrollment_id AND status = 'active'
+"""
+"""SQL: an active enrollment's text starts; part of the one statement that opens the attempt.
+
+It changes no indexed column, so that PostgreSQL writes to no index (HOT).
+"""
+
+_RECORD_SENT = text("""
+    UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
+        next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
+        reply_until = :reply_until,
+        activity = CASE
+            WHEN CAST(:reply_until AS timestamptz) IS NOT NULL THEN 'awaiting_reply'
+            WHEN paused_at IS NOT NULL THEN 'paused' ELSE 'waiting'
+        END,
+        held_reason = NULL, held_code = NULL, last_sent_at = :at,
+        last_message_at = greatest(last_message_at, :at)
+    WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass_number
+    RETURNING id
+""")
+
+
+async def record_sent(
+    tx: Transaction,
+    enrollment_id: UUID,
+    step: int,
+    pass_number: int,
+    following: NextEvent,
+    *,
+    at: datetime,
+    signal: str | None,
+) -> bool:
+    """Move past a step whose text was accepted; False if the enrollment is no longer at it.
+
+    Args:
+        tx: The transaction.
+        enrollment_id: Which; it must be active.
+        step: The step it must be at.
+        pass_number: The pass it must be in.
+        following: What it waits for next, unless a person has paused it.
+        at: When the text was accepted.
+        signal: What to tell the workflow.
+    """
+    asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
+    moved = await _write(tx, _RECORD_SENT, **asked, **asdict(following))
+    await _signal(tx, moved, signal)
+    return bool(moved)
+
+
+_RECORD_TEXT = text("""
+    UPDATE enrollments SET step = greatest(step, :step),
+        last_message_at = greatest(last_message_at, :at)
+    WHERE id = :id
+""")
+
+
+async def record_text(tx: Transaction, enrollment_id: UUID, step: int, *, at: datetime) -> None:
+    """Note that a text went out, whatever the status; ``step`` is 0 for a one-off text."""
+    await tx.execute(_RECORD_TEXT, {"id": enrollment_id, "step": step, "at": at})
+
+
+_RECOUNT_STEPS = text(
+    f"UPDATE enrollments e SET step = {LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
+)
+
+_RECOUNT_STEPS_OF = text(
+    f"""
+    WITH locked AS (
+        SELECT id FROM enrollments WHERE id IN (
+            SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.phone = :phone AND m.step IS NOT NULL
+            AND a.reported_failed AND a.provider_status = 'undelivered'
+        )
+        ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE enrollments e SET step = {LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
+    """  # noqa: S608 - built from constants
+)
+
+
+async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
+    """Count the last step sent again, after a text proved not to be *sent*; answers that step."""
+    return int((await tx.execute(_RECOUNT_STEPS, {"id": enrollment_id})).scalar_one())
+
+
+async def recount_steps_of(tx: Transaction, phone: str) -> None:
+    """Count the last steps sent to a number again, after it texted us.
+
+    Texts reported ``undelivered`` count as *sent* from then on.
+    """
+    await tx.execute(_RECOUNT_STEPS_OF, {"phone": phone})
+
+
+_STEP_BACK = text(
+    f"""
+    UPDATE enrollments e SET position = least(position, :step),
+        activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'waiting' ELSE 'held' END,
+        held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
+        due_at = least(paused_at, :at), reply_until = NULL,
+        last_sent_at = {LAST_SENT_AT}
+    WHERE id = :id AND status = 'active'
+    RETURNING id
+    """  # noqa: S608 - built from constants
+)
+
+
+async def retry_step(
+    tx: Transaction,
+    enrollment_id: UUID,
+    step: int,
+    next_send_at: datetime,
+    *,
+    at: datetime,
+    signal: str | None,
+) -> bool:
+    """Go back to a step whose text must be sent again, at a moment; False if final."""
+    asked = {"id": enrollment_id, "step": step, "next_send_at": next_send_at, "at": at}
+    moved = await _write(tx, _STEP_BACK, **asked, reason=None, code=None)
+    await _signal(tx, moved, signal)
+    return bool(moved)
+
+
+async def hold_step(
+    tx: Transaction,
+    enrollment_id: UUID,
+    step: int,
+    reason: HeldReason,
+    code: int | None,
+    *,
+    at: datetime,
+    signal: str | None,
+) -> bool:
+    """Go back to a step whose text failed, or may have, and hold there; False if final.
+
+    ``code`` is the provider's.
+    """
+    asked = {"id": enrollment_id, "step": step, "reason": reason, "code": code, "at": at}
+    held = await _write(tx, _STEP_BACK, **asked, next_send_at=None)
+    if held:
+        await timeline.note(tx, held, "blocked", at=at, because=reason.value, code=code)
+        await events.enrollment_held(tx, enrollment_id)
+        await _signal(tx, held, signal)
+    return bool(held)
+
+
+# Waiting
+
+_WAIT = text("""
+    UPDATE enrollments SET activity = :activity, held_reason = NULL, held_code = NULL,
+        next_send_at = :at, probing = :probing
+    WHERE id = :id AND status = 'active'
+    RETURNING id
+""")
+
+
+async def schedule(
+    tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
+) -> None:
+    """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
+    await _write(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
+
+
+async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
+    """Let an active enrollment wait for the end of its reply window."""
+    await _write(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
+
+
+_SET_REPLY_WINDOW = text("""
+    WITH locked AS (
+        SELECT e.id, e.last_sent_at + make_interval(secs => q.reply_window_seconds) AS until
+        FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.id = ANY(:ids) AND e.activity = 'awaiting_reply'
+        AND e.last_sent_at IS NOT NULL
+        ORDER BY e.id FOR NO KEY UPDATE OF e
+    )
+    UPDATE enrollments e SET reply_until = locked.until FROM locked
+    WHERE e.id = locked.id AND e.reply_until IS DISTINCT FROM locked.until
+    RETURNING e.id
+""").bindparams(_IDS)
+
+
+async def set_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
+    """Apply the sequence's reply window, from the last text on, to those that await a reply.
+
+    Answers how many changed.
+    """
+    changed = await _write(tx, _SET_REPLY_WINDOW, ids=list(enrollment_ids))
+    await reconsider(tx, changed)
+    return len(changed)
+
+
+_MOMENTS = "unnest(:ids, CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[]))"
+
+_RESCHEDULE = text(
+    f"""
+    UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at
+    FROM {_MOMENTS} AS m(id, due, next_at)
+    WHERE e.id = m.id AND e.status = 'active' AND e.activity = 'waiting'
+    RETURNING e.id
+    """  # noqa: S608 - built from constants
+).bindparams(_IDS)
+
+
+def _moments(steps: Sequence[RescheduledStep]) -> dict[str, Any]:
+    ids, due = [one.id for one in steps], [one.due_at for one in steps]
+    return {"ids": ids, "due": due, "next": [one.next_send_at for one in steps]}
+
+
+async def reschedule(tx: Transaction, steps: Sequence[RescheduledStep]) -> None:
+    """Change when the next steps of locked enrollments that wait are due."""
+    await reconsider(tx, await _write(tx, _RESCHEDULE, **_moments(steps)))
+
+
+# Paused by a person
+
+_PAUSE = text("""
+    UPDATE enrollments SET paused_at = clock_timestamp(),
+        activity = CASE WHEN stays THEN activity ELSE 'paused' END,
+        held_reason = CASE WHEN stays THEN held_reason END,
+        held_code = CASE WHEN stays THEN held_code END,
+        next_send_at = CASE WHEN activity = 'sending' THEN next_send_at END,
+        probing = false
+    FROM (
+        SELECT id AS chosen, activity = 'sending'
+            OR held_reason IN ('outcome_unknown', 'destination_not_allowed') AS stays
+        FROM enrollments WHERE id = ANY(:ids)
+        AND status = 'active' AND paused_at IS NULL AND position <= step_count
+    ) AS asked
+    WHERE id = chosen
+    RETURNING id
+""").bindparams(_IDS)
+
+_RESUME = text(
+    f"""
+    UPDATE enrollments e SET paused_at = NULL, due_at = m.due,
+        next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
+        activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
+    FROM {_MOMENTS} AS m(id, due, next_at)
+    WHERE e.id = m.id AND e.status = 'active' AND e.paused_at IS NOT NULL
+    RETURNING e.id
+    """  # noqa: S608 - built from constants
+).bindparams(_IDS)
+
+
+async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID) -> None:
+    """Pause locked enrollments that have steps left and that no person paused before.
+
+    A text that is under way goes on, and one that only a person can decide about stays held.
+    """
+    paused = await _write(tx, _PAUSE, ids=list(enrollment_ids))
+    await timeline.note(tx, paused, "paused", user_id=user_id)
+
+
+async def resume(tx: Transaction, steps: Sequence[RescheduledStep], user_id: UUID) -> None:
+    """Let locked enrollments go on that a person paused; what is under way or held stays so."""
+    resumed = await _write(tx, _RESUME, **_moments(steps))
+    await timeline.note(tx, resumed, "resumed", user_id=user_id)
+    await reconsider(tx, resumed)
+
+
+# Blocked by a sequence, a sender or an open question
+
+_BLOCK = text("""
+    UPDATE enrollments e SET
+        activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'paused' ELSE 'held' END,
+        held_reason = CAST(:reason AS varchar),
+        held_code = CASE WHEN e.held_reason = CAST(:reason AS varchar) THEN e.held_code END,
+        next_send_at = NULL, probing = false
+    FROM (
+        SELECT id, activity, held_reason FROM enrollments
+        WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
+    ) was
+    WHERE e.id = was.id
+    RETURNING (was.activity, was.held_reason) IS DISTINCT FROM (e.activity, e.held_reason)
+""")
+
+
+async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool:
+    """Block an active enrollment; answers whether it was not blocked in this way before."""
+    changed = await tx.execute(_BLOCK, {"id": enrollment_id, "reason": reason})
+    return bool(changed.scalar_one_or_none())
+
+
+async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
+    """Let an active enrollment wait for its paused sequence, or for the person who paused it."""
+    if await _block(tx, enrollment_id, None):
+        await timeline.note(tx, [enrollment_id], "blocked", at=at, because="paused")
+
+
+async def hold(tx: Transaction, enrollment_id: UUID, reason: HeldReason, *, at: datetime) -> None:
+    """Hold an active enrollment; one held for this reason before keeps the provider's code."""
+    if await _block(tx, enrollment_id, reason):
+        await timeline.note(tx, [enrollment_id], "blocked", at=at, because=reason.value)
+        await events.enrollment_held(tx, enrollment_id)
+
+
+async def hold_restored(
+    tx: Transaction, enrollment_id: UUID, sids: Sequence[str], *, at: datetime
+) -> None:
+    """Hold a restored enrollment that may have sent these texts, until a person decides."""
+    await _block(tx, enrollment_id, HeldReason.OUTCOME_UNKNOWN)
+    await timeline.note(tx, [enrollment_id], RECONCILED, at=at, sids=list(sids))
+    await events.enrollment_held(tx, enrollment_id)
+
+
+UNBLOCKED = """(
+    (e.activity = 'paused' AND e.paused_at IS NULL AND q.state = 'active')
+    OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
+)"""
+"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
+
+_GO_ON = """
+    UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
+        next_send_at = clock_timestamp(), probing = e.probing OR {probing}
+"""
+
+_RELEASE = text(
+    f"""
+    {_GO_ON.format(probing=":probing")}
+    WHERE id = :id AND status = 'active'
+    AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
+    RETURNING id
+    """
+)
+
+_RELEASE_NEXT = text(
+    f"""
+    WITH locked AS (
+        SELECT e.id FROM enrollments e
+        JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+        WHERE e.sequence_id = :sequence_id AND e.blocked AND {UNBLOCKED}
+        AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
+        ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
+    )
+    {_GO_ON.format(probing="false")}
+    FROM locked WHERE e.id = locked.id RETURNING e.id
+    """  # noqa: S608 - built from constants
+)
+
+
+async def release(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
+    """Let one go on that is held, or waits for its sequence; False if none, or a person paused it.
+
+    ``probing`` lets it try a sender on hold.
+    """
+    released = await _write(tx, _RELEASE, id=enrollment_id, probing=probing)
+    await reconsider(tx, released)
+    return bool(released)
+
+
+async def release_next(
+    tx: Transaction, sequence_id: UUID, *, after: str | None, limit: int
+) -> list[UUID]:
+    """Let the next of a sequence's enrollments go on that nothing blocks any more, by id.
+
+    A page that is not full is the last one.
+    """
+    asked = {"sequence_id": sequence_id, "after": after, "limit": limit}
+    released = await _write(tx, _RELEASE_NEXT, **asked)
+    await reconsider(tx, released)
+    return released
+
+
+# Texted by the contact
+
+_RECORD_INBOUND = text("""
+    UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, :at)
+    FROM contacts c WHERE c.id = e.contact_id AND c.phone = :phone AND e.status = 'active'
+""")
+
+_RECORD_REPLY = text("""
+    UPDATE enrollments SET replied_at = coalesce(replied_at, :at)
+    WHERE id = :id AND status = 'active'
+""")
+
+
+async def record_inbound(tx: Transaction, phone: str, *, at: datetime) -> None:
+    """Note when the contact of active enrollments texted us."""
+    await tx.execute(_RECORD_INBOUND, {"phone": phone, "at": at})
+
+
+async def record_reply(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
+    """Remember the first reply to an active enrollment whose steps go on."""
+    await tx.execute(_RECORD_REPLY, {"id": enrollment_id, "at": at})
+
+
+# Ending
+
+_END = text(
+    f"""
+    WITH locked AS (
+        SELECT id FROM enrollments WHERE id = ANY(:ids) AND status = 'active'
+        ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE enrollments e SET status = CASE
+            WHEN CAST(:status AS varchar) = 'opted_out' AND NOT {ANYTHING_SENT}
+            THEN 'omitted_opted_out'
+            WHEN CAST(:status AS varchar) = 'omitted_landline' AND {ANYTHING_DELIVERED}
+            THEN 'failed'
+            ELSE :status
+        END,
+        activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
+        paused_at = NULL, probing = false, ended_at = clock_timestamp(), ended_by = :user_id,
+        error_code = :error_code, replied_at = coalesce(e.replied_at, :replied_at)
+    FROM locked WHERE e.id = locked.id
+    RETURNING e.id, e.status
+    """  # noqa: S608 - built from constants
+).bindparams(_IDS)
+
+
+async def end(
+    tx: Transaction,
+    enrollment_ids: Sequence[UUID],
+    status: EnrollmentStatus,
+    *,
+    signal: str | None,
+    user_id: UUID | None = None,
+    error_code: int | None = None,
+    replied_at: datetime | None = None,
+) -> dict[UUID, EnrollmentStatus]:
+    """Give active enrollments their final status; answers who ended, and how.
+
+    ``opted_out`` becomes ``omitted_opted_out`` where nothing was *sent*, ``omitted_landline``
+    becomes ``failed`` where something was *delivered*. They end now by the database's clock, which
+    dates the one-off texts that the end overtakes.
+
+    Args:
+        tx: The transaction of the fact behind it.
+        enrollment_ids: Which; those that are final stay as they are.
+        status: A final status.
+        signal: What to tell the workflows.
+        user_id: Who ended them.
+        error_code: The provider's code behind it.
+        replied_at: When the contact replied, if that ended them.
+    """
+    asked = {"ids": list(enrollment_ids), "status": status.value, "user_id": user_id}
+    rows = await tx.execute(_END, {**asked, "error_code": error_code, "replied_at": replied_at})
+    ended = {row.id: EnrollmentStatus(row.status) for row in rows}
+    if signal is not None:
+        for reached in sorted(set(ended.values())):
+            ids = sorted(one for one in ended if ended[one] is reached)
+            await outbox.add_signals(tx, ids, signal, reached)
+    await events.enrollments_finished(tx, list(ended))
+    return ended
+
+
+async def status_of(tx: Transaction, enrollment_id: UUID) -> EnrollmentStatus | None:
+    """Read an enrollment's status; None if there is no such enrollment."""
+    query = text("SELECT status FROM enrollments WHERE id = :id")
+    status = (await tx.execute(query, {"id": enrollment_id})).scalar_one_or_none()
+    return None if status is None else EnrollmentStatus(status)
+
+
+_ERASE = text("""
+    WITH told AS (DELETE FROM enrollment_events WHERE enrollment_id = ANY(:ids))
+    DELETE FROM enrollments WHERE id = ANY(:ids) RETURNING id
+""").bindparams(_IDS)
+
+
+async def erase(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Delete enrollments with their timelines; their texts are deleted already."""
+    await _write(tx, _ERASE, ids=list(enrollment_ids))
