@@ -406,10 +406,10 @@ _BLOCK = text("""
 """)
 
 
-async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool:
-    """Block an active enrollment; answers whether it was not blocked in this way before."""
-    changed = await tx.execute(_BLOCK, {"id": enrollment_id, "reason": reason})
-    return bool(changed.scalar_one_or_none())
+async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool | None:
+    """Block an active enrollment; answers whether that is news, None if the enrollment is final."""
+    news = await tx.execute(_BLOCK, {"id": enrollment_id, "reason": reason})
+    return news.scalar_one_or_none()
 
 
 async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
@@ -429,9 +429,9 @@ async def hold_restored(
     tx: Transaction, enrollment_id: UUID, sids: Sequence[str], *, at: datetime
 ) -> None:
     """Hold a restored enrollment that may have sent these texts, until a person decides."""
-    await _block(tx, enrollment_id, HeldReason.OUTCOME_UNKNOWN)
-    await timeline.note(tx, [enrollment_id], RECONCILED, at=at, sids=list(sids))
-    await events.enrollment_held(tx, enrollment_id)
+    if await _block(tx, enrollment_id, HeldReason.OUTCOME_UNKNOWN) is not None:
+        await timeline.note(tx, [enrollment_id], RECONCILED, at=at, sids=list(sids))
+        await events.enrollment_held(tx, enrollment_id)
 
 
 UNBLOCKED = """(

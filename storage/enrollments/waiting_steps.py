@@ -96,7 +96,7 @@ async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[
 
 
 async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[WaitingStep]:
-    """Lock first, then read: what is joined to a row that is waited for is from before the wait."""
+    """Lock first, then read: columns joined before the lock was granted are stale."""
     locked = await tx.execute(
         text(
             f"SELECT e.id FROM enrollments e WHERE {which} ORDER BY e.id FOR NO KEY UPDATE"  # noqa: S608 - conditions written in this module
@@ -111,19 +111,11 @@ async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingS
     rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
     return [
         WaitingStep(
-            id=row.id,
-            status=EnrollmentStatus(row.status),
-            activity=EnrollmentPhase(row.activity) if row.activity else None,
-            all_sent=row.all_sent,
-            paused_at=row.paused_at,
-            last_sent_at=row.last_sent_at,
-            due_at=row.due_at,
-            at_time=row.at_time,
-            send_at=row.send_at,
-            time_zone=row.time_zone,
-            phone=row.phone,
-            send_window=row.send_window,
-            read_at=row.read_at,
+            **{
+                **row,
+                "status": EnrollmentStatus(row["status"]),
+                "activity": EnrollmentPhase(row["activity"]) if row["activity"] else None,
+            }
         )
-        for row in rows
+        for row in rows.mappings()
     ]
