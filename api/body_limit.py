@@ -46,7 +46,9 @@ class BodyLimit:
     """Refuses bodies that are too large, too slow or of another encoding, however they come.
 
     FastAPI reads a body whole before it asks who calls, and neither it nor the server minds how
-    long that takes. Whoever sends more than a stranger may is therefore asked here.
+    long that takes. Whoever sends more than a stranger may is therefore asked here. Its own
+    ``max_body_size`` cannot do this part: it knows a path but no caller, an inner limit lifts an
+    outer one, and what it refuses gets no problem document.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:

@@ -1,13 +1,13 @@
 """Signing in at a browser and out again, and who a session belongs to."""
 
-import base64
 import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from itsdangerous import BadSignature, Signer
 
 from domain.access.devices import device_name, kept_user_agent
 from domain.access.limits import AccessRules
@@ -33,7 +33,9 @@ from storage.access import sessions, users
 from storage.platform.database import Database
 from storage.tables.access import SignIn, User
 
-_COOKIE_LENGTH = 43 + 1 + 43  # token, dot, signature; both 32 bytes in URL-safe base64
+_SIGNED_AS = "session:"
+"""Before what is signed: a cookie of another kind, under the same key, is no session."""
+
 _NOTE_USE_EVERY = timedelta(minutes=1)
 
 
@@ -120,6 +122,8 @@ class Sessions:
         self._refusals = refusals or Refusals(database)
         self._tries = SignInTries(database, rules)
         self._devices = Devices(rules.secret)
+        # Without a derived key, for sessions begun before itsdangerous signed them.
+        self._signer = Signer(rules.secret, key_derivation="none", digest_method=hashlib.sha256)
 
     async def sign_in(
         self,
@@ -177,9 +181,10 @@ class Sessions:
         Raises:
             NotSignedInError: The cookie is not ours, or the session is over.
         """
-        token = self._unsigned(cookie)
-        if token is None:
-            raise NotSignedInError(token_given=True)
+        try:
+            token = self._signer.unsign(_SIGNED_AS + cookie).decode().removeprefix(_SIGNED_AS)
+        except BadSignature:
+            raise NotSignedInError(token_given=True) from None
         idle = self._rules.session_idle
         async with self._database.transaction() as tx:
             holder = await sessions.holder_of(
@@ -255,23 +260,11 @@ class Sessions:
                 await self._tries.end_right(tx, begun)
                 await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
                 return SignedIn(
-                    f"{token}.{self._signature(token)}",
+                    self._signer.sign(_SIGNED_AS + token).decode().removeprefix(_SIGNED_AS),
                     _caller(now, session.id, session.expires_at),
                     self._devices.write(device, user.id),
                 )
         return None
-
-    def _signature(self, token: str) -> str:
-        key = self._rules.secret.encode()
-        signature = hmac.digest(key, b"session:" + token.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
-
-    def _unsigned(self, cookie: str) -> str | None:
-        """Give the token of a cookie that we signed."""
-        if len(cookie) != _COOKIE_LENGTH or not cookie.isascii():
-            return None
-        token, _, signature = cookie.partition(".")
-        return token if hmac.compare_digest(signature, self._signature(token)) else None
 
 
 def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from uuid import UUID
+
+from standardwebhooks import Webhook
 
 from domain.event_webhooks.events import (
     EventPoster,
@@ -15,7 +17,6 @@ from domain.event_webhooks.events import (
     Post,
     PostFailedError,
     body_of,
-    signature,
 )
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints
@@ -157,15 +158,15 @@ class Deliveries:
     async def _post(self, going: _Round, due: DueDelivery) -> int:
         body = body_of(due.type, due.occurred_at, due.data)
         event_id = str(due.event_id)
-        sent_at = int(time.time())
+        sent_at = datetime.now(UTC)
         headers = {
             "content-type": "application/json",
             "user-agent": "Segue",
             "webhook-id": event_id,
-            "webhook-timestamp": str(sent_at),
-            "webhook-signature": signature(going.secret, event_id, sent_at, body),
+            "webhook-timestamp": str(int(sent_at.timestamp())),
+            "webhook-signature": Webhook(going.secret).sign(event_id, sent_at, body),
         }
-        return await going.post(going.url, headers, body)
+        return await going.post(going.url, headers, body.encode())
 
     async def _disable(self, going: _Round, due: DueDelivery) -> None:
         """An endpoint that says it is gone is told nothing more; what waits for it waits."""

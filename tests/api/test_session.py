@@ -1,5 +1,8 @@
 """Signing in at a browser: the cookie, its end, and what it may do."""
 
+import base64
+import hashlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -119,6 +122,18 @@ async def test_only_a_hash_of_the_token_is_kept(
     [stored] = await values(database, "SELECT token_hash FROM sessions")
     assert len(stored) == 64
     assert token not in stored
+
+
+async def test_cookie_is_the_token_and_its_hmac(
+    browser: httpx.AsyncClient, kim: Any, services: Services
+) -> None:
+    """As in every release: a deploy signs nobody out."""
+    await sign_in(browser)
+
+    token, _, signature = browser.cookies[COOKIE].partition(".")
+    key = services.sessions._rules.secret.encode()
+    expected = hmac.digest(key, f"session:{token}".encode(), hashlib.sha256)
+    assert signature == base64.urlsafe_b64encode(expected).decode().rstrip("=")
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1] + ("A" if c[-1] != "A" else "B")])
