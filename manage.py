@@ -21,7 +21,7 @@ from services.access.tokens import Tokens
 from services.access.users import UserDetails, Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
-from services.factory import ServiceConfig, build_services
+from services.factory import ServiceConfig, build_services, gateway_of
 from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
 from services.messaging.contact_hooks import CONTACT_HOOKS
@@ -29,8 +29,6 @@ from services.messaging.restore import Reconciling
 from services.messaging.senders import Senders
 from services.sequences.sequences import Sequences
 from settings import Settings, WorkerSettings, load_settings, load_worker_settings
-from sms.deadline import TimeLimits
-from sms.gateway import TwilioGateway
 from storage.maintenance import health
 from storage.platform import outbox as outbox_rows
 from storage.platform.database import Database, is_unavailable
@@ -165,19 +163,7 @@ async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime |
     Raises:
         SystemExit: A worker is running, or the provider's lists could not be had.
     """
-    gateway = TwilioGateway(
-        account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token.get_secret_value(),
-        api_base_url=settings.twilio_api_base_url,
-        lookups_base_url=settings.twilio_lookups_base_url,
-        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        limits=TimeLimits(
-            connect=settings.http_connect_timeout,
-            read=settings.http_read_timeout,
-            late_answer=settings.http_late_answer,
-        ),
-        max_concurrent=LISTS_AT_ONCE,
-    )
+    gateway = gateway_of(settings, max_concurrent=LISTS_AT_ONCE)
     client = await connect_to_temporal(
         settings.temporal_address, settings.temporal_namespace, lazy=True
     )

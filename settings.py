@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     SecretStr,
@@ -278,19 +279,9 @@ class Settings(_Environment):
         return self
 
 
-class WorkerSettings(Settings):
-    """What the worker needs besides: the account, where the provider calls us, size, metrics."""
+class WorkerSize(BaseModel):
+    """How much a worker does side by side."""
 
-    twilio_account_sid: str = Field(
-        pattern=r"^AC[0-9a-fA-F]{32}$",
-        description="the Twilio account, AC and 32 hexadecimal digits, from the Twilio console",
-    )
-    twilio_auth_token: SecretStr = Field(
-        min_length=1, description="the account's auth token, from the Twilio console"
-    )
-    public_base_url: SafeUrl = Field(
-        description="the address Twilio reaches this API at, https://segue.example.com"
-    )
     sends_at_once: AtOnce = Field(
         default=20,
         description="sends side by side in one worker, each with a connection of its own",
@@ -323,6 +314,26 @@ class WorkerSettings(Settings):
     )
     activity_pollers: Annotated[int, Field(ge=1, le=100)] = Field(
         default=5, description="calls that wait for activities, for each of the task queues"
+    )
+
+    @property
+    def connections(self) -> int:
+        """Most connections to the database: one for each send and decision, and the others."""
+        return self.sends_at_once + self.decisions_at_once + self.other_connections
+
+
+class WorkerSettings(Settings, WorkerSize):
+    """What the worker needs besides: the account, where the provider calls us, metrics."""
+
+    twilio_account_sid: str = Field(
+        pattern=r"^AC[0-9a-fA-F]{32}$",
+        description="the Twilio account, AC and 32 hexadecimal digits, from the Twilio console",
+    )
+    twilio_auth_token: SecretStr = Field(
+        min_length=1, description="the account's auth token, from the Twilio console"
+    )
+    public_base_url: SafeUrl = Field(
+        description="the address Twilio reaches this API at, https://segue.example.com"
     )
     metrics_address: HostAndPort | None = Field(
         default=None, description="where /metrics is served to Prometheus; nowhere unless set"

@@ -5,10 +5,9 @@ import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -27,11 +26,9 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services, build_services, gateway_of
 from services.messaging.backfill import LISTS_AT_ONCE, SIDE_BY_SIDE
-from settings import WorkerSettings, load_worker_settings
-from sms.deadline import TimeLimits
-from sms.gateway import TwilioGateway
+from settings import WorkerSettings, WorkerSize, load_worker_settings
 from storage.platform.database import Database, Pools
 from workflows.client import (
     RPC_TIMEOUT,
@@ -80,37 +77,6 @@ class TooManyConnectionsError(Exception):
     """PostgreSQL does not allow as many connections as the settings want."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """How much a process does side by side; the settings' names and defaults."""
-
-    sends_at_once: int = 20
-    decisions_at_once: int = 10
-    questions_at_once: int = 10
-    background_at_once: int = 20
-    endpoints_at_once: int = 10
-    other_connections: int = 10
-    workflow_tasks_at_once: int = 100
-    cached_workflows: int = 500
-    workflow_pollers: int = 5
-    activity_pollers: int = 5
-
-    @classmethod
-    def of(cls, settings: WorkerSettings) -> Self:
-        """Read it from the settings."""
-        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
-
-    @property
-    def connections(self) -> int:
-        """Most connections to the database: one for each send and decision, and the others."""
-        return self.sends_at_once + self.decisions_at_once + self.other_connections
-
-    @property
-    def calls(self) -> int:
-        """Most calls to the provider: sends, questions, and the sweep's look-ups or lists."""
-        return self.sends_at_once + self.questions_at_once + max(LISTS_AT_ONCE, SIDE_BY_SIDE)
-
-
 def build_workers(
     client: Client,
     services: Services,
@@ -118,7 +84,7 @@ def build_workers(
     drain: timedelta,
     build_id: str = "",
     traces: Traces | None = None,
-    size: Size | None = None,
+    size: WorkerSize | None = None,
 ) -> list[Worker]:
     """Make the workers of a process: for sends, questions and events one each, one for the rest.
 
@@ -134,7 +100,7 @@ def build_workers(
         traces: What calls to the provider are seen in; None for none.
         size: How much is done side by side; None for the defaults.
     """
-    size = size or Size()
+    size = size or WorkerSize()
     version = WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
         use_worker_versioning=True,
@@ -226,21 +192,14 @@ async def run(settings: WorkerSettings) -> None:
     client = await _unless(stop, connect(settings, traces))
     if client is None:
         return
-    size = Size.of(settings)
-    gateway = TwilioGateway(
-        account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token.get_secret_value(),
-        api_base_url=settings.twilio_api_base_url,
-        lookups_base_url=settings.twilio_lookups_base_url,
-        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        limits=TimeLimits(
-            connect=settings.http_connect_timeout,
-            read=settings.http_read_timeout,
-            late_answer=settings.http_late_answer,
-        ),
-        max_concurrent=size.calls,
+    gateway = gateway_of(
+        settings,
+        # Sends, questions, and the sweep's look-ups or lists.
+        max_concurrent=settings.sends_at_once
+        + settings.questions_at_once
+        + max(LISTS_AT_ONCE, SIDE_BY_SIDE),
     )
-    pools = _pools(settings, size, traces)
+    pools = _pools(settings, traces)
     services = build_services(
         pools.rest,
         EnrollmentClient(client, page_base_url=settings.public_base_url),
@@ -252,7 +211,7 @@ async def run(settings: WorkerSettings) -> None:
     try:
         if not await _unless(stop, _database_is_there(services)):
             return
-        await _connections_fit(services, size)
+        await _connections_fit(services, settings)
         background += [
             asyncio.create_task(services.outbox.run()),
             asyncio.create_task(services.waking.run()),
@@ -269,7 +228,7 @@ async def run(settings: WorkerSettings) -> None:
                 drain=settings.drain,
                 build_id=settings.segue_build_id,
                 traces=traces,
-                size=size,
+                size=settings,
             )
             for worker in workers:
                 await stack.enter_async_context(worker)
@@ -299,18 +258,18 @@ async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | 
     return None
 
 
-def _pools(settings: WorkerSettings, size: Size, traces: Traces) -> Pools:
+def _pools(settings: WorkerSettings, traces: Traces) -> Pools:
     """Make the connections: those of a send are waited for less long than it may take to begin."""
     database = partial(Database, settings.database_url, around=traces.transaction)
     short = settings.call_before.total_seconds() / 2
     return Pools(
-        sends=database(connections=size.sends_at_once, pool_timeout=short),
-        decisions=database(connections=size.decisions_at_once, pool_timeout=short),
-        rest=database(connections=size.other_connections),
+        sends=database(connections=settings.sends_at_once, pool_timeout=short),
+        decisions=database(connections=settings.decisions_at_once, pool_timeout=short),
+        rest=database(connections=settings.other_connections),
     )
 
 
-async def _connections_fit(services: Services, size: Size) -> None:
+async def _connections_fit(services: Services, size: WorkerSize) -> None:
     """Look whether PostgreSQL allows as many connections as this process may make.
 
     Raises:

@@ -45,10 +45,8 @@ from observability import logs
 from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
 from observability.tracing import Traces
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services, build_services, gateway_of
 from settings import ApiSettings, load_api_settings
-from sms.deadline import TimeLimits
-from sms.gateway import TwilioGateway
 from storage.platform.database import Database
 from workflows.client import EnrollmentClient, connect_to_temporal
 
@@ -182,19 +180,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
         runtime=sdk_runtime(settings.sdk_metrics_address),
         interceptors=traces.interceptors(),
     )
-    gateway = TwilioGateway(
-        account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token.get_secret_value(),
-        api_base_url=settings.twilio_api_base_url,
-        lookups_base_url=settings.twilio_lookups_base_url,
-        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
-        limits=TimeLimits(
-            connect=settings.http_connect_timeout,
-            read=settings.http_read_timeout,
-            late_answer=settings.http_late_answer,
-        ),
-        max_concurrent=_GATEWAY_CALLS,
-    )
+    gateway = gateway_of(settings, max_concurrent=_GATEWAY_CALLS)
     database = Database(settings.database_url, around=traces.transaction)
     services = build_services(
         database,

@@ -1,8 +1,9 @@
 """Builds the use cases, for every program that needs them."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from domain.access.limits import AccessRules
@@ -63,12 +64,16 @@ from services.sequences.sequences import Sequences
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
 from services.suppression.suppressions import Suppressions
-from settings import ApiSettings, Settings
+from settings import ApiSettings, Settings, WorkerSettings
+from sms.deadline import TimeLimits
+from sms.gateway import TwilioGateway
 from storage.platform import connection_health
 from storage.platform.database import Database, Pools, Written, is_unavailable
 from workflows.client import EnrollmentClient
 
 _PING_SECONDS = 2
+
+_Rules = TypeVar("_Rules", SendingRules, AccessRules)
 
 
 @dataclass(frozen=True)
@@ -97,19 +102,10 @@ class ServiceConfig:
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
         """Read the settings of a process."""
-        rules = SendingRules(
+        rules = _filled(
+            SendingRules,
+            settings,
             workspace_zone=settings.workspace_time_zone.key,
-            call_before=settings.call_before,
-            call_margin=settings.call_margin,
-            absence_first_list=settings.absence_first_list,
-            absence_second_list=settings.absence_second_list,
-            settle_give_up=settings.settle_give_up,
-            probe_interval=settings.probe_interval,
-            catch_up_every=settings.catch_up_every,
-            webhooks_first=settings.webhooks_first,
-            look_up_after=settings.look_up_after,
-            retry_short=settings.retry_short,
-            min_spacing=settings.min_spacing,
             look_up_line_types=settings.twilio_lookup_enabled,
         )
         shown_in = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
@@ -130,17 +126,40 @@ def _access(settings: Settings) -> AccessRules:
     """Only the API signs people in; other processes go by rules that nobody asks them for."""
     if not isinstance(settings, ApiSettings):
         return AccessRules()
-    return AccessRules(
+    return _filled(
+        AccessRules,
+        settings,
         secret=settings.session_secret.get_secret_value(),
-        session_idle=settings.session_idle,
-        session_lifetime=settings.session_lifetime,
-        sign_in_window=settings.sign_in_window,
-        sign_in_delay_most=settings.sign_in_delay_most,
-        sign_ins_per_email=settings.sign_ins_per_email,
-        sign_ins_per_email_anywhere=settings.sign_ins_per_email_anywhere,
-        sign_ins_per_address=settings.sign_ins_per_address,
-        enrolments_per_hour=settings.enrolments_per_hour,
         workspace_words=tuple((urlsplit(settings.public_base_url).hostname or "").split(".")[:-1]),
+    )
+
+
+def _filled(rules: type[_Rules], settings: Settings, **others: object) -> _Rules:
+    """Fill rules from the settings of the same names, and from what is given besides."""
+    names = {one.name for one in fields(rules)} & type(settings).model_fields.keys()
+    values: dict[str, Any] = {name: getattr(settings, name) for name in names} | others
+    return rules(**values)
+
+
+def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGateway:
+    """Make the provider's client; the caller closes it.
+
+    Args:
+        settings: For the account, the addresses and the time limits.
+        max_concurrent: Most calls at a time.
+    """
+    return TwilioGateway(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        api_base_url=settings.twilio_api_base_url,
+        lookups_base_url=settings.twilio_lookups_base_url,
+        status_callback_url=f"{settings.public_base_url}/webhooks/twilio/status",
+        limits=TimeLimits(
+            connect=settings.http_connect_timeout,
+            read=settings.http_read_timeout,
+            late_answer=settings.http_late_answer,
+        ),
+        max_concurrent=max_concurrent,
     )
 
 

@@ -233,7 +233,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """The provider that commands ask, and settings that name one."""
     gateway = FakeGateway()
     monkeypatch.setattr(gateway, "aclose", AsyncMock(), raising=False)
-    monkeypatch.setattr("manage.TwilioGateway", lambda **_: gateway)
+    monkeypatch.setattr("manage.gateway_of", lambda *_, **__: gateway)
     for name, value in (
         ("TWILIO_ACCOUNT_SID", f"AC{'0' * 32}"),
         ("TWILIO_AUTH_TOKEN", "secret"),

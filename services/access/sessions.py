@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from itsdangerous import BadSignature, Signer
@@ -19,6 +19,7 @@ from services.access.passwords import Passwords
 from services.access.refusals import Refusals
 from services.access.sign_in_delays import SignInTries, Try
 from services.access.users import (
+    NOTE_USE_EVERY,
     TOKEN_BYTES,
     Caller,
     NotSignedInError,
@@ -35,8 +36,6 @@ from storage.tables.access import SignIn, User
 
 _SIGNED_AS = "session:"
 """Before what is signed: a cookie of another kind, under the same key, is no session."""
-
-_NOTE_USE_EVERY = timedelta(minutes=1)
 
 
 class SignInRefusedError(SegueError):
@@ -188,7 +187,7 @@ class Sessions:
         idle = self._rules.session_idle
         async with self._database.transaction() as tx:
             holder = await sessions.holder_of(
-                tx, digest(token), idle=idle, stale_after=min(_NOTE_USE_EVERY, idle / 10)
+                tx, digest(token), idle=idle, stale_after=min(NOTE_USE_EVERY, idle / 10)
             )
             if holder is None:
                 raise NotSignedInError(token_given=True)

@@ -24,7 +24,8 @@ TOKEN_BYTES = 32
 """How much chance is in a token, a session's or an API's: 43 URL-safe characters."""
 
 _TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
-_NOTE_USE_EVERY = timedelta(minutes=1)
+NOTE_USE_EVERY = timedelta(minutes=1)
+"""Between two notes of when a session or a token was last used."""
 _SCOPES = {scope.value: scope for scope in TokenScope}
 
 
@@ -232,7 +233,7 @@ class Users:
         if len(token) != _TOKEN_LENGTH or not token.startswith(TOKEN_PREFIX):
             raise NotSignedInError(token_given=True)
         async with self._database.transaction() as tx:
-            holder = await tokens.holder_of(tx, digest(token), stale_after=_NOTE_USE_EVERY)
+            holder = await tokens.holder_of(tx, digest(token), stale_after=NOTE_USE_EVERY)
             if holder is None:
                 raise NotSignedInError(token_given=True)
             if holder.is_stale:
