@@ -33,7 +33,7 @@ class JobAbout(Schema):
     import_id: UUID | None = Field(
         default=None, description="Of an enrollment: the import whose people are enrolled."
     )
-    enroll_into: UUID | None = Field(
+    enrol_into: UUID | None = Field(  # the spelling that clients know
         default=None,
         description="Of an import: the sequence its people are enrolled into once it is done.",
     )
