@@ -113,7 +113,7 @@ async def list_contacts(
 ) -> ContactsPage:
     """List everyone who was ever enrolled: the Contacts tab."""
     cursors = CONTACTS_CURSORS.within(sequence_id)
-    tab = await services.contact_list.page(
+    tab = await services.enrollment_list.page(
         sequence_id,
         query.wanted(),
         sort=query.sort,
@@ -121,13 +121,16 @@ async def list_contacts(
         limit=query.limit,
         live=query.live,
     )
-    return ContactsPage.of(tab, cursors.write(tab.page.next, query.sort))
+    following = cursors.write(tab.page.next, query.sort)
+    return ContactsPage.model_validate(
+        {"items": tab.page.items, "next_cursor": following, "counts": tab.counts}
+    )
 
 
 @router.get("/enrollments/{enrollment_id}")
 async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollment:
     """Give one enrollment: where it stands, what comes next and why then, what happened."""
-    return Enrollment.of(await services.enrollment_detail.get(enrollment_id))
+    return Enrollment.model_validate(await services.enrollment_detail.get(enrollment_id))
 
 
 @router.post("/enrollments/batch/add-to-group", response_model=GroupResults)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import Once, OnceDep
-from api.paging import Cursors
+from api.paging import Cursors, listing
 from api.schemas.base import Listing
 from api.schemas.sequences import (
     Archiving,
@@ -35,7 +35,7 @@ async def create_sequence(
     """Write a sequence. A 422 names everything that is wrong, and nothing is written."""
 
     async def create() -> Sequence:
-        return Sequence.of(await services.sequences.create(body.draft(), user.id))
+        return Sequence.model_validate(await services.sequences.create(body.draft(), user.id))
 
     return await once.answer(create)
 
@@ -51,16 +51,13 @@ async def list_sequences(
         after=SEQUENCE_CURSORS.read(query.cursor, _SORT),
         limit=query.limit,
     )
-    return Listing(
-        items=[SequenceSummary.of(record) for record in page.items],
-        next_cursor=SEQUENCE_CURSORS.write(page.next, _SORT),
-    )
+    return listing(page, SequenceSummary, SEQUENCE_CURSORS.write(page.next, _SORT))
 
 
 @router.get("/{sequence_id}")
 async def get_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
     """Give one sequence with its current steps."""
-    return Sequence.of(await services.sequences.get(sequence_id))
+    return Sequence.model_validate(await services.sequences.get(sequence_id))
 
 
 @router.patch("/{sequence_id}")
@@ -72,7 +69,9 @@ async def change_sequence(
     Different steps become the next version, for whoever is enrolled from now on; everything else
     holds at once for everyone. 409 `sequence_archived`.
     """
-    return Sequence.of(await services.sequences.change(sequence_id, body.change(), user.id))
+    return Sequence.model_validate(
+        await services.sequences.change(sequence_id, body.change(), user.id)
+    )
 
 
 @router.post("/{sequence_id}/activate", response_model=Sequence, dependencies=[Sends])
@@ -116,6 +115,6 @@ async def _moved(once: Once, move: Callable[[], Awaitable[SequenceRecord]]) -> R
     """Answer with a sequence as it is after a step to another state."""
 
     async def work() -> Sequence:
-        return Sequence.of(await move())
+        return Sequence.model_validate(await move())
 
     return await once.answer(work, status_code=200, repeatable=True)

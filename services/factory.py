@@ -24,7 +24,7 @@ from services.enrollments.archiving import Archiving
 from services.enrollments.contact_history import ContactHistory
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
-from services.enrollments.enrollment_list import ContactList
+from services.enrollments.enrollment_list import EnrollmentList
 from services.enrollments.finishing import Endings
 from services.enrollments.overview import SequenceOverview
 from services.enrollments.pausing import Pausing
@@ -175,7 +175,7 @@ class Services:
     audit: Audit
     batch: Batch
     contact_history: ContactHistory
-    contact_list: ContactList
+    enrollment_list: EnrollmentList
     contacts: Contacts
     conversations: Conversations
     deliveries: Deliveries
@@ -298,7 +298,7 @@ def build_services(
         audit=Audit(database),
         batch=batch,
         contact_history=ContactHistory(database),
-        contact_list=ContactList(database, temporal, live_deadline=config.live_query),
+        enrollment_list=EnrollmentList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(
             database,
             CONTACT_HOOKS,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from api.paging import FilterQuery, PageQuery
 from api.schemas.base import Schema
@@ -13,10 +13,10 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import SkipCode
-from services.enrollments.enrollment_detail import EnrollmentDetails
-from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactsTab, ListedEnrollment, Live
+from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging.holds import Decision
 from storage.enrollments.enrollment_list import ListFilter
+from workflows import client as workflow_client
 
 _IDS_MOST = 20_000
 """What is looked at, duplicates and all."""
@@ -185,6 +185,17 @@ class LiveUnavailable(Schema):
     unavailable: str
 
 
+def _told(live: workflow_client.LiveState | None) -> LiveState | LiveUnavailable | None:
+    """Choose the schema of an answer, or of the lack of one."""
+    if live is None:
+        return None
+    shape = LiveState if live.unavailable is None else LiveUnavailable
+    return shape.model_validate(live)
+
+
+Live = Annotated[LiveState | LiveUnavailable | None, BeforeValidator(_told)]
+
+
 class Line(Schema):
     """One enrollment in the Contacts tab."""
 
@@ -201,12 +212,7 @@ class Line(Schema):
     next_send_at: datetime | None
     last_message_at: datetime | None
     error: Fault | None = Field(description=_ERROR)
-    live: LiveState | LiveUnavailable | None
-
-    @classmethod
-    def of(cls, listed: ListedEnrollment) -> "Line":
-        """Write a line."""
-        return cls.model_validate(_shown(cls, listed, live=_live(listed.live)))
+    live: Live
 
 
 class ContactsPage(Schema):
@@ -219,15 +225,6 @@ class ContactsPage(Schema):
     counts: dict[EnrollmentStatus, int] = Field(
         description="Of the whole sequence, whatever the filter; all eight."
     )
-
-    @classmethod
-    def of(cls, tab: ContactsTab, next_cursor: str | None) -> "ContactsPage":
-        """Write a page."""
-        return cls(
-            items=[Line.of(listed) for listed in tab.page.items],
-            next_cursor=next_cursor,
-            counts=dict(tab.counts),
-        )
 
 
 class Reason(Schema):
@@ -303,17 +300,10 @@ class Enrollment(Schema):
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None
-    live: LiveState | LiveUnavailable | None = Field(
-        description="What its workflow says; null once it is final."
-    )
+    live: Live = Field(description="What its workflow says; null once it is final.")
     temporal_url: str | None = Field(description="Its workflow in Temporal's Web UI.")
     steps: list[StepAhead] = Field(description="Still to be sent.")
     timeline: list[TimelineEntry]
-
-    @classmethod
-    def of(cls, details: EnrollmentDetails) -> "Enrollment":
-        """Write an enrollment's page."""
-        return cls.model_validate(_shown(cls, details, live=_live(details.live)))
 
 
 class GroupAddition(Schema):
@@ -398,16 +388,3 @@ class FinishResults(Schema):
     """In the order asked."""
 
     results: list[FinishedRow]
-
-
-def _shown(schema: type[Schema], source: object, **instead: object) -> dict[str, Any]:
-    """Take a schema's fields from a use case's answer, some of them otherwise."""
-    return {name: getattr(source, name) for name in schema.model_fields} | instead
-
-
-def _live(live: Live | None) -> LiveState | LiveUnavailable | None:
-    if live is None:
-        return None
-    if live.unavailable is not None:
-        return LiveUnavailable(unavailable=live.unavailable)
-    return LiveState.model_validate(live)

@@ -1,11 +1,10 @@
 """What goes over the wire about sequences."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.paging import PageQuery
@@ -21,7 +20,7 @@ from services.sequences.sequences import (
     SequenceDraft,
     StepDraft,
 )
-from storage.sequences.sequences import SequenceRecord, StepRecord
+from storage.sequences.sequences import StepRecord
 
 _kept: Any = Field(default_factory=lambda: None)
 """Default of what may be left out of a change but may not be null."""
@@ -178,15 +177,14 @@ class Step(Schema):
 
     @classmethod
     def of(cls, step: StepRecord) -> "Step":
-        """Write what is stored."""
-        return cls(
-            position=step.position,
-            body=step.body,
-            media_urls=list(step.media_urls),
-            delay_seconds=step.delay_seconds,
-            at_time=step.at_time.strftime("%H:%M") if step.at_time is not None else None,
-            send_at=_as_written(step.send_at) if step.send_at is not None else None,
-            segments=SegmentCount.model_validate(measure(step.body)),
+        """Validate a stored step."""
+        return cls.model_validate(
+            {
+                **vars(step),
+                "at_time": f"{step.at_time:%H:%M}" if step.at_time is not None else None,
+                "send_at": _as_written(step.send_at) if step.send_at is not None else None,
+                "segments": measure(step.body),
+            }
         )
 
 
@@ -221,31 +219,8 @@ class SequenceSummary(Schema):
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def of(cls, record: SequenceRecord) -> "SequenceSummary":
-        """Write what is stored."""
-        return cls(**_summary(record))
-
 
 class Sequence(SequenceSummary):
     """A sequence with the current version of its steps."""
 
-    steps: list[Step]
-
-    @classmethod
-    def of(cls, record: SequenceRecord) -> "Sequence":
-        """Write what is stored."""
-        return cls(**_summary(record), steps=[Step.of(step) for step in record.steps])
-
-
-def _summary(record: SequenceRecord) -> Mapping[str, Any]:
-    shown = {
-        name: getattr(record, name)
-        for name in SequenceSummary.model_fields
-        if name not in {"counts", "created_by"}
-    }
-    return {
-        **shown,
-        "counts": {status: record.counts.get(status, 0) for status in EnrollmentStatus},
-        "created_by": Creator(id=record.created_by, name=record.created_by_name),
-    }
+    steps: list[Annotated[Step, BeforeValidator(Step.of)]]

@@ -1,12 +1,26 @@
-"""Names and other one-line texts that people type: trimmed, printable, of a bearable length."""
+"""Names and other one-line texts that people type: trimmed, printable, of a bounded length."""
 
 import unicodedata
+from typing import NamedTuple, Self
+from uuid import UUID
 
 from domain.platform.errors import InvalidFieldError
 
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that make a text read differently from what it holds (Unicode UAX 9, explicit ones)."""
+
+
+class Named(NamedTuple):
+    """A user, sender or group as lists show it."""
+
+    id: UUID
+    name: str
+
+    @classmethod
+    def of(cls, id_: UUID | None, name: str | None) -> Self | None:
+        """Give the two together; None without an id."""
+        return None if id_ is None else cls(id_, name or "")
 
 
 def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:

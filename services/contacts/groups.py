@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.contacts import pasted_numbers
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.names import Named
 from domain.platform.paging import Page, Position, cut
 from services.platform import audit
 from storage.contacts import contacts, groups
@@ -86,14 +87,6 @@ class AddedNumbers:
     unread: Sequence[str]
 
 
-@dataclass(frozen=True)
-class GroupName:
-    """A group as dropdowns show it."""
-
-    id: UUID
-    name: str
-
-
 class Groups:
     """Makes groups and says who is in them.
 
@@ -159,10 +152,10 @@ class Groups:
         async with self._database.transaction() as tx:
             return await _details(tx, group_id)
 
-    async def of_contact(self, contact_id: UUID) -> list[GroupName]:
+    async def of_contact(self, contact_id: UUID) -> list[Named]:
         """List the groups that a contact is in, by name."""
         async with self._database.transaction() as tx:
-            return [GroupName(one.id, one.name) for one in await groups.of_contact(tx, contact_id)]
+            return [Named(one.id, one.name) for one in await groups.of_contact(tx, contact_id)]
 
     async def find(self, *, after: Position | None = None, limit: int = 50) -> Page[GroupDetails]:
         """List groups by name."""

@@ -43,7 +43,7 @@ class Archiving:
             state = await lock(tx, sequence_id)
             if state is not SequenceState.ARCHIVED:
                 counts = await rows.count_by_status(tx, [sequence_id])
-                active = counts.get(sequence_id, {}).get(EnrollmentStatus.ACTIVE, 0)
+                active = counts[sequence_id][EnrollmentStatus.ACTIVE]
                 if active and not finish_active:
                     raise ConflictError(
                         "active_enrollments",

@@ -1,4 +1,4 @@
-"""A sequence's Overview tab: its funnel, who stands where, and what goes out soon."""
+"""A sequence's Overview tab: its funnel, its statuses, and the texts of the next hours."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ from storage.enrollments.step_outcomes import StepCounts
 from storage.platform import workspace
 from storage.platform.database import Database
 from storage.sequences import sequences
-from storage.sequences.sequences import StepRecord
+from storage.sequences.sequences import SequenceRecord, StepRecord
 
 HOURS = 24
 
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """One step of the funnel; each number is of enrollments, and has its list.
+    """One step of the funnel: numbers of enrollments.
 
-    The people behind a number are those that ``ListFilter(outcome=..., outcome_step=step)`` lists.
+    ``ListFilter(outcome=..., outcome_step=step)`` lists the enrollments behind a number.
 
     Attributes:
         step: From 1; the same position in every version.
@@ -41,7 +41,7 @@ class FunnelStep:
 
 @dataclass(frozen=True)
 class StatusCount:
-    """How many people have a status; ``share`` is of all who were enrolled, 0 to 1."""
+    """The number of enrollments with a status; ``share`` is of all of them, 0 to 1."""
 
     status: EnrollmentStatus
     label: str
@@ -52,11 +52,11 @@ class StatusCount:
 
 @dataclass(frozen=True)
 class Hour:
-    """What goes out in an hour.
+    """The texts of one hour.
 
     Attributes:
         start: Its beginning, in the workspace's zone.
-        count: Texts that wait for a moment in it; in the first one also what is overdue.
+        count: Texts due in it; in the first hour also the overdue ones.
     """
 
     start: datetime
@@ -70,9 +70,9 @@ class Overview:
     Attributes:
         state: Of the sequence; while it is paused nothing of ``hours`` goes out.
         total: All who were ever enrolled.
-        reply_rate: As the list of sequences has it.
+        reply_rate: See ``Figures.reply_rate``.
         statuses: All eight, in the order of their definition.
-        funnel: A step each, of the longest version.
+        funnel: One entry for each step of the longest version.
         time_zone: The workspace's.
         hours: The next 24, beginning with this one.
     """
@@ -87,11 +87,11 @@ class Overview:
 
 
 class SequenceOverview:
-    """The use case of the Overview tab.
+    """Reads the Overview tab.
 
     Args:
         database: PostgreSQL.
-        workspace_zone: IANA zone where nobody has set one for the workspace.
+        workspace_zone: IANA zone of a workspace that has set none.
     """
 
     def __init__(self, database: Database, *, workspace_zone: str) -> None:
@@ -99,7 +99,7 @@ class SequenceOverview:
         self._zone = workspace_zone
 
     async def get(self, sequence_id: UUID) -> Overview:
-        """Work the numbers out, as they are now.
+        """Compute the numbers as of now.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -111,16 +111,15 @@ class SequenceOverview:
             step_count = await sequences.most_steps(tx, sequence_id)
             so_far = (await sequence_list.figures(tx, [sequence_id]))[sequence_id]
             zone = ZoneInfo(await workspace.zone(tx, self._zone))
-        # Side by side: the second reads every text of the sequence.
+        # In parallel: the second reads every text of the sequence.
         (by_row, hours), by_text = await asyncio.gather(
             self._by_row(sequence_id, zone), self._by_text(sequence_id)
         )
-        total = sum(record.counts.values())
         return Overview(
             state=record.state,
-            total=total,
+            total=record.total,
             reply_rate=so_far.reply_rate,
-            statuses=[_status(status, record.counts, total) for status in EnrollmentStatus],
+            statuses=[_status(status, record) for status in EnrollmentStatus],
             funnel=_funnel(step_count, record.steps, {**by_row, **by_text}),
             time_zone=zone.key,
             hours=hours,
@@ -142,18 +141,17 @@ class SequenceOverview:
 
 
 def _this_hour(zone: ZoneInfo) -> datetime:
-    """Give the beginning of the hour that a zone's clocks show, in UTC."""
+    """Give the start of the current hour on a zone's clock, in UTC."""
     now = datetime.now(zone)
     return (
         now - timedelta(minutes=now.minute, seconds=now.second, microseconds=now.microsecond)
     ).astimezone(UTC)
 
 
-def _status(
-    status: EnrollmentStatus, counts: Mapping[EnrollmentStatus, int], total: int
-) -> StatusCount:
-    words, count = STATUS_WORDS[status], counts.get(status, 0)
-    return StatusCount(status, words.label, words.meaning, count, count / total if total else 0.0)
+def _status(status: EnrollmentStatus, record: SequenceRecord) -> StatusCount:
+    words, count = STATUS_WORDS[status], record.counts[status]
+    share = count / record.total if record.total else 0.0
+    return StatusCount(status, words.label, words.meaning, count, share)
 
 
 def _funnel(step_count: int, steps: Many[StepRecord], counts: StepCounts) -> list[FunnelStep]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.enrollments.faults import Fault
 from domain.sequences.texts import merge_values, render
 from domain.sequences.timing import (
     ContactClock,
@@ -17,7 +18,6 @@ from domain.sequences.timing import (
 )
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason
 from domain.statuses.sequences import SequenceState
-from services.enrollments.enrollment_list import Fault
 from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
 from storage.sequences.sequences import StepRecord
 
@@ -82,7 +82,6 @@ def plan(
     events: Many[EventRow],
     *,
     min_spacing: timedelta,
-    error: Fault | None,
 ) -> Iterator[StepAhead]:
     """Say when each step to come would go: the next as the row says, later ones worked out.
 
@@ -92,7 +91,6 @@ def plan(
         clock: Its contact's.
         events: What was noted about it, in order.
         min_spacing: The most that two texts must be apart.
-        error: Why it is held, or its text failed.
     """
     window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)
@@ -100,8 +98,8 @@ def plan(
     for step in steps[facts.position - 1 :]:
         reasons = _timing(step, clock)
         if step.position == facts.position:
-            if facts.failing_code is not None and error is not None:
-                reasons += (_repeat(error, facts.due_at, at),)
+            if facts.failing_code is not None and facts.error is not None:
+                reasons += (_repeat(facts.error, facts.due_at, at),)
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 because = _noted(events, at)
                 reasons += _put_off(facts, at, window, clock, because, min_spacing)

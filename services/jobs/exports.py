@@ -17,7 +17,7 @@ from domain.platform.errors import NotFoundError
 from domain.platform.paging import Position
 from domain.statuses.enrollments import STATUS_WORDS
 from domain.statuses.suppression import OptOutSource
-from services.enrollments.enrollment_list import SEARCH_LENGTH, Fault, cleaned
+from services.enrollments.enrollment_list import SEARCH_LENGTH, cleaned
 from services.jobs.csv_upload import INVALID
 from services.platform import audit
 from storage.contacts import contacts
@@ -121,7 +121,7 @@ class Exporting:
     async def enrollments(
         self, sequence_id: UUID, wanted: ListFilter, user_id: UUID, *, sort: str = "-enrolled_at"
     ) -> AsyncIterator[bytes]:
-        """Export a sequence's Contacts tab; filters as ``ContactList.page``.
+        """Export a sequence's Contacts tab; filters as ``EnrollmentList.page``.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -141,7 +141,7 @@ class Exporting:
             "enrollments.export",
             ENROLLMENT_COLUMNS,
             read,
-            lambda row: Position(row.sort_key, row.enrollment_id),
+            lambda row: Position(row.sort_key, row.id),
             _enrollment_cells,
             ("sequence", sequence_id),
         )
@@ -289,7 +289,7 @@ def _contact_cells(row: ContactRow) -> Sequence[Any]:
 
 
 def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
-    error = Fault.of_enrollment(row)
+    error = row.error
     return (
         row.enrollment_id,
         row.contact_id,

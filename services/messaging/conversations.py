@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.contacts.names import ContactName, full_name
+from domain.enrollments.faults import Fault
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus
 from domain.statuses.suppression import TextMeaning
-from services.enrollments.enrollment_detail import SenderName
-from services.enrollments.enrollment_list import SEARCH_LENGTH, ContactName, Fault, UserName
+from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging import one_offs
 from services.platform import audit
 from storage.contacts import contacts
@@ -103,8 +105,8 @@ class ConversationText:
     status_label: str
     error: Fault | None
     meaning: TextMeaning | None
-    sender: SenderName | None
-    user: UserName | None
+    sender: Named | None
+    user: Named | None
     origin: Origin | None
 
     @classmethod
@@ -123,8 +125,8 @@ class ConversationText:
             status_label=MESSAGE_LABELS[row.status],
             error=Fault.of(row.error_code),
             meaning=TextMeaning(row.keyword) if row.keyword else None,
-            sender=SenderName(row.sender_id, row.sender_name or "") if row.sender_id else None,
-            user=UserName(row.user_id, row.user_name or "") if row.user_id else None,
+            sender=Named.of(row.sender_id, row.sender_name),
+            user=Named.of(row.user_id, row.user_name),
             origin=origin,
         )
 
@@ -138,7 +140,7 @@ class ReplyBox:
         refusal: ``opted_out`` or ``landline`` if no text may go; the reason is ``refusal_text``.
     """
 
-    sender: SenderName | None
+    sender: Named | None
     refusal: str | None
     refusal_text: str | None
 
@@ -230,7 +232,7 @@ class Conversations:
             to = await conversations.recipient(tx, contact_id, known) if known else None
         shown = cut(found, limit, by_creation).showing(ConversationText.of)
         contact = row.contact
-        name = f"{contact.first_name} {contact.last_name}".strip()
+        name = full_name(contact.first_name, contact.last_name)
         return Conversation(
             contact=ContactName(contact.id, name, contact.phone),
             opted_out=row.opted_out,
@@ -317,7 +319,7 @@ def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | N
         refusal = "opted_out"
     elif to is None and line_type is LineType.LANDLINE:
         refusal = "landline"
-    sender = SenderName(to.sender_id, to.sender_name) if to is not None else None
+    sender = Named(to.sender_id, to.sender_name) if to is not None else None
     return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
 
 
@@ -338,7 +340,7 @@ def last_said(row: LastText) -> dict[str, Any]:
 
 
 def _listed(row: LastTextOfContact) -> ListedConversation:
-    name = f"{row.first_name} {row.last_name}".strip()
+    name = full_name(row.first_name, row.last_name)
     return ListedConversation(
         **last_said(row), contact=ContactName(row.contact_id, name, row.phone)
     )

@@ -22,12 +22,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
+from domain.contacts.names import ContactName, full_name
+from domain.enrollments.faults import Fault
+from domain.platform.names import Named
 from domain.platform.paging import Position
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.enrollments import (
+    STATUS_WORDS,
+    EnrollmentPhase,
+    EnrollmentStatus,
+    HeldReason,
+    StepOutcome,
+)
 from domain.statuses.sequences import SequenceState
 from storage.contacts.contacts import matches
 from storage.enrollments import step_outcomes
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment
@@ -39,26 +49,29 @@ _SORTED_BY: Mapping[str, SQLColumnExpression[Any]] = {
     "next_send_at": col(Enrollment.next_send_at),
     "last_message_at": col(Enrollment.last_message_at),
 }
+CONTACT_COLUMNS = {
+    name: getattr(Contact, name) for name in ("first_name", "last_name", "phone", "time_zone")
+}
+"""What ``EnrollmentOfContact`` takes from the contact's row."""
+
 _MAY_BE_NULL = frozenset({"next_send_at", "last_message_at"})
 
 _FEW = 2000
-"""So many contacts are looked up one by one sooner than a sequence of 100,000 is read through."""
+"""Up to this many contacts, looking each of them up is faster than scanning 100,000 enrollments."""
 
 
 @dataclass(frozen=True)
 class ListFilter:
-    """Which enrollments of a sequence to list; an empty one lets everything through.
+    """Which enrollments of a sequence to list; an empty filter matches all of them.
 
     Attributes:
         steps: The step last sent is any of these.
         enrolled_by: Any of these users enrolled them.
-        statuses: Any of these.
-        held: Whether only those are wanted that wait for a person.
+        held: Only those that wait for a person.
         group_ids: The contact is in any of these groups.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
-        enrollment_ids: Only these.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
-        outcome_step: From 1; 0 for replies and opt-outs after a person's own text alone.
+        outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
     """
 
     steps: Many[int] = ()
@@ -72,47 +85,87 @@ class ListFilter:
     outcome_step: int | None = None
 
 
-@dataclass(frozen=True)
-class ListedRow:
-    """One enrollment with what the list shows of its contact and user; ``sort_key`` places it.
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentRow:
+    """What every list shows of an enrollment."""
+
+    id: UUID
+    status: EnrollmentStatus
+    activity: EnrollmentPhase | None
+    step: int
+    step_count: int
+    enrolled_by_id: UUID
+    enrolled_by_name: str
+    enrolled_at: datetime
+    next_send_at: datetime | None
+
+    @property
+    def enrolled_by(self) -> Named:
+        """Who enrolled the contact."""
+        return Named(self.enrolled_by_id, self.enrolled_by_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentOfContact(EnrollmentRow):
+    """An enrollment with its contact, and what went wrong.
 
     ``failing_code``: see ``storage.enrollments.step_outcomes.failing_code``.
     """
 
-    enrollment_id: UUID
     contact_id: UUID
     first_name: str
     last_name: str
     phone: str
     time_zone: str | None
-    status: EnrollmentStatus
-    activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     held_code: int | None
     error_code: int | None
-    step: int
-    step_count: int
-    enrolled_by: UUID
-    enrolled_by_name: str
-    enrolled_at: datetime
-    next_send_at: datetime | None
     last_message_at: datetime | None
+    failing_code: int | None = None
+
+    @property
+    def contact(self) -> ContactName:
+        """The contact in short."""
+        return ContactName(self.contact_id, full_name(self.first_name, self.last_name), self.phone)
+
+    @property
+    def status_label(self) -> str:
+        """The status as people read it."""
+        return STATUS_WORDS[self.status].label
+
+    @property
+    def error(self) -> Fault | None:
+        """Why it failed or is held, or why its text was not delivered and is tried again."""
+        if self.failing_code is not None and self.held_reason is None:
+            return Fault.of(self.failing_code or None, failed=True)
+        code = self.error_code if self.error_code is not None else self.held_code
+        return Fault.of(code, failed=self.status is EnrollmentStatus.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedRow(EnrollmentOfContact):
+    """One line of the list; ``sort_key`` places it."""
+
     sort_key: str | datetime | None
-    failing_code: int | None
+
+    @property
+    def enrollment_id(self) -> UUID:
+        """The id, under the name that the list has for it."""
+        return self.id
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is still to come for the enrollments that a filter lets through.
+    """Counts of the enrollments that match a filter.
 
     Attributes:
-        people: How many enrollments there are.
-        contacts: How many contacts they are of.
-        active: How many are active.
-        paused: How many of those a person has paused.
-        held: How many of those wait for a person.
-        unknown: How many of those were perhaps sent their last text; see ``outcome_unknown``.
-        texts: How many texts of their steps have not gone yet.
+        people: All of them.
+        contacts: Their distinct contacts.
+        active: The active ones.
+        paused: Active ones that a person has paused.
+        held: Active ones that wait for a person.
+        unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
+        texts: Texts of the active ones' steps that have not been sent yet.
     """
 
     people: int
@@ -141,14 +194,8 @@ async def page(
 ) -> list[ListedRow]:
     """List enrollments of a sequence; those without a value to sort by come last either way.
 
-    Args:
-        tx: The transaction.
-        sequence_id: The sequence.
-        wanted: Which to list.
-        sort: ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``; with ``-``
-            before it, the other way round.
-        after: Where the page begins.
-        limit: Most rows to answer.
+    ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with
+    ``-`` before it.
     """
     name = sort.removeprefix("-")
     down = sort.startswith("-")
@@ -168,19 +215,19 @@ async def page(
         valued = valued.where(_beyond(place, (after.value, after.id), down=down))
     both = union_all(valued, empty).subquery()
     first_valued = both.c.sort_key.is_(None)
-    in_order = _ordered(both.c.sort_key, both.c.enrollment_id, down=down)
+    in_order = _ordered(both.c.sort_key, both.c.id, down=down)
     return await _read(tx, select(both).order_by(first_valued, *in_order).limit(limit))
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
-    """Query the ids of all enrollments that the list would show, the latest first."""
+    """Select the ids of all enrollments that match a filter, the latest first."""
     key = col(Enrollment.enrolled_at)
     found = _filtered(sequence_id, wanted, key).with_only_columns(col(Enrollment.id))
     return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
 
 
 async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
-    """Count all enrollments that the list would show."""
+    """Count the enrollments that match a filter."""
     few = await _few_found(tx, wanted)
     query: Select[*tuple[Any, ...]] = select(func.count()).select_from(Enrollment)
     if wanted.search and few is None:
@@ -190,7 +237,7 @@ async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
 
 
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
-    """Count what is still to come for all enrollments that the list would show."""
+    """Count the enrollments that match a filter by what they are doing."""
     active = col(Enrollment.status) == EnrollmentStatus.ACTIVE
     held = col(Enrollment.activity) == EnrollmentPhase.HELD
     to_come = col(Enrollment.step_count) - col(Enrollment.position) + 1
@@ -208,7 +255,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
 
 
 async def _few_found(tx: Transaction, wanted: ListFilter) -> Many[UUID] | None:
-    """Find whom a search is for; None if nobody is searched for, or too many are found."""
+    """Find the contacts that match a search; None without a search, or if they are too many."""
     if not wanted.search:
         return None
     query = select(col(Contact.id)).where(matches(wanted.search)).limit(_FEW + 1)
@@ -224,25 +271,14 @@ def _filtered(
 ) -> Select[*tuple[Any, ...]]:
     query: Select[*tuple[Any, ...]] = (
         select(
-            col(Enrollment.id).label("enrollment_id"),
-            col(Enrollment.contact_id),
-            col(Contact.first_name),
-            col(Contact.last_name),
-            col(Contact.phone),
-            col(Contact.time_zone),
-            col(Enrollment.status),
-            col(Enrollment.activity),
-            col(Enrollment.held_reason),
-            col(Enrollment.held_code),
-            col(Enrollment.error_code),
-            col(Enrollment.step),
-            col(Enrollment.step_count),
-            col(Enrollment.enrolled_by),
-            col(User.name).label("enrolled_by_name"),
-            col(Enrollment.enrolled_at),
-            col(Enrollment.next_send_at),
-            col(Enrollment.last_message_at),
-            key.label("sort_key"),
+            *columns_of(
+                ListedRow,
+                Enrollment,
+                **CONTACT_COLUMNS,
+                enrolled_by_id=col(Enrollment.enrolled_by),
+                enrolled_by_name=col(User.name),
+                sort_key=key,
+            )
         )
         .select_from(Enrollment)
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
@@ -257,9 +293,9 @@ def _narrowed(
     wanted: ListFilter,
     few: Many[UUID] | None,
 ) -> Select[*tuple[Any, ...]]:
-    """Leave of a query over enrollments what the filter lets through.
+    """Narrow a query over enrollments to those that match a filter.
 
-    A search is of ``few`` contacts found already, or needs the contacts in the query.
+    Without ``few``, the contacts that a search found, the query must join the contacts.
     """
     query = query.where(col(Enrollment.sequence_id) == sequence_id)
     if wanted.steps:
@@ -276,7 +312,7 @@ def _narrowed(
         )
         query = query.where(col(Enrollment.contact_id).in_(members))
     if few is not None:
-        # One array: a parameter for each would be another statement for each number of them.
+        # One array: a parameter for each id would prepare a new statement for every count.
         query = query.where(col(Enrollment.contact_id) == any_(literal([*few], ARRAY(Uuid()))))
     elif wanted.search:
         query = query.where(matches(wanted.search))
@@ -300,10 +336,10 @@ def _beyond(place: Any, last: Any, *, down: bool) -> ColumnElement[bool]:  # noq
 
 async def _read(tx: Transaction, query: Select[*tuple[Any, ...]]) -> list[ListedRow]:
     rows = (await tx.execute(query)).mappings().all()
-    active = [row["enrollment_id"] for row in rows if not row["status"].is_final]
-    # Of the rows that are shown alone: in the query it might be looked up for all of the sequence.
+    active = [row["id"] for row in rows if not row["status"].is_final]
+    # A second query, for the page's rows only: as a column it may be computed for all of them.
     failing = await _failing(tx, active) if active else {}
-    return [ListedRow(**row, failing_code=failing.get(row["enrollment_id"])) for row in rows]
+    return [ListedRow(**row, failing_code=failing.get(row["id"])) for row in rows]
 
 
 async def _failing(tx: Transaction, enrollment_ids: Many[UUID]) -> Mapping[UUID, int | None]:

@@ -1,22 +1,31 @@
 """Queries behind the pickers and filter dropdowns of a sequence."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, false, func, select
 from sqlmodel import col
 
+from domain.contacts.names import full_name
+from domain.platform.names import Named
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
 from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
 from storage.tables.enrollments import Enrollment
 
 
-class PickedRow(NamedTuple):
-    """A contact that may be picked."""
+@dataclass(frozen=True)
+class PickedContact:
+    """A contact in a picker.
+
+    Attributes:
+        opted_out: Whether the number is suppressed for the whole deployment.
+        active_here: Whether it is active in the sequence already.
+    """
 
     id: UUID
     first_name: str
@@ -26,18 +35,16 @@ class PickedRow(NamedTuple):
     opted_out: bool
     active_here: bool
 
-
-class NamedRow(NamedTuple):
-    """Something with a name."""
-
-    id: UUID
-    name: str
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return full_name(self.first_name, self.last_name)
 
 
 async def contacts(
     tx: Transaction, *, search: str, sequence_id: UUID | None, limit: int
-) -> list[PickedRow]:
-    """Find contacts by name or digits, by name; with who is active in a sequence already."""
+) -> list[PickedContact]:
+    """Find contacts by name or digits, sorted by name."""
     active: ColumnElement[bool] = false()
     if sequence_id is not None:
         active = exists().where(
@@ -46,55 +53,42 @@ async def contacts(
             col(Enrollment.status) == EnrollmentStatus.ACTIVE,
         )
     query = (
-        select(
-            col(Contact.id),
-            col(Contact.first_name),
-            col(Contact.last_name),
-            col(Contact.phone),
-            col(Contact.line_type),
-            opted_out(),
-            active,
-        )
+        select(*columns_of(PickedContact, Contact, opted_out=opted_out(), active_here=active))
         .order_by(col(Contact.search_name), col(Contact.id))
         .limit(limit)
     )
     if search:
         query = query.where(matches(search))
-    return [PickedRow(*row) for row in await tx.execute(query)]
+    return [PickedContact(*row) for row in await tx.execute(query)]
 
 
-async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
-    """List the users who enrolled somebody into a sequence, by name."""
+async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[Named]:
+    """List the users who enrolled contacts into a sequence, by name."""
     did = exists().where(
         col(Enrollment.sequence_id) == sequence_id, col(Enrollment.enrolled_by) == col(User.id)
     )
     rows = await tx.execute(
         select(col(User.id), col(User.name)).where(did).order_by(col(User.name), col(User.id))
     )
-    return [NamedRow(*row) for row in rows]
+    return [Named(*row) for row in rows]
 
 
-async def groups(tx: Transaction, *, limit: int) -> list[NamedRow]:
-    """List groups by name, in whatever case."""
-    rows = await tx.execute(
+async def groups(
+    tx: Transaction, *, sequence_id: UUID | None = None, limit: int | None = None
+) -> list[Named]:
+    """List groups by name, in any case; with a sequence, those of contacts enrolled into it."""
+    query = (
         select(col(Group.id), col(Group.name))
         .order_by(func.lower(col(Group.name)), col(Group.id))
         .limit(limit)
     )
-    return [NamedRow(*row) for row in rows]
-
-
-async def groups_present(tx: Transaction, sequence_id: UUID) -> list[NamedRow]:
-    """List the groups with members who were enrolled into a sequence, by name."""
-    # One member is enough: a join would walk through all of them.
-    has_one = exists().where(
-        col(GroupMember.group_id) == col(Group.id),
-        col(Enrollment.contact_id) == col(GroupMember.contact_id),
-        col(Enrollment.sequence_id) == sequence_id,
-    )
-    rows = await tx.execute(
-        select(col(Group.id), col(Group.name))
-        .where(has_one)
-        .order_by(func.lower(col(Group.name)), col(Group.id))
-    )
-    return [NamedRow(*row) for row in rows]
+    if sequence_id is not None:
+        # EXISTS stops at the first member; a join would read all of them.
+        query = query.where(
+            exists().where(
+                col(GroupMember.group_id) == col(Group.id),
+                col(Enrollment.contact_id) == col(GroupMember.contact_id),
+                col(Enrollment.sequence_id) == sequence_id,
+            )
+        )
+    return [Named(*row) for row in await tx.execute(query)]

@@ -1,4 +1,4 @@
-"""The figures that the list of sequences shows beside each."""
+"""The figures of each sequence in the list of sequences."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from sqlalchemy.types import Uuid
 from storage.platform.database import Transaction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a sequence came to so far.
+    """What came of a sequence's enrollments.
 
     Attributes:
         reached: Enrollments that a step was sent to.
         responded: Those of them that ended ``finished_responded``.
         held: Enrollments that wait for a person.
-        last_activity_at: The latest text either way, enrollment, or change of the sequence.
+        last_activity_at: The latest message, enrollment, or change of the sequence.
     """
 
     reached: int
@@ -30,16 +30,16 @@ class Figures:
 
     @property
     def reply_rate(self) -> float | None:
-        """The share of those reached that responded; None if nobody was reached."""
+        """The share of reached enrollments that responded, 0 to 1; None if none was reached."""
         return self.responded / self.reached if self.reached else None
 
 
-# Each is answered from an index alone: counts, and the last entry of two orders.
+# Every part is an index-only scan: the counts, and the last entry of two indexes.
 _FIGURES = text(
     """
-    SELECT q.id, coalesce(told.reached, 0), coalesce(told.responded, 0),
-        coalesce(blocked.held, 0),
-        greatest(q.updated_at, enrolled.at, texted.at)
+    SELECT q.id, coalesce(told.reached, 0) AS reached, coalesce(told.responded, 0) AS responded,
+        coalesce(blocked.held, 0) AS held,
+        greatest(q.updated_at, enrolled.at, texted.at) AS last_activity_at
     FROM sequences q
     LEFT JOIN (
         SELECT sequence_id, count(*) AS reached,
@@ -68,5 +68,5 @@ _FIGURES = text(
 
 async def figures(tx: Transaction, sequence_ids: Many[UUID]) -> dict[UUID, Figures]:
     """Read the figures of sequences."""
-    rows = await tx.execute(_FIGURES, {"ids": list(sequence_ids)})
-    return {row[0]: Figures(*row[1:]) for row in rows}
+    rows = (await tx.execute(_FIGURES, {"ids": list(sequence_ids)})).mappings()
+    return {row["id"]: Figures(**{name: row[name] for name in row if name != "id"}) for row in rows}

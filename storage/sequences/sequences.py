@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, Select, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import Select, and_, func, insert, select, true, tuple_, update
 from sqlmodel import col
 
+from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_sequence
+from storage.platform.rows import columns_of
 from storage.tables.access import User
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Sender
@@ -31,11 +33,10 @@ class StepRecord:
     Attributes:
         position: From 1.
         body: With its merge fields.
-        media_urls: At most ten.
         delay_seconds: After the text before; None in a scheduled sequence.
-        at_time: Wall-clock time of the day that the delay leads to, if given.
+        at_time: Wall-clock time of day at which the delay ends, if given.
         send_at: Naive wall-clock moment; None in an ongoing sequence.
-        segments: How many segments the body takes as written.
+        segments: Of the body as written.
     """
 
     position: int
@@ -47,14 +48,14 @@ class StepRecord:
     segments: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SequenceRecord:
     """A sequence and its current version.
 
     Attributes:
         send_window: As ``SendWindow.dump`` writes it; None for any time.
         version: Number of the current version, from 1.
-        counts: Enrollments by status; statuses without any are left out. Empty if not asked for.
+        counts: Enrollments by status, all eight; empty if not asked for.
         steps: Of the current version, in order; empty in lists.
     """
 
@@ -70,16 +71,26 @@ class SequenceRecord:
     version: int
     version_id: UUID
     step_count: int
-    created_by: UUID
+    created_by_id: UUID
     created_by_name: str
     created_at: datetime
     updated_at: datetime
-    counts: Mapping[EnrollmentStatus, int]
+    counts: Mapping[EnrollmentStatus, int] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
+
+    @property
+    def created_by(self) -> Named:
+        """Who wrote it."""
+        return Named(self.created_by_id, self.created_by_name)
+
+    @property
+    def total(self) -> int:
+        """Everyone who was ever enrolled."""
+        return sum(self.counts.values())
 
 
 async def insert_sequence(tx: Transaction, values: Mapping[str, Any]) -> None:
-    """Write a new sequence's row; ``values`` by column name, ``id`` included."""
+    """Insert a sequence; ``values`` by column name, ``id`` included."""
     await tx.execute(insert(Sequence).values(**values))
 
 
@@ -95,7 +106,7 @@ async def update_sequence(tx: Transaction, sequence_id: UUID, values: Mapping[st
 async def add_version(
     tx: Transaction, sequence_id: UUID, steps: Many[StepRecord], created_by: UUID
 ) -> None:
-    """Publish an edition of a sequence's steps; the caller holds the lock on the sequence."""
+    """Insert the next version of a sequence's steps; the caller holds the sequence's lock."""
     newest = await tx.execute(
         select(func.coalesce(func.max(col(SequenceVersion.number)), 0)).where(
             col(SequenceVersion.sequence_id) == sequence_id
@@ -114,28 +125,16 @@ async def add_version(
     await tx.execute(
         insert(Step),
         [
-            {
-                "version_id": version_id,
-                "position": step.position,
-                "body": step.body,
-                "media_urls": list(step.media_urls),
-                "delay_seconds": step.delay_seconds,
-                "at_time": step.at_time,
-                "send_at": step.send_at,
-                "segments": step.segments,
-            }
+            {**vars(step), "version_id": version_id, "media_urls": list(step.media_urls)}
             for step in steps
         ],
     )
 
 
 async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
-    """Keep everyone else from changing a sequence, enrolling into it or sending a text of it.
+    """Lock a sequence against changes, enrolling and sending; give its state, None if unknown.
 
-    The row is locked too, for processes of a release before this one that share it.
-
-    Returns:
-        The sequence's state, None if there is no such sequence.
+    The row is locked as well, for processes of the previous release, which lock nothing else.
     """
     await lock_sequence(tx, sequence_id)
     row = await tx.execute(
@@ -147,13 +146,14 @@ async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState |
 async def find(
     tx: Transaction, sequence_id: UUID, *, counted: bool = True
 ) -> SequenceRecord | None:
-    """Read one sequence with its current steps and, if asked, counts."""
-    row = (await tx.execute(_sequences().where(col(Sequence.id) == sequence_id))).one_or_none()
+    """Read one sequence with its current steps and, if asked, its counts; None if unknown."""
+    query = _sequences().where(col(Sequence.id) == sequence_id)
+    row = (await tx.execute(query)).mappings().one_or_none()
     if row is None:
         return None
-    counts = await count_by_status(tx, [sequence_id]) if counted else {}
-    steps = await steps_of(tx, row.version_id)
-    return _record(row, counts.get(sequence_id, {}), steps)
+    counts = (await count_by_status(tx, [sequence_id]))[sequence_id] if counted else {}
+    steps = await steps_of(tx, row["version_id"])
+    return SequenceRecord(**row, counts=counts, steps=steps)
 
 
 async def page(
@@ -166,12 +166,7 @@ async def page(
 ) -> list[SequenceRecord]:
     """Read sequences, newest first, without their steps.
 
-    Args:
-        tx: The transaction.
-        states: Any of these; empty for all.
-        search: Part of the name, in any case; empty for all.
-        after: Where the page begins.
-        limit: At most so many.
+    ``states`` empty means all; ``search`` is part of the name, in any case.
     """
     query = _sequences().order_by(col(Sequence.created_at).desc(), col(Sequence.id).desc())
     if states:
@@ -183,49 +178,42 @@ async def page(
     if after is not None:
         place = tuple_(col(Sequence.created_at), col(Sequence.id))
         query = query.where(place < (after.value, after.id))
-    rows = (await tx.execute(query.limit(limit))).all()
-    counts = await count_by_status(tx, [row.id for row in rows])
-    return [_record(row, counts.get(row.id, {}), ()) for row in rows]
+    rows = (await tx.execute(query.limit(limit))).mappings().all()
+    counts = await count_by_status(tx, [row["id"] for row in rows])
+    return [SequenceRecord(**row, counts=counts[row["id"]]) for row in rows]
 
 
 async def steps_of(tx: Transaction, version_id: UUID) -> tuple[StepRecord, ...]:
     """Read a version's steps in order."""
-    steps = await tx.scalars(
-        select(Step).where(col(Step.version_id) == version_id).order_by(col(Step.position))
+    steps = await tx.execute(
+        select(*columns_of(StepRecord, Step))
+        .where(col(Step.version_id) == version_id)
+        .order_by(col(Step.position))
     )
     return tuple(
-        StepRecord(
-            step.position,
-            step.body,
-            tuple(step.media_urls),
-            step.delay_seconds,
-            step.at_time,
-            step.send_at,
-            step.segments,
-        )
-        for step in steps
+        StepRecord(**{**row, "media_urls": tuple(row["media_urls"])}) for row in steps.mappings()
     )
 
 
 async def count_by_status(
     tx: Transaction, sequence_ids: Many[UUID]
 ) -> dict[UUID, dict[EnrollmentStatus, int]]:
-    """Count enrollments by sequence and status; what there is none of is left out."""
+    """Count the enrollments of sequences by status; every sequence asked for has all eight."""
     rows = await tx.execute(
         select(col(Enrollment.sequence_id), col(Enrollment.status), func.count().label("total"))
         .where(col(Enrollment.sequence_id).in_(sequence_ids))
         .group_by(col(Enrollment.sequence_id), col(Enrollment.status))
     )
-    counts: dict[UUID, dict[EnrollmentStatus, int]] = {}
+    counts = {one: dict.fromkeys(EnrollmentStatus, 0) for one in sequence_ids}
     for row in rows:
-        counts.setdefault(row.sequence_id, {})[row.status] = row.total
+        counts[row.sequence_id][row.status] = row.total
     return counts
 
 
 async def active_ids(
     tx: Transaction, sequence_id: UUID, *, after: UUID | None, limit: int
 ) -> list[UUID]:
-    """List enrollments of a sequence that are still active, by id, behind the one given."""
+    """List a sequence's active enrollments by id, after the one given."""
     query = (
         select(col(Enrollment.id))
         .where(
@@ -241,7 +229,7 @@ async def active_ids(
 
 
 async def names_starting(tx: Transaction, start: str) -> set[str]:
-    """Tell which names that begin like this sequences have."""
+    """Read the names of sequences that start with a text."""
     names = await tx.scalars(
         select(col(Sequence.name)).where(col(Sequence.name).startswith(start, autoescape=True))
     )
@@ -249,7 +237,7 @@ async def names_starting(tx: Transaction, start: str) -> set[str]:
 
 
 async def most_steps(tx: Transaction, sequence_id: UUID) -> int:
-    """Tell how many steps the longest of a sequence's versions has."""
+    """Count the steps of a sequence's longest version."""
     longest = await tx.execute(
         select(func.max(col(SequenceVersion.step_count))).where(
             col(SequenceVersion.sequence_id) == sequence_id
@@ -279,31 +267,19 @@ def _sequences() -> Select[Any]:
     )
     return (
         select(
-            col(Sequence.id),
-            col(Sequence.name),
-            col(Sequence.sender_id),
-            col(Sender.name).label("sender_name"),
-            col(Sequence.kind),
-            col(Sequence.on_reply),
-            col(Sequence.reply_window_seconds),
-            col(Sequence.send_window),
-            col(Sequence.state),
-            newest.c.version,
-            newest.c.version_id,
-            newest.c.step_count,
-            col(Sequence.created_by),
-            col(User.name).label("created_by_name"),
-            col(Sequence.created_at),
-            col(Sequence.updated_at),
+            *columns_of(
+                SequenceRecord,
+                Sequence,
+                sender_name=col(Sender.name),
+                version=newest.c.version,
+                version_id=newest.c.version_id,
+                step_count=newest.c.step_count,
+                created_by_id=col(Sequence.created_by),
+                created_by_name=col(User.name),
+            )
         )
         .select_from(Sequence)
         .join(newest, true())
         .join(Sender, and_(col(Sender.id) == col(Sequence.sender_id)))
         .join(User, and_(col(User.id) == col(Sequence.created_by)))
     )
-
-
-def _record(
-    row: Row[Any], counts: Mapping[EnrollmentStatus, int], steps: tuple[StepRecord, ...]
-) -> SequenceRecord:
-    return SequenceRecord(**row._mapping, counts=counts, steps=steps)  # noqa: SLF001 - SQLAlchemy's public name

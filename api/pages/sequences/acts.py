@@ -138,7 +138,7 @@ async def _ask(
     errors: FormErrors = NO_ERRORS,
 ) -> Response:
     wanted = selection.chosen().wanted()
-    outlook = await page.services.contact_list.outlook(sequence_id, wanted)
+    outlook = await page.services.enrollment_list.outlook(sequence_id, wanted)
     return page.part(
         "sequences/_act.html",
         act=act,
@@ -208,7 +208,7 @@ async def _people(
     page: Page, sequence_id: UUID, selection: Selection
 ) -> dict[UUID, ListedEnrollment]:
     """Read whom it is about; too many for a text by hand are refused when it is sent."""
-    tab = await page.services.contact_list.page(
+    tab = await page.services.enrollment_list.page(
         sequence_id, selection.chosen().wanted(), sort="name", limit=_IDS_MOST
     )
     if not tab.page.items:
@@ -221,7 +221,7 @@ _NAMES = 3
 
 async def _names(page: Page, sequence_id: UUID, selection: Selection) -> list[str]:
     """Name a few of them, so that one sees whom it is about."""
-    tab = await page.services.contact_list.page(
+    tab = await page.services.enrollment_list.page(
         sequence_id, selection.chosen().wanted(), sort="name", limit=_NAMES
     )
     return [one.contact.name or one.contact.phone for one in tab.page.items]

@@ -14,7 +14,7 @@ from api.pages.sequences.frame import render_tab
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
 from domain.statuses.enrollments import HeldReason, StepOutcome
-from services.enrollments.enrollment_list import ContactsTab
+from services.enrollments.enrollment_list import EnrollmentPage
 
 router = APIRouter()
 
@@ -111,8 +111,8 @@ async def show_live_states(
 
 async def _read(
     page: Page, sequence_id: UUID, query: TabQuery, *, live: bool = False
-) -> ContactsTab:
-    return await page.services.contact_list.page(
+) -> EnrollmentPage:
+    return await page.services.enrollment_list.page(
         sequence_id,
         query.wanted(),
         sort=query.sort,
@@ -143,7 +143,7 @@ def _short(body: str | None) -> str:
     return words if len(words) <= _BODY_LENGTH else f"{words[: _BODY_LENGTH - 1]}…"
 
 
-def _zones(page: Page, tab: ContactsTab) -> dict[UUID, str | None]:
+def _zones(page: Page, tab: EnrollmentPage) -> dict[UUID, str | None]:
     """Tell on whose clock each next text goes; None for the workspace's."""
     return {
         one.enrollment_id: ContactClock.of(
@@ -160,8 +160,8 @@ async def _count(page: Page, sequence_id: UUID, query: TabQuery) -> int | None:
     wanted = query.wanted()
     if wanted == EnrollmentFilter(status=query.status).wanted():
         return None
-    return await page.services.contact_list.count(sequence_id, wanted)
+    return await page.services.enrollment_list.count(sequence_id, wanted)
 
 
-def _sum(query: TabQuery, tab: ContactsTab) -> int:
+def _sum(query: TabQuery, tab: EnrollmentPage) -> int:
     return sum(tab.counts[status] for status in set(query.status) or tab.counts)

@@ -54,7 +54,7 @@ async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
     """Show the figures; asked again for what has changed."""
     figures = await page.services.overview.get(sequence_id)
     active = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
-    outlook = await page.services.contact_list.outlook(sequence_id, active)
+    outlook = await page.services.enrollment_list.outlook(sequence_id, active)
     return page.part(
         "sequences/_figures.html",
         figures=figures,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, update
 from sqlmodel import col
 
+from domain.enrollments.faults import Fault
 from domain.platform.errors import NotFoundError
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
@@ -17,12 +18,11 @@ from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.sequences import SequenceKind
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail, EnrollmentDetails
-from services.enrollments.enrollment_list import Fault
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.enrollments import Enrollment, EnrollmentEvent
 from storage.tables.messaging import Attempt, Message, StatusEvent
 from tests.worlds import ZONE, World, ongoing, scheduled, small_world
-from workflows.client import LiveState
+from workflows.client import EnrollmentClient, LiveState
 
 
 class FakeLiveStates:
@@ -49,7 +49,7 @@ def detail(world: World) -> EnrollmentDetail:
 def detail_under(world: World, rules: SendingRules) -> EnrollmentDetail:
     return EnrollmentDetail(
         world.database,
-        FakeLiveStates(),
+        cast("EnrollmentClient", FakeLiveStates()),
         live_deadline=timedelta(seconds=1),
         rules=rules,
         workflows_url="http://temporal.test/namespaces/default/workflows/",

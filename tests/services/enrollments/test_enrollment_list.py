@@ -5,23 +5,24 @@ import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
+from domain.enrollments.faults import Fault
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from services.enrollments.enrolling import Enrolling
-from services.enrollments.enrollment_list import ContactList, Fault
+from services.enrollments.enrollment_list import EnrollmentList
 from storage.enrollments.enrollment_list import ListFilter, Outlook
 from storage.tables.enrollments import Enrollment
 from tests.kits.query_plans import asked_of, plan_of, rows_read
 from tests.worlds import ZONE, World, small_world
-from workflows.client import LiveState
+from workflows.client import EnrollmentClient, LiveState
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -54,8 +55,10 @@ def live_states() -> FakeLiveStates:
 
 
 @pytest.fixture
-def contact_list(world: World, live_states: FakeLiveStates) -> ContactList:
-    return ContactList(world.database, live_states, live_deadline=timedelta(seconds=1))
+def enrollment_list(world: World, live_states: FakeLiveStates) -> EnrollmentList:
+    return EnrollmentList(
+        world.database, cast("EnrollmentClient", live_states), live_deadline=timedelta(seconds=1)
+    )
 
 
 async def enroll(
@@ -78,18 +81,20 @@ async def end(world: World, enrollment_id: UUID, status: EnrollmentStatus, **val
 
 
 async def listed(
-    contact_list: ContactList, sequence_id: UUID, sort: str = "name", **wanted: Any
+    enrollment_list: EnrollmentList, sequence_id: UUID, sort: str = "name", **wanted: Any
 ) -> list[UUID]:
-    tab = await contact_list.page(sequence_id, ListFilter(**wanted), sort=sort)
+    tab = await enrollment_list.page(sequence_id, ListFilter(**wanted), sort=sort)
     return [item.enrollment_id for item in tab.page.items]
 
 
-async def walked(contact_list: ContactList, sequence_id: UUID, sort: str, limit: int) -> list[UUID]:
+async def walked(
+    enrollment_list: EnrollmentList, sequence_id: UUID, sort: str, limit: int
+) -> list[UUID]:
     """Every page of the list, one behind the other."""
     found: list[UUID] = []
     after: Position | None = None
     for _ in range(100):
-        tab = await contact_list.page(
+        tab = await enrollment_list.page(
             sequence_id, ListFilter(), sort=sort, after=after, limit=limit
         )
         found += [item.enrollment_id for item in tab.page.items]
@@ -99,12 +104,12 @@ async def walked(contact_list: ContactList, sequence_id: UUID, sort: str, limit:
     pytest.fail("the list has no end")
 
 
-async def test_a_line_says_who_is_where(world: World, contact_list: ContactList) -> None:
+async def test_a_line_says_who_is_where(world: World, enrollment_list: EnrollmentList) -> None:
     sequence = await world.active()
     people = await world.contacts(1, first_name="Zoë", last_name="Quinn", phone="+12125550199")
     (enrollment_id,) = await enroll(world, sequence.id, people)
     await change(world, enrollment_id, step=1, position=2, last_message_at=NOON)
-    tab = await contact_list.page(sequence.id, ListFilter())
+    tab = await enrollment_list.page(sequence.id, ListFilter())
     (line,) = tab.page.items
     assert line.enrollment_id == enrollment_id
     assert (line.contact.id, line.contact.name) == (people[0], "Zoë Quinn")
@@ -119,26 +124,26 @@ async def test_a_line_says_who_is_where(world: World, contact_list: ContactList)
 
 
 async def test_what_waits_in_a_paused_sequence_is_shown_paused(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     waiting, sending, final = await enroll(world, sequence.id, await world.contacts(3))
     await change(world, sending, activity="sending")
     await end(world, final, EnrollmentStatus.FAILED, error_code=30003)
     await world.sequences.pause(sequence.id)
-    tab = await contact_list.page(sequence.id, ListFilter())
+    tab = await enrollment_list.page(sequence.id, ListFilter())
     shown = {line.enrollment_id: line.activity for line in tab.page.items}
     assert shown == {waiting: EnrollmentPhase.PAUSED, sending: EnrollmentPhase.SENDING, final: None}
 
 
-async def test_failed_and_held_lines_say_why(world: World, contact_list: ContactList) -> None:
+async def test_failed_and_held_lines_say_why(world: World, enrollment_list: EnrollmentList) -> None:
     sequence = await world.active()
     failed, held = await enroll(world, sequence.id, await world.contacts(2))
     await end(world, failed, EnrollmentStatus.FAILED, error_code=30003)
     await change(
         world, held, activity="held", held_reason="destination_not_allowed", held_code=21408
     )
-    tab = await contact_list.page(sequence.id, ListFilter())
+    tab = await enrollment_list.page(sequence.id, ListFilter())
     lines = {line.enrollment_id: line for line in tab.page.items}
     assert lines[failed].error == Fault.of(30003)
     assert lines[held].error == Fault.of(21408)
@@ -146,7 +151,7 @@ async def test_failed_and_held_lines_say_why(world: World, contact_list: Contact
 
 
 async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence, other = await world.active(), await world.active()
     ids = await enroll(world, sequence.id, await world.contacts(8))
@@ -154,7 +159,7 @@ async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
     for enrollment_id in ids[:3]:
         await end(world, enrollment_id, EnrollmentStatus.FINISHED_RESPONDED)
     await end(world, ids[3], EnrollmentStatus.OPTED_OUT)
-    tab = await contact_list.page(
+    tab = await enrollment_list.page(
         sequence.id, ListFilter(statuses=[EnrollmentStatus.OPTED_OUT]), limit=1
     )
     assert len(tab.page.items) == 1
@@ -174,7 +179,7 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("few")
 async def test_filters_are_any_of_within_and_all_of_between(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     noa = await world.user("Noa")
@@ -190,7 +195,7 @@ async def test_filters_are_any_of_within_and_all_of_between(
     friends, family = await world.group(people[:2]), await world.group(people[1:3])
 
     async def found(**wanted: Any) -> list[UUID]:
-        return await listed(contact_list, sequence.id, **wanted)
+        return await listed(enrollment_list, sequence.id, **wanted)
 
     assert await found() == [ada, bob, cid, dee]
     assert await found(steps=[1, 2]) == [bob, cid]
@@ -207,7 +212,7 @@ async def test_filters_are_any_of_within_and_all_of_between(
 
 @pytest.mark.usefixtures("few")
 async def test_search_takes_signs_literally_and_finds_phone_digits(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     odd = (await world.contacts(1, first_name="50%_off\\", phone="+14155550123"))[0]
@@ -223,16 +228,16 @@ async def test_search_takes_signs_literally_and_finds_phone_digits(
         ("off", sorted([first, second])),
         ("x", []),
     ):
-        found = await listed(contact_list, sequence.id, search=search)
+        found = await listed(enrollment_list, sequence.id, search=search)
         assert sorted(found) == expected, search
         wanted = ListFilter(search=search)
-        assert await contact_list.count(sequence.id, wanted) == len(expected), search
-        assert (await contact_list.outlook(sequence.id, wanted)).people == len(expected), search
+        assert await enrollment_list.count(sequence.id, wanted) == len(expected), search
+        assert (await enrollment_list.outlook(sequence.id, wanted)).people == len(expected), search
 
 
 @pytest.mark.parametrize("column", ["next_send_at", "last_message_at"])
 async def test_those_without_a_value_come_last_either_way(
-    world: World, contact_list: ContactList, column: str
+    world: World, enrollment_list: EnrollmentList, column: str
 ) -> None:
     sequence = await world.active()
     ids = await enroll(world, sequence.id, await world.contacts(6))
@@ -245,8 +250,8 @@ async def test_those_without_a_value_come_last_either_way(
         *sorted(ids[:2], reverse=True),
         *sorted(ids[4:], reverse=True),
     ]
-    assert await listed(contact_list, sequence.id, column) == up
-    assert await listed(contact_list, sequence.id, f"-{column}") == down
+    assert await listed(enrollment_list, sequence.id, column) == up
+    assert await listed(enrollment_list, sequence.id, f"-{column}") == down
 
 
 @pytest.mark.parametrize(
@@ -258,7 +263,7 @@ async def test_those_without_a_value_come_last_either_way(
     ),
 )
 async def test_pages_hold_everyone_once_in_order(
-    world: World, contact_list: ContactList, column: str, sign: str, limit: int
+    world: World, enrollment_list: EnrollmentList, column: str, sign: str, limit: int
 ) -> None:
     sequence = await world.active()
     people = [
@@ -268,14 +273,14 @@ async def test_pages_hold_everyone_once_in_order(
     for number, enrollment_id in enumerate(ids):
         at = [NOON, NOON, None, NOON + timedelta(days=1), None][number]
         await change(world, enrollment_id, next_send_at=at, last_message_at=at)
-    whole = await listed(contact_list, sequence.id, f"{sign}{column}")
+    whole = await listed(enrollment_list, sequence.id, f"{sign}{column}")
     assert sorted(whole) == sorted(ids)
-    assert await walked(contact_list, sequence.id, f"{sign}{column}", limit) == whole
+    assert await walked(enrollment_list, sequence.id, f"{sign}{column}", limit) == whole
 
 
 @pytest.mark.parametrize("column", ["enrolled_at", "next_send_at", "last_message_at"])
 async def test_a_deep_page_of_many_reads_no_more_than_a_page(
-    world: World, contact_list: ContactList, column: str
+    world: World, enrollment_list: EnrollmentList, column: str
 ) -> None:
     """Lists read PostgreSQL, by index: what is behind the page is not looked at."""
     sequence = await world.active()
@@ -290,7 +295,7 @@ async def test_a_deep_page_of_many_reads_no_more_than_a_page(
         f"SELECT id, {column} AS value FROM enrollments ORDER BY 2, 1 OFFSET 2500 LIMIT 1"  # noqa: S608
     )
     async with asked_of(world.database) as asked:
-        tab = await contact_list.page(
+        tab = await enrollment_list.page(
             sequence.id, ListFilter(), sort=column, after=Position(deep.value, deep.id), limit=50
         )
     assert len(tab.page.items) == 50
@@ -301,16 +306,16 @@ async def test_a_deep_page_of_many_reads_no_more_than_a_page(
 
 
 async def test_live_asks_only_the_active_ones_of_the_page(
-    world: World, contact_list: ContactList, live_states: FakeLiveStates
+    world: World, enrollment_list: EnrollmentList, live_states: FakeLiveStates
 ) -> None:
     sequence = await world.active()
     ids = await enroll(world, sequence.id, await world.contacts(4))
-    in_order = await listed(contact_list, sequence.id)
+    in_order = await listed(enrollment_list, sequence.id)
     assert sorted(in_order) == sorted(ids)
     answering, silent, final, elsewhere = in_order
     await end(world, final, EnrollmentStatus.FAILED)
     live_states.answers[answering] = LiveState("waiting", 1, NOON)
-    tab = await contact_list.page(sequence.id, ListFilter(), sort="name", limit=3, live=True)
+    tab = await enrollment_list.page(sequence.id, ListFilter(), sort="name", limit=3, live=True)
     lines = {line.enrollment_id: line.live for line in tab.page.items}
     assert set(live_states.asked) == {answering, silent}
     assert elsewhere not in lines
@@ -320,20 +325,20 @@ async def test_live_asks_only_the_active_ones_of_the_page(
 
 
 async def test_certain_ones_and_those_that_are_held_are_picked_out(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     first, second, third = await enroll(world, sequence.id, await world.contacts(3))
     await change(
         world, second, activity=EnrollmentPhase.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN
     )
-    assert await listed(contact_list, sequence.id, held=True) == [second]
-    chosen = await listed(contact_list, sequence.id, enrollment_ids=[first, third])
+    assert await listed(enrollment_list, sequence.id, held=True) == [second]
+    chosen = await listed(enrollment_list, sequence.id, enrollment_ids=[first, third])
     assert sorted(chosen) == sorted([first, third])
 
 
 async def test_the_outlook_counts_what_is_still_to_come(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     first, second, third, fourth = await enroll(world, sequence.id, await world.contacts(4))
@@ -343,27 +348,27 @@ async def test_the_outlook_counts_what_is_still_to_come(
     )
     await change(world, third, activity=EnrollmentPhase.PAUSED, paused_at=NOON)
     await end(world, fourth, EnrollmentStatus.FAILED)
-    outlook = await contact_list.outlook(sequence.id, ListFilter())
+    outlook = await enrollment_list.outlook(sequence.id, ListFilter())
     assert outlook == Outlook(
         people=4, contacts=4, active=3, paused=1, held=1, unknown=1, texts=1 + 3 + 3
     )
     await change(world, second, held_reason=HeldReason.DESTINATION_NOT_ALLOWED)
-    refused = await contact_list.outlook(sequence.id, ListFilter())
+    refused = await enrollment_list.outlook(sequence.id, ListFilter())
     assert (refused.held, refused.unknown) == (1, 0)
-    only = await contact_list.outlook(sequence.id, ListFilter(enrollment_ids=[first, fourth]))
+    only = await enrollment_list.outlook(sequence.id, ListFilter(enrollment_ids=[first, fourth]))
     assert only == Outlook(people=2, contacts=2, active=1, paused=0, held=0, unknown=0, texts=1)
     with pytest.raises(NotFoundError):
-        await contact_list.outlook(uuid4(), ListFilter())
+        await enrollment_list.outlook(uuid4(), ListFilter())
 
 
-async def test_an_unknown_sequence_is_not_found(contact_list: ContactList) -> None:
+async def test_an_unknown_sequence_is_not_found(enrollment_list: EnrollmentList) -> None:
     with pytest.raises(NotFoundError):
-        await contact_list.page(uuid4(), ListFilter())
+        await enrollment_list.page(uuid4(), ListFilter())
 
 
 async def test_a_search_that_can_find_nobody_is_refused(
-    world: World, contact_list: ContactList
+    world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
     with pytest.raises(InvalidFieldError):
-        await contact_list.page(sequence.id, ListFilter(search="a\0b"))
+        await enrollment_list.page(sequence.id, ListFilter(search="a\0b"))

@@ -34,7 +34,7 @@ def counts(overview: Overview, step: int) -> dict[str, int]:
 async def behind(kit: SendingKit, sequence_id: UUID, outcome: StepOutcome, step: int) -> list[UUID]:
     """The enrollments that a number's link lists."""
     wanted = ListFilter(outcome=outcome, outcome_step=step)
-    tab = await kit.services.contact_list.page(sequence_id, wanted, limit=1000)
+    tab = await kit.services.enrollment_list.page(sequence_id, wanted, limit=1000)
     return [line.enrollment_id for line in tab.page.items]
 
 
@@ -194,7 +194,7 @@ async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
     first, second = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(first)
     sent = ListFilter(outcome=StepOutcome.SENT, outcome_step=1, steps=[0])
-    tab = await kit.services.contact_list.page(sequence.id, sent)
+    tab = await kit.services.enrollment_list.page(sequence.id, sent)
     assert tab.page.items == []
     due = ListFilter(outcome=StepOutcome.DUE, outcome_step=1)
     job = await kit.services.jobs.start_batch(
@@ -220,7 +220,7 @@ async def test_half_an_outcome_is_refused(
 ) -> None:
     sequence = await kit.sequence()
     with pytest.raises(InvalidFieldError) as refused:
-        await kit.services.contact_list.page(sequence.id, wanted)
+        await kit.services.enrollment_list.page(sequence.id, wanted)
     assert refused.value.field == missing
 
 

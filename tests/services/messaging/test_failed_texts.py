@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from domain.enrollments.faults import Fault
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
-from services.enrollments.enrollment_list import Fault, ListedEnrollment
+from services.enrollments.enrollment_list import ListedEnrollment
 from storage.enrollments.enrollment_list import ListFilter
 from tests.kits.sending import SendingKit
 
@@ -18,7 +19,7 @@ MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations" / "versions"
 
 
 async def listed(kit: SendingKit, enrollment: UUID) -> ListedEnrollment:
-    tab = await kit.services.contact_list.page(
+    tab = await kit.services.enrollment_list.page(
         (await kit.row(enrollment)).sequence_id, ListFilter(enrollment_ids=[enrollment])
     )
     [line] = tab.page.items
@@ -40,11 +41,11 @@ async def count_sent(kit: SendingKit, enrollment: UUID) -> int:
     assert (await detail(kit, enrollment)).step == line.step
     for steps in range(4):
         wanted = ListFilter(enrollment_ids=[enrollment], steps=[steps])
-        assert await kit.services.contact_list.count(sequence_id, wanted) == (steps == line.step)
+        assert await kit.services.enrollment_list.count(sequence_id, wanted) == (steps == line.step)
     by_step = ListFilter(
         enrollment_ids=[enrollment], outcome=StepOutcome.SENT, outcome_step=line.step or 1
     )
-    assert await kit.services.contact_list.count(sequence_id, by_step) == bool(line.step)
+    assert await kit.services.enrollment_list.count(sequence_id, by_step) == bool(line.step)
     return line.step
 
 
