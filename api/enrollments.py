@@ -88,7 +88,7 @@ async def enroll(
                 group_id=body.group_id,
                 within=tx,
             )
-            return Job.of(job)
+            return Job.model_validate(job)
 
         answer = accepted(await once.answer_within(start, status_code=202))
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
@@ -140,7 +140,7 @@ async def add_to_group(
     """Put the enrollments' contacts into a group."""
 
     async def work() -> GroupResults:
-        done = await services.batch.add_to_group(body.enrollment_ids, body.group_id, user.id)
+        done = await services.bulk_actions.add_to_group(body.enrollment_ids, body.group_id, user.id)
         return GroupResults(results=[RowResult.model_validate(one) for one in done])
 
     return await once.answer(work, status_code=200, repeatable=True)
@@ -157,7 +157,7 @@ async def send_message(
     """
 
     async def work() -> TextResults:
-        done = await services.batch.send_message(body.enrollment_ids, body.body, user.id)
+        done = await services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id)
         return TextResults(results=[TextedRow.model_validate(one) for one in done])
 
     return await once.answer(work, status_code=200)
@@ -170,7 +170,7 @@ async def mark_finished(
     """Mark enrollments finished; answers only when no text of theirs can still start."""
 
     async def work() -> FinishResults:
-        done = await services.batch.mark_finished(body.enrollment_ids, user.id)
+        done = await services.endings.mark_finished(body.enrollment_ids, user.id)
         return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
 
     return await once.answer(work, status_code=200, repeatable=True)
@@ -218,7 +218,7 @@ async def release(
     """
 
     async def work() -> FinishResults:
-        done = await services.batch.release(body.enrollment_ids, body.decision, user.id)
+        done = await services.bulk_actions.release(body.enrollment_ids, body.decision, user.id)
         return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
 
     return await once.answer(work, status_code=200)

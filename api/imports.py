@@ -16,8 +16,7 @@ from api.jobs import accepted
 from api.problems import Problem
 from api.schemas.base import Schema
 from api.schemas.jobs import Job
-from services.jobs.contact_import import Importing
-from services.jobs.opt_out_import import OptOutImport
+from services.jobs.csv_upload import CsvUpload
 from services.suppression.suppressions import REASON_LENGTH
 
 CONTACTS_PATH = "/contacts/import"
@@ -140,7 +139,7 @@ async def import_suppressions(
 async def _take(
     request: Request,
     once: Once,
-    uploads: Importing | OptOutImport,
+    uploads: CsvUpload,
     receive: Callable[[AsyncIterator[bytes]], Awaitable[UUID]],
     user_id: UUID,
 ) -> Response:
@@ -161,7 +160,7 @@ async def _take(
     job_id = await receive(pieces())
 
     async def start() -> Job:
-        return Job.of(await uploads.start(job_id, user_id))
+        return Job.model_validate(await uploads.start(job_id, user_id))
 
     try:
         request_hash = digest.hexdigest()

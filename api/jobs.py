@@ -1,4 +1,4 @@
-"""Routes of work in the background: asking for it, watching it, cancelling it."""
+"""Routes of background jobs: starting, reading and canceling them."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import Cursors
+from api.paging import Cursors, listing
 from api.schemas.base import Listing
 from api.schemas.jobs import Job, JobResults, JobsQuery, JobSummary, NewBatch, ResultsQuery
 from domain.platform.errors import InvalidFieldError
@@ -30,15 +30,15 @@ _POSITION_MOST = 2**31 - 1
 
 
 def prefers_async(prefer: Sequence[str]) -> bool:
-    """Whether a client's ``Prefer`` headers ask to be answered before the work is done."""
+    """Whether a client's ``Prefer`` headers ask for an answer before the work is done."""
     preferences = (one for header in prefer for one in header.split(","))
     return any(one.partition(";")[0].strip().lower() == RESPOND_ASYNC for one in preferences)
 
 
 def accepted(response: Response) -> Response:
-    """Say in an answer that holds a job where the job is.
+    """Add a job's address to the answer that holds it.
 
-    Under a key that was used without the preference, the stored answer holds none.
+    An answer stored under a key that was used without the preference holds no job.
     """
     job_id = json.loads(bytes(response.body)).get("id")
     if job_id is not None:
@@ -68,7 +68,7 @@ async def start_batch(
     """
 
     async def work() -> Job:
-        job = await services.jobs.start_batch(
+        job = await services.jobs.start_bulk_action(
             sequence_id,
             JobKind(body.action),
             body.filter.wanted(),
@@ -76,7 +76,7 @@ async def start_batch(
             group_id=body.group_id,
             decision=body.decision,
         )
-        return Job.of(job)
+        return Job.model_validate(job)
 
     return accepted(await once.answer(work, status_code=202))
 
@@ -92,16 +92,13 @@ async def list_jobs(
         after=_JOBS.read(query.cursor, _SORT),
         limit=query.limit,
     )
-    return Listing[JobSummary](
-        items=[JobSummary.summary(job) for job in page.items],
-        next_cursor=_JOBS.write(page.next, _SORT),
-    )
+    return listing(page, JobSummary, _JOBS.write(page.next, _SORT))
 
 
 @router.get("/jobs/{job_id}")
 async def get_job(job_id: UUID, services: ServicesDep) -> Job:
     """Give one job: how far it is, and how many rows came to what."""
-    return Job.of(await services.jobs.get(job_id))
+    return Job.model_validate(await services.jobs.get(job_id))
 
 
 @router.get("/jobs/{job_id}/results")
@@ -118,7 +115,9 @@ async def list_results(
         job_id, codes=query.code, after=_after(place), limit=query.limit
     )
     last = Position(str(rows[-1].position), job_id) if more else None
-    return JobResults.of(rows, cursors.write(last, _RESULTS_SORT))
+    return JobResults.model_validate(
+        {"items": rows, "next_cursor": cursors.write(last, _RESULTS_SORT)}
+    )
 
 
 @router.post("/jobs/{job_id}/cancel", response_model=Job)
@@ -131,7 +130,7 @@ async def cancel_job(
     """
 
     async def cancel() -> Job:
-        return Job.of(await services.jobs.cancel(job_id, user.id))
+        return Job.model_validate(await services.jobs.cancel(job_id, user.id))
 
     return await once.answer(cancel, status_code=200, repeatable=True)
 

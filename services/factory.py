@@ -35,11 +35,11 @@ from services.enrollments.waking import Waking
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
 from services.event_webhooks.http_client import HttpPoster
-from services.jobs.bulk_actions import Batch
+from services.jobs.bulk_actions import BulkActions
 from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
 from services.jobs.exports import Exporting
-from services.jobs.handlers import EnrollmentActs
+from services.jobs.handlers import EnrollmentHandlers
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.availability import Presence
@@ -173,7 +173,7 @@ class Services:
     config: ServiceConfig
     archiving: Archiving
     audit: Audit
-    batch: Batch
+    bulk_actions: BulkActions
     contact_history: ContactHistory
     enrollment_list: EnrollmentList
     contacts: Contacts
@@ -276,7 +276,7 @@ def build_services(
         pool.after_commit(Written.OUTBOX, outbox.kick)
         pool.after_commit(Written.WAKES, waking.begin)
     holds = Holds(database, rules, endings)
-    batch = Batch(database, endings, holds)
+    bulk_actions = BulkActions(database, holds)
     enrolling = Enrolling(
         database,
         workspace_zone=rules.workspace_zone,
@@ -286,7 +286,7 @@ def build_services(
     importing = Importing(database, default_region=config.default_region)
     suppressions = Suppressions(database, default_region=config.default_region)
     opt_out_import = OptOutImport(database, suppressions, default_region=config.default_region)
-    acts = EnrollmentActs(batch, endings, enrolling, holds, pausing)
+    handlers = EnrollmentHandlers(bulk_actions, endings, enrolling, holds, pausing)
     workspace = WorkspaceSettings(database, default_zone=rules.workspace_zone)
     sequences = Sequences(database, workspace_zone=rules.workspace_zone)
     return Services(
@@ -296,7 +296,7 @@ def build_services(
         config=config,
         archiving=Archiving(database, endings),
         audit=Audit(database),
-        batch=batch,
+        bulk_actions=bulk_actions,
         contact_history=ContactHistory(database),
         enrollment_list=EnrollmentList(database, temporal, live_deadline=config.live_query),
         contacts=Contacts(
@@ -334,9 +334,9 @@ def build_services(
             database,
             endings,
             {
-                **acts.by_kind(),
-                JobKind.IMPORT_CONTACTS: importing.act(),
-                JobKind.IMPORT_SUPPRESSIONS: opt_out_import.act(),
+                **handlers.by_kind(),
+                JobKind.IMPORT_CONTACTS: importing.handler(),
+                JobKind.IMPORT_SUPPRESSIONS: opt_out_import.handler(),
             },
             most_per_hour=config.access.enrolments_per_hour,
         ),

@@ -256,7 +256,9 @@ async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
     contacts = await world.contacts(MANY)
     await services.enrolling.enroll(sequence.id, world.user_id, contact_ids=contacts)
     await world.run("DELETE FROM outbox")  # no workflow of theirs is needed here
-    job = await services.jobs.start_batch(sequence.id, JobKind.PAUSE, ListFilter(), world.user_id)
+    job = await services.jobs.start_bulk_action(
+        sequence.id, JobKind.PAUSE, ListFilter(), world.user_id
+    )
     assert job.total == MANY
 
     def work() -> Process:

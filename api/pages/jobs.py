@@ -16,8 +16,7 @@ from api.paging import FilterQuery
 from domain.platform.errors import NotFoundError
 from domain.statuses.jobs import JobKind
 from services.jobs.csv_upload import INVALID
-from services.jobs.jobs import JobDetails
-from storage.jobs.jobs import ResultRow
+from storage.jobs.jobs import JobDetails, RowResult
 
 router = APIRouter()
 
@@ -144,7 +143,7 @@ async def job_of(page: Page, job_id: UUID, kind: JobKind) -> JobDetails:
     return job
 
 
-async def bad_rows(page: Page, job_id: UUID) -> tuple[list[ResultRow], bool]:
+async def bad_rows(page: Page, job_id: UUID) -> tuple[list[RowResult], bool]:
     """Read the first rows of a file that cannot be taken, and whether there are more."""
     return await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
 

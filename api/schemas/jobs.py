@@ -1,6 +1,5 @@
 """What goes over the wire about work in the background."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,9 +10,7 @@ from api.paging import PageQuery
 from api.schemas.base import Schema
 from api.schemas.enrollments import EnrollmentFilter, ListedUser
 from domain.statuses.jobs import JobKind, JobState
-from services.jobs.jobs import JobDetails
 from services.messaging.holds import Decision
-from storage.jobs.jobs import ResultRow
 
 
 class NewBatch(Schema):
@@ -70,37 +67,11 @@ class JobSummary(Schema):
     started_at: datetime | None
     ended_at: datetime | None
 
-    @classmethod
-    def summary(cls, job: JobDetails) -> "JobSummary":
-        """Write a job in short."""
-        return cls(**_common(job))
-
 
 class Job(JobSummary):
     """Work in the background, with how many rows came to what."""
 
     counts: dict[str, int] = Field(description="Rows by result code.")
-
-    @classmethod
-    def of(cls, job: JobDetails) -> "Job":
-        """Write a job."""
-        return cls(**_common(job), counts=dict(job.counts))
-
-
-def _common(job: JobDetails) -> Mapping[str, Any]:
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "total": job.total,
-        "done": job.done,
-        "user": ListedUser(id=job.user_id, name=job.user_name),
-        "about": JobAbout.model_validate(job.about),
-        "error": job.error,
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "ended_at": job.ended_at,
-    }
 
 
 class JobsQuery(PageQuery):
@@ -134,19 +105,3 @@ class JobResults(Schema):
 
     items: list[JobRow]
     next_cursor: str | None = Field(description="Hand it back as `cursor`; null: the end.")
-
-    @classmethod
-    def of(cls, rows: Sequence[ResultRow], cursor: str | None) -> "JobResults":
-        """Write rows."""
-        return cls(
-            items=[
-                JobRow(
-                    position=row.position,
-                    subject_id=row.subject_id,
-                    code=row.code,
-                    detail=dict(row.detail),
-                )
-                for row in rows
-            ],
-            next_cursor=cursor,
-        )

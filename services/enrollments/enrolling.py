@@ -1,4 +1,4 @@
-"""Putting contacts into a sequence, thousands in one call."""
+"""Enrolling contacts into a sequence, thousands in one call."""
 
 import asyncio
 from collections.abc import Sequence as Many
@@ -40,7 +40,7 @@ class SkipCode(StrEnum):
 
 
 class Enrolled(NamedTuple):
-    """A contact who was enrolled; an omitted one has a final status already."""
+    """A contact who was enrolled; an omitted one has a final status."""
 
     id: UUID
     contact_id: UUID
@@ -56,19 +56,14 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class EnrollResult:
-    """What enrolling came to; every contact asked for is in one of the two, once.
-
-    Attributes:
-        enrolled: In the order asked.
-        skipped: In the order asked.
-    """
+    """The result of enrolling; every contact asked for is in one of the two, in the order asked."""
 
     enrolled: Many[Enrolled]
     skipped: Many[Skipped]
 
 
 class _Start(NamedTuple):
-    """The first step one gets, and when."""
+    """The first step to send, and when."""
 
     position: int
     due_at: datetime
@@ -76,11 +71,11 @@ class _Start(NamedTuple):
 
 
 class Enrolling:
-    """The use case of enrolling.
+    """Enrolls contacts.
 
     Args:
         database: PostgreSQL.
-        workspace_zone: IANA zone of whoever's own cannot be told, if the workspace has none.
+        workspace_zone: IANA zone of a workspace that has set none, for contacts without one.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
@@ -103,11 +98,12 @@ class Enrolling:
         contact_ids: Many[UUID] | None = None,
         group_id: UUID | None = None,
         within: Transaction | None = None,
+        limited: bool = True,
     ) -> EnrollResult:
         """Enroll contacts into the current version of a sequence, all in one transaction.
 
-        Suppressed numbers and landlines get a row that is final from birth, and no workflow. An
-        id that is given twice counts once.
+        Suppressed numbers and landlines get a row with a final status and no workflow. Duplicate
+        ids count once.
 
         Args:
             sequence_id: The sequence; active or paused.
@@ -115,6 +111,7 @@ class Enrolling:
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group, as many.
             within: The caller's transaction; None for one of its own.
+            limited: Whether they count against the user's limit; not if a job counted them already.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -134,34 +131,23 @@ class Enrolling:
                 asked = distinct(contact_ids or ())
                 found = await rows.contacts_by_id(tx, asked)
             answer = await self._enroll(tx, sequence_id, user_id, asked, found)
-            # Last: whoever enrolls for the same user waits from here until the commit.
-            await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
+            if limited:
+                # Last: others who enroll for the same user wait from here until the commit.
+                await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         return answer
-
-    async def enroll_in(
-        self, tx: Transaction, sequence_id: UUID, user_id: UUID, contact_ids: Many[UUID]
-    ) -> EnrollResult:
-        """Enroll distinct contacts in a transaction of the caller's.
-
-        Raises:
-            NotFoundError: There is no such sequence.
-            ConflictError: ``sequence_not_active``.
-        """
-        found = await rows.contacts_by_id(tx, contact_ids)
-        return await self._enroll(tx, sequence_id, user_id, contact_ids, found)
 
     async def foresee(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
     ) -> dict[UUID, EnrollmentStatus | SkipCode]:
-        """Say what enrolling contacts would come to now, by the same rules, and do nothing.
+        """Predict what enrolling contacts would do now, by the same rules, without doing it.
 
         Args:
             tx: A transaction.
             sequence_id: The sequence.
-            found: Contacts, or stand-ins with ids of their own for those there are not yet.
+            found: Contacts, or stand-ins with ids of their own for contacts to be made.
 
         Returns:
-            By contact: the status they would have, or why they would be skipped.
+            By contact: the status it would get, or why it would be skipped.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -179,7 +165,7 @@ class Enrolling:
         return fates
 
     async def first_text_at(self, sequence_id: UUID) -> datetime | None:
-        """Say when the first text would go to somebody on the workspace's clock enrolled now.
+        """Compute when the first text would go to a contact in the workspace's zone enrolled now.
 
         Returns:
             UTC; None if every date is past.
@@ -202,7 +188,7 @@ class Enrolling:
         asked: Many[UUID],
         found: Many[Candidate],
     ) -> EnrollResult:
-        # Before the lock: working out where ten thousand numbers may be takes a second.
+        # Before the lock: computing the zones of ten thousand numbers takes a second.
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         course = await open_course(tx, sequence_id)
         born, skipped = await _decide(tx, sequence_id, course, found, clocks)
@@ -220,7 +206,7 @@ class Enrolling:
 
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
-    """Work out everyone's clock, a few at a time so that other requests get their turn."""
+    """Compute the contacts' clocks, yielding to other requests now and then."""
     by_origin: dict[str, ContactClock] = {}
     clocks: dict[UUID, ContactClock] = {}
     for one in found:
@@ -238,10 +224,10 @@ async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]
 async def limit_enrolling(
     tx: Transaction, user_id: UUID, count: int, most_per_hour: int | None
 ) -> None:
-    """Count contacts that a user enrolls; a call of more than the most takes the whole hour.
+    """Count enrolled contacts against a user's limit; a larger call takes the whole hour.
 
     Raises:
-        TooManyRequestsError: They are too many for this hour.
+        TooManyRequestsError: Too many for this hour.
     """
     if count and most_per_hour is not None:
         cost = min(count, most_per_hour)
@@ -249,7 +235,7 @@ async def limit_enrolling(
 
 
 async def open_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
-    """Lock what one is enrolled into.
+    """Lock a sequence for enrolling and read it.
 
     Raises:
         NotFoundError: There is no such sequence.
@@ -268,16 +254,16 @@ async def open_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
 
 
 def _origin(phone: str) -> str:
-    """Give what decides about a number's zones: under +1 its exchange, else all of it.
+    """Give the part of a number that decides its zones: under +1 its exchange, else all of it.
 
-    Held against phonenumbers 9 for the exchanges of small islands and a sample of the others: the
-    last four digits matter in two of Barbados's alone, where either answer is a careful one.
+    Compared with phonenumbers 9 for all exchanges of small islands and a sample of the others: the
+    last four digits matter in two exchanges of Barbados only, where both answers are careful.
     """
     return phone[:_EXCHANGE] if phone.startswith("+1") and len(phone) == _NANP else phone
 
 
 def distinct(contact_ids: Many[UUID]) -> list[UUID]:
-    """Leave out what is given twice.
+    """Leave out duplicates.
 
     Raises:
         InvalidFieldError: ``contact_count``: too many contacts or none.
@@ -316,7 +302,7 @@ async def _decide(
     found: Many[Candidate],
     clocks: dict[UUID, ContactClock],
 ) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
-    """Say for each contact what row to write, or why none."""
+    """Build the rows to insert, and tell why other contacts are skipped."""
     ids = [candidate.contact_id for candidate in found]
     active = await rows.active_in(tx, sequence_id, ids)
     opted_out = await rows.opted_out(tx, ids, course.sender_id)
@@ -351,7 +337,7 @@ def _window_of(course: SequenceSnapshot) -> SendWindow | None:
 def _start(
     course: SequenceSnapshot, window: SendWindow | None, clock: ContactClock
 ) -> _Start | None:
-    """Find the first step whose date is to come, and when it may go; None if all are past."""
+    """Find the first step that is not past, and when it may go; None if all are past."""
     for step in course.steps:
         if step.send_at is not None:
             due_at = scheduled_due(step.send_at, clock)
@@ -375,7 +361,7 @@ def _answer(
         if row is not None and row.id in written:
             enrolled.append(Enrolled(row.id, contact_id, row.status))
             continue
-        # Somebody else enrolled them between our look and our writing.
+        # Another request enrolled them between our read and our insert.
         lost = SkipCode.ALREADY_ACTIVE if row is not None else SkipCode.UNKNOWN_CONTACT
         left_out.append(Skipped(contact_id, skipped.get(contact_id, lost)))
     return EnrollResult(enrolled, left_out)

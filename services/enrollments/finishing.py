@@ -2,34 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 from uuid import UUID
 
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
+from services.enrollments.selection import EnrollmentResult, checked
 from services.platform import audit
 from storage.enrollments import enrollments, finishing
 from storage.platform.database import Database, Transaction
 
 _POLL_SECONDS = 0.1
 _SIDE_BY_SIDE = 8
-
-
-@dataclass(frozen=True)
-class MarkedFinished:
-    """What marking one enrollment finished came to.
-
-    Attributes:
-        enrollment_id: Which.
-        result: ``finished``, ``already_final`` or ``not_found``.
-        last_text: For ``finished``: the fate of a text that was under way.
-    """
-
-    enrollment_id: UUID
-    result: Literal["finished", "already_final", "not_found"]
-    last_text: LastText | None = None
 
 
 class Endings:
@@ -47,13 +32,16 @@ class Endings:
 
     async def mark_finished(
         self, enrollment_ids: Sequence[UUID], user_id: UUID
-    ) -> list[MarkedFinished]:
-        """Mark enrollments finished; results in the order asked.
+    ) -> list[EnrollmentResult]:
+        """Mark enrollments finished: ``finished``, ``already_final`` or ``not_found``, in order.
 
-        Each row holds from its own commit. Answers when every text that was under way has an
-        outcome or can no longer begin, which takes at most ``call_before`` and a margin.
+        Each row is committed by itself. Returns once every text that was under way has an outcome
+        or can no longer start, after at most ``call_before`` and a margin.
+
+        Raises:
+            InvalidFieldError: Too many enrollments or none.
         """
-        unique = list(dict.fromkeys(enrollment_ids))
+        unique = checked(enrollment_ids)
         under_way: dict[UUID, list[UUID]] = {}
         results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
         fates = await self.last_texts(under_way)
@@ -65,17 +53,17 @@ class Endings:
 
     async def _finish(
         self, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
-    ) -> MarkedFinished:
-        """Set the row; note its attempts without an outcome before anyone else can see it set."""
+    ) -> EnrollmentResult:
         async with self._slots, self._database.transaction() as tx:
-            return await self.finish_in(tx, enrollment_id, user_id, under_way)
+            return await self.finish(tx, enrollment_id, user_id, under_way)
 
-    async def finish_in(
+    async def finish(
         self, tx: Transaction, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]
-    ) -> MarkedFinished:
-        """Mark one finished in a transaction of the caller's.
+    ) -> EnrollmentResult:
+        """Mark one finished within a transaction.
 
-        Its attempts without an outcome go into ``under_way``; see ``last_texts`` and ``fate_of``.
+        Its attempts without an outcome are added to ``under_way`` before anyone else can see it
+        finished; see ``last_texts`` and ``fate_of``.
         """
         status = EnrollmentStatus.FINISHED_STOPPED
         if await enrollments.end(
@@ -85,9 +73,9 @@ class Endings:
             await audit.record(
                 tx, "enrollment.finish", "enrollment", [enrollment_id], user_id=user_id
             )
-            return MarkedFinished(enrollment_id, "finished", LastText.NONE)
+            return EnrollmentResult(enrollment_id, "finished", LastText.NONE)
         reached = await enrollments.status_of(tx, enrollment_id)
-        return MarkedFinished(enrollment_id, "already_final" if reached else "not_found")
+        return EnrollmentResult(enrollment_id, "already_final" if reached else "not_found")
 
     async def fate_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
         """Tell what became of attempts under way; None while one may still make its call."""

@@ -1,43 +1,17 @@
 """Pausing single enrollments, and letting them go on with what was left of their delay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 from domain.enrollments.rescheduling import resumed_due
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
-from services.enrollments.selection import checked
+from services.enrollments.selection import EnrollmentResult, ResultCode, checked
 from services.platform import audit
 from storage.enrollments import enrollments, waiting_steps
 from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
-
-PauseResult = Literal["paused", "already_paused", "awaiting_reply", "already_final", "not_found"]
-ResumeResult = Literal["resumed", "not_paused", "already_final", "not_found"]
-
-
-@dataclass(frozen=True)
-class Paused:
-    """What pausing one enrollment came to.
-
-    Attributes:
-        enrollment_id: Which.
-        result: ``awaiting_reply``: every step went out already, so there is nothing to pause.
-    """
-
-    enrollment_id: UUID
-    result: PauseResult
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """What letting one enrollment go on came to."""
-
-    enrollment_id: UUID
-    result: ResumeResult
 
 
 class Pausing:
@@ -52,48 +26,45 @@ class Pausing:
         self._database = database
         self._rules = rules
 
-    async def pause(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Paused]:
-        """Send these enrollments nothing more until they go on; results in the order asked.
+    async def pause(
+        self, enrollment_ids: Sequence[UUID], user_id: UUID, *, within: Transaction | None = None
+    ) -> list[EnrollmentResult]:
+        """Pause enrollments until they are resumed; results in the order asked.
 
-        It holds from the commit: at most a text that was under way already still goes.
+        ``paused``, ``already_paused``, ``awaiting_reply`` (every step was sent, so there is nothing
+        to pause), ``already_final`` or ``not_found``. It holds from the commit on: at most a text
+        that was under way is still sent.
         """
         checked(enrollment_ids)
-        async with self._database.transaction() as tx:
-            return await self.pause_in(tx, enrollment_ids, user_id)
+        async with self._database.within(within) as tx:
+            found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
+            results = {one: _pausable(found.get(one)) for one in enrollment_ids}
+            chosen = [one for one, result in results.items() if result == "paused"]
+            if chosen:
+                await enrollments.pause(tx, chosen, user_id)
+                await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
+        return [EnrollmentResult(one, results[one]) for one in enrollment_ids]
 
-    async def pause_in(
-        self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
-    ) -> list[Paused]:
-        """Pause in a transaction of the caller's."""
-        found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
-        results = {one: _pausable(found.get(one)) for one in enrollment_ids}
-        chosen = [one for one, result in results.items() if result == "paused"]
-        if chosen:
-            await enrollments.pause(tx, chosen, user_id)
-            await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
-        return [Paused(one, results[one]) for one in enrollment_ids]
+    async def resume(
+        self, enrollment_ids: Sequence[UUID], user_id: UUID, *, within: Transaction | None = None
+    ) -> list[EnrollmentResult]:
+        """Resume paused enrollments; results in the order asked.
 
-    async def resume(self, enrollment_ids: Sequence[UUID], user_id: UUID) -> list[Resumed]:
-        """Let these enrollments go on; results in the order asked."""
+        ``resumed``, ``not_paused``, ``already_final`` or ``not_found``.
+        """
         checked(enrollment_ids)
-        async with self._database.transaction() as tx:
-            return await self.resume_in(tx, enrollment_ids, user_id)
-
-    async def resume_in(
-        self, tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID
-    ) -> list[Resumed]:
-        """Let go on in a transaction of the caller's."""
-        zone = await workspace.zone(tx, self._rules.workspace_zone)
-        found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
-        results = {one: _resumable(found.get(one)) for one in enrollment_ids}
-        chosen = [one for one, result in results.items() if result == "resumed"]
-        if chosen:
-            await enrollments.resume(tx, [_moved(found[one], zone) for one in chosen], user_id)
-            await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
-        return [Resumed(one, results[one]) for one in enrollment_ids]
+        async with self._database.within(within) as tx:
+            zone = await workspace.zone(tx, self._rules.workspace_zone)
+            found = {row.id: row for row in await waiting_steps.lock(tx, enrollment_ids)}
+            results = {one: _resumable(found.get(one)) for one in enrollment_ids}
+            chosen = [one for one, result in results.items() if result == "resumed"]
+            if chosen:
+                await enrollments.resume(tx, [_moved(found[one], zone) for one in chosen], user_id)
+                await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
+        return [EnrollmentResult(one, results[one]) for one in enrollment_ids]
 
 
-def _pausable(row: WaitingStep | None) -> PauseResult:
+def _pausable(row: WaitingStep | None) -> ResultCode:
     if row is None:
         return "not_found"
     if row.status.is_final:
@@ -103,7 +74,7 @@ def _pausable(row: WaitingStep | None) -> PauseResult:
     return "awaiting_reply" if row.all_sent else "paused"
 
 
-def _resumable(row: WaitingStep | None) -> ResumeResult:
+def _resumable(row: WaitingStep | None) -> ResultCode:
     if row is None:
         return "not_found"
     if row.status.is_final:

@@ -1,15 +1,54 @@
-"""The enrollments that a request names."""
+"""Actions on the enrollments that a request names."""
 
 from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from domain.platform.errors import InvalidFieldError
+from domain.statuses.messaging import LastText
 
 MAX_ENROLLMENTS = 10_000
 
+ResultCode = Literal[
+    "added",
+    "already_member",
+    "accepted",
+    "opted_out",
+    "landline",
+    "finished",
+    "paused",
+    "already_paused",
+    "awaiting_reply",
+    "resumed",
+    "not_paused",
+    "released",
+    "not_held",
+    "outcome_known",
+    "already_final",
+    "not_found",
+]
+"""The results of all actions."""
+
+
+@dataclass(frozen=True)
+class EnrollmentResult:
+    """What an action did to one enrollment.
+
+    Attributes:
+        result: Each action names its own.
+        last_text: If it was finished: the outcome of a text that was under way.
+        message_id: If a text was accepted: the text.
+    """
+
+    enrollment_id: UUID
+    result: ResultCode
+    last_text: LastText | None = None
+    message_id: UUID | None = None
+
 
 def checked(enrollment_ids: Many[UUID]) -> list[UUID]:
-    """Count enrollments, each once.
+    """Leave out duplicates.
 
     Raises:
         InvalidFieldError: ``enrollment_count``: too many or none.

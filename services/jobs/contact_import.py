@@ -1,4 +1,4 @@
-"""Importing contacts from a CSV file: kept while it arrives, checked and written afterwards."""
+"""Importing contacts from a CSV file."""
 
 import asyncio
 import hashlib
@@ -17,34 +17,33 @@ from services.contacts.contacts import ContactFields, Contacts
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import open_course
 from services.jobs.csv_upload import (
-    IGNORED_MOST,
     Columns,
-    Uploads,
+    CsvUpload,
     by_name,
     invalid,
     letters,
+    trimmed,
     unreadable,
 )
-from services.jobs.jobs import ENROLL_INTO, Act, JobDetails, JobTask
+from services.jobs.jobs import ENROLL_INTO, Handler
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
 from services.suppression.erasure import recall
-from storage.contacts import contacts
+from storage.contacts import contacts, groups
 from storage.contacts.contacts import Known
-from storage.jobs import bulk_actions, contact_import, jobs
-from storage.jobs.jobs import OpenRow, Outcome
-from storage.platform.database import Database, Transaction
+from storage.jobs import contact_import, jobs
+from storage.jobs.jobs import JobDetails, OpenRow, RowResult
+from storage.platform.database import Transaction
 
 _ROWS_AT_ONCE = 1000
 _CHECKED_AT_ONCE = 100
-_COLUMN_LENGTH = 100
 
 PHONE_HEADINGS = (
     *("phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone"),
     "telephone",
 )
-"""What a column of numbers is called, its letters alone."""
+"""Names of a column of numbers, reduced to their letters."""
 
 _FIELDS = {
     "first_name": ("firstname", "first", "givenname", "forename"),
@@ -58,7 +57,7 @@ _LINE_TYPES = {one.value.lower(): one for one in LineType}
 
 
 class Heading(NamedTuple):
-    """A column of a file; ``field`` is what it is taken for by its name, None for nothing."""
+    """A column of a file; ``field`` is the field that its name suggests, if any."""
 
     text: str
     field: str | None
@@ -66,38 +65,25 @@ class Heading(NamedTuple):
 
 @dataclass
 class CheckedRows:
-    """Rows of one chunk: each number's first, the later ones, and what is wrong.
+    """The rows of one chunk.
 
     Attributes:
-        first: The position and the checked values of each number's first row.
-        later: Position and number of the others.
-        outcomes: Of the rows that cannot be taken.
+        first: Position and checked values of each number's first row, by number.
+        later: Position and number of further rows with the same number.
+        invalid: Results of invalid rows.
     """
 
     first: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     later: list[tuple[int, str]] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    invalid: list[RowResult] = field(default_factory=list)
 
 
-class Importing:
-    """The use case of importing contacts.
+class Importing(CsvUpload):
+    """Imports contacts."""
 
-    Args:
-        database: PostgreSQL.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to, if the import names none.
-    """
-
-    def __init__(self, database: Database, *, default_region: str) -> None:
-        self._database = database
-        self._uploads = Uploads(database)
-        self._default_region = default_region
-
-    def act(self) -> Act:
-        """Give what a job does with its rows."""
-        return Act(_ROWS_AT_ONCE, self._import)
-
-    # While the file arrives
+    def handler(self) -> Handler:
+        """Give the handler of its jobs."""
+        return Handler(_ROWS_AT_ONCE, self._import)
 
     async def receive(
         self,
@@ -109,21 +95,15 @@ class Importing:
         region: str | None = None,
         columns: Mapping[str, int] | None = None,
     ) -> UUID:
-        """Keep the rows of a file as those of a job that is not started yet.
-
-        Nothing is held open while bytes are waited for. If anything is wrong with the file as a
-        whole, nothing of it is kept.
+        """Store a file's rows as those of a job, and give its id, for ``start`` or ``discard``.
 
         Args:
             data: The file.
             user_id: Who imports.
-            dry_run: Whether to check only.
-            group_id: The group to put everyone of the file into.
-            region: As ``default_region``, for this file.
-            columns: Where each field is, from 0; None to go by the names in the first line.
-
-        Returns:
-            The job, for ``start`` or ``discard``.
+            dry_run: Whether to only check the rows.
+            group_id: A group to add all contacts of the file to.
+            region: Country of numbers without a country code; None for the default.
+            columns: The index of each field's column; None to go by the names in the first line.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
@@ -140,7 +120,7 @@ class Importing:
             async with self._database.transaction() as tx:
                 await require_group(tx, group_id)
             params["group_id"] = str(group_id)
-        return await self._uploads.receive(
+        return await self._upload(
             JobKind.IMPORT_CONTACTS,
             data,
             user_id,
@@ -154,82 +134,76 @@ class Importing:
         job_id: UUID,
         user_id: UUID,
         *,
+        within: Transaction | None = None,
         group_id: UUID | None = None,
         enroll_into: UUID | None = None,
     ) -> JobDetails:
-        """Have the work begin on a file that was received.
+        """Start the job of a complete file, and tell it what to do with the contacts.
 
         Args:
-            job_id: The upload.
+            job_id: The job.
             user_id: Who imports.
-            group_id: A group that everyone in the file is put into; None for the one that was
-                named before, if any.
-            enroll_into: A sequence that everyone in the file is enrolled into as soon as the import
-                is done, by a job of its own: the import's ``enrolling_id``. If that cannot be, the
-                import's ``error`` says why.
+            within: The caller's transaction; None for one of its own.
+            group_id: A group to add all contacts of the file to; None for the one named before.
+            enroll_into: A sequence to enroll them into once the import is done, by a job of its
+                own: the import's ``enrolling_id``. If that fails, the import's ``error`` says why.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``upload_canceled``, ``sequence_not_active``.
         """
-
-        async def aim(tx: Transaction) -> None:
+        async with self._database.within(within) as tx:
             if group_id is not None:
                 await jobs.note_params(tx, job_id, {"group_id": str(group_id)})
             if enroll_into is not None:
                 await open_course(tx, enroll_into)
                 await jobs.note_params(tx, job_id, {ENROLL_INTO: str(enroll_into)})
+            return await super().start(job_id, user_id, within=tx)
 
-        return await self._uploads.start(job_id, user_id, first=aim)
-
-    async def discard(self, job_id: UUID) -> None:
-        """Forget a file that was received, if its work has not begun."""
-        await self._uploads.discard(job_id)
-
-    # In the background
-
-    async def _import(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
-        dry_run = bool(task.params["dry_run"])
-        group_id = UUID(task.params["group_id"]) if "group_id" in task.params else None
+    async def _import(
+        self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
+    ) -> list[RowResult]:
+        dry_run = bool(job.params["dry_run"])
+        group_id = UUID(job.params["group_id"]) if "group_id" in job.params else None
         if group_id is not None:
             await require_group(tx, group_id)
-        found = await self.check(rows, task.params["region"])
+        found = await self.check(rows, job.params["region"])
         known = await contacts.by_phone(tx, list(found.first))
         new = [values for phone, (_, values) in found.first.items() if phone not in known]
         if dry_run:
-            salt = str(task.params["salt"]).encode()
+            salt = str(job.params["salt"]).encode()
             created = {one["phone"]: _stand_in(one["phone"], salt) for one in new}
         else:
-            # Those that are suppressed as erased take their numbers' locks, before any contact.
+            # Numbers suppressed by erasure are locked before any contact.
             await recall(tx, [one["phone"] for one in new])
             created = await contact_import.insert(tx, new)
             lost = [one["phone"] for one in new if one["phone"] not in created]
-            known |= await contacts.by_phone(tx, lost)  # somebody else was faster
+            known |= await contacts.by_phone(tx, lost)  # another transaction was faster
         subjects = {**{phone: one.id for phone, one in known.items()}, **created}
-        before = await contact_import.named_before(tx, task.id, list(subjects.values()))
+        before = await contact_import.named_before(tx, job.id, list(subjects.values()))
         if not dry_run:
-            await self._follow_up(tx, task, created, subjects, group_id)
-        outcomes = found.outcomes
+            await self._follow_up(tx, job, created, subjects, group_id)
+        results = found.invalid
         for phone, (position, values) in found.first.items():
             subject = subjects[phone]
             if subject in before:
-                outcomes.append(_repeated(position, subject, known.get(phone)))
+                results.append(_repeated(position, subject, known.get(phone)))
             elif phone in known:
                 code = "unchanged" if _is_so(known[phone], values) else "exists"
-                outcomes.append(Outcome(position, code, {"contact_id": str(subject)}, subject))
+                results.append(RowResult(position, code, {"contact_id": str(subject)}, subject))
             else:
                 detail = {} if dry_run else {"contact_id": str(subject)}
-                outcomes.append(Outcome(position, "created", detail, subject))
-        outcomes += [
+                results.append(RowResult(position, "created", detail, subject))
+        results += [
             _repeated(position, subjects[phone], known.get(phone))
             for position, phone in found.later
         ]
-        return outcomes
+        return results
 
     async def _follow_up(
         self,
         tx: Transaction,
-        task: JobTask,
+        job: JobDetails,
         created: Mapping[str, UUID],
         subjects: Mapping[str, UUID],
         group_id: UUID | None,
@@ -238,10 +212,10 @@ class Importing:
             await made_known(tx, created)
             await audit.record(tx, "contact.create", "contact", created.values())
         if group_id is not None:
-            await bulk_actions.add_members(tx, group_id, list(subjects.values()), task.user_id)
+            await groups.add_members(tx, group_id, list(subjects.values()), job.user_id)
 
     async def check(self, rows: Many[OpenRow], region: str) -> CheckedRows:
-        """Check rows by the rules for contacts, a few at a time so that others get their turn."""
+        """Check rows by the rules for contacts, yielding to other requests now and then."""
         rules = Contacts(
             self._database,
             CONTACT_HOOKS,
@@ -255,7 +229,7 @@ class Importing:
             try:
                 values = _checked(rules, row.detail)
             except InvalidRequestError as error:
-                found.outcomes.append(invalid(row.position, error.errors))
+                found.invalid.append(invalid(row.position, error.errors))
                 continue
             if values["phone"] in found.first:
                 found.later.append((row.position, values["phone"]))
@@ -265,7 +239,7 @@ class Importing:
 
 
 def headings(header: Many[str]) -> list[Heading]:
-    """Guess what the columns of a file are, each field once: the first column with its name."""
+    """Guess the field of each column from its name; each field once, the first column wins."""
     guessed: set[str] = set()
     found: list[Heading] = []
     for text in header:
@@ -274,19 +248,17 @@ def headings(header: Many[str]) -> list[Heading]:
             name = None
         if name is not None:
             guessed.add(name)
-        found.append(Heading(text.replace("\0", "").strip()[:_COLUMN_LENGTH], name))
+        found.append(Heading(trimmed(text), name))
     return found
 
 
 def _columns(header: Many[str], given: Mapping[str, int] | None) -> Columns:
-    """Tell where the fields are: where it was said, else by the names in the first line."""
     at = by_name(header, _FIELD_OF) if given is None else _as_given(header, given)
-    ignored = [one.text for index, one in enumerate(headings(header)) if index not in at.values()]
     if "phone" not in at:
         raise _missing("phone")
     if not {"first_name", "last_name"} & at.keys():
         raise _missing("first_name")
-    return Columns(at, len(header), [text for text in ignored if text][:IGNORED_MOST])
+    return Columns.of(header, at)
 
 
 def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
@@ -305,10 +277,10 @@ def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
 
 
 def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
-    """Clean a row's values; blank ones of the last two columns count as not given.
+    """Clean a row's values; a blank ``time_zone`` or ``line_type`` counts as missing.
 
     Raises:
-        InvalidRequestError: Fields cannot be taken.
+        InvalidRequestError: Fields are invalid.
     """
     if "wrong" in given:
         raise InvalidRequestError([unreadable(given["wrong"])])
@@ -338,17 +310,17 @@ def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_so(contact: Known, values: Mapping[str, Any]) -> bool:
-    """Whether a contact is what the file says, as far as it says something."""
+    """Whether a contact has all values of a row."""
     return all(getattr(contact, name) == one for name, one in values.items() if name != "phone")
 
 
-def _repeated(position: int, subject: UUID, known: Known | None) -> Outcome:
+def _repeated(position: int, subject: UUID, known: Known | None) -> RowResult:
     detail = {"contact_id": str(known.id)} if known is not None else {}
-    return Outcome(position, "duplicate_in_file", detail, subject)
+    return RowResult(position, "duplicate_in_file", detail, subject)
 
 
 def _stand_in(phone: str, salt: bytes) -> UUID:
-    """Take the place of the contact that a dry run does not make; the salt goes with its job."""
+    """Give an id for a contact that a dry run does not make; the salt is deleted with its job."""
     return UUID(bytes=hashlib.blake2b(phone.encode(), key=salt, digest_size=16).digest())
 
 

@@ -1,28 +1,29 @@
-"""CSV files whose rows become those of a job: kept while they arrive, worked on afterwards."""
+"""CSV files whose rows become the rows of a job, stored while the file arrives."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from collections.abc import Sequence as Many
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from domain.jobs.csv_rows import CsvReader, Record, unguarded
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobKind, JobState
-from services.jobs.jobs import IGNORED_COLUMNS, JobDetails, start_in
+from services.jobs.jobs import start
 from storage.jobs import jobs
-from storage.jobs.jobs import Outcome
+from storage.jobs.jobs import IGNORED_COLUMNS, JobDetails, RowResult
 from storage.platform.database import Database, Transaction
 
 INVALID = "invalid"
-"""The result of a row that cannot be taken."""
+"""The result of an invalid row."""
 
 IGNORED_MOST = 100
-"""Most columns that are named as left out."""
+"""Most left-out columns that are named."""
 
 _ROWS_AT_ONCE = 1000
 _CELL_LENGTH = 500
+_COLUMN_LENGTH = 100
 
 _WRONG = {
     "column_count": "has more values than the first line has columns; quote values with commas",
@@ -32,24 +33,39 @@ _WRONG = {
 
 
 class Columns(NamedTuple):
-    """Where the fields are, how many columns there are, and what the others are called."""
+    """The columns of a file.
+
+    Attributes:
+        at: The index of each field's column.
+        width: Number of columns.
+        ignored: The names of the other columns.
+    """
 
     at: Mapping[str, int]
     width: int
     ignored: list[str]
 
+    @classmethod
+    def of(cls, header: Many[str], at: Mapping[str, int]) -> Self:
+        """Describe a file by its first line and the columns that are read."""
+        names = [trimmed(name) for index, name in enumerate(header) if index not in at.values()]
+        return cls(at, len(header), [name for name in names if name][:IGNORED_MOST])
 
-class Uploads:
-    """Takes files in, for whoever works on their rows.
+
+class CsvUpload:
+    """Stores a file's rows as those of a job; the base of each kind of import.
 
     Args:
         database: PostgreSQL.
+        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code, if
+            the import names none.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
+        self._default_region = default_region
 
-    async def receive(
+    async def _upload(
         self,
         kind: JobKind,
         data: AsyncIterable[bytes],
@@ -59,24 +75,21 @@ class Uploads:
         *,
         missing: InvalidFieldError,
     ) -> UUID:
-        """Keep the rows of a file as those of a job that is not started yet.
+        """Store a file's rows as those of a job that is not started yet, and give its id.
 
-        Nothing is held open while bytes are waited for. If anything is wrong with the file as a
-        whole, nothing of it is kept.
+        No transaction is open while bytes are awaited. If the file as a whole is invalid, nothing
+        of it is kept.
 
         Args:
-            kind: What the job will do.
+            kind: Of the job.
             data: The file.
             user_id: Who uploads.
-            params: What the job is about.
-            find_columns: Tells from the first line where the fields are.
-            missing: What to raise of an empty file.
-
-        Returns:
-            The job, for ``start`` or ``discard``.
+            params: Of the job.
+            find_columns: Finds the fields in the first line.
+            missing: The error of an empty file.
 
         Raises:
-            InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, or of ``find_columns``.
+            InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, or from ``find_columns``.
             ConflictError: ``upload_canceled``.
         """
         async with self._database.transaction() as tx:
@@ -129,34 +142,31 @@ class Uploads:
         job_id: UUID,
         user_id: UUID,
         *,
-        first: Callable[[Transaction], Awaitable[None]] | None = None,
+        within: Transaction | None = None,
     ) -> JobDetails:
-        """Have the work begin on a file that was received.
+        """Start the job of a complete file.
 
         Args:
-            job_id: The upload.
-            user_id: Who has it done.
-            first: Called in the transaction that starts it, before anything else.
+            job_id: The job.
+            user_id: Who starts it.
+            within: The caller's transaction; None for one of its own.
 
         Raises:
             ConflictError: ``upload_canceled``.
         """
-        async with self._database.transaction() as tx:
-            if first is not None:
-                await first(tx)
+        async with self._database.within(within) as tx:
             if not await jobs.received(tx, job_id):
                 raise _upload_canceled()
-            record = await start_in(tx, job_id, user_id)
-        return JobDetails.of(record, {})
+            return await start(tx, job_id, user_id)
 
     async def discard(self, job_id: UUID) -> None:
-        """Forget a file that was received, if its work has not begun."""
+        """Delete an upload whose job was not started."""
         async with self._database.transaction() as tx:
             await jobs.discard_upload(tx, job_id)
 
 
 def by_name(header: Many[str], field_of: Mapping[str, str]) -> dict[str, int]:
-    """Tell where the fields are by the names in the first line.
+    """Find the fields by the names in the first line.
 
     Raises:
         InvalidFieldError: ``duplicate_column``.
@@ -175,24 +185,29 @@ def by_name(header: Many[str], field_of: Mapping[str, str]) -> dict[str, int]:
     return at
 
 
+def trimmed(heading: str) -> str:
+    """Give a column's name as it is shown and stored."""
+    return heading.replace("\0", "").strip()[:_COLUMN_LENGTH]
+
+
 def letters(heading: str) -> str:
-    """Give the letters of a column's name, by which it is known."""
+    """Reduce a column's name to its letters, in lower case."""
     return re.sub(r"[^a-z]", "", heading.lower())
 
 
 def unreadable(code: str) -> InvalidFieldError:
-    """Say why a row could not be read; the code is in its ``wrong``."""
+    """Build the error of a row whose ``wrong`` has this code."""
     return InvalidFieldError("row", _WRONG[code], code=code)
 
 
-def invalid(position: int, errors: Many[InvalidFieldError]) -> Outcome:
-    """Name every wrong field, never with its value."""
+def invalid(position: int, errors: Many[InvalidFieldError]) -> RowResult:
+    """Build the result of an invalid row: its wrong fields, without their values."""
     named = [{"field": one.field, "code": one.field_code, "reason": one.reason} for one in errors]
-    return Outcome(position, INVALID, {"errors": named})
+    return RowResult(position, INVALID, {"errors": named})
 
 
 def _values(record: Record, columns: Columns) -> Mapping[str, Any]:
-    """Give what a record says, by field, or the code of why it cannot be read."""
+    """Read a record's values by field, or the code of why it cannot be read."""
     cells = record.cells
     if any(cell.strip() for cell in cells[columns.width :]):
         return {"wrong": "column_count"}

@@ -375,7 +375,7 @@ class EnrollPreviews:
                 one.position,
                 reasons=tuple((error["field"], error["reason"]) for error in one.detail["errors"]),
             )
-            for one in checked.outcomes
+            for one in checked.invalid
         ]
         seen.update(found)
         return sorted(lines, key=lambda row: row.line or 0)

@@ -25,7 +25,7 @@ from storage.contacts.contacts import ContactRow
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListedRow, ListFilter
 from storage.jobs import jobs
-from storage.jobs.jobs import ResultRow
+from storage.jobs.jobs import RowResult
 from storage.platform.database import Database, Transaction
 from storage.suppression import suppressions
 from storage.suppression.suppressions import SuppressionRow
@@ -191,7 +191,7 @@ class Exporting:
             if await jobs.get(tx, job_id) is None:
                 raise NotFoundError("job", job_id)
 
-        async def read(tx: Transaction, after: Position | None) -> list[ResultRow]:
+        async def read(tx: Transaction, after: Position | None) -> list[RowResult]:
             last = int(str(after.value)) if after else -1
             return await jobs.results(tx, job_id, codes=[INVALID], after=last, limit=PAGE)
 
@@ -311,7 +311,7 @@ def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
     )
 
 
-def _bad_row_cells(row: ResultRow) -> Sequence[Any]:
+def _bad_row_cells(row: RowResult) -> Sequence[Any]:
     errors = row.detail.get("errors", [])
     return row.position, "; ".join(f"{one['field']} {one['reason']}" for one in errors)
 

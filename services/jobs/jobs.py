@@ -1,11 +1,10 @@
-"""Work on many rows in the background: asked for, done in chunks, watched, cancelled."""
+"""Background jobs: starting them, running them in chunks, reading and canceling them."""
 
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -23,129 +22,45 @@ from services.platform import audit
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListFilter
 from storage.jobs import jobs
-from storage.jobs.jobs import JobRecord, OpenRow, Outcome, ResultRow
+from storage.jobs.jobs import JobDetails, OpenRow, RowResult
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction, is_unavailable
 
 _logger = logging.getLogger(__name__)
 
 CHUNK_SECONDS = 3.0
-"""How long a chunk goes on taking rows; far less than the time limit of its activity."""
+"""How long a chunk takes rows; far below its activity's time limit."""
 
 TRIES_MOST = 10
-"""How often a chunk may fail through a fault of ours before the job ends ``failed``."""
-
-CANCELED = "canceled"
-"""The result of a row that was not begun when its job was cancelled."""
+"""How often a chunk may fail unexpectedly before the job ends ``failed``."""
 
 ENROLL_INTO = "enrol_into"
-"""What an import is told about: the sequence that its people are enrolled into once it is done."""
+"""The parameter of an import: the sequence that its contacts are enrolled into afterwards."""
 
-IGNORED_COLUMNS = "ignored_columns"
-"""What an upload is told about once all of it is here: the columns that are left out."""
-
-FAILED = "failed"
-"""The result of a row that was not begun when its job could not go on."""
-
-_UNSETTLED_AT_ONCE = 500
+_LAST_TEXTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class JobTask:
-    """A job as its work sees it.
-
-    Attributes:
-        id: Which.
-        user_id: For whom it acts.
-        params: What to do, in codes and ids.
-    """
-
-    id: UUID
-    user_id: UUID
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Act:
+class Handler:
     """How one kind of job deals with its rows.
 
     Attributes:
         at_once: Rows in one transaction.
-        run: Acts on rows in a transaction and answers what came of each; an error that the
-            product raises on purpose becomes the result of all of them.
+        run: Acts on rows in a transaction and gives their results; a ``SegueError`` that it raises
+            becomes the result of all of them.
     """
 
     at_once: int
-    run: Callable[[Transaction, JobTask, Many[OpenRow]], Awaitable[list[Outcome]]]
-
-
-@dataclass(frozen=True)
-class JobDetails:
-    """A job as it is shown.
-
-    Attributes:
-        id: Which.
-        kind: What it does.
-        state: Where it stands.
-        total: How many rows it has.
-        done: How many have their result.
-        counts: Rows by result.
-        user_id: Who asked for it.
-        user_name: Who asked for it.
-        about: What it is about: ids, codes and flags.
-        error: The code of what stood in the way of rows, if something did.
-        created_at: UTC.
-        started_at: UTC.
-        ended_at: UTC.
-    """
-
-    id: UUID
-    kind: JobKind
-    state: JobState
-    total: int
-    done: int
-    counts: Mapping[str, int]
-    user_id: UUID
-    user_name: str
-    about: Mapping[str, Any]
-    error: str | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-
-    @property
-    def awaits_confirmation(self) -> bool:
-        """Whether its file is here, and nobody has said yet that the work may begin."""
-        return self.state is JobState.RECEIVING and IGNORED_COLUMNS in self.about
-
-    @classmethod
-    def of(cls, record: JobRecord, counts: Mapping[str, int]) -> "JobDetails":
-        """Read a row."""
-        job = record.job
-        return cls(
-            id=job.id,
-            kind=job.kind,
-            state=job.state,
-            total=job.total,
-            done=job.done,
-            counts=counts,
-            user_id=job.user_id,
-            user_name=record.user_name,
-            about={name: value for name, value in job.params.items() if name != "salt"},
-            error=job.error,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            ended_at=job.ended_at,
-        )
+    run: Callable[[Transaction, JobDetails, Many[OpenRow]], Awaitable[list[RowResult]]]
 
 
 class Jobs:
-    """The use cases of work in the background. Implements ``domain.jobs.ports.JobRunner``.
+    """Starts, reads, cancels and runs background jobs. Implements ``domain.jobs.ports.JobRunner``.
 
     Args:
         database: PostgreSQL.
-        endings: Tells the fate of texts that were under way.
-        acts: How each kind of job deals with its rows.
+        endings: Tells the outcome of texts that were under way.
+        handlers: By kind of job.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
@@ -153,18 +68,16 @@ class Jobs:
         self,
         database: Database,
         endings: Endings,
-        acts: Mapping[JobKind, Act],
+        handlers: Mapping[JobKind, Handler],
         *,
         most_per_hour: int | None = None,
     ) -> None:
         self._database = database
         self._endings = endings
-        self._acts = acts
+        self._handlers = handlers
         self._most_per_hour = most_per_hour
 
-    # Asking for it
-
-    async def start_batch(
+    async def start_bulk_action(
         self,
         sequence_id: UUID,
         kind: JobKind,
@@ -174,19 +87,20 @@ class Jobs:
         group_id: UUID | None = None,
         decision: Decision | None = None,
     ) -> JobDetails:
-        """Do something to all enrollments of a sequence that match a filter now.
+        """Start a job on all enrollments of a sequence that match a filter now.
 
         Args:
             sequence_id: The sequence.
-            kind: What to do; one that acts on enrollments.
-            wanted: As the Contacts tab filters.
+            kind: One that acts on enrollments.
+            wanted: The filter.
             user_id: Who asks.
-            group_id: For ``add_to_group``, and only for that.
-            decision: For ``release``, and only for that.
+            group_id: For ``add_to_group`` only.
+            decision: For ``release`` only.
 
         Raises:
             NotFoundError: There is no such sequence.
-            InvalidFieldError: Something is missing or too much, or nobody can be found.
+            InvalidFieldError: ``group_id`` or ``decision`` is missing or does not belong to the
+                kind; the filter is invalid.
         """
         _check_only_for("group_id", group_id, given_for=JobKind.ADD_TO_GROUP, kind=kind)
         _check_only_for("decision", decision, given_for=JobKind.RELEASE, kind=kind)
@@ -203,8 +117,7 @@ class Jobs:
                 await require_group(tx, group_id)
             job_id = await jobs.create(tx, kind, user_id, params)
             await jobs.add_selected(tx, job_id, enrollment_list.ids_matching(sequence_id, wanted))
-            record = await start_in(tx, job_id, user_id)
-        return JobDetails.of(record, {})
+            return await start(tx, job_id, user_id)
 
     async def start_enrolling(
         self,
@@ -216,14 +129,14 @@ class Jobs:
         import_id: UUID | None = None,
         within: Transaction | None = None,
     ) -> JobDetails:
-        """Enroll contacts, those who are in a group now, or those an import named, however many.
+        """Start a job that enrolls contacts, a group's present members, or those of an import.
 
         Args:
             sequence_id: The sequence; active or paused.
             user_id: Who enrolls.
             contact_ids: 1 to 10,000 contacts; or
             group_id: the members of a group; or
-            import_id: everyone in the file of an import that is done.
+            import_id: the contacts in the file of an import that is done.
             within: The caller's transaction; None for one of its own.
 
         Raises:
@@ -236,64 +149,42 @@ class Jobs:
             raise InvalidFieldError(
                 "contact_ids", "give either contact_ids or group_id", code="one_of_two"
             )
-        async with self._database.within(within) as tx:
-            return await self._start_enrolling(
-                tx,
-                sequence_id,
-                user_id,
-                contact_ids=contact_ids,
-                group_id=group_id,
-                import_id=import_id,
-            )
-
-    async def _start_enrolling(
-        self,
-        tx: Transaction,
-        sequence_id: UUID,
-        user_id: UUID,
-        *,
-        contact_ids: Many[UUID] | None = None,
-        group_id: UUID | None = None,
-        import_id: UUID | None = None,
-    ) -> JobDetails:
-        """Start it in the caller's transaction."""
         params = {"sequence_id": str(sequence_id)}
-        await open_course(tx, sequence_id)
-        if group_id is not None:
-            await require_group(tx, group_id)
-            params["group_id"] = str(group_id)
-            chosen = jobs.members_of(group_id)
-        elif import_id is not None:
-            await _require_import(tx, import_id)
-            params["import_id"] = str(import_id)
-            chosen = jobs.imported_by(import_id)
-        job_id = await jobs.create(tx, JobKind.ENROLL, user_id, params)
-        if contact_ids is not None:
-            await jobs.add_subjects(tx, job_id, distinct(contact_ids))
-        else:
-            await jobs.add_selected(tx, job_id, chosen)
-        record = await start_in(tx, job_id, user_id)
-        if not record.job.total and import_id is not None:
-            raise InvalidFieldError(
-                "import_id", "names an import without contacts", code="empty_import"
-            )
-        if not record.job.total:
-            raise InvalidFieldError(
-                "group_id", "names a group without members; add some first", code="empty_group"
-            )
-        await limit_enrolling(tx, user_id, record.job.total, self._most_per_hour)
-        return JobDetails.of(record, {})
-
-    # Watching it
+        async with self._database.within(within) as tx:
+            await open_course(tx, sequence_id)
+            if group_id is not None:
+                await require_group(tx, group_id)
+                params["group_id"] = str(group_id)
+                chosen = jobs.members_of(group_id)
+            elif import_id is not None:
+                await _require_import(tx, import_id)
+                params["import_id"] = str(import_id)
+                chosen = jobs.imported_by(import_id)
+            job_id = await jobs.create(tx, JobKind.ENROLL, user_id, params)
+            if contact_ids is not None:
+                await jobs.add_subjects(tx, job_id, distinct(contact_ids))
+            else:
+                await jobs.add_selected(tx, job_id, chosen)
+            job = await start(tx, job_id, user_id)
+            if not job.total and import_id is not None:
+                raise InvalidFieldError(
+                    "import_id", "names an import without contacts", code="empty_import"
+                )
+            if not job.total:
+                raise InvalidFieldError(
+                    "group_id", "names a group without members; add some first", code="empty_group"
+                )
+            await limit_enrolling(tx, user_id, job.total, self._most_per_hour)
+            return job
 
     async def get(self, job_id: UUID) -> JobDetails:
-        """Give one job with its counts.
+        """Read one job with its counts.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is no such job.
         """
         async with self._database.transaction() as tx:
-            return await self._details(tx, job_id)
+            return await _counted(tx, job_id)
 
     async def find(
         self,
@@ -305,27 +196,22 @@ class Jobs:
     ) -> Page[JobDetails]:
         """List jobs without their counts, the newest first.
 
-        Args:
-            user_id: Whose; None for everyone's.
-            states: In any of these; empty for all.
-            after: Where the page begins.
-            limit: Most items.
+        ``user_id`` None means everyone's; no ``states`` means all.
         """
         async with self._database.transaction() as tx:
             found = await jobs.find(
                 tx, user_id=user_id, states=states, after=after, limit=limit + 1
             )
-        page = cut(found, limit, lambda record: by_creation(record.job))
-        return page.showing(lambda record: JobDetails.of(record, {}))
+        return cut(found, limit, by_creation)
 
     async def results(
         self, job_id: UUID, *, codes: Many[str] = (), after: int = -1, limit: int = 50
-    ) -> tuple[list[ResultRow], bool]:
-        """List what came of a job's rows, by position, and whether there are more.
+    ) -> tuple[list[RowResult], bool]:
+        """List a job's rows by position, and tell whether there are more.
 
         Args:
-            job_id: Which.
-            codes: Only rows with any of these results; empty for all rows, those without too.
+            job_id: The job.
+            codes: Only rows with any of these results; empty for all rows, even without a result.
             after: The position before the page.
             limit: Most rows.
 
@@ -333,83 +219,69 @@ class Jobs:
             NotFoundError: There is no such job.
         """
         async with self._database.transaction() as tx:
-            record = await jobs.get(tx, job_id)
-            if record is None:
-                raise NotFoundError("job", job_id)
+            job = await _require(tx, job_id)
             found = await jobs.results(tx, job_id, codes=codes, after=after, limit=limit + 1)
-        rehearsed = bool(record.job.params.get("dry_run"))
+        dry_run = bool(job.params.get("dry_run"))
         shown = [
-            row._replace(
+            replace(
+                row,
                 detail={name: value for name, value in row.detail.items() if name != "attempts"},
-                subject_id=None if rehearsed else row.subject_id,
+                subject_id=None if dry_run else row.subject_id,
             )
             for row in found[:limit]
         ]
         return shown, len(found) > limit
 
     async def enrolled_by_status(self, job_id: UUID) -> Mapping[EnrollmentStatus, int]:
-        """Count those whom a job has enrolled so far by the status they were born with."""
+        """Count the enrollments that a job has made by the status they started with."""
         async with self._database.transaction() as tx:
             return await jobs.enrolled_by_status(tx, job_id)
 
-    async def names(self, rows: Many[ResultRow]) -> Mapping[UUID, str]:
-        """Name whom rows are about, by ``subject_id``; who is gone is left out."""
+    async def names(self, rows: Many[RowResult]) -> Mapping[UUID, str]:
+        """Read the names of the contacts that rows are about, by ``subject_id``."""
         subjects = [row.subject_id for row in rows if row.subject_id is not None]
         async with self._database.transaction() as tx:
             return await jobs.names_of(tx, subjects)
 
     async def cancel(self, job_id: UUID, user_id: UUID) -> JobDetails:
-        """Have the rows that are not begun left alone; cancelling once more does no harm.
+        """Cancel the rows that were not started; canceling again changes nothing.
 
         Raises:
             NotFoundError: There is no such job.
-            ConflictError: ``job_ended``: everything is done already.
+            ConflictError: ``job_ended``.
         """
         async with self._database.transaction() as tx:
-            record = await jobs.get(tx, job_id, lock=True)
-            if record is None:
-                raise NotFoundError("job", job_id)
-            state = record.job.state
+            state = (await _require(tx, job_id, lock=True)).state
             if state in {JobState.DONE, JobState.FAILED}:
                 raise ConflictError(
                     "job_ended", "the job has ended already; nothing of it is left to cancel"
                 )
             if state not in {JobState.CANCELED, JobState.CANCELING}:
                 await jobs.set_state(tx, job_id, JobState.CANCELING)
-                await jobs.give_up_open(tx, job_id, CANCELED)
+                await jobs.give_up_open(tx, job_id, JobState.CANCELED.value)
                 await jobs.close(tx, job_id)
                 await audit.record(tx, "job.cancel", "job", [job_id], user_id=user_id)
-            return await self._details(tx, job_id)
-
-    async def _details(self, tx: Transaction, job_id: UUID) -> JobDetails:
-        record = await jobs.get(tx, job_id)
-        if record is None:
-            raise NotFoundError("job", job_id)
-        return JobDetails.of(record, await jobs.counts(tx, job_id))
-
-    # Doing it
+            return await _counted(tx, job_id)
 
     async def run_chunk(self, job_id: UUID, *, tries: int = 1) -> JobProgress:
-        """Act on the next rows of a job, for some seconds; any number may do so side by side.
+        """Act on the next rows of a job for a few seconds; chunks may run in parallel.
 
-        A row's result is written in the transaction that acts on it, so whatever is killed in
-        between, each row is acted on once.
+        A row's result is stored in the transaction that acts on it, so each row is acted on once
+        even if a worker is killed.
 
         Args:
-            job_id: Which.
+            job_id: The job.
             tries: How often this chunk was tried, this time included.
         """
         async with self._database.transaction() as tx:
-            record = await jobs.begin(tx, job_id)
-        if record is None:
+            job = await jobs.begin(tx, job_id)
+        if job is None:
             return JobProgress(state="gone", more=False)
-        job = record.job
-        task = JobTask(job.id, job.user_id, job.params)
         until = time.monotonic() + CHUNK_SECONDS
         acted = 0
         try:
             with audit.acting(audit.Actor(user_id=job.user_id)):
-                while taken := await self._act(task, self._acts[job.kind]):
+                while taken := await self._act(job, self._handlers[job.kind]):
                     acted += taken
                     if time.monotonic() >= until:
                         break
@@ -418,114 +290,107 @@ class Jobs:
                 raise
             _logger.exception("a job cannot go on", extra={"job": str(job_id)})
             await self._fail(job_id, type(error).__name__)
-        return await self._look(task, acted=acted)
+        return await self._progress(job, acted=acted)
 
-    async def _act(self, task: JobTask, act: Act) -> int:
-        """Act on some rows in one transaction; how many, 0 when there are none to take."""
+    async def _act(self, job: JobDetails, handler: Handler) -> int:
+        """Act on some rows in one transaction and count them; 0 if none could be taken."""
         async with self._database.transaction() as tx:
-            rows = await jobs.take(tx, task.id, act.at_once)
+            rows = await jobs.take(tx, job.id, handler.at_once)
             if not rows:
                 return 0
             try:
                 async with tx.begin_nested():
-                    outcomes = await act.run(tx, task, rows)
+                    results = await handler.run(tx, job, rows)
             except SegueError as error:
                 refused = _code_of(error)
-                outcomes = [Outcome(row.position, refused) for row in rows]
-                await jobs.note_error(tx, task.id, refused)
-            await jobs.settle(tx, task.id, outcomes)
+                results = [RowResult(row.position, refused) for row in rows]
+                await jobs.note_error(tx, job.id, refused)
+            await jobs.settle(tx, job.id, results)
         return len(rows)
 
-    async def _look(self, task: JobTask, *, acted: int) -> JobProgress:
-        """End the job if there is nothing left to do; else say how far it is."""
+    async def _progress(self, job: JobDetails, *, acted: int) -> JobProgress:
+        """Tell how far a job is, after ending it if nothing is left to do."""
         async with self._database.transaction() as tx:
-            record = await jobs.get(tx, task.id)
-            if record is not None and record.job.state is JobState.CANCELING:
-                await jobs.give_up_open(tx, task.id, CANCELED)
+            now = await jobs.get(tx, job.id)
+            if now is not None and now.state is JobState.CANCELING:
+                await jobs.give_up_open(tx, job.id, JobState.CANCELED.value)
             if not acted:
-                await self._settle_last_texts(tx, task)
-            if await jobs.close(tx, task.id):
-                await self._go_on(tx, task)
-            record = await jobs.get(tx, task.id)
-        if record is None:
+                await self._store_last_texts(tx, job)
+            if await jobs.close(tx, job.id):
+                await self._enroll_imported(tx, job)
+            now = await jobs.get(tx, job.id)
+        if now is None:
             return JobProgress(state="gone", more=False)
-        job = record.job
-        return JobProgress(
-            state=job.state.value,
-            more=not job.state.is_final,
-            acted=acted,
-            done=job.done,
-            total=job.total,
-        )
+        return JobProgress(now.state.value, not now.state.is_final, acted, now.done, now.total)
 
-    async def _go_on(self, tx: Transaction, task: JobTask) -> None:
-        """Have everyone of a file that is imported enrolled, where that was asked for.
-
-        In the transaction that ends the import: nobody has to wait for it, and it happens once.
-        """
-        if ENROLL_INTO not in task.params:
+    async def _enroll_imported(self, tx: Transaction, job: JobDetails) -> None:
+        """Enroll an import's contacts, if it was asked for, in the transaction that ends it."""
+        if ENROLL_INTO not in job.params:
             return
         try:
             async with tx.begin_nested():
-                following = await self._start_enrolling(
-                    tx, UUID(task.params[ENROLL_INTO]), task.user_id, import_id=task.id
+                following = await self.start_enrolling(
+                    UUID(job.params[ENROLL_INTO]), job.user_id, import_id=job.id, within=tx
                 )
         except SegueError as error:
-            await jobs.note_error(tx, task.id, _code_of(error))
+            await jobs.note_error(tx, job.id, _code_of(error))
         else:
-            await jobs.note_params(tx, task.id, {"enrolling_id": str(following.id)})
+            await jobs.note_params(tx, job.id, {"enrolling_id": str(following.id)})
 
-    async def _settle_last_texts(self, tx: Transaction, task: JobTask) -> None:
-        """Tell what became of texts that were under way when their enrollment was finished."""
-        outcomes = []
-        for row in await jobs.unsettled(tx, task.id, _UNSETTLED_AT_ONCE):
+    async def _store_last_texts(self, tx: Transaction, job: JobDetails) -> None:
+        """Store the outcome of texts that were under way when their enrollment was finished."""
+        results = []
+        for row in await jobs.awaiting_last_text(tx, job.id, _LAST_TEXTS_AT_ONCE):
             fate = await self._endings.fate_of(tx, [UUID(one) for one in row.detail["attempts"]])
             if fate is not None:
-                detail = {"last_text": fate.value}
-                outcomes.append(Outcome(row.position, "finished", detail))
-        if outcomes:
-            await jobs.change(tx, task.id, outcomes)
+                results.append(RowResult(row.position, "finished", {"last_text": fate.value}))
+        if results:
+            await jobs.change(tx, job.id, results)
 
     async def _fail(self, job_id: UUID, error: str) -> None:
         async with self._database.transaction() as tx:
-            # The rows before the job, as a chunk takes them; those of one that is still at work
-            # too, for it may yet give them back.
-            await jobs.give_up_open(tx, job_id, FAILED, waiting=True)
-            record = await jobs.get(tx, job_id, lock=True)
-            if record is None or record.job.state.is_final:
+            # Rows are locked before the job, as a chunk does; rows that another chunk is working
+            # on too, as it may yet give them back.
+            await jobs.give_up_open(tx, job_id, JobState.FAILED.value, waiting=True)
+            job = await jobs.get(tx, job_id, lock=True)
+            if job is None or job.state.is_final:
                 return
             await jobs.note_error(tx, job_id, error)
             await jobs.set_state(tx, job_id, JobState.FAILED)
 
 
+async def _require(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobDetails:
+    job = await jobs.get(tx, job_id, lock=lock)
+    if job is None:
+        raise NotFoundError("job", job_id)
+    return job
+
+
+async def _counted(tx: Transaction, job_id: UUID) -> JobDetails:
+    job = await _require(tx, job_id)
+    return replace(job, counts=await jobs.counts(tx, job_id))
+
+
 async def _require_import(tx: Transaction, import_id: UUID) -> None:
-    record = await jobs.get(tx, import_id)
-    if record is None or record.job.kind is not JobKind.IMPORT_CONTACTS:
+    job = await jobs.get(tx, import_id)
+    if job is None or job.kind is not JobKind.IMPORT_CONTACTS:
         raise NotFoundError("import", import_id)
-    if record.job.state is not JobState.DONE or record.job.params.get("dry_run"):
+    if job.state is not JobState.DONE or job.params.get("dry_run"):
         raise ConflictError(
             "import_not_done", "the import is not done, or was a dry run; wait, or import first"
         )
 
 
-async def start_in(tx: Transaction, job_id: UUID, user_id: UUID) -> JobRecord:
-    """Have a job whose rows are written done; one without rows is done."""
+async def start(tx: Transaction, job_id: UUID, user_id: UUID) -> JobDetails:
+    """Start a job whose rows are stored; one without rows is done at once."""
     await jobs.close(tx, job_id)
-    record = await jobs.get(tx, job_id)
-    if record is None:
-        raise NotFoundError("job", job_id)
-    if not record.job.state.is_final:
+    job = await _require(tx, job_id)
+    if not job.state.is_final:
         await outbox.add_job_starts(tx, [job_id])
     await audit.record(
-        tx,
-        "job.start",
-        "job",
-        [job_id],
-        user_id=user_id,
-        kind=record.job.kind.value,
-        rows=record.job.total,
+        tx, "job.start", "job", [job_id], user_id=user_id, kind=job.kind.value, rows=job.total
     )
-    return record
+    return job
 
 
 def _check_only_for(field: str, value: object, *, given_for: JobKind, kind: JobKind) -> None:

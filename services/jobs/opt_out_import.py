@@ -1,4 +1,4 @@
-"""Importing opted-out numbers from a CSV file: kept while it arrives, written afterwards."""
+"""Importing opted-out numbers from a CSV file."""
 
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
@@ -10,16 +10,16 @@ from domain.platform.errors import InvalidFieldError
 from domain.platform.phones import check_region
 from domain.statuses.jobs import JobKind
 from services.jobs.contact_import import PHONE_HEADINGS
-from services.jobs.csv_upload import IGNORED_MOST, Columns, Uploads, by_name, invalid, unreadable
-from services.jobs.jobs import Act, JobDetails, JobTask
+from services.jobs.csv_upload import Columns, CsvUpload, by_name, invalid, unreadable
+from services.jobs.jobs import Handler
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts
-from storage.jobs.jobs import OpenRow, Outcome
+from storage.jobs.jobs import JobDetails, OpenRow, RowResult
 from storage.platform.database import Database, Transaction
 from storage.suppression import suppressions
 
 _ROWS_AT_ONCE = 100
-"""Their numbers stay locked until all are done: texts to and from them wait for that."""
+"""Their numbers stay locked until the commit: texts to and from them wait for it."""
 
 _FIELD_OF = {
     **dict.fromkeys(PHONE_HEADINGS, "phone"),
@@ -28,30 +28,24 @@ _FIELD_OF = {
 }
 
 
-class OptOutImport:
-    """The use case of importing opted-out numbers.
+class OptOutImport(CsvUpload):
+    """Imports opted-out numbers.
 
     Args:
         database: PostgreSQL.
-        by_hand: Opts a number out.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to, if the import names none.
+        suppressions: Opts a number out.
+        default_region: See ``CsvUpload``.
     """
 
     def __init__(
-        self,
-        database: Database,
-        by_hand: Suppressions,
-        *,
-        default_region: str,
+        self, database: Database, suppressions_: Suppressions, *, default_region: str
     ) -> None:
-        self._by_hand = by_hand
-        self._uploads = Uploads(database)
-        self._default_region = default_region
+        super().__init__(database, default_region=default_region)
+        self._suppressions = suppressions_
 
-    def act(self) -> Act:
-        """Give what a job does with its rows."""
-        return Act(_ROWS_AT_ONCE, self._import)
+    def handler(self) -> Handler:
+        """Give the handler of its jobs."""
+        return Handler(_ROWS_AT_ONCE, self._import)
 
     async def receive(
         self,
@@ -62,21 +56,18 @@ class OptOutImport:
         dry_run: bool = False,
         region: str | None = None,
     ) -> UUID:
-        """Keep the rows of a file as those of a job that is not started yet.
+        """Store a file's rows as those of a job, and give its id, for ``start`` or ``discard``.
 
         Args:
             data: The file.
             user_id: Who imports.
-            reason: Of the rows that give none of their own; may be blank if all of them do.
-            dry_run: Whether to check only.
-            region: As ``default_region``, for this file.
-
-        Returns:
-            The job, for ``start`` or ``discard``.
+            reason: For rows without a reason of their own; may be blank if all rows have one.
+            dry_run: Whether to only check the rows.
+            region: Country of numbers without a country code; None for the default.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
-                ``duplicate_column``, ``unknown_region``, or the reason cannot be taken.
+                ``duplicate_column``, ``unknown_region``, or the reason is invalid.
             ConflictError: ``upload_canceled``.
         """
         params = {
@@ -84,64 +75,55 @@ class OptOutImport:
             "region": check_region(region or self._default_region),
             "reason": names.clean(reason, field="reason", most=REASON_LENGTH, blank=True),
         }
-        return await self._uploads.receive(
+        return await self._upload(
             JobKind.IMPORT_SUPPRESSIONS, data, user_id, params, _columns, missing=_missing()
         )
 
-    async def start(self, job_id: UUID, user_id: UUID) -> JobDetails:
-        """Have the work begin on a file that was received.
-
-        Raises:
-            ConflictError: ``upload_canceled``.
-        """
-        return await self._uploads.start(job_id, user_id)
-
-    async def discard(self, job_id: UUID) -> None:
-        """Forget a file that was received, if its work has not begun."""
-        await self._uploads.discard(job_id)
-
-    async def _import(self, tx: Transaction, task: JobTask, rows: Many[OpenRow]) -> list[Outcome]:
-        """Opt numbers out; what stands already stays as it is, with its evidence."""
-        outcomes: list[Outcome] = []
+    async def _import(
+        self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
+    ) -> list[RowResult]:
+        """Suppress numbers; existing suppressions stay unchanged, with their evidence."""
+        results: list[RowResult] = []
         numbers: dict[int, str] = {}
         reasons: dict[str, str] = {}
         for row in rows:
             if row.detail.get("lifted_at", "").strip():
-                outcomes.append(Outcome(row.position, "lifted"))
+                results.append(RowResult(row.position, "lifted"))
                 continue
             try:
-                number, reason = _checked(row.detail, task.params)
+                number, reason = _checked(row.detail, job.params)
             except InvalidFieldError as error:
-                outcomes.append(invalid(row.position, [error]))
+                results.append(invalid(row.position, [error]))
                 continue
             numbers[row.position] = number
             reasons.setdefault(number, reason)
-        if task.params["dry_run"]:
+        if job.params["dry_run"]:
             new = reasons.keys() - await suppressions.standing_everywhere(tx, list(reasons))
         else:
-            new = await self._by_hand.suppress_unless_standing(tx, reasons, user_id=task.user_id)
+            new = await self._suppressions.suppress_unless_standing(
+                tx, reasons, user_id=job.user_id
+            )
         subjects = await contacts.by_phone(tx, list(reasons))
         for position, number in numbers.items():
             code = "suppressed" if number in new else "already_suppressed"
             new.discard(number)  # the next row with it finds it suppressed
             subject = subjects[number].id if number in subjects else None
-            outcomes.append(Outcome(position, code, {}, subject))
-        return outcomes
+            results.append(RowResult(position, code, {}, subject))
+        return results
 
 
 def _columns(header: Many[str]) -> Columns:
     at = by_name(header, _FIELD_OF)
     if "phone" not in at:
         raise _missing()
-    ignored = [text.strip() for index, text in enumerate(header) if index not in at.values()]
-    return Columns(at, len(header), [text for text in ignored if text][:IGNORED_MOST])
+    return Columns.of(header, at)
 
 
 def _checked(given: Mapping[str, str], params: Mapping[str, Any]) -> tuple[str, str]:
     """Read a row's number and reason.
 
     Raises:
-        InvalidFieldError: They cannot be taken.
+        InvalidFieldError: One of them is invalid.
     """
     if "wrong" in given:
         raise unreadable(given["wrong"])

@@ -20,14 +20,14 @@ from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging import one_offs
 from services.platform import audit
 from storage.contacts import contacts
-from storage.messaging import conversations
+from storage.messaging import conversations, recipients
 from storage.messaging.conversations import (
     ConversationFilter,
     LastText,
     LastTextOfContact,
-    Recipient,
     TextRow,
 )
+from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 
@@ -229,7 +229,7 @@ class Conversations:
                 limit=limit + 1,
             )
             known = sender_id or await conversations.usual_sender(tx, contact_id)
-            to = await conversations.recipient(tx, contact_id, known) if known else None
+            to = await recipients.of_contact(tx, contact_id, known) if known else None
         shown = cut(found, limit, by_creation).showing(ConversationText.of)
         contact = row.contact
         name = full_name(contact.first_name, contact.last_name)
@@ -285,7 +285,7 @@ class Conversations:
 
 async def _write(tx: Transaction, values: dict[str, Any]) -> None:
     """Write a text and have it sent, unless the same request has done so meanwhile."""
-    if await conversations.add_text(tx, values):
+    if await recipients.insert_messages(tx, [values]):
         await outbox.add_message_starts(tx, [values["id"]])
         await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]])
     elif not await conversations.is_same(tx, values):
@@ -303,7 +303,7 @@ async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) 
         raise InvalidFieldError(
             "sender_id", "is missing; choose where the text goes out from", code="missing"
         )
-    to = await conversations.recipient(tx, contact_id, known, lock=True)
+    to = await recipients.of_contact(tx, contact_id, known, lock=True)
     if to is None:
         raise InvalidFieldError(
             "sender_id",

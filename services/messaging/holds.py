@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import HeldReason
-from domain.statuses.messaging import AttemptOutcome, LastText, MessageStatus
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from services.enrollments.finishing import Endings
+from services.enrollments.selection import EnrollmentResult
 from services.messaging.consequences import Learned, accepted
 from services.platform import audit
 from storage.enrollments import enrollments, next_step, timeline
@@ -26,24 +26,6 @@ class Decision(StrEnum):
     RETRY = "retry"
     TREAT_AS_SENT = "treat_as_sent"
     FINISH = "finish"
-
-
-@dataclass(frozen=True)
-class Released:
-    """What releasing one enrollment came to.
-
-    Attributes:
-        enrollment_id: Which.
-        result: ``outcome_known`` refuses ``treat_as_sent`` for a text that is known not to have
-            been sent.
-        last_text: For ``finished``: the fate of a text that was under way.
-    """
-
-    enrollment_id: UUID
-    result: Literal[
-        "released", "finished", "not_held", "already_final", "not_found", "outcome_known"
-    ]
-    last_text: LastText | None = None
 
 
 class Holds:
@@ -80,13 +62,20 @@ class Holds:
 
     async def release(
         self, enrollment_ids: Sequence[UUID], decision: Decision | str, user_id: UUID
-    ) -> list[Released]:
-        """Let held enrollments go on as a person decided; results in the order asked."""
+    ) -> list[EnrollmentResult]:
+        """Release held enrollments as a person decided; results in the order asked.
+
+        ``released``, ``finished``, ``not_held``, ``already_final``, ``not_found``, or
+        ``outcome_known`` where ``treat_as_sent`` is asked of a text that is known not to have been
+        sent.
+        """
         decision = Decision(decision)
         return [await self._release(one, decision, user_id) for one in enrollment_ids]
 
-    async def _release(self, enrollment_id: UUID, decision: Decision, user_id: UUID) -> Released:
-        released: Released | None = None
+    async def _release(
+        self, enrollment_id: UUID, decision: Decision, user_id: UUID
+    ) -> EnrollmentResult:
+        released: EnrollmentResult | None = None
         while released is None:
             under_way: dict[UUID, list[UUID]] = {}
             with suppress(MovedError):
@@ -104,7 +93,7 @@ class Holds:
         decision: Decision,
         user_id: UUID,
         under_way: dict[UUID, list[UUID]],
-    ) -> Released:
+    ) -> EnrollmentResult:
         """Let one go on in a transaction of the caller's.
 
         Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
@@ -118,25 +107,24 @@ class Holds:
         await holds.lock_sender_of(tx, enrollment_id)
         row = await sending.lock_step(tx, enrollment_id)
         if row is None:
-            return Released(enrollment_id, "not_found")
+            return EnrollmentResult(enrollment_id, "not_found")
         if row.status.is_final:
-            return Released(enrollment_id, "already_final")
+            return EnrollmentResult(enrollment_id, "already_final")
         if row.held_reason is None:
-            return Released(enrollment_id, "not_held")
+            return EnrollmentResult(enrollment_id, "not_held")
         if decision is not Decision.FINISH:
             return await self._go_on(tx, row, decision, user_id)
-        finished = await self._endings.finish_in(tx, enrollment_id, user_id, under_way)
-        return Released(enrollment_id, finished.result, finished.last_text)
+        return await self._endings.finish(tx, enrollment_id, user_id, under_way)
 
     async def _go_on(
         self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID
-    ) -> Released:
+    ) -> EnrollmentResult:
         now = row.read_at
         last = row.last_attempt
         is_unknown = last is not None and not last.outcome.is_known
         unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and is_unknown
         if decision is Decision.TREAT_AS_SENT and not unknown:
-            return Released(row.id, "outcome_known")
+            return EnrollmentResult(row.id, "outcome_known")
         chosen = decision.value
         await timeline.note(tx, [row.id], "released", at=now, user_id=user_id, decision=chosen)
         await audit.record(
@@ -146,7 +134,7 @@ class Holds:
         await enrollments.release(tx, row.id, probing=probing)
         if unknown and last is not None:
             await self._decide_unknown(tx, last.id, decision, now)
-        return Released(row.id, "released")
+        return EnrollmentResult(row.id, "released")
 
     async def _decide_unknown(
         self, tx: Transaction, attempt_id: UUID, decision: Decision, now: datetime

@@ -1,55 +1,17 @@
-"""Texts that a person writes outside any step: who gets none, and what is written down."""
+"""One-off texts, which a person writes: whom they may go to, and their rows."""
 
-from typing import Any, Protocol
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from domain.platform.errors import InvalidFieldError
 from domain.sequences.texts import merge_values, render
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import Direction, MessageStatus
+from storage.messaging.recipients import Recipient
 
 
-class Recipient(Protocol):
-    """A contact to text through a sender, and what decides whether it may be."""
-
-    @property
-    def contact_id(self) -> UUID:
-        """Who."""
-        ...
-
-    @property
-    def first_name(self) -> str:
-        """May be empty."""
-        ...
-
-    @property
-    def last_name(self) -> str:
-        """May be empty."""
-        ...
-
-    @property
-    def phone(self) -> str:
-        """E.164."""
-        ...
-
-    @property
-    def line_type(self) -> LineType | None:
-        """If known."""
-        ...
-
-    @property
-    def sender_id(self) -> UUID:
-        """Where the text goes out from."""
-        ...
-
-    @property
-    def opted_out(self) -> bool:
-        """The number stands suppressed, for everyone or for this sender."""
-        ...
-
-
-def refusal(recipient: Recipient) -> str | None:
-    """Say why somebody is not texted, if so; opted out wins over landline."""
+def refusal(recipient: Recipient) -> Literal["opted_out", "landline"] | None:
+    """Tell why a contact may not be texted, if so; opted out goes before landline."""
     if recipient.opted_out:
         return "opted_out"
     return "landline" if recipient.line_type is LineType.LANDLINE else None
@@ -63,7 +25,7 @@ def message(
     enrollment_id: UUID | None = None,
     message_id: UUID | None = None,
 ) -> dict[str, Any]:
-    """Give the row of a text to a contact, its merge fields filled in.
+    """Build the row of a text to a contact, its merge fields filled in.
 
     Raises:
         InvalidFieldError: ``empty_body``: nothing is left where a name is missing.

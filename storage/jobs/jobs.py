@@ -1,10 +1,10 @@
-"""Queries of work in the background: jobs, their rows, and what came of each."""
+"""Queries of background jobs and their rows."""
 
 import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,10 +12,13 @@ from sqlalchemy import Integer, Select, Uuid, bindparam, func, insert, literal, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
+from domain.contacts.names import full_name
+from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment
@@ -25,15 +28,55 @@ _IMPORTED = ("created", "exists", "unchanged")
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
-class JobRecord(NamedTuple):
-    """A job and the name of whoever asked for it."""
+IGNORED_COLUMNS = "ignored_columns"
+"""The parameter that an upload gets once it is complete: the columns that are left out."""
 
-    job: Job
+
+@dataclass(frozen=True, kw_only=True)
+class JobDetails:
+    """A job.
+
+    Attributes:
+        total: Number of rows.
+        done: Number of rows that have their result.
+        user_id: Who asked for it; the job acts for them.
+        params: What to do, in codes and ids.
+        error: The first error code that kept rows, or the job, from being done.
+        counts: Rows by result, where asked for.
+    """
+
+    id: UUID
+    kind: JobKind
+    state: JobState
+    total: int
+    done: int
+    user_id: UUID
     user_name: str
+    params: Mapping[str, Any]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def user(self) -> Named:
+        """Who asked for it."""
+        return Named(self.user_id, self.user_name)
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """The parameters to show: without the secret of a dry run."""
+        return {name: value for name, value in self.params.items() if name != "salt"}
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether its file is complete, and nobody has started the work yet."""
+        return self.state is JobState.RECEIVING and IGNORED_COLUMNS in self.params
 
 
 class OpenRow(NamedTuple):
-    """A row that waits for its result."""
+    """A row without a result."""
 
     position: int
     subject_id: UUID | None
@@ -41,29 +84,19 @@ class OpenRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a row.
+class RowResult:
+    """The result of a row.
 
     Attributes:
-        position: Which row.
-        code: The result.
-        detail: What else there is to say, in codes and ids; it takes the place of what was there.
-        subject_id: Whom it came to be about; None to leave that as it is.
+        code: The result; None in lists until the row has one.
+        detail: Further codes and ids; replaces what the row held before.
+        subject_id: Whom the row is about; as a result, None to leave that unchanged.
     """
 
     position: int
-    code: str
+    code: str | None
     detail: Mapping[str, Any] = field(default_factory=dict)
     subject_id: UUID | None = None
-
-
-class ResultRow(NamedTuple):
-    """A row as it is listed; ``code`` is None until it has its result."""
-
-    position: int
-    subject_id: UUID | None
-    code: str | None
-    detail: Mapping[str, Any]
 
 
 async def create(
@@ -74,7 +107,7 @@ async def create(
     *,
     state: JobState = JobState.QUEUED,
 ) -> UUID:
-    """Write a job without rows."""
+    """Insert a job without rows."""
     row = await tx.execute(
         insert(Job)
         .values(kind=kind, user_id=user_id, params=dict(params), state=state, total=0, done=0)
@@ -84,7 +117,7 @@ async def create(
 
 
 async def add_subjects(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> None:
-    """Write a row for each of these, in this order, and count them."""
+    """Insert a row for each of these, in this order, and count them."""
     await tx.execute(
         text(
             """
@@ -99,11 +132,11 @@ async def add_subjects(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -
 
 
 async def add_selected(tx: Transaction, job_id: UUID, ids: Select[UUID]) -> None:
-    """Write a row for each id that a query finds, in the query's order, and count them."""
+    """Insert a row for each id that a query finds, in the query's order, and count them."""
     found = ids.subquery()
     rows = select(
         literal(job_id, Uuid()), func.row_number().over().cast(Integer), found.c.id
-    )  # row_number() without an order of its own counts them as they come
+    )  # row_number() without an ORDER BY keeps the order of the query
     await tx.execute(
         insert(JobRow).from_select(
             ["job_id", "position", "subject_id"], rows, include_defaults=False
@@ -113,7 +146,7 @@ async def add_selected(tx: Transaction, job_id: UUID, ids: Select[UUID]) -> None
 
 
 def members_of(group_id: UUID) -> Select[UUID]:
-    """Query a group's members by name."""
+    """Select a group's members by name."""
     return (
         select(col(Contact.id))
         .join(GroupMember, col(GroupMember.contact_id) == col(Contact.id))
@@ -123,7 +156,7 @@ def members_of(group_id: UUID) -> Select[UUID]:
 
 
 def imported_by(job_id: UUID) -> Select[UUID]:
-    """Query the contacts that an import named, new ones and others, in the file's order."""
+    """Select the contacts in an import's file, new and known ones, in the file's order."""
     first = func.min(col(JobRow.position))
     return (
         select(col(Contact.id))
@@ -144,13 +177,13 @@ async def _count(tx: Transaction, job_id: UUID) -> None:
     )
 
 
-async def get(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobRecord | None:
-    """One job; with ``lock``, kept from changing until the transaction ends."""
+async def get(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobDetails | None:
+    """Read a job, if there is one; with ``lock``, lock its row."""
     query = _jobs().where(col(Job.id) == job_id)
     if lock:
         query = query.with_for_update(of=Job)
-    row = (await tx.execute(query.execution_options(populate_existing=True))).one_or_none()
-    return None if row is None else JobRecord(*row)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else JobDetails(**row)
 
 
 async def find(
@@ -160,16 +193,8 @@ async def find(
     states: Many[JobState],
     after: Position | None,
     limit: int,
-) -> list[JobRecord]:
-    """List jobs, the newest first.
-
-    Args:
-        tx: The transaction.
-        user_id: Whose; None for everyone's.
-        states: In any of these; empty for all.
-        after: Where the page begins.
-        limit: Most jobs to answer.
-    """
+) -> list[JobDetails]:
+    """List jobs, the newest first; ``user_id`` None means everyone's, no ``states`` means all."""
     query = _jobs().order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
     if user_id is not None:
         query = query.where(col(Job.user_id) == user_id)
@@ -178,11 +203,12 @@ async def find(
     if after is not None:
         place = tuple_(col(Job.created_at), col(Job.id))
         query = query.where(place < tuple_(literal(after.value), literal(after.id)))
-    return [JobRecord(*row) for row in await tx.execute(query)]
+    return [JobDetails(**row) for row in (await tx.execute(query)).mappings()]
 
 
-def _jobs() -> Select[Job, str]:
-    return select(Job, col(User.name)).join(User, col(User.id) == col(Job.user_id))
+def _jobs() -> Select[*tuple[Any, ...]]:
+    query = select(*columns_of(JobDetails, Job, user_name=col(User.name)))
+    return query.join(User, col(User.id) == col(Job.user_id))
 
 
 async def counts(tx: Transaction, job_id: UUID) -> dict[str, int]:
@@ -197,7 +223,7 @@ async def counts(tx: Transaction, job_id: UUID) -> dict[str, int]:
 
 
 async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentStatus, int]:
-    """Count those whom a job enrolled by the status they were born with."""
+    """Count the enrollments that a job made by the status they started with."""
     rows = await tx.execute(
         text(
             "SELECT detail->>'status' AS status, count(*) AS count FROM job_rows"
@@ -209,7 +235,7 @@ async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentSt
 
 
 async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:
-    """Name contacts by their own id or by an enrollment's; the number where there is no name."""
+    """Read contacts' names, or numbers without one, by their id or an enrollment's."""
     by_contact = select(col(Contact.id), Contact).where(col(Contact.id).in_(subject_ids))
     by_enrollment = (
         select(col(Enrollment.id), Contact)
@@ -218,15 +244,15 @@ async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:
     )
     found = [*await tx.execute(by_contact), *await tx.execute(by_enrollment)]
     return {
-        subject_id: f"{contact.first_name} {contact.last_name}".strip() or contact.phone
+        subject_id: full_name(contact.first_name, contact.last_name) or contact.phone
         for subject_id, contact in found
     }
 
 
 async def results(
     tx: Transaction, job_id: UUID, *, codes: Many[str], after: int, limit: int
-) -> list[ResultRow]:
-    """List a job's rows by position; the detail of one without a result is not shown."""
+) -> list[RowResult]:
+    """List a job's rows by position; one without a result is listed without its detail."""
     query = (
         select(col(JobRow.position), col(JobRow.subject_id), col(JobRow.code), col(JobRow.detail))
         .where(col(JobRow.job_id) == job_id, col(JobRow.position) > after)
@@ -236,13 +262,13 @@ async def results(
     if codes:
         query = query.where(col(JobRow.code).in_(codes))
     return [
-        ResultRow(position, subject_id, code, detail if code is not None else {})
+        RowResult(position, code, detail if code is not None else {}, subject_id)
         for position, subject_id, code, detail in await tx.execute(query)
     ]
 
 
-async def begin(tx: Transaction, job_id: UUID) -> JobRecord | None:
-    """Note that a job is being worked on; answers it as it is now."""
+async def begin(tx: Transaction, job_id: UUID) -> JobDetails | None:
+    """Set a queued job running, and read it."""
     await tx.execute(
         text(
             "UPDATE jobs SET state = 'running', started_at = now()"
@@ -254,10 +280,10 @@ async def begin(tx: Transaction, job_id: UUID) -> JobRecord | None:
 
 
 async def take(tx: Transaction, job_id: UUID, limit: int) -> list[OpenRow]:
-    """Lock the first rows without a result that nobody else is working on.
+    """Lock the first rows without a result that no one else has locked.
 
-    They stay locked until the transaction ends, so a worker that dies gives them back. A job that
-    is to stop gives none.
+    Their locks end with the transaction, so a worker that dies gives them back. A job that is
+    being canceled gives none.
     """
     rows = await tx.execute(
         text(
@@ -271,76 +297,66 @@ async def take(tx: Transaction, job_id: UUID, limit: int) -> list[OpenRow]:
         ),
         {"id": job_id, "limit": limit},
     )
-    return [OpenRow(row.position, row.subject_id, row.detail) for row in rows]
+    return [OpenRow(*row) for row in rows]
 
 
-async def settle(tx: Transaction, job_id: UUID, outcomes: Many[Outcome]) -> None:
-    """Write the results of rows that were taken in this transaction."""
-    await change(tx, job_id, outcomes)
+async def settle(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
+    """Store the results of rows that this transaction took, and count them."""
+    await change(tx, job_id, results)
     await tx.execute(
         text("UPDATE jobs SET done = done + :count WHERE id = :id"),
-        {"id": job_id, "count": len(outcomes)},
+        {"id": job_id, "count": len(results)},
     )
 
 
-async def change(tx: Transaction, job_id: UUID, outcomes: Many[Outcome]) -> None:
-    """Write the results of locked rows without counting them."""
+async def change(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
+    """Store the results of locked rows without counting them."""
     await tx.execute(
         text(
             """
             UPDATE job_rows SET code = come.code, detail = come.detail,
                 subject_id = coalesce(come.subject_id, job_rows.subject_id)
-            FROM json_to_recordset(CAST(:outcomes AS json))
+            FROM json_to_recordset(CAST(:results AS json))
                 AS come(position integer, code text, detail jsonb, subject_id uuid)
             WHERE job_rows.job_id = :id AND job_rows.position = come.position
             """
         ),
         {
             "id": job_id,
-            "outcomes": json.dumps(
-                [
-                    {
-                        "position": one.position,
-                        "code": one.code,
-                        "detail": dict(one.detail),
-                        "subject_id": one.subject_id and str(one.subject_id),
-                    }
-                    for one in outcomes
-                ]
-            ),
+            "results": json.dumps([vars(one) for one in results], default=str),
         },
     )
 
 
 async def note_error(tx: Transaction, job_id: UUID, code: str) -> None:
-    """Keep the first thing that stood in the way of a job's rows."""
+    """Store the error code of a job, unless it has one."""
     await tx.execute(
         text("UPDATE jobs SET error = coalesce(error, :code) WHERE id = :id"),
         {"id": job_id, "code": code},
     )
 
 
-UNSETTLED = "jsonb_exists(detail, 'attempts')"
-"""SQL: a row was finished while a text of it was under way, whose fate is not known yet."""
+_AWAITS_LAST_TEXT = "jsonb_exists(detail, 'attempts')"
+"""SQL: a row was finished while an attempt was open, whose outcome is not known yet."""
 
 
-async def unsettled(tx: Transaction, job_id: UUID, limit: int) -> list[ResultRow]:
-    """Lock rows whose last text's fate is still to be told."""
+async def awaiting_last_text(tx: Transaction, job_id: UUID, limit: int) -> list[RowResult]:
+    """Lock rows whose last text has no known outcome yet."""
     rows = await tx.execute(
         text(
             f"""
-            SELECT position, subject_id, code, detail FROM job_rows
-            WHERE job_id = :id AND code = 'finished' AND {UNSETTLED}
+            SELECT position, code, detail, subject_id FROM job_rows
+            WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
             ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
             """  # noqa: S608 - built from constants
         ),
         {"id": job_id, "limit": limit},
     )
-    return [ResultRow(*row) for row in rows]
+    return [RowResult(*row) for row in rows]
 
 
 async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
-    """Set a job's state while its row is locked."""
+    """Set the state of a job whose row is locked."""
     await tx.execute(
         text(
             """
@@ -355,9 +371,9 @@ async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
 
 
 async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: bool = False) -> None:
-    """Give every row that nobody is working on a result without doing anything.
+    """Give every row without a result this one, but for rows that someone has locked.
 
-    With ``waiting``, wait for whoever works on the others; the job's own row must not be locked.
+    With ``waiting``, wait for those rows too; then the job's own row must not be locked.
     """
     locked = "FOR UPDATE" if waiting else "FOR UPDATE SKIP LOCKED"
     given = await tx.execute(
@@ -381,10 +397,10 @@ async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: boo
 
 
 async def close(tx: Transaction, job_id: UUID) -> bool:
-    """End a job all of whose rows have their result; what only its work needed is forgotten.
+    """End a job if all of its rows have their results, and drop the secret of a dry run.
 
     Returns:
-        Whether it ended now, and with everything done.
+        Whether it ended now, and was not canceled.
     """
     ended = await tx.execute(
         text(
@@ -394,7 +410,7 @@ async def close(tx: Transaction, job_id: UUID) -> bool:
             WHERE id = :id AND state IN ('queued', 'running', 'canceling') AND done >= total
             AND NOT EXISTS (
                 SELECT 1 FROM job_rows
-                WHERE job_id = :id AND code = 'finished' AND {UNSETTLED}
+                WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
             )
             RETURNING state
             """  # noqa: S608 - built from constants
@@ -405,7 +421,7 @@ async def close(tx: Transaction, job_id: UUID) -> bool:
 
 
 async def lost(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
-    """Some jobs that began this long ago and have not ended."""
+    """Pick some jobs that started this long ago and have not ended."""
     rows = await tx.execute(
         text(
             """
@@ -425,7 +441,7 @@ async def lost(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
 async def receive(
     tx: Transaction, job_id: UUID, rows: Iterable[tuple[int, Mapping[str, Any]]]
 ) -> bool:
-    """Write uploaded rows; False if the upload was given up meanwhile."""
+    """Store uploaded rows; False if the upload was discarded meanwhile."""
     given = list(rows)
     going_on = await tx.execute(
         text(
@@ -450,7 +466,7 @@ async def receive(
 
 
 async def note_params(tx: Transaction, job_id: UUID, params: Mapping[str, Any]) -> None:
-    """Add to what a job is about."""
+    """Add to a job's parameters."""
     await tx.execute(
         text("UPDATE jobs SET params = params || CAST(:params AS jsonb) WHERE id = :id"),
         {"id": job_id, "params": json.dumps(dict(params))},
@@ -458,7 +474,7 @@ async def note_params(tx: Transaction, job_id: UUID, params: Mapping[str, Any]) 
 
 
 async def received(tx: Transaction, job_id: UUID) -> bool:
-    """Have an uploaded job wait for its work; False if the upload was given up meanwhile."""
+    """Queue a job whose file is complete; False if the upload was discarded meanwhile."""
     row = await tx.execute(
         text(
             """
@@ -472,14 +488,14 @@ async def received(tx: Transaction, job_id: UUID) -> bool:
 
 
 async def discard_upload(tx: Transaction, job_id: UUID) -> None:
-    """Remove a job whose rows did not all come, and the rows that did."""
+    """Delete a job that has not been started, with its rows."""
     await tx.execute(
         text("DELETE FROM jobs WHERE id = :id AND state = 'receiving'"), {"id": job_id}
     )
 
 
 async def forget(tx: Transaction, age: timedelta, limit: int) -> int:
-    """Remove some jobs that ended this long ago, the oldest first, with their rows; how many."""
+    """Delete the oldest jobs that ended this long ago, with their rows, and count them."""
     gone = await tx.execute(
         text(
             """
@@ -496,7 +512,7 @@ async def forget(tx: Transaction, age: timedelta, limit: int) -> int:
 
 
 async def discard_abandoned(tx: Transaction, age: timedelta) -> int:
-    """Remove jobs of which no row has come for so long."""
+    """Delete uploads that got no row for this long, and count them."""
     gone = await tx.execute(
         text(
             """

@@ -8,12 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from domain.platform.paging import Position
-from domain.statuses.contacts import LineType
 from domain.statuses.messaging import Direction, MessageStatus
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
@@ -22,7 +20,6 @@ from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message, Sender
 from storage.tables.sequences import Sequence
-from storage.tables.suppression import Suppression
 
 
 class ConversationFilter(StrEnum):
@@ -96,20 +93,6 @@ class TextRow:
     sequence_id: UUID | None
     sequence_name: str | None
     step: int | None
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """A contact to be texted through a sender; see ``services.messaging.one_offs.Recipient``."""
-
-    contact_id: UUID
-    first_name: str
-    last_name: str
-    phone: str
-    line_type: LineType | None
-    sender_id: UUID
-    sender_name: str
-    opted_out: bool
 
 
 async def page(
@@ -250,52 +233,6 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
             return found
     senders = list(await tx.scalars(select(col(Sender.id)).limit(2)))
     return senders[0] if len(senders) == 1 else None
-
-
-async def recipient(
-    tx: Transaction, contact_id: UUID, sender_id: UUID, *, lock: bool = False
-) -> Recipient | None:
-    """Read whom a text would go to; with ``lock``, kept from being erased.
-
-    None if there is no such contact or sender.
-    """
-    suppressed = exists().where(
-        col(Suppression.phone) == col(Contact.phone),
-        col(Suppression.lifted_at).is_(None),
-        or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
-    )
-    query = (
-        select(
-            col(Contact.id),
-            col(Contact.first_name),
-            col(Contact.last_name),
-            col(Contact.phone),
-            col(Contact.line_type),
-            col(Sender.id),
-            col(Sender.name),
-            suppressed,
-        )
-        .join(Sender, col(Sender.id) == sender_id)
-        .where(col(Contact.id) == contact_id)
-    )
-    if lock:
-        query = query.with_for_update(key_share=True, read=True, of=Contact)
-    row = (await tx.execute(query)).one_or_none()
-    return None if row is None else Recipient(*row)
-
-
-async def add_text(tx: Transaction, values: Mapping[str, Any]) -> bool:
-    """Write a text; False, and nothing happened, if one with its id is there already.
-
-    Waits for a transaction that is about to write the same one.
-    """
-    row = await tx.execute(
-        insert(Message)
-        .values(**values)
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(col(Message.id))
-    )
-    return row.scalar_one_or_none() is not None
 
 
 async def is_same(tx: Transaction, values: Mapping[str, Any]) -> bool:

@@ -98,7 +98,7 @@ async def found(services: Services) -> dict[str, str]:
         {"url": "https://crm.example.com/events"}, owner.id
     )
     event = await services.event_endpoints.test(endpoint.details.id)
-    job = await services.jobs.start_batch(active, JobKind.PAUSE, ListFilter(), owner.id)
+    job = await services.jobs.start_bulk_action(active, JobKind.PAUSE, ListFilter(), owner.id)
     made = {
         examples.CONTACT: ann,
         examples.OTHER_CONTACT: bo,

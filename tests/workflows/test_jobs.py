@@ -98,7 +98,7 @@ async def test_each_row_is_acted_on_once_though_its_worker_dies(
     await services.enrolling.enroll(
         sequence.id, world.user_id, contact_ids=await world.contacts(count)
     )
-    job = await services.jobs.start_batch(
+    job = await services.jobs.start_bulk_action(
         sequence.id, JobKind.MARK_FINISHED, ListFilter(), world.user_id
     )
     handle = await start(stage, job.id)

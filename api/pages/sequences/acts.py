@@ -22,10 +22,10 @@ from domain.statuses.jobs import JobKind
 from domain.statuses.messaging import LastText
 from services.access.users import ForbiddenError
 from services.enrollments.enrollment_list import ListedEnrollment
-from services.enrollments.pausing import Paused, Resumed
-from services.jobs.bulk_actions import MAX_RECIPIENTS, RowResult
-from services.jobs.jobs import JobDetails
+from services.enrollments.selection import EnrollmentResult
+from services.jobs.bulk_actions import MAX_RECIPIENTS
 from services.messaging.holds import Decision
+from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
@@ -155,7 +155,7 @@ async def _ask(
 async def _start(
     page: Page, sequence_id: UUID, act: Act, selection: Selection, form: ActFields
 ) -> JobDetails:
-    return await page.services.jobs.start_batch(
+    return await page.services.jobs.start_bulk_action(
         sequence_id,
         JobKind(act.value.replace("-", "_")),
         selection.chosen().wanted(),
@@ -171,20 +171,21 @@ async def _act(
     people = await _people(page, sequence_id, selection)
     ids = list(people)
     services, user_id = page.services, page.user.id
-    done: list[RowResult] | list[Paused] | list[Resumed]
     match act:
         case Act.ADD_TO_GROUP:
-            done = await services.batch.add_to_group(ids, _group(form), user_id)
+            done = await services.bulk_actions.add_to_group(ids, _group(form), user_id)
         case Act.SEND_MESSAGE:
-            done = await services.batch.send_message(ids, form.body, user_id, send_id=form.send_id)
+            done = await services.bulk_actions.send_message(
+                ids, form.body, user_id, send_id=form.send_id
+            )
         case Act.MARK_FINISHED:
-            done = await services.batch.mark_finished(ids, user_id)
+            done = await services.endings.mark_finished(ids, user_id)
         case Act.PAUSE:
             done = await services.pausing.pause(ids, user_id)
         case Act.RESUME:
             done = await services.pausing.resume(ids, user_id)
         case Act.RELEASE:
-            done = await services.batch.release(
+            done = await services.bulk_actions.release(
                 ids, chosen(Decision, form.decision, field="decision"), user_id
             )
     return [_words(people[one.enrollment_id], one) for one in done]
@@ -197,9 +198,9 @@ _LAST_TEXT = {
 }
 
 
-def _words(person: ListedEnrollment, row: RowResult | Paused | Resumed) -> RowWords:
+def _words(person: ListedEnrollment, row: EnrollmentResult) -> RowWords:
     words = RESULT_WORDS[row.result]
-    if isinstance(row, RowResult) and row.last_text is not None:
+    if row.last_text is not None:
         words += _LAST_TEXT.get(row.last_text, "")
     return RowWords(person.contact.name or person.contact.phone, words, row.result in _DONE)
 

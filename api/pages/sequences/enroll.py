@@ -21,7 +21,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
 from domain.statuses.sequences import SequenceState
 from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
-from services.jobs.jobs import JobDetails
+from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 

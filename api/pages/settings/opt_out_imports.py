@@ -13,7 +13,7 @@ from api.pages.page import Page, PageDep
 from api.pages.uploads import FIELDS_MOST, pieces, typed
 from domain.platform.errors import SegueError
 from domain.statuses.jobs import JobKind
-from services.jobs.jobs import JobDetails
+from storage.jobs.jobs import JobDetails
 
 IMPORT_PATH = "/settings/opt-outs/import"
 

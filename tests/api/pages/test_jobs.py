@@ -9,7 +9,7 @@ from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind, JobState
 from services.factory import Services
 from storage.jobs import jobs
-from storage.jobs.jobs import Outcome
+from storage.jobs.jobs import RowResult
 from storage.platform.database import Database
 from tests.api.pages.conftest import HTMX, Browse
 
@@ -22,7 +22,7 @@ async def job(services: Services, database: Database) -> UUID:
         job_id = await jobs.create(tx, JobKind.MARK_FINISHED, user.id, {})
         await jobs.add_subjects(tx, job_id, [user.id, job_id])
         await jobs.set_state(tx, job_id, JobState.RUNNING)
-        await jobs.settle(tx, job_id, [Outcome(1, "finished")])
+        await jobs.settle(tx, job_id, [RowResult(1, "finished")])
     return job_id
 
 

@@ -15,7 +15,7 @@ from domain.messaging.ports import Accepted, Refused, SendRequest, SendResult
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
-from services.enrollments.finishing import MarkedFinished
+from services.enrollments.selection import EnrollmentResult
 from storage.enrollments import enrollments
 from storage.platform.locks import lock_numbers
 from tests.kits.sending import SendingKit, until
@@ -28,7 +28,7 @@ def kit(kit: SendingKit) -> SendingKit:
     return kit.with_rules(call_before=CALL_BEFORE, call_margin=MARGIN)
 
 
-async def finish(kit: SendingKit, *enrollments: UUID) -> list[MarkedFinished]:
+async def finish(kit: SendingKit, *enrollments: UUID) -> list[EnrollmentResult]:
     return await kit.services.endings.mark_finished(enrollments, kit.world.user_id)
 
 
@@ -177,7 +177,7 @@ async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -
         assert (recorded, finished.last_text) == ("finished_stopped", LastText.SENT)
         return "in between"
 
-    async def _finish_after(pause: float, enrollment: UUID) -> list[MarkedFinished]:
+    async def _finish_after(pause: float, enrollment: UUID) -> list[EnrollmentResult]:
         await asyncio.sleep(pause)
         return await finish(kit, enrollment)
 

@@ -197,7 +197,7 @@ async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
     tab = await kit.services.enrollment_list.page(sequence.id, sent)
     assert tab.page.items == []
     due = ListFilter(outcome=StepOutcome.DUE, outcome_step=1)
-    job = await kit.services.jobs.start_batch(
+    job = await kit.services.jobs.start_bulk_action(
         sequence.id, JobKind.MARK_FINISHED, due, kit.world.user_id
     )
     [row] = await kit.world.rows("SELECT subject_id FROM job_rows WHERE job_id = :id", id=job.id)

@@ -9,7 +9,7 @@ from domain.platform.errors import InvalidFieldError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
 from services.enrollments.enrolling import Enrolling
-from services.jobs.bulk_actions import Batch
+from services.jobs.bulk_actions import BulkActions
 from services.messaging.holds import Decision, Holds
 from tests.worlds import ZONE, World, small_world
 
@@ -21,9 +21,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def batch(world: World) -> Batch:
+def bulk_actions(world: World) -> BulkActions:
     holds = Holds(world.database, world.rules, world.endings)
-    return Batch(world.database, world.endings, holds)
+    return BulkActions(world.database, holds)
 
 
 async def enroll(world: World, *people: UUID) -> list[UUID]:
@@ -34,14 +34,14 @@ async def enroll(world: World, *people: UUID) -> list[UUID]:
     return [one.id for one in answer.enrolled]
 
 
-async def test_contacts_are_added_to_a_group_once(world: World, batch: Batch) -> None:
+async def test_contacts_are_added_to_a_group_once(world: World, bulk_actions: BulkActions) -> None:
     people = await world.contacts(2)
     member = (await world.contacts(1))[0]
     first, second, third = await enroll(world, *people, member)
     (again,) = await enroll(world, people[0])
     group_id = await world.group([member])
     nobody = uuid4()
-    results = await batch.add_to_group(
+    results = await bulk_actions.add_to_group(
         [third, nobody, first, again, second, first], group_id, world.user_id
     )
     assert [one.result for one in results] == [
@@ -55,22 +55,22 @@ async def test_contacts_are_added_to_a_group_once(world: World, batch: Batch) ->
     assert [one.enrollment_id for one in results] == [third, nobody, first, again, second, first]
     members = await world.rows("SELECT contact_id, added_by FROM group_members")
     assert {row.contact_id for row in members} == {*people, member}
-    repeated = await batch.add_to_group([first], group_id, world.user_id)
+    repeated = await bulk_actions.add_to_group([first], group_id, world.user_id)
     assert [one.result for one in repeated] == ["already_member"]
 
 
-async def test_an_unknown_group_is_refused(world: World, batch: Batch) -> None:
+async def test_an_unknown_group_is_refused(world: World, bulk_actions: BulkActions) -> None:
     (enrollment_id,) = await enroll(world, *await world.contacts(1))
     with pytest.raises(InvalidFieldError) as raised:
-        await batch.add_to_group([enrollment_id], uuid4(), world.user_id)
+        await bulk_actions.add_to_group([enrollment_id], uuid4(), world.user_id)
     assert raised.value.field_code == "unknown_group"
 
 
-async def test_a_message_goes_to_each_contact_once(world: World, batch: Batch) -> None:
+async def test_a_message_goes_to_each_contact_once(world: World, bulk_actions: BulkActions) -> None:
     ann, bob = await world.contacts(2)
     first, second = await enroll(world, ann, bob)
     (again,) = await enroll(world, ann)
-    results = await batch.send_message(
+    results = await bulk_actions.send_message(
         [again, first, second, again], "Hi {{first_name|there}}", world.user_id
     )
     assert [one.result for one in results] == ["accepted"] * 4
@@ -87,7 +87,9 @@ async def test_a_message_goes_to_each_contact_once(world: World, batch: Batch) -
     assert {row.subject_id for row in starts} == {row.id for row in messages.values()}
 
 
-async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch) -> None:
+async def test_who_may_not_be_texted_gets_no_message(
+    world: World, bulk_actions: BulkActions
+) -> None:
     opted_out, here, elsewhere = await world.contacts(3)
     landline = await world.landline()
     ids = await enroll(world, opted_out, here, elsewhere, landline)
@@ -95,7 +97,7 @@ async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch)
     await world.suppress(opted_out)
     await world.suppress(here, world.sender_id)
     await world.suppress(elsewhere, other)
-    results = await batch.send_message([*ids, uuid4()], "Hello", world.user_id)
+    results = await bulk_actions.send_message([*ids, uuid4()], "Hello", world.user_id)
     assert [one.result for one in results] == [
         "opted_out",
         "opted_out",
@@ -106,23 +108,25 @@ async def test_who_may_not_be_texted_gets_no_message(world: World, batch: Batch)
     assert len(await world.rows("SELECT id FROM messages")) == 1
 
 
-async def test_a_final_enrollment_can_be_texted(world: World, batch: Batch) -> None:
+async def test_a_final_enrollment_can_be_texted(world: World, bulk_actions: BulkActions) -> None:
     (enrollment_id,) = await enroll(world, *await world.contacts(1))
-    await batch.mark_finished([enrollment_id], world.user_id)
-    (result,) = await batch.send_message([enrollment_id], "Bye", world.user_id)
+    await world.endings.mark_finished([enrollment_id], world.user_id)
+    (result,) = await bulk_actions.send_message([enrollment_id], "Bye", world.user_id)
     assert result.result == "accepted"
 
 
-async def test_more_than_ten_recipients_get_nothing(world: World, batch: Batch) -> None:
+async def test_more_than_ten_recipients_get_nothing(
+    world: World, bulk_actions: BulkActions
+) -> None:
     people = await world.contacts(11)
     ids = await enroll(world, *people)
     ids += await enroll(world, *people[:10])
     with pytest.raises(InvalidFieldError) as raised:
-        await batch.send_message(ids, "Hello", world.user_id)
+        await bulk_actions.send_message(ids, "Hello", world.user_id)
     assert raised.value.field_code == "too_many_recipients"
     assert await world.rows("SELECT id FROM messages") == []
     ten = [*ids[:10], *ids[11:]]
-    results = await batch.send_message(ten, "Hello", world.user_id)
+    results = await bulk_actions.send_message(ten, "Hello", world.user_id)
     assert len({one.message_id for one in results}) == 10
 
 
@@ -136,21 +140,21 @@ async def test_more_than_ten_recipients_get_nothing(world: World, batch: Batch) 
     ],
 )
 async def test_a_body_is_checked_as_a_steps_is(
-    world: World, batch: Batch, body: str, code: str
+    world: World, bulk_actions: BulkActions, body: str, code: str
 ) -> None:
     ids = await enroll(world, *await world.contacts(1, last_name=""))
     with pytest.raises(InvalidFieldError) as raised:
-        await batch.send_message(ids, body, world.user_id)
+        await bulk_actions.send_message(ids, body, world.user_id)
     assert (raised.value.field, raised.value.field_code) == ("body", code)
     assert await world.rows("SELECT id FROM messages") == []
 
 
-async def test_marking_finished_tells_each_row(world: World, batch: Batch) -> None:
+async def test_marking_finished_tells_each_row(world: World, bulk_actions: BulkActions) -> None:
     """Rule: mark finished is ``finished_stopped`` and says what became of a last text."""
     first, second = await enroll(world, *await world.contacts(2))
-    await batch.mark_finished([second], world.user_id)
+    await world.endings.mark_finished([second], world.user_id)
     nobody = uuid4()
-    results = await batch.mark_finished([nobody, second, first], world.user_id)
+    results = await world.endings.mark_finished([nobody, second, first], world.user_id)
     assert [(one.result, one.last_text) for one in results] == [
         ("not_found", None),
         ("already_final", None),
@@ -160,14 +164,14 @@ async def test_marking_finished_tells_each_row(world: World, batch: Batch) -> No
     assert rows == [(EnrollmentStatus.FINISHED_STOPPED, world.user_id)] * 2
 
 
-async def test_hundreds_are_finished_in_one_call(world: World, batch: Batch) -> None:
+async def test_hundreds_are_finished_in_one_call(world: World, bulk_actions: BulkActions) -> None:
     ids = await enroll(world, *await world.contacts(1_100))
-    results = await batch.mark_finished(ids, world.user_id)
+    results = await world.endings.mark_finished(ids, world.user_id)
     assert [one.enrollment_id for one in results] == ids
     assert {one.result for one in results} == {"finished"}
 
 
-async def test_releasing_tells_each_row(world: World, batch: Batch) -> None:
+async def test_releasing_tells_each_row(world: World, bulk_actions: BulkActions) -> None:
     held, waiting = await enroll(world, *await world.contacts(2))
     await world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed',"
@@ -175,14 +179,18 @@ async def test_releasing_tells_each_row(world: World, batch: Batch) -> None:
         id=held,
     )
     nobody = uuid4()
-    results = await batch.release([waiting, held, nobody, held], Decision.RETRY, world.user_id)
+    results = await bulk_actions.release(
+        [waiting, held, nobody, held], Decision.RETRY, world.user_id
+    )
     assert [one.result for one in results] == ["not_held", "released", "not_found", "released"]
     rows = await world.rows("SELECT activity FROM enrollments WHERE id = :id", id=held)
     assert rows[0].activity == "waiting"
 
 
-async def test_a_call_names_one_to_ten_thousand_enrollments(world: World, batch: Batch) -> None:
+async def test_a_call_names_one_to_ten_thousand_enrollments(
+    world: World, bulk_actions: BulkActions
+) -> None:
     for ids in ([], [uuid4() for _ in range(10_001)]):
         with pytest.raises(InvalidFieldError) as raised:
-            await batch.mark_finished(ids, world.user_id)
+            await world.endings.mark_finished(ids, world.user_id)
         assert raised.value.field_code == "enrollment_count"

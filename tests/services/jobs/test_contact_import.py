@@ -11,8 +11,7 @@ import pytest
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobState
 from services.jobs import jobs as jobs_module
-from services.jobs.jobs import JobDetails
-from storage.jobs.jobs import ResultRow
+from storage.jobs.jobs import JobDetails, RowResult
 from tests.kits.sending import SendingKit
 
 HEADER = "first_name,last_name,phone,time_zone,line_type\n"
@@ -30,7 +29,7 @@ async def upload(kit: SendingKit, text: str, **how: Any) -> JobDetails:
     return await importing.start(job_id, kit.world.user_id)
 
 
-async def imported(kit: SendingKit, text: str, **how: Any) -> list[ResultRow]:
+async def imported(kit: SendingKit, text: str, **how: Any) -> list[RowResult]:
     job = await upload(kit, text, **how)
     while (await kit.services.jobs.run_chunk(job.id)).more:
         pass
@@ -40,7 +39,7 @@ async def imported(kit: SendingKit, text: str, **how: Any) -> list[ResultRow]:
     return found
 
 
-def told(rows: list[ResultRow]) -> list[tuple[int, str | None]]:
+def told(rows: list[RowResult]) -> list[tuple[int, str | None]]:
     return [(row.position, row.code) for row in rows]
 
 

@@ -14,11 +14,12 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import MessageStatus
 from services.jobs import jobs as jobs_module
-from services.jobs.jobs import Act, JobDetails, Jobs
+from services.jobs.jobs import Handler, Jobs
 from services.maintenance.pruning import Pruning
 from services.messaging.holds import Decision
 from storage.enrollments.enrollment_list import ListFilter
 from storage.jobs import jobs as rows
+from storage.jobs.jobs import JobDetails
 from tests.kits.sending import SendingKit
 
 EVERYONE = ListFilter()
@@ -35,7 +36,7 @@ async def enroll_many(kit: SendingKit, count: int) -> tuple[UUID, list[UUID]]:
 async def batch(
     kit: SendingKit, sequence_id: UUID, kind: JobKind, wanted: ListFilter = EVERYONE, **more: object
 ) -> JobDetails:
-    return await kit.services.jobs.start_batch(
+    return await kit.services.jobs.start_bulk_action(
         sequence_id,
         kind,
         wanted,
@@ -61,7 +62,7 @@ async def codes(kit: SendingKit, job_id: UUID) -> list[str | None]:
 async def test_all_that_match_are_finished_and_nobody_else(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 120)
     _, others = await enroll_many(kit, 3)
-    await kit.services.batch.mark_finished(ids[:20], kit.world.user_id)
+    await kit.services.endings.mark_finished(ids[:20], kit.world.user_id)
     wanted = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total, job.done) == (JobState.QUEUED, 100, 0)
@@ -179,7 +180,7 @@ async def test_rows_under_way_when_it_is_cancelled_are_finished(kit: SendingKit)
         taken = await rows.take(tx, job.id, 2)
         canceling = await kit.services.jobs.cancel(job.id, kit.world.user_id)
         assert (canceling.state, canceling.done) == (JobState.CANCELING, 3)
-        await rows.settle(tx, job.id, [rows.Outcome(row.position, "finished") for row in taken])
+        await rows.settle(tx, job.id, [rows.RowResult(row.position, "finished") for row in taken])
     assert (await kit.services.jobs.run_chunk(job.id)).state == "canceled"
     ended = await kit.services.jobs.get(job.id)
     assert (ended.done, ended.counts) == (5, {"finished": 2, "canceled": 3})
@@ -221,7 +222,7 @@ async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
 
 async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 3)
-    await kit.services.batch.mark_finished(ids[:1], kit.world.user_id)
+    await kit.services.endings.mark_finished(ids[:1], kit.world.user_id)
     for kind, result in ((JobKind.PAUSE, "paused"), (JobKind.RESUME, "resumed")):
         job = await batch(kit, sequence_id, kind)
         await run(kit.services.jobs, job.id)
@@ -303,7 +304,7 @@ async def test_a_sequence_that_is_archived_meanwhile_takes_nobody(kit: SendingKi
 
 
 async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -> None:
-    async def breaks(*_: object) -> list[rows.Outcome]:
+    async def breaks(*_: object) -> list[rows.RowResult]:
         raise ZeroDivisionError
 
     sequence_id, _ = await enroll_many(kit, 2)
@@ -311,7 +312,7 @@ async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -
     broken = Jobs(
         kit.world.database,
         kit.services.endings,
-        {JobKind.PAUSE: Act(1, breaks)},
+        {JobKind.PAUSE: Handler(1, breaks)},
     )
     with pytest.raises(ZeroDivisionError):
         await broken.run_chunk(job.id, tries=9)
@@ -354,22 +355,22 @@ async def test_rows_that_are_given_back_while_a_job_fails_have_their_result(
 ) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()
 
-    async def breaks_late(*_: object) -> list[rows.Outcome]:
+    async def breaks_late(*_: object) -> list[rows.RowResult]:
         at_work.set()
         await go_on.wait()
         raise ZeroDivisionError
 
-    async def breaks(*_: object) -> list[rows.Outcome]:
+    async def breaks(*_: object) -> list[rows.RowResult]:
         raise ZeroDivisionError
 
-    def jobs(act: Act) -> Jobs:
-        return Jobs(kit.world.database, kit.services.endings, {JobKind.PAUSE: act})
+    def jobs(handler: Handler) -> Jobs:
+        return Jobs(kit.world.database, kit.services.endings, {JobKind.PAUSE: handler})
 
     sequence_id, _ = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.PAUSE)
-    slow = asyncio.create_task(jobs(Act(2, breaks_late)).run_chunk(job.id))
+    slow = asyncio.create_task(jobs(Handler(2, breaks_late)).run_chunk(job.id))
     await at_work.wait()
-    failing = asyncio.create_task(jobs(Act(2, breaks)).run_chunk(job.id, tries=10))
+    failing = asyncio.create_task(jobs(Handler(2, breaks)).run_chunk(job.id, tries=10))
     await asyncio.sleep(0.2)
     go_on.set()
     with pytest.raises(ZeroDivisionError):

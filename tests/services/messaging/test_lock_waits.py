@@ -31,7 +31,7 @@ async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
     if sender == "free again":
         await kit.world.run("UPDATE senders SET held_at = NULL, next_probe_at = NULL")
     async with kit.world.database.transaction() as tx:
-        await kit.services.pausing.pause_in(tx, everyone, kit.world.user_id)
+        await kit.services.pausing.pause(everyone, kit.world.user_id, within=tx)
         sweep = asyncio.create_task(kit.services.sweep.sweep())
         await until(lambda: waits_for_a_lock(kit))
     report = await sweep

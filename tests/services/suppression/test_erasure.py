@@ -13,7 +13,7 @@ from domain.messaging.ports import CanaryState, Listing, SendRequest
 from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from services.suppression.erasure import recall
-from storage.jobs import bulk_actions
+from storage.contacts import groups
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_numbers
 from storage.schema import METADATA
@@ -561,9 +561,7 @@ async def test_a_number_that_turns_up_meanwhile_is_locked_before_the_contact(
         async with asyncio.timeout(10):
             while asked < 3:  # noqa: ASYNC110 - a lock has no event to wait for
                 await asyncio.sleep(0.01)
-            await bulk_actions.add_members(
-                tx, await kit.world.group([]), [contact_id], kit.world.user_id
-            )
+            await groups.add_members(tx, await kit.world.group([]), [contact_id], kit.world.user_id)
         await tx.rollback()
     await erasing
 

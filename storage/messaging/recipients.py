@@ -1,0 +1,118 @@
+"""Contacts who are to be texted outside any step, and the texts."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from domain.statuses.contacts import LineType
+from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
+from storage.tables.contacts import Contact
+from storage.tables.enrollments import Enrollment
+from storage.tables.messaging import Message, Sender
+from storage.tables.sequences import Sequence
+from storage.tables.suppression import Suppression
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A contact to text through a sender.
+
+    Attributes:
+        opted_out: The number is suppressed, for everyone or for this sender.
+    """
+
+    contact_id: UUID
+    first_name: str
+    last_name: str
+    phone: str
+    line_type: LineType | None
+    sender_id: UUID
+    sender_name: str
+    opted_out: bool
+
+
+async def of_enrollments(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, Recipient]:
+    """Read the recipients of texts to enrollments, by enrollment; unknown ones are left out.
+
+    The contacts are kept from being erased until the transaction ends.
+    """
+    query = (
+        _recipients()
+        .add_columns(col(Enrollment.id).label("enrollment_id"))
+        .select_from(Enrollment)
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
+        .join(Sender, col(Sender.id) == col(Sequence.sender_id))
+        .where(col(Enrollment.id) == func.any(list(enrollment_ids)))
+        .with_for_update(key_share=True, read=True, of=Contact)
+    )
+    rows = (dict(row) for row in (await tx.execute(query)).mappings())
+    return {row.pop("enrollment_id"): Recipient(**row) for row in rows}
+
+
+async def of_contact(
+    tx: Transaction, contact_id: UUID, sender_id: UUID, *, lock: bool = False
+) -> Recipient | None:
+    """Read the recipient of a text to a contact, if contact and sender exist.
+
+    With ``lock``, the contact is kept from being erased until the transaction ends.
+    """
+    query = (
+        _recipients()
+        .select_from(Contact)
+        .join(Sender, col(Sender.id) == sender_id)
+        .where(col(Contact.id) == contact_id)
+    )
+    if lock:
+        query = query.with_for_update(key_share=True, read=True, of=Contact)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else Recipient(**row)
+
+
+def _recipients() -> Select[*tuple[Any, ...]]:
+    suppressed: ColumnElement[bool] = exists().where(
+        col(Suppression.phone) == col(Contact.phone),
+        col(Suppression.lifted_at).is_(None),
+        or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == col(Sender.id)),
+    )
+    return select(
+        *columns_of(
+            Recipient,
+            Contact,
+            contact_id=col(Contact.id),
+            sender_id=col(Sender.id),
+            sender_name=col(Sender.name),
+            opted_out=suppressed,
+        )
+    )
+
+
+async def contacts_of(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, UUID]:
+    """Read the contacts of enrollments, by enrollment; unknown ones are left out."""
+    rows = await tx.execute(
+        select(col(Enrollment.id), col(Enrollment.contact_id)).where(
+            col(Enrollment.id) == func.any(list(enrollment_ids))
+        )
+    )
+    return {row.id: row.contact_id for row in rows}
+
+
+async def insert_messages(tx: Transaction, messages: Many[Mapping[str, Any]]) -> set[UUID]:
+    """Insert texts, by column name; gives the ids of those that were not there already.
+
+    Waits for a transaction that is about to insert one with the same id.
+    """
+    if not messages:
+        return set()
+    rows = await tx.scalars(
+        insert(Message).on_conflict_do_nothing(index_elements=["id"]).returning(col(Message.id)),
+        list(messages),
+    )
+    return set(rows)
