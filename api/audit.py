@@ -11,7 +11,9 @@ from api.paging import Cursors, PageQuery
 from api.schemas.base import Listing, Moment
 from api.schemas.platform import AuditEntry
 from domain.platform.errors import InvalidFieldError
+from domain.platform.filling import filled
 from domain.platform.paging import Position
+from storage.platform.audit import AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[AdminOnly])
 
@@ -48,11 +50,7 @@ async def list_audit_entries(
     done to is one entry each.
     """
     entries, before_id = await services.audit.find(
-        user_id=query.user_id,
-        action=query.action,
-        subject_id=query.subject_id,
-        since=query.since,
-        until=query.until,
+        filled(AuditFilter, query),
         before_id=_before(query.cursor),
         limit=query.limit,
     )

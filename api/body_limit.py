@@ -1,4 +1,4 @@
-"""How much of a body is taken, from whom, in what encoding, and how long it may take to come."""
+"""Limits of request bodies: their size, by who sends them, their encoding, their speed."""
 
 import asyncio
 import time
@@ -15,27 +15,21 @@ from api.dependencies import authenticate, shows_credentials
 from api.request_log import CLIENT_GONE
 
 STRANGERS_BYTES = 64_000
-"""Most that is read before anyone has said who calls: more than any form of Twilio's or a sign-in
-takes."""
+"""Most that is read of a body before its sender is known: more than Twilio's forms or a sign-in
+need."""
 
 PATIENCE_SECONDS = 20.0
-"""How long a body may be waited for, besides what its size takes at the slowest."""
+"""How long to wait for a body, besides what its size takes at the slowest."""
 
 SLOWEST_BYTES_PER_SECOND = 10_000
-"""What the slowest line may take for what it has sent; less than any phone of this century."""
+"""Speed of the slowest line that is still waited for."""
 
 _CLOSE = {"Connection": "close"}  # what is left of the body is not worth reading
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken.
-
-    Attributes:
-        most: Bytes of a body, of someone known.
-        of_path: The same for single paths.
-        patience_seconds: See ``PATIENCE_SECONDS``.
-    """
+    """Most bytes of a body from a known sender, and for single paths; see ``PATIENCE_SECONDS``."""
 
     most: int
     of_path: Mapping[str, int]
@@ -43,12 +37,12 @@ class Limits:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, too slow or of another encoding, however they come.
+    """Refuses bodies that are too large, too slow or in another encoding.
 
-    FastAPI reads a body whole before it asks who calls, and neither it nor the server minds how
-    long that takes. Whoever sends more than a stranger may is therefore asked here. Its own
-    ``max_body_size`` cannot do this part: it knows a path but no caller, an inner limit lifts an
-    outer one, and what it refuses gets no problem document.
+    FastAPI reads a whole body before it authenticates, and neither it nor the server limits how
+    long that takes. So whoever sends more than a stranger may is authenticated here. FastAPI's
+    ``max_body_size`` cannot do that: it knows a path but no caller, an inner limit raises an outer
+    one, and its refusals are no problem documents.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -56,7 +50,7 @@ class BodyLimit:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting its body and the time it takes."""
+        """Pass a request on, limiting its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,11 +66,11 @@ class BodyLimit:
         await self._app(scope, bounded.receive, bounded.send)
 
     async def _most(self, request: Request) -> int:
-        """Tell how many bytes may come.
+        """Decide how many bytes to take.
 
         Raises:
-            HTTPException: 413: it says that there are more.
-            SegueError: Its credentials are not good.
+            HTTPException: 413: it declares more.
+            SegueError: Its credentials are not valid.
         """
         most = self._limits.of_path.get(request.url.path, self._limits.most)
         declared = _declared(request)
@@ -92,7 +86,7 @@ class BodyLimit:
 
 
 class _Bounded:
-    """A body that breaks off when it gets too large or too slow, or its client hangs up."""
+    """Stops reading a body that gets too large or too slow, or whose client hangs up."""
 
     def __init__(self, receive: Receive, send: Send, most: int, patience_seconds: float) -> None:
         self._receive = receive
@@ -101,13 +95,13 @@ class _Bounded:
         self._patience = patience_seconds
         self._received = 0
         self._waited = 0.0
-        self._done = False  # whole, or no longer wanted
+        self._done = False  # complete, or no longer wanted
 
     async def receive(self) -> Message:
-        """Give the next piece; only the time that the client takes counts, not our own.
+        """Read the next piece; only the time that the client takes counts.
 
         Raises:
-            HTTPException: 408, 413, or 499, which nobody is left to read.
+            HTTPException: 408, 413, or 499, which nobody reads.
         """
         if self._done:
             return await self._receive()
@@ -128,13 +122,13 @@ class _Bounded:
         return message
 
     async def send(self, message: Message) -> None:
-        """Answer; whoever answers before the body is whole does without the rest of it."""
+        """Send the answer; if the body is not complete by then, the rest is not limited."""
         self._done = True
         await self._send(message)
 
 
 def _declared(request: Request) -> int | None:
-    """Read how large the body says it is; None if it does not say."""
+    """Read the declared size of the body; None if there is none."""
     if "transfer-encoding" in request.headers:
         return None
     written = request.headers.get("content-length", "0")
@@ -142,9 +136,9 @@ def _declared(request: Request) -> int | None:
 
 
 def _require_utf8(request: Request) -> None:
-    """Refuse a form that names another encoding: some of Python's make half characters.
+    """Refuse a form in another encoding, some of which Python decodes to half characters.
 
-    Browsers name none.
+    Browsers declare none.
 
     Raises:
         HTTPException: 400.

@@ -1,4 +1,4 @@
-"""What routes ask for: the use cases, the caller, a role, a scope."""
+"""What routes depend on: the use cases, the caller, a role, a scope."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ SESSION_COOKIE = "segue_session"
 DEVICE_COOKIE = "segue_device"
 
 POLL_HEADER = "Segue-Poll"
-"""Marks what a page asks by itself, with nobody at it."""
+"""Marks what a page asks by itself, which keeps no session alive."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `sgt_...`")
@@ -28,17 +28,17 @@ _bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `s
 def cookie_name(name: str, settings: ApiSettings) -> str:
     """Name a cookie so that, over HTTPS, no other host of our domain can set it.
 
-    Browsers take ``__Host-`` from the host itself alone, over HTTPS, for all of its paths (RFC
+    Browsers accept ``__Host-`` only from the host itself, over HTTPS, for all its paths (RFC
     6265bis, section 4.1.3.2).
     """
     return f"__Host-{name}" if settings.is_https else name
 
 
 class _SessionCookie(APIKeyCookie):
-    """The session's cookie, by the name that it has here."""
+    """The session's cookie, by its name here."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
-        """Give it, if a request has it."""
+        """Read it; None if the request has none."""
         return request.cookies.get(cookie_name(SESSION_COOKIE, _settings(request)))
 
 
@@ -71,7 +71,7 @@ SettingsDep = Annotated[ApiSettings, Depends(_settings)]
 
 
 def address_of(request: Request) -> str | None:
-    """Tell where a request comes from, as far as the server believes the proxies before it."""
+    """Read a request's network address, as far as the server trusts the proxies before it."""
     return request.client.host if request.client else None
 
 
@@ -80,16 +80,16 @@ _Cookie = Annotated[str | None, Depends(_cookie)]
 
 
 async def shows_credentials(request: Request) -> bool:
-    """Whether a request comes with a token or a session, good or not."""
+    """Tell whether a request has a token or a session, valid or not."""
     return bool(await _bearer(request) or await _cookie(request))
 
 
 async def authenticate(request: Request) -> Caller:
-    """Tell who calls, by token or session.
+    """Identify the caller by token or session.
 
     Raises:
-        NotSignedInError: Neither is shown, or it is not good.
-        CrossSiteError: A session is to change something, and not from our own pages.
+        NotSignedInError: There is none, or it is not valid.
+        CrossSiteError: With a session, a change that does not come from our own pages.
     """
     return await _caller_of(request, await _bearer(request), await _cookie(request))
 
@@ -107,22 +107,22 @@ async def _caller_of(request: Request, credentials: _Bearer, cookie: _Cookie) ->
 
 
 def _named(request: Request, caller: Caller) -> Caller:
-    """Name a caller to the audit log and the request log."""
+    """Tell the audit log and the request log who calls."""
     actor = Actor(caller.user.id, caller.token_id, address_of(request))
     setattr(request.state, ACTOR, actor)
-    # Async dependencies run in the request's own context, which the route shares.
+    # Async dependencies run in the context of the request, as its route does.
     set_actor(actor)
     return caller
 
 
 def actor_of(request: Request) -> Actor:
-    """Tell who a request is from, as far as that was found out yet."""
+    """Tell who a request is from, as far as that is known yet."""
     known: Actor | None = getattr(request.state, ACTOR, None)
     return known or Actor(address=address_of(request))
 
 
 CurrentCaller = Annotated[Caller, Depends(_caller_of)]
-"""Who calls and how they proved it; asked for once per request however often it is needed."""
+"""Who calls and how they proved it; FastAPI finds out once per request."""
 
 
 async def _current_user(caller: CurrentCaller) -> UserDetails:
@@ -134,7 +134,7 @@ CurrentUser = Annotated[UserDetails, Depends(_current_user)]
 
 
 async def require_admin(user: CurrentUser) -> None:
-    """Let only admins through, whose token has the scope ``admin``."""
+    """Require an admin, and a token with the scope ``admin``."""
     if user.role is not Role.ADMIN:
         raise ForbiddenError(Role.ADMIN)
 
@@ -148,13 +148,13 @@ async def _own_account() -> None:
 
 
 AdminOnly = Depends(require_admin)
-"""For a route's or router's ``dependencies``: takes an admin, and the scope ``admin``."""
+"""For a route's or router's ``dependencies``: requires an admin, and the scope ``admin``."""
 
 Sends = Depends(_sends)
-"""For a route's or router's ``dependencies``: texts may go out, so it takes the scope ``send``."""
+"""For a route's or router's ``dependencies``: texts may go out; requires the scope ``send``."""
 
 OwnAccount = Depends(_own_account)
-"""For a route's ``dependencies``: about the caller alone; every role, the scope ``admin``."""
+"""For a route's ``dependencies``: the caller's own account; every role, the scope ``admin``."""
 
 _SCOPES = {
     AdminOnly.dependency: TokenScope.ADMIN,
@@ -164,7 +164,7 @@ _SCOPES = {
 
 
 def needed_scope(dependencies: Sequence[params.Depends], method: str) -> TokenScope:
-    """Tell what scope a route takes: as it is marked, else as its method says."""
+    """Tell which scope a route requires: by its mark, else by its method."""
     for one in dependencies:
         if one.dependency in _SCOPES:
             return _SCOPES[one.dependency]
@@ -172,7 +172,7 @@ def needed_scope(dependencies: Sequence[params.Depends], method: str) -> TokenSc
 
 
 def needed_role(dependencies: Sequence[params.Depends], method: str) -> Role:
-    """Tell the least role that a route takes."""
+    """Tell the least role that a route requires."""
     marks = {one.dependency for one in dependencies}
     if AdminOnly.dependency in marks:
         return Role.ADMIN
@@ -182,11 +182,11 @@ def needed_role(dependencies: Sequence[params.Depends], method: str) -> Role:
 
 
 async def authorize(request: Request, caller: CurrentCaller) -> None:
-    """Let through who may do what a route does; stands before every route of the API.
+    """Require the route's role and scope of the caller; guards every route of the API.
 
     Raises:
         ForbiddenError: The role is too weak.
-        MissingScopeError: The token was not made for it.
+        MissingScopeError: The token lacks the scope.
     """
     route: Any = request.scope["route"]
     role = needed_role(route.dependencies, request.method)
@@ -198,6 +198,6 @@ async def authorize(request: Request, caller: CurrentCaller) -> None:
 
 
 def reaches(role: Role, needed: Role) -> bool:
-    """Whether a role is that one or a stronger one."""
+    """Tell whether a role is at least the needed one."""
     ranks = list(Role)
     return ranks.index(role) >= ranks.index(needed)

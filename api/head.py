@@ -1,4 +1,4 @@
-"""HEAD: answered wherever GET is, as GET is, without the body (RFC 9110, section 9.3.2)."""
+"""HEAD, answered as GET without the body (RFC 9110, section 9.3.2)."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Passes HEAD on as GET and keeps the body back; no route needs to know of it."""
+    """Passes HEAD on as GET and drops the body, so that no route has to handle it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -16,18 +16,18 @@ class HeadAsGet:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
-        # A copy: the server goes by its own scope when it leaves out the body.
+        # A copy: the server reads its own scope to leave out the body.
         asked = {**scope, "method": "GET"}
         answer = _Bodiless(send)
         try:
             await self._app(asked, answer.receive, answer.send)
         finally:
             if "route" in asked:
-                scope["route"] = asked["route"]  # what the request log names it by
+                scope["route"] = asked["route"]  # for the request log
 
 
 class _Bodiless:
-    """An answer whose headers are sent, and a client that then needs no more."""
+    """Sends an answer's headers alone, then acts as a client that has hung up."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -35,7 +35,7 @@ class _Bodiless:
         self._ended = asyncio.Event()
 
     async def receive(self) -> Message:
-        """Give the request's empty body, then wait until what streams may stop."""
+        """Give the request's empty body, then disconnect once the answer has begun."""
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -43,7 +43,7 @@ class _Bodiless:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Send the headers, and an empty body in place of the first piece of it."""
+        """Send the headers, and an empty body instead of its first piece."""
         if message["type"] == "http.response.start":
             await self._send(message)
         elif not self._ended.is_set():

@@ -1,4 +1,4 @@
-"""What every answer tells browsers about what they may do with it."""
+"""Security headers: what browsers may do with an answer."""
 
 from collections.abc import Mapping
 
@@ -25,11 +25,11 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 _ONLY_HTTPS = "max-age=31536000"
-"""Browsers ask by HTTPS alone for a year (RFC 6797); other hosts of the domain are not included."""
+"""HTTPS alone for a year (RFC 6797), for this host, not for others of the domain."""
 
 
 class SecurityHeaders:
-    """Adds them to every answer that does not say otherwise, unexpected errors' too."""
+    """Adds them to every answer that does not set them, unexpected errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # What a browser keeps could be seen after signing out.
+                # What a browser caches could be seen after signing out.
                 for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items():
                     headers.setdefault(name, value)
                 if scope["app"].state.settings.is_https:

@@ -1,4 +1,4 @@
-"""By which names the API answers: a page under somebody else's name must not reach it."""
+"""The host names the API answers to: pages of other names must not reach it."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -8,15 +8,15 @@ from api import health, problems, twilio
 from settings import ApiSettings
 
 _ANY_NAME = frozenset({*health.PATHS, *twilio.PATHS})
-"""Health tells nothing and is asked by a container's address; webhooks are signed for
-``PUBLIC_BASE_URL``, by whatever name a proxy passes them on."""
+"""Health checks use a container's address; webhooks are signed for ``PUBLIC_BASE_URL``, under
+whatever name a proxy passes them on."""
 
 
 class KnownHosts:
     """Refuses requests for a host that is not ours.
 
-    Whoever makes a name of theirs point to this machine (DNS rebinding) would otherwise have their
-    page count as one of our own, as the browser takes both for the same site.
+    Otherwise a page whose name was pointed at this machine (DNS rebinding) would count as one of
+    our own, as the browser takes both for the same site.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,7 +35,7 @@ class KnownHosts:
 
 
 def _without_port(host: str) -> str:
-    """Give the host of a Host header; an IPv6 address without its brackets."""
+    """Read the host of a Host header; an IPv6 address without its brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: a POST that is sent again is answered again, not done again.
+"""``Idempotency-Key``: a repeated POST gets the first answer and does nothing.
 
 As in draft-ietf-httpapi-idempotency-key-header-07, except that a body's JSON counts byte by byte.
 """
@@ -41,15 +41,7 @@ _KeyHeader = Annotated[
 
 @dataclass(frozen=True)
 class Once:
-    """Does a request once per key; without a key, every time.
-
-    Attributes:
-        idempotency: Remembers.
-        user_id: Who calls.
-        key: As sent; None if none was.
-        route: Method and path.
-        request_hash: Of the body.
-    """
+    """Does a request once per key; without a key, every time."""
 
     idempotency: Idempotency
     user_id: UUID
@@ -64,16 +56,15 @@ class Once:
         status_code: int | Callable[[], int] = 201,
         repeatable: bool = False,
     ) -> JSONResponse:
-        """Do the work and answer with what it gives, or answer as the first time.
+        """Do the work and answer with its result, or give the first answer again.
 
-        An error that the product raises on purpose means that nothing was done: the key is free
-        again. Any other leaves the key claimed, unless the work is repeatable.
+        A ``SegueError`` means that nothing was done and frees the key. Any other error leaves the
+        key claimed, unless the work is repeatable.
 
         Args:
-            work: Called at most once; its answer must hold no secret, for it is stored.
-            status_code: Of the answer; or tells it, once the work is done.
-            repeatable: Whether doing the work a second time does no harm; see
-                ``Idempotency.begin``.
+            work: Called at most once; its answer is stored, so it must hold no secret.
+            status_code: Of the answer; or returns it, once the work is done.
+            repeatable: Doing the work twice does no harm; see ``Idempotency.begin``.
 
         Raises:
             ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
@@ -91,17 +82,10 @@ class Once:
     async def answer_within(
         self, work: Callable[[Transaction], Awaitable[BaseModel]], *, status_code: int
     ) -> JSONResponse:
-        """Do the work in one transaction with storing its answer, and answer as ``answer`` does.
+        """Do the work and store its answer in one transaction; else as ``answer``.
 
-        For work that does harm if done twice: a request whose process died is answered if its work
-        was committed, and done if it was not.
-
-        Args:
-            work: Called at most once.
-            status_code: Of the answer.
-
-        Raises:
-            ConflictError: As ``answer``.
+        For work that does harm if done twice. If a process dies, the repeated request is answered
+        if the work was committed, and done if it was not.
         """
 
         async def run(claim: Claim | None) -> JSONResponse:
@@ -137,16 +121,7 @@ class Once:
     async def answer_with_secret(
         self, field: str, work: Callable[[], Awaitable[BaseModel]], *, status_code: int = 201
     ) -> JSONResponse:
-        """Do as ``answer``, but keep a field of the answer to oneself: repeated, it is null.
-
-        Args:
-            field: Holds the secret; the answer's schema allows null there.
-            work: Called at most once.
-            status_code: Of the answer.
-
-        Raises:
-            ConflictError: As ``answer``.
-        """
+        """Do as ``answer``, but do not store the secret in ``field``: repeated, it is null."""
         secret: str | None = None
 
         async def without_secret() -> BaseModel:
@@ -164,7 +139,7 @@ class Once:
 
     @staticmethod
     async def _quietly(storing: Awaitable[None]) -> None:
-        """Not let the answer be lost because it could not be stored."""
+        """Answer even if the answer cannot be stored."""
         try:
             await storing
         except Exception as error:
@@ -192,14 +167,14 @@ async def _streamed_once(
 
 
 StreamedOnceDep = Annotated[Once, Depends(_streamed_once)]
-"""For a POST that reads its body piece by piece, and sets ``request_hash`` afterwards."""
+"""For a POST that streams its body and sets ``request_hash`` afterwards."""
 
 
 async def _once(request: Request, once: StreamedOnceDep, settings: SettingsDep) -> Once:
-    # Keyed, as a body may hold a password: a plain hash of it could be guessed at.
+    # Keyed, because a plain hash of a body that holds a password could be guessed.
     key = settings.session_secret.get_secret_value().encode()
     return replace(once, request_hash=hmac.digest(key, await request.body(), "sha256").hex())
 
 
 OnceDep = Annotated[Once, Depends(_once)]
-"""For a POST: ``return await once.answer(work)``, with ``work`` giving the answer's schema."""
+"""For a POST: ``return await once.answer(work)``, where ``work`` returns the answer's schema."""

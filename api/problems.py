@@ -39,7 +39,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     TemporalUnavailableError,
     *UNAVAILABLE_ERRORS,
 )
-"""Errors with an answer of their own; any other is a fault of ours."""
+"""Errors with an answer of their own; any other is our fault."""
 
 _logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ _REMEDIES = {
     "uuid_parsing": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
     "uuid_type": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
 }
-"""What to say where the validator's own words do not name the remedy; by its error type."""
+"""Messages for error types whose own message does not name the remedy."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ class FieldProblem:
 
     Attributes:
         field: Its path as the client wrote it, dotted, list indices from 0 included.
-        code: Stable.
-        message: Reads on from the field's name; says what to write instead.
+        message: Continues from the field's name; says what to write instead.
     """
 
     field: str
@@ -100,12 +99,10 @@ class Problem:
     """An error answer.
 
     Attributes:
-        status: HTTP status.
         code: Stable, in snake case.
         detail: For people.
         errors: Per field, for 422.
-        members: Further facts: ids and codes.
-        headers: To be sent along.
+        members: Further members of the document: ids and codes.
     """
 
     status: int
@@ -127,14 +124,14 @@ class Problem:
         }
         if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             document["errors"] = [vars(error) for error in self.errors]
-        # ASCII, because a field's name comes from the client and may be no valid Unicode.
+        # ASCII, because a field's name comes from the client and may be invalid Unicode.
         return Response(
             json.dumps(document), self.status, dict(self.headers), media_type=MEDIA_TYPE
         )
 
 
 def translate(error: Exception, request: Request) -> Problem:
-    """Tell what to answer to an error; nothing of an unexpected one is shown."""
+    """Translate an error; of an unexpected one nothing is shown."""
     match error:
         case RequestValidationError():
             return _from_validation(error, request)
@@ -155,21 +152,21 @@ def translate(error: Exception, request: Request) -> Problem:
 
 
 def unavailable(code: str, detail: str, **members: object) -> Problem:
-    """The answer when a part is away that the request needs."""
+    """Answer that a part which the request needs is away."""
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return Problem(503, code, detail, members=members, headers=headers)
 
 
 Show = Callable[[Request, Exception, Problem], Response | None]
-"""Answers an error to people; None if a program asked."""
+"""Renders an error for people; None if a program asked."""
 
 
 def _to_programs_only(*_: object) -> None:
-    """Show nothing: an application without pages."""
+    """Render nothing: for an application without pages."""
 
 
 async def respond(request: Request, error: Exception) -> Response:
-    """Answer an error: as a page if a page was asked for, else as a problem; note a refusal."""
+    """Answer an error, as a page if one was asked for, else as a problem; audit a refusal."""
     await refusals.note(request, error)
     problem = translate(error, request)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -181,57 +178,45 @@ async def respond(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI, show: Show = _to_programs_only) -> None:
-    """Have every error of the application answered.
-
-    Args:
-        app: The application.
-        show: Answers those of the pages.
-    """
+    """Answer every error of the application; ``show`` renders those of the pages."""
     app.state.show_error = show
     for kind in EXPECTED:
         app.add_exception_handler(kind, respond)
-    # Starlette raises what this one answers once more, for the server to log with its traceback.
+    # Starlette raises these again after the answer, and the server logs the traceback.
     app.add_exception_handler(Exception, respond)
 
 
 def of_domain(error: SegueError) -> Problem:
-    """Tell what to answer to an error that the product raises on purpose."""
+    """Translate an error that the product raises on purpose."""
+    status, code = 400, error.code
+    members: Mapping[str, Any] = {}
+    headers: Mapping[str, str] = {}
     match error:
         case InvalidFieldError():
             return _from_fields([error])
         case InvalidRequestError():
             return _from_fields(error.errors)
         case NotFoundError():
-            return Problem(404, error.code, str(error), members={"kind": error.kind})
+            status, members = 404, {"kind": error.kind}
         case ConflictError():
-            return Problem(409, error.conflict, error.reason, members=error.facts)
+            status, code, members = 409, error.conflict, error.facts
         case TooManyRequestsError():
-            wait = {"Retry-After": str(error.retry_after_seconds)}
-            return Problem(429, error.code, str(error), headers=wait)
-        case _:
-            return _from_refusal(error) or Problem(400, error.code, str(error))
-
-
-def _from_refusal(error: SegueError) -> Problem | None:
-    """Say who one must be or what one's token must be for; None if it is not about that."""
-    match error:
+            status, headers = 429, {"Retry-After": str(error.retry_after_seconds)}
         case NotSignedInError() | SignInRefusedError():
-            challenge = 'Bearer realm="segue"'
-            if isinstance(error, NotSignedInError) and error.token_given:
-                challenge += ', error="invalid_token"'
-            return Problem(401, error.code, str(error), headers={"WWW-Authenticate": challenge})
-        case ForbiddenError():
-            return Problem(403, error.code, str(error), members={"needed_role": error.needed})
-        case MissingScopeError():
-            return Problem(403, error.code, str(error), members={"needed_scope": error.needed})
+            invalid = ', error="invalid_token"' if getattr(error, "token_given", False) else ""
+            status, headers = 401, {"WWW-Authenticate": f'Bearer realm="segue"{invalid}'}
+        case ForbiddenError() | MissingScopeError():
+            needed = "needed_role" if isinstance(error, ForbiddenError) else "needed_scope"
+            status, members = 403, {needed: error.needed}
         case CrossSiteError():
-            return Problem(403, error.code, str(error))
+            status = 403
         case _:
-            return None
+            pass
+    return Problem(status, code, str(error), members=members, headers=headers)
 
 
 def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
-    """Name all wrong fields; if there is only one, its own code is the problem's."""
+    """Name all wrong fields; a single one gives the problem its code."""
     codes = {error.field_code for error in errors}
     code = codes.pop() if len(errors) == 1 else _INVALID_REQUEST
     return Problem(
@@ -254,7 +239,7 @@ def _from_http(error: HTTPException, request: Request) -> Problem:
 
 
 def _methods_of_path(request: Request) -> Sequence[str]:
-    """List what the routes of a path take together; each route by itself knows its own only."""
+    """List the methods of all routes of a path; each route knows only its own."""
     taken: set[str] = set()
     for context in iter_route_contexts(request.app.routes):
         route: Any = context
@@ -280,7 +265,7 @@ def _from_validation(error: RequestValidationError, request: Request) -> Problem
 
 
 def _is_not_json(request: Request) -> bool:
-    """Whether there is a body that does not say it is JSON."""
+    """Tell whether there is a body that is not declared as JSON."""
     if request.headers.get("content-length", "") == "0":
         return False
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

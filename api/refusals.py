@@ -1,4 +1,4 @@
-"""Which refusals are noted in the audit log, and as what."""
+"""Which refusals are audited, and as what."""
 
 from fastapi import Request
 
@@ -11,9 +11,9 @@ from services.platform.rate_limits import TooManyRequestsError
 
 
 async def note(request: Request, error: Exception) -> None:
-    """Note an error that refuses somebody something; others are none of the audit log's.
+    """Audit an error that refuses somebody something.
 
-    What signing in refuses is noted by ``Sessions``, which knows whom it would have been as.
+    ``Sessions`` audits refused sign-ins, because it knows whom they were for.
     """
     actor = actor_of(request)
     match error:

@@ -1,4 +1,4 @@
-"""What is written down about each request: one line, its numbers for Prometheus, and an id."""
+"""The log of requests: an id, one line, and the numbers for Prometheus."""
 
 import logging
 import re
@@ -17,27 +17,27 @@ from services.platform.audit import Actor
 REQUEST_ID_HEADER = "X-Request-ID"
 
 ACTOR = "actor"
-"""Where a request's state has who it is from, once that is known."""
+"""The attribute of a request's state with who it is from, once that is known."""
 
 _logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
-"""The status of a request whose client closed the connection before its body ended: nginx's number
-for it, counted apart from what we refuse and from what fails. Nobody is left to read it."""
+"""The status, as nginx has it, of a request whose client closed the connection before its body
+ended: counted apart from refused and failed ones."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "(none)"
 _WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
 _OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
-"""Asked every few seconds, or with every page: a line each would hide the others."""
+"""Requested every few seconds, or with every page: a line each would bury the others."""
 
 
 class RequestLog:
-    """Names a request, answers with its name, and writes down how it went.
+    """Gives each request an id, answers with it, and logs the result.
 
-    The line says who called (the ids of the user and of the token, the network address) and holds
-    the path, but never the query string, which has what people search for; of an
-    address that is no route of ours not even the path, since that may be anything.
+    The line has who called (user id, token id, network address) and the path, but never the query
+    string, which holds what people search for; nor the path of an unknown route, which may be
+    anything.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,7 +51,7 @@ class RequestLog:
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         name = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = name
-        status = 500  # what the server answers to an exception that nobody expected
+        status = 500  # what the server answers to an unexpected exception
         began = time.perf_counter()
 
         async def named(message: Message) -> None:
@@ -65,19 +65,19 @@ class RequestLog:
         try:
             await self._app(scope, receive, named)
         finally:
-            _write_down(scope, status, time.perf_counter() - began)
+            _log(scope, status, time.perf_counter() - began)
             request_id.reset(token)
 
 
-def _write_down(scope: Scope, status: int, seconds: float) -> None:
+def _log(scope: Scope, status: int, seconds: float) -> None:
     route = route_of(scope)
-    # Whoever calls may name any method; those of no route of ours are one.
+    # Callers may send any method: those of unknown routes are one.
     method = scope["method"] if route != _NO_ROUTE else _NO_ROUTE
     metrics.HTTP_REQUESTS.labels(method, route, status).inc()
     metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
     if route in _WEBHOOKS:
         metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(status)).observe(seconds)
-    # As it was sent, percent signs and all: no line can be forged by one in a path.
+    # As it was sent, percent signs included, so that no path can forge a line.
     path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
     _logger.log(
         logging.DEBUG if route in _OFTEN else logging.INFO,
@@ -97,14 +97,14 @@ def _write_down(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _result(status: int) -> str:
-    """What became of a webhook."""
+    """Name the result of a webhook."""
     if status == CLIENT_GONE:
         return "gone"
     return "stored" if status < 300 else "refused" if status < 500 else "failed"
 
 
 def _caller(scope: Scope) -> Mapping[str, str]:
-    """Name who called, as far as that is known."""
+    """Identify the caller, as far as that is known."""
     actor: Actor | None = scope["state"].get(ACTOR)
     client = scope.get("client")
     named = {
@@ -116,7 +116,7 @@ def _caller(scope: Scope) -> Mapping[str, str]:
 
 
 def route_of(scope: Scope) -> str:
-    """Give a route's whole template: it knows itself without the prefix it was included under."""
+    """Build a route's whole template; it knows its own without the prefix of its router."""
     if scope["path"].startswith(f"{PREFIX}/"):
         return PREFIX
     own: str | None = getattr(scope.get("route"), "path_format", None)

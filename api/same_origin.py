@@ -1,4 +1,4 @@
-"""Protection of sessions: what a browser is told to do by somebody else's page is refused."""
+"""Protection of sessions against requests made by other sites' pages."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ _OURS = frozenset({"same-origin", "none"})
 
 
 class CrossSiteError(SegueError):
-    """A request that changes something came with a session but not from our own pages."""
+    """A change with a session that does not come from our own pages."""
 
     code = "cross_site"
 
@@ -22,20 +22,21 @@ class CrossSiteError(SegueError):
 
 
 def require_same_origin(request: Request, public_base_url: str) -> None:
-    """Let a request with a session through if the browser says it comes from our own page.
+    """Require that the browser says a request comes from our own page.
 
-    All browsers of today say so: ``Sec-Fetch-Site`` (W3C Fetch Metadata, over HTTPS and on this
-    machine), ``Origin`` with every request that is no GET (Fetch standard).
+    All current browsers do: with ``Sec-Fetch-Site`` (W3C Fetch Metadata, over HTTPS and on this
+    machine), or ``Origin`` with every request but GET (Fetch standard).
 
     Raises:
-        CrossSiteError: It comes from elsewhere, or nothing says where from.
+        CrossSiteError: It comes from elsewhere, or has neither header.
     """
-    if not (_told(request) and is_same_origin(request, public_base_url)):
+    says = "sec-fetch-site" in request.headers or "origin" in request.headers
+    if not (says and is_same_origin(request, public_base_url)):
         raise CrossSiteError
 
 
 def is_same_origin(request: Request, public_base_url: str) -> bool:
-    """Whether nothing says that a request comes from another site's page."""
+    """Tell whether no header says that a request comes from another site's page."""
     fetched = request.headers.get("sec-fetch-site")
     if fetched is not None:
         return fetched in _OURS
@@ -47,11 +48,7 @@ def is_same_origin(request: Request, public_base_url: str) -> bool:
         return True
     try:
         named = urlsplit(origin).netloc
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         return False
     # Another name of this server: the browser sets Host, a page cannot.
     return named != "" and named == request.headers.get("host")
-
-
-def _told(request: Request) -> bool:
-    return "sec-fetch-site" in request.headers or "origin" in request.headers

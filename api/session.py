@@ -25,7 +25,7 @@ from services.platform.audit import Actor, set_actor
 from settings import ApiSettings
 
 router = APIRouter(prefix="/session", tags=["session"])
-"""Stands by itself: everyone may sign in. All else in it asks who calls."""
+"""Included without ``authorize``: everyone may sign in. Its other routes add it."""
 
 _Authorized = Depends(authorize)
 
@@ -61,7 +61,7 @@ async def begin_session(request: Request, email: str, password: str) -> SignedIn
 
 
 def give_cookies(response: Response, signed_in: SignedIn, settings: ApiSettings) -> None:
-    """Have a browser keep the session that has just begun, and what it is known by next time."""
+    """Set the cookies of a session that has just begun, and of the device."""
     response.set_cookie(
         cookie_name(SESSION_COOKIE, settings),
         signed_in.cookie,
@@ -77,12 +77,12 @@ def give_cookies(response: Response, signed_in: SignedIn, settings: ApiSettings)
 
 
 def take_cookie(response: Response, settings: ApiSettings) -> None:
-    """Have a browser forget the session that is over."""
+    """Delete the cookie of a session that has ended."""
     response.delete_cookie(cookie_name(SESSION_COOKIE, settings), **_attributes(settings))
 
 
 async def same_site(request: Request, settings: SettingsDep) -> None:
-    """Refuse what another site's page sends; for routes that need no session."""
+    """Refuse requests of other sites' pages; for routes that need no session."""
     if not is_same_origin(request, settings.public_base_url):
         raise CrossSiteError
 

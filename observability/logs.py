@@ -1,4 +1,4 @@
-"""Log lines of every program: JSON or text, without phone numbers, each saying its request."""
+"""Log lines of every program: JSON or text, without phone numbers, with the request's id."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 LogFormat = Literal["json", "text"]
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the HTTP request that is being answered, in every log line it causes."""
+"""The id of the HTTP request being answered, in every log line it causes."""
 
 OUR_LOGGERS = (
     "activities",
@@ -27,7 +27,7 @@ OUR_LOGGERS = (
     "worker",
     "workflows",
 )
-"""What LOG_LEVEL is for. Libraries say no more than INFO: below it they show what they handle."""
+"""The loggers LOG_LEVEL sets. Libraries log INFO at most: below it they show what they handle."""
 
 _NUMBER = re.compile(
     r"""
@@ -39,20 +39,17 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _SKIPPED = [*RESERVED_ATTRS, "color_message"]
-"""What is no extra: the record itself, and the server's message once more for terminals."""
+"""Attributes that are no extras: the record's own, and the server's message for terminals."""
 _LAST_DIGITS = 2
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _PLAIN = (bool, int, float, type(None))
 
 
 def set_up(level: str, style: LogFormat) -> None:
-    """Have everything this process logs written to standard error in one form.
+    """Write all logs of this process to standard error in one format.
 
-    The server's own access lines, which hold query strings, are left out: the API writes its own.
-
-    Args:
-        level: What our own loggers say; others say no more than INFO.
-        style: ``json`` for machines, ``text`` for people.
+    The server's access lines, which hold query strings, are left out: the API writes its own.
+    ``level`` is for our own loggers; others log INFO at most.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
@@ -75,7 +72,7 @@ def set_up(level: str, style: LogFormat) -> None:
 def mask(text: str) -> str:
     """Replace what looks like a phone number by its last two digits.
 
-    Two are enough to tell two lines about different people apart, and too few to call anybody.
+    They tell lines about different people apart, and are too few to call anybody.
     """
     return _NUMBER.sub(_masked, text)
 
@@ -92,7 +89,7 @@ class JsonLines(JsonFormatter):
         )
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Mask every value, whatever it is and however deep."""
+        """Mask every value, at every depth."""
         moment = log_data.pop("timestamp")
         return {"timestamp": moment.isoformat(), **{k: _plain(v) for k, v in log_data.items()}}
 
@@ -123,7 +120,7 @@ def _masked(number: re.Match[str]) -> str:
 
 
 def _plain(value: object) -> object:
-    """The value as JSON can hold it, masked."""
+    """Convert a value for JSON, masked."""
     match value:
         case str():
             return mask(value)
@@ -138,7 +135,7 @@ def _plain(value: object) -> object:
 
 
 def _add_context(record: logging.LogRecord) -> bool:
-    """Say which request and which trace a line belongs to, if any."""
+    """Add the request's and the trace's id to a line, if there are any."""
     if (current := request_id.get()) is not None:
         record.request_id = current
     context = trace.get_current_span().get_span_context()

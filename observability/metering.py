@@ -1,4 +1,4 @@
-"""The ports, measured: each stands before the real one and counts what it answers."""
+"""The ports, measured: each wraps the real one and counts its answers."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from observability.tracing import Traces
 
 _FINDINGS = [finding.name for finding in fields(SweepReport) if finding.name != "failures"]
 
-# There from the start, as counters that appear with their first event have no increase to be seen.
+# Present from the start: a counter that appears with its first event shows no increase.
 for _done in ("accepted", "not_called", "unknown", "unreachable"):
     metrics.SENDS.labels(_done, "")
 for _effect in set(Effect) - {Effect.UNKNOWN}:
@@ -38,12 +38,7 @@ for _result in ("delivered", "failed"):
 
 
 class MeteredGateway:
-    """Counts sends by their answer, and how long they took and came after their time.
-
-    Args:
-        gateway: The provider.
-        traces: What its calls are seen in.
-    """
+    """Counts sends by answer, and measures their duration and lag."""
 
     def __init__(self, gateway: SendingGateway, traces: Traces) -> None:
         self._gateway = gateway
@@ -74,11 +69,7 @@ class MeteredGateway:
 
 
 class MeteredSweeper:
-    """Counts what sweeps find, and notes when one was finished.
-
-    Args:
-        sweeper: The use case.
-    """
+    """Counts what sweeps find, and notes when one finished."""
 
     def __init__(self, sweeper: Sweeper) -> None:
         self._sweeper = sweeper
@@ -95,11 +86,7 @@ class MeteredSweeper:
 
 
 class MeteredDeliverer:
-    """Counts tries at telling event endpoints.
-
-    Args:
-        deliverer: The use case.
-    """
+    """Counts deliveries to event endpoints."""
 
     def __init__(self, deliverer: EventDeliverer) -> None:
         self._deliverer = deliverer
@@ -113,7 +100,7 @@ class MeteredDeliverer:
 
 
 def _outcome(answer: SendResult) -> tuple[str, str]:
-    """The labels of an answer; throttled is told from other transient refusals."""
+    """Label an answer; throttling is separate from other transient refusals."""
     match answer:
         case Accepted():
             return "accepted", ""

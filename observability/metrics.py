@@ -1,6 +1,6 @@
-"""What is measured: one table of names, labels and buckets. Labels are codes, never ids or people.
+"""The metrics: names, labels and buckets. Labels are codes, never ids or people.
 
-Everything here is counted whether or not anybody looks; an observation costs about a microsecond.
+They are counted whether or not anybody scrapes them; an observation takes about a microsecond.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
@@ -46,7 +46,7 @@ WEBHOOK_SECONDS = Histogram(
 
 for _kind in ("inbound", "status"):
     for _result in ("stored", "refused", "failed", "gone"):
-        WEBHOOK_SECONDS.labels(_kind, _result)  # there from the start: the first failure counts too
+        WEBHOOK_SECONDS.labels(_kind, _result)  # present from the start: the first failure counts
 
 SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and mended", ["kind"])
 SWEEP_FAILURES = Counter("segue_sweep_failures", "Parts of sweeps that failed", ["part"])
@@ -60,7 +60,7 @@ CURRENT_BUILD = Gauge(
 )
 EVENT_DELIVERIES = Counter("segue_event_deliveries", "Tries at telling event endpoints", ["result"])
 
-# How the whole deployment stands: the same from every process, so take the maximum.
+# The state of the whole deployment: the same from every process, so take the maximum.
 
 PART_UP = Gauge("segue_part_up", "Whether a part that is needed answers", ["part"])
 HELD = Gauge("segue_held_enrollments", "Enrollments that wait for a person", ["reason"])

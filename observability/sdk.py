@@ -1,4 +1,4 @@
-"""The Temporal SDK's own metrics: workflow tasks that fail, latencies, free slots, its cache."""
+"""The Temporal SDK's own metrics: failed workflow tasks, latencies, free slots, its cache."""
 
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
@@ -6,16 +6,10 @@ from observability.serving import MetricsAddressError
 
 
 def sdk_runtime(address: str | None) -> Runtime | None:
-    """Make the SDK's engine with its metrics served at an address.
-
-    Args:
-        address: Host and port; None for none.
-
-    Returns:
-        None for the SDK's default engine, which serves none.
+    """Make an SDK runtime that serves its metrics at ``host:port``; None for the default runtime.
 
     Raises:
-        MetricsAddressError: The address is taken, or is none of this machine.
+        MetricsAddressError: The address is taken, or is not of this machine.
     """
     if address is None:
         return None

@@ -1,4 +1,4 @@
-"""Where the metrics are served: /metrics, and /healthz for those who watch a worker."""
+"""Serves /metrics, and /healthz for a worker's health check."""
 
 import asyncio
 import time
@@ -13,26 +13,21 @@ from observability import metrics
 from services.maintenance.health import Vitals, VitalSigns
 
 KEEP_SECONDS = 10
-"""How long what was read of the database and of Temporal is good for: several may scrape."""
+"""How long what was read of the database and Temporal is reused: several may scrape."""
 
 
 class MetricsAddressError(Exception):
-    """The metrics cannot be served where they should be."""
+    """The metrics cannot be served at the configured address."""
 
 
 @asynccontextmanager
 async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[None]:
-    """Serve this process's metrics while the block runs; nowhere if there is no address.
+    """Serve this process's metrics inside the block at ``host:port``, unless that is None.
 
-    It is served by the event loop that does the work: one that is stuck does not answer, and that
-    is what a health check is to find out.
-
-    Args:
-        address: Host and port, an IPv6 host in brackets.
-        vitals: How the deployment stands, read when somebody asks.
+    The event loop that does the work serves them, so that a health check notices if it is stuck.
 
     Raises:
-        MetricsAddressError: The address is taken, or is none of this machine.
+        MetricsAddressError: The address is taken, or is not of this machine.
     """
     if address is None:
         yield
@@ -66,7 +61,7 @@ async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[N
 
 
 class _Gauges:
-    """Shows how the deployment stands; what cannot be read is not shown, rather than old."""
+    """Shows the deployment's state; what cannot be read is left out, never stale."""
 
     def __init__(self, vitals: Vitals) -> None:
         self._vitals = vitals
@@ -74,7 +69,7 @@ class _Gauges:
         self._read_at = float("-inf")
 
     async def bring_up_to_date(self) -> None:
-        """Read and show, if what is shown is too old."""
+        """Refresh the gauges if they are too old."""
         async with self._lock:
             if time.monotonic() - self._read_at < KEEP_SECONDS:
                 return

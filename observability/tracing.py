@@ -29,18 +29,14 @@ KEPT = frozenset(
         "temporalWorkflowID",
     }
 )
-"""The attributes that leave the process. Libraries put paths, query strings, hosts and the words of
-errors into others, and those may hold anything."""
+"""The attributes that leave the process. Others, set by libraries, hold paths, query strings, hosts
+and error messages, which may contain anything."""
 
 _EXPORT_SECONDS = 5
 
 
 class PlainSpans(SpanExporter):
-    """Passes spans on without what could be personal: other attributes, events, words of errors.
-
-    Args:
-        exporter: Where they go.
-    """
+    """Exports spans without what could be personal: other attributes, events, error messages."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -50,20 +46,16 @@ class PlainSpans(SpanExporter):
         return self._exporter.export([_plain(span) for span in spans])
 
     def shutdown(self) -> None:
-        """Take no more."""
+        """Shut the exporter down."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Have everything exported now."""
+        """Export everything now."""
         return self._exporter.force_flush(timeout_millis)
 
 
 class Traces:
-    """The traces of one process; on if there is a place to send them, else free of cost.
-
-    Args:
-        provider: Where spans are made; None for none.
-    """
+    """The traces of one process; without a provider they are off and cost nothing."""
 
     def __init__(self, provider: RecordingProvider | None = None) -> None:
         self._recording = provider
@@ -72,12 +64,7 @@ class Traces:
 
     @classmethod
     def to(cls, endpoint: str | None, *, service: str) -> "Traces":
-        """Send traces to a collector.
-
-        Args:
-            endpoint: The collector's OTLP address over HTTP, without a path; None for no traces.
-            service: What this process is called there.
-        """
+        """Send traces to a collector by OTLP over HTTP; to None, nowhere."""
         if endpoint is None:
             return cls()
         provider = RecordingProvider(
@@ -88,17 +75,17 @@ class Traces:
         return cls(provider)
 
     def interceptors(self) -> Sequence[TracingInterceptor]:
-        """What has a Temporal client and its workers take part."""
+        """Make the interceptors that trace a Temporal client and its workers."""
         if self._recording is None:
             return ()
         interceptor = TracingInterceptor(self._recording.get_tracer("temporalio"))
-        # No baggage: whoever calls the API may write anything into it, and histories keep headers.
+        # No baggage: callers of the API may write anything into it, and histories keep headers.
         interceptor.text_map_propagator = TraceContextTextMapPropagator()
         return (interceptor,)
 
     @contextmanager
     def span(self, name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
-        """Be in a span of its own while the block runs, if there is one to hang it under."""
+        """Run the block in a span, if there is a parent span."""
         above = trace.get_current_span()
         if not above.is_recording():
             yield trace.INVALID_SPAN
@@ -109,15 +96,15 @@ class Traces:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """The span of one database transaction."""
+        """Run the block in the span of a database transaction."""
         with self.span("transaction"):
             yield
 
     async def aclose(self) -> None:
-        """Send what is left, waiting no longer than an export may take."""
+        """Send what is left, within the time of one export."""
         if self._recording is None:
             return
-        # A collector that hangs must not keep the process: the SDK itself would wait 30 seconds.
+        # A hanging collector must not delay the exit: the SDK itself would wait 30 seconds.
         ending = threading.Thread(target=self._recording.shutdown, daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, _EXPORT_SECONDS)

@@ -1,14 +1,14 @@
 """Builds the use cases, for every program that needs them."""
 
 import asyncio
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from domain.access.limits import AccessRules
 from domain.event_webhooks.events import EventRules
 from domain.messaging.ports import Gateway
+from domain.platform.filling import filled
 from domain.platform.rules import SendingRules
 from domain.statuses.jobs import JobKind
 from services.access.own_password import OwnPassword
@@ -34,7 +34,6 @@ from services.enrollments.sequence_list import SequenceList
 from services.enrollments.waking import Waking
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
-from services.event_webhooks.http_client import HttpPoster
 from services.jobs.bulk_actions import BulkActions
 from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
@@ -73,8 +72,6 @@ from workflows.client import EnrollmentClient
 
 _PING_SECONDS = 2
 
-_Rules = TypeVar("_Rules", SendingRules, AccessRules)
-
 
 @dataclass(frozen=True)
 class ServiceConfig:
@@ -102,7 +99,7 @@ class ServiceConfig:
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
         """Read the settings of a process."""
-        rules = _filled(
+        rules = filled(
             SendingRules,
             settings,
             workspace_zone=settings.workspace_time_zone.key,
@@ -126,19 +123,12 @@ def _access(settings: Settings) -> AccessRules:
     """Only the API signs people in; other processes go by rules that nobody asks them for."""
     if not isinstance(settings, ApiSettings):
         return AccessRules()
-    return _filled(
+    return filled(
         AccessRules,
         settings,
         secret=settings.session_secret.get_secret_value(),
         workspace_words=tuple((urlsplit(settings.public_base_url).hostname or "").split(".")[:-1]),
     )
-
-
-def _filled(rules: type[_Rules], settings: Settings, **others: object) -> _Rules:
-    """Fill rules from the settings of the same names, and from what is given besides."""
-    names = {one.name for one in fields(rules)} & type(settings).model_fields.keys()
-    values: dict[str, Any] = {name: getattr(settings, name) for name in names} | others
-    return rules(**values)
 
 
 def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGateway:
@@ -306,9 +296,7 @@ def build_services(
             workspace_zone=rules.workspace_zone,
         ),
         conversations=Conversations(database),
-        deliveries=Deliveries(
-            database, HttpPoster(allow_local=config.events.allow_local), config.events
-        ),
+        deliveries=Deliveries(database, config.events),
         duplicating=Duplicating(database),
         endings=endings,
         enroll_previews=EnrollPreviews(

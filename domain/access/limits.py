@@ -1,4 +1,4 @@
-"""How long people stay signed in, and how often things may be tried."""
+"""How long people stay signed in, and how often they may try."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ def _random_secret() -> str:
 
 @dataclass(frozen=True)
 class AccessRules:
-    """What the use cases of access go by.
+    """The limits of signing in.
 
     Attributes:
-        secret: What session cookies are signed with; another one ends every session.
+        secret: Signs session cookies; a new one ends every session.
         session_idle: After this long without a request a session is over.
         session_lifetime: After this long it is over, however busy.
         sign_in_window: The span that wrong tries are counted in; at most a day.
@@ -28,9 +28,9 @@ class AccessRules:
         sign_ins_per_email: Wrong tries for one e-mail address from one network address, or from
             one known device, before each further one has to wait.
         sign_ins_per_email_anywhere: The same for one e-mail address from all network addresses.
-        sign_ins_per_address: The same for one network address, whomever they are for.
-        set_up_link_lifetime: How long somebody has for setting their password by a link.
-        workspace_words: What a password must not be made of, such as the site's name.
+        sign_ins_per_address: The same for one network address, whoever is tried.
+        set_up_link_lifetime: How long a link for setting a password works.
+        workspace_words: Words that do not count in a password, such as the site's name.
         enrolments_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
@@ -47,12 +47,7 @@ class AccessRules:
     enrolments_per_hour: int | None = None
 
     def delay(self, wrong: int, free: int) -> timedelta:
-        """Tell how long the next try has to wait.
-
-        Args:
-            wrong: How many went wrong.
-            free: How many may before the next one waits: a second, then twice as long each time.
-        """
+        """Compute the wait after wrong tries: none for the ``free`` first, then 1 s, doubling."""
         if wrong < free:
             return timedelta()
         doublings = min(wrong - free, _DOUBLINGS_MOST)

@@ -3,7 +3,7 @@
 import re
 
 from domain.platform.errors import InvalidFieldError
-from domain.platform.phones import normalise
+from domain.platform.phones import normalize
 
 NUMBERS_MOST = 10_000
 """Most numbers in one paste."""
@@ -38,7 +38,7 @@ def read(pasted: str, *, default_region: str) -> tuple[list[str], list[str]]:
     unread: list[str] = []
     for _, part in split(pasted):
         try:
-            numbers[normalise(part, default_region=default_region)] = None
+            numbers[normalize(part, default_region=default_region)] = None
         except InvalidFieldError:
             unread.append(part)
     return list(numbers), unread

@@ -1,21 +1,14 @@
-"""What other programs are told: the kinds of events, their form on the wire, the ports."""
+"""Events for other programs: their types, their form on the wire, the ports."""
 
-import base64
-import json
-import secrets
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
-
-_SECRET_BYTES = 32
 
 
 class EventType(StrEnum):
-    """What may have happened."""
+    """What happened."""
 
     ENROLLMENT_CREATED = "enrollment.created"
     ENROLLMENT_FINISHED = "enrollment.finished"
@@ -31,7 +24,7 @@ class EventType(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """Where an event stands on its way to one endpoint."""
+    """The state of an event's delivery to one endpoint."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -43,15 +36,13 @@ class EventRules:
     """The timings of deliveries.
 
     Attributes:
-        waits: After the first failure, the second and so on; the last one repeats. Each is
-            lengthened or shortened by up to a fifth.
-        give_up: How old an event that could not be delivered may get.
-        round_length: For how long one round begins new deliveries.
-        claim: After this a delivery that was begun and never recorded is begun again; longer than
-            one can take.
-        pause: How long an endpoint that refuses everything is left alone.
-        failures_in_a_row: What counts as everything.
-        side_by_side: Deliveries to one endpoint at once, each about another subject.
+        waits: After the first failure, the second and so on; the last one repeats. Each is varied
+            by up to a fifth.
+        give_up: The age at which an undelivered event is given up.
+        round_length: How long one round begins new deliveries.
+        claim: When a try that was never recorded is repeated; longer than a try can take.
+        pause: How long an endpoint rests after ``failures_in_a_row``.
+        side_by_side: Deliveries to one endpoint at once, each of another subject.
         allow_local: Whether endpoints may be on this machine or a private network.
     """
 
@@ -72,53 +63,8 @@ class EventRules:
     allow_local: bool = False
 
     def wait(self, tries: int) -> timedelta:
-        """How long to wait after so many tries that failed, before it is varied."""
+        """Compute the wait after so many failed tries, before it is varied."""
         return self.waits[min(tries, len(self.waits)) - 1]
-
-
-def new_secret() -> str:
-    """Make a secret for an endpoint, as https://www.standardwebhooks.com writes them."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-
-
-def body_of(type_: str, occurred_at: datetime, data: Mapping[str, Any]) -> str:
-    """Write an event as it is sent: the same at every try."""
-    timestamp = occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    body = {"type": type_, "timestamp": timestamp, "data": data}
-    return json.dumps(body, separators=(",", ":"), sort_keys=True)
-
-
-class PostFailedError(Exception):
-    """An endpoint gave no answer.
-
-    Attributes:
-        code: Why: ``timeout``, ``connection_failed``, ``name_not_found``, ``tls_failed``,
-            ``address_refused`` or ``invalid_url``.
-    """
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Post(Protocol):
-    """Sends one event."""
-
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Post it and answer with the HTTP status, whatever it is; follows no redirect.
-
-        Raises:
-            PostFailedError: There was no answer in time.
-        """
-        ...
-
-
-class EventPoster(Protocol):
-    """Connections to endpoints."""
-
-    def session(self) -> AbstractAsyncContextManager[Post]:
-        """Keep connections as long as the block lasts."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The errors of the product; they know neither HTTP nor Temporal."""
+"""The errors of the product, independent of HTTP and Temporal."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -17,7 +17,7 @@ class SegueError(Exception):
 
 
 class InvalidFieldError(SegueError):
-    """A field's value cannot be taken; final.
+    """A field's value is invalid; final.
 
     Attributes:
         field: Path of the field in the request, dotted, list indices included
@@ -35,11 +35,7 @@ class InvalidFieldError(SegueError):
 
 
 class InvalidRequestError(SegueError):
-    """Several fields of one request cannot be taken; final.
-
-    Attributes:
-        errors: What is wrong with each, in the order of the request; at least one.
-    """
+    """Fields of one request are invalid, at least one, in the request's order; final."""
 
     code = "invalid_request"
 
@@ -49,12 +45,7 @@ class InvalidRequestError(SegueError):
 
 
 class NotFoundError(SegueError):
-    """There is no such thing, or it is gone; final.
-
-    Attributes:
-        kind: What was looked for (``sequence``).
-        key: The id that was asked for.
-    """
+    """There is no thing of this kind (``sequence``) with this id, or it is gone; final."""
 
     code = "not_found"
 
@@ -65,7 +56,7 @@ class NotFoundError(SegueError):
 
 
 class ConflictError(SegueError):
-    """The thing's present state does not allow the request.
+    """The present state does not allow the request.
 
     Attributes:
         conflict: Stable code of the conflict (``sequence_not_active``).

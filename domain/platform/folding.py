@@ -1,13 +1,13 @@
-"""Texts without what makes no difference to a reader."""
+"""Folding texts for comparison."""
 
 import unicodedata
 
 
 def folded(body: str) -> str:
-    """Drop what makes no difference: case, accents, compatibility forms, the invisible.
+    """Drop case, accents, compatibility forms and invisible characters.
 
-    As the Unicode Standard matches identifiers caselessly (D147), marks and format characters left
-    out; folding it again changes nothing.
+    As the Unicode Standard matches identifiers caselessly (D147), without marks and format
+    characters. Folding twice changes nothing.
     """
     text = body
     for _ in range(2):

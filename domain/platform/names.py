@@ -8,7 +8,7 @@ from domain.platform.errors import InvalidFieldError
 
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Marks that make a text read differently from what it holds (Unicode UAX 9, explicit ones)."""
+"""Characters that reorder how a text is displayed (Unicode UAX 9, explicit ones)."""
 
 
 class Named(NamedTuple):
@@ -24,12 +24,12 @@ class Named(NamedTuple):
 
 
 def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
-    """Give a one-line text its one stored spelling: trimmed, in Unicode's composed form.
+    """Normalize a one-line text: trimmed, in Unicode's composed form.
 
     Args:
         raw: As typed.
         field: Path of the field in the request.
-        most: Most characters it may have.
+        most: Most characters.
         blank: Whether it may be empty.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Long lists in pages: where one page ends and the next begins."""
+"""Keyset pages of sorted lists."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Position:
     """A place in a sorted list: right behind one of its items.
 
     Attributes:
-        value: What the list is sorted by, of that item; None where the item has none.
-        id: That item's id, which settles the order of equal values.
+        value: That item's sort key; None where it has none.
+        id: That item's id, which orders equal keys.
     """
 
     value: str | datetime | None
@@ -36,18 +36,12 @@ class Page(Generic[_Item]):
     next: Position | None
 
     def showing(self, shown: Callable[[_Item], _Shown]) -> "Page[_Shown]":
-        """Give the same page of other items, each made of one of these."""
+        """Convert each item of the page."""
         return Page([shown(one) for one in self.items], self.next)
 
 
 def cut(found: Sequence[_Item], limit: int, place: Callable[[_Item], Position]) -> Page[_Item]:
-    """Make a page of what was read for it: one more than it holds, if there is a next one.
-
-    Args:
-        found: At most ``limit + 1`` items, in the list's order.
-        limit: Most items of the page.
-        place: Where in the list an item is.
-    """
+    """Cut a page of at most ``limit`` items from what was read: one more shows a next page."""
     return Page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
 
 
@@ -59,5 +53,5 @@ class _Made(Protocol):
 
 
 def by_creation(item: _Made) -> Position:
-    """Place an item in a list that goes by when things were made."""
+    """Give an item's position in a list sorted by creation."""
     return Position(item.created_at, item.id)

@@ -1,4 +1,4 @@
-"""Phone numbers: one spelling for each, and what a number says about its owner."""
+"""Phone numbers: normalizing them, and what a number says about its owner."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ E164_DIGITS = 15
 NANP_TOLL_FREE = frozenset({"800", "833", "844", "855", "866", "877", "888"})
 """Toll-free prefixes in use under +1 (FCC, "What Is a Toll-Free Number and How Does it Work?").
 
-phonenumbers tells a toll-free number only where the rest of it is assignable; the carriers'
+phonenumbers recognizes a toll-free number only if the rest of it is assignable; the carriers'
 opt-out network goes by the prefix alone.
 """
 
@@ -40,7 +40,7 @@ _IMPOSSIBLE = {
 
 @lru_cache(maxsize=4096)
 def readable(phone: str) -> str:
-    """Write a stored number as people do: ``+1 212-555-0123``; as it is if it is none."""
+    """Format a stored number for people: ``+1 212-555-0123``; unchanged if it is none."""
     try:
         parsed = phonenumbers.parse(phone)
     except NumberParseException:
@@ -48,10 +48,10 @@ def readable(phone: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> str:
-    """Give a phone number its one stored spelling.
+def normalize(raw: str, *, default_region: str = "US", field: str = "phone") -> str:
+    """Normalize a phone number to its stored form.
 
-    Taken is whatever is *possible* for its country (length and country code), whether or not the
+    Accepts whatever is *possible* for its country (length and country code), whether or not the
     range is known to be in use: numbering plans grow faster than any list of them.
 
     Args:
@@ -67,7 +67,7 @@ def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> 
         InvalidFieldError: With code ``invalid_phone``, for anything else: extensions, letters,
             short codes, numbers without their area code, impossible lengths.
     """
-    if _PLAIN_NANP.fullmatch(raw):  # what imports are full of, and what the rest makes of it
+    if _PLAIN_NANP.fullmatch(raw):  # fast path for imports, with the same result
         return raw
     text = _diallable(raw, field)
     if (known := _nanp(text, default_region)) is not None:
@@ -88,11 +88,7 @@ def normalise(raw: str, *, default_region: str = "US", field: str = "phone") -> 
 
 
 def check_region(region: str, *, field: str = "region") -> str:
-    """Let through a country that numbers may belong to.
-
-    Args:
-        region: ISO 3166-1 alpha-2 code, in any case.
-        field: Path of the field in the request.
+    """Normalize the ISO 3166-1 alpha-2 code of a country that numbers may belong to.
 
     Raises:
         InvalidFieldError: ``unknown_region``.
@@ -106,17 +102,11 @@ def check_region(region: str, *, field: str = "region") -> str:
 
 @lru_cache(maxsize=4096)
 def time_zones(phone: str) -> tuple[str, ...]:
-    """Tell every time zone a number allows.
+    """List the IANA time zones an E.164 number allows, in alphabetical order; none if unknown.
 
-    Numbers of a geographical range get that range's zones, others (mobile outside North America,
-    toll-free) all of their country or numbering plan. A number of no known range gets its
-    prefix's zones, except that a bare +1 says nothing: it reaches from Guam to Bermuda.
-
-    Args:
-        phone: In E.164.
-
-    Returns:
-        IANA names in alphabetical order; none if nothing is known.
+    A number of a geographical range gets that range's zones, others (mobile outside North America,
+    toll-free) all of their country or numbering plan. A number of no known range gets its prefix's
+    zones, except that a bare +1 gets none: it reaches from Guam to Bermuda.
     """
     number = _parsed(phone)
     if number is None:
@@ -131,11 +121,7 @@ def time_zones(phone: str) -> tuple[str, ...]:
 
 
 def is_toll_free(phone: str) -> bool:
-    """Tell whether calls to a number are paid by its owner.
-
-    Args:
-        phone: In E.164; anything else is not toll-free.
-    """
+    """Tell whether a number is toll-free; what is not E.164 is not."""
     if phone.startswith("+1") and phone[2:5] in NANP_TOLL_FREE:
         return True
     number = _parsed(phone)
@@ -143,13 +129,7 @@ def is_toll_free(phone: str) -> bool:
 
 
 def masked(phone: str) -> str:
-    """Hide the middle of a number, for logs and places where others look on.
-
-    At least three digits are hidden: ``+14155550199`` becomes ``+1415***0199``.
-
-    Args:
-        phone: In E.164.
-    """
+    """Hide the middle of an E.164 number, at least three digits: ``+1415***0199``."""
     shown = min(5, len(phone) - 7)
     return f"{phone[:shown]}***{phone[-4:]}" if shown > 0 else "***"
 
@@ -160,7 +140,7 @@ def digits(text: str) -> str:
 
 
 def _plain(raw: str) -> str:
-    """Fold full-width forms, drop the invisible marks that copying from a phone brings along."""
+    """Fold full-width forms; drop invisible characters that copying from a phone adds."""
     if raw.isascii():
         return raw.strip()
     folded = unicodedata.normalize("NFKC", raw)
@@ -169,10 +149,10 @@ def _plain(raw: str) -> str:
 
 
 def _diallable(raw: str, field: str) -> str:
-    """Take a number for what one would dial, an international one with its plus sign.
+    """Reduce a number to what one would dial, an international one with its plus sign.
 
     Raises:
-        InvalidFieldError: It is anything else than one plain number.
+        InvalidFieldError: It is not one plain number.
     """
     text = _plain(raw)
     if not text:
@@ -186,7 +166,7 @@ def _diallable(raw: str, field: str) -> str:
 
 
 def _nanp(text: str, region: str) -> str | None:
-    """Read what files in North America are full of, as the library would but at once."""
+    """Read a North American number: fast path with the same result as phonenumbers."""
     if "+" in text:
         found = _NANP_ABROAD.fullmatch(digits(text))
     elif region in _NANP_HOMES:

@@ -1,4 +1,4 @@
-"""The timings that rule sending; set by the entry points, short in tests."""
+"""The timings of sending; set by the entry points, short in tests."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,21 +6,21 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class SendingRules:
-    """How long the send path waits for what.
+    """The time limits of the send path.
 
     Attributes:
         workspace_zone: IANA zone that decides where a number allows several.
         call_before: How long after its commit an attempt's call may still begin.
-        call_margin: How long after that no call can be under way unseen.
+        call_margin: Time after that until no call can be under way unseen.
         absence_first_list: From ``call_before`` to the first list that may prove absence.
         absence_second_list: From the first list to the second.
         settle_give_up: From the attempt to ``held: outcome_unknown``.
         probe_interval: Between two tries of a sender on hold.
-        catch_up_every: How often texts are looked for whose webhook never came.
-        webhooks_first: A text so young is left to its webhook.
-        look_up_after: How old a text without a final state is when it is first looked up.
+        catch_up_every: Between two fetches of texts whose webhook never came.
+        webhooks_first: Age below which a text is left to its webhook.
+        look_up_after: Age at which a text without a final state is first looked up.
         retry_short: Base of the wait after a transient refusal.
-        min_spacing: The most that two texts of one enrollment must be apart.
+        min_spacing: Most distance that two texts of one enrollment must have.
         look_up_line_types: Whether an unknown line type is looked up before the first text.
         max_attempts: Transient refusals, failures and proven absences of one text before it fails.
     """
@@ -42,8 +42,8 @@ class SendingRules:
 
 
 EARLY_TOLERANCE = timedelta(milliseconds=250)
-"""A timer may fire this much early by another machine's clock."""
+"""How early a timer may fire by another machine's clock."""
 
 
 INBOUND_WAIT = timedelta(seconds=10)
-"""How long a text waits while an inbound one from the number is not applied yet."""
+"""How long a text waits while an inbound text from its number is not applied."""

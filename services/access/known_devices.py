@@ -1,4 +1,4 @@
-"""Devices that people signed in from before: known by a cookie that only we can have written."""
+"""Devices that people signed in from before, known by a signed cookie."""
 
 import hashlib
 import secrets
@@ -10,7 +10,7 @@ from uuid import UUID
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 DEVICE_KEPT = timedelta(days=365)
-"""How long a device is known after somebody last signed in from it."""
+"""How long a device is known after the last sign-in from it."""
 
 _ID_BYTES = 16
 _USERS_MOST = 8
@@ -19,25 +19,17 @@ _COOKIE_MOST = 1024
 
 @dataclass(frozen=True)
 class Device:
-    """A browser that people signed in from.
-
-    Attributes:
-        id: Made when it was first signed in from.
-        user_ids: Who signed in, the last one first.
-    """
+    """A browser that people signed in from; ``user_ids`` the last one first."""
 
     id: str
     user_ids: tuple[UUID, ...] = ()
 
 
 class Devices:
-    """Reads and writes the cookie.
+    """Reads and writes the cookie, signed with a secret.
 
-    It opens nothing: whoever steals it may guess at the passwords of its users at the pace of one
-    device, which is what anybody may from an address of their own.
-
-    Args:
-        secret: What it is signed with.
+    It grants no access: whoever steals it may guess passwords of its users at the pace of one
+    device, as anybody may from an address of their own.
     """
 
     def __init__(self, secret: str) -> None:
@@ -46,7 +38,7 @@ class Devices:
         )
 
     def read(self, cookie: str | None) -> Device | None:
-        """Give the device that a cookie stands for; None if we did not write it, or long ago."""
+        """Read a device from its cookie; None if the cookie is not ours, or too old."""
         if cookie is None or len(cookie) > _COOKIE_MOST:
             return None
         try:
@@ -58,12 +50,7 @@ class Devices:
         return Device(kept["id"], tuple(UUID(hex=one) for one in kept["users"]))
 
     def write(self, device: Device | None, user_id: UUID) -> str:
-        """Give the cookie of a device that somebody has just signed in from.
-
-        Args:
-            device: As it was known before; None for one that was not.
-            user_id: Who signed in.
-        """
+        """Write the cookie of a device, None if new, that a user has just signed in from."""
         before = device or Device(secrets.token_hex(_ID_BYTES))
         others = [one for one in before.user_ids if one != user_id]
         users = [user_id, *others][:_USERS_MOST]

@@ -1,4 +1,4 @@
-"""Proving that one knows one's password, and changing it."""
+"""Confirming and changing one's own password."""
 
 from uuid import UUID
 
@@ -13,13 +13,7 @@ from storage.tables.access import User
 
 
 class OwnPassword:
-    """Checks and changes the password of somebody who is signed in.
-
-    Args:
-        database: Where users are kept.
-        rules: How often a password may be tried.
-        passwords: Hashes and checks them.
-    """
+    """Checks and changes the password of somebody who is signed in."""
 
     def __init__(self, database: Database, rules: AccessRules, passwords: Passwords) -> None:
         self._database = database
@@ -27,7 +21,7 @@ class OwnPassword:
         self._passwords = passwords
 
     async def confirm(self, user_id: UUID, password: str) -> None:
-        """Make sure that it is the user who asks, not somebody at their unlocked screen.
+        """Check a user's own password again: somebody else may be at their unlocked screen.
 
         Raises:
             InvalidFieldError: ``missing`` or ``wrong_password``, of the field ``password``.
@@ -40,23 +34,23 @@ class OwnPassword:
     async def change(
         self, user_id: UUID, *, current: str, new: str, revoke_tokens: bool = False
     ) -> None:
-        """Give oneself another password, which ends all of one's sessions.
+        """Change a user's password and end all their sessions.
 
         Args:
             user_id: Who.
             current: The present password.
-            new: The one to come.
-            revoke_tokens: Whether one's tokens end as well: whoever knew the present password may
-                have made some.
+            new: The new password.
+            revoke_tokens: Revoke their API tokens too: whoever knew the present password may have
+                made some.
 
         Raises:
             InvalidFieldError: ``invalid_password`` for the new one; ``wrong_password`` if the
-                present one is not that, or there is none.
+                present one is wrong, or there is none.
             TooManyRequestsError: The present one was guessed at too often.
         """
         field = "current_password"
         user = await self._user(user_id)
-        # Counted before anything is hashed: else one user's tries could keep all others waiting.
+        # Count before hashing, so that one user's tries cannot keep all others waiting.
         await self._require_matching(user, current, field=field)
         hashed = await self._passwords.hash(
             new, personal=(user.email, user.name), field="new_password"

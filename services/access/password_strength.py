@@ -1,4 +1,4 @@
-"""Telling whether a new password could be guessed."""
+"""Refusing new passwords that could be guessed."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,27 +9,24 @@ from zxcvbn import zxcvbn
 from domain.platform.errors import InvalidFieldError
 
 _GUESSES = 10**10
-"""Fewest guesses a password must stand: the highest score of zxcvbn, which counts what leaked and
-common passwords, words, names, dates, keyboard runs and their usual disguises make likely first."""
+"""Fewest guesses a password must withstand: zxcvbn's highest score. It tries leaked and common
+passwords, words, names, dates, keyboard runs and their usual disguises first."""
 
 _READ = 24
-"""How many characters are judged. More could only add guesses, and cost: 24 characters chosen to
-keep zxcvbn busy take it under a second, 40 several."""
+"""How many characters are judged. More only add guesses and cost: 24 characters chosen to keep
+zxcvbn busy take under a second, 40 several."""
 
-_WORD = 3  # characters; shorter parts of a name say nothing
+_WORD = 3  # characters; shorter parts of a name mean nothing
 _REMEDY = "use several unrelated words, or let a password manager make one"
 
-_estimating = Lock()  # zxcvbn keeps the words of a call in a global
+_estimating = Lock()  # zxcvbn keeps a call's words in a global
 
 
 def require_strong(password: str, *, field: str, personal: Iterable[str]) -> None:
     """Refuse a password that somebody could guess. Takes milliseconds of processor time.
 
-    Args:
-        password: As typed.
-        field: Its name in the request.
-        personal: What others know of its owner: e-mail address, name, workspace. Their words count
-            for nothing in it.
+    Words of ``personal``, what others know of its owner, do not count: e-mail address, name,
+    workspace.
 
     Raises:
         InvalidFieldError: ``invalid_password``.
@@ -48,18 +45,15 @@ def require_strong(password: str, *, field: str, personal: Iterable[str]) -> Non
 
 
 def _repeats(password: str) -> bool:
-    """Whether it is one part over and over, whatever stands between."""
+    """Tell whether it is one part repeated, whatever stands between."""
     letters = "".join(filter(str.isalnum, password.casefold())) or password
-    # A text that repeats a part of itself is found in its double before its end.
+    # A text that repeats a part occurs in its own double before its end.
     return (letters + letters).find(letters, 1) < len(letters)
 
 
 def _guesses(password: str, known: Iterable[str]) -> float:
-    """Estimate how many guesses find a password.
-
-    The known words are among the likely ones, backwards and in disguise too.
-    """
-    # zxcvbn fails on line breaks; what cannot be seen counts for nothing.
+    """Estimate how many guesses find a password; known words are guessed early, disguised too."""
+    # zxcvbn fails on line breaks; what is not printable does not count.
     read = "".join(filter(str.isprintable, password))[:_READ]
     if not read:
         return 0
@@ -74,7 +68,7 @@ def _without(password: str, words: Sequence[str]) -> str:
 
 
 def _words(personal: Iterable[str]) -> Iterator[str]:
-    """Give the texts and their words."""
+    """Yield the texts and their words."""
     for text in personal:
         for word in (text, *re.split(r"[\W_]+", text)):
             if len(word) >= _WORD:

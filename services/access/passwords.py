@@ -1,4 +1,4 @@
-"""Hashing passwords and checking them, by argon2id."""
+"""Hashing and checking passwords, by argon2id."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ PASSWORD_LENGTH = 12
 """Fewest characters of a password."""
 
 PASSWORD_LENGTH_MOST = 1024
-"""Most characters of a password; hashing more would be a way to keep the API busy."""
+"""Most characters of a password, lest hashing long ones keep the API busy."""
 
 _AT_ONCE = 4  # each takes 64 MiB
 _PRODUCT = "segue"
@@ -25,7 +25,7 @@ class Passwords:
     """Hashes and checks passwords in threads, a few at once.
 
     Args:
-        workspace: Words that everybody here could think of: the product, the site's address.
+        workspace: Words that any colleague could think of, such as the site's name.
     """
 
     def __init__(self, workspace: Iterable[str] = ()) -> None:
@@ -35,12 +35,7 @@ class Passwords:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def hash(self, password: str, *, personal: Iterable[str], field: str = "password") -> str:
-        """Hash a new password.
-
-        Args:
-            password: As typed.
-            personal: What others know of its owner: e-mail address and name.
-            field: Its name in the request.
+        """Hash a new password; ``personal`` is as ``require_strong`` takes it.
 
         Raises:
             InvalidFieldError: ``invalid_password``: too short, too long or too easy to guess.
@@ -57,7 +52,7 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, hashed: str | None, password: str) -> bool:
-        """Tell whether a password is the one; takes as long for somebody without one."""
+        """Check a password; takes as long if there is none to match."""
         async with self._slots:
             right = await asyncio.to_thread(self._verify, hashed or self._nobodys, password)
         return right and hashed is not None
@@ -70,7 +65,7 @@ class Passwords:
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """Write a hash as the hasher would, of no password that anybody knows."""
+    """Write a hash as the hasher would, which no password matches."""
 
     def random(length: int) -> str:
         return base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""A sample of what was refused, in the audit log: enough to see who tries what, and how often."""
+"""A sample of refused attempts for the audit log: who tries what, and how often."""
 
 import logging
 import time
@@ -16,36 +16,32 @@ from storage.platform.database import UNAVAILABLE_ERRORS, Database
 
 _WINDOW = timedelta(hours=1).total_seconds()
 _EACH = 10
-"""So many of one kind by one user or network address are each written in an hour; then only the
+"""How many of one kind, by one user or network address, are written in an hour; after them only the
 100th, the 1,000th and so on."""
 
 _POWERS = frozenset(10**digits for digits in range(2, 12))
 
 _ALL = 1_000
-"""No more than this are written in an hour by one process, however many addresses try."""
+"""Most that one process writes in an hour, however many addresses try."""
 
 _CALLERS = 10_000
-"""How many callers are told apart; of more, those that were quiet longest are forgotten."""
+"""How many callers are counted apart; beyond that the one that was quiet longest is forgotten."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Count:
-    """How many there were since the hour began."""
+    """A count, and when its hour began."""
 
     since: float
     seen: int = 0
 
 
 class Refusals:
-    """Writes refused attempts down, a bounded number of them, whoever tries however hard.
+    """Audits a bounded sample of refused attempts, however hard somebody tries.
 
-    Counts are this process's own, in memory: a flood costs the database nothing but its sample.
-
-    Args:
-        database: Where the audit log is.
-        clock: Seconds that only grow.
+    Counts are kept in this process's memory: a flood costs the database only its sample.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,15 +58,13 @@ class Refusals:
         user_ids: Sequence[UUID] = (),
         detail: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Write down that something was refused, if it is of the sample.
-
-        Without the database nothing is written, and the refusal stands.
+        """Audit a refused attempt if it belongs to the sample; without the database, not at all.
 
         Args:
             actor: Who tried, as far as that is known.
             action: What was refused.
             user_ids: Whom it would have been as, or for.
-            detail: Codes; how many there were in this hour is added from the second on.
+            detail: Codes. The hour's count is added from the second attempt on.
         """
         seen = self._count(actor, action)
         if not self._is_of_the_sample(seen):
@@ -86,7 +80,7 @@ class Refusals:
             _logger.warning("a refused attempt is not in the audit log", extra={"action": action})
 
     def _count(self, actor: Actor, action: str) -> int:
-        """Tell how many of one kind one caller has had refused in this hour, this one included."""
+        """Count an attempt; answers the caller's refusals of this kind in this hour."""
         who = str(actor.user_id or "") or network_of(actor.address)
         now = self._clock()
         count = self._counts.pop((action, who), None)

@@ -12,6 +12,7 @@ from itsdangerous import BadSignature, Signer
 from domain.access.devices import device_name, kept_user_agent
 from domain.access.limits import AccessRules
 from domain.platform.errors import ConflictError, NotFoundError, SegueError
+from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import TokenScope
 from services.access.known_devices import Device, Devices
@@ -39,7 +40,7 @@ _SIGNED_AS = "session:"
 
 
 class SignInRefusedError(SegueError):
-    """Nobody is signed in with this; why is not said, so that nobody learns who has an account."""
+    """Signing in is refused; why is not said, so that nobody learns who has an account."""
 
     code = "sign_in_refused"
 
@@ -49,13 +50,7 @@ class SignInRefusedError(SegueError):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A session that has just begun.
-
-    Attributes:
-        cookie: What the browser keeps; the only time it can be seen.
-        caller: Who signed in.
-        device_cookie: What the browser is known by the next time.
-    """
+    """A session that has just begun, and the cookies of its browser; they are kept nowhere."""
 
     cookie: str
     caller: Caller
@@ -67,13 +62,11 @@ class SessionDetails:
     """A session as its owner sees it.
 
     Attributes:
-        id: For ending it.
         device: Browser and system, as far as they can be told.
         address: The network address it began from; None if unknown.
-        created_at: When it began, UTC.
         last_seen_at: UTC, to the minute.
         expires_at: When it ends, however busy, UTC.
-        is_current: Whether it is the one that asks.
+        is_current: Whether it is the caller's own.
     """
 
     id: UUID
@@ -86,27 +79,13 @@ class SessionDetails:
 
     @classmethod
     def of(cls, row: SignIn, caller: Caller) -> "SessionDetails":
-        """Read a row."""
-        return cls(
-            row.id,
-            device_name(row.user_agent),
-            row.address,
-            row.created_at,
-            row.last_seen_at,
-            row.expires_at,
-            row.id == caller.session_id,
-        )
+        """Show a row to its owner."""
+        is_current = row.id == caller.session_id
+        return filled(cls, row, device=device_name(row.user_agent), is_current=is_current)
 
 
 class Sessions:
-    """Signs people in and out.
-
-    Args:
-        database: Where sessions are kept.
-        rules: How long they last, and how often signing in may be tried.
-        passwords: Checks them.
-        refusals: Notes who was not let in.
-    """
+    """Signs people in and out; ``refusals`` notes who was not let in."""
 
     def __init__(
         self,
@@ -139,12 +118,12 @@ class Sessions:
             email: In whatever case.
             password: As typed.
             address: The network address it comes from, if there is one.
-            user_agent: What the browser calls itself, if it does.
-            device_cookie: What the browser is known by, if somebody signed in from it before.
+            user_agent: The browser's ``User-Agent``, if it sends one.
+            device_cookie: Of an earlier sign-in from this browser, if it has one.
 
         Raises:
-            InvalidFieldError: The e-mail address is none.
-            TooManyRequestsError: Tries went wrong, for it or from there, and it comes too soon.
+            InvalidFieldError: Not an e-mail address.
+            TooManyRequestsError: Too soon after wrong tries for that address or from there.
             SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
         """
         wanted = clean_email(email)
@@ -171,11 +150,11 @@ class Sessions:
         return signed_in
 
     async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
-        """Tell who has a session.
+        """Identify the caller by a session's cookie.
 
         Args:
             cookie: As the browser sent it.
-            in_use: Whether a person is at it: what a page asks by itself keeps no session alive.
+            in_use: False for what a page asks by itself, which keeps no session alive.
 
         Raises:
             NotSignedInError: The cookie is not ours, or the session is over.
@@ -193,7 +172,7 @@ class Sessions:
                 raise NotSignedInError(token_given=True)
             if holder.is_stale and in_use:
                 await sessions.note_use(tx, holder.session.id)
-        return _caller(holder.user, holder.session.id, holder.session.expires_at)
+        return _caller(holder.user, holder.session)
 
     async def sign_out(self, caller: Caller) -> None:
         """End the caller's session.
@@ -212,7 +191,7 @@ class Sessions:
     async def of_caller(
         self, caller: Caller, *, after: Position | None = None, limit: int = 50
     ) -> Page[SessionDetails]:
-        """List the open sessions of who calls, the newest first."""
+        """List the caller's open sessions, the newest first."""
         async with self._database.transaction() as tx:
             rows = await sessions.of_user(
                 tx, caller.user.id, idle=self._rules.session_idle, after=after, limit=limit + 1
@@ -221,7 +200,7 @@ class Sessions:
         return page.showing(lambda row: SessionDetails.of(row, caller))
 
     async def end(self, caller: Caller, session_id: UUID) -> None:
-        """End a session of who calls; once more does no harm.
+        """End a session of the caller's. Repeating it is harmless.
 
         Raises:
             NotFoundError: They have no such session.
@@ -233,7 +212,7 @@ class Sessions:
                 await audit.record(tx, "session.end", "user", [caller.user.id])
 
     async def end_others(self, caller: Caller) -> int:
-        """End every session of who calls but this one; gives how many there were."""
+        """End every session of the caller's but this one; answers how many."""
         async with self._database.transaction() as tx:
             ended = await sessions.end_all(tx, caller.user.id, but=caller.session_id)
             if ended:
@@ -260,16 +239,16 @@ class Sessions:
                 await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
                 return SignedIn(
                     self._signer.sign(_SIGNED_AS + token).decode().removeprefix(_SIGNED_AS),
-                    _caller(now, session.id, session.expires_at),
+                    _caller(now, session),
                     self._devices.write(device, user.id),
                 )
         return None
 
 
-def _caller(user: User, session_id: UUID, expires_at: datetime) -> Caller:
+def _caller(user: User, session: SignIn) -> Caller:
     return Caller(
         UserDetails.of(user),
         frozenset(TokenScope),
-        session_id=session_id,
-        expires_at=expires_at,
+        session_id=session.id,
+        expires_at=session.expires_at,
     )

@@ -1,4 +1,4 @@
-"""One-time links on which people set their password, so that nobody else ever knows it."""
+"""One-time links on which people set their password, so that nobody else knows it."""
 
 import secrets
 from dataclasses import dataclass
@@ -26,10 +26,7 @@ SET_UP_PATH = "/set-up"
 
 
 def set_up_path(token: str) -> str:
-    """Give where a link leads on our site.
-
-    The token is in the query, which no log of ours holds; paths are logged.
-    """
+    """Write a link's address on our site: the token in the query, as only paths are logged."""
     return f"{SET_UP_PATH}?token={token}"
 
 
@@ -46,12 +43,7 @@ class SetUpLinkError(SegueError):
 
 @dataclass(frozen=True)
 class SetUpLink:
-    """A link that was just made.
-
-    Attributes:
-        token: What its address carries; the only time it can be seen.
-        expires_at: Until when it can be used, UTC.
-    """
+    """A link that was just made; its token is kept nowhere."""
 
     token: str
     expires_at: datetime
@@ -61,11 +53,6 @@ class SetUpLinks:
     """Makes links and takes the passwords that people set on them.
 
     A link works once, until it expires, is replaced by another, or its user is disabled.
-
-    Args:
-        database: Where they are kept.
-        rules: How long they last, and how often one may be tried.
-        passwords: Hashes the passwords.
     """
 
     def __init__(self, database: Database, rules: AccessRules, passwords: Passwords) -> None:
@@ -78,11 +65,6 @@ class SetUpLinks:
     ) -> tuple[UserDetails, SetUpLink]:
         """Add a user, with a link for their password.
 
-        Args:
-            email: Unique in whatever case.
-            role: What they may do.
-            name: What colleagues see; empty for the part of the address before the ``@``.
-
         Raises:
             InvalidFieldError: A field cannot be taken.
             ConflictError: ``email_taken``.
@@ -93,11 +75,7 @@ class SetUpLinks:
             return user, await self._put(tx, user.id)
 
     async def replace_password(self, user_id: UUID, *, revoke_tokens: bool = False) -> SetUpLink:
-        """Make a link for another password; the one there is, and all sessions, end at once.
-
-        Args:
-            user_id: Whose.
-            revoke_tokens: Whether their tokens end as well.
+        """Make a link for a new password; ends the present one and all sessions at once.
 
         Raises:
             NotFoundError: There is no such user.
@@ -117,26 +95,22 @@ class SetUpLinks:
             return await self._put(tx, user_id)
 
     async def expiry_of(self, user_id: UUID) -> datetime | None:
-        """Tell until when a user's link can be used; None if they have none."""
+        """Read when a user's link expires; None if they have none."""
         async with self._database.transaction() as tx:
             return await set_up_links.expiry_of(tx, user_id)
 
     async def user_of(self, token: str, *, address: str | None) -> UserDetails:
-        """Tell whose link this is; looking uses nothing up.
-
-        Args:
-            token: Of the link's address.
-            address: The network address it is opened from, if there is one.
+        """Read whose link this is, without using it up.
 
         Raises:
             SetUpLinkError: It cannot be used.
-            TooManyRequestsError: Too many links that are none were tried from there.
+            TooManyRequestsError: Too many wrong links were tried from this network address.
         """
         async with self._database.transaction() as tx:
             user = await set_up_links.user_of(tx, digest(token))
         if user is not None:
             return UserDetails.of(user)
-        # Only guesses count: nobody's guesses keep others from their own links.
+        # Only wrong ones count, so that guesses keep nobody from their own link.
         if address is not None:
             most, window = self._rules.sign_ins_per_address, self._rules.sign_in_window
             key = f"set-up:from:{network_of(address)}"
@@ -146,23 +120,17 @@ class SetUpLinks:
     async def use(
         self, token: str, password: str, *, address: str | None, revoke_tokens: bool = False
     ) -> UserDetails:
-        """Set the password of a link's user. The link is used up; their sessions end.
-
-        Args:
-            token: Of the link's address.
-            password: As typed.
-            address: The network address it comes from, if there is one.
-            revoke_tokens: Whether their tokens end as well.
+        """Set the password of a link's user, which uses the link up and ends their sessions.
 
         Raises:
             SetUpLinkError: The link cannot be used.
-            InvalidFieldError: ``invalid_password``; the link stays.
-            TooManyRequestsError: Too many links that are none were tried from there.
+            InvalidFieldError: ``invalid_password``; the link stays usable.
+            TooManyRequestsError: As ``user_of``.
         """
         user = await self.user_of(token, address=address)
         hashed = await self._passwords.hash(password, personal=(user.email, user.name))
         async with self._database.transaction() as tx:
-            # As whoever makes a link: first the user, then the link, which may be another now.
+            # Lock the user first, as making a link does; the link may be another by now.
             await users.lock(tx, user.id)
             if await set_up_links.user_of(tx, digest(token)) is None:
                 raise SetUpLinkError

@@ -1,4 +1,4 @@
-"""Growing delays after wrong tries at signing in, so that strangers slow down and owners get in."""
+"""Growing delays after wrong tries at signing in: strangers slow down, owners get in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from storage.access.sign_in_delays import Tries
 from storage.platform.database import Database, Transaction
 
 _HOST_BITS = 128 - 56
-"""How much of an IPv6 address its owner chooses."""
+"""The part of an IPv6 address that its owner chooses."""
 
 
 @dataclass(frozen=True)
 class Try:
-    """A try at signing in that may go ahead; it counts as a wrong one until it turns out right.
+    """A try at signing in that may go ahead; counted as wrong until it turns out right.
 
     Attributes:
-        pair: What this one e-mail address from this one place, or this one device, is counted by.
-        place: What all tries from its network address are counted by; empty from a known device.
-        account: What all tries for its e-mail address are counted by; empty from a known device.
+        pair: Key of the count for this e-mail address from this network address or device.
+        place: Key of the count for the network address; empty for a known device.
+        account: Key of the count for the e-mail address; empty for a known device.
     """
 
     pair: str
@@ -32,7 +32,7 @@ class Try:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Everything that it is counted by."""
+        """The keys of all its counts."""
         return [key for key in (self.pair, self.place, self.account) if key]
 
 
@@ -62,12 +62,12 @@ class SignInTries:
         """Count a try that is about to be made, as a wrong one.
 
         Args:
-            email: Whom it is for, as addresses are compared, whether or not there is such a user.
+            email: As addresses are compared, whether or not there is such a user.
             address: The network address it comes from, if there is one.
             device_id: The device, if this user signed in from it before.
 
         Raises:
-            TooManyRequestsError: It comes too soon; it was not counted.
+            TooManyRequestsError: It comes too soon, and was not counted.
         """
         wanted = _try_of(email, address, device_id)
         async with self._database.transaction() as tx:
@@ -78,7 +78,7 @@ class SignInTries:
             elif wait.appointed is not None:
                 left = {wanted.pair: wait.appointed}
             else:
-                # Rolled back: what is not let through leaves no row, whatever addresses it names.
+                # Rolls back: a refused try leaves no rows, whatever addresses it names.
                 raise _too_soon(wait)
             await sign_in_delays.write(tx, left, now, self._rules.sign_in_window)
         if wait is not None:
@@ -91,12 +91,12 @@ class SignInTries:
         left = {right.pair: Tries()}
         for key, free in self._shared(right):
             wrong = max(0, found[key].wrong - 1)
-            # Others' wrong tries go on counting.
+            # Others' wrong tries still count.
             left[key] = Tries(wrong, found[key].next_at if wrong >= free else None)
         await sign_in_delays.write(tx, left, now, self._rules.sign_in_window)
 
     def _wait(self, wanted: Try, now: datetime, found: Mapping[str, Tries]) -> "_Wait | None":
-        """Tell whether a try has to wait."""
+        """Decide whether a try has to wait."""
         nexts = [found[key].next_at for key in (wanted.pair, wanted.place) if key]
         left = max((at - now for at in nexts if at is not None), default=timedelta())
         if left > timedelta():
@@ -109,7 +109,7 @@ class SignInTries:
     def _counted(
         self, wanted: Try, now: datetime, found: Mapping[str, Tries]
     ) -> Mapping[str, Tries]:
-        """Give how everything stands with one more wrong try."""
+        """Add one wrong try to each count."""
         more = {key: Tries(found[key].wrong + 1) for key in wanted.keys}
         own = self._rules.delay(more[wanted.pair].wrong, self._rules.sign_ins_per_email)
         pressure = self._pressure(wanted, more)
@@ -121,14 +121,14 @@ class SignInTries:
         return more
 
     def _pressure(self, wanted: Try, found: Mapping[str, Tries]) -> timedelta:
-        """Tell what everybody's wrong tries for an e-mail address make each network wait."""
+        """Compute how long all wrong tries for an e-mail address make each new network wait."""
         if not wanted.account:
             return timedelta()
         wrong = found[wanted.account].wrong
         return self._rules.delay(wrong, self._rules.sign_ins_per_email_anywhere)
 
     def _shared(self, one: Try) -> Sequence[tuple[str, int]]:
-        """Give what a try is counted by together with those of others, and what is free."""
+        """List the counts shared with others' tries, and how many of each are free."""
         counts = (
             (one.place, self._rules.sign_ins_per_address),
             (one.account, self._rules.sign_ins_per_email_anywhere),
@@ -151,17 +151,14 @@ def _too_soon(wait: _Wait) -> TooManyRequestsError:
 def _try_of(email: str, address: str | None, device_id: str | None) -> Try:
     account = f"sign-in:as:{digest(email)}"
     if device_id is not None:
-        # For each of its users: signing in as oneself takes back no guesses at a colleague's.
+        # A count per user: signing in as oneself forgives no guesses at a colleague's.
         return Try(f"{account}:device:{device_id}")
     place = network_of(address)
     return Try(f"{account}:from:{place}", f"sign-in:from:{place}" if place else "", account)
 
 
 def network_of(address: str | None) -> str:
-    """Give what to count an address by.
-
-    Whoever has one IPv6 address most likely has its whole /56, in which there are 256 of a /64.
-    """
+    """Reduce an address to the network to count by; IPv6 customers mostly have a whole /56."""
     if address is None:
         return ""
     try:

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.access.limits import TOKEN_LIFETIME
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import TokenScope
 from services.access.own_password import OwnPassword
@@ -31,17 +32,7 @@ _LEAST = (TokenScope.READ,)
 
 @dataclass(frozen=True)
 class TokenDetails:
-    """A token without the token.
-
-    Attributes:
-        id: For revoking it.
-        name: What it is for.
-        scopes: What it may be used for.
-        created_at: UTC.
-        expires_at: UTC; None for never.
-        revoked_at: UTC; None if it is not.
-        last_used_at: UTC, to the minute; None for never.
-    """
+    """A token as shown to users, without its secret; ``expires_at`` None for never."""
 
     id: UUID
     name: str
@@ -54,25 +45,12 @@ class TokenDetails:
     @classmethod
     def of(cls, token: ApiToken) -> "TokenDetails":
         """Read a row."""
-        return cls(
-            token.id,
-            token.name,
-            _in_order(scopes_of(token)),
-            token.created_at,
-            token.expires_at,
-            token.revoked_at,
-            token.last_used_at,
-        )
+        return filled(cls, token, scopes=_in_order(scopes_of(token)))
 
 
 @dataclass(frozen=True)
 class NewToken:
-    """A token that was just made.
-
-    Attributes:
-        token: The only time it can be seen.
-        details: What is kept.
-    """
+    """A token that was just made; ``token`` itself is kept nowhere."""
 
     token: str
     details: TokenDetails
@@ -81,8 +59,8 @@ class NewToken:
 class TokenFields(TypedDict, total=False):
     """What a token is to be.
 
-    ``name`` says what it is for. Left out, ``scopes`` are the least and ``expires_at`` is as far
-    away as it is by default; None there is for never.
+    Left out, ``scopes`` is reading alone and ``expires_at`` is ``TOKEN_LIFETIME`` from now, or the
+    end of the caller's own token; None is never.
     """
 
     name: Required[str]
@@ -92,7 +70,7 @@ class TokenFields(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class _Checked:
-    """What a token will be, each field good by itself."""
+    """The fields of a token, each valid by itself."""
 
     name: str
     scopes: list[TokenScope]
@@ -114,12 +92,7 @@ class _Checked:
 
 
 class Tokens:
-    """Makes, lists and revokes tokens.
-
-    Args:
-        database: Where they are kept.
-        own_password: Asks people at browsers for their password before they make one.
-    """
+    """Makes, lists and revokes tokens."""
 
     def __init__(self, database: Database, own_password: OwnPassword) -> None:
         self._database = database
@@ -128,14 +101,10 @@ class Tokens:
     async def grant(
         self, caller: Caller, user_id: UUID, wanted: TokenFields, *, password: str = ""
     ) -> NewToken:
-        """Make a token as a caller may: it can do no more than they can, and no longer.
+        """Make a token for a user as a caller may.
 
-        Args:
-            caller: Who asks.
-            user_id: Whose it will be.
-            wanted: What it is to be.
-            password: The caller's, if they are signed in at a browser. A token that is shown
-                instead bounds the new one.
+        A caller at a browser confirms it with their password. One with a token gets a token that
+        can do no more than theirs, and expires no later.
 
         Raises:
             InvalidFieldError: A field cannot be taken: ``wrong_password``, ``exceeds_token``.
@@ -162,13 +131,7 @@ class Tokens:
         scopes: Iterable[TokenScope],
         expires_at: datetime | None,
     ) -> NewToken:
-        """Make a token as somebody with the database at hand may.
-
-        Args:
-            user_id: Whose.
-            name: What it is for.
-            scopes: What it may be used for; at least one.
-            expires_at: Aware moment; None for never.
+        """Make a token from the command line; ``expires_at`` None for never.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
@@ -191,7 +154,7 @@ class Tokens:
         return cut(rows, limit, by_creation).showing(TokenDetails.of)
 
     async def revoke(self, user_id: UUID, token_id: UUID) -> None:
-        """Make a token useless from now on; once more does no harm.
+        """Revoke a token. Repeating it is harmless.
 
         Raises:
             NotFoundError: The user has no such token.
@@ -214,8 +177,8 @@ class Tokens:
             "scopes": scopes,
         }
         async with self._database.transaction() as tx:
-            # Whoever revokes all tokens of a user locks the user first: this one is then among
-            # them, or the caller's own end is seen here.
+            # Revoking all of a user's tokens locks the user first: it revokes this one too, or
+            # we see here that the caller's own was revoked.
             if await users.lock(tx, user_id, shared=True) is None:
                 raise NotFoundError("user", user_id)
             if caller is not None and not await _still_holds(tx, caller):
@@ -241,7 +204,7 @@ def _default_expiry(caller: Caller) -> datetime:
 
 
 def _require_within(caller: Caller, fields: _Checked) -> None:
-    """Refuse a token that could do more than the one that is shown, or for longer."""
+    """Refuse a token that could do more than the caller's, or for longer."""
     if not caller.scopes.issuperset(fields.scopes):
         held = ", ".join(_in_order(caller.scopes))
         raise InvalidFieldError(
@@ -257,7 +220,7 @@ def _require_within(caller: Caller, fields: _Checked) -> None:
 
 
 async def _still_holds(tx: Transaction, caller: Caller) -> bool:
-    """Whether what the caller showed is good, and stays so until the transaction ends."""
+    """Keep the caller's token or session valid until the transaction ends; False if it is not."""
     if caller.token_id is not None:
         return await tokens.lock_valid(tx, caller.token_id)
     return caller.session_id is not None and await sessions.lock_open(tx, caller.session_id)

@@ -11,6 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
+from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import Role, TokenScope
 from services.access.passwords import Passwords
@@ -21,7 +22,7 @@ from storage.tables.access import ApiToken, User
 
 TOKEN_PREFIX = "sgt_"  # noqa: S105 - marks our tokens for secret scanners
 TOKEN_BYTES = 32
-"""How much chance is in a token, a session's or an API's: 43 URL-safe characters."""
+"""Random bytes in a token, a session's or an API's: 43 URL-safe characters."""
 
 _TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
 NOTE_USE_EVERY = timedelta(minutes=1)
@@ -30,7 +31,7 @@ _SCOPES = {scope.value: scope for scope in TokenScope}
 
 
 class NotSignedInError(SegueError):
-    """The caller did not prove who they are."""
+    """The caller shows no token or session, or one that is not valid."""
 
     code = "unauthorized"
 
@@ -44,11 +45,7 @@ class NotSignedInError(SegueError):
 
 
 class ForbiddenError(SegueError):
-    """The caller's role does not allow this.
-
-    Attributes:
-        needed: The least role that does.
-    """
+    """The caller's role does not allow this; ``needed`` is the least that does."""
 
     code = "forbidden"
 
@@ -58,11 +55,7 @@ class ForbiddenError(SegueError):
 
 
 class MissingScopeError(SegueError):
-    """The caller's token was not made for this.
-
-    Attributes:
-        needed: The scope that it lacks.
-    """
+    """The caller's token lacks the scope ``needed``."""
 
     code = "missing_scope"
 
@@ -73,16 +66,7 @@ class MissingScopeError(SegueError):
 
 @dataclass(frozen=True)
 class UserDetails:
-    """A user as shown to users.
-
-    Attributes:
-        id: The user.
-        email: As given.
-        name: What colleagues see.
-        role: What they may do.
-        created_at: UTC.
-        disabled_at: Since when they may do nothing, UTC.
-    """
+    """A user as shown to users; since ``disabled_at`` they can do nothing."""
 
     id: UUID
     email: str
@@ -94,19 +78,18 @@ class UserDetails:
     @classmethod
     def of(cls, user: User) -> "UserDetails":
         """Read a row."""
-        return cls(user.id, user.email, user.name, user.role, user.created_at, user.disabled_at)
+        return filled(cls, user)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls, and how they proved it.
+    """Who calls, by token or session.
 
     Attributes:
-        user: Who.
-        scopes: What they may do this way, as far as their role lets them; all in a session.
-        token_id: The API token they showed; None in a session.
-        session_id: Their session; None with a token.
-        expires_at: Until when this holds, UTC; None for good.
+        scopes: What they may do, as far as their role lets them; all in a session.
+        token_id: None in a session.
+        session_id: None with a token.
+        expires_at: Of the token or session, UTC; None for never.
     """
 
     user: UserDetails
@@ -125,12 +108,7 @@ class UserChange(TypedDict, total=False):
 
 
 class Users:
-    """Makes and changes users, and tells who a token belongs to.
-
-    Args:
-        database: Where they are kept.
-        passwords: Hashes them.
-    """
+    """Makes and changes users, and authenticates API tokens."""
 
     def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
         self._database = database
@@ -139,13 +117,7 @@ class Users:
     async def create(
         self, *, email: str, role: Role, name: str = "", password: str | None = None
     ) -> UserDetails:
-        """Add a user.
-
-        Args:
-            email: Unique in whatever case.
-            role: What they may do.
-            name: What colleagues see; empty for the part of the address before the ``@``.
-            password: For signing in to the pages; None if they only use tokens.
+        """Add a user; without a password they can only use tokens.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
@@ -159,13 +131,13 @@ class Users:
             return await add_user(tx, {**who, "password_hash": hashed})
 
     async def by_email(self, email: str) -> UserDetails | None:
-        """Give the user with an e-mail address, in whatever case."""
+        """Read the user with an e-mail address, in whatever case; None if there is none."""
         async with self._database.transaction() as tx:
             user = await users.by_email(tx, email)
         return None if user is None else UserDetails.of(user)
 
     async def get(self, user_id: UUID) -> UserDetails:
-        """Give one user.
+        """Read one user.
 
         Raises:
             NotFoundError: There is none with this id.
@@ -177,12 +149,12 @@ class Users:
         return UserDetails.of(user)
 
     async def change(self, user_id: UUID, change: UserChange) -> UserDetails:
-        """Change a user. Another role, or disabling them, ends their sessions.
+        """Change a user. A new role, or disabling them, ends their sessions.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
             NotFoundError: There is no such user.
-            ConflictError: ``last_admin``: nobody would be left who can manage users.
+            ConflictError: ``last_admin``: nobody could manage users any more.
         """
         wanted: dict[str, Any] = {}
         if "name" in change:
@@ -219,14 +191,10 @@ class Users:
         return cut(rows, limit, by_creation).showing(UserDetails.of)
 
     async def authenticate(self, token: str | None) -> Caller:
-        """Tell who holds a token.
-
-        Args:
-            token: As sent; None if none was.
+        """Identify the caller by an API token.
 
         Raises:
-            NotSignedInError: The token is missing, unknown, expired or revoked, or its user is
-                disabled.
+            NotSignedInError: It is missing, unknown, expired or revoked, or its user is disabled.
         """
         if token is None:
             raise NotSignedInError(token_given=False)
@@ -247,7 +215,7 @@ class Users:
 
 
 async def _record_change(tx: Transaction, user_id: UUID, values: dict[str, Any]) -> None:
-    """Write down what was changed of a user, in words; the role is no secret."""
+    """Audit what was changed of a user; the role is no secret."""
     if "disabled_at" in values:
         action = "user.disable" if values["disabled_at"] else "user.enable"
         await audit.record(tx, action, "user", [user_id])
@@ -264,12 +232,7 @@ class _UserFields(TypedDict):
 
 
 def user_fields(*, email: str, role: Role, name: str) -> _UserFields:
-    """Check and normalize what a new user is made of.
-
-    Args:
-        email: Theirs.
-        role: What they may do.
-        name: What colleagues see; empty for the part of the address before the ``@``.
+    """Check and normalize a new user's fields; the name defaults to the local part of the address.
 
     Raises:
         InvalidFieldError: A field cannot be taken.
@@ -293,28 +256,28 @@ async def add_user(tx: Transaction, values: Mapping[str, Any]) -> UserDetails:
 
 
 async def revoke_tokens_of(tx: Transaction, user_id: UUID) -> None:
-    """Make every token of a user useless from now on."""
+    """Revoke every token of a user."""
     revoked = await tokens.revoke_all(tx, user_id)
     if revoked:
         await audit.record(tx, "token.revoke", "token", revoked, of=str(user_id))
 
 
 def scopes_of(token: ApiToken) -> frozenset[TokenScope]:
-    """Give what a token may be used for."""
+    """Read a token's scopes, without those this release does not know."""
     return frozenset(_SCOPES[scope] for scope in token.scopes if scope in _SCOPES)
 
 
 def digest(token: str) -> str:
-    """Give the SHA-256 of a token, in hexadecimal."""
-    # A token has 256 bits of chance, so a fast hash cannot be guessed back.
+    """Hash a token for looking it up: SHA-256, hexadecimal."""
+    # Random tokens of 256 bits cannot be guessed from a fast hash.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def clean_email(raw: str) -> str:
-    """Check and normalise an e-mail address.
+    """Check and normalize an e-mail address.
 
     Raises:
-        InvalidFieldError: It is none.
+        InvalidFieldError: Not an e-mail address.
     """
     text = names.clean(raw, field="email", most=254)
     try:

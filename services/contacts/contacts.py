@@ -268,7 +268,7 @@ class Contacts:
             case "first_name" | "last_name":
                 return names.clean(value, field=field, most=NAME_LENGTH, blank=True)
             case "phone":
-                return phones.normalise(value, default_region=self._default_region)
+                return phones.normalize(value, default_region=self._default_region)
             case "time_zone" if value is not None:
                 return check_time_zone(value)
             case _:

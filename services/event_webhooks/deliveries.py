@@ -1,6 +1,7 @@
-"""Delivering events: each subject's in order, several subjects side by side."""
+"""Delivering events: in order within a subject, several subjects side by side."""
 
 import asyncio
+import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -10,14 +11,8 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from domain.event_webhooks.events import (
-    EventPoster,
-    EventRules,
-    EventsRound,
-    Post,
-    PostFailedError,
-    body_of,
-)
+from domain.event_webhooks.events import EventRules, EventsRound
+from services.event_webhooks.http_client import Post, PostFailedError, connections
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints
 from storage.event_webhooks.deliveries import DueDelivery
@@ -32,18 +27,15 @@ _dice = SystemRandom()
 
 @dataclass
 class _Round:
-    """What is known while events are delivered to one endpoint.
+    """A round of deliveries to one endpoint.
 
     Attributes:
-        endpoint_id: To which.
-        url: Where it is.
-        secret: What its events are signed with.
-        post: Sends one.
-        ends: When no new delivery is begun any more, of the monotonic clock.
+        post: Sends one event.
+        ends: When it stops beginning deliveries, by the monotonic clock.
         delivered: Events acknowledged so far.
         failed: Tries that failed so far.
         in_a_row: How many of the latest tries failed.
-        over: Nothing more is begun.
+        over: It begins nothing more.
     """
 
     endpoint_id: UUID
@@ -61,32 +53,26 @@ class _Round:
 class Deliveries:
     """Implements ``domain.event_webhooks.events.EventDeliverer``.
 
-    Every try is claimed in a transaction before it and recorded in one after it. A process that
-    dies in between leaves a claim, which runs out: the event is sent again under the same id, so
-    an endpoint may see it twice but never misses it.
-
-    Args:
-        database: Where events and endpoints are.
-        poster: Sends them.
-        rules: The timings.
+    Each try is claimed in one transaction and recorded in another. If the process dies in between
+    the claim expires and the event is sent again under the same id: an endpoint may see it twice
+    but never misses it.
     """
 
-    def __init__(self, database: Database, poster: EventPoster, rules: EventRules) -> None:
+    def __init__(self, database: Database, rules: EventRules) -> None:
         self._database = database
-        self._poster = poster
         self._rules = rules
 
     async def deliver(self, endpoint_id: UUID) -> EventsRound:
-        """Deliver what is due to one endpoint; begins nothing new after ``round_length``.
+        """Deliver what is due to one endpoint; begin nothing after ``round_length``.
 
-        Of a subject nothing is tried before what came earlier is delivered or given up. An
-        endpoint that is gone or disabled is told nothing.
+        An event is not tried before the earlier ones of its subject are delivered or given up. A
+        removed or disabled endpoint gets nothing.
         """
         async with self._database.transaction() as tx:
             endpoint = await endpoints.get(tx, endpoint_id)
         if endpoint is None or endpoint.disabled_at is not None:
             return EventsRound()
-        async with self._poster.session() as post:
+        async with connections(allow_local=self._rules.allow_local) as post:
             ends = time.monotonic() + self._rules.round_length.total_seconds()
             going = _Round(endpoint_id, endpoint.url, endpoint.secret, post, ends)
             try:
@@ -98,7 +84,7 @@ class Deliveries:
         return EventsRound(going.delivered, going.failed, await self._next(going))
 
     async def _go(self, going: _Round) -> None:
-        """Keep as many deliveries under way as there may be, until nothing is due."""
+        """Keep as many deliveries under way as allowed, until nothing is due."""
         while True:
             room = self._rules.side_by_side - len(going.running)
             if room and not going.over and time.monotonic() < going.ends:
@@ -122,7 +108,7 @@ class Deliveries:
             return await deliveries.next_due(tx, going.endpoint_id, pause)
 
     async def _tell(self, going: _Round, due: DueDelivery) -> None:
-        """Send one event and write down how it went."""
+        """Send one event and record the result."""
         status: int | None = None
         error = ""
         try:
@@ -156,7 +142,7 @@ class Deliveries:
             )
 
     async def _post(self, going: _Round, due: DueDelivery) -> int:
-        body = body_of(due.type, due.occurred_at, due.data)
+        body = _body(due)
         event_id = str(due.event_id)
         sent_at = datetime.now(UTC)
         headers = {
@@ -169,7 +155,7 @@ class Deliveries:
         return await going.post(going.url, headers, body.encode())
 
     async def _disable(self, going: _Round, due: DueDelivery) -> None:
-        """An endpoint that says it is gone is told nothing more; what waits for it waits."""
+        """Disable an endpoint that says it is gone; its events keep waiting."""
         async with self._database.transaction() as tx:
             await deliveries.failed(tx, going.endpoint_id, due.number, status=_GONE, error="gone")
             if await endpoints.disable(tx, going.endpoint_id):
@@ -177,3 +163,10 @@ class Deliveries:
                     tx, "event_endpoint.disable", "event_endpoint", [going.endpoint_id], code=_GONE
                 )
         _logger.warning("an event endpoint is gone", extra={"endpoint": str(going.endpoint_id)})
+
+
+def _body(due: DueDelivery) -> str:
+    """Write an event as it is sent: the same at every try."""
+    timestamp = due.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    body = {"type": due.type, "timestamp": timestamp, "data": due.data}
+    return json.dumps(body, separators=(",", ":"), sort_keys=True)

@@ -1,6 +1,8 @@
-"""The addresses that are told events: making, changing, testing them, and their delivery log."""
+"""Event endpoints: making, changing and testing them, and their delivery log."""
 
+import base64
 import ipaddress
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,9 +10,10 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from domain.event_webhooks.events import DeliveryState, EventRules, EventType, new_secret
+from domain.event_webhooks.events import DeliveryState, EventRules, EventType
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from services.event_webhooks.http_client import is_public
 from services.platform import audit
@@ -21,7 +24,7 @@ from storage.platform.database import Database, Transaction
 from storage.tables.event_webhooks import EventEndpoint
 
 MOST_ENDPOINTS = 20
-"""Each one costs every event a row."""
+"""Each costs every event a row."""
 
 URL_LENGTH = 2000
 DESCRIPTION_LENGTH = 200
@@ -33,17 +36,7 @@ _MOST_NUMBER = 2**63 - 1
 
 @dataclass(frozen=True)
 class EndpointDetails:
-    """An endpoint as it is shown; its secret is not.
-
-    Attributes:
-        id: The endpoint.
-        url: Where events go.
-        description: What colleagues see.
-        types: The events it wants; none for all.
-        enabled: Whether it is told anything.
-        created_at: UTC.
-        disabled_at: Since when it is told nothing, UTC.
-    """
+    """An endpoint as it is shown, without its secret; no ``types`` is all of them."""
 
     id: UUID
     url: str
@@ -56,27 +49,20 @@ class EndpointDetails:
     @classmethod
     def of(cls, row: EventEndpoint) -> "EndpointDetails":
         """Read a row."""
-        return cls(
-            id=row.id,
-            url=row.url,
-            description=row.description,
-            types=[EventType(one) for one in row.types],
-            enabled=row.disabled_at is None,
-            created_at=row.created_at,
-            disabled_at=row.disabled_at,
-        )
+        types = [EventType(one) for one in row.types]
+        return filled(cls, row, types=types, enabled=row.disabled_at is None)
 
 
 @dataclass(frozen=True)
 class MadeEndpoint:
-    """An endpoint with the secret that its events are signed with, for the one time it is shown."""
+    """An endpoint with the secret that signs its events; shown this once."""
 
     details: EndpointDetails
     secret: str
 
 
 class EndpointFields(TypedDict, total=False):
-    """What may be said of an endpoint."""
+    """The fields of an endpoint that users set."""
 
     url: str
     description: str
@@ -85,12 +71,7 @@ class EndpointFields(TypedDict, total=False):
 
 
 class EventEndpoints:
-    """Manages endpoints.
-
-    Args:
-        database: Where they are kept.
-        rules: Whether endpoints may be local.
-    """
+    """Manages endpoints."""
 
     def __init__(self, database: Database, rules: EventRules) -> None:
         self._database = database
@@ -103,7 +84,7 @@ class EventEndpoints:
             InvalidFieldError: A field cannot be taken.
             ConflictError: ``too_many_endpoints``.
         """
-        secret = new_secret()
+        secret = _new_secret()
         values = {
             "id": uuid4(),
             "description": "",
@@ -123,7 +104,7 @@ class EventEndpoints:
         return MadeEndpoint(EndpointDetails.of(row), secret)
 
     async def get(self, endpoint_id: UUID) -> EndpointDetails:
-        """Give one endpoint.
+        """Read one endpoint.
 
         Raises:
             NotFoundError: There is none with this id.
@@ -142,8 +123,8 @@ class EventEndpoints:
     async def update(self, endpoint_id: UUID, fields: EndpointFields) -> EndpointDetails:
         """Change an endpoint.
 
-        Events that wait are tried at once at a new address, and when an endpoint is enabled; one
-        that is disabled is told nothing that happens meanwhile.
+        Waiting events are tried at once at a new address, and when an endpoint is enabled. Events
+        that happen while it is disabled are never sent to it.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
@@ -154,7 +135,7 @@ class EventEndpoints:
             row = await _required(tx, endpoint_id, lock=True)
             was = EndpointDetails.of(row)
             if was.enabled is (values.get("disabled_at") is None):
-                values.pop("disabled_at", None)  # since when it is disabled stays
+                values.pop("disabled_at", None)  # disabling it again keeps the moment
             if values:
                 row = await endpoints.change(tx, endpoint_id, values) or row
                 await audit.record(
@@ -178,12 +159,12 @@ class EventEndpoints:
             await audit.record(tx, "event_endpoint.delete", _KIND, [endpoint_id])
 
     async def rotate_secret(self, endpoint_id: UUID) -> MadeEndpoint:
-        """Give an endpoint a new secret; what is sent from now on is signed with it.
+        """Give an endpoint a new secret, which signs everything sent from now on.
 
         Raises:
             NotFoundError: There is no endpoint with this id.
         """
-        secret = new_secret()
+        secret = _new_secret()
         async with self._database.transaction() as tx:
             row = await endpoints.change(tx, endpoint_id, {"secret": secret})
             if row is None:
@@ -213,7 +194,7 @@ class EventEndpoints:
         after: Position | None = None,
         limit: int = 50,
     ) -> Page[DeliveryRecord]:
-        """List what an endpoint was told or is to be told, the latest event first.
+        """List an endpoint's deliveries, the latest event first.
 
         Raises:
             NotFoundError: There is no endpoint with this id.
@@ -228,12 +209,10 @@ class EventEndpoints:
         return cut(rows, limit, lambda row: Position(str(row.number), row.event_id))
 
     async def retry(self, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord:
-        """Deliver an event once more, or without waiting longer.
-
-        Until it is settled, later events of its subject wait.
+        """Deliver an event again, or at once; later events of its subject wait for it.
 
         Raises:
-            NotFoundError: There is no such endpoint, or it was never to be told this event.
+            NotFoundError: There is no such endpoint, or the event was never meant for it.
             ConflictError: ``endpoint_disabled``.
         """
         async with self._database.transaction() as tx:
@@ -283,6 +262,11 @@ async def _delivery(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> Deliv
     return record
 
 
+def _new_secret() -> str:
+    """Make a secret as https://www.standardwebhooks.com writes them."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
 def _number(after: Position) -> int:
     number = int(after.value) if isinstance(after.value, str) and after.value.isdecimal() else -1
     if not 0 <= number <= _MOST_NUMBER:
@@ -295,7 +279,7 @@ def _number(after: Position) -> int:
 
 
 def _checked_url(url: str, *, allow_local: bool) -> str:
-    """Check an address as far as can be seen; where its name leads is checked at each delivery."""
+    """Check an address; where its name resolves to is checked at each delivery."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

@@ -1,8 +1,8 @@
-"""HTTP to event endpoints: finite timeouts, no redirects, no way into our own network."""
+"""HTTP to event endpoints: with timeouts, no redirects, no way into our own network."""
 
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -10,13 +10,11 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from domain.event_webhooks.events import Post, PostFailedError
-
 _TIMEOUT = aiohttp.ClientTimeout(total=18, sock_connect=5, sock_read=15)
-"""With a round of 8 s shorter than the activity's limit of 30 s."""
+"""Together with a round of 8 s shorter than the activity's limit of 30 s."""
 
 _IDLE_SECONDS = 2
-"""Kept connections that were idle for longer may be about to be closed by the other end."""
+"""The other end may be about to close connections that were idle for longer."""
 
 _CONNECTIONS = 8
 
@@ -24,15 +22,15 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is out on the internet: not ours, not a neighbour's, not everyone's.
+    """Tell whether an IP address is a public unicast one.
 
-    IPv6 addresses that carry an IPv4 address (mapped, 6to4, Teredo) are judged by both.
+    An IPv6 address that carries an IPv4 address (mapped, 6to4, Teredo) is judged by both.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    return all(_is_out_there(one) for one in (ip, *_carried(ip)))
+    return all(_is_unicast(one) for one in (ip, *_carried(ip)))
 
 
-def _is_out_there(ip: _Address) -> bool:
+def _is_unicast(ip: _Address) -> bool:
     return ip.is_global and not (
         ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False)
     )
@@ -45,11 +43,11 @@ def _carried(ip: _Address) -> list[_Address]:
 
 
 class _AddressRefusedError(OSError):
-    """A name leads to no address that may be called."""
+    """A name resolves to no public address."""
 
 
 class _PublicResolver(ThreadedResolver):
-    """Finds the addresses of names and keeps those that are public: they are then connected to."""
+    """Resolves names to their public addresses, to which the connection is then made."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -62,45 +60,53 @@ class _PublicResolver(ThreadedResolver):
         return public
 
 
-class HttpPoster:
-    """Implements ``domain.event_webhooks.events.EventPoster``.
+class PostFailedError(Exception):
+    """An endpoint did not answer.
 
-    Args:
-        allow_local: Whether endpoints may be on this machine or a private network.
+    Attributes:
+        code: Why: ``timeout``, ``connection_failed``, ``name_not_found``, ``tls_failed``,
+            ``address_refused`` or ``invalid_url``.
     """
 
-    def __init__(self, *, allow_local: bool) -> None:
-        self._allow_local = allow_local
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[Post]:
-        """Keep connections as long as the block lasts."""
-        resolver = ThreadedResolver() if self._allow_local else _PublicResolver()
-        connector = aiohttp.TCPConnector(
-            resolver=resolver,
-            use_dns_cache=False,
-            limit=_CONNECTIONS,
-            keepalive_timeout=_IDLE_SECONDS,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
-        ) as session:
 
-            async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
-                self._check_literal(url)
-                return await _post(session, url, headers, body)
+Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
+"""Posts headers and a body to an address; answers the HTTP status, and follows no redirect. Raises
+``PostFailedError``."""
 
-            yield post
 
-    def _check_literal(self, url: str) -> None:
-        """Refuse an address that is written as a number, which no resolver sees."""
-        host = urlsplit(url).hostname or ""
-        try:
-            refused = not self._allow_local and not is_public(host)
-        except ValueError:  # a name
-            return
-        if refused:
-            raise PostFailedError("address_refused")
+@asynccontextmanager
+async def connections(*, allow_local: bool) -> AsyncIterator[Post]:
+    """Keep connections open for the block; to this machine or private networks only if allowed."""
+    connector = aiohttp.TCPConnector(
+        resolver=ThreadedResolver() if allow_local else _PublicResolver(),
+        use_dns_cache=False,
+        limit=_CONNECTIONS,
+        keepalive_timeout=_IDLE_SECONDS,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+
+        async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+            if not allow_local:
+                _require_public(url)
+            return await _post(session, url, headers, body)
+
+        yield post
+
+
+def _require_public(url: str) -> None:
+    """Refuse a private address given as a number, which no resolver sees."""
+    try:
+        refused = not is_public(urlsplit(url).hostname or "")
+    except ValueError:  # a name
+        return
+    if refused:
+        raise PostFailedError("address_refused")
 
 
 async def _post(

@@ -12,7 +12,7 @@ from domain.contacts import pasted_numbers
 from domain.jobs.csv_rows import PIECE, CsvReader, Record
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
-from domain.platform.phones import check_region, normalise
+from domain.platform.phones import check_region, normalize
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import NAME_LENGTH
@@ -237,7 +237,7 @@ class EnrollPreviews:
         numbers: dict[str, int] = {}
         for line, written in pasted_numbers.split(pasted):
             try:
-                phone = normalise(written, default_region=home)
+                phone = normalize(written, default_region=home)
             except InvalidFieldError as error:
                 shown = written[:NAME_LENGTH]
                 reasons = (("phone", error.reason),)
@@ -280,7 +280,7 @@ class EnrollPreviews:
         """
         if len(phones) > pasted_numbers.NUMBERS_MOST:
             raise pasted_numbers.wrong_count(len(phones))
-        numbers = list(dict.fromkeys(normalise(phone, field="phones") for phone in phones))
+        numbers = list(dict.fromkeys(normalize(phone, field="phones") for phone in phones))
         async with self._database.transaction() as tx:
             new = [{"last_name": clean(phone, field="phones"), "phone": phone} for phone in numbers]
             created = await contact_import.insert(tx, new)

@@ -127,7 +127,7 @@ def _checked(given: Mapping[str, str], params: Mapping[str, Any]) -> tuple[str, 
     """
     if "wrong" in given:
         raise unreadable(given["wrong"])
-    number = phones.normalise(given.get("phone", ""), default_region=params["region"])
+    number = phones.normalize(given.get("phone", ""), default_region=params["region"])
     reason = given.get("reason", "").strip() or params["reason"]
     return number, names.clean(reason, field="reason", most=REASON_LENGTH)
 

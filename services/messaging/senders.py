@@ -184,7 +184,7 @@ class Senders:
         """Check what is given, all of it before anything is refused."""
         cleaners: dict[str, Callable[[Any], Any]] = {
             "name": lambda name: names.clean(name, field="name", most=NAME_LENGTH),
-            "phone": lambda phone: phones.normalise(phone, default_region=self._default_region),
+            "phone": lambda phone: phones.normalize(phone, default_region=self._default_region),
             "messaging_service_sid": _clean_sid,
             "segments_per_second": _clean_rate,
         }

@@ -1,4 +1,4 @@
-"""Who did what to whom: written in the transaction that does it."""
+"""The audit log: who did what to whom, written in the transaction that does it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,20 +8,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.platform.filling import filled
 from storage.platform import audit
-from storage.platform.audit import AuditRow
+from storage.platform.audit import AuditFilter, AuditRow
 from storage.platform.database import Database, Transaction
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who is acting, for as long as a request or a piece of background work lasts.
-
-    Attributes:
-        user_id: Who; None for nobody who is signed in.
-        token_id: The API token that was shown, if one was.
-        address: The network address the request came from, if one did.
-    """
+    """Who is acting in a request or in background work; ``user_id`` None if nobody is signed in."""
 
     user_id: UUID | None = None
     token_id: UUID | None = None
@@ -33,13 +28,13 @@ _actor: ContextVar[Actor] = ContextVar("actor", default=_NOBODY)
 
 
 def set_actor(actor: Actor) -> None:
-    """Say who acts from here on in this task: a request, which has a context of its own."""
+    """Set who acts in the rest of this task, which has a context of its own: a request."""
     _actor.set(actor)
 
 
 @contextmanager
 def acting(actor: Actor) -> Iterator[None]:
-    """Say who acts inside the block."""
+    """Set who acts inside the block."""
     token = _actor.set(actor)
     try:
         yield
@@ -56,14 +51,14 @@ async def record(
     user_id: UUID | None = None,
     **detail: str | int | bool | None,
 ) -> None:
-    """Write down that the one who acts did something; it stands if the transaction does.
+    """Audit, in the transaction that does it, what the actor did.
 
     Args:
         tx: The transaction of what is done.
-        action: What, such as ``contact.erase``: the kind of thing, a dot, what was done to it.
-        subject_kind: Of what; ``contact``, ``enrollment``, ``user`` and so on.
-        subject_ids: To which; one entry each, and one without a subject if there are none.
-        user_id: Who, where the one who acts is not set (commands at a terminal).
+        action: Such as ``contact.erase``: the kind of subject, a dot, what was done to it.
+        subject_kind: Such as ``contact``.
+        subject_ids: One entry each, or one without a subject if there are none.
+        user_id: Who, where no actor is set (commands at a terminal).
         detail: Codes, ids and counts; never a number, a name, a text or a secret.
     """
     subjects: list[UUID | None] = [*subject_ids] or [None]
@@ -78,7 +73,7 @@ async def record_each(
     *,
     user_id: UUID | None = None,
 ) -> None:
-    """Write down that something was done to several, as ``record``, with a detail of each."""
+    """Audit an action on several subjects, as ``record``, with details of each."""
     await _add(tx, action, subject_kind, list(details.items()), user_id)
 
 
@@ -111,16 +106,12 @@ class Who:
 
 @dataclass(frozen=True)
 class Entry:
-    """Who did what to whom.
+    """Who did what to whom, as it is shown.
 
     Attributes:
         id: Later entries have greater ones.
-        at: UTC.
-        user: Who; None for nobody who was signed in, and for commands at a terminal.
-        token_id: The API token they showed, if one.
-        action: The kind of thing, a dot, what was done to it.
-        subject_kind: Of what.
-        subject_id: To which.
+        user: None for nobody who was signed in, and for commands at a terminal.
+        action: The kind of subject, a dot, what was done to it.
         detail: Codes, ids and counts.
         address: The network address it came from.
     """
@@ -138,19 +129,8 @@ class Entry:
     @classmethod
     def of(cls, row: AuditRow) -> "Entry":
         """Read a row."""
-        entry = row.entry
-        who = None if entry.user_id is None else Who(entry.user_id, row.user_name or "")
-        return cls(
-            entry.id or 0,
-            entry.at,
-            who,
-            entry.token_id,
-            entry.action,
-            entry.subject_kind,
-            entry.subject_id,
-            entry.detail,
-            entry.address,
-        )
+        by = row.entry.user_id
+        return filled(cls, row.entry, user=None if by is None else Who(by, row.user_name or ""))
 
 
 class Audit:
@@ -160,40 +140,14 @@ class Audit:
         self._database = database
 
     async def find(
-        self,
-        *,
-        user_id: UUID | None = None,
-        action: str | None = None,
-        subject_id: UUID | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        before_id: int | None = None,
-        limit: int = 50,
+        self, wanted: AuditFilter, *, before_id: int | None = None, limit: int = 50
     ) -> tuple[Sequence[Entry], int | None]:
-        """List entries, the newest first.
-
-        Args:
-            user_id: Only what this one did.
-            action: Only this.
-            subject_id: Only what was done to this.
-            since: Only from this moment on.
-            until: Only before this moment.
-            before_id: Only entries before this one: where the page begins.
-            limit: Most entries.
+        """List entries, the newest first, from before ``before_id`` on.
 
         Returns:
             The entries, and ``before_id`` of the next page; None on the last.
         """
         async with self._database.transaction() as tx:
-            rows = await audit.find(
-                tx,
-                user_id=user_id,
-                action=action,
-                subject_id=subject_id,
-                since=since,
-                until=until,
-                before_id=before_id,
-                limit=limit + 1,
-            )
+            rows = await audit.find(tx, wanted, before_id=before_id, limit=limit + 1)
         entries = [Entry.of(row) for row in rows[:limit]]
         return entries, entries[-1].id if len(rows) > limit else None

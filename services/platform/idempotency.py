@@ -1,4 +1,4 @@
-"""A request that is sent again under the same key is answered again, not done again."""
+"""Idempotency keys: a repeated request gets the stored answer and does nothing."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -15,18 +15,12 @@ KEPT_FOR = timedelta(hours=24)
 """How long a key is remembered."""
 
 ABANDONED_AFTER = timedelta(minutes=1)
-"""After this, a request without an answer is taken to have died with its process."""
+"""A request without an answer for this long is assumed to have died with its process."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to do a request, once.
-
-    Attributes:
-        user_id: Whose key.
-        key: The key.
-        reserved_at: Tells this claim from a later one of the same key.
-    """
+    """The right to do a request, once; ``reserved_at`` tells it from a later claim of the key."""
 
     user_id: UUID
     key: str
@@ -35,12 +29,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """What was answered before.
-
-    Attributes:
-        status_code: HTTP status.
-        answer: JSON body.
-    """
+    """The first answer to a request: HTTP status and JSON body."""
 
     status_code: int
     answer: Mapping[str, Any]
@@ -59,16 +48,15 @@ class Idempotency:
     async def begin(
         self, *, user_id: UUID, key: str, route: str, request_hash: str, repeatable: bool
     ) -> Claim | StoredAnswer:
-        """Claim a key, or give what was answered under it.
+        """Claim a key, or read the answer stored under it.
 
         Args:
             user_id: Whose key.
             key: The key.
             route: Method and path of the request.
             request_hash: Of its body.
-            repeatable: Whether doing the request a second time does no harm. If so, one whose
-                process died before its answer was stored may be done anew after a minute; if
-                not, the key stays claimed for 24 hours.
+            repeatable: Doing the request twice does no harm: a claim without an answer can be
+                taken over after a minute. Else the key stays claimed for 24 hours.
 
         Raises:
             ConflictError: ``idempotency_key_reused``: the key came with another request.
@@ -106,7 +94,7 @@ class Idempotency:
     async def finish_in(
         self, tx: Transaction, claim: Claim, status_code: int, answer: Mapping[str, Any]
     ) -> None:
-        """Store the answer in the transaction that does the work: both are there, or neither.
+        """Store the answer in the transaction of the work, so that both are committed or neither.
 
         Raises:
             ConflictError: ``request_in_progress``: the claim was taken over meanwhile.
@@ -118,7 +106,7 @@ class Idempotency:
             raise _in_progress()
 
     async def give_up(self, claim: Claim) -> None:
-        """Let the key be used again: the request did nothing."""
+        """Free the key of a request that did nothing."""
         async with self._database.transaction() as tx:
             await idempotency.release(tx, claim.user_id, claim.key, claim.reserved_at)
 

@@ -22,27 +22,22 @@ from workflows.client import (
 _logger = logging.getLogger(__name__)
 
 PAGE = 100
-"""Entries handed over in one transaction, side by side; of one subject only the oldest."""
+"""Entries delivered in one transaction, side by side; of one subject only the oldest."""
 
 MOST_BROKEN_TRIES = 10
-"""How often an entry may fail in our own code, which a deploy may mend, before it is parked."""
+"""How often an entry may fail in our own code, which a deploy may fix, before it is parked."""
 
 _MOST_BACKOFF = timedelta(minutes=1)
 
-_BREATH_SECONDS = 0.05
-"""Between two drains: under load, one serves the kicks of many."""
+_PAUSE_SECONDS = 0.05
+"""Between two drains, so that one serves many commits under load."""
 
 _Fate = Literal["taken", "later"] | ParkedReason
-"""What becomes of an entry: Temporal has it, it is tried again later, or it waits for a person."""
+"""An entry is with Temporal, tried again later, or parked for a person."""
 
 
 class Outbox:
-    """Drains the outbox table.
-
-    Args:
-        database: Where the entries are.
-        temporal: Where they go.
-    """
+    """Drains the outbox table into Temporal."""
 
     def __init__(self, database: Database, temporal: EnrollmentClient) -> None:
         self._database = database
@@ -55,7 +50,7 @@ class Outbox:
         self._kicked.set()
 
     async def pace_all(self) -> None:
-        """Have every sender paced as its rate says, on whichever server this is.
+        """Ask for every sender to be paced by its rate, where this Temporal server differs.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -63,13 +58,13 @@ class Outbox:
         async with self._database.transaction() as tx:
             rates = await starting.all_paces(tx)
         wrong = await self._temporal.mispaced(rates)
-        # Those that need no weight first, for they make room for others.
+        # Those without a weight first, because they make room for others.
         wrong = sorted(wrong, key=lambda one: rates.get(one, DEFAULT_RATE) != DEFAULT_RATE)
         async with self._database.transaction() as tx:
             await outbox.add_paces(tx, wrong)
 
     async def run(self) -> None:
-        """Drain whenever kicked, and once a while without; runs until cancelled."""
+        """Drain when kicked, and every 15 s; runs until canceled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(15):
@@ -77,22 +72,21 @@ class Outbox:
             self._kicked.clear()
             try:
                 await self.drain()
-                await asyncio.sleep(_BREATH_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - a background task's top
                 _logger.warning("outbox not drained", extra={"error": type(error).__name__})
                 await asyncio.sleep(1)
 
     async def sweep(self) -> int:
-        """Take up what only another build could not hand over, then drain."""
+        """Unpark what an older build could not deliver, then drain."""
         async with self._database.transaction() as tx:
             await outbox.unpark_known(tx)
         return await self.drain()
 
     async def drain(self) -> int:
-        """Hand over every entry that is due; answers how many Temporal took.
+        """Deliver every due entry; answers how many Temporal took.
 
-        One that cannot be handed over keeps no other back: it is postponed, or parked where trying
-        again would not help.
+        One that fails does not block others: it is postponed, or parked if retrying cannot help.
         """
         delivered = 0
         while True:
@@ -100,13 +94,13 @@ class Outbox:
                 entries = await outbox.take(tx, PAGE)
                 if not entries:
                     return delivered
-                fates = await self._hand_over_page(tx, entries)
+                fates = await self._deliver_page(tx, entries)
                 delivered += sum(fate == "taken" for fate in fates)
                 if all(fate == "later" for fate in fates):
                     return delivered
 
-    async def _hand_over_page(self, tx: Transaction, entries: Sequence[Entry]) -> list[_Fate]:
-        """Hand over entries side by side, and write down what became of each."""
+    async def _deliver_page(self, tx: Transaction, entries: Sequence[Entry]) -> list[_Fate]:
+        """Deliver entries side by side, and record the result of each."""
         facts = starting.Facts(
             await starting.new_enrollments(tx, _subjects(entries, OutboxKind.START_ENROLLMENT)),
             await starting.message_senders(tx, _subjects(entries, OutboxKind.START_MESSAGE)),
@@ -136,7 +130,7 @@ class Outbox:
     async def _deliver(
         self, entry: Entry, facts: starting.Facts, pacing: Awaitable[Mapping[UUID, _Fate]]
     ) -> _Fate:
-        """Hand over one entry; all senders of a page are paced by one call."""
+        """Deliver one entry; all senders of a page are paced by one call."""
         if entry.kind is None:
             return ParkedReason.UNKNOWN_KIND
         if entry.kind is OutboxKind.PACE_SENDER:
@@ -158,10 +152,10 @@ class Outbox:
         return "taken"
 
     async def _pace(self, rates: Mapping[UUID, float]) -> Mapping[UUID, _Fate]:
-        """Pace senders in one call; where Temporal refuses them, as many of them as it takes.
+        """Pace senders in one call; if Temporal refuses, as many of them as it takes.
 
-        The server writes each such call down one after the other, 0.1 s each where it was measured:
-        a call for every sender, as a worker starts, held up what was to be started and signalled.
+        The server persists these calls one by one, 0.1 s each as measured: a call for every sender,
+        when a worker starts, delayed starts and signals.
         """
         if not rates:
             return {}
@@ -202,7 +196,7 @@ class Outbox:
             case OutboxKind.WAKE_EVENTS:
                 await self._temporal.wake_events(entry.subject_id)
             case OutboxKind.PACE_SENDER:
-                pass  # all of a page are paced by one call
+                pass  # ``_pace`` does
 
 
 def _subjects(entries: Sequence[Entry], kind: OutboxKind) -> list[UUID]:

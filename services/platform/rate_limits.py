@@ -1,6 +1,7 @@
-"""How often something may be done: counted in PostgreSQL, for all processes together."""
+"""Rate limits: counted in PostgreSQL, for all processes together."""
 
 import math
+from contextlib import nullcontext
 from datetime import timedelta
 
 from domain.platform.errors import SegueError
@@ -9,11 +10,7 @@ from storage.platform.database import Database, Transaction
 
 
 class TooManyRequestsError(SegueError):
-    """Something was asked for too often.
-
-    Attributes:
-        retry_after: After how long it may be tried again.
-    """
+    """Something was tried too often."""
 
     code = "too_many_requests"
 
@@ -32,27 +29,24 @@ class TooManyRequestsError(SegueError):
 async def take(
     place: Transaction | Database, key: str, cost: int, most: int, window: timedelta
 ) -> None:
-    """Count something that is about to be done.
+    """Count what is about to be done.
 
-    Spans begin at multiples of the window, so twice the most can be done around their border.
-    Inside a transaction, what is rolled back is not counted, and whoever takes the same key waits
-    until it ends.
+    Windows begin at multiples of their length, so twice ``most`` can be done around a border. In a
+    transaction, what is rolled back is not counted, and others who take the same key wait.
 
     Args:
         place: The transaction to count in; or the database, to count whatever comes of it.
         key: What is limited and for whom; no e-mail address in plain text.
         cost: How many are done.
-        most: How many there may be in one span.
-        window: How long a span is; at most a day, for older counts are swept away.
+        most: How many are allowed in a window.
+        window: At most a day, because older counts are pruned.
 
     Raises:
         TooManyRequestsError: It would be too many; nothing was counted.
     """
-    if isinstance(place, Database):
-        async with place.transaction() as tx:
-            wait = await rate_limits.take(tx, key, cost, most, window)
-    else:
-        wait = await rate_limits.take(place, key, cost, most, window)
+    own = place.transaction() if isinstance(place, Database) else nullcontext(place)
+    async with own as tx:
+        wait = await rate_limits.take(tx, key, cost, most, window)
     if wait is not None:
         span = int(window.total_seconds())
         raise TooManyRequestsError(f"at most {most} of these are taken in {span} seconds", wait)

@@ -225,7 +225,7 @@ class Suppressions:
             MovedError: The contact has got another number meanwhile.
         """
         if contact_id is None:
-            number = phones.normalise(phone or "", default_region=self._default_region)
+            number = phones.normalize(phone or "", default_region=self._default_region)
             await lock_numbers(tx, [number])
             return number
         number = await _number_of(tx, contact_id)

@@ -1,4 +1,4 @@
-"""Queries about the links on which users give themselves a password."""
+"""Queries about the links on which users set their password."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ from storage.tables.access import SetUpLink, User
 
 
 async def put(tx: Transaction, user_id: UUID, token_hash: str, lifetime: timedelta) -> datetime:
-    """Make a user's link in place of the one they may have; gives when it expires."""
+    """Replace a user's link, if they have one, by a new one; answers when it expires."""
     values = {
         "token_hash": token_hash,
         "created_at": func.now(),
@@ -28,8 +28,8 @@ async def put(tx: Transaction, user_id: UUID, token_hash: str, lifetime: timedel
 
 
 async def user_of(tx: Transaction, token_hash: str) -> User | None:
-    """Whose link this is; None if it cannot be used: unknown, used, replaced, expired, disabled."""
-    row = await tx.execute(
+    """Read a link's user; None if it cannot be used any more, or its user is disabled."""
+    return await tx.scalar(
         select(User)
         .join(SetUpLink, col(SetUpLink.user_id) == col(User.id))
         .where(
@@ -38,19 +38,14 @@ async def user_of(tx: Transaction, token_hash: str) -> User | None:
             col(User.disabled_at).is_(None),
         )
     )
-    return row.scalar_one_or_none()
 
 
 async def expiry_of(tx: Transaction, user_id: UUID) -> datetime | None:
-    """When the link expires that a user can still use; None if there is none."""
-    row = await tx.execute(
-        select(col(SetUpLink.expires_at)).where(
-            col(SetUpLink.user_id) == user_id, col(SetUpLink.expires_at) > func.now()
-        )
-    )
-    return row.scalar_one_or_none()
+    """Read when a user's link expires; None if they have none that can be used."""
+    usable = col(SetUpLink.user_id) == user_id, col(SetUpLink.expires_at) > func.now()
+    return await tx.scalar(select(col(SetUpLink.expires_at)).where(*usable))
 
 
 async def remove(tx: Transaction, user_id: UUID) -> None:
-    """Make a user's link useless."""
+    """Remove a user's link."""
     await tx.execute(delete(SetUpLink).where(col(SetUpLink.user_id) == user_id))

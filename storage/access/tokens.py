@@ -11,11 +11,12 @@ from sqlmodel import col
 
 from domain.platform.paging import Position
 from storage.platform.database import Transaction
+from storage.platform.pages import page_by_creation
 from storage.tables.access import ApiToken, User
 
 
 class TokenHolder(NamedTuple):
-    """A valid token's user, and whether its last use is worth noting again."""
+    """A valid token, its user, and whether its last use is to be noted again."""
 
     user: User
     token: ApiToken
@@ -31,67 +32,45 @@ async def add(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:
 async def of_user(
     tx: Transaction, user_id: UUID, *, after: Position | None, limit: int
 ) -> list[ApiToken]:
-    """A user's tokens that are not revoked, the newest first."""
-    query = (
-        select(ApiToken)
-        .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
-        .order_by(col(ApiToken.created_at).desc(), col(ApiToken.id))
-        .limit(limit)
+    """List a user's tokens that are not revoked, the newest first."""
+    query = select(ApiToken).where(
+        col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None)
     )
-    if after:
-        query = query.where(
-            or_(
-                col(ApiToken.created_at) < after.value,
-                (col(ApiToken.created_at) == after.value) & (col(ApiToken.id) > after.id),
-            )
-        )
-    return list((await tx.execute(query)).scalars())
+    page = page_by_creation(query, ApiToken, after=after, limit=limit, newest_first=True)
+    return list(await tx.scalars(page))
 
 
 async def lock_valid(tx: Transaction, token_id: UUID) -> bool:
-    """Whether a token is valid, which it stays until the transaction ends."""
-    query = (
-        select(col(ApiToken.id))
-        .where(col(ApiToken.id) == token_id, *_valid())
-        .with_for_update(read=True)
-    )
-    return (await tx.execute(query)).scalar_one_or_none() is not None
+    """Keep a token valid until the transaction ends; False if it is not valid."""
+    query = select(col(ApiToken.id)).where(col(ApiToken.id) == token_id, *_valid())
+    return await tx.scalar(query.with_for_update(read=True)) is not None
 
 
 async def is_of(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Whether a token is this user's, whatever its state."""
-    query = select(col(ApiToken.id)).where(
-        col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id
-    )
-    return (await tx.execute(query)).scalar_one_or_none() is not None
+    """Tell whether a token is this user's, valid or not."""
+    own = col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id
+    return await tx.scalar(select(col(ApiToken.id)).where(*own)) is not None
 
 
 async def revoke(tx: Transaction, token_id: UUID) -> bool:
-    """Make a token useless from now on; False if it is already."""
-    row = await tx.execute(
-        update(ApiToken)
-        .where(col(ApiToken.id) == token_id, col(ApiToken.revoked_at).is_(None))
-        .values(revoked_at=func.now())
-        .returning(col(ApiToken.id))
-    )
-    return row.scalar_one_or_none() is not None
+    """Revoke a token; False if it was revoked already."""
+    return bool(await _revoke(tx, col(ApiToken.id) == token_id))
 
 
 async def revoke_all(tx: Transaction, user_id: UUID) -> list[UUID]:
-    """Make every token of a user useless from now on; gives those that were not."""
-    rows = await tx.execute(
-        update(ApiToken)
-        .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
-        .values(revoked_at=func.now())
-        .returning(col(ApiToken.id))
-    )
-    return list(rows.scalars())
+    """Revoke every token of a user; answers those that were not revoked."""
+    return await _revoke(tx, col(ApiToken.user_id) == user_id)
+
+
+async def _revoke(tx: Transaction, which: ColumnElement[bool]) -> list[UUID]:
+    query = update(ApiToken).where(which, col(ApiToken.revoked_at).is_(None))
+    return list(await tx.scalars(query.values(revoked_at=func.now()).returning(col(ApiToken.id))))
 
 
 async def holder_of(
     tx: Transaction, token_hash: str, *, stale_after: timedelta
 ) -> TokenHolder | None:
-    """Who holds a token; None if it is unknown, expired or revoked, or its user disabled."""
+    """Read a valid token; None if it is unknown, expired or revoked, or its user disabled."""
     is_stale = or_(
         col(ApiToken.last_used_at).is_(None), col(ApiToken.last_used_at) < func.now() - stale_after
     )
@@ -105,7 +84,7 @@ async def holder_of(
 
 
 async def note_use(tx: Transaction, token_id: UUID) -> None:
-    """Write down that a token was used now."""
+    """Note that a token was used now."""
     await tx.execute(
         update(ApiToken).where(col(ApiToken.id) == token_id).values(last_used_at=func.now())
     )

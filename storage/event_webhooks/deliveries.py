@@ -1,4 +1,4 @@
-"""Events on their way to endpoints: what is due, in which order, and how it went."""
+"""Deliveries of events to endpoints: what is due, in which order, with which result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,11 @@ from storage.platform.database import Transaction
 
 @dataclass(frozen=True)
 class DueDelivery:
-    """An event that is to be sent now.
+    """An event to be sent now.
 
     Attributes:
         number: Ascending in the order of events.
         event_id: What the endpoint knows it by.
-        type: An ``EventType``.
-        occurred_at: UTC.
-        data: Ids, codes and times.
         tries: This one included.
     """
 
@@ -60,9 +57,9 @@ _CLAIM = text(
 async def claim(
     tx: Transaction, endpoint_id: UUID, limit: int, claim: timedelta
 ) -> list[DueDelivery]:
-    """Take events that are due, of each subject only the first that is not settled.
+    """Take due events, of each subject only the first that is pending.
 
-    Nobody else is given them until they are recorded, or ``claim`` has passed.
+    Nobody else gets them until they are recorded or ``claim`` has passed.
     """
     rows = await tx.execute(_CLAIM, {"endpoint_id": endpoint_id, "limit": limit, "claim": claim})
     return sorted((DueDelivery(*row) for row in rows), key=lambda due: due.number)
@@ -92,17 +89,7 @@ async def failed(
     wait: timedelta = timedelta(0),
     give_up: timedelta = timedelta(0),
 ) -> None:
-    """Note that a try failed, and when there will be another.
-
-    Args:
-        tx: The transaction.
-        endpoint_id: Where it was to go.
-        number: Which event.
-        status: What the endpoint answered, if it did.
-        error: A code.
-        wait: How long to wait for the next try.
-        give_up: How old an event may be when it is tried.
-    """
+    """Record a failed try, and try again after ``wait``, if the event is then below ``give_up``."""
     await tx.execute(
         text(
             """
@@ -127,7 +114,7 @@ async def failed(
 
 
 async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> datetime | None:
-    """When the next event may be tried, after a pause; None if nothing is on its way."""
+    """Compute when the next event may be tried, after a pause; None if nothing is pending."""
     row = await tx.execute(
         text(
             """
@@ -146,7 +133,7 @@ async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> date
 
 
 async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
-    """Endpoints with events that were due that long ago: nobody seems to deliver them."""
+    """List endpoints with events overdue by this much: nobody seems to deliver them."""
     rows = await tx.execute(
         text(
             """
@@ -169,7 +156,7 @@ async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """One event on its way to an endpoint, as the delivery log shows it."""
+    """A delivery as the log shows it."""
 
     number: int
     event_id: UUID
@@ -211,7 +198,7 @@ async def log(
     before: int | None,
     limit: int,
 ) -> list[DeliveryRecord]:
-    """The delivery log of an endpoint, the latest event first; ``before`` is a number."""
+    """List an endpoint's deliveries, the latest event first; ``before`` is a number."""
     rows = await tx.execute(
         text(
             f"""
@@ -226,7 +213,7 @@ async def log(
 
 
 async def one(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord | None:
-    """One event's way to an endpoint."""
+    """Read the delivery of one event to an endpoint."""
     row = (
         await tx.execute(
             text(f"{_LOG} AND e.event_id = :event_id"),
@@ -249,7 +236,7 @@ def _record(row: Row[Any]) -> DeliveryRecord:
 
 
 async def send_again(tx: Transaction, endpoint_id: UUID, number: int) -> None:
-    """Have an event delivered once more, or sooner, before any later one of its subject."""
+    """Deliver an event again, or at once, before any later one of its subject."""
     await tx.execute(
         text(
             """
@@ -263,7 +250,7 @@ async def send_again(tx: Transaction, endpoint_id: UUID, number: int) -> None:
 
 
 async def try_all_now(tx: Transaction, endpoint_id: UUID) -> None:
-    """Have everything that waits tried without waiting any longer."""
+    """Try every pending event at once."""
     await tx.execute(
         text(
             """

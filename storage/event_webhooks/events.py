@@ -126,45 +126,45 @@ async def _execute(
 
 
 async def enrollments_created(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
-    """Tell that contacts were enrolled, after their rows were written."""
+    """Emit that contacts were enrolled, after their rows were written."""
     await _emit(tx, EventType.ENROLLMENT_CREATED, enrollment_ids)
 
 
 async def enrollments_finished(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
-    """Tell that enrollments have a final status, after it was set."""
+    """Emit that enrollments have a final status, after it was set."""
     await _emit(tx, EventType.ENROLLMENT_FINISHED, enrollment_ids)
 
 
 async def enrollment_held(tx: Transaction, enrollment_id: UUID) -> None:
-    """Tell that an enrollment waits for its sender or for a person, after it was set."""
+    """Emit that an enrollment waits for its sender or for a person, after it was set."""
     await _emit(tx, EventType.ENROLLMENT_HELD, [enrollment_id])
 
 
 async def message_sent(tx: Transaction, message_id: UUID) -> None:
-    """Tell that the provider has a text."""
+    """Emit that the provider has a text."""
     await _emit(tx, EventType.MESSAGE_SENT, [message_id])
 
 
 async def message_delivered(tx: Transaction, message_id: UUID) -> None:
-    """Tell that a text arrived."""
+    """Emit that a text arrived."""
     await _emit(tx, EventType.MESSAGE_DELIVERED, [message_id])
 
 
 async def message_failed(
     tx: Transaction, message_id: UUID, *, error_code: int | None, meaning: str
 ) -> None:
-    """Tell that a text failed and is not tried again by itself."""
+    """Emit that a text failed for good."""
     more = {"error_code": error_code, "meaning": meaning}
     await _emit(tx, EventType.MESSAGE_FAILED, [message_id], more)
 
 
 async def message_doubled(tx: Transaction, message_id: UUID) -> None:
-    """Tell that a text went out twice, against the promise."""
+    """Emit that a text went out twice, against the promise."""
     await _emit(tx, EventType.MESSAGE_DOUBLED, [message_id])
 
 
 async def message_received(tx: Transaction, message_id: UUID) -> None:
-    """Tell that somebody texted us, without saying what."""
+    """Emit that somebody texted us, without the text."""
     await _emit(tx, EventType.MESSAGE_RECEIVED, [message_id])
 
 
@@ -172,7 +172,7 @@ _ABOUT_PHONES = """
     SELECT c.id, jsonb_build_object('contact_id', c.id) FROM contacts c
     WHERE c.phone = ANY(CAST(:phones AS text[]))
 """
-# A fact that only adds evidence to a suppression that stands is no news.
+# More evidence for an active suppression is no event.
 _NEWLY_OPTED_OUT = f"""
     {_ABOUT_PHONES} AND EXISTS (
         SELECT FROM suppressions s
@@ -180,7 +180,7 @@ _NEWLY_OPTED_OUT = f"""
         AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
     )
 """  # noqa: S608 - built from constants
-# Nor is lifting one of two.
+# Nor is lifting one of two suppressions.
 _NO_LONGER_OPTED_OUT = f"""
     {_ABOUT_PHONES} AND NOT EXISTS (
         SELECT FROM suppressions s
@@ -194,11 +194,11 @@ _OPTED_OUT = text(_EMIT.format(held="false", found=_NEWLY_OPTED_OUT))
 async def contacts_opted_out(
     tx: Transaction, phones: Sequence[str], *, source: str, sender_id: UUID | None
 ) -> None:
-    """Tell that contacts are not to be texted any more, if that is so since this transaction.
+    """Emit that contacts opted out, of those numbers this transaction suppressed.
 
     Args:
         tx: Has suppressed the numbers.
-        phones: The numbers; of a number that is no contact's nothing is told.
+        phones: Numbers that are no contact's emit nothing.
         source: An ``OptOutSource``.
         sender_id: From which sender only; None for all.
     """
@@ -210,20 +210,13 @@ async def contacts_opted_out(
 async def contact_opted_in(
     tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
 ) -> None:
-    """Tell that a contact may be texted again.
-
-    Args:
-        tx: Has lifted the suppression.
-        phone: The number; of a number that is no contact's nothing is told.
-        source: ``keyword`` or ``by_hand``.
-        sender_id: From which sender only; None for all.
-    """
+    """Emit that a contact may be texted again; arguments as of ``contacts_opted_out``."""
     more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
     await _execute(tx, _OPTED_IN, EventType.CONTACT_OPTED_IN, more, phones=[phone])
 
 
 async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
-    """Write an event for one endpoint alone, whatever types it wants; answers the event's id."""
+    """Write a test event for one endpoint, whatever types it wants; answers the event's id."""
     row = await tx.execute(
         text(
             """
@@ -247,7 +240,7 @@ async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
 
 
 async def forget(tx: Transaction, kept: timedelta, limit: int) -> int:
-    """Remove the oldest events, with their deliveries, that are older than that; how many."""
+    """Remove the oldest events past that age, with their deliveries; answers how many."""
     rows = await tx.execute(
         text(
             """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -24,7 +25,7 @@ async def add(
     subject_kind: str | None,
     subjects: Sequence[tuple[UUID | None, Mapping[str, Any]]],
 ) -> None:
-    """Add an entry for each subject, with what else there is to say of it."""
+    """Add an entry for each subject, with its details."""
     await tx.execute(
         text(
             """
@@ -48,6 +49,17 @@ async def add(
     )
 
 
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries: of all that are given; ``since`` is included, ``until`` is not."""
+
+    user_id: UUID | None = None
+    action: str | None = None
+    subject_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class AuditRow(NamedTuple):
     """An entry, and the name of who did it."""
 
@@ -56,33 +68,22 @@ class AuditRow(NamedTuple):
 
 
 async def find(
-    tx: Transaction,
-    *,
-    user_id: UUID | None,
-    action: str | None,
-    subject_id: UUID | None,
-    since: datetime | None,
-    until: datetime | None,
-    before_id: int | None,
-    limit: int,
+    tx: Transaction, wanted: AuditFilter, *, before_id: int | None, limit: int
 ) -> list[AuditRow]:
-    """Entries, the newest first; ``since`` is included, ``until`` is not."""
+    """List entries, the newest first."""
     query = (
         select(AuditEntry, col(User.name))
         .join(User, col(User.id) == col(AuditEntry.user_id), isouter=True)
         .order_by(col(AuditEntry.id).desc())
         .limit(limit)
     )
-    if user_id is not None:
-        query = query.where(col(AuditEntry.user_id) == user_id)
-    if action is not None:
-        query = query.where(col(AuditEntry.action) == action)
-    if subject_id is not None:
-        query = query.where(col(AuditEntry.subject_id) == subject_id)
-    if since is not None:
-        query = query.where(col(AuditEntry.at) >= since)
-    if until is not None:
-        query = query.where(col(AuditEntry.at) < until)
+    for name in ("user_id", "action", "subject_id"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(getattr(AuditEntry, name) == value)
+    if wanted.since is not None:
+        query = query.where(col(AuditEntry.at) >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(col(AuditEntry.at) < wanted.until)
     if before_id is not None:
         query = query.where(col(AuditEntry.id) < before_id)
     return [AuditRow(*row) for row in await tx.execute(query)]

@@ -41,20 +41,20 @@ def note(tx: Transaction, what: Written) -> None:
 
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (OperationalError, PoolTimeoutError, OSError)
-"""What the driver raises when PostgreSQL is not there; the same call may succeed later."""
+"""What the driver raises when PostgreSQL is away; the same call may succeed later."""
 
 
 IDLE_IN_TRANSACTION = timedelta(seconds=60)
-"""How long a transaction may stand still: one of a process that is frozen, or whose machine lost
-its power, must not keep its locks. Longer than the outbox waits for Temporal, its rows locked."""
+"""How long a transaction may be idle: a frozen process, or one whose machine lost power, must not
+keep its locks. Longer than the outbox, with rows locked, waits for Temporal."""
 
 
 _COMMIT_TO_DISK = """
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') <> 'remote_apply'
 """
-"""An answered STOP and an attempt before its call must survive a crash of the server, whatever a
-role or database defaults to; ``remote_apply`` waits for a standby even longer and stays."""
+"""An answered STOP, and an attempt before its call, must survive a crash of the server whatever a
+role or database defaults to; ``remote_apply``, which waits even for a standby, stays."""
 
 
 _BUSY_CLASSES = frozenset({"40", "55"})
@@ -62,11 +62,11 @@ _BUSY_CLASSES = frozenset({"40", "55"})
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that PostgreSQL is away rather than that the statement was wrong."""
+    """Tell whether an error means that PostgreSQL is away, not that the statement was wrong."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
-        # Deadlocks and lock timeouts are OperationalErrors too, of a server that is there.
+        # Deadlocks and lock timeouts are OperationalErrors too, but the server is up.
         state = getattr(error.orig, "sqlstate", None)
         if state is not None and state[:2] in _BUSY_CLASSES:
             return False
@@ -74,13 +74,13 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 _RESTED_SECONDS = 1.0
-"""A connection that was in use less long ago is taken to be alive."""
+"""A connection used more recently than this is assumed to be alive."""
 
 
 def _ping_rested(engine: Engine) -> None:
-    """Replace connections that died while they rested, as ``pool_pre_ping`` does.
+    """Replace connections that died while idle, as ``pool_pre_ping`` does.
 
-    That pings at each transaction, a round trip in eight of a send's, although a busy pool's
+    That pings before each transaction, one of a send's eight round trips, although a busy pool's
     connections were in use a moment ago.
     """
 
@@ -100,13 +100,13 @@ def _ping_rested(engine: Engine) -> None:
 
 
 _DATA_EXCEPTION = "22"
-"""SQLSTATE class: a value that cannot be; the server's first words quote it."""
+"""SQLSTATE class: an invalid value, which the server's primary message quotes."""
 
 
 def _quote_nobody(engine: Engine) -> None:
-    """Leave of an error the server's first words, for its details quote rows, keys and values.
+    """Keep only an error's primary message: its details quote rows, keys and values.
 
-    Hiding parameters hides them in SQLAlchemy's words alone, and errors get into logs.
+    Errors get into logs, and ``hide_parameters`` hides values only in SQLAlchemy's own message.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -129,8 +129,8 @@ class Database:
         url: ``postgresql+psycopg://...``.
         connections: Most connections at once.
         pool_timeout: Seconds to wait for a free connection.
-        around: What each transaction is done in, to trace it.
-        idle: How long a transaction may stand still before PostgreSQL ends it.
+        around: Context that traces each transaction.
+        idle: How long a transaction may be idle before PostgreSQL ends it.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Database:
             max_overflow=0,
             pool_timeout=pool_timeout,
             isolation_level="READ COMMITTED",  # named in each BEGIN, whatever a role defaults to
-            hide_parameters=True,  # numbers, names and texts stay out of errors and logs
+            hide_parameters=True,  # keeps numbers, names and texts out of errors and logs
             connect_args={"connect_timeout": 5, "application_name": "segue"},
         )
         _ping_rested(self._engine.sync_engine)
@@ -212,14 +212,14 @@ async def _run_after_commit(what: Written, act: Callable[[], Awaitable[object] |
 
 @dataclass(frozen=True)
 class Pools:
-    """The connections of a process, in pools that cannot take one another's.
+    """The connections of a process, in separate pools.
 
-    What waits for a connection waits for those of its own kind alone, so a crowd of jobs keeps no
-    text from being sent, and a crowd of texts no answer of the provider from being written down.
+    Each kind of work waits only for its own connections, so many jobs cannot delay a send, nor many
+    sends the recording of an answer.
 
     Attributes:
-        sends: For opening attempts and writing down their answers.
-        decisions: For what an enrollment or a one-off text needs next, and for closing.
+        sends: For opening attempts and recording their answers.
+        decisions: For deciding what an enrollment or a one-off text needs next, and closing.
         rest: For everything else.
     """
 
@@ -229,7 +229,7 @@ class Pools:
 
     @classmethod
     def one(cls, database: Database) -> Self:
-        """Take everything from one pool."""
+        """Use one pool for everything."""
         return cls(database, database, database)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Queries about the stored answers to requests that carried an ``Idempotency-Key``."""
+"""Queries about idempotency keys and the answers stored under them."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -23,19 +23,10 @@ async def reserve(
     kept_for: timedelta,
     abandoned_after: timedelta | None,
 ) -> datetime | None:
-    """Claim a key for one request; when it was claimed, or None if it is claimed already.
+    """Claim a key for one request; answers when, or None if it is claimed already.
 
-    Waits for a transaction that is about to claim it.
-
-    Args:
-        tx: The transaction.
-        user_id: Whose key.
-        key: The key.
-        route: Of the request.
-        request_hash: Of the request.
-        kept_for: A claim older than this counts no more.
-        abandoned_after: A claim by the same request that is older than this and has no answer
-            may be taken over; None if it may not.
+    Waits for a transaction that is claiming it. A claim older than ``kept_for`` has expired; one of
+    the same request without an answer can be taken over after ``abandoned_after``, if given.
     """
     expired = col(IdempotencyKey.created_at) < func.now() - kept_for
     abandoned = (
@@ -65,7 +56,7 @@ async def reserve(
 
 
 async def get(tx: Transaction, user_id: UUID, key: str) -> IdempotencyKey | None:
-    """What is known of a key."""
+    """Read a key; None if it is unknown."""
     row = await tx.execute(
         select(IdempotencyKey).where(
             col(IdempotencyKey.user_id) == user_id, col(IdempotencyKey.key) == key
@@ -82,7 +73,7 @@ async def keep_answer(
     status_code: int,
     answer: Mapping[str, Any],
 ) -> bool:
-    """Store the answer; False if somebody else has taken the claim over."""
+    """Store the answer; False if the claim was taken over."""
     kept = await tx.execute(
         update(IdempotencyKey)
         .where(
@@ -97,7 +88,7 @@ async def keep_answer(
 
 
 async def release(tx: Transaction, user_id: UUID, key: str, reserved_at: datetime) -> None:
-    """Give an unanswered claim up."""
+    """Give up a claim that has no answer."""
     await tx.execute(
         delete(IdempotencyKey).where(
             col(IdempotencyKey.user_id) == user_id,

@@ -1,4 +1,4 @@
-"""The locks of whoever decides, and the one order in which everybody takes them.
+"""The locks, and the one order in which everybody takes them.
 
 A transaction takes what it needs of this list from the top down, and nothing above what it holds:
 
@@ -80,8 +80,7 @@ ENROLLMENTS_OF_PHONES = """
     SELECT m.enrollment_id FROM messages m
     WHERE m.phone = ANY(:phones) AND m.direction = 'outbound' AND m.enrollment_id IS NOT NULL
 """
-"""SQL: the enrollments of numbers: of the contacts who have them, or had them when a text went
-there."""
+"""SQL: the enrollments of contacts who have these numbers, or had them when texted there."""
 
 _LOCK_ENROLLMENTS = text(
     f"""
@@ -93,24 +92,24 @@ _LOCK_ENROLLMENTS = text(
 
 
 class MovedError(Exception):
-    """What a lock was chosen by is another by now: begin again in a new transaction.
+    """What a lock was chosen by has changed: start over in a new transaction.
 
-    Locking the other one as well would be out of order.
+    Locking the new one as well would be out of order.
     """
 
 
 async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:
-    """Let nobody else decide about these numbers until the transaction ends."""
+    """Keep others from deciding about these numbers until the transaction ends."""
     await tx.execute(_LOCK_NUMBERS, {"phones": list(phones)})
 
 
 async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
-    """Lock an enrollment's numbers and contact, for what comes before its sequence and row.
+    """Lock an enrollment's numbers and contact, before its sequence and row.
 
     Its texts may have gone to a number that its contact had before.
 
     Raises:
-        MovedError: It has got another number meanwhile.
+        MovedError: Its number changed meanwhile.
     """
     asked = {"id": enrollment_id}
     numbers = set((await tx.execute(_NUMBERS_OF, asked)).scalars())
@@ -121,10 +120,10 @@ async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
 
 
 async def lock_number_at_once(tx: Transaction, phone: str) -> None:
-    """Lock a number out of order, which is to say without waiting for it.
+    """Lock a number out of order, therefore without waiting for it.
 
     Raises:
-        MovedError: Somebody else has it.
+        MovedError: Somebody else holds it.
     """
     locked = await tx.execute(_TRY_NUMBER, {"phone": phone})
     if not locked.scalar_one():
@@ -137,14 +136,14 @@ async def share_sequence(tx: Transaction, sequence_id: UUID) -> None:
 
 
 async def lock_sequence(tx: Transaction, sequence_id: UUID) -> None:
-    """Keep everyone else from changing a sequence, enrolling into it or sending a text of it."""
+    """Keep others from changing a sequence, enrolling into it or sending its texts."""
     await tx.execute(_LOCK_SEQUENCE, {"id": sequence_id})
 
 
 async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
-    """Wait until whoever went by a sender's hold as it was before now has committed.
+    """Wait until everybody who has read a sender's hold so far has committed.
 
-    In a transaction of its own, which holds nothing that those could wait for.
+    Call it in a transaction that holds nothing else.
     """
     await tx.execute(_WAIT_FOR_SENDER, {"id": sender_id})
 

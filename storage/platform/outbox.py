@@ -50,11 +50,10 @@ class Entry:
 
     Attributes:
         id: Ascending in the order of writing.
-        kind: What to do; None if this build does not know the entry's kind.
-        subject_id: To what.
+        kind: None if this build does not know the entry's kind.
         payload: Codes and ids only.
-        tries: Deliveries that failed so far.
-        traceparent: The trace it was written in, if any.
+        tries: Failed deliveries so far.
+        traceparent: Of the trace it was written in, if any.
     """
 
     id: int
@@ -76,7 +75,7 @@ _ADD = text(
     FROM unnest(:subject_ids) AS subject_id
     """
 ).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
-"""Asking again for the same replaces what was parked; two signals may not be the same."""
+"""A new request replaces a parked one of the same kind, except signals, which may differ."""
 
 
 async def _add(
@@ -137,14 +136,14 @@ async def add_paces(tx: Transaction, sender_ids: Sequence[UUID]) -> None:
 
 
 async def add_event_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> None:
-    """Ask for the events that wait for endpoints to be delivered."""
+    """Ask for the pending events of endpoints to be delivered."""
     await _add(tx, OutboxKind.WAKE_EVENTS, endpoint_ids)
 
 
 async def same_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> list[tuple[int, UUID]]:
-    """Lock every entry there is now that asks to wake these endpoints: one call answers them all.
+    """Lock every entry that asks to wake these endpoints: one call serves them all.
 
-    Those written later are not among them, for their events may be seen too late by that call.
+    Not those written later, whose events that call may be too early to see.
     """
     if not endpoint_ids:
         return []
@@ -170,16 +169,16 @@ TAKE = """
     ORDER BY o.priority, o.id LIMIT :limit
     FOR UPDATE OF o SKIP LOCKED
 """
-"""Each row is compared with the first of its subject, one look into an index: rows of one subject
-may pile up, and comparing each with each took a minute for 30,000."""
+"""Each row is compared with the first of its subject by one index lookup: rows of one subject may
+pile up, and comparing each with each took a minute for 30,000."""
 
 
 async def take(tx: Transaction, limit: int) -> list[Entry]:
-    """Lock the first entries that are due and that nobody else is delivering.
+    """Lock the first due entries that nobody else is delivering.
 
-    Of one subject only the oldest, so that its entries keep their order though one is postponed or
-    with another drainer. They stay locked until the transaction ends, so a drainer that dies gives
-    them back.
+    Of one subject only the oldest: its entries keep their order even if one is postponed or with
+    another drainer. They stay locked until the transaction ends, so a drainer that dies returns
+    them.
     """
     return [
         Entry(row.id, _known(row.kind), row.subject_id, row.payload, row.tries, row.traceparent)
@@ -192,7 +191,7 @@ def _known(kind: str) -> OutboxKind | None:
 
 
 async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
-    """Forget entries that Temporal acknowledged."""
+    """Remove entries that Temporal acknowledged."""
     if entry_ids:
         await tx.execute(delete(OutboxEntry).where(col(OutboxEntry.id).in_(entry_ids)))
 
@@ -208,7 +207,7 @@ async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) 
 
 
 async def park(tx: Transaction, entry_ids: Sequence[int], reason: ParkedReason) -> None:
-    """Try entries no more, and let those behind them go on."""
+    """Stop trying entries, so that those behind them go on."""
     if entry_ids:
         await tx.execute(
             update(OutboxEntry)
@@ -218,7 +217,7 @@ async def park(tx: Transaction, entry_ids: Sequence[int], reason: ParkedReason) 
 
 
 async def unpark_known(tx: Transaction) -> int:
-    """Take up entries that a build parked which did not know their kind, as this one does."""
+    """Unpark entries of kinds that an older build did not know."""
     taken = await tx.execute(
         text(
             """
@@ -233,7 +232,7 @@ async def unpark_known(tx: Transaction) -> int:
 
 
 async def unpark_all(tx: Transaction) -> int:
-    """Try every parked entry again, after what it was refused for was mended."""
+    """Try every parked entry again, after its cause was fixed."""
     taken = await tx.execute(
         text(
             """
@@ -247,7 +246,7 @@ async def unpark_all(tx: Transaction) -> int:
 
 @dataclass(frozen=True)
 class Parked:
-    """An entry that is not tried again by itself; ``since`` is when that was decided."""
+    """An entry that is not retried by itself, since when and why."""
 
     id: int
     kind: str

@@ -1,4 +1,4 @@
-"""Queries about how often something limited was done."""
+"""Queries about the counts of rate limits."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from storage.platform.database import Transaction
 async def take(
     tx: Transaction, key: str, cost: int, most: int, window: timedelta
 ) -> timedelta | None:
-    """Count ``cost`` more in the present span; if that is too many, say how long it still lasts."""
+    """Count in the present window; answers how long it still lasts if that is too many."""
     seconds = window.total_seconds()
     row = await tx.execute(
         text(
@@ -41,7 +41,7 @@ async def take(
 
 
 async def forget(tx: Transaction, age: timedelta) -> None:
-    """Drop counts of spans that began this long ago."""
+    """Remove counts of windows that began this long ago."""
     await tx.execute(
         text("DELETE FROM rate_counts WHERE window_start < now() - :age"), {"age": age}
     )

@@ -1,4 +1,4 @@
-"""What a start needs to know, read when Temporal is told and not before."""
+"""What starting a workflow needs, read when Temporal is told."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,7 @@ from storage.platform.database import Transaction
 
 @dataclass(frozen=True)
 class Facts:
-    """What a page of outbox entries needs; things that are gone or final are left out.
-
-    Attributes:
-        enrollments: By enrollment.
-        messages: The sender of each one-off text, by message.
-    """
+    """Active enrollments by id, and the senders of one-off texts by message, for outbox entries."""
 
     enrollments: Mapping[UUID, NewEnrollment]
     messages: Mapping[UUID, UUID | None]
@@ -86,10 +81,10 @@ _PACES = """
 
 
 async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float]:
-    """Read how many texts a second each sender may send.
+    """Read how many texts per second senders may send.
 
-    Its segments per second over the segments of the longest step of any sequence of its that is
-    not archived.
+    That is a sender's segments per second over those of the longest step in its sequences, the
+    archived ones left out.
     """
     if not sender_ids:
         return {}
@@ -101,5 +96,5 @@ async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float
 
 
 async def all_paces(tx: Transaction) -> dict[UUID, float]:
-    """Read how many texts a second each sender there is may send."""
+    """Read how many texts per second every sender may send."""
     return {row.id: float(row.texts_per_second) for row in await tx.execute(text(_PACES))}

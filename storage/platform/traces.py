@@ -1,6 +1,6 @@
-"""The trace that an outbox entry is written in, so that what comes of it hangs under its cause.
+"""The trace of an outbox entry, which its delivery continues.
 
-Nothing here does anything unless a trace is on: ``observability.tracing`` decides that.
+Does nothing unless ``observability.tracing`` has started a trace.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _FIELD = "traceparent"
 
 
 def current() -> str | None:
-    """The trace and span we are in, as W3C Trace Context writes them; None outside of any."""
+    """Write the current trace and span as W3C Trace Context; None outside of any."""
     carrier: dict[str, str] = {}
     _FORMAT.inject(carrier)
     return carrier.get(_FIELD)
@@ -22,7 +22,7 @@ def current() -> str | None:
 
 @contextmanager
 def resumed(traceparent: str | None) -> Iterator[None]:
-    """Be in that trace while the block runs; None changes nothing."""
+    """Continue a trace inside the block; None changes nothing."""
     if traceparent is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Changes that enrollments wait for, written with the change and taken page by page."""
+"""Wakes: changes that enrollments wait for, written with the change, taken page by page."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -28,14 +28,7 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 @dataclass(frozen=True)
 class Wake:
-    """One change that enrollments are told of.
-
-    Attributes:
-        id: Ascending in the order of writing.
-        kind: What to tell.
-        subject_id: The sender or sequence.
-        place: How far the pages have come; None before the first.
-    """
+    """One change that enrollments are told of; ``place`` is where the next page begins."""
 
     id: int
     kind: WakeKind
@@ -60,7 +53,7 @@ async def add(
 
 
 async def replace(tx: Transaction, wake: Wake, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
-    """Put wakes in the place of one; whoever took that takes these next."""
+    """Replace a wake by others, which its taker takes next."""
     await _insert(tx, kind, subject_ids)
     await go_on_from(tx, wake, None)
 
@@ -81,15 +74,15 @@ _TOLD_OF = {
 
 
 async def add_changes(tx: Transaction, sequence_id: UUID, changed: Iterable[str]) -> None:
-    """Ask for a sequence's enrollments to be told of the columns of it that were changed."""
+    """Ask for a sequence's enrollments to be told of its changed columns."""
     for kind in sorted({_TOLD_OF[name] for name in changed if name in _TOLD_OF}):
         await add(tx, kind, [sequence_id])
 
 
 async def take(tx: Transaction) -> Wake | None:
-    """Keep the oldest wake that nobody else is at; None if there is none.
+    """Lock the oldest wake that nobody else has; None if there is none.
 
-    Those of a later release than this one are left to it.
+    Wakes of kinds that only a later release knows are left to it.
     """
     row = (
         await tx.execute(
@@ -106,7 +99,7 @@ async def take(tx: Transaction) -> Wake | None:
 
 
 async def go_on_from(tx: Transaction, wake: Wake, place: dict[str, Any] | None) -> None:
-    """Note where the next page of a wake begins; None: it is over."""
+    """Note where the next page of a wake begins; None removes the wake."""
     if place is None:
         await tx.execute(text("DELETE FROM wakes WHERE id = :id"), {"id": wake.id})
         return

@@ -1,4 +1,4 @@
-"""What holds for everyone: one row, which may not be there yet."""
+"""The workspace's settings: one row, which may not exist yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ZONE_SQL = "(SELECT w.time_zone FROM workspace w WHERE w.id = 1)"
 """SQL: the workspace's time zone, null where the settings of the process decide."""
 
 HOLD_ZONE = "pg_advisory_xact_lock_shared(1, 1)"
-"""SQL: shares the zone; see ``hold_zone``."""
+"""SQL: share the zone; see ``hold_zone``."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class WorkspaceRow:
     Attributes:
         time_zone: IANA name; None where the settings of the process decide.
         hour_cycle: 12 or 24.
-        moving_from: The zone that steps which wait may still go by, until all have moved.
+        moving_from: The zone that waiting steps may still go by, until all are rescheduled.
     """
 
     time_zone: str | None
@@ -35,7 +35,7 @@ class WorkspaceRow:
 
 
 async def read(tx: Transaction) -> WorkspaceRow:
-    """What is set, or what is so until somebody sets something."""
+    """Read the settings, or their defaults."""
     row = (
         await tx.execute(
             select(
@@ -47,32 +47,29 @@ async def read(tx: Transaction) -> WorkspaceRow:
 
 
 async def zone(tx: Transaction, fallback: str) -> str:
-    """The workspace's time zone; ``fallback`` is the one of the process's settings.
-
-    A change of it finds what this transaction writes by it: see ``hold_zone``.
-    """
+    """Read the time zone, ``fallback`` if it is not set, and hold it: see ``hold_zone``."""
     await hold_zone(tx)
     return (await read(tx)).time_zone or fallback
 
 
 async def hold_zone(tx: Transaction) -> None:
-    """Have ``wait_for_holders`` wait for this transaction; call it before the zone is read.
+    """Make ``wait_for_holders`` wait for this transaction; call it before reading the zone.
 
-    ``storage.platform.locks`` says when in a transaction.
+    For its place among the locks see ``storage.platform.locks``.
     """
     await tx.execute(text(f"SELECT {HOLD_ZONE}"))
 
 
 async def wait_for_holders(tx: Transaction) -> None:
-    """Wait until what was written by a zone read before now is committed.
+    """Wait until everybody who has read the zone so far has committed.
 
-    In a transaction of its own, which holds nothing that those could wait for.
+    Call it in a transaction that holds nothing else.
     """
     await tx.execute(text("SELECT pg_advisory_xact_lock(1, 1)"))
 
 
 async def end_move(tx: Transaction, row: WorkspaceRow) -> None:
-    """Note that all steps go by the zone of this row, unless it has changed once more."""
+    """Note that all steps go by this row's zone, unless it has changed again."""
     await tx.execute(
         text(
             """
@@ -85,7 +82,7 @@ async def end_move(tx: Transaction, row: WorkspaceRow) -> None:
 
 
 async def change(tx: Transaction, values: Mapping[str, Any]) -> None:
-    """Set some of it, by column name; whoever changes it at the same time waits."""
+    """Change columns; concurrent changes wait."""
     await tx.execute(
         insert(Workspace)
         .values(id=1, **values)
@@ -94,7 +91,7 @@ async def change(tx: Transaction, values: Mapping[str, Any]) -> None:
 
 
 class WaitingContact(NamedTuple):
-    """A contact with steps that wait."""
+    """A contact with waiting steps."""
 
     contact_id: UUID
     phone: str
@@ -103,7 +100,7 @@ class WaitingContact(NamedTuple):
 async def waiting_without_zone(
     tx: Transaction, *, after: UUID | None, limit: int
 ) -> list[WaitingContact]:
-    """Contacts with steps that wait whose zone nobody gave: it may depend on the workspace's."""
+    """List contacts with waiting steps and no zone of their own, which may take the workspace's."""
     rows = await tx.execute(
         text(
             """

@@ -17,7 +17,6 @@ from aiohttp import web
 from domain.event_webhooks.events import EventRules, EventsRound
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EndpointFields, EventEndpoints, MadeEndpoint
-from services.event_webhooks.http_client import HttpPoster
 from standalone.ports import free_port
 from storage.platform.database import Database
 
@@ -122,7 +121,7 @@ async def receiver(answer: Callable[[Any], Awaitable[int]] = accept) -> AsyncIte
 
 
 def deliveries(database: Database, rules: EventRules = QUICK) -> Deliveries:
-    return Deliveries(database, HttpPoster(allow_local=rules.allow_local), rules)
+    return Deliveries(database, rules)
 
 
 async def subscribe(database: Database, user_id: UUID, url: str, **fields: Any) -> MadeEndpoint:

@@ -15,6 +15,7 @@ from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
 from services.platform.audit import Entry
+from storage.platform.audit import AuditFilter
 
 router = APIRouter(dependencies=[AdminOnly])
 
@@ -137,11 +138,13 @@ class AuditQuery(PlaceQuery):
 async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Response:
     """Show who did what to whom, the newest first."""
     entries, before = await page.services.audit.find(
-        user_id=query.user_id,
-        action=query.action or None,
-        subject_id=query.subject_id,
-        since=_midnight(page, query.first_day),
-        until=_midnight(page, query.last_day, days=1),
+        AuditFilter(
+            query.user_id,
+            query.action or None,
+            query.subject_id,
+            _midnight(page, query.first_day),
+            _midnight(page, query.last_day, days=1),
+        ),
         before_id=int(query.cursor) if query.cursor else None,
         limit=_ROWS,
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.platform import phones
 from domain.platform.errors import InvalidFieldError
-from domain.platform.phones import digits, is_toll_free, masked, normalise, time_zones
+from domain.platform.phones import digits, is_toll_free, masked, normalize, time_zones
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from domain.platform.phones import digits, is_toll_free, masked, normalise, time
     ],
 )
 def test_spellings_of_one_number_become_one(raw: str) -> None:
-    assert normalise(raw) == "+14155550199"
+    assert normalize(raw) == "+14155550199"
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_spellings_of_one_number_become_one(raw: str) -> None:
     ],
 )
 def test_national_and_foreign_formats_are_read(raw: str, region: str, expected: str) -> None:
-    assert normalise(raw, default_region=region) == expected
+    assert normalize(raw, default_region=region) == expected
 
 
 def test_a_possible_number_of_no_known_range_is_taken() -> None:
     """Edges, HTTP: a phone that is possible for its country is taken."""
     number = phonenumbers.parse("+15555550123")
     assert not phonenumbers.is_valid_number(number)
-    assert normalise("+15555550123") == "+15555550123"
+    assert normalize("+15555550123") == "+15555550123"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_possible_number_of_no_known_range_is_taken() -> None:
 def test_an_impossible_number_is_refused_with_a_remedy(raw: str) -> None:
     """Edges, HTTP: an impossible phone is refused with a reason."""
     with pytest.raises(InvalidFieldError) as caught:
-        normalise(raw, field="contacts.3.phone")
+        normalize(raw, field="contacts.3.phone")
     assert caught.value.field == "contacts.3.phone"
     assert caught.value.field_code == "invalid_phone"
     assert "+14155550199" in caught.value.reason
@@ -94,20 +94,20 @@ def test_an_impossible_number_is_refused_with_a_remedy(raw: str) -> None:
 @given(st.text(alphabet="0123456789+-. ()x\u0661\uff11", max_size=24))
 def test_whatever_is_taken_is_e164_and_stays_as_it_is(raw: str) -> None:
     try:
-        phone = normalise(raw)
+        phone = normalize(raw)
     except InvalidFieldError:
         return
     assert phone[0] == "+"
     assert phone[1:].isascii()
     assert phone[1:].isdigit()
     assert len(phone) <= 16
-    assert normalise(phone) == phone
+    assert normalize(phone) == phone
 
 
 @given(st.text())
 def test_no_text_breaks_it(raw: str) -> None:
     with suppress(InvalidFieldError):
-        normalise(raw)
+        normalize(raw)
 
 
 def test_a_number_tells_its_area_codes_zone() -> None:
@@ -174,7 +174,7 @@ def test_digits_are_kept_and_nothing_else() -> None:
 
 @given(st.from_regex(r"[2-9][0-9]{9}", fullmatch=True))
 def test_a_number_in_its_stored_spelling_stays_as_it_is(national: str) -> None:
-    assert normalise(f"+1{national}") == f"+1{national}"
+    assert normalize(f"+1{national}") == f"+1{national}"
 
 
 _WRITTEN = st.tuples(
@@ -195,6 +195,6 @@ def test_the_short_way_for_imports_answers_what_the_long_way_does(raw: str, regi
 
 def _outcome(raw: str, region: str) -> str:
     try:
-        return normalise(raw, default_region=region)
+        return normalize(raw, default_region=region)
     except InvalidFieldError as error:
         return error.reason

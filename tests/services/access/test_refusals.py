@@ -10,6 +10,7 @@ from services.access import refusals as module
 from services.access.refusals import Refusals
 from services.platform.audit import Actor, Entry
 from storage.platform import audit
+from storage.platform.audit import AuditFilter
 from storage.platform.database import Database
 
 SOMEBODY = Actor(address="203.0.113.9")
@@ -44,16 +45,7 @@ def refusals(database: Database, clock: Clock) -> Refusals:
 
 async def written(database: Database) -> list[Entry]:
     async with database.transaction() as tx:
-        rows = await audit.find(
-            tx,
-            user_id=None,
-            action=None,
-            subject_id=None,
-            since=None,
-            until=None,
-            before_id=None,
-            limit=5_000,
-        )
+        rows = await audit.find(tx, AuditFilter(), before_id=None, limit=5_000)
     return [Entry.of(row) for row in reversed(rows)]
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from domain.event_webhooks.events import PostFailedError
-from services.event_webhooks.http_client import HttpPoster, is_public
+from services.event_webhooks.http_client import PostFailedError, connections, is_public
 from standalone.ports import free_port
 from tests.kits.event_endpoints import receiver
 
@@ -49,7 +48,7 @@ def test_what_is_out_on_the_internet_is_not_refused(address: str) -> None:
 
 
 async def post(url: str, *, allow_local: bool = False) -> int:
-    async with HttpPoster(allow_local=allow_local).session() as send:
+    async with connections(allow_local=allow_local) as send:
         return await send(url, {"webhook-id": "1"}, b"{}")
 
 
