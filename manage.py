@@ -21,7 +21,7 @@ from services.access.tokens import Tokens
 from services.access.users import UserDetails, Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
-from services.factory import ServiceConfig, build_services, gateway_of
+from services.factory import ServiceConfig, Services, gateway_of
 from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
 from services.messaging.contact_hooks import CONTACT_HOOKS
@@ -50,12 +50,12 @@ _DAYS_MOST = 3650
 
 
 async def set_up(settings: Settings) -> None:
-    """Make what Temporal must have where it is missing, and make our build the current one.
+    """Create what Temporal lacks, and make our build the current one.
 
-    Waits for Temporal as long as it takes, saying so.
+    Waits for Temporal as long as it takes, and says so.
 
     Raises:
-        TemporalRefusedError: Final; what is there already stays.
+        TemporalRefusedError: Final; what exists stays.
     """
     address, namespace = settings.temporal_address, settings.temporal_namespace
     client = await connect_to_temporal(address, namespace, lazy=True)
@@ -94,14 +94,7 @@ async def create_token(
     scopes: Sequence[TokenScope],
     expires_days: int | None,
 ) -> None:
-    """Make a token for a user and print it, this once.
-
-    Args:
-        settings: For the database.
-        email: Whose.
-        name: What it is for.
-        scopes: What it may be used for.
-        expires_days: After how many days it is useless; None for never.
+    """Make a token for a user and print it, this once; ``expires_days`` None for never.
 
     Raises:
         SystemExit: There is no such user, or they are disabled.
@@ -118,11 +111,7 @@ async def create_token(
 
 
 async def create_set_up_link(settings: Settings, *, email: str) -> None:
-    """Print a link on which a user sets their password, once. The one they have ends at once.
-
-    Args:
-        settings: For the database and the site's address.
-        email: Whose.
+    """Print a one-time link for a user to set their password; ends the present one at once.
 
     Raises:
         SystemExit: There is no such user, or the site's address is not set.
@@ -137,7 +126,7 @@ async def create_set_up_link(settings: Settings, *, email: str) -> None:
 
 
 async def show_held(settings: Settings, *, limit: int) -> None:
-    """Print a line for each enrollment that waits for a person: ids and codes, nothing personal."""
+    """Print a line for each held enrollment: ids and codes, nothing personal."""
     async with _database(settings) as database, database.transaction() as tx:
         for one in await health.held(tx, limit):
             code = f"  error {one.code}" if one.code else ""
@@ -145,23 +134,23 @@ async def show_held(settings: Settings, *, limit: int) -> None:
 
 
 async def show_parked(settings: Settings, *, limit: int, retry: bool) -> None:
-    """Print a line for each outbox entry that waits for a person, or have all tried again."""
+    """Print a line for each parked outbox entry, or retry them all."""
     async with _database(settings) as database, database.transaction() as tx:
         if retry:
             print(f"{await outbox_rows.unpark_all(tx)} are tried again within a minute")
             return
         for one in await outbox_rows.parked(tx, limit):
-            since = f"{one.since:%Y-%m-%d %H:%M}"
-            print(f"{one.id}  {one.reason.value}  {one.kind} of {one.subject_id} since {since}")
+            since = f"{one.parked_at:%Y-%m-%d %H:%M}"
+            print(f"{one.id}  {one.parked_reason}  {one.kind} of {one.subject_id} since {since}")
 
 
 async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime | None) -> None:
-    """Hold whoever the provider may have texted since a backup, and fetch what they answered.
+    """Hold everyone the provider may have texted since a backup, and fetch what they answered.
 
-    To be run on a restored database before any worker starts; it may be run again.
+    Run it on a restored database before any worker starts. Repeating it is harmless.
 
     Raises:
-        SystemExit: A worker is running, or the provider's lists could not be had.
+        SystemExit: A worker is running, or the provider's lists could not be fetched.
     """
     gateway = gateway_of(settings, max_concurrent=LISTS_AT_ONCE)
     client = await connect_to_temporal(
@@ -177,7 +166,7 @@ async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime |
                         " then run this again"
                     )
             found = await Reconciling(database, gateway, _say).run(since)
-            services = build_services(database, temporal, gateway, ServiceConfig.of(settings))
+            services = Services(database, temporal, gateway, ServiceConfig.of(settings))
             fetched = await services.catch_up.fetch_all_texts()
         except ProviderUnavailableError as error:
             raise SystemExit(f"{error}; run this again before any worker starts") from None
@@ -194,11 +183,11 @@ async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime |
 
 
 async def seed_demo(settings: Settings) -> None:
-    """Make the demo if it is not there, and print a line of JSON for each thing made."""
+    """Make the demo unless it exists, and print a line of JSON for each thing made."""
     config = ServiceConfig.of(settings)
     region, zone = config.default_region, config.rules.workspace_zone
     async with _database(settings) as database:
-        # Nothing is asked of Temporal here: the API and the worker hand over what is written.
+        # Temporal is not needed here: the API and the worker deliver the outbox.
         demo = Demo(
             Users(database),
             _tokens(database),
@@ -212,11 +201,10 @@ async def seed_demo(settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says.
+    """Run a command.
 
     Raises:
-        SystemExit: Status 1 and one line on standard error if it cannot be done, 2 if the command
-            line makes no sense.
+        SystemExit: Status 1 and one line on standard error if it fails, 2 for a wrong command line.
     """
     asked = _parser().parse_args(arguments)
     settings = load_settings()
@@ -287,11 +275,7 @@ def _tokens(database: Database) -> Tokens:
 
 
 async def _user(database: Database, email: str) -> UserDetails:
-    """Find a user.
-
-    Raises:
-        SystemExit: There is none.
-    """
+    """Find a user, or exit."""
     user = await Users(database).by_email(email)
     if user is None:
         raise SystemExit(f"there is no user {email}; make one with create-user")
@@ -299,29 +283,21 @@ async def _user(database: Database, email: str) -> UserDetails:
 
 
 def _password() -> str:
-    """Read the first line of standard input, unseen if a person types it."""
+    """Read the first line of standard input, without echo at a terminal."""
     if sys.stdin.isatty():
         return getpass.getpass("Password: ")
     return sys.stdin.readline().rstrip("\r\n")
 
 
 def _days(text: str) -> int:
-    """Read a number of days.
-
-    Raises:
-        ArgumentTypeError: It is none, or no span for a token.
-    """
+    """Parse a token's lifetime in days."""
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= _DAYS_MOST:
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {_DAYS_MOST}")
     return int(text)
 
 
 def _moment(text: str) -> datetime:
-    """Read a moment.
-
-    Raises:
-        ArgumentTypeError: It is none, or leaves its zone open.
-    """
+    """Parse a moment with its zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

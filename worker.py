@@ -26,7 +26,7 @@ from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSwee
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
-from services.factory import ServiceConfig, Services, build_services, gateway_of
+from services.factory import ServiceConfig, Services, gateway_of
 from services.messaging.backfill import LISTS_AT_ONCE, SIDE_BY_SIDE
 from settings import WorkerSettings, WorkerSize, load_worker_settings
 from storage.platform.database import Database, Pools
@@ -66,7 +66,7 @@ WORKFLOWS: Sequence[type] = (
     JobWorkflow,
     EventDeliveryWorkflow,
 )
-"""Every workflow that this worker runs; replay tests use the same list."""
+"""Every workflow this worker runs; replay tests use the same list."""
 
 _WAIT_SECONDS = 2
 _VERSION_SECONDS = 60
@@ -74,7 +74,7 @@ _HEARTBEATS_APART = timedelta(seconds=1)
 
 
 class TooManyConnectionsError(Exception):
-    """PostgreSQL does not allow as many connections as the settings want."""
+    """The settings want more connections than PostgreSQL allows."""
 
 
 def build_workers(
@@ -86,18 +86,18 @@ def build_workers(
     traces: Traces | None = None,
     size: WorkerSize | None = None,
 ) -> list[Worker]:
-    """Make the workers of a process: for sends, questions and events one each, one for the rest.
+    """Make the workers of a process: one each for sends, questions and events, one for the rest.
 
-    So neither a crowd of questions nor slow endpoints take the place of a send, and decisions and
-    closes, which are local activities, have places of their own beside jobs and the sweep.
+    So neither many questions nor slow endpoints take a send's slot, and decisions and closes, which
+    are local activities, have slots apart from jobs and the sweep.
 
     Args:
         client: A connected client.
         services: The use cases behind the activities.
-        drain: How long activities under way may take to finish at the end; longer than a send.
-        build_id: Which build of the code this is; empty for workers without a version. Workflows
-            stay with no build: they go on with the current one, and `patched` tells old from new.
-        traces: What calls to the provider are seen in; None for none.
+        drain: How long running activities may take to finish at the end; longer than a send.
+        build_id: The code's build; empty for unversioned workers. Workflows are pinned to no build:
+            they continue on the current one, and `patched` tells old from new.
+        traces: Of calls to the provider; None for none.
         size: How much is done side by side; None for the defaults.
     """
     size = size or WorkerSize()
@@ -159,7 +159,7 @@ def build_workers(
 
 
 async def connect(settings: WorkerSettings, traces: Traces) -> Client:
-    """Connect to Temporal, waiting for it and our namespace as long as it takes."""
+    """Connect to Temporal; wait for it and our namespace as long as it takes."""
     namespace = settings.temporal_namespace
     runtime = sdk_runtime(settings.sdk_metrics_address)
     while True:
@@ -200,7 +200,7 @@ async def run(settings: WorkerSettings) -> None:
         + max(LISTS_AT_ONCE, SIDE_BY_SIDE),
     )
     pools = _pools(settings, traces)
-    services = build_services(
+    services = Services(
         pools.rest,
         EnrollmentClient(client, page_base_url=settings.public_base_url),
         gateway,
@@ -235,7 +235,7 @@ async def run(settings: WorkerSettings) -> None:
             _logger.info("working")
             await stop.wait()
             _logger.info("draining")
-            # Side by side: one drain after the other would outlast the container's grace.
+            # Side by side: one drain after another would outlast the container's grace period.
             await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         for task in background:
@@ -247,7 +247,7 @@ async def run(settings: WorkerSettings) -> None:
 
 
 async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | None:
-    """Await what may take long; None if we are to stop before it is there."""
+    """Await something; None if the process has to stop first."""
     stopping = asyncio.create_task(stop.wait())
     task = asyncio.create_task(coming)
     await asyncio.wait({stopping, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -259,7 +259,7 @@ async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, _T]) -> _T | 
 
 
 def _pools(settings: WorkerSettings, traces: Traces) -> Pools:
-    """Make the connections: those of a send are waited for less long than it may take to begin."""
+    """Make the pools; a send waits for a connection for less time than it has to begin."""
     database = partial(Database, settings.database_url, around=traces.transaction)
     short = settings.call_before.total_seconds() / 2
     return Pools(
@@ -270,10 +270,10 @@ def _pools(settings: WorkerSettings, traces: Traces) -> Pools:
 
 
 async def _connections_fit(services: Services, size: WorkerSize) -> None:
-    """Look whether PostgreSQL allows as many connections as this process may make.
+    """Check that PostgreSQL allows the connections of this process.
 
     Raises:
-        TooManyConnectionsError: It does not, even for this process alone.
+        TooManyConnectionsError: It allows fewer, even for this process alone.
     """
     allowed = await services.connections_allowed()
     if size.connections > allowed:
@@ -293,15 +293,15 @@ async def _database_is_there(services: Services) -> bool:
 
 
 async def _prepare(client: Client, services: Services) -> None:
-    """Have Temporal know our search attributes, the sweep and the senders' pace, until it does.
+    """Register our search attributes, the sweep and the senders' pace; retry until it works.
 
-    Without the attributes, which the set-up adds too, it would start no enrollment.
+    Temporal starts no enrollment without the attributes, which the set-up adds too.
     """
     while True:
         try:
             try:
                 await ensure_search_attributes(client)
-            except TemporalRefusedError as error:  # they may be made elsewhere, as in its cloud
+            except TemporalRefusedError as error:  # made elsewhere, as in Temporal Cloud
                 _logger.warning("the search attributes are not known to be there: %s", error)
             await services.temporal.ensure_sweep()
             await services.outbox.pace_all()
@@ -313,11 +313,11 @@ async def _prepare(client: Client, services: Services) -> None:
 
 
 async def _watch_version(client: Client, build_id: str) -> None:
-    """Say so while another build is current than this one, whose workers get nothing to do.
+    """Warn while another build is current: this one's workers then get nothing to do.
 
-    Where nobody chose one, this one becomes it: the first worker with a version works without any
-    set-up. Later ones never do that by themselves, for an old one that restarts would take over,
-    or one that still drains would undo a return to workers without a version.
+    If there is no current build, this one becomes it: the first versioned worker needs no set-up.
+    Later builds never do so by themselves: an old one that restarts would take over, or one that
+    still drains would undo a return to unversioned workers.
     """
     while True:
         try:

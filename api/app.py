@@ -1,4 +1,4 @@
-"""The API: its composition, its beginning and its end."""
+"""The API: its composition, start and end."""
 
 import asyncio
 import logging
@@ -45,13 +45,13 @@ from observability import logs
 from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
 from observability.tracing import Traces
-from services.factory import ServiceConfig, Services, build_services, gateway_of
+from services.factory import ServiceConfig, Services, gateway_of
 from settings import ApiSettings, load_api_settings
 from storage.platform.database import Database
 from workflows.client import EnrollmentClient, connect_to_temporal
 
 MAX_BODY_BYTES = 5_000_000
-"""The largest body that is read: 10,000 ids and everything else there is fit into a tenth."""
+"""The largest body: 10,000 ids, the most any request needs, fit into a tenth of it."""
 
 _WAIT_SECONDS = 5
 _GATEWAY_CALLS = 4
@@ -62,13 +62,13 @@ _PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
 
 
 class _Application(FastAPI):
-    """FastAPI, with what belongs to every answer around all of it.
+    """FastAPI with middleware outside of its own answer to unexpected errors.
 
-    What ``add_middleware`` adds is inside of what answers errors that nobody expected.
+    ``add_middleware`` adds inside of that.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the server's own habits around everything else."""
+        """Wrap everything else."""
         return SecurityHeaders(RequestLog(HeadAsGet(super().build_middleware_stack())))
 
 
@@ -80,13 +80,12 @@ def create_app(
 ) -> FastAPI:
     """Make the application; the factory that uvicorn calls.
 
-    It starts whether or not PostgreSQL and Temporal are there, and answers 503 until they are.
+    It starts without PostgreSQL and Temporal, and answers 503 until they are up.
 
     Args:
         settings: None to read the environment.
-        services: Use cases that are ready and stay the caller's to close, for tests; None to
-            build them from the settings.
-        traces: What requests are seen in; None for what the settings say.
+        services: The caller's use cases, for tests; None to build them from the settings.
+        traces: Of requests; None for what the settings say.
     """
     if settings is None:
         settings = load_api_settings()
@@ -98,7 +97,7 @@ def create_app(
         summary="Automated text-message sequences",
         version="0.1.0",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # its page would come from somebody else's servers
+        docs_url=None,  # its page would load from other servers
         redoc_url=None,
         lifespan=_lifespan(settings, services, traces),
         telemetry=TelemetryConfig(
@@ -172,17 +171,17 @@ def _lifespan(
 
 @asynccontextmanager
 async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Services]:
-    """Build the use cases, and run what runs in the background beside them."""
+    """Build the use cases, and run their background tasks."""
     temporal = await connect_to_temporal(
         settings.temporal_address,
         settings.temporal_namespace,
-        lazy=True,  # each call connects if need be, so nothing here waits for the server
+        lazy=True,  # calls connect when needed, so nothing here waits for the server
         runtime=sdk_runtime(settings.sdk_metrics_address),
         interceptors=traces.interceptors(),
     )
     gateway = gateway_of(settings, max_concurrent=_GATEWAY_CALLS)
     database = Database(settings.database_url, around=traces.transaction)
-    services = build_services(
+    services = Services(
         database,
         EnrollmentClient(temporal, page_base_url=settings.public_base_url),
         gateway,
@@ -208,7 +207,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
 
 
 async def _announce(services: Services) -> None:
-    """Say what is waited for until everything was there once."""
+    """Log what is missing until everything is up."""
     waiting = True
     while waiting:
         parts = {

@@ -25,7 +25,7 @@ from bench import runs
 from domain.messaging.inbound import InboundText
 from domain.messaging.ports import Gateway, SendRequest
 from domain.platform.rules import SendingRules
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services
 from settings import child_environment
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
@@ -149,7 +149,7 @@ async def _services(url: str, transactions: Times) -> AsyncIterator[Services]:
     temporal = cast("EnrollmentClient", _NobodyThere())
     gateway = cast("Gateway", object())  # nobody asks it
     try:
-        yield build_services(database, temporal, gateway, ServiceConfig(SendingRules()))
+        yield Services(database, temporal, gateway, ServiceConfig(SendingRules()))
     finally:
         await database.close()
 

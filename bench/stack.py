@@ -15,7 +15,7 @@ import httpx
 from temporalio.client import Client
 
 from domain.platform.rules import SendingRules
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services
 from settings import child_environment
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
@@ -128,7 +128,7 @@ async def services(servers: Servers, client: Client, closing: AsyncExitStack) ->
         max_concurrent=1,
     )
     closing.push_async_callback(gateway.aclose)
-    return build_services(
+    return Services(
         database,
         EnrollmentClient(client, page_base_url="http://127.0.0.1:1"),
         gateway,

@@ -80,7 +80,7 @@ FETCH_LAG = Gauge(
 UNAPPLIED = Gauge(
     "segue_unapplied_inbound", "What the provider told us that has no effect yet", ["kind"]
 )
-UNSETTLED = Gauge("segue_unsettled_attempts", "Attempts whose outcome is not known yet")
+UNRECONCILED = Gauge("segue_unsettled_attempts", "Attempts whose outcome is not known yet")
 DOUBLED = Gauge(
     "segue_texts_doubled_total",
     "Texts that went out twice: one declared absent turned out to be at the provider",

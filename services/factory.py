@@ -1,4 +1,4 @@
-"""Builds the use cases, for every program that needs them."""
+"""The use cases and what they stand on, built once for each program."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -78,14 +78,10 @@ class ServiceConfig:
     """What the use cases need from the settings.
 
     Attributes:
-        rules: The timings that rule sending.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
-        live_query: How long one page's questions to workflows may take together.
-        workflows_url: Where Temporal's Web UI shows workflows, their ids appended.
-        access: How long people stay signed in, and how often things may be tried.
-        events: The timings of deliveries to event endpoints, and where those may be.
-        jobs_kept: How long jobs that have ended are kept with their results.
+        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
+        live_query: Time limit of one page's workflow queries together.
+        workflows_url: Where Temporal's Web UI shows workflows, followed by their id.
+        jobs_kept: How long ended jobs are kept with their results.
     """
 
     rules: SendingRules
@@ -120,7 +116,7 @@ class ServiceConfig:
 
 
 def _access(settings: Settings) -> AccessRules:
-    """Only the API signs people in; other processes go by rules that nobody asks them for."""
+    """Read the rules of access; only the API, which signs people in, has settings for them."""
     if not isinstance(settings, ApiSettings):
         return AccessRules()
     return filled(
@@ -132,12 +128,7 @@ def _access(settings: Settings) -> AccessRules:
 
 
 def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGateway:
-    """Make the provider's client; the caller closes it.
-
-    Args:
-        settings: For the account, the addresses and the time limits.
-        max_concurrent: Most calls at a time.
-    """
+    """Make the provider's client, for so many calls at a time; the caller closes it."""
     return TwilioGateway(
         account_sid=settings.twilio_account_sid,
         auth_token=settings.twilio_auth_token.get_secret_value(),
@@ -153,65 +144,128 @@ def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGatewa
     )
 
 
-@dataclass
 class Services:
-    """Every use case, one attribute each, and what they stand on."""
+    """Every use case, one attribute each, and what they stand on.
 
-    database: Database
-    temporal: EnrollmentClient
-    gateway: Gateway
-    config: ServiceConfig
-    archiving: Archiving
-    audit: Audit
-    bulk_actions: BulkActions
-    contact_history: ContactHistory
-    enrollment_list: EnrollmentList
-    contacts: Contacts
-    conversations: Conversations
-    deliveries: Deliveries
-    duplicating: Duplicating
-    endings: Endings
-    enroll_previews: EnrollPreviews
-    enrolling: Enrolling
-    enrollment_detail: EnrollmentDetail
-    erasure: Erasure
-    exporting: Exporting
-    event_endpoints: EventEndpoints
-    groups: Groups
-    holds: Holds
-    idempotency: Idempotency
-    importing: Importing
-    opt_out_import: OptOutImport
-    jobs: Jobs
-    outbox: Outbox
-    overview: SequenceOverview
-    own_password: OwnPassword
-    pausing: Pausing
-    pickers: Pickers
-    previews: Previews
-    refusals: Refusals
-    presence: Presence
-    reviews: Reviews
-    senders: Senders
-    sequence_list: SequenceList
-    sequences: Sequences
-    sessions: Sessions
-    set_up_links: SetUpLinks
-    suppressions: Suppressions
-    tokens: Tokens
-    unknown_numbers: UnknownNumbers
-    users: Users
-    vitals: Vitals
-    waking: Waking
-    workspace: WorkspaceSettings
-    ledger: Ledger
-    inbound: Inbound
-    callbacks: Callbacks
-    catch_up: CatchUp
-    sweep: Sweep
+    Args:
+        database: Where everything is kept.
+        temporal: The facade; it need not be connected yet.
+        gateway: The text-message provider.
+        config: From the settings.
+        pools: The connections of sends and decisions; None for those of ``database``.
+    """
+
+    def __init__(  # noqa: PLR0915 - a line for each use case
+        self,
+        database: Database,
+        temporal: EnrollmentClient,
+        gateway: Gateway,
+        config: ServiceConfig,
+        *,
+        pools: Pools | None = None,
+    ) -> None:
+        rules, region, zone = config.rules, config.default_region, config.rules.workspace_zone
+        access, most_per_hour = config.access, config.access.enrolments_per_hour
+        pools = pools or Pools.one(database)
+        self.database, self.temporal = database, temporal
+        self.gateway, self.config = gateway, config
+
+        self.outbox = Outbox(database, temporal)
+        self.waking = Waking(database)
+        for pool in (database, pools.sends, pools.decisions):
+            pool.after_commit(Written.OUTBOX, self.outbox.notify)
+            pool.after_commit(Written.WAKES, self.waking.begin)
+        self.audit = Audit(database)
+        self.idempotency = Idempotency(database)
+        self.workspace = WorkspaceSettings(database, default_zone=zone)
+
+        passwords = Passwords(access.workspace_words)
+        self.own_password = OwnPassword(database, access, passwords)
+        self.refusals = Refusals(database)
+        self.sessions = Sessions(database, access, passwords, self.refusals)
+        self.set_up_links = SetUpLinks(database, access, passwords)
+        self.tokens = Tokens(database, self.own_password)
+        self.users = Users(database, passwords)
+
+        self.deliveries = Deliveries(database, config.events)
+        self.event_endpoints = EventEndpoints(database, config.events)
+
+        self.duplicating = Duplicating(database)
+        self.sequences = Sequences(database, workspace_zone=zone)
+        self.sequence_list = SequenceList(database, self.sequences)
+
+        self.contacts = Contacts(
+            database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
+        )
+        self.contact_history = ContactHistory(database)
+        self.groups = Groups(database, default_region=region)
+
+        self.endings = Endings(database, rules)
+        self.archiving = Archiving(database, self.endings)
+        self.enrollment_list = EnrollmentList(database, temporal, live_deadline=config.live_query)
+        self.enrolling = Enrolling(database, workspace_zone=zone, most_per_hour=most_per_hour)
+        self.enrollment_detail = EnrollmentDetail(
+            database,
+            temporal,
+            live_deadline=config.live_query,
+            rules=rules,
+            workflows_url=config.workflows_url,
+        )
+        self.overview = SequenceOverview(database, workspace_zone=zone)
+        self.pausing = Pausing(database, rules)
+        self.pickers = Pickers(database)
+        self.previews = Previews(database)
+
+        self.erasure = Erasure(database, rules)
+        self.reviews = Reviews(database)
+        self.suppressions = Suppressions(database, default_region=region)
+
+        self.callbacks = Callbacks(database, rules)
+        self.conversations = Conversations(database)
+        self.holds = Holds(database, rules, self.endings)
+        self.inbound = Inbound(database)
+        self.catch_up = CatchUp(database, gateway, self.inbound, self.callbacks, rules)
+        self.ledger = Ledger(pools, rules)
+        self.senders = Senders(database, default_region=region)
+        self.unknown_numbers = UnknownNumbers(database)
+
+        self.bulk_actions = BulkActions(database, self.holds)
+        self.exporting = Exporting(database)
+        self.importing = Importing(database, default_region=region)
+        self.enroll_previews = EnrollPreviews(
+            database, self.enrolling, self.importing, default_region=region
+        )
+        self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
+        handlers = EnrollmentHandlers(
+            self.bulk_actions, self.endings, self.enrolling, self.holds, self.pausing
+        )
+        self.jobs = Jobs(
+            database,
+            self.endings,
+            {
+                **handlers.by_kind(),
+                JobKind.IMPORT_CONTACTS: self.importing.handler(),
+                JobKind.IMPORT_SUPPRESSIONS: self.opt_out_import.handler(),
+            },
+            most_per_hour=most_per_hour,
+        )
+
+        self.presence = Presence(temporal)
+        self.vitals = Vitals(database, temporal)
+        pruning = Pruning(database, jobs_kept=config.jobs_kept)
+        self.sweep = Sweep(
+            database,
+            temporal,
+            gateway,
+            self.outbox,
+            self.inbound,
+            self.callbacks,
+            rules,
+            Chores(self.catch_up, pruning, self.waking, self.workspace),
+        )
 
     async def database_ready(self) -> bool:
-        """Whether PostgreSQL answers now."""
+        """Tell whether PostgreSQL answers now."""
         try:
             async with asyncio.timeout(_PING_SECONDS), self.database.transaction() as tx:
                 await connection_health.ping(tx)
@@ -222,145 +276,13 @@ class Services:
         return True
 
     async def connections_allowed(self) -> int:
-        """How many connections PostgreSQL allows all programs together."""
+        """Read how many connections PostgreSQL allows to all programs together."""
         async with self.database.transaction() as tx:
             return await connection_health.connections_allowed(tx)
 
     async def temporal_ready(self) -> bool:
-        """Whether Temporal answers now."""
+        """Tell whether Temporal answers now."""
         try:
             return await self.temporal.ready()
-        except RuntimeError:  # what a lazy client raises until it was connected once
+        except RuntimeError:  # raised by a lazy client that has never connected
             return False
-
-
-def build_services(
-    database: Database,
-    temporal: EnrollmentClient,
-    gateway: Gateway,
-    config: ServiceConfig,
-    *,
-    pools: Pools | None = None,
-) -> Services:
-    """Wire the use cases together.
-
-    Args:
-        database: Where everything is kept.
-        temporal: The facade; it need not be connected yet.
-        gateway: The text-message provider.
-        config: From the settings.
-        pools: What sends and decisions take their connections from; None for ``database`` too.
-    """
-    rules = config.rules
-    pools = pools or Pools.one(database)
-    passwords = Passwords(config.access.workspace_words)
-    own_password = OwnPassword(database, config.access, passwords)
-    refusals = Refusals(database)
-    outbox = Outbox(database, temporal)
-    endings = Endings(database, rules)
-    inbound = Inbound(database)
-    callbacks = Callbacks(database, rules)
-    catch_up = CatchUp(database, gateway, inbound, callbacks, rules)
-    waking = Waking(database)
-    for pool in (database, pools.sends, pools.decisions):
-        pool.after_commit(Written.OUTBOX, outbox.kick)
-        pool.after_commit(Written.WAKES, waking.begin)
-    holds = Holds(database, rules, endings)
-    bulk_actions = BulkActions(database, holds)
-    enrolling = Enrolling(
-        database,
-        workspace_zone=rules.workspace_zone,
-        most_per_hour=config.access.enrolments_per_hour,
-    )
-    pausing = Pausing(database, rules)
-    importing = Importing(database, default_region=config.default_region)
-    suppressions = Suppressions(database, default_region=config.default_region)
-    opt_out_import = OptOutImport(database, suppressions, default_region=config.default_region)
-    handlers = EnrollmentHandlers(bulk_actions, endings, enrolling, holds, pausing)
-    workspace = WorkspaceSettings(database, default_zone=rules.workspace_zone)
-    sequences = Sequences(database, workspace_zone=rules.workspace_zone)
-    return Services(
-        database=database,
-        temporal=temporal,
-        gateway=gateway,
-        config=config,
-        archiving=Archiving(database, endings),
-        audit=Audit(database),
-        bulk_actions=bulk_actions,
-        contact_history=ContactHistory(database),
-        enrollment_list=EnrollmentList(database, temporal, live_deadline=config.live_query),
-        contacts=Contacts(
-            database,
-            CONTACT_HOOKS,
-            default_region=config.default_region,
-            workspace_zone=rules.workspace_zone,
-        ),
-        conversations=Conversations(database),
-        deliveries=Deliveries(database, config.events),
-        duplicating=Duplicating(database),
-        endings=endings,
-        enroll_previews=EnrollPreviews(
-            database, enrolling, importing, default_region=config.default_region
-        ),
-        enrolling=enrolling,
-        enrollment_detail=EnrollmentDetail(
-            database,
-            temporal,
-            live_deadline=config.live_query,
-            rules=rules,
-            workflows_url=config.workflows_url,
-        ),
-        erasure=Erasure(database, rules),
-        exporting=Exporting(database),
-        event_endpoints=EventEndpoints(database, config.events),
-        groups=Groups(database, default_region=config.default_region),
-        holds=holds,
-        idempotency=Idempotency(database),
-        importing=importing,
-        opt_out_import=opt_out_import,
-        jobs=Jobs(
-            database,
-            endings,
-            {
-                **handlers.by_kind(),
-                JobKind.IMPORT_CONTACTS: importing.handler(),
-                JobKind.IMPORT_SUPPRESSIONS: opt_out_import.handler(),
-            },
-            most_per_hour=config.access.enrolments_per_hour,
-        ),
-        outbox=outbox,
-        overview=SequenceOverview(database, workspace_zone=rules.workspace_zone),
-        own_password=own_password,
-        pausing=pausing,
-        pickers=Pickers(database),
-        previews=Previews(database),
-        refusals=refusals,
-        presence=Presence(temporal),
-        reviews=Reviews(database),
-        senders=Senders(database, default_region=config.default_region),
-        sequence_list=SequenceList(database, sequences),
-        sequences=sequences,
-        suppressions=suppressions,
-        sessions=Sessions(database, config.access, passwords, refusals),
-        set_up_links=SetUpLinks(database, config.access, passwords),
-        tokens=Tokens(database, own_password),
-        unknown_numbers=UnknownNumbers(database),
-        users=Users(database, passwords),
-        vitals=Vitals(database, temporal),
-        waking=waking,
-        workspace=workspace,
-        ledger=Ledger(pools, rules),
-        inbound=inbound,
-        callbacks=callbacks,
-        catch_up=catch_up,
-        sweep=Sweep(
-            database,
-            temporal,
-            gateway,
-            outbox,
-            inbound,
-            callbacks,
-            rules,
-            Chores(catch_up, Pruning(database, jobs_kept=config.jobs_kept), waking, workspace),
-        ),
-    )

@@ -21,7 +21,7 @@ from domain.messaging.ports import Gateway
 from domain.platform.rules import SendingRules
 from domain.statuses.jobs import JobKind, JobState
 from services.enrollments.enrolling import Enrolling
-from services.factory import ServiceConfig, build_services
+from services.factory import ServiceConfig, Services
 from services.platform.outbox import Outbox
 from settings import child_environment
 from standalone.ports import free_port
@@ -251,7 +251,7 @@ async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
     """Each row is acted on exactly once, and the result list is complete."""
     client = EnrollmentClient(temporal, page_base_url="http://segue.test")
     gateway = cast("Gateway", object())  # nothing is sent
-    services = build_services(world.database, client, gateway, ServiceConfig(SendingRules()))
+    services = Services(world.database, client, gateway, ServiceConfig(SendingRules()))
     sequence = await world.active()
     contacts = await world.contacts(MANY)
     await services.enrolling.enroll(sequence.id, world.user_id, contact_ids=contacts)

@@ -45,7 +45,7 @@ def require_strong(password: str, *, field: str, personal: Iterable[str]) -> Non
 
 
 def _repeats(password: str) -> bool:
-    """Tell whether it is one part repeated, whatever stands between."""
+    """Tell whether it is one part repeated, whatever is between."""
     letters = "".join(filter(str.isalnum, password.casefold())) or password
     # A text that repeats a part occurs in its own double before its end.
     return (letters + letters).find(letters, 1) < len(letters)

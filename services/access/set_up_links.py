@@ -52,7 +52,8 @@ class SetUpLink:
 class SetUpLinks:
     """Makes links and takes the passwords that people set on them.
 
-    A link works once, until it expires, is replaced by another, or its user is disabled.
+    A link works once, until it expires, is replaced by another, or its user is disabled. Methods
+    that take a user's id raise ``NotFoundError`` if there is no such user.
     """
 
     def __init__(self, database: Database, rules: AccessRules, passwords: Passwords) -> None:
@@ -78,7 +79,6 @@ class SetUpLinks:
         """Make a link for a new password; ends the present one and all sessions at once.
 
         Raises:
-            NotFoundError: There is no such user.
             ConflictError: ``user_disabled``.
         """
         async with self._database.transaction() as tx:

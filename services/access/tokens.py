@@ -92,7 +92,10 @@ class _Checked:
 
 
 class Tokens:
-    """Makes, lists and revokes tokens."""
+    """Makes, lists and revokes tokens.
+
+    Methods that take a user's id raise ``NotFoundError`` if there is no such user.
+    """
 
     def __init__(self, database: Database, own_password: OwnPassword) -> None:
         self._database = database
@@ -108,7 +111,6 @@ class Tokens:
 
         Raises:
             InvalidFieldError: A field cannot be taken: ``wrong_password``, ``exceeds_token``.
-            NotFoundError: There is no such user.
             NotSignedInError: The caller's session or token ended meanwhile.
             TooManyRequestsError: The password was guessed at too often.
         """
@@ -135,18 +137,13 @@ class Tokens:
 
         Raises:
             InvalidFieldError: A field cannot be taken.
-            NotFoundError: There is no such user.
         """
         return await self._insert(user_id, _Checked.of(name, scopes, expires_at), None)
 
     async def of_user(
         self, user_id: UUID, *, after: Position | None = None, limit: int = 50
     ) -> Page[TokenDetails]:
-        """List a user's tokens that are not revoked, expired ones too, the newest first.
-
-        Raises:
-            NotFoundError: There is no such user.
-        """
+        """List a user's tokens that are not revoked, expired ones too, the newest first."""
         async with self._database.transaction() as tx:
             if await users.get(tx, user_id) is None:
                 raise NotFoundError("user", user_id)

@@ -108,7 +108,10 @@ class UserChange(TypedDict, total=False):
 
 
 class Users:
-    """Makes and changes users, and authenticates API tokens."""
+    """Makes and changes users, and authenticates API tokens.
+
+    Methods that take a user's id raise ``NotFoundError`` if there is no such user.
+    """
 
     def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
         self._database = database
@@ -137,11 +140,7 @@ class Users:
         return None if user is None else UserDetails.of(user)
 
     async def get(self, user_id: UUID) -> UserDetails:
-        """Read one user.
-
-        Raises:
-            NotFoundError: There is none with this id.
-        """
+        """Read one user."""
         async with self._database.transaction() as tx:
             user = await users.get(tx, user_id)
         if user is None:
@@ -153,7 +152,6 @@ class Users:
 
         Raises:
             InvalidFieldError: A field cannot be taken.
-            NotFoundError: There is no such user.
             ConflictError: ``last_admin``: nobody could manage users any more.
         """
         wanted: dict[str, Any] = {}

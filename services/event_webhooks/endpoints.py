@@ -71,7 +71,10 @@ class EndpointFields(TypedDict, total=False):
 
 
 class EventEndpoints:
-    """Manages endpoints."""
+    """Manages endpoints.
+
+    Methods that take an endpoint's id raise ``NotFoundError`` if there is none with this id.
+    """
 
     def __init__(self, database: Database, rules: EventRules) -> None:
         self._database = database
@@ -104,11 +107,7 @@ class EventEndpoints:
         return MadeEndpoint(EndpointDetails.of(row), secret)
 
     async def get(self, endpoint_id: UUID) -> EndpointDetails:
-        """Read one endpoint.
-
-        Raises:
-            NotFoundError: There is none with this id.
-        """
+        """Read one endpoint."""
         async with self._database.transaction() as tx:
             return EndpointDetails.of(await _required(tx, endpoint_id))
 
@@ -128,7 +127,6 @@ class EventEndpoints:
 
         Raises:
             InvalidFieldError: A field cannot be taken.
-            NotFoundError: There is no endpoint with this id.
         """
         values = self._cleaned(fields)
         async with self._database.transaction() as tx:
@@ -148,22 +146,14 @@ class EventEndpoints:
         return now
 
     async def remove(self, endpoint_id: UUID) -> None:
-        """Remove an endpoint and its delivery log.
-
-        Raises:
-            NotFoundError: There is no endpoint with this id.
-        """
+        """Remove an endpoint and its delivery log."""
         async with self._database.transaction() as tx:
             if not await endpoints.remove(tx, endpoint_id):
                 raise NotFoundError("event endpoint", endpoint_id)
             await audit.record(tx, "event_endpoint.delete", _KIND, [endpoint_id])
 
     async def rotate_secret(self, endpoint_id: UUID) -> MadeEndpoint:
-        """Give an endpoint a new secret, which signs everything sent from now on.
-
-        Raises:
-            NotFoundError: There is no endpoint with this id.
-        """
+        """Give an endpoint a new secret, which signs everything sent from now on."""
         secret = _new_secret()
         async with self._database.transaction() as tx:
             row = await endpoints.change(tx, endpoint_id, {"secret": secret})
@@ -176,7 +166,6 @@ class EventEndpoints:
         """Send an endpoint a ``test.ping``, whatever types it wants.
 
         Raises:
-            NotFoundError: There is no endpoint with this id.
             ConflictError: ``endpoint_disabled``.
         """
         async with self._database.transaction() as tx:
@@ -197,7 +186,6 @@ class EventEndpoints:
         """List an endpoint's deliveries, the latest event first.
 
         Raises:
-            NotFoundError: There is no endpoint with this id.
             InvalidFieldError: ``invalid_cursor``.
         """
         before = _number(after) if after else None
@@ -212,7 +200,7 @@ class EventEndpoints:
         """Deliver an event again, or at once; later events of its subject wait for it.
 
         Raises:
-            NotFoundError: There is no such endpoint, or the event was never meant for it.
+            NotFoundError: The event was never meant for it.
             ConflictError: ``endpoint_disabled``.
         """
         async with self._database.transaction() as tx:

@@ -42,12 +42,12 @@ class Outbox:
     def __init__(self, database: Database, temporal: EnrollmentClient) -> None:
         self._database = database
         self._temporal = temporal
-        self._kicked = asyncio.Event()
+        self._notified = asyncio.Event()
         self._slots = asyncio.Semaphore(20)
 
-    def kick(self) -> None:
+    def notify(self) -> None:
         """Wake the background drainer; each commit that wrote entries does."""
-        self._kicked.set()
+        self._notified.set()
 
     async def pace_all(self) -> None:
         """Ask for every sender to be paced by its rate, where this Temporal server differs.
@@ -64,12 +64,12 @@ class Outbox:
             await outbox.add_paces(tx, wrong)
 
     async def run(self) -> None:
-        """Drain when kicked, and every 15 s; runs until canceled."""
+        """Drain when notified, and every 15 s; runs until canceled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(15):
-                    await self._kicked.wait()
-            self._kicked.clear()
+                    await self._notified.wait()
+            self._notified.clear()
             try:
                 await self.drain()
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -120,11 +120,11 @@ class Outbox:
         for entry, fate in zip(entries, fates, strict=True):
             if fate == "later":
                 backoff = min(timedelta(seconds=2 ** min(entry.tries, 6)), _MOST_BACKOFF)
-                await outbox.postpone(tx, [entry.id], backoff)
+                await outbox.postpone(tx, entry.id, backoff)
             elif isinstance(fate, ParkedReason):
                 about = {"entry": entry.id, "subject": str(entry.subject_id), "reason": fate.value}
                 _logger.error("an outbox entry is parked", extra=about)
-                await outbox.park(tx, [entry.id], fate)
+                await outbox.park(tx, entry.id, fate)
         return fates
 
     async def _deliver(

@@ -1,4 +1,4 @@
-"""Queries about tries that went wrong in one span of time, those under way among them."""
+"""Queries about wrong tries in one span of time, those under way included."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,12 +10,7 @@ from storage.platform.database import Transaction
 
 
 class Tries(NamedTuple):
-    """How tries of one kind stand.
-
-    Attributes:
-        wrong: How many went wrong or are under way.
-        next_at: Before when none may begin; None if that was never said.
-    """
+    """Tries of one kind: how many went wrong or are under way, and when the next may begin."""
 
     wrong: int = 0
     next_at: datetime | None = None
@@ -24,15 +19,9 @@ class Tries(NamedTuple):
 async def lock(
     tx: Transaction, keys: Sequence[str], window: timedelta
 ) -> tuple[datetime, Mapping[str, Tries]]:
-    """Lock how tries stand until the transaction ends.
+    """Lock counts, in one order for all callers; answers the time of locking, and each count.
 
-    Args:
-        tx: The transaction.
-        keys: Which; every caller's are locked in the same order.
-        window: How long a span is; one begins with the first try after the last one's end.
-
-    Returns:
-        The moment they were locked at, and how each stands.
+    A span of ``window`` begins with the first try after the end of the one before.
     """
     ordered = sorted(keys)
     await tx.execute(
@@ -58,7 +47,7 @@ async def lock(
 async def write(
     tx: Transaction, tries: Mapping[str, Tries], now: datetime, window: timedelta
 ) -> None:
-    """Write down how tries stand now, in the span under way or else one that begins."""
+    """Write counts, in the current span or a new one."""
     await tx.execute(
         text(
             """
@@ -83,5 +72,5 @@ async def write(
 
 
 async def forget(tx: Transaction, age: timedelta) -> None:
-    """Drop spans that began this long ago."""
+    """Remove spans that began this long ago."""
     await tx.execute(text("DELETE FROM wrong_tries WHERE since < now() - :age"), {"age": age})

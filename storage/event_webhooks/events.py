@@ -1,7 +1,7 @@
-"""Writing events down in the transaction that causes them, with their deliveries.
+"""Writing events and their deliveries in the transaction that causes them.
 
-Each function is one statement, which looks for an endpoint that wants the event before anything
-else: without one it writes nothing and reads no further. ``data`` holds ids, codes and times only.
+Each function is one statement, which first looks for an endpoint that wants the event: without one
+it writes nothing and reads no further. ``data`` holds ids, codes and times only.
 """
 
 import json
@@ -15,10 +15,10 @@ from sqlalchemy import TextClause, text
 from domain.event_webhooks.events import EventType
 from storage.platform.database import Transaction, Written, note
 
-# The endpoints are kept from being removed meanwhile: that must not undo what happened. Who holds
-# an enrollment's row writes the next event of it, so their numbers ascend as the
-# transactions commit, and nobody is told a later one before an earlier one. One wake an endpoint is
-# enough for a transaction; its number is kept in the row, since within a savepoint xmin is another.
+# Endpoints are locked against removal, which must not undo what happened. An enrollment's events
+# are written while its row is locked, so their numbers ascend in the order of the commits, in which
+# an endpoint gets them. One wake per endpoint and transaction is enough; the row keeps the
+# transaction's number, because xmin differs within a savepoint.
 _EMIT = """
     WITH wanting AS MATERIALIZED (
         SELECT id FROM event_endpoints

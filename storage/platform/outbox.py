@@ -6,14 +6,14 @@ The commit of whatever writes an entry wakes the drainer.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, Uuid
+from sqlalchemy.types import Uuid
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentStatus
@@ -196,77 +196,36 @@ async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
         await tx.execute(delete(OutboxEntry).where(col(OutboxEntry.id).in_(entry_ids)))
 
 
-async def postpone(tx: Transaction, entry_ids: Sequence[int], delay: timedelta) -> None:
-    """Try entries again later."""
-    if entry_ids:
-        await tx.execute(
-            update(OutboxEntry)
-            .where(col(OutboxEntry.id).in_(entry_ids))
-            .values(tries=col(OutboxEntry.tries) + 1, next_try_at=func.now() + delay)
-        )
+async def postpone(tx: Transaction, entry_id: int, delay: timedelta) -> None:
+    """Try an entry again later."""
+    values = {"tries": col(OutboxEntry.tries) + 1, "next_try_at": func.now() + delay}
+    await tx.execute(update(OutboxEntry).where(col(OutboxEntry.id) == entry_id).values(**values))
 
 
-async def park(tx: Transaction, entry_ids: Sequence[int], reason: ParkedReason) -> None:
-    """Stop trying entries, so that those behind them go on."""
-    if entry_ids:
-        await tx.execute(
-            update(OutboxEntry)
-            .where(col(OutboxEntry.id).in_(entry_ids))
-            .values(parked_at=func.now(), parked_reason=reason.value)
-        )
+async def park(tx: Transaction, entry_id: int, reason: ParkedReason) -> None:
+    """Stop trying an entry, so that those behind it go on."""
+    values = {"parked_at": func.now(), "parked_reason": reason.value}
+    await tx.execute(update(OutboxEntry).where(col(OutboxEntry.id) == entry_id).values(**values))
 
 
-async def unpark_known(tx: Transaction) -> int:
+_PARKED = col(OutboxEntry.parked_at).is_not(None)
+_UNPARKED = {"parked_at": None, "parked_reason": None, "next_try_at": func.now()}
+
+
+async def unpark_known(tx: Transaction) -> None:
     """Unpark entries of kinds that an older build did not know."""
-    taken = await tx.execute(
-        text(
-            """
-            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, next_try_at = now()
-            WHERE parked_at IS NOT NULL AND parked_reason = :reason AND kind = ANY(:kinds)
-            RETURNING id
-            """
-        ).bindparams(bindparam("kinds", type_=ARRAY(Text()))),
-        {"reason": ParkedReason.UNKNOWN_KIND.value, "kinds": [kind.value for kind in OutboxKind]},
-    )
-    return len(taken.all())
+    unknown = col(OutboxEntry.parked_reason) == ParkedReason.UNKNOWN_KIND.value
+    kinds = col(OutboxEntry.kind).in_([kind.value for kind in OutboxKind])
+    await tx.execute(update(OutboxEntry).where(_PARKED, unknown, kinds).values(**_UNPARKED))
 
 
 async def unpark_all(tx: Transaction) -> int:
-    """Try every parked entry again, after its cause was fixed."""
-    taken = await tx.execute(
-        text(
-            """
-            UPDATE outbox SET parked_at = NULL, parked_reason = NULL, tries = 0, next_try_at = now()
-            WHERE parked_at IS NOT NULL RETURNING id
-            """
-        )
-    )
-    return len(taken.all())
+    """Try every parked entry again, after its cause was fixed; answers how many."""
+    query = update(OutboxEntry).where(_PARKED).values(**_UNPARKED, tries=0)
+    return len((await tx.scalars(query.returning(col(OutboxEntry.id)))).all())
 
 
-@dataclass(frozen=True)
-class Parked:
-    """An entry that is not retried by itself, since when and why."""
-
-    id: int
-    kind: str
-    subject_id: UUID
-    reason: ParkedReason
-    since: datetime
-
-
-async def parked(tx: Transaction, limit: int) -> list[Parked]:
+async def parked(tx: Transaction, limit: int) -> list[OutboxEntry]:
     """List parked entries, the oldest first."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT id, kind, subject_id, parked_reason, parked_at FROM outbox
-            WHERE parked_at IS NOT NULL ORDER BY id LIMIT :limit
-            """
-        ),
-        {"limit": limit},
-    )
-    return [
-        Parked(row.id, row.kind, row.subject_id, ParkedReason(row.parked_reason), row.parked_at)
-        for row in rows
-    ]
+    query = select(OutboxEntry).where(_PARKED).order_by(col(OutboxEntry.id)).limit(limit)
+    return list(await tx.scalars(query))

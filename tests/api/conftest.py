@@ -18,7 +18,7 @@ from domain.platform.rules import SendingRules
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services
 from settings import ApiSettings
 from storage.platform.database import Database
 from tests.api.a_little_of_everything import Little, found
@@ -133,7 +133,7 @@ def services(database: Database, temporal: FakeTemporal, gateway: FakeGateway) -
 def make_services(
     database: Database, temporal: FakeTemporal | None = None, gateway: FakeGateway | None = None
 ) -> Services:
-    return build_services(
+    return Services(
         database,
         cast("EnrollmentClient", temporal or FakeTemporal()),
         cast("Gateway", gateway or FakeGateway()),

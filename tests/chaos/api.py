@@ -1,7 +1,6 @@
 """The API with faults at named points: `python -m tests.chaos.api FOLDER PORT`."""
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,16 @@ from unittest.mock import patch
 import uvicorn
 
 from api import app
-from services.factory import Services, build_services
+from services.factory import Services
 from tests.chaos.points import Faults, StruckDatabase, StruckReceiver
 
 
 def build(faults: Faults, *given: Any) -> Services:
     """Build the API's use cases, and put struck receivers of webhooks in their place."""
-    services = build_services(*given)
-    return replace(
-        services,
-        inbound=StruckReceiver(services.inbound, faults, "inbound"),  # type: ignore[arg-type]
-        callbacks=StruckReceiver(services.callbacks, faults, "report"),  # type: ignore[arg-type]
-    )
+    services = Services(*given)
+    services.inbound = StruckReceiver(services.inbound, faults, "inbound")  # type: ignore[assignment]
+    services.callbacks = StruckReceiver(services.callbacks, faults, "report")  # type: ignore[assignment]
+    return services
 
 
 def main() -> None:
@@ -32,7 +29,7 @@ def main() -> None:
     faults = Faults(arguments.folder)
     with (
         patch.object(app, "Database", StruckDatabase),
-        patch.object(app, "build_services", partial(build, faults)),
+        patch.object(app, "Services", partial(build, faults)),
     ):
         uvicorn.run(
             app.create_app(),

@@ -17,7 +17,7 @@ import domain.messaging.deadline
 import worker
 from domain.messaging.deadline import Clocks
 from domain.messaging.ports import NextAction, SendResult
-from services.factory import Services, build_services
+from services.factory import Services
 from sms import deadline
 from sms.deadline import Departure
 from storage.messaging import sending
@@ -54,11 +54,12 @@ class StruckLedger(Forwarding):
 
 def build(faults: Faults, sabotage: Sabotage | None, *given: Any, **named: Any) -> Services:
     """Build the worker's use cases, and put the struck ledger in their place."""
-    services = build_services(*given, **named)
+    services = Services(*given, **named)
     rules = services.config.rules
     ledger = StruckLedger(sabotaged(sabotage, services.ledger, services.database, rules))
     ledger.faults = faults
-    return replace(services, ledger=ledger)  # type: ignore[arg-type] # the same methods
+    services.ledger = ledger  # type: ignore[assignment] # the same methods
+    return services
 
 
 def struck_lock(faults: Faults) -> Callable[..., Any]:
@@ -107,7 +108,7 @@ def main() -> None:
     with ExitStack() as replaced:
         for target, name, instead in (
             (worker, "Database", StruckDatabase),
-            (worker, "build_services", partial(build, faults, arguments.sabotage)),
+            (worker, "Services", partial(build, faults, arguments.sabotage)),
             (
                 worker,
                 "Worker",

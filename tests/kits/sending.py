@@ -24,7 +24,7 @@ from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from domain.statuses.enrollments import Need
 from domain.statuses.messaging import Direction, MessageStatus
 from services.enrollments.enrolling import Enrolling
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services
 from services.sequences.sequences import StepDraft
 from storage.platform import outbox
 from storage.platform.database import Database
@@ -421,7 +421,7 @@ def about(moment: datetime | None, delay: timedelta) -> bool:
 def _services(
     world: World, temporal: FakeTemporal, gateway: FakeGateway, rules: SendingRules
 ) -> Services:
-    return build_services(
+    return Services(
         world.database, cast("EnrollmentClient", temporal), gateway, ServiceConfig(rules)
     )
 

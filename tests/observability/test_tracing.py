@@ -27,7 +27,7 @@ from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
 from observability.tracing import KEPT, PlainSpans, Traces
-from services.factory import ServiceConfig, build_services
+from services.factory import ServiceConfig, Services
 from settings import ApiSettings, Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
@@ -119,7 +119,7 @@ async def test_one_trace_leads_from_the_request_to_the_text(
     database = Database(database_url, around=traces.transaction)
     world = World(database)
     await world.found()
-    services = build_services(
+    services = Services(
         database,
         EnrollmentClient(client, page_base_url="http://segue.test"),
         OneTextGateway(),

@@ -19,7 +19,7 @@ from domain.jobs.ports import JobProgress
 from domain.messaging.ports import Gateway
 from domain.platform.rules import SendingRules
 from domain.statuses.jobs import JobKind, JobState
-from services.factory import ServiceConfig, Services, build_services
+from services.factory import ServiceConfig, Services
 from services.jobs import jobs as jobs_module
 from services.jobs.jobs import Jobs
 from storage.enrollments.enrollment_list import ListFilter
@@ -84,7 +84,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def services(world: World, stage: Stage) -> Services:
-    return build_services(
+    return Services(
         world.database, stage.temporal, cast("Gateway", object()), ServiceConfig(SendingRules())
     )
 

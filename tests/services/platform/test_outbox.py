@@ -188,7 +188,7 @@ class Unlucky(Outbox):
     async def drain(self) -> int:
         if not self.lucky:
             self.lucky = True
-            self.kick()
+            self.notify()
             raise OSError
         return await super().drain()
 
@@ -199,7 +199,7 @@ async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None
     await signals(kit, subject, ["one"])
     unlucky = Unlucky(kit.world.database, cast("EnrollmentClient", kit.temporal))
     running = asyncio.create_task(unlucky.run())
-    unlucky.kick()
+    unlucky.notify()
     await until_told(kit, subject)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -243,7 +243,7 @@ async def test_all_senders_of_a_page_are_paced_by_one_call(
 
 async def parked(kit: SendingKit) -> list[tuple[str, UUID]]:
     async with kit.world.database.transaction() as tx:
-        return [(one.reason.value, one.subject_id) for one in await outbox.parked(tx, 100)]
+        return [(one.parked_reason or "", one.subject_id) for one in await outbox.parked(tx, 100)]
 
 
 async def test_entry_of_an_unknown_kind_is_parked_and_the_page_goes_on(kit: SendingKit) -> None:
