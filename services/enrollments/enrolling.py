@@ -241,7 +241,7 @@ async def open_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
         NotFoundError: There is no such sequence.
         ConflictError: ``sequence_not_active``: it is a draft or archived.
     """
-    course = await rows.lock_course(tx, sequence_id)
+    course = await rows.lock_sequence_snapshot(tx, sequence_id)
     if course is None:
         raise NotFoundError("sequence", sequence_id)
     if course.state not in _OPEN:

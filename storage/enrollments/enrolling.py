@@ -1,4 +1,4 @@
-"""Queries of enrolling: thousands of contacts at once, each statement for all of them."""
+"""What decides whether contacts can be enrolled: one statement for thousands of them."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from storage.tables.suppression import Suppression
 
 
 class Candidate(NamedTuple):
-    """A contact who is to be enrolled, with what decides about it.
+    """A contact to enroll, with what decides whether and when.
 
     Attributes:
         contact_id: The contact.
@@ -39,12 +39,12 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class SequenceSnapshot:
-    """What one is enrolled into: a sequence as it is, and the current edition of its steps.
+    """A sequence as it is when contacts are enrolled, with the current version of its steps.
 
     Attributes:
         state: Of the sequence.
         kind: Of the sequence.
-        sender_id: Whom its texts go out from.
+        sender_id: The sender of its texts.
         send_window: As ``SendWindow.parse`` reads it; None for any time.
         version_id: The current version.
         steps: In order, at least one.
@@ -84,13 +84,13 @@ class NewRow:
 async def contacts_by_id(
     tx: Transaction, contact_ids: Many[UUID], *, lock: bool = True
 ) -> list[Candidate]:
-    """Read the contacts there are among these ids, in no order; with ``lock``, kept as they are."""
+    """Read contacts in no order; unknown ids are left out. ``lock`` keeps them from changing."""
     query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
     return [Candidate(*row) for row in await tx.execute(query)]
 
 
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
-    """Tell which numbers stand suppressed, for everyone or for this sender."""
+    """Read which of these numbers are suppressed, for everyone or for this sender."""
     rows = await tx.scalars(
         select(col(Suppression.phone)).where(
             col(Suppression.phone) == func.any(list(phones)),
@@ -113,10 +113,10 @@ async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list
     return [Candidate(*row) for row in rows]
 
 
-async def lock_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | None:
-    """Read what one is enrolled into, and keep it from changing until the transaction ends.
+async def lock_sequence_snapshot(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | None:
+    """Read a sequence and keep it from changing until the transaction ends; None if there is none.
 
-    Any number may enroll side by side; whoever changes the sequence waits.
+    Transactions that enroll share the lock; one that changes the sequence waits for them.
     """
     await share_sequence(tx, sequence_id)
     sequence = (
@@ -143,7 +143,7 @@ async def lock_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | 
 
 
 async def opted_out(tx: Transaction, contact_ids: Many[UUID], sender_id: UUID) -> set[UUID]:
-    """Tell whose numbers stand suppressed, for everyone or for this sender."""
+    """Read which of these contacts' numbers are suppressed, for everyone or for this sender."""
     rows = await tx.scalars(
         select(col(Contact.id))
         .join(Suppression, col(Suppression.phone) == col(Contact.phone))
@@ -157,7 +157,7 @@ async def opted_out(tx: Transaction, contact_ids: Many[UUID], sender_id: UUID) -
 
 
 async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]) -> set[UUID]:
-    """Tell who is active in a sequence already."""
+    """Read which of these contacts are active in a sequence."""
     rows = await tx.scalars(
         select(col(Enrollment.contact_id)).where(
             col(Enrollment.sequence_id) == sequence_id,
@@ -169,7 +169,7 @@ async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID])
 
 
 def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:
-    """Contacts, kept from changing: whoever changes a zone then moves the step that was begun."""
+    """Select contacts; locked, so that whoever changes their zone finds the new enrollments."""
     query = select(
         col(Contact.id), col(Contact.phone), col(Contact.time_zone), col(Contact.line_type)
     )

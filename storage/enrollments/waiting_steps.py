@@ -1,4 +1,4 @@
-"""The steps that enrollments wait for, with what times them."""
+"""The next steps of enrollments, with what times them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class WaitingStep:
         time_zone: The contact's, if given.
         phone: The contact's.
         send_window: The sequence's.
-        read_at: Now, by the clock that dates attempts and texts: the API's own may be wrong.
+        read_at: Now, by the database's clock, which dates attempts and texts too.
     """
 
     id: UUID
@@ -85,12 +85,12 @@ _READ = text(
 
 
 async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
-    """Lock enrollments, always in the same order; those that do not exist are left out."""
+    """Lock enrollments by id, and read their next steps; unknown ids are left out."""
     return await _locked(tx, "e.id = ANY(:ids)", enrollment_ids)
 
 
 async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[WaitingStep]:
-    """Lock the enrollments of contacts that wait for a step's moment."""
+    """Lock the enrollments of contacts that wait for a step to be due, and read those steps."""
     which = "e.contact_id = ANY(:ids) AND e.status = 'active' AND e.activity = 'waiting'"
     return await _locked(tx, which, contact_ids)
 
@@ -107,7 +107,7 @@ async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[Wait
 
 
 async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
-    """Read enrollments without locking any."""
+    """Read the next steps of enrollments without locking any."""
     rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
     return [
         WaitingStep(

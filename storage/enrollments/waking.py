@@ -1,8 +1,7 @@
-"""Telling enrollments of a change they wait for, a page at a time.
+"""Which enrollments a change wakes, a page at a time.
 
-Each page is a transaction that keeps the wake to itself, moves some enrollments on and notes how
-far it came. Everything here may be done again without harm: a workflow that is woken looks at its
-row.
+Each page is a transaction that locks the wake, lets some enrollments go on and stores where the
+next page begins. Repeating one does no harm: a workflow that is woken looks at its row.
 """
 
 from collections.abc import Sequence
@@ -18,11 +17,11 @@ from storage.enrollments.enrollments import UNBLOCKED, reconsider
 from storage.platform.database import Transaction
 
 PAGE = 250
-"""Most enrollments that are locked, or looked at, in one transaction: a tenth of a second."""
+"""Most enrollments that one transaction locks or reads: a tenth of a second."""
 
 
 async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
-    """Sequences with enrollments that wait for a sender to come off hold."""
+    """Read the sequences with enrollments that wait for a sender to come off hold."""
     rows = await tx.execute(
         text(
             """
@@ -38,7 +37,7 @@ async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
 
 
 async def add_forgotten(tx: Transaction) -> None:
-    """Ask for those to be woken that nothing blocks any more and that no wake is about."""
+    """Add the wakes that are missing: of sequences with blocked enrollments that may go on."""
     await tx.execute(
         text(
             f"""
@@ -98,17 +97,12 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
 async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
-    """Have those that wait for a step's moment look again; answers how many.
+    """Ask those that wait for a step to apply the new send window; answers how many.
 
-    A new send window matters to those the old one keeps waiting; a narrower one is looked at when
-    a text would go.
+    A wider window lets some go sooner; a narrower one is checked when a text would go.
     """
-    rows = await tx.execute(
-        text("SELECT id FROM enrollments WHERE id = ANY(:ids) AND activity = 'waiting'").bindparams(
-            _IDS
-        ),
-        {"ids": list(enrollment_ids)},
-    )
-    ids = [row.id for row in rows]
+    query = text("SELECT id FROM enrollments WHERE id = ANY(:ids) AND activity = 'waiting'")
+    rows = await tx.execute(query.bindparams(_IDS), {"ids": list(enrollment_ids)})
+    ids = list(rows.scalars())
     await reconsider(tx, ids)
     return len(ids)

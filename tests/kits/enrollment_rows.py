@@ -29,7 +29,7 @@ class Rows(World):
             for contact_id, status in zip(people, statuses, strict=True)
         ]
         async with self.database.transaction() as tx:
-            snapshot = await enrolling.lock_course(tx, sequence_id)
+            snapshot = await enrolling.lock_sequence_snapshot(tx, sequence_id)
             assert snapshot is not None
             written = await enrollments.enroll(tx, sequence_id, snapshot, new, self.user_id)
         return [row.id for row in new if row.id in written]
