@@ -28,7 +28,7 @@ from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.restore import Reconciling
 from services.messaging.senders import Senders
 from services.sequences.sequences import Sequences
-from settings import Settings, WorkerSettings, load_settings, load_worker_settings
+from settings import Settings, WorkerSettings
 from storage.maintenance import health
 from storage.platform import outbox as outbox_rows
 from storage.platform.database import Database, is_unavailable
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Status 1 and one line on standard error if it fails, 2 for a wrong command line.
     """
     asked = _parser().parse_args(arguments)
-    settings = load_settings()
+    settings = Settings.load()
     logs.set_up(settings.log_level, settings.log_format)
     try:
         asyncio.run(_command(asked, settings))
@@ -254,7 +254,7 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
         case "held":
             await show_held(settings, limit=asked.limit)
         case "reconcile-after-restore":
-            await reconcile_after_restore(load_worker_settings(), since=asked.since)
+            await reconcile_after_restore(WorkerSettings.load(), since=asked.since)
         case "parked":
             await show_parked(settings, limit=asked.limit, retry=asked.retry)
         case _:

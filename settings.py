@@ -1,4 +1,4 @@
-"""Settings of every process, read from the environment here and nowhere else."""
+"""Settings of every process; no other module reads the environment."""
 
 import math
 import os
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,10 +24,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 START_TO_CLOSE = timedelta(seconds=30)
-"""The time limit of one try of a send activity: longer than a call, shorter than the drain."""
+"""Time limit of one try of a send activity: longer than a call, shorter than the drain."""
 
 CONTAINER_GRACE = timedelta(seconds=60)
-"""What `docker-compose.yml` gives a container between SIGTERM and SIGKILL."""
+"""The time `docker-compose.yml` gives a container between SIGTERM and SIGKILL."""
 
 _DATABASE_SCHEMES = re.compile(r"^(postgres|postgresql|postgresql\+psycopg)://(?=.)")
 
@@ -67,8 +67,8 @@ def _https_unless_here(value: str) -> str:
 
 
 _VARIETY_LEAST = 8
-"""Fewest different characters of a secret; of 32 random hexadecimal digits, less than one in ten
-million has fewer."""
+"""Fewest different characters of a secret. Of 32 random hexadecimal digits, fewer than one in ten
+million has less."""
 
 
 def _unguessable(value: SecretStr) -> SecretStr:
@@ -143,7 +143,7 @@ WithinADay = Annotated[PositiveSeconds, AfterValidator(_within_a_day)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 AtOnce = Annotated[int, Field(ge=1, le=1000)]
 CacheSize = Annotated[int, Field(ge=10, le=1_000_000)]
-"""Without a cache the SDK breaks off local activities, which decisions are."""
+"""The SDK aborts local activities, such as decisions, of workflows that leave the cache."""
 BuildId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -156,9 +156,9 @@ def _seconds(default: float, variable: str, description: str) -> timedelta:
 
 
 class _Environment(BaseSettings):
-    """How settings are read: the process's environment first, then `.env` beside the code.
+    """Read settings from the process's environment first, then from `.env` beside the code.
 
-    An empty variable counts as absent, because that is how Compose passes on one that is not set.
+    Empty variables count as missing, because Compose passes on unset ones that way.
     """
 
     model_config = SettingsConfigDict(
@@ -170,12 +170,24 @@ class _Environment(BaseSettings):
         populate_by_name=True,
     )
 
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings.
+
+        Raises:
+            SystemExit: A variable is missing or invalid; the message names it, on one line.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SystemExit("; ".join(_complaints(cls, error))) from None
+
 
 class Settings(_Environment):
-    """What every process may need: the database, Temporal's address, the workspace, the timings.
+    """Settings of every process: the database, Temporal's address, the workspace, the timings.
 
     Only `DATABASE_URL` has no default. Durations are read in seconds and kept as `timedelta`; the
-    defaults are the ones of docs/design.md, and tests shorten them.
+    defaults are those of docs/design.md, and tests shorten them.
     """
 
     database_url: DatabaseUrl = Field(
@@ -280,7 +292,7 @@ class Settings(_Environment):
 
 
 class WorkerSize(BaseModel):
-    """How much a worker does side by side."""
+    """How many tasks a worker runs at the same time, and its connections."""
 
     sends_at_once: AtOnce = Field(
         default=20,
@@ -323,7 +335,7 @@ class WorkerSize(BaseModel):
 
 
 class WorkerSettings(Settings, WorkerSize):
-    """What the worker needs besides: the account, where the provider calls us, metrics."""
+    """Settings of the worker: the account, the address the provider calls, metrics."""
 
     twilio_account_sid: str = Field(
         pattern=r"^AC[0-9a-fA-F]{32}$",
@@ -348,7 +360,7 @@ class WorkerSettings(Settings, WorkerSize):
 
 
 class ApiSettings(WorkerSettings):
-    """What the API needs besides: the secret its sessions are signed with."""
+    """Settings of the API: the secret of its sessions, limits of sign-in and imports."""
 
     session_secret: RandomSecret = Field(
         min_length=32,
@@ -394,7 +406,7 @@ class ApiSettings(WorkerSettings):
         return self.public_base_url.startswith("https:")
 
     def answers_to(self, host: str) -> bool:
-        """Whether a host, without its port, is one that the API is called by."""
+        """Whether a host, without its port, is one of the API's names."""
         name = host.lower().rstrip(".")
         ours = {urlsplit(self.public_base_url).hostname, *self.allowed_hosts.split(",")} - {""}
         return name in ours or _is_this_machine(name)
@@ -418,7 +430,7 @@ class StandaloneSettings(_Environment):
 
     @property
     def metrics_ports(self) -> Sequence[int]:
-        """Where the API, the worker and the worker's Temporal SDK serve metrics, if they do."""
+        """Metrics ports of the API, the worker and the worker's Temporal SDK, if there are any."""
         first = self.segue_metrics_port
         return () if first is None else range(first, first + 3)
 
@@ -437,41 +449,14 @@ class StandaloneSettings(_Environment):
         return self
 
 
-_AnySettings = TypeVar("_AnySettings", bound=_Environment)
-
-
-def load_settings() -> Settings:
-    """Read what migrations and admin commands need.
-
-    Raises:
-        SystemExit: A variable is missing or senseless; the message names it, on one line.
-    """
-    return _load(Settings)
-
-
-def load_worker_settings() -> WorkerSettings:
-    """Read what the worker needs. Raises as `load_settings` does."""
-    return _load(WorkerSettings)
-
-
-def load_api_settings() -> ApiSettings:
-    """Read what the API needs. Raises as `load_settings` does."""
-    return _load(ApiSettings)
-
-
-def load_standalone_settings() -> StandaloneSettings:
-    """Read what `make up` needs. Raises as `load_settings` does."""
-    return _load(StandaloneSettings)
-
-
 def variables() -> frozenset[str]:
-    """Name every variable that the API, the worker or a command reads."""
+    """Return the names of all variables that the API, the worker or a command reads."""
     fields = ApiSettings.model_fields
     return frozenset(str(one.validation_alias or name).upper() for name, one in fields.items())
 
 
 def for_shells(child: Mapping[str, str]) -> dict[str, str]:
-    """Pick what another shell lacks of a child's environment: our settings, what was changed."""
+    """Return the part of a child's environment that another shell lacks."""
     names = variables()
     return {
         name: value
@@ -481,29 +466,18 @@ def for_shells(child: Mapping[str, str]) -> dict[str, str]:
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """Build the environment of a child process: this process's own, with changes.
+    """Return this process's environment with changes, for a child process.
 
-    The variables of the Temporal and PostgreSQL clients themselves and Temporal's configuration
-    file are left out: what is meant for a cluster, TLS above all, would break a server on this
-    machine.
+    It drops the variables of the Temporal and PostgreSQL clients and Temporal's configuration file:
+    settings for a cluster, above all TLS, would break a server on this machine.
     """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TEMPORAL_", "PG"))
-    }
+    clients = ("TEMPORAL_", "PG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(clients)}
     return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, **changes}
 
 
-def _load(kind: type[_AnySettings]) -> _AnySettings:
-    try:
-        return kind()
-    except ValidationError as error:
-        raise SystemExit("; ".join(_complaints(kind, error))) from None
-
-
 def _complaints(kind: type[_Environment], error: ValidationError) -> list[str]:
-    """Say what is wrong with which variable, never with its value: it may be a secret."""
+    """Describe the errors by variable, without the values, which may be secrets."""
     complaints = []
     for problem in error.errors(include_input=False, include_url=False):
         message = problem["msg"].removeprefix("Value error, ")

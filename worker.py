@@ -28,7 +28,7 @@ from observability.serving import MetricsAddressError, metrics_served
 from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, gateway_of
 from services.messaging.backfill import LISTS_AT_ONCE, SIDE_BY_SIDE
-from settings import WorkerSettings, WorkerSize, load_worker_settings
+from settings import WorkerSettings, WorkerSize
 from storage.platform.database import Database, Pools
 from workflows.client import (
     RPC_TIMEOUT,
@@ -342,7 +342,7 @@ async def _watch_version(client: Client, build_id: str) -> None:
 
 def main() -> None:
     """Run the worker with the environment's settings."""
-    settings = load_worker_settings()
+    settings = WorkerSettings.load()
     logs.set_up(settings.log_level, settings.log_format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -46,7 +46,7 @@ from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
 from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, gateway_of
-from settings import ApiSettings, load_api_settings
+from settings import ApiSettings
 from storage.platform.database import Database
 from workflows.client import EnrollmentClient, connect_to_temporal
 
@@ -88,7 +88,7 @@ def create_app(
         traces: Of requests; None for what the settings say.
     """
     if settings is None:
-        settings = load_api_settings()
+        settings = ApiSettings.load()
         logs.set_up(settings.log_level, settings.log_format)
     if traces is None:
         traces = Traces.to(settings.otel_exporter_otlp_endpoint, service="segue-api")

@@ -1,7 +1,7 @@
-"""`make bench`: what an enrollment costs, and how fast they go beside the bare engine.
+"""`make bench`: the cost of an enrollment, and its throughput beside the bare engine.
 
-Everything runs in one go on one machine, ours and the bare engine in turns (A B A B ...), so the
-ratio holds while the machine's speed drifts; absolute figures are that machine's.
+Both run on one machine in turns (A B A B ...), so the ratio holds while the machine's speed
+drifts; absolute figures are that machine's.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from workflows.client import DATA_CONVERTER
 
 
 def main() -> None:
-    """Measure, print, and write JSON lines if asked to."""
+    """Measure, print, and write JSON lines if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
     parser.add_argument("--enrollments", type=int, default=300, help="in each run")

@@ -1,8 +1,8 @@
 # mypy: disable-error-code="import-untyped"
-"""The bare engine: the same timers and one HTTP call a step, nothing else.
+"""The bare engine: the same timers and one HTTP call per step, nothing else.
 
-`python -m bench.bare TEMPORAL SIMULATOR ACCOUNT TOKEN` is its worker. The call is made with the
-same Twilio client as ours, so that the ratio shows what the protocol costs and not the client.
+`python -m bench.bare TEMPORAL SIMULATOR ACCOUNT TOKEN` is its worker. It calls through the same
+Twilio client as ours, so the ratio shows the cost of the protocol, not of the client.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SENDS_AT_ONCE = 20
 
 @dataclass(frozen=True)
 class Bare:
-    """Whom to text, and the pauses between."""
+    """The recipient and the pauses between texts."""
 
     to: str
     sender: str
@@ -64,13 +64,7 @@ class BareWorkflow:
 
 
 class BareActivities:
-    """The one call.
-
-    Args:
-        simulator: Its base address.
-        account_sid: Of the simulator.
-        auth_token: Of the simulator.
-    """
+    """The only activity, calling the simulator at an address with its account's credentials."""
 
     def __init__(self, simulator: str, account_sid: str, auth_token: str) -> None:
         http = TwilioHttpClient(timeout=10)
@@ -79,7 +73,7 @@ class BareActivities:
 
     @activity.defn(name="bare_send")
     def send(self, text: Text) -> str:
-        """Hand one text to the simulator."""
+        """Send one text to the simulator."""
         return str(self._twilio.messages.create(to=text.to, from_=text.sender, body="Hello").sid)
 
 

@@ -1,4 +1,4 @@
-"""Counts what a workflow costs, from its history."""
+"""Counts of events and billable actions in a workflow's history."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,12 +22,11 @@ _ACTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Cost:
-    """What one workflow cost.
+    """The cost of one workflow.
 
     Attributes:
-        events: History events.
-        actions: Billable actions; local activities count one per workflow task, retries not.
-        bytes: Of the history, serialised.
+        actions: Billable actions; local activities count one per workflow task, retries do not.
+        bytes: Size of the serialized history.
     """
 
     events: int

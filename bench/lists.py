@@ -1,9 +1,9 @@
 """`python -m bench.lists`: the Contacts tab of one big sequence, beside plain queries.
 
-Each view is asked for as a browser does, in this process, on a PostgreSQL of its own: the whole
-page, and the part that filters and paging ask for. Beside it, in turns, stand the same rows, their
-number and the counts by status, by the plainest SQL. So the ratio holds on any machine;
-milliseconds are that machine's.
+Each view is requested as a browser does, in this process, on its own PostgreSQL: the whole page,
+and the part for filters and paging. In turns with it run the plainest SQL queries for the same
+rows, their number and the counts by status, so the ratio holds on any machine; milliseconds are
+that machine's.
 """
 
 import argparse
@@ -71,13 +71,13 @@ _GROUP = UUID(int=7)
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at the list.
+    """One view of the list.
 
     Attributes:
-        query: What the address says.
-        where: The same as plain SQL over ``enrollments e`` and ``contacts c``.
+        query: Query of its address.
+        where: The same in SQL over ``enrollments e`` and ``contacts c``.
         order: Likewise.
-        after: Where a page in the middle begins.
+        after: Start of a page in the middle.
     """
 
     name: str
@@ -120,7 +120,7 @@ def _beyond(place: Position) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write JSON lines if asked to."""
+    """Measure, print, and write JSON lines if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
     parser.add_argument("--enrollments", type=int, default=100_000, help="in the sequence")
@@ -162,7 +162,7 @@ async def _measure(count: int) -> list[dict[str, Any]]:
 async def _browser(
     servers: stack.Servers, services: Services, user_id: UUID, closing: AsyncExitStack
 ) -> httpx.AsyncClient:
-    """Somebody who is signed in, at the app in this process."""
+    """A signed-in user of the app in this process."""
     settings = ApiSettings(
         database_url=servers.database_url,
         twilio_account_sid=stack.ACCOUNT_SID,
@@ -187,7 +187,7 @@ async def _browser(
 async def _figure(
     view: View, browser: httpx.AsyncClient, connection: psycopg.Connection, sequence_id: UUID
 ) -> dict[str, Any]:
-    """Measure one view, the three ways in turns."""
+    """Measure one view in three ways, in turns."""
     path = f"/sequences/{sequence_id}/contacts"
     size = 0
 

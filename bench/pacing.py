@@ -1,9 +1,8 @@
-"""`python -m bench.pacing`: whether what cannot go keeps a sender's due texts waiting.
+"""`python -m bench.pacing`: whether texts that cannot go delay a sender's due texts.
 
-A sender of one text a second, and people whose text is due at once: alone, behind people of a
-paused sequence of the same sender, and behind texts of it whose outcome is unknown. Each time it is
-another sender, in one run on one machine, so the ratios hold while its speed does; seconds are that
-machine's.
+A sender of one text a second gets due texts: alone, behind enrollments of a paused sequence of the
+same sender, and behind texts with unknown outcomes. Each case has its own sender, in one run on
+one machine, so the ratios hold while its speed does; seconds are that machine's.
 """
 
 import argparse
@@ -30,13 +29,13 @@ FRESH, UNKNOWN, PAUSED = 20, 30, 40
 _POLL_SECONDS = 0.05
 _GIVE_UP_SECONDS = 600
 _COME_DUE_SECONDS = 3
-"""Until what stands in the way has come due: its workflows have begun, and want what they want."""
+"""The time until the obstacle's enrollments are due and their workflows ask to send."""
 
 Obstacle = Callable[[Services, UUID, UUID], Awaitable[None]]
 
 
 def main() -> None:
-    """Measure, print, and write JSON lines if asked to."""
+    """Measure, print, and write JSON lines if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench.pacing", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
     parser.add_argument("--rounds", type=int, default=1, help="of all three, in turns")
@@ -72,7 +71,7 @@ async def _measure(rounds: int) -> list[dict[str, object]]:
 
 
 async def _fresh_texts(services: Services, user_id: UUID, obstacle: Obstacle) -> float:
-    """Tell how long a new sender's texts take, from the enrolling to the last one accepted."""
+    """Return the seconds from enrolling to the last text accepted, for a new sender."""
     sender = await services.senders.create(
         {
             "name": "Bench",
@@ -94,11 +93,11 @@ async def _fresh_texts(services: Services, user_id: UUID, obstacle: Obstacle) ->
 
 
 async def _nothing(_services: Services, _sender_id: UUID, _user_id: UUID) -> None:
-    """Leave the sender to the fresh texts."""
+    """Put nothing before the fresh texts."""
 
 
 async def _paused(services: Services, sender_id: UUID, user_id: UUID) -> None:
-    """Have people of a paused sequence come due."""
+    """Put due enrollments of a paused sequence before the fresh texts."""
     sequence_id = await _sequence(services, sender_id, user_id)
     await services.sequences.pause(sequence_id)
     await services.enrolling.enroll(
@@ -109,7 +108,7 @@ async def _paused(services: Services, sender_id: UUID, user_id: UUID) -> None:
 
 
 async def _unknown(services: Services, sender_id: UUID, user_id: UUID) -> None:
-    """Have texts of which nobody knows whether the provider has them, and wait for their proof."""
+    """Put texts with unknown outcomes, being reconciled, before the fresh texts."""
     sequence_id = await _sequence(services, sender_id, user_id)
     contacts = await runs.add_contacts(services, UNKNOWN)
     await services.enrolling.enroll(sequence_id, user_id, contact_ids=contacts)
@@ -144,7 +143,7 @@ _OBSTACLES: dict[str, Obstacle] = {
 
 
 async def _sequence(services: Services, sender_id: UUID, user_id: UUID) -> UUID:
-    """Write an active sequence of one text, due at once."""
+    """Create an active sequence with one text, due at once."""
     draft = SequenceDraft(
         name="Bench",
         sender_id=sender_id,

@@ -1,7 +1,7 @@
-"""`python -m bench.release`: a sender comes off hold for whom very many wait.
+"""`python -m bench.release`: a sender with very many waiting enrollments comes off hold.
 
-While they are woken, page by page, texts are begun and STOPs come in beside it, in this process
-and at the same PostgreSQL, which is one of its own. Both are measured alone first.
+While they are woken page by page, texts start and STOPs arrive at the same PostgreSQL. Both are
+measured alone first.
 """
 
 import argparse
@@ -58,7 +58,7 @@ _FILL = (
 
 @dataclass
 class Times:
-    """How long things took, in milliseconds."""
+    """Durations in milliseconds."""
 
     taken: list[float] = field(default_factory=list)
 
@@ -70,7 +70,7 @@ class Times:
         self.taken.append(1000 * (time.perf_counter() - begun))
 
     def told(self) -> str:
-        """Say what is typical, rare and the longest."""
+        """Describe the median, the high percentiles and the maximum."""
         median, most = statistics.median(self.taken), max(self.taken)
         rare = statistics.quantiles(self.taken, n=100)[98]
         return (
@@ -81,7 +81,7 @@ class Times:
 
 @dataclass
 class Beside:
-    """What goes on beside a release, or alone: STOPs of some people, first texts to others."""
+    """Load beside a release, or alone: STOPs of some contacts, first texts to others."""
 
     stops: Times = field(default_factory=Times)
     sends: Times = field(default_factory=Times)
@@ -92,7 +92,7 @@ class Beside:
         people: Iterator[tuple[UUID, str]],
         go_on: Callable[[int], bool],
     ) -> None:
-        """Take two people after the other, as long as ``go_on`` says of how many it were."""
+        """Take two contacts after another while ``go_on`` returns true for their count."""
         done = 0
         while go_on(done):
             enrollment_id, _ = next(people)
@@ -117,7 +117,7 @@ class Beside:
 
 
 class _NobodyThere:
-    """A Temporal that is away: nothing is handed over."""
+    """A Temporal that is unreachable: no outbox row is delivered."""
 
     async def pace_senders(self, _: Mapping[UUID, float]) -> None:
         raise TemporalUnavailableError("UNAVAILABLE")
@@ -144,7 +144,7 @@ def _postgres() -> Iterator[EmbeddedPostgres]:
 
 @asynccontextmanager
 async def _services(url: str, transactions: Times) -> AsyncIterator[Services]:
-    """The use cases; ``transactions`` is told how long each of theirs took."""
+    """Return the use cases; ``transactions`` records how long each transaction took."""
     database = Database(url, around=transactions.one)
     temporal = cast("EnrollmentClient", _NobodyThere())
     gateway = cast("Gateway", object())  # nobody asks it
@@ -161,7 +161,7 @@ def _fill(connection: psycopg.Connection, world: runs.World, first: int, count: 
 
 
 def main() -> None:
-    """Measure, print, and write JSON lines if asked to."""
+    """Measure, print, and write JSON lines if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench.release", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
     parser.add_argument("--held", type=int, default=100_000, help="who wait for the sender")

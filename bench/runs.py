@@ -1,4 +1,4 @@
-"""One measured run each of ours and of the bare engine."""
+"""One measured run of Segue, and of the bare engine."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ _GIVE_UP_SECONDS = 600
 
 @dataclass(frozen=True)
 class Run:
-    """How a run went.
+    """One run.
 
     Attributes:
         count: Workflows started and completed.
@@ -49,14 +49,14 @@ class Run:
 
 @dataclass(frozen=True)
 class World:
-    """What ours is measured with: who enrolls, and into what."""
+    """The user and the sequence of a measurement."""
 
     user_id: UUID
     sequence_id: UUID
 
 
 async def found_world(services: Services) -> World:
-    """Write a user, a sender that is never the bottleneck, and an active sequence."""
+    """Create a user, a sender that is never the bottleneck, and an active sequence."""
     user_id, sender_id = uuid4(), uuid4()
     async with services.database.transaction() as tx:
         user = {"id": user_id, "email": "bench@example.com", "name": "Bench", "role": Role.ADMIN}
@@ -121,7 +121,7 @@ async def run_bare(client: Client, count: int) -> Run:
 
 
 async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
-    """Count the events and actions of one enrollment nobody replies to."""
+    """Count the events and actions of one enrollment without a reply."""
     contacts = await add_contacts(services, 1)
     enrollment = await services.enrolling.enroll(
         world.sequence_id, world.user_id, contact_ids=contacts
@@ -135,7 +135,7 @@ async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
 
 
 async def add_contacts(services: Services, count: int) -> list[UUID]:
-    """Write new contacts; answers their ids."""
+    """Create contacts and return their ids."""
     first = int(time.time() * 1000) % 7_000_000 + 2_000_000
     rows: list[dict[str, Any]] = [
         {

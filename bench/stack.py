@@ -1,4 +1,4 @@
-"""The servers a measurement runs against: all of them real, on this machine, gone afterwards."""
+"""The real servers that a measurement runs against, on this machine and removed afterwards."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ _STOP_SECONDS = 60
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the servers are.
+    """Addresses of the servers.
 
     Attributes:
         database_url: PostgreSQL, migrated and empty.
@@ -47,7 +47,7 @@ class Servers:
     logs: Path
 
     def environment(self) -> dict[str, str]:
-        """The settings of a worker."""
+        """Return a worker's settings."""
         return child_environment(
             {
                 "DATABASE_URL": self.database_url,
@@ -111,7 +111,7 @@ def servers() -> Iterator[Servers]:
 
 
 async def services(servers: Servers, client: Client, closing: AsyncExitStack) -> Services:
-    """The use cases on these servers, until the stack is closed."""
+    """Return the use cases on these servers, until the stack is closed."""
     database = Database(servers.database_url)
     closing.push_async_callback(database.close)
     gateway = TwilioGateway(
@@ -151,5 +151,5 @@ def _callbacks_off(simulator: str) -> None:
 
 
 def cpus() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))

@@ -5,7 +5,7 @@ from psycopg.errors import DeadlockDetected
 from sqlalchemy import Engine, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
-from settings import load_settings
+from settings import Settings
 from storage.schema import METADATA
 
 target_metadata = METADATA
@@ -23,7 +23,7 @@ def run_migrations() -> None:
     Programs of the release before go on meanwhile, and take the same tables in another order: where
     one of their transactions and this one wait for each other, this one gives way and begins anew.
     """
-    url = context.config.attributes.get("database_url") or load_settings().database_url
+    url = context.config.attributes.get("database_url") or Settings.load().database_url
     # Whoever waited for the lock sees what was done meanwhile, whatever a role defaults to.
     engine = create_engine(url, poolclass=pool.NullPool, isolation_level="READ COMMITTED")
     for tries_left in reversed(range(_MOST_TRIES)):

@@ -13,7 +13,7 @@ from simulator.server import server_config
 
 
 def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; the simulator reads nothing from the environment."""
+    """Parse the command line; the simulator reads nothing from the environment."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8100)
@@ -30,7 +30,7 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def config_of(arguments: argparse.Namespace) -> SimulatorConfig:
-    """Turn the command line into a configuration."""
+    """Return the configuration that the command line asks for."""
     return SimulatorConfig(
         account_sid=arguments.account_sid,
         auth_token=arguments.auth_token,

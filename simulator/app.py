@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's REST API, with handsets; see scenarios.py for its magic numbers."""
+"""A stand-in for Twilio's REST API with handsets; its magic numbers are in scenarios.py."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from simulator.state import Simulator
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep connections to the application while the simulator runs."""
+    """Keep the connections to the application open while the simulator runs."""
     simulator: Simulator = app.state.simulator
     await simulator.webhooks.open()
     yield
@@ -45,7 +45,7 @@ def answer_twilio_error(_: Request, error: Exception) -> Response:
 
 
 def answer_http_error(request: Request, error: Exception) -> Response:
-    """Answer what no route took, unknown paths most of all, as Twilio does."""
+    """Answer requests that no route handles, above all unknown paths, as Twilio does."""
     if not isinstance(error, HTTPException):
         raise error
     code = CODE_OF_STATUS.get(error.status_code, 20404)

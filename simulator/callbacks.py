@@ -1,4 +1,4 @@
-"""The life of an outbound message after its creation, reported by status callbacks."""
+"""Status changes of an outbound message after its creation, reported by status callbacks."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,11 +12,11 @@ from simulator.scenarios import Fate, Reporting
 from simulator.webhooks import Webhooks
 
 FIRST_MOVE_AFTER = timedelta(milliseconds=10)
-"""The least time before a first report: usually enough for the create's answer to be first."""
+"""The shortest time to a first callback: usually the create's answer arrives before it."""
 
 
 def status_fields(account_sid: str, message: Message) -> dict[str, str]:
-    """Return the form fields that report a message's present status."""
+    """Return the form fields that report a message's status."""
     fields = {
         "SmsSid": message.sid,
         "SmsStatus": message.status,
@@ -39,13 +39,13 @@ def status_fields(account_sid: str, message: Message) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Life:
-    """What is going to happen to a message, and how it is reported.
+    """The coming status changes of a message.
 
     Attributes:
-        chosen_number: What a Messaging Service sends from, known at the first move.
-        num_segments: As counted then.
+        chosen_number: The number a Messaging Service sends from, set with the first change.
+        num_segments: Set with the first change too.
         lasts: From creation to the last status.
-        late: How long after the message's moves their reports are posted.
+        late: How long callbacks follow their status changes.
     """
 
     message: Message
@@ -58,7 +58,7 @@ class Life:
 
 
 class Callbacks:
-    """Lets messages live and posts their reports, each message's in order of their happening."""
+    """Moves messages through their statuses and posts the callbacks, each message's in order."""
 
     def __init__(self, account_sid: str, webhooks: Webhooks, random: Random) -> None:
         self._account_sid = account_sid
@@ -68,25 +68,25 @@ class Callbacks:
 
     @property
     def open_tasks(self) -> int:
-        """How many messages and reports are still under way."""
+        """Messages and callbacks in progress."""
         return len(self._tasks)
 
     def spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
-        """Run something in the background until it is done or everything is cancelled."""
+        """Run a coroutine in the background until it ends or everything is canceled."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def cancel_all(self) -> None:
-        """Stop everything that is under way."""
+        """Cancel everything in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def live(self, life: Life) -> None:
-        """Move a message through its fate; returns when its last report was posted."""
+        """Move a message through its statuses; return when its last callback was posted."""
         message = life.message
         pause = max(life.lasts / len(life.fate), FIRST_MOVE_AFTER).total_seconds()
         reports: list[dict[str, str]] = []
@@ -109,7 +109,7 @@ class Callbacks:
     async def _report(
         self, life: Life, reports: list[dict[str, str]], earlier: "asyncio.Task[None] | None"
     ) -> None:
-        """Post reports one after the other, after the earlier ones of the same message."""
+        """Post callbacks one after another, after the earlier ones of the same message."""
         await asyncio.sleep(life.late.total_seconds())
         if earlier is not None:
             await earlier
@@ -117,7 +117,7 @@ class Callbacks:
             await self._webhooks.post(life.message.status_callback or "", fields)
 
     def _shuffled(self, reports: list[dict[str, str]]) -> list[dict[str, str]]:
-        """Return the reports in any order but their own."""
+        """Return the callbacks in any order but their own."""
         shuffled = list(reports)
         while len(reports) > 1 and shuffled == reports:
             self._random.shuffle(shuffled)

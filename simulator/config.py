@@ -1,4 +1,4 @@
-"""What a simulator is started with."""
+"""The configuration of a simulator."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,17 +6,16 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class SimulatorConfig:
-    """The account the simulator plays, and where it reaches the application.
+    """The simulated account, and the application's address.
 
     Attributes:
         account_sid: The only account (``AC`` and 32 hex digits); user name of HTTP Basic.
-        auth_token: Its password, and the key webhooks are signed with.
-        inbound_url: Webhook of every one of our numbers and services; exactly what is signed.
+        auth_token: Its password, and the key that signs webhooks.
+        inbound_url: The webhook of all numbers and services, exactly as it is signed.
         delivery_delay: From the acceptance of a text to its last status.
-        seed: Makes error rates and shuffled reports repeatable; ids never repeat.
-        max_messages: Messages kept; the oldest are forgotten first. Also the bound of texts
-            on their way: above it a create is answered with 429.
-        max_open_webhooks: Webhooks that are under way at the same time.
+        seed: Makes error rates and shuffling repeatable; ids never repeat.
+        max_messages: Messages kept, oldest deleted first; also the most texts in progress, beyond
+            which creates are answered with 429.
     """
 
     account_sid: str

@@ -1,11 +1,13 @@
-"""The control API under /_simulator: no authentication, for the machine it runs on."""
+"""The control API under /_simulator; without authentication, for use on the same machine."""
 
+from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.behaviour import Behaviour
+from simulator.behavior import Behavior
 from simulator.inbound import InboundText
 from simulator.messages import Message
 from simulator.rest import Sim
@@ -17,14 +19,14 @@ _E164 = r"^\+[1-9]\d{6,14}$"
 
 
 class InboundRequest(BaseModel):
-    """A text that a handset sends."""
+    """A text from a handset."""
 
     model_config = ConfigDict(extra="forbid")
 
-    sender: Annotated[str, Field(alias="from", pattern=_E164)]
+    from_number: Annotated[str, Field(alias="from", pattern=_E164)]
     to: Annotated[str, Field(min_length=3, max_length=20)]
     body: Annotated[str, Field(max_length=1600)] = ""
-    media_urls: Annotated[list[str], Field(max_length=10)] = []
+    media_urls: Annotated[tuple[str, ...], Field(max_length=10)] = ()
     messaging_service_sid: str | None = None
     opt_out_type: Literal["STOP", "START", "HELP"] | None = None
     deliver: bool = True
@@ -37,19 +39,13 @@ async def list_all(
     after: int = 0,
     limit: Annotated[int, Query(ge=0)] = 200_000,
 ) -> dict[str, object]:
-    """Return messages in the order of their creation, those after number ``after`` only.
+    """Return messages in order of creation, from after number ``after``.
 
-    ``calls`` counts the creates each number was called with, ``created`` those that made a
-    message.
+    ``calls`` counts the creates requested for each number, ``created`` those that made a message.
     """
-    shown: list[dict[str, object]] = []
-    for message in simulator.messages.oldest_first(after):
-        if len(shown) == limit:
-            break
-        if to is None or message.to == to:
-            shown.append(control_document(message))
+    found = (one for one in simulator.messages.oldest_first(after) if to in {None, one.to})
     return {
-        "messages": shown,
+        "messages": [control_document(message) for message in islice(found, limit)],
         "created": counts_of(simulator.created, to),
         "calls": counts_of(simulator.calls, to),
     }
@@ -57,9 +53,9 @@ async def list_all(
 
 @router.get("/totals")
 async def show_totals(simulator: Sim) -> dict[str, int]:
-    """Return how many messages are kept and what became of the posts to the application.
+    """Return the number of messages kept and the results of the posts to the application.
 
-    ``open`` is how many messages and reports are still under way: 0 when all have come to rest.
+    ``open`` counts messages and callbacks in progress.
     """
     webhooks = simulator.webhooks
     return {
@@ -73,55 +69,35 @@ async def show_totals(simulator: Sim) -> dict[str, int]:
 
 @router.delete("/messages")
 async def reset(simulator: Sim) -> dict[str, int]:
-    """Forget every message, opt-out, count and fault."""
+    """Delete every message, opt-out, count and fault."""
     return {"deleted": await simulator.reset()}
 
 
 @router.post("/inbound")
 async def send_inbound(text: InboundRequest, simulator: Sim) -> dict[str, str | int | None]:
-    """Text the application from a handset; returns what its webhook answered."""
-    message, webhook_status = await simulator.receive(
-        InboundText(
-            from_number=text.sender,
-            to=text.to,
-            body=text.body,
-            media_urls=tuple(text.media_urls),
-            messaging_service_sid=text.messaging_service_sid,
-            opt_out_type=text.opt_out_type,
-            deliver=text.deliver,
-        )
-    )
+    """Text the application from a handset; return the status its webhook answered."""
+    message, webhook_status = await simulator.receive(InboundText(**text.model_dump()))
     return {"sid": message.sid, "webhook_status": webhook_status}
 
 
 @router.get("/behaviour")
-async def show_behaviour(simulator: Sim) -> Behaviour:
-    """Return the faults that are set."""
-    return simulator.behaviour
+async def show_behavior(simulator: Sim) -> Behavior:
+    """Return the account's behavior."""
+    return simulator.behavior
 
 
 @router.post("/behaviour")
-async def change_behaviour(change: Behaviour, simulator: Sim) -> Behaviour:
-    """Set the faults that are named and leave the others as they are."""
-    simulator.behaviour = simulator.behaviour.changed_by(change)
-    return simulator.behaviour
+async def change_behavior(change: Behavior, simulator: Sim) -> Behavior:
+    """Change the fields that are given."""
+    simulator.behavior = simulator.behavior.changed_by(change)
+    return simulator.behavior
 
 
 def control_document(message: Message) -> dict[str, object]:
-    """Return a message with what Twilio would not show."""
-    return {
-        "number": message.number,
-        "sid": message.sid,
-        "body": message.body,
-        "to": message.to,
-        "from": message.from_number,
-        "direction": message.direction,
-        "status": message.status,
-        "error_code": message.error_code,
-        "media_urls": list(message.media_urls),
-        "messaging_service_sid": message.messaging_service_sid,
-        "status_callback": message.status_callback,
-        "validity_period": message.validity_period,
-        "date_created": message.date_created.isoformat(),
-        "date_sent": message.date_sent.isoformat() if message.date_sent else None,
-    }
+    """Return a message with the fields that Twilio would not show."""
+    shown = asdict(message)
+    del shown["num_segments"], shown["date_updated"]
+    shown["from"] = shown.pop("from_number")
+    for date in ("date_created", "date_sent"):
+        shown[date] = shown[date] and shown[date].isoformat()
+    return shown

@@ -1,4 +1,4 @@
-"""POST Messages.json: creating a message.
+"""POST Messages.json: create a message.
 
 Parameters and limits: https://www.twilio.com/docs/messaging/api/message-resource (2026-11).
 """
@@ -32,14 +32,14 @@ router = APIRouter(
 
 @router.post("/Messages.json")
 async def create_message(request: Request, simulator: Sim) -> Response:
-    """Create a message, or go wrong as the number or the account is told to."""
+    """Create a message, or fail as the number or the account is set to."""
     form = await read_form(request)
-    behaviour = simulator.behaviour
-    if behaviour.create_delay_seconds:
-        await asyncio.sleep(behaviour.create_delay_seconds)
+    behavior = simulator.behavior
+    if behavior.create_delay_seconds:
+        await asyncio.sleep(behavior.create_delay_seconds)
     to = first(form, "To") or ""
-    call = simulator.count_call(to)
-    fault = behaviour.fault_of_create(simulator.random) or scenario_of(to).fault_of_call(call)
+    call = simulator.count(simulator.calls, to)
+    fault = behavior.fault_of_create(simulator.random) or scenario_of(to).fault_of_call(call)
     if fault is not None and not fault.creates:
         return await answer_fault(fault, request, to)
     return await _create(request, simulator, read_draft(form), fault)
@@ -48,9 +48,9 @@ async def create_message(request: Request, simulator: Sim) -> Response:
 async def _create(
     request: Request, simulator: Simulator, draft: Draft, fault: Fault | None
 ) -> Response:
-    """Create the message and answer for it, unless the answer is what goes wrong."""
+    """Create the message and answer, unless the answer is the fault."""
     message, life = simulator.accept(draft)
-    resource = message.resource(simulator.config.account_sid, simulator.behaviour.habit)
+    resource = message.resource(simulator.config.account_sid, simulator.behavior.habit)
     scenario = scenario_of(draft.to)
     if fault is not None:
         return await answer_fault(fault, request, draft.to)
@@ -62,14 +62,20 @@ async def _create(
 
 
 def read_draft(form: Form) -> Draft:
-    """Check a create's parameters in the order in which Twilio complains.
+    """Check a create's parameters in Twilio's order.
 
     Raises:
-        TwilioError: The first parameter that is missing or wrong.
+        TwilioError: A parameter is missing or invalid.
     """
-    to = _recipient(first(form, "To"))
+    to = first(form, "To")
+    if to is None:
+        raise TwilioError(21604)
+    if not _E164.fullmatch(to):
+        raise TwilioError(21211, to)
     from_number = _sender(first(form, "From"), to)
-    service_sid = _service(first(form, "MessagingServiceSid"))
+    service_sid = first(form, "MessagingServiceSid")
+    if service_sid is not None and not _SERVICE.fullmatch(service_sid):
+        raise TwilioError(21705, service_sid)
     if from_number is None and service_sid is None:
         raise TwilioError(21603)
     if to in TEST_RECIPIENTS:
@@ -86,14 +92,6 @@ def read_draft(form: Form) -> Draft:
     )
 
 
-def _recipient(to: str | None) -> str:
-    if to is None:
-        raise TwilioError(21604)
-    if not _E164.fullmatch(to):
-        raise TwilioError(21211, to)
-    return to
-
-
 def _sender(from_number: str | None, to: str) -> str | None:
     if from_number is None:
         return None
@@ -106,14 +104,8 @@ def _sender(from_number: str | None, to: str) -> str | None:
     return from_number
 
 
-def _service(service_sid: str | None) -> str | None:
-    if service_sid is not None and not _SERVICE.fullmatch(service_sid):
-        raise TwilioError(21705, service_sid)
-    return service_sid
-
-
 def _content(form: Form) -> tuple[str, tuple[str, ...]]:
-    """Return body and media; one of the two must be there."""
+    """Return body and media; one of them is required."""
     body = form.get("Body", [""])[0]
     media_urls = tuple(url for url in form.get("MediaUrl", []) if url)
     if not body and not media_urls:
@@ -142,7 +134,7 @@ def _validity_period(text: str | None) -> int | None:
 
 
 def _is_web_address(url: str) -> bool:
-    """Whether Twilio would take the URL; host names with underscores it does not."""
+    """Whether Twilio accepts the URL; it refuses host names with underscores."""
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0

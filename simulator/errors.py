@@ -1,6 +1,6 @@
-"""Errors in Twilio's words.
+"""Twilio's error codes and their texts.
 
-Codes and texts: Twilio's error dictionary, https://www.twilio.com/docs/api/errors (2026-11).
+Source: https://www.twilio.com/docs/api/errors (2026-11).
 """
 
 MORE_INFO = "https://www.twilio.com/docs/errors"
@@ -61,9 +61,10 @@ ERRORS: dict[int, tuple[int, str]] = {
     30034: (400, "US A2P 10DLC - Message from an Unregistered Number"),
     30036: (400, "Validity Period Expired"),
 }
-"""Code to HTTP status and text; ``{value}`` is what the request said.
+"""HTTP status and text by code; ``{value}`` is a value of the request.
 
-20415 is not in the dictionary: how Twilio words its 415 is not published."""
+20415 is not in the dictionary: Twilio does not publish how it words its 415.
+"""
 
 CODE_OF_STATUS = {
     401: 20003,
@@ -74,22 +75,16 @@ CODE_OF_STATUS = {
     500: 20500,
     503: 20503,
 }
-"""The general code for an HTTP status; a status that is missing is answered with HTML."""
+"""The general code of an HTTP status; statuses that are missing are answered with HTML."""
 
 
 def error_text(code: int, value: str = "") -> str:
-    """Say an error code in Twilio's words."""
+    """Return the text of an error code."""
     return ERRORS.get(code, (400, f"Error {code}"))[1].format(value=value)
 
 
 class TwilioError(Exception):
-    """The request is answered with an error document.
-
-    Attributes:
-        code: Twilio's error code.
-        status: HTTP status of the answer.
-        message: The code in words.
-    """
+    """A request answered with an error document, whose HTTP status is ``status``."""
 
     def __init__(self, code: int, value: str = "") -> None:
         self.code = code
@@ -98,7 +93,7 @@ class TwilioError(Exception):
         super().__init__(self.message)
 
     def document(self) -> dict[str, object]:
-        """Return the body of the answer."""
+        """Return the error document."""
         return {
             "code": self.code,
             "message": self.message,

@@ -1,4 +1,4 @@
-"""What Twilio shows of a text is not always what it was given."""
+"""Ways in which the texts that Twilio shows differ from those it was given."""
 
 from enum import StrEnum
 
@@ -19,11 +19,11 @@ _GSM_INSTEAD = str.maketrans(
 
 
 class Habit(StrEnum):
-    """Something an account does to what its API shows of outbound texts (Twilio, 2026-11).
+    """How an account alters outbound texts that its API shows (Twilio, 2026-11).
 
     ``trial``: a trial account puts a sentence before each. ``redaction``: Message Redaction blanks
     the text and the last four digits of the recipient, so a list by number finds none.
-    ``smart_encoding``: a Messaging Service swaps characters for those of the GSM alphabet.
+    ``smart_encoding``: a Messaging Service replaces characters by those of the GSM alphabet.
     """
 
     TRIAL = "trial"
@@ -31,7 +31,7 @@ class Habit(StrEnum):
     SMART_ENCODING = "smart_encoding"
 
     def body(self, body: str) -> str:
-        """Return how a text is shown."""
+        """Return a text as it is shown."""
         match self:
             case Habit.TRIAL:
                 return TRIAL_PREFIX + body
@@ -41,5 +41,5 @@ class Habit(StrEnum):
                 return body.translate(_GSM_INSTEAD)
 
     def recipient(self, number: str) -> str:
-        """Return how a recipient's number is shown, and listed by."""
+        """Return a recipient's number as it is shown and listed by."""
         return number[:-4] + "XXXX" if self is Habit.REDACTION else number

@@ -1,4 +1,4 @@
-"""Texts from handsets, and the webhook that tells the application of one."""
+"""Texts from handsets and their webhook."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,11 @@ from simulator.messages import API_VERSION, Message, media_type
 
 @dataclass(frozen=True)
 class InboundText:
-    """What a person texts us.
+    """A text from a handset.
 
     Attributes:
-        to: The number of ours they text.
-        opt_out_type: ``STOP``, ``START`` or ``HELP`` as Advanced Opt-Out would add it.
-        deliver: ``False`` keeps the text in the list but sends no webhook.
+        opt_out_type: ``STOP``, ``START`` or ``HELP``, as Advanced Opt-Out adds it.
+        deliver: False lists the text but sends no webhook.
     """
 
     from_number: str
@@ -27,7 +26,7 @@ class InboundText:
 def inbound_fields(
     account_sid: str, message: Message, opt_out_type: str | None = None
 ) -> dict[str, str]:
-    """Return the form fields of an inbound webhook; unknown places are empty, as Twilio's are."""
+    """Return the form fields of an inbound webhook; unknown places are empty, as at Twilio."""
     fields = {
         "ToCountry": "US",
         "ToState": "",

@@ -1,4 +1,4 @@
-"""GET Messages.json and Messages/{Sid}.json: what is in the account."""
+"""GET Messages.json and Messages/{Sid}.json: list and fetch messages."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ router = APIRouter(
 
 
 async def fault_answer(request: Request, simulator: Sim) -> Response | None:
-    """Return how the list or fetch goes wrong, if it does."""
-    fault = simulator.behaviour.fault_of_list()
+    """Return the answer of the list's fault, if it has one."""
+    fault = simulator.behavior.fault_of_list()
     return None if fault is None else await answer_fault(fault, request)
 
 
@@ -36,20 +36,16 @@ async def fetch_message(sid: str, request: Request, simulator: Sim, fault: Fault
     """Return one message."""
     if fault is not None:
         return fault
-    message = simulator.messages.get(sid)
-    if message is None:
-        raise TwilioError(20404, request.url.path)
-    return JSONResponse(message.resource(simulator.config.account_sid, simulator.behaviour.habit))
+    message = _message(request, simulator, sid)
+    return JSONResponse(message.resource(simulator.config.account_sid, simulator.behavior.habit))
 
 
 @router.get("/Messages/{sid}/Media.json")
 async def list_media(sid: str, request: Request, simulator: Sim, fault: FaultAnswer) -> Response:
-    """Return the pictures of a message, all on one page."""
+    """Return the pictures of a message on one page."""
     if fault is not None:
         return fault
-    message = simulator.messages.get(sid)
-    if message is None:
-        raise TwilioError(20404, request.url.path)
+    message = _message(request, simulator, sid)
     account_sid = simulator.config.account_sid
     media = [message.media_resource(account_sid, at) for at in range(len(message.media_urls))]
     return JSONResponse(
@@ -69,20 +65,27 @@ async def list_media(sid: str, request: Request, simulator: Sim, fault: FaultAns
 
 @router.get("/Messages/{sid}/Media/{media_sid}")
 async def fetch_media(sid: str, media_sid: str, request: Request, simulator: Sim) -> Response:
-    """Lead to a picture, as Twilio leads to where it keeps them."""
-    message = simulator.messages.get(sid)
-    for at, url in enumerate(message.media_urls if message else ()):
-        if message and message.media_sid(at) == media_sid:
+    """Redirect to a picture, as Twilio redirects to its storage."""
+    message = _message(request, simulator, sid)
+    for at, url in enumerate(message.media_urls):
+        if message.media_sid(at) == media_sid:
             return RedirectResponse(url)
     raise TwilioError(20404, request.url.path)
 
 
+def _message(request: Request, simulator: Simulator, sid: str) -> Message:
+    message = simulator.messages.get(sid)
+    if message is None:
+        raise TwilioError(20404, request.url.path)
+    return message
+
+
 @router.get("/Messages.json")
 async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) -> Response:
-    """Return one page of messages, newest first; inbound and outbound alike.
+    """Return one page of messages of both directions, newest first.
 
-    Pages hang on the message they follow, so new messages do not shift them. Unlike Twilio's,
-    ``previous_page_uri`` is always null.
+    A page token names the message before the page, so new messages do not shift pages. Unlike
+    Twilio's, ``previous_page_uri`` is always null.
     """
     if fault is not None:
         return fault
@@ -94,8 +97,8 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
     token = query.get("PageToken")
     below = _below(simulator, token)
     skip = page * size if token is None else 0
-    wanted = read_filter(query, simulator.behaviour.list_lag_seconds)
-    habit = simulator.behaviour.habit
+    wanted = read_filter(query, simulator.behavior.list_lag_seconds)
+    habit = simulator.behavior.habit
     if habit is not None and wanted.to is not None and wanted.to != habit.recipient(wanted.to):
         wanted = replace(wanted, inbound_only=True)  # a person's number is kept otherwise
     matching = filter(wanted.matches, simulator.messages.newest_first(wanted.to, below))
@@ -122,13 +125,13 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
 
 
 def read_filter(query: dict[str, str], lag_seconds: float = 0) -> MessageFilter:
-    """Read a list's filters; the inequality is part of the parameter's name on the wire.
+    """Read a list's filters; the inequality is part of the parameter's name.
 
-    A bare date stands for the whole day (UTC). Both ``DateSent>`` and ``DateSent<`` include
-    their bound, as Twilio describes them.
+    A bare date means the whole UTC day. ``DateSent>`` and ``DateSent<`` include their bounds, as
+    Twilio documents.
 
     Raises:
-        TwilioError: 20001 for something that is no date.
+        TwilioError: 20001 if a date is invalid.
     """
     sent_from: datetime | None = None
     sent_until: datetime | None = None
@@ -150,7 +153,7 @@ def read_filter(query: dict[str, str], lag_seconds: float = 0) -> MessageFilter:
 
 
 def _span(text: str) -> tuple[datetime, datetime]:
-    """Return the day or the second a date stands for, half-open."""
+    """Return the day or second that a date means, half-open."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -166,10 +169,10 @@ def _number(query: dict[str, str], name: str, default: int) -> int:
 
 
 def _below(simulator: Simulator, token: str | None) -> int | None:
-    """Return the number of the message a page follows.
+    """Return the number of the message before a page.
 
     Raises:
-        TwilioError: 20001 for a token that is not ours or whose message is forgotten.
+        TwilioError: 20001 if the token is unknown or its message is deleted.
     """
     if token is None:
         return None
@@ -182,7 +185,7 @@ def _below(simulator: Simulator, token: str | None) -> int | None:
 def _next_page_uri(
     path: str, base: dict[str, str], page: int, found: list[Message], size: int
 ) -> str | None:
-    """Return where the list goes on, if more was found than is shown."""
+    """Return the address of the next page, if there are more messages."""
     if len(found) <= size:
         return None
     token = "PA" + found[size - 1].sid

@@ -35,7 +35,7 @@ _REASONS = {
 
 @router.get("/v2/PhoneNumbers/{number}")
 async def look_up(number: str, request: Request) -> Response:
-    """Return what is known of a number; an invalid one is a 200 with ``valid`` false."""
+    """Look up a number; an invalid one is a 200 with ``valid`` false."""
     fields = request.query_params.get("Fields", "").split(",")
     line_type = scenario_of(number).line_type
     parsed, errors = _parse(number, line_type)
@@ -62,7 +62,7 @@ async def look_up(number: str, request: Request) -> Response:
 
 
 def _parse(number: str, line_type: LineType) -> tuple[phonenumbers.PhoneNumber | None, list[str]]:
-    """Return the number taken apart and what is wrong with it."""
+    """Return the parsed number and its validation errors."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
@@ -74,7 +74,7 @@ def _parse(number: str, line_type: LineType) -> tuple[phonenumbers.PhoneNumber |
 
 
 def _intelligence(line_type: LineType) -> dict[str, object]:
-    """Return the package of that name; carriers are null for types that have none."""
+    """Return the package of that name; ``carrier_name`` is null for types without carriers."""
     known = line_type.name in _WITH_CARRIER
     return {
         "type": line_type.name,

@@ -1,4 +1,4 @@
-"""Messages as Twilio keeps them, and the store they are listed from."""
+"""Messages as Twilio keeps them, and their store."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ _NOT_YET_SENT = frozenset({"accepted", "queued"})
 
 
 def now() -> datetime:
-    """Return the present moment in whole seconds, all that Twilio shows."""
+    """Return the current time in whole seconds, as Twilio shows it."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 @dataclass(slots=True)
 class Message:
-    """One text, either way.
+    """One text, inbound or outbound.
 
     Attributes:
-        number: Position in the order of creation, from 1.
-        from_number: ``None`` until a Messaging Service has chosen a number.
+        number: Its position in order of creation, from 1.
+        from_number: None until a Messaging Service has chosen a number.
         direction: ``outbound-api`` or ``inbound``.
         num_segments: 0 until a Messaging Service has chosen a number.
-        status_callback: Where reports go; Twilio never shows it again, the control API does.
+        status_callback: Shown by the control API only.
     """
 
     number: int
@@ -56,17 +56,17 @@ class Message:
 
     @property
     def handset(self) -> str:
-        """The number of the person, whichever way the text went."""
+        """The person's number, whichever way the text went."""
         return (self.from_number or "") if self.is_inbound else self.to
 
     @property
     def sender_key(self) -> str:
-        """What the person knows us by: the Messaging Service, else the number."""
+        """The sender as the person sees it: the Messaging Service, else the number."""
         ours = self.to if self.is_inbound else self.from_number
         return self.messaging_service_sid or ours or ""
 
     def move(self, status: str, error_code: int | None) -> None:
-        """Take a new status; the sent date comes with the first one that left the queue."""
+        """Change the status; the sent date is set when the message first leaves the queue."""
         self.status = status
         self.error_code = error_code
         self.date_updated = now()
@@ -74,7 +74,7 @@ class Message:
             self.date_sent = self.date_updated
 
     def resource(self, account_sid: str, habit: Habit | None = None) -> dict[str, object]:
-        """Return the message as the REST API shows it, in an account of some habit."""
+        """Return the message as the REST API shows it."""
         habit = None if self.is_inbound else habit
         uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
         return {
@@ -101,11 +101,11 @@ class Message:
         }
 
     def media_sid(self, at: int) -> str:
-        """Name the picture at a place, from 0."""
+        """Return the id of the picture at a position, from 0."""
         return "ME" + uuid5(UUID(self.sid[2:]), str(at)).hex
 
     def media_resource(self, account_sid: str, at: int) -> dict[str, object]:
-        """Return one of its pictures as the REST API shows it."""
+        """Return a picture as the REST API shows it."""
         sid = self.media_sid(at)
         parent = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
         return {
@@ -120,23 +120,23 @@ class Message:
 
 
 def media_type(url: str) -> str:
-    """Guess what kind of picture an address leads to."""
+    """Guess the content type of a picture from its address."""
     return guess_type(url)[0] or "image/jpeg"
 
 
 def new_sid(media_urls: tuple[str, ...]) -> str:
-    """Make a message's id; never twice the same, not even after a restart with the same seed."""
+    """Return a new message id; ids never repeat, even with the same seed."""
     return ("MM" if media_urls else "SM") + uuid4().hex
 
 
 @dataclass(frozen=True)
 class MessageFilter:
-    """What a list is asked for; a message that was not sent yet matches no sent date.
+    """Filters of a list; a message that was not sent yet matches no sent date.
 
     Attributes:
-        sent_from: Earliest sent date, included.
-        sent_until: End of the sent dates, excluded.
-        created_until: Only messages created by then: what a lagging list shows.
+        sent_from: The earliest sent date, included.
+        sent_until: The end of the sent dates, excluded.
+        created_until: The latest creation that a lagging list shows.
         inbound_only: Only texts from handsets.
     """
 
@@ -148,7 +148,7 @@ class MessageFilter:
     inbound_only: bool = False
 
     def matches(self, message: Message) -> bool:
-        """Whether a message belongs into the list."""
+        """Whether a message passes the filters."""
         if self.to is not None and message.to != self.to:
             return False
         if self.from_number is not None and message.from_number != self.from_number:
@@ -168,7 +168,7 @@ class MessageFilter:
 
 
 class MessageStore:
-    """The messages of the account, bounded: the oldest one goes when a new one does not fit."""
+    """The account's messages, up to a limit; a new one beyond it replaces the oldest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -180,21 +180,21 @@ class MessageStore:
         self._by_handset: dict[str, deque[Message]] = {}
 
     def __len__(self) -> int:
-        """Return how many messages are kept."""
+        """Return the number of messages kept."""
         return len(self._by_number)
 
     @property
     def newest_number(self) -> int:
-        """The number of the message that was created last; never goes back."""
+        """The number of the newest message; never decreases."""
         return self._next - 1
 
     def take_number(self) -> int:
-        """Give out the next position in the order of creation."""
+        """Take the next number."""
         self._next += 1
         return self._next - 1
 
     def add(self, message: Message) -> None:
-        """Keep a message whose number was just taken."""
+        """Add a message whose number was just taken."""
         if len(self._by_number) >= self._limit:
             self._forget_oldest()
         self._by_number[message.number] = message
@@ -205,11 +205,11 @@ class MessageStore:
         self._by_handset[message.handset] = texts
 
     def get(self, sid: str) -> Message | None:
-        """Return the message with that id."""
+        """Return the message with an id."""
         return self._by_sid.get(sid)
 
     def newest_first(self, to: str | None = None, below: int | None = None) -> Iterator[Message]:
-        """Walk from the newest message, or from the one before number ``below``, back in time."""
+        """Iterate from the newest message, or from before number ``below``, to the oldest."""
         if to is not None:
             for message in reversed(self._by_to.get(to, ())):
                 if below is None or message.number < below:
@@ -220,21 +220,21 @@ class MessageStore:
             yield self._by_number[number]
 
     def oldest_first(self, after: int = 0) -> Iterator[Message]:
-        """Walk from the message that follows number ``after`` towards the newest."""
+        """Iterate from the message after number ``after`` to the newest."""
         for number in range(max(after + 1, self._oldest), self._next):
             yield self._by_number[number]
 
     def handsets(self) -> Iterator[Message]:
-        """Return the last text of every handset, the most recent one first."""
+        """Return the last text of every handset, most recent first."""
         for texts in reversed(self._by_handset.values()):
             yield texts[-1]
 
     def conversation(self, handset: str) -> list[Message]:
-        """Return all texts with one handset, oldest first."""
+        """Return all texts of one handset, oldest first."""
         return list(self._by_handset.get(handset, ()))
 
     def clear(self) -> int:
-        """Forget every message; the numbering goes on. Returns how many there were."""
+        """Delete every message and return their count; the numbering goes on."""
         count = len(self._by_number)
         self._by_number.clear()
         self._by_sid.clear()

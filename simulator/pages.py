@@ -1,4 +1,4 @@
-"""The handset page: every number that was texted, its conversation and a box to answer from."""
+"""The handset page: the numbers that were texted, one conversation, and a box to answer from."""
 
 from itertools import islice
 from pathlib import Path
@@ -35,12 +35,12 @@ templates.env.filters |= {"pretty": pretty, "outcome": outcome}
 
 
 class AnswerForm(BaseModel):
-    """What the box under a conversation sends.
+    """The form under a conversation.
 
     Attributes:
-        sender: Number and service it answers to, as ``Sender.value`` writes them.
-        quick: The word on the button, instead of the body.
-        lost: Anything keeps the text in the list without sending its webhook.
+        sender: The sender it answers, as ``Sender.value`` writes it.
+        quick: The word on the button that replaces the body.
+        lost: Any value lists the text without sending its webhook.
     """
 
     handset: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9]\d{6,14}$")]
@@ -54,9 +54,9 @@ class AnswerForm(BaseModel):
 async def show_page(
     request: Request, simulator: Sim, handset: str = "", find: str = "", webhook: str = ""
 ) -> Response:
-    """Return the page with one handset's conversation, or with the magic numbers.
+    """Show the page with one handset's conversation, or with the magic numbers.
 
-    ``webhook`` is the HTTP status the last answer's webhook got, after a redirect.
+    ``webhook`` is the status that the last answer's webhook got, after a redirect.
     """
     context = _live_context(simulator, handset, find) | {
         "magic_prefix": MAGIC_PREFIX,
@@ -73,7 +73,7 @@ async def show_page(
 async def show_live(
     request: Request, simulator: Sim, handset: str = "", find: str = ""
 ) -> Response:
-    """Return the parts of the page that change by themselves."""
+    """Return the parts of the page that reload by themselves."""
     return templates.TemplateResponse(request, "live.html", _live_context(simulator, handset, find))
 
 
@@ -95,7 +95,7 @@ async def answer(simulator: Sim, form: Annotated[AnswerForm, Form()]) -> Respons
 
 
 def _live_context(simulator: Simulator, handset: str, find: str) -> dict[str, object]:
-    """Return what the changing parts show."""
+    """Return the context of the parts that reload."""
     texts = simulator.messages.conversation(handset)[-TEXTS_SHOWN:] if handset else []
     return {
         "handset": handset,
@@ -106,12 +106,12 @@ def _live_context(simulator: Simulator, handset: str, find: str) -> dict[str, ob
         "senders": senders_of(texts),
         "total": len(simulator.messages),
         "webhooks": simulator.webhooks,
-        "faults": simulator.behaviour.model_dump(mode="json", exclude_defaults=True),
+        "faults": simulator.behavior.model_dump(mode="json", exclude_defaults=True),
     }
 
 
 def _handsets(simulator: Simulator, find: str) -> list[Message]:
-    """Return the last text of the handsets texted most recently, of matching numbers only."""
+    """Return the last texts of the most recent handsets whose numbers match."""
     digits = "".join(character for character in find if character.isdigit())
     matching = (text for text in simulator.messages.handsets() if digits in text.handset)
     return list(islice(matching, HANDSETS_SHOWN))

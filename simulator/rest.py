@@ -1,4 +1,4 @@
-"""What all REST resources share: authentication, the account, faults, forms."""
+"""Authentication, forms and faults of all REST resources."""
 
 import base64
 import hmac
@@ -20,7 +20,7 @@ _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n
 
 
 async def get_simulator(request: Request) -> Simulator:
-    """Return the simulator behind the application; async, for a plain one costs a thread."""
+    """Return the application's simulator; async, because sync dependencies take a thread."""
     simulator: Simulator = request.app.state.simulator
     return simulator
 
@@ -29,17 +29,17 @@ Sim = Annotated[Simulator, Depends(get_simulator)]
 
 
 async def check_credentials(request: Request, simulator: Sim) -> None:
-    """Let only the account in, by HTTP Basic.
+    """Admit only the account, by HTTP Basic.
 
     Raises:
-        TwilioError: 20003, also while the control API says that no credentials are good.
+        TwilioError: 20003, also while ``credentials_ok`` is false.
     """
     config = simulator.config
     expected = base64.b64encode(f"{config.account_sid}:{config.auth_token}".encode())
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     known = scheme.lower() == "basic" and hmac.compare_digest(given.strip().encode(), expected)
     account_sid = request.path_params.get("account_sid", config.account_sid)
-    if not known or account_sid != config.account_sid or not simulator.behaviour.credentials_ok:
+    if not known or account_sid != config.account_sid or not simulator.behavior.credentials_ok:
         raise TwilioError(20003)
 
 
@@ -47,7 +47,7 @@ async def read_form(request: Request) -> Form:
     """Return the fields of a form, blank ones included.
 
     Raises:
-        TwilioError: 20415 if the body is anything else.
+        TwilioError: 20415 if the body is no form.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0]
     if content_type.strip().lower() != _FORM_TYPE:
@@ -57,12 +57,12 @@ async def read_form(request: Request) -> Form:
 
 
 def first(form: Form, name: str) -> str | None:
-    """Return a field's first value, ``None`` if it is missing or blank."""
+    """Return a field's first value; None if it is missing or blank."""
     return form.get(name, [""])[0] or None
 
 
 async def answer_fault(fault: Fault, request: Request, to: str = "") -> Response:
-    """Answer a request as its fault says.
+    """Answer a request with its fault.
 
     Raises:
         TwilioError: The fault is an error document.

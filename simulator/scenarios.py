@@ -1,52 +1,9 @@
-"""Magic numbers: what happens to a text is decided by the number it is for.
+"""Magic numbers: the recipient's number decides what happens to a text.
 
-A number of any area code that ends in ``5557NNN`` (``+1 415 555 7NNN``) behaves as follows; every
-other number is a mobile that gets its texts.
-
-====  ==========================================================================================
-NNN   what happens
-====  ==========================================================================================
-001   the first text fails with 30001 (queue overflow), later ones are delivered
-003   undelivered, 30003 (handset unreachable)
-004   undelivered, 30004 (blocked)
-005   undelivered, 30005 (unknown number)
-006   landline: undelivered, 30006; Lookup says landline
-007   failed, 30007 (filtered)
-008   undelivered, 30008 (unknown error)
-017   failed, 30017 (carrier congestion)
-034   undelivered, 30034 (unregistered sender)
-036   failed, 30036 (validity period expired)
-610   accepted, then failed with 21610 (opted out, learned late)
-201   all reports arrive before the create is answered
-202   every report comes twice
-203   reports come in another order
-204   ``sent`` is the last word
-205   no reports at all; the status is only to be fetched
-300   the answer takes 3 s
-401   every create is answered 401 (20003)
-408   every create is answered 400 (21408, no permission for the region)
-429   the first 3 creates are answered 429, later ones succeed
-500   answered 500, nothing created
-501   answered 500, but created and delivered
-502   answered 502 with an HTML page, nothing created
-503   answered 502 with an HTML page, but created and delivered
-504   created and delivered, but never answered
-505   never answered, nothing created
-506   created and delivered, but the connection is dropped
-507   the connection is dropped, nothing created
-614   every create is answered 400 (21614, not a mobile number)
-635   every create is answered 400 (21635, landline)
-700   the handset answers "Sure!" a second after its first text
-701   the handset answers "STOP" a second after its first text
-702   the handset answers "Please stop texting me" a second after its first text
-801   Lookup says fixedVoip; texts are delivered
-802   Lookup says unknown; texts are delivered
-803   Lookup answers 200 with error code 60601; texts are delivered
-804   Lookup says the number is not valid; texts are delivered
-====  ==========================================================================================
-
-Twilio's own test numbers (https://www.twilio.com/docs/iam/test-credentials, 2026-11) answer as
-there; see ``TEST_RECIPIENTS`` and ``TEST_SENDERS``.
+A number of any area code that ends in ``5557NNN`` (``+1 415 555 7NNN``) behaves as the scenario
+NNN of ``SCENARIOS``, which the handset page lists; any other is a mobile that gets its texts.
+Twilio's own test numbers (https://www.twilio.com/docs/iam/test-credentials, 2026-11) answer as at
+Twilio.
 """
 
 from dataclasses import dataclass
@@ -54,17 +11,17 @@ from datetime import timedelta
 from enum import StrEnum
 
 MAGIC_PREFIX = "5557"
-"""What stands before the last three digits of a magic number."""
+"""The digits before the last three of a magic number."""
 
 HANG = timedelta(seconds=75)
-"""How long a create that is never answered is kept open; longer than any client waits."""
+"""How long an unanswered create stays open; longer than any client waits."""
 
 REPLY_DELAY = timedelta(seconds=1)
 """From the first text's last status to the handset's answer."""
 
 
 class FaultKind(StrEnum):
-    """How a create goes wrong over HTTP."""
+    """How a create fails over HTTP."""
 
     ERROR = "error"
     HTML = "html"
@@ -83,14 +40,13 @@ class Reporting(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A create that is not answered as it should be.
+    """A fault of a create.
 
     Attributes:
-        kind: What the caller sees.
         code: Twilio's error code, for ``error``.
         status: HTTP status, for ``html``.
-        creates: Whether the message is created nevertheless.
-        calls: Only so many first calls to the number go wrong; ``None``: all.
+        creates: Whether the message is created all the same.
+        calls: How many first calls to the number fail; None for all.
     """
 
     kind: FaultKind
@@ -102,7 +58,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Move:
-    """One change of a message's status after its creation."""
+    """One change of a message's status."""
 
     status: str
     error_code: int | None = None
@@ -110,7 +66,7 @@ class Move:
 
 @dataclass(frozen=True)
 class LineType:
-    """What Lookup says of a number: a type, an error inside a 200, or that it is not valid."""
+    """The answer of Lookup: a type, an error inside a 200, or an invalid number."""
 
     name: str | None = "mobile"
     error_code: int | None = None
@@ -126,25 +82,20 @@ def _undelivered(code: int) -> Fate:
 
 
 def failed(code: int) -> Fate:
-    """Return the fate of a message that never leaves Twilio."""
+    """Return the statuses of a message that never leaves Twilio."""
     return (Move("failed", code),)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """How one magic number behaves.
+    """The behavior of one magic number.
 
     Attributes:
-        suffix: The last three digits.
-        title: The behaviour in words.
-        fault: What is wrong with the HTTP answer.
-        fate: The statuses after creation.
-        first_fate: As ``fate``, for the first message only.
-        reporting: Overrules how callbacks are sent.
-        reports_first: All callbacks are sent before the answer.
-        answer_delay: How long the answer is kept back.
-        reply: What the handset answers to its first text.
-        line_type: What Lookup says.
+        suffix: Its last three digits.
+        fate: The statuses after creation; ``first_fate`` those of the first message.
+        reporting: Overrides how callbacks are sent.
+        reports_first: Whether all callbacks are sent before the answer.
+        reply: The handset's answer to its first text.
     """
 
     suffix: str
@@ -159,13 +110,13 @@ class Scenario:
     line_type: LineType = LineType()
 
     def fault_of_call(self, call: int) -> Fault | None:
-        """Return what is wrong with the call of that number, counted from 1."""
+        """Return the fault of a call by its number, counted from 1."""
         if self.fault is None or (self.fault.calls is not None and call > self.fault.calls):
             return None
         return self.fault
 
     def fate_of_message(self, count: int) -> Fate:
-        """Return what happens to the message of that number, counted from 1."""
+        """Return the statuses of a message by its number, counted from 1."""
         if count == 1 and self.first_fate is not None:
             return self.first_fate
         return self.fate
@@ -235,16 +186,16 @@ TEST_RECIPIENTS = {
     "+15005550004": 21610,
     "+15005550009": 21614,
 }
-"""Twilio's test numbers in ``To`` and the code they are refused with."""
+"""Twilio's test recipients and the codes they are refused with."""
 
 TEST_SENDERS = {
     "+15005550001": 21212,
     "+15005550007": 21606,
     "+15005550008": 21611,
 }
-"""Twilio's test numbers in ``From`` and the code they are refused with."""
+"""Twilio's test senders and the codes they are refused with."""
 
 
 def scenario_of(number: str) -> Scenario:
-    """Return how a recipient's number behaves."""
+    """Return the behavior of a recipient's number."""
     return _BY_SUFFIX.get(number[-7:], ORDINARY)

@@ -1,4 +1,4 @@
-"""How many segments a text is billed as (3GPP TS 23.038)."""
+"""Billed segments of a text (3GPP TS 23.038)."""
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -8,7 +8,7 @@ _EXTENDED = frozenset("|^€{}[]~\\\f")
 
 
 def count_segments(body: str) -> int:
-    """Count segments: 160 or 153 septets each, 70 or 67 UTF-16 units; never splits a character."""
+    """Count segments of 160 or 153 septets, or 70 or 67 UTF-16 units; never split a character."""
     if all(character in _BASIC or character in _EXTENDED for character in body):
         sizes = [2 if character in _EXTENDED else 1 for character in body]
         return _pack(sizes, 160, 153)
@@ -16,7 +16,7 @@ def count_segments(body: str) -> int:
 
 
 def _pack(sizes: list[int], alone: int, joined: int) -> int:
-    """Count parts of ``joined`` units, or one if everything fits into ``alone``."""
+    """Count parts of ``joined`` units; one if everything fits into ``alone``."""
     if sum(sizes) <= alone:
         return 1
     parts, used = 1, 0

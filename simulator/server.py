@@ -1,4 +1,4 @@
-"""The server the simulator runs on: uvicorn, able to drop a connection without an answer."""
+"""A uvicorn server that can drop a connection without an answer."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ ABORT_EXTENSION = "simulator.abort"
 
 
 class DroppableProtocol(HttpToolsProtocol):
-    """HTTP with a way to cut the line, handed to the application in the request's scope."""
+    """HTTP that hands the application a way to abort the connection, in the request's scope."""
 
     def on_message_begin(self) -> None:
         """Start a request and add the extension."""
@@ -19,7 +19,7 @@ class DroppableProtocol(HttpToolsProtocol):
 
 
 def server_config(app: FastAPI, host: str, port: int) -> uvicorn.Config:
-    """Return how the simulator is served; port 0 takes any free one."""
+    """Return the server's configuration; port 0 takes a free port."""
     return uvicorn.Config(
         app,
         host=host,
@@ -33,10 +33,10 @@ def server_config(app: FastAPI, host: str, port: int) -> uvicorn.Config:
 
 
 async def drop_connection(request: Request) -> None:
-    """Cut the caller's connection.
+    """Abort the caller's connection.
 
     Raises:
-        ConnectionAbortedError: The application runs on another server, which has to do it.
+        ConnectionAbortedError: The server cannot abort; a test client sees the error instead.
     """
     extension = request.scope.get("extensions", {}).get(ABORT_EXTENSION)
     if extension is None:
@@ -55,6 +55,6 @@ async def hang(request: Request, seconds: float) -> None:
 
 
 async def _disconnected(request: Request) -> None:
-    """Wait until the caller is gone."""
+    """Wait until the caller disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

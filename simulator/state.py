@@ -1,4 +1,4 @@
-"""The account's state: accepts texts, receives texts, forgets everything on demand."""
+"""The account's state."""
 
 import asyncio
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
-from simulator.behaviour import Behaviour
+from simulator.behavior import Behavior
 from simulator.callbacks import Callbacks, Life
 from simulator.config import SimulatorConfig
 from simulator.errors import TwilioError
@@ -21,7 +21,7 @@ from simulator.webhooks import Webhooks
 
 @dataclass(frozen=True)
 class Draft:
-    """A create whose parameters are in order."""
+    """A create with valid parameters."""
 
     to: str
     from_number: str | None
@@ -36,15 +36,15 @@ class Simulator:
     """Everything behind the HTTP interface.
 
     Attributes:
-        calls: How many creates each recipient's number was called with, refused ones included.
-        created: How many messages were created for each.
+        calls: Creates requested by recipient, refused ones included.
+        created: Messages created by recipient.
     """
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
         self.random = Random(config.seed)  # noqa: S311 - chances of a game, no secrets
         self.messages = MessageStore(config.max_messages)
-        self.behaviour = Behaviour()
+        self.behavior = Behavior()
         self.pools = ServicePools()
         self.opt_outs = OptOuts()
         self.webhooks = Webhooks(config.auth_token, config.max_open_webhooks)
@@ -52,31 +52,36 @@ class Simulator:
         self.calls: Counter[str] = Counter()
         self.created: Counter[str] = Counter()
 
-    def count_call(self, to: str) -> int:
-        """Count a create for a number and return which one it is, from 1."""
-        return self._count(self.calls, to)
-
     def accept(self, draft: Draft) -> "tuple[Message, asyncio.Task[None]]":
-        """Create a message and let it live; the task ends with its last report.
+        """Create a message and start its status changes; the task ends with its last callback.
 
         Raises:
-            TwilioError: The pair is blocked, the sender is at fault, or too much is under way.
+            TwilioError: The pair is blocked, the sender has an error, or too much is in progress.
         """
         sender = draft.messaging_service_sid or draft.from_number or ""
         if self.opt_outs.is_blocked(draft.to, sender):
             raise TwilioError(21610)
         if self.callbacks.open_tasks >= self.config.max_messages:
             raise TwilioError(20429)
-        sender_error = self.behaviour.sender_error(draft.from_number, draft.messaging_service_sid)
+        sender_error = self.behavior.sender_error(draft.from_number, draft.messaging_service_sid)
         if sender_error is not None and sender_error < 30000:
             raise TwilioError(sender_error, sender)
-        message = self._create(draft)
-        count = self._count(self.created, draft.to)
+        through_service = draft.messaging_service_sid is not None
+        message = self._store(
+            draft,
+            direction="outbound-api",
+            status="accepted" if through_service else "queued",
+            messaging_service_sid=draft.messaging_service_sid,
+            num_segments=0 if through_service else count_segments(draft.body),
+        )
+        message.status_callback = draft.status_callback
+        message.validity_period = draft.validity_period
+        count = self.count(self.created, draft.to)
         fate = failed(sender_error) if sender_error else self._fate(message, count)
         life = Life(
             message=message,
             fate=fate,
-            reporting=scenario_of(draft.to).reporting or self.behaviour.callbacks,
+            reporting=scenario_of(draft.to).reporting or self.behavior.callbacks,
             chosen_number=draft.from_number or self.pools.choose(sender, draft.to),
             num_segments=count_segments(draft.body),
             lasts=self.config.delivery_delay,
@@ -86,28 +91,15 @@ class Simulator:
         return message, self.callbacks.spawn(self._live(life, reply))
 
     async def receive(self, text: InboundText) -> tuple[Message, int | None]:
-        """Take a text from a handset; returns it and the HTTP status its webhook got.
-
-        The status is ``None`` if there was no answer or the webhook was not to be sent.
-        """
-        service_sid = text.messaging_service_sid or self.pools.service_of(text.to)
-        moment = now()
-        message = Message(
-            number=self.messages.take_number(),
-            sid=new_sid(text.media_urls),
-            to=text.to,
-            from_number=text.from_number,
-            body=text.body,
+        """Receive a text from a handset; return it and the status its webhook got, if it did."""
+        message = self._store(
+            text,
             direction="inbound",
             status="received",
-            date_created=moment,
-            date_updated=moment,
-            date_sent=moment,
-            messaging_service_sid=service_sid,
-            media_urls=text.media_urls,
+            messaging_service_sid=text.messaging_service_sid or self.pools.service_of(text.to),
             num_segments=count_segments(text.body),
         )
-        self.messages.add(message)
+        message.date_sent = message.date_created
         sender = message.sender_key
         self.opt_outs.note(text.from_number, sender, text.body, text.opt_out_type)
         if not text.deliver:
@@ -116,49 +108,53 @@ class Simulator:
         return message, await self.webhooks.post(self.config.inbound_url, fields)
 
     async def reset(self) -> int:
-        """Forget messages, opt-outs, counts and faults; returns how many messages there were."""
+        """Delete messages, opt-outs, counts and faults; return the number of messages."""
         await self.callbacks.cancel_all()
-        self.behaviour = Behaviour()
+        self.behavior = Behavior()
         self.opt_outs.clear()
         self.calls.clear()
         self.created.clear()
         return self.messages.clear()
 
-    def _create(self, draft: Draft) -> Message:
-        """Store a message as it stands before a sender was chosen."""
+    def _store(
+        self,
+        text: Draft | InboundText,
+        *,
+        direction: str,
+        status: str,
+        messaging_service_sid: str | None,
+        num_segments: int,
+    ) -> Message:
         moment = now()
-        through_service = draft.messaging_service_sid is not None
         message = Message(
             number=self.messages.take_number(),
-            sid=new_sid(draft.media_urls),
-            to=draft.to,
-            from_number=draft.from_number,
-            body=draft.body,
-            direction="outbound-api",
-            status="accepted" if through_service else "queued",
+            sid=new_sid(text.media_urls),
+            to=text.to,
+            from_number=text.from_number,
+            body=text.body,
+            direction=direction,
+            status=status,
             date_created=moment,
             date_updated=moment,
-            messaging_service_sid=draft.messaging_service_sid,
-            media_urls=draft.media_urls,
-            num_segments=0 if through_service else count_segments(draft.body),
-            status_callback=draft.status_callback,
-            validity_period=draft.validity_period,
+            messaging_service_sid=messaging_service_sid,
+            media_urls=text.media_urls,
+            num_segments=num_segments,
         )
         self.messages.add(message)
         return message
 
     def _lateness(self) -> timedelta:
-        """Return how late the next message's reports are; draws only if they may be."""
-        most = self.behaviour.callback_delay_seconds
+        """Return how late the next message's callbacks are; draw a number only if they may be."""
+        most = self.behavior.callback_delay_seconds
         return timedelta(seconds=self.random.uniform(0, most) if most else 0)
 
     def _fate(self, message: Message, count: int) -> Fate:
-        """Return what happens to the message; a service's text is queued in between."""
+        """Return the statuses of a message; a service's message is queued first."""
         fate = scenario_of(message.to).fate_of_message(count)
         return (Move("queued"), *fate) if message.messaging_service_sid else fate
 
     async def _live(self, life: Life, reply: str | None) -> None:
-        """Let a message live, then let the handset answer it."""
+        """Run a message's status changes, then the handset's answer."""
         await self.callbacks.live(life)
         if reply is None:
             return
@@ -172,8 +168,8 @@ class Simulator:
         )
         await self.receive(text)
 
-    def _count(self, counts: Counter[str], number: str) -> int:
-        """Count one more of a number; as many numbers are remembered as messages."""
+    def count(self, counts: Counter[str], number: str) -> int:
+        """Count one for a number; remember as many numbers as messages."""
         counts[number] += 1
         if len(counts) > self.config.max_messages:
             del counts[next(iter(counts))]

@@ -21,7 +21,7 @@ from yarl import URL
 from simulator.signing import signature
 
 KEEP_ALIVE_SECONDS = 2
-"""Shorter than any server keeps an idle connection, so none is lost to a race."""
+"""Shorter than any server keeps an idle connection, so that no post is lost to a race."""
 
 _HEADERS = {
     "User-Agent": "TwilioProxy/1.1",
@@ -33,17 +33,17 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Overrides:
-    """How patiently a webhook is posted: the fragment of its address, Twilio's defaults without.
+    """Timeouts and retries of a webhook, from the fragment of its address.
 
-    Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides (2026-11),
-    for ranges and defaults. How long Twilio waits between two tries is not published: not at all.
+    Ranges and defaults: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+    (2026-11). Twilio does not publish the wait between two tries; there is none here.
 
     Attributes:
         connect_seconds: ``ct``, for each connection.
         read_seconds: ``rt``, for each answer.
         total_seconds: ``tt``, for all tries together.
         retries: ``rc``, tries after the first.
-        policy: ``rp``, what is tried again: ``4xx``, ``5xx``, ``ct``, ``rt`` or ``all``.
+        policy: ``rp``, what is retried: ``4xx``, ``5xx``, ``ct``, ``rt`` or ``all``.
     """
 
     connect_seconds: float = 5
@@ -54,7 +54,7 @@ class Overrides:
 
     @classmethod
     def of(cls, fragment: str) -> Self:
-        """Read a fragment; what is out of range is brought into it, what is no number left out."""
+        """Read a fragment; clamp numbers to their ranges and ignore other values."""
         given = dict(parse_qsl(fragment))
 
         def number(name: str, default: int, least: int, most: int) -> int:
@@ -70,16 +70,16 @@ class Overrides:
         )
 
     def tries_again(self, kind: str) -> bool:
-        """Whether a try that ended so is followed by another."""
+        """Whether a try with this result is followed by another."""
         return kind in self.policy or (bool(kind) and "all" in self.policy)
 
 
 class Webhooks:
-    """Posts forms to the application, a bounded number at a time.
+    """Posts forms to the application, a limited number at a time.
 
     Attributes:
         answered: Posts that got an answer below 400.
-        refused: Posts whose last try got any other answer.
+        refused: Posts whose last try got another answer.
         lost: Posts whose last try got none.
     """
 
@@ -93,20 +93,20 @@ class Webhooks:
         self.lost = 0
 
     async def open(self) -> None:
-        """Start; call on the loop that will post."""
+        """Open the connections; call it on the loop that posts."""
         connector = TCPConnector(limit=self._max_open, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._session = ClientSession(connector=connector, headers=_HEADERS)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def post(self, url: str, fields: Mapping[str, str]) -> int | None:
-        """Post a signed form and return the last answer's HTTP status, ``None`` if there was none.
+        """Post a signed form and return the last answer's HTTP status; None if there was none.
 
-        The fragment of the address says how often it is tried; it is neither sent nor signed.
+        The fragment of the address sets the retries; it is neither sent nor signed.
         """
         url, _, fragment = url.partition("#")
         overrides = Overrides.of(fragment)
@@ -132,10 +132,10 @@ class Webhooks:
         headers: Mapping[str, str],
         overrides: Overrides,
     ) -> tuple[int | None, str]:
-        """Post; the URL goes out as it is, for its query string is signed.
+        """Post once; the URL is sent unchanged, because its query is signed.
 
         Returns:
-            The HTTP status, and in the words of ``rp`` what went wrong, nothing if all is well.
+            The HTTP status, and the failure in the words of ``rp``; empty on success.
         """
         if self._session is None:
             return None, ""

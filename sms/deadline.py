@@ -1,4 +1,4 @@
-"""HTTP to the provider that never begins a send after its deadline."""
+"""HTTP to the provider that never starts a send after its deadline."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,19 +17,19 @@ from urllib3.util import Retry
 from domain.messaging.deadline import Deadline
 
 IDLE_LIMIT = timedelta(seconds=30)
-"""Kept connections that were idle for longer are not used again: the other end, or a NAT on the
-way, may be about to drop them, and a text written into a dying connection has an unknown fate."""
+"""Connections idle for longer are not reused: the other end, or a NAT on the way, may be about to
+drop them, and a text written to a dying connection has an unknown outcome."""
 
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """How long the provider may take.
+    """Time limits of the provider.
 
     Attributes:
         connect: For each connection.
         read: Between two pieces of an answer.
-        late_answer: The same for the answer to a text that was handed over, which is waited for in
-            the background when the caller no longer does.
+        late_answer: The same for the answer to a text, which is awaited in the background when
+            the caller no longer waits.
     """
 
     connect: timedelta
@@ -38,15 +38,15 @@ class TimeLimits:
 
 
 class DeadlinePassedError(Exception):
-    """The deadline passed, or the caller gave up, before a byte of the request had left."""
+    """The deadline passed, or the caller gave up, before a byte of the request was sent."""
 
 
 class Departure:
-    """The permission to put one request on the wire, and what became of it.
+    """The permission to send one request, and its progress.
 
     Attributes:
-        has_left: Whether bytes of the request may have left this process.
-        http_status: Of the answer, once its first line was read.
+        has_left: Whether bytes of the request may have been sent.
+        http_status: Status of the answer, once its first line is read.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -63,7 +63,7 @@ class Departure:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Guard every request that this thread makes meanwhile."""
+        """Guard every request that this thread makes inside the block."""
         token = _departure.set(self)
         try:
             yield
@@ -71,10 +71,10 @@ class Departure:
             _departure.reset(token)
 
     def leave(self) -> None:
-        """Note that the request leaves now.
+        """Record that the request is sent now.
 
         Raises:
-            DeadlinePassedError: It must not.
+            DeadlinePassedError: It must not be sent.
         """
         with self._lock:
             if self._revoked or self.is_late:
@@ -82,11 +82,7 @@ class Departure:
             self.has_left = True
 
     def revoke(self) -> bool:
-        """Withdraw the permission.
-
-        Returns:
-            Whether that was in time: nothing has left and nothing will.
-        """
+        """Withdraw the permission; return whether nothing was sent and nothing will be."""
         with self._lock:
             self._revoked = True
             return not self.has_left
@@ -96,11 +92,10 @@ _departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
 
 
 class _GuardedConnection(HTTPConnection):
-    """A connection that builds the whole request, connects, asks, and only then writes it.
+    """A connection that builds the request, connects, checks the permission, and only then sends.
 
-    The order is the point. Connecting takes time, and a process may be stopped at any place for
-    any time (a suspended machine, a frozen container): whatever can wait comes before the question
-    whether there is time left, and one write follows it.
+    The order matters. Connecting takes time, and a process can be suspended anywhere for any time:
+    everything that takes time comes before the check, and a single write follows it.
     """
 
     idle_until: Deadline | None = None
@@ -123,7 +118,7 @@ class _GuardedConnection(HTTPConnection):
         super().send(request)
 
     def send(self, data: Any) -> None:  # noqa: ANN401
-        """Keep a piece of a request for later; write anything else (a proxy's CONNECT) at once."""
+        """Buffer a piece of a request; send anything else (a proxy's CONNECT) at once."""
         if self._unsent is None:
             super().send(data)
         else:
@@ -131,11 +126,11 @@ class _GuardedConnection(HTTPConnection):
 
 
 class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
-    """The same over TLS, where urllib3 has connected before it asks for the request."""
+    """The same over TLS, where urllib3 connects before it sends the request."""
 
 
 class _GuardedPool(HTTPConnectionPool):
-    """A pool of guarded connections that forgets those idle for too long."""
+    """A pool of guarded connections that drops those idle for too long."""
 
     ConnectionCls = _GuardedConnection
 
@@ -157,12 +152,7 @@ _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _GuardedPool, "https": _G
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """What carries the provider's requests: finite timeouts, no retries, guarded departures.
-
-    Args:
-        limits: How long the provider may take.
-        connections: How many are kept.
-    """
+    """The transport of the provider's requests: finite timeouts, no retries, guarded departures."""
 
     def __init__(self, limits: TimeLimits, *, connections: int) -> None:
         super().__init__(pool_maxsize=connections, max_retries=Retry(0, read=False))
@@ -172,12 +162,12 @@ class DeadlineAdapter(HTTPAdapter):
         self._of_text = (connect, limits.late_answer.total_seconds())
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:  # noqa: ANN401
-        """Return the pools behind a proxy, guarded as well."""
+        """Return the connection pools of a proxy, guarded too."""
         manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    # The parameters are those of requests; a timeout among them is not heeded.
+    # The parameters are those of requests; its timeout is ignored.
     def send(
         self,
         request: PreparedRequest,
@@ -186,7 +176,7 @@ class DeadlineAdapter(HTTPAdapter):
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
     ) -> Response:
-        """Send a request and note the answer's status."""
+        """Send a request and record the answer's status."""
         departure = _departure.get()
         time_limits = self._of_question if departure is None else self._of_text
         response = super().send(request, stream, time_limits, *args, **kwargs)

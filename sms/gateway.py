@@ -1,29 +1,24 @@
 # mypy: disable-error-code="import-untyped"
-"""The provider, Twilio: handing over texts, listing them, looking up numbers."""
+"""The provider, Twilio: sending texts, listing them, looking up numbers."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import wraps
 from http import HTTPStatus
 from math import ceil
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from requests import RequestException, Session
-from twilio.base.exceptions import (
-    TwilioException,
-    TwilioRestException,
-    TwilioServiceException,
-)
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.base.values import unset
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
-from twilio.rest.api.v2010.account.message import (
-    MessageInstance,
-)
+from twilio.rest.api.v2010.account.message import MessageInstance
 from urllib3.exceptions import HTTPError
 
 from domain.messaging.absence import shows_as_sent
@@ -46,6 +41,7 @@ from domain.statuses.progress import from_provider
 from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure, TimeLimits
 
 _Found = TypeVar("_Found")
+_Asked = ParamSpec("_Asked")
 
 _PAGE_SIZE = 100
 _MOST_PAGES = 20
@@ -53,8 +49,8 @@ _TEXT_PAGE_SIZE = 1000
 _MOST_PICTURES = 10
 
 CALLBACK_OVERRIDES = "rc=5&rp=5xx,ct,rt&ct=2000&rt=4000"
-"""How Twilio is to report: it tries 5 times more, all within 15 s, when we cannot be reached or are
-in trouble. Left to itself it tries again only when no connection came about, once. It waits longer
+"""Twilio's callback overrides: it tries 5 times more, all within 15 s, when we cannot be reached or
+answer with an error. By default it retries once, and only if it could not connect. It waits longer
 for an answer than `api.twilio.PATIENCE`. The fragment is neither sent nor signed (connection
 overrides, twilio.com/docs/usage/webhooks/webhooks-connection-overrides, 2026-11)."""
 
@@ -67,7 +63,7 @@ _TROUBLE = (
     RequestException,
     HTTPError,
     OSError,
-    # What the SDK stumbles over when an answer is not the JSON it expects.
+    # The SDK raises these when an answer is not the JSON it expects.
     ValueError,
     TypeError,
     AttributeError,
@@ -75,12 +71,42 @@ _TROUBLE = (
 )
 
 
-class TwilioGateway:
-    """The provider over Twilio's REST API, through its own SDK.
+def _asks(
+    what: str,
+) -> Callable[
+    [Callable[Concatenate["TwilioGateway", _Asked], _Found]],
+    Callable[Concatenate["TwilioGateway", _Asked], Coroutine[Any, Any, _Found]],
+]:
+    """Turn a blocking method into a coroutine method that runs as ``TwilioGateway.ask`` does."""
 
-    The SDK blocks, so every call runs in one of a bounded number of threads. Nothing is ever
-    repeated here. Nothing that is raised or logged holds a number or a text: the SDK's exceptions
-    and its log lines do, so neither gets out.
+    def decorate(
+        question: Callable[Concatenate["TwilioGateway", _Asked], _Found],
+    ) -> Callable[Concatenate["TwilioGateway", _Asked], Coroutine[Any, Any, _Found]]:
+        @wraps(question)
+        async def ask(
+            self: "TwilioGateway", /, *args: _Asked.args, **kwargs: _Asked.kwargs
+        ) -> _Found:
+            return await self.ask(lambda: question(self, *args, **kwargs), what)
+
+        return ask
+
+    return decorate
+
+
+class TwilioGateway:
+    """The provider over Twilio's REST API, through Twilio's own SDK.
+
+    The SDK blocks, so calls run in a bounded number of threads. Nothing is retried here. The SDK's
+    exceptions and log lines contain numbers and texts, so none of them leaves this module.
+
+    Args:
+        account_sid: The account.
+        auth_token: Its secret.
+        api_base_url: Where messages are created and listed.
+        lookups_base_url: Where numbers are looked up.
+        status_callback_url: Where the provider reports; the attempt's id is added to it.
+        limits: Time limits of the provider; `connect` and `read` together bound a call.
+        max_concurrent: Calls at the same time; more threads than that wait for late answers.
     """
 
     def __init__(
@@ -94,25 +120,13 @@ class TwilioGateway:
         limits: TimeLimits,
         max_concurrent: int,
     ) -> None:
-        """Prepare the client; nothing is connected yet.
-
-        Args:
-            account_sid: The account.
-            auth_token: Its secret.
-            api_base_url: Where messages are created and listed.
-            lookups_base_url: Where numbers are looked up.
-            status_callback_url: Where the provider reports; the attempt's id is added to it.
-            limits: How long the provider may take; `connect` and `read` together bound a call.
-            max_concurrent: How many calls are under way at the same time; more threads than that
-                wait for answers that come late.
-        """
         self._status_callback_url = status_callback_url
         self._total = (limits.connect + limits.read).total_seconds()
         at_most = (limits.connect + limits.late_answer) / (limits.connect + limits.read)
         threads = max_concurrent * ceil(at_most)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="twilio")
         self._session = Session()
-        # A proxy for the outside world does not lead to a stand-in on this machine.
+        # A proxy does not reach a stand-in on this machine.
         self._session.trust_env = urlsplit(api_base_url).hostname not in _LOOPBACK
         adapter = DeadlineAdapter(limits, connections=threads)
         self._session.mount("https://", adapter)
@@ -121,7 +135,7 @@ class TwilioGateway:
             account_sid,
             auth_token,
             http_client=_http_client(self._session),
-            # Not the process's own: TWILIO_EDGE and TWILIO_REGION would bend the base addresses.
+            # Else TWILIO_EDGE and TWILIO_REGION would change the base addresses.
             environment={"TWILIO_ACCOUNT_SID": account_sid},
         )
         client.api.base_url = self._base_url = api_base_url
@@ -130,22 +144,22 @@ class TwilioGateway:
         self._phone_numbers = client.lookups.v2.phone_numbers
 
     async def aclose(self) -> None:
-        """Wait for the calls under way, drop those that have not begun, and disconnect."""
+        """Wait for running calls, drop those that have not begun, and disconnect."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._session.close()
 
     async def create(self, call: SendRequest) -> SendResult:
-        """Hand one message to Twilio, never after the call's deadline, never twice.
+        """Send one message, never after the call's deadline, never twice.
 
-        When the caller is cancelled, or the time for the whole call is over, a request that has
-        not left by then never will.
+        If the caller is canceled or the time for the whole call is over, a request that has not
+        left by then never will.
 
         Returns:
-            `Accepted`: Twilio has it. `Refused`: Twilio said no, or no connection came about
-            (status 0). `NotCalled`: the deadline passed first. `OutcomeUnknown`: anything else, a
-            5xx or 408 included, which say nothing about whether the message was created (Twilio,
-            error 20500, 2026-11). When the time for the whole call is over first, it carries the
-            late answer: Twilio may take 26 s.
+            `Accepted`: Twilio has it. `Refused`: Twilio refused it, or we could not connect (status
+            0). `NotCalled`: the deadline passed first. `OutcomeUnknown`: anything else, including
+            5xx and 408, which do not say whether the message was created (Twilio, error 20500,
+            2026-11). If the time for the whole call is over first, it carries the late answer:
+            Twilio may take 26 s.
         """
         departure = Departure(call.deadline)
         work = asyncio.wrap_future(self._threads.submit(self._create, call, departure))
@@ -155,84 +169,19 @@ class TwilioGateway:
         finally:
             departure.revoke()
 
-    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
-        """List outbound messages to a number created since a moment, newest first.
-
-        Asks by recipient only: the sender and the sent date of a message are empty while it
-        waits in a Messaging Service, so a filter on them would hide it. Twilio dates messages in
-        whole seconds, so the second in which `since` falls is included.
+    async def ask(self, question: Callable[[], _Found], what: str) -> _Found:
+        """Run a question in a thread.
 
         Raises:
-            ProviderUnavailableError: The list, or the end of it, could not be had.
+            ProviderUnavailableError: It got no complete answer in time.
         """
-        return await self._ask(lambda: self._list_outbound(to, since), "list of messages")
-
-    async def list_inbound(
-        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
-    ) -> TextPage:
-        """List a page of the texts that came to a number, or any, of the account.
-
-        Twilio's list cannot be asked for one direction, so outbound messages fill the pages of the
-        whole account's; those of one number hold what was sent to it. It promises to filter by
-        whole days only: what lies outside is left out here.
-
-        Raises:
-            ProviderUnavailableError: The page could not be had, or says too little of a text.
-        """
-        return await self._ask(
-            lambda: self._list_inbound(since, until, page, to), "list of inbound texts"
-        )
-
-    async def list_sent(
-        self, since: datetime, page: str | None = None, *, from_phone: str | None = None
-    ) -> SentPage:
-        """List a page of the outbound texts of a number, or of any of the account.
-
-        Not by the date they were sent, which those have none of that wait in a Messaging Service.
-
-        Raises:
-            ProviderUnavailableError: The page could not be had, or says too little of a text.
-        """
-        return await self._ask(
-            lambda: self._list_sent(since, page, from_phone), "list of outbound texts"
-        )
-
-    async def pictures(self, sid: str) -> Sequence[str]:
-        """Where the pictures of a text that came in are, as its webhook says it.
-
-        Raises:
-            ProviderUnavailableError: They could not be had.
-        """
-        return await self._ask(lambda: self._pictures(sid), "list of pictures")
-
-    async def message(self, sid: str) -> ListedMessage | None:
-        """Fetch one outbound message; None if Twilio does not have it any more.
-
-        Raises:
-            ProviderUnavailableError: It could not be had.
-        """
-        return await self._ask(lambda: self._message(sid), "message")
-
-    async def line_type(self, phone: str) -> LineType:
-        """Look up what kind of line a number is (Lookup v2, ``line_type_intelligence``).
-
-        Returns:
-            `LineType.UNKNOWN` too for an invalid number, a country that is not covered, or a kind
-            we do not know.
-
-        Raises:
-            ProviderUnavailableError: The look-up failed.
-        """
-        return await self._ask(lambda: self._line_type(phone), "look-up of numbers")
-
-    async def _ask(self, question: Callable[[], _Found], what: str) -> _Found:
         work = asyncio.wrap_future(self._threads.submit(_answered, question))
         with suppress(TimeoutError):
             async with asyncio.timeout(self._total):
                 answers = await work
                 if answers:
                     return answers[0]
-        raise ProviderUnavailableError(f"the provider's {what} could not be had")
+        raise ProviderUnavailableError(f"could not fetch the {what} from the provider")
 
     def _create(self, call: SendRequest, departure: Departure) -> SendResult:
         if departure.is_late:
@@ -264,7 +213,14 @@ class TwilioGateway:
             is_intact=shows_as_sent(message.to, message.body, call.to, call.body),
         )
 
-    def _list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
+    @_asks("list of messages")
+    def list_outbound(self, to: str, since: datetime) -> list[ListedMessage]:
+        """List outbound messages to a number created since a moment, newest first.
+
+        Filters by recipient only: the sender and sent date of a message are empty while it waits in
+        a Messaging Service, so a filter on them would miss it. Twilio's dates are whole seconds, so
+        the second that contains `since` is included.
+        """
         earliest = since.astimezone(UTC).replace(microsecond=0)
         found: list[ListedMessage] = []
         page = self._messages.page(to=to, page_size=_PAGE_SIZE)
@@ -273,54 +229,71 @@ class TwilioGateway:
             listed = [_listed(message) for message in messages]
             recent = [message for message in listed if message.created_at >= earliest]
             found += recent
-            # A page without any is the end: pages may overlap by a little, not by a whole page.
+            # A page without recent ones is the last: pages overlap by less than a page.
             page = page.next_page() if recent or not listed else None
             if page is None:
                 return sorted(found, key=lambda message: message.created_at, reverse=True)
         raise ProviderUnavailableError("the provider's list of messages has no end")
 
-    def _list_inbound(
-        self, since: datetime, until: datetime, page: str | None, to: str | None
+    @_asks("list of inbound texts")
+    def list_inbound(
+        self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
+        """List a page of the texts received by a number, or by the whole account.
+
+        Twilio's list has no filter by direction, so its pages contain outbound messages too. Twilio
+        promises to filter by whole days only, so texts out of range are dropped here.
+        """
         earliest = since.astimezone(UTC).replace(microsecond=0)
-        if page is None:
-            found = self._messages.page(
-                to=to or unset,
-                date_sent_after=earliest,
-                date_sent_before=until.astimezone(UTC),
-                page_size=_TEXT_PAGE_SIZE,
-            )
-        else:
-            found = self._messages.get_page(page)
-        messages = list(found)
+        filters = {
+            "to": to or unset,
+            "date_sent_after": earliest,
+            "date_sent_before": until.astimezone(UTC),
+        }
+        messages, more = self._page(page, filters, _sent_at, earliest)
         texts = [_listed_text(message) for message in messages if _has_come(message)]
-        recent = any((_sent_at(message) or earliest) >= earliest for message in messages)
-        return TextPage(
-            texts=[text for text in texts if earliest <= text.sent_at <= until],
-            # Newest first: after a page that is older throughout comes nothing newer.
-            more=found.next_page_url if recent or not messages else None,
-        )
+        return TextPage([text for text in texts if earliest <= text.sent_at <= until], more)
 
-    def _list_sent(self, since: datetime, page: str | None, from_phone: str | None) -> SentPage:
+    @_asks("list of outbound texts")
+    def list_sent(
+        self, since: datetime, page: str | None = None, *, from_phone: str | None = None
+    ) -> SentPage:
+        """List a page of the texts sent by a number, or by the whole account.
+
+        Does not filter by sent date, which texts waiting in a Messaging Service do not have.
+        """
         earliest = since.astimezone(UTC).replace(microsecond=0)
+        filters = {"from_": from_phone or unset}
+        messages, more = self._page(page, filters, _created_at, earliest)
+        sent = [_sent_text(one) for one in messages if one.direction.startswith("outbound")]
+        return SentPage([text for text in sent if text.created_at >= earliest], more)
+
+    def _page(
+        self,
+        page: str | None,
+        filters: Mapping[str, Any],
+        moment_of: Callable[[MessageInstance], datetime | None],
+        earliest: datetime,
+    ) -> tuple[list[MessageInstance], str | None]:
+        """Fetch a page and the address of the next, None after the last that may be recent."""
         if page is None:
-            found = self._messages.page(from_=from_phone or unset, page_size=_TEXT_PAGE_SIZE)
+            found = self._messages.page(**filters, page_size=_TEXT_PAGE_SIZE)
         else:
             found = self._messages.get_page(page)
         messages = list(found)
-        recent = any((_created_at(message) or earliest) >= earliest for message in messages)
-        sent = [_sent_text(one) for one in messages if one.direction.startswith("outbound")]
-        return SentPage(
-            texts=[text for text in sent if text.created_at >= earliest],
-            # Newest first: after a page that is older throughout comes nothing newer.
-            more=found.next_page_url if recent or not messages else None,
-        )
+        # Pages go from new to old: after one without recent messages, none has any.
+        recent = any((moment_of(message) or earliest) >= earliest for message in messages)
+        return messages, found.next_page_url if recent or not messages else None
 
-    def _pictures(self, sid: str) -> list[str]:
+    @_asks("list of pictures")
+    def pictures(self, sid: str) -> list[str]:
+        """Return the addresses of an inbound text's pictures, as its webhook has them."""
         media = self._messages(sid).media.list(limit=_MOST_PICTURES, page_size=_MOST_PICTURES)
         return [f"{self._base_url}{one.uri.removesuffix('.json')}" for one in media if one.uri]
 
-    def _message(self, sid: str) -> ListedMessage | None:
+    @_asks("message")
+    def message(self, sid: str) -> ListedMessage | None:
+        """Fetch one outbound message; None if Twilio no longer has it."""
         try:
             return _listed(self._messages(sid).fetch())
         except TwilioRestException as error:
@@ -328,7 +301,12 @@ class TwilioGateway:
                 return None
             raise
 
-    def _line_type(self, phone: str) -> LineType:
+    @_asks("look-up of numbers")
+    def line_type(self, phone: str) -> LineType:
+        """Look up a number's line type (Lookup v2, ``line_type_intelligence``).
+
+        It is unknown also for an invalid number, a country without data, or a new type.
+        """
         found = self._phone_numbers(phone).fetch(fields="line_type_intelligence")
         facts = found.line_type_intelligence
         if not facts or facts.get("error_code"):
@@ -340,10 +318,9 @@ class TwilioGateway:
 
 
 def _http_client(session: Session) -> TwilioHttpClient:
-    """Build the SDK's transport on a session of ours, silent.
+    """Build the SDK's transport on our session, with logging off.
 
-    The SDK logs addresses with their query, and so does urllib3 at its lowest level: the numbers
-    that lists and look-ups ask for.
+    The SDK and, at its lowest level, urllib3 log addresses whose queries contain numbers.
     """
     silent = logging.getLogger("twilio.silent")
     silent.disabled = True
@@ -354,21 +331,21 @@ def _http_client(session: Session) -> TwilioHttpClient:
 
 
 def _answered(question: Callable[[], _Found]) -> tuple[_Found] | tuple[()]:
-    """Ask in a thread; the errors, which know what was asked for, stay there."""
+    """Ask in a thread, where the errors stay, because they contain the question."""
     with suppress(ProviderUnavailableError, *_TROUBLE):
         return (question(),)
     return ()
 
 
 def _unfinished(departure: Departure, work: Awaitable[SendResult]) -> SendResult:
-    """Tell what is known of a call that takes too long."""
+    """Return the result of a call that takes too long."""
     if not departure.revoke():
         return OutcomeUnknown(departure.http_status, late=work)
     return NotCalled() if departure.is_late else Refused(http_status=0, code=None)
 
 
 def _not_created(departure: Departure, code: int | None) -> SendResult:
-    """Read a call that did not come back with a message."""
+    """Return the result of a call that returned no message."""
     status = departure.http_status
     if status is None:
         return OutcomeUnknown() if departure.has_left else Refused(http_status=0, code=None)
@@ -378,7 +355,7 @@ def _not_created(departure: Departure, code: int | None) -> SendResult:
 
 
 def _code(code: object) -> int | None:
-    """Take Twilio's error code; where an answer has none the SDK puts the HTTP status."""
+    """Return Twilio's error code; for answers without one the SDK sets the HTTP status."""
     return code if isinstance(code, int) and code >= _FIRST_TWILIO_CODE else None
 
 
@@ -386,7 +363,7 @@ def _listed(message: MessageInstance) -> ListedMessage:
     """Translate an entry of Twilio's list.
 
     Raises:
-        ProviderUnavailableError: The entry says too little to prove anything.
+        ProviderUnavailableError: The entry is too incomplete to prove anything.
     """
     if not message.sid or not isinstance(message.date_created, datetime):
         raise ProviderUnavailableError("the provider's list of messages has gaps")
@@ -402,9 +379,9 @@ def _listed(message: MessageInstance) -> ListedMessage:
 
 
 def _has_come(message: MessageInstance) -> bool:
-    """Whether an entry of Twilio's list is a text to us that is there in whole.
+    """Whether an entry is a text to us that has arrived completely.
 
-    One that names no number is nobody's, and would keep all others from being read.
+    An entry without a number would stop all others from being read.
     """
     is_there = message.direction == "inbound" and message.status == "received"
     return bool(is_there and message.from_)
@@ -424,7 +401,7 @@ def _sent_text(message: MessageInstance) -> SentText:
     """Translate an outbound text in Twilio's list.
 
     Raises:
-        ProviderUnavailableError: The entry says too little to look for whom it went to.
+        ProviderUnavailableError: The entry is incomplete.
     """
     created_at = _created_at(message)
     if not (message.sid and message.to and created_at):
@@ -443,7 +420,7 @@ def _listed_text(message: MessageInstance) -> ListedText:
     """Translate a text to us in Twilio's list.
 
     Raises:
-        ProviderUnavailableError: The entry says too little to be taken for the text.
+        ProviderUnavailableError: The entry is incomplete.
     """
     sent_at = _sent_at(message)
     if not (message.sid and message.from_ and message.to and sent_at):

@@ -1,4 +1,4 @@
-"""The signature under the provider's webhooks."""
+"""Signatures of the provider's webhooks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,10 +8,10 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 
 
 class FormFields(Protocol):
-    """A form as it was received, repeated keys and blank values included."""
+    """A form as received, with repeated keys and blank values."""
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the keys."""
+        """Iterate over the keys."""
         ...
 
     def getlist(self, key: str, /) -> Sequence[object]:
@@ -20,34 +20,32 @@ class FormFields(Protocol):
 
 
 class SignatureValidator:
-    """Tells whether a form post was signed with our auth token (``X-Twilio-Signature``).
+    """Checks that a form was signed with our auth token (``X-Twilio-Signature``).
 
-    Twilio signs the address it was given and all fields. Behind a proxy the request that arrives
-    has another scheme, host and port, so the address is put together from the configured public
-    one and from the path and query exactly as received: decoded and encoded again they may differ.
+    Twilio signs the address it was given and all fields. Behind a proxy the request arrives with
+    another scheme, host and port, so the address is built from the configured public one and the
+    path and query exactly as received: decoding and encoding them may change them.
+
+    Args:
+        auth_token: The account's primary auth token.
+        public_base_url: The address Twilio was told to call, without the webhook's path. Its
+            fragment (connection overrides) is not signed.
     """
 
     def __init__(self, auth_token: str, public_base_url: str) -> None:
-        """Prepare.
-
-        Args:
-            auth_token: The account's primary auth token.
-            public_base_url: What Twilio was told to call, without the webhook's path. A fragment
-                (Twilio's connection overrides) is not part of what is signed.
-        """
         self._validator = RequestValidator(auth_token)
         self._base_url = urldefrag(public_base_url).url.rstrip("/")
 
     def valid(
         self, *, raw_path: bytes, raw_query: bytes, form: FormFields, signature: str | None
     ) -> bool:
-        """Check one request.
+        """Return whether a request is signed correctly.
 
         Args:
-            raw_path: Its path as it stood in the request line, without the query.
-            raw_query: What followed the question mark.
+            raw_path: Its path as in the request line, without the query.
+            raw_query: The part after the question mark.
             form: Its fields; a plain dict would lose repeated keys.
-            signature: The header's value, None if there was none.
+            signature: The header's value, None if it is missing.
         """
         if not signature:
             return False

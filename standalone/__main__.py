@@ -1,21 +1,17 @@
-"""Runs the whole stack on one machine until Ctrl-C: `python -m standalone`, or `make up`."""
+"""Run the whole stack on one machine until Ctrl-C: `python -m standalone`, or `make up`."""
 
 import signal
 import sys
 
-from settings import load_standalone_settings
+from settings import StandaloneSettings
 from standalone.errors import Interrupted, PartError
 from standalone.stack import Stack, say
 
 
 def main() -> int:
-    """Start the stack, watch it, stop it.
-
-    Returns:
-        The exit code: 0 after a requested stop, 1 when a part cannot start or has died.
-    """
-    stack = Stack(load_standalone_settings())
-    # A second Ctrl-C while stopping is the same request again, never a half-finished stop.
+    """Start the stack, watch it, stop it; return 0 after a requested stop, 1 after a failure."""
+    stack = Stack(StandaloneSettings.load())
+    # A second Ctrl-C repeats the request; it never interrupts the stop.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.request_stop())
     running = False
@@ -27,7 +23,7 @@ def main() -> int:
         pass
     except PartError as error:
         message = str(error)
-        # The log's last lines help while starting; later one line is enough.
+        # While starting, the log's last lines help; later the first line is enough.
         say(f"✗ {message.splitlines()[0] if running else message}")
         return 1
     finally:

@@ -1,4 +1,4 @@
-"""The secrets of the stack on one machine: made once, kept in the data folder."""
+"""Secrets of the stack on one machine, generated once and kept in the data folder."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from standalone.errors import PartError
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the parts share, and how to sign in as the demo's administrator once that is known."""
+    """Secrets that the parts share, and the demo administrator's sign-in once it exists."""
 
     twilio_account_sid: str
     twilio_auth_token: str
@@ -23,18 +23,18 @@ class Secrets:
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """Read the kept secrets, or make and keep new ones.
+        """Read the stored secrets, or generate and store new ones.
 
         Raises:
-            PartError: The file is there but is not what was written.
+            PartError: The file is damaged.
         """
         if file.exists():
             try:
                 return cls(**json.loads(file.read_text()))
             except (TypeError, ValueError):
                 raise PartError(
-                    f"{file} is damaged. Remove it to have new secrets made; the sign-in it held"
-                    " is then replaced with: python -m manage create-admin --email YOURS"
+                    f"{file} is damaged. Remove it to generate new secrets, then replace the"
+                    " sign-in it held: python -m manage create-admin --email YOURS"
                 ) from None
         made = cls(
             twilio_account_sid=f"AC{secrets.token_hex(16)}",
@@ -45,21 +45,21 @@ class Secrets:
         return made
 
     def save(self, file: Path) -> None:
-        """Keep the secrets."""
+        """Store the secrets."""
         write_private(file, json.dumps(asdict(self), indent=2))
 
     def with_sign_in(self, printed: str) -> Self:
-        """Take over what the seeding printed: lines of JSON with email, password and token."""
+        """Return the secrets with the sign-in that seeding printed as lines of JSON."""
         changes: dict[str, str] = {}
         for line in printed.splitlines():
             if line.startswith("{"):
-                changes.update(json.loads(line))
-        known = {name: changes[name] for name in ("email", "password", "token") if name in changes}
-        return replace(self, **known)
+                changes |= json.loads(line)
+        names = changes.keys() & {"email", "password", "token"}
+        return replace(self, **{name: changes[name] for name in names})
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file readable by its owner only, atomically."""
     making = file.with_name(f"{file.name}.new")
     making.unlink(missing_ok=True)
     with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

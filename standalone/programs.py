@@ -1,4 +1,4 @@
-"""The stack's own programs: the worker, the API, the simulator, and one-time jobs."""
+"""The stack's own programs: worker, API, simulator, and one-time jobs."""
 
 import http
 import http.client
@@ -17,10 +17,10 @@ class Program:
     """A Python module of ours that runs until it is stopped.
 
     Args:
-        name: What people call it; its log is named after it.
+        name: For people; its log is named after it.
         module: The module and its arguments, as after `python -m`.
-        address: Where it can be reached, for people.
-        answers: Says whether it can be used.
+        address: Its address, for people.
+        answers: Returns whether it can be used.
         env: Its environment.
         logs: The folder of the logs.
         grace_seconds: How long it may take to stop.
@@ -53,12 +53,12 @@ class Program:
         self._child.launch()
 
     def ready(self) -> bool:
-        """Say whether it can be used."""
+        """Return whether it can be used."""
         self.check()
         return self._answers()
 
     def check(self) -> None:
-        """Raise `PartError` when the program has ended."""
+        """Raise `PartError` if the program has ended."""
         self._child.check()
 
     def stop(self) -> None:
@@ -74,14 +74,11 @@ def run_job(
     logs: Path,
     interrupted: Callable[[], bool],
 ) -> str:
-    """Run a Python module that does one thing and ends.
-
-    Returns:
-        What it wrote to its standard output.
+    """Run a Python module that does one thing; return its standard output.
 
     Raises:
         PartError: It failed.
-        Interrupted: `interrupted` became true first; the job was stopped.
+        Interrupted: `interrupted` returned true first; the job was stopped.
     """
     job = Child(
         name, [sys.executable, "-m", *module], log=log_file(logs, name), env=env, capture=True
@@ -96,7 +93,7 @@ def run_job(
 
 
 def says_ok(port: int, path: str) -> bool:
-    """Say whether a GET of this path on this machine is answered with 200."""
+    """Return whether a GET of a path on this machine is answered with 200."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", path)
@@ -108,5 +105,5 @@ def says_ok(port: int, path: str) -> bool:
 
 
 def log_file(logs: Path, name: str) -> Path:
-    """Where the part of this name logs to."""
+    """Return the log file of a part."""
     return logs / f"{name.lower()}.log"

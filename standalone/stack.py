@@ -1,4 +1,4 @@
-"""The whole stack on one machine: what is started, in which order, and what is shown."""
+"""The whole stack on one machine: its parts, their order, and the messages to the terminal."""
 
 import fcntl
 import os
@@ -23,20 +23,20 @@ from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 _DATABASE = "segue"
 _AT_HOME = {
     "PYTHONUNBUFFERED": "1",
-    # All they call is on this machine, which a proxy cannot reach.
+    # A proxy cannot reach this machine's own servers.
     "NO_PROXY": LOOPBACK,
     "no_proxy": LOOPBACK,
 }
 _WATCH_SECONDS = 0.2
 _MOST_RESTARTS = 5
-"""How often one part may end by itself before the whole stops."""
+"""How often one part may end by itself before the stack stops."""
 
 
 class Stack:
     """PostgreSQL, Temporal, simulator, worker and API, started and stopped as one.
 
-    `request_stop` may be called at any time, from a signal handler too; it is noticed within a
-    fraction of a second and a second call changes nothing.
+    `request_stop` may be called at any time, also from a signal handler and more than once; it is
+    noticed within a fraction of a second.
     """
 
     def __init__(self, settings: StandaloneSettings) -> None:
@@ -50,11 +50,11 @@ class Stack:
         self._parts: list[Part] = []
 
     def request_stop(self) -> None:
-        """Ask for a clean end."""
+        """Ask for a clean stop."""
         self._stop_requested = True
 
     def up(self) -> None:
-        """Start everything and show where it is.
+        """Start everything and print the addresses.
 
         Raises:
             PartError: A part cannot start.
@@ -85,7 +85,7 @@ class Stack:
         env = self._environment(postgres, temporal, secrets)
         self._keep_for_shells(env)
         self._run_job("Migrations", ["alembic", "upgrade", "head"], env)
-        if not secrets.email:  # its sign-in comes last, so an interrupted seeding is made again
+        if not secrets.email:  # seeding prints the sign-in last, so an interrupted one runs again
             output = self._run_job("Demo data", ["manage", "seed-demo"], env)
             secrets = secrets.with_sign_in(output)
             secrets.save(self._secrets_file)
@@ -93,7 +93,7 @@ class Stack:
         say(self._welcome(secrets))
 
     def watch(self) -> None:
-        """Wait until a stop is requested; a part that ends by itself is started again.
+        """Wait until a stop is requested; restart parts that end by themselves.
 
         Raises:
             PartError: A part keeps ending.
@@ -113,7 +113,7 @@ class Stack:
             time.sleep(_WATCH_SECONDS)
 
     def down(self) -> None:
-        """Stop everything that runs, the last started first."""
+        """Stop everything, last started first."""
         if self._parts:
             say("Stopping ...")
         self._running.close()
@@ -164,10 +164,10 @@ class Stack:
             [
                 *("uvicorn", "--factory", "api.app:create_app"),
                 *("--host", LOOPBACK, "--port", str(port)),
-                # It would hold what people search for: names and numbers.
+                # An access log would contain searched names and numbers.
                 *("--timeout-graceful-shutdown", "5", "--no-access-log"),
                 *("--limit-concurrency", "800"),
-                # Nothing stands in front of it, so nobody may say that they come from elsewhere.
+                # There is no proxy in front, so X-Forwarded-For cannot be trusted.
                 "--no-proxy-headers",
             ],
             address=f"{LOOPBACK}:{port}",
@@ -177,14 +177,14 @@ class Stack:
         )
 
     def _metrics(self, own: int | None = None, sdk: int | None = None) -> dict[str, str]:
-        """Where one program serves its metrics; an empty variable counts as none."""
+        """Return the variables of one program's metrics; an empty variable turns them off."""
         return {
             "METRICS_ADDRESS": f"{LOOPBACK}:{own}" if own else "",
             "SDK_METRICS_ADDRESS": f"{LOOPBACK}:{sdk}" if sdk else "",
         }
 
     def _start(self, parts: Sequence[Part]) -> None:
-        """Launch parts that do not need each other, then wait for each."""
+        """Launch parts that do not depend on each other, then wait for all."""
         begun = time.monotonic()
         for part in parts:
             if self._stop_requested:
@@ -226,7 +226,7 @@ class Stack:
         )
 
     def _keep_for_shells(self, env: Mapping[str, str]) -> None:
-        """Write what the parts are given for a shell to read: for commands, for another worker."""
+        """Write the parts' environment to a file for shells: for commands, or another worker."""
         lines = [
             f"export {name}={shlex.quote(value)}\n"
             for name, value in sorted(for_shells(env).items())
@@ -242,14 +242,11 @@ class Stack:
             ("Temporal", _http(self._settings.segue_temporal_ui_port)),
         ]
         if secrets.email:
-            rows += [
-                ("Sign in", f"{secrets.email}  {secrets.password}"),
-                ("API token", secrets.token),
-            ]
+            sign_in = f"{secrets.email}  {secrets.password}"
+            rows += [("Sign in", sign_in), ("API token", secrets.token)]
         else:
             rows += [("Sign in", "make an account: python -m manage create-admin --email YOURS")]
-        if self._settings.metrics_ports:
-            rows += [("Metrics", f"{_http(port)}/metrics") for port in self._settings.metrics_ports]
+        rows += [("Metrics", f"{_http(port)}/metrics") for port in self._settings.metrics_ports]
         rows += [
             ("Logs", str(self._logs)),
             ("Commands", f". {self._shell_file} && .venv/bin/python -m manage --help"),
@@ -258,7 +255,7 @@ class Stack:
         return f"\nSegue is running. Ctrl-C stops it; its data stays.\n\n{lines}\n"
 
     def _claim_folder(self) -> TextIO:
-        """Hold a lock on the data folder for as long as the returned file is open."""
+        """Lock the data folder as long as the returned file is open."""
         lock = (self._folder / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -277,7 +274,7 @@ class Stack:
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal, if there still is one."""
+    """Print a line, unless the terminal is gone."""
     try:
         print(line, flush=True)
     except OSError:

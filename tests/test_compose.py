@@ -364,7 +364,7 @@ def test_an_image_knows_its_build(tmp_path: Path, image: Path) -> None:
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
     [command] = re.findall(r"^RUN (find .+> build\.env)$", text, re.MULTILINE)
     command = command.replace("/build/requirements.txt", str(ROOT / "requirements.txt"))
-    shown = "import settings; print(settings.load_settings().segue_build_id)"
+    shown = "import settings; print(settings.Settings.load().segue_build_id)"
     builds: list[str] = []
     for changed in (False, False, True):
         folder = tmp_path / f"app-{len(builds)}"

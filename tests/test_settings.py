@@ -7,16 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import settings
-from settings import (
-    ApiSettings,
-    Settings,
-    StandaloneSettings,
-    child_environment,
-    load_api_settings,
-    load_settings,
-    load_standalone_settings,
-    load_worker_settings,
-)
+from settings import ApiSettings, Settings, StandaloneSettings, WorkerSettings, child_environment
 from workflows.limits import SEND
 
 WORKING = {
@@ -40,7 +31,7 @@ def _working_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 def test_all_is_read_and_the_rest_has_defaults() -> None:
-    loaded = load_api_settings()
+    loaded = ApiSettings.load()
 
     assert loaded.database_url == (
         "postgresql+psycopg://segue:hidden-password@db.example.com/segue"
@@ -58,13 +49,13 @@ def test_every_spelling_of_a_postgresql_address_is_understood(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://a@b/c")
 
-    assert load_settings().database_url == "postgresql+psycopg://a@b/c"
+    assert Settings.load().database_url == "postgresql+psycopg://a@b/c"
 
 
 def test_a_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABSENCE_FIRST_LIST_SECONDS", "0.25")
 
-    assert load_settings().absence_first_list == timedelta(milliseconds=250)
+    assert Settings.load().absence_first_list == timedelta(milliseconds=250)
     assert Settings(absence_first_list=timedelta(0)).absence_first_list == timedelta(0)
 
 
@@ -79,7 +70,7 @@ def test_a_missing_setting_stops_the_api_with_its_name(
         monkeypatch.setenv(name, value)
 
     with pytest.raises(SystemExit, match=rf"^{name} is not set \(.+\)$"):
-        load_api_settings()
+        ApiSettings.load()
 
 
 def test_everything_that_is_missing_is_named_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +78,7 @@ def test_everything_that_is_missing_is_named_on_one_line(monkeypatch: pytest.Mon
         monkeypatch.delenv(name)
 
     with pytest.raises(SystemExit) as stopped:
-        load_api_settings()
+        ApiSettings.load()
 
     message = str(stopped.value)
     assert "\n" not in message
@@ -97,14 +88,14 @@ def test_everything_that_is_missing_is_named_on_one_line(monkeypatch: pytest.Mon
 def test_the_worker_needs_no_session_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SESSION_SECRET")
 
-    assert load_worker_settings().twilio_account_sid == f"AC{'0' * 32}"
+    assert WorkerSettings.load().twilio_account_sid == f"AC{'0' * 32}"
 
 
 def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in WORKING.keys() - {"DATABASE_URL"}:
         monkeypatch.delenv(name)
 
-    assert load_settings().database_url
+    assert Settings.load().database_url
 
 
 @pytest.mark.parametrize(
@@ -158,7 +149,7 @@ def test_nonsense_is_refused_by_name_without_repeating_it(
     monkeypatch.setenv(name, value)
 
     with pytest.raises(SystemExit, match=name) as stopped:
-        load_api_settings()
+        ApiSettings.load()
 
     message = str(stopped.value)
     assert "\n" not in message
@@ -185,19 +176,19 @@ def test_plain_http_is_for_this_machine(
 ) -> None:
     monkeypatch.setenv(name, url)
 
-    assert getattr(load_api_settings(), name.lower()) == url
+    assert getattr(ApiSettings.load(), name.lower()) == url
 
 
 def test_random_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     for made in (secrets.token_hex(32), uuid4().hex, secrets.token_urlsafe(32)):
         monkeypatch.setenv("SESSION_SECRET", made)
-        assert load_api_settings().session_secret.get_secret_value() == made
+        assert ApiSettings.load().session_secret.get_secret_value() == made
 
 
 def test_hosts_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", " Segue.internal, 10.0.0.5,,segue_api,2001:db8::5 ")
 
-    loaded = load_api_settings()
+    loaded = ApiSettings.load()
 
     assert loaded.allowed_hosts == "segue.internal,10.0.0.5,segue_api,2001:db8::5"
     for host in ("SEGUE.internal.", "segue_api", "2001:db8::5", "segue.example.com"):
@@ -206,18 +197,18 @@ def test_hosts_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    assert "hidden" not in repr(load_api_settings())
-    assert "hidden" not in str(load_api_settings())
+    assert "hidden" not in repr(ApiSettings.load())
+    assert "hidden" not in str(ApiSettings.load())
 
 
 def test_a_port_out_of_range_or_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGUE_API_PORT", "70000")
     with pytest.raises(SystemExit, match="SEGUE_API_PORT"):
-        load_standalone_settings()
+        StandaloneSettings.load()
 
     monkeypatch.setenv("SEGUE_API_PORT", "8100")
     with pytest.raises(SystemExit, match="must all differ"):
-        load_standalone_settings()
+        StandaloneSettings.load()
 
 
 def test_children_get_no_settings_meant_for_a_temporal_cluster(

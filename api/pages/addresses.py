@@ -1,4 +1,4 @@
-"""The addresses of a list's pages, filters and orders."""
+"""Addresses of a list's pages, filters and orders."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -11,12 +11,7 @@ _PAGES_BACK = 20
 
 
 class PlaceQuery(FilterQuery):
-    """Where in a list one is.
-
-    Attributes:
-        cursor: Where the page begins; None for the first.
-        trail: Where the pages before it began, the second first; only as many as one goes back.
-    """
+    """A position in a list; ``trail`` holds the cursors of the pages before it, oldest first."""
 
     cursor: Cursor = None
     trail: list[Annotated[str, Field(max_length=2000)]] = Field(
@@ -25,52 +20,60 @@ class PlaceQuery(FilterQuery):
 
 
 class Addresses:
-    """The addresses of one list.
+    """Addresses of one list: the page shown, its neighbors, other filters and orders.
 
     Args:
-        path: Of the list.
-        query: What is shown now.
-        first_sort: The order of the list if its address names none.
+        path: The list's path.
+        query: The query of the page shown.
+        next_cursor: Cursor of the next page; None on the last.
+        first_sort: The list's order when its address names none.
     """
 
-    def __init__(self, path: str, query: PlaceQuery, *, first_sort: str = "") -> None:
+    def __init__(
+        self, path: str, query: PlaceQuery, next_cursor: str | None = None, *, first_sort: str = ""
+    ) -> None:
         self._path = path
         self._query = query
+        self._next_cursor = next_cursor
         self._first_sort = first_sort
 
     def of(self, **changes: object) -> str:
-        """Give the address of the first page with something changed; None leaves it out."""
-        kept = {"cursor": None, "trail": None, **changes}
-        found = {**self._query.model_dump(mode="json", exclude_defaults=True), **kept}
-        told = {name: value for name, value in found.items() if value not in (None, "", [])}
-        return f"{self._path}?{urlencode(told, doseq=True)}" if told else self._path
+        """Return the address of the first page with some parameters changed; None drops one."""
+        shown = self._query.model_dump(mode="json", exclude_defaults=True)
+        return address(self._path, **{**shown, "cursor": None, "trail": None, **changes})
 
     def sorted_by(self, name: str) -> str:
-        """Give the list in another order, or the other way round."""
-        descending = name != "name"
-        first, other = (f"-{name}", name) if descending else (name, f"-{name}")
+        """Return the address of the list sorted by a column, reversed if it already is."""
+        first, other = (name, f"-{name}") if name == "name" else (f"-{name}", name)
         now = getattr(self._query, "sort", self._first_sort)
         wanted = other if now == first else first
         return self.of(sort=None if wanted == self._first_sort else wanted)
 
-    def following(self, cursor: str | None) -> str | None:
-        """Give the next page; None if there is none."""
-        if cursor is None:
+    @property
+    def following(self) -> str | None:
+        """The address of the next page; None on the last."""
+        if self._next_cursor is None:
             return None
         trail = [*self._query.trail, self._query.cursor] if self._query.cursor else []
-        return self.of(cursor=cursor, trail=trail[-_PAGES_BACK:])
+        return self.of(cursor=self._next_cursor, trail=trail[-_PAGES_BACK:])
 
     @property
     def here(self) -> str:
-        """The page that is shown."""
+        """The address of the page shown."""
         return self.of(cursor=self._query.cursor, trail=self._query.trail)
 
     @property
     def previous(self) -> str | None:
-        """The page before; None on the first."""
+        """The address of the page before; None on the first."""
         if self._query.cursor is None:
             return None
         if not self._query.trail:
             return self.of()
         *earlier, before = self._query.trail
         return self.of(cursor=before, trail=earlier)
+
+
+def address(path: str, **query: object) -> str:
+    """Return a path with a query; parameters that are None or empty are dropped."""
+    given = {name: value for name, value in query.items() if value not in (None, "", [])}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path

@@ -1,4 +1,4 @@
-"""What the pages load: the files that `make assets` builds, by name, and how they are served."""
+"""Built assets (scripts, styles, icons) by their source names, and how they are served."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 BUILT = Path(__file__).resolve().parent.parent / "static" / "build"
-"""Where the build puts them; not in git."""
+"""The folder that `make assets` writes; not in git."""
 
 PREFIX = "/static/build"
 
@@ -28,7 +28,7 @@ class Assets:
 
     Attributes:
         files: Built name by source name (``main.js`` -> ``main-5QK2.js``); empty if not built.
-        icons: The names of the icons in ``icons.svg``.
+        icons: Names of the icons in ``icons.svg``.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path = BUILT) -> "Assets":
-        """Read what the build wrote down; without it the pages say what to do, the API works."""
+        """Read the build's manifest; without it pages answer 503 and the API works."""
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
         except FileNotFoundError:
@@ -46,23 +46,19 @@ class Assets:
 
     @property
     def are_built(self) -> bool:
-        """Whether there is anything to load."""
+        """Whether the assets are built."""
         return bool(self.files)
 
     def path(self, name: str) -> str:
-        """Give the address of a built file.
-
-        Raises:
-            KeyError: Nothing of that name is built.
-        """
+        """Return the address of a built file."""
         return f"{PREFIX}/{self.files[name]}"
 
     def icon(self, name: str) -> str:
-        """Give the address of an icon.
+        """Return the address of an icon.
 
         Raises:
-            KeyError: It is not in the build, which looks for the calls of ``icon`` in templates
-                and the arguments of that name in page modules.
+            KeyError: The build did not find it in a call of ``icon`` in templates, nor in an
+                argument of that name in page modules.
         """
         if name not in self.icons:
             raise KeyError(f'the icon "{name}" is not built; run `make assets`')
@@ -70,14 +66,13 @@ class Assets:
 
 
 class BuiltFiles(StaticFiles):
-    """Serves built files: for ever, since another content has another name, and compressed."""
+    """Serve built files compressed, to be cached forever: changed content gets a new name."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer with a file, in the best form that the browser takes."""
-        taken = Headers(scope=scope).get("accept-encoding", "")
-        encodings = {part.partition(";")[0].strip() for part in taken.split(",")}
-        plain = await super().get_response(path, scope)
-        response = plain
+        """Return a file in the best encoding that the browser accepts."""
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        encodings = {part.partition(";")[0].strip() for part in accepted.split(",")}
+        response = plain = await super().get_response(path, scope)
         for encoding, suffix in _COMPRESSED.items():
             if encoding in encodings and (BUILT / f"{path}{suffix}").is_file():
                 response = await super().get_response(f"{path}{suffix}", scope)

@@ -1,17 +1,11 @@
-"""Bars of several colours, as SVG needs them: inline styles are forbidden."""
+"""Bars in several colors, as positions for SVG: inline styles are forbidden."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Segment(NamedTuple):
-    """One part of a bar.
-
-    Attributes:
-        tone: Its colour, as badges have it.
-        start: Where it begins, in percent of the bar.
-        width: In percent of the bar.
-    """
+    """One part of a bar: the tone of a badge; start and width in percent of the bar."""
 
     tone: str
     start: float
@@ -19,11 +13,7 @@ class Segment(NamedTuple):
 
 
 def segments(parts: Iterable[tuple[str, int]]) -> list[Segment]:
-    """Lay parts end to end so that together they fill the bar; empty ones are left out.
-
-    Args:
-        parts: Tone and count of each.
-    """
+    """Lay parts (tone and count) end to end so that they fill the bar; skip empty ones."""
     counted = [(tone, count) for tone, count in parts if count]
     total = sum(count for _, count in counted)
     laid = []

@@ -1,4 +1,4 @@
-"""What is said beside a text field while somebody writes: how many segments, and why."""
+"""The segment count shown beside a text field while someone types."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -12,13 +12,12 @@ router = APIRouter()
 
 @router.post("/compose/segments")
 async def count_segments(page: PageDep, field: str = "body") -> Response:
-    """Measure what is typed in a field, its merge fields filled by their fallbacks."""
-    form = await page.request.form()
-    body = form.get(field)
-    if not isinstance(body, str) or not body.strip():  # nothing is written, nothing is wrong yet
-        return page.part("macros/_segments.html", segments=None, reason="")
-    try:
-        preview = await page.services.previews.text(body)
-    except InvalidFieldError as error:
-        return page.part("macros/_segments.html", segments=None, reason=sentence(error.reason))
-    return page.part("macros/_segments.html", segments=preview.segments, reason="")
+    """Count the segments of the text in a field, its merge fields replaced by their fallbacks."""
+    body = (await page.request.form()).get(field)
+    segments, reason = None, ""
+    if isinstance(body, str) and body.strip():
+        try:
+            segments = (await page.services.previews.text(body)).segments
+        except InvalidFieldError as error:
+            reason = sentence(error.reason)
+    return page.part("macros/_segments.html", segments=segments, reason=reason)

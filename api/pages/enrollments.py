@@ -1,4 +1,4 @@
-"""One enrollment: beside the list it was opened from, and as a page of its own."""
+"""One enrollment, beside the list it was opened from or as a page of its own."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,13 +25,7 @@ _TEXTS_MOST = 50
 
 @dataclass(frozen=True)
 class Shape:
-    """How an entry of the timeline looks.
-
-    Attributes:
-        words: What happened; None if it has words of its own.
-        icon: The name of a Tabler icon.
-        tone: Its colour, as badges have it.
-    """
+    """How an entry of the timeline looks; ``words`` is empty if the entry has its own."""
 
     words: str
     icon: str
@@ -59,13 +53,7 @@ _OTHER = Shape("", icon="point")
 
 @dataclass(frozen=True)
 class Told:
-    """An entry of the timeline in words.
-
-    Attributes:
-        entry: What happened.
-        words: As a sentence without its full stop.
-        shape: How it looks.
-    """
+    """An entry of the timeline, its words as a sentence without the period, and its look."""
 
     entry: TimelineEntry
     words: str
@@ -74,7 +62,7 @@ class Told:
 
 @router.get("/enrollments/{enrollment_id}")
 async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
-    """Show where one stands: what comes and why then, what was said, all that happened."""
+    """Show an enrollment: its next texts and why then, its conversation, its timeline."""
     details = await page.services.enrollment_detail.get(enrollment_id)
     talk = await page.services.conversations.get(
         details.contact.id, sender_id=details.sender.id, limit=_TEXTS_MOST
@@ -86,32 +74,32 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         talk=talk,
         told=list(_told(page.clock, details)),
         held_words=HELD_WORDS,
-        why=partial(_why, page.clock, details),
+        why=partial(_reasons, page.clock, details),
     )
 
 
-def _why(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:
-    """Say why a step goes when it does, with times as the workspace tells them."""
+def _reasons(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:
+    """Say why a step goes out when it does, in the workspace's way of writing times."""
     zone = _zone(details)
     return "; ".join(_reason(clock, zone, one) for one in step.reasons)
 
 
 def _zone(details: EnrollmentDetails) -> str | None:
-    """Name the contact's own zone; None if the number allows several."""
+    """Return the contact's time zone; None if the number allows several."""
     return details.time_zones[0] if len(details.time_zones) == 1 else None
 
 
 def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
-    told = reason.detail
+    detail = reason.detail
     match reason.code:
         case "date":
-            local = datetime.fromisoformat(told["local"]).replace(tzinfo=UTC)
+            local = datetime.fromisoformat(detail["local"]).replace(tzinfo=UTC)
             return f"planned for {clock.date_of(local, 'UTC')}, {clock.time_of(local, 'UTC')}"
-        case "delay" if told["at_time"]:
-            at = datetime.fromisoformat(f"2000-01-01T{told['at_time']}+00:00")
-            return reason.text.removesuffix(told["at_time"]) + clock.time_of(at, "UTC")
+        case "delay" if detail["at_time"]:
+            at = datetime.fromisoformat(f"2000-01-01T{detail['at_time']}+00:00")
+            return reason.text.removesuffix(detail["at_time"]) + clock.time_of(at, "UTC")
         case "window":
-            due, at = (datetime.fromisoformat(told[one]) for one in ("from", "to"))
+            due, at = (datetime.fromisoformat(detail[end]) for end in ("from", "to"))
             return (
                 f"moved into the send window, from {clock.date_of(due, zone)},"
                 f" {clock.time_of(due, zone)} to {clock.exact(at, zone)}"
@@ -121,7 +109,7 @@ def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
 
 
 def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
-    """Tell the timeline, the latest first; a call to the provider is told by what came of it."""
+    """Put the timeline into words, latest first; skip attempts whose outcome is an entry itself."""
     zone = _zone(details)
     for entry in reversed(details.timeline):
         if entry.kind == "attempt" and entry.status not in {"open", "unknown", "absent"}:
@@ -135,7 +123,6 @@ _ATTEMPTS = {
     "absent": "never reached the provider; it goes again",
 }
 
-
 _WAITS = {
     "window": "as it was outside the send window",
     "spacing": "to keep its distance from the text before",
@@ -144,13 +131,11 @@ _WAITS = {
     "settling": "for proof of what became of the text before",
 }
 
-
 _RELEASES = {
     Decision.RETRY: "to be sent",
     Decision.TREAT_AS_SENT: "as the last text was sent",
     Decision.FINISH: "to be finished",
 }
-
 
 _RECEIVED = {
     TextMeaning.OPT_OUT: "They opted out with a keyword",
@@ -180,7 +165,7 @@ def _reconciled(entry: TimelineEntry) -> str:
 
 
 def _fate(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
-    """Say what became of a text of ours; reads on from the text."""
+    """Say what happened to a text; follows its name."""
     match entry.kind:
         case "attempt":
             return _ATTEMPTS[entry.status or "open"]

@@ -1,11 +1,10 @@
-"""Errors of the pages: friendly ones, beside what failed where that can be."""
-
-from urllib.parse import urlencode
+"""Error pages, or messages on the page that is already shown."""
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 from api.pages import flash as flashes
+from api.pages.addresses import address as address_of
 from api.pages.flash import Flash
 from api.pages.forms import sentence
 from api.pages.page import HTMX, Pages, own_path
@@ -16,7 +15,7 @@ _MACHINES = ("/api", "/webhooks/", "/healthz", "/readyz", "/metrics", "/static/"
 _GOES_BACK = frozenset({400, 409, 413, 422, 429})
 
 _OF_ERROR_PAGES = frozenset({"Allow", "Retry-After"})
-"""The headers of a problem that its page has too."""
+"""Headers of a problem that its page repeats."""
 
 _NOT_BUILT = "The pages are not built. Run `make assets` and start the API again.\n"
 
@@ -38,15 +37,12 @@ _OF_ACTIONS = {404: "It is no longer there; load the page again.", 500: _WRONG}
 
 
 def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
-    """Answer an error as a page, if a page was asked for.
+    """Answer an error as a page; return None if a program asked.
 
     Args:
-        request: What was asked.
-        error: What went wrong.
-        problem: What a program would be told.
-
-    Returns:
-        None if a program asked.
+        request: The request.
+        error: The exception.
+        problem: The answer that a program would get.
     """
     if not _is_for_people(request):
         return None
@@ -74,9 +70,8 @@ def _is_for_people(request: Request) -> bool:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """Lead to the sign-in page, and from there back to where the person is now."""
+    """Redirect to the sign-in page, which leads back to the current page."""
     pages: Pages = request.app.state.pages
-    address = pages.routes.path_to("show_sign_in")
     headers = request.headers
     if HTMX in headers:
         back = own_path(headers.get("hx-current-url"))
@@ -84,15 +79,14 @@ def _to_sign_in(request: Request) -> Response:
         back = own_path(str(request.url))
     else:
         back = own_path(headers.get("referer"))
-    if back != "/":
-        address = f"{address}?{urlencode({'next': back})}"
+    address = address_of(pages.routes.path_to("show_sign_in"), next=back if back != "/" else None)
     if HTMX in headers:
         return Response(status_code=401, headers={"HX-Redirect": address})
     return RedirectResponse(address, status_code=303)
 
 
 def _flashed(request: Request, problem: Problem) -> Response:
-    """Say it among the messages of the page that is there."""
+    """Show the error among the messages of the page that is already shown."""
     text = _render(request, "layout/_flash.html", flash=_flash_of(problem))
     headers = {"HX-Retarget": "#flashes", "HX-Reswap": "beforeend"}
     return HTMLResponse(text, problem.status, {**problem.headers, **headers})

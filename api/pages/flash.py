@@ -1,4 +1,4 @@
-"""Messages that are shown once, on the page after: carried by a signed cookie."""
+"""Messages shown once on the next page, carried by a signed cookie."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -18,23 +18,22 @@ Kind = Literal["success", "info", "warning", "danger"]
 
 @dataclass(frozen=True)
 class Flash:
-    """A message.
-
-    Attributes:
-        text: A sentence.
-        kind: How it is meant; all but ``success`` stay until they are closed.
-    """
+    """A message of one sentence; every kind but ``success`` stays until it is closed."""
 
     text: str
     kind: Kind = "success"
 
+    @classmethod
+    def of(cls, message: "Flash | str") -> "Flash":
+        """Return a message given as one, or as the text of a success."""
+        return cls(message) if isinstance(message, str) else message
+
 
 def put(response: Response, flash: Flash, settings: ApiSettings) -> None:
-    """Have a message shown on the next page."""
-    short = Flash(flash.text[:_MOST], flash.kind)
+    """Show a message on the next page."""
     response.set_cookie(
         COOKIE,
-        _serializer(settings).dumps(asdict(short)),
+        _serializer(settings).dumps(asdict(Flash(flash.text[:_MOST], flash.kind))),
         max_age=_SECONDS,
         secure=settings.is_https,
         httponly=True,
@@ -43,19 +42,19 @@ def put(response: Response, flash: Flash, settings: ApiSettings) -> None:
 
 
 def take(request: Request, settings: ApiSettings) -> Flash | None:
-    """Give the message that waits, if one does; nobody else can have written it."""
+    """Return the message to show, if any; the signature proves that we wrote it."""
     cookie = request.cookies.get(COOKIE)
     if cookie is None:
         return None
     try:
-        kept: dict[str, Any] = _serializer(settings).loads(cookie, max_age=_SECONDS)
+        fields: dict[str, Any] = _serializer(settings).loads(cookie, max_age=_SECONDS)
     except BadData:
         return None
-    return Flash(**kept)
+    return Flash(**fields)
 
 
 def clear(response: Response) -> None:
-    """Show no message twice."""
+    """Delete the cookie of a message that has been shown."""
     response.delete_cookie(COOKIE)
 
 

@@ -1,11 +1,12 @@
-"""What is wrong with a form, to be said beside its fields."""
+"""Reading forms, and showing errors beside their fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from api import problems
 from domain.platform.errors import ConflictError, InvalidFieldError, InvalidRequestError, SegueError
@@ -14,39 +15,58 @@ from services.platform.rate_limits import TooManyRequestsError
 
 
 class FormFields(BaseModel):
-    """Base of what comes from a form: texts as typed, so that they can be shown again.
+    """Base of all forms: texts as typed, so that they can be shown again.
 
-    Every field has a default: browsers leave out unticked boxes and people leave fields empty. The
-    services say what is wrong with a value.
+    Every field has a default, because browsers leave out unticked boxes and people leave fields
+    empty. The services validate the values.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", from_attributes=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _write_none_as_empty(cls, value: object, info: ValidationInfo) -> object:
+        """Show a field without a value as an empty text, when a form is filled from a record."""
+        is_text = cls.model_fields[info.field_name or ""].annotation is str
+        return "" if value is None and is_text else value
 
 
-_Chosen = TypeVar("_Chosen", bound=StrEnum)
+_Option = TypeVar("_Option", bound=StrEnum)
 
 
-def chosen(words: type[_Chosen], value: str, *, field: str) -> _Chosen:
-    """Read which of a closed set was chosen.
+def chosen(options: type[_Option], value: str, *, field: str) -> _Option:
+    """Return the option with a value.
 
     Raises:
-        InvalidFieldError: None of them.
+        InvalidFieldError: There is none.
     """
     try:
-        return words(value)
+        return options(value)
     except ValueError:
-        allowed = ", ".join(words)
+        allowed = ", ".join(options)
         raise InvalidFieldError(field, f"must be one of {allowed}", code="unknown_value") from None
+
+
+def chosen_id(value: str, *, field: str, reason: str = "is missing; choose one") -> UUID:
+    """Return the id that was chosen.
+
+    Raises:
+        InvalidFieldError: The value is no id.
+    """
+    try:
+        return UUID(value)
+    except ValueError:
+        raise InvalidFieldError(field, reason) from None
 
 
 @dataclass(frozen=True)
 class FormErrors:
-    """What is wrong.
+    """Errors of a form.
 
     Attributes:
-        fields: By the field's path as the service names it; each reads on from the field's label.
-        general: What is not about one field, as a sentence; empty if nothing is.
-        status: HTTP status of the page that shows it.
+        fields: Reasons by the field's path as the service names it; each continues the label.
+        general: An error that is not about one field, as a sentence; empty if there is none.
+        status: HTTP status of the page that shows the errors.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -55,14 +75,14 @@ class FormErrors:
 
     @classmethod
     def of(cls, error: SegueError, **renamed: str) -> "FormErrors":
-        """Read what a service refused; anything a form cannot help is raised again.
+        """Turn a service's error into errors of a form.
 
         Args:
-            error: The refusal.
-            renamed: The form's name of a field by the service's, where they differ.
+            error: The error.
+            renamed: The form's names of fields by the service's, where they differ.
 
         Raises:
-            SegueError: The error itself, if it is about who one is or what is not there.
+            SegueError: The error itself, if no change to the form could help.
         """
         match error:
             case InvalidFieldError():
@@ -77,7 +97,7 @@ class FormErrors:
         return cls({renamed.get(name, name): reason for name, reason in found.items()}, status=422)
 
     def __bool__(self) -> bool:
-        """Whether anything is wrong."""
+        """Whether there is any error."""
         return bool(self.fields or self.general)
 
 
@@ -85,6 +105,6 @@ NO_ERRORS = FormErrors()
 
 
 def sentence(text: str) -> str:
-    """Write a refusal's words as a sentence."""
+    """Write a text as a sentence."""
     ended = text if text.endswith((".", "!", "?")) else f"{text}."
     return f"{ended[:1].upper()}{ended[1:]}"

@@ -1,27 +1,27 @@
-"""Work in the background as pages show it: how far it is, what came of it, cancelling it."""
+"""Background jobs: progress, results by row, canceling."""
 
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.responses import Response
 
 from api.exports import CsvFile
-from api.pages.page import Page, PageDep
+from api.pages.addresses import address
+from api.pages.page import InQuery, Page, PageDep
 from api.paging import FilterQuery
 from domain.platform.errors import NotFoundError
 from domain.statuses.jobs import JobKind
 from services.jobs.csv_upload import INVALID
-from storage.jobs.jobs import JobDetails, RowResult
+from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
 JOB_ENDED = "job-ended"
-"""What the browser is told when a job on the page has ended, for lists to load anew."""
+"""The event after a job on the page has ended; lists load again."""
 
 RESULT_WORDS: Mapping[str, str] = {
     "active": "enrolled",
@@ -58,7 +58,7 @@ RESULT_WORDS: Mapping[str, str] = {
     "canceled": "left alone, as you cancelled",
     "failed": "not done",
 }
-"""What came of a row, in words; reads on from any number, or a name."""
+"""The result of a row; follows a count or a name."""
 
 
 KIND_WORDS: Mapping[JobKind, str] = {
@@ -71,23 +71,19 @@ KIND_WORDS: Mapping[JobKind, str] = {
     JobKind.RESUME: "Resuming",
     JobKind.RELEASE: "Releasing",
 }
-"""What a job does, as a heading."""
+"""Headings by kind of job."""
 
-_OF_ENROLLMENTS = frozenset(
-    {
-        JobKind.MARK_FINISHED,
-        JobKind.ADD_TO_GROUP,
-        JobKind.PAUSE,
-        JobKind.RESUME,
-        JobKind.RELEASE,
-    }
-)
+_OF_ENROLLMENTS = frozenset(JobKind) - {
+    JobKind.IMPORT_CONTACTS,
+    JobKind.IMPORT_SUPPRESSIONS,
+    JobKind.ENROLL,
+}
 _ROWS = 50
 _BAD_ROWS = 20
 
 
 class ResultsQuery(FilterQuery):
-    """What the address of a job's page says: only these results, after this row."""
+    """Filter of the results shown: only these codes, only after this row."""
 
     code: list[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]+$")]] = Field(
         default_factory=list, max_length=50
@@ -96,14 +92,13 @@ class ResultsQuery(FilterQuery):
 
 
 @router.get("/jobs/{job_id}")
-async def show_job(
-    page: PageDep, job_id: UUID, query: Annotated[ResultsQuery, Query()]
-) -> Response:
-    """Show a job: how far it is, and what came of each row."""
+async def show_job(page: PageDep, job_id: UUID, query: InQuery[ResultsQuery]) -> Response:
+    """Show a job's progress and the result of each row."""
     job = await page.services.jobs.get(job_id)
     rows, more = await page.services.jobs.results(
         job_id, codes=query.code, after=query.after, limit=_ROWS
     )
+    path = page.request.url.path
     return page.render(
         "jobs/job.html",
         part="jobs/_results.html",
@@ -114,49 +109,40 @@ async def show_job(
         of_enrollments=job.kind in _OF_ENROLLMENTS,
         result_words=RESULT_WORDS,
         codes=query.code,
-        following=_address(page, code=query.code, after=rows[-1].position) if more else None,
-        first=_address(page, code=query.code) if query.after >= 0 else None,
+        following=address(path, code=query.code, after=rows[-1].position) if more else None,
+        first=address(path, code=query.code) if query.after >= 0 else None,
     )
-
-
-def _address(page: Page, **query: object) -> str:
-    told = {name: value for name, value in query.items() if value != []}
-    return f"{page.request.url.path}?{urlencode(told, doseq=True)}"
 
 
 @router.get("/jobs/{job_id}/bad-rows")
 async def download_bad_rows(page: PageDep, job_id: UUID) -> StreamingResponse:
-    """Give the rows of a file that cannot be taken, each with what is wrong, as a CSV file."""
+    """Download the invalid rows of a file as a CSV file, each with its error."""
     pieces = await page.services.exporting.bad_rows(job_id, page.user.id)
     return CsvFile.named("bad-rows", pieces)
 
 
-async def job_of(page: Page, job_id: UUID, kind: JobKind) -> JobDetails:
-    """Read a job of one kind.
+async def import_result(page: Page, job_id: UUID, kind: JobKind, template: str) -> Response:
+    """Show the result of an import: its counts and the first invalid rows.
 
     Raises:
-        NotFoundError: There is none, or it is of another kind.
+        NotFoundError: There is no such job, or it is of another kind.
     """
     job = await page.services.jobs.get(job_id)
     if job.kind is not kind:
         raise NotFoundError("job", job_id)
-    return job
-
-
-async def bad_rows(page: Page, job_id: UUID) -> tuple[list[RowResult], bool]:
-    """Read the first rows of a file that cannot be taken, and whether there are more."""
-    return await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
+    bad, more = await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
+    return page.part(template, job=job, bad=bad, more=more)
 
 
 @router.get("/jobs/{job_id}/progress")
 async def show_progress(page: PageDep, job_id: UUID) -> Response:
-    """Show how far a job is; asked every second until it has ended."""
+    """Show a job's progress; the page asks every second until it has ended."""
     return _progress(page, await page.services.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel")
 async def cancel_job(page: PageDep, job_id: UUID) -> Response:
-    """Leave the rows alone that are not begun."""
+    """Cancel the rows of a job that have not begun."""
     return _progress(page, await page.services.jobs.cancel(job_id, page.user.id))
 
 

@@ -1,4 +1,4 @@
-"""What the sidebar and the tabs of the settings show; a page that is not built yet is not here."""
+"""Entries of the sidebar and of the settings tabs."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,9 @@ class Entry:
     """One entry of a menu.
 
     Attributes:
-        label: Its words.
-        path: The page it leads to; it is current on that page and all below it.
         icon: The name of a Tabler icon.
-        role: The least role that sees it.
-        count: The function of the page that says how many wait there, if any may.
+        role: The weakest role that sees it.
+        count: The page function that counts what waits there; empty if there is none.
     """
 
     label: str
@@ -24,7 +22,7 @@ class Entry:
     count: str = ""
 
     def is_current(self, path: str) -> bool:
-        """Whether a page is this one or below it."""
+        """Whether a page is this entry's or below it."""
         return path == self.path or path.startswith(f"{self.path}/")
 
 
@@ -36,7 +34,7 @@ SIDEBAR = (
     Entry("Review", "/reviews", icon="message-question", count="count_reviews"),
     Entry("Settings", "/settings", icon="settings"),
 )
-"""The first is where one lands after signing in."""
+"""The sidebar; its first page is the one shown after signing in."""
 
 SETTINGS = (
     Entry("Workspace", "/settings/workspace", icon="building"),
@@ -48,4 +46,4 @@ SETTINGS = (
     Entry("Audit log", "/settings/audit", icon="history", role=Role.ADMIN),
     Entry("My account", "/settings/account", icon="user"),
 )
-"""The tabs of the settings; the first is where `/settings` leads."""
+"""The settings tabs; `/settings` leads to the first."""

@@ -1,11 +1,12 @@
-"""A page under way: who looks, what the templates get, how it is answered."""
+"""One request for a page: the signed-in user, the template's context, the response."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import quote, urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from starlette.responses import Response
@@ -18,39 +19,39 @@ from api.pages.forms import NO_ERRORS, FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock
+from domain.platform.errors import SegueError
 from services.access.users import Caller, UserDetails
 from services.factory import Services
 from settings import ApiSettings
 
 HTMX = "hx-request"
 
-_OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # what has a meaning in them, or is written so already
+_OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
+
+_Model = TypeVar("_Model")
+InForm = Annotated[_Model, Form()]
+"""A model read from a form."""
+
+InQuery = Annotated[_Model, Query()]
+"""A model read from the query."""
 
 
+@dataclass
 class Pages:
-    """What all pages of one application share.
+    """Assets, routes and templates that all pages of one application share."""
 
-    Args:
-        assets: What they load.
-        routes: Where they are.
-        environment: Their templates.
-    """
-
-    def __init__(self, assets: Assets, routes: PageRoutes, environment: Environment) -> None:
-        self.assets = assets
-        self.routes = routes
-        self.environment = environment
+    assets: Assets
+    routes: PageRoutes
+    environment: Environment
 
 
 class Page:
     """One request for a page, and how to answer it.
 
     Attributes:
-        request: As it came.
-        services: Every use case.
-        settings: Of the process.
-        caller: Who looks; None before signing in.
+        caller: The signed-in user; None on pages that need no sign-in.
         now: When the request came, UTC.
+        errors: Errors of the form that was sent; their status is the response's.
     """
 
     def __init__(
@@ -59,8 +60,8 @@ class Page:
         services: Services,
         settings: ApiSettings,
         *,
-        caller: Caller | None,
-        clock: Clock | None,
+        caller: Caller | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.request = request
         self.services = services
@@ -68,14 +69,15 @@ class Page:
         self.caller = caller
         self._clock = clock
         self.now = datetime.now(UTC)
+        self.errors = NO_ERRORS
         self._pages: Pages = request.app.state.pages
 
     @property
     def signed_in(self) -> Caller:
-        """Who looks, and how they proved it.
+        """The signed-in user, and how they proved it.
 
         Raises:
-            AttributeError: Nobody is signed in, and the page does not ask for it.
+            AttributeError: This page needs no sign-in.
         """
         if self.caller is None:
             raise AttributeError("nobody is signed in")
@@ -83,56 +85,47 @@ class Page:
 
     @property
     def user(self) -> UserDetails:
-        """Who looks; raises as ``signed_in``."""
+        """The signed-in user; raises as ``signed_in``."""
         return self.signed_in.user
 
     @property
     def clock(self) -> Clock:
-        """How the workspace tells the time.
-
-        Raises:
-            AttributeError: Nobody is signed in, and the page does not ask for it.
-        """
+        """The workspace's clock; raises as ``signed_in``."""
         if self._clock is None:
             raise AttributeError("nobody is signed in")
         return self._clock
 
     @property
     def wants_part(self) -> bool:
-        """Whether htmx asks, which puts the answer into the page that is there."""
+        """Whether htmx asks for a part to put into the page already shown."""
         headers = self.request.headers
         return HTMX in headers and "hx-history-restore-request" not in headers
 
     def sees(self, entry: Entry) -> bool:
-        """Whether an entry of a menu is for who looks."""
+        """Whether the user sees an entry of a menu."""
         return reaches(self.user.role, entry.role)
 
     def path_to(self, name: str, /, **parameters: object) -> str:
-        """Give the address of a page: of its function's name and the path's parameters."""
+        """Return the address of a page by its function's name and the path's parameters."""
         return self._pages.routes.path_to(name, **parameters)
 
-    def render(
-        self,
-        template: str,
-        *,
-        part: str | None = None,
-        errors: FormErrors = NO_ERRORS,
-        **context: object,
-    ) -> Response:
+    def refuse(self, error: SegueError, **renamed: str) -> None:
+        """Show an error beside the fields of the form; arguments as for ``FormErrors.of``."""
+        self.errors = FormErrors.of(error, **renamed)
+
+    def render(self, template: str, *, part: str | None = None, **context: object) -> Response:
         """Answer with a page.
 
         Args:
             template: Its file.
-            part: The file of the part of it that htmx gets instead.
-            errors: What was wrong with a form; its status is the answer's.
-            **context: What the template asks for besides what every page gets.
+            part: The file that htmx gets instead.
+            **context: Names for the template, besides those every page gets.
         """
         if part is not None and self.wants_part:
-            return _html(self._text(part, errors=errors, **context), errors.status)
-        waiting = flashes.take(self.request, self.settings)
-        text = self._text(template, errors=errors, flash=waiting, **context)
-        response = _html(text, errors.status)
-        if waiting is not None:
+            return _html(self._text(part, **context), self.errors.status)
+        flash = flashes.take(self.request, self.settings)
+        response = _html(self._text(template, flash=flash, **context), self.errors.status)
+        if flash is not None:
             flashes.clear(response)
         return response
 
@@ -141,7 +134,6 @@ class Page:
         template: str,
         *,
         flash: Flash | None = None,
-        errors: FormErrors = NO_ERRORS,
         events: Sequence[str] = (),
         **context: object,
     ) -> Response:
@@ -149,44 +141,41 @@ class Page:
 
         Args:
             template: Its file.
-            flash: A message to be shown besides.
-            errors: What was wrong with a form; its status is the answer's.
-            events: What the browser shall tell the page that has happened (``HX-Trigger``).
-            **context: What the template asks for besides what every page gets.
+            flash: A message to show besides.
+            events: Events that the browser fires on the page (``HX-Trigger``).
+            **context: Names for the template, besides those every page gets.
         """
-        text = self._text(template, errors=errors, **context)
+        text = self._text(template, **context)
         if flash is not None:
             text += self._text("layout/_flash_part.html", flash=flash)
-        response = _html(text, errors.status)
+        response = _html(text, self.errors.status)
         if events:
             response.headers["HX-Trigger"] = ", ".join(events)
         return response
 
     def done(self, message: Flash | str, *, events: Sequence[str] = ()) -> Response:
-        """Tell htmx that something is done: dialogs close, a message is shown, nothing is swapped.
-
-        Args:
-            message: What was done, as a sentence.
-            events: What else the browser shall tell the page, so that its parts load anew.
-        """
-        flash = Flash(message) if isinstance(message, str) else message
-        response = _html(self._text("layout/_flash_part.html", flash=flash))
+        """Answer htmx by closing the dialog, showing a message and firing events on the page."""
+        response = _html(self._text("layout/_flash_part.html", flash=Flash.of(message)))
         response.headers["HX-Reswap"] = "none"
         response.headers["HX-Trigger"] = ", ".join(("close-dialog", *events))
         return response
 
+    def redirect_to(
+        self, name: str, message: Flash | str | None = None, /, **parameters: object
+    ) -> Response:
+        """Redirect as ``redirect`` does, to a page by its function's name."""
+        return self.redirect(self.path_to(name, **parameters), message)
+
     def redirect(self, path: str, message: Flash | str | None = None) -> Response:
-        """Go on to another page, which shows a message; after every POST that is no htmx part."""
+        """Redirect to another page, which shows a message; htmx loads it as a whole page."""
         response: Response
         if HTMX in self.request.headers:
-            response = Response(
-                status_code=204, headers={"HX-Redirect": quote(path, safe=_OF_ADDRESSES)}
-            )
+            address = quote(path, safe=_OF_ADDRESSES)
+            response = Response(status_code=204, headers={"HX-Redirect": address})
         else:
             response = RedirectResponse(path, status_code=303)
         if message is not None:
-            flash = Flash(message) if isinstance(message, str) else message
-            flashes.put(response, flash, self.settings)
+            flashes.put(response, Flash.of(message), self.settings)
         return response
 
     def _text(self, template: str, **context: object) -> str:
@@ -196,16 +185,13 @@ class Page:
             "clock": self._clock,
             "now": self.now,
             "here": self.request.url.path,
-            "can": self._can,
+            "can": lambda name: self._pages.routes.may(self.user.role, name),
             "away": self.services.presence.away() if self.caller else (),
             "flash": None,
-            "errors": NO_ERRORS,
+            "errors": self.errors,
             **context,
         }
         return self._pages.environment.get_template(template).render(given)
-
-    def _can(self, name: str) -> bool:
-        return self._pages.routes.may(self.user.role, name)
 
 
 async def _signed_in(
@@ -217,22 +203,22 @@ async def _signed_in(
 
 
 async def _public(request: Request, services: ServicesDep, settings: SettingsDep) -> Page:
-    return Page(request, services, settings, caller=None, clock=None)
+    return Page(request, services, settings)
 
 
 PageDep = Annotated[Page, Depends(_signed_in)]
-"""A page for somebody who is signed in."""
+"""A page for signed-in users."""
 
 PublicPageDep = Annotated[Page, Depends(_public)]
-"""A page for everybody."""
+"""A page that needs no sign-in."""
 
 
 def own_path(address: str | None, *, otherwise: str = "/") -> str:
-    """Give the path and query of an address of ours, to go there: never another site's.
+    """Return the path and query of one of our own addresses, never another site's.
 
     Args:
-        address: A path or a whole address, from whoever.
-        otherwise: Where to go if it is nothing of the kind.
+        address: A path or a whole address from an untrusted source.
+        otherwise: The result for anything else.
     """
     if not address or any(char <= " " or char in "\\\x7f" for char in address):
         return otherwise
@@ -247,5 +233,5 @@ def own_path(address: str | None, *, otherwise: str = "/") -> str:
 
 
 def _html(text: str, status: int = 200) -> HTMLResponse:
-    # What a browser keeps could be seen after signing out.
+    # A stored page could be seen after signing out.
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request"})

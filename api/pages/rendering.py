@@ -1,6 +1,6 @@
-"""The templates: where they are and what every one of them can use."""
+"""The template environment: globals, filters, and the pages' routes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +26,7 @@ _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 @dataclass(frozen=True)
 class Look:
-    """How a badge looks: its colour, and the shape that tells it where colours do not.
-
-    Attributes:
-        icon: The name of a Tabler icon.
-        tone: A suffix of ``badge-``.
-    """
+    """A badge's Tabler icon and tone; icons differ too, for people who cannot see the colors."""
 
     icon: str
     tone: str
@@ -54,14 +49,11 @@ MEANING_WORDS: Mapping[TextMeaning, str] = {
     TextMeaning.OPT_IN: "opts in again",
     TextMeaning.HELP: "asks for help",
 }
-"""What an inbound text asks for; reads on from whoever wrote it."""
+"""What an inbound text asks for; follows the name of its author."""
 
 
 class PageRoutes:
-    """The routes of the pages by the name of their function: their addresses, who may use them.
-
-    Args:
-        routers: All of them.
+    """The page routes by their functions' names.
 
     Raises:
         ValueError: Two functions have the same name.
@@ -77,16 +69,16 @@ class PageRoutes:
                     self._routes[route.name] = route
 
     def has(self, route: object) -> bool:
-        """Whether a route is one of these."""
+        """Whether a route is a page's."""
         return route in self._routes.values()
 
     def path_to(self, name: str, /, **parameters: object) -> str:
-        """Give the address of a page: of its function's name and the path's parameters."""
+        """Return the address of a page by its function's name and the path's parameters."""
         texts = {key: str(value) for key, value in parameters.items()}
         return str(self._routes[name].url_path_for(name, **texts))
 
     def may(self, role: Role, name: str) -> bool:
-        """Whether a role may use the route; the rule is the one that the server goes by."""
+        """Whether a role may use a route, by the same rule as the server."""
         route = self._routes[name]
         return all(
             reaches(role, needed_role(route.dependencies, method)) for method in route.methods or ()
@@ -94,7 +86,7 @@ class PageRoutes:
 
 
 def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
-    """Make the environment of all templates: everything is escaped, a missing name is an error."""
+    """Build the template environment: output is escaped, an unknown name is an error."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -124,11 +116,11 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
     environment.tests["media_url"] = is_media_url
     environment.filters.update(
         relative=_relative,
-        exact=_exact,
-        time_of_day=_time_of_day,
-        date=_date,
-        iso=_iso,
-        count=_count,
+        exact=_by_clock(times.Clock.exact),
+        time_of_day=_by_clock(times.Clock.time_of),
+        date=_by_clock(times.Clock.date_of),
+        iso=lambda moment: moment.isoformat(timespec="seconds"),
+        count="{:,}".format,
         phone=readable,
     )
     return environment
@@ -140,30 +132,13 @@ def _relative(context: Context, moment: datetime) -> str:
     return times.relative(moment, now)
 
 
-@pass_context
-def _exact(context: Context, moment: datetime, zone: str | None = None) -> str:
-    return _clock(context).exact(moment, zone)
+def _by_clock(
+    write: Callable[[times.Clock, datetime, str | None], str],
+) -> Callable[[Context, datetime, str | None], str]:
+    """Return a filter that writes a moment by the workspace's clock."""
 
+    @pass_context
+    def by_clock(context: Context, moment: datetime, zone: str | None = None) -> str:
+        return write(context["clock"], moment, zone)
 
-@pass_context
-def _time_of_day(context: Context, moment: datetime, zone: str | None = None) -> str:
-    return _clock(context).time_of(moment, zone)
-
-
-@pass_context
-def _date(context: Context, moment: datetime, zone: str | None = None) -> str:
-    return _clock(context).date_of(moment, zone)
-
-
-def _clock(context: Context) -> times.Clock:
-    clock: times.Clock = context["clock"]
-    return clock
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
-
-
-def _count(number: int) -> str:
-    """Write a number with commas: ``12,345``."""
-    return f"{number:,}"
+    return by_clock

@@ -1,32 +1,32 @@
-"""Review: texts that may ask for no more texts, for a person to decide about."""
+"""Review: texts that may ask for no more texts, for a person to decide."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
-from api.pages.page import Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep
 from api.reviews import CURSORS
 from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
 
 REVIEWS_CHANGED = "reviews-changed"
-"""What the browser is told when one was decided, for the badge in the menu."""
+"""The event after a decision; the badge in the menu loads again."""
 
 COUNT_MOST = 99
-"""How far the badge counts."""
+"""The highest number that the badge shows."""
 
 _ROWS = 50
 _SORT = "-created_at"
 
 
 class ReviewsQuery(PlaceQuery):
-    """What the list's address says."""
+    """Query of the list: open reviews, or decided ones."""
 
     decided: bool = False
 
@@ -38,23 +38,21 @@ class DecisionFields(FormFields):
 
 
 @router.get("/reviews")
-async def show_reviews(page: PageDep, query: Annotated[ReviewsQuery, Query()]) -> Response:
-    """List the texts that wait for a decision, or those that have one."""
+async def show_reviews(page: PageDep, query: InQuery[ReviewsQuery]) -> Response:
+    """List the texts without a decision, or those with one."""
     return await _render(page, query)
 
 
 @router.get("/reviews/count")
 async def count_reviews(page: PageDep) -> Response:
-    """Count those that wait, for the menu."""
+    """Count open reviews for the menu."""
     count = await page.services.reviews.count_open(most=COUNT_MOST + 1)
     return page.part("reviews/_count.html", count=count, most=COUNT_MOST)
 
 
 @router.post("/reviews/{message_id}/decide")
-async def decide_review(
-    page: PageDep, message_id: UUID, form: Annotated[DecisionFields, Form()]
-) -> Response:
-    """Say what a text meant."""
+async def decide_review(page: PageDep, message_id: UUID, form: InForm[DecisionFields]) -> Response:
+    """Record what a text meant."""
     row = await page.services.reviews.decide(message_id, form.decision, user_id=page.user.id)
     who = row.contact_name or row.phone
     if form.decision is ReviewDecision.NOT_AN_OPT_OUT:
@@ -65,19 +63,18 @@ async def decide_review(
         flash = Flash(f"{who} has texted START since, so they stay opted in.", "info")
     if page.wants_part:
         return await _render(page, ReviewsQuery(), flash)
-    return page.redirect(page.path_to("show_reviews"), flash)
+    return page.redirect_to("show_reviews", flash)
 
 
 async def _render(page: Page, query: ReviewsQuery, done: Flash | None = None) -> Response:
     found = await page.services.reviews.find(
         is_decided=query.decided, after=CURSORS.read(query.cursor, _SORT), limit=_ROWS
     )
-    address = Addresses(page.path_to("show_reviews"), query)
+    next_cursor = CURSORS.write(found.next, _SORT)
     context: dict[str, Any] = {
         "query": query,
         "reviews": found.items,
-        "address": address,
-        "following": address.following(CURSORS.write(found.next, _SORT)),
+        "address": Addresses(page.path_to("show_reviews"), query, next_cursor),
     }
     if done is not None:
         return page.part("reviews/_list.html", flash=done, events=[REVIEWS_CHANGED], **context)

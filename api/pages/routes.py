@@ -50,7 +50,7 @@ PRIVATE = (
     enroll.router,
     enrollments.router,
     conversations.router,
-    contacts_index.router,  # these two before what takes an id in the same place
+    contacts_index.router,  # these two before the one with an id in the same place
     imports.router,
     contact.router,
     groups.router,
@@ -65,7 +65,7 @@ PRIVATE = (
     activity.router,
     audit.router,
 )
-"""The pages for those who are signed in; which role each takes is marked as in the API."""
+"""Pages for signed-in users; roles are marked on the routes, as in the API."""
 
 PUBLIC = (sign_in.router, set_up.router)
 
@@ -74,22 +74,21 @@ show_error = errors.answer
 
 @home.get("/")
 async def show_home(page: PageDep) -> Response:
-    """Lead to the first page of the sidebar."""
+    """Redirect to the first page of the sidebar."""
     return page.redirect(SIDEBAR[0].path)
 
 
 def install(app: FastAPI) -> None:
-    """Add the pages and what they load."""
+    """Add the pages and their assets to the application."""
     assets = Assets.load()
     routes = PageRoutes((*PRIVATE, *PUBLIC))
     app.state.pages = Pages(assets, routes, build_environment(assets, routes))
-    built = Depends(_require_built)
+    public = [Depends(_require_built)]
+    private = [*public, Depends(authorize)]
     for router in PRIVATE:
-        app.include_router(
-            router, dependencies=[built, Depends(authorize)], include_in_schema=False
-        )
+        app.include_router(router, dependencies=private, include_in_schema=False)
     for router in PUBLIC:
-        app.include_router(router, dependencies=[built], include_in_schema=False)
+        app.include_router(router, dependencies=public, include_in_schema=False)
     app.mount(PREFIX, BuiltFiles(directory=BUILT, check_dir=False), name="built")
 
 

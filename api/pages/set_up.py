@@ -1,14 +1,11 @@
-"""The page on which somebody sets their password by a one-time link."""
+"""Setting one's password by a one-time link."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api.dependencies import actor_of, address_of
-from api.pages.flash import Flash
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields, sentence
-from api.pages.page import Page, PublicPageDep
+from api.pages.forms import FormErrors, FormFields, sentence
+from api.pages.page import InForm, Page, PublicPageDep
 from api.same_origin import CrossSiteError
 from domain.platform.errors import InvalidFieldError
 from services.access.set_up_links import SET_UP_PATH, SetUpLinkError
@@ -20,7 +17,7 @@ router = APIRouter()
 
 
 class SetUpFields(FormFields):
-    """The link's token, the password twice, and whether tokens end too."""
+    """The link's token, the password twice, and whether API tokens are revoked too."""
 
     token: str = ""
     password: str = ""
@@ -29,10 +26,10 @@ class SetUpFields(FormFields):
 
 
 async def _not_cross_site(request: Request) -> None:
-    """Refuse what a browser says another site's page sends.
+    """Refuse requests that the browser says came from another site.
 
-    The token is what no other site knows. ``Origin`` says nothing here: browsers send ``null`` from
-    a page that wants no referrer.
+    Other sites do not know the token. ``Origin`` does not help: browsers send ``null`` from a page
+    with ``no-referrer``.
     """
     if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise CrossSiteError
@@ -40,7 +37,7 @@ async def _not_cross_site(request: Request) -> None:
 
 @router.get(SET_UP_PATH)
 async def show_set_up(page: PublicPageDep, token: str = "") -> Response:
-    """Ask for a password. Looking uses nothing up: chat programs open every link for a preview."""
+    """Show the form. This does not use up the link: chat programs open every link for a preview."""
     try:
         user = await page.services.set_up_links.user_of(token, address=address_of(page.request))
     except (SetUpLinkError, TooManyRequestsError) as error:
@@ -49,8 +46,8 @@ async def show_set_up(page: PublicPageDep, token: str = "") -> Response:
 
 
 @router.post(SET_UP_PATH, dependencies=[Depends(_not_cross_site)])
-async def set_up(page: PublicPageDep, form: Annotated[SetUpFields, Form()]) -> Response:
-    """Set the password, which uses the link up, and go on to signing in."""
+async def set_up(page: PublicPageDep, form: InForm[SetUpFields]) -> Response:
+    """Set the password, which uses up the link, and redirect to the sign-in page."""
     address = address_of(page.request)
     set_actor(Actor(address=address))
     try:
@@ -58,12 +55,11 @@ async def set_up(page: PublicPageDep, form: Annotated[SetUpFields, Form()]) -> R
         try:
             await _use(page, form)
         except InvalidFieldError as error:
-            return await _form(page, user, form, FormErrors.of(error))
+            page.refuse(error)
+            return await _form(page, user, form)
     except (SetUpLinkError, TooManyRequestsError) as error:
         return await _gone(page, error)
-    return page.redirect(
-        page.path_to("show_sign_in"), Flash("Your password is set. Sign in with it.")
-    )
+    return page.redirect_to("show_sign_in", "Your password is set. Sign in with it.")
 
 
 async def _use(page: Page, form: SetUpFields) -> None:
@@ -77,25 +73,21 @@ async def _use(page: Page, form: SetUpFields) -> None:
     )
 
 
-async def _form(
-    page: Page, user: UserDetails, form: SetUpFields, errors: FormErrors = NO_ERRORS
-) -> Response:
+async def _form(page: Page, user: UserDetails, form: SetUpFields) -> Response:
     tokens = await page.services.tokens.of_user(user.id, limit=1)
     return _unreferred(
-        page.render(
-            "set_up.html", whom=user, form=form, has_tokens=bool(tokens.items), errors=errors
-        )
+        page.render("set_up.html", whom=user, form=form, has_tokens=bool(tokens.items))
     )
 
 
 async def _gone(page: Page, error: SetUpLinkError | TooManyRequestsError) -> Response:
     await page.services.refusals.note(actor_of(page.request), "link.refuse")
     status = 404 if isinstance(error, SetUpLinkError) else 429
-    errors = FormErrors(general=sentence(str(error)), status=status)
-    return _unreferred(page.render("set_up_gone.html", errors=errors))
+    page.errors = FormErrors(general=sentence(str(error)), status=status)
+    return _unreferred(page.render("set_up_gone.html"))
 
 
 def _unreferred(response: Response) -> Response:
-    """Have nothing told where it was asked from: the address is a secret."""
+    """Keep the address, which is a secret, out of other requests."""
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

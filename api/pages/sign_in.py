@@ -1,14 +1,11 @@
-"""Pages of signing in and out."""
+"""Signing in and out."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from api.dependencies import SESSION_COOKIE, CurrentCaller, OwnAccount, authorize, cookie_name
-from api.pages.flash import Flash
-from api.pages.forms import FormErrors, FormFields
-from api.pages.page import Page, PublicPageDep, own_path
+from api.pages.forms import FormFields
+from api.pages.page import InForm, Page, PublicPageDep, own_path
 from api.session import begin_session, give_cookies, same_site, take_cookie
 from domain.platform.errors import SegueError
 from services.access.users import NotSignedInError
@@ -20,7 +17,7 @@ _TEMPLATE = "sign_in.html"
 
 
 class SignInFields(FormFields):
-    """What somebody types to sign in."""
+    """Fields of the sign-in form."""
 
     email: str = ""
     password: str = ""
@@ -29,19 +26,20 @@ class SignInFields(FormFields):
 
 @router.get("/sign-in")
 async def show_sign_in(page: PublicPageDep, next: str = "") -> Response:  # noqa: A002 - its name in the address
-    """Ask who it is; who is signed in goes on at once."""
+    """Show the form; signed-in users are redirected at once."""
     if await _is_signed_in(page):
         return page.redirect(own_path(next))
     return page.render(_TEMPLATE, form=SignInFields(next=next))
 
 
 @router.post("/sign-in", dependencies=[Depends(same_site)])
-async def sign_in(page: PublicPageDep, form: Annotated[SignInFields, Form()]) -> Response:
-    """Begin a session and go on to where the person wanted to be."""
+async def sign_in(page: PublicPageDep, form: InForm[SignInFields]) -> Response:
+    """Begin a session and redirect to the page the person wanted."""
     try:
         signed_in = await begin_session(page.request, form.email, form.password)
     except SegueError as error:
-        refused = page.render(_TEMPLATE, form=form, errors=FormErrors.of(error))
+        page.refuse(error)
+        refused = page.render(_TEMPLATE, form=form)
         if isinstance(error, TooManyRequestsError):
             refused.headers["Retry-After"] = str(error.retry_after_seconds)
         return refused
@@ -54,7 +52,7 @@ async def sign_in(page: PublicPageDep, form: Annotated[SignInFields, Form()]) ->
 async def sign_out(page: PublicPageDep, caller: CurrentCaller) -> Response:
     """End the session."""
     await page.services.sessions.sign_out(caller)
-    response = page.redirect(page.path_to("show_sign_in"), Flash("You are signed out."))
+    response = page.redirect_to("show_sign_in", "You are signed out.")
     take_cookie(response, page.settings)
     return response
 

@@ -1,4 +1,4 @@
-"""Files that come with a form: read piece by piece, never held whole in memory."""
+"""Files uploaded with a form, read in pieces and never held whole in memory."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ FIELDS_MOST = 10
 
 
 def typed(sent: FormData, name: str) -> str:
-    """Give what was typed into a field."""
+    """Return the text typed into a field, stripped."""
     value = sent.get(name)
     return value.strip() if isinstance(value, str) else ""
 
@@ -21,7 +21,7 @@ async def pieces(sent: FormData, name: str = "file") -> AsyncIterator[bytes]:
     """Read a file.
 
     Raises:
-        InvalidFieldError: None was chosen.
+        InvalidFieldError: No file was chosen.
     """
     file = sent.get(name)
     if not isinstance(file, UploadFile) or not file.filename:

@@ -274,8 +274,8 @@ class Storm:
             self._supervise()
             await asyncio.sleep(_TICK_SECONDS)
 
-    async def _behave(self, behaviour: dict[str, Any]) -> None:
-        (await self._simulator.post("/behaviour", json=behaviour)).raise_for_status()
+    async def _behave(self, behavior: dict[str, Any]) -> None:
+        (await self._simulator.post("/behaviour", json=behavior)).raise_for_status()
 
     def _supervise(self) -> None:
         """Start what died, after a while, and wake what froze."""

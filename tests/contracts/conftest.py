@@ -16,7 +16,7 @@ from domain.messaging.ports import Gateway, ListedText, OutcomeUnknown, Refused
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
 from simulator.app import create_app
-from simulator.behaviour import NextFaults
+from simulator.behavior import NextFaults
 from simulator.config import SimulatorConfig
 from simulator.habits import Habit
 from simulator.inbound import InboundText
@@ -143,7 +143,7 @@ class TwilioProvider:
         return self.simulator.calls[to]
 
     def break_lists(self) -> None:
-        self.simulator.behaviour.fail_next_lists = NextFaults()
+        self.simulator.behavior.fail_next_lists = NextFaults()
 
     async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
         text, _ = await self.simulator.receive(
@@ -155,7 +155,7 @@ class TwilioProvider:
         self.patch.setattr("sms.gateway._TEXT_PAGE_SIZE", 2)
 
     def take_up(self, habit: Habit) -> None:
-        self.simulator.behaviour.habit = habit
+        self.simulator.behavior.habit = habit
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
         message = self.simulator.messages.get(sid)

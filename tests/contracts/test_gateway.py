@@ -474,7 +474,7 @@ async def test_twilio_is_told_all_there_is_to_a_call(twilio: TwilioProvider) -> 
 async def test_wrong_credentials_are_refused_and_prove_nothing_in_a_list(
     twilio: TwilioProvider,
 ) -> None:
-    twilio.simulator.behaviour.credentials_ok = False
+    twilio.simulator.behavior.credentials_ok = False
 
     assert await twilio.gateway.create(call()) == Refused(401, 20003)
     with pytest.raises(ProviderUnavailableError):

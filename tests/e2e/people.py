@@ -297,9 +297,9 @@ class Desk:
         ]
         return status
 
-    def behave(self, **behaviour: object) -> None:
+    def behave(self, **behavior: object) -> None:
         """Have the provider misbehave, or not any more."""
-        _said(self.simulator.post("/behaviour", json=behaviour), 200)
+        _said(self.simulator.post("/behaviour", json=behavior), 200)
 
     def at_rest(self) -> None:
         """Wait until no text is about to go: the next fault is for whom it is meant."""

@@ -60,7 +60,7 @@ def doomed(desk: Desk) -> Crowd:
 
 
 @pytest.fixture
-def misbehaviour(desk: Desk) -> Iterator[None]:
+def misbehavior(desk: Desk) -> Iterator[None]:
     """Let a test tell the provider to misbehave, and stop that afterwards."""
     desk.at_rest()
     yield
@@ -85,7 +85,7 @@ def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
     assert desk.calls_to(crowd.people[magic]) == (5 if magic == "429" else 2)
 
 
-def test_a_provider_that_refuses_a_third_fails_nobody(misbehaviour: None, desk: Desk) -> None:
+def test_a_provider_that_refuses_a_third_fails_nobody(misbehavior: None, desk: Desk) -> None:
     """A transient failure sends the same step again; one 429 ends nobody's sequence."""
     people = desk.people(20)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
@@ -148,7 +148,7 @@ def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
     desk.wait_for_status(enrollment_id, "finished_stopped")
 
 
-def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None:
+def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehavior: None) -> None:
     """A callback, or the message in the provider's list, is proof."""
     desk.behave(callbacks="off")
     silent = enroll_crowd(desk, ("501", "504", "506"), delay=1)
@@ -158,7 +158,7 @@ def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehaviour: None) -> None
         assert desk.calls_to(silent.people[magic]) == 2
 
 
-def test_only_the_absent_is_sent_again(desk: Desk, misbehaviour: None) -> None:
+def test_only_the_absent_is_sent_again(desk: Desk, misbehavior: None) -> None:
     """Two lists apart prove absence; only then is it attempted again."""
     desk.behave(fail_next_creates={"count": 1, "status": 500})
     story = desk.start("", ONE, reply_window=1)
@@ -174,7 +174,7 @@ def test_only_the_absent_is_sent_again(desk: Desk, misbehaviour: None) -> None:
 
 @pytest.mark.parametrize("decision", ["treat_as_sent", "retry"])
 def test_what_cannot_be_settled_waits_for_a_person(
-    desk: Desk, misbehaviour: None, decision: str
+    desk: Desk, misbehavior: None, decision: str
 ) -> None:
     """A list that fails proves no absence; it is held, and a person decides."""
     created = decision == "treat_as_sent"
@@ -199,7 +199,7 @@ def test_what_cannot_be_settled_waits_for_a_person(
     )
 
 
-def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
+def test_wrong_password_fails_nobody(desk: Desk, misbehavior: None) -> None:
     """A refused password puts the sender on hold; a release lets everybody go on."""
     line, people = desk.line(), desk.people(4)
     sequence_id = desk.sequence(line, ONE, TWO, delay=1, reply_window=1)
@@ -221,7 +221,7 @@ def test_wrong_password_fails_nobody(desk: Desk, misbehaviour: None) -> None:
     assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 4
 
 
-def test_sender_on_hold_is_not_called(desk: Desk, misbehaviour: None) -> None:
+def test_sender_on_hold_is_not_called(desk: Desk, misbehavior: None) -> None:
     """Other texts of the sender wait without calling; other senders go on."""
     line, other, people = desk.line(), desk.line(), desk.people(6)
     desk.behave(sender_errors={line.address: 21606})

@@ -8,19 +8,11 @@ import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from simulator import scenarios
-from simulator.scenarios import SCENARIOS
 from tests.simulator.conftest import OURS, SERVICE, Listener, RunningSimulator, wait_until
 
 
 def magic(suffix: str) -> str:
     return f"+12125557{suffix}"
-
-
-def test_table_in_the_documentation_lists_every_number() -> None:
-    rows = (scenarios.__doc__ or "").splitlines()
-    documented = [row[:3] for row in rows if row[:3].isdigit()]
-    assert documented == [scenario.suffix for scenario in SCENARIOS]
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,13 @@ import asyncio, signal
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
-from settings import load_worker_settings
+from settings import WorkerSettings
 
 @activity.defn
 async def nothing() -> None: ...
 
 async def main():
-    client = await Client.connect(load_worker_settings().temporal_address)
+    client = await Client.connect(WorkerSettings.load().temporal_address)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
@@ -59,10 +59,10 @@ asyncio.run(main())
 """,
     "api/__init__.py": "",
     "api/app.py": """
-from settings import load_api_settings
+from settings import ApiSettings
 
 def create_app():
-    load_api_settings()
+    ApiSettings.load()
     return answer
 
 async def answer(scope, receive, send):

@@ -1,17 +1,16 @@
-"""One contact: who they are, what they take part in, whether they may be texted and why."""
+"""One contact: name, groups, enrollments, and whether they may be texted and why."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
+from api.pages.choices import group_options
 from api.pages.contacts.index import LINE_WORDS, ContactForm, refuse, render_form
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
-from api.pages.group_choices import group_options
-from api.pages.page import PageDep
+from api.pages.page import InForm, PageDep
 from api.pages.settings.opt_outs import SOURCE_WORDS
 from domain.platform.errors import SegueError
 from domain.platform.provider_errors import explain
@@ -21,7 +20,7 @@ router = APIRouter()
 
 
 class GroupChoice(FormFields):
-    """The group that was chosen."""
+    """The group to add the contact to."""
 
     group_id: str = ""
 
@@ -33,12 +32,12 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
     contact = await services.contacts.get(contact_id)
     groups = await services.groups.of_contact(contact_id)
     trail = await services.suppressions.of_contact(contact_id)
-    theirs = {str(one.id) for one in groups}
+    joined = {str(group.id) for group in groups}
     return page.render(
         "contacts/contact.html",
         contact=contact,
         groups=groups,
-        group_options=[one for one in await group_options(page) if one[0] not in theirs],
+        group_options=[one for one in await group_options(page) if one[0] not in joined],
         enrollments=await services.contact_history.enrollments(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
@@ -50,18 +49,16 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
 
 @router.get("/contacts/{contact_id}/edit")
 async def edit_contact(page: PageDep, contact_id: UUID) -> Response:
-    """Ask what is to be changed."""
+    """Show the form of a contact."""
     contact = await page.services.contacts.get(contact_id)
-    return render_form(page, ContactForm.of(contact), contact)
+    return render_form(page, ContactForm.model_validate(contact), contact)
 
 
 @router.post("/contacts/{contact_id}/edit")
-async def change_contact(
-    page: PageDep, contact_id: UUID, form: Annotated[ContactForm, Form()]
-) -> Response:
-    """Change a contact; what is left as it was is left alone."""
+async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactForm]) -> Response:
+    """Change the fields of a contact that differ from before."""
     contact = await page.services.contacts.get(contact_id)
-    before = ContactForm.of(contact).fields()
+    before = ContactForm.model_validate(contact).fields()
     try:
         changes = {
             name: value for name, value in form.fields().items() if value != before.get(name)
@@ -69,22 +66,19 @@ async def change_contact(
         changed = await page.services.contacts.update(contact_id, changes)  # type: ignore[arg-type]
     except SegueError as error:
         return refuse(page, form, error, contact)
-    path = page.path_to("show_contact", contact_id=contact_id)
-    return page.redirect(path, f"{changed.name} is saved.")
+    return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
 
 
 @router.post("/contacts/{contact_id}/erase", dependencies=[AdminOnly])
 async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
     """Erase a contact for good."""
     await page.services.erasure.erase(contact_id, page.user.id)
-    return page.redirect(page.path_to("show_contacts"), "The contact is erased.")
+    return page.redirect_to("show_contacts", "The contact is erased.")
 
 
 @router.post("/contacts/{contact_id}/groups")
-async def add_to_group(
-    page: PageDep, contact_id: UUID, form: Annotated[GroupChoice, Form()]
-) -> Response:
-    """Put a contact into a group."""
+async def add_to_group(page: PageDep, contact_id: UUID, form: InForm[GroupChoice]) -> Response:
+    """Add a contact to a group."""
     back = page.path_to("show_contact", contact_id=contact_id)
     try:
         group_id = UUID(form.group_id)
@@ -96,6 +90,6 @@ async def add_to_group(
 
 @router.post("/contacts/{contact_id}/groups/{group_id}/leave")
 async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Response:
-    """Take a contact out of a group."""
+    """Remove a contact from a group."""
     await page.services.groups.remove_members(group_id, [contact_id])
-    return page.redirect(page.path_to("show_contact", contact_id=contact_id))
+    return page.redirect_to("show_contact", contact_id=contact_id)

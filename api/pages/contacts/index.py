@@ -1,18 +1,17 @@
-"""Contacts: everyone there is, found by name and number."""
+"""The list of contacts, and the form of one."""
 
-from typing import Annotated, Any, cast
-from uuid import UUID
+from typing import Annotated
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
 from api.contacts import CURSORS
 from api.exports import ContactsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
-from api.pages.group_choices import group_options
-from api.pages.page import Page, PageDep
+from api.pages.choices import group_options
+from api.pages.forms import FormErrors, FormFields, chosen
+from api.pages.page import InForm, InQuery, Page, PageDep
 from api.pages.times import TIME_ZONES
 from api.paging import FilterQuery
 from domain.platform.errors import ConflictError, SegueError
@@ -22,7 +21,7 @@ from services.contacts.contacts import ContactDetails, ContactFields
 router = APIRouter()
 
 ROWS = 50
-"""How many contacts a page of a list shows."""
+"""How many contacts a page shows."""
 
 LINE_WORDS = {
     LineType.MOBILE: "Mobile",
@@ -38,25 +37,24 @@ LINE_WORDS = {
     LineType.PAGER: "Pager",
     LineType.UNKNOWN: "Looked up, and unknown",
 }
-"""What kind of line a number is, in words."""
+"""Labels of line types."""
 
-_FIRST_SORT = "name"
 _LINES = [("", "Not known"), *((one.value, words) for one, words in LINE_WORDS.items())]
 _ZONES = [("", "As the number tells"), *TIME_ZONES]
 
 
 class ListQuery(ContactsExportQuery, PlaceQuery):
-    """What the list's address says."""
+    """Query of the list."""
 
 
 class NewContactQuery(FilterQuery):
-    """What is known of a contact who is to be added."""
+    """Fields of a new contact that are filled in already."""
 
     phone: Annotated[str, Field(max_length=50)] = ""
 
 
 class ContactForm(FormFields):
-    """A contact as typed; an empty time zone or line type is not known."""
+    """A contact as typed; an empty time zone or line type means unknown."""
 
     first_name: str = ""
     last_name: str = ""
@@ -64,37 +62,21 @@ class ContactForm(FormFields):
     time_zone: str = ""
     line_type: str = ""
 
-    @classmethod
-    def of(cls, contact: ContactDetails) -> "ContactForm":
-        """Fill in what is known."""
-        return cls(
-            first_name=contact.first_name,
-            last_name=contact.last_name,
-            phone=contact.phone,
-            time_zone=contact.time_zone or "",
-            line_type=contact.line_type or "",
-        )
-
     def fields(self) -> ContactFields:
-        """Give it as services take it.
-
-        Raises:
-            InvalidFieldError: There is no such line type.
-        """
+        """Return the fields as the service takes them."""
+        line_type = chosen(LineType, self.line_type, field="line_type") if self.line_type else None
         return {
             "first_name": self.first_name,
             "last_name": self.last_name,
             "phone": self.phone,
             "time_zone": self.time_zone or None,
-            "line_type": chosen(LineType, self.line_type, field="line_type")
-            if self.line_type
-            else None,
+            "line_type": line_type,
         }
 
 
 @router.get("/contacts")
-async def show_contacts(page: PageDep, query: Annotated[ListQuery, Query()]) -> Response:
-    """List contacts, by name if nothing else is asked for."""
+async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
+    """List contacts, by name unless another order is asked for."""
     found = await page.services.contacts.find(
         search=query.search,
         group_ids=query.group,
@@ -102,7 +84,12 @@ async def show_contacts(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
         after=CURSORS.read(query.cursor, query.sort),
         limit=ROWS,
     )
-    address = Addresses(page.path_to("show_contacts"), query, first_sort=_FIRST_SORT)
+    address = Addresses(
+        page.path_to("show_contacts"),
+        query,
+        CURSORS.write(found.next, query.sort),
+        first_sort="name",
+    )
     return page.render(
         "contacts/index.html",
         part="contacts/_list.html",
@@ -110,38 +97,36 @@ async def show_contacts(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
         filtered=bool(query.search or query.group),
         contacts=found.items,
         address=address,
-        following=address.following(CURSORS.write(found.next, query.sort)),
         group_options=[] if page.wants_part else await group_options(page),
         line_words=LINE_WORDS,
     )
 
 
 @router.get("/contacts/new")
-async def new_contact(page: PageDep, query: Annotated[NewContactQuery, Query()]) -> Response:
-    """Ask who is to be added."""
+async def new_contact(page: PageDep, query: InQuery[NewContactQuery]) -> Response:
+    """Show the form of a new contact."""
     return render_form(page, ContactForm(phone=query.phone))
 
 
 @router.post("/contacts/new")
-async def add_contact(page: PageDep, form: Annotated[ContactForm, Form()]) -> Response:
+async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
     """Add a contact."""
     try:
         added = await page.services.contacts.create(form.fields())
     except SegueError as error:
         return refuse(page, form, error)
-    path = page.path_to("show_contact", contact_id=added.id)
-    return page.redirect(path, f"{added.name} is added.")
+    return page.redirect_to("show_contact", f"{added.name} is added.", contact_id=added.id)
 
 
 def refuse(
     page: Page, form: ContactForm, error: SegueError, contact: ContactDetails | None = None
 ) -> Response:
-    """Say what is wrong with a contact; whose a number is already, with the way there."""
+    """Show the form again with its errors; a taken number gets a link to the contact who has it."""
     if isinstance(error, ConflictError) and error.conflict == "phone_taken":
-        errors = FormErrors({"phone": "is another contact's"}, status=409)
-        holder = cast("str | None", error.facts.get("contact_id"))
-        return render_form(page, form, contact, errors=errors, holder=holder)
-    return render_form(page, form, contact, errors=FormErrors.of(error))
+        page.errors = FormErrors({"phone": "is another contact's"}, status=409)
+        return render_form(page, form, contact, holder=error.facts.get("contact_id"))
+    page.refuse(error)
+    return render_form(page, form, contact)
 
 
 def render_form(
@@ -149,17 +134,14 @@ def render_form(
     form: ContactForm,
     contact: ContactDetails | None = None,
     *,
-    errors: FormErrors = NO_ERRORS,
-    holder: UUID | str | None = None,
+    holder: object = None,
 ) -> Response:
-    """Show the form of a contact.
-
-    Args:
-        page: The request.
-        form: What it holds.
-        contact: Whose it is; None for a new one.
-        errors: What is wrong.
-        holder: The contact who has the number already.
-    """
-    context: dict[str, Any] = {"form": form, "contact": contact, "holder": holder}
-    return page.render("contacts/form.html", errors=errors, zones=_ZONES, lines=_LINES, **context)
+    """Show the form of a contact; ``holder`` is the contact who already has its number."""
+    return page.render(
+        "contacts/form.html",
+        form=form,
+        contact=contact,
+        holder=holder,
+        zones=_ZONES,
+        lines=_LINES,
+    )

@@ -1,19 +1,19 @@
-"""What a person does to the people ticked in a sequence's Contacts tab, or to all that match."""
+"""Actions on the enrollments ticked in a sequence's Contacts tab, or on all that match."""
 
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import Sends, reaches
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
-from api.pages.group_choices import group_options
+from api.pages.choices import group_options
+from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.jobs import RESULT_WORDS
-from api.pages.page import Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep
 from api.pages.sequences.contacts import TabQuery
 from api.schemas.enrollments import EnrollmentFilter
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -30,13 +30,14 @@ from storage.jobs.jobs import JobDetails
 router = APIRouter()
 
 PEOPLE_CHANGED = "people-changed"
-"""What the browser is told when something was done to people, for lists to load anew."""
+"""The event after an action; lists load again."""
 
 _IDS_MOST = 200
+_NAMES = 3
 
 
 class Act(StrEnum):
-    """What can be done to several people at once, as addresses name it."""
+    """An action, as addresses name it."""
 
     ADD_TO_GROUP = "add-to-group"
     SEND_MESSAGE = "send-message"
@@ -47,15 +48,15 @@ class Act(StrEnum):
 
 
 class Selection(TabQuery):
-    """Whom to do it to: those ticked, or with ``everyone`` all that the filters let through."""
+    """The enrollments to act on: those ticked, or with ``everyone`` all that the filters match."""
 
     everyone: bool = False
 
     def chosen(self) -> EnrollmentFilter:
-        """Say it as a filter; the order and place of the list are no part of it.
+        """Return the selection as a filter, without the list's order and position.
 
         Raises:
-            InvalidFieldError: Nobody is ticked.
+            InvalidFieldError: Nothing is ticked.
         """
         if self.everyone:
             left_out = {"enrollment", "everyone", "sort", "cursor", "trail"}
@@ -65,29 +66,32 @@ class Selection(TabQuery):
         return EnrollmentFilter(enrollment=self.enrollment)
 
     def as_query(self) -> str:
-        """Write it as the query of an address."""
-        told = self.chosen().model_dump(mode="json", exclude_defaults=True)
-        return urlencode({**told, **({"everyone": "true"} if self.everyone else {})}, doseq=True)
+        """Return the selection as a query string."""
+        filters = self.chosen().model_dump(mode="json", exclude_defaults=True)
+        everyone = {"everyone": "true"} if self.everyone else {}
+        return urlencode({**filters, **everyone}, doseq=True)
 
 
 class ActFields(FormFields):
-    """What an act asks for: a group, a text or a decision."""
+    """The action's own fields: a group, a text or a decision."""
 
     group_id: str = ""
     body: str = ""
     send_id: UUID | None = None
     decision: str = Decision.RETRY
 
+    def group(self) -> UUID:
+        """Return the group."""
+        return chosen_id(self.group_id, field="group_id", reason="is missing; choose a group")
+
+    def chosen_decision(self) -> Decision:
+        """Return the decision."""
+        return chosen(Decision, self.decision, field="decision")
+
 
 @dataclass(frozen=True)
 class RowWords:
-    """What came of one person.
-
-    Attributes:
-        name: Who.
-        words: What; reads on from the name.
-        is_done: Whether it is what was asked for.
-    """
+    """The result for one person; the words follow the name."""
 
     name: str
     words: str
@@ -96,12 +100,12 @@ class RowWords:
 
 @router.get("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[Sends])
 async def choose_act(
-    page: PageDep, sequence_id: UUID, act: Act, selection: Annotated[Selection, Query()]
+    page: PageDep, sequence_id: UUID, act: Act, selection: InQuery[Selection]
 ) -> Response:
-    """Ask before it is done: for how many, what it will change, what else has to be known.
+    """Show the dialog of an action: how many people it affects, and what it does.
 
     Raises:
-        ForbiddenError: Whoever asks may not do it; reading alone would let viewers get here.
+        ForbiddenError: The user is a viewer; ``GET`` alone would let them in.
     """
     if not reaches(page.user.role, Role.MEMBER):
         raise ForbiddenError(Role.MEMBER)
@@ -113,18 +117,18 @@ async def do_act(
     page: PageDep,
     sequence_id: UUID,
     act: Act,
-    selection: Annotated[Selection, Query()],
-    form: Annotated[ActFields, Form()],
+    selection: InQuery[Selection],
+    form: InForm[ActFields],
 ) -> Response:
-    """Do it: to all that match in the background, to those ticked at once."""
+    """Run the action: in the background on all that match, at once on those ticked."""
     try:
         if selection.everyone and act is not Act.SEND_MESSAGE:
             job = await _start(page, sequence_id, act, selection, form)
             return page.part("sequences/_act_running.html", act=act, job=job)
         rows = await _act(page, sequence_id, act, selection, form)
     except SegueError as error:
-        errors = FormErrors.of(error, enrollment_ids="body")
-        return await _ask(page, sequence_id, act, selection, form=form, errors=errors)
+        page.refuse(error, enrollment_ids="body")
+        return await _ask(page, sequence_id, act, selection, form=form)
     return page.part("sequences/_act_done.html", act=act, rows=rows, events=[PEOPLE_CHANGED])
 
 
@@ -135,7 +139,6 @@ async def _ask(
     selection: Selection,
     *,
     form: ActFields | None = None,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
     wanted = selection.chosen().wanted()
     outlook = await page.services.enrollment_list.outlook(sequence_id, wanted)
@@ -144,11 +147,13 @@ async def _ask(
         act=act,
         action=f"{page.request.url.path}?{selection.as_query()}",
         outlook=outlook,
-        names=await _names(page, sequence_id, selection),
+        names=[
+            person.contact.name or person.contact.phone
+            for person in await _first(page, sequence_id, selection, limit=_NAMES)
+        ],
         group_options=await group_options(page) if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
         form=form or ActFields(send_id=uuid4()),
-        errors=errors,
     )
 
 
@@ -160,8 +165,8 @@ async def _start(
         JobKind(act.value.replace("-", "_")),
         selection.chosen().wanted(),
         page.user.id,
-        group_id=_group(form) if act is Act.ADD_TO_GROUP else None,
-        decision=chosen(Decision, form.decision, field="decision") if act is Act.RELEASE else None,
+        group_id=form.group() if act is Act.ADD_TO_GROUP else None,
+        decision=form.chosen_decision() if act is Act.RELEASE else None,
     )
 
 
@@ -173,7 +178,7 @@ async def _act(
     services, user_id = page.services, page.user.id
     match act:
         case Act.ADD_TO_GROUP:
-            done = await services.bulk_actions.add_to_group(ids, _group(form), user_id)
+            done = await services.bulk_actions.add_to_group(ids, form.group(), user_id)
         case Act.SEND_MESSAGE:
             done = await services.bulk_actions.send_message(
                 ids, form.body, user_id, send_id=form.send_id
@@ -185,9 +190,7 @@ async def _act(
         case Act.RESUME:
             done = await services.pausing.resume(ids, user_id)
         case Act.RELEASE:
-            done = await services.bulk_actions.release(
-                ids, chosen(Decision, form.decision, field="decision"), user_id
-            )
+            done = await services.bulk_actions.release(ids, form.chosen_decision(), user_id)
     return [_words(people[one.enrollment_id], one) for one in done]
 
 
@@ -205,31 +208,19 @@ def _words(person: ListedEnrollment, row: EnrollmentResult) -> RowWords:
     return RowWords(person.contact.name or person.contact.phone, words, row.result in _DONE)
 
 
+async def _first(
+    page: Page, sequence_id: UUID, selection: Selection, *, limit: int
+) -> Many[ListedEnrollment]:
+    wanted = selection.chosen().wanted()
+    tab = await page.services.enrollment_list.page(sequence_id, wanted, sort="name", limit=limit)
+    return tab.page.items
+
+
 async def _people(
     page: Page, sequence_id: UUID, selection: Selection
 ) -> dict[UUID, ListedEnrollment]:
-    """Read whom it is about; too many for a text by hand are refused when it is sent."""
-    tab = await page.services.enrollment_list.page(
-        sequence_id, selection.chosen().wanted(), sort="name", limit=_IDS_MOST
-    )
-    if not tab.page.items:
+    """Return the enrollments to act on; sending refuses too many by itself."""
+    people = await _first(page, sequence_id, selection, limit=_IDS_MOST)
+    if not people:
         raise InvalidFieldError("enrollment", "names nobody who is still here")
-    return {one.enrollment_id: one for one in tab.page.items}
-
-
-_NAMES = 3
-
-
-async def _names(page: Page, sequence_id: UUID, selection: Selection) -> list[str]:
-    """Name a few of them, so that one sees whom it is about."""
-    tab = await page.services.enrollment_list.page(
-        sequence_id, selection.chosen().wanted(), sort="name", limit=_NAMES
-    )
-    return [one.contact.name or one.contact.phone for one in tab.page.items]
-
-
-def _group(form: ActFields) -> UUID:
-    try:
-        return UUID(form.group_id)
-    except ValueError:
-        raise InvalidFieldError("group_id", "is missing; choose a group") from None
+    return {person.enrollment_id: person for person in people}

@@ -1,15 +1,15 @@
-"""A sequence > Contacts: who is where, found by name, number, step, user, group and status."""
+"""A sequence > Contacts: its enrollments with filters, and the words for their states."""
 
 import asyncio
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.page import Page, PageDep
+from api.pages.page import InQuery, Page, PageDep
 from api.pages.sequences.frame import render_tab
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
@@ -19,14 +19,14 @@ from services.enrollments.enrollment_list import EnrollmentPage
 router = APIRouter()
 
 ROWS = 50
-"""How many people a page of the tab shows."""
+"""How many enrollments a page shows."""
 
 _BODY_LENGTH = 40
 _FIRST_SORT: EnrollmentSort = "-enrolled_at"
 
 
 class HeldWords(NamedTuple):
-    """Why an enrollment waits for a person, and what to do about it."""
+    """Why an enrollment is held, and what to do about it."""
 
     why: str
     remedy: str
@@ -58,27 +58,26 @@ OUTCOME_WORDS = {
     StepOutcome.REPLIED: "replied to",
     StepOutcome.OPTED_OUT: "opted out after it",
 }
-"""What became of a step; reads on from "Step 2: "."""
+"""The outcome of a step; follows "Step 2: "."""
 
 
 class TabQuery(EnrollmentFilter, PlaceQuery):
-    """What the tab's address says."""
+    """Query of the tab."""
 
     sort: EnrollmentSort = _FIRST_SORT
 
 
 @router.get("/sequences/{sequence_id}/contacts")
 async def show_sequence_contacts(
-    page: PageDep, sequence_id: UUID, query: Annotated[TabQuery, Query()]
+    page: PageDep, sequence_id: UUID, query: InQuery[TabQuery]
 ) -> Response:
-    """Show everyone who was ever enrolled; asked again every few seconds for what has changed."""
-    # Side by side: either may have to look at everyone in the sequence.
+    """Show the enrollments; the page asks again every few seconds."""
+    # Concurrently: either query may have to read the whole sequence.
     tab, counted = await asyncio.gather(
         _read(page, sequence_id, query), _count(page, sequence_id, query)
     )
-    following = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
+    next_cursor = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
-    tabs = Addresses(path, query, first_sort=_FIRST_SORT)
     return await render_tab(
         page,
         await page.services.sequences.get(sequence_id, counted=False),
@@ -90,8 +89,7 @@ async def show_sequence_contacts(
         people=tab.page.items,
         counts=tab.counts,
         matching=counted if counted is not None else _sum(query, tab),
-        address=tabs,
-        following=tabs.following(following),
+        address=Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
         zones=_zones(page, tab),
         held_words=HELD_WORDS,
         outcome_words=OUTCOME_WORDS,
@@ -101,10 +99,8 @@ async def show_sequence_contacts(
 
 
 @router.get("/sequences/{sequence_id}/contacts/live")
-async def show_live_states(
-    page: PageDep, sequence_id: UUID, query: Annotated[TabQuery, Query()]
-) -> Response:
-    """Ask the workflows of the people on a page what they are doing."""
+async def show_live_states(page: PageDep, sequence_id: UUID, query: InQuery[TabQuery]) -> Response:
+    """Query the workflows of the enrollments on a page."""
     tab = await _read(page, sequence_id, query, live=True)
     return page.part("sequences/_live.html", people=tab.page.items)
 
@@ -123,7 +119,7 @@ async def _read(
 
 
 async def _choices(page: Page, sequence_id: UUID) -> dict[str, Any]:
-    """Read what the dropdown filters offer; they stay when the list alone is asked for."""
+    """Return the options of the filters; htmx, which has them, gets none."""
     if page.wants_part:
         return {}
     found = await page.services.pickers.filters(sequence_id)
@@ -144,7 +140,7 @@ def _short(body: str | None) -> str:
 
 
 def _zones(page: Page, tab: EnrollmentPage) -> dict[UUID, str | None]:
-    """Tell on whose clock each next text goes; None for the workspace's."""
+    """Return the time zone that each next text goes by; None for the workspace's."""
     return {
         one.enrollment_id: ContactClock.of(
             time_zone=one.time_zone, phone=one.contact.phone, workspace=page.clock.zone
@@ -156,7 +152,7 @@ def _zones(page: Page, tab: EnrollmentPage) -> dict[UUID, str | None]:
 
 
 async def _count(page: Page, sequence_id: UUID, query: TabQuery) -> int | None:
-    """Count everyone the filters let through; None where the counts by status tell it."""
+    """Count the matching enrollments; None if the counts by status give the answer."""
     wanted = query.wanted()
     if wanted == EnrollmentFilter(status=query.status).wanted():
         return None

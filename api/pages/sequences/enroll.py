@@ -1,41 +1,40 @@
-"""Enrolling into a sequence: whom, what it would come to, and then what it came to."""
+"""Enrolling into a sequence: choosing people, a preview, and the result."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
-from api.pages.forms import FormErrors, FormFields
-from api.pages.group_choices import group_options
+from api.pages.choices import group_options
+from api.pages.forms import FormFields, chosen_id
 from api.pages.jobs import RESULT_WORDS
-from api.pages.page import Page, PageDep
-from api.pages.sequences.frame import render_tab
+from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.sequences.frame import OPEN_STATES, render_tab
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
-from domain.statuses.sequences import SequenceState
-from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
+from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen, ForeseenRow
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
 UPLOAD_PATH = "/enrol/file"
-"""Where files are sent; the same for all sequences, as it takes larger bodies than the rest."""
+"""The address of uploads; one for all sequences, because it accepts larger bodies than the rest."""
 
 _PICKED_MOST = 200
 _PIECE = 65_536
 _AT_ONCE = timedelta(minutes=1)
-_OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
 
 
 class Way(StrEnum):
-    """How to say whom."""
+    """How to choose people."""
 
     CONTACTS = "contacts"
     GROUP = "group"
@@ -57,10 +56,10 @@ COLUMN_WORDS: Mapping[str, str] = {
     "time_zone": "Time zone",
     "line_type": "Line type",
 }
-"""What a column of a file may hold."""
+"""Labels of a file's columns."""
 
 TEXTED = (Foreseen.NEW, Foreseen.NEW_CONTACT, Foreseen.UNKNOWN_NUMBER)
-"""Who gets texts: those there are, those a file adds, and numbers if they are to be added."""
+"""Rows that will get texts; unknown numbers do if they are added as contacts."""
 
 LEFT_OUT_WORDS: Mapping[Foreseen, str] = {
     Foreseen.ALREADY_ACTIVE: "enrolled here already: left as they are",
@@ -71,7 +70,7 @@ LEFT_OUT_WORDS: Mapping[Foreseen, str] = {
     Foreseen.DUPLICATE: "there twice: counted once",
     Foreseen.INVALID: "not usable: see why below",
 }
-"""Who gets none, and why; reads on from a number."""
+"""Why rows get no texts; follows a count."""
 
 ROW_WORDS: Mapping[Foreseen, str] = {
     Foreseen.NEW: "will be enrolled",
@@ -85,29 +84,29 @@ ROW_WORDS: Mapping[Foreseen, str] = {
     Foreseen.DUPLICATE: "there twice",
     Foreseen.INVALID: "not usable",
 }
-"""What would come of one row."""
+"""The preview of one row."""
 
 NOT_ENROLLED_WORDS: Mapping[str, str] = {
     "sequence_not_active": "the sequence was archived meanwhile",
     "too_many_requests": "you have enrolled as many as one may in an hour; try again later",
     "empty_import": "no row of the file could be used",
 }
-"""Why the people of a file were not enrolled after they were imported."""
+"""Why the people of a file were not enrolled after the import."""
 
 
 class EnrollQuery(FormFields):
-    """What the address says: how to say whom, and contacts that are picked already."""
+    """How to choose people, and the contacts already picked."""
 
     way: Way = Way.CONTACTS
     contact: list[UUID] = Field(default_factory=list, max_length=_PICKED_MOST)
 
 
 class EnrollFields(FormFields):
-    """Whom to enroll; only what belongs to ``way`` counts.
+    """The people to enroll; only the fields of ``way`` count.
 
     Attributes:
-        add_unknown: Whether numbers that no contact has become contacts.
-        job_id: With a file: its upload, or its import if that is done.
+        add_unknown: Whether numbers without a contact become contacts.
+        job_id: The upload of a file, or its import once that is done.
     """
 
     way: Way = Way.CONTACTS
@@ -119,29 +118,25 @@ class EnrollFields(FormFields):
 
 
 @router.get("/sequences/{sequence_id}/enrol")
-async def show_enroll(
-    page: PageDep, sequence_id: UUID, query: Annotated[EnrollQuery, Query()]
-) -> Response:
-    """Ask whom to enroll."""
+async def show_enroll(page: PageDep, sequence_id: UUID, query: InQuery[EnrollQuery]) -> Response:
+    """Show the form."""
     sequence = await page.services.sequences.get(sequence_id)
-    picked = (
-        await page.services.enroll_previews.of_contacts(sequence_id, query.contact)
-        if query.contact and sequence.state in _OPEN
-        else None
-    )
+    is_open = sequence.state in OPEN_STATES
+    picked: list[ForeseenRow] = []
+    if query.contact and is_open:
+        found = await page.services.enroll_previews.of_contacts(sequence_id, query.contact)
+        picked = [row for row in found.rows if row.contact_id in found.contact_ids]
     return await render_tab(
         page,
         sequence,
         "sequences/enroll.html",
-        is_open=sequence.state in _OPEN,
+        is_open=is_open,
         way=query.way,
         ways=[
             (words, f"{page.request.url.path}?way={way.value}", way is query.way)
             for way, words in WAY_WORDS.items()
         ],
-        picked=[row for row in picked.rows if row.contact_id in picked.contact_ids]
-        if picked
-        else (),
+        picked=picked,
         group_options=await group_options(page) if query.way is Way.GROUP else [],
         upload_path=f"{page.path_to('upload_people')}?sequence_id={sequence_id}",
     )
@@ -155,10 +150,8 @@ async def find_people_to_enroll(page: PageDep, sequence_id: UUID, search: str = 
 
 
 @router.post("/sequences/{sequence_id}/enrol/check", dependencies=[Sends])
-async def check_people(
-    page: PageDep, sequence_id: UUID, form: Annotated[EnrollFields, Form()]
-) -> Response:
-    """Say what enrolling them would come to; nothing is done."""
+async def check_people(page: PageDep, sequence_id: UUID, form: InForm[EnrollFields]) -> Response:
+    """Preview an enrollment without doing anything."""
     try:
         preview = await _preview(page, sequence_id, form)
     except InvalidFieldError as error:
@@ -172,9 +165,9 @@ async def upload_people(
     sequence_id: UUID,
     file: Annotated[UploadFile | None, File()] = None,
     column: Annotated[list[str] | None, Form()] = None,
-    previous: Annotated[str, Form()] = "",
+    previous: InForm[str] = "",
 ) -> Response:
-    """Read a CSV file and say what enrolling its people would come to; only the upload is kept."""
+    """Receive a CSV file and preview its enrollment; only the upload is stored."""
     await _discard(page, previous)
     try:
         found = await page.services.enroll_previews.of_file(
@@ -187,20 +180,18 @@ async def upload_people(
 
 
 @router.post("/sequences/{sequence_id}/enrol", dependencies=[Sends])
-async def enroll_people(
-    page: PageDep, sequence_id: UUID, form: Annotated[EnrollFields, Form()]
-) -> Response:
-    """Enroll them in the background, whether or not anybody goes on looking."""
+async def enroll_people(page: PageDep, sequence_id: UUID, form: InForm[EnrollFields]) -> Response:
+    """Enroll people in the background."""
     try:
         job = await _start(page, sequence_id, form)
     except InvalidFieldError as error:
         return _wrong(page, error)
-    return page.redirect(page.path_to("show_enrolling", sequence_id=sequence_id, job_id=job.id))
+    return page.redirect_to("show_enrolling", sequence_id=sequence_id, job_id=job.id)
 
 
 @router.get("/sequences/{sequence_id}/enrol/{job_id}")
 async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Response:
-    """Show how far it is, and then what it came to."""
+    """Show the progress, then the result."""
     job = await page.services.jobs.get(job_id)
     importing = job if job.kind is JobKind.IMPORT_CONTACTS else None
     enrolling: JobDetails | None = job
@@ -237,7 +228,8 @@ async def _preview(page: Page, sequence_id: UUID, form: EnrollFields) -> EnrollP
         case Way.CONTACTS:
             return await previews.of_contacts(sequence_id, form.contact_id)
         case Way.GROUP:
-            return await previews.of_group(sequence_id, _group(form))
+            group_id = chosen_id(form.group_id, field="group_id")
+            return await previews.of_group(sequence_id, group_id)
         case Way.NUMBERS:
             return await previews.of_numbers(sequence_id, form.numbers)
         case Way.FILE:
@@ -245,27 +237,26 @@ async def _preview(page: Page, sequence_id: UUID, form: EnrollFields) -> EnrollP
 
 
 async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetails:
-    services, user_id = page.services, page.user.id
+    previews = page.services.enroll_previews
+    start = partial(page.services.jobs.start_enrolling, sequence_id, page.user.id)
     match form.way:
         case Way.CONTACTS:
-            return await services.jobs.start_enrolling(
-                sequence_id, user_id, contact_ids=form.contact_id
-            )
+            return await start(contact_ids=form.contact_id)
         case Way.GROUP:
-            return await services.jobs.start_enrolling(sequence_id, user_id, group_id=_group(form))
+            return await start(group_id=chosen_id(form.group_id, field="group_id"))
         case Way.NUMBERS:
-            preview = await services.enroll_previews.of_numbers(sequence_id, form.numbers)
-            chosen = list(preview.contact_ids)
+            preview = await previews.of_numbers(sequence_id, form.numbers)
+            contact_ids = list(preview.contact_ids)
             if form.add_unknown:
-                # Harmless if it ends here: nobody is texted, and going on finds them known.
-                chosen += await services.enroll_previews.add_numbers(preview.unknown_numbers)
-            return await services.jobs.start_enrolling(sequence_id, user_id, contact_ids=chosen)
+                # If we crash after this, the contacts stay; a second try finds them.
+                contact_ids += await previews.add_numbers(preview.unknown_numbers)
+            return await start(contact_ids=contact_ids)
         case Way.FILE:
             return await _start_file(page, sequence_id, form)
 
 
 async def _start_file(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetails:
-    """Import a file and enroll who is in it, or only that if it is imported already."""
+    """Import a file and enroll its people; enroll only, if it is imported already."""
     if form.job_id is None:
         raise InvalidFieldError("body", "is missing; choose a CSV file")
     services, user_id = page.services, page.user.id
@@ -315,32 +306,25 @@ _PLACES = {
     "columns": "The columns",
     "body": "The file",
 }
-"""How fields that are wrong are called; what is wrong reads on from it."""
+"""Names of fields in error messages; the reason follows."""
 
 
 def _wrong(page: Page, error: InvalidFieldError) -> Response:
-    errors = FormErrors.of(error)
+    page.refuse(error)
     place = _PLACES.get(error.field.partition(".")[0], "It")
     words = f"{place} {error.reason}."
-    return page.part("sequences/_enroll_wrong.html", errors=errors, words=words)
+    return page.part("sequences/_enroll_wrong.html", words=words)
 
 
 def _why_not(importing: JobDetails) -> str:
-    """Say why the people of a file that is imported are not being enrolled."""
+    """Say why the people of an imported file are not being enrolled."""
     if not importing.state.is_final:
         return ""
     return NOT_ENROLLED_WORDS.get(importing.error or "", "the import did not come to its end")
 
 
-def _group(form: EnrollFields) -> UUID:
-    try:
-        return UUID(form.group_id)
-    except ValueError:
-        raise InvalidFieldError("group_id", "is missing; choose one") from None
-
-
 def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
-    """Read where each field is; None if nobody has said it yet."""
+    """Return the position of each field; None if nothing was chosen yet."""
     if not chosen:
         return None
     at: dict[str, int] = {}
@@ -355,7 +339,7 @@ def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
 
 
 async def _discard(page: Page, previous: str) -> None:
-    """Forget one's own upload that another one takes the place of."""
+    """Discard the user's earlier upload that a new one replaces."""
     try:
         job = await page.services.jobs.get(UUID(previous))
     except (ValueError, NotFoundError):

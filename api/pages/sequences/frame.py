@@ -1,10 +1,10 @@
-"""What the tabs of one sequence share: its head, and the tabs that there are."""
+"""The frame around the tabs of one sequence."""
 
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
-from api.pages.forms import NO_ERRORS, FormErrors
 from api.pages.page import Page
 from domain.statuses.sequences import SequenceState
 from storage.sequences.sequences import SequenceRecord
@@ -15,7 +15,10 @@ TABS = (
     ("Contacts", "show_sequence_contacts"),
     ("Settings", "show_sequence_settings"),
 )
-"""The tabs in order: their words and the name of their page's function."""
+"""The tabs in order: label and name of the page function."""
+
+OPEN_STATES = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
+"""States in which contacts can be enrolled."""
 
 STATE_TONES = {
     SequenceState.DRAFT: "grey",
@@ -23,37 +26,27 @@ STATE_TONES = {
     SequenceState.PAUSED: "orange",
     SequenceState.ARCHIVED: "grey",
 }
-"""How the badge of a sequence's state looks."""
+"""Badge tones by state."""
 
 
 async def render_tab(
     page: Page,
     sequence: SequenceRecord | UUID,
     template: str,
-    *,
-    part: str | None = None,
-    errors: FormErrors = NO_ERRORS,
-    **context: object,
+    **context: Any,  # noqa: ANN401 - as Page.render takes it
 ) -> Response:
-    """Answer with a tab; its template extends ``sequences/_layout.html``.
+    """Answer with a tab, whose template extends ``sequences/_layout.html``.
 
     Args:
         page: The request.
-        sequence: The sequence, or its id.
+        sequence: The sequence or its id.
         template: The tab's file.
-        part: The file of the part of it that htmx gets instead.
-        errors: What was wrong with a form.
-        **context: What the template asks for besides.
-
-    Raises:
-        NotFoundError: There is no such sequence.
+        **context: As for ``Page.render``.
     """
     if isinstance(sequence, UUID):
         sequence = await page.services.sequences.get(sequence)
     return page.render(
         template,
-        part=part,
-        errors=errors,
         sequence=sequence,
         sequence_tabs=[
             (words, page.path_to(name, sequence_id=sequence.id)) for words, name in TABS

@@ -1,25 +1,25 @@
-"""Sequences: all of them, who is where in each, making, copying, pausing and archiving them."""
+"""The list of sequences: creating, duplicating, pausing and archiving them."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
+from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.bars import Segment, segments
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
-from api.pages.page import Page, PageDep, own_path
+from api.pages.choices import sender_options
+from api.pages.forms import FormFields, chosen, chosen_id
+from api.pages.page import InForm, InQuery, Page, PageDep, own_path
 from api.pages.rendering import STATUS_LOOKS
 from api.pages.sequences.frame import STATE_TONES
-from api.paging import Cursor, FilterQuery
 from api.sequences import SEQUENCE_CURSORS
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import SegueError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from services.enrollments.sequence_list import ListedSequence
@@ -30,20 +30,18 @@ router = APIRouter()
 
 ROWS = 30
 _SORT = "-created_at"
-_SENDERS_MOST = 200
 _FIRST_TEXT = "Hi {{first_name|there}}, "
 
 
-class ListQuery(FilterQuery):
-    """What the list's address says."""
+class ListQuery(PlaceQuery):
+    """Query of the list."""
 
     search: str = Field(default="", max_length=200)
     state: list[SequenceState] = Field(default_factory=list, max_length=10)
-    cursor: Cursor = None
 
 
 class NewSequenceFields(FormFields):
-    """What a new sequence begins with."""
+    """Fields of a new sequence."""
 
     name: str = ""
     kind: str = SequenceKind.ONGOING
@@ -51,16 +49,15 @@ class NewSequenceFields(FormFields):
 
 
 @router.get("/sequences")
-async def show_sequences(page: PageDep, query: Annotated[ListQuery, Query()]) -> Response:
-    """Show all sequences, the newest first; asked again for what has changed."""
+async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
+    """Show all sequences, newest first; the page asks again every few seconds."""
     found = await page.services.sequence_list.page(
         states=query.state,
         search=query.search,
         after=SEQUENCE_CURSORS.read(query.cursor, _SORT),
         limit=ROWS,
     )
-    cursor = SEQUENCE_CURSORS.write(found.next, _SORT)
-    told = {"search": query.search, "state": [one.value for one in query.state], "cursor": cursor}
+    next_cursor = SEQUENCE_CURSORS.write(found.next, _SORT)
     return page.render(
         "sequences/index.html",
         part="sequences/_sequences.html",
@@ -70,35 +67,35 @@ async def show_sequences(page: PageDep, query: Annotated[ListQuery, Query()]) ->
         bars={one.id: _bar(one) for one in found.items},
         states=list(SequenceState),
         state_tones=STATE_TONES,
-        following=f"/sequences?{urlencode(told, doseq=True)}" if cursor else None,
+        address=Addresses(page.path_to("show_sequences"), query, next_cursor),
         **({} if page.wants_part else await _new_form(page)),
     )
 
 
 @router.post("/sequences")
-async def create_sequence(page: PageDep, form: Annotated[NewSequenceFields, Form()]) -> Response:
-    """Write a draft with one text, and go on to its steps."""
+async def create_sequence(page: PageDep, form: InForm[NewSequenceFields]) -> Response:
+    """Create a draft with one text and redirect to its steps."""
     try:
         made = await page.services.sequences.create(_draft(page, form), page.user.id)
     except SegueError as error:
         context = await _new_form(page, form)
-        return page.part("sequences/_new.html", errors=FormErrors.of(error), **context)
-    return page.redirect(page.path_to("show_steps", sequence_id=made.id))
+        page.refuse(error)
+        return page.part("sequences/_new.html", **context)
+    return page.redirect_to("show_steps", sequence_id=made.id)
 
 
 @router.get("/sequences/new")
 async def show_new_sequence(page: PageDep) -> Response:
-    """Ask what a new sequence begins with; a dialog of the list."""
-    return page.part("sequences/_new.html", errors=NO_ERRORS, **await _new_form(page))
+    """Show the dialog of a new sequence."""
+    return page.part("sequences/_new.html", **await _new_form(page))
 
 
 @router.post("/sequences/{sequence_id}/duplicate")
 async def duplicate_sequence(page: PageDep, sequence_id: UUID) -> Response:
-    """Write a draft with the same settings and texts, and go on to its steps."""
+    """Create a draft with the same settings and texts and redirect to its steps."""
     made = await page.services.duplicating.duplicate(sequence_id, page.user.id)
-    return page.redirect(
-        page.path_to("show_steps", sequence_id=made.id), f"“{made.name}” is a draft to change."
-    )
+    words = f"“{made.name}” is a draft to change."
+    return page.redirect_to("show_steps", words, sequence_id=made.id)
 
 
 @router.post("/sequences/{sequence_id}/activate", dependencies=[Sends])
@@ -109,7 +106,7 @@ async def activate_sequence(page: PageDep, sequence_id: UUID) -> Response:
 
 @router.post("/sequences/{sequence_id}/pause")
 async def pause_sequence(page: PageDep, sequence_id: UUID) -> Response:
-    """Send nothing until it is resumed."""
+    """Send nothing until the sequence is resumed."""
     words = "is paused: nothing is sent, nobody is lost"
     return await _moved(page, sequence_id, page.services.sequences.pause, words)
 
@@ -123,7 +120,7 @@ async def resume_sequence(page: PageDep, sequence_id: UUID) -> Response:
 
 @router.get("/sequences/{sequence_id}/archive")
 async def ask_archive(page: PageDep, sequence_id: UUID) -> Response:
-    """Say what archiving would do, before it is done; a dialog."""
+    """Show a dialog that says what archiving does."""
     sequence = await page.services.sequences.get(sequence_id)
     active = sequence.counts.get(EnrollmentStatus.ACTIVE, 0)
     return page.part("sequences/_archive.html", sequence=sequence, active=active)
@@ -131,7 +128,7 @@ async def ask_archive(page: PageDep, sequence_id: UUID) -> Response:
 
 @router.post("/sequences/{sequence_id}/archive")
 async def archive_sequence(page: PageDep, sequence_id: UUID) -> Response:
-    """Close a sequence for good, finishing whoever is active in it; it was asked before."""
+    """Archive a sequence and finish its active enrollments; the dialog asked before."""
 
     async def archive(chosen: UUID) -> SequenceRecord:
         return await page.services.archiving.archive(chosen, page.user.id, finish_active=True)
@@ -150,10 +147,7 @@ async def _moved(
 
 
 def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
-    try:
-        sender_id = UUID(form.sender_id)
-    except ValueError:
-        raise InvalidFieldError("sender_id", "is missing; choose one") from None
+    sender_id = chosen_id(form.sender_id, field="sender_id")
     kind = chosen(SequenceKind, form.kind, field="kind")
     if kind is SequenceKind.ONGOING:
         first = StepDraft(_FIRST_TEXT, delay_seconds=0)
@@ -165,12 +159,9 @@ def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
 
 
 async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[str, Any]:
-    senders = (await page.services.senders.find(limit=_SENDERS_MOST)).items
-    only = str(senders[0].id) if len(senders) == 1 else ""
-    return {
-        "new": form or NewSequenceFields(sender_id=only),
-        "sender_options": [(str(one.id), one.name) for one in senders],
-    }
+    options = await sender_options(page)
+    only = options[0][0] if len(options) == 1 else ""
+    return {"new": form or NewSequenceFields(sender_id=only), "sender_options": options}
 
 
 def _bar(one: ListedSequence) -> list[Segment]:

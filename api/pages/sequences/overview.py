@@ -1,4 +1,4 @@
-"""A sequence > Overview: its funnel, its people by status, its next day."""
+"""A sequence > Overview: its funnel, its enrollments by status, its next day."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -24,19 +24,13 @@ OUTCOMES = (
     (StepOutcome.REPLIED, "Replied", "gave their first reply after it", "green"),
     (StepOutcome.OPTED_OUT, "Opted out", "opted out after it", "orange"),
 )
-"""The columns of the funnel: outcome, heading, whom it counts (after "those who"), tone."""
+"""Columns of the funnel: outcome, heading, the people it counts (after "those who"), tone."""
 
 _CHART_HEIGHT = 40
 
 
 class Column(NamedTuple):
-    """One hour of the chart of coming texts.
-
-    Attributes:
-        hour: Which, and how many texts.
-        x: Its left edge.
-        height: Of at most ``_CHART_HEIGHT``.
-    """
+    """One hour of the chart: its left edge, and its height up to ``_CHART_HEIGHT``."""
 
     hour: Hour
     x: int
@@ -45,13 +39,13 @@ class Column(NamedTuple):
 
 @router.get("/sequences/{sequence_id}")
 async def show_overview(page: PageDep, sequence_id: UUID) -> Response:
-    """Show the tab at once; its figures follow, as they are worked out from every text."""
+    """Show the tab at once; its figures, which take longer, load afterwards."""
     return await render_tab(page, sequence_id, "sequences/overview.html")
 
 
 @router.get("/sequences/{sequence_id}/figures")
 async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
-    """Show the figures; asked again for what has changed."""
+    """Show the figures; the page asks again every few seconds."""
     figures = await page.services.overview.get(sequence_id)
     active = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
     outlook = await page.services.enrollment_list.outlook(sequence_id, active)

@@ -1,15 +1,15 @@
-"""A sequence > Settings: everything but its steps; a change takes effect at once."""
+"""A sequence > Settings: everything but its steps; changes take effect at once."""
 
 from collections.abc import Mapping
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields, chosen
-from api.pages.page import Page, PageDep
+from api.pages.choices import sender_options
+from api.pages.forms import FormFields, chosen, chosen_id
+from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
@@ -29,7 +29,6 @@ DAY_NAMES = {
     "sun": "Sunday",
 }
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
-_SENDERS_MOST = 200
 _LONGEST = 1_000_000_000
 
 
@@ -38,9 +37,8 @@ class SettingsFields(FormFields):
 
     Attributes:
         any_time: Whether there is no send window.
-        open: The days on which it opens.
-        opens: By day, in the week's order; ``HH:MM``.
-        closes: As ``opens``.
+        open: The days it opens on.
+        opens: ``HH:MM`` by day in the week's order; ``closes`` likewise.
     """
 
     name: str = ""
@@ -55,7 +53,7 @@ class SettingsFields(FormFields):
 
     @classmethod
     def of(cls, sequence: SequenceRecord) -> "SettingsFields":
-        """Show a sequence as it is."""
+        """Fill the form from a sequence."""
         seconds = sequence.reply_window_seconds
         unit = next((name for name, size in UNITS.items() if seconds % size == 0), "minutes")
         shown = sequence.send_window or DEFAULT_WINDOW.dump()
@@ -73,10 +71,10 @@ class SettingsFields(FormFields):
         )
 
     def window(self) -> Mapping[str, list[str]] | None:
-        """Give the window as services read it; None for any time.
+        """Return the window as services read it; None for any time.
 
         Raises:
-            InvalidFieldError: It opens on a day that there is not.
+            InvalidFieldError: It opens on an unknown day.
         """
         if self.any_time:
             return None
@@ -93,10 +91,10 @@ class SettingsFields(FormFields):
         }
 
     def reply_window_seconds(self) -> int:
-        """Read the reply window.
+        """Return the reply window.
 
         Raises:
-            InvalidFieldError: It is no number, or of no unit.
+            InvalidFieldError: It is no number, or its unit is unknown.
         """
         if self.reply_unit not in UNITS:
             raise InvalidFieldError("reply_unit", f"must be one of {', '.join(UNITS)}")
@@ -115,27 +113,26 @@ async def show_sequence_settings(page: PageDep, sequence_id: UUID) -> Response:
 
 @router.post("/sequences/{sequence_id}/settings")
 async def change_sequence_settings(
-    page: PageDep, sequence_id: UUID, form: Annotated[SettingsFields, Form()]
+    page: PageDep, sequence_id: UUID, form: InForm[SettingsFields]
 ) -> Response:
-    """Change them; it holds for everyone at once."""
+    """Change a sequence's settings, for all its enrollments at once."""
     try:
         await page.services.sequences.change(sequence_id, _change(form), page.user.id)
     except SegueError as error:
-        errors = FormErrors.of(error, reply_window_seconds="reply_number")
+        page.refuse(error, reply_window_seconds="reply_number")
         sequence = await page.services.sequences.get(sequence_id)
-        return await _render(page, sequence, form, errors=errors)
-    path = page.path_to("show_sequence_settings", sequence_id=sequence_id)
-    return page.redirect(path, "The settings are saved and hold from now on.")
+        return await _render(page, sequence, form)
+    return page.redirect_to(
+        "show_sequence_settings",
+        "The settings are saved and hold from now on.",
+        sequence_id=sequence_id,
+    )
 
 
 def _change(form: SettingsFields) -> SequenceChange:
-    try:
-        sender_id = UUID(form.sender_id)
-    except ValueError:
-        raise InvalidFieldError("sender_id", "is missing; choose one") from None
     return SequenceChange(
         name=form.name,
-        sender_id=sender_id,
+        sender_id=chosen_id(form.sender_id, field="sender_id"),
         on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
         reply_window_seconds=form.reply_window_seconds(),
         send_window=form.window(),
@@ -146,19 +143,15 @@ async def _render(
     page: Page,
     sequence: SequenceRecord,
     form: SettingsFields,
-    *,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
-    senders = (await page.services.senders.find(limit=_SENDERS_MOST)).items
     return await render_tab(
         page,
         sequence,
         "sequences/settings.html",
-        errors=errors,
         form=form,
         days=[(day, DAY_NAMES[day], *_times(form, number)) for number, day in enumerate(DAYS)],
         units=[(unit, unit.capitalize()) for unit in UNITS],
-        sender_options=[(str(one.id), one.name) for one in senders],
+        sender_options=await sender_options(page),
     )
 
 

@@ -1,4 +1,4 @@
-"""A sequence > Steps: its texts and when each goes, written and seen as a contact gets them."""
+"""A sequence > Steps: its texts and their times, edited beside a preview."""
 
 import re
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from itertools import zip_longest
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
-from api.pages.page import Page, PageDep
-from api.pages.sequences.frame import render_tab
+from api.pages.forms import FormErrors, FormFields
+from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.pages.times import Clock
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.sequences.segments import Segments
@@ -33,7 +33,7 @@ MERGE_FIELDS = (
     ("full_name", "Full name", "there"),
     ("phone", "Phone", ""),
 )
-"""Merge fields, their words, and what to say where a contact has none."""
+"""Merge fields, their labels, and fallbacks for contacts without a value."""
 
 UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
 """Units of a delay, in seconds."""
@@ -56,13 +56,12 @@ PLAIN: Mapping[str, str] = {
     "\N{ZERO WIDTH SPACE}": "",
     "\t": " ",
 }
-"""What word processors write, and the character of GSM-7 that says the same."""
+"""Characters of word processors, and the GSM-7 characters that mean the same."""
 
 _CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 _Key = Annotated[str, Field(pattern="^[a-z0-9]{1,20}$")]
-_OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class WrittenStep:
 
     Attributes:
         key: Names its fields on the page; it stays when steps change places.
-        unit: Of ``UNITS``, or ``seconds`` where nothing else fits what is saved.
-        media: A web address a line.
+        unit: A key of ``UNITS``, or ``seconds`` where no other fits the stored delay.
+        media: Web addresses, one a line.
     """
 
     key: str = ""
@@ -85,39 +84,41 @@ class WrittenStep:
 
     @classmethod
     def of(cls, step: StepRecord) -> "WrittenStep":
-        """Write what is saved."""
+        """Fill the form from a stored step."""
         delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
         return cls(
             key=f"s{step.position}",
             body=step.body,
             delay=str(delay),
             unit=unit,
-            at_time=f"{step.at_time:%H:%M}" if step.at_time is not None else "",
-            send_at=_local(step.send_at) if step.send_at is not None else "",
+            at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
+            send_at=step.send_at.isoformat(timespec="seconds" if step.send_at.second else "minutes")
+            if step.send_at
+            else "",
             media="\n".join(step.media_urls),
         )
 
     @property
     def media_urls(self) -> tuple[str, ...]:
-        """The addresses, blank lines left out."""
+        """The addresses without blank lines."""
         return tuple(line.strip() for line in self.media.splitlines() if line.strip())
 
     @property
     def delay_seconds(self) -> int | None:
-        """The delay; None where no whole number of a unit is written."""
+        """The delay; None unless it is a whole number of a known unit."""
         written = self.delay.strip()
         size = 1 if self.unit == "seconds" else UNITS.get(self.unit)
         return int(written) * size if size and _WHOLE.fullmatch(written) else None
 
     def draft(self, kind: SequenceKind) -> StepDraft:
-        """Hand it to the use case; a time of day is only meant with days."""
+        """Return the step as the service takes it; a time of day only counts with days."""
         if kind is SequenceKind.SCHEDULED:
             return StepDraft(self.body, self.media_urls, send_at=self.send_at.strip() or None)
         at_time = self.at_time.strip() if self.unit == "days" else ""
         return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
 
     def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
-        """Say when it goes: ``2 days later at 9:30 am``; empty as long as that is not written."""
+        """Say when the step goes out, ``2 days later at 9:30 am``; empty if no time is written."""
         if kind is SequenceKind.SCHEDULED:
             try:
                 moment = datetime.fromisoformat(self.send_at).replace(tzinfo=UTC)
@@ -135,7 +136,7 @@ class WrittenStep:
 
 
 class StepFields(FormFields):
-    """The steps in order, a list for each of their fields."""
+    """The steps in order, as one list for each of their fields."""
 
     version: int = 0
     contact_id: UUID | None = None
@@ -148,7 +149,7 @@ class StepFields(FormFields):
     media: list[str] = Field(default_factory=list)
 
     def steps(self) -> list[WrittenStep]:
-        """Put the fields of each step together; browsers write line breaks as CR LF."""
+        """Return the steps, with the CR LF of browsers as LF."""
         columns = (self.body, self.delay, self.unit, self.at_time, self.send_at, self.media)
         return [
             WrittenStep(key, *(value.replace("\r\n", "\n") for value in values))
@@ -163,13 +164,10 @@ class SeenStep:
     """A step as a contact would get it.
 
     Attributes:
-        key: Of the written one.
-        timing: When it goes, in words.
-        text: Merge fields filled in; as written where it cannot be sent.
-        media_urls: What goes with it.
+        text: With merge fields filled in; as written where it cannot be sent.
         segments: Its size; None where it cannot be sent.
-        wrong: Why it cannot be sent; reads on from "The text".
-        has_plain: Whether plain characters say the same as some that make it UCS-2.
+        wrong: Why it cannot be sent; follows "The text".
+        has_plain: Whether plain characters could replace some that force UCS-2.
     """
 
     key: str
@@ -182,26 +180,22 @@ class SeenStep:
 
 
 class ReadQuery(FormFields):
-    """What the address of the tab says: for whom to fill the texts in."""
+    """The contact to preview the texts for."""
 
     contact_id: UUID | None = None
 
 
 @router.get("/sequences/{sequence_id}/steps")
-async def show_steps(
-    page: PageDep, sequence_id: UUID, query: Annotated[ReadQuery, Query()]
-) -> Response:
-    """Show the steps, to be changed by who may; to others as they are."""
+async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[ReadQuery]) -> Response:
+    """Show the steps; only members can edit them."""
     sequence = await page.services.sequences.get(sequence_id)
     steps = [WrittenStep.of(step) for step in sequence.steps]
     return await _render(page, sequence, steps, contact_id=query.contact_id)
 
 
 @router.post("/sequences/{sequence_id}/steps")
-async def save_steps(
-    page: PageDep, sequence_id: UUID, form: Annotated[StepFields, Form()]
-) -> Response:
-    """Save them: what is different becomes the next version."""
+async def save_steps(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
+    """Save the steps as a new version, if anything changed."""
     sequence = await page.services.sequences.get(sequence_id)
     steps = form.steps()
     drafts = [step.draft(sequence.kind) for step in steps]
@@ -210,17 +204,14 @@ async def save_steps(
             sequence_id, SequenceChange(steps=drafts), page.user.id, based_on=form.version
         )
     except SegueError as error:
-        return await _render(page, sequence, steps, errors=_beside(FormErrors.of(error), steps))
-    return page.redirect(
-        page.path_to("show_steps", sequence_id=sequence_id), _said(sequence, saved)
-    )
+        page.errors = _beside(FormErrors.of(error), steps)
+        return await _render(page, sequence, steps)
+    return page.redirect_to("show_steps", _message(sequence, saved), sequence_id=sequence_id)
 
 
 @router.post("/sequences/{sequence_id}/steps/preview")
-async def preview_steps(
-    page: PageDep, sequence_id: UUID, form: Annotated[StepFields, Form()]
-) -> Response:
-    """Show what is written as a contact would get it, and how much each text takes."""
+async def preview_steps(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
+    """Preview the texts as a contact would get them, with their sizes."""
     sequence = await page.services.sequences.get(sequence_id)
     seen = await _seen(page, sequence.kind, form.steps(), form.contact_id)
     return page.part("sequences/_preview.html", seen=seen, plain=PLAIN)
@@ -228,7 +219,7 @@ async def preview_steps(
 
 @router.get("/sequences/{sequence_id}/steps/people")
 async def find_preview_people(page: PageDep, sequence_id: UUID, search: str = "") -> Response:
-    """Find contacts to see the texts as."""
+    """Find contacts to preview the texts for."""
     found = await page.services.pickers.contacts(search, sequence_id=sequence_id, limit=8)
     return page.part("sequences/_preview_people.html", people=found)
 
@@ -239,19 +230,17 @@ async def _render(
     steps: Many[WrittenStep],
     *,
     contact_id: UUID | None = None,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
     return await render_tab(
         page,
         sequence,
         "sequences/steps.html",
         part="sequences/_preview.html",
-        errors=errors,
         steps=steps,
         seen=await _seen(page, sequence.kind, steps, contact_id),
         blank=WrittenStep(key="KEY"),
         is_ongoing=sequence.kind is SequenceKind.ONGOING,
-        is_open=sequence.state in _OPEN,
+        is_open=sequence.state in OPEN_STATES,
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
         units=UNITS,
@@ -283,7 +272,7 @@ async def _seen(
 
 
 def _beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
-    """Put what is wrong beside the fields of the page, by the keys of the steps."""
+    """Rename the errors' fields to those of the page, by the keys of the steps."""
     fields: dict[str, str] = {}
     general = errors.general
     for path, reason in errors.fields.items():
@@ -302,10 +291,10 @@ def _beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
     return FormErrors(fields, general, errors.status)
 
 
-def _said(before: SequenceRecord, after: SequenceRecord) -> str:
+def _message(before: SequenceRecord, after: SequenceRecord) -> str:
     if after.version == before.version:
         return "Nothing was different, so nothing was changed."
-    if after.state not in _OPEN:
+    if after.state not in OPEN_STATES:
         return f"The steps are saved as version {after.version}."
     return (
         f"Version {after.version} is published: whoever is enrolled from now on gets it."
@@ -314,14 +303,10 @@ def _said(before: SequenceRecord, after: SequenceRecord) -> str:
 
 
 def _in_units(seconds: int, *, in_days: bool) -> tuple[int, str]:
-    """Write a delay in the largest unit that it is a whole number of; nothing is 0 minutes."""
+    """Write a delay as a whole number of the largest unit possible; 0 as minutes."""
     if in_days:
         return seconds // UNITS["days"], "days"
     for unit, size in reversed(UNITS.items()):
         if seconds % size == 0 and (seconds or unit == "minutes"):
             return seconds // size, unit
     return seconds, "seconds"
-
-
-def _local(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds" if moment.second else "minutes")

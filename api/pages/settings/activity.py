@@ -1,14 +1,13 @@
-"""Settings > Activity: everyone's work in the background, and how far it is."""
+"""Settings > Activity: everyone's background jobs and their progress."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.jobs import KIND_WORDS
-from api.pages.page import PageDep
+from api.pages.page import InQuery, PageDep
 from api.paging import Cursors
 from domain.statuses.jobs import JobState
 from services.maintenance.sweep import UPLOAD_ABANDONED
@@ -24,10 +23,10 @@ STATE_LOOKS = {
     JobState.CANCELED: ("Cancelled", "grey"),
     JobState.FAILED: ("Could not go on", "red"),
 }
-"""The words of a job's state and the colour of its badge."""
+"""Label and badge tone by the state of a job."""
 
 UNCONFIRMED_LOOK = ("Waiting for confirmation", "grey")
-"""Of an upload that somebody has only looked at."""
+"""Label and badge tone of an upload that was only checked."""
 
 _SORT = "-created_at"
 _CURSORS = Cursors("jobs", {"created_at": datetime})
@@ -35,22 +34,23 @@ _ROWS = 50
 
 
 class ActivityQuery(PlaceQuery):
-    """What the address says: only one's own, only what goes on."""
+    """Query of the list: only one's own jobs, only running ones."""
 
     mine: bool = False
     running: bool = False
 
 
 @router.get("/settings/activity")
-async def show_activity(page: PageDep, query: Annotated[ActivityQuery, Query()]) -> Response:
-    """Show jobs, the newest first; asked again for how far they are."""
+async def show_activity(page: PageDep, query: InQuery[ActivityQuery]) -> Response:
+    """Show jobs, newest first; the page asks again for their progress."""
     found = await page.services.jobs.find(
         user_id=page.user.id if query.mine else None,
         states=[state for state in JobState if not state.is_final] if query.running else (),
         after=_CURSORS.read(query.cursor, _SORT),
         limit=_ROWS,
     )
-    address = Addresses(page.request.url.path, query)
+    next_cursor = _CURSORS.write(found.next, _SORT)
+    address = Addresses(page.request.url.path, query, next_cursor)
     return page.render(
         "settings/activity.html",
         part="settings/_jobs.html",
@@ -61,7 +61,6 @@ async def show_activity(page: PageDep, query: Annotated[ActivityQuery, Query()])
             ("Going on now", address.of(running=None if query.running else "true"), query.running),
         ],
         address=address,
-        following=address.following(_CURSORS.write(found.next, _SORT)),
         kind_words=KIND_WORDS,
         look_of=lambda job: UNCONFIRMED_LOOK if job.awaits_confirmation else STATE_LOOKS[job.state],
         kept_minutes=UPLOAD_ABANDONED // timedelta(minutes=1),

@@ -7,13 +7,13 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.page import Page, PageDep
+from api.pages.page import InQuery, Page, PageDep
 from services.platform.audit import Entry
 from storage.platform.audit import AuditFilter
 
@@ -81,7 +81,7 @@ ACT_WORDS: Mapping[str, str] = {
     "user.set_password": "set their password by a link",
     "workspace.change": "changed the workspace",
 }
-"""What was done, reading on from who did it; in braces, the words for what it was done to."""
+"""Actions in words; they follow the user's name, and the words in braces link to the subject."""
 
 _USERS_MOST = 200
 _ROWS = 50
@@ -92,11 +92,10 @@ class Told:
     """An entry as a sentence in three parts.
 
     Attributes:
-        entry: What happened.
-        before: What was done, up to what it was done to.
-        subject: What it was done to; empty if to nothing in particular.
+        before: The action, up to its subject.
+        subject: The subject; empty if there is none.
         after: The rest.
-        facts: What else is known, by what it is: words or a moment.
+        facts: Details by name, each a text or a moment.
     """
 
     entry: Entry
@@ -107,7 +106,7 @@ class Told:
 
     @classmethod
     def of(cls, entry: Entry) -> "Told":
-        """Tell an entry."""
+        """Put an entry into words."""
         words = ACT_WORDS.get(entry.action, f"did {entry.action}")
         before, _, rest = words.partition("{")
         subject, _, after = rest.partition("}")
@@ -120,11 +119,7 @@ class Told:
 
 
 class AuditQuery(PlaceQuery):
-    """The filters; days are the workspace's, both included.
-
-    Attributes:
-        cursor: Where the page begins: only entries before this one.
-    """
+    """Query of the log; days are the workspace's, both included."""
 
     user_id: UUID | None = None
     action: Annotated[str, Field(max_length=64, pattern=r"^[a-z_.]*$")] = ""
@@ -135,8 +130,8 @@ class AuditQuery(PlaceQuery):
 
 
 @router.get("/settings/audit")
-async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Response:
-    """Show who did what to whom, the newest first."""
+async def show_audit(page: PageDep, query: InQuery[AuditQuery]) -> Response:
+    """Show the log, newest first."""
     entries, before = await page.services.audit.find(
         AuditFilter(
             query.user_id,
@@ -148,7 +143,6 @@ async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Re
         before_id=int(query.cursor) if query.cursor else None,
         limit=_ROWS,
     )
-    address = Addresses(page.request.url.path, query)
     users = (await page.services.users.find(limit=_USERS_MOST)).items
     return page.render(
         "settings/audit.html",
@@ -157,13 +151,12 @@ async def show_audit(page: PageDep, query: Annotated[AuditQuery, Query()]) -> Re
         told=[Told.of(entry) for entry in entries],
         acts=[(act, _plain(words)) for act, words in ACT_WORDS.items()],
         users=users,
-        address=address,
-        following=address.following(str(before) if before else None),
+        address=Addresses(page.request.url.path, query, str(before) if before else None),
     )
 
 
 def _midnight(page: Page, day: date | None, *, days: int = 0) -> datetime | None:
-    """Give when a day of the workspace begins, or one so many days later."""
+    """Return when a day begins in the workspace's time zone, or a later one."""
     if day is None or day.year in {1, 9999}:
         return None
     zone = ZoneInfo(page.clock.zone)

@@ -1,16 +1,15 @@
-"""Settings > Opt-outs: who may not be texted and how we know; opting out, and lifting it."""
+"""Settings > Opt-outs: opted-out numbers with their evidence; opting out by hand, and lifting."""
 
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.exports import SuppressionsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
-from api.pages.page import Page, PageDep, own_path
+from api.pages.forms import FormFields
+from api.pages.page import InForm, InQuery, Page, PageDep, own_path
 from api.suppressions import CURSORS
 from domain.platform.errors import SegueError
 from domain.platform.phones import readable
@@ -26,18 +25,18 @@ SOURCE_WORDS = {
     OptOutSource.PROVIDER_ERROR: "Refused by the provider",
     OptOutSource.BY_HAND: "By hand",
 }
-"""How a number came to be opted out."""
+"""Labels of the sources of opt-outs."""
 
 _ROWS = 50
 _SORT = "-created_at"
 
 
 class ListQuery(SuppressionsExportQuery, PlaceQuery):
-    """What the list's address says."""
+    """Query of the list."""
 
 
 class ReasonFields(FormFields):
-    """Why, and for which number if it is not a contact's."""
+    """The reason, and the number if it is not a contact's."""
 
     phone: str = ""
     reason: str = ""
@@ -45,13 +44,11 @@ class ReasonFields(FormFields):
 
 @dataclass(frozen=True)
 class Question:
-    """What a dialog asks a reason for.
+    """A dialog that asks for a reason.
 
     Attributes:
-        title: Its heading.
-        words: What will happen.
-        confirm: The words of its button.
-        asks_phone: Whether it asks for a number as well.
+        confirm: The label of its button.
+        asks_phone: Whether it asks for a number too.
         is_danger: Whether the button warns.
     """
 
@@ -69,8 +66,8 @@ _STOPS = (
 
 
 @router.get("/settings/opt-outs")
-async def show_opt_outs(page: PageDep, query: Annotated[ListQuery, Query()]) -> Response:
-    """List opted-out numbers with their evidence, the newest first."""
+async def show_opt_outs(page: PageDep, query: InQuery[ListQuery]) -> Response:
+    """List opted-out numbers with their evidence, newest first."""
     found = await page.services.suppressions.find(
         search=query.search,
         sources=query.source,
@@ -78,7 +75,7 @@ async def show_opt_outs(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
         after=CURSORS.read(query.cursor, _SORT),
         limit=_ROWS,
     )
-    address = Addresses(page.path_to("show_opt_outs"), query)
+    next_cursor = CURSORS.write(found.next, _SORT)
     return page.render(
         "settings/opt_outs.html",
         part="opt_outs/_list.html",
@@ -86,8 +83,7 @@ async def show_opt_outs(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
         filtered=bool(query.search or query.source or query.standing is not None),
         trail=found.items,
         liftable={one.id for one in found.items if may_lift(one, page.user.role)},
-        address=address,
-        following=address.following(CURSORS.write(found.next, _SORT)),
+        address=Addresses(page.path_to("show_opt_outs"), query, next_cursor),
         source_words=SOURCE_WORDS,
         explain=explain,
         source_options=list(SOURCE_WORDS.items()),
@@ -96,12 +92,12 @@ async def show_opt_outs(page: PageDep, query: Annotated[ListQuery, Query()]) -> 
 
 @router.get("/settings/opt-outs/add")
 async def ask_opt_out(page: PageDep) -> Response:
-    """Ask which number is to be opted out, and why."""
-    return _ask(page, _of_number())
+    """Ask for a number to opt out and the reason."""
+    return _ask(page, _OF_NUMBER)
 
 
 @router.post("/settings/opt-outs/add")
-async def opt_out_number(page: PageDep, form: Annotated[ReasonFields, Form()]) -> Response:
+async def opt_out_number(page: PageDep, form: InForm[ReasonFields]) -> Response:
     """Opt a number out by hand."""
     try:
         row, is_new = await page.services.suppressions.suppress(
@@ -112,22 +108,21 @@ async def opt_out_number(page: PageDep, form: Annotated[ReasonFields, Form()]) -
             user_id=page.user.id,
         )
     except SegueError as error:
-        return _ask(page, _of_number(), form, FormErrors.of(error))
+        page.refuse(error)
+        return _ask(page, _OF_NUMBER, form)
     number = readable(row.phone or form.phone)
     words = "is opted out." if is_new else "was opted out already; your reason is kept."
-    return page.redirect(page.path_to("show_opt_outs"), f"{number} {words}")
+    return page.redirect_to("show_opt_outs", f"{number} {words}")
 
 
 @router.get("/contacts/{contact_id}/opt-out")
 async def ask_contact_opt_out(page: PageDep, contact_id: UUID) -> Response:
-    """Ask why a contact is to be opted out."""
+    """Ask for the reason to opt out a contact."""
     return _ask(page, await _of_contact(page, contact_id))
 
 
 @router.post("/contacts/{contact_id}/opt-out")
-async def opt_out_contact(
-    page: PageDep, contact_id: UUID, form: Annotated[ReasonFields, Form()]
-) -> Response:
+async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFields]) -> Response:
     """Opt a contact out by hand."""
     try:
         await page.services.suppressions.suppress(
@@ -138,35 +133,34 @@ async def opt_out_contact(
             user_id=page.user.id,
         )
     except SegueError as error:
-        return _ask(page, await _of_contact(page, contact_id), form, FormErrors.of(error))
-    return page.redirect(page.path_to("show_contact", contact_id=contact_id), "They are opted out.")
+        page.refuse(error)
+        return _ask(page, await _of_contact(page, contact_id), form)
+    return page.redirect_to("show_contact", "They are opted out.", contact_id=contact_id)
 
 
 @router.get("/settings/opt-outs/{suppression_id}/lift")
 async def ask_lift(page: PageDep, suppression_id: UUID) -> Response:
-    """Ask why an opt-out is to be lifted."""
+    """Ask for the reason to lift an opt-out."""
     return _ask(page, await _of_lifting(page, suppression_id))
 
 
 @router.post("/settings/opt-outs/{suppression_id}/lift")
-async def lift_opt_out(
-    page: PageDep, suppression_id: UUID, form: Annotated[ReasonFields, Form()]
-) -> Response:
-    """Lift an opt-out; who may is the service's to say."""
+async def lift_opt_out(page: PageDep, suppression_id: UUID, form: InForm[ReasonFields]) -> Response:
+    """Lift an opt-out; the service checks the user's role."""
     try:
         await page.services.suppressions.lift(
             suppression_id, reason=form.reason, user_id=page.user.id, role=page.user.role
         )
     except SegueError as error:
         question = await _of_lifting(page, suppression_id)
-        return _ask(page, question, form, FormErrors.of(error))
+        page.refuse(error)
+        return _ask(page, question, form)
     back = own_path(page.request.headers.get("hx-current-url"))
     words = "The opt-out is lifted. Nothing resumes by itself; enroll them again to go on."
     return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
 
 
-def _of_number() -> Question:
-    return Question("Opt a number out", _STOPS, "Opt out", asks_phone=True)
+_OF_NUMBER = Question("Opt a number out", _STOPS, "Opt out", asks_phone=True)
 
 
 async def _of_contact(page: Page, contact_id: UUID) -> Question:
@@ -189,8 +183,5 @@ def _ask(
     page: Page,
     question: Question,
     form: ReasonFields | None = None,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
-    return page.part(
-        "opt_outs/_ask.html", question=question, form=form or ReasonFields(), errors=errors
-    )
+    return page.part("opt_outs/_ask.html", question=question, form=form or ReasonFields())

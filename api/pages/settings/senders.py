@@ -1,22 +1,21 @@
-"""Settings > Senders: what texts go out from, how fast, and whether the provider lets them."""
+"""Settings > Senders: the numbers and services that texts go out from, their rates and holds."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
-from api.pages.page import Page, PageDep
+from api.pages.forms import FormFields
+from api.pages.page import InForm, Page, PageDep
 from domain.platform.errors import InvalidFieldError, SegueError
 from services.messaging.senders import SenderDetails, SenderFields
 
 router = APIRouter()
 
 SENDERS_CHANGED = "senders-changed"
-"""What the browser is told when a sender was added or changed, for the list to load anew."""
+"""The event after a sender was added or changed; the list loads again."""
 
 _MOST = 200
 _SERVICE = "MG"
@@ -32,19 +31,19 @@ class SenderFormFields(FormFields):
 
 @router.get("/settings/senders")
 async def show_senders(page: PageDep) -> Response:
-    """Show all senders; asked again for holds that came or went."""
+    """Show all senders; the page asks again for new and released holds."""
     senders = (await page.services.senders.find(limit=_MOST)).items
     return page.render("settings/senders.html", part="settings/_senders.html", senders=senders)
 
 
 @router.get("/settings/senders/new", dependencies=[AdminOnly])
 async def new_sender(page: PageDep) -> Response:
-    """Ask what the sender is."""
+    """Show the dialog of a new sender."""
     return _ask(page, SenderFormFields())
 
 
 @router.post("/settings/senders", dependencies=[AdminOnly])
-async def create_sender(page: PageDep, form: Annotated[SenderFormFields, Form()]) -> Response:
+async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Response:
     """Add a sender."""
     identity = form.identity.strip()
     is_service = identity.upper().startswith(_SERVICE)
@@ -57,43 +56,42 @@ async def create_sender(page: PageDep, form: Annotated[SenderFormFields, Form()]
         }
         made = await page.services.senders.create(fields)
     except SegueError as error:
-        errors = FormErrors.of(error, phone="identity", messaging_service_sid="identity")
-        return _ask(page, form, errors=errors)
+        page.refuse(error, phone="identity", messaging_service_sid="identity")
+        return _ask(page, form)
     return page.done(f"{made.name} is added.", events=[SENDERS_CHANGED])
 
 
 @router.get("/settings/senders/{sender_id}/edit", dependencies=[AdminOnly])
 async def edit_sender(page: PageDep, sender_id: UUID) -> Response:
-    """Ask for another name or rate."""
+    """Show the dialog of a sender."""
     sender = await page.services.senders.get(sender_id)
     rate = f"{sender.segments_per_second.normalize():f}"
     return _ask(page, SenderFormFields(name=sender.name, segments_per_second=rate), sender)
 
 
 @router.post("/settings/senders/{sender_id}", dependencies=[AdminOnly])
-async def change_sender(
-    page: PageDep, sender_id: UUID, form: Annotated[SenderFormFields, Form()]
-) -> Response:
-    """Give a sender another name or rate."""
+async def change_sender(page: PageDep, sender_id: UUID, form: InForm[SenderFormFields]) -> Response:
+    """Change a sender's name or rate."""
     try:
         fields: SenderFields = {"name": form.name, "segments_per_second": _rate(form)}
         changed = await page.services.senders.update(sender_id, fields)
     except SegueError as error:
         sender = await page.services.senders.get(sender_id)
-        return _ask(page, form, sender, errors=FormErrors.of(error))
+        page.refuse(error)
+        return _ask(page, form, sender)
     return page.done(f"{changed.name} is saved.", events=[SENDERS_CHANGED])
 
 
 @router.get("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])
 async def confirm_release(page: PageDep, sender_id: UUID) -> Response:
-    """Say what releasing a sender does, before it is done."""
+    """Ask before releasing a sender; the dialog says what that does."""
     sender = await page.services.senders.get(sender_id)
     return page.part("settings/_sender_release.html", sender=sender)
 
 
 @router.post("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])
 async def release_sender(page: PageDep, sender_id: UUID) -> Response:
-    """Let what waits for a sender go on."""
+    """Release a sender and what waits for it."""
     sender = await page.services.senders.get(sender_id)
     count = await page.services.holds.release_sender(sender_id, page.user.id)
     goes_on = f"{count:,} enrollment goes on" if count == 1 else f"{count:,} enrollments go on"
@@ -104,10 +102,8 @@ def _ask(
     page: Page,
     form: SenderFormFields,
     sender: SenderDetails | None = None,
-    *,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
-    return page.part("settings/_sender_form.html", form=form, sender=sender, errors=errors)
+    return page.part("settings/_sender_form.html", form=form, sender=sender)
 
 
 def _rate(form: SenderFormFields) -> Decimal:

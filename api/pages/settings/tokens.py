@@ -1,5 +1,6 @@
-"""API tokens on pages: the form that makes one, and the list of somebody's."""
+"""API tokens on pages: the form for a new one, and a user's list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -8,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import FormErrors, FormFields
+from api.pages.forms import FormFields
 from api.pages.page import Page
 from api.paging import Cursors
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -21,13 +22,13 @@ _ROWS = 50
 
 
 class TokenForm(FormFields):
-    """What a new token is for; ``password`` is of whoever makes it."""
+    """A new token; ``password`` is that of the user who creates it."""
 
     DAYS: ClassVar = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("never", "Never"))
-    """After how long a token may expire."""
+    """Choices of a token's lifetime."""
 
     SCOPES: ClassVar = tuple(TokenScope)
-    """What it may be used for."""
+    """Choices of a token's scopes."""
 
     name: str = ""
     scopes: list[TokenScope] = Field(default_factory=list)
@@ -36,14 +37,14 @@ class TokenForm(FormFields):
 
     @classmethod
     def fresh(cls) -> "TokenForm":
-        """Give the form as it is offered: with the least scope."""
+        """Return the form as it is offered, with the least scope."""
         return cls(scopes=[TokenScope.READ])
 
     async def grant(self, page: Page, user_id: UUID) -> NewToken:
-        """Make the token for a user.
+        """Create the token for a user.
 
         Raises:
-            SegueError: It cannot be made; see ``errors_of``.
+            SegueError: It cannot be created; pass it to ``refuse``.
         """
         expires_at = self._expires_at(page.now)
         return await page.services.tokens.grant(
@@ -54,9 +55,9 @@ class TokenForm(FormFields):
         )
 
     @staticmethod
-    def errors_of(error: SegueError) -> FormErrors:
-        """Read a refusal: its page has more than one field of some names."""
-        return FormErrors.of(
+    def refuse(page: Page, error: SegueError) -> None:
+        """Show an error beside this form's fields; others of the page have the same names."""
+        page.refuse(
             error,
             name="token_name",
             password="token_password",  # noqa: S106 - a field's name
@@ -71,27 +72,18 @@ class TokenForm(FormFields):
 
 @dataclass(frozen=True)
 class ShownTokens:
-    """One page of somebody's tokens.
+    """One page of a user's tokens, newest first."""
 
-    Attributes:
-        items: The newest first.
-        previous: The address of the page before; None on the first.
-        following: The address of the next page; None on the last.
-    """
-
-    items: list[TokenDetails]
-    previous: str | None
-    following: str | None
+    items: Sequence[TokenDetails]
+    address: Addresses
 
 
 async def shown_tokens(
     page: Page, user_id: UUID, path: str, query: PlaceQuery | None
 ) -> ShownTokens:
-    """Give a user's tokens for a page at ``path``; without a query, the first of them."""
+    """Return a page of a user's tokens, shown at ``path``; the first page without a query."""
     place = query or PlaceQuery()
     cursors = _CURSORS.within(user_id)
     after = cursors.read(place.cursor, _SORT)
     found = await page.services.tokens.of_user(user_id, after=after, limit=_ROWS)
-    address = Addresses(path, place)
-    following = address.following(cursors.write(found.next, _SORT))
-    return ShownTokens(list(found.items), address.previous, following)
+    return ShownTokens(found.items, Addresses(path, place, cursors.write(found.next, _SORT)))

@@ -1,17 +1,16 @@
-"""Settings > Webhooks: the addresses that are told events, and how that went."""
+"""Settings > Webhooks: the endpoints that events are delivered to, and the delivery log."""
 
 from collections.abc import Mapping
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import NO_ERRORS, FormErrors, FormFields
-from api.pages.page import Page, PageDep
+from api.pages.forms import FormFields
+from api.pages.page import InForm, InQuery, Page, PageDep
 from api.paging import Cursors
 from domain.event_webhooks.events import DeliveryState, EventType
 from domain.platform.errors import SegueError
@@ -20,7 +19,7 @@ from services.event_webhooks.endpoints import MOST_ENDPOINTS, EndpointFields, Ma
 router = APIRouter(dependencies=[AdminOnly])
 
 DELIVERIES_CHANGED = "deliveries-changed"
-"""What the browser is told when something is on its way to an endpoint."""
+"""The event after something was queued for an endpoint; the log loads again."""
 
 TYPE_WORDS: Mapping[EventType, str] = {
     EventType.ENROLLMENT_CREATED: "Somebody is enrolled",
@@ -35,7 +34,7 @@ TYPE_WORDS: Mapping[EventType, str] = {
     EventType.CONTACT_OPTED_IN: "A contact opted in again",
     EventType.TEST_PING: "A test",
 }
-"""What happened, in words."""
+"""Labels of event types."""
 
 ERROR_WORDS = {
     "timeout": "no answer in time",
@@ -46,7 +45,7 @@ ERROR_WORDS = {
     "invalid_url": "its address is not good",
     "gone": "it answered 410: gone",
 }
-"""Why a try failed; an answer that was no success is said by its HTTP status."""
+"""Why a delivery failed; other answers are shown by their HTTP status."""
 
 _STATE_WORDS = (
     (DeliveryState.PENDING, "Waiting"),
@@ -59,95 +58,88 @@ _ROWS = 50
 
 
 class LogQuery(PlaceQuery):
-    """What the address says of the delivery log."""
+    """Query of the delivery log."""
 
     state: DeliveryState | None = None
 
 
 class WebhookFields(FormFields):
-    """An endpoint; no types for all of them."""
+    """An endpoint; no types means all of them."""
 
     url: str = ""
     description: str = ""
     types: list[EventType] = Field(default_factory=list)
 
     def checked(self) -> EndpointFields:
-        """Give them as the service takes them."""
-        return {
-            "url": self.url.strip(),
-            "description": self.description,
-            "types": self.types,
-        }
+        """Return the fields as the service takes them."""
+        return {"url": self.url.strip(), "description": self.description, "types": self.types}
 
 
 @router.get("/settings/webhooks")
 async def show_webhooks(page: PageDep) -> Response:
-    """Show the addresses that are told events."""
+    """List the endpoints."""
     found = await page.services.event_endpoints.find(limit=MOST_ENDPOINTS)
     return page.render("settings/webhooks.html", endpoints=found.items, type_words=TYPE_WORDS)
 
 
 @router.get("/settings/webhooks/new")
 async def new_webhook(page: PageDep) -> Response:
-    """Ask where events go, and which."""
+    """Show the form of a new endpoint."""
     return _ask(page, WebhookFields())
 
 
 @router.post("/settings/webhooks")
-async def create_webhook(page: PageDep, form: Annotated[WebhookFields, Form()]) -> Response:
-    """Have an address told what happens; its secret is shown in this answer alone."""
+async def create_webhook(page: PageDep, form: InForm[WebhookFields]) -> Response:
+    """Add an endpoint; only this response shows its secret."""
     try:
         made = await page.services.event_endpoints.create(form.checked(), page.user.id)
     except SegueError as error:
-        return _ask(page, form, errors=FormErrors.of(error))
+        page.refuse(error)
+        return _ask(page, form)
     return await _render(page, made.details.id, LogQuery(), made=made)
 
 
 @router.get("/settings/webhooks/{endpoint_id}")
-async def show_webhook(
-    page: PageDep, endpoint_id: UUID, query: Annotated[LogQuery, Query()]
-) -> Response:
-    """Show an endpoint and its delivery log, which is asked again for what has changed."""
+async def show_webhook(page: PageDep, endpoint_id: UUID, query: InQuery[LogQuery]) -> Response:
+    """Show an endpoint and its delivery log; the page asks again for changes."""
     return await _render(page, endpoint_id, query)
 
 
 @router.post("/settings/webhooks/{endpoint_id}")
-async def change_webhook(
-    page: PageDep, endpoint_id: UUID, form: Annotated[WebhookFields, Form()]
-) -> Response:
-    """Change where events go, or which."""
+async def change_webhook(page: PageDep, endpoint_id: UUID, form: InForm[WebhookFields]) -> Response:
+    """Change an endpoint."""
     try:
         await page.services.event_endpoints.update(endpoint_id, form.checked())
     except SegueError as error:
-        errors = FormErrors.of(error)
-        return await _render(page, endpoint_id, LogQuery(), form=form, errors=errors)
-    return _back(page, endpoint_id, "The webhook is saved.")
+        page.refuse(error)
+        return await _render(page, endpoint_id, LogQuery(), form=form)
+    return page.redirect_to("show_webhook", "The webhook is saved.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/enable")
 async def enable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
-    """Tell an endpoint what happens from now on."""
+    """Enable an endpoint."""
     await page.services.event_endpoints.update(endpoint_id, {"enabled": True})
-    return _back(page, endpoint_id, "The webhook is enabled.")
+    return page.redirect_to("show_webhook", "The webhook is enabled.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/disable")
 async def disable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
-    """Tell an endpoint nothing more."""
+    """Disable an endpoint."""
     await page.services.event_endpoints.update(endpoint_id, {"enabled": False})
-    return _back(page, endpoint_id, "The webhook is disabled.")
+    return page.redirect_to("show_webhook", "The webhook is disabled.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/secret")
 async def rotate_secret(page: PageDep, endpoint_id: UUID) -> Response:
-    """Give an endpoint another secret, shown in this answer alone."""
+    """Replace an endpoint's secret; only this response shows the new one."""
     made = await page.services.event_endpoints.rotate_secret(endpoint_id)
     return await _render(page, endpoint_id, LogQuery(), made=made)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/test")
 async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
-    """Send an endpoint a test; the log shows what came of it."""
+    """Send a test event; the log shows the result."""
     await page.services.event_endpoints.test(endpoint_id)
     return page.done("A test is on its way.", events=[DELIVERIES_CHANGED])
 
@@ -156,18 +148,18 @@ async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
 async def remove_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Remove an endpoint and its log."""
     await page.services.event_endpoints.remove(endpoint_id)
-    return page.redirect(page.path_to("show_webhooks"), "The webhook is removed.")
+    return page.redirect_to("show_webhooks", "The webhook is removed.")
 
 
 @router.post("/settings/webhooks/{endpoint_id}/deliveries/{event_id}/retry")
 async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Response:
-    """Deliver an event once more, or without waiting longer."""
+    """Deliver an event again, or at once if it waits."""
     await page.services.event_endpoints.retry(endpoint_id, event_id)
     return page.done("It is on its way again.", events=[DELIVERIES_CHANGED])
 
 
-def _ask(page: Page, form: WebhookFields, *, errors: FormErrors = NO_ERRORS) -> Response:
-    return page.render("settings/webhook_new.html", form=form, type_words=TYPE_WORDS, errors=errors)
+def _ask(page: Page, form: WebhookFields) -> Response:
+    return page.render("settings/webhook_new.html", form=form, type_words=TYPE_WORDS)
 
 
 async def _render(
@@ -177,37 +169,25 @@ async def _render(
     *,
     form: WebhookFields | None = None,
     made: MadeEndpoint | None = None,
-    errors: FormErrors = NO_ERRORS,
 ) -> Response:
     endpoint = await page.services.event_endpoints.get(endpoint_id)
     cursors = _CURSORS.within(endpoint_id)
+    after = cursors.read(query.cursor, _SORT)
     log = await page.services.event_endpoints.deliveries(
-        endpoint_id,
-        state=query.state,
-        after=cursors.read(query.cursor, _SORT),
-        limit=_ROWS,
+        endpoint_id, state=query.state, after=after, limit=_ROWS
     )
     path = page.path_to("show_webhook", endpoint_id=endpoint_id)
-    address = Addresses(path, query)
-    shown = WebhookFields(
-        url=endpoint.url, description=endpoint.description, types=list(endpoint.types)
-    )
+    stored = WebhookFields.model_validate(endpoint)
     return page.render(
         "settings/webhook.html",
         part="settings/_deliveries.html",
         endpoint=endpoint,
-        form=form or shown,
+        form=form or stored,
         made=made,
         log=log.items,
         query=query,
-        address=address,
-        following=address.following(cursors.write(log.next, _SORT)),
+        address=Addresses(path, query, cursors.write(log.next, _SORT)),
         state_words=_STATE_WORDS,
         type_words=TYPE_WORDS,
         error_words=ERROR_WORDS,
-        errors=errors,
     )
-
-
-def _back(page: Page, endpoint_id: UUID, words: str) -> Response:
-    return page.redirect(page.path_to("show_webhook", endpoint_id=endpoint_id), words)

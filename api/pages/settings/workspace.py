@@ -1,14 +1,12 @@
-"""Settings > Workspace: the time zone, and how the time is told."""
+"""Settings > Workspace: the time zone, and the 12- or 24-hour clock."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Form
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.forms import FormErrors, FormFields
+from api.pages.forms import FormFields
 from api.pages.menu import SETTINGS
-from api.pages.page import PageDep
+from api.pages.page import InForm, PageDep
 from api.pages.times import TIME_ZONES
 from domain.platform.errors import InvalidFieldError, SegueError
 from services.maintenance.workspace import HourCycle
@@ -20,16 +18,16 @@ _ZONES = [("", "As the server is set"), *TIME_ZONES]
 
 
 class WorkspaceFields(FormFields):
-    """What can be set; an empty time zone leaves it to the settings of the server."""
+    """Settings of the workspace; an empty time zone means the server's."""
 
     time_zone: str = ""
     hour_cycle: str = ""
 
     def cycle(self) -> HourCycle:
-        """Read how the time is told.
+        """Return the hours of the clock.
 
         Raises:
-            InvalidFieldError: Neither way.
+            InvalidFieldError: They are neither 12 nor 24.
         """
         match self.hour_cycle:
             case "12":
@@ -42,29 +40,26 @@ class WorkspaceFields(FormFields):
 
 @router.get("/settings")
 async def show_settings(page: PageDep) -> Response:
-    """Lead to the first tab."""
+    """Redirect to the first tab."""
     return page.redirect(SETTINGS[0].path)
 
 
 @router.get("/settings/workspace")
 async def show_workspace(page: PageDep) -> Response:
-    """Show what holds for everyone."""
+    """Show the workspace's settings."""
     now = await page.services.workspace.get()
     form = WorkspaceFields(time_zone=now.time_zone or "", hour_cycle=str(now.hour_cycle))
     return page.render(_TEMPLATE, form=form, zones=_ZONES)
 
 
 @router.post("/settings/workspace", dependencies=[AdminOnly])
-async def change_workspace(page: PageDep, form: Annotated[WorkspaceFields, Form()]) -> Response:
-    """Change it."""
+async def change_workspace(page: PageDep, form: InForm[WorkspaceFields]) -> Response:
+    """Change the workspace's settings."""
     try:
         await page.services.workspace.change(
-            {
-                "time_zone": form.time_zone.strip() or None,
-                "hour_cycle": form.cycle(),
-            },
-            page.user.id,
+            {"time_zone": form.time_zone.strip() or None, "hour_cycle": form.cycle()}, page.user.id
         )
     except SegueError as error:
-        return page.render(_TEMPLATE, form=form, zones=_ZONES, errors=FormErrors.of(error))
-    return page.redirect(page.path_to("show_workspace"), "The workspace is saved.")
+        page.refuse(error)
+        return page.render(_TEMPLATE, form=form, zones=_ZONES)
+    return page.redirect_to("show_workspace", "The workspace is saved.")

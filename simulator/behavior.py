@@ -14,14 +14,14 @@ _Status = Annotated[int, Field(ge=400, le=599)]
 
 
 def fault_of_status(status: int, *, creates: bool = False) -> Fault:
-    """Return a fault that is answered with an HTTP status; 502 and the like come as HTML."""
+    """Return the fault for an HTTP status; 502 and other statuses without a code become HTML."""
     if status not in CODE_OF_STATUS:
         return Fault(FaultKind.HTML, status=status, creates=creates)
     return Fault(FaultKind.ERROR, CODE_OF_STATUS[status], creates=creates)
 
 
 class NextFaults(BaseModel):
-    """The next so many requests go wrong."""
+    """Faults of the next ``count`` requests."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class NextFaults(BaseModel):
     creates: bool = False
 
     def take(self) -> Fault | None:
-        """Return the fault of one request and count it, or ``None`` when all are used up."""
+        """Return the fault of one request and count it; None when all are used up."""
         if self.count == 0:
             return None
         self.count -= 1
@@ -40,23 +40,22 @@ class NextFaults(BaseModel):
         return Fault(self.kind, status=self.status, creates=self.creates)
 
 
-class Behaviour(BaseModel):
-    """How the account behaves at present.
+class Behavior(BaseModel):
+    """The account's present behavior.
 
     Attributes:
-        fail_next_creates: The next creates go wrong: with an HTTP ``status``, or with
-            another ``kind``; with ``creates`` the message is created nevertheless.
-        fail_next_lists: As above, for lists and fetches.
-        create_delay_seconds: How long every create takes, at the least.
-        error_rate: HTTP status to the share of creates that get it, nothing created.
-        callbacks: How status callbacks are sent where the number does not say otherwise.
-        callback_delay_seconds: The most that a message's reports come late, at random.
-        credentials_ok: ``False`` answers every API request with 401.
-        sender_errors: Number or service to a code: below 30000 it refuses the create, else the
-            message fails with it.
+        fail_next_creates: Faults of the next creates: an HTTP ``status`` or another ``kind``;
+            with ``creates``, the message is created all the same.
+        fail_next_lists: The same for lists and fetches.
+        create_delay_seconds: The least duration of a create.
+        error_rate: The share of creates answered with an HTTP status, nothing created.
+        callbacks: How status callbacks are sent, unless the number says otherwise.
+        callback_delay_seconds: The most that a message's callbacks are late, at random.
+        credentials_ok: False answers every API request with 401.
+        sender_errors: Codes by number or service: one below 30000 refuses the create, any
+            other fails the message.
         list_lag_seconds: How long a new message is missing from lists.
-        habit: What the account does to the texts that it shows; the control API shows them as they
-            were handed over.
+        habit: How the API alters the texts it shows; the control API shows the originals.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -78,13 +77,13 @@ class Behaviour(BaseModel):
             raise ValueError("the shares of error_rate add up to more than 1")
         return self
 
-    def changed_by(self, change: "Behaviour") -> "Behaviour":
-        """Return this behaviour with everything that the change names."""
+    def changed_by(self, change: "Behavior") -> "Behavior":
+        """Return this behavior with every field that the change sets."""
         named = {name: getattr(change, name) for name in change.model_fields_set}
         return self.model_copy(update=named)
 
     def fault_of_create(self, random: Random) -> Fault | None:
-        """Return what is wrong with one create, if anything."""
+        """Return the fault of one create, if any."""
         fault = self.fail_next_creates.take() if self.fail_next_creates else None
         if fault is not None or not self.error_rate:
             return fault
@@ -96,11 +95,11 @@ class Behaviour(BaseModel):
         return None
 
     def fault_of_list(self) -> Fault | None:
-        """Return what is wrong with one list or fetch, if anything."""
+        """Return the fault of one list or fetch, if any."""
         return self.fail_next_lists.take() if self.fail_next_lists else None
 
     def sender_error(self, *senders: str | None) -> int | None:
-        """Return the code that the first of these senders is struck with."""
+        """Return the error code of the first of these senders that has one."""
         for sender in senders:
             if sender is not None and sender in self.sender_errors:
                 return self.sender_errors[sender]
