@@ -30,7 +30,7 @@ def _working_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         monkeypatch.setenv(name, value)
 
 
-def test_all_is_read_and_the_rest_has_defaults() -> None:
+def test_settings_are_read_and_others_have_defaults() -> None:
     loaded = ApiSettings.load()
 
     assert loaded.database_url == (
@@ -52,7 +52,7 @@ def test_every_spelling_of_a_postgresql_address_is_understood(
     assert Settings.load().database_url == "postgresql+psycopg://a@b/c"
 
 
-def test_a_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABSENCE_FIRST_LIST_SECONDS", "0.25")
 
     assert Settings.load().absence_first_list == timedelta(milliseconds=250)
@@ -61,7 +61,7 @@ def test_a_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("value", [None, ""])
 @pytest.mark.parametrize("name", sorted(WORKING))
-def test_a_missing_setting_stops_the_api_with_its_name(
+def test_missing_setting_stops_the_api_and_is_named(
     name: str, value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if value is None:
@@ -73,7 +73,7 @@ def test_a_missing_setting_stops_the_api_with_its_name(
         ApiSettings.load()
 
 
-def test_everything_that_is_missing_is_named_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_settings_are_named_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in WORKING:
         monkeypatch.delenv(name)
 
@@ -91,7 +91,7 @@ def test_the_worker_needs_no_session_secret(monkeypatch: pytest.MonkeyPatch) -> 
     assert WorkerSettings.load().twilio_account_sid == f"AC{'0' * 32}"
 
 
-def test_an_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in WORKING.keys() - {"DATABASE_URL"}:
         monkeypatch.delenv(name)
 
@@ -201,7 +201,7 @@ def test_secrets_do_not_show() -> None:
     assert "hidden" not in str(ApiSettings.load())
 
 
-def test_a_port_out_of_range_or_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_out_of_range_or_repeated_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGUE_API_PORT", "70000")
     with pytest.raises(SystemExit, match="SEGUE_API_PORT"):
         StandaloneSettings.load()
@@ -223,5 +223,5 @@ def test_children_get_no_settings_meant_for_a_temporal_cluster(
     assert made["DATABASE_URL"] == WORKING["DATABASE_URL"]
 
 
-def test_the_time_limit_of_a_send_is_the_one_the_nesting_is_checked_against() -> None:
+def test_start_to_close_matches_the_nesting_check() -> None:
     assert SEND.start_to_close == settings.START_TO_CLOSE

@@ -68,7 +68,7 @@ async def test_the_ticked_are_added_to_a_group(visit: Visit, desk: Desk) -> None
     assert {one["id"] for one in members} == {one.id for one in people[:2]}
 
 
-async def test_a_message_goes_to_the_ticked_once(visit: Visit, desk: Desk) -> None:
+async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 3)
     dialog = page.locator("#dialog")
 
@@ -91,7 +91,7 @@ async def test_a_message_goes_to_the_ticked_once(visit: Visit, desk: Desk) -> No
     assert desk.bodies_to(people[1]) == ["Hello"]
 
 
-async def test_an_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> None:
+async def test_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 11)
     send = page.get_by_role("button", name="Send message")
     dialog = page.locator("#dialog")
@@ -116,7 +116,7 @@ async def test_an_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> 
     assert {desk.calls_to(person) for person in people} == {1}
 
 
-async def test_all_that_match_get_no_message_above_ten(visit: Visit, desk: Desk) -> None:
+async def test_message_to_more_than_ten_matches_is_refused(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 52)
     send = page.get_by_role("button", name="Send message")
 
@@ -196,7 +196,7 @@ async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) ->
         await expect(doing).to_contain_text(becomes)
 
 
-async def test_a_dialog_can_be_answered_the_moment_it_is_there(visit: Visit, desk: Desk) -> None:
+async def test_dialog_can_be_answered_at_once(visit: Visit, desk: Desk) -> None:
     """A form that htmx has not taken yet would be sent by the browser, and the page load anew."""
     page, _, people = await open_tab(visit, desk, 2)
     dialog = page.locator("#dialog")
@@ -206,7 +206,7 @@ async def test_a_dialog_can_be_answered_the_moment_it_is_there(visit: Visit, des
     await expect(dialog).to_contain_text("1 of 1 done")
 
 
-async def test_the_chosen_are_exported(visit: Visit, desk: Desk) -> None:
+async def test_filtered_list_is_exported(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 2)
 
     await tick(page, people[1])

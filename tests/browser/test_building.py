@@ -13,7 +13,7 @@ from tests.e2e.people import Desk, Person
 SEQUENCE_ID = re.compile(r"/sequences/([0-9a-f-]{36})")
 
 
-async def test_a_sequence_is_written_activated_and_filled_by_csv(visit: Visit, desk: Desk) -> None:
+async def test_sequence_is_written_activated_and_filled_by_csv(visit: Visit, desk: Desk) -> None:
     line = desk.line()
     page = await visit(path="/sequences")
     await page.get_by_role("button", name="New sequence").first.click()
@@ -126,7 +126,7 @@ async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
     assert desk.bodies_to(ana) == ["Hi Ana, do you drive a forklift?"]
 
 
-async def test_a_viewer_reads_the_steps_and_enrols_nobody(visit: Visit, desk: Desk) -> None:
+async def test_viewer_reads_steps_and_cannot_enroll(visit: Visit, desk: Desk) -> None:
     sequence_id = desk.sequence(desk.line(), "First", "Second", delay=86_400)
     page = await visit(Role.VIEWER, path=f"/sequences/{sequence_id}/steps")
 
@@ -138,7 +138,7 @@ async def test_a_viewer_reads_the_steps_and_enrols_nobody(visit: Visit, desk: De
     await expect(page.get_by_role("button", name="See what will happen")).to_have_count(0)
 
 
-async def test_a_sequence_is_found_copied_paused_and_archived(visit: Visit, desk: Desk) -> None:
+async def test_sequence_is_found_duplicated_paused_and_archived(visit: Visit, desk: Desk) -> None:
     line = desk.line()
     made = [desk.sequence(line, name=name, delay=86_400) for name in ("Zebra one", "Zebra two")]
     desk.enroll(made[0], desk.person())

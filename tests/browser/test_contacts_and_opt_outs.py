@@ -12,7 +12,7 @@ from tests.browser.conftest import Visit
 from tests.e2e.people import Desk
 
 
-async def test_a_file_is_looked_at_and_then_imported(visit: Visit, tmp_path: Path) -> None:
+async def test_file_is_checked_then_imported(visit: Visit, tmp_path: Path) -> None:
     name = f"Ada{uuid4().hex[:8]}"
     number = f"+1917{uuid4().int % 10_000_000:07}"
     file = tmp_path / "people.csv"
@@ -50,7 +50,7 @@ async def test_a_file_is_looked_at_and_then_imported(visit: Visit, tmp_path: Pat
     await accessible(page)
 
 
-async def test_an_unsure_text_is_decided_about(desk: Desk, visit: Visit) -> None:
+async def test_review_is_decided(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello, shall we talk?")
     desk.wait_for_texts(story.person, 1)
     desk.answer(story.person, "Please stop texting me until five", story.line)
@@ -68,7 +68,7 @@ async def test_an_unsure_text_is_decided_about(desk: Desk, visit: Visit) -> None
     await expect(page.get_by_text("Please stop texting me until five")).to_be_visible()
 
 
-async def test_a_group_is_deleted_once_it_is_confirmed(desk: Desk, visit: Visit) -> None:
+async def test_group_is_deleted_after_confirmation(desk: Desk, visit: Visit) -> None:
     name, people = f"Group {uuid4().hex[:8]}", desk.people(2)
     group = desk.post("/api/groups", {"name": name}, status=201)
     members = {"contact_ids": [one.id for one in people]}
@@ -87,7 +87,7 @@ async def test_a_group_is_deleted_once_it_is_confirmed(desk: Desk, visit: Visit)
     assert desk.get(f"/api/contacts/{people[0].id}")["id"] == people[0].id
 
 
-async def test_a_group_among_many_is_found_by_typing(desk: Desk, visit: Visit) -> None:
+async def test_group_among_many_is_found_by_typing(desk: Desk, visit: Visit) -> None:
     mark, person = uuid4().hex[:8], desk.person()
     for number in range(14):
         desk.post("/api/groups", {"name": f"{mark} {number}"}, status=201)

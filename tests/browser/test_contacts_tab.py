@@ -59,7 +59,7 @@ async def test_every_status_is_shown_and_counted(visit: Visit, life: Life, desk:
     await accessible(page)
 
 
-async def test_the_click_that_leaves_the_search_is_not_lost(visit: Visit, life: Life) -> None:
+async def test_click_right_after_typing_works(visit: Visit, life: Life) -> None:
     """A finger is down for longer than the list would take to load once more."""
     page = await visit(path=tab(life))
     await page.get_by_role("searchbox").press_sequentially("keiko")
@@ -133,7 +133,7 @@ async def test_filters_narrow_the_list_and_live_in_the_address(visit: Visit, lif
     await expect(rows(other)).to_have_count(everyone)
 
 
-async def test_a_group_and_an_order_are_chosen(visit: Visit, life: Life, desk: Desk) -> None:
+async def test_list_is_filtered_by_group_and_sorted(visit: Visit, life: Life, desk: Desk) -> None:
     page = await visit(path=tab(life))
     members = desk.tab(life.sequence_id, group=life.group_id, limit=200)["items"]
 
@@ -149,7 +149,7 @@ async def test_a_group_and_an_order_are_chosen(visit: Visit, life: Life, desk: D
     await expect(page).to_have_url(re.compile(r"group="))
 
 
-async def test_pages_are_turned_and_turned_back(visit: Visit, desk: Desk) -> None:
+async def test_pages_go_forth_and_back(visit: Visit, desk: Desk) -> None:
     sequence_id = desk.sequence(desk.line(), delay=86_400)
     desk.enroll(sequence_id, *desk.people(51))
     page = await visit(path=f"/sequences/{sequence_id}/contacts?sort=name")
@@ -165,7 +165,7 @@ async def test_pages_are_turned_and_turned_back(visit: Visit, desk: Desk) -> Non
     assert await rows(page).first.get_attribute("id") == first
 
 
-async def test_a_reply_changes_the_row_by_itself(visit: Visit, desk: Desk) -> None:
+async def test_reply_updates_the_row_without_reload(visit: Visit, desk: Desk) -> None:
     line, people = desk.line(), desk.people(30)
     sequence_id = desk.sequence(line, "Hello", "Still there?", delay=86_400)
     desk.enroll(sequence_id, *people)
@@ -197,7 +197,7 @@ async def _place(page: Page, row: Locator) -> list[float]:
     return [await page.evaluate("scrollY"), top]
 
 
-async def test_a_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, desk: Desk) -> None:
+async def test_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, desk: Desk) -> None:
     page = await visit(Role.VIEWER, path=tab(life))
 
     await expect(rows(page).first).to_be_visible()
@@ -223,7 +223,7 @@ async def test_a_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, 
     assert desk.counts(life.sequence_id) == before
 
 
-async def test_a_script_for_a_name_stays_a_name(visit: Visit, desk: Desk) -> None:
+async def test_script_in_a_name_is_escaped(visit: Visit, desk: Desk) -> None:
     name = "<script>document.title='ran'</script>"
     person = desk.person(first_name=name, last_name='"><img src=x onerror=alert(1)>')
     line = desk.line()
@@ -251,7 +251,7 @@ async def test_a_script_for_a_name_stays_a_name(visit: Visit, desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["wide", "phone"])
-async def test_the_panel_tells_the_whole_story(visit: Visit, life: Life, *, phone: bool) -> None:
+async def test_panel_shows_the_whole_timeline(visit: Visit, life: Life, *, phone: bool) -> None:
     page = await visit(path=f"{tab(life)}?search=keiko", phone=phone)
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     panel = page.locator("#panel")

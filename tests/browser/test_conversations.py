@@ -10,7 +10,7 @@ from tests.browser.conftest import Visit
 from tests.e2e.people import Desk, Person
 
 
-async def test_one_reads_and_answers_while_they_write(desk: Desk, visit: Visit) -> None:
+async def test_conversation_updates_while_replying(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello, shall we talk?")
     desk.wait_for_texts(story.person, 1)
     page = await visit(Role.MEMBER, path="/conversations")
@@ -65,7 +65,7 @@ async def test_earlier_texts_are_shown_on_demand(desk: Desk, visit: Visit) -> No
     await expect(first).to_have_count(1)
 
 
-async def test_a_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit) -> None:
+async def test_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello on the phone")
     desk.wait_for_texts(story.person, 1)
     page = await visit(path="/conversations", phone=True)
@@ -80,7 +80,7 @@ async def test_a_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Vis
     await expect(page.get_by_label("Name or phone digits")).to_have_value(story.person.name)
 
 
-async def test_a_viewer_reads_and_cannot_answer(visit: Visit, desk: Desk) -> None:
+async def test_viewer_reads_and_cannot_reply(visit: Visit, desk: Desk) -> None:
     line, person = desk.line(), desk.person()
     desk.enroll(desk.sequence(line, "Shall we talk?", delay=86_400), person)
     desk.wait_for_texts(person, 1)
@@ -99,7 +99,7 @@ async def test_a_viewer_reads_and_cannot_answer(visit: Visit, desk: Desk) -> Non
     assert desk.calls_to(person) == 1
 
 
-async def test_an_unknown_number_is_read_and_added_as_a_contact(desk: Desk, visit: Visit) -> None:
+async def test_unknown_number_is_read_and_added_as_contact(desk: Desk, visit: Visit) -> None:
     line = desk.line()
     stranger = Person("", desk.free_number(), "")
     desk.answer(stranger, "Is the job still open?", line)
@@ -129,7 +129,7 @@ async def test_an_unknown_number_is_read_and_added_as_a_contact(desk: Desk, visi
     desk.wait_for_texts(stranger, 1)
 
 
-async def test_a_phone_shows_the_unknown_numbers_or_one_of_them(desk: Desk, visit: Visit) -> None:
+async def test_phone_shows_unknown_numbers_or_one_of_them(desk: Desk, visit: Visit) -> None:
     stranger = Person("", desk.free_number(), "")
     desk.answer(stranger, "Hello from a phone", desk.line())
     page = await visit(path="/conversations?only=unknown", phone=True)

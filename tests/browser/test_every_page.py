@@ -22,7 +22,7 @@ _TOO_WIDE = """
 
 
 @pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
-async def test_nobody_is_shut_out(visit: Visit, life: Life, shot: Shot) -> None:
+async def test_every_page_is_accessible(visit: Visit, life: Life, shot: Shot) -> None:
     page = await visit(Role.ADMIN if shot.signed_in else None, path=shot.address(life))
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     if shot.then is not None:

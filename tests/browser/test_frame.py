@@ -20,7 +20,7 @@ async def sign_in(page: Page, email: str, password: str) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def test_signing_in_leads_back_to_where_one_wanted_to_be(visit: Visit) -> None:
+async def test_sign_in_redirects_to_the_wanted_page(visit: Visit) -> None:
     page = await visit(None, path="/settings/account")
     await expect(page).to_have_url(re.compile(r"/sign-in\?next=%2Fsettings%2Faccount$"))
     await accessible(page)
@@ -70,7 +70,7 @@ async def test_the_workspace_is_changed_and_times_follow(visit: Visit) -> None:
     await expect(page.get_by_text("(New York)")).to_be_visible()
 
 
-async def test_a_viewer_sees_the_workspace_and_no_button(visit: Visit) -> None:
+async def test_viewer_sees_workspace_without_button(visit: Visit) -> None:
     page = await visit(Role.VIEWER, path="/settings/workspace")
 
     await expect(page.get_by_text("An admin can change this.")).to_be_visible()
@@ -79,7 +79,7 @@ async def test_a_viewer_sees_the_workspace_and_no_button(visit: Visit) -> None:
     await accessible(page)
 
 
-async def test_a_token_is_shown_once_and_revoked_after_a_question(visit: Visit) -> None:
+async def test_token_is_shown_once_and_revoked_after_confirmation(visit: Visit) -> None:
     page = await visit(Role.MEMBER, path="/settings/account")
     await accessible(page)
     await page.get_by_role("button", name="Create token").click()
@@ -113,9 +113,7 @@ async def test_a_token_is_shown_once_and_revoked_after_a_question(visit: Visit) 
     await expect(row).to_have_count(0)
 
 
-async def test_a_password_is_changed_and_the_old_one_refused(
-    visit: Visit, accounts: Accounts
-) -> None:
+async def test_changed_password_refuses_the_old_one(visit: Visit, accounts: Accounts) -> None:
     accounts.make(Role.VIEWER, "changing@example.com")
     page = await visit(None, path="/settings/account")
     await sign_in(page, "changing@example.com", PASSWORD)
@@ -139,9 +137,7 @@ async def test_a_password_is_changed_and_the_old_one_refused(
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
-async def test_a_password_is_set_by_a_link_and_a_session_ended_elsewhere(
-    visit: Visit, desk: Desk
-) -> None:
+async def test_link_sets_password_and_other_session_can_be_ended(visit: Visit, desk: Desk) -> None:
     body = {"email": "invited@example.com", "role": "member"}
     link = desk.post("/api/users", body, status=201)["set_up_url"]
     page = await visit(None, path=link)
@@ -189,7 +185,7 @@ async def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:
     await expect(html).to_have_attribute("data-bs-theme", "light")
 
 
-async def test_a_phone_has_the_menu_behind_a_button(visit: Visit) -> None:
+async def test_phone_has_the_menu_behind_a_button(visit: Visit) -> None:
     page = await visit(phone=True)
     settings = page.get_by_role("navigation", name="Main").get_by_role("link", name="Settings")
     await expect(settings).to_be_hidden()
@@ -204,7 +200,7 @@ async def test_a_phone_has_the_menu_behind_a_button(visit: Visit) -> None:
     assert not await page.evaluate(wide)
 
 
-async def test_the_keyboard_reaches_the_content_at_once(visit: Visit) -> None:
+async def test_skip_link_reaches_the_content(visit: Visit) -> None:
     page = await visit(path="/settings/workspace")
 
     await page.keyboard.press("Tab")
@@ -215,7 +211,7 @@ async def test_the_keyboard_reaches_the_content_at_once(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/settings/nothing", "/jobs/nothing/progress"])
-async def test_what_is_not_there_says_so_kindly(visit: Visit, path: str) -> None:
+async def test_missing_page_is_friendly(visit: Visit, path: str) -> None:
     page = await visit(path=path)
 
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -246,7 +242,7 @@ async def test_scripts_and_handlers_in_a_page_do_not_run(browser: Browser, desk:
     await context.close()
 
 
-async def test_an_open_page_keeps_its_times_true(visit: Visit) -> None:
+async def test_open_page_updates_its_times(visit: Visit) -> None:
     page = await visit(path="/settings/workspace")
     now = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)
     offsets = [-100_000, -3_600, -61, -1, 0, 1, 59, 60, 3_599, 3_600, 8_039, 86_400, 3_542_400]

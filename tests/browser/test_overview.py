@@ -11,9 +11,7 @@ from tests.browser.test_contacts_tab import rows
 from tests.e2e.people import Desk
 
 
-async def test_the_numbers_of_the_funnel_are_the_people_behind_them(
-    visit: Visit, life: Life
-) -> None:
+async def test_funnel_counts_match_their_lists(visit: Visit, life: Life) -> None:
     page = await visit(path=f"/sequences/{life.sequence_id}")
     links = page.locator(".funnel td a")
     await expect(links.first).to_be_visible()
@@ -33,9 +31,7 @@ async def test_the_numbers_of_the_funnel_are_the_people_behind_them(
     await expect(page).not_to_have_url(re.compile("outcome"))
 
 
-async def test_the_statuses_and_the_held_lead_to_their_people(
-    visit: Visit, life: Life, desk: Desk
-) -> None:
+async def test_statuses_and_held_link_to_their_lists(visit: Visit, life: Life, desk: Desk) -> None:
     page = await visit(path=f"/sequences/{life.sequence_id}")
     counts = desk.counts(life.sequence_id)
     legend = page.locator(".legend a")

@@ -18,7 +18,7 @@ async def test_every_tab_is_accessible(desk: Desk, visit: Visit, tab: str) -> No
     await accessible(page)
 
 
-async def test_a_sender_is_added_in_a_dialog(visit: Visit) -> None:
+async def test_sender_is_added_in_a_dialog(visit: Visit) -> None:
     page = await visit(path="/settings/senders")
     await page.get_by_role("button", name="Add sender").click()
     dialog = page.get_by_role("dialog")
@@ -34,7 +34,7 @@ async def test_a_sender_is_added_in_a_dialog(visit: Visit) -> None:
     await expect(page.locator("#senders")).to_contain_text("Night desk")
 
 
-async def test_a_user_is_added_and_opened(visit: Visit) -> None:
+async def test_user_is_added_and_opened(visit: Visit) -> None:
     page = await visit(path="/settings/users")
     await page.get_by_role("button", name="Add user").click()
     dialog = page.get_by_role("dialog")
@@ -55,7 +55,7 @@ async def test_a_user_is_added_and_opened(visit: Visit) -> None:
     await accessible(page)
 
 
-async def test_a_webhook_is_added_and_tested(visit: Visit) -> None:
+async def test_webhook_is_added_and_tested(visit: Visit) -> None:
     page = await visit(path="/settings/webhooks/new")
     await accessible(page)
     await page.get_by_label("Address").fill("https://127.0.0.1:9/events")

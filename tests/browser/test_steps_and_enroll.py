@@ -77,7 +77,7 @@ async def _is_warned(page: Page) -> None:
     assert asked == ["beforeunload"]
 
 
-async def test_a_file_is_enrolled_though_the_browser_is_closed(desk: Desk, visit: Visit) -> None:
+async def test_file_is_enrolled_after_the_browser_closes(desk: Desk, visit: Visit) -> None:
     sequence_id = desk.sequence(desk.line(), "Hello {{first_name|there}}", reply_window=600)
     known = desk.person()
     rows = ["Whom,Line", f"Known,{known.phone}", "Neu,+12065550142", "Neu,+12065550142", "Bad,12"]

@@ -97,7 +97,7 @@ def test_refused_callback_is_not_repeated(
         ("rc=0&rp=all", 500, 1),
     ],
 )
-def test_callback_is_repeated_as_its_fragment_says(
+def test_callback_is_retried_as_its_fragment_says(
     client: Client,
     simulator: RunningSimulator,
     listener: Listener,
@@ -133,7 +133,7 @@ def test_callback_waits_for_an_answer_as_long_as_its_fragment_says(
     assert len(listener.received) == tries
 
 
-def test_application_that_is_away_holds_nothing_up(
+def test_unreachable_application_blocks_nothing(
     client: Client, simulator: RunningSimulator
 ) -> None:
     before = simulator.http.get("/_simulator/totals").json()["webhooks_lost"]
@@ -162,7 +162,7 @@ def test_without_a_status_callback_nothing_is_posted(
         ("shuffled", ["delivered", "sent"]),
     ],
 )
-def test_account_can_be_told_how_to_report(
+def test_account_reporting_can_be_changed(
     client: Client,
     simulator: RunningSimulator,
     listener: Listener,

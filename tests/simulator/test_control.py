@@ -82,7 +82,7 @@ def test_next_lists_fail(client: Client, simulator: RunningSimulator) -> None:
     assert client.messages.list() == []
 
 
-def test_error_rate_strikes_about_its_share(client: Client, simulator: RunningSimulator) -> None:
+def test_error_rate_fails_about_its_share(client: Client, simulator: RunningSimulator) -> None:
     simulator.behave(error_rate={"429": 0.5})
     for _ in range(60):
         with suppress(TwilioRestException):

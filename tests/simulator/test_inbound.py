@@ -69,7 +69,7 @@ def test_picture_service_and_opt_out_type_are_named_when_there(
     assert (fields["MessagingServiceSid"], fields["OptOutType"]) == (SERVICE, "HELP")
 
 
-def test_text_that_is_not_delivered_is_only_to_be_listed(
+def test_undelivered_inbound_text_is_only_listed(
     client: Client, simulator: RunningSimulator, listener: Listener
 ) -> None:
     answer = simulator.text(**{"from": DANA, "to": OURS, "body": "Hi", "deliver": False})
@@ -84,7 +84,7 @@ def test_text_that_is_not_delivered_is_only_to_be_listed(
     assert message.date_sent is not None
 
 
-def test_webhook_that_fails_is_told_and_not_repeated(
+def test_failed_webhook_is_counted_and_not_repeated(
     simulator: RunningSimulator, listener: Listener
 ) -> None:
     listener.status = 503

@@ -29,7 +29,7 @@ def test_number_decides_the_line_type(client: Client, number: str, line_type: st
     assert found.line_type_intelligence["error_code"] is None
 
 
-def test_trouble_comes_inside_a_200(client: Client) -> None:
+def test_lookup_error_comes_inside_a_200(client: Client) -> None:
     found = look_up(client, "+14165557803")
     assert found.line_type_intelligence["type"] is None
     assert found.line_type_intelligence["error_code"] == 60601

@@ -125,7 +125,7 @@ def test_limits_themselves_are_allowed(simulator: RunningSimulator, fields: dict
     assert answer.status_code == 201
 
 
-def test_json_is_not_taken(simulator: RunningSimulator) -> None:
+def test_json_is_refused(simulator: RunningSimulator) -> None:
     assert simulator.http.post(MESSAGES, json={"To": DANA}).status_code == 415
 
 
@@ -142,7 +142,7 @@ def test_wrong_password_is_refused_everywhere(simulator: RunningSimulator) -> No
     assert listing.value.args[1].status_code == 401
 
 
-def test_another_account_and_no_credentials_are_refused(simulator: RunningSimulator) -> None:
+def test_other_account_and_missing_credentials_are_refused(simulator: RunningSimulator) -> None:
     other = simulator.http.get(MESSAGES.replace(ACCOUNT_SID, "AC" + "9" * 32))
     anonymous = httpx.get(simulator.url + MESSAGES)
     assert (other.status_code, anonymous.status_code) == (401, 401)
@@ -174,7 +174,7 @@ def test_list_is_newest_first_with_both_directions(
     assert client.messages.list(to="+14155550999") == []
 
 
-def test_pages_hold_still_while_messages_arrive(client: Client) -> None:
+def test_pages_do_not_shift_while_messages_arrive(client: Client) -> None:
     sids = [client.messages.create(to=DANA, from_=OURS, body=str(n)).sid for n in range(7)]
     page = client.messages.page(to=DANA, page_size=3)
     seen = [message.sid for message in page]

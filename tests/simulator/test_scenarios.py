@@ -104,7 +104,7 @@ def test_throttled_number_takes_the_fourth_create(
 
 
 @pytest.mark.parametrize(("suffix", "created"), [("504", 1), ("505", 0)])
-def test_create_that_is_never_answered(
+def test_create_without_answer_hangs(
     simulator: RunningSimulator, listener: Listener, suffix: str, created: int
 ) -> None:
     client = simulator.client(seconds=0.3)
@@ -118,7 +118,7 @@ def test_create_that_is_never_answered(
 
 
 @pytest.mark.parametrize(("suffix", "created"), [("506", 1), ("507", 0)])
-def test_create_whose_connection_drops(
+def test_create_with_dropped_connection_fails(
     client: Client, simulator: RunningSimulator, suffix: str, created: int
 ) -> None:
     with pytest.raises(requests.exceptions.ConnectionError):

@@ -63,7 +63,7 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> Freeze:
         ("connect", True),
     ],
 )
-async def test_a_process_stopped_before_the_send_sends_nothing(
+async def test_process_stopped_before_the_send_sends_nothing(
     recorder: Recorder, gateway: TwilioGateway, freeze: Freeze, step: str, *, after: bool
 ) -> None:
     freeze.at(HTTPConnection, step, after=after)
@@ -79,7 +79,7 @@ async def test_a_process_stopped_before_the_send_sends_nothing(
 
 @pytest.mark.parametrize("standstill", [Machine.suspend, Machine.pause])
 @pytest.mark.parametrize("step", ["connect", "endheaders"])
-async def test_machine_that_stood_still_before_the_send_sends_nothing(
+async def test_suspended_machine_sends_nothing(
     recorder: Recorder,
     gateway: TwilioGateway,
     monkeypatch: pytest.MonkeyPatch,
@@ -100,7 +100,7 @@ async def test_machine_that_stood_still_before_the_send_sends_nothing(
     assert recorder.received == b""
 
 
-async def test_a_process_stopped_on_a_kept_connection_sends_nothing(
+async def test_process_stopped_on_a_reused_connection_sends_nothing(
     recorder: Recorder, gateway: TwilioGateway, freeze: Freeze
 ) -> None:
     assert isinstance(await gateway.create(call()), Accepted)
@@ -113,14 +113,12 @@ async def test_a_process_stopped_on_a_kept_connection_sends_nothing(
     assert recorder.count() == 1
 
 
-async def test_a_late_call_does_not_even_connect(
-    recorder: Recorder, gateway: TwilioGateway
-) -> None:
+async def test_late_call_does_not_connect(recorder: Recorder, gateway: TwilioGateway) -> None:
     assert await gateway.create(call(0)) == NotCalled()
     assert recorder.connections == 0
 
 
-async def test_a_slow_connection_in_time_is_used(
+async def test_slow_connection_in_time_is_used(
     recorder: Recorder, gateway: TwilioGateway, freeze: Freeze
 ) -> None:
     freeze.at(HTTPConnection, "_new_conn")
@@ -129,7 +127,7 @@ async def test_a_slow_connection_in_time_is_used(
     assert recorder.count() == 1
 
 
-async def test_a_call_that_waits_for_a_thread_too_long_is_not_made(
+async def test_call_without_a_free_thread_in_time_is_not_made(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
     gateway = make_gateway(threads=1)
@@ -142,7 +140,7 @@ async def test_a_call_that_waits_for_a_thread_too_long_is_not_made(
     assert recorder.count() == 1
 
 
-async def test_a_cancelled_call_sends_nothing_any_more(
+async def test_canceled_call_sends_nothing(
     recorder: Recorder, gateway: TwilioGateway, freeze: Freeze
 ) -> None:
     freeze.at(HTTPConnection, "_new_conn")
@@ -158,7 +156,7 @@ async def test_a_cancelled_call_sends_nothing_any_more(
     assert recorder.received == b""
 
 
-async def test_a_connection_that_takes_the_whole_time_is_as_good_as_refused(
+async def test_connection_slower_than_the_call_is_refused(
     recorder: Recorder, make_gateway: MakeGateway, freeze: Freeze
 ) -> None:
     gateway = make_gateway(connect=0.1, read=0.1)
@@ -170,7 +168,7 @@ async def test_a_connection_that_takes_the_whole_time_is_as_good_as_refused(
     assert recorder.received == b""
 
 
-async def test_an_answer_that_takes_the_whole_time_leaves_the_outcome_unknown(
+async def test_answer_slower_than_the_call_leaves_outcome_unknown(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
     gateway = make_gateway(connect=0.3, read=0.2, late=0.2)
@@ -184,7 +182,7 @@ async def test_an_answer_that_takes_the_whole_time_leaves_the_outcome_unknown(
     assert recorder.count() == 1
 
 
-async def test_a_hanging_provider_leaves_the_outcome_unknown(
+async def test_hanging_provider_leaves_outcome_unknown(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
     gateway = make_gateway(connect=2, read=0.2, late=0.2)
@@ -222,7 +220,7 @@ async def test_call_does_not_wait_for_the_late_answers_of_those_before(
     assert recorder.count() == 3
 
 
-async def test_answer_that_comes_even_later_is_not_waited_for(
+async def test_answer_after_the_late_limit_is_not_awaited(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
     gateway = make_gateway(connect=0.1, read=0.1, late=0.3)
@@ -235,7 +233,7 @@ async def test_answer_that_comes_even_later_is_not_waited_for(
     assert await given.late == OutcomeUnknown()
 
 
-async def test_a_request_leaves_in_one_write(
+async def test_request_is_sent_in_one_write(
     recorder: Recorder, gateway: TwilioGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[bytes] = []
@@ -253,7 +251,7 @@ async def test_a_request_leaves_in_one_write(
     assert written == recorder.received
 
 
-async def test_no_connection_is_proof_that_nothing_was_sent(make_gateway: MakeGateway) -> None:
+async def test_failed_connection_proves_nothing_was_sent(make_gateway: MakeGateway) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         gateway = make_gateway(f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -261,7 +259,7 @@ async def test_no_connection_is_proof_that_nothing_was_sent(make_gateway: MakeGa
         assert await gateway.create(call()) == Refused(0, None)
 
 
-async def test_an_unknown_host_is_proof_that_nothing_was_sent(
+async def test_unknown_host_proves_nothing_was_sent(
     make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object) -> None:
@@ -274,7 +272,7 @@ async def test_an_unknown_host_is_proof_that_nothing_was_sent(
     assert await gateway.create(call()) == Refused(0, None)
 
 
-async def test_failed_tls_is_proof_that_nothing_was_sent(
+async def test_failed_tls_proves_nothing_was_sent(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
     recorder.closes_at_once = True
@@ -284,7 +282,7 @@ async def test_failed_tls_is_proof_that_nothing_was_sent(
     assert recorder.connections == 1
 
 
-async def test_a_proxy_is_used_and_guarded_too(
+async def test_proxy_is_used_and_guarded(
     recorder: Recorder,
     make_gateway: MakeGateway,
     monkeypatch: pytest.MonkeyPatch,
@@ -302,7 +300,7 @@ async def test_a_proxy_is_used_and_guarded_too(
     assert recorder.count() == 1
 
 
-async def test_no_proxy_stands_before_this_machine(
+async def test_no_proxy_is_used_for_this_machine(
     gateway: TwilioGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -314,13 +312,15 @@ async def test_no_proxy_stands_before_this_machine(
 class TestConnections:
     """When a kept connection is used again."""
 
-    async def test_soon(self, recorder: Recorder, gateway: TwilioGateway) -> None:
+    async def test_connection_in_use_is_reused(
+        self, recorder: Recorder, gateway: TwilioGateway
+    ) -> None:
         for _ in range(3):
             assert isinstance(await gateway.create(call()), Accepted)
 
         assert recorder.connections == 1
 
-    async def test_not_after_it_was_idle_for_long(
+    async def test_connection_idle_for_long_is_not_reused(
         self, recorder: Recorder, gateway: TwilioGateway, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(deadline, "IDLE_LIMIT", timedelta(0))
@@ -329,7 +329,7 @@ class TestConnections:
         assert isinstance(await gateway.create(call()), Accepted)
         assert recorder.connections == 2
 
-    async def test_not_after_the_machine_was_suspended(
+    async def test_connection_is_not_reused_after_suspension(
         self, recorder: Recorder, gateway: TwilioGateway, machine: Machine
     ) -> None:
         await gateway.create(call())
@@ -338,7 +338,7 @@ class TestConnections:
         assert isinstance(await gateway.create(call()), Accepted)
         assert recorder.connections == 2
 
-    async def test_not_after_the_other_end_closed_it(
+    async def test_closed_connection_is_not_reused(
         self, recorder: Recorder, gateway: TwilioGateway
     ) -> None:
         recorder.closes = True
@@ -392,7 +392,7 @@ def tls_received() -> Iterator[tuple[int, bytearray]]:
 
 @pytest.mark.filterwarnings(f"ignore::{InsecureRequestWarning.__module__}.InsecureRequestWarning")
 @pytest.mark.parametrize("in_time", [True, False])
-def test_over_tls_the_question_comes_after_the_handshake(
+def test_deadline_is_checked_after_the_tls_handshake(
     tls_received: tuple[int, bytearray], freeze: Freeze, *, in_time: bool
 ) -> None:
     port, received = tls_received

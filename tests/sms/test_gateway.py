@@ -74,7 +74,7 @@ def rfc9457(status: int, code: int, claimed: int) -> bytes:
         (None, OutcomeUnknown()),
     ],
 )
-async def test_an_answer_is_read_and_the_call_not_repeated(
+async def test_answer_is_read_and_call_not_repeated(
     recorder: Recorder, gateway: TwilioGateway, given: bytes | None, expected: SendResult
 ) -> None:
     recorder.answers = [given]
@@ -98,7 +98,7 @@ async def test_an_answer_is_read_and_the_call_not_repeated(
         (None, MessageStatus.ACCEPTED),
     ],
 )
-async def test_whatever_the_status_a_message_with_an_id_is_accepted(
+async def test_message_with_an_id_is_accepted_whatever_its_status(
     recorder: Recorder, gateway: TwilioGateway, said: str | None, expected: MessageStatus
 ) -> None:
     shown = {"sid": "SM1", "status": said, "from": None, "to": THEIRS, "body": SECRET}
@@ -107,7 +107,7 @@ async def test_whatever_the_status_a_message_with_an_id_is_accepted(
     assert await gateway.create(call()) == Accepted("SM1", expected, None)
 
 
-async def test_the_request_says_what_it_should(recorder: Recorder, gateway: TwilioGateway) -> None:
+async def test_request_has_its_fields(recorder: Recorder, gateway: TwilioGateway) -> None:
     made = call()
 
     await gateway.create(made)
@@ -128,7 +128,7 @@ async def test_the_request_says_what_it_should(recorder: Recorder, gateway: Twil
     }
 
 
-async def test_edge_and_region_do_not_bend_the_address(
+async def test_edge_and_region_do_not_change_the_address(
     recorder: Recorder, make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWILIO_EDGE", "dublin")
@@ -137,9 +137,7 @@ async def test_edge_and_region_do_not_bend_the_address(
     assert isinstance(await make_gateway().create(call()), Accepted)
 
 
-async def test_a_base_address_may_have_a_path(
-    recorder: Recorder, make_gateway: MakeGateway
-) -> None:
+async def test_base_address_may_have_a_path(recorder: Recorder, make_gateway: MakeGateway) -> None:
     await make_gateway(f"{recorder.url}/twilio").create(call())
 
     assert recorder.received.startswith(b"POST /twilio/2010-04-01/Accounts/")
@@ -170,9 +168,7 @@ async def listed(gateway: TwilioGateway, age: float = 60) -> list[ListedMessage]
     return list(await gateway.list_outbound(THEIRS, NOW - timedelta(seconds=age)))
 
 
-async def test_the_list_asks_for_the_recipient_only(
-    recorder: Recorder, gateway: TwilioGateway
-) -> None:
+async def test_list_filters_by_recipient_only(recorder: Recorder, gateway: TwilioGateway) -> None:
     recorder.answers = [page()]
 
     assert await listed(gateway) == []
@@ -181,7 +177,7 @@ async def test_the_list_asks_for_the_recipient_only(
     assert parse_qs(urlsplit(target).query) == {"To": [THEIRS], "PageSize": ["100"]}
 
 
-async def test_a_listed_message_is_translated(recorder: Recorder, gateway: TwilioGateway) -> None:
+async def test_listed_message_is_translated(recorder: Recorder, gateway: TwilioGateway) -> None:
     recorder.answers = [
         page(
             entry("SM2", status="undelivered", error_code=30003, from_=None),
@@ -205,7 +201,7 @@ async def test_inbound_and_older_messages_are_left_out(
     assert [message.sid for message in await listed(gateway)] == ["SM2"]
 
 
-async def test_a_part_of_the_first_second_is_not_lost(
+async def test_second_containing_the_start_is_listed(
     recorder: Recorder, gateway: TwilioGateway
 ) -> None:
     recorder.answers = [page(entry(age=60))]
@@ -264,7 +260,7 @@ async def test_pages_are_read_until_one_is_too_old(
         "cut off",
     ],
 )
-async def test_an_incomplete_list_is_none(
+async def test_incomplete_list_is_an_error(
     recorder: Recorder, gateway: TwilioGateway, answers: list[bytes | None]
 ) -> None:
     recorder.answers = list(answers)
@@ -274,7 +270,7 @@ async def test_an_incomplete_list_is_none(
         await listed(gateway)
 
 
-async def test_questions_give_up_in_time(recorder: Recorder, make_gateway: MakeGateway) -> None:
+async def test_questions_time_out(recorder: Recorder, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(connect=0.2, read=0.1)
     recorder.pause = 1
 
@@ -299,7 +295,7 @@ async def test_questions_give_up_in_time(recorder: Recorder, make_gateway: MakeG
         (None, LineType.UNKNOWN),
     ],
 )
-async def test_a_line_type_is_translated(
+async def test_line_type_is_translated(
     recorder: Recorder,
     gateway: TwilioGateway,
     facts: dict[str, object] | None,
@@ -316,7 +312,7 @@ async def test_a_line_type_is_translated(
 @pytest.mark.parametrize(
     "given", [error(404, 20404), error(429, 20429), answer(200, HTML), error(500, 20500), None]
 )
-async def test_a_failed_look_up_is_no_line_type(
+async def test_failed_look_up_returns_no_line_type(
     recorder: Recorder, gateway: TwilioGateway, given: bytes | None
 ) -> None:
     recorder.answers = [given]

@@ -15,7 +15,7 @@ def busy_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_busy_port_is_named_with_its_part_and_the_way_out(busy_port: int) -> None:
+def test_busy_port_error_names_part_and_variable(busy_port: int) -> None:
     wanted = [
         PortOf("PostgreSQL", ports.free_port(), "SEGUE_POSTGRES_PORT"),
         PortOf("The API", busy_port, "SEGUE_API_PORT"),
@@ -32,6 +32,6 @@ def test_a_busy_port_is_named_with_its_part_and_the_way_out(busy_port: int) -> N
     ports.check_free([PortOf("The API", suggested, "SEGUE_API_PORT")])
 
 
-def test_an_answering_port_is_told_from_a_silent_one(busy_port: int) -> None:
+def test_answering_port_differs_from_silent_one(busy_port: int) -> None:
     assert ports.answers(busy_port)
     assert not ports.answers(ports.free_port())

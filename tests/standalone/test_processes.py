@@ -86,7 +86,7 @@ def test_stopping_leaves_no_process(started: Started) -> None:
     child.stop()  # once more is harmless
 
 
-def test_a_process_that_will_not_stop_is_ended_with_all_it_started(
+def test_process_that_ignores_sigterm_is_killed_with_its_children(
     started: Started,
 ) -> None:
     child = started(STUBBORN, grace_seconds=0.2)
@@ -100,7 +100,7 @@ def test_a_process_that_will_not_stop_is_ended_with_all_it_started(
     eventually_gone(grandchild)
 
 
-def test_a_death_is_noticed_with_the_last_lines_of_the_log(started: Started) -> None:
+def test_death_reports_the_last_log_lines(started: Started) -> None:
     child = started([sys.executable, "-S", "-c", "print('first'); raise SystemExit('the reason')"])
 
     with pytest.raises(PartError) as noticed:
@@ -111,7 +111,7 @@ def test_a_death_is_noticed_with_the_last_lines_of_the_log(started: Started) -> 
     assert sorted(each.strip() for each in tail) == ["first", "the reason"]
 
 
-def test_a_death_by_signal_is_told_apart(started: Started) -> None:
+def test_death_by_signal_names_the_signal(started: Started) -> None:
     child = started(SLEEP)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
@@ -120,7 +120,7 @@ def test_a_death_by_signal_is_told_apart(started: Started) -> None:
         processes.wait_until(child.ended, seconds=10, failure="still runs")
 
 
-def test_a_server_that_ends_without_an_error_has_died_all_the_same(started: Started) -> None:
+def test_server_that_exits_with_zero_counts_as_dead(started: Started) -> None:
     child = started([sys.executable, "-S", "-c", ""])
     processes.wait_until(child.ended, seconds=10, failure="still runs")
 

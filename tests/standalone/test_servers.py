@@ -29,7 +29,7 @@ def _one(server: EmbeddedPostgres, query: str, dbname: str = "postgres") -> obje
         return row[0]
 
 
-def test_a_database_is_created_once_with_all_that_segue_needs(postgres: EmbeddedPostgres) -> None:
+def test_database_is_created_once_with_its_extensions(postgres: EmbeddedPostgres) -> None:
     postgres.create_database("segue")
     postgres.create_database("segue")
 
@@ -40,7 +40,7 @@ def test_a_database_is_created_once_with_all_that_segue_needs(postgres: Embedded
     assert row == ("äöé", True)
 
 
-def test_the_password_is_wanted(postgres: EmbeddedPostgres) -> None:
+def test_token_needs_the_password(postgres: EmbeddedPostgres) -> None:
     password = postgres.url().split(":")[2].split("@")[0]
 
     assert len(password) == 32
@@ -69,7 +69,7 @@ def test_data_survives_a_restart_and_a_stale_lock_file(postgres: EmbeddedPostgre
     assert _one(postgres, "SELECT current_database()", "kept") == "kept"
 
 
-def test_a_second_server_on_the_same_data_is_refused(
+def test_second_server_on_the_same_data_is_refused(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standalone.postgres._LEAVING_SECONDS", 0)
@@ -81,7 +81,7 @@ def test_a_second_server_on_the_same_data_is_refused(
     assert _one(postgres, "SELECT 1") == 1
 
 
-def test_a_server_that_cannot_start_says_why(server_folder: Path) -> None:
+def test_server_that_cannot_start_says_why(server_folder: Path) -> None:
     server = EmbeddedPostgres(server_folder / "odd", free_port(), options={"no_such_thing": "1"})
 
     with pytest.raises(PartError, match=r"PostgreSQL ended with code 1; its log: .*odd\.log") as e:
@@ -100,7 +100,7 @@ def test_temporal_keeps_its_state_in_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "state" / "temporal.db").exists()
 
 
-def test_temporal_is_told_the_search_attributes_that_the_client_uses() -> None:
+def test_temporal_has_the_search_attributes_of_the_client() -> None:
     assert {SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name} == set(SEARCH_ATTRIBUTES)
 
 

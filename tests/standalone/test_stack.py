@@ -149,7 +149,7 @@ def assert_gone(family: list[psutil.Process]) -> None:
     assert alive == []
 
 
-def test_ctrl_c_stops_everything_and_the_next_start_still_knows_the_sign_in(
+def test_ctrl_c_stops_everything_and_the_sign_in_survives(
     folder: Path, env: dict[str, str]
 ) -> None:
     for _ in range(2):
@@ -172,7 +172,7 @@ def test_ctrl_c_stops_everything_and_the_next_start_still_knows_the_sign_in(
     assert not [log for log in logs if "demo-password" in log]
 
 
-def test_a_shell_that_reads_the_environment_can_run_commands_and_a_worker(
+def test_environment_file_lets_a_shell_run_commands_and_a_worker(
     folder: Path, env: dict[str, str]
 ) -> None:
     with running(folder, {**env, "RETRY_SHORT_SECONDS": "30"}) as run:
@@ -195,7 +195,7 @@ def test_a_shell_that_reads_the_environment_can_run_commands_and_a_worker(
         assert told.get(name) == worker.get(name), name
 
 
-def test_a_part_that_dies_is_started_again_until_it_keeps_dying(
+def test_dead_part_is_restarted_a_limited_number_of_times(
     folder: Path, env: dict[str, str]
 ) -> None:
     with running(folder, env) as run:
@@ -221,9 +221,7 @@ def test_a_part_that_dies_is_started_again_until_it_keeps_dying(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this death")
-def test_nothing_outlives_a_stack_that_is_killed_and_it_starts_again(
-    folder: Path, env: dict[str, str]
-) -> None:
+def test_killed_stack_leaves_nothing_and_starts_again(folder: Path, env: dict[str, str]) -> None:
     with running(folder, env) as run:
         family = run.family()
         run.process.kill()
@@ -234,7 +232,7 @@ def test_nothing_outlives_a_stack_that_is_killed_and_it_starts_again(
         pass
 
 
-def test_it_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
+def test_stack_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
     with running(folder, env) as first:
         second = subprocess.run(
             [sys.executable, "-m", "standalone"],
@@ -252,7 +250,7 @@ def test_it_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
         assert first.process.poll() is None
 
 
-def test_a_job_that_fails_is_shown_with_its_reason(folder: Path, env: dict[str, str]) -> None:
+def test_failed_job_shows_its_reason(folder: Path, env: dict[str, str]) -> None:
     (folder / "alembic.py").write_text("raise SystemExit('no such revision')")
     try:
         run = Run(folder, env)
@@ -264,7 +262,7 @@ def test_a_job_that_fails_is_shown_with_its_reason(folder: Path, env: dict[str, 
     assert "no such revision" in run.output()
 
 
-def test_a_stop_during_the_start_is_clean(folder: Path, env: dict[str, str]) -> None:
+def test_stop_during_start_is_clean(folder: Path, env: dict[str, str]) -> None:
     (folder / "alembic.py").write_text("import time; time.sleep(60)")
     try:
         run = Run(folder, env)

@@ -70,7 +70,7 @@ async def everything(database: Database) -> list[Any]:
 
 
 @pytest.mark.parametrize("path", FORMS)
-async def test_what_there_is_may_be_chosen(
+async def test_known_choice_is_accepted(
     admin: httpx.AsyncClient, there: Mapping[str, str], path: str
 ) -> None:
     answer = await post(admin, there, path)
@@ -78,7 +78,7 @@ async def test_what_there_is_may_be_chosen(
 
 
 @pytest.mark.parametrize(("path", "field"), CHOICES)
-async def test_what_there_is_not_is_refused(
+async def test_unknown_choice_is_refused(
     admin: httpx.AsyncClient,
     there: Mapping[str, str],
     database: Database,

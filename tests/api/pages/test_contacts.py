@@ -74,7 +74,7 @@ async def test_pages_of_contacts_lead_there_and_back(
     assert listed((await member.get(previous[1].replace("&amp;", "&"))).text) == pages[1]
 
 
-async def test_what_people_are_called_stays_text(world: World, member: httpx.AsyncClient) -> None:
+async def test_names_are_escaped(world: World, member: httpx.AsyncClient) -> None:
     [one] = await world.contacts(1, first_name="<script>alert(1)</script>", last_name="=1+1")
     group_id = await world.group([one])
     await world.suppress(one)
@@ -90,7 +90,7 @@ async def test_what_people_are_called_stays_text(world: World, member: httpx.Asy
     assert "'=1+1" in exported
 
 
-async def test_a_contact_is_added_and_changed(member: httpx.AsyncClient) -> None:
+async def test_contact_is_added_and_changed(member: httpx.AsyncClient) -> None:
     fields = {"first_name": "Ada", "phone": "(415) 555-0123", "line_type": "mobile"}
     added = await member.post("/contacts/new", data=fields)
     assert added.status_code == 303
@@ -106,7 +106,7 @@ async def test_a_contact_is_added_and_changed(member: httpx.AsyncClient) -> None
     assert contact["line_type"] is None
 
 
-async def test_what_is_wrong_is_said_beside_its_field(member: httpx.AsyncClient) -> None:
+async def test_errors_are_shown_beside_their_fields(member: httpx.AsyncClient) -> None:
     bad = await member.post("/contacts/new", data={"first_name": "Ada", "phone": "12"})
     assert bad.status_code == 422
     assert 'id="error-phone"' in bad.text
@@ -118,7 +118,7 @@ async def test_what_is_wrong_is_said_beside_its_field(member: httpx.AsyncClient)
     assert f'href="/contacts/{holder}"' in twice.text
 
 
-async def test_a_contact_s_page_tells_groups_sequences_and_the_evidence(
+async def test_contact_page_shows_groups_sequences_and_evidence(
     world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     [one] = await world.contacts(1)
@@ -149,7 +149,7 @@ async def test_a_contact_s_page_tells_groups_sequences_and_the_evidence(
     assert "In no group" in (await member.get(f"/contacts/{one}")).text
 
 
-async def test_what_a_person_asked_for_only_an_admin_lifts(
+async def test_opt_out_by_request_is_lifted_by_admins_only(
     world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     [one] = await world.contacts(1)
@@ -164,7 +164,7 @@ async def test_what_a_person_asked_for_only_an_admin_lifts(
     assert lifted.status_code == 204
 
 
-async def test_erasing_says_what_stays_and_is_the_admin_s(
+async def test_erasing_says_what_stays_and_needs_an_admin(
     world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     [one] = await world.contacts(1)
@@ -175,7 +175,7 @@ async def test_erasing_says_what_stays_and_is_the_admin_s(
     assert (await admin.get(f"/contacts/{one}")).status_code == 404
 
 
-async def test_a_file_is_looked_at_and_then_imported_into_a_group(
+async def test_file_is_checked_then_imported_into_a_group(
     member: httpx.AsyncClient, services: Services
 ) -> None:
     file = {"file": ("people.csv", FILE, "text/csv")}
@@ -203,7 +203,7 @@ async def test_a_file_is_looked_at_and_then_imported_into_a_group(
     assert (group["name"], group["member_count"]) == ("Nurses", 2)
 
 
-async def test_a_group_is_made_for_a_file_that_is_there_alone(member: httpx.AsyncClient) -> None:
+async def test_new_group_is_created_only_for_a_received_file(member: httpx.AsyncClient) -> None:
     fields = {"mode": "import", "new_group": "Nurses"}
     refused = await member.post("/contacts/import", data=fields, headers=HTMX)
     assert refused.status_code == 422
@@ -220,7 +220,7 @@ async def test_a_group_is_made_for_a_file_that_is_there_alone(member: httpx.Asyn
     ("content", "reason"),
     [("name\nAda\n", "has no column phone"), ("phone\n\xff", "is not UTF-8"), (None, "is missing")],
 )
-async def test_a_file_that_cannot_be_read_is_refused_beside_its_field(
+async def test_unreadable_file_shows_its_error_beside_the_field(
     member: httpx.AsyncClient, content: str | None, reason: str
 ) -> None:
     sent = {"file": ("people.csv", content.encode("latin-1"), "text/csv")} if content else None
@@ -231,14 +231,14 @@ async def test_a_file_that_cannot_be_read_is_refused_beside_its_field(
     assert (await member.get("/api/jobs")).json()["items"] == []
 
 
-async def test_a_group_that_is_none_is_refused_beside_its_field(member: httpx.AsyncClient) -> None:
+async def test_unknown_group_shows_its_error_beside_the_field(member: httpx.AsyncClient) -> None:
     sent = {"file": ("people.csv", FILE, "text/csv")}
     answer = await member.post("/contacts/import", files=sent, data={"group_id": "x"})
     assert answer.status_code == 422
     assert "Put everyone into the group is no group" in words(answer.text)
 
 
-async def test_the_result_of_other_work_is_no_import_s(
+async def test_result_of_another_job_is_not_an_import(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -249,7 +249,7 @@ async def test_the_result_of_other_work_is_no_import_s(
         assert (await member.get(f"{imports}/{job['id']}")).status_code == 404
 
 
-async def test_a_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -> None:
+async def test_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -> None:
     [one] = await world.contacts(1)
     group_id = await world.group([one])
     await world.suppress(one)

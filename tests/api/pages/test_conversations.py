@@ -52,7 +52,7 @@ def bubbles(html: str) -> list[UUID]:
     return [UUID(one) for one in re.findall(r'id="text-([0-9a-f-]+)"', html)]
 
 
-async def test_who_wrote_last_is_first_and_marked_unanswered(
+async def test_latest_inbound_conversation_is_first_and_unanswered(
     world: World, member: httpx.AsyncClient
 ) -> None:
     ada = await person(world)
@@ -71,11 +71,11 @@ async def test_who_wrote_last_is_first_and_marked_unanswered(
     assert "No conversation fits" in nobody.text
 
 
-async def test_an_empty_list_says_what_fills_it(world: World, member: httpx.AsyncClient) -> None:
+async def test_empty_list_says_how_to_fill_it(world: World, member: httpx.AsyncClient) -> None:
     assert "Enroll contacts in a sequence" in (await member.get("/conversations")).text
 
 
-async def test_filters_come_into_the_address_with_the_open_conversation(
+async def test_filters_change_the_address_and_keep_the_conversation(
     world: World, member: httpx.AsyncClient
 ) -> None:
     ada = await person(world)
@@ -90,7 +90,7 @@ async def test_filters_come_into_the_address_with_the_open_conversation(
     assert 'aria-current="true"' in polled.text
 
 
-async def test_texts_are_shown_as_text_with_what_became_of_them(
+async def test_texts_are_escaped_and_show_their_outcome(
     world: World, member: httpx.AsyncClient
 ) -> None:
     ada = await person(world, "<script>alert(1)</script>")
@@ -150,9 +150,7 @@ async def test_earlier_texts_come_page_by_page_and_the_latest_by_themselves(
     assert bubbles((await member.get(poll[1], headers=HTMX)).text) == [*texts[20:], new]
 
 
-async def test_a_reply_goes_once_however_often_it_is_sent(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_reply_sent_twice_goes_once(world: World, member: httpx.AsyncClient) -> None:
     ada = await person(world)
     await said(world, ada, "Are you there?")
     fields = {"body": "Yes, {{first_name|there}}", "message_id": str(uuid4())}
@@ -165,9 +163,7 @@ async def test_a_reply_goes_once_however_often_it_is_sent(
     assert [row.body for row in texts] == ["Yes, Ada"]
 
 
-async def test_a_reply_that_cannot_go_keeps_what_was_typed(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_refused_reply_keeps_the_typed_text(world: World, member: httpx.AsyncClient) -> None:
     ada = await person(world)
     fields = {"body": "Hi {{nickname}}", "message_id": str(uuid4())}
     refused = await member.post(f"/conversations/{ada}/reply", data=fields, headers=HTMX)
@@ -177,7 +173,7 @@ async def test_a_reply_that_cannot_go_keeps_what_was_typed(
     assert 'id="error-body"' in refused.text
 
 
-async def test_who_opted_out_meanwhile_cannot_be_texted_and_one_sees_why(
+async def test_contact_opted_out_meanwhile_cannot_be_texted_and_page_says_why(
     world: World, member: httpx.AsyncClient
 ) -> None:
     ada = await person(world)
@@ -196,7 +192,7 @@ async def test_who_opted_out_meanwhile_cannot_be_texted_and_one_sees_why(
     assert "the number opted out" in late.text
 
 
-async def test_a_sender_is_chosen_where_none_is_known(
+async def test_reply_without_a_known_sender_asks_for_one(
     world: World, member: httpx.AsyncClient
 ) -> None:
     second = await world.sender(uuid4(), "+14155550109")
@@ -213,7 +209,7 @@ async def test_a_sender_is_chosen_where_none_is_known(
     assert [row.sender_id for row in texts] == [second]
 
 
-async def test_a_viewer_reads_and_cannot_answer(
+async def test_viewer_reads_and_cannot_reply(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     ada = await person(world)
@@ -225,7 +221,7 @@ async def test_a_viewer_reads_and_cannot_answer(
     assert refused.status_code == 403
 
 
-async def test_an_unknown_contact_has_no_conversation(member: httpx.AsyncClient) -> None:
+async def test_unknown_contact_has_no_conversation(member: httpx.AsyncClient) -> None:
     assert (await member.get(f"/conversations/{uuid4()}")).status_code == 404
 
 
@@ -270,7 +266,7 @@ async def test_texts_of_unknown_numbers_are_read_and_their_number_is_added(
     assert "No unknown numbers" in nobody.text
 
 
-async def test_what_is_beside_the_list_stays_as_filters_change(
+async def test_open_conversation_stays_as_filters_change(
     world: World, member: httpx.AsyncClient
 ) -> None:
     text_id = await said(world, None, "Hello")
@@ -286,7 +282,7 @@ async def test_what_is_beside_the_list_stays_as_filters_change(
     assert (await member.get(f"/conversations/unknown/{uuid4()}")).status_code == 404
 
 
-async def test_a_viewer_adds_no_unknown_number(
+async def test_viewer_cannot_add_unknown_number(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     text_id = await said(world, None, "Hello")

@@ -58,7 +58,7 @@ async def work(services: Services, world: World) -> None:
             await services.jobs.run_chunk(job.id)
 
 
-async def test_each_way_is_offered_and_contacts_may_be_picked_already(
+async def test_every_way_is_offered_and_contacts_can_be_preselected(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -95,7 +95,7 @@ async def test_found_contacts_are_marked(world: World, member: httpx.AsyncClient
     assert f'data-choose="{landline}"' in found.text
 
 
-async def test_picked_contacts_are_foreseen_and_then_enrolled(
+async def test_picked_contacts_are_previewed_then_enrolled(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     sequence = await world.active()
@@ -116,7 +116,7 @@ async def test_picked_contacts_are_foreseen_and_then_enrolled(
     assert "1 Active 1 Omitted Opted Out" in words(done.text)
 
 
-async def test_a_group_is_enrolled_as_it_is(
+async def test_group_is_enrolled(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     sequence = await world.active()
@@ -158,7 +158,7 @@ async def test_pasted_numbers_become_contacts_only_if_asked(
     assert "What you pasted has 0 numbers" in words(empty.text)
 
 
-async def test_a_file_is_shown_then_imported_and_enrolled_without_a_browser(
+async def test_file_is_previewed_then_imported_and_enrolled(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     sequence = await world.active()
@@ -198,9 +198,7 @@ async def test_a_file_is_shown_then_imported_and_enrolled_without_a_browser(
     assert following["import_id"] == upload_id[1]
 
 
-async def test_columns_are_asked_for_and_can_be_changed(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_columns_can_be_mapped_by_hand(world: World, member: httpx.AsyncClient) -> None:
     sequence = await world.active()
     text = "Who,Line\nAda,+12125550101\n"
     asked = await upload(member, sequence, text)
@@ -219,7 +217,7 @@ async def test_columns_are_asked_for_and_can_be_changed(
     assert "The columns have Phone twice" in words(twice.text)
 
 
-async def test_what_is_no_such_file_is_said(world: World, member: httpx.AsyncClient) -> None:
+async def test_wrong_file_is_refused_with_reason(world: World, member: httpx.AsyncClient) -> None:
     sequence = await world.active()
     broken = await upload(member, sequence, 'First name,Phone\n"Ada,+12125550101\n')
     assert broken.status_code == 422
@@ -229,7 +227,7 @@ async def test_what_is_no_such_file_is_said(world: World, member: httpx.AsyncCli
     assert await world.rows("SELECT 1 FROM jobs") == []
 
 
-async def test_a_file_that_is_too_large_is_said_before_it_is_read(
+async def test_too_large_file_is_refused_before_it_is_read(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -244,7 +242,7 @@ async def test_a_file_that_is_too_large_is_said_before_it_is_read(
     assert "too large" in words(refused.text)
 
 
-async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
+async def test_sequence_archived_meanwhile_enrolls_nobody_and_says_so(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     sequence = await world.active()
@@ -260,7 +258,7 @@ async def test_a_sequence_archived_meanwhile_enrols_nobody_and_says_so(
     assert await world.rows("SELECT 1 FROM enrollments") == []
 
 
-async def test_drafts_and_archived_ones_say_what_to_do_instead(
+async def test_draft_and_archived_say_what_to_do_instead(
     world: World, member: httpx.AsyncClient
 ) -> None:
     draft = await world.draft()
@@ -272,7 +270,7 @@ async def test_drafts_and_archived_ones_say_what_to_do_instead(
     assert "archived" in (await member.get(f"/sequences/{draft.id}/enrol")).text
 
 
-async def test_somebody_elses_upload_and_other_jobs_are_not_to_be_had(
+async def test_other_users_upload_and_other_jobs_are_not_found(
     world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     sequence, other = await world.active(), await world.active()

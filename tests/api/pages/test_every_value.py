@@ -281,7 +281,7 @@ async def test_every_value_of_a_column_is_shown(everything: Everything, column: 
 
 
 @pytest.mark.parametrize("meaning", TextMeaning)
-async def test_whatever_they_ask_for_their_conversation_is_shown(
+async def test_conversation_is_shown_for_every_kind_of_text(
     everything: Everything, meaning: TextMeaning
 ) -> None:
     await everything.run(
@@ -292,7 +292,7 @@ async def test_whatever_they_ask_for_their_conversation_is_shown(
     assert MEANING_WORDS[meaning] in talk
 
 
-async def test_whatever_was_noted_is_told(everything: Everything) -> None:
+async def test_every_note_is_shown(everything: Everything) -> None:
     for number, (kind, detail) in enumerate(TIMELINE.values()):
         await everything.run(
             "INSERT INTO enrollment_events (enrollment_id, at, kind, detail)"
@@ -305,7 +305,7 @@ async def test_whatever_was_noted_is_told(everything: Everything) -> None:
         assert panel.count('<span class="timeline-mark') == 2 * (number + 4)
 
 
-def test_whatever_is_noted_has_words() -> None:
+def test_every_timeline_note_has_words() -> None:
     noted = {
         argument.value
         for layer in ("services", "storage")
@@ -319,7 +319,7 @@ def test_whatever_is_noted_has_words() -> None:
     assert noted <= SHAPES.keys()
 
 
-async def test_a_text_that_is_tried_again_says_why_and_when(everything: Everything) -> None:
+async def test_retried_text_shows_reason_and_time(everything: Everything) -> None:
     """Not as if the next text were merely far off."""
     await everything.run(
         "UPDATE messages SET status = 'undelivered', error_code = 30003,"
@@ -365,7 +365,7 @@ async def test_every_type_of_event_is_shown(everything: Everything) -> None:
         assert TYPE_WORDS[kind] in form or kind is EventType.TEST_PING
 
 
-def test_whatever_comes_of_a_row_has_words() -> None:
+def test_every_row_result_has_words() -> None:
     told = set(get_args(ResultCode))
     assert told
     assert told <= RESULT_WORDS.keys()

@@ -64,7 +64,7 @@ async def anybody(browse: Browse) -> httpx.AsyncClient:
 
 
 class TestGettingIn:
-    async def test_one_is_led_to_sign_in_and_back(
+    async def test_sign_in_redirects_there_and_back(
         self, anybody: httpx.AsyncClient, browse: Browse
     ) -> None:
         await browse(Role.MEMBER)
@@ -84,7 +84,7 @@ class TestGettingIn:
         assert "Secure" in cookie
         assert "SameSite=lax" in cookie
 
-    async def test_htmx_is_led_there_as_a_whole_page(self, anybody: httpx.AsyncClient) -> None:
+    async def test_htmx_redirect_loads_a_whole_page(self, anybody: httpx.AsyncClient) -> None:
         headers = {**HTMX, "HX-Current-URL": f"{ORIGIN}/settings/account?x=1"}
 
         answer = await anybody.get("/", headers=headers)
@@ -92,12 +92,12 @@ class TestGettingIn:
         assert answer.status_code == 401
         assert answer.headers["hx-redirect"] == "/sign-in?next=%2Fsettings%2Faccount%3Fx%3D1"
 
-    async def test_who_is_signed_in_is_not_asked_again(self, browse: Browse) -> None:
+    async def test_signed_in_user_is_not_asked_again(self, browse: Browse) -> None:
         answer = await (await browse()).get("/sign-in?next=/settings")
 
         assert answer.headers["location"] == "/settings"
 
-    async def test_a_wrong_password_is_said_on_the_page(self, anybody: httpx.AsyncClient) -> None:
+    async def test_wrong_password_is_shown_on_the_page(self, anybody: httpx.AsyncClient) -> None:
         form = {"email": "<x>@example.com", "password": "no"}
 
         answer = await anybody.post("/sign-in", data={**form, "email": "a@example.com"})
@@ -110,7 +110,7 @@ class TestGettingIn:
         assert "&lt;x&gt;@example.com" in odd.text
         assert "<x>" not in odd.text
 
-    async def test_too_many_attempts_are_said_on_the_page(
+    async def test_too_many_sign_ins_are_shown_on_the_page(
         self, anybody: httpx.AsyncClient, services: Services
     ) -> None:
         form = {"email": "a@example.com", "password": "no"}
@@ -123,7 +123,7 @@ class TestGettingIn:
         assert 1 <= int(answer.headers["retry-after"]) <= 30
         assert "try again in" in answer.text.lower()
 
-    async def test_another_site_signs_nobody_in_or_out(
+    async def test_other_site_cannot_sign_in_or_out(
         self, anybody: httpx.AsyncClient, browse: Browse
     ) -> None:
         elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -136,7 +136,7 @@ class TestGettingIn:
         assert signing_out.status_code == 403
         assert (await member.get("/settings/account")).status_code == 200
 
-    async def test_signing_out_forgets_the_session(self, browse: Browse) -> None:
+    async def test_sign_out_deletes_the_session(self, browse: Browse) -> None:
         member = await browse()
 
         answer = await member.post("/sign-out")
@@ -162,7 +162,7 @@ class TestGettingIn:
         (None, "/"),
     ],
 )
-def test_only_own_paths_are_gone_to(address: str | None, path: str) -> None:
+def test_redirect_goes_to_own_paths_only(address: str | None, path: str) -> None:
     assert own_path(address) == path
 
 
@@ -180,11 +180,11 @@ class TestAnswers:
         for forbidden in ("<style", " style=", " onclick=", "hx-on"):
             assert forbidden not in answer.text
 
-    async def test_what_the_api_tells_is_not_kept(self, browse: Browse) -> None:
+    async def test_api_answers_are_not_cached(self, browse: Browse) -> None:
         answer = await (await browse()).get("/api/contacts")
         assert answer.headers["cache-control"] == "no-store"
 
-    async def test_htmx_is_led_to_an_address_in_any_script(self, browse: Browse) -> None:
+    async def test_htmx_redirect_escapes_other_scripts(self, browse: Browse) -> None:
         answer = await (await browse()).get("/sign-in?next=/groups?a=%C3%A9%E2%98%83", headers=HTMX)
         assert (answer.status_code, answer.headers["hx-redirect"]) == (
             204,
@@ -198,7 +198,7 @@ class TestAnswers:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["content-type"] == "application/problem+json"
 
-    async def test_a_message_is_shown_once(self, browse: Browse) -> None:
+    async def test_flash_message_is_shown_once(self, browse: Browse) -> None:
         admin = await browse(Role.ADMIN)
         form = {"time_zone": "Asia/Tokyo", "hour_cycle": "24"}
 
@@ -210,13 +210,13 @@ class TestAnswers:
         assert "The workspace is saved." in first.text
         assert "The workspace is saved." not in second.text
 
-    async def test_nobody_else_writes_messages(self, browse: Browse) -> None:
+    async def test_forged_flash_message_is_ignored(self, browse: Browse) -> None:
         member = await browse()
         member.cookies.set("segue_flash", "eyJ0ZXh0IjogInB3bmVkIn0.x.y", domain="segue.test")
 
         assert "pwned" not in (await member.get("/settings/account")).text
 
-    async def test_htmx_is_told_that_it_is_done(self, browse: Browse) -> None:
+    async def test_htmx_gets_done_message(self, browse: Browse) -> None:
         answer = await (await browse(Role.ADMIN)).post("/try/done", headers=HTMX)
 
         assert answer.headers["hx-trigger"] == "close-dialog, things-changed"
@@ -224,7 +224,7 @@ class TestAnswers:
         assert 'hx-swap-oob="beforeend:#flashes"' in answer.text
         assert "It is &lt;done&gt;." in answer.text
 
-    async def test_a_change_of_role_is_seen_in_the_page(self, browse: Browse) -> None:
+    async def test_changed_role_shows_on_the_page(self, browse: Browse) -> None:
         viewer = await (await browse(Role.VIEWER)).get("/settings/workspace")
         admin = await (await browse(Role.ADMIN)).get("/settings/workspace")
 
@@ -233,7 +233,9 @@ class TestAnswers:
 
 
 class TestErrors:
-    async def test_an_unexpected_one_is_friendly_and_tells_nothing(self, browse: Browse) -> None:
+    async def test_unexpected_error_page_is_friendly_and_reveals_nothing(
+        self, browse: Browse
+    ) -> None:
         answer = await (await browse()).get("/try/broken")
 
         assert answer.status_code == 500
@@ -242,20 +244,20 @@ class TestErrors:
         assert "content-security-policy" in answer.headers
 
     @pytest.mark.parametrize("path", ["/try/missing", "/nowhere", "/jobs/nonsense/progress"])
-    async def test_what_is_not_there(self, browse: Browse, path: str) -> None:
+    async def test_wrong_address_gets_an_html_page(self, browse: Browse, path: str) -> None:
         answer = await (await browse()).get(path)
 
         assert answer.status_code in {404, 422}
         assert answer.headers["content-type"].startswith("text/html")
         assert "<h1>" in answer.text
 
-    async def test_who_may_not(self, browse: Browse) -> None:
+    async def test_forbidden_user_gets_403(self, browse: Browse) -> None:
         answer = await (await browse()).post("/try/done")
 
         assert answer.status_code == 403
         assert "This takes the role admin" in answer.text
 
-    async def test_a_refused_button_leads_back_with_a_message(self, browse: Browse) -> None:
+    async def test_refused_post_redirects_back_with_a_message(self, browse: Browse) -> None:
         member = await browse()
 
         pressed = await member.post(
@@ -285,7 +287,7 @@ class TestErrors:
         assert answer.headers["hx-reswap"] == "beforeend"
         assert words in answer.text
 
-    async def test_without_the_build_it_says_what_to_do(
+    async def test_missing_build_says_what_to_do(
         self, browse: Browse, app: FastAPI, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         member = await browse()
@@ -301,7 +303,7 @@ class TestErrors:
 
 
 class TestPresence:
-    async def test_what_is_away_is_said_and_lists_go_on(
+    async def test_outage_is_shown_and_lists_still_work(
         self, browse: Browse, temporal: FakeTemporal
     ) -> None:
         member = await browse()
@@ -325,7 +327,7 @@ class TestBuiltFiles:
     @pytest.mark.parametrize(
         ("taken", "encoding"), [("gzip, br", "br"), ("gzip;q=1.0", "gzip"), ("identity", None)]
     )
-    async def test_they_are_kept_for_ever_and_compressed(
+    async def test_assets_are_cached_and_compressed(
         self, anybody: httpx.AsyncClient, named: str, taken: str, encoding: str | None
     ) -> None:
         answer = await anybody.get(named, headers={"Accept-Encoding": taken})
@@ -336,11 +338,11 @@ class TestBuiltFiles:
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["vary"] == "Accept-Encoding"
 
-    async def test_a_name_that_is_none_is_not_found(self, anybody: httpx.AsyncClient) -> None:
+    async def test_unknown_asset_name_is_an_error(self, anybody: httpx.AsyncClient) -> None:
         assert (await anybody.get("/static/build/../../app.py")).status_code == 404
         assert (await anybody.get("/static/build/main-OLD.css")).status_code == 404
 
-    async def test_all_a_page_loads_is_light(self, app: FastAPI, named: str) -> None:
+    async def test_page_loads_few_bytes(self, app: FastAPI, named: str) -> None:
         files = app.state.pages.assets.files.values()
         sizes = {name: (BUILT / f"{name}.gz").stat().st_size for name in files}
 

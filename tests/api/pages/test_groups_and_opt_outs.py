@@ -25,7 +25,7 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
-async def test_a_group_is_made_renamed_and_filled(world: World, member: httpx.AsyncClient) -> None:
+async def test_group_is_created_renamed_and_filled(world: World, member: httpx.AsyncClient) -> None:
     ids = await world.contacts(3)
     assert "No groups yet" in (await member.get("/groups")).text
     made = await member.post("/groups/new", data={"name": "Nurses"}, headers=HTMX)
@@ -51,7 +51,7 @@ async def test_a_group_is_made_renamed_and_filled(world: World, member: httpx.As
     assert "1 member" in words((await member.get(path, headers=HTMX)).text)
 
 
-async def test_a_group_is_deleted_once_one_has_seen_how_many_are_in_it(
+async def test_deleting_a_group_first_shows_its_size(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     [contact_id, _] = ids = await world.contacts(2)
@@ -71,7 +71,7 @@ async def test_a_group_is_deleted_once_one_has_seen_how_many_are_in_it(
     assert (await member.get(f"/contacts/{contact_id}")).status_code == 200
 
 
-async def test_who_still_chooses_a_deleted_group_is_told(
+async def test_deleted_group_in_a_choice_is_refused(
     world: World, member: httpx.AsyncClient
 ) -> None:
     [contact_id] = await world.contacts(1)
@@ -115,7 +115,7 @@ async def test_every_group_can_be_chosen_wherever_one_is(
     assert "data-narrow" not in (await member.get("/contacts")).text
 
 
-async def test_no_numbers_are_said_beside_their_field(
+async def test_invalid_numbers_show_errors_beside_the_fields(
     world: World, member: httpx.AsyncClient
 ) -> None:
     path = f"/groups/{await world.group()}/add-numbers"
@@ -160,7 +160,7 @@ async def texted(services: Services, phone: str, sid: str) -> None:
     )
 
 
-async def test_unsure_texts_are_decided_about(
+async def test_reviews_are_decided(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient, services: Services
 ) -> None:
     ids = await world.contacts(2)

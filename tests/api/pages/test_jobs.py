@@ -26,7 +26,7 @@ async def job(services: Services, database: Database) -> UUID:
     return job_id
 
 
-async def test_a_job_is_asked_about_until_it_has_ended(browse: Browse, job: UUID) -> None:
+async def test_job_progress_polls_until_the_end(browse: Browse, job: UUID) -> None:
     member = await browse()
 
     running = await member.get(f"/jobs/{job}/progress", headers=HTMX)
@@ -40,7 +40,7 @@ async def test_a_job_is_asked_about_until_it_has_ended(browse: Browse, job: UUID
     assert f"/jobs/{job}/cancel" not in canceled.text
 
 
-async def test_a_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job: UUID) -> None:
+async def test_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job: UUID) -> None:
     viewer = await browse(Role.VIEWER)
 
     shown = await viewer.get(f"/jobs/{job}/progress", headers=HTMX)
@@ -61,7 +61,7 @@ async def test_a_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job
         ("Hi {{first_nam|there}}", ("first_nam",)),
     ],
 )
-async def test_a_text_is_measured_while_it_is_written(
+async def test_text_is_measured_while_typing(
     browse: Browse, body: str, words: tuple[str, ...]
 ) -> None:
     answer = await (await browse()).post(

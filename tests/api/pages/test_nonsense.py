@@ -116,7 +116,7 @@ async def test_nonsense_instead_of_every_id(admin: httpx.AsyncClient, value: str
 
 
 @pytest.mark.parametrize("charset", ["unicode_escape", "undefined", "utf-16", "idna"])
-async def test_a_form_in_another_encoding(browse: Browse, charset: str) -> None:
+async def test_form_in_another_encoding_is_refused(browse: Browse, charset: str) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\n\\ud800\r\n--x--\r\n'
     kind = f"multipart/form-data; boundary=x; charset={charset}"
     nobody = await browse(None)

@@ -58,7 +58,7 @@ async def test_everyone_is_shown_with_status_step_and_counts(
         assert f'name="status" value="{status.value}"' in page.text
 
 
-async def test_what_people_are_called_stays_text(world: World, member: httpx.AsyncClient) -> None:
+async def test_names_are_escaped(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, _ = await enrolled(world, member, 1, first_name="<script>alert(1)</script>")
     page = await member.get(f"/sequences/{sequence_id}/contacts")
     assert "<script>alert" not in page.text
@@ -120,9 +120,7 @@ async def test_live_states_come_for_the_active_ones(
     assert f'id="live-{ids[1]}" class="live is-away"' in part.text
 
 
-async def test_before_it_is_done_one_is_told_what_will_not_be_sent(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, ids = await enrolled(world, member)
     await world.run(
         "UPDATE enrollments SET status = 'failed', activity = NULL, ended_at = now()"
@@ -148,7 +146,7 @@ async def test_before_it_is_done_one_is_told_what_will_not_be_sent(
         (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it there", ["retry", "finish"]),
     ],
 )
-async def test_a_held_one_says_what_to_do_and_offers_what_can_be_done(
+async def test_held_enrollment_shows_remedy_and_actions(
     world: World,
     member: httpx.AsyncClient,
     reason: HeldReason,
@@ -178,7 +176,7 @@ async def test_a_held_one_says_what_to_do_and_offers_what_can_be_done(
 
 
 @pytest.mark.parametrize(("count", "texts"), [(1, "a text"), (2, "2 texts")])
-async def test_timeline_tells_what_a_restore_found(
+async def test_timeline_shows_texts_found_after_restore(
     world: World, member: httpx.AsyncClient, count: int, texts: str
 ) -> None:
     _, ids = await enrolled(world, member)
@@ -193,7 +191,7 @@ async def test_timeline_tells_what_a_restore_found(
     assert told in page
 
 
-async def test_those_ticked_are_finished_and_each_is_told_of(
+async def test_ticked_enrollments_are_finished_with_results(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence_id, ids = await enrolled(world, member)
@@ -209,7 +207,7 @@ async def test_those_ticked_are_finished_and_each_is_told_of(
     assert "had ended already" in again.text
 
 
-async def test_all_that_match_are_worked_through_in_the_background(
+async def test_action_on_all_matches_runs_in_the_background(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence_id, _ = await enrolled(world, member)
@@ -220,9 +218,7 @@ async def test_all_that_match_are_worked_through_in_the_background(
     assert [(job["kind"], job["total"]) for job in jobs] == [("pause", 1)]
 
 
-async def test_a_text_by_hand_goes_once_however_often_it_is_sent(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_one_off_sent_twice_goes_once(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, ids = await enrolled(world, member, 2)
     path = f"/sequences/{sequence_id}/contacts/act/send-message"
     asked = await member.get(path, params={"enrollment": [str(one) for one in ids]}, headers=HTMX)
@@ -250,7 +246,7 @@ async def test_the_eleventh_contact_is_refused_with_the_reason(
     assert await world.rows("SELECT id FROM messages") == []
 
 
-async def test_a_text_that_cannot_be_sent_keeps_what_was_typed(
+async def test_refused_one_off_keeps_the_typed_text(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence_id, ids = await enrolled(world, member, 1)
@@ -276,13 +272,13 @@ async def test_adding_to_a_group_asks_which(world: World, member: httpx.AsyncCli
     assert len(await world.rows("SELECT contact_id FROM group_members")) == 2
 
 
-async def test_nobody_ticked_is_said(world: World, member: httpx.AsyncClient) -> None:
+async def test_action_on_nobody_says_so(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, _ = await enrolled(world, member, 1)
     path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
     assert (await member.post(path, headers=HTMX)).status_code == 422
 
 
-async def test_a_viewer_sees_no_actions_and_is_refused(
+async def test_viewer_sees_no_actions_and_is_refused(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     sequence_id, ids = await enrolled(world, member, 1)
@@ -299,7 +295,7 @@ async def test_a_viewer_sees_no_actions_and_is_refused(
     assert "Mark as finished" not in panel.text
 
 
-async def test_a_next_text_that_should_have_gone_is_due_everywhere(
+async def test_overdue_text_shows_as_due_everywhere(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence_id, ids = await enrolled(world, member, 1)
@@ -316,7 +312,7 @@ async def test_a_next_text_that_should_have_gone_is_due_everywhere(
         assert "24 s ago" not in page
 
 
-async def test_an_enrollment_tells_what_comes_and_why_then(
+async def test_enrollment_shows_next_texts_and_reasons(
     world: World, member: httpx.AsyncClient
 ) -> None:
     _, ids = await enrolled(world, member, 1)
@@ -333,7 +329,7 @@ async def test_an_enrollment_tells_what_comes_and_why_then(
     ("hour_cycle", "at", "opens", "nine_to_five"),
     [(12, "9:05 pm", "10:00 pm", "9:00 am to 5:00 pm"), (24, "21:05", "22:00", "09:00 to 17:00")],
 )
-async def test_times_of_day_are_told_in_the_workspace_s_hours(
+async def test_times_use_the_workspace_hour_cycle(
     world: World,
     member: httpx.AsyncClient,
     admin: httpx.AsyncClient,
@@ -364,7 +360,7 @@ async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.A
     assert len(page.content) < 100_000
 
 
-def test_text_that_went_twice_is_told_in_words() -> None:
+def test_doubled_text_is_shown_in_words() -> None:
     entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
     words = _sentence(entry, Clock("UTC", 24), None)
     assert words == "Step 2 was sent twice: the first was not lost after all"

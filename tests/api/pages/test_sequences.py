@@ -26,9 +26,7 @@ async def state(world: World, sequence_id: UUID) -> str:
     return str(rows[0].state)
 
 
-async def test_a_new_workspace_is_told_what_to_do_first(
-    member: httpx.AsyncClient, world: World
-) -> None:
+async def test_new_workspace_shows_first_steps(member: httpx.AsyncClient, world: World) -> None:
     page = await member.get("/sequences")
     assert "Write your first sequence" in page.text
     await world.run("DELETE FROM senders")
@@ -40,7 +38,7 @@ async def test_home_leads_to_the_sequences(member: httpx.AsyncClient) -> None:
     assert (await member.get("/")).headers["Location"] == "/sequences"
 
 
-async def test_the_list_tells_state_people_and_what_may_be_done(
+async def test_list_shows_state_people_and_actions(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     sequence = await world.active(name="<b>Welcome</b>")
@@ -57,9 +55,7 @@ async def test_the_list_tells_state_people_and_what_may_be_done(
     assert (await viewer.post(f"/sequences/{sequence.id}/pause")).status_code == 403
 
 
-async def test_the_list_leads_to_those_that_are_held(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_list_links_to_held_enrollments(world: World, member: httpx.AsyncClient) -> None:
     sequence = await world.active()
     contacts = [str(one) for one in await world.contacts(2)]
     path = f"/sequences/{sequence.id}/contacts?held=true"
@@ -88,7 +84,7 @@ async def test_the_list_is_searched_and_filtered(world: World, member: httpx.Asy
     assert "No sequence matches" in (await member.get("/sequences?search=zzz")).text
 
 
-async def test_a_new_one_begins_as_a_draft(world: World, member: httpx.AsyncClient) -> None:
+async def test_new_sequence_is_a_draft(world: World, member: httpx.AsyncClient) -> None:
     for kind in ("ongoing", "scheduled"):
         fields = {"name": f"New {kind}", "kind": kind, "sender_id": str(world.sender_id)}
         made = await member.post("/sequences", data=fields, headers=HTMX)
@@ -97,7 +93,7 @@ async def test_a_new_one_begins_as_a_draft(world: World, member: httpx.AsyncClie
     assert [tuple(row) for row in rows] == [("New ongoing", "draft"), ("New scheduled", "draft")]
 
 
-async def test_what_is_wrong_with_a_new_one_is_said_beside_it(
+async def test_errors_of_a_new_sequence_are_shown_beside_it(
     world: World, member: httpx.AsyncClient
 ) -> None:
     fields = {"name": "", "kind": "ongoing", "sender_id": str(world.sender_id)}
@@ -134,7 +130,7 @@ async def test_it_is_paused_resumed_duplicated_and_archived(
     assert [row.status for row in rows] == ["finished_stopped"]
 
 
-async def test_each_figure_leads_to_the_people_it_counts(
+async def test_figure_links_to_the_people_it_counts(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -152,7 +148,7 @@ async def test_each_figure_leads_to_the_people_it_counts(
         assert len(re.findall(r'<tr id="row-', people.text)) == int(number)
 
 
-async def test_settings_show_what_is_and_hold_at_once(
+async def test_settings_are_shown_and_change_at_once(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -179,7 +175,7 @@ async def test_settings_show_what_is_and_hold_at_once(
     assert page.text.count('type="time"') == 2 * len(DAYS)
 
 
-async def test_a_window_that_never_opens_is_said_beside_its_day(
+async def test_window_that_never_opens_shows_error_beside_the_day(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()

@@ -35,7 +35,7 @@ def words(html: str) -> str:
 # Senders
 
 
-async def test_a_sender_is_added_by_number_or_service(admin: httpx.AsyncClient) -> None:
+async def test_sender_is_added_by_number_or_service(admin: httpx.AsyncClient) -> None:
     fields = {"name": "Desk", "identity": "+1 415 555 0199", "segments_per_second": "0.5"}
     made = await admin.post("/settings/senders", data=fields, headers=HTMX)
     assert "close-dialog" in made.headers["HX-Trigger"]
@@ -59,7 +59,7 @@ async def test_a_sender_is_added_by_number_or_service(admin: httpx.AsyncClient) 
         ({"segments_per_second": "0"}, "segments_per_second"),
     ],
 )
-async def test_what_is_wrong_with_a_sender_stands_beside_its_field(
+async def test_sender_errors_are_shown_beside_their_fields(
     admin: httpx.AsyncClient, changed: dict[str, str], field: str
 ) -> None:
     fields = {"name": "<b>", "identity": "+14155550199", "segments_per_second": "1", **changed}
@@ -69,7 +69,7 @@ async def test_what_is_wrong_with_a_sender_stands_beside_its_field(
     assert "<b>" not in refused.text
 
 
-async def test_a_number_is_of_one_sender_only(world: World, admin: httpx.AsyncClient) -> None:
+async def test_number_belongs_to_one_sender_only(world: World, admin: httpx.AsyncClient) -> None:
     sender = (await admin.get("/api/senders")).json()["items"][0]
     fields = {"name": "Other", "identity": sender["phone"], "segments_per_second": "1"}
     refused = await admin.post("/settings/senders", data=fields, headers=HTMX)
@@ -77,7 +77,7 @@ async def test_a_number_is_of_one_sender_only(world: World, admin: httpx.AsyncCl
     assert "another sender has this number" in refused.text.lower()
 
 
-async def test_a_hold_says_why_and_is_released(
+async def test_sender_hold_shows_reason_and_is_released(
     world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     await world.run(
@@ -101,7 +101,7 @@ async def test_a_hold_says_why_and_is_released(
 
 
 @pytest.mark.parametrize(("shows", "warned"), [(None, False), (True, False), (False, True)])
-async def test_sender_whose_texts_are_altered_says_what_that_means(
+async def test_altered_texts_of_a_sender_are_explained(
     world: World, member: httpx.AsyncClient, *, shows: bool | None, warned: bool
 ) -> None:
     await world.run("UPDATE senders SET shows_texts = :shows", shows=shows)
@@ -111,7 +111,7 @@ async def test_sender_whose_texts_are_altered_says_what_that_means(
     assert sender["shows_texts"] is shows
 
 
-async def test_a_sender_gets_another_name_and_rate(world: World, admin: httpx.AsyncClient) -> None:
+async def test_sender_name_and_rate_are_changed(world: World, admin: httpx.AsyncClient) -> None:
     path = f"/settings/senders/{world.sender_id}"
     assert 'name="identity"' not in (await admin.get(f"{path}/edit", headers=HTMX)).text
     fields = {"name": "Night desk", "segments_per_second": "2.5"}
@@ -134,7 +134,7 @@ async def id_of(services: Services, email: str) -> UUID:
     return user.id
 
 
-async def test_a_link_is_shown_once_and_sets_the_password_that_signs_in(
+async def test_link_is_shown_once_and_sets_a_working_password(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     made = await added(admin)
@@ -150,7 +150,7 @@ async def test_a_link_is_shown_once_and_sets_the_password_that_signs_in(
     assert signed_in.headers["location"] == "/"
 
 
-async def test_another_link_replaces_password_and_link(
+async def test_new_link_replaces_password_and_old_link(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
 ) -> None:
     first = link_in((await added(admin)).text)
@@ -185,7 +185,7 @@ async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> N
     assert "another user has this e-mail address" in taken.text.lower()
 
 
-async def test_a_user_is_changed_disabled_and_enabled(
+async def test_user_is_changed_disabled_and_enabled(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
     await added(admin, name="<script>alert(1)</script>")
@@ -201,14 +201,14 @@ async def test_a_user_is_changed_disabled_and_enabled(
     assert (await services.users.get(user_id)).disabled_at is None
 
 
-async def test_the_last_admin_stays_one(admin: httpx.AsyncClient, services: Services) -> None:
+async def test_last_admin_cannot_be_demoted(admin: httpx.AsyncClient, services: Services) -> None:
     user_id = await id_of(services, "admin@example.com")
     refused = await admin.post(f"/settings/users/{user_id}", data={"name": "Ada", "role": "member"})
     assert refused.status_code == 409
     assert "no other admin would be left" in refused.text.lower()
 
 
-async def test_a_users_token_is_shown_once_and_revoked(
+async def test_users_token_is_shown_once_and_revoked(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
     await added(admin)
@@ -226,7 +226,7 @@ async def test_a_users_token_is_shown_once_and_revoked(
 
 
 @pytest.mark.parametrize("days", ["x", "0", "9" * 12])
-async def test_a_token_ends_when_it_is_offered_to(admin: httpx.AsyncClient, days: str) -> None:
+async def test_token_expires_as_chosen(admin: httpx.AsyncClient, days: str) -> None:
     sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
     answer = await admin.post("/settings/account/tokens", data=sent)
     assert answer.status_code == 422
@@ -237,7 +237,7 @@ async def test_a_token_ends_when_it_is_offered_to(admin: httpx.AsyncClient, days
 # Webhooks
 
 
-async def test_a_webhooks_secret_is_shown_once_and_its_log_says_what_waits(
+async def test_webhook_secret_is_shown_once_and_log_shows_pending(
     admin: httpx.AsyncClient,
 ) -> None:
     fields = {"url": "https://example.com/events", "types": ["message.received"]}
@@ -262,7 +262,7 @@ async def test_a_webhooks_secret_is_shown_once_and_its_log_says_what_waits(
     assert (await admin.get(path[1])).status_code == 404
 
 
-async def test_a_bad_address_is_said_beside_it(admin: httpx.AsyncClient) -> None:
+async def test_bad_address_shows_its_error_beside_the_field(admin: httpx.AsyncClient) -> None:
     refused = await admin.post("/settings/webhooks", data={"url": "http://example.com"})
     assert refused.status_code == 422
     assert "must begin with https://" in refused.text
@@ -272,7 +272,7 @@ async def test_a_bad_address_is_said_beside_it(admin: httpx.AsyncClient) -> None
 # Activity, audit log
 
 
-async def test_work_in_the_background_is_listed_for_all(
+async def test_background_jobs_are_listed_for_everyone(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     sequence = await world.active()
@@ -289,7 +289,7 @@ async def test_work_in_the_background_is_listed_for_all(
     assert "Enrolling" in words(going_on.text)
 
 
-async def test_an_upload_that_was_only_looked_at_waits_for_confirmation(
+async def test_checked_upload_waits_for_confirmation(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     async def file() -> AsyncIterator[bytes]:
@@ -315,7 +315,7 @@ async def test_an_upload_that_was_only_looked_at_waits_for_confirmation(
     assert "Waiting" not in words((await member.get("/settings/activity")).text)
 
 
-async def test_the_audit_log_tells_who_did_what(
+async def test_audit_log_shows_who_did_what(
     world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     answer = await member.post("/api/contacts", json={"first_name": "Ann", "phone": "+12125550101"})
@@ -333,7 +333,7 @@ async def test_the_audit_log_tells_who_did_what(
     assert "Nothing fits" in nothing.text
 
 
-async def test_the_audit_log_tells_moments_as_people_do(
+async def test_audit_log_shows_times_by_the_workspace_clock(
     world: World, admin: httpx.AsyncClient, services: Services
 ) -> None:
     expires_at = datetime(2031, 1, 2, 15, 4, tzinfo=UTC)
@@ -344,7 +344,7 @@ async def test_the_audit_log_tells_moments_as_people_do(
     assert "expires at: Thu 2 Jan 2031, 10:04 am (New York)" in shown
 
 
-async def test_the_audit_log_goes_on_page_by_page(
+async def test_audit_log_has_pages(
     world: World, admin: httpx.AsyncClient, services: Services
 ) -> None:
     for number in range(60):
@@ -356,7 +356,7 @@ async def test_the_audit_log_goes_on_page_by_page(
     assert words(second).count("made a group") == 10
 
 
-def test_every_act_of_the_services_has_words() -> None:
+def test_every_audited_action_has_words() -> None:
     found: set[str] = set()
     for path in SERVICES.rglob("*.py"):
         text = path.read_text()
@@ -369,15 +369,13 @@ def test_every_act_of_the_services_has_words() -> None:
 
 
 @pytest.mark.parametrize("tab", ["users", "webhooks", "audit"])
-async def test_what_admins_manage_is_shown_to_no_one_else(
-    member: httpx.AsyncClient, tab: str
-) -> None:
+async def test_admin_pages_are_hidden_from_others(member: httpx.AsyncClient, tab: str) -> None:
     refused = await member.get(f"/settings/{tab}")
     assert refused.status_code == 403
     assert f'href="/settings/{tab}"' not in (await member.get("/settings/senders")).text
 
 
-async def test_a_viewer_sees_senders_and_cannot_change_them(
+async def test_viewer_sees_senders_and_cannot_change_them(
     world: World, viewer: httpx.AsyncClient
 ) -> None:
     page = (await viewer.get("/settings/senders")).text

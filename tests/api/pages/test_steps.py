@@ -89,7 +89,7 @@ def _as_shown(page: httpx.Response) -> dict[str, Any]:
     return fields
 
 
-async def test_what_is_wrong_stands_beside_its_step_and_what_was_typed_stays(
+async def test_step_errors_are_shown_beside_their_step_and_input_stays(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.draft()
@@ -113,7 +113,7 @@ async def test_what_is_wrong_stands_beside_its_step_and_what_was_typed_stays(
     assert (await world.sequences.get(sequence.id)).version == 1
 
 
-async def test_a_delay_that_is_no_whole_unit_stays_what_it_is(
+async def test_delay_without_a_whole_unit_stays_in_seconds(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.draft(steps=[ongoing("A", 90), ongoing("B", 0, "09:30")])
@@ -124,7 +124,7 @@ async def test_a_delay_that_is_no_whole_unit_stays_what_it_is(
     assert (now.version, now.steps[0].delay_seconds) == (1, 90)
 
 
-async def test_dates_are_on_the_contacts_own_clock(world: World, member: httpx.AsyncClient) -> None:
+async def test_dates_are_on_the_contacts_clock(world: World, member: httpx.AsyncClient) -> None:
     sequence = await world.draft(
         kind=SequenceKind.SCHEDULED, steps=[scheduled("A", "2028-12-01T09:30:00")]
     )
@@ -142,9 +142,7 @@ async def test_dates_are_on_the_contacts_own_clock(world: World, member: httpx.A
     assert (await world.sequences.get(sequence.id)).step_count == 2
 
 
-async def test_an_active_sequence_is_asked_about_before_its_next_version(
-    world: World, browse: Browse
-) -> None:
+async def test_new_version_of_active_sequence_asks_first(world: World, browse: Browse) -> None:
     member = await browse()
     sequence = await world.active()
     contacts = [str(one) for one in await world.contacts(2)]
@@ -163,7 +161,7 @@ async def test_an_active_sequence_is_asked_about_before_its_next_version(
     assert [row.number for row in kept] == [1, 1]
 
 
-async def test_nobody_writes_over_what_somebody_else_saved(
+async def test_stale_edit_does_not_overwrite_a_newer_version(
     world: World, member: httpx.AsyncClient
 ) -> None:
     sequence = await world.draft()
@@ -206,9 +204,7 @@ async def test_the_preview_fills_texts_in_and_measures_them(
     assert "Hi there" in words(nobody.text)
 
 
-async def test_contacts_to_see_the_texts_as_are_found(
-    world: World, member: httpx.AsyncClient
-) -> None:
+async def test_contacts_for_the_preview_are_found(world: World, member: httpx.AsyncClient) -> None:
     sequence = await world.draft()
     contact = (await world.contacts(1, first_name="Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"))[0]
     found = await member.get(f"{path(sequence)}/people", params={"search": "zo"}, headers=HTMX)

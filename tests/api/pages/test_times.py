@@ -27,11 +27,11 @@ NOW = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)
         (-26 * 3_600, "1 d ago"),
     ],
 )
-def test_how_far_off(seconds: float, words: str) -> None:
+def test_relative_time(seconds: float, words: str) -> None:
     assert relative(NOW + timedelta(seconds=seconds), NOW) == words
 
 
-def test_the_exact_time_is_the_workspaces_or_the_contacts() -> None:
+def test_exact_time_is_in_workspace_or_contact_zone() -> None:
     clock = Clock("America/New_York", 12)
 
     assert clock.exact(NOW) == "Wed 2 Dec 2026, 9:30 am (New York)"
