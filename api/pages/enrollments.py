@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.labels import LABELS
 from api.pages.page import PageDep
-from api.pages.sequences.contacts import HELD_WORDS
 from api.pages.times import Clock
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason
 from domain.statuses.suppression import TextMeaning
@@ -73,7 +73,6 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         one=details,
         talk=talk,
         told=list(_told(page.clock, details)),
-        held_words=HELD_WORDS,
         why=partial(_reasons, page.clock, details),
     )
 
@@ -117,45 +116,17 @@ def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
         yield Told(entry, _sentence(entry, clock, zone), SHAPES.get(entry.kind, _OTHER))
 
 
-_ATTEMPTS = {
-    "open": "is being handed to the provider",
-    "unknown": "was handed over, but the provider gave no answer; proof is looked for",
-    "absent": "never reached the provider; it goes again",
-}
-
-_WAITS = {
-    "window": "as it was outside the send window",
-    "spacing": "to keep its distance from the text before",
-    "due": "until it was due",
-    "retry": "to try once more",
-    "settling": "for proof of what became of the text before",
-}
-
-_RELEASES = {
-    Decision.RETRY: "to be sent",
-    Decision.TREAT_AS_SENT: "as the last text was sent",
-    Decision.FINISH: "to be finished",
-}
-
-_RECEIVED = {
-    TextMeaning.OPT_OUT: "They opted out with a keyword",
-    TextMeaning.PLAIN_WISH: "They opted out in their own words",
-    TextMeaning.OPT_IN: "They opted in again",
-    TextMeaning.HELP: "They asked for help",
-}
-
-
 def _blocked(because: str) -> str:
     if because == "paused":
         return "Stood still, as it was paused"
-    return f"Held: {HELD_WORDS[HeldReason(because)].why}"
+    return f"Held: {LABELS.held[HeldReason(because)].why}"
 
 
 def _received(entry: TimelineEntry) -> str:
     if entry.detail.get("is_reply"):
         return "They replied"
     keyword = entry.detail.get("keyword")
-    return _RECEIVED[TextMeaning(keyword)] if keyword else "They wrote"
+    return LABELS.received[TextMeaning(keyword)] if keyword else "They wrote"
 
 
 def _reconciled(entry: TimelineEntry) -> str:
@@ -168,7 +139,7 @@ def _fate(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
     """Say what happened to a text; follows its name."""
     match entry.kind:
         case "attempt":
-            return _ATTEMPTS[entry.status or "open"]
+            return LABELS.attempts[entry.status or "open"]
         case "doubled":
             return "was sent twice: the first was not lost after all"
         case "failed" if "again_at" not in entry.detail:
@@ -190,11 +161,11 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
         case "ended" if entry.status:
             return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
         case "waits":
-            return f"Waited, {_WAITS.get(str(entry.detail.get('because')), 'until later')}"
+            return f"Waited, {LABELS.waits.get(str(entry.detail.get('because')), 'until later')}"
         case "blocked":
             return _blocked(str(entry.detail.get("because")))
         case "released":
-            return f"Released{who}, {_RELEASES[Decision(entry.detail['decision'])]}"
+            return f"Released{who}, {LABELS.releases[Decision(entry.detail['decision'])]}"
         case "received":
             return _received(entry)
         case "reconciled":

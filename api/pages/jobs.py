@@ -1,6 +1,5 @@
 """Background jobs: progress, results by row, canceling."""
 
-from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from api.exports import CsvFile
 from api.pages.addresses import address
+from api.pages.labels import LABELS
 from api.pages.page import InQuery, Page, PageDep
 from api.paging import FilterQuery
 from domain.platform.errors import NotFoundError
@@ -23,55 +23,6 @@ router = APIRouter()
 JOB_ENDED = "job-ended"
 """The event after a job on the page has ended; lists load again."""
 
-RESULT_WORDS: Mapping[str, str] = {
-    "active": "enrolled",
-    "omitted_opted_out": "opted out already",
-    "omitted_landline": "on a landline",
-    "already_active": "enrolled here already",
-    "unknown_contact": "not among the contacts",
-    "all_steps_past": "too late, as every date is past",
-    "finished": "marked as finished",
-    "already_final": "had ended already",
-    "not_found": "no longer there",
-    "added": "added to the group",
-    "already_member": "in the group already",
-    "paused": "paused",
-    "already_paused": "paused already",
-    "resumed": "resumed",
-    "not_paused": "not paused",
-    "accepted": "texted",
-    "opted_out": "opted out, so not texted",
-    "landline": "on a landline, so not texted",
-    "released": "released",
-    "not_held": "not held",
-    "awaiting_reply": "had all their texts already",
-    "outcome_known": "had their outcome already",
-    "created": "added",
-    "exists": "known by another name",
-    "unchanged": "known already",
-    "duplicate_in_file": "twice in the file",
-    "invalid": "cannot be taken",
-    "unknown_group": "not done, as the group is gone",
-    "suppressed": "opted out",
-    "already_suppressed": "opted out already",
-    "lifted": "left alone, as the file says it was lifted",
-    "canceled": "left alone, as you cancelled",
-    "failed": "not done",
-}
-"""The result of a row; follows a count or a name."""
-
-
-KIND_WORDS: Mapping[JobKind, str] = {
-    JobKind.IMPORT_CONTACTS: "Import of contacts",
-    JobKind.IMPORT_SUPPRESSIONS: "Import of opt-outs",
-    JobKind.ENROLL: "Enrolling",
-    JobKind.MARK_FINISHED: "Marking as finished",
-    JobKind.ADD_TO_GROUP: "Adding to a group",
-    JobKind.PAUSE: "Pausing",
-    JobKind.RESUME: "Resuming",
-    JobKind.RELEASE: "Releasing",
-}
-"""Headings by kind of job."""
 
 _OF_ENROLLMENTS = frozenset(JobKind) - {
     JobKind.IMPORT_CONTACTS,
@@ -103,11 +54,10 @@ async def show_job(page: PageDep, job_id: UUID, query: InQuery[ResultsQuery]) ->
         "jobs/job.html",
         part="jobs/_results.html",
         job=job,
-        title=KIND_WORDS[job.kind],
+        title=LABELS.jobs[job.kind],
         rows=rows,
         names=await page.services.jobs.names(rows),
         of_enrollments=job.kind in _OF_ENROLLMENTS,
-        result_words=RESULT_WORDS,
         codes=query.code,
         following=address(path, code=query.code, after=rows[-1].position) if more else None,
         first=address(path, code=query.code) if query.after >= 0 else None,
@@ -148,4 +98,4 @@ async def cancel_job(page: PageDep, job_id: UUID) -> Response:
 
 def _progress(page: Page, job: JobDetails) -> Response:
     events = [JOB_ENDED] if job.state.is_final else []
-    return page.part("jobs/_progress.html", job=job, result_words=RESULT_WORDS, events=events)
+    return page.part("jobs/_progress.html", job=job, events=events)

@@ -14,12 +14,12 @@ from markupsafe import Markup
 from api.dependencies import needed_role, reaches
 from api.pages import times
 from api.pages.assets import Assets
+from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.platform.phones import readable
 from domain.sequences.texts import is_media_url
 from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus
-from domain.statuses.suppression import TextMeaning
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -42,14 +42,6 @@ STATUS_LOOKS: Mapping[EnrollmentStatus, Look] = {
     EnrollmentStatus.OMITTED_OPTED_OUT: Look(icon="user-off", tone="orange"),
     EnrollmentStatus.OMITTED_LANDLINE: Look(icon="phone-off", tone="purple"),
 }
-
-MEANING_WORDS: Mapping[TextMeaning, str] = {
-    TextMeaning.OPT_OUT: "opts out",
-    TextMeaning.PLAIN_WISH: "opts out in their own words",
-    TextMeaning.OPT_IN: "opts in again",
-    TextMeaning.HELP: "asks for help",
-}
-"""What an inbound text asks for; follows the name of its author."""
 
 
 class PageRoutes:
@@ -110,7 +102,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         settings_tabs=SETTINGS,
         status_words=STATUS_WORDS,
         status_looks=STATUS_LOOKS,
-        meaning_words=MEANING_WORDS,
+        labels=LABELS,
         EnrollmentStatus=EnrollmentStatus,
     )
     environment.tests["media_url"] = is_media_url

@@ -7,11 +7,10 @@ from starlette.responses import Response
 
 from api.dependencies import AdminOnly
 from api.pages.choices import group_options
-from api.pages.contacts.index import LINE_WORDS, ContactForm, refuse, render_form
+from api.pages.contacts.index import ContactForm, refuse, render_form
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
 from api.pages.page import InForm, PageDep
-from api.pages.settings.opt_outs import SOURCE_WORDS
 from domain.platform.errors import SegueError
 from domain.platform.provider_errors import explain
 from services.suppression.suppressions import may_lift
@@ -41,8 +40,6 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         enrollments=await services.contact_history.enrollments(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
-        source_words=SOURCE_WORDS,
-        line_words=LINE_WORDS,
         explain=explain,
     )
 

@@ -11,6 +11,7 @@ from api.exports import ContactsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.choices import group_options
 from api.pages.forms import FormErrors, FormFields, chosen
+from api.pages.labels import LABELS
 from api.pages.page import InForm, InQuery, Page, PageDep
 from api.pages.times import TIME_ZONES
 from api.paging import FilterQuery
@@ -23,23 +24,8 @@ router = APIRouter()
 ROWS = 50
 """How many contacts a page shows."""
 
-LINE_WORDS = {
-    LineType.MOBILE: "Mobile",
-    LineType.LANDLINE: "Landline",
-    LineType.TOLL_FREE: "Toll-free",
-    LineType.FIXED_VOIP: "Internet, at a fixed place",
-    LineType.NON_FIXED_VOIP: "Internet, anywhere",
-    LineType.PERSONAL: "Personal number",
-    LineType.PREMIUM: "Premium rate",
-    LineType.VOICEMAIL: "Voicemail",
-    LineType.SHARED_COST: "Shared cost",
-    LineType.UAN: "Company-wide number",
-    LineType.PAGER: "Pager",
-    LineType.UNKNOWN: "Looked up, and unknown",
-}
-"""Labels of line types."""
 
-_LINES = [("", "Not known"), *((one.value, words) for one, words in LINE_WORDS.items())]
+_LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_types.items())]
 _ZONES = [("", "As the number tells"), *TIME_ZONES]
 
 
@@ -98,7 +84,6 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
         contacts=found.items,
         address=address,
         group_options=[] if page.wants_part else await group_options(page),
-        line_words=LINE_WORDS,
     )
 
 

@@ -12,14 +12,13 @@ from starlette.responses import Response
 from api.dependencies import Sends, reaches
 from api.pages.choices import group_options
 from api.pages.forms import FormFields, chosen, chosen_id
-from api.pages.jobs import RESULT_WORDS
+from api.pages.labels import LABELS
 from api.pages.page import InForm, InQuery, Page, PageDep
 from api.pages.sequences.contacts import TabQuery
 from api.schemas.enrollments import EnrollmentFilter
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
-from domain.statuses.messaging import LastText
 from services.access.users import ForbiddenError
 from services.enrollments.enrollment_list import ListedEnrollment
 from services.enrollments.selection import EnrollmentResult
@@ -195,16 +194,12 @@ async def _act(
 
 
 _DONE = frozenset({"added", "accepted", "finished", "paused", "resumed", "released"})
-_LAST_TEXT = {
-    LastText.SENT: "; a last text had just gone",
-    LastText.UNKNOWN: "; whether a last text went is not known yet",
-}
 
 
 def _words(person: ListedEnrollment, row: EnrollmentResult) -> RowWords:
-    words = RESULT_WORDS[row.result]
+    words = LABELS.results[row.result]
     if row.last_text is not None:
-        words += _LAST_TEXT.get(row.last_text, "")
+        words += LABELS.last_texts.get(row.last_text, "")
     return RowWords(person.contact.name or person.contact.phone, words, row.result in _DONE)
 
 

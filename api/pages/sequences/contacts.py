@@ -1,7 +1,7 @@
 """A sequence > Contacts: its enrollments with filters, and the words for their states."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -13,7 +13,6 @@ from api.pages.page import InQuery, Page, PageDep
 from api.pages.sequences.frame import render_tab
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
-from domain.statuses.enrollments import HeldReason, StepOutcome
 from services.enrollments.enrollment_list import EnrollmentPage
 
 router = APIRouter()
@@ -23,42 +22,6 @@ ROWS = 50
 
 _BODY_LENGTH = 40
 _FIRST_SORT: EnrollmentSort = "-enrolled_at"
-
-
-class HeldWords(NamedTuple):
-    """Why an enrollment is held, and what to do about it."""
-
-    why: str
-    remedy: str
-
-
-HELD_WORDS = {
-    HeldReason.OUTCOME_UNKNOWN: HeldWords(
-        why="was the last text sent?",
-        remedy="The provider never said whether it took the last text. Look for it in Twilio's"
-        " message log, then release: if it is there, treat it as sent; if not, send it again.",
-    ),
-    HeldReason.SENDER_ON_HOLD: HeldWords(
-        why="its sender is on hold",
-        remedy="The provider refused the sender, not this person. It goes on by itself once the"
-        " sender works again: Settings, Senders says what is wrong and releases all who wait.",
-    ),
-    HeldReason.DESTINATION_NOT_ALLOWED: HeldWords(
-        why="texts to this country are off",
-        remedy="The provider's account may not text this country. Allow it there, then release it"
-        " and send the text again.",
-    ),
-}
-
-OUTCOME_WORDS = {
-    StepOutcome.DUE: "waiting for it",
-    StepOutcome.SENT: "sent",
-    StepOutcome.DELIVERED: "delivered",
-    StepOutcome.FAILED: "failed",
-    StepOutcome.REPLIED: "replied to",
-    StepOutcome.OPTED_OUT: "opted out after it",
-}
-"""The outcome of a step; follows "Step 2: "."""
 
 
 class TabQuery(EnrollmentFilter, PlaceQuery):
@@ -91,8 +54,6 @@ async def show_sequence_contacts(
         matching=counted if counted is not None else _sum(query, tab),
         address=Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
         zones=_zones(page, tab),
-        held_words=HELD_WORDS,
-        outcome_words=OUTCOME_WORDS,
         enroll_path=page.path_to("show_enroll", sequence_id=sequence_id),
         **await _choices(page, sequence_id),
     )

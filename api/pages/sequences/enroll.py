@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.dependencies import Sends
 from api.pages.choices import group_options
 from api.pages.forms import FormFields, chosen_id
-from api.pages.jobs import RESULT_WORDS
+from api.pages.labels import LABELS
 from api.pages.page import InForm, InQuery, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
 from domain.platform.errors import InvalidFieldError, NotFoundError
@@ -42,56 +42,8 @@ class Way(StrEnum):
     FILE = "file"
 
 
-WAY_WORDS: Mapping[Way, str] = {
-    Way.CONTACTS: "Pick contacts",
-    Way.GROUP: "A group",
-    Way.NUMBERS: "Paste numbers",
-    Way.FILE: "A CSV file",
-}
-
-COLUMN_WORDS: Mapping[str, str] = {
-    "phone": "Phone",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "time_zone": "Time zone",
-    "line_type": "Line type",
-}
-"""Labels of a file's columns."""
-
 TEXTED = (Foreseen.NEW, Foreseen.NEW_CONTACT, Foreseen.UNKNOWN_NUMBER)
 """Rows that will get texts; unknown numbers do if they are added as contacts."""
-
-LEFT_OUT_WORDS: Mapping[Foreseen, str] = {
-    Foreseen.ALREADY_ACTIVE: "enrolled here already: left as they are",
-    Foreseen.OPTED_OUT: "opted out: listed as omitted, never texted",
-    Foreseen.LANDLINE: "on a landline: listed as omitted, never texted",
-    Foreseen.ALL_STEPS_PAST: "too late: every date is past on their clock",
-    Foreseen.UNKNOWN_CONTACT: "no longer among the contacts",
-    Foreseen.DUPLICATE: "there twice: counted once",
-    Foreseen.INVALID: "not usable: see why below",
-}
-"""Why rows get no texts; follows a count."""
-
-ROW_WORDS: Mapping[Foreseen, str] = {
-    Foreseen.NEW: "will be enrolled",
-    Foreseen.NEW_CONTACT: "will be added and enrolled",
-    Foreseen.UNKNOWN_NUMBER: "no contact has this number yet",
-    Foreseen.ALREADY_ACTIVE: "enrolled here already",
-    Foreseen.OPTED_OUT: "opted out",
-    Foreseen.LANDLINE: "on a landline",
-    Foreseen.ALL_STEPS_PAST: "every date is past",
-    Foreseen.UNKNOWN_CONTACT: "no longer there",
-    Foreseen.DUPLICATE: "there twice",
-    Foreseen.INVALID: "not usable",
-}
-"""The preview of one row."""
-
-NOT_ENROLLED_WORDS: Mapping[str, str] = {
-    "sequence_not_active": "the sequence was archived meanwhile",
-    "too_many_requests": "you have enrolled as many as one may in an hour; try again later",
-    "empty_import": "no row of the file could be used",
-}
-"""Why the people of a file were not enrolled after the import."""
 
 
 class EnrollQuery(FormFields):
@@ -133,8 +85,8 @@ async def show_enroll(page: PageDep, sequence_id: UUID, query: InQuery[EnrollQue
         is_open=is_open,
         way=query.way,
         ways=[
-            (words, f"{page.request.url.path}?way={way.value}", way is query.way)
-            for way, words in WAY_WORDS.items()
+            (words, f"{page.request.url.path}?way={way}", way == query.way)
+            for way, words in LABELS.ways.items()
         ],
         picked=picked,
         group_options=await group_options(page) if query.way is Way.GROUP else [],
@@ -217,7 +169,6 @@ async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Resp
         importing=importing,
         enrolling=enrolling,
         by_status=[(status, statuses[status]) for status in EnrollmentStatus if status in statuses],
-        result_words=RESULT_WORDS,
         not_enrolled=_why_not(importing) if importing and not enrolling else "",
     )
 
@@ -288,30 +239,18 @@ async def _summary(
         Foreseen=Foreseen,
         preview=preview,
         texted=sum(counts.get(one, 0) for one in TEXTED),
-        left_out={one: counts[one] for one in LEFT_OUT_WORDS if counts.get(one)},
-        left_out_words=LEFT_OUT_WORDS,
-        row_words=ROW_WORDS,
+        left_out={one: counts[one] for one in map(Foreseen, LABELS.left_out) if counts.get(one)},
         file=file,
         file_name=file_name,
-        missing=[COLUMN_WORDS[name] for name in file.missing] if file else (),
-        column_options=[("", "Leave it out"), *COLUMN_WORDS.items()],
+        missing=[LABELS.columns[name] for name in file.missing] if file else (),
+        column_options=[("", "Leave it out"), *LABELS.columns.items()],
         field_at={index: name for name, index in file.columns.items()} if file else {},
     )
 
 
-_PLACES = {
-    "contact_ids": "Your choice",
-    "group_id": "The group",
-    "numbers": "What you pasted",
-    "columns": "The columns",
-    "body": "The file",
-}
-"""Names of fields in error messages; the reason follows."""
-
-
 def _wrong(page: Page, error: InvalidFieldError) -> Response:
     page.refuse(error)
-    place = _PLACES.get(error.field.partition(".")[0], "It")
+    place = LABELS.enroll_fields.get(error.field.partition(".")[0], "It")
     words = f"{place} {error.reason}."
     return page.part("sequences/_enroll_wrong.html", words=words)
 
@@ -320,7 +259,7 @@ def _why_not(importing: JobDetails) -> str:
     """Say why the people of an imported file are not being enrolled."""
     if not importing.state.is_final:
         return ""
-    return NOT_ENROLLED_WORDS.get(importing.error or "", "the import did not come to its end")
+    return LABELS.not_enrolled.get(importing.error or "", "the import did not come to its end")
 
 
 def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
@@ -331,7 +270,7 @@ def _columns(chosen: list[str] | None) -> Mapping[str, int] | None:
     for index, name in enumerate(chosen):
         if name in at:
             raise InvalidFieldError(
-                "columns", f"have {COLUMN_WORDS.get(name, name)} twice; leave one of them out"
+                "columns", f"have {LABELS.columns.get(name, name)} twice; leave one of them out"
             )
         if name:
             at[name] = index

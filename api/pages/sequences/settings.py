@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.pages.choices import sender_options
 from api.pages.forms import FormFields, chosen, chosen_id
+from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -19,15 +20,6 @@ from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
-DAY_NAMES = {
-    "mon": "Monday",
-    "tue": "Tuesday",
-    "wed": "Wednesday",
-    "thu": "Thursday",
-    "fri": "Friday",
-    "sat": "Saturday",
-    "sun": "Sunday",
-}
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _LONGEST = 1_000_000_000
 
@@ -149,7 +141,7 @@ async def _render(
         sequence,
         "sequences/settings.html",
         form=form,
-        days=[(day, DAY_NAMES[day], *_times(form, number)) for number, day in enumerate(DAYS)],
+        days=[(day, LABELS.days[day], *_times(form, number)) for number, day in enumerate(DAYS)],
         units=[(unit, unit.capitalize()) for unit in UNITS],
         sender_options=await sender_options(page),
     )

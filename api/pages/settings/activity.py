@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.jobs import KIND_WORDS
 from api.pages.page import InQuery, PageDep
 from api.paging import Cursors
 from domain.statuses.jobs import JobState
@@ -14,19 +13,15 @@ from services.maintenance.sweep import UPLOAD_ABANDONED
 
 router = APIRouter()
 
-STATE_LOOKS = {
-    JobState.RECEIVING: ("Being uploaded", "blue"),
-    JobState.QUEUED: ("About to begin", "blue"),
-    JobState.RUNNING: ("Working", "blue"),
-    JobState.CANCELING: ("Stopping", "orange"),
-    JobState.DONE: ("Done", "green"),
-    JobState.CANCELED: ("Cancelled", "grey"),
-    JobState.FAILED: ("Could not go on", "red"),
-}
-"""Label and badge tone by the state of a job."""
 
-UNCONFIRMED_LOOK = ("Waiting for confirmation", "grey")
-"""Label and badge tone of an upload that was only checked."""
+STATE_TONES = {
+    **dict.fromkeys(JobState, "blue"),
+    JobState.CANCELING: "orange",
+    JobState.DONE: "green",
+    JobState.CANCELED: "grey",
+    JobState.FAILED: "red",
+}
+"""Badge tones by the state of a job."""
 
 _SORT = "-created_at"
 _CURSORS = Cursors("jobs", {"created_at": datetime})
@@ -61,7 +56,6 @@ async def show_activity(page: PageDep, query: InQuery[ActivityQuery]) -> Respons
             ("Going on now", address.of(running=None if query.running else "true"), query.running),
         ],
         address=address,
-        kind_words=KIND_WORDS,
-        look_of=lambda job: UNCONFIRMED_LOOK if job.awaits_confirmation else STATE_LOOKS[job.state],
+        state_tones=STATE_TONES,
         kept_minutes=UPLOAD_ABANDONED // timedelta(minutes=1),
     )

@@ -13,75 +13,13 @@ from starlette.responses import Response
 
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.labels import LABELS
 from api.pages.page import InQuery, Page, PageDep
 from services.platform.audit import Entry
 from storage.platform.audit import AuditFilter
 
 router = APIRouter(dependencies=[AdminOnly])
 
-ACT_WORDS: Mapping[str, str] = {
-    "access.refuse": "was refused what their role or token does not allow",
-    "access.throttle": "did too much at once and was slowed down",
-    "contact.create": "added {a contact}",
-    "contact.change": "changed {a contact}",
-    "contact.erase": "erased {a contact}",
-    "contact.send_message": "texted {a contact}",
-    "contacts.export": "exported contacts",
-    "enrollment.create": "enrolled {somebody}",
-    "enrollment.finish": "marked {an enrollment} as finished",
-    "enrollment.pause": "paused {an enrollment}",
-    "enrollment.resume": "resumed {an enrollment}",
-    "enrollment.release": "released {an enrollment} that was held",
-    "enrollment.send_message": "texted {somebody enrolled} by hand",
-    "enrollments.export": "exported the people in {a sequence}",
-    "event_endpoint.create": "added {a webhook}",
-    "event_endpoint.update": "changed {a webhook}",
-    "event_endpoint.delete": "removed {a webhook}",
-    "event_endpoint.disable": "disabled {a webhook} that answered it is gone",
-    "event_endpoint.retry": "had an event delivered again to {a webhook}",
-    "event_endpoint.rotate_secret": "gave {a webhook} a new secret",
-    "event_endpoint.test": "tested {a webhook}",
-    "group.create": "made {a group}",
-    "group.change": "renamed {a group}",
-    "group.delete": "deleted {a group}",
-    "group.add": "put {a contact} into a group",
-    "group.remove": "took {a contact} out of a group",
-    "job.start": "began {work in the background}",
-    "job.cancel": "cancelled {work in the background}",
-    "job.export": "exported the rows of {work in the background} that cannot be taken",
-    "review.decide": "decided what {a text} meant",
-    "sender.create": "added {a sender}",
-    "sender.change": "changed {a sender}",
-    "sender.release": "took {a sender} off hold",
-    "sequence.create": "made {a sequence}",
-    "sequence.change": "changed {a sequence}",
-    "sequence.activate": "activated {a sequence}",
-    "sequence.pause": "paused {a sequence}",
-    "sequence.resume": "resumed {a sequence}",
-    "sequence.archive": "archived {a sequence}",
-    "link.refuse": "opened a link to set a password that does not work",
-    "session.end": "ended a session of {a user}",
-    "session.sign_in": "signed in",
-    "session.sign_out": "signed out",
-    "session.refuse": "could not sign in as {a user}",
-    "session.throttle": "was slowed down when signing in as {a user}",
-    "suppression.create": "opted {a number} out by hand",
-    "suppression.repeat": "opted {a number} out once more",
-    "suppression.lift": "lifted {an opt-out}",
-    "suppressions.export": "exported the opt-outs",
-    "token.create": "made {an API token}",
-    "token.refuse": "showed an API token that is unknown or no longer good",
-    "token.revoke": "revoked {an API token}",
-    "user.create": "added {a user}",
-    "user.change": "changed {a user}",
-    "user.disable": "disabled {a user}",
-    "user.enable": "enabled {a user}",
-    "user.make_link": "made a link to set the password of {a user}",
-    "user.refuse_password": "gave a wrong password of {a user} when asked for it",
-    "user.set_password": "set their password by a link",
-    "workspace.change": "changed the workspace",
-}
-"""Actions in words; they follow the user's name, and the words in braces link to the subject."""
 
 _USERS_MOST = 200
 _ROWS = 50
@@ -107,7 +45,7 @@ class Told:
     @classmethod
     def of(cls, entry: Entry) -> "Told":
         """Put an entry into words."""
-        words = ACT_WORDS.get(entry.action, f"did {entry.action}")
+        words = LABELS.actions.get(entry.action, f"did {entry.action}")
         before, _, rest = words.partition("{")
         subject, _, after = rest.partition("}")
         facts = {
@@ -149,7 +87,7 @@ async def show_audit(page: PageDep, query: InQuery[AuditQuery]) -> Response:
         part="settings/_audit.html",
         query=query,
         told=[Told.of(entry) for entry in entries],
-        acts=[(act, _plain(words)) for act, words in ACT_WORDS.items()],
+        acts=[(act, _plain(words)) for act, words in LABELS.actions.items()],
         users=users,
         address=Addresses(page.request.url.path, query, str(before) if before else None),
     )

@@ -9,23 +9,16 @@ from starlette.responses import Response
 from api.exports import SuppressionsExportQuery
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import FormFields
+from api.pages.labels import LABELS
 from api.pages.page import InForm, InQuery, Page, PageDep, own_path
 from api.suppressions import CURSORS
 from domain.platform.errors import SegueError
 from domain.platform.phones import readable
 from domain.platform.provider_errors import explain
-from domain.statuses.suppression import OptOutSource
 from services.suppression.suppressions import may_lift
 
 router = APIRouter()
 
-SOURCE_WORDS = {
-    OptOutSource.KEYWORD: "Texted a keyword",
-    OptOutSource.PLAIN_WISH: "Asked in their own words",
-    OptOutSource.PROVIDER_ERROR: "Refused by the provider",
-    OptOutSource.BY_HAND: "By hand",
-}
-"""Labels of the sources of opt-outs."""
 
 _ROWS = 50
 _SORT = "-created_at"
@@ -84,9 +77,8 @@ async def show_opt_outs(page: PageDep, query: InQuery[ListQuery]) -> Response:
         trail=found.items,
         liftable={one.id for one in found.items if may_lift(one, page.user.role)},
         address=Addresses(page.path_to("show_opt_outs"), query, next_cursor),
-        source_words=SOURCE_WORDS,
         explain=explain,
-        source_options=list(SOURCE_WORDS.items()),
+        source_options=list(LABELS.opt_out_sources.items()),
     )
 
 

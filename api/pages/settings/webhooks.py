@@ -1,6 +1,5 @@
 """Settings > Webhooks: the endpoints that events are delivered to, and the delivery log."""
 
-from collections.abc import Mapping
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -21,37 +20,7 @@ router = APIRouter(dependencies=[AdminOnly])
 DELIVERIES_CHANGED = "deliveries-changed"
 """The event after something was queued for an endpoint; the log loads again."""
 
-TYPE_WORDS: Mapping[EventType, str] = {
-    EventType.ENROLLMENT_CREATED: "Somebody is enrolled",
-    EventType.ENROLLMENT_FINISHED: "An enrollment has ended",
-    EventType.ENROLLMENT_HELD: "An enrollment is held, waiting for a person",
-    EventType.MESSAGE_SENT: "A text was sent",
-    EventType.MESSAGE_DELIVERED: "A text was delivered",
-    EventType.MESSAGE_FAILED: "A text failed",
-    EventType.MESSAGE_DOUBLED: "A text was sent twice",
-    EventType.MESSAGE_RECEIVED: "A contact wrote",
-    EventType.CONTACT_OPTED_OUT: "A contact opted out",
-    EventType.CONTACT_OPTED_IN: "A contact opted in again",
-    EventType.TEST_PING: "A test",
-}
-"""Labels of event types."""
 
-ERROR_WORDS = {
-    "timeout": "no answer in time",
-    "connection_failed": "no connection",
-    "name_not_found": "its name is unknown",
-    "tls_failed": "its certificate is not good",
-    "address_refused": "it leads into a private network",
-    "invalid_url": "its address is not good",
-    "gone": "it answered 410: gone",
-}
-"""Why a delivery failed; other answers are shown by their HTTP status."""
-
-_STATE_WORDS = (
-    (DeliveryState.PENDING, "Waiting"),
-    (DeliveryState.DELIVERED, "Delivered"),
-    (DeliveryState.GIVEN_UP, "Given up"),
-)
 _SORT = "-number"
 _CURSORS = Cursors("deliveries", {"number": str})
 _ROWS = 50
@@ -79,7 +48,7 @@ class WebhookFields(FormFields):
 async def show_webhooks(page: PageDep) -> Response:
     """List the endpoints."""
     found = await page.services.event_endpoints.find(limit=MOST_ENDPOINTS)
-    return page.render("settings/webhooks.html", endpoints=found.items, type_words=TYPE_WORDS)
+    return page.render("settings/webhooks.html", endpoints=found.items)
 
 
 @router.get("/settings/webhooks/new")
@@ -159,7 +128,7 @@ async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Re
 
 
 def _ask(page: Page, form: WebhookFields) -> Response:
-    return page.render("settings/webhook_new.html", form=form, type_words=TYPE_WORDS)
+    return page.render("settings/webhook_new.html", form=form)
 
 
 async def _render(
@@ -187,7 +156,4 @@ async def _render(
         log=log.items,
         query=query,
         address=Addresses(path, query, cursors.write(log.next, _SORT)),
-        state_words=_STATE_WORDS,
-        type_words=TYPE_WORDS,
-        error_words=ERROR_WORDS,
     )

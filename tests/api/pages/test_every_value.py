@@ -14,15 +14,9 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from api import examples
-from api.pages.contacts.index import LINE_WORDS
 from api.pages.enrollments import SHAPES
-from api.pages.jobs import KIND_WORDS, RESULT_WORDS
-from api.pages.rendering import MEANING_WORDS
-from api.pages.sequences.contacts import HELD_WORDS, OUTCOME_WORDS
-from api.pages.settings.activity import STATE_LOOKS
-from api.pages.settings.opt_outs import SOURCE_WORDS
+from api.pages.labels import LABELS
 from api.pages.settings.users import ROLE_WORDS
-from api.pages.settings.webhooks import TYPE_WORDS
 from domain.event_webhooks.events import EventType
 from domain.platform.provider_errors import explain
 from domain.statuses.access import Role
@@ -64,7 +58,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         ("/settings/users", "/settings/users/{user}"),
         {role: f">{label}</span>" for role, label, _ in ROLE_WORDS},
     ),
-    "contacts.line_type": (CONTACT, LINE_WORDS),
+    "contacts.line_type": (CONTACT, LABELS.line_types),
     "sequences.kind": (
         SEQUENCE[1:],
         {SequenceKind.ONGOING: "By days and time", SequenceKind.SCHEDULED: "By date"},
@@ -90,7 +84,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     ),
     "enrollments.held_reason": (
         ENROLLMENT,
-        {reason: words.why for reason, words in HELD_WORDS.items()},
+        {reason: words.why for reason, words in LABELS.held.items()},
     ),
     "messages.direction": (
         TALK,
@@ -117,9 +111,9 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
             **dict.fromkeys(FAILURES, "Step 1 failed"),
         },
     ),
-    "suppressions.source": (OPT_OUT, SOURCE_WORDS),
-    "jobs.kind": (JOB, KIND_WORDS),
-    "jobs.state": (JOB[::-1], {state: words for state, (words, _) in STATE_LOOKS.items()}),
+    "suppressions.source": (OPT_OUT, LABELS.opt_out_sources),
+    "jobs.kind": (JOB, LABELS.jobs),
+    "jobs.state": (JOB[::-1], LABELS.job_states),
     "reviews.decision": (
         ("/reviews?decided=true",),
         {
@@ -288,8 +282,8 @@ async def test_conversation_is_shown_for_every_kind_of_text(
         "UPDATE messages SET keyword = :keyword WHERE direction = 'inbound'", keyword=meaning.value
     )
     panel, talk, _ = await everything.shown(*TALK)
-    assert MEANING_WORDS[meaning] in panel
-    assert MEANING_WORDS[meaning] in talk
+    assert LABELS.meanings[meaning] in panel
+    assert LABELS.meanings[meaning] in talk
 
 
 async def test_every_note_is_shown(everything: Everything) -> None:
@@ -352,7 +346,7 @@ async def test_every_outcome_of_a_step_can_be_listed(
 ) -> None:
     path = f"/sequences/{{sequence}}/contacts?outcome={outcome.value}&outcome_step=1"
     (shown,) = await everything.shown(path)
-    assert OUTCOME_WORDS[outcome] in shown
+    assert LABELS.step_outcomes[outcome] in shown
 
 
 async def test_every_type_of_event_is_shown(everything: Everything) -> None:
@@ -361,11 +355,11 @@ async def test_every_type_of_event_is_shown(everything: Everything) -> None:
         endpoint, form = await everything.shown(
             "/settings/webhooks/{endpoint}", "/settings/webhooks/new"
         )
-        assert TYPE_WORDS[kind] in endpoint
-        assert TYPE_WORDS[kind] in form or kind is EventType.TEST_PING
+        assert LABELS.event_types[kind] in endpoint
+        assert LABELS.event_types[kind] in form or kind is EventType.TEST_PING
 
 
 def test_every_row_result_has_words() -> None:
     told = set(get_args(ResultCode))
     assert told
-    assert told <= RESULT_WORDS.keys()
+    assert told <= LABELS.results.keys()

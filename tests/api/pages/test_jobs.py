@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from api.pages.jobs import RESULT_WORDS
+from api.pages.labels import LABELS
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind, JobState
 from services.factory import Services
@@ -34,7 +34,7 @@ async def test_job_progress_polls_until_the_end(browse: Browse, job: UUID) -> No
 
     assert 'hx-trigger="every 1s"' in running.text
     assert "1 of 2" in running.text
-    assert f"<strong>1</strong> {RESULT_WORDS['finished']}" in running.text
+    assert f"<strong>1</strong> {LABELS.results['finished']}" in running.text
     assert f"/jobs/{job}/cancel" in running.text
     assert "Stopping" in canceled.text or "Cancelled" in canceled.text
     assert f"/jobs/{job}/cancel" not in canceled.text

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.pages.settings.audit import ACT_WORDS
+from api.pages.labels import LABELS
 from domain.statuses.access import TokenScope
 from services.factory import Services
 from storage.platform.database import Database
@@ -365,7 +365,7 @@ def test_every_audited_action_has_words() -> None:
         found |= set(re.findall(r'\.note\(\s*[^"]+,\s*"([a-z_]+\.[a-z_]+)"', text))
     found |= set(re.findall(r'action, detail = "([a-z_.]+)"', REFUSALS.read_text()))
     assert len(found) > 30
-    assert {"session.throttle", "access.throttle"} <= found <= set(ACT_WORDS)
+    assert {"session.throttle", "access.throttle"} <= found <= set(LABELS.actions)
 
 
 @pytest.mark.parametrize("tab", ["users", "webhooks", "audit"])
