@@ -2,10 +2,9 @@
 
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.behavior import Behavior
 from simulator.inbound import InboundText
@@ -14,22 +13,6 @@ from simulator.rest import Sim
 from simulator.state import counts_of
 
 router = APIRouter(prefix="/_simulator")
-
-_E164 = r"^\+[1-9]\d{6,14}$"
-
-
-class InboundRequest(BaseModel):
-    """A text from a handset."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    from_number: Annotated[str, Field(alias="from", pattern=_E164)]
-    to: Annotated[str, Field(min_length=3, max_length=20)]
-    body: Annotated[str, Field(max_length=1600)] = ""
-    media_urls: Annotated[tuple[str, ...], Field(max_length=10)] = ()
-    messaging_service_sid: str | None = None
-    opt_out_type: Literal["STOP", "START", "HELP"] | None = None
-    deliver: bool = True
 
 
 @router.get("/messages")
@@ -74,9 +57,9 @@ async def reset(simulator: Sim) -> dict[str, int]:
 
 
 @router.post("/inbound")
-async def send_inbound(text: InboundRequest, simulator: Sim) -> dict[str, str | int | None]:
+async def send_inbound(text: InboundText, simulator: Sim) -> dict[str, str | int | None]:
     """Text the application from a handset; return the status its webhook answered."""
-    message, webhook_status = await simulator.receive(InboundText(**text.model_dump()))
+    message, webhook_status = await simulator.receive(text)
     return {"sid": message.sid, "webhook_status": webhook_status}
 
 

@@ -1,25 +1,30 @@
 """Texts from handsets and their webhook."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.messages import API_VERSION, Message, media_type
 
+_E164 = r"^\+[1-9]\d{6,14}$"
 
-@dataclass(frozen=True)
-class InboundText:
+
+class InboundText(BaseModel):
     """A text from a handset.
 
     Attributes:
-        opt_out_type: ``STOP``, ``START`` or ``HELP``, as Advanced Opt-Out adds it.
+        opt_out_type: As Advanced Opt-Out adds it.
         deliver: False lists the text but sends no webhook.
     """
 
-    from_number: str
-    to: str
-    body: str
-    media_urls: tuple[str, ...] = ()
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
+
+    from_number: Annotated[str, Field(validation_alias="from", pattern=_E164)]
+    to: Annotated[str, Field(min_length=3, max_length=20)]
+    body: Annotated[str, Field(max_length=1600)] = ""
+    media_urls: Annotated[tuple[str, ...], Field(max_length=10)] = ()
     messaging_service_sid: str | None = None
-    opt_out_type: str | None = None
+    opt_out_type: Literal["STOP", "START", "HELP"] | None = None
     deliver: bool = True
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from simulator.handsets import outcome, pretty, read_sender, senders_of
 from simulator.inbound import InboundText
@@ -34,6 +34,10 @@ templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.filters |= {"pretty": pretty, "outcome": outcome}
 
 
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
 class AnswerForm(BaseModel):
     """The form under a conversation.
 
@@ -45,7 +49,7 @@ class AnswerForm(BaseModel):
 
     handset: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9]\d{6,14}$")]
     sender: Annotated[str, Field(min_length=3, max_length=60)]
-    body: Annotated[str, Field(max_length=3200)] = ""
+    body: Annotated[str, BeforeValidator(_unix_lines), Field(max_length=1600)] = ""
     quick: str = ""
     lost: str = ""
 
@@ -84,7 +88,7 @@ async def answer(simulator: Sim, form: Annotated[AnswerForm, Form()]) -> Respons
     text = InboundText(
         from_number=form.handset,
         to=chosen.number,
-        body=form.quick or form.body.replace("\r\n", "\n"),
+        body=form.quick or form.body,
         messaging_service_sid=chosen.service_sid,
         deliver=not form.lost,
     )

@@ -122,8 +122,8 @@ class Scenario:
         return self.fate
 
 
-def _rejected(suffix: str, code: int, title: str) -> Scenario:
-    return Scenario(suffix, title, fault=Fault(FaultKind.ERROR, code))
+def _rejected(suffix: str, code: int, title: str, calls: int | None = None) -> Scenario:
+    return Scenario(suffix, title, fault=Fault(FaultKind.ERROR, code, calls=calls))
 
 
 ORDINARY = Scenario("", "a mobile that gets its texts")
@@ -153,11 +153,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("300", "The answer takes 3 s", answer_delay=timedelta(seconds=3)),
     _rejected("401", 20003, "Every create answered 401 (20003)"),
     _rejected("408", 21408, "Every create answered 400 (21408, region)"),
-    Scenario(
-        "429",
-        "First 3 creates answered 429",
-        fault=Fault(FaultKind.ERROR, 20429, calls=3),
-    ),
+    _rejected("429", 20429, "First 3 creates answered 429", calls=3),
     _rejected("500", 20500, "Answered 500, nothing created"),
     Scenario("501", "Answered 500, but created", fault=Fault(FaultKind.ERROR, 20500, creates=True)),
     Scenario("502", "Answered 502 (HTML), nothing created", fault=Fault(FaultKind.HTML)),
@@ -188,11 +184,7 @@ TEST_RECIPIENTS = {
 }
 """Twilio's test recipients and the codes they are refused with."""
 
-TEST_SENDERS = {
-    "+15005550001": 21212,
-    "+15005550007": 21606,
-    "+15005550008": 21611,
-}
+TEST_SENDERS = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 """Twilio's test senders and the codes they are refused with."""
 
 

@@ -24,7 +24,7 @@ _LEAVING_SECONDS = 10
 _STATUS_LINE = 7  # of postmaster.pid, see src/include/utils/pidfile.h
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Child):
     """A PostgreSQL server with its own data directory, listening on 127.0.0.1 only.
 
     The server runs as our child, not through `pg_ctl`, so it ends when we do. PostgreSQL refuses to
@@ -38,8 +38,6 @@ class EmbeddedPostgres:
         log: The log file; by default `data_dir` with the suffix `.log`.
     """
 
-    name = "PostgreSQL"
-
     def __init__(
         self,
         data_dir: Path,
@@ -52,7 +50,7 @@ class EmbeddedPostgres:
         self.port = port
         self._password_file = self.data_dir.with_name(f"{self.data_dir.name}.password")
         self._binaries = _find_binaries()
-        self._account = _unprivileged_account()
+        account = _unprivileged_account()
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(port),
@@ -62,8 +60,8 @@ class EmbeddedPostgres:
             "log_error_verbosity": "terse",  # details quote rows and numbers
             **(options or {}),
         }
-        self._child = Child(
-            self.name,
+        super().__init__(
+            "PostgreSQL",
             [
                 str(self._binaries / "postgres"),
                 "-D",
@@ -72,8 +70,8 @@ class EmbeddedPostgres:
             ],
             log=log or self.data_dir.with_name(f"{self.data_dir.name}.log"),
             env=child_environment({}),
-            account=self._account,
-            # Fast shutdown: SIGTERM would wait for every client to leave.
+            account=account,
+            # Fast shutdown; SIGTERM would wait for every client to disconnect.
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
             grace_seconds=20,
@@ -104,23 +102,14 @@ class EmbeddedPostgres:
         self._retire_last_run()
         if not self.data_dir.exists():
             self._initialise()
-        self._child.launch()
+        super().launch()
 
     def ready(self) -> bool:
         """Return whether the server accepts connections."""
         self.check()
         lines = self._pid_file_lines()
-        return lines[:1] == [str(self._child.pid)] and [
-            line.strip() for line in lines[_STATUS_LINE:]
-        ] == ["ready"]
-
-    def check(self) -> None:
-        """Raise `PartError` if the server has ended."""
-        self._child.check()
-
-    def stop(self) -> None:
-        """Stop the server: connections are closed, open transactions rolled back."""
-        self._child.stop()
+        status = [line.strip() for line in lines[_STATUS_LINE:]]
+        return lines[:1] == [str(self.pid)] and status == ["ready"]
 
     def create_database(self, dbname: str) -> None:
         """Create a database unless it exists."""

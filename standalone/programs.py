@@ -13,7 +13,7 @@ from standalone.processes import Child
 _PROBE_SECONDS = 2
 
 
-class Program:
+class Program(Child):
     """A Python module of ours that runs until it is stopped.
 
     Args:
@@ -37,10 +37,9 @@ class Program:
         logs: Path,
         grace_seconds: float = 10,
     ) -> None:
-        self.name = name
         self.address = address
         self._answers = answers
-        self._child = Child(
+        super().__init__(
             name,
             [sys.executable, "-m", *module],
             log=log_file(logs, name),
@@ -48,22 +47,10 @@ class Program:
             grace_seconds=grace_seconds,
         )
 
-    def launch(self) -> None:
-        """Start the program and return at once."""
-        self._child.launch()
-
     def ready(self) -> bool:
         """Return whether it can be used."""
         self.check()
         return self._answers()
-
-    def check(self) -> None:
-        """Raise `PartError` if the program has ended."""
-        self._child.check()
-
-    def stop(self) -> None:
-        """Stop the program."""
-        self._child.stop()
 
 
 def run_job(

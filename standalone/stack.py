@@ -69,13 +69,13 @@ class Stack:
         postgres = EmbeddedPostgres(
             self._folder / "postgres",
             settings.segue_postgres_port,
-            log=log_file(self._logs, EmbeddedPostgres.name),
+            log=log_file(self._logs, "PostgreSQL"),
         )
         temporal = TemporalServer(
             self._folder / "temporal.db",
             settings.segue_temporal_port,
             settings.segue_temporal_ui_port,
-            log=log_file(self._logs, TemporalServer.name),
+            log=log_file(self._logs, "Temporal"),
             cli=settings.temporal_cli_path,
         )
         self._start([postgres, temporal, self._simulator(secrets)])

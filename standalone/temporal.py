@@ -27,7 +27,7 @@ _DYNAMIC_CONFIG = {
 _VERSIONS = ("worker", "deployment")
 
 
-class TemporalServer:
+class TemporalServer(Child):
     """A Temporal dev server, listening on 127.0.0.1 only.
 
     Args:
@@ -38,8 +38,6 @@ class TemporalServer:
         log: The log file; by default `temporal.log` beside the state file.
         cli: The `temporal` program; by default the one in our virtual environment.
     """
-
-    name = "Temporal"
 
     def __init__(
         self,
@@ -69,8 +67,8 @@ class TemporalServer:
         if self._db_filename:
             command += ["--db-filename", str(self._db_filename)]
             command += _repeated("--sqlite-pragma", ["journal_mode=WAL", "synchronous=NORMAL"])
-        self._child = Child(
-            self.name,
+        super().__init__(
+            "Temporal",
             command,
             log=log or (self._db_filename or Path("temporal")).with_suffix(".log"),
             env=child_environment({}),
@@ -93,20 +91,12 @@ class TemporalServer:
         """Start the server."""
         if self._db_filename:
             self._db_filename.parent.mkdir(parents=True, exist_ok=True)
-        self._child.launch()
+        super().launch()
 
     def ready(self) -> bool:
         """Return whether the namespace exists; set its retention on the way."""
         self.check()
         return ports.answers(self.port) and self._set_retention()
-
-    def check(self) -> None:
-        """Raise `PartError` if the server has ended."""
-        self._child.check()
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self._child.stop()
 
     def polled(self, task_queue: str) -> bool:
         """Return whether a worker polls a task queue for activities."""

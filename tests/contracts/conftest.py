@@ -147,7 +147,14 @@ class TwilioProvider:
 
     async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
         text, _ = await self.simulator.receive(
-            InboundText(THEIRS, OURS, body, pictures, service, deliver=False)
+            InboundText(
+                from_number=THEIRS,
+                to=OURS,
+                body=body,
+                media_urls=pictures,
+                messaging_service_sid=service,
+                deliver=False,
+            )
         )
         return text.sid
 

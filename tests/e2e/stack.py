@@ -23,7 +23,7 @@ from standalone import ports, processes
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Part
-from standalone.programs import Program, log_file
+from standalone.programs import log_file
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 from tests.e2e.nursery import Forked, Nursery
 
@@ -58,8 +58,10 @@ TIMINGS = {
 """What takes minutes in production, in seconds, so that a test can wait for it."""
 
 
-class Process(Program):
+class Process(Forked):
     """One of our programs, which a test may also kill and start again."""
+
+    address = ""
 
     def __init__(
         self,
@@ -70,13 +72,12 @@ class Process(Program):
         nursery: Nursery,
         folder: Path,
     ) -> None:
-        super().__init__(name, module, address="", answers=answers, env={}, logs=folder)
-        self._child = Forked(name, nursery, [*module], log_file(folder, name))
-        self._folder = folder
+        super().__init__(name, nursery, [*module], log_file(folder, name))
+        self._answers = answers
 
-    @property
-    def log(self) -> Path:
-        return log_file(self._folder, self.name)
+    def ready(self) -> bool:
+        self.check()
+        return self._answers()
 
     def start(self) -> None:
         processes.start(self)
@@ -90,10 +91,6 @@ class Process(Program):
         """Send it a signal."""
         assert self.pid is not None
         os.kill(self.pid, number)
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid
 
 
 class Stack:
