@@ -199,6 +199,73 @@ def test_every_heading_of_the_design_that_is_cited_exists() -> None:
     assert {(name, heading) for name, heading in cited if heading not in headings} == set()
 
 
+_BUILT = re.compile(r"^(api/static/build|screenshots|\.segue|\.venv|manifest\.json)(/|$)")
+"""What commands write and git does not know."""
+
+_PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
+_FILE = re.compile(r"\.(css|html|ini|js|json|md|py|sh|toml|tsv|txt|ya?ml)$")
+_CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_BACKTICKED = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+def _documents() -> dict[Path, str]:
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    return {file: file.read_text() for file in files}
+
+
+def _is_path(text: str) -> bool:
+    """Whether a word in backticks names a place in the repository, and none that is built."""
+    if not _PATH.fullmatch(text) or _BUILT.match(text):
+        return False
+    inside, _, rest = text.partition("/")
+    return bool(_FILE.search(text)) or (bool(rest or "/" in text) and (ROOT / inside).is_dir())
+
+
+def _exists(path: str) -> bool:
+    """Whether it is there: from the root, or from tests as the tables of proofs write it."""
+    path = path.rstrip("/")
+    return any(True for folder in (ROOT, ROOT / "tests") for _ in folder.glob(path))
+
+
+def test_every_path_in_the_documents_exists() -> None:
+    lost = {
+        (file.name, path)
+        for file, text in _documents().items()
+        for cited in _BACKTICKED.findall(_CODE.sub("", text))
+        if _is_path(path := cited.partition("::")[0]) and not _exists(path)
+    }
+
+    assert lost == set()
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    lost = {
+        (file.name, link)
+        for file, text in _documents().items()
+        for link in _LINK.findall(_CODE.sub("", text))
+        if not (file.parent / link).exists()
+    }
+
+    assert lost == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_path"),
+    [
+        ("worker.py", True),
+        ("services/nowhere/", True),
+        ("domain/*/ports.py", True),
+        ("messages/<uuid>", False),
+        ("/api/contacts", False),
+        ("api/static/build", False),
+        ("segue-send", False),
+    ],
+)
+def test_a_path_in_a_document_is_noticed(text: str, *, is_path: bool) -> None:
+    assert _is_path(text) is is_path
+
+
 AREAS = {
     "access",
     "contacts",

@@ -1,4 +1,4 @@
-"""The tables in docs/rules.md and docs/reliability.md name only tests that exist."""
+"""The tables in README.md, docs/rules.md and docs/reliability.md name only tests that exist."""
 
 import ast
 import re
@@ -9,12 +9,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 _PROOF = re.compile(r"`((?:[a-z0-9_]+/)*test_\w+\.py)::(?:Test\w+::)?(test_\w+)`")
 RULES, RELIABILITY = ((ROOT / f"docs/{name}.md").read_text() for name in ("rules", "reliability"))
-NAMED = sorted({*_PROOF.findall(RULES), *_PROOF.findall(RELIABILITY)})
+README = (ROOT / "README.md").read_text()
+NAMED = sorted({*_PROOF.findall(RULES), *_PROOF.findall(RELIABILITY), *_PROOF.findall(README)})
+
+
+def test_readme_promises_what_the_design_does() -> None:
+    design = (ROOT / "docs/design.md").read_text()
+    [promise] = re.findall(r"\*\*The promise\.\*\* (.*?)\n\n", design, re.DOTALL)
+    quoted = " ".join(line.removeprefix("> ") for line in README.splitlines() if line[:2] == "> ")
+    assert quoted == " ".join(promise.split())
 
 
 def test_the_tables_name_tests() -> None:
     assert len(_PROOF.findall(RULES)) > 60
     assert len(_PROOF.findall(RELIABILITY)) > 20
+    assert len(_PROOF.findall(README)) > 6
 
 
 def test_every_weakness_of_others_has_its_proof() -> None:
