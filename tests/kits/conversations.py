@@ -147,12 +147,16 @@ class Talk(World):
     # What we send
 
     async def open(self, person: Person) -> SendRequest:
-        """Begin the next text; one that is late in a crowd comes back, as the activity does."""
+        """Begin the next text."""
+        next_action = await self.ask(person)
+        assert isinstance(next_action, SendRequest), next_action
+        return next_action
+
+    async def ask(self, person: Person) -> NextAction:
+        """Ask to send the next text; one that is late in a crowd asks again, as its activity."""
         while True:
             with suppress(LateError):
-                next_action = await self.ledger.open_step(person.enrollment_id)
-                assert isinstance(next_action, SendRequest), next_action
-                return next_action
+                return await self.ledger.open_step(person.enrollment_id)
 
     async def send(self, person: Person) -> Sent:
         """Send the next text."""

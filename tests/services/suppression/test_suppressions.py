@@ -198,7 +198,7 @@ async def test_against_a_starting_text(talk: Talk, by_hand: Suppressions) -> Non
     people = await talk.crowd(await talk.sequence(), 6)
 
     next_actions, _ = await asyncio.gather(
-        asyncio.gather(*(talk.ledger.open_step(one.enrollment_id) for one in people)),
+        asyncio.gather(*map(talk.ask, people)),
         asyncio.gather(*(opt_out(talk, by_hand, one) for one in people)),
     )
 
