@@ -2,8 +2,11 @@
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 
+from domain.messaging.attempts import Attempt
 from domain.messaging.ports import (
     Canary,
     CanaryState,
@@ -13,9 +16,13 @@ from domain.messaging.ports import (
     ProviderUnavailableError,
     SendingGateway,
 )
+from domain.platform.rules import SendingRules
 
 LIST_SKEW = timedelta(seconds=60)
 """A listed text may seem this much older than its attempt."""
+
+CANARY_AGE = timedelta(days=30)
+"""How old the text may be that a list must show; the provider keeps texts for longer."""
 
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
 """What a trial account puts before every text (Twilio, November 2026)."""
@@ -64,3 +71,102 @@ def may_be_same_text(sent: str, shown: str) -> bool:
 
 def _letters(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKC", text) if one.isalnum())
+
+
+class Unproven(Protocol):
+    """An attempt of unknown outcome: when its call can no longer begin, and what lists said."""
+
+    @property
+    def call_before(self) -> datetime:
+        """The call never begins later."""
+        ...
+
+    @property
+    def absent_once_at(self) -> datetime | None:
+        """When a first list was recorded that does not show its text."""
+        ...
+
+
+def provable_from(attempt: Unproven, rules: SendingRules) -> datetime:
+    """Return when the provider's list may next prove something about an attempt."""
+    first = attempt.call_before + rules.absence_first_list
+    if attempt.absent_once_at is None:
+        return first
+    return max(first, attempt.absent_once_at + rules.absence_second_list)
+
+
+@dataclass(frozen=True)
+class ListEvidence:
+    """What the provider's list shows of an attempt, and the rows it is compared with.
+
+    Attributes:
+        listing: The list; None if it could not be had.
+        claimed: The provider's ids in it that belong to other attempts.
+        rivals: The texts of other attempts to the number whose outcome is unknown.
+    """
+
+    listing: Listing | None
+    claimed: frozenset[str] = frozenset()
+    rivals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The list, asked for at this moment at the latest, would show the text and does not."""
+
+    asked_at: datetime
+
+
+def weigh(attempt: Attempt, evidence: ListEvidence, now: datetime) -> ListedMessage | Absent | None:
+    """Weigh the provider's list as evidence about an attempt.
+
+    A text to the number that may be the attempt's, created since the attempt, whose id no other
+    attempt has, is the one, unless it may as well be that of another attempt of unknown outcome.
+    The list shows it to be absent if it holds no text of any wording without an attempt of its own,
+    and shows texts as they were sent. A list that could not be had proves nothing.
+
+    Returns:
+        The text, its absence, or None if the list proves neither.
+    """
+    listing = evidence.listing
+    if listing is None:
+        return None
+    texts = unclaimed(attempt, listing.texts, evidence.claimed)
+    found = find_text(attempt, texts, evidence.rivals)
+    if found is not None:
+        return found
+    if texts or not proves_absence(attempt, listing, now):
+        return None
+    return Absent(listing.asked_at)
+
+
+def unclaimed(
+    attempt: Attempt, texts: Sequence[ListedMessage], claimed: frozenset[str]
+) -> list[ListedMessage]:
+    """Return the texts since an attempt that no other attempt accounts for, in any wording."""
+    since = attempt.started_at - LIST_SKEW
+    return [text for text in texts if text.created_at >= since and text.sid not in claimed]
+
+
+def find_text(
+    attempt: Attempt, texts: Sequence[ListedMessage], rivals: Sequence[str]
+) -> ListedMessage | None:
+    """Return the text that must be an attempt's, the nearest in time; None if several may be."""
+    alike = [text for text in texts if may_be_same_text(attempt.body, text.body)]
+    if len(alike) <= sum(may_be_same_text(attempt.body, rival) for rival in rivals):
+        return None
+    return min(alike, key=lambda text: abs(text.created_at - attempt.started_at))
+
+
+def proves_absence(attempt: Attempt, listing: Listing, now: datetime) -> bool:
+    """Whether a text that was handed over would be in a list that does not show it.
+
+    Without a known text to look for, how the provider showed the sender's texts lately decides.
+    """
+    if attempt.shows_texts is False:
+        return False
+    if listing.canary is CanaryState.NONE:
+        seen_at = attempt.shows_texts_at
+        is_recent = seen_at is not None and now - seen_at <= CANARY_AGE
+        return attempt.shows_texts is True and is_recent
+    return listing.canary is CanaryState.INTACT

@@ -89,6 +89,11 @@ class AwaitReply:
 
 
 @dataclass(frozen=True)
+class Close:
+    """The reply window has passed, and nothing from the number is left to apply."""
+
+
+@dataclass(frozen=True)
 class Paused:
     """The sequence is paused, or this enrollment."""
 
@@ -117,7 +122,7 @@ class Go:
     validity_seconds: int
 
 
-Obstacle = Over | EndAs | Later | AwaitReply | Paused | Held | Settle | LookUp
+Obstacle = Over | EndAs | Later | AwaitReply | Close | Paused | Held | Settle | LookUp
 """What stands in a text's way now."""
 
 Decision = Obstacle | Go
@@ -149,10 +154,18 @@ def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> 
 def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
     """What has nothing left to send, or may not send at all at present."""
     if facts.position > facts.step_count:
-        return AwaitReply(facts.reply_until or now)
+        return _all_sent(facts, now)
     if facts.paused or facts.sequence_state is not SequenceState.ACTIVE:
         return Paused()
     return None
+
+
+def _all_sent(facts: StepFacts, now: datetime) -> Decision:
+    """The reply window; an inbound text that is not applied yet may be the reply."""
+    until = facts.reply_until or now
+    if facts.inbound_pending:
+        return AwaitReply(max(until, now + INBOUND_WAIT))
+    return Close() if until <= now + EARLY_TOLERANCE else AwaitReply(until)
 
 
 def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:

@@ -201,9 +201,11 @@ class Sending:
                 return await self._end_before_text(tx, row, decision.because)
             case deciding.Later():
                 return await self._later(tx, row, decision)
-            case deciding.AwaitReply():
+            case deciding.AwaitReply() | deciding.Close():
                 await enrollments.await_reply(tx, row.id)
-                return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=decision.until)
+                over_at = row.reply_until or row.read_at
+                due_at = over_at if isinstance(decision, deciding.Close) else decision.until
+                return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=due_at)
             case deciding.Paused():
                 await enrollments.wait_for_sequence(tx, row.id, at=row.read_at)
                 return _standing(row, EnrollmentPhase.PAUSED)

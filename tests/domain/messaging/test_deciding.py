@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain.messaging.deciding import (
     AwaitReply,
+    Close,
     Decision,
     EndAs,
     Go,
@@ -156,6 +157,18 @@ def test_the_reply_window_runs_through_a_pause() -> None:
         "sequence_state": SequenceState.PAUSED,
     }
     assert verdict(**facts) == AwaitReply(until)
+
+
+@pytest.mark.parametrize("until", [None, NOW - HOUR, NOW + EARLY_TOLERANCE])
+def test_passed_reply_window_closes_it(until: datetime | None) -> None:
+    assert verdict(position=4, reply_until=until) == Close()
+
+
+@pytest.mark.parametrize("until", [None, NOW - HOUR, NOW + EARLY_TOLERANCE, NOW + HOUR])
+def test_unapplied_inbound_text_keeps_it_open(until: datetime | None) -> None:
+    """It may be the reply."""
+    expected = AwaitReply(max(until or NOW, NOW + INBOUND_WAIT))
+    assert verdict(position=4, reply_until=until, inbound_pending=True) == expected
 
 
 # Time
