@@ -51,8 +51,8 @@ from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
-from services.messaging.ledger import Ledger
 from services.messaging.senders import Senders
+from services.messaging.sending import Sending
 from services.messaging.status_callbacks import Callbacks
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
@@ -225,7 +225,7 @@ class Services:
         self.holds = Holds(database, rules, self.endings)
         self.inbound = Inbound(database)
         self.catch_up = CatchUp(database, gateway, self.inbound, self.callbacks, rules)
-        self.ledger = Ledger(pools, rules)
+        self.ledger = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)
         self.unknown_numbers = UnknownNumbers(database)
 
@@ -261,7 +261,7 @@ class Services:
             self.inbound,
             self.callbacks,
             rules,
-            Chores(self.catch_up, pruning, self.waking, self.workspace),
+            Chores(self.catch_up, pruning, self.ledger, self.waking, self.workspace),
         )
 
     async def database_ready(self) -> bool:

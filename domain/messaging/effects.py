@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict
+from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollment_state import EnrollmentState
@@ -52,23 +53,30 @@ class EndHold:
 
 @dataclass(frozen=True)
 class RecordSent:
-    """Move the enrollment past the step whose text was accepted, if it is still at it.
+    """Move an enrollment past the step whose text was accepted, if it is still at it.
 
     Attributes:
+        enrollment_id: Which.
+        step: The step it must be at.
+        pass_number: The pass it must be in.
+        following: What it waits for next.
         at: When the text was accepted.
-        following: What the enrollment waits for next.
         ends_as: The final status of one that has nothing left to wait for.
     """
 
-    at: datetime
+    enrollment_id: UUID
+    step: int
+    pass_number: int
     following: NextEvent
+    at: datetime
     ends_as: EnrollmentStatus | None = None
 
 
 @dataclass(frozen=True)
 class RecordText:
-    """Note that a text of the enrollment went out, whatever its status; step 0 for a one-off."""
+    """Note that a text of an enrollment went out, whatever its status; step 0 for a one-off."""
 
+    enrollment_id: UUID
     step: int
     at: datetime
 
@@ -77,29 +85,36 @@ class RecordText:
 class RecountSteps:
     """Count the step last *sent* again, since a text turned out to have failed."""
 
+    enrollment_id: UUID
+
 
 @dataclass(frozen=True)
 class RetryStep:
-    """Move the enrollment back to the attempt's step, whose text goes again at a moment."""
+    """Move an enrollment back to a step whose text goes again at a moment."""
 
-    at: datetime
+    enrollment_id: UUID
+    step: int
+    next_send_at: datetime
 
 
 @dataclass(frozen=True)
 class HoldStep:
-    """Move the enrollment back to the attempt's step, to wait for its sender or for a person."""
+    """Move an enrollment back to a step, to wait for its sender or for a person."""
 
+    enrollment_id: UUID
+    step: int
     reason: HeldReason
     code: int | None = None
 
 
 @dataclass(frozen=True)
 class End:
-    """Give the enrollment a final status, or the one that the row makes of it.
+    """Give an enrollment a final status, or the one that the row makes of it.
 
-    A landline's is ``failed`` if anything was delivered.
+    ``omitted_landline`` becomes ``failed`` if anything was delivered.
     """
 
+    enrollment_id: UUID
     status: EnrollmentStatus
     code: int | None = None
 

@@ -65,8 +65,9 @@ def failed(attempt: Attempt, failure: Failure, now: datetime, rules: SendingRule
         attempt=change,
         opt_out=OptOut(code) if effect is Effect.OPTED_OUT else None,
         is_landline=effect is Effect.LANDLINE and code in LANDLINE_FOR_SURE,
-        transitions=(RecountSteps(),) if is_reported and attempt.enrollment_id is not None else (),
     )
+    if is_reported and attempt.enrollment_id is not None:
+        effects = replace(effects, transitions=(RecountSteps(attempt.enrollment_id),))
     if effect is Effect.HOLD_SENDER:
         hold = PutOnHold(code, from_report=is_reported, probe_at=_probe_at(attempt, now, rules))
         effects = replace(effects, sender=(hold,))
@@ -180,7 +181,8 @@ def send_again(attempt: Attempt, at: datetime, tries: int, signal: str | None = 
     if attempt.status.is_final:
         return Effects(attempt.state, message=message)
     after = replace(attempt, phase=EnrollmentPhase.WAITING, held_reason=None, next_event_at=at)
-    return Effects(after.state, message=message, transitions=(RetryStep(at),), signal=signal)
+    move = RetryStep(attempt.enrollment_id, attempt.step, at)
+    return Effects(after.state, message=message, transitions=(move,), signal=signal)
 
 
 def hold(
@@ -192,7 +194,8 @@ def hold(
 ) -> Effects:
     """Keep the enrollment active and waiting: for a person, or to try its sender at a moment."""
     after = replace(attempt, phase=EnrollmentPhase.HELD, held_reason=reason, next_event_at=again_at)
-    return Effects(after.state, transitions=(HoldStep(reason, code),), signal=signal)
+    move = HoldStep(attempt.enrollment_id, attempt.step, reason, code)
+    return Effects(after.state, transitions=(move,), signal=signal)
 
 
 def end(
@@ -203,4 +206,5 @@ def end(
 ) -> Effects:
     """Give the enrollment a final status."""
     after = replace(attempt, status=status, phase=None, held_reason=None, next_event_at=None)
-    return Effects(after.state, transitions=(End(status, code),), signal=signal)
+    move = End(attempt.enrollment_id, status, code)
+    return Effects(after.state, transitions=(move,), signal=signal)

@@ -29,7 +29,7 @@ from domain.statuses.progress import DELIVERIES, from_provider
 LATE_WAIT = timedelta(seconds=2)
 """How long a text waits whose call came too late: at once, the next may come too late as well."""
 
-_SEEN_AGAIN = timedelta(days=1)
+SEEN_AGAIN = timedelta(days=1)
 """How often it is noted that the provider still shows a sender's texts as it did."""
 
 
@@ -214,7 +214,7 @@ def _worth_noting(attempt: Attempt, now: datetime, *, shows_texts: bool) -> bool
     The last one counts: an account that hides numbers alters every text.
     """
     seen_at = attempt.shows_texts_at
-    is_old = seen_at is None or now - seen_at > _SEEN_AGAIN
+    is_old = seen_at is None or now - seen_at > SEEN_AGAIN
     return shows_texts if is_old or attempt.shows_texts is not shows_texts else None
 
 

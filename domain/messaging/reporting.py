@@ -191,10 +191,11 @@ def _move_on(
 ) -> tuple[tuple[Transition, ...], Attempt]:
     """Move past an accepted text: to the next step, the reply window, or the end."""
     if isinstance(attempt, OneOffAttempt):
-        return (RecordText(0, at),) if attempt.enrollment_id is not None else (), attempt
+        of = attempt.enrollment_id
+        return () if of is None else (RecordText(of, 0, at),), attempt
     sent = replace(attempt, steps_sent=max(attempt.steps_sent, attempt.step))
     if not attempt.is_current:
-        return (RecordText(attempt.step, at),), sent
+        return (RecordText(attempt.enrollment_id, attempt.step, at),), sent
     move = _next_of(attempt, at, now, rules)
     following = move.following
     if move.ends_as is not None:
@@ -214,15 +215,16 @@ def _next_of(attempt: StepAttempt, at: datetime, now: datetime, rules: SendingRu
     step = attempt.next_step
     if step is None:
         raise ValueError("the step that comes next was not read")
+    ends_as = None
     if step.position <= attempt.step_count:
-        due_at, next_send_at = step.due(at, now, rules.workspace_zone)
-        return RecordSent(at, NextEvent(step.position, due_at, next_send_at))
-    reply_until = at + timedelta(seconds=step.reply_window_seconds)
-    has_replied = attempt.replied_at is not None
+        following = NextEvent(step.position, *step.due(at, now, rules.workspace_zone))
+    else:
+        reply_until = at + timedelta(seconds=step.reply_window_seconds)
+        following = NextEvent(step.position, reply_until=reply_until)
+        if attempt.replied_at is not None:
+            ends_as = EnrollmentStatus.FINISHED_RESPONDED
     return RecordSent(
-        at,
-        NextEvent(step.position, reply_until=reply_until),
-        ends_as=EnrollmentStatus.FINISHED_RESPONDED if has_replied else None,
+        attempt.enrollment_id, attempt.step, attempt.pass_number, following, at, ends_as
     )
 
 

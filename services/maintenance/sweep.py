@@ -16,7 +16,7 @@ from services.maintenance.pruning import Pruning
 from services.maintenance.workspace import WorkspaceSettings
 from services.messaging.backfill import CatchUp
 from services.messaging.inbound import Inbound
-from services.messaging.outcomes import Outcomes
+from services.messaging.sending import Sending
 from services.messaging.status_callbacks import Callbacks
 from services.platform.outbox import Outbox
 from storage.enrollments import enrollments, waiting_steps
@@ -60,12 +60,14 @@ class Chores:
     Attributes:
         catch_up: Fetches what webhooks did not bring.
         pruning: Removes what is old.
+        sending: Reconciles attempts that no workflow asks about any more.
         waking: Wakes what a resume or release could have missed.
         workspace: Ends a change of the zone whose process died.
     """
 
     catch_up: CatchUp
     pruning: Pruning
+    sending: Sending
     waking: Waking
     workspace: WorkspaceSettings
 
@@ -103,7 +105,6 @@ class Sweep:
         self._callbacks = callbacks
         self._rules = rules
         self._chores = chores
-        self._outcomes = Outcomes(database, rules)
 
     async def sweep(self) -> SweepReport:
         """Do every part; one that fails keeps none of the others from running."""
@@ -212,13 +213,13 @@ class Sweep:
             )
         settled = 0
         for attempt_id in attempts:
-            question = await self._outcomes.ask(attempt_id)
+            question = await self._chores.sending.ask(attempt_id)
             if question is None:
                 continue
             listing = await list_texts(self._gateway, question)
             if listing is None:
                 break  # no proof, and each question more could keep the rest of the sweep waiting
-            weighed = await self._outcomes.record_listing(attempt_id, listing)
+            weighed = await self._chores.sending.record_listing(attempt_id, listing)
             settled += not isinstance(weighed, NeedsReconciliation)
         return settled
 

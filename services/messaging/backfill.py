@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.messaging.absence import LIST_SKEW
+from domain.messaging.absence import LIST_SKEW, find_text, unclaimed
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import (
     Gateway,
@@ -19,11 +19,10 @@ from domain.messaging.ports import (
     TextPage,
 )
 from domain.platform.rules import SendingRules
-from services.messaging import reconciliation
 from services.messaging.inbound import Inbound
 from services.messaging.status_callbacks import Callbacks
+from storage.messaging import attempts
 from storage.messaging import backfill as rows
-from storage.messaging import outcomes
 from storage.platform.database import Database
 
 _logger = logging.getLogger(__name__)
@@ -321,13 +320,15 @@ class CatchUp:
     ) -> ListedMessage | None:
         """Find an absent attempt's text among those that were created at its time."""
         async with self._database.transaction() as tx:
-            row = await outcomes.load(tx, attempt_id)
-            if row is None:
+            loaded = await attempts.load(tx, attempt_id)
+            if loaded is None:
                 return None
-            in_time = [one for one in listed if one.created_at <= row.call_before + LIST_SKEW]
-            return await reconciliation.the_one(
-                tx, row, await reconciliation.unclaimed(tx, row, in_time)
-            )
+            attempt, _ = loaded
+            until = attempt.call_before + LIST_SKEW
+            in_time = [one for one in listed if one.created_at <= until]
+            claimed = await attempts.claimed(tx, [one.sid for one in in_time], attempt.id)
+            texts = unclaimed(attempt, in_time, claimed)
+            return find_text(attempt, texts, await attempts.rivals(tx, attempt))
 
     def _wait(self, failures: int, what: str) -> timedelta:
         """How long to ask nothing: longer each time, but no longer than if all were well."""

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from domain.messaging.interpreting import PersonDecision
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import HeldReason
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from services.enrollments.finishing import Endings
 from services.enrollments.selection import EnrollmentResult
-from services.messaging.consequences import Learned, accepted
+from services.messaging.applying import learn
 from services.platform import audit
 from storage.enrollments import enrollments, next_step, timeline
-from storage.messaging import holds, outcomes, sending
+from storage.messaging import attempts, holds, sending
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers_of
 
@@ -26,6 +25,12 @@ class Decision(StrEnum):
     RETRY = "retry"
     TREAT_AS_SENT = "treat_as_sent"
     FINISH = "finish"
+
+
+_EVIDENCE = {
+    Decision.RETRY: PersonDecision.SEND_AGAIN,
+    Decision.TREAT_AS_SENT: PersonDecision.TREAT_AS_SENT,
+}
 
 
 class Holds:
@@ -103,7 +108,7 @@ class Holds:
             MovedError: Its contact has got another number meanwhile.
         """
         await lock_numbers_of(tx, enrollment_id)
-        await next_step.hold(tx, enrollment_id)
+        await next_step.lock(tx, enrollment_id)
         await holds.lock_sender_of(tx, enrollment_id)
         row = await sending.lock_step(tx, enrollment_id)
         if row is None:
@@ -132,28 +137,8 @@ class Holds:
         )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
         await enrollments.release(tx, row.id, probing=probing)
-        if unknown and last is not None:
-            await self._decide_unknown(tx, last.id, decision, now)
+        loaded = await attempts.load(tx, last.id) if unknown and last is not None else None
+        if loaded is not None:
+            attempt, now = loaded
+            await learn(tx, attempt, _EVIDENCE[decision], now, self._rules)
         return EnrollmentResult(row.id, "released")
-
-    async def _decide_unknown(
-        self, tx: Transaction, attempt_id: UUID, decision: Decision, now: datetime
-    ) -> None:
-        """A person takes the place of proof."""
-        row = await outcomes.load(tx, attempt_id)
-        if row is None:
-            return
-        if decision is Decision.RETRY:
-            await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.WRITTEN_OFF.value)
-            await outcomes.set_message(tx, row.message_id, status=MessageStatus.PENDING.value)
-            return
-        await accepted(
-            tx,
-            row,
-            self._rules,
-            Learned(now),
-            sid=None,
-            status=MessageStatus.ACCEPTED,
-            from_phone=None,
-        )
-        await outcomes.set_attempt(tx, attempt_id, outcome=AttemptOutcome.ASSUMED_SENT.value)

@@ -6,15 +6,18 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.messaging import deciding
+from domain.messaging.absence import provable_from
 from domain.messaging.deadline import Deadline
 from domain.messaging.deciding import StepFacts, decide
 from domain.messaging.ports import (
     LateError,
     LineTypeNeeded,
+    Listing,
     NeedsReconciliation,
     NextAction,
     Preparation,
     SendRequest,
+    SendResult,
 )
 from domain.platform.provider_errors import explain
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
@@ -26,49 +29,47 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
 from services.messaging import reconciliation
+from services.messaging.applying import GONE, learn
 from storage.enrollments import enrollments, timeline
 from storage.event_webhooks import events
-from storage.messaging import holds, sending
+from storage.messaging import attempts, holds, sending
 from storage.messaging.sending import LastAttempt, MessageRow, StepRow
-from storage.platform.database import Database, Transaction
+from storage.platform.database import Pools, Transaction
 
 _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
 _UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
-_GONE = EnrollmentState(doing="ended", status="gone")
-"""The row was erased."""
-
 
 class Sending:
-    """Decides what is next, and opens attempts.
+    """Implements ``domain.messaging.ports.Ledger`` on PostgreSQL.
 
     An attempt is opened by one transaction that locks, checks everything again, and commits to a
-    call.
+    call. What is learned about it is recorded by another one.
 
     Args:
-        database: Where the rows are.
+        pools: Where the rows are.
         rules: The timings.
     """
 
-    def __init__(self, database: Database, rules: SendingRules) -> None:
-        self._database = database
+    def __init__(self, pools: Pools, rules: SendingRules) -> None:
+        self._pools = pools
         self._rules = rules
 
     async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and write down where it stands; begins no text."""
-        async with self._database.transaction() as tx:
+        async with self._pools.decisions.transaction() as tx:
             row = await sending.read_step(tx, enrollment_id)
             if row is None:
-                return _GONE
+                return GONE
             decision = await self._decide(tx, row)
             if not _changes_the_row(decision, row):
                 return await self._say(tx, row, decision)
         probes = await self._may_probe(row, decision)
-        async with self._database.transaction() as tx:
+        async with self._pools.decisions.transaction() as tx:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
-                return _GONE
+                return GONE
             if probes:
                 row = replace(row, probing=True)
             decision = await self._decide(tx, row)
@@ -78,10 +79,10 @@ class Sending:
 
     async def decide_message(self, message_id: UUID) -> Preparation:
         """Say what a one-off text needs next; begins nothing."""
-        async with self._database.transaction() as tx:
+        async with self._pools.decisions.transaction() as tx:
             row = await sending.lock_message(tx, message_id)
             if row is None:
-                return _GONE
+                return GONE
             waits = await self._message_waits(tx, row)
             return waits or replace(
                 _message_standing(row, EnrollmentPhase.WAITING), needs=Need.SEND
@@ -97,10 +98,10 @@ class Sending:
             LateError: It took so long that no call could begin in time; nothing was written.
         """
         deadline = Deadline.within(self._rules.call_before)
-        async with self._database.transaction() as tx:
+        async with self._pools.sends.transaction() as tx:
             row = await sending.lock_step(tx, enrollment_id)
             if row is None:
-                return _GONE
+                return GONE
             decision = await self._decide(tx, row)
             if not isinstance(decision, deciding.Go):
                 return await self._obey(tx, row, decision)
@@ -114,10 +115,10 @@ class Sending:
             LateError: As `open_step` does.
         """
         deadline = Deadline.within(self._rules.call_before)
-        async with self._database.transaction() as tx:
+        async with self._pools.sends.transaction() as tx:
             row = await sending.lock_message(tx, message_id)
             if row is None:
-                return _GONE
+                return GONE
             waits = await self._message_waits(tx, row)
             if waits is not None:
                 return waits
@@ -140,6 +141,63 @@ class Sending:
                 deadline=deadline,
                 due_at=row.due_at,
             )
+
+    async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
+        """Record the answer to a call and all that follows from it.
+
+        An attempt whose outcome is known by now (a callback was faster) keeps it.
+        """
+        async with self._pools.sends.transaction() as tx:
+            loaded = await attempts.load(tx, attempt_id)
+            if loaded is None:
+                return GONE
+            attempt, now = loaded
+            return await learn(tx, attempt, answer, now, self._rules)
+
+    async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
+        """Weigh the provider's list as evidence about an attempt; None if it could not be had."""
+        async with self._pools.rest.transaction() as tx:
+            loaded = await attempts.load(tx, attempt_id)
+            if loaded is None:
+                return GONE
+            attempt, now = loaded
+            evidence = await reconciliation.evidence(tx, attempt, listing)
+            return await learn(tx, attempt, evidence, now, self._rules)
+
+    async def ask(self, attempt_id: UUID) -> NeedsReconciliation | None:
+        """Say what must be proven about an attempt; None if that is done, or it is too early."""
+        async with self._pools.rest.transaction() as tx:
+            loaded = await attempts.load(tx, attempt_id)
+            if loaded is None or loaded[0].outcome.is_known:
+                return None
+            attempt, now = loaded
+            if provable_from(attempt, self._rules) > now:
+                return None
+            return await reconciliation.question(tx, attempt, now, now, self._rules)
+
+    async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
+        """Record a looked-up line type; a failed look-up counts as ``unknown``."""
+        async with self._pools.rest.transaction() as tx:
+            await sending.set_line_type(
+                tx, contact_id, line_type or LineType.UNKNOWN, only_if_unknown=True
+            )
+
+    async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
+        """End an enrollment as ``finished_no_response`` if its reply window has passed."""
+        async with self._pools.decisions.transaction() as tx:
+            row = await sending.lock_step(tx, enrollment_id)
+            if row is None:
+                return GONE
+            match await self._decide(tx, row):
+                case deciding.Close():
+                    status = EnrollmentStatus.FINISHED_NO_RESPONSE
+                    await enrollments.end(tx, [row.id], status, signal=None)
+                    return _standing(row, "ended", status=status)
+                case deciding.AwaitReply(until):
+                    return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=until)
+                case _:
+                    doing, due_at = row.activity or "ended", row.next_send_at
+                    return _standing(row, doing, due_at=due_at, held_reason=row.held_reason)
 
     async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Decision:
         nothing_sent = row.step == 0 and not await self._sent(tx, row)
@@ -181,7 +239,7 @@ class Sending:
         """
         if not isinstance(decision, deciding.Held) or not _is_probe_due(row):
             return False
-        async with self._database.transaction() as tx:
+        async with self._pools.decisions.transaction() as tx:
             return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
 
     async def _say(self, tx: Transaction, row: StepRow, decision: deciding.Decision) -> Preparation:
@@ -266,15 +324,8 @@ class Sending:
         self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt
     ) -> NeedsReconciliation:
         """What must be proven about an attempt, and when the provider's list can prove it."""
-        return await reconciliation.question(
-            tx,
-            last.id,
-            last,
-            self._rules,
-            phone=row.phone,
-            sender_id=row.sender_id,
-            now=row.read_at,
-        )
+        at = provable_from(last, self._rules)
+        return await reconciliation.question(tx, last, at, row.read_at, self._rules)
 
 
 def _refuse_if_late(deadline: Deadline) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.messaging.interpreting import SEEN_AGAIN
 from storage.platform import wakes
 from storage.platform.database import Transaction
 from storage.platform.locks import SHARE_SENDER
@@ -71,6 +72,22 @@ async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | No
     if ended.first() is not None:
         # A text that proves the sender works waits for nobody it frees.
         await wakes.add(tx, WakeKind.OFF_HOLD, [sender_id], at_once=proven_at is None)
+
+
+async def note_shown(tx: Transaction, sender_id: UUID, *, shows_texts: bool) -> None:
+    """Note whether the provider shows a sender's texts as they were handed over, once a day."""
+    await tx.execute(
+        text(
+            """
+            UPDATE senders SET shows_texts = :shows_texts, shows_texts_at = clock_timestamp()
+            WHERE id = :id AND (
+                shows_texts IS DISTINCT FROM :shows_texts OR shows_texts_at IS NULL
+                OR shows_texts_at < clock_timestamp() - :seen_again
+            )
+            """
+        ),
+        {"id": sender_id, "shows_texts": shows_texts, "seen_again": SEEN_AGAIN},
+    )
 
 
 async def lock_sender(tx: Transaction, sender_id: UUID) -> None:

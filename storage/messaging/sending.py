@@ -46,20 +46,6 @@ _LOCK_ENROLLMENT_OF_MESSAGE = text(
     """
 )
 
-# A contact who was given another number since is changed under that number's lock.
-_LOCK_ATTEMPT = text(
-    f"""
-    WITH locked AS MATERIALIZED (
-        SELECT m.contact_id, {LOCK_NUMBER.format(phone="m.phone")}
-        FROM attempts a JOIN messages m ON m.id = a.message_id
-        WHERE a.id = :id
-    )
-    SELECT c.id FROM locked LEFT JOIN LATERAL (
-        SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
-    ) c ON true
-    """  # noqa: S608 - built from constants
-)
-
 _SUPPRESSED = """
     EXISTS (
         SELECT 1 FROM suppressions s
@@ -79,6 +65,7 @@ _LOAD_STEP = text(
         n.next_probe_at,
         t.body, t.media_urls, t.delay_seconds, t.send_at, p.send_at AS previous_send_at,
         m.id AS message_id, m.next_try_at,
+        m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
         a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
         EXISTS (
@@ -107,7 +94,7 @@ _LOAD_MESSAGE = text(
             'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
         ), false) AS overtaken,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
-        n.next_probe_at,
+        n.next_probe_at, m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
         a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
         EXISTS (
@@ -129,9 +116,14 @@ _LOAD_MESSAGE = text(
 
 @dataclass(frozen=True)
 class LastAttempt:
-    """The latest attempt at a text."""
+    """The latest attempt at a text.
+
+    ``phone`` and ``sender_id`` are those it was made with: the contact's may be others by now.
+    """
 
     id: UUID
+    phone: str
+    sender_id: UUID
     outcome: AttemptOutcome
     number: int
     started_at: datetime
@@ -275,11 +267,6 @@ async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     )
 
 
-async def lock_attempt(tx: Transaction, attempt_id: UUID) -> bool:
-    """Lock the number an attempt was made at, and whose it was; False if there is none."""
-    return (await tx.execute(_LOCK_ATTEMPT, {"id": attempt_id})).first() is not None
-
-
 def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
     if row.send_at is not None:
         gap = row.send_at - row.previous_send_at if row.previous_send_at else timedelta(0)
@@ -331,6 +318,8 @@ def _last_attempt(row: Any) -> LastAttempt | None:  # noqa: ANN401 - a driver's 
         return None
     return LastAttempt(
         id=row.attempt_id,
+        phone=row.attempt_phone,
+        sender_id=row.attempt_sender_id,
         outcome=AttemptOutcome(row.outcome),
         number=row.number,
         started_at=row.started_at,

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import services.messaging.sending
+from domain.messaging import absence
+from domain.messaging.attempts import Attempt
 from domain.messaging.deadline import Deadline
 from domain.messaging.ports import Ledger as LedgerPort
 from domain.messaging.ports import (
@@ -27,12 +29,10 @@ from domain.messaging.ports import (
 from domain.platform.rules import SendingRules
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
-from services.messaging import reconciliation
 from services.messaging.sending import Sending
 from storage.messaging import sending
-from storage.messaging.outcomes import AttemptRow
 from storage.platform import database
-from storage.platform.database import Database, Transaction
+from storage.platform.database import Database, Pools, Transaction
 
 
 class Sabotage(StrEnum):
@@ -94,7 +94,7 @@ class RowAfterCall(Forwarding):
     def __init__(self, ledger: LedgerPort, database: Database, rules: SendingRules) -> None:
         super().__init__(ledger)
         url = database.engine.url.render_as_string(hide_password=False)
-        self._deciding = Sending(_Forgetful(url), rules)
+        self._deciding = Sending(Pools.one(_Forgetful(url)), rules)
         self._of: dict[UUID, UUID] = {}
 
     async def open_step(self, enrollment_id: UUID) -> NextAction:
@@ -157,16 +157,16 @@ def _is_late_by_monotonic_clock(deadline: Deadline) -> bool:
 @contextmanager
 def _by_exact_body() -> Iterator[None]:
     """Take whatever the list does not show word for word for absent, and trust every list."""
-    unclaimed = reconciliation.unclaimed
+    unclaimed = absence.unclaimed
 
-    async def word_for_word(
-        tx: Transaction, row: AttemptRow, texts: Sequence[ListedMessage]
+    def word_for_word(
+        attempt: Attempt, texts: Sequence[ListedMessage], claimed: frozenset[str]
     ) -> list[ListedMessage]:
-        return [one for one in await unclaimed(tx, row, texts) if one.body == row.body]
+        return [one for one in unclaimed(attempt, texts, claimed) if one.body == attempt.body]
 
     with (
-        patch.object(reconciliation, "unclaimed", word_for_word),
-        patch.object(reconciliation, "proves_absence", lambda *_: True),
+        patch.object(absence, "unclaimed", word_for_word),
+        patch.object(absence, "proves_absence", lambda *_: True),
     ):
         yield
 

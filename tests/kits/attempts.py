@@ -155,11 +155,11 @@ GAP = timedelta(minutes=30)
 PROBE = timedelta(seconds=10)
 Fate = tuple[int, tuple[Transition, ...]]
 OF_STEP: list[Fate] = [
-    (FAILED, (End(EnrollmentStatus.FAILED, FAILED),)),
-    (NO_ROUTE, (End(EnrollmentStatus.FAILED, NO_ROUTE),)),
-    (LANDLINE, (End(EnrollmentStatus.OMITTED_LANDLINE, LANDLINE),)),
-    (QUEUE_FULL, (RetryStep(NOW + GAP),)),
-    (UNREGISTERED, (HoldStep(HeldReason.SENDER_ON_HOLD, UNREGISTERED),)),
-    (REGION, (HoldStep(HeldReason.DESTINATION_NOT_ALLOWED, REGION),)),
+    (FAILED, (End(ENROLLMENT, EnrollmentStatus.FAILED, FAILED),)),
+    (NO_ROUTE, (End(ENROLLMENT, EnrollmentStatus.FAILED, NO_ROUTE),)),
+    (LANDLINE, (End(ENROLLMENT, EnrollmentStatus.OMITTED_LANDLINE, LANDLINE),)),
+    (QUEUE_FULL, (RetryStep(ENROLLMENT, 1, NOW + GAP),)),
+    (UNREGISTERED, (HoldStep(ENROLLMENT, 1, HeldReason.SENDER_ON_HOLD, UNREGISTERED),)),
+    (REGION, (HoldStep(ENROLLMENT, 1, HeldReason.DESTINATION_NOT_ALLOWED, REGION),)),
     (OPTED_OUT, ()),
 ]

@@ -23,7 +23,7 @@ from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import OptOutSource
 from services.enrollments.enrolling import Enrolling
 from services.messaging.inbound import Inbound
-from services.messaging.ledger import Ledger
+from services.messaging.sending import Sending
 from services.messaging.status_callbacks import Callbacks
 from services.sequences.sequences import StepDraft
 from storage.platform.database import Database, Pools
@@ -69,7 +69,7 @@ class Talk(World):
         super().__post_init__()
         self.inbound = Inbound(self.database)
         self.callbacks = Callbacks(self.database, self.rules)
-        self.ledger = Ledger(Pools.one(self.database), self.rules)
+        self.ledger = Sending(Pools.one(self.database), self.rules)
         self.enrolling = Enrolling(self.database, workspace_zone=ZONE)
         self.phones = next(_numbers) * 1_000
         self.our_phone = ""

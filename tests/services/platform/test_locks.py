@@ -17,7 +17,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.contacts import contacts
-from storage.messaging import holds, outcomes
+from storage.messaging import attempts, holds
 from storage.platform.database import Transaction
 from storage.platform.locks import MovedError
 from tests.kits.sending import SendingKit, until
@@ -197,7 +197,7 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
     listing = Listing(at, [failed], CanaryState.ALTERED, kit.world.sender_id)
     contact_id = (await kit.row(enrollment)).contact_id
     async with kit.world.database.transaction() as tx:
-        await outcomes.lock_contact(tx, contact_id)
+        await attempts.lock_contact(tx, contact_id)
         recording = asyncio.create_task(
             kit.services.ledger.record_listing(call.attempt_id, listing)
         )

@@ -1,0 +1,268 @@
+"""Reading attempts and writing what becomes of them, under their number's lock."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from domain.messaging.absence import LIST_SKEW
+from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
+from domain.messaging.effects import Effects
+from domain.messaging.ports import Canary
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
+from storage.platform.database import Transaction
+from storage.platform.locks import LOCK_NUMBER
+from storage.tables.sent import LAST_SENT_AT
+
+# A contact who was given another number since is changed under that number's lock.
+_LOCK = text(
+    f"""
+    WITH locked AS MATERIALIZED (
+        SELECT m.contact_id, {LOCK_NUMBER.format(phone="m.phone")}
+        FROM attempts a JOIN messages m ON m.id = a.message_id
+        WHERE a.id = :id
+    )
+    SELECT c.id FROM locked LEFT JOIN LATERAL (
+        SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
+    ) c ON true
+    """  # noqa: S608 - built from constants
+)
+
+_READ = text(
+    f"""
+    SELECT a.id, a.outcome, a.started_at, a.call_before, a.answered_at, a.absent_once_at,
+        a.provider_sid, a.provider_status, a.reported_failed,
+        b.is_latest, b.is_replaced, b.is_contradicted, b.throttled,
+        m.id AS message_id, m.status AS message_status, m.phone, m.contact_id, m.body,
+        m.failed_tries, m.enrollment_id, m.step, m.pass AS pass_number,
+        n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone,
+        n.held_at AS sender_held_at, n.hold_from_report, n.shows_texts, n.shows_texts_at,
+        e.status, e.activity AS phase, e.held_reason, e.position, e.pass AS enrollment_pass,
+        e.step AS steps_sent, e.step_count, e.replied_at,
+        coalesce(e.next_send_at, e.reply_until) AS next_event_at,
+        CASE WHEN a.reported_failed THEN greatest(m.occurred_at, {LAST_SENT_AT}) END
+            AS last_sent_at,
+        clock_timestamp() AS read_at
+    FROM attempts a
+    JOIN messages m ON m.id = a.message_id
+    JOIN senders n ON n.id = m.sender_id
+    LEFT JOIN enrollments e ON e.id = m.enrollment_id
+    CROSS JOIN LATERAL (
+        SELECT NOT bool_or(b.number > a.number) AS is_latest,
+            bool_or(b.id <> a.id AND NOT b.reported_failed AND b.outcome IN (
+                'open', 'unknown', 'accepted', 'assumed_sent'
+            )) AS is_replaced,
+            bool_or(b.id <> a.id AND b.outcome = 'absent' AND b.provider_sid IS NOT NULL)
+                AS is_contradicted,
+            count(*) FILTER (WHERE b.http_status = 429) AS throttled
+        FROM attempts b WHERE b.message_id = a.message_id
+    ) b
+    WHERE a.id = :id
+    """  # noqa: S608 - built from constants
+)
+
+_ENUMS = {
+    "outcome": AttemptOutcome,
+    "provider_status": MessageStatus,
+    "message_status": MessageStatus,
+    "status": EnrollmentStatus,
+    "phase": EnrollmentPhase,
+    "held_reason": HeldReason,
+}
+
+
+async def load(tx: Transaction, attempt_id: UUID) -> tuple[Attempt, datetime] | None:
+    """Lock an attempt's number, then read the attempt; None if there is no such attempt.
+
+    Returns:
+        The attempt, and now by the clock that dates attempts and texts: a worker's may be wrong.
+    """
+    asked = {"id": attempt_id}
+    if (await tx.execute(_LOCK, asked)).first() is None:
+        return None
+    row = (await tx.execute(_READ, asked)).mappings().one_or_none()
+    if row is None:  # erased while its number was waited for
+        return None
+    return _attempt(row), row["read_at"]
+
+
+def _attempt(row: Mapping[Any, Any]) -> Attempt:
+    """Take a row's columns for the facts of the same names."""
+    is_step = row["step"] is not None and row["status"] is not None
+    kind: type[Attempt] = StepAttempt if is_step else OneOffAttempt
+    values = {one.name: row[one.name] for one in fields(kind) if one.name in row}
+    for name in _ENUMS.keys() & values.keys():
+        if values[name] is not None:
+            values[name] = _ENUMS[name](values[name])
+    return kind(**values)
+
+
+async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
+    """Lock a contact's line type, before anything below it is locked."""
+    await tx.execute(
+        text("SELECT FROM contacts WHERE id = :id FOR NO KEY UPDATE"), {"id": contact_id}
+    )
+
+
+async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
+    """Which attempt the provider gave this id to."""
+    row = (
+        await tx.execute(text("SELECT id FROM attempts WHERE provider_sid = :sid"), {"sid": sid})
+    ).one_or_none()
+    return row.id if row else None
+
+
+async def claimed(tx: Transaction, sids: Collection[str], besides: UUID) -> frozenset[str]:
+    """Return which of the provider's ids belong to other attempts."""
+    rows = await tx.execute(
+        text(
+            "SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids) AND id <> :besides"
+        ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
+        {"sids": list(sids), "besides": besides},
+    )
+    return frozenset(rows.scalars())
+
+
+async def rivals(tx: Transaction, attempt: Attempt) -> tuple[str, ...]:
+    """Return the texts of other attempts to the same number whose outcome is unknown."""
+    found = await tx.execute(
+        text(
+            """
+            SELECT m.body FROM attempts a JOIN messages m ON m.id = a.message_id
+            WHERE m.phone = :phone AND a.outcome IN ('open', 'unknown') AND a.id <> :id
+            """
+        ),
+        {"phone": attempt.phone, "id": attempt.id},
+    )
+    return tuple(found.scalars())
+
+
+_CANARY = text(
+    """
+    SELECT a.provider_sid, m.phone, m.body, m.sender_id, a.started_at
+    FROM (
+        (
+            SELECT id, phone, body, sender_id FROM messages
+            WHERE phone = :phone AND direction = 'outbound'
+            AND created_at BETWEEN :from_moment AND :to_moment
+            ORDER BY created_at DESC LIMIT 20
+        )
+        UNION
+        (
+            SELECT id, phone, body, sender_id FROM messages
+            WHERE direction = 'outbound' AND created_at BETWEEN :from_moment AND :to_moment
+            ORDER BY created_at DESC, id DESC LIMIT 200
+        )
+    ) m
+    JOIN LATERAL (
+        SELECT outcome, provider_sid, started_at, answered_at FROM attempts
+        WHERE message_id = m.id ORDER BY number DESC LIMIT 1
+    ) a ON a.outcome = 'accepted' AND a.provider_sid IS NOT NULL AND a.answered_at <= :to_moment
+    WHERE m.body <> ''
+    ORDER BY a.started_at >= :fresh_from DESC,
+        a.started_at >= :fresh_from AND m.phone = :phone DESC,
+        a.started_at >= :fresh_from AND m.sender_id = :sender_id DESC,
+        a.started_at DESC
+    LIMIT 1
+    """
+)
+
+
+async def canary(
+    tx: Transaction,
+    phone: str,
+    sender_id: UUID,
+    *,
+    since: datetime,
+    fresh_from: datetime,
+    until: datetime,
+) -> Canary | None:
+    """Find the latest text that the provider accepted; of fresh ones, one to this number if any.
+
+    One from before the account's habits changed says nothing of texts by now, so the latest of
+    another number and sender comes before an older one of theirs.
+
+    Args:
+        tx: A transaction.
+        phone: The number that the provider's list is asked for.
+        sender_id: The sender of the text that is looked for there.
+        since: How old it may be.
+        fresh_from: From when on one to this number, else from this sender, comes first.
+        until: How young: the list may lag.
+    """
+    row = (
+        await tx.execute(
+            _CANARY,
+            {
+                "phone": phone,
+                "sender_id": sender_id,
+                "from_moment": since,
+                "fresh_from": fresh_from,
+                "to_moment": until,
+            },
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Canary(
+        sid=row.provider_sid,
+        to=row.phone,
+        body=row.body,
+        sender_id=row.sender_id,
+        list_from=row.started_at - LIST_SKEW,
+    )
+
+
+async def note_doubled(tx: Transaction, message_id: UUID) -> bool:
+    """Note that a text went out twice: an attempt declared absent is there beside an accepted one.
+
+    Returns:
+        Whether that is so and was not noted before.
+    """
+    found = await tx.execute(
+        text(
+            """
+            UPDATE attempts a SET doubled_at = clock_timestamp()
+            WHERE a.message_id = :id AND a.outcome = 'absent' AND a.provider_sid IS NOT NULL
+            AND NOT a.reported_failed AND a.doubled_at IS NULL AND EXISTS (
+                SELECT 1 FROM attempts b WHERE b.message_id = a.message_id
+                AND b.outcome = 'accepted' AND NOT b.reported_failed
+            )
+            RETURNING a.id
+            """
+        ),
+        {"id": message_id},
+    )
+    return bool(found.all())
+
+
+@cache
+def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> TextClause:
+    """Build the one statement that sets these columns of an attempt and of its message."""
+    updates = [
+        f"UPDATE {table} SET {', '.join(f'{one} = :{table}_{one}' for one in columns)}"  # noqa: S608
+        f" WHERE id = :{table}_id"
+        for table, columns in (("attempts", attempt), ("messages", message))
+        if columns
+    ]
+    *first, last = updates
+    return text(f"WITH first AS ({first[0]}) {last}" if first else last)
+
+
+async def write(tx: Transaction, attempt: Attempt, effects: Effects) -> None:
+    """Write what becomes of an attempt and of its text."""
+    if not effects.attempt and not effects.message:
+        return
+    await tx.execute(
+        _update(tuple(effects.attempt), tuple(effects.message)),
+        {"attempts_id": attempt.id, "messages_id": attempt.message_id}
+        | {f"attempts_{name}": value for name, value in effects.attempt.items()}
+        | {f"messages_{name}": value for name, value in effects.message.items()},
+    )
