@@ -58,6 +58,19 @@ def listed(kit: SendingKit, call: SendRequest, **changes: Any) -> ListedMessage:
     return message
 
 
+async def test_lost_text_is_looked_for_at_the_number_it_went_to(kit: SendingKit) -> None:
+    """Its contact has got another number since, to which the list shows no text."""
+    enrollment = await kit.enroll(await kit.sequence("Hello", "Again"))
+    delay = await lose(kit, enrollment, creates=True)
+    contact_id = (await kit.row(enrollment)).contact_id
+    await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
+    for _ in range(3):
+        standing = await look(kit, enrollment, delay)
+        delay = standing if isinstance(standing, timedelta) else DAY
+    assert await kit.outcomes(enrollment, 1) == ["accepted"]
+    assert len(kit.gateway.calls) == 2
+
+
 # The deadline
 
 
