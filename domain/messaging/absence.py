@@ -4,9 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from domain.messaging.attempts import Attempt
+from domain.messaging.attempts import Attempt, LastAttempt
 from domain.messaging.ports import (
     Canary,
     CanaryState,
@@ -73,21 +72,7 @@ def _letters(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKC", text) if one.isalnum())
 
 
-class Unproven(Protocol):
-    """An attempt of unknown outcome: when its call can no longer begin, and what lists said."""
-
-    @property
-    def call_before(self) -> datetime:
-        """The call never begins later."""
-        ...
-
-    @property
-    def absent_once_at(self) -> datetime | None:
-        """When a first list was recorded that does not show its text."""
-        ...
-
-
-def provable_from(attempt: Unproven, rules: SendingRules) -> datetime:
+def provable_from(attempt: Attempt | LastAttempt, rules: SendingRules) -> datetime:
     """Return when the provider's list may next prove something about an attempt."""
     first = attempt.call_before + rules.absence_first_list
     if attempt.absent_once_at is None:

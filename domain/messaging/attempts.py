@@ -143,3 +143,20 @@ class StepAttempt(_Attempt):
 
 
 Attempt = OneOffAttempt | StepAttempt
+
+
+@dataclass(frozen=True)
+class LastAttempt:
+    """The latest attempt at a text.
+
+    ``phone`` and ``sender_id`` are those it was made with: the contact's may be others by now.
+    """
+
+    id: UUID
+    phone: str
+    sender_id: UUID
+    outcome: AttemptOutcome
+    number: int
+    started_at: datetime
+    call_before: datetime
+    absent_once_at: datetime | None

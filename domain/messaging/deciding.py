@@ -1,4 +1,4 @@
-"""May this enrollment's next text start now? Decided from facts alone."""
+"""May an enrollment's next text, or a one-off text, start now? Decided from facts alone."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, validity_seconds
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from domain.statuses.messaging import AttemptOutcome
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
 
 
@@ -106,7 +106,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Settle:
+class Reconcile:
     """An earlier attempt's outcome must be proven first."""
 
 
@@ -122,10 +122,25 @@ class Go:
     validity_seconds: int
 
 
-Obstacle = Over | EndAs | Later | AwaitReply | Close | Paused | Held | Settle | LookUp
+@dataclass(frozen=True)
+class Cancel:
+    """The enrollment that a one-off text was written from ended before it went."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A one-off text may not go at all; the code is the provider's for it."""
+
+    code: int
+
+
+Obstacle = Over | EndAs | Later | AwaitReply | Close | Paused | Held | Reconcile | LookUp
 """What stands in a text's way now."""
 
 Decision = Obstacle | Go
+
+OneOffObstacle = Over | Cancel | Refuse | Later | Held | Reconcile
+OneOffDecision = OneOffObstacle | Go
 
 
 def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
@@ -143,7 +158,7 @@ def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> 
     if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
         return Held(facts.held_reason)
     if facts.last_outcome is not None and not facts.last_outcome.is_known:
-        return Settle()
+        return Reconcile()
     if facts.status.is_final:
         return Over()
     if facts.held_reason is HeldReason.DESTINATION_NOT_ALLOWED:
@@ -200,5 +215,74 @@ def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
     if slot.at > now:
         return Later(slot.at, "window")
     if facts.sender_on_hold and not facts.probing:
+        return Held(HeldReason.SENDER_ON_HOLD)
+    return None
+
+
+@dataclass(frozen=True)
+class OneOffFacts:
+    """All that bears on whether a one-off text may start.
+
+    Attributes:
+        status: The text's.
+        last_outcome: What is known about the latest attempt at it.
+        next_try_at: When a text that failed for a passing reason may be tried again.
+        overtaken: Since it was written, its enrollment ended by a reply, an opt-out or a finish.
+        suppressed: The number opted out (everywhere, or from this sender).
+        line_type: The number's, if known.
+        inbound_pending: An inbound text from the number is not applied yet.
+        sender_on_hold: The sender may not be used.
+        next_probe_at: When a sender that is on hold is tried next.
+    """
+
+    status: MessageStatus
+    last_outcome: AttemptOutcome | None
+    next_try_at: datetime | None
+    overtaken: bool
+    suppressed: bool
+    line_type: LineType | None
+    inbound_pending: bool
+    sender_on_hold: bool
+    next_probe_at: datetime | None
+
+
+_UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
+
+
+def decide_one_off(facts: OneOffFacts, now: datetime) -> OneOffDecision:
+    """Say what a one-off text must do now, bound by suppression and by no window."""
+    for rule in (_one_off_is_over, _one_off_must_not, _one_off_not_yet):
+        decision = rule(facts, now)
+        if decision is not None:
+            return decision
+    return Go(validity_seconds(now, None))
+
+
+def _one_off_is_over(facts: OneOffFacts, _now: datetime) -> OneOffDecision | None:
+    """What must be proven, went, or failed for good."""
+    if facts.last_outcome is not None and not facts.last_outcome.is_known:
+        return Reconcile()
+    is_given_up = facts.last_outcome is AttemptOutcome.ASSUMED_SENT
+    if is_given_up or (facts.status not in _UNFINISHED and facts.next_try_at is None):
+        return Over()
+    return None
+
+
+def _one_off_must_not(facts: OneOffFacts, _now: datetime) -> OneOffDecision | None:
+    """What may not be sent any more."""
+    if facts.overtaken:
+        return Cancel()
+    if facts.suppressed:
+        return Refuse(21610)
+    return Refuse(21614) if facts.line_type is LineType.LANDLINE else None
+
+
+def _one_off_not_yet(facts: OneOffFacts, now: datetime) -> OneOffDecision | None:
+    """What keeps it from going this minute."""
+    if facts.next_try_at is not None and facts.next_try_at > now + EARLY_TOLERANCE:
+        return Later(facts.next_try_at, "retry")
+    if facts.inbound_pending:
+        return Later(now + INBOUND_WAIT, "inbound")
+    if facts.sender_on_hold and (facts.next_probe_at is None or facts.next_probe_at > now):
         return Held(HeldReason.SENDER_ON_HOLD)
     return None

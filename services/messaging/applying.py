@@ -99,8 +99,7 @@ async def apply(
     for event in effects.events:
         await _tell(tx, attempt.message_id, event)
     if effects.is_landline and attempt.contact_id is not None:
-        landline = LineType.LANDLINE
-        await sending.set_line_type(tx, attempt.contact_id, landline, only_if_unknown=True)
+        await sending.set_line_type(tx, attempt.contact_id, LineType.LANDLINE)
     is_as_foreseen = await _write_enrollment(tx, attempt, effects, now)
     if effects.may_be_doubled:
         await _tell_if_doubled(tx, attempt, now)

@@ -110,7 +110,7 @@ class Holds:
         await lock_numbers_of(tx, enrollment_id)
         await next_step.lock(tx, enrollment_id)
         await holds.lock_sender_of(tx, enrollment_id)
-        row = await sending.lock_step(tx, enrollment_id)
+        row = await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
         if row is None:
             return EnrollmentResult(enrollment_id, "not_found")
         if row.status.is_final:

@@ -3,11 +3,10 @@
 from datetime import datetime, timedelta
 
 from domain.messaging.absence import CANARY_AGE, LIST_SKEW, ListEvidence
-from domain.messaging.attempts import Attempt
+from domain.messaging.attempts import Attempt, LastAttempt
 from domain.messaging.ports import Listing, NeedsReconciliation
 from domain.platform.rules import SendingRules
 from storage.messaging import attempts
-from storage.messaging.sending import LastAttempt
 from storage.platform.database import Transaction
 
 _CANARY_FRESH = timedelta(hours=1)

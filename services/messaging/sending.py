@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.messaging import deciding
 from domain.messaging.absence import provable_from
 from domain.messaging.deadline import Deadline
-from domain.messaging.deciding import StepFacts, decide
+from domain.messaging.deciding import decide, decide_one_off
 from domain.messaging.ports import (
     LateError,
     LineTypeNeeded,
@@ -20,20 +20,18 @@ from domain.messaging.ports import (
     SendResult,
 )
 from domain.platform.provider_errors import explain
-from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
+from domain.platform.rules import EARLY_TOLERANCE, SendingRules
 from domain.sequences.texts import merge_values, render
-from domain.sequences.timing import ContactClock, SendWindow, validity_seconds
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, Need
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
-from domain.statuses.sequences import SequenceState
+from domain.statuses.messaging import MessageStatus
 from services.messaging import reconciliation
 from services.messaging.applying import GONE, learn
 from storage.enrollments import enrollments, timeline
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
-from storage.messaging.sending import LastAttempt, MessageRow, StepRow
+from storage.messaging.sending import MessageRow, StepRow
 from storage.platform.database import Pools, Transaction
 
 _UNREMARKABLE = frozenset({"delay", "inbound"})
@@ -59,20 +57,20 @@ class Sending:
     async def decide_step(self, enrollment_id: UUID) -> Preparation:
         """Say what the enrollment needs next, and write down where it stands; begins no text."""
         async with self._pools.decisions.transaction() as tx:
-            row = await sending.read_step(tx, enrollment_id)
+            row = await sending.read_step(tx, enrollment_id, self._rules.workspace_zone)
             if row is None:
                 return GONE
-            decision = await self._decide(tx, row)
+            decision = self._decide(row)
             if not _changes_the_row(decision, row):
                 return await self._say(tx, row, decision)
         probes = await self._may_probe(row, decision)
         async with self._pools.decisions.transaction() as tx:
-            row = await sending.lock_step(tx, enrollment_id)
+            row = await self._lock(tx, enrollment_id)
             if row is None:
                 return GONE
             if probes:
                 row = replace(row, probing=True)
-            decision = await self._decide(tx, row)
+            decision = self._decide(row)
             if isinstance(decision, deciding.Go):
                 await enrollments.schedule(tx, row.id, row.read_at, probing=row.probing)
             return await self._say(tx, row, decision)
@@ -83,10 +81,10 @@ class Sending:
             row = await sending.lock_message(tx, message_id)
             if row is None:
                 return GONE
-            waits = await self._message_waits(tx, row)
-            return waits or replace(
-                _message_standing(row, EnrollmentPhase.WAITING), needs=Need.SEND
-            )
+            decision = decide_one_off(row, row.read_at)
+            if isinstance(decision, deciding.Go):
+                return _message_standing(row, EnrollmentPhase.WAITING, needs=Need.SEND)
+            return await self._obey_message(tx, row, decision)
 
     async def open_step(self, enrollment_id: UUID) -> NextAction:
         """Ask to send the enrollment's next step.
@@ -99,10 +97,10 @@ class Sending:
         """
         deadline = Deadline.within(self._rules.call_before)
         async with self._pools.sends.transaction() as tx:
-            row = await sending.lock_step(tx, enrollment_id)
+            row = await self._lock(tx, enrollment_id)
             if row is None:
                 return GONE
-            decision = await self._decide(tx, row)
+            decision = self._decide(row)
             if not isinstance(decision, deciding.Go):
                 return await self._obey(tx, row, decision)
             _refuse_if_late(deadline)
@@ -119,13 +117,11 @@ class Sending:
             row = await sending.lock_message(tx, message_id)
             if row is None:
                 return GONE
-            waits = await self._message_waits(tx, row)
-            if waits is not None:
-                return waits
+            decision = decide_one_off(row, row.read_at)
+            if not isinstance(decision, deciding.Go):
+                return await self._obey_message(tx, row, decision)
             _refuse_if_late(deadline)
-            if row.sender_held_at is not None and not await holds.claim_probe(
-                tx, row.sender_id, self._rules.probe_interval
-            ):
+            if row.sender_on_hold and not await self._claim_probe(tx, row):
                 return _message_standing(row, EnrollmentPhase.HELD)
             attempt_id = await sending.open_attempt_at_message(
                 tx, row, call_before=self._rules.call_before
@@ -137,7 +133,7 @@ class Sending:
                 messaging_service_sid=row.messaging_service_sid,
                 body=row.body,
                 media_urls=row.media_urls,
-                validity_seconds=validity_seconds(row.read_at, None),
+                validity_seconds=decision.validity_seconds,
                 deadline=deadline,
                 due_at=row.due_at,
             )
@@ -178,17 +174,15 @@ class Sending:
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
         """Record a looked-up line type; a failed look-up counts as ``unknown``."""
         async with self._pools.rest.transaction() as tx:
-            await sending.set_line_type(
-                tx, contact_id, line_type or LineType.UNKNOWN, only_if_unknown=True
-            )
+            await sending.set_line_type(tx, contact_id, line_type or LineType.UNKNOWN)
 
     async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         """End an enrollment as ``finished_no_response`` if its reply window has passed."""
         async with self._pools.decisions.transaction() as tx:
-            row = await sending.lock_step(tx, enrollment_id)
+            row = await self._lock(tx, enrollment_id)
             if row is None:
                 return GONE
-            match await self._decide(tx, row):
+            match self._decide(row):
                 case deciding.Close():
                     status = EnrollmentStatus.FINISHED_NO_RESPONSE
                     await enrollments.end(tx, [row.id], status, signal=None)
@@ -196,41 +190,14 @@ class Sending:
                 case deciding.AwaitReply(until):
                     return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=until)
                 case _:
-                    doing, due_at = row.activity or "ended", row.next_send_at
+                    doing, due_at = row.phase or "ended", row.next_send_at
                     return _standing(row, doing, due_at=due_at, held_reason=row.held_reason)
 
-    async def _decide(self, tx: Transaction, row: StepRow) -> deciding.Decision:
-        nothing_sent = row.step == 0 and not await self._sent(tx, row)
-        return decide(_facts(row, self._rules, nothing_sent=nothing_sent), row.read_at, self._rules)
+    def _decide(self, row: StepRow) -> deciding.Decision:
+        return decide(row, row.read_at, self._rules)
 
-    async def _sent(self, tx: Transaction, row: StepRow) -> bool:
-        return row.last_attempt is not None and await sending.anything_sent(tx, row.id)
-
-    async def _message_waits(self, tx: Transaction, row: MessageRow) -> Preparation | None:
-        """What keeps a one-off text from going now, None if nothing does."""
-        last = row.last_attempt
-        if last is not None and not last.outcome.is_known:
-            return await self._unsettled(tx, row, last)
-        given_up = last is not None and last.outcome is AttemptOutcome.ASSUMED_SENT
-        if given_up or (row.status not in _UNFINISHED and row.next_try_at is None):
-            return EnrollmentState(doing="ended", status=row.status)
-        if row.overtaken:
-            await sending.settle_message(tx, row.id, MessageStatus.CANCELED, error_code=None)
-            return EnrollmentState(doing="ended", status=MessageStatus.CANCELED)
-        if row.suppressed or row.line_type is LineType.LANDLINE:
-            code = 21610 if row.suppressed else 21614
-            await sending.settle_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
-            await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
-            return EnrollmentState(doing="ended", status=MessageStatus.REFUSED)
-        if row.next_try_at is not None and row.next_try_at > row.read_at + EARLY_TOLERANCE:
-            return _message_standing(row, EnrollmentPhase.WAITING, due_at=row.next_try_at)
-        if row.inbound_pending:
-            return _message_standing(
-                row, EnrollmentPhase.WAITING, due_at=row.read_at + INBOUND_WAIT
-            )
-        if row.sender_held_at is not None and not _is_probe_due(row):
-            return _message_standing(row, EnrollmentPhase.HELD)
-        return None
+    async def _lock(self, tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+        return await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
 
     async def _may_probe(self, row: StepRow, decision: deciding.Decision) -> bool:
         """Claim the sender on hold that an enrollment waits for, if it may be tried now.
@@ -240,7 +207,10 @@ class Sending:
         if not isinstance(decision, deciding.Held) or not _is_probe_due(row):
             return False
         async with self._pools.decisions.transaction() as tx:
-            return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
+            return await self._claim_probe(tx, row)
+
+    async def _claim_probe(self, tx: Transaction, row: StepRow | MessageRow) -> bool:
+        return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
 
     async def _say(self, tx: Transaction, row: StepRow, decision: deciding.Decision) -> Preparation:
         """Say what was decided; what stands in the way is written down as well."""
@@ -270,9 +240,8 @@ class Sending:
             case deciding.Held():
                 await enrollments.hold(tx, row.id, decision.reason, at=row.read_at)
                 return _standing(row, EnrollmentPhase.HELD, held_reason=decision.reason)
-            case deciding.Settle():
-                assert row.last_attempt is not None  # noqa: S101 - what Settle means
-                return await self._unsettled(tx, row, row.last_attempt)
+            case deciding.Reconcile():
+                return await self._question(tx, row)
             case deciding.LookUp():
                 return LineTypeNeeded(row.contact_id, row.phone)
 
@@ -320,10 +289,31 @@ class Sending:
             )
         return _standing(row, EnrollmentPhase.WAITING, due_at=decision.at)
 
-    async def _unsettled(
-        self, tx: Transaction, row: StepRow | MessageRow, last: LastAttempt
-    ) -> NeedsReconciliation:
-        """What must be proven about an attempt, and when the provider's list can prove it."""
+    async def _obey_message(
+        self, tx: Transaction, row: MessageRow, decision: deciding.OneOffObstacle
+    ) -> Preparation:
+        """Write down what stands in a one-off text's way and say it to the workflow."""
+        match decision:
+            case deciding.Over():
+                return _message_standing(row, "ended")
+            case deciding.Cancel():
+                await sending.close_message(tx, row.id, MessageStatus.CANCELED)
+                return _message_standing(row, "ended", status=MessageStatus.CANCELED)
+            case deciding.Refuse(code):
+                await sending.close_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
+                await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
+                return _message_standing(row, "ended", status=MessageStatus.REFUSED)
+            case deciding.Later(at):
+                return _message_standing(row, EnrollmentPhase.WAITING, due_at=at)
+            case deciding.Held():
+                return _message_standing(row, EnrollmentPhase.HELD)
+            case deciding.Reconcile():
+                return await self._question(tx, row)
+
+    async def _question(self, tx: Transaction, row: StepRow | MessageRow) -> Preparation:
+        """Say what must be proven about the latest attempt, and when a list can prove it."""
+        last = row.last_attempt
+        assert last is not None  # noqa: S101 - what Reconcile is about
         at = provable_from(last, self._rules)
         return await reconciliation.question(tx, last, at, row.read_at, self._rules)
 
@@ -332,35 +322,6 @@ def _refuse_if_late(deadline: Deadline) -> None:
     """Begin nothing that could not be called in time any more: it would only be written off."""
     if deadline.is_late:
         raise LateError
-
-
-def _facts(row: StepRow, rules: SendingRules, *, nothing_sent: bool) -> StepFacts:
-    return StepFacts(
-        status=row.status,
-        sequence_state=SequenceState(row.sequence_state),
-        paused=row.paused,
-        held_reason=row.held_reason,
-        probing=row.probing,
-        position=row.position,
-        step_count=row.step_count,
-        due_at=row.due_at,
-        next_try_at=row.next_try_at,
-        last_sent_at=row.last_sent_at,
-        gap=row.gap,
-        reply_until=row.reply_until,
-        last_outcome=row.last_attempt.outcome if row.last_attempt else None,
-        nothing_sent=nothing_sent,
-        suppressed=row.suppressed,
-        inbound_pending=row.inbound_pending,
-        line_type=row.line_type,
-        sender_on_hold=row.sender_held_at is not None,
-        clock=ContactClock.of(
-            time_zone=row.time_zone,
-            phone=row.phone,
-            workspace=row.workspace_zone or rules.workspace_zone,
-        ),
-        window=SendWindow.parse(row.send_window) if row.send_window is not None else None,
-    )
 
 
 def _standing(
@@ -385,10 +346,19 @@ def _standing(
 
 
 def _message_standing(
-    row: MessageRow, doing: EnrollmentPhase, *, due_at: datetime | None = None
+    row: MessageRow,
+    doing: str,
+    *,
+    due_at: datetime | None = None,
+    status: MessageStatus | None = None,
+    needs: Need | None = None,
 ) -> EnrollmentState:
     return EnrollmentState(
-        doing=doing, status=row.status, due_at=due_at, sender_id=str(row.sender_id)
+        doing=str(doing),
+        status=status or row.status,
+        due_at=due_at,
+        sender_id=str(row.sender_id),
+        needs=needs,
     )
 
 
@@ -406,7 +376,7 @@ def _changes_the_row(decision: deciding.Decision, row: StepRow) -> bool:
 def _is_shown_as_due(row: StepRow) -> bool:
     """Whether the row says already that its text is about to go."""
     return (
-        row.activity == EnrollmentPhase.WAITING
+        row.phase == EnrollmentPhase.WAITING
         and row.next_send_at is not None
         and row.next_send_at <= row.read_at + EARLY_TOLERANCE
     )

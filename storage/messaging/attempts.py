@@ -1,10 +1,8 @@
 """Reading attempts and writing what becomes of them, under their number's lock."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import fields
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, bindparam, text
@@ -15,10 +13,9 @@ from domain.messaging.absence import LIST_SKEW
 from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
 from domain.messaging.effects import Effects
 from domain.messaging.ports import Canary
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from storage.platform.database import Transaction
 from storage.platform.locks import LOCK_NUMBER
+from storage.platform.rows import made
 from storage.tables.sent import LAST_SENT_AT
 
 # A contact who was given another number since is changed under that number's lock.
@@ -68,15 +65,6 @@ _READ = text(
     """  # noqa: S608 - built from constants
 )
 
-_ENUMS = {
-    "outcome": AttemptOutcome,
-    "provider_status": MessageStatus,
-    "message_status": MessageStatus,
-    "status": EnrollmentStatus,
-    "phase": EnrollmentPhase,
-    "held_reason": HeldReason,
-}
-
 
 async def load(tx: Transaction, attempt_id: UUID) -> tuple[Attempt, datetime] | None:
     """Lock an attempt's number, then read the attempt; None if there is no such attempt.
@@ -90,18 +78,8 @@ async def load(tx: Transaction, attempt_id: UUID) -> tuple[Attempt, datetime] | 
     row = (await tx.execute(_READ, asked)).mappings().one_or_none()
     if row is None:  # erased while its number was waited for
         return None
-    return _attempt(row), row["read_at"]
-
-
-def _attempt(row: Mapping[Any, Any]) -> Attempt:
-    """Take a row's columns for the facts of the same names."""
     is_step = row["step"] is not None and row["status"] is not None
-    kind: type[Attempt] = StepAttempt if is_step else OneOffAttempt
-    values = {one.name: row[one.name] for one in fields(kind) if one.name in row}
-    for name in _ENUMS.keys() & values.keys():
-        if values[name] is not None:
-            values[name] = _ENUMS[name](values[name])
-    return kind(**values)
+    return made(StepAttempt, row) if is_step else made(OneOffAttempt, row), row["read_at"]
 
 
 async def lock_contact(tx: Transaction, contact_id: UUID) -> None:

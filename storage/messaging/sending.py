@@ -8,13 +8,16 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from domain.messaging.attempts import LastAttempt
+from domain.messaging.deciding import OneOffFacts, StepFacts
+from domain.sequences.timing import ContactClock, SendWindow
 from domain.statuses.contacts import LineType
-from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
-from domain.statuses.sequences import SequenceState
+from domain.statuses.enrollments import EnrollmentPhase
+from domain.statuses.messaging import MessageStatus
 from storage.enrollments.enrollments import START
 from storage.platform.database import Transaction
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
+from storage.platform.rows import made
 from storage.platform.workspace import ZONE_SQL
 from storage.tables.sent import ANYTHING_SENT
 
@@ -56,17 +59,21 @@ _SUPPRESSED = """
 
 _LOAD_STEP = text(
     f"""
-    SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass, e.due_at,
-        e.next_send_at, e.reply_until, e.last_sent_at, e.probing, e.contact_id, e.activity,
-        e.paused_at IS NOT NULL AS paused,
+    SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass AS pass_number,
+        e.due_at, e.next_send_at, e.reply_until, e.last_sent_at, e.probing,
+        e.contact_id, e.activity AS phase, e.paused_at IS NOT NULL AS paused,
         c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
         q.state AS sequence_state, q.send_window, q.sender_id,
-        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
-        t.body, t.media_urls, t.delay_seconds, t.send_at, p.send_at AS previous_send_at,
+        t.body, coalesce(t.media_urls, '[]') AS media_urls, t.delay_seconds, t.send_at,
+        p.send_at AS previous_send_at,
         m.id AS message_id, m.next_try_at,
         m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
-        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        a.id AS attempt_id, a.outcome AS last_outcome, a.number, a.started_at, a.call_before,
+        a.absent_once_at,
+        CASE WHEN e.step > 0 THEN false WHEN a.id IS NULL THEN true ELSE NOT {ANYTHING_SENT} END
+            AS nothing_sent,
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
@@ -93,9 +100,10 @@ _LOAD_MESSAGE = text(
         coalesce(m.created_at <= e.ended_at AND e.status IN (
             'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
         ), false) AS overtaken,
-        n.phone AS sender_phone, n.messaging_service_sid, n.held_at AS sender_held_at,
+        n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at, m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
-        a.id AS attempt_id, a.outcome, a.number, a.started_at, a.call_before, a.absent_once_at,
+        a.id AS attempt_id, a.outcome AS last_outcome, a.number, a.started_at, a.call_before,
+        a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
@@ -114,105 +122,59 @@ _LOAD_MESSAGE = text(
 )
 
 
-@dataclass(frozen=True)
-class LastAttempt:
-    """The latest attempt at a text.
-
-    ``phone`` and ``sender_id`` are those it was made with: the contact's may be others by now.
-    """
-
-    id: UUID
-    phone: str
-    sender_id: UUID
-    outcome: AttemptOutcome
-    number: int
-    started_at: datetime
-    call_before: datetime
-    absent_once_at: datetime | None
-
-
-@dataclass(frozen=True)
-class StepRow:
-    """An enrollment locked for its next step, with all that bears on it.
+@dataclass(frozen=True, kw_only=True)
+class StepRow(StepFacts):
+    """An enrollment with all that bears on its next step, and all that its text is made of.
 
     ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
     """
 
     id: UUID
     read_at: datetime
-    status: EnrollmentStatus
-    held_reason: HeldReason | None
-    activity: str | None
-    position: int
+    phase: EnrollmentPhase | None
     step: int
-    step_count: int
     pass_number: int
-    due_at: datetime | None
     next_send_at: datetime | None
-    reply_until: datetime | None
-    last_sent_at: datetime | None
-    probing: bool
-    paused: bool
     contact_id: UUID
     phone: str
     first_name: str
     last_name: str
-    time_zone: str | None
-    line_type: LineType | None
-    sequence_state: SequenceState
-    send_window: Mapping[str, Sequence[str]] | None
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
-    sender_held_at: datetime | None
     next_probe_at: datetime | None
     body: str | None
     media_urls: Sequence[str]
-    gap: timedelta
     message_id: UUID | None
-    next_try_at: datetime | None
     last_attempt: LastAttempt | None
-    suppressed: bool
-    inbound_pending: bool
-    workspace_zone: str | None = None
 
 
-@dataclass(frozen=True)
-class MessageRow:
-    """A one-off text locked for sending, with all that bears on it.
-
-    ``read_at``: as an enrollment's.
-    ``overtaken``: since it was written, its enrollment ended by a reply, an opt-out or a finish.
-    """
+@dataclass(frozen=True, kw_only=True)
+class MessageRow(OneOffFacts):
+    """A one-off text locked for sending; ``read_at`` is as a step's."""
 
     id: UUID
     read_at: datetime
-    status: MessageStatus
     phone: str
-    contact_id: UUID | None
-    enrollment_id: UUID | None
     body: str
     media_urls: Sequence[str]
-    next_try_at: datetime | None
     due_at: datetime
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
-    sender_held_at: datetime | None
-    next_probe_at: datetime | None
-    line_type: LineType | None
     last_attempt: LastAttempt | None
-    suppressed: bool
-    inbound_pending: bool
-    overtaken: bool
 
 
-async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow | None:
     """Lock an enrollment, its number, sequence and sender, and read what bears on its next step.
 
-    Everything is locked before anything is read: what is joined to a row that is waited for is
-    from before the wait. So are the number and the sender by which the locks were chosen: if one
-    is another by now, that one is locked too.
+    Lock first, then read: columns joined before a lock was granted are stale. So may be the number
+    and the sender by which the locks were chosen: if one is another by now, that is locked too.
+
+    Args:
+        tx: A transaction that holds none of these locks.
+        enrollment_id: Which.
+        zone: The workspace's, where nobody has set one.
 
     Raises:
         MovedError: It is another number, and somebody else has that one; try again.
@@ -222,109 +184,58 @@ async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
         locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
         if locked is None:
             return None
-        row = (await tx.execute(_LOAD_STEP, asked)).one_or_none()
+        row = await read_step(tx, enrollment_id, zone)
         if row is None:  # erased while its number was waited for
             return None
         if (row.phone, row.sender_id) == (locked.phone, locked.sender_id):
-            return _step_row(row)
+            return row
         await lock_number_at_once(tx, row.phone)
 
 
-async def read_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
+async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow | None:
     """Read what bears on an enrollment's next step, as of now: nothing is locked."""
-    row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).one_or_none()
-    return _step_row(row) if row else None
+    row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).mappings().one_or_none()
+    if row is None:
+        return None
+    gap = timedelta(seconds=row["delay_seconds"] or 0)
+    if row["send_at"] is not None:
+        previous = row["previous_send_at"] or row["send_at"]
+        gap = row["send_at"] - previous
+    window = row["send_window"]
+    return made(
+        StepRow,
+        row,
+        gap=gap,
+        clock=ContactClock.of(
+            time_zone=row["time_zone"],
+            phone=row["phone"],
+            workspace=row["workspace_zone"] or zone,
+        ),
+        window=None if window is None else SendWindow.parse(window),
+        last_attempt=_last_attempt(row),
+    )
 
 
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     """Lock a one-off text and its number, and read what bears on it."""
     await tx.execute(_LOCK_MESSAGE, {"id": message_id})
     await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
-    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).one_or_none()
+    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).mappings().one_or_none()
     if row is None:  # unknown, or erased while its number was waited for
         return None
-    return MessageRow(
-        id=row.id,
-        read_at=row.read_at,
-        overtaken=row.overtaken,
-        status=MessageStatus(row.status),
-        phone=row.phone,
-        contact_id=row.contact_id,
-        enrollment_id=row.enrollment_id,
-        body=row.body,
-        media_urls=row.media_urls,
-        next_try_at=row.next_try_at,
-        due_at=row.due_at,
-        sender_id=row.sender_id,
-        sender_phone=row.sender_phone,
-        messaging_service_sid=row.messaging_service_sid,
-        sender_held_at=row.sender_held_at,
-        next_probe_at=row.next_probe_at,
-        line_type=LineType(row.line_type) if row.line_type else None,
-        last_attempt=_last_attempt(row),
-        suppressed=row.suppressed,
-        inbound_pending=row.inbound_pending,
-    )
+    return made(MessageRow, row, last_attempt=_last_attempt(row))
 
 
-def _step_row(row: Any) -> StepRow:  # noqa: ANN401 - a driver's row
-    if row.send_at is not None:
-        gap = row.send_at - row.previous_send_at if row.previous_send_at else timedelta(0)
-    else:
-        gap = timedelta(seconds=row.delay_seconds or 0)
-    return StepRow(
-        id=row.id,
-        read_at=row.read_at,
-        status=EnrollmentStatus(row.status),
-        held_reason=HeldReason(row.held_reason) if row.held_reason else None,
-        activity=row.activity,
-        position=row.position,
-        step=row.step,
-        step_count=row.step_count,
-        pass_number=getattr(row, "pass"),
-        due_at=row.due_at,
-        next_send_at=row.next_send_at,
-        reply_until=row.reply_until,
-        last_sent_at=row.last_sent_at,
-        probing=row.probing,
-        paused=row.paused,
-        contact_id=row.contact_id,
-        phone=row.phone,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        time_zone=row.time_zone,
-        line_type=LineType(row.line_type) if row.line_type else None,
-        sequence_state=SequenceState(row.sequence_state),
-        send_window=row.send_window,
-        sender_id=row.sender_id,
-        sender_phone=row.sender_phone,
-        messaging_service_sid=row.messaging_service_sid,
-        sender_held_at=row.sender_held_at,
-        next_probe_at=row.next_probe_at,
-        body=row.body,
-        media_urls=row.media_urls or (),
-        gap=gap,
-        message_id=row.message_id,
-        next_try_at=row.next_try_at,
-        last_attempt=_last_attempt(row),
-        suppressed=row.suppressed,
-        inbound_pending=row.inbound_pending,
-        workspace_zone=row.workspace_zone,
-    )
-
-
-def _last_attempt(row: Any) -> LastAttempt | None:  # noqa: ANN401 - a driver's row
-    if row.attempt_id is None:
+def _last_attempt(row: Mapping[Any, Any]) -> LastAttempt | None:
+    if row["attempt_id"] is None:
         return None
-    return LastAttempt(
-        id=row.attempt_id,
-        phone=row.attempt_phone,
-        sender_id=row.attempt_sender_id,
-        outcome=AttemptOutcome(row.outcome),
-        number=row.number,
-        started_at=row.started_at,
-        call_before=row.call_before,
-        absent_once_at=row.absent_once_at,
+    return made(
+        LastAttempt,
+        row,
+        id=row["attempt_id"],
+        phone=row["attempt_phone"],
+        sender_id=row["attempt_sender_id"],
+        outcome=row["last_outcome"],
     )
 
 
@@ -414,25 +325,19 @@ def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timede
     }
 
 
-async def anything_sent(tx: Transaction, enrollment_id: UUID) -> bool:
-    """Whether any text of the enrollment was *sent*, one-offs included."""
-    query = text(f"SELECT {ANYTHING_SENT} FROM enrollments e WHERE e.id = :id")  # noqa: S608
-    return bool((await tx.execute(query, {"id": enrollment_id})).scalar_one())
-
-
-async def set_line_type(
-    tx: Transaction, contact_id: UUID, line_type: LineType, *, only_if_unknown: bool
-) -> None:
-    """Note what kind of line a contact's number is."""
-    unknown = " AND (line_type IS NULL OR line_type = 'unknown')" if only_if_unknown else ""
+async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) -> None:
+    """Note what kind of line a contact's number is, unless that is known."""
     await tx.execute(
-        text(f"UPDATE contacts SET line_type = :line_type WHERE id = :id{unknown}"),  # noqa: S608
+        text(
+            "UPDATE contacts SET line_type = :line_type"
+            " WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')"
+        ),
         {"id": contact_id, "line_type": line_type.value},
     )
 
 
-async def settle_message(
-    tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None
+async def close_message(
+    tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None = None
 ) -> None:
     """Give a one-off text that cannot go its last status."""
     await tx.execute(

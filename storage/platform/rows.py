@@ -1,10 +1,16 @@
 """Queries whose columns are the fields of the dataclass that holds a row."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from sqlalchemy import ColumnElement, SQLColumnExpression
 from sqlmodel import SQLModel
+
+_T = TypeVar("_T")
+_Shape = tuple[frozenset[str], Mapping[str, type[StrEnum]]]
 
 
 def columns_of(
@@ -22,3 +28,29 @@ def columns_of(
         for one in fields(shape)
         if one.name in others or one.default is one.default_factory is MISSING
     ]
+
+
+def made(kind: Callable[..., _T], row: Mapping[Any, Any], **computed: object) -> _T:
+    """Make a dataclass of a row's columns of the same names and of what was computed from others.
+
+    Codes become the enums that the dataclass asks for. A column that is not there leaves its
+    field to its default.
+    """
+    names, codes = _shape(kind)
+    values = {name: row[name] for name in names if name in row} | computed
+    for name, read in codes.items():
+        if values.get(name) is not None:
+            values[name] = read(values[name])
+    return kind(**values)
+
+
+@cache
+def _shape(kind: Any) -> _Shape:  # noqa: ANN401 - a dataclass
+    """Return the names of a dataclass's fields, and which of them are enums."""
+    names = frozenset(one.name for one in fields(kind))
+    codes = {}
+    for name, hint in get_type_hints(kind).items():
+        for one in (hint, *get_args(hint)):
+            if name in names and isinstance(one, type) and issubclass(one, StrEnum):
+                codes[name] = one
+    return names, codes

@@ -66,8 +66,8 @@ def struck_lock(faults: Faults) -> Callable[..., Any]:
     """Lock for a step as always, then be struck."""
     lock = sending.lock_step
 
-    async def lock_step(tx: Transaction, enrollment_id: UUID) -> StepRow | None:
-        row = await lock(tx, enrollment_id)
+    async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow | None:
+        row = await lock(tx, enrollment_id, zone)
         await faults.strike(Point.OPEN_LOCKED)
         return row
 

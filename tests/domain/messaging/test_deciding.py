@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain.messaging.deciding import (
     AwaitReply,
+    Cancel,
     Close,
     Decision,
     EndAs,
@@ -21,17 +22,21 @@ from domain.messaging.deciding import (
     Held,
     Later,
     LookUp,
+    OneOffDecision,
+    OneOffFacts,
     Over,
     Paused,
-    Settle,
+    Reconcile,
+    Refuse,
     StepFacts,
     decide,
+    decide_one_off,
 )
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
 from domain.sequences.timing import DAYS, ContactClock, SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from domain.statuses.messaging import AttemptOutcome
+from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.sequences import SequenceState
 
 NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)  # a Wednesday, 10:00 in New York
@@ -78,7 +83,7 @@ LADDER: list[Rung] = [
         {"held_reason": HeldReason.OUTCOME_UNKNOWN},
         Held(HeldReason.OUTCOME_UNKNOWN),
     ),
-    ("unsettled", {"last_outcome": AttemptOutcome.UNKNOWN}, Settle()),
+    ("unsettled", {"last_outcome": AttemptOutcome.UNKNOWN}, Reconcile()),
     (
         "destination",
         {"held_reason": HeldReason.DESTINATION_NOT_ALLOWED},
@@ -132,8 +137,8 @@ def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> N
 @pytest.mark.parametrize("outcome", [AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN])
 def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) -> None:
     """An attempt without an outcome must be proven first."""
-    assert verdict(last_outcome=outcome) == Settle()
-    assert verdict(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Settle()
+    assert verdict(last_outcome=outcome) == Reconcile()
+    assert verdict(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Reconcile()
 
 
 @pytest.mark.parametrize(
@@ -305,3 +310,78 @@ def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
 def test_probing_decides_nothing_a_person_must() -> None:
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
         assert verdict(held_reason=reason, probing=True) == Held(reason)
+
+
+# A one-off text
+
+ONE_OFF = OneOffFacts(
+    status=MessageStatus.PENDING,
+    last_outcome=None,
+    next_try_at=None,
+    overtaken=False,
+    suppressed=False,
+    line_type=None,
+    inbound_pending=False,
+    sender_on_hold=False,
+    next_probe_at=None,
+)
+OneOffRung = tuple[str, dict[str, Any], OneOffDecision]
+ONE_OFF_LADDER: list[OneOffRung] = [
+    ("unproven", {"last_outcome": AttemptOutcome.UNKNOWN}, Reconcile()),
+    ("sent", {"status": MessageStatus.DELIVERED}, Over()),
+    ("overtaken", {"overtaken": True}, Cancel()),
+    ("suppressed", {"suppressed": True}, Refuse(21610)),
+    ("landline", {"line_type": LineType.LANDLINE}, Refuse(21614)),
+    ("retry", {"next_try_at": NOW + HOUR}, Later(NOW + HOUR, "retry")),
+    ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
+    ("sender", {"sender_on_hold": True}, Held(HeldReason.SENDER_ON_HOLD)),
+]
+
+
+def one_off_verdict(**changes: Any) -> OneOffDecision:
+    return decide_one_off(replace(ONE_OFF, **changes), NOW)
+
+
+def test_one_off_goes_at_any_hour() -> None:
+    assert one_off_verdict() == Go(36_000)
+
+
+@pytest.mark.parametrize(
+    ("_name", "changes", "expected"), ONE_OFF_LADDER, ids=[row[0] for row in ONE_OFF_LADDER]
+)
+def test_each_obstacle_to_a_one_off_alone(
+    _name: str, changes: dict[str, Any], expected: OneOffDecision
+) -> None:
+    assert one_off_verdict(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("stronger", "weaker"),
+    [pair for pair in combinations(ONE_OFF_LADDER, 2) if pair[1][0] != "retry"],
+    ids=lambda rung: rung[0],
+)
+def test_of_two_obstacles_to_a_one_off_the_stronger_speaks(
+    stronger: OneOffRung, weaker: OneOffRung
+) -> None:
+    _, changes, expected = stronger
+    assert one_off_verdict(**{**weaker[1], **changes}) == expected
+
+
+def test_one_off_whose_wait_is_over_goes_again() -> None:
+    failed = {"status": MessageStatus.REFUSED, "last_outcome": AttemptOutcome.REFUSED}
+    assert one_off_verdict(**failed) == Over()
+    assert one_off_verdict(**failed, next_try_at=NOW + EARLY_TOLERANCE) == Go(36_000)
+
+
+def test_one_off_that_was_given_up_is_over() -> None:
+    given_up = AttemptOutcome.ASSUMED_SENT
+    assert one_off_verdict(status=MessageStatus.UNKNOWN, last_outcome=given_up) == Over()
+
+
+@pytest.mark.parametrize(("probe_at", "goes"), [(NOW, True), (NOW + HOUR, False)])
+def test_one_off_probes_a_sender_on_hold_when_that_is_due(
+    probe_at: datetime,
+    goes: bool,  # noqa: FBT001
+) -> None:
+    decision = one_off_verdict(sender_on_hold=True, next_probe_at=probe_at)
+    assert isinstance(decision, Go) == goes
