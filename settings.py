@@ -312,8 +312,7 @@ class WorkerSize(BaseModel):
         default=10, description="event endpoints delivered to side by side by one worker"
     )
     other_connections: AtOnce = Field(
-        default=10,
-        description="database connections of one worker for all but sends and decisions",
+        default=10, description="database connections of one worker for all but sends and decisions"
     )
     workflow_tasks_at_once: Annotated[int, Field(ge=2, le=1000)] = Field(
         default=100, description="workflow tasks side by side in one worker"

@@ -14,13 +14,7 @@ from simulator.handsets import outcome, pretty, read_sender, senders_of
 from simulator.inbound import InboundText
 from simulator.messages import Message
 from simulator.rest import Sim
-from simulator.scenarios import (
-    MAGIC_PREFIX,
-    SCENARIOS,
-    TEST_RECIPIENTS,
-    TEST_SENDERS,
-    scenario_of,
-)
+from simulator.scenarios import MAGIC_PREFIX, SCENARIOS, TEST_RECIPIENTS, TEST_SENDERS, scenario_of
 from simulator.state import Simulator
 
 HANDSETS_SHOWN = 200

@@ -126,11 +126,7 @@ class Webhooks:
         return status
 
     async def _post_once(
-        self,
-        url: str,
-        fields: Mapping[str, str],
-        headers: Mapping[str, str],
-        overrides: Overrides,
+        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str], overrides: Overrides
     ) -> tuple[int | None, str]:
         """Post once; the URL is sent unchanged, because its query is signed.
 

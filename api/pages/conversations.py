@@ -13,7 +13,7 @@ from api.dependencies import Sends
 from api.pages.addresses import Addresses, PlaceQuery, address
 from api.pages.choices import sender_options
 from api.pages.forms import FormFields, chosen_id
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery
 from domain.platform.errors import SegueError
 from domain.platform.paging import Page as Listed
@@ -23,9 +23,6 @@ from services.messaging.unknown_numbers import UnknownNumber, UnknownTexts
 from storage.messaging.conversations import ConversationFilter
 
 router = APIRouter()
-
-TEXTS_CHANGED = "texts-changed"
-"""The event after a text was written; the conversation loads again."""
 
 _SORT = "-created_at"
 _CURSORS = Cursors("conversations", {"created_at": datetime})
@@ -183,8 +180,8 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
         page.refuse(error)
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await _reply_box(page, talk, form if page.errors else None)
-    events = [] if page.errors else [TEXTS_CHANGED]
-    return page.part("conversations/_reply.html", events=events, **box)
+    event = None if page.errors else PageEvent.TEXTS_CHANGED
+    return page.part("conversations/_reply.html", event=event, **box)
 
 
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:

@@ -11,14 +11,11 @@ from api.groups import GROUP_CURSORS, MEMBER_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from domain.platform.errors import SegueError
 from services.contacts.contacts import SEARCH_LENGTH
 
 router = APIRouter()
-
-MEMBERS_CHANGED = "members-changed"
-"""The event after members of a group changed; the list loads again."""
 
 _ROWS = 50
 _SORT = "name"
@@ -47,12 +44,6 @@ class NumbersFields(FormFields):
     """Numbers as pasted."""
 
     numbers: str = ""
-
-
-class MemberFields(FormFields):
-    """A contact to add."""
-
-    contact_id: UUID
 
 
 @router.get("/groups")
@@ -153,10 +144,12 @@ async def pick_members(page: PageDep, group_id: UUID, query: InQuery[PickQuery])
 
 
 @router.post("/groups/{group_id}/add")
-async def add_member(page: PageDep, group_id: UUID, form: InForm[MemberFields]) -> Response:
+async def add_member(page: PageDep, group_id: UUID, contact_id: InForm[UUID]) -> Response:
     """Add one contact to a group; the dialog stays open for the next."""
-    added = await page.services.groups.add_members(group_id, [form.contact_id], page.user.id)
-    return page.part("groups/_added.html", is_new=bool(added.added), events=[MEMBERS_CHANGED])
+    added = await page.services.groups.add_members(group_id, [contact_id], page.user.id)
+    return page.part(
+        "groups/_added.html", is_new=bool(added.added), event=PageEvent.MEMBERS_CHANGED
+    )
 
 
 @router.post("/groups/{group_id}/add-numbers")
@@ -175,31 +168,21 @@ async def add_numbers(page: PageDep, group_id: UUID, form: InForm[NumbersFields]
     if skipped:
         more = f" and {len(skipped) - _SHOWN:,} more" if len(skipped) > _SHOWN else ""
         flash = Flash(f"{words}. Left out: {'; '.join(skipped[:_SHOWN])}{more}.", "warning")
-    return page.done(flash, events=[MEMBERS_CHANGED])
+    return page.done(flash, event=PageEvent.MEMBERS_CHANGED)
 
 
 @router.post("/groups/{group_id}/members/{contact_id}/remove")
 async def remove_member(page: PageDep, group_id: UUID, contact_id: UUID) -> Response:
     """Remove one contact from a group."""
     await page.services.groups.remove_members(group_id, [contact_id])
-    return page.done("They are no longer in the group.", events=[MEMBERS_CHANGED])
+    return page.done("They are no longer in the group.", event=PageEvent.MEMBERS_CHANGED)
 
 
-def _ask_name(
-    page: Page,
-    action: str,
-    form: NameFields,
-    *,
-    is_new: bool = True,
-) -> Response:
+def _ask_name(page: Page, action: str, form: NameFields, *, is_new: bool = True) -> Response:
     return page.part("groups/_name.html", action=action, form=form, is_new=is_new)
 
 
-async def _ask_members(
-    page: Page,
-    group_id: UUID,
-    form: NumbersFields | None = None,
-) -> Response:
+async def _ask_members(page: Page, group_id: UUID, form: NumbersFields | None = None) -> Response:
     return page.part(
         "groups/_add.html",
         group=await page.services.groups.get(group_id),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.exports import CsvFile
 from api.pages.addresses import address
 from api.pages.labels import LABELS
-from api.pages.page import InQuery, Page, PageDep
+from api.pages.page import InQuery, Page, PageDep, PageEvent
 from api.paging import FilterQuery
 from domain.platform.errors import NotFoundError
 from domain.statuses.jobs import JobKind
@@ -19,9 +19,6 @@ from services.jobs.csv_upload import INVALID
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
-
-JOB_ENDED = "job-ended"
-"""The event after a job on the page has ended; lists load again."""
 
 
 _OF_ENROLLMENTS = frozenset(JobKind) - {
@@ -97,5 +94,5 @@ async def cancel_job(page: PageDep, job_id: UUID) -> Response:
 
 
 def _progress(page: Page, job: JobDetails) -> Response:
-    events = [JOB_ENDED] if job.state.is_final else []
-    return page.part("jobs/_progress.html", job=job, events=events)
+    event = PageEvent.JOB_ENDED if job.state.is_final else None
+    return page.part("jobs/_progress.html", job=job, event=event)

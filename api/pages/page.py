@@ -1,8 +1,8 @@
 """One request for a page: the signed-in user, the template's context, the response."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -34,6 +34,19 @@ InForm = Annotated[_Model, Form()]
 
 InQuery = Annotated[_Model, Query()]
 """A model read from the query."""
+
+
+class PageEvent(StrEnum):
+    """Events that the browser fires on the page after an action; its parts then load again."""
+
+    DELIVERIES_CHANGED = "deliveries-changed"
+    JOB_ENDED = "job-ended"
+    MEMBERS_CHANGED = "members-changed"
+    PEOPLE_CHANGED = "people-changed"
+    REVIEWS_CHANGED = "reviews-changed"
+    SENDERS_CHANGED = "senders-changed"
+    TEXTS_CHANGED = "texts-changed"
+    USERS_CHANGED = "users-changed"
 
 
 @dataclass
@@ -134,7 +147,7 @@ class Page:
         template: str,
         *,
         flash: Flash | None = None,
-        events: Sequence[str] = (),
+        event: PageEvent | None = None,
         **context: object,
     ) -> Response:
         """Answer htmx with a part of a page.
@@ -142,22 +155,22 @@ class Page:
         Args:
             template: Its file.
             flash: A message to show besides.
-            events: Events that the browser fires on the page (``HX-Trigger``).
+            event: An event that the browser fires on the page (``HX-Trigger``).
             **context: Names for the template, besides those every page gets.
         """
         text = self._text(template, **context)
         if flash is not None:
             text += self._text("layout/_flash_part.html", flash=flash)
         response = _html(text, self.errors.status)
-        if events:
-            response.headers["HX-Trigger"] = ", ".join(events)
+        if event is not None:
+            response.headers["HX-Trigger"] = event
         return response
 
-    def done(self, message: Flash | str, *, events: Sequence[str] = ()) -> Response:
-        """Answer htmx by closing the dialog, showing a message and firing events on the page."""
+    def done(self, message: Flash | str, *, event: PageEvent) -> Response:
+        """Answer htmx by closing the dialog, showing a message and firing an event on the page."""
         response = _html(self._text("layout/_flash_part.html", flash=Flash.of(message)))
         response.headers["HX-Reswap"] = "none"
-        response.headers["HX-Trigger"] = ", ".join(("close-dialog", *events))
+        response.headers["HX-Trigger"] = f"close-dialog, {event}"
         return response
 
     def redirect_to(

@@ -8,15 +8,11 @@ from starlette.responses import Response
 
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.flash import Flash
-from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.reviews import CURSORS
 from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
-
-REVIEWS_CHANGED = "reviews-changed"
-"""The event after a decision; the badge in the menu loads again."""
 
 COUNT_MOST = 99
 """The highest number that the badge shows."""
@@ -29,12 +25,6 @@ class ReviewsQuery(PlaceQuery):
     """Query of the list: open reviews, or decided ones."""
 
     decided: bool = False
-
-
-class DecisionFields(FormFields):
-    """What the text meant."""
-
-    decision: ReviewDecision
 
 
 @router.get("/reviews")
@@ -51,11 +41,13 @@ async def count_reviews(page: PageDep) -> Response:
 
 
 @router.post("/reviews/{message_id}/decide")
-async def decide_review(page: PageDep, message_id: UUID, form: InForm[DecisionFields]) -> Response:
+async def decide_review(
+    page: PageDep, message_id: UUID, decision: InForm[ReviewDecision]
+) -> Response:
     """Record what a text meant."""
-    row = await page.services.reviews.decide(message_id, form.decision, user_id=page.user.id)
+    row = await page.services.reviews.decide(message_id, decision, user_id=page.user.id)
     who = row.contact_name or row.phone
-    if form.decision is ReviewDecision.NOT_AN_OPT_OUT:
+    if decision is ReviewDecision.NOT_AN_OPT_OUT:
         flash = Flash(f"The text of {who} is taken for a reply.")
     elif row.opted_out:
         flash = Flash(f"{who} is opted out.")
@@ -77,5 +69,7 @@ async def _render(page: Page, query: ReviewsQuery, done: Flash | None = None) ->
         "address": Addresses(page.path_to("show_reviews"), query, next_cursor),
     }
     if done is not None:
-        return page.part("reviews/_list.html", flash=done, events=[REVIEWS_CHANGED], **context)
+        return page.part(
+            "reviews/_list.html", flash=done, event=PageEvent.REVIEWS_CHANGED, **context
+        )
     return page.render("reviews/index.html", part="reviews/_list.html", **context)

@@ -9,19 +9,12 @@ from api.dependencies import AdminOnly
 from api.pages.choices import group_options
 from api.pages.contacts.index import ContactForm, refuse, render_form
 from api.pages.flash import Flash
-from api.pages.forms import FormFields
 from api.pages.page import InForm, PageDep
 from domain.platform.errors import SegueError
 from domain.platform.provider_errors import explain
 from services.suppression.suppressions import may_lift
 
 router = APIRouter()
-
-
-class GroupChoice(FormFields):
-    """The group to add the contact to."""
-
-    group_id: str = ""
 
 
 @router.get("/contacts/{contact_id}")
@@ -74,14 +67,14 @@ async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
 
 
 @router.post("/contacts/{contact_id}/groups")
-async def add_to_group(page: PageDep, contact_id: UUID, form: InForm[GroupChoice]) -> Response:
+async def add_to_group(page: PageDep, contact_id: UUID, group_id: InForm[str] = "") -> Response:
     """Add a contact to a group."""
     back = page.path_to("show_contact", contact_id=contact_id)
     try:
-        group_id = UUID(form.group_id)
+        chosen_group = UUID(group_id)
     except ValueError:
         return page.redirect(back, Flash("Choose a group first.", "warning"))
-    await page.services.groups.add_members(group_id, [contact_id], page.user.id)
+    await page.services.groups.add_members(chosen_group, [contact_id], page.user.id)
     return page.redirect(back)
 
 

@@ -87,12 +87,7 @@ async def show_import_result(page: PageDep, job_id: UUID) -> Response:
     return await import_result(page, job_id, JobKind.IMPORT_CONTACTS, "contacts/_import_found.html")
 
 
-async def _render(
-    page: Page,
-    form: ImportForm,
-    *,
-    job: JobDetails | None = None,
-) -> Response:
+async def _render(page: Page, form: ImportForm, *, job: JobDetails | None = None) -> Response:
     return page.render(
         "contacts/import.html",
         part="contacts/_import_form.html",

@@ -115,18 +115,9 @@ def refuse(
 
 
 def render_form(
-    page: Page,
-    form: ContactForm,
-    contact: ContactDetails | None = None,
-    *,
-    holder: object = None,
+    page: Page, form: ContactForm, contact: ContactDetails | None = None, *, holder: object = None
 ) -> Response:
     """Show the form of a contact; ``holder`` is the contact who already has its number."""
     return page.render(
-        "contacts/form.html",
-        form=form,
-        contact=contact,
-        holder=holder,
-        zones=_ZONES,
-        lines=_LINES,
+        "contacts/form.html", form=form, contact=contact, holder=holder, zones=_ZONES, lines=_LINES
     )

@@ -13,7 +13,7 @@ from api.dependencies import Sends, reaches
 from api.pages.choices import group_options
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
 from api.schemas.enrollments import EnrollmentFilter
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -27,9 +27,6 @@ from services.messaging.holds import Decision
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
-
-PEOPLE_CHANGED = "people-changed"
-"""The event after an action; lists load again."""
 
 _IDS_MOST = 200
 _NAMES = 3
@@ -128,16 +125,11 @@ async def do_act(
     except SegueError as error:
         page.refuse(error, enrollment_ids="body")
         return await _ask(page, sequence_id, act, selection, form=form)
-    return page.part("sequences/_act_done.html", act=act, rows=rows, events=[PEOPLE_CHANGED])
+    return page.part("sequences/_act_done.html", act=act, rows=rows, event=PageEvent.PEOPLE_CHANGED)
 
 
 async def _ask(
-    page: Page,
-    sequence_id: UUID,
-    act: Act,
-    selection: Selection,
-    *,
-    form: ActFields | None = None,
+    page: Page, sequence_id: UUID, act: Act, selection: Selection, *, form: ActFields | None = None
 ) -> Response:
     wanted = selection.chosen().wanted()
     outlook = await page.services.enrollment_list.outlook(sequence_id, wanted)

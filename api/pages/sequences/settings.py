@@ -131,11 +131,7 @@ def _change(form: SettingsFields) -> SequenceChange:
     )
 
 
-async def _render(
-    page: Page,
-    sequence: SequenceRecord,
-    form: SettingsFields,
-) -> Response:
+async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) -> Response:
     return await render_tab(
         page,
         sequence,

@@ -68,12 +68,7 @@ async def show_opt_out_import_result(page: PageDep, job_id: UUID) -> Response:
     )
 
 
-def _render(
-    page: Page,
-    form: OptOutImportForm,
-    *,
-    job: JobDetails | None = None,
-) -> Response:
+def _render(page: Page, form: OptOutImportForm, *, job: JobDetails | None = None) -> Response:
     return page.render(
         "opt_outs/import.html",
         part="opt_outs/_import_form.html",

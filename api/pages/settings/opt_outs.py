@@ -171,9 +171,5 @@ async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
     return Question("Lift the opt-out?", words, "Lift it", is_danger=False)
 
 
-def _ask(
-    page: Page,
-    question: Question,
-    form: ReasonFields | None = None,
-) -> Response:
+def _ask(page: Page, question: Question, form: ReasonFields | None = None) -> Response:
     return page.part("opt_outs/_ask.html", question=question, form=form or ReasonFields())

@@ -8,14 +8,11 @@ from starlette.responses import Response
 
 from api.dependencies import AdminOnly
 from api.pages.forms import FormFields
-from api.pages.page import InForm, Page, PageDep
+from api.pages.page import InForm, Page, PageDep, PageEvent
 from domain.platform.errors import InvalidFieldError, SegueError
 from services.messaging.senders import SenderDetails, SenderFields
 
 router = APIRouter()
-
-SENDERS_CHANGED = "senders-changed"
-"""The event after a sender was added or changed; the list loads again."""
 
 _MOST = 200
 _SERVICE = "MG"
@@ -58,7 +55,7 @@ async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Respon
     except SegueError as error:
         page.refuse(error, phone="identity", messaging_service_sid="identity")
         return _ask(page, form)
-    return page.done(f"{made.name} is added.", events=[SENDERS_CHANGED])
+    return page.done(f"{made.name} is added.", event=PageEvent.SENDERS_CHANGED)
 
 
 @router.get("/settings/senders/{sender_id}/edit", dependencies=[AdminOnly])
@@ -79,7 +76,7 @@ async def change_sender(page: PageDep, sender_id: UUID, form: InForm[SenderFormF
         sender = await page.services.senders.get(sender_id)
         page.refuse(error)
         return _ask(page, form, sender)
-    return page.done(f"{changed.name} is saved.", events=[SENDERS_CHANGED])
+    return page.done(f"{changed.name} is saved.", event=PageEvent.SENDERS_CHANGED)
 
 
 @router.get("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])
@@ -95,14 +92,10 @@ async def release_sender(page: PageDep, sender_id: UUID) -> Response:
     sender = await page.services.senders.get(sender_id)
     count = await page.services.holds.release_sender(sender_id, page.user.id)
     goes_on = f"{count:,} enrollment goes on" if count == 1 else f"{count:,} enrollments go on"
-    return page.done(f"{sender.name} is off hold; {goes_on}.", events=[SENDERS_CHANGED])
+    return page.done(f"{sender.name} is off hold; {goes_on}.", event=PageEvent.SENDERS_CHANGED)
 
 
-def _ask(
-    page: Page,
-    form: SenderFormFields,
-    sender: SenderDetails | None = None,
-) -> Response:
+def _ask(page: Page, form: SenderFormFields, sender: SenderDetails | None = None) -> Response:
     return page.part("settings/_sender_form.html", form=form, sender=sender)
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.pages.settings.tokens import TokenForm, shown_tokens
 from api.paging import Cursors
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -20,9 +20,6 @@ from services.access.tokens import NewToken
 from services.access.users import UserDetails
 
 router = APIRouter(dependencies=[AdminOnly])
-
-USERS_CHANGED = "users-changed"
-"""The event after a user was added; the list loads again."""
 
 ROLE_WORDS = (
     (Role.VIEWER, "Viewer", "Sees everything, changes nothing"),
@@ -49,12 +46,6 @@ class UserFields(FormFields):
 
     name: str = ""
     role: str = ""
-
-
-class LinkFields(FormFields):
-    """Whether the user's API tokens are revoked with the old password."""
-
-    revoke_tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,9 @@ async def create_user(page: PageDep, form: InForm[NewUserFields]) -> Response:
         page.refuse(error)
         return page.part("settings/_user_form.html", form=form, roles=ROLE_WORDS)
     shown = _shown(page, link)
-    return page.part("settings/_user_made.html", made=user, link=shown, events=[USERS_CHANGED])
+    return page.part(
+        "settings/_user_made.html", made=user, link=shown, event=PageEvent.USERS_CHANGED
+    )
 
 
 @router.get("/settings/users/{user_id}")
@@ -116,11 +109,13 @@ async def change_user(page: PageDep, user_id: UUID, form: InForm[UserFields]) ->
 
 
 @router.post("/settings/users/{user_id}/set-up-links")
-async def create_set_up_link(page: PageDep, user_id: UUID, form: InForm[LinkFields]) -> Response:
+async def create_set_up_link(
+    page: PageDep, user_id: UUID, *, revoke_tokens: InForm[bool] = False
+) -> Response:
     """Create a link for a new password; only this response shows it."""
     try:
         link = await page.services.set_up_links.replace_password(
-            user_id, revoke_tokens=form.revoke_tokens
+            user_id, revoke_tokens=revoke_tokens
         )
     except SegueError as error:
         page.refuse(error)

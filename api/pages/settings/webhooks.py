@@ -9,16 +9,13 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.paging import Cursors
 from domain.event_webhooks.events import DeliveryState, EventType
 from domain.platform.errors import SegueError
 from services.event_webhooks.endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
 
 router = APIRouter(dependencies=[AdminOnly])
-
-DELIVERIES_CHANGED = "deliveries-changed"
-"""The event after something was queued for an endpoint; the log loads again."""
 
 
 _SORT = "-number"
@@ -110,7 +107,7 @@ async def rotate_secret(page: PageDep, endpoint_id: UUID) -> Response:
 async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Send a test event; the log shows the result."""
     await page.services.event_endpoints.test(endpoint_id)
-    return page.done("A test is on its way.", events=[DELIVERIES_CHANGED])
+    return page.done("A test is on its way.", event=PageEvent.DELIVERIES_CHANGED)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/remove")
@@ -124,7 +121,7 @@ async def remove_webhook(page: PageDep, endpoint_id: UUID) -> Response:
 async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Response:
     """Deliver an event again, or at once if it waits."""
     await page.services.event_endpoints.retry(endpoint_id, event_id)
-    return page.done("It is on its way again.", events=[DELIVERIES_CHANGED])
+    return page.done("It is on its way again.", event=PageEvent.DELIVERIES_CHANGED)
 
 
 def _ask(page: Page, form: WebhookFields) -> Response:

@@ -11,7 +11,7 @@ from api.app import create_app
 from api.dependencies import SESSION_COOKIE, AdminOnly
 from api.pages.assets import BUILT, Assets
 from api.pages.flash import Flash
-from api.pages.page import PageDep, own_path
+from api.pages.page import PageDep, PageEvent, own_path
 from api.pages.rendering import PageRoutes, build_environment
 from api.pages.routes import PRIVATE, PUBLIC
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
@@ -47,7 +47,7 @@ async def press_field(page: PageDep) -> Response:
 
 @trying.post("/try/done", dependencies=[AdminOnly])
 async def press_done(page: PageDep) -> Response:
-    return page.done(Flash("It is <done>.", "info"), events=["things-changed"])
+    return page.done(Flash("It is <done>.", "info"), event=PageEvent.MEMBERS_CHANGED)
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ class TestAnswers:
     async def test_htmx_gets_done_message(self, browse: Browse) -> None:
         answer = await (await browse(Role.ADMIN)).post("/try/done", headers=HTMX)
 
-        assert answer.headers["hx-trigger"] == "close-dialog, things-changed"
+        assert answer.headers["hx-trigger"] == "close-dialog, members-changed"
         assert answer.headers["hx-reswap"] == "none"
         assert 'hx-swap-oob="beforeend:#flashes"' in answer.text
         assert "It is &lt;done&gt;." in answer.text
