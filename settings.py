@@ -44,7 +44,7 @@ def _base_url(value: str) -> str:
         raise ValueError("must be an address such as https://segue.example.com")
     if not value.isascii():
         raise ValueError("must be in ASCII; write other letters as browsers send them (xn--...)")
-    _ = urlsplit(value).port  # raises what says what is wrong with it
+    _ = urlsplit(value).port  # raises ValueError for an invalid port
     return value.rstrip("/")
 
 
@@ -194,8 +194,7 @@ class Settings(_Environment):
         repr=False, description="the PostgreSQL database, postgresql://user:password@host/segue"
     )
     segue_build_id: BuildId = Field(
-        default="",
-        description="which build of the code this is, letters, digits and ._-; empty for none",
+        default="", description="the build of the code: letters, digits and ._-; empty for none"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "text"
@@ -219,7 +218,7 @@ class Settings(_Environment):
         5, "CALL_BEFORE_SECONDS", "how long after its commit an attempt may still call the provider"
     )
     call_margin: Seconds = _seconds(
-        1, "CALL_MARGIN_SECONDS", "what is waited beyond that before an open attempt counts as over"
+        1, "CALL_MARGIN_SECONDS", "extra wait before an open attempt counts as over"
     )
     http_connect_timeout: PositiveSeconds = _seconds(
         3, "HTTP_CONNECT_TIMEOUT_SECONDS", "time limit for connecting to the provider"
@@ -231,19 +230,21 @@ class Settings(_Environment):
         30, "HTTP_LATE_ANSWER_SECONDS", "how long a text's answer may come late and be recorded"
     )
     absence_first_list: Seconds = _seconds(
-        120, "ABSENCE_FIRST_LIST_SECONDS", "from the last moment of a call to the first look for it"
+        120, "ABSENCE_FIRST_LIST_SECONDS", "from a call's deadline to the first list for its text"
     )
     absence_second_list: Seconds = _seconds(
-        60, "ABSENCE_SECOND_LIST_SECONDS", "from the first look for a lost text to the second"
+        60, "ABSENCE_SECOND_LIST_SECONDS", "from the first list for a lost text to the second"
     )
     settle_give_up: PositiveSeconds = _seconds(
-        3600, "SETTLE_GIVE_UP_SECONDS", "how long an unknown outcome is looked for before it holds"
+        3600,
+        "SETTLE_GIVE_UP_SECONDS",
+        "how long an outcome is reconciled before it is held",
     )
     probe_interval: PositiveSeconds = _seconds(
         300, "PROBE_INTERVAL_SECONDS", "between two probes of a sender that is on hold"
     )
     catch_up_every: PositiveSeconds = _seconds(
-        300, "CATCH_UP_EVERY_SECONDS", "between two looks for texts whose webhook never came"
+        300, "CATCH_UP_EVERY_SECONDS", "between two backfills of texts whose webhook never came"
     )
     webhooks_first: Seconds = _seconds(
         60, "WEBHOOKS_FIRST_SECONDS", "how long a text that came in is left to its webhook"
@@ -264,10 +265,10 @@ class Settings(_Environment):
         45, "DRAIN_SECONDS", "how long a stopping worker lets running activities finish"
     )
     event_give_up: PositiveSeconds = _seconds(
-        259_200, "EVENT_GIVE_UP_SECONDS", "how old an event gets that an endpoint does not take"
+        259_200, "EVENT_GIVE_UP_SECONDS", "age at which an undelivered event is given up"
     )
     jobs_kept: PositiveSeconds = _seconds(
-        2_592_000, "JOBS_KEPT_SECONDS", "how long work in the background is kept after its end"
+        2_592_000, "JOBS_KEPT_SECONDS", "how long background jobs are kept after their end"
     )
     event_endpoints_allow_local: bool = Field(
         default=False,
@@ -295,27 +296,26 @@ class WorkerSize(BaseModel):
     """How many tasks a worker runs at the same time, and its connections."""
 
     sends_at_once: AtOnce = Field(
-        default=20,
-        description="sends side by side in one worker, each with a connection of its own",
+        default=20, description="concurrent sends of one worker, each with its own connection"
     )
     decisions_at_once: AtOnce = Field(
-        default=10,
-        description="decisions side by side in one worker, each with a connection of its own",
+        default=10, description="concurrent decisions of one worker, each with its own connection"
     )
     questions_at_once: AtOnce = Field(
-        default=10, description="lists and look-ups side by side in one worker"
+        default=10, description="concurrent lists and look-ups of one worker"
     )
     background_at_once: AtOnce = Field(
-        default=20, description="jobs, sweeps and decisions being repeated, side by side"
+        default=20, description="concurrent jobs, sweeps and repeated decisions of one worker"
     )
     endpoints_at_once: AtOnce = Field(
-        default=10, description="event endpoints delivered to side by side by one worker"
+        default=10, description="event endpoints that one worker delivers to concurrently"
     )
     other_connections: AtOnce = Field(
-        default=10, description="database connections of one worker for all but sends and decisions"
+        default=10,
+        description="connections of one worker for all but sends and decisions",
     )
     workflow_tasks_at_once: Annotated[int, Field(ge=2, le=1000)] = Field(
-        default=100, description="workflow tasks side by side in one worker"
+        default=100, description="concurrent workflow tasks of one worker"
     )
     cached_workflows: CacheSize = Field(
         default=500, description="workflows whose state one worker keeps, 70 to 150 KB each"
@@ -371,20 +371,20 @@ class ApiSettings(WorkerSettings):
         " PUBLIC_BASE_URL and those of this machine",
     )
     session_idle: PositiveSeconds = _seconds(
-        28_800, "SESSION_IDLE_SECONDS", "after this long without a request a session is over"
+        28_800, "SESSION_IDLE_SECONDS", "time without a request after which a session ends"
     )
     session_lifetime: PositiveSeconds = _seconds(
-        604_800, "SESSION_LIFETIME_SECONDS", "after this long a session is over, however busy"
+        604_800, "SESSION_LIFETIME_SECONDS", "time after which a session ends, however busy"
     )
     sign_in_window: WithinADay = _seconds(
-        900, "SIGN_IN_WINDOW_SECONDS", "the span that wrong tries at signing in are counted in"
+        900, "SIGN_IN_WINDOW_SECONDS", "the period over which wrong sign-ins are counted"
     )
     sign_in_delay_most: WithinADay = _seconds(
-        30, "SIGN_IN_DELAY_MOST_SECONDS", "the longest wait between two tries at signing in"
+        30, "SIGN_IN_DELAY_MOST_SECONDS", "the longest wait between two sign-ins"
     )
     sign_ins_per_email: Count = Field(
         default=10,
-        description="wrong tries for one e-mail address from one network one until the next waits",
+        description="wrong tries for one e-mail address from one network address before waits",
     )
     sign_ins_per_email_anywhere: Count = Field(
         default=100, description="the same for one e-mail address from all network addresses"

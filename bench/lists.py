@@ -171,7 +171,7 @@ async def _browser(
         session_secret=SecretStr("known to everybody, so of benches alone"),
     )
     app = create_app(settings, services=services)
-    app.state.services = services  # what the app does as it starts, which nobody makes it do here
+    app.state.services = services  # as the app's lifespan does, which does not run here
     token = await services.tokens.create(
         user_id, name="bench", scopes=[TokenScope.READ], expires_at=None
     )

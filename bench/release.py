@@ -147,7 +147,7 @@ async def _services(url: str, transactions: Times) -> AsyncIterator[Services]:
     """Return the use cases; ``transactions`` records how long each transaction took."""
     database = Database(url, around=transactions.one)
     temporal = cast("EnrollmentClient", _NobodyThere())
-    gateway = cast("Gateway", object())  # nobody asks it
+    gateway = cast("Gateway", object())  # never called
     try:
         yield Services(database, temporal, gateway, ServiceConfig(SendingRules()))
     finally:
