@@ -29,11 +29,11 @@ from services.access.passwords import Passwords
 from services.access.set_up_links import SetUpLinks
 from services.access.users import Users
 from storage.contacts import contacts, groups
-from storage.contacts.groups import GroupRow
+from storage.contacts.contacts import ContactDetails
+from storage.contacts.groups import GroupDetails
 from storage.platform.database import Database
 from storage.sequences import sequences
 from storage.sequences.sequences import SequenceRecord
-from storage.tables.contacts import Contact
 from storage.tables.messaging import Sender
 from tests.fakes import FakeGateway
 from workflows.client import EnrollmentClient
@@ -320,11 +320,12 @@ def test_the_demo_is_made_once(manage: Manage, database_url: str) -> None:
     }
 
 
-async def _demo(database: Database) -> tuple[list[Contact], list[GroupRow], list[SequenceRecord]]:
+async def _demo(
+    database: Database,
+) -> tuple[list[ContactDetails], list[GroupDetails], list[SequenceRecord]]:
     async with database.transaction() as tx:
-        rows = await contacts.find(tx, search="", group_ids=(), sort="name", after=None, limit=100)
         return (
-            [row.contact for row in rows],
+            await contacts.find(tx, search="", group_ids=(), sort="name", after=None, limit=100),
             await groups.find(tx, after=None, limit=10),
             await sequences.page(tx, states=(), search="", after=None, limit=10),
         )

@@ -1,9 +1,8 @@
-"""The people who are texted."""
+"""Contacts: the people who are texted."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypedDict
 from uuid import UUID
@@ -20,11 +19,10 @@ from domain.sequences.timing import ContactClock, check_time_zone
 from domain.statuses.contacts import LineType
 from services.platform import audit
 from storage.contacts import contacts
-from storage.contacts.contacts import ContactRow
+from storage.contacts.contacts import ContactDetails
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
-from storage.tables.contacts import Contact
 
 NAME_LENGTH = 100
 """Most characters of a first or last name."""
@@ -35,59 +33,8 @@ SEARCH_LENGTH = 200
 _NAMES = ("first_name", "last_name")
 
 
-@dataclass(frozen=True)
-class ContactDetails:
-    """A contact as it is shown.
-
-    Attributes:
-        id: The contact.
-        first_name: May be empty if the last name is not.
-        last_name: May be empty if the first name is not.
-        name: Both, as one would say them.
-        phone: E.164.
-        time_zone: IANA name, if someone gave it.
-        time_zones: What applies: the given zone, else all that the number allows; may be empty.
-        line_type: If known.
-        opted_out: Whether the number is suppressed for the whole deployment.
-        created_at: UTC.
-        updated_at: UTC.
-    """
-
-    id: UUID
-    first_name: str
-    last_name: str
-    name: str
-    phone: str
-    time_zone: str | None
-    time_zones: tuple[str, ...]
-    line_type: LineType | None
-    opted_out: bool
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, row: ContactRow) -> "ContactDetails":
-        """Read a row."""
-        contact = row.contact
-        return cls(
-            id=contact.id,
-            first_name=contact.first_name,
-            last_name=contact.last_name,
-            name=f"{contact.first_name} {contact.last_name}".strip(),
-            phone=contact.phone,
-            time_zone=contact.time_zone,
-            time_zones=(
-                (contact.time_zone,) if contact.time_zone else phones.time_zones(contact.phone)
-            ),
-            line_type=contact.line_type,
-            opted_out=row.opted_out,
-            created_at=contact.created_at,
-            updated_at=contact.updated_at,
-        )
-
-
 class ContactFields(TypedDict, total=False):
-    """What may be said of a contact; what is left out stays as it is."""
+    """The fields of a contact; missing ones stay unchanged."""
 
     first_name: str
     last_name: str
@@ -98,11 +45,11 @@ class ContactFields(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ContactHooks:
-    """What areas above this one do in the transaction that writes a contact.
+    """What higher areas do in the transaction that writes a contact.
 
     Attributes:
-        numbers_assigned: Called with numbers that have just become a contact's.
-        clock_changed: Called with a contact, their clock before and their clock from now on.
+        numbers_assigned: Called with numbers that a contact has from now on.
+        clock_changed: Called with a contact and its clocks before and from now on.
     """
 
     numbers_assigned: Callable[[Transaction, Collection[str]], Awaitable[None]]
@@ -110,14 +57,13 @@ class ContactHooks:
 
 
 class Contacts:
-    """Adds, changes and finds contacts.
+    """Manages contacts.
 
     Args:
-        database: Where they are kept.
-        hooks: What follows elsewhere.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
-        workspace_zone: IANA zone where nobody has set another for the workspace.
+        database: PostgreSQL.
+        hooks: What higher areas do.
+        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
+        workspace_zone: IANA zone of a workspace that has set none.
     """
 
     def __init__(
@@ -137,36 +83,36 @@ class Contacts:
         """Add a contact.
 
         Raises:
-            InvalidRequestError: Fields cannot be taken.
+            InvalidRequestError: Fields are invalid.
             ConflictError: ``phone_taken``, naming the contact who has the number.
         """
         values = {"first_name": "", "last_name": "", **self._cleaned(fields)}
         async with self._database.transaction() as tx:
-            # A text that is coming in from there is stored before, or finds the contact.
+            # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
             added = await contacts.add(tx, values)
             if added is None:
                 raise await _phone_taken(tx, values["phone"])
-            await self._hooks.numbers_assigned(tx, [added.phone])
-            await audit.record(tx, "contact.create", "contact", [added.id])
-            return await _details(tx, added.id)
+            await self._hooks.numbers_assigned(tx, [values["phone"]])
+            await audit.record(tx, "contact.create", "contact", [added])
+            return await _details(tx, added)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
-        """Give one contact.
+        """Read a contact.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is no such contact.
         """
         async with self._database.transaction() as tx:
             return await _details(tx, contact_id)
 
     async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
-        """Change some fields; texts go by the new ones, and waiting steps by the new zone at once.
+        """Change fields; texts use the new ones, and waiting steps the new zone, at once.
 
         Raises:
-            InvalidRequestError: Fields cannot be taken.
+            InvalidRequestError: Fields are invalid.
             ConflictError: ``phone_taken``, naming the contact who has the number.
-            NotFoundError: There is no contact with this id.
+            NotFoundError: There is no such contact.
         """
         while True:
             with suppress(MovedError):
@@ -178,13 +124,13 @@ class Contacts:
             if row is None:
                 raise NotFoundError("contact", contact_id)
             zone = await workspace.zone(tx, self._workspace_zone)
-            before = _clock(row.contact, zone)
-            known = {field: getattr(row.contact, field) for field in _NAMES}
+            before = _clock(row, zone)
+            known = {field: getattr(row, field) for field in _NAMES}
             values = self._cleaned(fields, known)
-            former = row.contact.phone
+            former = row.phone
             moved = values.get("phone", former) != former
             if moved:
-                values.setdefault("line_type", None)  # what was known is the old number's
+                values.setdefault("line_type", None)  # it was the old number's
             if values and not await contacts.change(tx, contact_id, values):
                 raise await _phone_taken(tx, values["phone"])
             if moved:
@@ -193,10 +139,9 @@ class Contacts:
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
-            after = await contacts.get(tx, contact_id)
-            assert after is not None  # noqa: S101 - it is locked
-            await self._hooks.clock_changed(tx, contact_id, before, _clock(after.contact, zone))
-            return ContactDetails.of(after)
+            after = await _details(tx, contact_id)
+            await self._hooks.clock_changed(tx, contact_id, before, _clock(after, zone))
+            return after
 
     async def find(
         self,
@@ -212,33 +157,32 @@ class Contacts:
         Args:
             search: Any part of "first last" in any case, or phone digits.
             group_ids: Members of any of these; empty for everyone.
-            sort: ``name`` or ``created_at``; with ``-`` before it, the other way round.
+            sort: ``name`` or ``created_at``, descending with ``-`` before it.
             after: Where the page begins; made for the same ``sort``.
             limit: Most items.
 
         Raises:
-            InvalidFieldError: Nobody can be found by this search.
+            InvalidFieldError: The search cannot match anyone.
         """
         sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
         async with self._database.transaction() as tx:
             rows = await contacts.find(
                 tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=limit + 1
             )
-        page = cut(rows, limit, lambda row: _position(row, sort))
-        return page.showing(ContactDetails.of)
+        return cut(rows, limit, lambda row: row.position(sort))
 
     def checked(self, fields: ContactFields) -> dict[str, Any]:
-        """Clean what a new contact is to have.
+        """Clean the fields of a new contact.
 
         Raises:
-            InvalidRequestError: Fields cannot be taken.
+            InvalidRequestError: Fields are invalid.
         """
         return self._cleaned(fields)
 
     def _cleaned(
         self, fields: ContactFields, known: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, Any]:
-        """Check what is given, all of it before anything is refused."""
+        """Check all fields, and raise all errors at once."""
         values: dict[str, Any] = dict(fields)
         wrong: list[InvalidFieldError] = []
         for field in fields:
@@ -257,7 +201,7 @@ class Contacts:
         return values
 
     def _number_in(self, fields: ContactFields) -> list[str]:
-        """Give the number that is to be taken; nothing if there is none, or it is refused."""
+        """Give the new number, if there is a valid one."""
         try:
             return [self._clean("phone", fields["phone"])] if "phone" in fields else []
         except InvalidFieldError:
@@ -275,24 +219,24 @@ class Contacts:
                 return value
 
 
-async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactRow | None:
-    """Lock a contact after its number and those it takes; None if there is none.
+async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactDetails | None:
+    """Lock a contact after its present and new numbers; None if there is none.
 
     Raises:
-        MovedError: It has got another number meanwhile.
+        MovedError: Its number changed meanwhile.
     """
     seen = await contacts.get(tx, contact_id)
     if seen is None:
         return None
-    phone = seen.contact.phone
+    phone = seen.phone
     await lock_numbers(tx, [phone, *taken])
     row = await contacts.get(tx, contact_id, lock=True)
-    if row is not None and row.contact.phone != phone:
+    if row is not None and row.phone != phone:
         raise MovedError
     return row
 
 
-def _clock(contact: Contact, zone: str) -> ContactClock:
+def _clock(contact: ContactDetails, zone: str) -> ContactClock:
     return ContactClock.of(time_zone=contact.time_zone, phone=contact.phone, workspace=zone)
 
 
@@ -300,7 +244,7 @@ async def _details(tx: Transaction, contact_id: UUID) -> ContactDetails:
     row = await contacts.get(tx, contact_id)
     if row is None:
         raise NotFoundError("contact", contact_id)
-    return ContactDetails.of(row)
+    return row
 
 
 async def _phone_taken(tx: Transaction, phone: str) -> ConflictError:
@@ -310,9 +254,3 @@ async def _phone_taken(tx: Transaction, phone: str) -> ConflictError:
         "another contact has this phone number; change that contact, or give another number",
         **({"contact_id": str(holder)} if holder else {}),
     )
-
-
-def _position(row: ContactRow, sort: str) -> Position:
-    contact = row.contact
-    by_name = sort.removeprefix("-") == "name"
-    return Position(contact.search_name if by_name else contact.created_at, contact.id)

@@ -1,8 +1,7 @@
-"""Named sets of contacts."""
+"""Groups: named sets of contacts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from domain.contacts import pasted_numbers
@@ -12,7 +11,7 @@ from domain.platform.names import Named
 from domain.platform.paging import Page, Position, cut
 from services.platform import audit
 from storage.contacts import contacts, groups
-from storage.contacts.groups import GroupRow
+from storage.contacts.groups import GroupDetails
 from storage.platform.database import Database, Transaction
 
 NAME_LENGTH = 100
@@ -23,35 +22,13 @@ MEMBERS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
-class GroupDetails:
-    """A group as it is shown.
-
-    Attributes:
-        id: The group.
-        name: Unique in whatever case.
-        member_count: How many contacts are in it.
-        created_at: UTC.
-    """
-
-    id: UUID
-    name: str
-    member_count: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: GroupRow) -> "GroupDetails":
-        """Read a row."""
-        return cls(row.group.id, row.group.name, row.member_count, row.group.created_at)
-
-
-@dataclass(frozen=True)
 class Added:
-    """What became of contacts that were to be added; each is in one list, in the order given.
+    """The result of adding contacts; each is in one list, in the order given.
 
     Attributes:
-        added: In the group from now on.
-        already: In it before.
-        unknown_contact: No such contact.
+        added: Members from now on.
+        already: Members before.
+        unknown_contact: There is no such contact.
     """
 
     added: Sequence[UUID]
@@ -61,11 +38,11 @@ class Added:
 
 @dataclass(frozen=True)
 class Removed:
-    """What became of contacts that were to be removed; each is in one list, in the order given.
+    """The result of removing contacts; each is in one list, in the order given.
 
     Attributes:
-        removed: No longer in the group.
-        not_member: Was not in it, or there is no such contact.
+        removed: No longer members.
+        not_member: Were no members, or there is no such contact.
     """
 
     removed: Sequence[UUID]
@@ -74,12 +51,12 @@ class Removed:
 
 @dataclass(frozen=True)
 class AddedNumbers:
-    """What became of numbers whose contacts were to be added.
+    """The result of adding contacts by their numbers.
 
     Attributes:
-        members: What became of those contacts.
-        unknown: Numbers that no contact has, E.164.
-        unread: What is no number, as it was written.
+        members: The result for known contacts.
+        unknown: Numbers without a contact, E.164.
+        unread: Parts that are not numbers, as written.
     """
 
     members: Added
@@ -88,12 +65,11 @@ class AddedNumbers:
 
 
 class Groups:
-    """Makes groups and says who is in them.
+    """Manages groups and their members.
 
     Args:
-        database: Where they are kept.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
+        database: PostgreSQL.
+        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
     """
 
     def __init__(self, database: Database, *, default_region: str) -> None:
@@ -101,10 +77,10 @@ class Groups:
         self._default_region = default_region
 
     async def create(self, name: str) -> GroupDetails:
-        """Make an empty group.
+        """Add an empty group.
 
         Raises:
-            InvalidFieldError: The name cannot be taken.
+            InvalidFieldError: The name is invalid.
             ConflictError: ``group_taken``, naming the group that has the name.
         """
         called = names.clean(name, field="name", most=NAME_LENGTH)
@@ -116,10 +92,10 @@ class Groups:
             return await _details(tx, group_id)
 
     async def rename(self, group_id: UUID, name: str) -> GroupDetails:
-        """Give a group another name.
+        """Rename a group.
 
         Raises:
-            InvalidFieldError: The name cannot be taken.
+            InvalidFieldError: The name is invalid.
             NotFoundError: There is no such group.
             ConflictError: ``group_taken``, naming the group that has the name.
         """
@@ -144,10 +120,10 @@ class Groups:
             await audit.record(tx, "group.delete", "group", [group_id], members=group.member_count)
 
     async def get(self, group_id: UUID) -> GroupDetails:
-        """Give one group.
+        """Read a group.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is no such group.
         """
         async with self._database.transaction() as tx:
             return await _details(tx, group_id)
@@ -155,22 +131,21 @@ class Groups:
     async def of_contact(self, contact_id: UUID) -> list[Named]:
         """List the groups that a contact is in, by name."""
         async with self._database.transaction() as tx:
-            return [Named(one.id, one.name) for one in await groups.of_contact(tx, contact_id)]
+            return await groups.of_contact(tx, contact_id)
 
     async def find(self, *, after: Position | None = None, limit: int = 50) -> Page[GroupDetails]:
         """List groups by name."""
         async with self._database.transaction() as tx:
             rows = await groups.find(tx, after=after, limit=limit + 1)
-        page = cut(rows, limit, lambda row: Position(row.group.name, row.group.id))
-        return page.showing(GroupDetails.of)
+        return cut(rows, limit, lambda row: Position(row.sort_key, row.id))
 
     async def add_members(
         self, group_id: UUID, contact_ids: Sequence[UUID], user_id: UUID
     ) -> Added:
-        """Put contacts into a group; those in it already stay.
+        """Add contacts to a group.
 
         Raises:
-            InvalidFieldError: There are too many.
+            InvalidFieldError: Too many.
             NotFoundError: There is no such group.
         """
         asked = _distinct(contact_ids)
@@ -190,11 +165,11 @@ class Groups:
         )
 
     async def add_numbers(self, group_id: UUID, pasted: str, user_id: UUID) -> AddedNumbers:
-        """Put the contacts who have some numbers into a group.
+        """Add the contacts with these numbers to a group.
 
         Args:
             group_id: The group.
-            pasted: The numbers, separated by line breaks, commas, semicolons or tabs.
+            pasted: Numbers, separated by line breaks, commas, semicolons or tabs.
             user_id: Who adds them.
 
         Raises:
@@ -212,10 +187,10 @@ class Groups:
         )
 
     async def remove_members(self, group_id: UUID, contact_ids: Sequence[UUID]) -> Removed:
-        """Take contacts out of a group.
+        """Remove contacts from a group.
 
         Raises:
-            InvalidFieldError: There are too many.
+            InvalidFieldError: Too many.
             NotFoundError: There is no such group.
         """
         asked = _distinct(contact_ids)
@@ -254,11 +229,11 @@ async def _details(tx: Transaction, group_id: UUID) -> GroupDetails:
     row = await groups.get(tx, group_id)
     if row is None:
         raise NotFoundError("group", group_id)
-    return GroupDetails.of(row)
+    return row
 
 
 async def require_group(tx: Transaction, group_id: UUID) -> None:
-    """Have a group stay until the transaction ends.
+    """Require a group, and keep it from being deleted until the transaction ends.
 
     Raises:
         InvalidFieldError: ``unknown_group``.

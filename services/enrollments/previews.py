@@ -48,10 +48,9 @@ class Previews:
         values: dict[str, str] = {}
         if contact_id is not None:
             async with self._database.transaction() as tx:
-                row = await contacts.get(tx, contact_id)
-            if row is None:
+                contact = await contacts.get(tx, contact_id)
+            if contact is None:
                 raise NotFoundError("contact", contact_id)
-            contact = row.contact
             values = merge_values(contact.first_name, contact.last_name, contact.phone)
         text = render(body, values)
         return TextPreview(text, measure(text))

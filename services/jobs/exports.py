@@ -1,4 +1,4 @@
-"""Lists as CSV files, page by page, so that no list is ever held whole."""
+"""Exports: lists as CSV files, one page in memory at a time."""
 
 import asyncio
 import csv
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -15,13 +16,12 @@ from domain.jobs.csv_rows import guarded
 from domain.platform import names
 from domain.platform.errors import NotFoundError
 from domain.platform.paging import Position
-from domain.statuses.enrollments import STATUS_WORDS
 from domain.statuses.suppression import OptOutSource
 from services.enrollments.enrollment_list import SEARCH_LENGTH, cleaned
 from services.jobs.csv_upload import INVALID
 from services.platform import audit
 from storage.contacts import contacts
-from storage.contacts.contacts import ContactRow
+from storage.contacts.contacts import ContactDetails
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListedRow, ListFilter
 from storage.jobs import jobs
@@ -31,10 +31,10 @@ from storage.suppression import suppressions
 from storage.suppression.suppressions import SuppressionRow
 
 PAGE = 1_000
-"""Rows that are read, and held, at once."""
+"""Rows in memory at once."""
 
 CONTACT_COLUMNS = ("first_name", "last_name", "phone", "time_zone", "line_type")
-"""What an import reads again."""
+"""The columns that an import reads."""
 
 ENROLLMENT_COLUMNS = (
     *("enrollment_id", "contact_id", "first_name", "last_name", "phone", "status"),
@@ -47,6 +47,13 @@ SUPPRESSION_COLUMNS = (
     *("occurred_at", "created_at", "lifted_at", "lifted_by", "lifted_reason"),
 )
 
+_SUPPRESSION_CELLS = attrgetter(
+    *(
+        {"user": "user_name", "lifted_by": "lifted_by_name"}.get(one, one)
+        for one in SUPPRESSION_COLUMNS
+    )
+)
+
 BAD_ROW_COLUMNS = ("line", "what_is_wrong")
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -55,15 +62,15 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True)
 class _Source(Generic[_Row]):
-    """What to export.
+    """One kind of export.
 
     Attributes:
-        action: What the audit log calls it.
+        action: The action in the audit log.
         columns: The first line.
         read: Reads one page.
-        place: Where a row stands in its order.
-        cells: A row's values.
-        subject: What it is the export of, if of one thing: its kind and id.
+        place: Gives a row's position.
+        cells: Gives a row's values.
+        subject: Kind and id of the one thing that it exports, if any.
     """
 
     action: str
@@ -75,14 +82,11 @@ class _Source(Generic[_Row]):
 
 
 class Exporting:
-    """The use cases of exports; each answers with pieces of a CSV file in UTF-8.
+    """Exports lists as pieces of a CSV file in UTF-8.
 
-    Every page is read in a transaction of its own, so a slow reader holds nothing but its page.
-    What changes meanwhile may or may not be in it. That somebody took the list with them, and how
-    many rows of it, is in the audit log, also if they left halfway.
-
-    Args:
-        database: PostgreSQL.
+    Every page is read in its own transaction, so a slow client holds no lock. Changes made
+    meanwhile may or may not be included. The audit log has every export and its number of rows,
+    also of an interrupted one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -95,11 +99,11 @@ class Exporting:
         """Export contacts, in the columns that an import reads; filters as ``Contacts.find``.
 
         Raises:
-            InvalidFieldError: Nobody can be found by this search.
+            InvalidFieldError: The search cannot match anyone.
         """
         sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
 
-        async def read(tx: Transaction, after: Position | None) -> list[ContactRow]:
+        async def read(tx: Transaction, after: Position | None) -> list[ContactDetails]:
             return await contacts.find(
                 tx,
                 search=sought,
@@ -110,12 +114,13 @@ class Exporting:
                 whole=True,
             )
 
-        def place(row: ContactRow) -> Position:
-            by_name = sort.removeprefix("-") == "name"
-            value = row.contact.search_name if by_name else row.contact.created_at
-            return Position(value, row.contact.id)
-
-        source = _Source("contacts.export", CONTACT_COLUMNS, read, place, _contact_cells)
+        source = _Source(
+            "contacts.export",
+            CONTACT_COLUMNS,
+            read,
+            lambda row: row.position(sort),
+            attrgetter(*CONTACT_COLUMNS),
+        )
         return await self._begin(source, user_id)
 
     async def enrollments(
@@ -125,7 +130,7 @@ class Exporting:
 
         Raises:
             NotFoundError: There is no such sequence.
-            InvalidFieldError: Nobody can be found by this search.
+            InvalidFieldError: The search cannot match anyone.
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
@@ -158,7 +163,7 @@ class Exporting:
         """Export opted-out numbers with their evidence; filters as ``Suppressions.find``.
 
         Raises:
-            InvalidFieldError: Nothing can be found by this search.
+            InvalidFieldError: The search cannot match anything.
         """
         sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
 
@@ -177,12 +182,12 @@ class Exporting:
             SUPPRESSION_COLUMNS,
             read,
             lambda row: Position(row.created_at, row.id),
-            _suppression_cells,
+            _SUPPRESSION_CELLS,
         )
         return await self._begin(source, user_id)
 
     async def bad_rows(self, job_id: UUID, user_id: UUID) -> AsyncIterator[bytes]:
-        """Export the rows of a file that could not be taken, each with what is wrong.
+        """Export the invalid rows of a file, each with its errors.
 
         Raises:
             NotFoundError: There is no such job.
@@ -206,7 +211,7 @@ class Exporting:
         return await self._begin(source, user_id)
 
     async def _begin(self, source: _Source[_Row], user_id: UUID) -> AsyncIterator[bytes]:
-        """Read the first page at once, so that what is wrong is told before anything is sent."""
+        """Read the first page at once, so that errors are raised before the answer begins."""
         async with self._database.transaction() as tx:
             first = await source.read(tx, None)
         return self._pieces(source, first, user_id)
@@ -231,7 +236,7 @@ class Exporting:
             await self._note(source, user_id, count, whole=whole)
 
     async def _note(self, source: _Source[_Row], user_id: UUID, count: int, *, whole: bool) -> None:
-        """Write it down, also while the request is being cancelled."""
+        """Add an export to the audit log, even while the request is being canceled."""
 
         async def note() -> None:
             kind, subject_id = source.subject or (None, None)
@@ -260,9 +265,9 @@ def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
-    """Write a value so that no spreadsheet takes it for a formula.
+    """Format a value so that no spreadsheet takes it for a formula.
 
-    An apostrophe goes before what looks like one, but not before a number in E.164.
+    What looks like a formula gets an apostrophe, but not a number in E.164.
     """
     match value:
         case None:
@@ -277,58 +282,17 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
             return str(value)
 
 
-def _contact_cells(row: ContactRow) -> Sequence[Any]:
-    contact = row.contact
-    return (
-        contact.first_name,
-        contact.last_name,
-        contact.phone,
-        contact.time_zone,
-        contact.line_type,
-    )
+_OWN_CELLS = attrgetter(
+    *ENROLLMENT_COLUMNS[: ENROLLMENT_COLUMNS.index("enrolled_by")],
+    "enrolled_by_name",
+    *("enrolled_at", "next_send_at", "last_message_at"),
+)
 
 
 def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
-    error = row.error
-    return (
-        row.enrollment_id,
-        row.contact_id,
-        row.first_name,
-        row.last_name,
-        row.phone,
-        row.status,
-        STATUS_WORDS[row.status].label,
-        row.activity,
-        row.held_reason,
-        row.step,
-        row.step_count,
-        row.enrolled_by_name,
-        row.enrolled_at,
-        row.next_send_at,
-        row.last_message_at,
-        error.code if error else None,
-        error.meaning if error else None,
-    )
+    return (*_OWN_CELLS(row), *(row.error or (None, None)))
 
 
 def _bad_row_cells(row: RowResult) -> Sequence[Any]:
     errors = row.detail.get("errors", [])
     return row.position, "; ".join(f"{one['field']} {one['reason']}" for one in errors)
-
-
-def _suppression_cells(row: SuppressionRow) -> Sequence[Any]:
-    return (
-        row.id,
-        row.phone,
-        row.contact_id,
-        row.sender_id,
-        row.source,
-        row.reason,
-        row.message_id,
-        row.user_name,
-        row.occurred_at,
-        row.created_at,
-        row.lifted_at,
-        row.lifted_by_name,
-        row.lifted_reason,
-    )

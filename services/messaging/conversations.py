@@ -223,7 +223,7 @@ class Conversations:
             found = await conversations.texts(
                 tx,
                 contact_id,
-                row.contact.phone,
+                row.phone,
                 sender_id=sender_id,
                 before=before,
                 limit=limit + 1,
@@ -231,14 +231,12 @@ class Conversations:
             known = sender_id or await conversations.usual_sender(tx, contact_id)
             to = await recipients.of_contact(tx, contact_id, known) if known else None
         shown = cut(found, limit, by_creation).showing(ConversationText.of)
-        contact = row.contact
-        name = full_name(contact.first_name, contact.last_name)
         return Conversation(
-            contact=ContactName(contact.id, name, contact.phone),
+            contact=ContactName(row.id, row.name, row.phone),
             opted_out=row.opted_out,
             texts=shown.items[::-1],
             earlier=shown.next,
-            reply=_reply_box(to, opted_out=row.opted_out, line_type=contact.line_type),
+            reply=_reply_box(to, opted_out=row.opted_out, line_type=row.line_type),
         )
 
     async def reply(

@@ -135,7 +135,7 @@ class Suppressions:
             row = await contacts.get(tx, contact_id)
             if row is None:
                 raise NotFoundError("contact", contact_id)
-            return await suppressions.all_of(tx, row.contact.phone)
+            return await suppressions.all_of(tx, row.phone)
 
     async def find(
         self,
@@ -239,7 +239,7 @@ async def _number_of(tx: Transaction, contact_id: UUID) -> str:
     row = await contacts.get(tx, contact_id)
     if row is None:
         raise NotFoundError("contact", contact_id)
-    return row.contact.phone
+    return row.phone
 
 
 async def _suppress(

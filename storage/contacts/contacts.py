@@ -1,19 +1,21 @@
-"""Queries about contacts."""
+"""Queries of contacts."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     SQLColumnExpression,
     exists,
     func,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -21,9 +23,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
+from domain.contacts.names import full_name
+from domain.platform import phones
 from domain.platform.paging import Position
-from domain.platform.phones import digits
+from domain.statuses.contacts import LineType
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of, paged
 from storage.tables.contacts import Contact, FormerPhone, GroupMember
 from storage.tables.suppression import Suppression
 
@@ -35,15 +40,49 @@ _TRIGRAM = 3
 _PHONE_PUNCTUATION = frozenset(" +-./()\u00a0\u2010\u2011\u2012\u2013\u2014")
 
 
-class ContactRow(NamedTuple):
-    """A contact and whether its number is opted out everywhere."""
+@dataclass(frozen=True, kw_only=True)
+class ContactDetails:
+    """A contact.
 
-    contact: Contact
+    Attributes:
+        first_name: May be empty if the last name is not.
+        last_name: May be empty if the first name is not.
+        phone: E.164.
+        time_zone: IANA name, if someone gave it.
+        line_type: If known.
+        search_name: The name as searches and sorting use it.
+        opted_out: Whether the number is suppressed for the whole deployment.
+    """
+
+    id: UUID
+    first_name: str
+    last_name: str
+    phone: str
+    time_zone: str | None
+    line_type: LineType | None
+    created_at: datetime
+    updated_at: datetime
+    search_name: str
     opted_out: bool
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return full_name(self.first_name, self.last_name)
+
+    @property
+    def time_zones(self) -> tuple[str, ...]:
+        """The given zone, else all that the number allows; may be empty."""
+        return (self.time_zone,) if self.time_zone else phones.time_zones(self.phone)
+
+    def position(self, sort: str) -> Position:
+        """Give the contact's position in a list with this ``sort``."""
+        by_name = sort.removeprefix("-") == "name"
+        return Position(self.search_name if by_name else self.created_at, self.id)
 
 
 def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
-    """Whether a number, the contact's if no other, stands suppressed for the whole deployment."""
+    """Build the condition that a number, by default the contact's, is suppressed for everyone."""
     return exists().where(
         col(Suppression.phone) == (col(Contact.phone) if phone is None else phone),
         col(Suppression.sender_id).is_(None),
@@ -52,7 +91,7 @@ def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
 
 
 def matches(search: str) -> ColumnElement[bool]:
-    """Whether a contact is what somebody types to find them.
+    """Build the condition that a contact matches a search.
 
     Args:
         search: Any part of "first last", in any case; or, if it is digits and punctuation only,
@@ -66,58 +105,55 @@ def matches(search: str) -> ColumnElement[bool]:
 
 
 def has_digits(phone: Mapped[str], number: str) -> ColumnElement[bool]:
-    """Whether a number has these digits in this order."""
+    """Build the condition that a number contains these digits."""
     return phone.like(f"%{number}%")
 
 
 def number_in(search: str) -> str:
-    """Give the digits of what may be part of a phone number; empty for anything else."""
+    """Give the digits of a search that may be part of a phone number; empty for other text."""
     is_number = all(char.isdecimal() or char in _PHONE_PUNCTUATION for char in search)
-    return digits(search) if is_number else ""
+    return phones.digits(search) if is_number else ""
 
 
 def escaped(text: str) -> str:
-    r"""Take the special meaning from a LIKE pattern's characters; the escape is ``\``."""
+    r"""Escape the special characters of a LIKE pattern with ``\``."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-async def add(tx: Transaction, values: Mapping[str, Any]) -> Contact | None:
-    """Insert a contact; None if the phone is taken.
+async def add(tx: Transaction, values: Mapping[str, Any]) -> UUID | None:
+    """Insert a contact and give its id; None if the phone is taken.
 
     Waits for a transaction that is about to take the same phone.
     """
     row = await tx.execute(
-        insert(Contact).values(**values).on_conflict_do_nothing().returning(Contact)
+        insert(Contact).values(**values).on_conflict_do_nothing().returning(col(Contact.id))
     )
     return row.scalar_one_or_none()
 
 
 async def id_of_phone(tx: Transaction, phone: str) -> UUID | None:
-    """Whose number it is."""
+    """Find the contact with a number, if there is one."""
     row = await tx.execute(select(col(Contact.id)).where(col(Contact.phone) == phone))
     return row.scalar_one_or_none()
 
 
-async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactRow | None:
-    """One contact; with ``lock``, kept from changing until the transaction ends."""
-    query = (
-        select(Contact, opted_out())
-        .where(col(Contact.id) == contact_id)
-        .execution_options(populate_existing=True)
-    )
-    row = (await tx.execute(query.with_for_update(of=Contact) if lock else query)).one_or_none()
-    return None if row is None else ContactRow(*row)
+async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactDetails | None:
+    """Read a contact, if there is one; with ``lock``, lock its row."""
+    query = _contacts().where(col(Contact.id) == contact_id)
+    if lock:
+        query = query.with_for_update(of=Contact)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else ContactDetails(**row)
 
 
 async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -> bool:
-    """Change a contact; False, and nothing happened, if the phone is taken."""
+    """Change a contact; False, without a change, if the phone is taken."""
     try:
         async with tx.begin_nested():
             await tx.execute(
                 update(Contact)
                 .where(col(Contact.id) == contact_id)
                 .values(**values, updated_at=func.now())
-                .execution_options(synchronize_session=False)
             )
     except IntegrityError as error:
         if constraint_of(error) == "uq_contacts_phone":
@@ -127,7 +163,7 @@ async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -
 
 
 async def remember_phone(tx: Transaction, contact_id: UUID, phone: str) -> None:
-    """Note that a number was a contact's, for when they are erased."""
+    """Store a contact's former number, so that erasing the contact covers it."""
     await tx.execute(
         insert(FormerPhone).values(contact_id=contact_id, phone=phone).on_conflict_do_nothing()
     )
@@ -142,23 +178,23 @@ async def find(
     after: Position | None,
     limit: int,
     whole: bool = False,
-) -> list[ContactRow]:
+) -> list[ContactDetails]:
     """List contacts.
 
-    By name, they are found by trigrams and sorted afterwards: the planner would rather walk them in
-    the list's order until the page is full, and takes the Williams for spread evenly where all of
-    them are at the end. Fewer than three characters have no trigram, and numbers are spread evenly.
+    A search by name uses the trigram index and sorts afterwards. Left alone, the planner walks the
+    list's own index until the page is full, as if all Williams were spread evenly over it. Fewer
+    than three characters have no trigram, and numbers are spread evenly.
 
     Args:
         tx: The transaction.
         search: See ``matches``; empty for all.
         group_ids: Members of any of these; empty for all.
-        sort: ``name`` or ``created_at``; with ``-`` before it, the other way round.
+        sort: ``name`` or ``created_at``, descending with ``-`` before it.
         after: Where the page begins.
-        limit: Most rows to answer.
-        whole: The list is read to its end, page by page: then the walk pays.
+        limit: Most rows.
+        whole: The list is read to its end, so walking its index is best.
     """
-    query = select(Contact, opted_out())
+    query = _contacts()
     if search:
         query = query.where(matches(search))
     if group_ids:
@@ -169,21 +205,16 @@ async def find(
     key: SQLColumnExpression[Any] = _SORTED_BY[sort.removeprefix("-")]
     if len(search) >= _TRIGRAM and not number_in(search) and not whole:
         key = func.coalesce(key, key)  # no index has it
-    place = tuple_(key, col(Contact.id))
-    if sort.startswith("-"):
-        query = query.order_by(key.desc(), col(Contact.id).desc())
-        beyond = place < (after.value, after.id) if after else None
-    else:
-        query = query.order_by(key, col(Contact.id))
-        beyond = place > (after.value, after.id) if after else None
-    if beyond is not None:
-        query = query.where(beyond)
-    rows = await tx.execute(query.limit(limit))
-    return [ContactRow(*row) for row in rows]
+    query = paged(query, key, col(Contact.id), after, down=sort.startswith("-"))
+    return [ContactDetails(**row) for row in (await tx.execute(query.limit(limit))).mappings()]
+
+
+def _contacts() -> Select[*tuple[Any, ...]]:
+    return select(*columns_of(ContactDetails, Contact, opted_out=opted_out()))
 
 
 async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these ids are contacts'."""
+    """Find which of these ids are contacts'."""
     if not contact_ids:
         return set()
     rows = await tx.execute(
@@ -193,12 +224,12 @@ async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def constraint_of(error: IntegrityError) -> str:
-    """The name of the constraint that a statement broke."""
+    """Give the name of the constraint that a statement violated."""
     return cast("str", getattr(getattr(error.orig, "diag", None), "constraint_name", "") or "")
 
 
 class Known(NamedTuple):
-    """A contact who has a number of the file."""
+    """The values of a contact that imports compare."""
 
     id: UUID
     first_name: str
@@ -207,8 +238,8 @@ class Known(NamedTuple):
     line_type: str | None
 
 
-async def by_phone(tx: Transaction, phones: Many[str]) -> dict[str, Known]:
-    """Tell who has these numbers."""
+async def by_phone(tx: Transaction, numbers: Many[str]) -> dict[str, Known]:
+    """Find the contacts with these numbers, by number."""
     rows = await tx.execute(
         text(
             """
@@ -216,6 +247,6 @@ async def by_phone(tx: Transaction, phones: Many[str]) -> dict[str, Known]:
             WHERE phone = ANY(CAST(:phones AS text[]))
             """
         ),
-        {"phones": list(phones)},
+        {"phones": list(numbers)},
     )
     return {row[0]: Known(*row[1:]) for row in rows}

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
     Select,
     SQLColumnExpression,
     Uuid,
@@ -16,7 +15,6 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    tuple_,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -37,7 +35,7 @@ from domain.statuses.sequences import SequenceState
 from storage.contacts.contacts import matches
 from storage.enrollments import step_outcomes
 from storage.platform.database import Transaction
-from storage.platform.rows import columns_of
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment
@@ -197,33 +195,26 @@ async def page(
     ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with
     ``-`` before it.
     """
-    name = sort.removeprefix("-")
-    down = sort.startswith("-")
-    key = _SORTED_BY[name]
-    place = tuple_(key, col(Enrollment.id))
-    query = _filtered(sequence_id, wanted, key, await _few_found(tx, wanted))
-    query = query.order_by(*_ordered(key, col(Enrollment.id), down=down)).limit(limit)
+    name, down = sort.removeprefix("-"), sort.startswith("-")
+    key, row_id = _SORTED_BY[name], col(Enrollment.id)
+    query = _filtered(sequence_id, wanted, key, await _few_found(tx, wanted)).limit(limit)
     if name not in _MAY_BE_NULL:
-        if after is not None:
-            query = query.where(_beyond(place, (after.value, after.id), down=down))
-        return await _read(tx, query)
-    # Each half walks the index in its own direction: one ORDER BY with NULLS LAST could not.
-    valued, empty = query.where(key.is_not(None)), query.where(key.is_(None))
+        return await _read(tx, paged(query, key, row_id, after, down=down))
+    # Each half walks the index in its own direction, which one ORDER BY with NULLS LAST cannot.
+    empty = paged(query.where(key.is_(None)), key, row_id, None, down=down)
     if after is not None and after.value is None:
-        return await _read(tx, empty.where(_beyond(col(Enrollment.id), after.id, down=down)))
-    if after is not None:
-        valued = valued.where(_beyond(place, (after.value, after.id), down=down))
+        return await _read(tx, empty.where(row_id < after.id if down else row_id > after.id))
+    valued = paged(query.where(key.is_not(None)), key, row_id, after, down=down)
     both = union_all(valued, empty).subquery()
-    first_valued = both.c.sort_key.is_(None)
-    in_order = _ordered(both.c.sort_key, both.c.id, down=down)
-    return await _read(tx, select(both).order_by(first_valued, *in_order).limit(limit))
+    merged = select(both).order_by(both.c.sort_key.is_(None)).limit(limit)
+    return await _read(tx, paged(merged, both.c.sort_key, both.c.id, None, down=down))
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
     """Select the ids of all enrollments that match a filter, the latest first."""
     key = col(Enrollment.enrolled_at)
-    found = _filtered(sequence_id, wanted, key).with_only_columns(col(Enrollment.id))
-    return found.order_by(*_ordered(key, col(Enrollment.id), down=True))
+    found = paged(_filtered(sequence_id, wanted, key), key, col(Enrollment.id), None, down=True)
+    return found.with_only_columns(col(Enrollment.id))
 
 
 async def count(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> int:
@@ -321,17 +312,6 @@ def _narrowed(
     if wanted.outcome is not None and wanted.outcome_step is not None:
         query = query.where(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
     return query
-
-
-def _ordered(
-    key: SQLColumnExpression[Any], row_id: SQLColumnExpression[UUID], *, down: bool
-) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    return (key.desc(), row_id.desc()) if down else (key.asc(), row_id.asc())
-
-
-def _beyond(place: Any, last: Any, *, down: bool) -> ColumnElement[bool]:  # noqa: ANN401 - a column or several
-    beyond: ColumnElement[bool] = place < last if down else place > last
-    return beyond
 
 
 async def _read(tx: Transaction, query: Select[*tuple[Any, ...]]) -> list[ListedRow]:

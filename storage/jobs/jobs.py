@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Uuid, bindparam, func, insert, literal, select, text, tuple_
+from sqlalchemy import Integer, Select, Uuid, bindparam, func, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
@@ -18,7 +18,7 @@ from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
 from storage.platform.database import Transaction
-from storage.platform.rows import columns_of
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment
@@ -195,14 +195,11 @@ async def find(
     limit: int,
 ) -> list[JobDetails]:
     """List jobs, the newest first; ``user_id`` None means everyone's, no ``states`` means all."""
-    query = _jobs().order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
+    query = paged(_jobs(), col(Job.created_at), col(Job.id), after, down=True).limit(limit)
     if user_id is not None:
         query = query.where(col(Job.user_id) == user_id)
     if states:
         query = query.where(col(Job.state).in_(states))
-    if after is not None:
-        place = tuple_(col(Job.created_at), col(Job.id))
-        query = query.where(place < tuple_(literal(after.value), literal(after.id)))
     return [JobDetails(**row) for row in (await tx.execute(query)).mappings()]
 
 

@@ -1,13 +1,16 @@
-"""Queries whose columns are the fields of the dataclass that holds a row."""
+"""What queries share: columns by the fields of a dataclass, and pages of sorted lists."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, literal, tuple_
 from sqlmodel import SQLModel
+
+from domain.platform.paging import Position
 
 _T = TypeVar("_T")
 _Shape = tuple[frozenset[str], Mapping[str, type[StrEnum]]]
@@ -54,3 +57,27 @@ def _shape(kind: Any) -> _Shape:  # noqa: ANN401 - a dataclass
             if name in names and isinstance(one, type) and issubclass(one, StrEnum):
                 codes[name] = one
     return names, codes
+
+
+def paged(
+    query: Select[*tuple[Any, ...]],
+    key: SQLColumnExpression[Any],
+    row_id: SQLColumnExpression[UUID],
+    after: Position | None,
+    *,
+    down: bool = False,
+) -> Select[*tuple[Any, ...]]:
+    """Sort a query by a key and an id, and begin it after a position.
+
+    Args:
+        query: The query.
+        key: Sorted by first; never null.
+        row_id: Settles the order of equal keys.
+        after: A position in this order; None for the beginning.
+        down: Whether the order is descending.
+    """
+    query = query.order_by(*((key.desc(), row_id.desc()) if down else (key, row_id)))
+    if after is None:
+        return query
+    place, last = tuple_(key, row_id), tuple_(literal(after.value), literal(after.id))
+    return query.where(place < last if down else place > last)

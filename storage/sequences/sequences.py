@@ -7,7 +7,7 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import Select, and_, func, insert, select, true, update
 from sqlmodel import col
 
 from domain.platform.names import Named
@@ -16,7 +16,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_sequence
-from storage.platform.rows import columns_of
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Sender
@@ -168,16 +168,13 @@ async def page(
 
     ``states`` empty means all; ``search`` is part of the name, in any case.
     """
-    query = _sequences().order_by(col(Sequence.created_at).desc(), col(Sequence.id).desc())
+    query = paged(_sequences(), col(Sequence.created_at), col(Sequence.id), after, down=True)
     if states:
         query = query.where(col(Sequence.state).in_(states))
     if search:
         query = query.where(
             func.lower(col(Sequence.name)).contains(search.lower(), autoescape=True)
         )
-    if after is not None:
-        place = tuple_(col(Sequence.created_at), col(Sequence.id))
-        query = query.where(place < (after.value, after.id))
     rows = (await tx.execute(query.limit(limit))).mappings().all()
     counts = await count_by_status(tx, [row["id"] for row in rows])
     return [SequenceRecord(**row, counts=counts[row["id"]]) for row in rows]

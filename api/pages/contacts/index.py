@@ -17,7 +17,8 @@ from api.pages.times import TIME_ZONES
 from api.paging import FilterQuery
 from domain.platform.errors import ConflictError, SegueError
 from domain.statuses.contacts import LineType
-from services.contacts.contacts import ContactDetails, ContactFields
+from services.contacts.contacts import ContactFields
+from storage.contacts.contacts import ContactDetails
 
 router = APIRouter()
 
