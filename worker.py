@@ -220,7 +220,7 @@ async def run(settings: WorkerSettings) -> None:
         ]
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
-                metrics_served(settings.metrics_address, services.vitals)
+                metrics_served(settings.metrics_address, services.health)
             )
             workers = build_workers(
                 client,

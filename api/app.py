@@ -195,7 +195,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
         asyncio.create_task(_announce(services)),
     ]
     try:
-        async with metrics_served(settings.metrics_address, services.vitals):
+        async with metrics_served(settings.metrics_address, services.health):
             yield services
     finally:
         for task in background:

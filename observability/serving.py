@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from observability import metrics
-from services.maintenance.health import Vitals, VitalSigns
+from services.maintenance.health import Health, HealthReport
 
 KEEP_SECONDS = 10
 """How long what was read of the database and Temporal is reused: several may scrape."""
@@ -21,7 +21,7 @@ class MetricsAddressError(Exception):
 
 
 @asynccontextmanager
-async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[None]:
+async def metrics_served(address: str | None, health: Health) -> AsyncIterator[None]:
     """Serve this process's metrics inside the block at ``host:port``, unless that is None.
 
     The event loop that does the work serves them, so that a health check notices if it is stuck.
@@ -33,7 +33,7 @@ async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[N
         yield
         return
     app = web.Application()
-    gauges = _Gauges(vitals)
+    gauges = _Gauges(health)
 
     async def scraped(request: web.Request) -> web.Response:
         await gauges.bring_up_to_date()
@@ -63,8 +63,8 @@ async def metrics_served(address: str | None, vitals: Vitals) -> AsyncIterator[N
 class _Gauges:
     """Shows the deployment's state; what cannot be read is left out, never stale."""
 
-    def __init__(self, vitals: Vitals) -> None:
-        self._vitals = vitals
+    def __init__(self, health: Health) -> None:
+        self._health = health
         self._lock = asyncio.Lock()
         self._read_at = float("-inf")
 
@@ -73,14 +73,14 @@ class _Gauges:
         async with self._lock:
             if time.monotonic() - self._read_at < KEEP_SECONDS:
                 return
-            show(await self._vitals.read())
+            show(await self._health.read())
             self._read_at = time.monotonic()
 
 
-def show(signs: VitalSigns) -> None:
+def show(report: HealthReport) -> None:
     """Set every gauge of the deployment's state."""
-    metrics.PART_UP.labels("database").set(signs.counts is not None)
-    metrics.PART_UP.labels("temporal").set(signs.backlogs is not None)
+    metrics.PART_UP.labels("database").set(report.counts is not None)
+    metrics.PART_UP.labels("temporal").set(report.backlogs is not None)
     for gauge in (
         metrics.HELD,
         metrics.OUTBOX_PARKED,
@@ -90,7 +90,7 @@ def show(signs: VitalSigns) -> None:
     ):
         gauge.clear()
     nothing = float("nan")
-    counts = signs.counts
+    counts = report.counts
     for reason, held in counts.held.items() if counts else ():
         metrics.HELD.labels(reason.value).set(held)
     for kind, parked in counts.parked.items() if counts else ():
@@ -106,6 +106,6 @@ def show(signs: VitalSigns) -> None:
     metrics.UNRECONCILED.set(counts.unsettled if counts else nothing)
     metrics.DOUBLED.set(counts.doubled if counts else nothing)
     metrics.WAITING_EVENTS.set(counts.waiting_events if counts else nothing)
-    for backlog in signs.backlogs or ():
+    for backlog in report.backlogs or ():
         metrics.QUEUE_BACKLOG.labels(backlog.queue, backlog.kind).set(backlog.tasks)
         metrics.QUEUE_AGE.labels(backlog.queue, backlog.kind).set(backlog.age.total_seconds())

@@ -41,8 +41,7 @@ from services.jobs.exports import Exporting
 from services.jobs.handlers import EnrollmentHandlers
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
-from services.maintenance.availability import Presence
-from services.maintenance.health import Vitals
+from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Chores, Sweep
 from services.maintenance.workspace import WorkspaceSettings
@@ -250,8 +249,8 @@ class Services:
             most_per_hour=most_per_hour,
         )
 
-        self.presence = Presence(temporal)
-        self.vitals = Vitals(database, temporal)
+        self.availability = Availability(temporal)
+        self.health = Health(database, temporal)
         pruning = Pruning(database, jobs_kept=config.jobs_kept)
         self.sweep = Sweep(
             database,

@@ -199,7 +199,7 @@ class Page:
             "now": self.now,
             "here": self.request.url.path,
             "can": lambda name: self._pages.routes.may(self.user.role, name),
-            "away": self.services.presence.away() if self.caller else (),
+            "away": self.services.availability.away() if self.caller else (),
             "flash": None,
             "errors": self.errors,
             **context,

@@ -1,4 +1,4 @@
-"""What a sweep tells, and the port that sweeps."""
+"""The sweep's report, and its port."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -6,17 +6,18 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What one sweep did; counts.
+    """Counts of what one sweep did.
 
     Attributes:
-        delivered: Outbox entries handed to Temporal.
-        restarted: Active enrollments whose workflow was gone.
+        delivered: Outbox entries that Temporal took.
+        restarted: Active enrollments whose workflow was not open.
         inbound_applied: Inbound texts whose effects were applied late.
-        reports_applied: Status reports applied late.
-        probes: Texts let through to senders on hold.
-        settled: Attempts of ended enrollments whose outcome was found out.
+        reports_applied: Delivery reports applied late.
+        probes: Texts that senders on hold were let try.
+        settled: Attempts of ended enrollments that were reconciled.
         texts_fetched: Inbound texts whose webhook never came.
-        reports_fetched: Reports that never came, on texts without a final state.
+        reports_fetched: Delivery reports that never came.
+        failures: Parts that failed: their name and the error's class.
     """
 
     delivered: int = 0
@@ -31,8 +32,8 @@ class SweepReport:
 
 
 class Sweeper(Protocol):
-    """The use case behind the every-minute sweep."""
+    """Runs the every-minute sweep."""
 
     async def sweep(self) -> SweepReport:
-        """Repeat what was not acknowledged; every part is safe to repeat."""
+        """Retry what was not acknowledged; every part is idempotent."""
         ...

@@ -1,4 +1,4 @@
-"""Removing what nothing needs any more, a bounded number at a time."""
+"""Deleting old rows, a bounded number at a time."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,32 +14,32 @@ from storage.platform.database import Database, Transaction
 
 KEYS_KEPT = timedelta(hours=24)
 COUNTS_KEPT = timedelta(days=2)
-"""How long counts of limited things, and sessions that are over, are kept; more than a window."""
+"""How long rate-limit counts and ended sessions are kept; longer than any window."""
 
 EVENTS_KEPT = timedelta(days=30)
-"""How long events are kept with their deliveries, whether or not those came about."""
+"""How long events and their deliveries are kept, delivered or not."""
 
 REPORTS_KEPT = timedelta(days=30)
-"""How long the provider's reports are kept once applied: longer than it repeats or sends any."""
+"""How long applied delivery reports are kept; longer than the provider sends any."""
 
 STATES_SOUGHT = timedelta(days=30)
-"""How long it is asked how a text ended: far longer than until it is due for the last time."""
+"""How long the provider is asked for a text's final state; far longer than any retry."""
 
 AT_MOST = timedelta(seconds=10)
-"""The most that one sweep takes for it; the next one goes on."""
+"""Time limit within one sweep; the next one continues."""
 
 _ROWS_AT_ONCE = 5_000
 _JOBS_AT_ONCE = 5  # of up to a hundred thousand rows each
 
 
 class Pruning:
-    """Removes what is old, in transactions of their own; what is left comes the next time.
+    """Deletes old rows, each batch in its own transaction.
 
-    Messages, attempts, timelines, suppressions and the audit log stay: they are the record.
+    Messages, attempts, timelines, suppressions and the audit log are kept: they are the record.
 
     Args:
-        database: Where it is.
-        jobs_kept: How long jobs that have ended are kept with their results.
+        database: PostgreSQL.
+        jobs_kept: How long ended jobs and their results are kept.
     """
 
     def __init__(self, database: Database, *, jobs_kept: timedelta) -> None:
@@ -47,7 +47,7 @@ class Pruning:
         self._jobs_kept = jobs_kept
 
     async def prune(self) -> int:
-        """Remove what is old, until nothing is left or it takes too long; answers how much."""
+        """Delete until nothing is left or time is up, and count the rows."""
         ends = time.monotonic() + AT_MOST.total_seconds()
         async with self._database.transaction() as tx:
             await sweep.forget_keys(tx, KEYS_KEPT)
@@ -58,7 +58,7 @@ class Pruning:
         left = list(self._batches())
         removed = 0
         while left:
-            for batch in tuple(left):  # in turns, so that none keeps the others from theirs
+            for batch in tuple(left):  # in turns, so that none delays the others
                 async with self._database.transaction() as tx:
                     count = await batch(tx)
                 removed += count
@@ -69,7 +69,7 @@ class Pruning:
         return removed
 
     def _batches(self) -> Sequence[Callable[[Transaction], Awaitable[int]]]:
-        """Name what is removed batch by batch; each answers how much it was."""
+        """List what is deleted in batches; each counts its rows."""
         return (
             lambda tx: events.forget(tx, EVENTS_KEPT, _ROWS_AT_ONCE),
             lambda tx: jobs.forget(tx, self._jobs_kept, _JOBS_AT_ONCE),

@@ -1,4 +1,4 @@
-"""The every-minute sweep: repeats what was not acknowledged, restarts what was lost."""
+"""The every-minute sweep: retries what was not acknowledged, restarts what was lost."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -32,37 +32,37 @@ from workflows.client import EnrollmentClient, TemporalUnavailableError
 _logger = logging.getLogger(__name__)
 
 OVERDUE = timedelta(minutes=10)
-"""How far past its next event an enrollment may be before its workflow is looked for."""
+"""An enrollment whose next event is this long past is checked for its workflow."""
 
 UPLOAD_ABANDONED = timedelta(minutes=15)
-"""After this long without a row, an upload is taken to have been broken off."""
+"""An upload that got no row for this long was interrupted."""
 
 CLAIMED = timedelta(hours=1)
-"""How old a text may be that came while its number was just being imported; sweeps may be away."""
+"""Age of a text that may have come while its number was being imported; a sweep may be late."""
 
 PROBES_LOOKED_AT = 100
-"""Of how many that wait for a sender one is chosen whose send window is open."""
+"""Number of enrollments waiting for a sender among which one with an open window is picked."""
 
 RESTARTS = 500
 FINISHES = 500
-ORPHANS = 20
-ORPHANS_ASKED_FOR = timedelta(days=30)
-"""How long proof is looked for about a text of an ended enrollment; later it stays unknown, unless
-the provider reports on it."""
+RECONCILED = 20
+RECONCILED_FOR = timedelta(days=30)
+"""How long an attempt of an ended enrollment is reconciled; then it stays unknown, unless the
+provider reports on it."""
 
 EVENTS_OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class Chores:
-    """What the sweep has done by others.
+    """Use cases that the sweep runs.
 
     Attributes:
-        catch_up: Fetches what webhooks did not bring.
-        pruning: Removes what is old.
+        catch_up: Fetches texts and reports whose webhooks did not come.
+        pruning: Deletes old rows.
         sending: Reconciles attempts that no workflow asks about any more.
-        waking: Wakes what a resume or release could have missed.
-        workspace: Ends a change of the zone whose process died.
+        waking: Wakes enrollments that a resume or release may have missed.
+        workspace: Completes a zone change whose process died.
     """
 
     catch_up: CatchUp
@@ -76,14 +76,14 @@ class Sweep:
     """Implements ``domain.maintenance.ports.Sweeper``.
 
     Args:
-        database: Where the rows are.
-        temporal: Where the workflows are.
-        gateway: The provider, asked for proof about attempts of ended enrollments.
+        database: PostgreSQL.
+        temporal: Asked whether workflows are open.
+        gateway: The provider, asked to reconcile attempts of ended enrollments.
         drainer: The outbox.
         inbound: Applies inbound texts.
-        callbacks: Applies status reports.
+        callbacks: Applies delivery reports.
         rules: The timings.
-        chores: What other use cases have it do.
+        chores: Further use cases.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Sweep:
         self._chores = chores
 
     async def sweep(self) -> SweepReport:
-        """Do every part; one that fails keeps none of the others from running."""
+        """Run every part; one that fails does not stop the others."""
         failures: list[str] = []
 
         async def part(name: str, run: Callable[[], Awaitable[int]]) -> int:
@@ -125,12 +125,12 @@ class Sweep:
         restarted = await part("restart", self._restart_lost)
         await part("archived", self._finish_archived)
         await part("numbers", self._claim_texts)
-        settled = await part("orphans", self._settle_orphans)
+        settled = await part("orphans", self._reconcile)
         await part("jobs", self._mend_jobs)
         await part("zone", self._chores.workspace.move_steps)
         await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.sweep)
-        # Last of what matters, for the provider may be slow; what follows is drained at once.
+        # Near the end, as the provider may be slow; its effects drain the outbox themselves.
         texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
         reports_fetched = await part("states", self._chores.catch_up.fetch_reports)
         await part("absent", self._chores.catch_up.look_for_absent)
@@ -148,7 +148,7 @@ class Sweep:
         )
 
     async def _probe(self) -> int:
-        """Let one waiting text of each sender on hold be tried, one that may go at this hour."""
+        """Let each sender on hold try one waiting text whose send window is open."""
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._rules.workspace_zone)
             some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
@@ -158,13 +158,13 @@ class Sweep:
             chosen = [ids[0] for ids in open_ones if ids]
         woken = 0
         for enrollment_id in chosen:
-            # Locked only now, each alone, and left alone if somebody was quicker.
+            # Locked one at a time, and skipped if it was woken meanwhile.
             async with self._database.transaction() as tx:
                 woken += await enrollments.release(tx, enrollment_id, probing=True)
         return woken
 
     async def _restart_lost(self) -> int:
-        """Start overdue enrollments again whose workflow is not open; never closes one."""
+        """Start the workflows of overdue enrollments that are not open; never close one."""
         async with self._database.transaction() as tx:
             overdue = await sweep.overdue(tx, OVERDUE, RESTARTS)
         lost = []
@@ -176,12 +176,12 @@ class Sweep:
                 break
         async with self._database.transaction() as tx:
             await outbox.add_starts(tx, lost)
-            # One that is open is left alone by its start, so nobody has to be asked.
+            # Starting an open one changes nothing, so Temporal need not be asked.
             await outbox.add_message_starts(tx, await sweep.lost_messages(tx, OVERDUE, RESTARTS))
         return len(lost)
 
     async def _finish_archived(self) -> int:
-        """End what an archiving left active whose process died."""
+        """Finish enrollments that an interrupted archiving left active."""
         async with self._database.transaction() as tx:
             left = await sweep.left_in_archived(tx, OVERDUE, FINISHES)
             status = EnrollmentStatus.FINISHED_STOPPED
@@ -189,27 +189,27 @@ class Sweep:
         return len(left)
 
     async def _claim_texts(self) -> int:
-        """Give contacts what they texted while they were being imported."""
+        """Attach texts that came from numbers while they were being imported."""
         async with self._database.transaction() as tx:
             return await unknown_numbers.claim_recent(tx, CLAIMED)
 
     async def _mend_jobs(self) -> int:
-        """Start lost jobs again and forget uploads that were broken off."""
+        """Restart lost jobs and delete interrupted uploads."""
         async with self._database.transaction() as tx:
-            # One that is open is left alone by its start, so nobody has to be asked.
+            # Starting an open one changes nothing, so Temporal need not be asked.
             lost = await jobs.lost(tx, OVERDUE, RESTARTS)
             await outbox.add_job_starts(tx, lost)
             await jobs.discard_abandoned(tx, UPLOAD_ABANDONED)
         return len(lost)
 
-    async def _settle_orphans(self) -> int:
-        """Find out what became of texts whose enrollment ended while they were under way."""
+    async def _reconcile(self) -> int:
+        """Reconcile attempts whose enrollment ended while they were under way."""
         async with self._database.transaction() as tx:
-            attempts = await sweep.orphan_attempts(
+            attempts = await sweep.unreconciled_attempts(
                 tx,
                 self._rules.call_before + self._rules.absence_first_list,
-                ORPHANS_ASKED_FOR,
-                ORPHANS,
+                RECONCILED_FOR,
+                RECONCILED,
             )
         settled = 0
         for attempt_id in attempts:
@@ -218,13 +218,13 @@ class Sweep:
                 continue
             listing = await list_texts(self._gateway, question)
             if listing is None:
-                break  # no proof, and each question more could keep the rest of the sweep waiting
+                break  # the provider does not answer; more questions would only delay the sweep
             weighed = await self._chores.sending.record_listing(attempt_id, listing)
             settled += not isinstance(weighed, NeedsReconciliation)
         return settled
 
     async def _mend_events(self) -> int:
-        """Wake deliveries that nobody makes."""
+        """Restart deliveries that are overdue."""
         async with self._database.transaction() as tx:
             forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
             await outbox.add_event_wakes(tx, forgotten)
@@ -232,6 +232,6 @@ class Sweep:
 
 
 def _may_go(row: WaitingStep, zone: str) -> bool:
-    """Whether one waits for its sender and has its window open."""
+    """Tell whether an enrollment waits for its sender and its window is open."""
     slot = next_slot(row.read_at, row.window, row.clock(zone))
     return row.activity is EnrollmentPhase.HELD and slot.at <= row.read_at

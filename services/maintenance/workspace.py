@@ -1,4 +1,4 @@
-"""What holds for everyone: the workspace's time zone, and how it tells the time."""
+"""The workspace's settings: its time zone and its way to show times."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, cast
@@ -21,7 +21,7 @@ class WorkspaceDetails:
     """The settings of the workspace.
 
     Attributes:
-        time_zone: IANA name as set; None where the process's settings decide.
+        time_zone: IANA name as set; None if the process's settings decide.
         effective_time_zone: The one that applies.
         hour_cycle: Whether times are shown with 12 or 24 hours.
     """
@@ -32,7 +32,7 @@ class WorkspaceDetails:
 
 
 class WorkspaceFields(TypedDict, total=False):
-    """What may be changed; what is left out stays as it is."""
+    """The settings to change; missing ones stay unchanged."""
 
     time_zone: str | None
     hour_cycle: HourCycle
@@ -42,8 +42,8 @@ class WorkspaceSettings:
     """Reads and changes the settings of the workspace.
 
     Args:
-        database: Where they are kept; every process reads them there whenever one decides.
-        default_zone: IANA zone where nobody has set one.
+        database: PostgreSQL; every process reads them there each time.
+        default_zone: IANA zone of a workspace that has set none.
     """
 
     def __init__(self, database: Database, *, default_zone: str) -> None:
@@ -51,12 +51,12 @@ class WorkspaceSettings:
         self._default = default_zone
 
     async def get(self) -> WorkspaceDetails:
-        """Give all of them."""
+        """Read all settings."""
         async with self._database.transaction() as tx:
             return self._details(await workspace.read(tx))
 
     async def change(self, fields: WorkspaceFields, user_id: UUID) -> WorkspaceDetails:
-        """Change some; they hold at once, also for steps that wait.
+        """Change settings; they apply at once, also to waiting steps.
 
         Raises:
             InvalidFieldError: There is no such time zone.
@@ -70,9 +70,9 @@ class WorkspaceSettings:
         return await self.get()
 
     async def _changed(self, fields: WorkspaceFields, user_id: UUID) -> bool:
-        """Change some, unless the zone is one of them and steps still move to the one before."""
+        """Change settings; False if they change the zone and steps still move to the last one."""
         async with self._database.transaction() as tx:
-            await workspace.change(tx, {})  # locks it, so that what was is what this changes
+            await workspace.change(tx, {})  # locks the row before it is read
             before = await workspace.read(tx)
             if "time_zone" in fields and before.moving_from is not None:
                 return False
@@ -86,13 +86,10 @@ class WorkspaceSettings:
         return True
 
     async def move_steps(self) -> int:
-        """Have every step that waits, and depends on a zone that was changed, go by the new one.
+        """Reschedule waiting steps that depend on a changed zone, and count their contacts.
 
-        Page by page, so that nobody waits long for the rows. Until it is whole it is noted, and
-        doing it again harms nothing: the sweep ends what a process that died began.
-
-        Returns:
-            Over how many contacts it went.
+        Page by page, so that locks are short. The change is stored until all pages are done, and
+        repeating it is harmless: the sweep completes what a dead process began.
         """
         async with self._database.transaction() as tx:
             row = await workspace.read(tx)
@@ -123,7 +120,7 @@ class WorkspaceSettings:
 async def _move_page(
     tx: Transaction, before: str, after: str, last: UUID | None
 ) -> list[WaitingContact]:
-    """Move the steps of the next contacts; answers the contacts, none at the end."""
+    """Reschedule the steps of the next contacts, and give the contacts; none at the end."""
     page = await workspace.waiting_without_zone(tx, after=last, limit=_PAGE)
     await workspace_moved(
         tx,
@@ -135,7 +132,7 @@ async def _move_page(
 
 
 def _depends(phone: str, before: str, after: str) -> bool:
-    """Whether a number leaves it to the workspace's zone what its owner's clock says."""
+    """Tell whether a number's clock depends on the workspace's zone."""
     clock = _clock(None, phone, after)
     return len(clock.zones) > 1 or clock.zones != _clock(None, phone, before).zones
 

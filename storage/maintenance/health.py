@@ -1,4 +1,4 @@
-"""What says at a glance how a deployment stands; every statement reads a partial index."""
+"""Figures of the deployment's health; every statement reads a partial index."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,18 @@ _COUNTS = text(
             WHERE status = 'active' AND coalesce(next_send_at, reply_until) < now() - :grace
         ) AS overdue,
         (SELECT count(*) FROM outbox WHERE parked_at IS NULL) AS outbox,
-        (SELECT now() - min(created_at) FROM outbox WHERE parked_at IS NULL) AS outbox_age,
-        (SELECT now() - min(fetched_until) FROM catch_up_lists) AS fetch_lag,
-        (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS texts,
-        (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS reports,
+        (
+            SELECT coalesce(now() - min(created_at), '0') FROM outbox WHERE parked_at IS NULL
+        ) AS outbox_age,
+        (SELECT coalesce(now() - min(fetched_until), '0') FROM catch_up_lists) AS fetch_lag,
+        (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS unapplied_texts,
+        (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS unapplied_reports,
         (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unsettled,
         (SELECT count(*) FROM attempts WHERE doubled_at IS NOT NULL) AS doubled,
         (
             SELECT count(*) FROM event_deliveries
             WHERE delivered_at IS NULL AND given_up_at IS NULL
-        ) AS events
+        ) AS waiting_events
     """
 )
 
@@ -54,27 +56,26 @@ _HELD_ENROLLMENTS = text(
 )
 
 OVERDUE = timedelta(minutes=5)
-"""How far past its next event an enrollment may be before it counts as overdue."""
+"""An enrollment is overdue if its next event is this long past."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of each there are now.
+    """Figures of the deployment.
 
     Attributes:
-        held: Enrollments that wait for a person; every reason is there.
-        senders_on_hold: Senders on hold.
+        held: Enrollments that wait for a person, by reason, all reasons.
         overdue: Active enrollments whose next event is overdue.
-        outbox: Entries Temporal has not taken and is to be given.
-        outbox_age: How long the oldest of them has waited.
-        parked: Entries that it is not given any more, by kind; ``unknown`` for those of no kind
-            that this build knows.
-        fetch_lag: How long ago the texts were sent up to which every list of them was read.
-        unapplied_texts: Inbound texts without their effect.
-        unapplied_reports: Status reports without their effect.
-        unsettled: Attempts whose outcome is not known.
-        doubled: Texts that went out twice.
-        waiting_events: Deliveries to event endpoints that are neither made nor given up.
+        outbox: Entries that Temporal has not taken yet.
+        outbox_age: Age of the oldest of them.
+        parked: Entries that are no longer retried, by kind; ``unknown`` for kinds that this build
+            does not know.
+        fetch_lag: Age of the moment up to which all lists of inbound texts were read.
+        unapplied_texts: Inbound texts whose effects were not applied yet.
+        unapplied_reports: Delivery reports whose effects were not applied yet.
+        unsettled: Attempts without a known outcome.
+        doubled: Texts that were sent twice.
+        waiting_events: Deliveries to event endpoints that are pending.
     """
 
     held: Mapping[HeldReason, int]
@@ -96,11 +97,9 @@ class HeldEnrollment:
     """One enrollment that waits for a person.
 
     Attributes:
-        id: Which.
-        sequence: The name of its sequence.
+        sequence: The sequence's name.
         step: The step that waits, from 1.
-        reason: Why.
-        code: The provider's error code behind it, if there is one.
+        code: The provider's error code, if there is one.
     """
 
     id: UUID
@@ -120,23 +119,11 @@ async def held(tx: Transaction, limit: int) -> Sequence[HeldEnrollment]:
 
 
 async def read(tx: Transaction) -> Counts:
-    """Count."""
+    """Read all figures."""
     held = {reason: held for reason, held in await tx.execute(_HELD)}  # noqa: C416 - rows
     parked: Counter[str] = Counter()
     for kind, count in await tx.execute(_PARKED):
         parked[kind if kind in set(OutboxKind) else "unknown"] += count
-    row = (await tx.execute(_COUNTS, {"grace": OVERDUE})).one()
-    return Counts(
-        held={reason: held.get(reason.value, 0) for reason in HeldReason},
-        senders_on_hold=row.senders_on_hold,
-        overdue=row.overdue,
-        outbox=row.outbox,
-        outbox_age=row.outbox_age or timedelta(0),
-        parked=parked,
-        fetch_lag=row.fetch_lag or timedelta(0),
-        unapplied_texts=row.texts,
-        unapplied_reports=row.reports,
-        unsettled=row.unsettled,
-        doubled=row.doubled,
-        waiting_events=row.events,
-    )
+    counts = (await tx.execute(_COUNTS, {"grace": OVERDUE})).mappings().one()
+    by_reason = {reason: held.get(reason.value, 0) for reason in HeldReason}
+    return Counts(held=by_reason, parked=parked, **counts)

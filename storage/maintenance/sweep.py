@@ -1,4 +1,4 @@
-"""What the sweep looks for."""
+"""Queries of the sweep."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -9,10 +9,9 @@ from storage.platform.database import Transaction
 
 
 async def overdue(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
-    """Some active enrollments whose next event was due this long ago.
+    """Pick active enrollments whose next event was due this long ago.
 
-    Picked at random: with more of them than the limit, a long queue at one sender hides no lost
-    workflow for ever.
+    At random, so that a long queue at one sender cannot hide a lost workflow forever.
     """
     rows = await tx.execute(
         text(
@@ -28,10 +27,7 @@ async def overdue(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
 
 
 async def left_in_archived(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
-    """Active enrollments of sequences that were archived this long ago, in the order of locks.
-
-    A sequence is archived without any, or has those it has finished after that.
-    """
+    """List active enrollments of sequences that were archived this long ago, in lock order."""
     rows = await tx.execute(
         text(
             """
@@ -46,7 +42,7 @@ async def left_in_archived(tx: Transaction, age: timedelta, limit: int) -> list[
 
 
 async def lost_messages(tx: Transaction, by: timedelta, limit: int) -> list[UUID]:
-    """Some one-off texts that should have gone this long ago and have not."""
+    """Pick one-off texts that were due this long ago and were not sent."""
     rows = await tx.execute(
         text(
             """
@@ -66,12 +62,12 @@ async def lost_messages(tx: Transaction, by: timedelta, limit: int) -> list[UUID
     return [row.id for row in rows]
 
 
-async def orphan_attempts(
+async def unreconciled_attempts(
     tx: Transaction, from_age: timedelta, to_age: timedelta, limit: int
 ) -> list[UUID]:
-    """Unsettled attempts of some age that no workflow looks after: their enrollment is final.
+    """Pick attempts of this age that need reconciliation and whose enrollment is final.
 
-    By chance, so that those nobody can settle keep no other from being looked at.
+    At random, so that those which cannot be reconciled do not hide the others.
     """
     rows = await tx.execute(
         text(
@@ -91,14 +87,14 @@ async def orphan_attempts(
 
 
 async def forget_keys(tx: Transaction, age: timedelta) -> None:
-    """Drop idempotency keys that are too old to be repeated."""
+    """Delete idempotency keys that are too old to be used again."""
     await tx.execute(
         text("DELETE FROM idempotency_keys WHERE created_at < now() - :age"), {"age": age}
     )
 
 
 async def forget_reports(tx: Transaction, age: timedelta, limit: int) -> int:
-    """Remove those of the provider's oldest reports that were applied this long ago; how many."""
+    """Delete the oldest delivery reports if they were applied this long ago, and count them."""
     rows = await tx.execute(
         text(
             """

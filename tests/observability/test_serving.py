@@ -16,7 +16,7 @@ from manage import show_held
 from observability import serving
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
-from services.maintenance.health import Vitals
+from services.maintenance.health import Health
 from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
@@ -40,10 +40,10 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def page(vitals: Vitals) -> AsyncIterator[httpx.AsyncClient]:
+async def page(health: Health) -> AsyncIterator[httpx.AsyncClient]:
     address = f"127.0.0.1:{free_port()}"
     async with (
-        metrics_served(address, vitals),
+        metrics_served(address, health),
         httpx.AsyncClient(base_url=f"http://{address}") as http,
     ):
         yield http
@@ -104,7 +104,7 @@ async def test_the_page_shows_how_the_deployment_stands(
         "INSERT INTO catch_up_lists (phone, fetched_until)"
         " VALUES ('+14155550100', now() - interval '5 min'), ('', now() - interval '40 min')"
     )
-    async with page(Vitals(world.database, temporal)) as http:
+    async with page(Health(world.database, temporal)) as http:
         shown = await scraped(http)
         assert (await http.get("/healthz")).json() == {"status": "ok"}
 
@@ -146,9 +146,9 @@ async def test_what_is_away_shows_no_old_numbers(world: World) -> None:
     temporal = cast("EnrollmentClient", AwayTemporal())
     nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     await held(world, HeldReason.OUTCOME_UNKNOWN)
-    async with page(Vitals(world.database, temporal)) as http:
+    async with page(Health(world.database, temporal)) as http:
         assert (await scraped(http))["segue_held_enrollments", "outcome_unknown"] == 1
-    async with page(Vitals(nowhere, temporal)) as http:
+    async with page(Health(nowhere, temporal)) as http:
         shown = await scraped(http)
     await nowhere.close()
 
@@ -161,8 +161,8 @@ async def test_what_is_away_shows_no_old_numbers(world: World) -> None:
 async def test_several_scrapes_ask_the_database_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vitals = Vitals(world.database, cast("EnrollmentClient", AwayTemporal()))
-    async with page(vitals) as http:
+    health = Health(world.database, cast("EnrollmentClient", AwayTemporal()))
+    async with page(health) as http:
         await scraped(http)
         await held(world, HeldReason.SENDER_ON_HOLD)
         assert (await scraped(http))["segue_held_enrollments", "sender_on_hold"] == 0
@@ -171,18 +171,18 @@ async def test_several_scrapes_ask_the_database_once(
 
 
 async def test_a_wrong_address_is_named(world: World) -> None:
-    vitals = Vitals(world.database, cast("EnrollmentClient", AwayTemporal()))
-    async with page(vitals) as http:
+    health = Health(world.database, cast("EnrollmentClient", AwayTemporal()))
+    async with page(health) as http:
         taken = str(http.base_url.netloc, "ascii")
         with pytest.raises(MetricsAddressError, match=f"^METRICS_ADDRESS is wrong: {taken} "):
-            async with metrics_served(taken, vitals):
+            async with metrics_served(taken, health):
                 pass
         with pytest.raises(MetricsAddressError, match=f"^SDK_METRICS_ADDRESS is wrong: {taken} "):
             sdk_runtime(taken)
 
 
 async def test_without_an_address_nothing_is_served(world: World) -> None:
-    async with metrics_served(None, Vitals(world.database, cast("EnrollmentClient", object()))):
+    async with metrics_served(None, Health(world.database, cast("EnrollmentClient", object()))):
         assert sdk_runtime(None) is None
 
 
