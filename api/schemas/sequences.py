@@ -1,7 +1,7 @@
 """What goes over the wire about sequences."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -10,12 +10,12 @@ from pydantic_core import PydanticCustomError
 from api.paging import PageQuery
 from api.schemas.base import Schema
 from domain.sequences.segments import measure
+from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
 from services.sequences.sequences import (
     DEFAULT_REPLY_WINDOW,
     MAX_NAME,
-    MISSING,
     SequenceChange,
     SequenceDraft,
     StepDraft,
@@ -80,10 +80,8 @@ class NewStep(Schema):
     )
 
     def draft(self) -> StepDraft:
-        """Hand it to the use case."""
-        return StepDraft(
-            self.body, tuple(self.media_urls), self.delay_seconds, self.at_time, self.send_at
-        )
+        """Convert it for the use case."""
+        return StepDraft(**{**dict(self), "media_urls": tuple(self.media_urls)})
 
 
 Steps = Annotated[list[NewStep], Field(max_length=1000)]
@@ -97,20 +95,12 @@ class NewSequence(Schema):
     kind: SequenceKind
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     reply_window_seconds: WholeSeconds = int(DEFAULT_REPLY_WINDOW.total_seconds())
-    send_window: Window = _kept
+    send_window: Window = Field(default_factory=DEFAULT_WINDOW.dump)
     steps: Steps
 
     def draft(self) -> SequenceDraft:
-        """Hand it to the use case."""
-        return SequenceDraft(
-            name=self.name,
-            sender_id=self.sender_id,
-            kind=self.kind,
-            steps=[step.draft() for step in self.steps],
-            on_reply=self.on_reply,
-            reply_window_seconds=self.reply_window_seconds,
-            send_window=self.send_window if "send_window" in self.model_fields_set else MISSING,
-        )
+        """Convert it for the use case."""
+        return SequenceDraft(**{**dict(self), "steps": [step.draft() for step in self.steps]})
 
 
 class SequenceChanges(Schema):
@@ -125,11 +115,11 @@ class SequenceChanges(Schema):
     steps: Steps = _kept
 
     def change(self) -> SequenceChange:
-        """Hand it to the use case."""
+        """Convert it for the use case."""
         given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         if "steps" in given:
             given["steps"] = [step.draft() for step in self.steps]
-        return SequenceChange(**given)
+        return cast("SequenceChange", given)
 
 
 class Archiving(Schema):

@@ -1,4 +1,4 @@
-"""Phone numbers as people paste them: many in one text."""
+"""Phone numbers pasted as one text."""
 
 import re
 
@@ -12,7 +12,7 @@ _BETWEEN = re.compile(r"[,;\t]+")
 
 
 def split(pasted: str) -> list[tuple[int, str]]:
-    """Split what was pasted at line breaks, commas, semicolons and tabs, each part with its line.
+    """Split a text at line breaks, commas, semicolons and tabs into parts with their line.
 
     Raises:
         InvalidFieldError: ``number_count``: too many or none.
@@ -29,7 +29,7 @@ def split(pasted: str) -> list[tuple[int, str]]:
 
 
 def read(pasted: str, *, default_region: str) -> tuple[list[str], list[str]]:
-    """Read what was pasted: the numbers, each once in E.164, and the parts that are none.
+    """Read the distinct numbers of a text in E.164, and the parts that are not numbers.
 
     Raises:
         InvalidFieldError: ``number_count``: too many or none.
@@ -45,7 +45,7 @@ def read(pasted: str, *, default_region: str) -> tuple[list[str], list[str]]:
 
 
 def wrong_count(count: int) -> InvalidFieldError:
-    """Say that so many numbers cannot be taken at once."""
+    """Build the error of a wrong number of numbers."""
     return InvalidFieldError(
         "numbers",
         f"has {count} numbers; give 1 to {NUMBERS_MOST}, or import a CSV file",

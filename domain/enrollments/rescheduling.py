@@ -1,4 +1,4 @@
-"""When a step that waits already is due after all: after a pause, or in another time zone."""
+"""New due times of waiting steps: after a pause, or in another time zone."""
 
 from datetime import datetime, time, timedelta
 
@@ -16,15 +16,15 @@ def resumed_due(
     send_at: datetime | None,
     clock: ContactClock,
 ) -> datetime:
-    """Tell when a step is due whose enrollment goes on after a person paused it.
+    """Compute when a step is due after its enrollment is resumed.
 
-    What was left of its delay is left again. A time of day stays what it is, on the day that is
-    then nearest; a date stays too, past or not, and goes by the clock that holds now.
+    The remaining delay is kept. A time of day stays the same, on the nearest day; a date stays the
+    same, past or not, on the present clock.
 
     Args:
         due_at: When it was due.
-        paused_at: From when on its clock stood still.
-        now: When it goes on.
+        paused_at: When the delay stopped.
+        now: When it is resumed.
         at_time: The step's time of day, if it has one.
         send_at: The step's date, if it has one.
         clock: The contact's.
@@ -44,7 +44,7 @@ def resumed_due(
     return due
 
 
-def rezoned_due(
+def rescheduled_due(
     due_at: datetime,
     now: datetime,
     *,
@@ -53,18 +53,18 @@ def rezoned_due(
     before: ContactClock,
     after: ContactClock,
 ) -> datetime:
-    """Tell when a step is due whose contact is found to be in another time zone.
+    """Compute when a step is due after its contact's time zone changed.
 
-    A time of day and a date are wall-clock time, now on the other wall; a mere delay stays. A time
-    of day that was to come and is past there is the next one.
+    A time of day and a date are wall-clock time, now in the new zone; a plain delay is unchanged.
+    A time of day that was still to come but is past in the new zone moves to the next day.
 
     Args:
         due_at: When it was due.
         now: When the zone changes.
         at_time: The step's time of day, if it has one.
         send_at: The step's date, if it has one.
-        before: The clock ``due_at`` was told by.
-        after: The clock that holds now.
+        before: The clock that ``due_at`` was computed with.
+        after: The clock from now on.
     """
     if send_at is not None:
         return scheduled_due(send_at, after)

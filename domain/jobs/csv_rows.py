@@ -1,4 +1,4 @@
-"""Cutting a CSV file into records while it arrives, in memory that does not grow with it."""
+"""Reading a CSV file's records while it arrives, in bounded memory."""
 
 import codecs
 import csv
@@ -11,18 +11,18 @@ from typing import NamedTuple, Self
 from domain.platform.errors import InvalidFieldError
 
 _FORMULA = r"(?=['\"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
-"""What makes a spreadsheet calculate a cell instead of showing it, in full width too; perhaps after
-apostrophes, as a name may have them, and quotation marks, which the spreadsheet takes off."""
+"""What makes a spreadsheet evaluate a cell as a formula, full-width characters included; possibly
+after apostrophes, which names may have, and quotation marks, which spreadsheets remove."""
 
 _CELL = r"(^|[;\r\n])"
-"""Where a cell may begin: where the list separator is a semicolon, as in much of Europe, one begins
-inside a value that has one, for its quotation marks do not stand at the beginning of a cell."""
+"""Where a cell may begin. If the list separator is a semicolon, as in much of Europe, a cell begins
+after a semicolon inside a value, whose quotation marks are not at the beginning of a cell."""
 
 _TO_GUARD = re.compile(f"{_CELL}{_FORMULA}")
 _GUARDED = re.compile(f"{_CELL}'{_FORMULA}")
 
 PIECE = 65_536
-"""So many bytes are gathered before they are read: a record that goes on is read anew each time."""
+"""Bytes collected before they are parsed; an incomplete record is parsed again each time."""
 
 RECORD_MOST = 131_072
 """Most characters of one record, twice the size of a piece."""
@@ -41,20 +41,20 @@ class Record(NamedTuple):
 
 
 def guarded(value: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    """Put an apostrophe before what a spreadsheet would evaluate as a formula."""
     return _TO_GUARD.sub(r"\1'", value)
 
 
 def unguarded(value: str) -> str:
-    """Take off the apostrophes that ``guarded`` put there, and no others."""
+    """Remove the apostrophes that ``guarded`` added, and no others."""
     return _GUARDED.sub(r"\1", value)
 
 
 class CsvReader:
-    """Reads CSV as RFC 4180 has it and as programs write it.
+    """Reads CSV as in RFC 4180 and as common programs write it.
 
     UTF-8 with or without a byte order mark; commas, or semicolons if the first line has more of
-    them; any line ends, in quoted values too. Blank records are left out.
+    them; any line ends, also in quoted values. Blank records are skipped.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class CsvReader:
         self._records: Iterator[list[str]] | None = None
 
     def feed(self, data: bytes) -> list[Record]:
-        """Take the next bytes; answers the records that are complete by now.
+        """Add bytes, and give the records that are complete.
 
         Raises:
             InvalidFieldError: ``invalid_encoding`` or ``invalid_csv``; final.
@@ -76,7 +76,7 @@ class CsvReader:
         return self._read(final=False) if len(self._gathered) >= PIECE else []
 
     def finish(self) -> list[Record]:
-        """Tell that there are no more bytes; answers the records that are left.
+        """End the file, and give the remaining records.
 
         Raises:
             InvalidFieldError: As ``feed``.
@@ -135,7 +135,7 @@ class CsvReader:
 
 
 class _Lines:
-    """Lines for the reader; those of a record that is not complete are kept for another time."""
+    """Feeds lines to the reader, and keeps those of an incomplete record."""
 
     def __init__(self) -> None:
         self.waiting: deque[str] = deque()
@@ -160,4 +160,4 @@ class _Lines:
 
 
 class _MoreNeededError(Exception):
-    """The record goes on in what has not arrived yet."""
+    """The record continues in bytes that have not arrived yet."""

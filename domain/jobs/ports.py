@@ -1,4 +1,4 @@
-"""What running a job tells, and the port that runs it."""
+"""A job's progress, and the port that runs jobs."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,14 +7,14 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far work in the background is.
+    """How far a job is.
 
     Attributes:
         state: A ``JobState`` code; ``gone`` if there is no such job.
         more: Whether something is left to do.
-        acted: How many rows were acted on just now.
-        done: How many rows have their result.
-        total: How many rows there are.
+        acted: Rows that this chunk acted on.
+        done: Rows that have their result.
+        total: All rows.
     """
 
     state: str
@@ -25,7 +25,7 @@ class JobProgress:
 
 
 class JobRunner(Protocol):
-    """The use case behind work in the background."""
+    """Runs jobs."""
 
     async def run_chunk(self, job_id: UUID, *, tries: int = 1) -> JobProgress:
         """Act on the next rows; each row is acted on once, however often this is called."""

@@ -1,4 +1,4 @@
-"""A text as one contact would get it, and its size, before anything is saved or sent."""
+"""Previews of texts: as one contact would get them, with their size."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class TextPreview:
     """A text as it would arrive.
 
     Attributes:
-        text: Merge fields filled in; without a contact, their fallbacks.
-        segments: Its size, its encoding, and the characters that force UCS-2.
+        text: Merge fields filled in; without a contact, with their fallbacks.
+        segments: Its size.
     """
 
     text: str
@@ -25,7 +25,7 @@ class TextPreview:
 
 
 class Previews:
-    """The use case of previewing a text."""
+    """Previews texts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,15 +33,15 @@ class Previews:
     async def text(
         self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
     ) -> TextPreview:
-        """Fill a text in for a contact and measure it.
+        """Fill in a text for a contact and measure it.
 
         Args:
             body: As written, with its merge fields.
-            contact_id: For whom; None for somebody of whom nothing is known.
-            media_urls: What goes with it; with media no words are needed.
+            contact_id: For whom; None for a contact without any values.
+            media_urls: With media, the body may be empty.
 
         Raises:
-            InvalidFieldError: ``body`` cannot be sent; codes as ``texts.check_body``.
+            InvalidFieldError: See ``texts.check_body``.
             NotFoundError: There is no such contact.
         """
         check_body(body, field="body", has_media=bool(media_urls))

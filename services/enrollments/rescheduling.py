@@ -1,10 +1,10 @@
-"""Moving steps that wait already when it turns out that a contact's clock is another."""
+"""Rescheduling waiting steps when a contact's clock changes."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from domain.enrollments.rescheduling import rezoned_due
+from domain.enrollments.rescheduling import rescheduled_due
 from domain.sequences.timing import ContactClock, next_slot, scheduled_due
 from storage.enrollments import enrollments, waiting_steps
 from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
@@ -17,7 +17,7 @@ ClockOf = Callable[[str | None, str], ContactClock]
 async def contact_moved(
     tx: Transaction, contact_id: UUID, before: ContactClock, after: ContactClock
 ) -> None:
-    """Have a contact's waiting steps go by another clock, at once.
+    """Reschedule a contact's waiting steps by another clock.
 
     Args:
         tx: The transaction that changes the contact.
@@ -34,7 +34,7 @@ async def contact_moved(
 async def workspace_moved(
     tx: Transaction, contact_ids: Sequence[UUID], before: ClockOf, after: ClockOf
 ) -> None:
-    """Have the waiting steps of contacts, who may depend on the workspace's zone, go by a new one.
+    """Reschedule the waiting steps of contacts who may depend on the workspace's zone.
 
     Args:
         tx: The transaction that changes the workspace's zone.
@@ -51,7 +51,7 @@ async def workspace_moved(
 
 
 def _goes_by(row: WaitingStep, clock: ContactClock) -> bool:
-    """Whether a step's time of day is a clock's already: moved twice, it could be a day off."""
+    """Tell whether a step was rescheduled by this clock already; twice could be a day off."""
     if row.at_time is None or row.due_at is None:
         return False
     day = row.due_at.astimezone(clock.wall_zone).date()
@@ -70,7 +70,7 @@ async def _move(
 def _moved(row: WaitingStep, before: ContactClock, after: ContactClock) -> RescheduledStep:
     due_at, now = row.due_at, row.read_at
     if due_at is not None:
-        due_at = rezoned_due(
+        due_at = rescheduled_due(
             due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
         )
     return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)

@@ -1,4 +1,4 @@
-"""When each step to come of an enrollment would go, and why then."""
+"""The plan of an enrollment's remaining steps: when each would go, and why."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
@@ -34,17 +34,17 @@ class Reason:
 
     Attributes:
         code: Stable; ``delay``, ``date``, ``zone``, ``window``, ``spacing``, ``retry``, ``later``
-            say how the moment comes about, in this order; ``held``, ``sender_on_hold``,
-            ``paused``, ``enrollment_paused`` and ``after_others`` why it is only an estimate.
+            explain the time, in this order; ``held``, ``sender_on_hold``, ``paused``,
+            ``enrollment_paused`` and ``after_others`` why it is only an estimate.
         text: For people.
-        detail: What the text tells, as facts; moments are ISO 8601 in UTC.
+        detail: The same as facts; times are ISO 8601 in UTC.
             ``delay``: ``seconds``, ``after`` (``text`` or ``enrollment``), ``at_time`` or null.
             ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
             ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
             ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
             ``held_reason``, ``held_code``. ``sender_on_hold``: ``since``, ``held_code``.
-            ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the one
-            before.
+            ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the
+            previous one.
     """
 
     code: str
@@ -59,11 +59,10 @@ class StepAhead:
     Attributes:
         position: From 1.
         body: With its merge fields.
-        text: As the contact would read it now: merge fields filled in.
-        media_urls: What goes with it.
-        at: When it would go, UTC; None if that cannot be told.
-        estimated: Whether ``at`` hangs on things to come.
-        reasons: What makes it that moment.
+        text: With the merge fields filled in.
+        at: When it would go, UTC; None if that is not known.
+        estimated: Whether ``at`` depends on future events.
+        reasons: Why then.
     """
 
     position: int
@@ -83,14 +82,14 @@ def plan(
     *,
     min_spacing: timedelta,
 ) -> Iterator[StepAhead]:
-    """Say when each step to come would go: the next as the row says, later ones worked out.
+    """Plan the remaining steps: the next one as stored, later ones computed.
 
     Args:
         facts: An active enrollment.
         steps: Of its version, in order.
         clock: Its contact's.
-        events: What was noted about it, in order.
-        min_spacing: The most that two texts must be apart.
+        events: Its events, in order.
+        min_spacing: Two texts are at least this far apart, or their delay if that is shorter.
     """
     window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)
@@ -102,7 +101,7 @@ def plan(
                 reasons += (_repeat(facts.error, facts.due_at, at),)
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 because = _noted(events, at)
-                reasons += _put_off(facts, at, window, clock, because, min_spacing)
+                reasons += _postponed(facts, at, window, clock, because, min_spacing)
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
@@ -135,7 +134,7 @@ def _ahead(
 
 
 def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
-    """Say what must happen first, before any time counts."""
+    """List what must happen before any time counts."""
     reasons: list[Reason] = []
     if facts.activity is EnrollmentPhase.HELD and facts.held_reason is not None:
         detail = {"held_reason": facts.held_reason.value, "held_code": facts.held_code}
@@ -166,7 +165,7 @@ def _due(previous: datetime, step: StepRecord, clock: ContactClock) -> datetime:
 
 
 def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
-    """Give the distance that was configured to the text before."""
+    """Give the configured distance to the text before."""
     before = steps[step.position - 2].send_at
     if step.send_at is not None and before is not None:
         return step.send_at - before
@@ -174,7 +173,7 @@ def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
 
 
 def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
-    """Say what the step's own timing asks for."""
+    """Explain the step's own timing."""
     zone = Reason(
         "zone",
         f"on the contact's clock, {clock.wall_zone.key}",
@@ -203,7 +202,7 @@ def _repeat(error: Fault, due: datetime | None, at: datetime | None) -> Reason:
     return Reason("retry", words, {**moments, "error_code": error.code})
 
 
-def _put_off(
+def _postponed(
     facts: EnrollmentFacts,
     at: datetime,
     window: SendWindow | None,
@@ -211,9 +210,9 @@ def _put_off(
     because: str | None,
     min_spacing: timedelta,
 ) -> tuple[Reason, ...]:
-    """Say why the next step goes later than its own timing, or its last failure, asks for.
+    """Explain why the next step goes later than its own timing or its retry.
 
-    What kept it last was noted when it was decided; before that the window alone can have.
+    The last postponement was noted when it was decided; before that, only the window can be why.
     """
     due = facts.due_at or at
     if because == "spacing":
@@ -230,7 +229,7 @@ def _put_off(
 
 
 def _noted(events: Many[EventRow], at: datetime) -> str | None:
-    """Tell what was noted to put the next step off until a moment."""
+    """Find the noted reason for postponing the next step until this moment."""
     noted = [event.detail for event in events if event.kind == "waits"]
     is_it = bool(noted) and datetime.fromisoformat(noted[-1]["until"]) == at
     return str(noted[-1]["because"]) if is_it else None
@@ -255,7 +254,7 @@ def _from_to(due: datetime, at: datetime) -> dict[str, Any]:
 
 
 def span(delay: timedelta) -> str:
-    """Say a duration in its two largest units: ``2 days 3 hours``."""
+    """Format a duration in its two largest units: ``2 days 3 hours``."""
     minutes, seconds = divmod(int(delay.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -1,4 +1,4 @@
-"""What enrolling people would come to, before anything is done."""
+"""Previews of enrolling: what would happen, before anything is done."""
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from domain.contacts import pasted_numbers
+from domain.contacts.names import full_name
 from domain.jobs.csv_rows import PIECE, CsvReader, Record
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
 from domain.platform.phones import check_region, normalize
-from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import NAME_LENGTH
 from services.contacts.groups import require_group
@@ -29,21 +29,21 @@ from storage.jobs import enroll_preview as rows
 from storage.platform.database import Database, Transaction
 
 ROWS_MOST = 200
-"""Most rows of a preview that are shown one by one; those with something to say come first."""
+"""Most rows of a preview; those that are not simply enrolled come first."""
 
 SAMPLE_MOST = 5
-"""How many records of a file are shown as they are."""
+"""Number of a file's records that are shown unchanged."""
 
 _CHUNK = 1_000
 _T = TypeVar("_T")
 
 
 class Foreseen(StrEnum):
-    """What enrolling one person would come to.
+    """What enrolling would do with one contact, number or row.
 
-    ``new``: enrolled. ``new_contact``: a contact is made first, then enrolled. ``unknown_number``:
-    no contact has it; it can be added as one. ``opted_out`` and ``landline``: listed as omitted,
-    never texted. The others are left out.
+    ``new``: enroll. ``new_contact``: make a contact, then enroll it. ``unknown_number``: nothing,
+    until a contact is added for it. ``opted_out`` and ``landline``: list it as omitted. The others
+    are skipped.
     """
 
     NEW = "new"
@@ -70,15 +70,14 @@ _UNREMARKABLE = frozenset({Foreseen.NEW, Foreseen.NEW_CONTACT})
 
 @dataclass(frozen=True)
 class ForeseenRow:
-    """One person, number or row of a file.
+    """One contact, number or row of a file.
 
     Attributes:
-        outcome: What would come of it.
-        line: Of the paste or file it is on, from 1; None for contacts and groups.
-        contact_id: Who, if there is such a contact.
-        name: Of the contact, or as the file says; may be empty.
-        phone: E.164; as it was written where it is no number.
-        reasons: What is wrong, with ``invalid``: field and reason.
+        line: In the paste or file, from 1; None for contacts and groups.
+        contact_id: The contact, if there is one.
+        name: Of the contact, or from the file; may be empty.
+        phone: E.164; as written if it is not a number.
+        reasons: With ``invalid``: each wrong field and the reason.
     """
 
     outcome: Foreseen
@@ -91,14 +90,14 @@ class ForeseenRow:
 
 @dataclass(frozen=True)
 class EnrollPreview:
-    """What enrolling would come to.
+    """What enrolling would do.
 
     Attributes:
-        total: Rows, duplicates and bad ones too.
+        total: All rows, duplicates and invalid ones too.
         counts: By outcome, all of them.
         rows: At most ``ROWS_MOST``, those that are not simply enrolled first.
-        contact_ids: Whom to enroll, of contacts and numbers: everyone who would get a row, in
-            order. Empty for groups and files, which are enrolled as such.
+        contact_ids: For contacts and numbers: the contacts who would be listed, in order. Empty for
+            groups and files, which are enrolled as a whole.
         unknown_numbers: Of a paste, in order; for ``add_numbers``.
     """
 
@@ -111,16 +110,14 @@ class EnrollPreview:
 
 @dataclass(frozen=True)
 class FilePreview:
-    """A CSV file, how it is read, and what enrolling its people would come to.
+    """How a CSV file is read, and what enrolling its contacts would do.
 
     Attributes:
         headings: Its columns in order, each with the field that its name suggests.
-        columns: Where the fields are taken from, as given or guessed.
-        sample: Its first records after the first line, as they are.
-        missing: Fields without which it cannot be read; then there is no job.
-        job_id: The upload, for ``Importing.start(enroll_into=...)``, which enrolls everyone in it
-            once they are imported, or ``discard``.
-        preview: What would come of its rows.
+        columns: The index of each field's column, as given or guessed.
+        sample: Its first records after the header, unchanged.
+        missing: Required fields without a column; then there is no job.
+        job_id: The upload, for ``Importing.start(enroll_into=...)`` or ``discard``.
     """
 
     headings: Many[Heading]
@@ -133,7 +130,7 @@ class FilePreview:
 
 @dataclass
 class _Tally:
-    """Counts rows and keeps those that are shown."""
+    """Counts rows and keeps those to show."""
 
     counts: Counter[Foreseen] = field(default_factory=Counter)
     told: list[ForeseenRow] = field(default_factory=list)
@@ -147,7 +144,7 @@ class _Tally:
             kept.append(row)
 
     def done(self, contact_ids: Many[UUID] = (), unknown_numbers: Many[str] = ()) -> EnrollPreview:
-        """Give what was counted."""
+        """Give the preview."""
         return EnrollPreview(
             total=self.counts.total(),
             counts={one: self.counts[one] for one in Foreseen},
@@ -158,31 +155,30 @@ class _Tally:
 
 
 class EnrollPreviews:
-    """The use case of looking before enrolling; only ``add_numbers`` and uploads write anything.
+    """Previews enrolling; only ``add_numbers`` and uploads write anything.
 
     Args:
         database: PostgreSQL.
-        enrolling_rules: Whose rules it goes by.
-        uploads: Keeps the rows of a file.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
+        enrolling_: Predicts what enrolling would do.
+        importing: Stores the rows of a file.
+        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
     """
 
     def __init__(
         self,
         database: Database,
-        enrolling_rules: Enrolling,
-        uploads: Importing,
+        enrolling_: Enrolling,
+        importing: Importing,
         *,
         default_region: str,
     ) -> None:
         self._database = database
-        self._enrolling = enrolling_rules
-        self._uploads = uploads
+        self._enrolling = enrolling_
+        self._importing = importing
         self._default_region = default_region
 
     async def of_contacts(self, sequence_id: UUID, contact_ids: Many[UUID]) -> EnrollPreview:
-        """Look at contacts; ids given twice count once.
+        """Preview contacts; duplicate ids count once.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -202,7 +198,7 @@ class EnrollPreviews:
         return tally.done(chosen)
 
     async def of_group(self, sequence_id: UUID, group_id: UUID) -> EnrollPreview:
-        """Look at all members of a group, however many.
+        """Preview all members of a group.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -225,7 +221,7 @@ class EnrollPreviews:
     async def of_numbers(
         self, sequence_id: UUID, pasted: str, *, region: str | None = None
     ) -> EnrollPreview:
-        """Look at phone numbers, separated by line breaks, commas, semicolons or tabs.
+        """Preview phone numbers, separated by line breaks, commas, semicolons or tabs.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -251,29 +247,25 @@ class EnrollPreviews:
         async with self._database.transaction() as tx:
             await open_course(tx, sequence_id)
             for part in _chunks(list(numbers)):
-                known = await contacts.by_phone(tx, part)
-                foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
-                new = await self._new(
-                    tx, sequence_id, {one: {} for one in part if one not in known}
-                )
-                for phone in part:
-                    row = foreseen[known[phone].id] if phone in known else new[phone]
+                foreseen = await self._by_number(tx, sequence_id, {one: {} for one in part})
+                for phone, found in foreseen.items():
+                    row = found
                     if row.outcome is Foreseen.NEW_CONTACT:
                         row = ForeseenRow(Foreseen.UNKNOWN_NUMBER, phone=phone)
                         unknown.append(phone)
                     if row.contact_id is not None and _gets_row(row):
                         chosen.append(row.contact_id)
-                    tally.add(_on_line(row, numbers[phone]))
+                    tally.add(replace(row, line=numbers[phone]))
         return tally.done(chosen, unknown)
 
     async def add_numbers(self, phones: Many[str]) -> list[UUID]:
-        """Add contacts of whom only the number is known; it stands where their last name will.
+        """Add contacts for numbers, which also serve as their last names.
 
         Args:
             phones: E.164, as ``EnrollPreview.unknown_numbers`` gives them.
 
         Returns:
-            The contacts who have the numbers now, in order; who was added meanwhile too.
+            The contacts who have the numbers now, in order.
 
         Raises:
             InvalidFieldError: ``invalid_phone``, or too many numbers.
@@ -299,21 +291,21 @@ class EnrollPreviews:
         columns: Mapping[str, int] | None = None,
         region: str | None = None,
     ) -> FilePreview:
-        """Read a CSV file, keep its rows as an upload, and look at them.
+        """Store a CSV file's rows as an upload, and preview them.
 
-        To read it otherwise, ``discard`` the upload and send the file again with ``columns``.
+        To read it with other columns, ``discard`` the upload and send the file again.
 
         Args:
             sequence_id: The sequence.
             data: The file.
             user_id: Who uploads.
-            columns: Where each field is, from 0; None to go by the names in the first line.
+            columns: The index of each field's column; None to go by the names in the first line.
             region: Country of numbers without a country code.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``, ``upload_canceled``.
-            InvalidFieldError: As ``Importing.receive``; but for a missing column nothing is raised.
+            InvalidFieldError: As ``Importing.receive``, except ``missing_column``.
         """
         async with self._database.transaction() as tx:
             await open_course(tx, sequence_id)
@@ -327,13 +319,13 @@ class EnrollPreviews:
         missing = _missing(taken)
         if missing:
             return FilePreview(heads, taken, sample, missing, None, None)
-        job_id = await self._uploads.receive(
+        job_id = await self._importing.receive(
             _again(start, rest), user_id, region=home, columns=taken
         )
         try:
             preview = await self._upload(sequence_id, job_id, home)
         except BaseException:
-            await self._uploads.discard(job_id)
+            await self._importing.discard(job_id)
             raise
         return FilePreview(heads, taken, sample, (), job_id, preview)
 
@@ -346,7 +338,7 @@ class EnrollPreviews:
                 part = await contact_import.received_rows(tx, job_id, after=last, limit=_CHUNK)
                 if not part:
                     return tally.done()
-                checked = await self._uploads.check(part, region)
+                checked = await self._importing.check(part, region)
                 for row in await self._checked(tx, sequence_id, checked, seen):
                     tally.add(row)
             last = part[-1].position
@@ -354,16 +346,12 @@ class EnrollPreviews:
     async def _checked(
         self, tx: Transaction, sequence_id: UUID, checked: CheckedRows, seen: set[str]
     ) -> list[ForeseenRow]:
-        """Look at a chunk of a file's rows, in the file's order."""
+        """Preview a chunk of a file's rows, in the file's order."""
         found = {phone: one for phone, one in checked.first.items() if phone not in seen}
-        known = await contacts.by_phone(tx, list(found))
-        foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
-        new = {phone: values for phone, (_, values) in found.items() if phone not in known}
-        made = await self._new(tx, sequence_id, new)
-        lines = [
-            _on_line(foreseen[known[phone].id] if phone in known else made[phone], line)
-            for phone, (line, _) in found.items()
-        ]
+        foreseen = await self._by_number(
+            tx, sequence_id, {phone: values for phone, (_, values) in found.items()}
+        )
+        lines = [replace(foreseen[phone], line=line) for phone, (line, _) in found.items()]
         again = [(line, phone) for phone, (line, _) in checked.first.items() if phone in seen]
         lines += [
             ForeseenRow(Foreseen.DUPLICATE, line, phone=phone)
@@ -380,10 +368,22 @@ class EnrollPreviews:
         seen.update(found)
         return sorted(lines, key=lambda row: row.line or 0)
 
+    async def _by_number(
+        self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, ForeseenRow]:
+        """Preview numbers, in order; ``values`` has what a file says of each."""
+        known = await contacts.by_phone(tx, list(values))
+        foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
+        unknown = {phone: said for phone, said in values.items() if phone not in known}
+        new = await self._new(tx, sequence_id, unknown)
+        return {
+            phone: foreseen[known[phone].id] if phone in known else new[phone] for phone in values
+        }
+
     async def _known(
         self, tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]
     ) -> dict[UUID, ForeseenRow]:
-        """Look at contacts; those there are not are left out."""
+        """Preview contacts by id; unknown ones are left out."""
         if not contact_ids:
             return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
@@ -402,11 +402,11 @@ class EnrollPreviews:
     async def _new(
         self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, ForeseenRow]:
-        """Look at numbers that no contact has, with what else is known of them."""
+        """Preview numbers without a contact, by number; ``values`` as in ``_by_number``."""
         if not values:
             return {}
         stand_ins = [
-            Candidate(uuid4(), phone, one.get("time_zone"), _line_type(one.get("line_type")))
+            Candidate(uuid4(), phone, one.get("time_zone"), one.get("line_type"))
             for phone, one in values.items()
         ]
         fates = await self._enrolling.foresee(tx, sequence_id, stand_ins)
@@ -416,7 +416,7 @@ class EnrollPreviews:
             if outcome is Foreseen.NEW:
                 outcome = Foreseen.NEW_CONTACT
             said = values[one.phone]
-            name = f"{said.get('first_name', '')} {said.get('last_name', '')}".strip()
+            name = full_name(said.get("first_name", ""), said.get("last_name", ""))
             told[one.phone] = ForeseenRow(outcome, name=name, phone=one.phone)
         return told
 
@@ -427,22 +427,14 @@ def _chunks(items: Many[_T]) -> Iterator[Many[_T]]:
 
 
 def _gets_row(row: ForeseenRow) -> bool:
-    """Whether enrolling would list the contact, if only as omitted."""
+    """Tell whether enrolling would list the contact, if only as omitted."""
     return row.outcome in {Foreseen.NEW, Foreseen.OPTED_OUT, Foreseen.LANDLINE}
-
-
-def _on_line(row: ForeseenRow, line: int) -> ForeseenRow:
-    return replace(row, line=line)
-
-
-def _line_type(value: str | None) -> LineType | None:
-    return None if value is None else LineType(value)
 
 
 async def _start(
     data: AsyncIterable[bytes],
 ) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Take as much of a file as its first records need; the rest is None if that is all."""
+    """Read the part of a file that has its first records; the rest is None if that is all."""
     rest = aiter(data)
     start = bytearray()
     while len(start) < PIECE:
@@ -454,7 +446,7 @@ async def _start(
 
 
 async def _again(start: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
-    """Give a file from its beginning."""
+    """Yield a file from its beginning."""
     yield start
     if rest is not None:
         async for piece in rest:
@@ -462,7 +454,7 @@ async def _again(start: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterat
 
 
 def _first_records(start: bytes, *, whole: bool) -> list[Record]:
-    """Read the records that a file begins with.
+    """Read the first records of a file.
 
     Raises:
         InvalidFieldError: ``invalid_encoding`` or ``invalid_csv``.
@@ -473,6 +465,6 @@ def _first_records(start: bytes, *, whole: bool) -> list[Record]:
 
 
 def _missing(taken: Mapping[str, int]) -> tuple[str, ...]:
-    """Name the fields without which a file cannot be read; one of the names is enough."""
+    """List the required fields without a column; one of the two names is enough."""
     named = {"first_name", "last_name"} & taken.keys()
     return (*(() if "phone" in taken else ("phone",)), *(() if named else ("first_name",)))

@@ -1,20 +1,21 @@
-"""Writing a sequence once more, as a draft to begin from."""
+"""Copying sequences."""
 
 from itertools import count
 from uuid import UUID, uuid4
 
-from domain.platform.errors import NotFoundError
 from domain.statuses.sequences import SequenceState
 from services.platform import audit
-from services.sequences.sequences import MAX_NAME
+from services.sequences.sequences import MAX_NAME, find
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import SequenceRecord
 
+_COPIED = ("sender_id", "kind", "on_reply", "reply_window_seconds", "send_window")
+
 
 class Duplicating:
-    """The use case of duplicating a sequence.
+    """Copies sequences.
 
     Args:
         database: PostgreSQL.
@@ -24,26 +25,20 @@ class Duplicating:
         self._database = database
 
     async def duplicate(self, sequence_id: UUID, user_id: UUID) -> SequenceRecord:
-        """Write a draft with a sequence's settings and current steps, dates that are past too.
+        """Add a draft with a sequence's settings and current steps, even those with past dates.
 
-        Its name is "Copy of ...", with a number behind it if there is such a copy already.
+        Its name is "Copy of ...", with a number if that name is taken.
 
         Raises:
             NotFoundError: There is no such sequence.
         """
         copy_id = uuid4()
         async with self._database.transaction() as tx:
-            original = await rows.find(tx, sequence_id)
-            if original is None:
-                raise NotFoundError("sequence", sequence_id)
+            original = await find(tx, sequence_id)
             values = {
                 "id": copy_id,
                 "name": await _copy_name(tx, original.name),
-                "sender_id": original.sender_id,
-                "kind": original.kind,
-                "on_reply": original.on_reply,
-                "reply_window_seconds": original.reply_window_seconds,
-                "send_window": original.send_window,
+                **{name: getattr(original, name) for name in _COPIED},
                 "state": SequenceState.DRAFT,
                 "created_by": user_id,
             }
@@ -58,13 +53,11 @@ class Duplicating:
                 user_id=user_id,
                 copy_of=str(sequence_id),
             )
-            saved = await rows.find(tx, copy_id)
-        assert saved is not None  # noqa: S101 - it was written above
-        return saved
+            return await find(tx, copy_id)
 
 
 async def _copy_name(tx: Transaction, name: str) -> str:
-    """Find a name that no sequence has yet, unless two are copied at the same moment."""
+    """Find a free name; two copies made at the same moment may share one."""
     base = f"Copy of {name}"[: MAX_NAME - len(" (9999)")]
     taken = await rows.names_starting(tx, base)
     numbered = (f"{base} ({number})" for number in count(2))

@@ -1,13 +1,12 @@
-"""Writing sequences, and moving them through their states."""
+"""Sequences: writing them, and moving them through their states."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
-from enum import Enum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict
 from uuid import UUID, uuid4
 
 from domain.platform.errors import (
@@ -26,7 +25,7 @@ from services.platform import audit
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
 from storage.sequences import sequences as rows
-from storage.sequences.sequences import SequenceRecord, StepRecord
+from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
 MAX_NAME = 200
 MAX_STEPS = 100
@@ -34,7 +33,7 @@ MAX_MEDIA = 10
 """Media of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
 MAX_DELAY = timedelta(days=365)
 MAX_AHEAD = timedelta(days=5 * 365)
-"""How far ahead a date may lie: further is a slip of the pen."""
+"""How far ahead a date may be; a later one is a typo."""
 MAX_REPLY_WINDOW = timedelta(days=90)
 DEFAULT_REPLY_WINDOW = timedelta(days=7)
 
@@ -43,22 +42,12 @@ _AT_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
 
 
-class Missing(Enum):
-    """Stands for what a request leaves out, where null means something else."""
-
-    MISSING = "missing"
-
-
-MISSING = Missing.MISSING
-
-
 @dataclass(frozen=True)
 class StepDraft:
-    """A step as a request writes it, not looked at yet.
+    """A step as a request writes it, not validated yet.
 
     Attributes:
         body: With merge fields.
-        media_urls: Pictures to attach.
         delay_seconds: After the text before; ongoing sequences only.
         at_time: ``HH:MM``; ongoing sequences only.
         send_at: ``YYYY-MM-DDTHH:MM[:SS]`` on the contact's clock; scheduled sequences only.
@@ -73,10 +62,10 @@ class StepDraft:
 
 @dataclass(frozen=True)
 class SequenceDraft:
-    """A sequence as a request writes it, not looked at yet.
+    """A sequence as a request writes it, not validated yet.
 
     Attributes:
-        send_window: As ``SendWindow.parse`` reads it; None for any time, left out for the default.
+        send_window: As ``SendWindow.parse`` reads it; None for any time.
         steps: In order.
     """
 
@@ -86,28 +75,27 @@ class SequenceDraft:
     steps: Many[StepDraft]
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     reply_window_seconds: int = int(DEFAULT_REPLY_WINDOW.total_seconds())
-    send_window: Mapping[str, Many[str]] | Missing | None = MISSING
+    send_window: WINDOW_JSON | None = field(default_factory=DEFAULT_WINDOW.dump)
 
 
-@dataclass(frozen=True)
-class SequenceChange:
-    """What to change about a sequence; what is left out stays. The kind never changes."""
+class SequenceChange(TypedDict, total=False):
+    """What to change of a sequence, as ``SequenceDraft``; the kind cannot change."""
 
-    name: str | Missing = MISSING
-    sender_id: UUID | Missing = MISSING
-    kind: SequenceKind | Missing = MISSING
-    steps: Many[StepDraft] | Missing = MISSING
-    on_reply: ReplyPolicy | Missing = MISSING
-    reply_window_seconds: int | Missing = MISSING
-    send_window: Mapping[str, Many[str]] | Missing | None = MISSING
+    name: str
+    sender_id: UUID
+    kind: SequenceKind
+    steps: Many[StepDraft]
+    on_reply: ReplyPolicy
+    reply_window_seconds: int
+    send_window: WINDOW_JSON | None
 
 
 class Sequences:
-    """The use cases of sequences.
+    """Manages sequences.
 
     Args:
         database: PostgreSQL.
-        workspace_zone: IANA zone by which a date counts as past, if the workspace has none.
+        workspace_zone: IANA zone of a workspace that has set none; decides whether dates are past.
     """
 
     def __init__(
@@ -120,15 +108,15 @@ class Sequences:
         self._zone = workspace_zone
 
     async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
-        """Write a new sequence, as a draft, with the first version of its steps.
+        """Add a sequence, as a draft, with the first version of its steps.
 
         Raises:
-            InvalidRequestError: With all that is wrong.
+            InvalidRequestError: All fields that are invalid.
         """
         problems = _Problems()
         values: dict[str, Any] = {
             "id": uuid4(),
-            "name": problems.of(lambda: clean(draft.name, field="name", most=MAX_NAME)),
+            "name": problems.of(lambda: _name(draft.name)),
             "sender_id": draft.sender_id,
             "kind": draft.kind,
             "on_reply": draft.on_reply,
@@ -149,10 +137,10 @@ class Sequences:
             return await find(tx, values["id"])
 
     async def get(self, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
-        """Read a sequence with its current steps; counting its people takes a while if many.
+        """Read a sequence with its current steps; counting many enrollments takes a while.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: There is no such sequence.
         """
         async with self._database.transaction() as tx:
             return await find(tx, sequence_id, counted=counted)
@@ -168,13 +156,13 @@ class Sequences:
         """List sequences, newest first, without their steps.
 
         Args:
-            states: Any of these; none for all.
+            states: Any of these; empty for all.
             search: Part of the name, in any case.
             after: Where the page begins.
             limit: Most items.
 
         Raises:
-            InvalidFieldError: No sequence can be found by this search.
+            InvalidFieldError: The search cannot match anything.
         """
         sought = clean(search, field="search", most=MAX_NAME, blank=True)
         async with self._database.transaction() as tx:
@@ -191,18 +179,18 @@ class Sequences:
     ) -> SequenceRecord:
         """Change a sequence; different steps become its next version.
 
-        Enrollments stay on the version they started with, everything else holds for them at once.
+        Enrollments stay on their version; everything else applies to them at once.
 
         Args:
-            sequence_id: Which.
+            sequence_id: The sequence.
             change: What to change.
             user_id: Who changes it.
-            based_on: The version that was looked at; None to change whatever is there.
+            based_on: The version that the user saw; None to overwrite any.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_archived``, ``version_outdated``.
-            InvalidRequestError: With all that is wrong.
+            InvalidRequestError: All fields that are invalid.
         """
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
@@ -222,9 +210,9 @@ class Sequences:
             problems = _Problems()
             values = await _changed_values(tx, old, change, problems)
             steps = old.steps
-            if change.steps is not MISSING:
+            if "steps" in change:
                 dates = frozenset(step.send_at for step in old.steps)
-                steps = _check_steps(change.steps, old.kind, problems, zone, dates_taken=dates)
+                steps = _check_steps(change["steps"], old.kind, problems, zone, dates_taken=dates)
             problems.raise_any()
             if values:
                 await rows.update_sequence(tx, sequence_id, values)
@@ -245,7 +233,7 @@ class Sequences:
             return await find(tx, sequence_id)
 
     async def activate(self, sequence_id: UUID) -> SequenceRecord:
-        """Open a draft for enrolling and sending. Repeating it is harmless.
+        """Open a draft for enrolling and sending; repeating it is harmless.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -254,11 +242,11 @@ class Sequences:
         return await self._move(sequence_id, "activate", SequenceState.DRAFT, SequenceState.ACTIVE)
 
     async def pause(self, sequence_id: UUID) -> SequenceRecord:
-        """Stop sending; nobody is lost and the clock runs on. Raises as ``activate``."""
+        """Stop sending; due times keep advancing. Raises as ``activate``."""
         return await self._move(sequence_id, "pause", SequenceState.ACTIVE, SequenceState.PAUSED)
 
     async def resume(self, sequence_id: UUID) -> SequenceRecord:
-        """Send again; those that were due meanwhile are looked at. Raises as ``activate``."""
+        """Send again, overdue steps one at a time. Raises as ``activate``."""
         return await self._move(sequence_id, "resume", SequenceState.PAUSED, SequenceState.ACTIVE)
 
     async def _move(
@@ -282,33 +270,37 @@ class Sequences:
 
 
 class _Problems:
-    """Collects what is wrong with a request, so that it is told at once."""
+    """Collects a request's errors, so that all are raised at once."""
 
     def __init__(self) -> None:
         self._found: list[InvalidFieldError] = []
 
     def add(self, field: str, reason: str, *, code: str) -> None:
-        """Note one problem."""
+        """Add one error."""
         self._found.append(InvalidFieldError(field, reason, code=code))
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Note the problem that the block raises."""
+        """Add the error that the block raises."""
         try:
             yield
         except InvalidFieldError as error:
             self._found.append(error)
 
     def of(self, check: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the check returns
-        """Return what a check returns, None if it raises a problem."""
+        """Return a check's result; None, and add the error, if it raises one."""
         with self.collect():
             return check()
         return None
 
     def raise_any(self) -> None:
-        """Raise if there is any problem."""
+        """Raise if there is any error."""
         if self._found:
             raise InvalidRequestError(self._found)
+
+
+def _name(name: str) -> str:
+    return clean(name, field="name", most=MAX_NAME)
 
 
 def _reply_window(seconds: int) -> int:
@@ -322,9 +314,7 @@ def _reply_window(seconds: int) -> int:
     return seconds
 
 
-def _window(raw: Mapping[str, Many[str]] | Missing | None) -> dict[str, list[str]] | None:
-    if raw is MISSING:
-        return DEFAULT_WINDOW.dump()
+def _window(raw: WINDOW_JSON | None) -> WINDOW_JSON | None:
     return None if raw is None else SendWindow.parse(raw).dump()
 
 
@@ -336,7 +326,7 @@ def _check_steps(
     *,
     dates_taken: frozenset[datetime | None],
 ) -> tuple[StepRecord, ...]:
-    """Check steps one by one and their order; a date that is saved already may be past."""
+    """Validate steps and their order; a date that was saved before may be past."""
     if not 1 <= len(drafts) <= MAX_STEPS:
         problems.add("steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count")
         return ()
@@ -491,34 +481,31 @@ async def _check_sender(tx: Transaction, sender_id: UUID, problems: _Problems) -
 async def _changed_values(
     tx: Transaction, old: SequenceRecord, change: SequenceChange, problems: _Problems
 ) -> dict[str, Any]:
-    """Check what a change says about the sequence's row, and keep what differs."""
-    values: dict[str, Any] = {}
-    if not isinstance(change.name, Missing):
-        name = change.name
-        values["name"] = problems.of(lambda: clean(name, field="name", most=MAX_NAME))
-    if not isinstance(change.sender_id, Missing):
-        await _check_sender(tx, change.sender_id, problems)
-        values["sender_id"] = change.sender_id
-    if not isinstance(change.kind, Missing) and change.kind is not old.kind:
+    """Validate the columns of a change, and keep those that differ."""
+    values: dict[str, Any] = {**change}
+    values.pop("steps", None)
+    if values.pop("kind", old.kind) is not old.kind:
         problems.add(
             "kind",
             f"stays {old.kind.value} for good; write a new sequence for the other kind",
             code="kind_is_fixed",
         )
-    if not isinstance(change.on_reply, Missing):
-        values["on_reply"] = change.on_reply
-    if not isinstance(change.reply_window_seconds, Missing):
-        seconds = change.reply_window_seconds
+    if "name" in change:
+        values["name"] = problems.of(lambda: _name(change["name"]))
+    if "sender_id" in change:
+        await _check_sender(tx, change["sender_id"], problems)
+    if "reply_window_seconds" in change:
+        seconds = change["reply_window_seconds"]
         values["reply_window_seconds"] = problems.of(lambda: _reply_window(seconds))
-    if change.send_window is not MISSING:
-        values["send_window"] = problems.of(lambda: _window(change.send_window))
+    if "send_window" in change:
+        values["send_window"] = problems.of(lambda: _window(change["send_window"]))
     return {name: value for name, value in values.items() if value != getattr(old, name)}
 
 
 async def _tell(
     tx: Transaction, old: SequenceRecord, values: Mapping[str, Any], *, steps_changed: bool
 ) -> None:
-    """Have whoever waits told of what changed, and the senders concerned paced anew."""
+    """Wake waiting enrollments for the change, and update the senders' pace."""
     await wakes.add_changes(tx, old.id, values)
     new_sender = values.get("sender_id")
     if new_sender is not None:
@@ -528,7 +515,7 @@ async def _tell(
 
 
 async def lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
-    """Lock a sequence for a change of it and give its state.
+    """Lock a sequence against changes, enrolling and sending, and give its state.
 
     Raises:
         NotFoundError: There is no such sequence.

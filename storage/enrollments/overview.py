@@ -1,4 +1,4 @@
-"""What a sequence will send soon, hour by hour."""
+"""Queries of a sequence's Overview tab."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,10 +22,7 @@ _PER_HOUR = text(
 async def sends_per_hour(
     tx: Transaction, sequence_id: UUID, start: datetime, hours: int
 ) -> dict[int, int]:
-    """Count the texts that wait to be sent by hour, from 0; hours without any are left out.
-
-    What was due before ``start`` is counted in the first hour.
-    """
+    """Count due texts by hour, from 0, overdue ones in hour 0; hours without any are left out."""
     rows = await tx.execute(
         _PER_HOUR,
         {"sequence_id": sequence_id, "start": start, "until": start + timedelta(hours=hours)},

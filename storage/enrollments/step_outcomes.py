@@ -1,6 +1,6 @@
-"""What became of each step of a sequence: who, for lists, and how many, for the funnel.
+"""The outcomes of a sequence's steps, for lists and for the funnel.
 
-Every condition is written once, over a row of ``enrollments``, and used for both.
+Each condition is defined once, over a row of ``enrollments``, and used for both.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _STEP_REPLIED_TO = f"""coalesce((
     SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
     WHERE m.enrollment_id = enrollments.id AND {SENT} AND a.started_at <= enrollments.replied_at
 ), 0)"""  # noqa: S608 - built from constants
-"""SQL: the last step sent when the contact replied; 0 if that was a person's own text."""
+"""SQL: the last step sent before the contact replied; 0 if only one-off texts were sent."""
 
 _FAILED = (
     "m.status IN ('refused', 'failed', 'undelivered', 'canceled')"
@@ -37,7 +37,7 @@ _OF_TEXT: Mapping[StepOutcome, str] = {
     StepOutcome.DELIVERED: DELIVERED,
     StepOutcome.FAILED: _FAILED,
 }
-"""SQL: what is so if it is so of any attempt ``a`` at the step's text ``m``."""
+"""SQL: true if it is true of any attempt ``a`` of the step's text ``m``."""
 
 _AT_STEP: Mapping[StepOutcome, str] = {
     StepOutcome.DUE: f"{_DUE} AND enrollments.position = :outcome_step",
@@ -54,9 +54,9 @@ _AT_STEP: Mapping[StepOutcome, str] = {
 
 
 def failing_code() -> ScalarSelect[int | None]:
-    """Select why the text that an active enrollment is at failed, if it will be tried again.
+    """Select the error code of an active enrollment's current text, if it failed and is retried.
 
-    The provider's code, 0 if it gave none; for a query that reads ``Enrollment``.
+    0 if the provider gave no code; for a query that reads ``Enrollment``.
     """
     return (
         select(func.coalesce(col(Message.error_code), 0))
@@ -73,7 +73,7 @@ def failing_code() -> ScalarSelect[int | None]:
 
 
 def is_so(outcome: StepOutcome, step: int) -> TextClause:
-    """Whether this became of a step of an enrollment; for a query that reads ``enrollments``."""
+    """Build the condition that a step has this outcome; for a query that reads ``enrollments``."""
     return text(f"({_AT_STEP[outcome]})").bindparams(outcome_step=step)
 
 
@@ -109,11 +109,11 @@ _COUNT_ROWS = text(
 )
 
 StepCounts = Mapping[tuple[int, StepOutcome], int]
-"""Enrollments by step and outcome; what there is none of is left out."""
+"""Numbers of enrollments by step and outcome; zeros are left out."""
 
 
 async def count_by_text(tx: Transaction, sequence_id: UUID) -> StepCounts:
-    """Count who was sent each step, got it, and whose text failed."""
+    """Count by step the enrollments whose text was sent, was delivered, failed."""
     counts: dict[tuple[int, StepOutcome], int] = {}
     for row in await tx.execute(_COUNT_TEXTS, {"sequence_id": sequence_id}):
         for outcome in _OF_TEXT:
@@ -122,6 +122,6 @@ async def count_by_text(tx: Transaction, sequence_id: UUID) -> StepCounts:
 
 
 async def count_by_row(tx: Transaction, sequence_id: UUID) -> StepCounts:
-    """Count who waits at each step, replied to it, and opted out after it."""
+    """Count by step the enrollments that wait at it, replied to it, opted out after it."""
     rows = await tx.execute(_COUNT_ROWS, {"sequence_id": sequence_id})
     return {(row.step, StepOutcome(row.outcome)): row.total for row in rows}

@@ -1,4 +1,4 @@
-"""Statements of importing contacts: a thousand rows at once."""
+"""Queries of contact imports."""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from storage.platform.database import Transaction
 
 
 async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str, UUID]:
-    """Add contacts; answers those whose number was not taken, by number.
+    """Insert contacts, and give the ids of those whose number was free, by number.
 
-    Waits for a transaction that is about to take one of the numbers. They are written in order, so
-    that two imports of the same people wait for each other instead of deadlocking.
+    Waits for transactions that are about to take one of the numbers. The order of insertion keeps
+    two imports of the same contacts from deadlocking.
     """
     if not contacts:
         return {}
@@ -42,7 +42,7 @@ async def insert(tx: Transaction, contacts: Many[Mapping[str, Any]]) -> dict[str
 
 
 async def received_rows(tx: Transaction, job_id: UUID, *, after: int, limit: int) -> list[OpenRow]:
-    """Read rows of an upload that wait, by position, behind the one given."""
+    """Read open rows of an upload by position, after the one given."""
     rows = await tx.execute(
         text(
             """
@@ -57,7 +57,7 @@ async def received_rows(tx: Transaction, job_id: UUID, *, after: int, limit: int
 
 
 async def named_before(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> set[UUID]:
-    """Tell who has a row of the job already."""
+    """Find which contacts have a row of the job already."""
     rows = await tx.scalars(
         text(
             "SELECT DISTINCT subject_id FROM job_rows"

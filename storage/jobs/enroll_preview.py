@@ -1,4 +1,4 @@
-"""Queries of looking before enrolling."""
+"""Queries of enrollment previews."""
 
 from collections.abc import Sequence as Many
 from uuid import UUID
@@ -6,12 +6,13 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from domain.contacts.names import full_name
 from storage.platform.database import Transaction
 from storage.tables.contacts import Contact, GroupMember
 
 
 async def members(tx: Transaction, group_id: UUID, *, after: UUID | None, limit: int) -> list[UUID]:
-    """List a group's members by id, behind the one given."""
+    """List a group's members by id, after the one given."""
     query = (
         select(col(GroupMember.contact_id))
         .where(col(GroupMember.group_id) == group_id)
@@ -24,10 +25,10 @@ async def members(tx: Transaction, group_id: UUID, *, after: UUID | None, limit:
 
 
 async def names(tx: Transaction, contact_ids: Many[UUID]) -> dict[UUID, str]:
-    """Read what contacts are called."""
+    """Read contacts' names."""
     found = await tx.execute(
         select(col(Contact.id), col(Contact.first_name), col(Contact.last_name)).where(
             col(Contact.id) == func.any(list(contact_ids))
         )
     )
-    return {row[0]: f"{row[1]} {row[2]}".strip() for row in found}
+    return {row[0]: full_name(row[1], row[2]) for row in found}

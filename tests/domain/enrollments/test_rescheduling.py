@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.enrollments.rescheduling import resumed_due, rezoned_due
+from domain.enrollments.rescheduling import rescheduled_due, resumed_due
 from domain.sequences.timing import ContactClock
 
 NEW_YORK = ContactClock.of(time_zone="America/New_York", phone="+12125550100", workspace="UTC")
@@ -87,7 +87,7 @@ def test_a_time_of_day_and_a_date_move_to_the_other_wall_and_a_delay_stays() -> 
         (None, send_at, three_hours),
         (None, None, timedelta(0)),
     ):
-        due = rezoned_due(
+        due = rescheduled_due(
             DUE, DUE - DAY, at_time=at_time, send_at=date, before=NEW_YORK, after=LOS_ANGELES
         )
         assert due - DUE == moved
@@ -97,7 +97,7 @@ def test_a_time_of_day_that_is_past_on_the_other_wall_is_the_next_one() -> None:
     """It was to come in Los Angeles; in New York half past nine was an hour ago."""
     due = datetime(2026, 12, 10, 17, 30, tzinfo=UTC)  # 09:30 in Los Angeles
     now = datetime(2026, 12, 10, 15, 30, tzinfo=UTC)  # 10:30 in New York
-    moved = rezoned_due(
+    moved = rescheduled_due(
         due, now, at_time=HALF_PAST_NINE, send_at=None, before=LOS_ANGELES, after=NEW_YORK
     )
     assert moved == DUE + DAY

@@ -222,7 +222,7 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Orphans are looked at by turns."""
-    monkeypatch.setattr("services.maintenance.sweep.ORPHANS", 1)
+    monkeypatch.setattr("services.maintenance.sweep.RECONCILED", 1)
     [contact] = await kit.world.contacts(1)
     stuck, rival, later = (
         await kit.enroll(contact_id=contact),

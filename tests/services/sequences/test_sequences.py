@@ -13,7 +13,7 @@ from domain.platform.errors import ConflictError, InvalidRequestError, NotFoundE
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
-from services.sequences.sequences import MISSING, SequenceChange, StepDraft
+from services.sequences.sequences import SequenceChange, SequenceDraft, StepDraft
 from storage.sequences.sequences import SequenceRecord
 from tests.worlds import ZONE, World, ongoing, scheduled, small_world
 
@@ -49,7 +49,9 @@ async def put_one_in(world: World, sequence: SequenceRecord) -> None:
 
 
 async def test_a_new_sequence_is_a_draft_with_its_first_version(world: World) -> None:
-    made = await world.draft(send_window=MISSING)
+    steps = [ongoing("Hi", 0), ongoing("Still?"), ongoing("Bye")]
+    draft = SequenceDraft("Welcome", world.sender_id, SequenceKind.ONGOING, steps)
+    made = await world.sequences.create(draft, world.user_id)
     assert (made.state, made.version, made.step_count) == (SequenceState.DRAFT, 1, 3)
     assert made.send_window == DEFAULT_WINDOW.dump()
     assert made.reply_window_seconds == 604_800
