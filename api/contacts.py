@@ -36,12 +36,8 @@ class ContactQuery(PageQuery):
 @router.post("", status_code=201, response_model=Contact)
 async def create_contact(body: NewContact, services: ServicesDep, once: OnceDep) -> Response:
     """Add a contact. 409 `phone_taken` names the contact who has the number already."""
-
-    async def create() -> Contact:
-        fields = cast("ContactFields", body.model_dump())
-        return Contact.model_validate(await services.contacts.create(fields))
-
-    return await once.answer(create, repeatable=True)
+    fields = cast("ContactFields", body.model_dump())
+    return await once.answer(Contact, lambda: services.contacts.create(fields), repeatable=True)
 
 
 @router.get("")

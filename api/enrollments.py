@@ -1,13 +1,15 @@
 """Routes of enrollments: enrolling, the Contacts tab, one enrollment, batch actions."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import OnceDep
+from api.idempotency import Once, OnceDep
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
 from api.paging import Cursors
 from api.schemas.enrollments import (
@@ -15,7 +17,6 @@ from api.schemas.enrollments import (
     ContactsQuery,
     Enrollment,
     EnrollResult,
-    FinishedRow,
     Finishing,
     FinishResults,
     GroupAddition,
@@ -26,12 +27,10 @@ from api.schemas.enrollments import (
     Pausing,
     Releasing,
     ResumeResults,
-    RowResult,
-    TextedRow,
     TextResults,
 )
 from api.schemas.jobs import Job
-from storage.platform.database import Transaction
+from services.enrollments.selection import EnrollmentResult
 
 router = APIRouter(tags=["enrollments"])
 
@@ -78,33 +77,21 @@ async def enroll(
     group of whatever size too; `Location` is its address. Its results are `enrolled`, with the
     enrollment, or the codes above.
     """
+    whom: dict[str, Any] = body.model_dump()
     if prefers_async(prefer or ()):
-
-        async def start(tx: Transaction) -> Job:
-            job = await services.jobs.start_enrolling(
-                sequence_id,
-                user.id,
-                contact_ids=body.contact_ids,
-                group_id=body.group_id,
-                within=tx,
-            )
-            return Job.model_validate(job)
-
-        answer = accepted(await once.answer_within(start, status_code=202))
+        job = await once.answer_within(
+            Job,
+            lambda tx: services.jobs.start_enrolling(sequence_id, user.id, **whom, within=tx),
+            status_code=202,
+        )
+        answer = accepted(job)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
-
-    async def work(tx: Transaction) -> EnrollResult:
-        answer = await services.enrolling.enroll(
-            sequence_id,
-            user.id,
-            contact_ids=body.contact_ids,
-            group_id=body.group_id,
-            within=tx,
-        )
-        return EnrollResult.model_validate(answer)
-
-    return await once.answer_within(work, status_code=202)
+    return await once.answer_within(
+        EnrollResult,
+        lambda tx: services.enrolling.enroll(sequence_id, user.id, **whom, within=tx),
+        status_code=202,
+    )
 
 
 @router.get("/sequences/{sequence_id}/contacts")
@@ -138,12 +125,12 @@ async def add_to_group(
     body: GroupAddition, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Put the enrollments' contacts into a group."""
-
-    async def work() -> GroupResults:
-        done = await services.bulk_actions.add_to_group(body.enrollment_ids, body.group_id, user.id)
-        return GroupResults(results=[RowResult.model_validate(one) for one in done])
-
-    return await once.answer(work, status_code=200, repeatable=True)
+    return await _results(
+        once,
+        GroupResults,
+        lambda: services.bulk_actions.add_to_group(body.enrollment_ids, body.group_id, user.id),
+        repeatable=True,
+    )
 
 
 @router.post("/enrollments/batch/send-message", response_model=TextResults, dependencies=[Sends])
@@ -155,12 +142,11 @@ async def send_message(
     422 `too_many_recipients` above, and nothing is sent. Not bound by the send window; always by
     opt-outs.
     """
-
-    async def work() -> TextResults:
-        done = await services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id)
-        return TextResults(results=[TextedRow.model_validate(one) for one in done])
-
-    return await once.answer(work, status_code=200)
+    return await _results(
+        once,
+        TextResults,
+        lambda: services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id),
+    )
 
 
 @router.post("/enrollments/batch/mark-finished", response_model=FinishResults)
@@ -168,12 +154,12 @@ async def mark_finished(
     body: Finishing, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Mark enrollments finished; answers only when no text of theirs can still start."""
-
-    async def work() -> FinishResults:
-        done = await services.endings.mark_finished(body.enrollment_ids, user.id)
-        return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
-
-    return await once.answer(work, status_code=200, repeatable=True)
+    return await _results(
+        once,
+        FinishResults,
+        lambda: services.endings.mark_finished(body.enrollment_ids, user.id),
+        repeatable=True,
+    )
 
 
 @router.post("/enrollments/batch/pause", response_model=PauseResults)
@@ -183,12 +169,12 @@ async def pause(body: Pausing, services: ServicesDep, user: CurrentUser, once: O
     `paused`, `already_paused`, `awaiting_reply` (every step went out), `already_final` or
     `not_found`. At most a text that was under way still goes.
     """
-
-    async def work() -> PauseResults:
-        done = await services.pausing.pause(body.enrollment_ids, user.id)
-        return PauseResults(results=[RowResult.model_validate(one) for one in done])
-
-    return await once.answer(work, status_code=200, repeatable=True)
+    return await _results(
+        once,
+        PauseResults,
+        lambda: services.pausing.pause(body.enrollment_ids, user.id),
+        repeatable=True,
+    )
 
 
 @router.post("/enrollments/batch/resume", response_model=ResumeResults, dependencies=[Sends])
@@ -199,12 +185,12 @@ async def resume(
 
     One whose sequence is paused as well goes on with its sequence.
     """
-
-    async def work() -> ResumeResults:
-        done = await services.pausing.resume(body.enrollment_ids, user.id)
-        return ResumeResults(results=[RowResult.model_validate(one) for one in done])
-
-    return await once.answer(work, status_code=200, repeatable=True)
+    return await _results(
+        once,
+        ResumeResults,
+        lambda: services.pausing.resume(body.enrollment_ids, user.id),
+        repeatable=True,
+    )
 
 
 @router.post("/enrollments/batch/release", response_model=FinishResults, dependencies=[Sends])
@@ -216,9 +202,21 @@ async def release(
     `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` where
     `treat_as_sent` is asked of a text that is known not to have been sent.
     """
+    return await _results(
+        once,
+        FinishResults,
+        lambda: services.bulk_actions.release(body.enrollment_ids, body.decision, user.id),
+    )
 
-    async def work() -> FinishResults:
-        done = await services.bulk_actions.release(body.enrollment_ids, body.decision, user.id)
-        return FinishResults(results=[FinishedRow.model_validate(one) for one in done])
 
-    return await once.answer(work, status_code=200)
+async def _results(
+    once: Once,
+    schema: type[BaseModel],
+    act: Callable[[], Awaitable[Sequence[EnrollmentResult]]],
+    *,
+    repeatable: bool = False,
+) -> Response:
+    async def work() -> object:
+        return {"results": await act()}
+
+    return await once.answer(schema, work, status_code=200, repeatable=repeatable)

@@ -42,7 +42,7 @@ async def create_event_endpoint(
         fields = cast("EndpointFields", body.model_dump())
         return _with_secret(await services.event_endpoints.create(fields, user.id))
 
-    return await once.answer_with_secret("secret", create)
+    return await once.answer_with_secret(EventEndpointWithSecret, "secret", create)
 
 
 @router.get("")
@@ -87,7 +87,7 @@ async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: On
     async def rotate() -> EventEndpointWithSecret:
         return _with_secret(await services.event_endpoints.rotate_secret(endpoint_id))
 
-    return await once.answer_with_secret("secret", rotate, status_code=200)
+    return await once.answer_with_secret(EventEndpointWithSecret, "secret", rotate, status_code=200)
 
 
 @router.post("/{endpoint_id}/test", status_code=202, response_model=EventDelivery)
@@ -96,11 +96,12 @@ async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: On
 
     409 `endpoint_disabled`.
     """
-
-    async def test() -> EventDelivery:
-        return EventDelivery.model_validate(await services.event_endpoints.test(endpoint_id))
-
-    return await once.answer(test, status_code=202, repeatable=True)
+    return await once.answer(
+        EventDelivery,
+        lambda: services.event_endpoints.test(endpoint_id),
+        status_code=202,
+        repeatable=True,
+    )
 
 
 @router.get("/{endpoint_id}/deliveries")
@@ -128,12 +129,12 @@ async def retry_event_delivery(
 
     Until that is settled, later events of its subject wait. 409 `endpoint_disabled`.
     """
-
-    async def retry() -> EventDelivery:
-        record = await services.event_endpoints.retry(endpoint_id, event_id)
-        return EventDelivery.model_validate(record)
-
-    return await once.answer(retry, status_code=202, repeatable=True)
+    return await once.answer(
+        EventDelivery,
+        lambda: services.event_endpoints.retry(endpoint_id, event_id),
+        status_code=202,
+        repeatable=True,
+    )
 
 
 def _with_secret(made: MadeEndpoint) -> EventEndpointWithSecret:

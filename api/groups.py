@@ -21,11 +21,7 @@ MEMBER_CURSORS = Cursors("members", {_SORT: str})
 @router.post("", status_code=201, response_model=Group)
 async def create_group(body: NewGroup, services: ServicesDep, once: OnceDep) -> Response:
     """Make an empty group. 409 `group_taken` names the group that has the name already."""
-
-    async def create() -> Group:
-        return Group.model_validate(await services.groups.create(body.name))
-
-    return await once.answer(create, repeatable=True)
+    return await once.answer(Group, lambda: services.groups.create(body.name), repeatable=True)
 
 
 @router.get("")
@@ -71,12 +67,12 @@ async def add_members(
     group_id: UUID, body: ContactIds, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Put contacts into a group; doing it again changes nothing."""
-
-    async def add() -> AddedMembers:
-        done = await services.groups.add_members(group_id, body.contact_ids, user.id)
-        return AddedMembers.model_validate(done)
-
-    return await once.answer(add, status_code=200, repeatable=True)
+    return await once.answer(
+        AddedMembers,
+        lambda: services.groups.add_members(group_id, body.contact_ids, user.id),
+        status_code=200,
+        repeatable=True,
+    )
 
 
 @router.delete("/{group_id}/members")

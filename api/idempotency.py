@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -25,6 +25,7 @@ HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 
 _logger = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer", bound=BaseModel)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 _KeyHeader = Annotated[
@@ -51,7 +52,8 @@ class Once:
 
     async def answer(
         self,
-        work: Callable[[], Awaitable[BaseModel]],
+        schema: type[BaseModel],
+        work: Callable[[], Awaitable[object]],
         *,
         status_code: int | Callable[[], int] = 201,
         repeatable: bool = False,
@@ -62,16 +64,18 @@ class Once:
         key claimed, unless the work is repeatable.
 
         Args:
-            work: Called at most once; its answer is stored, so it must hold no secret.
-            status_code: Of the answer; or returns it, once the work is done.
-            repeatable: Doing the work twice does no harm; see ``Idempotency.begin``.
+            schema: Of the answer; must hold no secret, as the answer is stored.
+            work: Called at most once; the schema validates its result.
+            status_code: Of the answer; or tells it, once the work is done.
+            repeatable: Whether doing the work a second time does no harm; see
+                ``Idempotency.begin``.
 
         Raises:
             ConflictError: ``idempotency_key_reused`` or ``request_in_progress``.
         """
 
         async def run(claim: Claim | None) -> JSONResponse:
-            body = (await work()).model_dump(mode="json")
+            body = schema.model_validate(await work()).model_dump(mode="json")
             status = status_code if isinstance(status_code, int) else status_code()
             if claim is not None:
                 await self._quietly(self.idempotency.finish(claim, status, body))
@@ -80,7 +84,11 @@ class Once:
         return await self._answer(run, repeatable=repeatable)
 
     async def answer_within(
-        self, work: Callable[[Transaction], Awaitable[BaseModel]], *, status_code: int
+        self,
+        schema: type[BaseModel],
+        work: Callable[[Transaction], Awaitable[object]],
+        *,
+        status_code: int,
     ) -> JSONResponse:
         """Do the work and store its answer in one transaction; else as ``answer``.
 
@@ -90,7 +98,7 @@ class Once:
 
         async def run(claim: Claim | None) -> JSONResponse:
             async with self.idempotency.transaction() as tx:
-                body = (await work(tx)).model_dump(mode="json")
+                body = schema.model_validate(await work(tx)).model_dump(mode="json")
                 if claim is not None:
                     await self.idempotency.finish_in(tx, claim, status_code, body)
             return JSONResponse(body, status_code)
@@ -119,18 +127,23 @@ class Once:
             raise
 
     async def answer_with_secret(
-        self, field: str, work: Callable[[], Awaitable[BaseModel]], *, status_code: int = 201
+        self,
+        schema: type[_Answer],
+        field: str,
+        work: Callable[[], Awaitable[_Answer]],
+        *,
+        status_code: int = 201,
     ) -> JSONResponse:
         """Do as ``answer``, but do not store the secret in ``field``: repeated, it is null."""
         secret: str | None = None
 
-        async def without_secret() -> BaseModel:
+        async def without_secret() -> _Answer:
             nonlocal secret
             made = await work()
             secret = getattr(made, field)
             return made.model_copy(update={field: None})
 
-        answer = await self.answer(without_secret, status_code=status_code)
+        answer = await self.answer(schema, without_secret, status_code=status_code)
         answer.headers["Cache-Control"] = "no-store"
         if secret is None:
             return answer
@@ -177,4 +190,4 @@ async def _once(request: Request, once: StreamedOnceDep, settings: SettingsDep) 
 
 
 OnceDep = Annotated[Once, Depends(_once)]
-"""For a POST: ``return await once.answer(work)``, where ``work`` returns the answer's schema."""
+"""For a POST: ``return await once.answer(schema, work)``."""

@@ -158,14 +158,10 @@ async def _take(
             yield piece
 
     job_id = await receive(pieces())
-
-    async def start() -> Job:
-        return Job.model_validate(await uploads.start(job_id, user_id))
-
     try:
-        request_hash = digest.hexdigest()
+        keyed = replace(once, request_hash=digest.hexdigest())
         return accepted(
-            await replace(once, request_hash=request_hash).answer(start, status_code=202)
+            await keyed.answer(Job, lambda: uploads.start(job_id, user_id), status_code=202)
         )
     finally:
         # Does nothing to a job that was started: this is a file that came before, or was refused.

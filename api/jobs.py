@@ -66,19 +66,19 @@ async def start_batch(
     404 `not_found` for an unknown sequence; 422 `missing` or `not_for_this_action` where
     `group_id` or `decision` does not go with the action, `unknown_group`.
     """
-
-    async def work() -> Job:
-        job = await services.jobs.start_bulk_action(
+    answer = await once.answer(
+        Job,
+        lambda: services.jobs.start_bulk_action(
             sequence_id,
             JobKind(body.action),
             body.filter.wanted(),
             user.id,
             group_id=body.group_id,
             decision=body.decision,
-        )
-        return Job.model_validate(job)
-
-    return accepted(await once.answer(work, status_code=202))
+        ),
+        status_code=202,
+    )
+    return accepted(answer)
 
 
 @router.get("/jobs")
@@ -128,11 +128,9 @@ async def cancel_job(
 
     What is done stays done. 409 `job_ended` if everything is.
     """
-
-    async def cancel() -> Job:
-        return Job.model_validate(await services.jobs.cancel(job_id, user.id))
-
-    return await once.answer(cancel, status_code=200, repeatable=True)
+    return await once.answer(
+        Job, lambda: services.jobs.cancel(job_id, user.id), status_code=200, repeatable=True
+    )
 
 
 def _after(place: Position | None) -> int:

@@ -61,9 +61,9 @@ async def decide_review(
     `not_an_opt_out` changes nothing else. The same decision again changes nothing; the other one is
     a 409 `already_decided`.
     """
-
-    async def decide() -> Review:
-        row = await services.reviews.decide(message_id, body.decision, user_id=user.id)
-        return Review.model_validate(row)
-
-    return await once.answer(decide, status_code=200, repeatable=True)
+    return await once.answer(
+        Review,
+        lambda: services.reviews.decide(message_id, body.decision, user_id=user.id),
+        status_code=200,
+        repeatable=True,
+    )

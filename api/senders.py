@@ -21,12 +21,8 @@ _CURSORS = Cursors("senders", {_SORT: str})
 @router.post("", status_code=201, response_model=Sender, dependencies=[AdminOnly])
 async def create_sender(body: NewSender, services: ServicesDep, once: OnceDep) -> Response:
     """Add a sender. 409 `sender_taken` names the sender that has the number or service."""
-
-    async def create() -> Sender:
-        fields = cast("SenderFields", body.model_dump())
-        return Sender.model_validate(await services.senders.create(fields))
-
-    return await once.answer(create, repeatable=True)
+    fields = cast("SenderFields", body.model_dump())
+    return await once.answer(Sender, lambda: services.senders.create(fields), repeatable=True)
 
 
 @router.get("")
@@ -64,4 +60,4 @@ async def release_sender(
         sender = Sender.model_validate(await services.senders.get(sender_id))
         return ReleasedSender(released=released, **sender.model_dump())
 
-    return await once.answer(release, status_code=200, repeatable=True)
+    return await once.answer(ReleasedSender, release, status_code=200, repeatable=True)

@@ -33,11 +33,7 @@ async def create_sequence(
     body: NewSequence, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Write a sequence. A 422 names everything that is wrong, and nothing is written."""
-
-    async def create() -> Sequence:
-        return Sequence.model_validate(await services.sequences.create(body.draft(), user.id))
-
-    return await once.answer(create)
+    return await once.answer(Sequence, lambda: services.sequences.create(body.draft(), user.id))
 
 
 @router.get("")
@@ -112,9 +108,4 @@ async def archive_sequence(
 
 
 async def _moved(once: Once, move: Callable[[], Awaitable[SequenceRecord]]) -> Response:
-    """Answer with a sequence as it is after a step to another state."""
-
-    async def work() -> Sequence:
-        return Sequence.model_validate(await move())
-
-    return await once.answer(work, status_code=200, repeatable=True)
+    return await once.answer(Sequence, move, status_code=200, repeatable=True)

@@ -55,7 +55,7 @@ async def create_suppression(
     """
     known = False
 
-    async def create() -> Suppression:
+    async def create() -> object:
         nonlocal known
         row, is_new = await services.suppressions.suppress(
             contact_id=body.contact_id,
@@ -65,9 +65,11 @@ async def create_suppression(
             user_id=user.id,
         )
         known = not is_new
-        return Suppression.model_validate(row)
+        return row
 
-    return await once.answer(create, status_code=lambda: 200 if known else 201, repeatable=True)
+    return await once.answer(
+        Suppression, create, status_code=lambda: 200 if known else 201, repeatable=True
+    )
 
 
 @router.get("")
@@ -100,11 +102,11 @@ async def lift_suppression(
     Members lift what was done by hand; what the person asked for, or the provider said, only an
     admin lifts (403 `forbidden`). 409 `already_lifted`.
     """
-
-    async def lift() -> Suppression:
-        row = await services.suppressions.lift(
+    return await once.answer(
+        Suppression,
+        lambda: services.suppressions.lift(
             suppression_id, reason=body.reason, user_id=user.id, role=user.role
-        )
-        return Suppression.model_validate(row)
-
-    return await once.answer(lift, status_code=200, repeatable=True)
+        ),
+        status_code=200,
+        repeatable=True,
+    )

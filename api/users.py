@@ -143,7 +143,7 @@ async def create_user(
         )
         return MadeUser(**vars(user), **_told(link, settings))
 
-    return await once.answer_with_secret("set_up_url", create)
+    return await once.answer_with_secret(MadeUser, "set_up_url", create)
 
 
 @router.get("/users", dependencies=[AdminOnly])
@@ -197,7 +197,7 @@ async def create_set_up_link(
         )
         return SetUpLink(**_told(link, settings))
 
-    return await once.answer_with_secret("set_up_url", make)
+    return await once.answer_with_secret(SetUpLink, "set_up_url", make)
 
 
 @router.post(
@@ -241,7 +241,7 @@ async def _make(
         )
         return MadeToken(token=made.token, **vars(made.details))
 
-    return await once.answer_with_secret("token", make)
+    return await once.answer_with_secret(MadeToken, "token", make)
 
 
 def _told(link: set_up_links.SetUpLink, settings: ApiSettings) -> dict[str, Any]:
