@@ -50,13 +50,7 @@ class PageQuery(FilterQuery):
 
 
 def listing(page: Page[Any], item: type[_Item], next_cursor: str | None) -> Listing[_Item]:
-    """Write one page.
-
-    Args:
-        page: From a use case.
-        item: The schema of its items.
-        next_cursor: Where the next page begins.
-    """
+    """Write a page of a use case as a page of a schema."""
     return Listing(
         items=[item.model_validate(entry) for entry in page.items], next_cursor=next_cursor
     )

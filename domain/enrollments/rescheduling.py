@@ -18,16 +18,8 @@ def resumed_due(
 ) -> datetime:
     """Compute when a step is due after its enrollment is resumed.
 
-    The remaining delay is kept. A time of day stays the same, on the nearest day; a date stays the
-    same, past or not, on the present clock.
-
-    Args:
-        due_at: When it was due.
-        paused_at: When the delay stopped.
-        now: When it is resumed.
-        at_time: The step's time of day, if it has one.
-        send_at: The step's date, if it has one.
-        clock: The contact's.
+    The remaining delay, counted from ``paused_at``, is kept. A time of day stays the same, on the
+    nearest day; a date stays the same, past or not, on the present clock.
     """
     if send_at is not None:
         return scheduled_due(send_at, clock)
@@ -53,18 +45,10 @@ def rescheduled_due(
     before: ContactClock,
     after: ContactClock,
 ) -> datetime:
-    """Compute when a step is due after its contact's time zone changed.
+    """Compute when a step is due after its contact's clock changed.
 
-    A time of day and a date are wall-clock time, now in the new zone; a plain delay is unchanged.
-    A time of day that was still to come but is past in the new zone moves to the next day.
-
-    Args:
-        due_at: When it was due.
-        now: When the zone changes.
-        at_time: The step's time of day, if it has one.
-        send_at: The step's date, if it has one.
-        before: The clock that ``due_at`` was computed with.
-        after: The clock from now on.
+    A time of day and a date are wall-clock time, now on the clock ``after``; a plain delay is
+    unchanged. A time of day that was still to come but is past on that clock moves to the next day.
     """
     if send_at is not None:
         return scheduled_due(send_at, after)

@@ -106,13 +106,7 @@ class ContactClock:
 
     @classmethod
     def of(cls, *, time_zone: str | None, phone: str, workspace: str) -> "ContactClock":
-        """Take the given zone, else all that the number allows, else the workspace's.
-
-        Args:
-            time_zone: The contact's zone, if someone gave it.
-            phone: The contact's number, in E.164.
-            workspace: The workspace's zone.
-        """
+        """Use the contact's given zone, else all that the number allows, else the workspace's."""
         zones = (time_zone,) if time_zone else time_zones(phone)
         return cls(zones or (workspace,), workspace)
 
@@ -141,14 +135,10 @@ class Slot:
 
 
 def check_time_zone(name: str, *, field: str = "time_zone") -> str:
-    """Let through the name of a time zone.
-
-    Args:
-        name: An IANA name in its own spelling (``America/New_York``).
-        field: Path of the field in the request.
+    """Check the name of a time zone, in IANA's own spelling (``America/New_York``).
 
     Raises:
-        InvalidFieldError: If there is no such zone.
+        InvalidFieldError: There is no such zone.
     """
     if name not in _known_zones():
         raise InvalidFieldError(
@@ -160,7 +150,7 @@ def check_time_zone(name: str, *, field: str = "time_zone") -> str:
 def ongoing_due(
     previous: datetime, delay: timedelta, at_time: time | None, clock: ContactClock
 ) -> datetime:
-    """Tell when a step of an ongoing sequence is due, before its send window is looked at.
+    """Compute when a step of an ongoing sequence is due, regardless of its send window.
 
     Args:
         previous: When the text before was accepted; for the first step, the enrollment.
@@ -180,14 +170,10 @@ def ongoing_due(
 
 
 def scheduled_due(send_at: datetime, clock: ContactClock) -> datetime:
-    """Tell when a step of a scheduled sequence is due, before its send window is looked at.
+    """Compute when a step of a scheduled sequence is due, regardless of its send window.
 
-    A time that the clocks skip moves forward by the length of the gap, one that happens twice is
-    the first of the two, as in RFC 5545, section 3.3.5.
-
-    Args:
-        send_at: Wall-clock date and time, naive.
-        clock: The contact's.
+    ``send_at`` is naive wall-clock time. A time that the clocks skip moves forward by the length of
+    the gap, one that happens twice is the first of the two, as in RFC 5545, section 3.3.5.
     """
     if send_at.tzinfo is not None:
         raise ValueError("send_at is wall-clock time and carries no zone")
@@ -200,11 +186,6 @@ def next_slot(moment: datetime, window: SendWindow | None, clock: ContactClock) 
     An instant is inside the window if the wall clock of *every* zone the contact may be in is
     inside it; if no instant of a week is, the workspace's zone alone counts. Less than
     ``MIN_WINDOW_LEFT`` of a window counts as outside. Windows that meet at midnight are one.
-
-    Args:
-        moment: When the text is due.
-        window: The sequence's; None for any time.
-        clock: The contact's.
     """
     start = moment.astimezone(UTC)
     if window is None:
@@ -219,11 +200,9 @@ def next_slot(moment: datetime, window: SendWindow | None, clock: ContactClock) 
 
 
 def validity_seconds(now: datetime, closes_at: datetime | None) -> int:
-    """Tell how long the provider may go on trying, in whole seconds, 1 to 36,000.
+    """Compute the validity period of a text handed over now, in whole seconds, 1 to 36,000.
 
-    Args:
-        now: When the text is handed over.
-        closes_at: The end of the send window; None if there is none.
+    ``closes_at`` is the end of the send window, if there is one.
     """
     if closes_at is None:
         return MAX_VALIDITY_SECONDS
@@ -234,13 +213,9 @@ def validity_seconds(now: datetime, closes_at: datetime | None) -> int:
 def spaced(
     previous: datetime | None, delay: timedelta, moment: datetime, *, enough: timedelta
 ) -> datetime:
-    """Keep a text away from the one before it, whatever was overdue.
+    """Postpone a text so that it keeps its distance from the one before, if any.
 
-    Args:
-        previous: When the text before was accepted; None for the first.
-        delay: The step's configured delay.
-        moment: When the text would go otherwise.
-        enough: The most that two texts must be apart, however long the delay.
+    The distance is the step's delay, but not more than ``enough``.
     """
     if previous is None:
         return moment

@@ -60,8 +60,6 @@ class Contacts:
     """Manages contacts.
 
     Args:
-        database: PostgreSQL.
-        hooks: What higher areas do.
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         workspace_zone: IANA zone of a workspace that has set none.
     """
@@ -154,12 +152,8 @@ class Contacts:
     ) -> Page[ContactDetails]:
         """List contacts.
 
-        Args:
-            search: Any part of "first last" in any case, or phone digits.
-            group_ids: Members of any of these; empty for everyone.
-            sort: ``name`` or ``created_at``, descending with ``-`` before it.
-            after: Where the page begins; made for the same ``sort``.
-            limit: Most items.
+        ``search`` is any part of "first last" in any case, or phone digits; ``sort`` is ``name`` or
+        ``created_at``, descending with ``-`` before it, and ``after`` was made for the same one.
 
         Raises:
             InvalidFieldError: The search cannot match anyone.

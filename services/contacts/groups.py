@@ -68,7 +68,6 @@ class Groups:
     """Manages groups and their members.
 
     Args:
-        database: PostgreSQL.
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
     """
 
@@ -165,12 +164,7 @@ class Groups:
         )
 
     async def add_numbers(self, group_id: UUID, pasted: str, user_id: UUID) -> AddedNumbers:
-        """Add the contacts with these numbers to a group.
-
-        Args:
-            group_id: The group.
-            pasted: Numbers, separated by line breaks, commas, semicolons or tabs.
-            user_id: Who adds them.
+        """Add the contacts with pasted numbers; see ``pasted_numbers.split``.
 
         Raises:
             InvalidFieldError: ``numbers``: too many or none.

@@ -74,7 +74,6 @@ class Enrolling:
     """Enrolls contacts.
 
     Args:
-        database: PostgreSQL.
         workspace_zone: IANA zone of a workspace that has set none, for contacts without one.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
@@ -141,10 +140,7 @@ class Enrolling:
     ) -> dict[UUID, EnrollmentStatus | SkipCode]:
         """Predict what enrolling contacts would do now, by the same rules, without doing it.
 
-        Args:
-            tx: A transaction.
-            sequence_id: The sequence.
-            found: Contacts, or stand-ins with ids of their own for contacts to be made.
+        Contacts may be stand-ins, with ids of their own, for contacts to be made.
 
         Returns:
             By contact: the status it would get, or why it would be skipped.

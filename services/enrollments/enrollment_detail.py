@@ -87,10 +87,6 @@ class EnrollmentDetail:
     """Reads one enrollment with its timeline and its plan.
 
     Args:
-        database: PostgreSQL.
-        temporal: Asked for the live state.
-        live_deadline: Time limit of that question.
-        rules: The timings.
         workflows_url: Base URL of workflows in Temporal's Web UI, to which their ids are appended:
             ``http://host/namespaces/default/workflows``.
     """

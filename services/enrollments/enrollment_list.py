@@ -48,8 +48,6 @@ class EnrollmentList:
     """Lists and counts a sequence's enrollments.
 
     Args:
-        database: PostgreSQL.
-        temporal: Asked for live states.
         live_deadline: Time limit of all live states of one page together.
     """
 
@@ -70,16 +68,11 @@ class EnrollmentList:
         limit: int = 50,
         live: bool = False,
     ) -> EnrollmentPage:
-        """List a sequence's enrollments.
+        """List a sequence's enrollments, with ``live`` asking the workflows of the active ones.
 
-        Args:
-            sequence_id: The sequence.
-            wanted: Which to list.
-            sort: ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending
-                with ``-`` before it. Those without a value come last either way.
-            after: Where the page begins; made for the same ``sort``.
-            limit: Most items.
-            live: Whether to ask the workflows of the active ones on the page.
+        ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending
+        with ``-`` before it; those without a value come last either way. ``after`` was made for the
+        same ``sort``.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -130,11 +123,7 @@ class EnrollmentList:
 
 
 def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
-    """Check a filter and trim its search.
-
-    Args:
-        wanted: The filter.
-        path: Prefix of its fields' names in errors (``filter.``).
+    """Check a filter and trim its search; ``path`` is a prefix of field names in errors.
 
     Raises:
         InvalidFieldError: The search cannot match anyone; an outcome without its step, or a step

@@ -90,7 +90,6 @@ class SequenceOverview:
     """Reads the Overview tab.
 
     Args:
-        database: PostgreSQL.
         workspace_zone: IANA zone of a workspace that has set none.
     """
 

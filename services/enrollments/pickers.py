@@ -57,10 +57,7 @@ class Pickers:
     ) -> list[PickedContact]:
         """Find contacts by any part of the name or phone digits, by name.
 
-        Args:
-            search: Empty for the first of all contacts.
-            sequence_id: The sequence of ``active_here``, if any.
-            limit: Most contacts.
+        ``sequence_id`` is the sequence of ``active_here``, if any.
 
         Raises:
             InvalidFieldError: The search cannot match anyone.

@@ -33,12 +33,9 @@ class Previews:
     async def text(
         self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
     ) -> TextPreview:
-        """Fill in a text for a contact and measure it.
+        """Fill in a text for a contact, or for one without any values, and measure it.
 
-        Args:
-            body: As written, with its merge fields.
-            contact_id: For whom; None for a contact without any values.
-            media_urls: With media, the body may be empty.
+        With media, the body may be empty.
 
         Raises:
             InvalidFieldError: See ``texts.check_body``.

@@ -17,14 +17,7 @@ ClockOf = Callable[[str | None, str], ContactClock]
 async def contact_moved(
     tx: Transaction, contact_id: UUID, before: ContactClock, after: ContactClock
 ) -> None:
-    """Reschedule a contact's waiting steps by another clock.
-
-    Args:
-        tx: The transaction that changes the contact.
-        contact_id: Whose zone, or number, has changed.
-        before: The clock until now.
-        after: The clock from now on.
-    """
+    """Reschedule a contact's waiting steps from one clock to another."""
     if before == after:
         return
     waiting = await waiting_steps.lock_waiting_of(tx, [contact_id])
@@ -36,11 +29,7 @@ async def workspace_moved(
 ) -> None:
     """Reschedule the waiting steps of contacts who may depend on the workspace's zone.
 
-    Args:
-        tx: The transaction that changes the workspace's zone.
-        contact_ids: A page of contacts.
-        before: Makes the clocks until now.
-        after: Makes the clocks from now on.
+    ``before`` and ``after`` make a contact's clock until now, and from now on.
     """
     moves = []
     for row in await waiting_steps.lock_waiting_of(tx, contact_ids):

@@ -82,14 +82,9 @@ def plan(
     *,
     min_spacing: timedelta,
 ) -> Iterator[StepAhead]:
-    """Plan the remaining steps: the next one as stored, later ones computed.
+    """Plan the remaining steps of an active enrollment: the next as stored, later ones computed.
 
-    Args:
-        facts: An active enrollment.
-        steps: Of its version, in order.
-        clock: Its contact's.
-        events: Its events, in order.
-        min_spacing: Two texts are at least this far apart, or their delay if that is shorter.
+    Two texts are at least ``min_spacing`` apart, or their delay if that is shorter.
     """
     window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)

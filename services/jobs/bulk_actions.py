@@ -23,12 +23,7 @@ _PAGE = 500
 
 
 class BulkActions:
-    """Actions of the Contacts tab; results are in the order asked.
-
-    Args:
-        database: PostgreSQL.
-        holds: Releases held enrollments.
-    """
+    """Actions of the Contacts tab; results are in the order asked."""
 
     def __init__(self, database: Database, holds: Holds) -> None:
         self._database = database
@@ -70,17 +65,11 @@ class BulkActions:
         *,
         send_id: UUID | None = None,
     ) -> list[EnrollmentResult]:
-        """Text the enrollments' contacts, each individually and once.
+        """Text the enrollments' contacts, at most 10, each individually and once.
 
         ``accepted`` (with the text's id; enrollments of one contact share it), ``opted_out``,
-        ``landline`` or ``not_found``. Final enrollments may be texted too.
-
-        Args:
-            enrollment_ids: Of at most 10 contacts.
-            body: With merge fields, which are filled in now.
-            user_id: Who writes.
-            send_id: A random id from the form: with the same id a contact is texted once, however
-                often the form is sent.
+        ``landline`` or ``not_found``. Final enrollments may be texted too. ``send_id`` is a random
+        id from a form: with the same id a contact is texted once, however often the form is sent.
 
         Raises:
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be

@@ -97,13 +97,8 @@ class Importing(CsvUpload):
     ) -> UUID:
         """Store a file's rows as those of a job, and give its id, for ``start`` or ``discard``.
 
-        Args:
-            data: The file.
-            user_id: Who imports.
-            dry_run: Whether to only check the rows.
-            group_id: A group to add all contacts of the file to.
-            region: Country of numbers without a country code; None for the default.
-            columns: The index of each field's column; None to go by the names in the first line.
+        ``dry_run`` only checks the rows. ``columns`` is the index of each field's column; without
+        it, the names in the first line decide.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
@@ -140,13 +135,9 @@ class Importing(CsvUpload):
     ) -> JobDetails:
         """Start the job of a complete file, and tell it what to do with the contacts.
 
-        Args:
-            job_id: The job.
-            user_id: Who imports.
-            within: The caller's transaction; None for one of its own.
-            group_id: A group to add all contacts of the file to; None for the one named before.
-            enroll_into: A sequence to enroll them into once the import is done, by a job of its
-                own: the import's ``enrolling_id``. If that fails, the import's ``error`` says why.
+        ``group_id``, or else the group named before, gets all of them. They are enrolled into
+        ``enroll_into`` once the import is done, by a job of its own: the import's ``enrolling_id``.
+        If that fails, the import's ``error`` says why.
 
         Raises:
             NotFoundError: There is no such sequence.

@@ -56,7 +56,6 @@ class CsvUpload:
     """Stores a file's rows as those of a job; the base of each kind of import.
 
     Args:
-        database: PostgreSQL.
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code, if
             the import names none.
     """
@@ -78,15 +77,7 @@ class CsvUpload:
         """Store a file's rows as those of a job that is not started yet, and give its id.
 
         No transaction is open while bytes are awaited. If the file as a whole is invalid, nothing
-        of it is kept.
-
-        Args:
-            kind: Of the job.
-            data: The file.
-            user_id: Who uploads.
-            params: Of the job.
-            find_columns: Finds the fields in the first line.
-            missing: The error of an empty file.
+        of it is kept. ``missing`` is the error of an empty file.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, or from ``find_columns``.
@@ -145,11 +136,6 @@ class CsvUpload:
         within: Transaction | None = None,
     ) -> JobDetails:
         """Start the job of a complete file.
-
-        Args:
-            job_id: The job.
-            user_id: Who starts it.
-            within: The caller's transaction; None for one of its own.
 
         Raises:
             ConflictError: ``upload_canceled``.

@@ -158,9 +158,6 @@ class EnrollPreviews:
     """Previews enrolling; only ``add_numbers`` and uploads write anything.
 
     Args:
-        database: PostgreSQL.
-        enrolling_: Predicts what enrolling would do.
-        importing: Stores the rows of a file.
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
     """
 
@@ -259,10 +256,7 @@ class EnrollPreviews:
         return tally.done(chosen, unknown)
 
     async def add_numbers(self, phones: Many[str]) -> list[UUID]:
-        """Add contacts for numbers, which also serve as their last names.
-
-        Args:
-            phones: E.164, as ``EnrollPreview.unknown_numbers`` gives them.
+        """Add contacts for ``EnrollPreview.unknown_numbers``, which also serve as their last names.
 
         Returns:
             The contacts who have the numbers now, in order.
@@ -293,14 +287,8 @@ class EnrollPreviews:
     ) -> FilePreview:
         """Store a CSV file's rows as an upload, and preview them.
 
-        To read it with other columns, ``discard`` the upload and send the file again.
-
-        Args:
-            sequence_id: The sequence.
-            data: The file.
-            user_id: Who uploads.
-            columns: The index of each field's column; None to go by the names in the first line.
-            region: Country of numbers without a country code.
+        To read it with other columns, ``discard`` the upload and send the file again. ``columns``
+        is as for ``Importing.receive``.
 
         Raises:
             NotFoundError: There is no such sequence.

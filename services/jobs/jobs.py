@@ -58,9 +58,6 @@ class Jobs:
     """Starts, reads, cancels and runs background jobs. Implements ``domain.jobs.ports.JobRunner``.
 
     Args:
-        database: PostgreSQL.
-        endings: Tells the outcome of texts that were under way.
-        handlers: By kind of job.
         most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
     """
 
@@ -89,13 +86,7 @@ class Jobs:
     ) -> JobDetails:
         """Start a job on all enrollments of a sequence that match a filter now.
 
-        Args:
-            sequence_id: The sequence.
-            kind: One that acts on enrollments.
-            wanted: The filter.
-            user_id: Who asks.
-            group_id: For ``add_to_group`` only.
-            decision: For ``release`` only.
+        ``group_id`` is for ``add_to_group`` only, ``decision`` for ``release`` only.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -209,11 +200,7 @@ class Jobs:
     ) -> tuple[list[RowResult], bool]:
         """List a job's rows by position, and tell whether there are more.
 
-        Args:
-            job_id: The job.
-            codes: Only rows with any of these results; empty for all rows, even without a result.
-            after: The position before the page.
-            limit: Most rows.
+        Only rows with any of these ``codes``; without any, all rows, even those without a result.
 
         Raises:
             NotFoundError: There is no such job.
@@ -267,11 +254,7 @@ class Jobs:
         """Act on the next rows of a job for a few seconds; chunks may run in parallel.
 
         A row's result is stored in the transaction that acts on it, so each row is acted on once
-        even if a worker is killed.
-
-        Args:
-            job_id: The job.
-            tries: How often this chunk was tried, this time included.
+        even if a worker is killed. ``tries`` counts this try too.
         """
         async with self._database.transaction() as tx:
             job = await jobs.begin(tx, job_id)

@@ -29,13 +29,7 @@ _FIELD_OF = {
 
 
 class OptOutImport(CsvUpload):
-    """Imports opted-out numbers.
-
-    Args:
-        database: PostgreSQL.
-        suppressions: Opts a number out.
-        default_region: See ``CsvUpload``.
-    """
+    """Imports opted-out numbers."""
 
     def __init__(
         self, database: Database, suppressions_: Suppressions, *, default_region: str
@@ -58,12 +52,8 @@ class OptOutImport(CsvUpload):
     ) -> UUID:
         """Store a file's rows as those of a job, and give its id, for ``start`` or ``discard``.
 
-        Args:
-            data: The file.
-            user_id: Who imports.
-            reason: For rows without a reason of their own; may be blank if all rows have one.
-            dry_run: Whether to only check the rows.
-            region: Country of numbers without a country code; None for the default.
+        ``reason`` is for rows without their own, and may be blank if all rows have one. ``dry_run``
+        only checks the rows.
 
         Raises:
             InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,

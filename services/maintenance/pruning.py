@@ -36,10 +36,6 @@ class Pruning:
     """Deletes old rows, each batch in its own transaction.
 
     Messages, attempts, timelines, suppressions and the audit log are kept: they are the record.
-
-    Args:
-        database: PostgreSQL.
-        jobs_kept: How long ended jobs and their results are kept.
     """
 
     def __init__(self, database: Database, *, jobs_kept: timedelta) -> None:

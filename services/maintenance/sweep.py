@@ -73,18 +73,7 @@ class Chores:
 
 
 class Sweep:
-    """Implements ``domain.maintenance.ports.Sweeper``.
-
-    Args:
-        database: PostgreSQL.
-        temporal: Asked whether workflows are open.
-        gateway: The provider, asked to reconcile attempts of ended enrollments.
-        drainer: The outbox.
-        inbound: Applies inbound texts.
-        callbacks: Applies delivery reports.
-        rules: The timings.
-        chores: Further use cases.
-    """
+    """Implements ``domain.maintenance.ports.Sweeper``."""
 
     def __init__(
         self,

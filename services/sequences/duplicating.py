@@ -15,11 +15,7 @@ _COPIED = ("sender_id", "kind", "on_reply", "reply_window_seconds", "send_window
 
 
 class Duplicating:
-    """Copies sequences.
-
-    Args:
-        database: PostgreSQL.
-    """
+    """Copies sequences."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -94,7 +94,6 @@ class Sequences:
     """Manages sequences.
 
     Args:
-        database: PostgreSQL.
         workspace_zone: IANA zone of a workspace that has set none; decides whether dates are past.
     """
 
@@ -153,13 +152,7 @@ class Sequences:
         after: Position | None = None,
         limit: int = 50,
     ) -> Page[SequenceRecord]:
-        """List sequences, newest first, without their steps.
-
-        Args:
-            states: Any of these; empty for all.
-            search: Part of the name, in any case.
-            after: Where the page begins.
-            limit: Most items.
+        """List sequences, newest first, without their steps; ``search`` is part of the name.
 
         Raises:
             InvalidFieldError: The search cannot match anything.
@@ -179,13 +172,8 @@ class Sequences:
     ) -> SequenceRecord:
         """Change a sequence; different steps become its next version.
 
-        Enrollments stay on their version; everything else applies to them at once.
-
-        Args:
-            sequence_id: The sequence.
-            change: What to change.
-            user_id: Who changes it.
-            based_on: The version that the user saw; None to overwrite any.
+        Enrollments stay on their version; everything else applies to them at once. ``based_on`` is
+        the version that the user saw; None overwrites any.
 
         Raises:
             NotFoundError: There is no such sequence.

@@ -93,9 +93,8 @@ def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
 def matches(search: str) -> ColumnElement[bool]:
     """Build the condition that a contact matches a search.
 
-    Args:
-        search: Any part of "first last", in any case; or, if it is digits and punctuation only,
-            also any part of the phone number.
+    Any part of "first last" matches, in any case; digits and punctuation also match any part of
+    the phone number.
     """
     found: ColumnElement[bool] = col(Contact.search_name).like(
         func.lower(f"%{escaped(search)}%"), escape="\\"
@@ -179,20 +178,12 @@ async def find(
     limit: int,
     whole: bool = False,
 ) -> list[ContactDetails]:
-    """List contacts.
+    """List contacts that match a search and are in any of these groups.
 
     A search by name uses the trigram index and sorts afterwards. Left alone, the planner walks the
     list's own index until the page is full, as if all Williams were spread evenly over it. Fewer
-    than three characters have no trigram, and numbers are spread evenly.
-
-    Args:
-        tx: The transaction.
-        search: See ``matches``; empty for all.
-        group_ids: Members of any of these; empty for all.
-        sort: ``name`` or ``created_at``, descending with ``-`` before it.
-        after: Where the page begins.
-        limit: Most rows.
-        whole: The list is read to its end, so walking its index is best.
+    than three characters have no trigram, and numbers are spread evenly. If the ``whole`` list is
+    read, walking its index is best. ``sort`` is as in ``services.contacts.contacts``.
     """
     query = _contacts()
     if search:

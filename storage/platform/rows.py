@@ -67,15 +67,7 @@ def paged(
     *,
     down: bool = False,
 ) -> Select[*tuple[Any, ...]]:
-    """Sort a query by a key and an id, and begin it after a position.
-
-    Args:
-        query: The query.
-        key: Sorted by first; never null.
-        row_id: Settles the order of equal keys.
-        after: A position in this order; None for the beginning.
-        down: Whether the order is descending.
-    """
+    """Sort a query by a key that is never null and by id, and begin it after a position."""
     query = query.order_by(*((key.desc(), row_id.desc()) if down else (key, row_id)))
     if after is None:
         return query
