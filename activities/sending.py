@@ -1,4 +1,4 @@
-"""The send path: decide, find out what must be known, call the provider, write down its answer."""
+"""The send path: decide, find out what must be known, call the provider, record its answer."""
 
 import asyncio
 import logging
@@ -34,16 +34,16 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
 _logger = logging.getLogger(__name__)
 
 RECORD_RETRY = timedelta(milliseconds=200)
-"""First pause between two tries to write down an answer; doubles up to two seconds."""
+"""First pause between two tries to record an answer; doubles up to two seconds."""
 
 LOOK_AGAIN = timedelta(seconds=10)
 """How often an unknown outcome is looked at again."""
 
 LATE_WAIT = timedelta(seconds=2)
-"""How long a send that came too late to begin anything waits at least; twice that at most."""
+"""The shortest wait of a send that came too late to start; the longest is twice that."""
 
 RECORD_GIVE_UP = timedelta(minutes=5)
-"""After this long an answer that cannot be written down is left to be proven again."""
+"""After this long an answer that cannot be recorded is left to be reconciled."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class SendingActivities:
     Args:
         ledger: The rows that decide.
         gateway: The provider.
-        look_again: How often an attempt that is being settled is looked at for a proof by
-            callback, which may come long before the provider's list can prove anything.
+        look_again: How often an attempt of unknown outcome is read again: a status callback may
+            prove it long before the provider's list can.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class SendingActivities:
         Idempotency key: none, it begins no text. Time limit: 2 s as a local activity, 10 s as a
         regular one. No failure is final.
         """
-        return _said(await self._ledger.decide_step(UUID(request.enrollment_id)))
+        return _told(await self._ledger.decide_step(UUID(request.enrollment_id)))
 
     @activity.defn(name="look")
     async def look(self, request: SendStep) -> EnrollmentState:
@@ -102,7 +102,7 @@ class SendingActivities:
     @activity.defn(name="decide_message")
     async def decide_message(self, request: SendMessage) -> EnrollmentState:
         """Say what a one-off text needs next. Key, limits and failures: as ``decide_step``."""
-        return _said(await self._ledger.decide_message(UUID(request.message_id)))
+        return _told(await self._ledger.decide_message(UUID(request.message_id)))
 
     @activity.defn(name="resolve_step")
     async def resolve_step(self, request: SendStep) -> EnrollmentState:
@@ -127,10 +127,10 @@ class SendingActivities:
     async def send_step(self, request: SendStep) -> EnrollmentState:
         """Send the enrollment's next step, and say what it needs or waits for next.
 
-        It was decided that the step may go; all of it is checked again, and what stands in the way
-        by now is said. Idempotency key: the attempt's row, one live per message (never twice).
-        Time limit: 30 s from start to close, no maximum of attempts; the bounds are counted on
-        the row.
+        Everything is checked again under locks; if something has come in the way since it was
+        decided, that is answered. Idempotency key: the attempt's row, one live per message (never
+        twice). Time limit: 30 s from start to close, no maximum of attempts; the bounds are counted
+        on the row.
 
         Raises:
             ApplicationError: ``late``; retryable, with a delay: the call could not have begun in
@@ -158,19 +158,19 @@ class SendingActivities:
     async def _send(
         self, ask: Callable[[UUID], Awaitable[NextAction]], subject_id: UUID
     ) -> EnrollmentState:
-        """Ask to send, make the call that is answered, and say what comes next."""
+        """Ask to send, make the call if there is one, and say what comes next."""
         try:
             next_action = await ask(subject_id)
         except LateError:
             raise _late() from None
         while isinstance(next_action, SendRequest):
             next_action = await self._call(next_action)
-        return _said(next_action)
+        return _told(next_action)
 
     async def _resolve(
         self, decide: Callable[[UUID], Awaitable[Preparation]], subject_id: UUID
     ) -> EnrollmentState:
-        """Decide, and find out what that needs, until it needs nothing of the kind."""
+        """Decide, and find out what that needs, until nothing is left to find out."""
         decision = await decide(subject_id)
         while not isinstance(decision, EnrollmentState):
             await self._find_out(decision)
@@ -181,7 +181,7 @@ class SendingActivities:
         """Ask the provider what must be known before the next text."""
         match question:
             case NeedsReconciliation():
-                await self._settle(question)
+                await self._reconcile(question)
             case LineTypeNeeded():
                 try:
                     line_type = await self._gateway.line_type(question.phone)
@@ -189,24 +189,24 @@ class SendingActivities:
                     line_type = None
                 await self._ledger.record_line_type(question.contact_id, line_type)
 
-    async def _settle(self, unsettled: NeedsReconciliation) -> None:
-        """Look for proof about an earlier attempt, or come back when there can be some.
+    async def _reconcile(self, question: NeedsReconciliation) -> None:
+        """Fetch the provider's list for an earlier attempt, or come back when it may prove more.
 
-        After a list that proved nothing, no sooner than the next may: a row that is asked again
-        does not know of that list, and each costs the provider as much as a text.
+        After a list that proved nothing it comes back no sooner than the next one may: the row
+        does not remember that list, and each costs the provider as much as a text.
         """
-        if unsettled.wait > timedelta(0):
-            raise _come_back(min(unsettled.wait, self._look_again))
-        while unsettled.wait <= timedelta(0):
-            listing = await list_texts(self._gateway, unsettled)
-            weighed = await self._ledger.record_listing(unsettled.attempt_id, listing)
+        if question.wait > timedelta(0):
+            raise _come_back(min(question.wait, self._look_again))
+        while question.wait <= timedelta(0):
+            listing = await list_texts(self._gateway, question)
+            weighed = await self._ledger.record_listing(question.attempt_id, listing)
             if not isinstance(weighed, NeedsReconciliation):
                 return
-            unsettled = weighed
-        raise _come_back(unsettled.wait)
+            question = weighed
+        raise _come_back(question.wait)
 
     async def _call(self, call: SendRequest) -> NextAction:
-        """Make the call and write down its answer, whatever happens to the worker's slot."""
+        """Make the call and record its answer, even if the activity is canceled meanwhile."""
         return await asyncio.shield(self._call_and_record(call))
 
     async def _call_and_record(self, call: SendRequest) -> NextAction:
@@ -218,9 +218,9 @@ class SendingActivities:
         return await self._record(call.attempt_id, answer)
 
     async def _record_late(self, attempt_id: UUID, coming: Awaitable[SendResult]) -> None:
-        """Write down an answer that says what became of a call whose slot is free already.
+        """Record an answer that comes after the call has given up its slot.
 
-        If it cannot be written down, the attempt is settled like any other of unknown outcome.
+        If it cannot be recorded, the attempt is reconciled like any other of unknown outcome.
         """
         answer = await coming
         if isinstance(answer, Accepted | Refused):
@@ -243,10 +243,10 @@ class SendingActivities:
                 pause = min(pause * 2, timedelta(seconds=2))
 
 
-def _said(decision: Preparation) -> EnrollmentState:
-    """Say a decision to a workflow.
+def _told(decision: Preparation) -> EnrollmentState:
+    """Return a decision as a workflow is told it.
 
-    One that knows no needs yet asks to send again when that is due, and learns no more by it.
+    A build that knows no needs asks to send again when that is due.
     """
     match decision:
         case EnrollmentState():

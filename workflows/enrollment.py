@@ -34,7 +34,7 @@ NOT_BLOCKED = frozenset(
 
 @workflow.defn(name="Enrollment")
 class EnrollmentWorkflow:
-    """Waits, has the row decide what is next and that done, and ends when the row says so.
+    """Waits, asks the row what is next, does it, and ends when the row is final.
 
     Id: ``enrollment/<uuid>``. Started by the outbox, once per enrollment, and again by the sweep
     if it was lost; it takes its position from the row. Signals ``reply_received``, ``opted_out``,
@@ -48,7 +48,7 @@ class EnrollmentWorkflow:
     def __init__(self, start: StartEnrollment) -> None:
         self._id = start.enrollment_id
         self._page_url = start.page_url
-        self._standing = start.standing
+        self._state = start.standing
         self._ended: str | None = None
         self._wakeups = 0
         self._handled_wakeups = 0
@@ -61,22 +61,22 @@ class EnrollmentWorkflow:
     async def run(self, start: StartEnrollment) -> EnrollmentResult:  # noqa: ARG002 - init has it
         """Wait for the next event, act on it, until the enrollment has ended."""
         while self._ended is None:
-            self._say_where_it_stands()
+            self._show_state()
             await self._wait()
             if self._ended is not None:
                 break
             await self._act()
             if workflow.info().is_continue_as_new_suggested() and self._may_begin_anew():
-                workflow.continue_as_new(StartEnrollment(self._id, self._standing, self._page_url))
-        self._say_where_it_stands()
+                workflow.continue_as_new(StartEnrollment(self._id, self._state, self._page_url))
+        self._show_state()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return EnrollmentResult(status=self._ended)
 
     async def _wait(self) -> None:
-        """Sleep until the next event is due, a signal ends it or asks to look again."""
-        if self._standing.needs is not None:
+        """Sleep until the next event is due, or a signal ends the enrollment or wakes it."""
+        if self._state.needs is not None:
             return
-        due_at = self._standing.due_at
+        due_at = self._state.due_at
         timeout = None if due_at is None else due_at - workflow.now()
         if timeout is not None and timeout <= timedelta(0):
             if not (self._was_early and workflow.patched("clocks")):
@@ -92,42 +92,45 @@ class EnrollmentWorkflow:
             return
 
     def _may_begin_anew(self) -> bool:
-        """Whether another run knows all of it; the next one may be of a build without needs."""
-        return self._standing.needs is None and self._has_nothing_new()
+        """Tell whether a new run starts with all that this one knows.
+
+        It may be run by a build that knows no needs.
+        """
+        return self._state.needs is None and self._has_nothing_new()
 
     def _has_nothing_new(self) -> bool:
-        """Whether no signal has come since the row was last looked at."""
+        """Tell whether no signal has come since the row was last asked."""
         return self._ended is None and self._wakeups == self._handled_wakeups
 
     async def _act(self) -> None:
-        """Do what the row needs, have it decide, or close it at the window's end."""
+        """Do what the row needs, ask it what is next, or close it at the window's end."""
         is_asked = self._wakeups != self._handled_wakeups
         self._handled_wakeups = self._wakeups
         self._acting = True
-        self._say_where_it_stands()
+        self._show_state()
         self._was_early = False
-        standing = await self._ask(is_asked=is_asked)
+        state = await self._ask(is_asked=is_asked)
         self._acting = False
-        if standing is None:
+        if state is None:
             return
-        if not self._decides:  # the build that it acted in knew no needs: it waited
-            standing = replace(standing, needs=None)
-        self._was_early = self._was_early or standing == self._standing
-        if standing.needs in {Need.RECONCILE, Need.LOOK_UP}:  # the answer knows no more than that
-            standing = replace(self._standing, needs=standing.needs)
-        self._standing = standing
-        if standing.doing == "ended":
-            self._ended = self._ended or standing.status
+        if not self._decides:  # it started in a build that knew no needs, and waited
+            state = replace(state, needs=None)
+        self._was_early = self._was_early or state == self._state
+        if state.needs in {Need.RECONCILE, Need.LOOK_UP}:  # the answer says no more than that
+            state = replace(self._state, needs=state.needs)
+        self._state = state
+        if state.doing == "ended":
+            self._ended = self._ended or state.status
 
     async def _ask(self, *, is_asked: bool) -> EnrollmentState | None:
-        """Run what fits; None if a signal ended the enrollment before it answered."""
-        standing = self._standing
-        match standing.needs:
+        """Run the activity that fits; None if a signal ended the enrollment meanwhile."""
+        state = self._state
+        match state.needs:
             case Need.SEND:
                 return await self._send()
             case Need.RECONCILE | Need.LOOK_UP:
-                return await self._resolve(standing.needs)
-            case None if standing.doing == EnrollmentPhase.AWAITING_REPLY:
+                return await self._resolve(state.needs)
+            case None if state.doing == EnrollmentPhase.AWAITING_REPLY:
                 return await self._close()
             case None if self._decides_first():
                 return await self._decide()
@@ -135,10 +138,10 @@ class EnrollmentWorkflow:
                 return await self._look_or_send(is_asked=is_asked)
 
     def _decides_first(self) -> bool:
-        """Whether it has the row decide before it sends; it did not always.
+        """Tell whether this run asks the row to decide before it sends; early builds did not.
 
-        `patched` answers the same for one name as long as the run lasts, so one that has acted
-        already is asked by another name each time, until it does.
+        `patched` answers the same for one name as long as a run lasts, so a run that has acted
+        before asks by a new name each time, until it does decide first.
         """
         self._acts += 1
         self._decides = (
@@ -147,10 +150,10 @@ class EnrollmentWorkflow:
         return self._decides
 
     async def _decide(self) -> EnrollmentState | None:
-        """Have the row say what is next, as `_close` has it closed."""
+        """Ask the row what is next: at once, or patiently if the database is away."""
         request = SendStep(self._id)
-        standing = await ask_at_once(SendingActivities.decide_step, request, DECIDE_FIRST, "decide")
-        if standing is None:
+        state = await ask_at_once(SendingActivities.decide_step, request, DECIDE_FIRST, "decide")
+        if state is None:
             deciding = workflow.start_activity_method(
                 SendingActivities.decide_step,
                 request,
@@ -159,18 +162,18 @@ class EnrollmentWorkflow:
                 cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary="decide",
             )
-            standing = await self._answer_of(deciding)
-        # One that is not due yet, although it is by our clock, is not asked without a pause.
-        self._was_early = standing is not None and standing.needs is None
-        return standing
+            state = await self._answer_of(deciding)
+        # A step that is due by our clock but not by the row's is asked about after a pause.
+        self._was_early = state is not None and state.needs is None
+        return state
 
     async def _look_or_send(self, *, is_asked: bool) -> EnrollmentState | None:
-        """Have the row looked at if it is asked before its time, else send.
+        """Look at the row if a signal came before the step is due, else send.
 
-        What enrollments did before they had the row decide.
+        Runs of builds that did not decide first do this.
         """
-        standing = self._standing
-        due_at = standing.due_at if standing.doing == EnrollmentPhase.WAITING else None
+        state = self._state
+        due_at = state.due_at if state.doing == EnrollmentPhase.WAITING else None
         is_early = is_asked and due_at is not None and due_at > workflow.now()
         if not (is_early and workflow.patched("look")):
             return await self._send()
@@ -199,7 +202,7 @@ class EnrollmentWorkflow:
 
     async def _send(self) -> EnrollmentState | None:
         """Run the send activity; None as for `_ask`."""
-        standing = self._standing
+        state = self._state
         sending = workflow.start_activity_method(
             SendingActivities.send_step,
             SendStep(self._id),
@@ -207,7 +210,7 @@ class EnrollmentWorkflow:
             start_to_close_timeout=SEND.start_to_close,
             retry_policy=SEND.retry,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=standing.sender_id or None),
+            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=state.sender_id or None),
             summary=self._next_step(),
         )
         return await self._answer_of(sending)
@@ -247,18 +250,18 @@ class EnrollmentWorkflow:
             raise
 
     def _summary(self) -> str:
-        """What the timer waits for, in one line."""
-        standing = self._standing
-        if standing.doing == EnrollmentPhase.AWAITING_REPLY:
+        """Return what the timer waits for, in one line."""
+        state = self._state
+        if state.doing == EnrollmentPhase.AWAITING_REPLY:
             return "reply window"
         return f"until {self._next_step()}"
 
     def _next_step(self) -> str:
-        """Which step is next, in words."""
-        return f"step {self._standing.step + 1} of {self._standing.step_count}"
+        """Return which step is next, in words."""
+        return f"step {self._state.step + 1} of {self._state.step_count}"
 
-    def _say_where_it_stands(self) -> None:
-        """Show operators where the enrollment stands."""
+    def _show_state(self) -> None:
+        """Show operators the enrollment's state."""
         progress = self.progress()
         doing = progress.state.replace("_", " ")
         lines = [f"**{doing}**, step {progress.step} of {progress.step_count} sent"]
@@ -271,7 +274,7 @@ class EnrollmentWorkflow:
         workflow.set_current_details("  \n".join(lines))
 
     def _on_signal(self, fact: Ended) -> None:
-        """Remember how the row ended, or look at it again."""
+        """Remember the final status, or ask the row again."""
         if fact.status is not None and EnrollmentStatus(fact.status).is_final:
             self._ended = self._ended or fact.status
         else:
@@ -304,18 +307,17 @@ class EnrollmentWorkflow:
 
     @workflow.query(name="progress", description="What the enrollment is doing.")
     def progress(self) -> Progress:
-        """What the enrollment is doing."""
-        standing = self._standing
+        """Return what the enrollment is doing."""
+        state = self._state
+        doing = state.doing
         if self._ended is not None:
-            state = self._ended
-        elif self._acting and standing.doing in NOT_BLOCKED:
-            state = EnrollmentPhase.SENDING.value
-        else:
-            state = standing.doing
+            doing = self._ended
+        elif self._acting and doing in NOT_BLOCKED:
+            doing = EnrollmentPhase.SENDING.value
         return Progress(
-            state=state,
-            step=standing.step,
-            step_count=standing.step_count,
-            next_due_at=None if self._acting or self._ended is not None else standing.due_at,
-            held_reason=standing.held_reason,
+            state=doing,
+            step=state.step,
+            step_count=state.step_count,
+            next_due_at=None if self._acting or self._ended is not None else state.due_at,
+            held_reason=state.held_reason,
         )

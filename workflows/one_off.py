@@ -38,7 +38,7 @@ class OneOffMessageWorkflow:
 
     @workflow.run
     async def run(self, start: StartMessage) -> str:
-        """Try until the row says that the text is settled; answers its status code."""
+        """Ask the row and act until the text is final; answers its status code."""
         needs: Need | None = None
         acts, decides = 0, False
         while True:
@@ -48,26 +48,26 @@ class OneOffMessageWorkflow:
             decides = decides or workflow.patched("decide") or workflow.patched(f"decide-{acts}")
             if not decides:
                 needs = Need.SEND
-            standing = await self._ask(start, needs)
-            if standing.doing == "ended":
-                return standing.status
+            state = await self._ask(start, needs)
+            if state.doing == "ended":
+                return state.status
             is_decided = needs is None
-            needs = standing.needs if decides else None  # they knew no needs: they waited
+            needs = state.needs if decides else None  # they knew no needs, and waited
             if needs is None:
-                await self._wait(standing, is_decided=is_decided)
+                await self._wait(state, is_decided=is_decided)
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(start)
 
-    async def _wait(self, standing: EnrollmentState, *, is_decided: bool) -> None:
+    async def _wait(self, state: EnrollmentState, *, is_decided: bool) -> None:
         """Sleep until the text is due, or its sender may be off hold."""
-        wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
-        if is_decided:  # not due yet, although it may be by our clock
+        wait = BLOCKED_WAIT if state.due_at is None else state.due_at - workflow.now()
+        if is_decided:  # it may be due by our clock, but not by the row's
             wait = max(wait, CLOCK_SKEW_BACKOFF)
         if wait > timedelta(0):
-            await workflow.sleep(wait, summary=f"until sent: {standing.doing}")
+            await workflow.sleep(wait, summary=f"until sent: {state.doing}")
 
     async def _ask(self, start: StartMessage, needs: Need | None) -> EnrollmentState:
-        """Send, find out what became of an earlier try, or decide which of these comes next."""
+        """Send, reconcile an earlier attempt, or ask the row which of these comes next."""
         request = SendMessage(start.message_id)
         match needs:
             case None:
@@ -95,7 +95,7 @@ class OneOffMessageWorkflow:
                 )
 
     async def _decide(self, request: SendMessage) -> EnrollmentState:
-        """Have the row say what is next: at once, or patiently if the database is away."""
+        """Ask the row what is next: at once, or patiently if the database is away."""
         decided = await ask_at_once(
             SendingActivities.decide_message, request, DECIDE_FIRST, "decide"
         )

@@ -27,21 +27,21 @@ TRIAL_PREFIX = "Sent from your Twilio trial account - "
 """What a trial account puts before every text (Twilio, November 2026)."""
 
 
-async def list_texts(gateway: SendingGateway, unsettled: NeedsReconciliation) -> Listing | None:
-    """Ask the provider for what may prove something; None if it could not be had.
+async def list_texts(gateway: SendingGateway, question: NeedsReconciliation) -> Listing | None:
+    """Fetch the provider's list for an attempt; None if it could not be had.
 
     The canary is looked for in a list of its own, by its number: a provider that hides numbers
     answers such a question with an empty list.
     """
-    canary = unsettled.canary
+    canary = question.canary
     try:
-        texts = await gateway.list_outbound(unsettled.to, unsettled.list_from)
+        texts = await gateway.list_outbound(question.to, question.list_from)
         shown = await gateway.list_outbound(canary.to, canary.list_from) if canary else ()
     except ProviderUnavailableError:
         return None
     if canary is None:
-        return Listing(unsettled.read_at, texts, CanaryState.NONE)
-    return Listing(unsettled.read_at, texts, _state_of(canary, shown), canary.sender_id)
+        return Listing(question.read_at, texts, CanaryState.NONE)
+    return Listing(question.read_at, texts, _state_of(canary, shown), canary.sender_id)
 
 
 def _state_of(canary: Canary, shown: Sequence[ListedMessage]) -> CanaryState:

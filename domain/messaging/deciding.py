@@ -68,9 +68,12 @@ class Over:
 
 @dataclass(frozen=True)
 class EndAs:
-    """The enrollment ends before its next text, because the number opted out or is a landline."""
+    """The enrollment ends before its next text, because the number opted out or is a landline.
 
-    because: str
+    The row makes ``omitted_opted_out`` of ``opted_out`` if nothing was sent.
+    """
+
+    status: EnrollmentStatus
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ OneOffDecision = OneOffObstacle | Go
 
 def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
     """Say what an enrollment must do now; the first rule that applies wins."""
-    for rule in (_settled_matters, _standing_still, _not_due, _must_not, _not_yet):
+    for rule in (_over_or_open, _waiting, _not_due, _must_not, _not_yet):
         decision = rule(facts, now, rules)
         if decision is not None:
             return decision
@@ -153,8 +156,8 @@ def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
     return Go(validity_seconds(now, slot.closes_at))
 
 
-def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Decision | None:
-    """What is over, must be proven, or waits for a person."""
+def _over_or_open(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Decision | None:
+    """What ended, must be proven, or waits for a person."""
     if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
         return Held(facts.held_reason)
     if facts.last_outcome is not None and not facts.last_outcome.is_known:
@@ -166,8 +169,8 @@ def _settled_matters(facts: StepFacts, _now: datetime, _rules: SendingRules) -> 
     return None
 
 
-def _standing_still(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
-    """What has nothing left to send, or may not send at all at present."""
+def _waiting(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
+    """What has nothing left to send, or waits until a person or its sequence lets it go on."""
     if facts.position > facts.step_count:
         return _all_sent(facts, now)
     if facts.paused or facts.sequence_state is not SequenceState.ACTIVE:
@@ -199,9 +202,9 @@ def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision |
 def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Decision | None:
     """Who may not be texted at all; checked again when the first text would go."""
     if facts.suppressed:
-        return EndAs("opted_out")
+        return EndAs(EnrollmentStatus.OPTED_OUT)
     if facts.nothing_sent and facts.line_type is LineType.LANDLINE:
-        return EndAs("landline")
+        return EndAs(EnrollmentStatus.OMITTED_LANDLINE)
     if rules.look_up_line_types and facts.nothing_sent and facts.line_type is None:
         return LookUp()
     return None

@@ -94,11 +94,11 @@ class LineTypeNeeded:
 
 
 Preparation = EnrollmentState | NeedsReconciliation | LineTypeNeeded
-"""What is next: send, wait, or nothing as a standing says, or find something out first."""
+"""What is next: send, wait or nothing, as a state says, or find something out first."""
 
 
 NextAction = Preparation | SendRequest
-"""What asking to send answers: make this call, or what is next if that may not be made now."""
+"""The answer to asking to send: make this call, or what is next if it may not be made now."""
 
 
 @dataclass(frozen=True)
@@ -379,15 +379,15 @@ class Ledger(Protocol):
         ...
 
     async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
-        """Write down what the provider said and what follows from it."""
+        """Record what the provider said and all that follows from it; answers what is next."""
         ...
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
-        """Weigh the provider's list as proof about an attempt; None if it could not be had."""
+        """Weigh the provider's list as evidence about an attempt; None if it could not be had."""
         ...
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
-        """Write down a number's line type; None if the look-up failed."""
+        """Record a number's line type; None if the look-up failed."""
         ...
 
     async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from domain.messaging.absence import ListEvidence
 from domain.messaging.attempts import Attempt, StepAttempt
 from domain.messaging.effects import (
     Effects,
@@ -31,6 +32,7 @@ from services.suppression import opt_outs
 from storage.enrollments import enrollments, next_step, timeline
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
+from storage.messaging.attempts import Loaded
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_enrollments_of
 from storage.suppression.suppressions import Evidence as OptOutEvidence
@@ -42,24 +44,33 @@ GONE = EnrollmentState(doing="ended", status="gone")
 
 
 async def learn(
-    tx: Transaction,
-    attempt: Attempt,
-    evidence: Evidence,
-    now: datetime,
-    rules: SendingRules,
+    tx: Transaction, loaded: Loaded | None, evidence: Evidence, rules: SendingRules
 ) -> NextAction:
     """Write all that follows from what was learned about an attempt; answers what is next.
 
     Args:
         tx: Holds the number's lock since before the attempt was read.
-        attempt: As ``storage.messaging.attempts.load`` gives it.
-        evidence: What was learned.
-        now: As it gives it.
+        loaded: The attempt, and when it was read; None if it was erased.
+        evidence: What was learned; of a list, what it is compared with is read here.
         rules: The timings.
     """
+    if loaded is None:
+        return GONE
+    attempt, now = loaded
+    if isinstance(evidence, ListEvidence):
+        evidence = await _compared(tx, attempt, evidence)
     attempt = await _lock(tx, attempt, evidence, now)
     effects = interpret(attempt, evidence, now, rules)
     return await apply(tx, attempt, effects, now, rules)
+
+
+async def _compared(tx: Transaction, attempt: Attempt, evidence: ListEvidence) -> ListEvidence:
+    """Read what a list is compared with, if it may prove anything."""
+    if evidence.listing is None or attempt.outcome.is_known:
+        return evidence
+    sids = [text.sid for text in evidence.listing.texts]
+    claimed = await attempts.claimed(tx, sids, attempt.id)
+    return replace(evidence, claimed=claimed, rivals=await attempts.rivals(tx, attempt))
 
 
 async def _lock(tx: Transaction, attempt: Attempt, evidence: Evidence, now: datetime) -> Attempt:

@@ -137,8 +137,7 @@ class Holds:
         )
         probing = row.held_reason is HeldReason.SENDER_ON_HOLD
         await enrollments.release(tx, row.id, probing=probing)
-        loaded = await attempts.load(tx, last.id) if unknown and last is not None else None
-        if loaded is not None:
-            attempt, now = loaded
-            await learn(tx, attempt, _EVIDENCE[decision], now, self._rules)
+        if unknown and last is not None:
+            loaded = await attempts.load(tx, last.id)
+            await learn(tx, loaded, _EVIDENCE[decision], self._rules)
         return EnrollmentResult(row.id, "released")

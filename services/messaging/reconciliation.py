@@ -1,10 +1,10 @@
-"""What must be known before an attempt of unknown outcome is reconciled, and what a list is for."""
+"""What must be proven about an attempt of unknown outcome."""
 
 from datetime import datetime, timedelta
 
-from domain.messaging.absence import CANARY_AGE, LIST_SKEW, ListEvidence
+from domain.messaging.absence import CANARY_AGE, LIST_SKEW
 from domain.messaging.attempts import Attempt, LastAttempt
-from domain.messaging.ports import Listing, NeedsReconciliation
+from domain.messaging.ports import NeedsReconciliation
 from domain.platform.rules import SendingRules
 from storage.messaging import attempts
 from storage.platform.database import Transaction
@@ -48,12 +48,3 @@ async def question(
         read_at=now,
         canary=canary,
     )
-
-
-async def evidence(tx: Transaction, attempt: Attempt, listing: Listing | None) -> ListEvidence:
-    """Return a list with the rows that it is compared with."""
-    if listing is None or attempt.outcome.is_known:
-        return ListEvidence(listing)
-    sids = [text.sid for text in listing.texts]
-    claimed = await attempts.claimed(tx, sids, attempt.id)
-    return ListEvidence(listing, claimed, await attempts.rivals(tx, attempt))

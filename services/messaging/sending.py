@@ -1,4 +1,4 @@
-"""Deciding and asking to send: the first transaction of "never twice, never after"."""
+"""What the send path's activities ask of the rows: decide, open an attempt, record its outcome."""
 
 import json
 from dataclasses import replace
@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.messaging import deciding
-from domain.messaging.absence import provable_from
+from domain.messaging.absence import ListEvidence, provable_from
 from domain.messaging.deadline import Deadline
 from domain.messaging.deciding import decide, decide_one_off
 from domain.messaging.ports import (
@@ -36,7 +36,6 @@ from storage.platform.database import Pools, Transaction
 
 _UNREMARKABLE = frozenset({"delay", "inbound"})
 """Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
-_UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.SENDING, MessageStatus.UNKNOWN})
 
 
 class Sending:
@@ -83,7 +82,7 @@ class Sending:
                 return GONE
             decision = decide_one_off(row, row.read_at)
             if isinstance(decision, deciding.Go):
-                return _message_standing(row, EnrollmentPhase.WAITING, needs=Need.SEND)
+                return _state(row, EnrollmentPhase.WAITING, needs=Need.SEND)
             return await self._obey_message(tx, row, decision)
 
     async def open_step(self, enrollment_id: UUID) -> NextAction:
@@ -122,21 +121,11 @@ class Sending:
                 return await self._obey_message(tx, row, decision)
             _refuse_if_late(deadline)
             if row.sender_on_hold and not await self._claim_probe(tx, row):
-                return _message_standing(row, EnrollmentPhase.HELD)
+                return _state(row, EnrollmentPhase.HELD)
             attempt_id = await sending.open_attempt_at_message(
                 tx, row, call_before=self._rules.call_before
             )
-            return SendRequest(
-                attempt_id=attempt_id,
-                to=row.phone,
-                from_phone=row.sender_phone,
-                messaging_service_sid=row.messaging_service_sid,
-                body=row.body,
-                media_urls=row.media_urls,
-                validity_seconds=decision.validity_seconds,
-                deadline=deadline,
-                due_at=row.due_at,
-            )
+            return _request(row, attempt_id, row.body, decision, deadline, row.due_at)
 
     async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
         """Record the answer to a call and all that follows from it.
@@ -144,21 +133,13 @@ class Sending:
         An attempt whose outcome is known by now (a callback was faster) keeps it.
         """
         async with self._pools.sends.transaction() as tx:
-            loaded = await attempts.load(tx, attempt_id)
-            if loaded is None:
-                return GONE
-            attempt, now = loaded
-            return await learn(tx, attempt, answer, now, self._rules)
+            return await learn(tx, await attempts.load(tx, attempt_id), answer, self._rules)
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
         """Weigh the provider's list as evidence about an attempt; None if it could not be had."""
         async with self._pools.rest.transaction() as tx:
             loaded = await attempts.load(tx, attempt_id)
-            if loaded is None:
-                return GONE
-            attempt, now = loaded
-            evidence = await reconciliation.evidence(tx, attempt, listing)
-            return await learn(tx, attempt, evidence, now, self._rules)
+            return await learn(tx, loaded, ListEvidence(listing), self._rules)
 
     async def ask(self, attempt_id: UUID) -> NeedsReconciliation | None:
         """Say what must be proven about an attempt; None if that is done, or it is too early."""
@@ -186,12 +167,12 @@ class Sending:
                 case deciding.Close():
                     status = EnrollmentStatus.FINISHED_NO_RESPONSE
                     await enrollments.end(tx, [row.id], status, signal=None)
-                    return _standing(row, "ended", status=status)
+                    return _state(row, "ended", status=status)
                 case deciding.AwaitReply(until):
-                    return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=until)
+                    return _state(row, EnrollmentPhase.AWAITING_REPLY, due_at=until)
                 case _:
                     doing, due_at = row.phase or "ended", row.next_send_at
-                    return _standing(row, doing, due_at=due_at, held_reason=row.held_reason)
+                    return _state(row, doing, due_at=due_at, held_reason=row.held_reason)
 
     def _decide(self, row: StepRow) -> deciding.Decision:
         return decide(row, row.read_at, self._rules)
@@ -215,7 +196,7 @@ class Sending:
     async def _say(self, tx: Transaction, row: StepRow, decision: deciding.Decision) -> Preparation:
         """Say what was decided; what stands in the way is written down as well."""
         if isinstance(decision, deciding.Go):
-            return _standing(row, EnrollmentPhase.WAITING, due_at=row.read_at, needs=Need.SEND)
+            return _state(row, EnrollmentPhase.WAITING, due_at=row.read_at, needs=Need.SEND)
         return await self._obey(tx, row, decision)
 
     async def _obey(
@@ -224,22 +205,23 @@ class Sending:
         """Write down what stands in the way and say it to the workflow."""
         match decision:
             case deciding.Over():
-                return _standing(row, "ended")
-            case deciding.EndAs():
-                return await self._end_before_text(tx, row, decision.because)
+                return _state(row, "ended")
+            case deciding.EndAs(status):
+                ended = await enrollments.end(tx, [row.id], status, signal=None)
+                return _state(row, "ended", status=ended.get(row.id, row.status))
             case deciding.Later():
                 return await self._later(tx, row, decision)
             case deciding.AwaitReply() | deciding.Close():
                 await enrollments.await_reply(tx, row.id)
                 over_at = row.reply_until or row.read_at
                 due_at = over_at if isinstance(decision, deciding.Close) else decision.until
-                return _standing(row, EnrollmentPhase.AWAITING_REPLY, due_at=due_at)
+                return _state(row, EnrollmentPhase.AWAITING_REPLY, due_at=due_at)
             case deciding.Paused():
                 await enrollments.wait_for_sequence(tx, row.id, at=row.read_at)
-                return _standing(row, EnrollmentPhase.PAUSED)
+                return _state(row, EnrollmentPhase.PAUSED)
             case deciding.Held():
                 await enrollments.hold(tx, row.id, decision.reason, at=row.read_at)
-                return _standing(row, EnrollmentPhase.HELD, held_reason=decision.reason)
+                return _state(row, EnrollmentPhase.HELD, held_reason=decision.reason)
             case deciding.Reconcile():
                 return await self._question(tx, row)
             case deciding.LookUp():
@@ -256,27 +238,7 @@ class Sending:
             media_urls=json.dumps(list(row.media_urls)),
             call_before=self._rules.call_before,
         )
-        return SendRequest(
-            attempt_id=attempt_id,
-            to=row.phone,
-            from_phone=row.sender_phone,
-            messaging_service_sid=row.messaging_service_sid,
-            body=body,
-            media_urls=row.media_urls,
-            validity_seconds=decision.validity_seconds,
-            deadline=deadline,
-            due_at=row.next_send_at,
-        )
-
-    async def _end_before_text(
-        self, tx: Transaction, row: StepRow, because: str
-    ) -> EnrollmentState:
-        """End as opted out or landline, omitted if nothing was ever sent."""
-        status = EnrollmentStatus.OPTED_OUT
-        if because == "landline":
-            status = EnrollmentStatus.OMITTED_LANDLINE
-        ended = await enrollments.end(tx, [row.id], status, signal=None)
-        return _standing(row, "ended", status=ended.get(row.id, row.status))
+        return _request(row, attempt_id, body, decision, deadline, row.next_send_at)
 
     async def _later(
         self, tx: Transaction, row: StepRow, decision: deciding.Later
@@ -287,7 +249,7 @@ class Sending:
             await timeline.note(
                 tx, [row.id], "waits", at=row.read_at, because=decision.because, until=until
             )
-        return _standing(row, EnrollmentPhase.WAITING, due_at=decision.at)
+        return _state(row, EnrollmentPhase.WAITING, due_at=decision.at)
 
     async def _obey_message(
         self, tx: Transaction, row: MessageRow, decision: deciding.OneOffObstacle
@@ -295,18 +257,18 @@ class Sending:
         """Write down what stands in a one-off text's way and say it to the workflow."""
         match decision:
             case deciding.Over():
-                return _message_standing(row, "ended")
+                return _state(row, "ended")
             case deciding.Cancel():
                 await sending.close_message(tx, row.id, MessageStatus.CANCELED)
-                return _message_standing(row, "ended", status=MessageStatus.CANCELED)
+                return _state(row, "ended", status=MessageStatus.CANCELED)
             case deciding.Refuse(code):
                 await sending.close_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
                 await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
-                return _message_standing(row, "ended", status=MessageStatus.REFUSED)
+                return _state(row, "ended", status=MessageStatus.REFUSED)
             case deciding.Later(at):
-                return _message_standing(row, EnrollmentPhase.WAITING, due_at=at)
+                return _state(row, EnrollmentPhase.WAITING, due_at=at)
             case deciding.Held():
-                return _message_standing(row, EnrollmentPhase.HELD)
+                return _state(row, EnrollmentPhase.HELD)
             case deciding.Reconcile():
                 return await self._question(tx, row)
 
@@ -318,46 +280,52 @@ class Sending:
         return await reconciliation.question(tx, last, at, row.read_at, self._rules)
 
 
+def _request(
+    row: StepRow | MessageRow,
+    attempt_id: UUID,
+    body: str,
+    decision: deciding.Go,
+    deadline: Deadline,
+    due_at: datetime | None,
+) -> SendRequest:
+    return SendRequest(
+        attempt_id=attempt_id,
+        to=row.phone,
+        from_phone=row.sender_phone,
+        messaging_service_sid=row.messaging_service_sid,
+        body=body,
+        media_urls=row.media_urls,
+        validity_seconds=decision.validity_seconds,
+        deadline=deadline,
+        due_at=due_at,
+    )
+
+
 def _refuse_if_late(deadline: Deadline) -> None:
-    """Begin nothing that could not be called in time any more: it would only be written off."""
+    """Insert no attempt whose call could not begin in time: it would only be written off."""
     if deadline.is_late:
         raise LateError
 
 
-def _standing(
-    row: StepRow,
+def _state(
+    row: StepRow | MessageRow,
     doing: str,
     *,
     due_at: datetime | None = None,
-    status: EnrollmentStatus | None = None,
+    status: str | None = None,
     held_reason: HeldReason | None = None,
     needs: Need | None = None,
 ) -> EnrollmentState:
+    """Say where an enrollment or a one-off text stands."""
+    step, step_count = (row.step, row.step_count) if isinstance(row, StepRow) else (0, 0)
     return EnrollmentState(
-        doing=str(doing),
-        status=(status or row.status).value,
-        due_at=due_at,
-        step=row.step,
-        step_count=row.step_count,
-        sender_id=str(row.sender_id),
-        held_reason=held_reason.value if held_reason else None,
-        needs=needs,
-    )
-
-
-def _message_standing(
-    row: MessageRow,
-    doing: str,
-    *,
-    due_at: datetime | None = None,
-    status: MessageStatus | None = None,
-    needs: Need | None = None,
-) -> EnrollmentState:
-    return EnrollmentState(
-        doing=str(doing),
+        doing=doing,
         status=status or row.status,
         due_at=due_at,
+        step=step,
+        step_count=step_count,
         sender_id=str(row.sender_id),
+        held_reason=held_reason,
         needs=needs,
     )
 

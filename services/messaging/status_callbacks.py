@@ -2,13 +2,12 @@
 
 import logging
 from dataclasses import replace
-from datetime import datetime
 
-from domain.messaging.attempts import Attempt
 from domain.messaging.inbound import StatusReport
 from domain.platform.rules import SendingRules
 from services.messaging.applying import learn
 from storage.messaging import attempts, inbound
+from storage.messaging.attempts import Loaded
 from storage.platform.database import Database, Transaction, is_unavailable
 
 _logger = logging.getLogger(__name__)
@@ -51,8 +50,7 @@ class Callbacks:
             if report_id is None:
                 return False
             if found is not None:
-                attempt, now = found
-                await learn(tx, attempt, report, now, self._rules)
+                await learn(tx, found, report, self._rules)
             await inbound.report_applied(tx, report_id)
             return True
 
@@ -80,7 +78,7 @@ class Callbacks:
         return applied
 
 
-async def _attempt_of(tx: Transaction, report: StatusReport) -> tuple[Attempt, datetime] | None:
+async def _attempt_of(tx: Transaction, report: StatusReport) -> Loaded | None:
     """Lock and read the attempt of a report: by our id in its address, else by the provider's."""
     if report.attempt_id is not None:
         found = await attempts.load(tx, report.attempt_id)

@@ -18,6 +18,9 @@ from storage.platform.locks import LOCK_NUMBER
 from storage.platform.rows import made
 from storage.tables.sent import LAST_SENT_AT
 
+Loaded = tuple[Attempt, datetime]
+"""An attempt, and now by the clock that dates attempts and texts: a worker's may be wrong."""
+
 # A contact who was given another number since is changed under that number's lock.
 _LOCK = text(
     f"""
@@ -66,12 +69,8 @@ _READ = text(
 )
 
 
-async def load(tx: Transaction, attempt_id: UUID) -> tuple[Attempt, datetime] | None:
-    """Lock an attempt's number, then read the attempt; None if there is no such attempt.
-
-    Returns:
-        The attempt, and now by the clock that dates attempts and texts: a worker's may be wrong.
-    """
+async def load(tx: Transaction, attempt_id: UUID) -> Loaded | None:
+    """Lock an attempt's number, then read the attempt; None if there is no such attempt."""
     asked = {"id": attempt_id}
     if (await tx.execute(_LOCK, asked)).first() is None:
         return None

@@ -23,6 +23,6 @@ class NextEnrollmentWorkflow(EnrollmentWorkflow):
 
     async def _act(self) -> None:
         # Named by the step: `patched` answers the same for one name as long as the run lasts.
-        if workflow.patched(f"sleeps-before-step-{self._standing.step + 1}"):
+        if workflow.patched(f"sleeps-before-step-{self._state.step + 1}"):
             await workflow.sleep(timedelta(milliseconds=1))
         await super()._act()

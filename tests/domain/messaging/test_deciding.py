@@ -92,8 +92,8 @@ LADDER: list[Rung] = [
     ("all_sent", {"position": 4, "reply_until": NOW + HOUR}, AwaitReply(NOW + HOUR)),
     ("paused", {"sequence_state": SequenceState.PAUSED}, Paused()),
     ("due_later", {"due_at": NOW + HOUR}, Later(NOW + HOUR, "delay")),
-    ("suppressed", {"suppressed": True}, EndAs("opted_out")),
-    ("landline", {"line_type": LineType.LANDLINE}, EndAs("landline")),
+    ("suppressed", {"suppressed": True}, EndAs(EnrollmentStatus.OPTED_OUT)),
+    ("landline", {"line_type": LineType.LANDLINE}, EndAs(EnrollmentStatus.OMITTED_LANDLINE)),
     ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
     (
         "window",
@@ -270,7 +270,7 @@ def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: in
 
 def test_an_opt_out_wins_over_a_landline() -> None:
     facts: dict[str, Any] = {"suppressed": True, "line_type": LineType.LANDLINE}
-    assert verdict(**facts) == EndAs("opted_out")
+    assert verdict(**facts) == EndAs(EnrollmentStatus.OPTED_OUT)
 
 
 def test_a_landline_matters_before_the_first_text_only() -> None:
@@ -288,7 +288,9 @@ def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
     assert verdict(line_type=None) == Go(36_000)
     assert verdict(rules=LOOKING_UP, line_type=None) == LookUp()
     assert verdict(rules=LOOKING_UP, line_type=None, nothing_sent=False) == Go(36_000)
-    assert verdict(rules=LOOKING_UP, line_type=None, suppressed=True) == EndAs("opted_out")
+    assert verdict(rules=LOOKING_UP, line_type=None, suppressed=True) == EndAs(
+        EnrollmentStatus.OPTED_OUT
+    )
 
 
 # Senders on hold

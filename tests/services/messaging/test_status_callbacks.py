@@ -547,10 +547,10 @@ async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
     async def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    async def fail_but_last(tx: Any, row: Any, *more: Any, **named: Any) -> None:
-        if row.provider_sid != texts[-1].sid:
+    async def fail_but_last(tx: Any, loaded: Any, *more: Any) -> None:
+        if loaded[0].provider_sid != texts[-1].sid:
             raise RuntimeError
-        await learn(tx, row, *more, **named)
+        await learn(tx, loaded, *more)
 
     monkeypatch.setattr(callbacks_service, "learn", fail)
     for sent in texts:
