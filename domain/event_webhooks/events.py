@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class EventType(StrEnum):
-    """What happened."""
+    """What may have happened."""
 
     ENROLLMENT_CREATED = "enrollment.created"
     ENROLLMENT_FINISHED = "enrollment.finished"
@@ -24,7 +24,7 @@ class EventType(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """The state of an event's delivery to one endpoint."""
+    """Where an event stands on its way to one endpoint."""
 
     PENDING = "pending"
     DELIVERED = "delivered"

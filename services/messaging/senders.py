@@ -136,7 +136,7 @@ class Senders:
                     "another sender has this number or Messaging Service; change that one",
                     **({"sender_id": str(holder)} if holder else {}),
                 )
-            await entries.add_pace(tx, sender.id)
+            await entries.add_paces(tx, [sender.id])
             await audit.record(tx, "sender.create", "sender", [sender.id])
         return SenderDetails.of(sender)
 
@@ -167,7 +167,7 @@ class Senders:
             if sender is None:
                 raise NotFoundError("sender", sender_id)
             if "segments_per_second" in values:
-                await entries.add_pace(tx, sender_id)
+                await entries.add_paces(tx, [sender_id])
             await audit.record(
                 tx, "sender.change", "sender", [sender_id], fields=" ".join(sorted(values))
             )

@@ -40,7 +40,7 @@ class Duplicating:
             }
             await rows.insert_sequence(tx, values)
             await rows.add_version(tx, copy_id, original.steps, user_id)
-            await outbox.add_pace(tx, original.sender_id)
+            await outbox.add_paces(tx, [original.sender_id])
             await audit.record(
                 tx,
                 "sequence.create",

@@ -131,7 +131,7 @@ class Sequences:
             problems.raise_any()
             await rows.insert_sequence(tx, values)
             await rows.add_version(tx, values["id"], steps, user_id)
-            await outbox.add_pace(tx, draft.sender_id)
+            await outbox.add_paces(tx, [draft.sender_id])
             await audit.record(tx, "sequence.create", "sequence", [values["id"]], user_id=user_id)
             return await find(tx, values["id"])
 
@@ -497,9 +497,9 @@ async def _tell(
     await wakes.add_changes(tx, old.id, values)
     new_sender = values.get("sender_id")
     if new_sender is not None:
-        await outbox.add_pace(tx, new_sender)
+        await outbox.add_paces(tx, [new_sender])
     if new_sender is not None or steps_changed:
-        await outbox.add_pace(tx, old.sender_id)
+        await outbox.add_paces(tx, [old.sender_id])
 
 
 async def lock(tx: Transaction, sequence_id: UUID) -> SequenceState:

@@ -125,13 +125,8 @@ async def add_job_starts(tx: Transaction, job_ids: Sequence[UUID]) -> None:
     await _add(tx, OutboxKind.START_JOB, job_ids)
 
 
-async def add_pace(tx: Transaction, sender_id: UUID) -> None:
-    """Ask Temporal to pace a sender anew, after its rate or its longest step changed."""
-    await add_paces(tx, [sender_id])
-
-
 async def add_paces(tx: Transaction, sender_ids: Sequence[UUID]) -> None:
-    """Ask Temporal to pace senders anew."""
+    """Ask Temporal to pace senders anew, after a rate or the longest step of one changed."""
     await _add(tx, OutboxKind.PACE_SENDER, sender_ids)
 
 
