@@ -9,17 +9,18 @@ from pydantic import Field
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import Cursors, PageQuery, listing
+from api.paging import Cursors, FilterQuery, PageQuery, listing
 from api.schemas.base import Listing
 from api.schemas.contacts import Contact, ContactChanges, NewContact
-from services.contacts.contacts import SEARCH_LENGTH, ContactFields
+from domain.platform.names import SEARCH_LENGTH
+from services.contacts.contacts import ContactFields
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])
 
 CURSORS = Cursors("contacts", {"name": str, "created_at": datetime})
 
 
-class ContactQuery(PageQuery):
+class ContactFilter(FilterQuery):
     """The filters of the list of contacts."""
 
     search: str = Field(
@@ -31,6 +32,10 @@ class ContactQuery(PageQuery):
         default_factory=list, max_length=50, description="Members of any of these groups."
     )
     sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
+
+
+class ContactQuery(ContactFilter, PageQuery):
+    """The filters of the list of contacts, and its page."""
 
 
 @router.post("", status_code=201, response_model=Contact)

@@ -1,18 +1,19 @@
 """Routes of exports; they stand before those that take an id in the same place."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from api.contacts import ContactFilter
 from api.dependencies import CurrentUser, ServicesDep
 from api.paging import FilterQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
+from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.suppression import OptOutSource
-from services.contacts.contacts import SEARCH_LENGTH
 from services.jobs.exports import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
 
 router = APIRouter(tags=["exports"])
@@ -21,9 +22,6 @@ _SEARCH: str = Field(
     default="",
     max_length=SEARCH_LENGTH,
     description="Any part of the name in any case, or phone digits.",
-)
-_GROUPS: list[UUID] = Field(
-    default_factory=list, max_length=50, description="Members of any of these groups."
 )
 
 
@@ -34,14 +32,6 @@ def _answers(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
             "content": {"text/csv": {"schema": {"type": "string"}}},
         }
     }
-
-
-class ContactsExportQuery(FilterQuery):
-    """The filters of the list of contacts."""
-
-    search: str = _SEARCH
-    group: list[UUID] = _GROUPS
-    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
 
 
 class EnrollmentsExportQuery(EnrollmentFilter):
@@ -82,7 +72,7 @@ class CsvFile(StreamingResponse):
 
 @router.get("/contacts/export", response_class=CsvFile, responses=_answers(CONTACT_COLUMNS))
 async def export_contacts(
-    query: Annotated[ContactsExportQuery, Query()], services: ServicesDep, user: CurrentUser
+    query: Annotated[ContactFilter, Query()], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
     """Export contacts as CSV, in the columns that an import reads again."""
     pieces = await services.exporting.contacts(

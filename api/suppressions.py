@@ -12,8 +12,8 @@ from api.idempotency import OnceDep
 from api.paging import Cursors, PageQuery, listing
 from api.schemas.base import Listing
 from api.schemas.suppression import Lifting, NewSuppression, Suppression
+from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.suppression import OptOutSource
-from services.suppression.suppressions import SEARCH_LENGTH
 
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
 

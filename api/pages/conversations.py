@@ -16,8 +16,8 @@ from api.pages.forms import FormFields, chosen_id
 from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery
 from domain.platform.errors import SegueError
+from domain.platform.names import SEARCH_LENGTH
 from domain.platform.paging import Page as Listed
-from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging.conversations import Conversation, ConversationText, ListedConversation
 from services.messaging.unknown_numbers import UnknownNumber, UnknownTexts
 from storage.messaging.conversations import ConversationFilter

@@ -13,7 +13,7 @@ from api.pages.flash import Flash
 from api.pages.forms import FormFields
 from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
 from domain.platform.errors import SegueError
-from services.contacts.contacts import SEARCH_LENGTH
+from domain.platform.names import SEARCH_LENGTH
 
 router = APIRouter()
 

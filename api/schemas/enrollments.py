@@ -9,11 +9,11 @@ from pydantic import BeforeValidator, Field
 from api.paging import FilterQuery, PageQuery
 from api.schemas.base import Schema
 from api.schemas.sequences import TextBody
+from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import SkipCode
-from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging.holds import Decision
 from storage.enrollments.enrollment_list import ListFilter
 from workflows import client as workflow_client

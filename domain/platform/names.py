@@ -11,6 +11,10 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that reorder how a text is displayed (Unicode UAX 9, explicit ones)."""
 
 
+SEARCH_LENGTH = 200
+"""Most characters of a search: a first and a last name."""
+
+
 class Named(NamedTuple):
     """A user, sender or group as lists show it."""
 
@@ -52,3 +56,8 @@ def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
     if len(text) > most:
         raise InvalidFieldError(field, f"is too long; at most {most} characters", code="too_long")
     return text
+
+
+def clean_search(raw: str, *, field: str = "search") -> str:
+    """Clean what someone searches for, as ``clean`` does; it may be empty."""
+    return clean(raw, field=field, most=SEARCH_LENGTH, blank=True)

@@ -14,6 +14,7 @@ from domain.platform.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.sequences.timing import ContactClock, check_time_zone
 from domain.statuses.contacts import LineType
@@ -26,9 +27,6 @@ from storage.platform.locks import MovedError, lock_numbers
 
 NAME_LENGTH = 100
 """Most characters of a first or last name."""
-
-SEARCH_LENGTH = 200
-"""Most characters one may search for: a first and a last name."""
 
 _NAMES = ("first_name", "last_name")
 
@@ -158,7 +156,7 @@ class Contacts:
         Raises:
             InvalidFieldError: The search cannot match anyone.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             rows = await contacts.find(
                 tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=limit + 1

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
-from domain.platform.names import clean
+from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
@@ -15,9 +15,6 @@ from storage.enrollments.enrollment_list import ListedRow, ListFilter, Outlook
 from storage.platform.database import Database
 from storage.sequences.sequences import count_by_status
 from workflows.client import EnrollmentClient, LiveState
-
-SEARCH_LENGTH = 200
-"""Most characters of a search: a first and a last name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +131,7 @@ def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
         if wanted.outcome is None:
             given, missing = missing, given
         raise InvalidFieldError(f"{path}{missing}", f"is missing; {given} needs it", code="missing")
-    search = clean(wanted.search, field=f"{path}search", most=SEARCH_LENGTH, blank=True)
+    search = clean_search(wanted.search, field=f"{path}search")
     return replace(wanted, search=search)
 
 

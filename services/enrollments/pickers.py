@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.platform.errors import NotFoundError
-from domain.platform.names import Named, clean
-from services.enrollments.enrollment_list import SEARCH_LENGTH
+from domain.platform.names import Named, clean_search
 from storage.enrollments import pickers
 from storage.enrollments.pickers import PickedContact
 from storage.platform.database import Database
@@ -62,7 +61,7 @@ class Pickers:
         Raises:
             InvalidFieldError: The search cannot match anyone.
         """
-        sought = clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             return await pickers.contacts(tx, search=sought, sequence_id=sequence_id, limit=limit)
 

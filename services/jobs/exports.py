@@ -13,22 +13,20 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from domain.jobs.csv_rows import guarded
-from domain.platform import names
 from domain.platform.errors import NotFoundError
-from domain.platform.paging import Position
+from domain.platform.names import clean_search
+from domain.platform.paging import Position, by_creation
 from domain.statuses.suppression import OptOutSource
-from services.enrollments.enrollment_list import SEARCH_LENGTH, cleaned
+from services.enrollments.enrollment_list import cleaned
 from services.jobs.csv_upload import INVALID
 from services.platform import audit
 from storage.contacts import contacts
-from storage.contacts.contacts import ContactDetails
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListedRow, ListFilter
 from storage.jobs import jobs
 from storage.jobs.jobs import RowResult
 from storage.platform.database import Database, Transaction
 from storage.suppression import suppressions
-from storage.suppression.suppressions import SuppressionRow
 
 PAGE = 1_000
 """Rows in memory at once."""
@@ -101,10 +99,11 @@ class Exporting:
         Raises:
             InvalidFieldError: The search cannot match anyone.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
-
-        async def read(tx: Transaction, after: Position | None) -> list[ContactDetails]:
-            return await contacts.find(
+        sought = clean_search(search)
+        source = _Source(
+            "contacts.export",
+            CONTACT_COLUMNS,
+            lambda tx, after: contacts.find(
                 tx,
                 search=sought,
                 group_ids=group_ids,
@@ -112,12 +111,7 @@ class Exporting:
                 after=after,
                 limit=PAGE,
                 whole=True,
-            )
-
-        source = _Source(
-            "contacts.export",
-            CONTACT_COLUMNS,
-            read,
+            ),
             lambda row: row.position(sort),
             attrgetter(*CONTACT_COLUMNS),
         )
@@ -136,16 +130,12 @@ class Exporting:
         async with self._database.transaction() as tx:
             if await enrollment_list.state_of(tx, sequence_id) is None:
                 raise NotFoundError("sequence", sequence_id)
-
-        async def read(tx: Transaction, after: Position | None) -> list[ListedRow]:
-            return await enrollment_list.page(
-                tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE
-            )
-
         source = _Source(
             "enrollments.export",
             ENROLLMENT_COLUMNS,
-            read,
+            lambda tx, after: enrollment_list.page(
+                tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE
+            ),
             lambda row: Position(row.sort_key, row.id),
             _enrollment_cells,
             ("sequence", sequence_id),
@@ -165,23 +155,19 @@ class Exporting:
         Raises:
             InvalidFieldError: The search cannot match anything.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
-
-        async def read(tx: Transaction, after: Position | None) -> list[SuppressionRow]:
-            return await suppressions.find(
+        sought = clean_search(search)
+        source = _Source(
+            "suppressions.export",
+            SUPPRESSION_COLUMNS,
+            lambda tx, after: suppressions.find(
                 tx,
                 search=sought,
                 sources=sources,
                 is_standing=is_standing,
                 after=after,
                 limit=PAGE,
-            )
-
-        source = _Source(
-            "suppressions.export",
-            SUPPRESSION_COLUMNS,
-            read,
-            lambda row: Position(row.created_at, row.id),
+            ),
+            by_creation,
             _SUPPRESSION_CELLS,
         )
         return await self._begin(source, user_id)

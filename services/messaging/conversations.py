@@ -8,15 +8,13 @@ from uuid import UUID
 
 from domain.contacts.names import ContactName, full_name
 from domain.enrollments.faults import Fault
-from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.platform.names import Named
+from domain.platform.names import Named, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus
 from domain.statuses.suppression import TextMeaning
-from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging import one_offs
 from services.platform import audit
 from storage.contacts import contacts
@@ -190,7 +188,7 @@ class Conversations:
         Raises:
             InvalidFieldError: Nobody can be found by this search.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             found = await conversations.page(
                 tx, search=sought, only=only, after=after, limit=limit + 1

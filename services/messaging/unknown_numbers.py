@@ -5,10 +5,9 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.platform import names
 from domain.platform.errors import NotFoundError
+from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
-from services.enrollments.enrollment_list import SEARCH_LENGTH
 from services.messaging.conversations import ConversationText, LastSaid, last_said
 from services.suppression.erasure import recall
 from storage.messaging import conversations, unknown_numbers
@@ -80,7 +79,7 @@ class UnknownNumbers:
         Raises:
             InvalidFieldError: No number can be found by this search.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             found = await unknown_numbers.page(tx, search=sought, after=after, limit=limit + 1)
         return cut(found, limit, by_creation).showing(

@@ -15,7 +15,7 @@ from domain.platform.errors import (
     InvalidRequestError,
     NotFoundError,
 )
-from domain.platform.names import clean
+from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.segments import measure
 from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
@@ -157,7 +157,7 @@ class Sequences:
         Raises:
             InvalidFieldError: The search cannot match anything.
         """
-        sought = clean(search, field="search", most=MAX_NAME, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             found = await rows.page(tx, states=states, search=sought, after=after, limit=limit + 1)
         return cut(found, limit, by_creation)

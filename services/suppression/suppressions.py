@@ -5,6 +5,7 @@ from uuid import UUID
 
 from domain.platform import names, phones
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import Role
 from domain.statuses.suppression import OptOutSource
@@ -21,9 +22,6 @@ from storage.suppression.suppressions import SuppressionRow
 
 REASON_LENGTH = 500
 """Most characters of the reason for an opt-out by hand, and for lifting one."""
-
-SEARCH_LENGTH = 200
-"""Most characters one may search for."""
 
 
 class Suppressions:
@@ -158,7 +156,7 @@ class Suppressions:
         Raises:
             InvalidFieldError: Nothing can be found by this search.
         """
-        sought = names.clean(search, field="search", most=SEARCH_LENGTH, blank=True)
+        sought = clean_search(search)
         async with self._database.transaction() as tx:
             rows = await suppressions.find(
                 tx,

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.contacts import CURSORS
-from api.exports import ContactsExportQuery
+from api.contacts import CURSORS, ContactFilter
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.choices import group_options
 from api.pages.forms import FormErrors, FormFields, chosen
@@ -30,7 +29,7 @@ _LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_
 _ZONES = [("", "As the number tells"), *TIME_ZONES]
 
 
-class ListQuery(ContactsExportQuery, PlaceQuery):
+class ListQuery(ContactFilter, PlaceQuery):
     """Query of the list."""
 
 
