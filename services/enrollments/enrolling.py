@@ -135,7 +135,7 @@ class Enrolling:
                 await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         return answer
 
-    async def foresee(
+    async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
     ) -> dict[UUID, EnrollmentStatus | SkipCode]:
         """Predict what enrolling contacts would do now, by the same rules, without doing it.
@@ -150,12 +150,12 @@ class Enrolling:
             ConflictError: ``sequence_not_active``.
         """
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
-        course = await open_course(tx, sequence_id)
-        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
+        sequence = await open_sequence(tx, sequence_id)
+        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
         phones = {one.contact_id: one.phone for one in found}
-        blocked = await rows.suppressed_numbers(tx, list(phones.values()), course.sender_id)
+        blocked = await rows.suppressed_numbers(tx, list(phones.values()), sequence.sender_id)
         fates: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
-        for row in born:
+        for row in new:
             is_blocked = phones[row.contact_id] in blocked
             fates[row.contact_id] = EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
         return fates
@@ -172,8 +172,8 @@ class Enrolling:
         """
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
-            course = await open_course(tx, sequence_id)
-        start = _start(course, _window_of(course), ContactClock((zone,), zone))
+            sequence = await open_sequence(tx, sequence_id)
+        start = _start(sequence, _window_of(sequence), ContactClock((zone,), zone))
         return None if start is None else start.next_send_at
 
     async def _enroll(
@@ -186,9 +186,9 @@ class Enrolling:
     ) -> EnrollResult:
         # Before the lock: computing the zones of ten thousand numbers takes a second.
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
-        course = await open_course(tx, sequence_id)
-        born, skipped = await _decide(tx, sequence_id, course, found, clocks)
-        written = await enrollments.enroll(tx, sequence_id, course, born, user_id)
+        sequence = await open_sequence(tx, sequence_id)
+        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
+        written = await enrollments.enroll(tx, sequence_id, sequence, new, user_id)
         if written:
             await audit.record(
                 tx,
@@ -198,7 +198,7 @@ class Enrolling:
                 user_id=user_id,
                 sequence_id=str(sequence_id),
             )
-        return _answer(asked, born, written, skipped)
+        return _answer(asked, new, written, skipped)
 
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
@@ -230,23 +230,23 @@ async def limit_enrolling(
         await rate_limits.take(tx, f"enroll:{user_id}", cost, most_per_hour, _HOUR)
 
 
-async def open_course(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
+async def open_sequence(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
     """Lock a sequence for enrolling and read it.
 
     Raises:
         NotFoundError: There is no such sequence.
         ConflictError: ``sequence_not_active``: it is a draft or archived.
     """
-    course = await rows.lock_sequence_snapshot(tx, sequence_id)
-    if course is None:
+    sequence = await rows.lock_sequence_snapshot(tx, sequence_id)
+    if sequence is None:
         raise NotFoundError("sequence", sequence_id)
-    if course.state not in _OPEN:
+    if sequence.state not in _OPEN:
         raise ConflictError(
             "sequence_not_active",
-            f"the sequence is {course.state.value}; only an active or paused one takes contacts",
-            state=course.state.value,
+            f"the sequence is {sequence.state.value}; only an active or paused one takes contacts",
+            state=sequence.state.value,
         )
-    return course
+    return sequence
 
 
 def _origin(phone: str) -> str:
@@ -294,62 +294,62 @@ async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
 async def _decide(
     tx: Transaction,
     sequence_id: UUID,
-    course: SequenceSnapshot,
+    sequence: SequenceSnapshot,
     found: Many[Candidate],
     clocks: dict[UUID, ContactClock],
 ) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
     """Build the rows to insert, and tell why other contacts are skipped."""
     ids = [candidate.contact_id for candidate in found]
     active = await rows.active_in(tx, sequence_id, ids)
-    opted_out = await rows.opted_out(tx, ids, course.sender_id)
-    window = _window_of(course)
+    opted_out = await rows.opted_out(tx, ids, sequence.sender_id)
+    window = _window_of(sequence)
     starts: dict[ContactClock, _Start | None] = {}
-    born: list[NewRow] = []
+    new: list[NewRow] = []
     skipped: dict[UUID, SkipCode] = {}
     for one in found:
         contact_id = one.contact_id
         if contact_id in active:
             skipped[contact_id] = SkipCode.ALREADY_ACTIVE
         elif contact_id in opted_out:
-            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_OPTED_OUT))
+            new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_OPTED_OUT))
         elif one.line_type is LineType.LANDLINE:
-            born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_LANDLINE))
+            new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.OMITTED_LANDLINE))
         else:
             clock = clocks[contact_id]
             if clock not in starts:
-                starts[clock] = _start(course, window, clock)
+                starts[clock] = _start(sequence, window, clock)
             start = starts[clock]
             if start is None:
                 skipped[contact_id] = SkipCode.ALL_STEPS_PAST
             else:
-                born.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
-    return born, skipped
+                new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
+    return new, skipped
 
 
-def _window_of(course: SequenceSnapshot) -> SendWindow | None:
-    return SendWindow.parse(course.send_window) if course.send_window is not None else None
+def _window_of(sequence: SequenceSnapshot) -> SendWindow | None:
+    return SendWindow.parse(sequence.send_window) if sequence.send_window is not None else None
 
 
 def _start(
-    course: SequenceSnapshot, window: SendWindow | None, clock: ContactClock
+    sequence: SequenceSnapshot, window: SendWindow | None, clock: ContactClock
 ) -> _Start | None:
     """Find the first step that is not past, and when it may go; None if all are past."""
-    for step in course.steps:
+    for step in sequence.steps:
         if step.send_at is not None:
             due_at = scheduled_due(step.send_at, clock)
-            if due_at <= course.now:
+            if due_at <= sequence.now:
                 continue
         else:
             delay = timedelta(seconds=step.delay_seconds or 0)
-            due_at = ongoing_due(course.now, delay, step.at_time, clock)
+            due_at = ongoing_due(sequence.now, delay, step.at_time, clock)
         return _Start(step.position, due_at, next_slot(due_at, window, clock).at)
     return None
 
 
 def _answer(
-    asked: Many[UUID], born: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
+    asked: Many[UUID], new: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
 ) -> EnrollResult:
-    by_contact = {row.contact_id: row for row in born}
+    by_contact = {row.contact_id: row for row in new}
     enrolled: list[Enrolled] = []
     left_out: list[Skipped] = []
     for contact_id in asked:

@@ -15,7 +15,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.jobs import JobKind
 from services.contacts.contacts import ContactFields, Contacts
 from services.contacts.groups import require_group
-from services.enrollments.enrolling import open_course
+from services.enrollments.enrolling import open_sequence
 from services.jobs.csv_upload import (
     Columns,
     CsvUpload,
@@ -147,7 +147,7 @@ class Importing(CsvUpload):
             if group_id is not None:
                 await jobs.note_params(tx, job_id, {"group_id": str(group_id)})
             if enroll_into is not None:
-                await open_course(tx, enroll_into)
+                await open_sequence(tx, enroll_into)
                 await jobs.note_params(tx, job_id, {ENROLL_INTO: str(enroll_into)})
             return await super().start(job_id, user_id, within=tx)
 

@@ -17,7 +17,7 @@ from domain.platform.phones import check_region, normalize
 from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import NAME_LENGTH
 from services.contacts.groups import require_group
-from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_course
+from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_sequence
 from services.jobs.contact_import import CheckedRows, Heading, Importing, headings
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
@@ -206,7 +206,7 @@ class EnrollPreviews:
         last: UUID | None = None
         async with self._database.transaction() as tx:
             await require_group(tx, group_id)
-            await open_course(tx, sequence_id)
+            await open_sequence(tx, sequence_id)
             while part := await rows.members(tx, group_id, after=last, limit=_CHUNK):
                 foreseen = await self._known(tx, sequence_id, part)
                 for one in part:
@@ -242,7 +242,7 @@ class EnrollPreviews:
         chosen: list[UUID] = []
         unknown: list[str] = []
         async with self._database.transaction() as tx:
-            await open_course(tx, sequence_id)
+            await open_sequence(tx, sequence_id)
             for part in _chunks(list(numbers)):
                 foreseen = await self._by_number(tx, sequence_id, {one: {} for one in part})
                 for phone, found in foreseen.items():
@@ -296,7 +296,7 @@ class EnrollPreviews:
             InvalidFieldError: As ``Importing.receive``, except ``missing_column``.
         """
         async with self._database.transaction() as tx:
-            await open_course(tx, sequence_id)
+            await open_sequence(tx, sequence_id)
         home = check_region(region or self._default_region)
         start, rest = await _start(data)
         records = _first_records(start, whole=rest is None)
@@ -375,7 +375,7 @@ class EnrollPreviews:
         if not contact_ids:
             return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
-        fates = await self._enrolling.foresee(tx, sequence_id, found)
+        fates = await self._enrolling.predict(tx, sequence_id, found)
         called = await rows.names(tx, contact_ids)
         return {
             one.contact_id: ForeseenRow(
@@ -397,7 +397,7 @@ class EnrollPreviews:
             Candidate(uuid4(), phone, one.get("time_zone"), one.get("line_type"))
             for phone, one in values.items()
         ]
-        fates = await self._enrolling.foresee(tx, sequence_id, stand_ins)
+        fates = await self._enrolling.predict(tx, sequence_id, stand_ins)
         told: dict[str, ForeseenRow] = {}
         for one in stand_ins:
             outcome = _BY_FATE[fates[one.contact_id]]

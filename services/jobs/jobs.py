@@ -14,7 +14,7 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import require_group
-from services.enrollments.enrolling import distinct, limit_enrolling, open_course
+from services.enrollments.enrolling import distinct, limit_enrolling, open_sequence
 from services.enrollments.enrollment_list import cleaned
 from services.enrollments.finishing import Endings
 from services.messaging.holds import Decision
@@ -142,7 +142,7 @@ class Jobs:
             )
         params = {"sequence_id": str(sequence_id)}
         async with self._database.within(within) as tx:
-            await open_course(tx, sequence_id)
+            await open_sequence(tx, sequence_id)
             if group_id is not None:
                 await require_group(tx, group_id)
                 params["group_id"] = str(group_id)

@@ -28,7 +28,7 @@ def names(answer: httpx.Response) -> list[str]:
     return [item["name"] for item in answer.json()["items"]]
 
 
-async def test_a_new_contact_is_answered_with_all_it_holds(member: httpx.AsyncClient) -> None:
+async def test_create_contact_answers_all_fields(member: httpx.AsyncClient) -> None:
     made = await add(member, first_name="  Ann ", time_zone=None)
 
     assert str(UUID(made["id"])) == made.pop("id")
@@ -46,7 +46,7 @@ async def test_a_new_contact_is_answered_with_all_it_holds(member: httpx.AsyncCl
     }
 
 
-async def test_a_contact_reads_back_as_it_was_answered(member: httpx.AsyncClient) -> None:
+async def test_created_contact_reads_back_unchanged(member: httpx.AsyncClient) -> None:
     made = await add(member, time_zone="Europe/Madrid", line_type="mobile")
 
     read = await member.get(f"/api/contacts/{made['id']}")
@@ -107,7 +107,7 @@ async def test_the_same_phone_many_times_at_once_makes_one_contact(
         ({"nick_name": "A"}, "nick_name", "extra_forbidden"),
     ],
 )
-async def test_a_contact_that_cannot_be_is_refused_by_field(
+async def test_invalid_contact_names_its_field(
     member: httpx.AsyncClient, change: dict[str, Any], field: str, code: str
 ) -> None:
     answer = await member.post("/api/contacts", json={**ANN, **change})
@@ -118,7 +118,7 @@ async def test_a_contact_that_cannot_be_is_refused_by_field(
     assert (await member.get("/api/contacts")).json()["items"] == []
 
 
-async def test_all_wrong_fields_are_named_at_once(member: httpx.AsyncClient) -> None:
+async def test_all_invalid_fields_are_named_at_once(member: httpx.AsyncClient) -> None:
     wrong = {"first_name": "A\n", "phone": "12", "time_zone": "Nowhere"}
 
     answer = await member.post("/api/contacts", json=wrong)
@@ -138,7 +138,7 @@ async def test_half_a_character_is_refused(member: httpx.AsyncClient) -> None:
     assert answer.json()["errors"][0]["field"] == "first_name"
 
 
-async def test_a_change_leaves_the_rest_as_it_is(member: httpx.AsyncClient) -> None:
+async def test_change_keeps_other_fields(member: httpx.AsyncClient) -> None:
     made = await add(member, time_zone="Europe/Madrid")
 
     answer = await member.patch(f"/api/contacts/{made['id']}", json={"first_name": "Anna"})
@@ -150,7 +150,7 @@ async def test_a_change_leaves_the_rest_as_it_is(member: httpx.AsyncClient) -> N
     assert answer.json()["name"] == "Anna Lee"
 
 
-async def test_a_time_zone_can_be_taken_away(member: httpx.AsyncClient) -> None:
+async def test_time_zone_can_be_cleared(member: httpx.AsyncClient) -> None:
     made = await add(member, time_zone="Europe/Madrid")
 
     answer = await member.patch(f"/api/contacts/{made['id']}", json={"time_zone": None})
@@ -191,7 +191,7 @@ async def test_a_change_to_a_taken_phone_is_a_conflict(member: httpx.AsyncClient
         ("x", "body"),
     ],
 )
-async def test_a_senseless_change_is_refused(
+async def test_invalid_change_is_refused(
     member: httpx.AsyncClient, change: Any, field: str
 ) -> None:
     made = await add(member)
@@ -219,7 +219,7 @@ async def test_an_unknown_contact_is_not_found(member: httpx.AsyncClient) -> Non
         assert answer.json()["code"] == "not_found"
 
 
-async def test_an_id_that_is_none_is_refused(member: httpx.AsyncClient) -> None:
+async def test_invalid_id_is_refused(member: httpx.AsyncClient) -> None:
     answer = await member.get("/api/contacts/me")
 
     assert answer.status_code == 422
@@ -277,7 +277,7 @@ async def test_search_finds_any_part_of_the_name_or_phone_digits(
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-created_at"])
-async def test_pages_hold_everyone_once_in_order(member: httpx.AsyncClient, sort: str) -> None:
+async def test_pages_list_every_contact_once_in_order(member: httpx.AsyncClient, sort: str) -> None:
     for number in range(7):
         await add(member, first_name="ABCab"[number % 5], phone=f"+1415555010{number}")
     everyone = (await member.get("/api/contacts", params={"sort": sort})).json()
@@ -319,7 +319,7 @@ async def test_pages_hold_everyone_once_in_order(member: httpx.AsyncClient, sort
         ({"serach": "ann"}, "serach"),
     ],
 )
-async def test_senseless_list_parameters_are_refused_by_name(
+async def test_invalid_list_parameters_are_named(
     member: httpx.AsyncClient, params: dict[str, Any], field: str
 ) -> None:
     answer = await member.get("/api/contacts", params=params)
@@ -341,7 +341,7 @@ async def test_a_cursor_of_another_order_is_refused(member: httpx.AsyncClient) -
     assert answer.json()["code"] == "invalid_cursor"
 
 
-async def test_another_number_is_another_line(member: httpx.AsyncClient) -> None:
+async def test_new_number_clears_the_line_type(member: httpx.AsyncClient) -> None:
     """What kind of line a number is says nothing about the next one."""
     made = await add(member, line_type="landline")
 
@@ -352,7 +352,7 @@ async def test_another_number_is_another_line(member: httpx.AsyncClient) -> None
     assert other.json()["line_type"] is None
 
 
-async def test_a_blank_parameter_is_none(member: httpx.AsyncClient) -> None:
+async def test_blank_parameter_counts_as_missing(member: httpx.AsyncClient) -> None:
     """Forms write `?search=&group=` for no filter."""
     await add(member)
 

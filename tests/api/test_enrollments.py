@@ -46,7 +46,7 @@ async def enroll(client: httpx.AsyncClient, sequence_id: str, people: list[str])
     return [one["id"] for one in answer.json()["enrolled"]]
 
 
-async def test_enrolling_answers_who_is_in_and_who_is_not(
+async def test_enroll_answers_enrolled_and_skipped(
     member: httpx.AsyncClient, services: Services, sequence_id: str, people: list[str]
 ) -> None:
     await services.contacts.update(UUID(people[1]), {"line_type": "landline"})  # type: ignore[typeddict-item]
@@ -67,7 +67,7 @@ async def test_enrolling_answers_who_is_in_and_who_is_not(
     ]
 
 
-async def test_enrolling_again_under_one_key_is_answered_again(
+async def test_repeated_key_replays_the_enroll_answer(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     path = f"/api/sequences/{sequence_id}/enrollments"
@@ -105,7 +105,7 @@ async def test_enrolling_nobody_or_too_many_is_a_422(
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-async def test_a_draft_takes_nobody(
+async def test_enrolling_into_a_draft_is_a_conflict(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     """Rule: enroll into a draft or archived sequence: 409."""
@@ -130,7 +130,7 @@ async def test_archiving_with_active_enrollments_is_a_conflict(
     assert done.json()["counts"]["finished_stopped"] == 3
 
 
-async def test_the_tab_lists_lines_with_counts(
+async def test_contacts_tab_lists_rows_with_counts(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     ids = await enroll(member, sequence_id, people)
@@ -166,7 +166,7 @@ async def test_the_tab_lists_lines_with_counts(
     assert body["next_cursor"] is None
 
 
-async def test_the_tab_filters_and_pages(
+async def test_contacts_tab_filters_and_pages(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     await enroll(member, sequence_id, people)
@@ -205,7 +205,7 @@ async def test_the_tab_filters_and_pages(
         ({"colour": "red"}, "colour"),
     ],
 )
-async def test_a_filter_that_cannot_be_is_a_422(
+async def test_invalid_filter_is_a_422(
     member: httpx.AsyncClient, sequence_id: str, params: dict[str, Any], field: str
 ) -> None:
     answer = await member.get(f"/api/sequences/{sequence_id}/contacts", params=params)
@@ -213,7 +213,7 @@ async def test_a_filter_that_cannot_be_is_a_422(
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_live_asks_the_workflows(
+async def test_live_parameter_asks_the_workflows(
     member: httpx.AsyncClient,
     temporal: FakeTemporal,
     sequence_id: str,
@@ -250,7 +250,7 @@ async def test_one_enrollment_shows_steps_and_timeline(
     assert (await viewer.get(f"/api/enrollments/{uuid4()}")).status_code == 404
 
 
-async def test_contacts_go_into_a_group(
+async def test_add_to_group_answers_row_by_row(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     ids = await enroll(member, sequence_id, people)
@@ -324,7 +324,7 @@ async def test_marking_finished_answers_row_by_row(
     ]
 
 
-async def test_releasing_takes_a_decision(
+async def test_release_applies_the_decision(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     ids = await enroll(member, sequence_id, people[:1])
@@ -335,7 +335,9 @@ async def test_releasing_takes_a_decision(
     assert wrong.status_code == 422
 
 
-async def test_viewers_change_nothing(viewer: httpx.AsyncClient, sequence_id: str) -> None:
+async def test_viewer_cannot_change_enrollments(
+    viewer: httpx.AsyncClient, sequence_id: str
+) -> None:
     ids = [str(uuid4())]
     for path, body in (
         (f"sequences/{sequence_id}/enrollments", {"contact_ids": ids}),

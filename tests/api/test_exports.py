@@ -7,7 +7,7 @@ import httpx
 ANN = {"first_name": "Ann", "last_name": "Lee", "phone": "+14155550123"}
 
 
-async def test_contacts_come_as_a_file_that_can_be_imported(
+async def test_contact_export_can_be_imported(
     member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:
     await member.post("/api/contacts", json=ANN)
@@ -22,7 +22,7 @@ async def test_contacts_come_as_a_file_that_can_be_imported(
     )
 
 
-async def test_suppressions_and_the_contacts_tab(member: httpx.AsyncClient) -> None:
+async def test_suppressions_and_contacts_tab_are_exported(member: httpx.AsyncClient) -> None:
     await member.post("/api/suppressions", json={"phone": ANN["phone"], "reason": "R"})
 
     answer = await member.get("/api/suppressions/export", params={"standing": "true"})
@@ -36,5 +36,5 @@ async def test_unknown_filters_are_refused(member: httpx.AsyncClient) -> None:
         assert (await member.get(path, params={"limit": 1})).status_code == 422
 
 
-async def test_nobody_without_a_token(anonymous: httpx.AsyncClient) -> None:
+async def test_export_without_a_token_is_refused(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/api/contacts/export")).status_code == 401

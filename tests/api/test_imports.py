@@ -15,9 +15,7 @@ CSV = {"Content-Type": "text/csv; charset=utf-8"}
 ADDRESS = "/api/contacts/import"
 
 
-async def test_a_file_is_imported_and_its_bad_rows_are_named(
-    member: httpx.AsyncClient, services: Services
-) -> None:
+async def test_import_names_invalid_rows(member: httpx.AsyncClient, services: Services) -> None:
     answer = await member.post(ADDRESS, content=FILE, headers=CSV)
     assert answer.status_code == 202
     job = answer.json()
@@ -61,7 +59,7 @@ async def test_the_same_key_and_file_is_one_import(member: httpx.AsyncClient) ->
         ("?dryrun=true", FILE, CSV, 422, "invalid_request"),
     ],
 )
-async def test_what_cannot_be_imported_is_refused(
+async def test_invalid_import_is_refused(
     member: httpx.AsyncClient,
     query: str,
     content: bytes,
@@ -74,7 +72,7 @@ async def test_what_cannot_be_imported_is_refused(
     assert (await member.get("/api/jobs")).json()["items"] == []
 
 
-async def test_viewers_do_not_import(viewer: httpx.AsyncClient) -> None:
+async def test_viewer_cannot_import(viewer: httpx.AsyncClient) -> None:
     assert (await viewer.post(ADDRESS, content=FILE, headers=CSV)).status_code == 403
 
 

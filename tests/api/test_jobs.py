@@ -31,7 +31,7 @@ async def finish(services: Services, job_id: str) -> None:
         pass
 
 
-async def test_a_batch_is_asked_for_watched_and_read(
+async def test_bulk_job_is_started_run_and_read(
     member: httpx.AsyncClient,
     viewer: httpx.AsyncClient,
     world: World,
@@ -86,7 +86,7 @@ async def test_the_same_key_starts_one_job(
         ({"action": "add_to_group", "filter": {}, "group_id": str(uuid4())}, "unknown_group"),
     ],
 )
-async def test_a_batch_that_cannot_be_is_refused(
+async def test_invalid_bulk_job_is_refused(
     member: httpx.AsyncClient,
     world: World,
     services: Services,
@@ -98,7 +98,7 @@ async def test_a_batch_that_cannot_be_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-async def test_what_is_not_there_is_404(member: httpx.AsyncClient) -> None:
+async def test_unknown_job_is_a_404(member: httpx.AsyncClient) -> None:
     nothing = uuid4()
     batch = {"action": "pause", "filter": {}}
     for answer in (
@@ -110,7 +110,7 @@ async def test_what_is_not_there_is_404(member: httpx.AsyncClient) -> None:
         assert answer.status_code == 404
 
 
-async def test_viewers_watch_and_members_cancel(
+async def test_viewer_reads_jobs_and_only_members_cancel(
     member: httpx.AsyncClient, viewer: httpx.AsyncClient, world: World, services: Services
 ) -> None:
     sequence_id = await enrolled(world, services, 2)
@@ -150,7 +150,7 @@ async def test_a_cursor_of_another_list_is_refused(
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
-async def test_enrolling_answers_at_once_if_that_is_preferred(
+async def test_respond_async_answers_with_a_job(
     member: httpx.AsyncClient, world: World, services: Services
 ) -> None:
     sequence, people = await world.active(), await world.contacts(2)
@@ -172,7 +172,7 @@ async def test_enrolling_answers_at_once_if_that_is_preferred(
     assert "Location" not in plain.headers
 
 
-async def test_a_group_too_large_to_wait_for_names_the_remedy(
+async def test_too_large_group_error_names_respond_async(
     member: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enrollments.enrolling.MAX_CONTACTS", 2)
@@ -188,7 +188,7 @@ async def test_a_group_too_large_to_wait_for_names_the_remedy(
     assert job.json()["total"] == 3
 
 
-async def test_a_sequence_that_takes_nobody_is_refused_at_once(
+async def test_closed_sequence_is_refused_before_the_job(
     member: httpx.AsyncClient, world: World
 ) -> None:
     draft, active = await world.draft(), await world.active()

@@ -41,7 +41,7 @@ def wrong_fields(answer: httpx.Response) -> dict[str, str]:
     return {error["field"]: error["code"] for error in answer.json()["errors"]}
 
 
-async def test_a_new_sequence_answers_all_it_holds(
+async def test_create_sequence_answers_all_fields(
     member: httpx.AsyncClient, sender_id: str
 ) -> None:
     made = await make(member, sender_id)
@@ -71,7 +71,7 @@ async def test_a_new_sequence_answers_all_it_holds(
     assert (await member.get(f"/api/sequences/{made['id']}")).json() == made
 
 
-async def test_a_saved_step_answers_its_segments(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_step_answers_its_segments(member: httpx.AsyncClient, sender_id: str) -> None:
     body = "\N{GRINNING FACE}" * 36
     made = await make(member, sender_id, steps=[{"body": body, "delay_seconds": 0}])
     assert made["steps"][0]["segments"] == {
@@ -97,7 +97,9 @@ async def test_a_scheduled_sequence_keeps_its_local_dates(
     assert made["steps"][0]["send_at"] == "2029-12-01T09:30"
 
 
-async def test_everything_that_is_wrong_is_named(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_all_invalid_sequence_fields_are_named(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
     answer = await member.post(
         "/api/sequences",
         json=sequence(
@@ -141,7 +143,7 @@ async def test_everything_that_is_wrong_is_named(member: httpx.AsyncClient, send
         ({"color": "red"}, "color"),
     ],
 )
-async def test_what_cannot_be_taken_is_a_422(
+async def test_invalid_sequence_is_a_422(
     member: httpx.AsyncClient, sender_id: str, changes: dict[str, Any], field: str
 ) -> None:
     answer = await member.post("/api/sequences", json={**sequence(sender_id), **changes})
@@ -167,7 +169,9 @@ async def test_the_same_request_under_one_key_makes_one_sequence(
     assert len((await member.get("/api/sequences")).json()["items"]) == 1
 
 
-async def test_a_change_takes_what_is_given(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_sequence_change_applies_given_fields(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
     made = await make(member, sender_id)
     path = f"/api/sequences/{made['id']}"
     changed = (await member.patch(path, json={"name": "Other", "send_window": None})).json()
@@ -196,7 +200,9 @@ async def test_the_kind_cannot_change(member: httpx.AsyncClient, sender_id: str)
     assert wrong_fields(answer) == {"kind": "kind_is_fixed"}
 
 
-async def test_the_states_have_routes(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_routes_move_a_sequence_through_its_states(
+    member: httpx.AsyncClient, sender_id: str
+) -> None:
     made = await make(member, sender_id)
     path = f"/api/sequences/{made['id']}"
     refused = await member.post(f"{path}/resume")
@@ -214,7 +220,7 @@ async def test_the_states_have_routes(member: httpx.AsyncClient, sender_id: str)
         assert (await member.post(f"{path}/{move}")).status_code == 200
 
 
-async def test_the_list_filters_and_goes_on(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_sequence_list_filters_and_pages(member: httpx.AsyncClient, sender_id: str) -> None:
     made = [await make(member, sender_id, name=f"Plan {number}") for number in range(3)]
     await member.post(f"/api/sequences/{made[0]['id']}/activate")
     first = (await member.get("/api/sequences", params={"limit": 2})).json()
@@ -229,7 +235,7 @@ async def test_the_list_filters_and_goes_on(member: httpx.AsyncClient, sender_id
     assert [item["name"] for item in active["items"]] == ["Plan 0"]
 
 
-async def test_viewers_read_and_strangers_do_not(
+async def test_viewer_reads_sequences_and_anonymous_cannot(
     member: httpx.AsyncClient,
     viewer: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,

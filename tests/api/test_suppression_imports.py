@@ -46,7 +46,7 @@ async def results(member: httpx.AsyncClient, job_id: UUID) -> list[tuple[int, st
     return [(item["position"], item["code"]) for item in items]
 
 
-async def test_numbers_of_a_file_are_opted_out_by_hand(
+async def test_import_suppresses_numbers_by_hand(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     ids = await world.contacts(3)
@@ -74,7 +74,7 @@ async def test_numbers_of_a_file_are_opted_out_by_hand(
     assert enrollment.status == "omitted_opted_out"
 
 
-async def test_a_dry_run_opts_nobody_out(
+async def test_dry_run_suppresses_nothing(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     answer = await member.post(f"{ADDRESS}?dry_run=true", content=FILE, headers=CSV)
@@ -125,7 +125,7 @@ async def test_many_numbers_end_their_own_enrollments_and_no_others(
     assert ended == {str(one): 1 for one in ids[0:240:2]}
 
 
-async def test_an_export_is_read_again(
+async def test_exported_suppressions_can_be_imported(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     for phone in ("+12125550101", "+12125550102"):
@@ -150,7 +150,7 @@ async def test_an_export_is_read_again(
         ("?group_id=00000000-0000-4000-8000-000000000000", FILE, "invalid_request"),
     ],
 )
-async def test_what_cannot_be_read_is_refused_whole(
+async def test_unreadable_suppression_file_is_refused(
     member: httpx.AsyncClient, query: str, content: bytes, code: str
 ) -> None:
     answer = await member.post(ADDRESS + query, content=content, headers=CSV)
@@ -158,7 +158,7 @@ async def test_what_cannot_be_read_is_refused_whole(
     assert (await member.get("/api/jobs")).json()["items"] == []
 
 
-async def test_the_page_looks_at_the_file_first(
+async def test_page_previews_the_file_first(
     world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     path = "/settings/opt-outs/import"

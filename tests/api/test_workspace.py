@@ -3,7 +3,7 @@
 import httpx
 
 
-async def test_everyone_reads_admins_change(
+async def test_everyone_reads_settings_and_admins_change_them(
     viewer: httpx.AsyncClient, member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     before = await viewer.get("/api/settings")
@@ -30,7 +30,7 @@ async def test_everyone_reads_admins_change(
     assert (kept.json()["time_zone"], kept.json()["hour_cycle"]) == (None, 24)
 
 
-async def test_what_cannot_be_taken(admin: httpx.AsyncClient) -> None:
+async def test_invalid_settings_are_refused(admin: httpx.AsyncClient) -> None:
     for body in ({"hour_cycle": 13}, {"time_zone": "Mars/Olympus"}, {"erasure_key": "x"}):
         answer = await admin.patch("/api/settings", json=body)
         assert answer.status_code == 422, answer.text

@@ -29,18 +29,18 @@ def resumed(
     left=st.timedeltas(timedelta(seconds=1), timedelta(days=400)),
     away=st.timedeltas(timedelta(0), timedelta(days=400)),
 )
-def test_what_was_left_of_a_delay_is_left_again(left: timedelta, away: timedelta) -> None:
+def test_resume_keeps_the_remaining_delay(left: timedelta, away: timedelta) -> None:
     """A single enrollment that is paused keeps its remaining delay."""
     paused_at = DUE - left
     now = paused_at + away
     assert resumed(paused_at, now) - now == left
 
 
-def test_what_was_overdue_stays_so() -> None:
+def test_resume_keeps_overdue_steps_overdue() -> None:
     assert resumed(DUE + HOUR, DUE + DAY) == DUE
 
 
-def test_a_date_stays() -> None:
+def test_resume_keeps_a_date() -> None:
     send_at = datetime(2026, 12, 10, 9, 30)  # noqa: DTZ001 - wall-clock time
     assert resumed(DUE - DAY, DUE + DAY, send_at=send_at) == DUE
 
@@ -55,7 +55,7 @@ def test_a_date_stays() -> None:
         pytest.param(2 * DAY, 3 * DAY - HOUR, 3 * DAY, id="whichever side it is on"),
     ],
 )
-def test_a_time_of_day_stays_on_the_nearest_day_to_come(
+def test_resume_moves_a_time_of_day_to_the_nearest_day(
     left: timedelta, away: timedelta, later_by: timedelta
 ) -> None:
     paused_at = DUE - left
@@ -67,9 +67,7 @@ def test_a_time_of_day_stays_on_the_nearest_day_to_come(
     left=st.timedeltas(timedelta(seconds=1), timedelta(days=30)),
     away=st.timedeltas(timedelta(0), timedelta(days=300)),
 )
-def test_a_time_of_day_is_never_past_and_keeps_the_wall_clock(
-    left: timedelta, away: timedelta
-) -> None:
+def test_resumed_time_of_day_is_never_past(left: timedelta, away: timedelta) -> None:
     paused_at = DUE - left
     now = paused_at + away
     due = resumed(paused_at, now, at_time=HALF_PAST_NINE)
@@ -78,7 +76,7 @@ def test_a_time_of_day_is_never_past_and_keeps_the_wall_clock(
     assert abs((due - now) - left) <= DAY
 
 
-def test_a_time_of_day_and_a_date_move_to_the_other_wall_and_a_delay_stays() -> None:
+def test_zone_change_moves_times_and_dates_but_not_delays() -> None:
     """Steps are timed in the contact's own zone; a changed zone counts at once."""
     send_at = datetime(2026, 12, 10, 9, 30)  # noqa: DTZ001 - wall-clock time
     three_hours = timedelta(hours=3)
@@ -93,7 +91,7 @@ def test_a_time_of_day_and_a_date_move_to_the_other_wall_and_a_delay_stays() -> 
         assert due - DUE == moved
 
 
-def test_a_time_of_day_that_is_past_on_the_other_wall_is_the_next_one() -> None:
+def test_zone_change_moves_a_past_time_to_the_next_day() -> None:
     """It was to come in Los Angeles; in New York half past nine was an hour ago."""
     due = datetime(2026, 12, 10, 17, 30, tzinfo=UTC)  # 09:30 in Los Angeles
     now = datetime(2026, 12, 10, 15, 30, tzinfo=UTC)  # 10:30 in New York
@@ -103,7 +101,7 @@ def test_a_time_of_day_that_is_past_on_the_other_wall_is_the_next_one() -> None:
     assert moved == DUE + DAY
 
 
-def test_a_date_goes_by_the_clock_that_holds_after_the_pause() -> None:
+def test_resumed_date_uses_the_present_clock() -> None:
     send_at = datetime(2026, 12, 10, 9, 30)  # noqa: DTZ001 - wall-clock time
     due = resumed_due(DUE, DUE - DAY, DUE - HOUR, at_time=None, send_at=send_at, clock=LOS_ANGELES)
     assert due - DUE == 3 * HOUR

@@ -30,12 +30,12 @@ def read(data: bytes, size: int = 7) -> list[Record]:
         "name,phone\rAnn,1\rBo,2\r",
     ],
 )
-def test_it_reads_what_programs_write(text: str) -> None:
+def test_reader_accepts_common_csv_dialects(text: str) -> None:
     cells = [[cell.strip() for cell in record.cells] for record in read(text.encode())]
     assert cells == [["name", "phone"], ["Ann", "1"], ["Bo", "2"]]
 
 
-def test_records_know_their_line() -> None:
+def test_records_have_their_line_number() -> None:
     data = b'name,phone\n"Ann\nLee",1\n\n\nBo,2\n'
     assert read(data) == [
         Record(1, ["name", "phone"]),
@@ -50,7 +50,7 @@ FORMULA = {*"=+-@\t\r\n"}
 @given(st.text(st.sampled_from("'\"=+-@;,\t\r\nab \uff1d")))
 @example("Ann;=HYPERLINK(1)")
 @example('a;"=1+1')
-def test_the_guard_of_an_export_is_taken_off_by_an_import(text: str) -> None:
+def test_import_removes_the_apostrophes_of_an_export(text: str) -> None:
     assert unguarded(guarded(text)) == text
     assert guarded(text)[:1] not in FORMULA
 
@@ -71,7 +71,7 @@ def test_no_cell_of_an_export_is_a_formula_whatever_the_list_separator(
 
 
 @pytest.mark.parametrize("name", ["", "'", "''", "O'Neil", "'t Hooft", "d'Arc"])
-def test_an_apostrophe_of_a_name_stays(name: str) -> None:
+def test_apostrophes_in_names_are_kept(name: str) -> None:
     assert guarded(name) == unguarded(name) == name
 
 
@@ -82,7 +82,7 @@ def test_an_apostrophe_of_a_name_stays(name: str) -> None:
     ),
     piece=st.integers(1, 40),
 )
-def test_pieces_make_no_difference(rows: list[list[str]], piece: int) -> None:
+def test_chunk_boundaries_do_not_change_records(rows: list[list[str]], piece: int) -> None:
     rows = [["first", "last,"], *rows]
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerows(rows)
@@ -106,7 +106,7 @@ def test_another_encoding_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"x" * 1000, b"x" * 1000 + b"\n", b"\n"])
-def test_a_quotation_mark_that_is_never_closed_is_noticed(line: bytes) -> None:
+def test_unclosed_quotation_mark_is_refused(line: bytes) -> None:
     reader = CsvReader()
     reader.feed(b'name,phone\nAnn,1\n"Bo,2\n')
 
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     assert large < 1.2 * small + 100_000
 
 
-def test_a_quotation_mark_that_is_never_closed_loses_no_rows_silently() -> None:
+def test_unclosed_quotation_mark_loses_no_rows_silently() -> None:
     reader = CsvReader()
     reader.feed(b'name,phone\n"Ann,1\n' + b"Bo,2\n" * 20)
     with pytest.raises(InvalidFieldError) as raised:

@@ -9,7 +9,7 @@ from domain.sequences.segments import GSM_BASIC, GSM_EXTENSION, measure
 GSM = sorted(GSM_BASIC | GSM_EXTENSION)
 
 
-def test_the_alphabet_has_every_character_of_the_standard_but_the_escape() -> None:
+def test_gsm_alphabet_matches_the_standard() -> None:
     assert len(GSM_BASIC) == 127
     assert len(GSM_EXTENSION) == 10
     assert not GSM_BASIC & GSM_EXTENSION
@@ -47,7 +47,7 @@ def test_segments_are_filled_without_splitting_a_character(
     assert measured.characters == len(text)
 
 
-def test_the_characters_that_cost_the_short_alphabet_are_named_once() -> None:
+def test_ucs2_characters_are_listed_once() -> None:
     assert measure("\u201cHi\u201d, it\u2019s \u201cme\u201d").ucs2_characters == (
         "\u201c",
         "\u201d",
@@ -57,7 +57,7 @@ def test_the_characters_that_cost_the_short_alphabet_are_named_once() -> None:
 
 
 @given(st.text(alphabet=GSM, max_size=800))
-def test_the_short_alphabet_stays_short(text: str) -> None:
+def test_gsm_texts_stay_in_gsm(text: str) -> None:
     measured = measure(text)
     assert measured.encoding == "GSM-7"
     assert measured.units == len(text) + sum(char in GSM_EXTENSION for char in text)

@@ -20,7 +20,7 @@ from domain.sequences.texts import MAX_CHARACTERS, MERGE_FIELDS, check_body, ren
         "a" * 1600,
     ],
 )
-def test_a_text_that_can_be_sent_is_let_through(body: str) -> None:
+def test_valid_body_passes(body: str) -> None:
     check_body(body, field="steps.0.body")
 
 
@@ -44,21 +44,21 @@ def test_a_text_that_can_be_sent_is_let_through(body: str) -> None:
         ("Hi\0there", "bad_character"),
     ],
 )
-def test_a_text_that_cannot_be_sent_is_refused(body: str, code: str) -> None:
+def test_invalid_body_is_refused(body: str, code: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         check_body(body, field="steps.1.body")
     assert caught.value.field == "steps.1.body"
     assert caught.value.field_code == code
 
 
-def test_an_unknown_merge_field_is_answered_with_the_known_ones() -> None:
+def test_unknown_merge_field_error_lists_known_ones() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         check_body("Hi {{nickname}}", field="body")
     assert "{{nickname}}" in caught.value.reason
     assert all(f"{{{{{name}}}}}" in caught.value.reason for name in MERGE_FIELDS)
 
 
-def test_a_picture_needs_no_words() -> None:
+def test_body_may_be_empty_with_media() -> None:
     check_body("", field="body", has_media=True)
     with pytest.raises(InvalidFieldError):
         check_body("{{oops", field="body", has_media=True)
@@ -74,7 +74,7 @@ def test_a_picture_needs_no_words() -> None:
         ("{not} a | field", "{not} a | field"),
     ],
 )
-def test_fields_take_the_value_or_the_fallback(body: str, expected: str) -> None:
+def test_merge_field_uses_value_or_fallback(body: str, expected: str) -> None:
     assert render(body, {"first_name": "Ann", "last_name": " "}) == expected
 
 
@@ -99,23 +99,23 @@ def test_fields_take_the_value_or_the_fallback(body: str, expected: str) -> None
         ("{{first_name}}", ""),
     ],
 )
-def test_a_field_with_nothing_to_say_leaves_no_gap(body: str, expected: str) -> None:
+def test_empty_merge_field_leaves_no_gap(body: str, expected: str) -> None:
     assert render(body, {}) == expected
     assert render(body, {"first_name": None, "last_name": ""}) == expected
 
 
-def test_a_value_is_never_read_as_a_template() -> None:
+def test_merge_values_are_inserted_literally() -> None:
     values = {"first_name": "{{last_name}}", "last_name": "\\1 \\g<0> {{phone|x}}"}
     assert render("{{first_name}} {{last_name}}", values) == (
         "{{last_name}} \\1 \\g<0> {{phone|x}}"
     )
 
 
-def test_a_value_stays_on_one_line() -> None:
+def test_merge_values_stay_on_one_line() -> None:
     assert render("Hi {{first_name}}.", {"first_name": " A\nn\0n\u2028e\r"}) == "Hi A n n e."
 
 
-def test_the_result_is_cut_to_what_the_provider_takes() -> None:
+def test_rendered_text_is_cut_to_the_maximum() -> None:
     text = render("{{first_name}}" + "a" * 1500, {"first_name": "b" * 200})
     assert len(text) == MAX_CHARACTERS
 
@@ -125,7 +125,7 @@ def test_the_result_is_cut_to_what_the_provider_takes() -> None:
     ["e\u0301", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f4bb", "\u2764\ufe0f"],
 )
 @pytest.mark.parametrize("shift", [0, 1, 2])
-def test_the_cut_splits_nothing_that_reads_as_one_character(cluster: str, shift: int) -> None:
+def test_cut_splits_no_grapheme(cluster: str, shift: int) -> None:
     text = render("{{first_name}}", {"first_name": "a" * shift + cluster * MAX_CHARACTERS})
     assert MAX_CHARACTERS - 3 <= len(text) <= MAX_CHARACTERS
     assert (len(text) - shift) % len(cluster) == 0
@@ -136,7 +136,7 @@ FIELDS = st.sampled_from([f"{{{{{name}}}}}" for name in MERGE_FIELDS])
 
 
 @given(st.lists(st.one_of(LITERALS, FIELDS), max_size=12), st.text(min_size=1, max_size=9))
-def test_a_checked_text_never_shows_braces_or_controls(parts: list[str], value: str) -> None:
+def test_rendered_text_has_no_braces_or_controls(parts: list[str], value: str) -> None:
     body = "".join(parts)
     try:
         check_body(body, field="body")
@@ -151,7 +151,7 @@ def test_a_checked_text_never_shows_braces_or_controls(parts: list[str], value: 
 
 
 @given(st.text(), st.text())
-def test_no_text_breaks_it(body: str, value: str) -> None:
+def test_check_body_handles_any_text(body: str, value: str) -> None:
     assert len(render(body, {"first_name": value})) <= MAX_CHARACTERS
 
 

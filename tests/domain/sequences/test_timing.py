@@ -50,7 +50,7 @@ def every_day(hours: str) -> SendWindow:
 # Zones
 
 
-def test_a_zone_that_exists_is_let_through() -> None:
+def test_known_zone_passes() -> None:
     assert check_time_zone("America/New_York") == "America/New_York"
     assert check_time_zone("UTC") == "UTC"
 
@@ -58,14 +58,14 @@ def test_a_zone_that_exists_is_let_through() -> None:
 @pytest.mark.parametrize(
     "name", ["", "america/new_york", "Mars/Olympus", "America", "../etc/passwd", "EST ", "\0"]
 )
-def test_a_zone_that_does_not_exist_is_refused_with_an_example(name: str) -> None:
+def test_unknown_zone_error_gives_an_example(name: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         check_time_zone(name, field="contact.time_zone")
     assert caught.value.field == "contact.time_zone"
     assert "America/New_York" in caught.value.reason
 
 
-def test_a_given_zone_comes_before_the_numbers_and_that_before_the_workspaces() -> None:
+def test_given_zone_precedes_number_and_workspace() -> None:
     def zones(time_zone: str | None, phone: str) -> tuple[str, ...]:
         made = ContactClock.of(time_zone=time_zone, phone=phone, workspace="Europe/Paris")
         return made.zones
@@ -87,7 +87,7 @@ def test_a_given_zone_comes_before_the_numbers_and_that_before_the_workspaces() 
         (("Europe/Paris", "Europe/Berlin"), "UTC", "Europe/Berlin"),
     ],
 )
-def test_wall_clock_time_is_the_workspaces_or_the_westernmost(
+def test_wall_zone_is_the_workspaces_or_westernmost(
     zones: tuple[str, ...], workspace: str, expected: str
 ) -> None:
     """Row "due time, scheduled": where the number allows several zones."""
@@ -131,7 +131,7 @@ def test_a_window_may_run_to_the_end_of_the_day() -> None:
         ({"tue": ["09:00", "20:00"], "mon": "ab"}, "send_window.mon", "two times"),
     ],
 )
-def test_a_window_that_makes_no_sense_names_the_day_and_the_remedy(
+def test_invalid_window_error_names_the_day(
     raw: dict[str, list[str]], field: str, remedy: str
 ) -> None:
     with pytest.raises(InvalidFieldError) as caught:
@@ -140,7 +140,7 @@ def test_a_window_that_makes_no_sense_names_the_day_and_the_remedy(
     assert remedy in caught.value.reason
 
 
-def test_a_window_that_never_opens_cannot_be_made() -> None:
+def test_window_without_days_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         SendWindow({})
 
@@ -165,7 +165,7 @@ def windows(draw: st.DrawFn) -> SendWindow:
 
 
 @given(windows())
-def test_a_window_reads_back_as_it_was_written(any_window: SendWindow) -> None:
+def test_window_reads_back_unchanged(any_window: SendWindow) -> None:
     assert SendWindow.parse(any_window.dump()) == any_window
 
 
@@ -187,7 +187,7 @@ def test_a_window_reads_back_as_it_was_written(any_window: SendWindow) -> None:
         ("2026-10-31T18:00", timedelta(days=1), time(9, 30), "2026-11-01T14:30"),
     ],
 )
-def test_days_later_at_a_time_is_counted_on_the_contacts_calendar(
+def test_days_are_counted_on_the_contacts_calendar(
     previous: str, delay: timedelta, at_time: time | None, expected: str
 ) -> None:
     """Row "due time, ongoing"."""
@@ -206,7 +206,7 @@ TIMES = st.times().map(lambda t: t.replace(second=0, microsecond=0))
 
 
 @given(MOMENTS, st.integers(0, 60), TIMES, ZONES)
-def test_days_later_at_a_time_is_never_before_the_text_before(
+def test_time_of_day_is_never_before_the_previous_text(
     previous: datetime, days: int, at_time: time, zone: str
 ) -> None:
     """Row "due time, ongoing": the next 09:30 if that is past."""
@@ -233,14 +233,12 @@ def test_days_later_at_a_time_is_never_before_the_text_before(
         ("2026-10-04T02:15", "Australia/Lord_Howe", "2026-10-03T15:45"),  # a gap of 30 minutes
     ],
 )
-def test_a_scheduled_time_is_wall_clock_time_where_the_contact_is(
-    send_at: str, zone: str, expected: str
-) -> None:
+def test_scheduled_time_is_the_contacts_wall_clock(send_at: str, zone: str, expected: str) -> None:
     """Row "due time, scheduled"."""
     assert scheduled_due(datetime.fromisoformat(send_at), clock(zone)) == utc(expected)
 
 
-def test_a_scheduled_time_carries_no_zone_of_its_own() -> None:
+def test_scheduled_time_with_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no zone"):
         scheduled_due(utc("2026-12-01T09:30"), NEW_YORK)
 
@@ -258,7 +256,7 @@ def test_a_scheduled_time_shows_on_the_contacts_clock_unless_skipped(
 # Slots
 
 
-def test_without_a_window_any_time_will_do() -> None:
+def test_without_a_window_any_time_is_allowed() -> None:
     moment = utc("2026-11-23T03:00")
     assert next_slot(moment, None, NEW_YORK) == Slot(moment, None)
 
@@ -283,7 +281,7 @@ def test_a_text_outside_the_window_waits_for_the_next(moment: str, at: str, clos
     assert slot == Slot(utc(at), utc(closes_at))
 
 
-def test_a_contact_in_one_of_several_zones_is_texted_when_all_are_inside() -> None:
+def test_slot_is_inside_all_possible_zones() -> None:
     """Row "outside the send window": inside the window in all zones."""
     coasts = clock("America/New_York", "America/Los_Angeles")
     assert next_slot(utc("2026-11-23T14:00"), DEFAULT_WINDOW, coasts) == Slot(
@@ -292,14 +290,14 @@ def test_a_contact_in_one_of_several_zones_is_texted_when_all_are_inside() -> No
 
 
 @pytest.mark.parametrize("hours", ["09:00-12:00", "09:00-12:01"])
-def test_zones_with_no_hour_in_common_leave_the_workspaces(hours: str) -> None:
+def test_zones_without_a_common_hour_use_the_workspaces(hours: str) -> None:
     """Row "outside the send window": if that leaves nothing, in the workspace's zone."""
     coasts = clock("America/New_York", "America/Los_Angeles", workspace="Europe/Paris")
     slot = next_slot(utc("2026-11-23T18:00"), every_day(hours), coasts)
     assert slot.at == utc("2026-11-24T08:00")
 
 
-def test_a_common_hour_on_one_day_of_the_week_is_waited_for() -> None:
+def test_slot_waits_for_the_weeks_only_common_hour() -> None:
     coasts = clock("America/New_York", "America/Los_Angeles", workspace="Europe/Paris")
     rare = window(**(dict.fromkeys(DAYS, "09:00-12:00") | {"thu": "09:00-18:00"}))
     slot = next_slot(utc("2026-11-27T18:00"), rare, coasts)

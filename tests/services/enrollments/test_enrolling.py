@@ -64,9 +64,7 @@ async def test_enrolled_contacts_wait_for_their_first_text(
     assert {row.subject_id for row in starts} == {one.id for one in answer.enrolled}
 
 
-async def test_a_suppressed_number_is_born_omitted_opted_out(
-    world: World, enrolling: Enrolling
-) -> None:
+async def test_suppressed_number_is_omitted_opted_out(world: World, enrolling: Enrolling) -> None:
     """Rule: enroll a suppressed number; opted out wins over landline."""
     sequence = await world.active()
     everywhere, this_sender, other_sender, lifted = await world.contacts(4)
@@ -102,9 +100,7 @@ async def test_a_suppressed_number_is_born_omitted_opted_out(
     assert len(starts) == 2
 
 
-async def test_a_known_landline_is_born_omitted_landline(
-    world: World, enrolling: Enrolling
-) -> None:
+async def test_known_landline_is_omitted_landline(world: World, enrolling: Enrolling) -> None:
     """Rule: enroll a known landline."""
     sequence = await world.active()
     contact_id = await world.landline()
@@ -113,9 +109,7 @@ async def test_a_known_landline_is_born_omitted_landline(
     assert await world.rows("SELECT id FROM outbox WHERE kind = 'start_enrollment'") == []
 
 
-async def test_who_is_active_there_or_unknown_is_skipped(
-    world: World, enrolling: Enrolling
-) -> None:
+async def test_active_or_unknown_contact_is_skipped(world: World, enrolling: Enrolling) -> None:
     """Rule: enroll someone active there already, or unknown."""
     sequence = await world.active()
     known, fresh = await world.contacts(2)
@@ -130,7 +124,7 @@ async def test_who_is_active_there_or_unknown_is_skipped(
     }
 
 
-async def test_who_is_active_elsewhere_or_final_here_is_enrolled(
+async def test_contact_active_elsewhere_or_final_here_is_enrolled(
     world: World, enrolling: Enrolling
 ) -> None:
     """Rule: someone with only final enrollments may be enrolled again."""
@@ -144,7 +138,7 @@ async def test_who_is_active_elsewhere_or_final_here_is_enrolled(
 
 
 @pytest.mark.parametrize("state", ["draft", "archived"])
-async def test_a_draft_or_archived_sequence_takes_nobody(
+async def test_draft_or_archived_sequence_is_a_conflict(
     world: World, enrolling: Enrolling, state: str
 ) -> None:
     """Rule: draft or archived: 409."""
@@ -214,9 +208,7 @@ async def test_the_first_text_waits_for_the_send_window(world: World, enrolling:
     assert (local.strftime("%a").lower(), local.hour, local.minute) == (day, 10, 0)
 
 
-async def test_dates_that_are_past_for_a_contact_are_passed_over(
-    world: World, enrolling: Enrolling
-) -> None:
+async def test_past_dates_are_skipped(world: World, enrolling: Enrolling) -> None:
     """Rule: due time, ``scheduled`` (past dates are skipped; all past: ``all_steps_past``)."""
     now = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
     dates = [now + timedelta(hours=1), now + timedelta(hours=20)]
@@ -238,7 +230,7 @@ async def test_dates_that_are_past_for_a_contact_are_passed_over(
     assert skips(late) == {others[0]: SkipCode.ALL_STEPS_PAST}
 
 
-async def test_a_request_that_makes_no_sense_is_refused(world: World, enrolling: Enrolling) -> None:
+async def test_invalid_enroll_request_is_refused(world: World, enrolling: Enrolling) -> None:
     sequence = await world.active()
     people = await world.contacts(1)
     empty = await world.group()
@@ -275,9 +267,7 @@ async def test_two_calls_at_once_enroll_everyone_once(world: World, enrolling: E
     assert (rows[0][0], starts[0][0]) == (300, 300)
 
 
-async def test_nobody_slips_into_a_sequence_that_is_being_archived(
-    world: World, enrolling: Enrolling
-) -> None:
+async def test_no_enrollment_slips_in_while_archiving(world: World, enrolling: Enrolling) -> None:
     """Rule: archiving with active enrollments is told to finish them; none is left."""
     for _ in range(5):
         sequence = await world.active()

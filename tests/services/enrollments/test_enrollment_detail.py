@@ -79,7 +79,7 @@ def kinds(details: EnrollmentDetails) -> list[str]:
     return [entry.kind for entry in details.timeline]
 
 
-async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
+async def test_active_enrollment_shows_state_and_steps(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active()
@@ -112,9 +112,7 @@ async def test_an_active_one_shows_its_facts_its_workflow_and_its_steps(
     assert kinds(shown) == ["enrolled"]
 
 
-async def test_the_version_that_was_enrolled_into_is_shown(
-    world: World, detail: EnrollmentDetail
-) -> None:
+async def test_enrollment_shows_its_own_version(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active(steps=[ongoing("Old")])
     enrollment_id = await enroll(world, sequence)
     await world.run("UPDATE sequences SET name = 'Renamed'")
@@ -182,7 +180,7 @@ async def test_overdue_texts_are_kept_apart(world: World, hours: int) -> None:
     assert spacing.detail["seconds"] == min_spacing.total_seconds()
 
 
-async def test_paused_and_held_ones_say_what_they_wait_for(
+async def test_paused_and_held_enrollments_explain_the_wait(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active()
@@ -205,7 +203,7 @@ async def test_paused_and_held_ones_say_what_they_wait_for(
     assert held.steps[1].reasons[0].code == "held"
 
 
-async def test_the_next_step_says_what_put_it_off(world: World, detail: EnrollmentDetail) -> None:
+async def test_next_step_explains_its_postponement(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active(send_window={"mon": ["10:00", "11:00"]})
     enrollment_id = await enroll(world, sequence)
     [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
@@ -229,7 +227,7 @@ async def test_the_next_step_says_what_put_it_off(world: World, detail: Enrollme
         assert (reason.code, reason.detail["to"]) == (because, at.astimezone(UTC).isoformat())
 
 
-async def test_what_makes_it_an_estimate_is_told(world: World, detail: EnrollmentDetail) -> None:
+async def test_estimates_name_their_reasons(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active(steps=[ongoing("a", 3600), ongoing("b")])
     enrollment_id = await enroll(world, sequence)
     shown = await detail.get(enrollment_id)
@@ -251,7 +249,9 @@ async def test_what_makes_it_an_estimate_is_told(world: World, detail: Enrollmen
     }
 
 
-async def test_a_born_final_one_has_no_workflow(world: World, detail: EnrollmentDetail) -> None:
+async def test_enrollment_born_final_has_no_workflow(
+    world: World, detail: EnrollmentDetail
+) -> None:
     sequence = await world.active()
     shown = await detail.get(await enroll(world, sequence, await world.landline()))
     assert (shown.live, shown.temporal_url, shown.steps) == (None, None, [])
@@ -259,9 +259,7 @@ async def test_a_born_final_one_has_no_workflow(world: World, detail: Enrollment
     assert shown.timeline[1].status == EnrollmentStatus.OMITTED_LANDLINE
 
 
-async def test_the_timeline_tells_everything_in_order(
-    world: World, detail: EnrollmentDetail
-) -> None:
+async def test_timeline_lists_everything_in_order(world: World, detail: EnrollmentDetail) -> None:
     sequence = await world.active()
     contact_id = (await world.contacts(1, phone="+12125550142"))[0]
     enrollment_id = await enroll(world, sequence, contact_id)
@@ -413,7 +411,7 @@ async def test_the_timeline_tells_everything_in_order(
     assert told[13].status == EnrollmentStatus.FINISHED_RESPONDED
 
 
-async def test_a_stop_by_hand_names_the_user(world: World, detail: EnrollmentDetail) -> None:
+async def test_finish_by_hand_names_the_user(world: World, detail: EnrollmentDetail) -> None:
     enrollment_id = await enroll(world, await world.active())
     await world.endings.mark_finished([enrollment_id], world.user_id)
     shown = await detail.get(enrollment_id)

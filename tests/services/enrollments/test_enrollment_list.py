@@ -104,7 +104,9 @@ async def walked(
     pytest.fail("the list has no end")
 
 
-async def test_a_line_says_who_is_where(world: World, enrollment_list: EnrollmentList) -> None:
+async def test_row_shows_contact_status_and_step(
+    world: World, enrollment_list: EnrollmentList
+) -> None:
     sequence = await world.active()
     people = await world.contacts(1, first_name="Zoë", last_name="Quinn", phone="+12125550199")
     (enrollment_id,) = await enroll(world, sequence.id, people)
@@ -123,7 +125,7 @@ async def test_a_line_says_who_is_where(world: World, enrollment_list: Enrollmen
     assert tab.page.next is None
 
 
-async def test_what_waits_in_a_paused_sequence_is_shown_paused(
+async def test_waiting_in_a_paused_sequence_is_shown_paused(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
@@ -136,7 +138,9 @@ async def test_what_waits_in_a_paused_sequence_is_shown_paused(
     assert shown == {waiting: EnrollmentPhase.PAUSED, sending: EnrollmentPhase.SENDING, final: None}
 
 
-async def test_failed_and_held_lines_say_why(world: World, enrollment_list: EnrollmentList) -> None:
+async def test_failed_and_held_rows_explain_why(
+    world: World, enrollment_list: EnrollmentList
+) -> None:
     sequence = await world.active()
     failed, held = await enroll(world, sequence.id, await world.contacts(2))
     await end(world, failed, EnrollmentStatus.FAILED, error_code=30003)
@@ -150,7 +154,7 @@ async def test_failed_and_held_lines_say_why(world: World, enrollment_list: Enro
     assert lines[held].held_reason == "destination_not_allowed"
 
 
-async def test_counts_are_of_the_whole_sequence_and_name_all_eight(
+async def test_counts_cover_the_sequence_and_all_statuses(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence, other = await world.active(), await world.active()
@@ -262,7 +266,7 @@ async def test_those_without_a_value_come_last_either_way(
         )
     ),
 )
-async def test_pages_hold_everyone_once_in_order(
+async def test_pages_list_every_contact_once_in_order(
     world: World, enrollment_list: EnrollmentList, column: str, sign: str, limit: int
 ) -> None:
     sequence = await world.active()

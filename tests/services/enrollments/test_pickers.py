@@ -9,7 +9,7 @@ from domain.statuses.contacts import LineType
 from tests.kits.sending import SendingKit
 
 
-async def test_contacts_are_found_with_their_marks(kit: SendingKit) -> None:
+async def test_picker_marks_opted_out_and_active_contacts(kit: SendingKit) -> None:
     sequence, other = await kit.sequence(), await kit.sequence()
     world = kit.world
     ada, bob, cid = [
@@ -47,7 +47,7 @@ async def test_a_contact_whose_enrollment_is_final_is_not_active_here(kit: Sendi
     assert not found.active_here
 
 
-async def test_filters_offer_only_what_finds_somebody(kit: SendingKit) -> None:
+async def test_filter_choices_match_at_least_one_enrollment(kit: SendingKit) -> None:
     sequence = await kit.sequence("One", "Two")
     world = kit.world
     await world.user("Never enrolled anybody")

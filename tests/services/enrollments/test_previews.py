@@ -17,13 +17,13 @@ async def test_a_text_is_filled_in_and_measured(kit: SendingKit) -> None:
     assert shown.segments.ucs2_characters == ("ë", "\u2019", "👋")
 
 
-async def test_without_a_contact_fallbacks_stand(kit: SendingKit) -> None:
+async def test_preview_without_a_contact_uses_fallbacks(kit: SendingKit) -> None:
     shown = await kit.services.previews.text("Hi {{first_name|there}}" + "x" * 160)
     assert shown.text.startswith("Hi there")
     assert (shown.segments.encoding, shown.segments.count) == ("GSM-7", 2)
 
 
-async def test_what_cannot_be_sent_is_refused_here_too(kit: SendingKit) -> None:
+async def test_preview_of_invalid_body_is_refused(kit: SendingKit) -> None:
     with pytest.raises(InvalidFieldError):
         await kit.services.previews.text("{{nickname}}")
     with pytest.raises(NotFoundError):

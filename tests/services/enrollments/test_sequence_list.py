@@ -14,7 +14,7 @@ from tests.kits.sending import SendingKit, about
 from tests.worlds import scheduled
 
 
-async def test_a_line_says_what_came_of_it(kit: SendingKit) -> None:
+async def test_row_shows_the_sequences_figures(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     waiting, replying, silent = [await kit.enroll(sequence) for _ in range(3)]
     await kit.send(replying)
@@ -42,7 +42,7 @@ async def test_a_new_sequence_has_no_reply_rate_but_an_activity(kit: SendingKit)
     assert about(line.last_activity_at, timedelta(0))
 
 
-async def test_those_that_wait_for_a_person_are_counted(kit: SendingKit) -> None:
+async def test_held_enrollments_are_counted(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     held, paused, _ = [await kit.enroll(sequence) for _ in range(3)]
     state = "UPDATE enrollments SET activity = :activity, held_reason = :reason WHERE id = :id"
@@ -52,7 +52,7 @@ async def test_those_that_wait_for_a_person_are_counted(kit: SendingKit) -> None
     assert (line.total, line.held) == (3, 1)
 
 
-async def test_enrolling_is_an_activity(kit: SendingKit) -> None:
+async def test_enrolling_updates_last_activity(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment_id = await kit.enroll(sequence)
     at = datetime.now(UTC) + timedelta(hours=1)
@@ -86,7 +86,7 @@ async def test_search_state_and_pages(kit: SendingKit) -> None:
     assert walked == names[::-1]
 
 
-async def test_the_number_of_queries_does_not_grow(kit: SendingKit) -> None:
+async def test_number_of_queries_is_constant(kit: SendingKit) -> None:
     statements: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -139,6 +139,6 @@ async def test_a_copy_may_have_dates_that_are_past_and_a_long_name(kit: SendingK
     assert len(copy.name) <= 200
 
 
-async def test_what_is_not_there_has_no_copy(kit: SendingKit) -> None:
+async def test_copy_of_unknown_sequence_is_not_found(kit: SendingKit) -> None:
     with pytest.raises(NotFoundError):
         await kit.services.duplicating.duplicate(uuid4(), kit.world.user_id)

@@ -87,7 +87,7 @@ async def test_a_message_goes_to_each_contact_once(world: World, bulk_actions: B
     assert {row.subject_id for row in starts} == {row.id for row in messages.values()}
 
 
-async def test_who_may_not_be_texted_gets_no_message(
+async def test_opted_out_and_landline_get_no_message(
     world: World, bulk_actions: BulkActions
 ) -> None:
     opted_out, here, elsewhere = await world.contacts(3)
@@ -139,7 +139,7 @@ async def test_more_than_ten_recipients_get_nothing(
         ("{{last_name}}", "empty_body"),
     ],
 )
-async def test_a_body_is_checked_as_a_steps_is(
+async def test_message_body_is_validated(
     world: World, bulk_actions: BulkActions, body: str, code: str
 ) -> None:
     ids = await enroll(world, *await world.contacts(1, last_name=""))
@@ -149,7 +149,7 @@ async def test_a_body_is_checked_as_a_steps_is(
     assert await world.rows("SELECT id FROM messages") == []
 
 
-async def test_marking_finished_tells_each_row(world: World, bulk_actions: BulkActions) -> None:
+async def test_mark_finished_answers_row_by_row(world: World, bulk_actions: BulkActions) -> None:
     """Rule: mark finished is ``finished_stopped`` and says what became of a last text."""
     first, second = await enroll(world, *await world.contacts(2))
     await world.endings.mark_finished([second], world.user_id)
@@ -171,7 +171,7 @@ async def test_hundreds_are_finished_in_one_call(world: World, bulk_actions: Bul
     assert {one.result for one in results} == {"finished"}
 
 
-async def test_releasing_tells_each_row(world: World, bulk_actions: BulkActions) -> None:
+async def test_release_answers_row_by_row(world: World, bulk_actions: BulkActions) -> None:
     held, waiting = await enroll(world, *await world.contacts(2))
     await world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed',"

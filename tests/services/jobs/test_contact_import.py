@@ -43,7 +43,7 @@ def told(rows: list[RowResult]) -> list[tuple[int, str | None]]:
     return [(row.position, row.code) for row in rows]
 
 
-async def test_rows_come_to_what_they_are(kit: SendingKit) -> None:
+async def test_each_row_gets_its_result(kit: SendingKit) -> None:
     text = (
         "Last Name;ignore me;First-Name;Mobile Phone;TimeZone;Line type\n"
         "Lee;x;Ann;(212) 555-0101;America/Denver;MOBILE\n"
@@ -92,7 +92,7 @@ async def test_the_same_file_again_changes_nothing(kit: SendingKit) -> None:
     assert await kit.world.rows("SELECT * FROM contacts ORDER BY phone") == before
 
 
-async def test_other_data_of_a_known_number_is_left_and_named(kit: SendingKit) -> None:
+async def test_known_number_keeps_its_data(kit: SendingKit) -> None:
     await imported(kit, HEADER + "Ann,Lee,+12125550101,America/Denver,mobile\n")
     [contact] = await kit.world.rows("SELECT * FROM contacts")
     for line, code in (
@@ -105,7 +105,7 @@ async def test_other_data_of_a_known_number_is_left_and_named(kit: SendingKit) -
     assert await kit.world.rows("SELECT * FROM contacts") == [contact]
 
 
-async def test_a_dry_run_says_the_same_and_writes_nothing(kit: SendingKit) -> None:
+async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None:
     await imported(kit, HEADER + "Ann,Lee,+12125550101,,\n")
     text = HEADER + "".join(
         f"{line}\n"
@@ -134,7 +134,7 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(kit: SendingKit) -> No
     assert [row.code for row in real[-2:]] == ["duplicate_in_file"] * 2
 
 
-async def test_everyone_of_the_file_comes_into_the_group(kit: SendingKit) -> None:
+async def test_import_adds_all_contacts_to_the_group(kit: SendingKit) -> None:
     await imported(kit, HEADER + "Ann,Lee,+12125550101,,\n")
     group_id = await kit.world.group()
     text = HEADER + "Anna,Lee,+12125550101,,\nBo,Ray,+12125550102,,\nCy,Ray,no,,\n"
@@ -146,7 +146,7 @@ async def test_everyone_of_the_file_comes_into_the_group(kit: SendingKit) -> Non
     assert {one.added_by for one in members} == {kit.world.user_id}
 
 
-async def test_a_group_that_is_deleted_meanwhile_is_named_by_every_row(kit: SendingKit) -> None:
+async def test_deleted_group_is_the_result_of_every_row(kit: SendingKit) -> None:
     group_id = await kit.world.group()
     job = await upload(kit, HEADER + "Ann,Lee,+12125550101,,\n", group_id=group_id)
     await kit.services.groups.remove(group_id)
@@ -173,7 +173,7 @@ async def test_numbers_without_a_country_code_belong_to_the_region(kit: SendingK
     assert contact.phone == "+442079460018"
 
 
-async def test_nothing_personal_is_left_when_a_row_is_done(kit: SendingKit) -> None:
+async def test_done_rows_hold_nothing_personal(kit: SendingKit) -> None:
     text = HEADER + (
         "Rosalind,Lee,+12125550187,,\nRosalind,Lee,212555018x,,\nRosalind,Lee,+12125550187,,\n"
         "Rosalind,Lee,+12125550188,,,surplus\nRosalind\x00,Lee,+12125550189,,\n"
@@ -198,7 +198,7 @@ async def test_nothing_personal_is_left_when_a_row_is_done(kit: SendingKit) -> N
         assert personal not in written
 
 
-async def test_cancelled_rows_hold_nothing_personal_either(
+async def test_canceled_rows_hold_nothing_personal(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0)
@@ -223,9 +223,7 @@ async def test_cancelled_rows_hold_nothing_personal_either(
         (HEADER + 'Ann,Lee,"+12125550101,,\n' + "Bo,Lee,+12125550102,,\n" * 9_000, "invalid_csv"),
     ],
 )
-async def test_a_file_that_is_wrong_as_a_whole_leaves_nothing(
-    kit: SendingKit, text: str, code: str
-) -> None:
+async def test_invalid_file_leaves_nothing(kit: SendingKit, text: str, code: str) -> None:
     with pytest.raises(InvalidFieldError) as raised:
         await upload(kit, text)
     assert (raised.value.field, raised.value.field_code) == ("body", code)
@@ -233,7 +231,7 @@ async def test_a_file_that_is_wrong_as_a_whole_leaves_nothing(
     assert await kit.world.rows("SELECT position FROM job_rows") == []
 
 
-async def test_a_broken_off_upload_leaves_nothing(kit: SendingKit) -> None:
+async def test_interrupted_upload_leaves_nothing(kit: SendingKit) -> None:
     async def breaks() -> AsyncIterator[bytes]:
         yield (HEADER + "Ann,Lee,+12125550101,,\n" * 9_000).encode()
         assert await kit.world.rows("SELECT 1 FROM job_rows LIMIT 1") != []
@@ -245,7 +243,7 @@ async def test_a_broken_off_upload_leaves_nothing(kit: SendingKit) -> None:
     assert await kit.world.rows("SELECT position FROM job_rows") == []
 
 
-async def test_what_a_dead_process_received_is_swept_away(kit: SendingKit) -> None:
+async def test_sweep_deletes_uploads_of_dead_processes(kit: SendingKit) -> None:
     text = HEADER + "Ann,Lee,+12125550101,,\n"
     job_id = await kit.services.importing.receive(pieces(text), kit.world.user_id)
     await kit.pass_time(timedelta(minutes=14))
@@ -259,7 +257,7 @@ async def test_what_a_dead_process_received_is_swept_away(kit: SendingKit) -> No
     assert raised.value.conflict == "upload_canceled"
 
 
-async def test_an_upload_can_be_cancelled(kit: SendingKit) -> None:
+async def test_upload_can_be_canceled(kit: SendingKit) -> None:
     async def slow() -> AsyncIterator[bytes]:
         yield (HEADER + "Ann,Lee,+12125550101,,\n" * 9_000).encode()
         [job] = await kit.world.rows("SELECT id FROM jobs")

@@ -46,7 +46,7 @@ async def of_file(kit: SendingKit, sequence_id: UUID, text: str, **how: object) 
     )
 
 
-async def test_contacts_are_told_what_enrolling_tells_then(kit: SendingKit) -> None:
+async def test_preview_matches_the_result_of_enrolling(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     fresh, there, gone = await kit.world.contacts(3)
     landline, nobody = await kit.world.landline(), uuid4()
@@ -77,7 +77,7 @@ async def test_contacts_are_told_what_enrolling_tells_then(kit: SendingKit) -> N
     ]
 
 
-async def test_dates_that_are_past_are_told(kit: SendingKit) -> None:
+async def test_preview_shows_past_dates(kit: SendingKit) -> None:
     sequence = await kit.sequence(
         kind=SequenceKind.SCHEDULED,
         steps=[scheduled("Hi", datetime.now(UTC) + timedelta(days=3))],
@@ -109,7 +109,7 @@ async def test_a_group_of_any_size_is_counted(
         await kit.services.enroll_previews.of_group(sequence.id, uuid4())
 
 
-async def test_pasted_numbers_are_sorted_out(kit: SendingKit) -> None:
+async def test_preview_sorts_pasted_numbers(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     ada = await person(kit, "Ada", "+12125550101")
     bob = await person(kit, "Bob", "+12125550102")
@@ -165,7 +165,7 @@ async def test_too_many_numbers_or_none_are_refused(kit: SendingKit, pasted: str
     assert refused.value.field_code == "number_count"
 
 
-async def test_a_file_is_looked_at_row_by_row(kit: SendingKit) -> None:
+async def test_file_preview_has_a_row_for_each_line(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     await person(kit, "Ada", "+12125550101")
     await kit.enroll(sequence, await person(kit, "Bob", "+12125550102"))
@@ -257,7 +257,7 @@ async def test_a_file_is_enrolled_by_itself_and_once_when_its_import_is_done(
     }
 
 
-async def test_an_import_whose_people_cannot_be_enrolled_says_why(kit: SendingKit) -> None:
+async def test_import_error_says_why_enrolling_failed(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     jobs = []
     for text in ("Ada,,+12125550101\n", "Bad,,12\n"):
@@ -301,7 +301,7 @@ async def _other_job(kit: SendingKit, sequence_id: UUID) -> UUID:
     return job.id
 
 
-async def test_columns_can_be_said(kit: SendingKit) -> None:
+async def test_columns_can_be_given(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     text = "Who,Line,Line\nAda,x,+12125550101\n"
     guessed = await of_file(kit, sequence.id, text)
@@ -331,7 +331,7 @@ async def test_of_two_columns_with_one_name_the_first_is_taken(kit: SendingKit) 
     assert counted(shown.preview) == {"new_contact": 1}
 
 
-async def test_a_file_larger_than_a_piece_is_read_whole(kit: SendingKit) -> None:
+async def test_file_larger_than_a_chunk_is_read_whole(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     lines = [f"Person {n},{'x' * 40},+1212{5_000_000 + n}\n" for n in range(2_500)]
     shown = await of_file(kit, sequence.id, HEADER + "".join(lines))
@@ -346,7 +346,7 @@ async def test_an_empty_file_names_what_is_missing(kit: SendingKit, text: str) -
     assert (shown.headings, shown.missing) == ([], ("phone", "first_name"))
 
 
-async def test_a_draft_takes_nobody_and_keeps_no_file(kit: SendingKit) -> None:
+async def test_preview_for_a_draft_is_refused_and_keeps_no_file(kit: SendingKit) -> None:
     draft = await kit.world.draft()
     previews = kit.services.enroll_previews
     group = await kit.world.group()

@@ -37,7 +37,7 @@ async def noted(kit: SendingKit) -> list[tuple[str, int, bool]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 7])
-async def test_every_contact_once_however_many_pages(
+async def test_export_has_every_contact_once_across_pages(
     kit: SendingKit, exports: Exporting, count: int
 ) -> None:
     if count:
@@ -52,7 +52,7 @@ async def test_every_contact_once_however_many_pages(
     assert await noted(kit) == [("contacts.export", count, True)]
 
 
-async def test_filters_are_the_lists(kit: SendingKit, exports: Exporting) -> None:
+async def test_export_applies_the_lists_filters(kit: SendingKit, exports: Exporting) -> None:
     ids = await kit.world.contacts(5)
     group_id = await kit.world.group(ids[:4])
 
@@ -67,7 +67,9 @@ async def test_filters_are_the_lists(kit: SendingKit, exports: Exporting) -> Non
         await exports.contacts(kit.world.user_id, search="a\x00")
 
 
-async def test_nothing_is_a_formula_and_numbers_stay(kit: SendingKit, exports: Exporting) -> None:
+async def test_export_guards_formulas_and_keeps_numbers(
+    kit: SendingKit, exports: Exporting
+) -> None:
     named = {"=1+1": "'=1+1", "+Ann": "'+Ann", "-Ann": "'-Ann", "@Ann": "'@Ann"}
     for index, name in enumerate(named):
         await kit.world.contacts(1, first_name=name, last_name=f'a,"b"\n{index}')
@@ -83,7 +85,7 @@ async def test_nothing_is_a_formula_and_numbers_stay(kit: SendingKit, exports: E
     assert all(row["phone"].startswith("+1") for row in rows)
 
 
-async def test_leaving_halfway_is_noted(kit: SendingKit, exports: Exporting) -> None:
+async def test_interrupted_export_is_audited(kit: SendingKit, exports: Exporting) -> None:
     await kit.world.contacts(7)
     pieces = await exports.contacts(kit.world.user_id)
     assert await anext(pieces)

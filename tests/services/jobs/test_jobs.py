@@ -59,7 +59,7 @@ async def codes(kit: SendingKit, job_id: UUID) -> list[str | None]:
     return [row.code for row in found]
 
 
-async def test_all_that_match_are_finished_and_nobody_else(kit: SendingKit) -> None:
+async def test_only_matching_enrollments_are_finished(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 120)
     _, others = await enroll_many(kit, 3)
     await kit.services.endings.mark_finished(ids[:20], kit.world.user_id)
@@ -89,7 +89,7 @@ async def test_all_that_match_are_finished_and_nobody_else(kit: SendingKit) -> N
     assert entry.count == 100
 
 
-async def test_each_row_is_acted_on_once_though_workers_are_killed(
+async def test_each_row_is_acted_on_once_when_workers_are_killed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A killed worker never makes a row be acted on twice."""
@@ -118,7 +118,7 @@ async def test_each_row_is_acted_on_once_though_workers_are_killed(
     assert Counter(row.subject_id for row in acted) == Counter(ids)
 
 
-async def test_rows_that_a_dying_worker_held_are_done_by_the_next(kit: SendingKit) -> None:
+async def test_rows_of_a_dead_worker_are_taken_by_the_next(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 60)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
@@ -134,7 +134,7 @@ async def test_rows_that_a_dying_worker_held_are_done_by_the_next(kit: SendingKi
     assert (ended.state, ended.done) == ("done", 60)
 
 
-async def test_the_fate_of_a_last_text_is_told_before_the_job_is_done(kit: SendingKit) -> None:
+async def test_job_waits_for_the_outcome_of_last_texts(kit: SendingKit) -> None:
     """The answer says whether a last text was ``none``, ``sent`` or ``unknown``."""
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
@@ -151,7 +151,7 @@ async def test_the_fate_of_a_last_text_is_told_before_the_job_is_done(kit: Sendi
     assert (row.code, row.detail) == ("finished", {"last_text": "sent"})
 
 
-async def test_cancelling_leaves_the_rest_alone(
+async def test_canceled_job_leaves_remaining_rows_alone(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0)
@@ -171,7 +171,7 @@ async def test_cancelling_leaves_the_rest_alone(
     assert left.count == 70
 
 
-async def test_rows_under_way_when_it_is_cancelled_are_finished(kit: SendingKit) -> None:
+async def test_canceled_job_completes_rows_under_way(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 5)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
@@ -186,7 +186,7 @@ async def test_rows_under_way_when_it_is_cancelled_are_finished(kit: SendingKit)
     assert (ended.done, ended.counts) == (5, {"finished": 2, "canceled": 3})
 
 
-async def test_what_has_ended_cannot_be_cancelled(kit: SendingKit) -> None:
+async def test_ended_job_cannot_be_canceled(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
     await run(kit.services.jobs, job.id)
@@ -197,7 +197,7 @@ async def test_what_has_ended_cannot_be_cancelled(kit: SendingKit) -> None:
         await kit.services.jobs.cancel(uuid4(), kit.world.user_id)
 
 
-async def test_nobody_who_matches_is_a_job_that_is_done(kit: SendingKit) -> None:
+async def test_job_without_rows_is_done_at_once(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
     wanted = ListFilter(search="nobody is called so")
     job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
@@ -246,7 +246,7 @@ async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -
         (JobKind.ADD_TO_GROUP, {"group_id": uuid4()}, "group_id", "unknown_group"),
     ],
 )
-async def test_what_an_action_needs_is_checked(
+async def test_missing_action_parameter_is_refused(
     kit: SendingKit, kind: JobKind, more: dict[str, object], field: str, code: str
 ) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
@@ -292,7 +292,7 @@ async def test_contacts_are_enrolled_in_the_background(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_sequence_that_is_archived_meanwhile_takes_nobody(kit: SendingKit) -> None:
+async def test_sequence_archived_meanwhile_enrolls_no_one(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     job = await kit.services.jobs.start_enrolling(
         sequence.id, kit.world.user_id, contact_ids=await kit.world.contacts(2)
@@ -303,7 +303,7 @@ async def test_a_sequence_that_is_archived_meanwhile_takes_nobody(kit: SendingKi
     assert (ended.error, ended.counts) == ("sequence_not_active", {"sequence_not_active": 2})
 
 
-async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -> None:
+async def test_job_fails_after_ten_failed_tries(kit: SendingKit) -> None:
     async def breaks(*_: object) -> list[rows.RowResult]:
         raise ZeroDivisionError
 
@@ -322,7 +322,7 @@ async def test_a_job_that_cannot_go_on_fails_on_its_tenth_try(kit: SendingKit) -
     assert (ended.error, ended.counts) == ("ZeroDivisionError", {"failed": 2})
 
 
-async def test_the_sweep_starts_lost_jobs_again(kit: SendingKit) -> None:
+async def test_sweep_restarts_lost_jobs(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 2)
     job = await batch(kit, sequence_id, JobKind.PAUSE)
     await kit.services.outbox.drain()
@@ -350,7 +350,7 @@ async def test_jobs_are_listed_the_newest_first(kit: SendingKit) -> None:
     assert (await kit.services.jobs.find(states=[JobState.DONE])).items == []
 
 
-async def test_rows_that_are_given_back_while_a_job_fails_have_their_result(
+async def test_rows_released_while_a_job_fails_get_a_result(
     kit: SendingKit,
 ) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()

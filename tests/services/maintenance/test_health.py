@@ -66,7 +66,7 @@ async def test_the_first_page_does_not_wait(availability: Availability, temporal
     assert list(availability.away()) == []
 
 
-async def test_pages_ask_once_in_a_while_and_learn_that_it_is_back(
+async def test_availability_is_refreshed_every_few_seconds(
     availability: Availability, temporal: Temporal
 ) -> None:
     temporal.answers = False

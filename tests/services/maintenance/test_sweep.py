@@ -71,7 +71,7 @@ async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: Se
     assert (await kit.services.sweep.sweep()).restarted == 1
 
 
-async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
+async def test_sweep_never_ends_an_enrollment(kit: SendingKit) -> None:
     """The sweep closes no workflow, nor starts what waits for a person or is final."""
     sequence = await kit.sequence()
     ended, held, paused = [await kit.enroll(sequence) for _ in range(3)]
@@ -89,7 +89,7 @@ async def test_the_sweep_never_ends_anything(kit: SendingKit) -> None:
     assert statuses == ["finished_stopped", "active", "active"]
 
 
-async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit) -> None:
+async def test_nothing_counts_as_lost_while_temporal_is_away(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await started(kit, enrollment)
     await kit.pass_time(11 * MINUTE)
@@ -102,7 +102,7 @@ async def test_while_temporal_is_away_nothing_is_taken_for_lost(kit: SendingKit)
 
 
 @pytest.mark.parametrize("reason", ["paused", "sender"])
-async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason: str) -> None:
+async def test_forgotten_blocked_enrollment_is_woken(kit: SendingKit, reason: str) -> None:
     """The sweep wakes whom a resume or release missed."""
     sequence = await kit.sequence()
     forgotten, held = await kit.enroll(sequence), await kit.enroll(sequence)
@@ -124,7 +124,7 @@ async def test_a_blocked_one_that_was_forgotten_is_woken(kit: SendingKit, reason
     assert kit.temporal.signals_to(forgotten) == [("reconsider", None)]
 
 
-async def test_what_is_blocked_for_good_reason_sleeps_on(kit: SendingKit) -> None:
+async def test_enrollment_still_blocked_is_not_woken(kit: SendingKit) -> None:
     """What is held or paused costs nothing."""
     sequence = await kit.sequence()
     paused = await kit.enroll(sequence)
@@ -138,7 +138,7 @@ async def test_what_is_blocked_for_good_reason_sleeps_on(kit: SendingKit) -> Non
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
+async def test_attempt_of_an_ended_enrollment_is_reconciled(
     kit: SendingKit,
     there: bool,  # noqa: FBT001
 ) -> None:
@@ -160,7 +160,7 @@ async def test_a_text_that_was_under_way_when_its_enrollment_ended_is_settled(
     assert len(kit.gateway.calls) == 1
 
 
-async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) -> None:
+async def test_open_attempt_of_a_dead_worker_is_reconciled(kit: SendingKit) -> None:
     """The worker died between commit and call, then the enrollment was stopped."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
@@ -174,7 +174,7 @@ async def test_an_orphan_left_open_by_a_dead_worker_is_settled(kit: SendingKit) 
     assert (await kit.row(enrollment)).status == "opted_out"
 
 
-async def test_a_failing_list_settles_no_orphan(kit: SendingKit) -> None:
+async def test_failing_list_reconciles_nothing(kit: SendingKit) -> None:
     """A list that fails is no proof of absence."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
@@ -202,7 +202,7 @@ async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
     assert asked.await_count == 1
 
 
-async def test_what_an_interrupted_archiving_left_is_finished(kit: SendingKit) -> None:
+async def test_sweep_finishes_an_interrupted_archiving(kit: SendingKit) -> None:
     """Nothing else would ever wake them: an archived sequence sends nothing and is not resumed."""
     archived, sequence = await kit.sequence(), await kit.sequence()
     left, other = await kit.enroll(archived), await kit.enroll(sequence)
@@ -218,7 +218,7 @@ async def test_what_an_interrupted_archiving_left_is_finished(kit: SendingKit) -
     assert kit.temporal.signals_to(left) == [("mark_finished", "finished_stopped")]
 
 
-async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
+async def test_unreconcilable_attempt_does_not_hide_others(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Orphans are looked at by turns."""
@@ -249,7 +249,7 @@ async def test_an_orphan_nobody_can_settle_keeps_no_other_from_it(
     assert await kit.outcomes(stuck) == ["open"]
 
 
-async def test_an_orphan_nobody_can_settle_is_not_asked_about_for_ever(
+async def test_unreconcilable_attempt_is_given_up_after_a_month(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays unknown, which is no finding, and costs a month of questions at most."""
@@ -272,7 +272,7 @@ async def test_an_orphan_nobody_can_settle_is_not_asked_about_for_ever(
     assert asked.await_count == 2
 
 
-async def test_it_reads_no_whole_table_of_what_is_kept_for_ever(kit: SendingKit) -> None:
+async def test_sweep_scans_no_unbounded_table(kit: SendingKit) -> None:
     """Every minute, whatever there is by then: each table that only grows is read by an index."""
     asked: list[tuple[str, Any]] = []
 
@@ -297,7 +297,7 @@ async def test_it_reads_no_whole_table_of_what_is_kept_for_ever(kit: SendingKit)
         assert not [plan for plan in plans if f"Seq Scan on {table}" in plan], table
 
 
-async def test_one_part_that_fails_keeps_none_of_the_others_back(
+async def test_failing_part_does_not_stop_the_others(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every part is tried by itself."""
@@ -313,7 +313,7 @@ async def test_one_part_that_fails_keeps_none_of_the_others_back(
     assert enrollment in kit.temporal.opened
 
 
-async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
+async def test_old_idempotency_keys_are_deleted(kit: SendingKit) -> None:
     for hours, key in ((25, "old"), (23, "young")):
         await kit.world.run(
             "INSERT INTO idempotency_keys (user_id, key, route, request_hash, created_at)"
@@ -328,7 +328,7 @@ async def test_old_idempotency_keys_are_forgotten(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
+async def test_late_answer_of_an_ended_enrollment_is_kept(kit: SendingKit) -> None:
     """The answer comes after the sweep proved absence: the text's state is told."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
@@ -346,7 +346,7 @@ async def test_a_late_answer_of_an_orphan_is_kept(kit: SendingKit) -> None:
     assert (await kit.attempts(enrollment))[0].provider_sid == sid
 
 
-async def test_old_reports_are_forgotten_once_applied(kit: SendingKit) -> None:
+async def test_old_applied_reports_are_deleted(kit: SendingKit) -> None:
     for name, age, applied in (("old", 31, True), ("kept", 31, False), ("young", 1, True)):
         await kit.world.run(
             "INSERT INTO status_events (provider_sid, status, payload, received_at, applied_at)"
@@ -385,7 +385,7 @@ async def left_of_old_things(kit: SendingKit) -> tuple[int, int]:
     return row.reports, row.events
 
 
-async def test_all_that_is_old_goes_batch_by_batch(
+async def test_old_rows_are_deleted_in_batches(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So many a minute are fewer than come in; what cannot be applied holds up nothing."""
@@ -395,7 +395,7 @@ async def test_all_that_is_old_goes_batch_by_batch(
     assert await left_of_old_things(kit) == (4, 0)
 
 
-async def test_pruning_ends_in_time_and_every_kind_gets_its_turn(
+async def test_pruning_is_bounded_and_fair(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "_ROWS_AT_ONCE", 4)

@@ -41,7 +41,7 @@ async def nobodys_zone(kit: SendingKit) -> UUID:
     return contact_id
 
 
-async def test_until_somebody_sets_one_the_process_decides(kit: SendingKit) -> None:
+async def test_default_zone_applies_until_one_is_set(kit: SendingKit) -> None:
     assert await kit.services.workspace.get() == WorkspaceDetails(None, ZONE, 12)
 
     changed = await set_zone(kit, ELSEWHERE)
@@ -54,14 +54,14 @@ async def test_until_somebody_sets_one_the_process_decides(kit: SendingKit) -> N
     assert [row.detail["fields"] for row in audited] == ["time_zone", "hour_cycle", "time_zone"]
 
 
-async def test_there_is_no_such_zone(kit: SendingKit) -> None:
+async def test_unknown_workspace_zone_is_refused(kit: SendingKit) -> None:
     with pytest.raises(InvalidFieldError):
         await set_zone(kit, "Mars/Olympus")
 
     assert (await kit.services.workspace.get()).time_zone is None
 
 
-async def test_enrolling_goes_by_it(kit: SendingKit) -> None:
+async def test_enrolling_uses_the_workspace_zone(kit: SendingKit) -> None:
     await set_zone(kit, ELSEWHERE)
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
 
@@ -71,7 +71,7 @@ async def test_enrolling_goes_by_it(kit: SendingKit) -> None:
     assert (at.hour, at.minute) == (9, 30)
 
 
-async def test_the_step_after_a_text_goes_by_it(kit: SendingKit) -> None:
+async def test_next_step_uses_the_workspace_zone(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
     enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     await set_zone(kit, ELSEWHERE)
@@ -82,7 +82,7 @@ async def test_the_step_after_a_text_goes_by_it(kit: SendingKit) -> None:
     assert (at.hour, at.minute) == (9, 30)
 
 
-async def test_the_send_window_goes_by_it_when_a_text_would_go(kit: SendingKit) -> None:
+async def test_send_window_uses_the_workspace_zone(kit: SendingKit) -> None:
     """Though nothing moved the row beforehand."""
     sequence = await kit.sequence("Hi", send_window=NARROW)
     enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
@@ -106,7 +106,7 @@ async def test_the_send_window_goes_by_it_when_a_text_would_go(kit: SendingKit) 
     assert kit.gateway.calls == []
 
 
-async def test_steps_that_wait_move_with_it(kit: SendingKit) -> None:
+async def test_waiting_steps_move_with_the_workspace_zone(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
     enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
     given = await kit.enroll(sequence, (await kit.world.contacts(1))[0])
@@ -126,7 +126,7 @@ async def test_steps_that_wait_move_with_it(kit: SendingKit) -> None:
     assert kit.temporal.signals_to(given) == []
 
 
-async def test_the_same_zone_again_moves_nobody(kit: SendingKit) -> None:
+async def test_setting_the_same_zone_moves_no_step(kit: SendingKit) -> None:
     enrollment_id = await kit.enroll(
         await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
     )
@@ -137,7 +137,7 @@ async def test_the_same_zone_again_moves_nobody(kit: SendingKit) -> None:
     assert kit.temporal.signals_to(enrollment_id) == []
 
 
-async def test_a_date_is_past_or_not_by_it(kit: SendingKit) -> None:
+async def test_past_dates_depend_on_the_workspace_zone(kit: SendingKit) -> None:
     """In an hour where the world's day begins is past where it ends."""
     soon = datetime.now(ZoneInfo("Pacific/Pago_Pago")).replace(tzinfo=None) + timedelta(hours=1)
     steps = [scheduled("Hi", soon)]
@@ -150,7 +150,7 @@ async def test_a_date_is_past_or_not_by_it(kit: SendingKit) -> None:
         await kit.world.draft(kind=SequenceKind.SCHEDULED, steps=steps)
 
 
-async def test_the_detail_shows_its_clock(kit: SendingKit) -> None:
+async def test_enrollment_detail_uses_the_workspace_zone(kit: SendingKit) -> None:
     enrollment_id = await kit.enroll(contact_id=await nobodys_zone(kit))
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
     await set_zone(kit, ELSEWHERE)
@@ -192,7 +192,7 @@ async def test_a_step_that_is_begun_by_the_old_zone_is_found(
     assert (at.hour, at.minute) == (9, 30)
 
 
-async def test_what_a_dead_process_began_the_sweep_ends(
+async def test_sweep_completes_a_zone_change(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrollment_id = await kit.enroll(
@@ -239,7 +239,7 @@ async def test_a_new_zone_of_many_against_a_pause_of_all(kit: SendingKit) -> Non
 # A contact's own
 
 
-async def test_steps_that_wait_move_with_a_contacts_zone(kit: SendingKit) -> None:
+async def test_waiting_steps_move_with_the_contacts_zone(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1)
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
     enrollment_id = await kit.enroll(sequence, contact_id)
@@ -253,7 +253,7 @@ async def test_steps_that_wait_move_with_a_contacts_zone(kit: SendingKit) -> Non
     assert kit.temporal.signals_to(enrollment_id) == [("reconsider", None)]
 
 
-async def test_another_name_moves_nothing(kit: SendingKit) -> None:
+async def test_renaming_a_contact_moves_no_step(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1)
     enrollment_id = await kit.enroll(contact_id=contact_id)
 

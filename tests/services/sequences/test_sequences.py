@@ -62,16 +62,16 @@ async def test_a_new_sequence_is_a_draft_with_its_first_version(world: World) ->
     assert made == await world.sequences.get(made.id)
 
 
-async def test_null_as_send_window_is_any_time(world: World) -> None:
+async def test_null_send_window_means_any_time(world: World) -> None:
     assert (await world.draft(send_window=None)).send_window is None
 
 
-async def test_a_saved_step_knows_its_segments(world: World) -> None:
+async def test_step_stores_its_segments(world: World) -> None:
     made = await world.draft(steps=[ongoing("a" * 161), ongoing("\N{GRINNING FACE}" * 35)])
     assert [step.segments for step in made.steps] == [2, 1]
 
 
-async def test_making_and_changing_a_sequence_paces_its_senders(world: World) -> None:
+async def test_sequence_changes_update_the_senders_pace(world: World) -> None:
     made = await world.draft()
     other = await world.sender(uuid4(), "+14155550101")
     await world.sequences.change(made.id, SequenceChange(sender_id=other), world.user_id)
@@ -79,7 +79,7 @@ async def test_making_and_changing_a_sequence_paces_its_senders(world: World) ->
     assert [row.subject_id for row in paced] == [world.sender_id, other, world.sender_id]
 
 
-async def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(world: World) -> None:
+async def test_all_errors_are_raised_at_once_and_nothing_is_stored(world: World) -> None:
     found = await problems(
         world.draft(
             name="  ",
@@ -183,7 +183,7 @@ async def test_scheduled_dates_strictly_increase(world: World) -> None:
         ("", "bad_date"),
     ],
 )
-async def test_a_date_is_local_real_and_to_come(world: World, text: str, code: str) -> None:
+async def test_invalid_or_past_date_is_refused(world: World, text: str, code: str) -> None:
     steps = [scheduled("x", text)]
     found = await problems(world.draft(kind=SequenceKind.SCHEDULED, steps=steps))
     assert found == {"steps.0.send_at": code}
@@ -199,7 +199,7 @@ async def test_a_scheduled_step_takes_no_delay_and_needs_a_date(world: World) ->
     }
 
 
-async def test_different_steps_are_the_next_version_and_equal_ones_are_not(world: World) -> None:
+async def test_only_different_steps_make_a_new_version(world: World) -> None:
     made = await world.draft()
     same = [StepDraft(step.body, delay_seconds=step.delay_seconds) for step in made.steps]
     kept = await world.sequences.change(made.id, SequenceChange(steps=same), world.user_id)
@@ -215,7 +215,7 @@ async def test_different_steps_are_the_next_version_and_equal_ones_are_not(world
     assert [row.body for row in old] == [step.body for step in made.steps]
 
 
-async def test_changes_at_once_get_versions_of_their_own(world: World) -> None:
+async def test_concurrent_changes_get_distinct_versions(world: World) -> None:
     made = await world.draft()
     await asyncio.gather(
         *(
@@ -229,7 +229,7 @@ async def test_changes_at_once_get_versions_of_their_own(world: World) -> None:
     assert [row.number for row in numbers] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_what_a_change_leaves_out_stays(world: World) -> None:
+async def test_change_keeps_missing_fields(world: World) -> None:
     made = await world.draft(reply_window_seconds=60)
     changed = await world.sequences.change(made.id, SequenceChange(name="Other"), world.user_id)
     assert (changed.name, changed.reply_window_seconds, changed.send_window) == ("Other", 60, None)
@@ -249,7 +249,7 @@ async def test_the_kind_is_fixed(world: World) -> None:
     assert found == {"kind": "kind_is_fixed"}
 
 
-async def test_a_saved_date_that_went_by_may_stay(world: World) -> None:
+async def test_saved_past_date_may_stay(world: World) -> None:
     made = await world.draft(kind=SequenceKind.SCHEDULED, steps=[scheduled("a", tomorrow())])
     past = tomorrow(-1)
     await world.run("UPDATE steps SET send_at = :at", at=past)
@@ -264,7 +264,7 @@ async def test_a_saved_date_that_went_by_may_stay(world: World) -> None:
     assert found == {"steps.0.send_at": "date_past"}
 
 
-async def test_the_way_through_the_states(world: World) -> None:
+async def test_sequence_moves_through_its_states(world: World) -> None:
     made = await world.draft()
     moves: list[Callable[[], Awaitable[SequenceRecord]]] = [
         lambda: world.sequences.activate(made.id),
@@ -289,7 +289,7 @@ async def test_the_way_through_the_states(world: World) -> None:
         ("archived", "resume"),
     ],
 )
-async def test_an_illegal_move_names_the_state(world: World, state: str, move: str) -> None:
+async def test_invalid_transition_names_the_state(world: World, state: str, move: str) -> None:
     made = await world.draft()
     await world.run("UPDATE sequences SET state = :state", state=state)
     with pytest.raises(ConflictError) as raised:
@@ -298,7 +298,7 @@ async def test_an_illegal_move_names_the_state(world: World, state: str, move: s
     assert raised.value.facts == {"state": state}
 
 
-async def test_archiving_with_active_enrollments_needs_to_be_meant(world: World) -> None:
+async def test_archiving_active_enrollments_needs_confirmation(world: World) -> None:
     """Rule: archiving with active enrollments is a 409 unless told to finish them."""
     made = await world.active()
     for _ in range(3):
@@ -321,14 +321,14 @@ async def test_archiving_again_finishes_what_was_left(world: World) -> None:
     assert archived.counts[EnrollmentStatus.FINISHED_STOPPED] == archived.total == 1
 
 
-async def test_an_archived_sequence_changes_no_more(world: World) -> None:
+async def test_archived_sequence_cannot_be_changed(world: World) -> None:
     made = await world.draft()
     await world.archiving.archive(made.id, world.user_id)
     with pytest.raises(ConflictError, match="archived"):
         await world.sequences.change(made.id, SequenceChange(name="x"), world.user_id)
 
 
-async def test_what_is_not_there_is_not_found(world: World) -> None:
+async def test_unknown_sequence_is_not_found(world: World) -> None:
     for call in (
         world.sequences.get(uuid4()),
         world.sequences.activate(uuid4()),
@@ -339,7 +339,7 @@ async def test_what_is_not_there_is_not_found(world: World) -> None:
             await call
 
 
-async def test_the_list_goes_on_where_a_page_ended(world: World) -> None:
+async def test_sequence_list_continues_after_a_page(world: World) -> None:
     made = [(await world.draft(name=f"Plan {number}")).id for number in range(5)]
     first = await world.sequences.page(limit=2)
     second = await world.sequences.page(after=first.next, limit=2)
