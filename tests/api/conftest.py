@@ -18,10 +18,12 @@ from domain.platform.rules import SendingRules
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
+from services.access.users import UserDetails
 from services.factory import ServiceConfig, Services
 from settings import ApiSettings
 from storage.platform.database import Database
 from tests.api.a_little_of_everything import Little, found
+from tests.kits.browsers import EMAIL, HERE, PASSWORD, NewBrowser
 from workflows.client import EnrollmentClient, LiveState
 
 
@@ -226,3 +228,28 @@ async def viewer(connect: Connect) -> httpx.AsyncClient:
 @pytest.fixture
 async def anonymous(connect: Connect) -> httpx.AsyncClient:
     return await connect()
+
+
+@pytest.fixture
+async def new_browser(app: FastAPI) -> AsyncIterator[NewBrowser]:
+    """Opens a client that keeps cookies and says where its requests come from."""
+    async with AsyncExitStack() as browsers:
+
+        async def open_browser() -> httpx.AsyncClient:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            browser = httpx.AsyncClient(
+                transport=transport, base_url="https://segue.test", headers=HERE
+            )
+            return await browsers.enter_async_context(browser)
+
+        yield open_browser
+
+
+@pytest.fixture
+async def browser(new_browser: NewBrowser) -> httpx.AsyncClient:
+    return await new_browser()
+
+
+@pytest.fixture
+async def kim(services: Services) -> UserDetails:
+    return await services.users.create(email=EMAIL, role=Role.MEMBER, password=PASSWORD)

@@ -4,85 +4,31 @@ import base64
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import text
 
-from domain.access.limits import AccessRules
 from domain.statuses.access import Role, TokenScope
-from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
-from services.access.sessions import Sessions
-from services.access.set_up_links import SetUpLinks
 from services.access.users import UserDetails
 from services.factory import Services
 from storage.platform.database import Database
 from tests.api.conftest import Connect
-
-PASSWORD = "correct horse battery"
-EMAIL = "kim@clinic.example"
-COOKIE = "__Host-segue_session"
-HERE = {"Origin": "https://segue.test"}
-
-NewBrowser = Callable[[], httpx.AsyncClient]
-
-
-@pytest.fixture
-async def new_browser(app: FastAPI) -> AsyncIterator[NewBrowser]:
-    """Opens a client that keeps cookies and says where its requests come from."""
-    opened: list[httpx.AsyncClient] = []
-
-    def open_browser() -> httpx.AsyncClient:
-        client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
-            base_url="https://segue.test",
-            headers=HERE,
-        )
-        opened.append(client)
-        return client
-
-    yield open_browser
-    for client in opened:
-        await client.aclose()
-
-
-@pytest.fixture
-async def browser(new_browser: NewBrowser) -> httpx.AsyncClient:
-    return new_browser()
-
-
-@pytest.fixture
-async def kim(services: Services) -> UserDetails:
-    return await services.users.create(email=EMAIL, role=Role.MEMBER, password=PASSWORD)
-
-
-async def sign_in(
-    browser: httpx.AsyncClient, *, email: str = EMAIL, password: str = PASSWORD
-) -> httpx.Response:
-    return await browser.post("/api/session", json={"email": email, "password": password})
-
-
-async def is_signed_in(browser: httpx.AsyncClient) -> bool:
-    return (await browser.get("/api/session")).status_code == 200
-
-
-def with_rules(services: Services, **rules: Any) -> None:
-    """Has the application go by other rules."""
-    made = (services.database, AccessRules(**rules), Passwords())
-    services.sessions = Sessions(*made)
-    services.own_password = OwnPassword(*made)
-    services.set_up_links = SetUpLinks(*made)
-
-
-async def values(database: Database, query: str) -> list[Any]:
-    async with database.transaction() as tx:
-        return list((await tx.execute(text(query))).scalars())
+from tests.kits.browsers import (
+    COOKIE,
+    EMAIL,
+    PASSWORD,
+    NewBrowser,
+    is_signed_in,
+    sign_in,
+    values,
+    with_rules,
+)
 
 
 async def test_signing_in_sets_a_careful_cookie(browser: httpx.AsyncClient, kim: Any) -> None:
@@ -207,7 +153,7 @@ async def test_an_unknown_address_costs_a_hash_too(
 async def test_signing_out_ends_the_session(
     browser: httpx.AsyncClient, new_browser: NewBrowser, kim: Any
 ) -> None:
-    other = new_browser()
+    other = await new_browser()
     await sign_in(browser)
     await sign_in(other)
     cookie = browser.cookies[COOKIE]
@@ -286,7 +232,7 @@ async def test_a_changed_user_is_signed_out_everywhere(
     kim: UserDetails,
     change: dict[str, Any],
 ) -> None:
-    other = new_browser()
+    other = await new_browser()
     await sign_in(browser)
     await sign_in(other)
 
@@ -310,7 +256,7 @@ async def test_another_name_signs_nobody_out(
 async def test_changing_ones_own_password_ends_all_ones_sessions(
     browser: httpx.AsyncClient, new_browser: NewBrowser, kim: UserDetails
 ) -> None:
-    other = new_browser()
+    other = await new_browser()
     await sign_in(browser)
     await sign_in(other)
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}

@@ -9,20 +9,7 @@ from api.app import create_app
 from services.factory import Services
 from settings import ApiSettings
 from storage.platform.database import Database
-from tests.api.test_session import (
-    COOKIE,
-    EMAIL,
-    NewBrowser,
-    browser,
-    is_signed_in,
-    kim,
-    new_browser,
-    sign_in,
-    values,
-    with_rules,
-)
-
-__all__ = ["browser", "kim", "new_browser"]
+from tests.kits.browsers import COOKIE, EMAIL, NewBrowser, is_signed_in, sign_in, values, with_rules
 
 
 async def test_after_wrong_tries_the_next_one_waits_right_or_wrong(
@@ -79,7 +66,7 @@ async def test_a_browser_that_was_signed_in_before_waits_for_no_stranger(
     with_rules(services, secret="a secret of tests", sign_ins_per_email=2)
     await sign_in(browser)
     await browser.delete("/api/session")
-    stranger = new_browser()
+    stranger = await new_browser()
     for _ in range(2):
         assert (await sign_in(stranger, password="wrong horse battery")).status_code == 401
     assert (await sign_in(stranger)).status_code == 429

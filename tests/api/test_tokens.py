@@ -17,17 +17,11 @@ from services.access.users import NotSignedInError, UserDetails
 from services.factory import Services
 from storage.platform.database import Database
 from tests.api.conftest import Connect, whole_token
+from tests.kits.browsers import PASSWORD
+from tests.kits.locks import until_blocked
 
-PASSWORD = "correct horse battery"
 NEW_PASSWORD = "another horse battery"
 ALL = ["read", "write", "send", "admin"]
-
-
-@pytest.fixture
-async def kim(services: Services) -> UserDetails:
-    return await services.users.create(
-        email="kim@clinic.example", role=Role.MEMBER, password=PASSWORD
-    )
 
 
 @pytest.fixture
@@ -301,20 +295,8 @@ async def test_a_token_made_beside_a_reset_does_not_outlive_it(
         started = []
         for number, act in enumerate(acts, start=1):
             started.append(asyncio.create_task(act()))
-            await waiting_for_locks(database, number)
+            await until_blocked(database, number)
     ends = await asyncio.gather(*started, return_exceptions=True)
 
     assert [end for end in ends if end and not isinstance(end, NotSignedInError)] == []
     assert (await services.tokens.of_user(kim.id)).items == []
-
-
-async def waiting_for_locks(database: Database, number: int) -> None:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    while True:
-        async with database.transaction() as tx:
-            if (await tx.execute(waiting)).scalar_one() >= number:
-                return
-        await asyncio.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -12,16 +11,12 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.sequences.sequences import SequenceChange
 from storage.sequences.sequences import lock_for_change, update_sequence
-from tests.kits.sending import SendingKit, about, every_day, until, zone_where_it_is
+from tests.kits.locks import until_blocked
+from tests.kits.sending import SendingKit, about, every_day, zone_where_it_is
 from tests.worlds import ongoing
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-
-
-async def waits_for_a_lock(kit: SendingKit) -> bool:
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-    return bool(await kit.world.rows(f"{waiting} AND wait_event_type = 'Lock'"))
 
 
 async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) -> None:
@@ -90,7 +85,7 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
     async with kit.world.database.transaction() as tx:
         await lock_for_change(tx, sequence.id)
         begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
-        await until(partial(waits_for_a_lock, kit))
+        await until_blocked(kit.world.database)
         # In the order of locks: what is behind the sequence is not locked yet.
         lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE NOWAIT"
         assert await kit.world.rows(lock, id=enrollment)
@@ -110,7 +105,7 @@ async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> 
         await lock_for_change(tx, sequence.id)
         answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
         recorded = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
-        await until(partial(waits_for_a_lock, kit))
+        await until_blocked(kit.world.database)
         await update_sequence(tx, sequence.id, {"sender_id": other})
     standing = await recorded
     assert isinstance(standing, EnrollmentState)
@@ -125,7 +120,7 @@ async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: Sendi
         moved = "UPDATE enrollments SET position = 2 WHERE id = :id"
         await tx.execute(text(moved), {"id": enrollment})
         begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
-        await until(partial(waits_for_a_lock, kit))
+        await until_blocked(kit.world.database)
     call = await begun
     assert isinstance(call, SendRequest)
     assert call.body == "Two"

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 import pytest
@@ -19,8 +18,8 @@ from storage.platform import outbox, wakes
 from storage.platform.database import Transaction
 from storage.platform.wakes import WakeKind
 from storage.sequences.sequences import SequenceRecord
+from tests.kits.locks import until_done_or_blocked
 from tests.kits.sending import SendingKit, about, until
-from tests.services.platform.test_locks import stands
 
 _PAGE = 10
 _COUNT = 35
@@ -177,10 +176,11 @@ async def test_whoever_was_just_finding_the_hold_is_woken(kit: SendingKit) -> No
         lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE"
         await tx.execute(text(lock), {"id": enrollment})
         looking = asyncio.create_task(kit.run_step(enrollment))
-        await until(partial(stands, kit, looking))  # it has the sender's lock, not the row's
+        # It has the sender's lock, and waits for the row's.
+        await until_done_or_blocked(kit.world.database, looking)
         release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
         releasing = asyncio.create_task(release)
-        await until(partial(stands, kit, releasing, 1))
+        await until_done_or_blocked(kit.world.database, releasing, others=1)
         assert not releasing.done()
     await asyncio.gather(looking, releasing)
     await kit.services.waking.wake()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,31 +11,8 @@ from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobState
 from services.jobs import jobs as jobs_module
 from storage.jobs.jobs import JobDetails, RowResult
+from tests.kits.contact_import import HEADER, chunks, import_contacts, upload
 from tests.kits.sending import SendingKit
-
-HEADER = "first_name,last_name,phone,time_zone,line_type\n"
-
-
-async def pieces(text: str, size: int = 50_000) -> AsyncIterator[bytes]:
-    data = text.encode()
-    for at in range(0, len(data), size):
-        yield data[at : at + size]
-
-
-async def upload(kit: SendingKit, text: str, **how: Any) -> JobDetails:
-    importing = kit.services.importing
-    job_id = await importing.receive(pieces(text), kit.world.user_id, **how)
-    return await importing.start(job_id, kit.world.user_id)
-
-
-async def imported(kit: SendingKit, text: str, **how: Any) -> list[RowResult]:
-    job = await upload(kit, text, **how)
-    while (await kit.services.jobs.run_chunk(job.id)).more:
-        pass
-    ended = await kit.services.jobs.get(job.id)
-    assert (ended.state, ended.done) == (JobState.DONE, ended.total)
-    found, _ = await kit.services.jobs.results(job.id, limit=1_000_000)
-    return found
 
 
 def told(rows: list[RowResult]) -> list[tuple[int, str | None]]:
@@ -84,29 +60,29 @@ async def test_each_row_gets_its_result(kit: SendingKit) -> None:
 
 async def test_the_same_file_again_changes_nothing(kit: SendingKit) -> None:
     text = HEADER + "Ann,Lee,+12125550101,America/Denver,\nBo,,+12125550102,,landline\n"
-    first = await imported(kit, text)
+    first = await import_contacts(kit, text)
     before = await kit.world.rows("SELECT * FROM contacts ORDER BY phone")
-    again = await imported(kit, text)
+    again = await import_contacts(kit, text)
     assert [row.code for row in again] == ["unchanged"] * 2
     assert [row.subject_id for row in again] == [row.subject_id for row in first]
     assert await kit.world.rows("SELECT * FROM contacts ORDER BY phone") == before
 
 
 async def test_known_number_keeps_its_data(kit: SendingKit) -> None:
-    await imported(kit, HEADER + "Ann,Lee,+12125550101,America/Denver,mobile\n")
+    await import_contacts(kit, HEADER + "Ann,Lee,+12125550101,America/Denver,mobile\n")
     [contact] = await kit.world.rows("SELECT * FROM contacts")
     for line, code in (
         ("Anna,Lee,+12125550101,,", "exists"),
         ("Ann,Lee,+12125550101,America/New_York,", "exists"),
         ("Ann,Lee,+12125550101,,", "unchanged"),
     ):
-        [row] = await imported(kit, f"{HEADER}{line}\n")
+        [row] = await import_contacts(kit, f"{HEADER}{line}\n")
         assert (row.code, row.detail) == (code, {"contact_id": str(contact.id)})
     assert await kit.world.rows("SELECT * FROM contacts") == [contact]
 
 
 async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None:
-    await imported(kit, HEADER + "Ann,Lee,+12125550101,,\n")
+    await import_contacts(kit, HEADER + "Ann,Lee,+12125550101,,\n")
     text = HEADER + "".join(
         f"{line}\n"
         for line in (
@@ -118,12 +94,12 @@ async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None
     )
     text += "".join(f"Di,Doe,+1212{5_560_000 + number},,\n" for number in range(1_500))
     text += "Bo,Ray,+12125550102,,\nAnn,Lee,+12125550101,,\n"
-    rehearsed = await imported(kit, text, dry_run=True)
+    rehearsed = await import_contacts(kit, text, dry_run=True)
     assert all(row.subject_id is None for row in rehearsed)
     assert len(await kit.world.rows("SELECT id FROM contacts")) == 1
     [job] = await kit.world.rows("SELECT params FROM jobs WHERE params->>'dry_run' = 'true'")
     assert "salt" not in job.params
-    real = await imported(kit, text)
+    real = await import_contacts(kit, text)
     assert told(rehearsed) == told(real)
     assert [row.code for row in real[:4]] == [
         "unchanged",
@@ -135,12 +111,12 @@ async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None
 
 
 async def test_import_adds_all_contacts_to_the_group(kit: SendingKit) -> None:
-    await imported(kit, HEADER + "Ann,Lee,+12125550101,,\n")
+    await import_contacts(kit, HEADER + "Ann,Lee,+12125550101,,\n")
     group_id = await kit.world.group()
     text = HEADER + "Anna,Lee,+12125550101,,\nBo,Ray,+12125550102,,\nCy,Ray,no,,\n"
-    await imported(kit, text, group_id=group_id, dry_run=True)
+    await import_contacts(kit, text, group_id=group_id, dry_run=True)
     assert await kit.world.rows("SELECT * FROM group_members") == []
-    rows = await imported(kit, text, group_id=group_id)
+    rows = await import_contacts(kit, text, group_id=group_id)
     members = await kit.world.rows("SELECT contact_id, added_by FROM group_members")
     assert {one.contact_id for one in members} == {row.subject_id for row in rows[:2]}
     assert {one.added_by for one in members} == {kit.world.user_id}
@@ -161,14 +137,14 @@ async def test_an_opted_out_number_may_be_imported_and_stays_opted_out(kit: Send
     [contact] = await kit.world.contacts(1, phone="+12125550101")
     await kit.world.suppress(contact)
     await kit.world.run("DELETE FROM contacts")
-    [row] = await imported(kit, HEADER + "Ann,Lee,+12125550101,,\n")
+    [row] = await import_contacts(kit, HEADER + "Ann,Lee,+12125550101,,\n")
     assert row.code == "created"
     assert row.subject_id is not None
     assert (await kit.services.contacts.get(row.subject_id)).opted_out
 
 
 async def test_numbers_without_a_country_code_belong_to_the_region(kit: SendingKit) -> None:
-    await imported(kit, HEADER + "Ann,Lee,020 7946 0018,,\n", region="gb")
+    await import_contacts(kit, HEADER + "Ann,Lee,020 7946 0018,,\n", region="gb")
     [contact] = await kit.world.rows("SELECT phone FROM contacts")
     assert contact.phone == "+442079460018"
 
@@ -179,7 +155,7 @@ async def test_done_rows_hold_nothing_personal(kit: SendingKit) -> None:
         "Rosalind,Lee,+12125550188,,,surplus\nRosalind\x00,Lee,+12125550189,,\n"
         f"{'Rosalind' * 100},Lee,+12125550189,,\n"
     )
-    rows = await imported(kit, text)
+    rows = await import_contacts(kit, text)
     assert [row.code for row in rows] == [
         "created",
         "invalid",
@@ -245,7 +221,7 @@ async def test_interrupted_upload_leaves_nothing(kit: SendingKit) -> None:
 
 async def test_sweep_deletes_uploads_of_dead_processes(kit: SendingKit) -> None:
     text = HEADER + "Ann,Lee,+12125550101,,\n"
-    job_id = await kit.services.importing.receive(pieces(text), kit.world.user_id)
+    job_id = await kit.services.importing.receive(chunks(text), kit.world.user_id)
     await kit.pass_time(timedelta(minutes=14))
     assert (await kit.services.sweep.sweep()).failures == []
     assert (await kit.services.jobs.get(job_id)).state is JobState.RECEIVING

@@ -1,7 +1,6 @@
 """What enrolling people would come to, before anything is done."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,16 +12,11 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobState
 from domain.statuses.sequences import SequenceKind
 from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
+from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
 from tests.worlds import scheduled
 
 HEADER = "First name,Last name,Mobile\n"
-
-
-async def pieces(text: str, size: int = 50_000) -> AsyncIterator[bytes]:
-    data = text.encode()
-    for at in range(0, len(data), size):
-        yield data[at : at + size]
 
 
 def counted(preview: EnrollPreview | None) -> dict[str, int]:
@@ -40,7 +34,7 @@ async def person(kit: SendingKit, name: str, phone: str, **values: object) -> UU
 async def of_file(kit: SendingKit, sequence_id: UUID, text: str, **how: object) -> FilePreview:
     return await kit.services.enroll_previews.of_file(
         sequence_id,
-        pieces(text),
+        chunks(text),
         kit.world.user_id,
         **how,  # type: ignore[arg-type]
     )

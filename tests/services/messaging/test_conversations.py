@@ -1,57 +1,30 @@
 """What was said with each contact, and answering them."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
-from domain.messaging.inbound import InboundText
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
 from domain.statuses.messaging import Direction, MessageStatus
 from storage.messaging.conversations import ConversationFilter
+from tests.kits.conversation_list import add_contact, listed_names, receive_text
 from tests.kits.sending import SendingKit
-
-
-async def hears(kit: SendingKit, phone: str, body: str, media: tuple[str, ...] = ()) -> None:
-    """Have a number text us."""
-    await kit.services.inbound.receive(
-        InboundText(
-            sid=f"SM{uuid4().hex}",
-            phone=phone,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=media,
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
-
-
-async def person(kit: SendingKit, name: str, phone: str) -> UUID:
-    return (await kit.world.contacts(1, first_name=name, last_name="", phone=phone))[0]
-
-
-async def listed(
-    kit: SendingKit, only: ConversationFilter = ConversationFilter.ALL, search: str = ""
-) -> list[str]:
-    page = await kit.services.conversations.page(only=only, search=search)
-    return [line.contact.name for line in page.items]
 
 
 async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
     ada, bob = (
-        await person(kit, "Ada", "+12125550101"),
-        await person(kit, "Bob", "+12125550102"),
+        await add_contact(kit, "Ada", "+12125550101"),
+        await add_contact(kit, "Bob", "+12125550102"),
     )
-    await person(kit, "Silent", "+12125550103")
+    await add_contact(kit, "Silent", "+12125550103")
     sequence = await kit.sequence("Hi {{first_name|there}}")
     ada_there = await kit.enroll(sequence, ada)
     await kit.send(ada_there)
     await kit.send(await kit.enroll(sequence, bob))
-    assert await listed(kit) == ["Bob", "Ada"]
+    assert await listed_names(kit) == ["Bob", "Ada"]
     await kit.text_back(ada_there, f"Yes\n{'please ' * 40}")
     page = await kit.services.conversations.page()
     first, second = page.items
@@ -74,24 +47,24 @@ async def test_filters_and_search(kit: SendingKit) -> None:
         ("Cid", "+12125550103", "HELP"),
         ("Dee", "+13105550104", "Who is this?"),
     ):
-        await person(kit, name, phone)
-        await hears(kit, phone, body)
-    assert await listed(kit) == ["Dee", "Cid", "Bob", "Ada"]
-    assert await listed(kit, ConversationFilter.UNANSWERED) == ["Dee", "Ada"]
-    assert await listed(kit, ConversationFilter.OPTED_OUT) == ["Bob"]
-    assert await listed(kit, search="dE") == ["Dee"]
-    assert await listed(kit, search="212 555") == ["Cid", "Bob", "Ada"]
-    assert await listed(kit, ConversationFilter.UNANSWERED, "212") == ["Ada"]
+        await add_contact(kit, name, phone)
+        await receive_text(kit, phone, body)
+    assert await listed_names(kit) == ["Dee", "Cid", "Bob", "Ada"]
+    assert await listed_names(kit, ConversationFilter.UNANSWERED) == ["Dee", "Ada"]
+    assert await listed_names(kit, ConversationFilter.OPTED_OUT) == ["Bob"]
+    assert await listed_names(kit, search="dE") == ["Dee"]
+    assert await listed_names(kit, search="212 555") == ["Cid", "Bob", "Ada"]
+    assert await listed_names(kit, ConversationFilter.UNANSWERED, "212") == ["Ada"]
     with pytest.raises(InvalidFieldError):
-        await listed(kit, search="a\0b")
+        await listed_names(kit, search="a\0b")
 
 
 async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
     for number in range(5):
         phone = f"+1212555010{number}"
-        await person(kit, f"P{number}", phone)
-        await hears(kit, phone, "one")
-        await hears(kit, phone, "two")
+        await add_contact(kit, f"P{number}", phone)
+        await receive_text(kit, phone, "one")
+        await receive_text(kit, phone, "two")
     walked: list[str] = []
     after: Position | None = None
     while True:
@@ -104,11 +77,11 @@ async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
 
 
 async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     sequence = await kit.sequence(name="Welcome")
     enrollment_id = await kit.enroll(sequence, contact_id)
     await kit.send(enrollment_id)
-    await hears(kit, "+12125550101", "", ("https://example.com/cat.jpg",))
+    await receive_text(kit, "+12125550101", "", ("https://example.com/cat.jpg",))
     await kit.run_message(await kit.one_off(enrollment_id, "A word"))
     shown = await kit.services.conversations.get(contact_id)
     step, photo, word = shown.texts
@@ -130,7 +103,7 @@ async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> N
 
 
 async def test_a_refused_text_says_why(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     enrollment_id = await kit.enroll(None, contact_id)
     await kit.refuses(enrollment_id, 21211)
     await kit.run_step(enrollment_id)
@@ -141,9 +114,9 @@ async def test_a_refused_text_says_why(kit: SendingKit) -> None:
 
 
 async def test_earlier_pages_are_walked_upwards(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     for number in range(5):
-        await hears(kit, "+12125550101", f"Text {number}")
+        await receive_text(kit, "+12125550101", f"Text {number}")
     newest = await kit.services.conversations.get(contact_id, limit=2)
     assert [one.body for one in newest.texts] == ["Text 3", "Text 4"]
     middle = await kit.services.conversations.get(contact_id, limit=2, before=newest.earlier)
@@ -156,12 +129,12 @@ async def test_earlier_pages_are_walked_upwards(kit: SendingKit) -> None:
 async def test_texts_from_before_they_were_known_and_from_an_old_number_are_theirs(
     kit: SendingKit,
 ) -> None:
-    await hears(kit, "+12125550101", "Before")
-    contact_id = await person(kit, "Ada", "+12125550101")
-    await hears(kit, "+12125550101", "Old number")
+    await receive_text(kit, "+12125550101", "Before")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
+    await receive_text(kit, "+12125550101", "Old number")
     await kit.services.contacts.update(contact_id, {"phone": "+12125550102"})
     await kit.world.run("UPDATE messages SET contact_id = NULL WHERE body = 'Before'")
-    await hears(kit, "+12125550102", "New number")
+    await receive_text(kit, "+12125550102", "New number")
     shown = await kit.services.conversations.get(contact_id)
     assert [one.body for one in shown.texts] == ["Old number", "New number"]
     await kit.services.contacts.update(contact_id, {"phone": "+12125550101"})
@@ -170,7 +143,7 @@ async def test_texts_from_before_they_were_known_and_from_an_old_number_are_thei
 
 
 async def test_one_senders_part_of_a_conversation(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     other = await kit.world.sender(uuid4(), "+14155550111")
     await kit.send(await kit.enroll(await kit.sequence("From front"), contact_id))
     await kit.send(await kit.enroll(await kit.sequence("From other", sender_id=other), contact_id))
@@ -179,8 +152,8 @@ async def test_one_senders_part_of_a_conversation(kit: SendingKit) -> None:
 
 
 async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
-    await hears(kit, "+12125550101", "Hello?")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
+    await receive_text(kit, "+12125550101", "Hello?")
     message_id = uuid4()
     reply = kit.services.conversations.reply
     body = "Hi {{first_name|there}}!"
@@ -196,7 +169,7 @@ async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> No
     shown = await kit.services.conversations.get(contact_id)
     assert [one.body for one in shown.texts] == ["Hello?", "Hi Ada!"]
     assert shown.texts[1].origin is None
-    assert await listed(kit, ConversationFilter.UNANSWERED) == []
+    assert await listed_names(kit, ConversationFilter.UNANSWERED) == []
     [entry] = await kit.world.rows(
         "SELECT subject_id FROM audit_log WHERE action = 'contact.send_message'"
     )
@@ -204,7 +177,7 @@ async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> No
 
 
 async def test_an_id_is_good_for_one_text(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "One", kit.world.user_id)
     with pytest.raises(ConflictError) as refused:
@@ -215,8 +188,8 @@ async def test_an_id_is_good_for_one_text(kit: SendingKit) -> None:
 
 
 async def test_nobody_is_answered_who_opted_out_or_has_a_landline(kit: SendingKit) -> None:
-    gone = await person(kit, "Ada", "+12125550101")
-    await hears(kit, "+12125550101", "STOP")
+    gone = await add_contact(kit, "Ada", "+12125550101")
+    await receive_text(kit, "+12125550101", "STOP")
     landline = await kit.world.landline()
     for contact_id, code in ((gone, "opted_out"), (landline, "landline")):
         box = (await kit.services.conversations.get(contact_id)).reply
@@ -229,10 +202,10 @@ async def test_nobody_is_answered_who_opted_out_or_has_a_landline(kit: SendingKi
 
 
 async def test_a_stop_after_the_reply_was_written_holds(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
-    await hears(kit, "+12125550101", "STOP")
+    await receive_text(kit, "+12125550101", "STOP")
     await kit.run_message(message_id)
     assert kit.gateway.calls_to("+12125550101") == []
     assert (await kit.one_off_row(message_id)).status == MessageStatus.REFUSED
@@ -240,7 +213,7 @@ async def test_a_stop_after_the_reply_was_written_holds(kit: SendingKit) -> None
 
 async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> None:
     second = await kit.world.sender(uuid4(), "+14155550111")
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     conversations = kit.services.conversations
     assert (await conversations.get(contact_id)).reply.sender is None
     with pytest.raises(InvalidFieldError) as refused:
@@ -250,7 +223,7 @@ async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> No
     box = (await conversations.get(contact_id)).reply
     assert box.sender is not None
     assert box.sender.id == second  # of the sequence
-    await hears(kit, "+12125550101", "Hello?")
+    await receive_text(kit, "+12125550101", "Hello?")
     message_id = await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id)
     assert (await kit.one_off_row(message_id)).sender_id == kit.world.sender_id  # of the last text
     chosen = await conversations.reply(
@@ -262,7 +235,7 @@ async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> No
 
 
 async def test_what_cannot_be_sent_is_refused(kit: SendingKit) -> None:
-    contact_id = await person(kit, "", "+12125550101")
+    contact_id = await add_contact(kit, "", "+12125550101")
     reply = kit.services.conversations.reply
     for body in ("", " ", "{{first_name}}", "{{nickname}}", "x" * 1601):
         with pytest.raises(InvalidFieldError):
@@ -274,7 +247,7 @@ async def test_what_cannot_be_sent_is_refused(kit: SendingKit) -> None:
 
 
 async def test_a_reply_that_the_provider_refuses_ends_there(kit: SendingKit) -> None:
-    contact_id = await person(kit, "Ada", "+12125550101")
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
     enrollment_id = await kit.enroll(None, contact_id)

@@ -11,26 +11,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.messaging.ports import Refused
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import Need
 from services.messaging.holds import Decision
+from tests.kits.sender_holds import FIRST_PROBE, PROBE, WRONG_PASSWORD, three_waiting
 from tests.kits.sending import SendingKit, about
 from tests.worlds import ongoing
-
-FIRST_PROBE = timedelta(seconds=10)
-PROBE = timedelta(minutes=5)
-WRONG_PASSWORD = Refused(401, 20003)
-
-
-async def three_waiting(kit: SendingKit) -> list[UUID]:
-    """Three enrollments that wait for a sender whose credentials were refused."""
-    sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
-    everyone = [await kit.enroll(sequence) for _ in range(3)]
-    await kit.answers(everyone[0], WRONG_PASSWORD)
-    for enrollment in everyone:
-        await kit.run_step(enrollment)
-    return everyone
 
 
 async def hold_by_report(kit: SendingKit) -> UUID:

@@ -14,9 +14,9 @@ from domain.messaging.ports import Accepted
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments import next_step, waiting_steps
 from storage.enrollments.waiting_steps import WaitingStep
-from tests.kits.sending import SendingKit, until
-from tests.services.enrollments.test_sequence_changes import waits_for_a_lock
-from tests.services.messaging.test_holds import PROBE, three_waiting
+from tests.kits.locks import until_blocked
+from tests.kits.sender_holds import PROBE, three_waiting
+from tests.kits.sending import SendingKit
 from tests.worlds import ongoing
 
 DAY = 86_400
@@ -34,7 +34,7 @@ async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
     async with kit.world.database.transaction() as tx:
         await kit.services.pausing.pause(everyone, kit.world.user_id, within=tx)
         sweep = asyncio.create_task(kit.services.sweep.sweep())
-        await until(lambda: waits_for_a_lock(kit))
+        await until_blocked(kit.world.database)
     report = await sweep
     assert (report.failures, report.probes) == ([], 0)
     for one in everyone:
@@ -59,7 +59,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
             text("UPDATE enrollments SET position = 2 WHERE id = :id"), {"id": enrollment}
         )
         reading = asyncio.create_task(read())
-        await until(lambda: waits_for_a_lock(kit))
+        await until_blocked(kit.world.database)
         recorded_at = (await tx.execute(text("SELECT clock_timestamp()"))).scalar_one()
     [row] = await reading
     assert row.at_time == time(9, 30)

@@ -9,9 +9,9 @@ from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
 from services.messaging.unknown_numbers import made_known
 from storage.tables.contacts import Contact
+from tests.kits.conversation_list import add_contact, listed_names, receive_text
 from tests.kits.query_plans import asked_of, plan_of, read_by
 from tests.kits.sending import SendingKit
-from tests.services.messaging.test_conversations import hears, listed, person
 
 ADA, BOB, CID = "+12125550101", "+12125550102", "+13105550103"
 
@@ -31,21 +31,21 @@ async def bodies(kit: SendingKit, contact_id: UUID) -> list[str]:
 
 
 async def test_numbers_without_a_contact_are_listed_by_their_last_text(kit: SendingKit) -> None:
-    await person(kit, "Known", CID)
+    await add_contact(kit, "Known", CID)
     for phone, body in ((ADA, "One"), (BOB, "Are\nyou there?"), (CID, "Me"), (ADA, "STOP")):
-        await hears(kit, phone, body)
+        await receive_text(kit, phone, body)
     page = await kit.services.unknown_numbers.page()
     ada, bob = page.items
     assert (ada.phone, ada.snippet, ada.opted_out, ada.unanswered) == (ADA, "STOP", True, False)
     assert (bob.phone, bob.snippet) == (BOB, "Are you there?")
     assert (bob.opted_out, bob.unanswered) == (False, True)
     assert page.next is None
-    assert await listed(kit) == ["Known"]
+    assert await listed_names(kit) == ["Known"]
 
 
 async def test_they_are_found_by_digits_and_by_no_name(kit: SendingKit) -> None:
     for phone in (ADA, BOB, CID):
-        await hears(kit, phone, "Hi")
+        await receive_text(kit, phone, "Hi")
     assert await unknown(kit, "212 555") == [BOB, ADA]
     assert await unknown(kit, "Ada") == []
     with pytest.raises(InvalidFieldError):
@@ -56,7 +56,7 @@ async def test_pages_hold_each_number_once(kit: SendingKit) -> None:
     phones = [f"+1212555010{number}" for number in range(5)]
     for body in ("one", "two"):
         for phone in phones:
-            await hears(kit, phone, body)
+            await receive_text(kit, phone, body)
     walked: list[str] = []
     after: Position | None = None
     while True:
@@ -70,8 +70,8 @@ async def test_pages_hold_each_number_once(kit: SendingKit) -> None:
 
 async def test_what_came_from_one_is_walked_upwards(kit: SendingKit) -> None:
     for number in range(3):
-        await hears(kit, ADA, f"Text {number}")
-        await hears(kit, BOB, "Mine")
+        await receive_text(kit, ADA, f"Text {number}")
+        await receive_text(kit, BOB, "Mine")
     text_id = await first_text(kit, ADA)
     shown = await kit.services.unknown_numbers.get(text_id, limit=2)
     assert (shown.phone, shown.contact_id, shown.opted_out) == (ADA, None, False)
@@ -85,31 +85,31 @@ async def test_what_came_from_one_is_walked_upwards(kit: SendingKit) -> None:
 
 
 async def test_once_added_its_texts_are_the_contacts(kit: SendingKit) -> None:
-    await hears(kit, ADA, "Before")
-    await hears(kit, BOB, "Somebody else's")
+    await receive_text(kit, ADA, "Before")
+    await receive_text(kit, BOB, "Somebody else's")
     text_id = await first_text(kit, ADA)
     added = await kit.services.contacts.create({"first_name": "Ada", "phone": ADA})
     assert await unknown(kit) == [BOB]
-    assert await listed(kit) == ["Ada"]
+    assert await listed_names(kit) == ["Ada"]
     assert await bodies(kit, added.id) == ["Before"]
     number = await kit.services.unknown_numbers.get(text_id)
     assert (number.contact_id, number.texts) == (added.id, [])
     await kit.services.contacts.update(added.id, {"phone": CID})
-    await hears(kit, CID, "After")
+    await receive_text(kit, CID, "After")
     assert await bodies(kit, added.id) == ["Before", "After"]
     assert (await kit.services.unknown_numbers.get(text_id)).contact_id == added.id
 
 
 async def test_a_contact_who_is_given_the_number_gets_its_texts(kit: SendingKit) -> None:
-    await hears(kit, ADA, "Before")
-    contact_id = await person(kit, "Ada", BOB)
+    await receive_text(kit, ADA, "Before")
+    contact_id = await add_contact(kit, "Ada", BOB)
     await kit.services.contacts.update(contact_id, {"phone": ADA})
     assert await unknown(kit) == []
     assert await bodies(kit, contact_id) == ["Before"]
 
 
 async def test_numbers_that_are_pasted_get_their_texts(kit: SendingKit) -> None:
-    await hears(kit, ADA, "Before")
+    await receive_text(kit, ADA, "Before")
     [contact_id] = await kit.services.enroll_previews.add_numbers([ADA])
     assert await unknown(kit) == []
     assert await bodies(kit, contact_id) == ["Before"]
@@ -119,7 +119,7 @@ async def test_a_text_that_comes_while_they_are_added_is_theirs(kit: SendingKit)
     for number in range(20):
         phone = f"+121255502{number:02d}"
         await asyncio.gather(
-            hears(kit, phone, "Hi"),
+            receive_text(kit, phone, "Hi"),
             kit.services.contacts.create({"first_name": "Ada", "phone": phone}),
         )
     texts = await kit.world.rows("SELECT contact_id FROM messages")
@@ -135,7 +135,7 @@ async def test_a_text_that_comes_while_its_number_is_imported_is_theirs(kit: Sen
         importing.add(ann)
         await importing.flush()
         await made_known(importing, [ADA])
-        await hears(kit, ADA, "Hi")
+        await receive_text(kit, ADA, "Hi")
     assert (await kit.services.conversations.page()).items == []
     await kit.services.sweep.sweep()
     assert await unknown(kit) == []

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,9 +19,10 @@ from storage.contacts import contacts
 from storage.messaging import attempts, holds
 from storage.platform.database import Transaction
 from storage.platform.locks import MovedError
+from tests.kits.contact_import import HEADER, import_contacts
+from tests.kits.locks import until_done_or_blocked
+from tests.kits.sender_holds import PROBE, three_waiting
 from tests.kits.sending import SendingKit, until
-from tests.services.jobs.test_contact_import import HEADER, imported
-from tests.services.messaging.test_holds import PROBE, three_waiting
 from tests.worlds import ongoing
 
 _LOCK_ROW = "SELECT id FROM enrollments WHERE id = :id FOR NO KEY UPDATE"
@@ -30,26 +30,12 @@ _LOCK_NUMBER = "SELECT pg_advisory_xact_lock(hashtextextended(:phone, 0))"
 _KEY = "SELECT hashtextextended(:phone, 0) AS key"
 
 
-async def waiting(kit: SendingKit) -> int:
-    """How many transactions wait for a lock."""
-    [row] = await kit.world.rows(
-        "SELECT count(*) AS n FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return int(row.n)
-
-
-async def stands(kit: SendingKit, task: asyncio.Task[Any], others: int = 0) -> bool:
-    """Whether a task is over, or waits for a lock as so many others do."""
-    return task.done() or await waiting(kit) > others
-
-
 async def lock_row(tx: Transaction, enrollment_id: UUID) -> None:
     await tx.execute(text(_LOCK_ROW), {"id": enrollment_id})
 
 
-async def settled(*tasks: Awaitable[Any]) -> list[Any]:
-    """What became of them: what they answered or raised."""
+async def results(*tasks: Awaitable[Any]) -> list[Any]:
+    """Wait for tasks; return what each returned or raised."""
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -71,10 +57,10 @@ async def test_a_sender_released_while_a_report_puts_it_on_hold(kit: SendingKit)
         await lock_row(tx, first)
         release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
         releasing = asyncio.create_task(release)
-        await until(partial(stands, kit, releasing))
+        await until_done_or_blocked(kit.world.database, releasing)
         reporting = asyncio.create_task(kit.services.callbacks.apply(report))
-        await until(partial(stands, kit, reporting, 1))
-    assert await settled(releasing, reporting) == [2, True]
+        await until_done_or_blocked(kit.world.database, reporting, others=1)
+    assert await results(releasing, reporting) == [2, True]
 
 
 async def in_order_of_keys(kit: SendingKit, enrollments: Sequence[UUID]) -> list[UUID]:
@@ -101,7 +87,7 @@ async def test_orphans_are_settled_while_their_numbers_are_suppressed(
     async with kit.world.database.transaction() as tx:
         await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(first)})
         sweeping = asyncio.create_task(kit.services.sweep.sweep())
-        await until(partial(stands, kit, sweeping))
+        await until_done_or_blocked(kit.world.database, sweeping)
         await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(second)})
     assert (await sweeping).failures == []
 
@@ -119,7 +105,7 @@ async def test_probes_are_woken_while_the_same_are_paused(
     async with kit.world.database.transaction() as tx:
         await lock_row(tx, everyone[0])
         sweeping = asyncio.create_task(kit.services.sweep.sweep())
-        await until(partial(stands, kit, sweeping))
+        await until_done_or_blocked(kit.world.database, sweeping)
         for enrollment in everyone[1:]:
             await lock_row(tx, enrollment)
     report = await sweeping
@@ -142,7 +128,7 @@ async def test_a_send_waits_for_no_second_number(kit: SendingKit) -> None:
         async with kit.world.database.transaction() as tx:
             await tx.execute(text(_LOCK_NUMBER), {"phone": before})
             begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
-            await until(partial(stands, kit, begun))
+            await until_done_or_blocked(kit.world.database, begun)
             await change_number(tx, before, after)
         async with asyncio.timeout(5):
             with pytest.raises(MovedError):
@@ -166,9 +152,9 @@ async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: Sen
     async with kit.world.database.transaction() as tx:
         await lock_contact(tx, contact_id)
         applying = asyncio.create_task(kit.services.inbound.apply(stop))
-        await until(partial(stands, kit, applying))
+        await until_done_or_blocked(kit.world.database, applying)
         await lock_row(tx, enrollment)
-    assert await settled(applying) == [True]
+    assert await results(applying) == [True]
     assert (await kit.row(enrollment)).status == "opted_out"
 
 
@@ -182,7 +168,7 @@ async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) 
     async with kit.world.database.transaction() as tx:
         await lock_contact(tx, contact_id)
         sweeping = asyncio.create_task(kit.services.sweep.sweep())
-        await until(partial(stands, kit, sweeping))
+        await until_done_or_blocked(kit.world.database, sweeping)
         await tx.execute(text("DELETE FROM messages"))
         await tx.execute(text("DELETE FROM contacts"))
     assert (await sweeping).failures == []
@@ -201,9 +187,9 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
         recording = asyncio.create_task(
             kit.services.ledger.record_listing(call.attempt_id, listing)
         )
-        await until(partial(stands, kit, recording))
+        await until_done_or_blocked(kit.world.database, recording)
         await holds.lock_sender(tx, kit.world.sender_id)
-    [recorded] = await settled(recording)
+    [recorded] = await results(recording)
     assert isinstance(recorded, EnrollmentState)
     assert (await kit.row(enrollment)).status == "omitted_landline"
     assert (await kit.sender()).shows_texts is False
@@ -217,8 +203,8 @@ async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingK
     await kit.services.erasure.erase(contact_id, kit.world.user_id)
     async with kit.world.database.transaction() as tx:
         await tx.execute(text(_LOCK_NUMBER), {"phone": row.phone})
-        importing = asyncio.create_task(imported(kit, f"{HEADER}Ann,Lee,{row.phone},,\n"))
-        await until(partial(stands, kit, importing))
+        importing = asyncio.create_task(import_contacts(kit, f"{HEADER}Ann,Lee,{row.phone},,\n"))
+        await until_done_or_blocked(kit.world.database, importing)
         await contacts.add(tx, {"first_name": "Ann", "last_name": "Lee", "phone": row.phone})
     [outcome] = await importing
     assert outcome.code in {"exists", "unchanged"}
@@ -238,7 +224,7 @@ async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
         await tx.execute(text(_LOCK_NUMBER), {"phone": call.to})
         decision = kit.services.holds.release([enrollment], "treat_as_sent", kit.world.user_id)
         deciding = asyncio.create_task(decision)
-        await until(partial(stands, kit, deciding))
+        await until_done_or_blocked(kit.world.database, deciding)
         await lock_row(tx, enrollment)
     [released] = await deciding
     assert released.result == "released"
@@ -255,9 +241,9 @@ async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: Send
             await tx.execute(text(_LOCK_NUMBER), {"phone": before})
             release = kit.services.holds.release([enrollment], "retry", kit.world.user_id)
             releasing = asyncio.create_task(release)
-            await until(partial(stands, kit, releasing))
+            await until_done_or_blocked(kit.world.database, releasing)
             await change_number(tx, before, after)
-        await until(partial(stands, kit, releasing))
+        await until_done_or_blocked(kit.world.database, releasing)
         async with asyncio.timeout(5):  # nobody has it any more
             await other.execute(text(_LOCK_NUMBER), {"phone": before})
     [released] = await releasing
@@ -292,9 +278,9 @@ async def test_a_number_that_changed_meanwhile_is_locked_afresh(
         async with kit.world.database.transaction() as tx:
             await tx.execute(text(_LOCK_NUMBER), {"phone": row.phone})
             acting = asyncio.create_task(act(kit, contact_id))
-            await until(partial(stands, kit, acting))
+            await until_done_or_blocked(kit.world.database, acting)
             await change_number(tx, row.phone, after)
-        await until(partial(stands, kit, acting))
+        await until_done_or_blocked(kit.world.database, acting)
         async with asyncio.timeout(5):  # nobody has it any more
             await other.execute(text(_LOCK_NUMBER), {"phone": row.phone})
     assert await acting == after
@@ -310,7 +296,7 @@ async def test_a_release_keeps_no_send_waiting(kit: SendingKit) -> None:
         await lock_row(tx, held)
         release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
         releasing = asyncio.create_task(release)
-        await until(partial(stands, kit, releasing))
+        await until_done_or_blocked(kit.world.database, releasing)
         async with asyncio.timeout(5):
             assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert await releasing == 3
@@ -340,7 +326,7 @@ async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None
     async with kit.world.database.transaction() as tx:
         await lock_row(tx, paused)
         resuming = asyncio.create_task(kit.services.sequences.resume(sequence.id))
-        await until(partial(stands, kit, resuming))
+        await until_done_or_blocked(kit.world.database, resuming)
         async with asyncio.timeout(5):
             assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert (await resuming).state == "active"
@@ -357,7 +343,7 @@ async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
         changing = asyncio.create_task(
             kit.services.sequences.change(sequence.id, change, kit.world.user_id)
         )
-        await until(partial(stands, kit, changing))
+        await until_done_or_blocked(kit.world.database, changing)
         async with asyncio.timeout(5):
             assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
     assert (await changing).reply_window_seconds == 3600

@@ -1,0 +1,37 @@
+"""Contacts who text us, and the list of conversations that shows them."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from domain.messaging.inbound import InboundText
+from storage.messaging.conversations import ConversationFilter
+from tests.kits.sending import SendingKit
+
+
+async def receive_text(kit: SendingKit, phone: str, body: str, media: tuple[str, ...] = ()) -> None:
+    """Receive a text from a number."""
+    await kit.services.inbound.receive(
+        InboundText(
+            sid=f"SM{uuid4().hex}",
+            phone=phone,
+            to="+14155550100",
+            messaging_service_sid=None,
+            body=body,
+            media_urls=media,
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+
+
+async def add_contact(kit: SendingKit, name: str, phone: str) -> UUID:
+    """Write a contact with one name."""
+    return (await kit.world.contacts(1, first_name=name, last_name="", phone=phone))[0]
+
+
+async def listed_names(
+    kit: SendingKit, only: ConversationFilter = ConversationFilter.ALL, search: str = ""
+) -> list[str]:
+    """List the names on the first page of conversations."""
+    page = await kit.services.conversations.page(only=only, search=search)
+    return [line.contact.name for line in page.items]
