@@ -1,4 +1,4 @@
-"""How property tests run here: a busy machine is no failure."""
+"""Settings of property tests: no deadline, so that a busy machine fails none."""
 
 from hypothesis import HealthCheck, settings
 

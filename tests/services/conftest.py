@@ -1,4 +1,4 @@
-"""What the tests of the send path share."""
+"""Fixtures of use cases' tests."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What a browser's own name is told as."""
+"""User agents, and what a list of sessions calls them."""
 
 import pytest
 
@@ -39,5 +39,5 @@ def test_a_device_is_named_by_browser_and_system(user_agent: str | None, device:
         ("x" * 9_000, "x" * USER_AGENT_LENGTH),
     ],
 )
-def test_only_what_can_be_read_and_stored_is_kept(header: str | None, kept: str | None) -> None:
+def test_only_printable_characters_are_kept(header: str | None, kept: str | None) -> None:
     assert kept_user_agent(header) == kept

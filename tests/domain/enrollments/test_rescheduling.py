@@ -1,4 +1,4 @@
-"""When a waiting step is due after a pause, and in another zone."""
+"""Due times of waiting steps after a pause and in another time zone."""
 
 from datetime import UTC, datetime, time, timedelta
 

@@ -1,4 +1,4 @@
-"""Cutting CSV into records: in whatever pieces it arrives, and in little memory."""
+"""Parsing CSV into records: in chunks of any size, with little memory."""
 
 import csv
 import io
@@ -60,9 +60,7 @@ def test_import_removes_the_apostrophes_of_an_export(text: str) -> None:
 @example(["Lee", "Ann;=HYPERLINK(1)"])
 @example(["Lee", 'Ann,;"=1+1'])
 @example(["Lee", "Ann,\n=1+1"])
-def test_no_cell_of_an_export_is_a_formula_whatever_the_list_separator(
-    delimiter: str, row: list[str]
-) -> None:
+def test_exported_cell_is_never_a_formula(delimiter: str, row: list[str]) -> None:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerow([guarded(cell) for cell in row])
     written.seek(0)
@@ -99,7 +97,7 @@ def test_chunk_boundaries_do_not_change_records(rows: list[list[str]], piece: in
 @pytest.mark.parametrize(
     "data", [b"name,phone\nAnn\xff,1\n", "name,phone\n".encode("utf-16"), b"name,phone\nAnn\xc3"]
 )
-def test_another_encoding_is_refused(data: bytes) -> None:
+def test_encoding_other_than_utf8_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidFieldError) as raised:
         read(data)
     assert raised.value.field_code == "invalid_encoding"
@@ -121,7 +119,7 @@ def test_unclosed_quotation_mark_is_refused(line: bytes) -> None:
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
-    def pieces(rows: int) -> Iterator[bytes]:
+    def chunks(rows: int) -> Iterator[bytes]:
         yield b"first_name,last_name,phone\n"
         for number in range(rows):
             yield f'Ann{number},"Lee, the {number}th",+1212{5_000_000 + number}\n'.encode()
@@ -129,7 +127,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     def peak(rows: int) -> int:
         reader = CsvReader()
         tracemalloc.start()
-        count = sum(len(reader.feed(piece)) for piece in pieces(rows)) + len(reader.finish())
+        count = sum(len(reader.feed(piece)) for piece in chunks(rows)) + len(reader.finish())
         assert count == rows + 1
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

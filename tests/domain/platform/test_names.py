@@ -25,7 +25,7 @@ def test_a_text_is_trimmed_and_composed(typed: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "\u200b", "\u3000\u200d"])
-def test_what_looks_empty_is_blank(typed: str) -> None:
+def test_invisible_text_is_blank(typed: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         clean(typed, field="name")
 
@@ -34,14 +34,14 @@ def test_what_looks_empty_is_blank(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["a\nb", "a\x00", "\ud800", "a\u202eb", "a\u2028b", "\x7f"])
-def test_what_cannot_be_printed_on_one_line_is_refused(typed: str) -> None:
+def test_text_unprintable_on_one_line_is_refused(typed: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         clean(typed, field="name")
 
     assert caught.value.field_code == "invalid_text"
 
 
-def test_a_text_may_be_as_long_as_is_said_and_no_longer() -> None:
+def test_text_beyond_the_limit_is_refused() -> None:
     assert clean("x" * 5, field="name", most=5) == "x" * 5
     with pytest.raises(InvalidFieldError) as caught:
         clean("x" * 6, field="name", most=5)
@@ -49,7 +49,7 @@ def test_a_text_may_be_as_long_as_is_said_and_no_longer() -> None:
 
 
 @given(st.text(max_size=40))
-def test_what_is_kept_stays_as_it_is_and_can_be_stored(typed: str) -> None:
+def test_accepted_text_is_stable_and_can_be_stored(typed: str) -> None:
     try:
         kept = clean(typed, field="name", blank=True)
     except InvalidFieldError:

@@ -1,4 +1,4 @@
-"""Phone numbers."""
+"""Phone numbers: parsing, time zones, masking."""
 
 import re
 from contextlib import suppress
@@ -30,7 +30,7 @@ from domain.platform.phones import digits, is_toll_free, masked, normalize, time
         "  +14155550199\n",
     ],
 )
-def test_spellings_of_one_number_become_one(raw: str) -> None:
+def test_spellings_of_one_number_give_the_same_e164(raw: str) -> None:
     assert normalize(raw) == "+14155550199"
 
 
@@ -49,8 +49,8 @@ def test_national_and_foreign_formats_are_read(raw: str, region: str, expected: 
     assert normalize(raw, default_region=region) == expected
 
 
-def test_a_possible_number_of_no_known_range_is_taken() -> None:
-    """Edges, HTTP: a phone that is possible for its country is taken."""
+def test_possible_number_of_no_known_range_is_accepted() -> None:
+    """Edges, HTTP: a phone that is possible for its country is accepted."""
     number = phonenumbers.parse("+15555550123")
     assert not phonenumbers.is_valid_number(number)
     assert normalize("+15555550123") == "+15555550123"
@@ -92,7 +92,7 @@ def test_an_impossible_number_is_refused_with_a_remedy(raw: str) -> None:
 
 
 @given(st.text(alphabet="0123456789+-. ()x\u0661\uff11", max_size=24))
-def test_whatever_is_taken_is_e164_and_stays_as_it_is(raw: str) -> None:
+def test_accepted_number_is_e164_and_stable(raw: str) -> None:
     try:
         phone = normalize(raw)
     except InvalidFieldError:
@@ -105,12 +105,12 @@ def test_whatever_is_taken_is_e164_and_stays_as_it_is(raw: str) -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_it(raw: str) -> None:
+def test_any_text_parses_or_is_refused(raw: str) -> None:
     with suppress(InvalidFieldError):
         normalize(raw)
 
 
-def test_a_number_tells_its_area_codes_zone() -> None:
+def test_number_gives_its_area_codes_zone() -> None:
     assert time_zones("+14155550199") == ("America/Los_Angeles",)
     assert time_zones("+12125550123") == ("America/New_York",)
 
@@ -121,13 +121,13 @@ def test_a_number_without_an_area_allows_every_zone_of_its_plan() -> None:
     assert {"Australia/Sydney", "Australia/Perth"} <= set(time_zones("+61412345678"))
 
 
-def test_an_unassigned_number_still_tells_its_countrys_zone() -> None:
+def test_unassigned_number_gives_its_countrys_zone() -> None:
     assert "Europe/London" in time_zones("+447700900123")
     assert time_zones("+14151550123") == ("America/Los_Angeles",)
 
 
 @pytest.mark.parametrize("phone", ["+15555550123", "+88213300655", "", "nothing"])
-def test_a_number_that_says_nothing_has_no_zones(phone: str) -> None:
+def test_number_without_a_known_area_has_no_zones(phone: str) -> None:
     assert time_zones(phone) == ()
 
 
@@ -153,7 +153,7 @@ def test_every_zone_can_be_loaded(phone: str) -> None:
         ("MG0123456789abcdef0123456789abcdef", False),
     ],
 )
-def test_toll_free_numbers_are_told(phone: str, *, expected: bool) -> None:
+def test_toll_free_numbers_are_recognized(phone: str, *, expected: bool) -> None:
     """Row "opt-out keyword ...": 30004 with a toll-free sender needs to know them."""
     assert is_toll_free(phone) is expected
 
@@ -167,13 +167,13 @@ def test_a_masked_number_hides_at_least_three_digits() -> None:
         assert len(phone) - masked(phone).count("7") >= min(3, length)
 
 
-def test_digits_are_kept_and_nothing_else() -> None:
+def test_only_digits_are_kept() -> None:
     assert digits("+1 (415) 555-0199 x") == "14155550199"
     assert digits("\u0661\uff12\u00b2") == "12"
 
 
 @given(st.from_regex(r"[2-9][0-9]{9}", fullmatch=True))
-def test_a_number_in_its_stored_spelling_stays_as_it_is(national: str) -> None:
+def test_stored_number_is_unchanged(national: str) -> None:
     assert normalize(f"+1{national}") == f"+1{national}"
 
 
@@ -185,7 +185,7 @@ _WRITTEN = st.tuples(
 
 
 @given(_WRITTEN, st.sampled_from(["US", "CA", "GB", "DO"]))
-def test_the_short_way_for_imports_answers_what_the_long_way_does(raw: str, region: str) -> None:
+def test_fast_path_gives_the_same_result_as_phonenumbers(raw: str, region: str) -> None:
     short = _outcome(raw, region)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phones, "_nanp", lambda *_: None)

@@ -1,4 +1,4 @@
-"""The provider's errors."""
+"""Provider errors: what each code means for a text, its number and its sender."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ FAILURES = st.sampled_from(["failed", "undelivered", "canceled"])
 CODES = st.none() | st.sampled_from(sorted(TABLE)) | st.integers(0, 99_999)
 
 
-def test_the_table_has_no_code_twice_and_speaks_in_sentences() -> None:
+def test_codes_are_unique_and_meanings_are_sentences() -> None:
     for code, row in TABLE.items():
         assert row.code == code
         for words in filter(None, (row.meaning, row.remedy)):
@@ -54,14 +54,14 @@ def test_the_table_has_no_code_twice_and_speaks_in_sentences() -> None:
             assert len(words) < 100
 
 
-def test_every_error_an_operator_must_mend_says_how() -> None:
+def test_every_operator_fault_has_a_remedy() -> None:
     for row in TABLE.values():
         if row.effect in {Effect.HOLD_SENDER, Effect.HOLD_ENROLLMENT}:
             assert row.remedy, row.code
 
 
 @pytest.mark.parametrize("code", [21614, 21635, 30006])
-def test_landlines(code: int) -> None:
+def test_landline_codes_are_landlines(code: int) -> None:
     """Row "landline (21614, 21635, 30006)"."""
     assert TABLE[code].effect is Effect.LANDLINE
     assert {row.code for row in TABLE.values() if row.effect is Effect.LANDLINE} == {
@@ -72,13 +72,13 @@ def test_landlines(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [21211, 21612, 21617, 30004, 30005, 30007, 30640])
-def test_permanent_errors(code: int) -> None:
+def test_permanent_codes_are_permanent(code: int) -> None:
     """Row "permanent error"."""
     assert TABLE[code].effect is Effect.PERMANENT
 
 
 @pytest.mark.parametrize("code", [30008, 30410])
-def test_what_may_have_arrived_is_never_sent_again(code: int) -> None:
+def test_text_that_may_have_arrived_is_never_sent_again(code: int) -> None:
     """Row "transient ...": 30008 and 30410 may have arrived: never sent again, failed."""
     error = classify_report("undelivered", code, toll_free_sender=False)
     assert error is not None
@@ -86,13 +86,13 @@ def test_what_may_have_arrived_is_never_sent_again(code: int) -> None:
     assert "may have arrived" in error.meaning
 
 
-def test_transient_errors_and_their_waits() -> None:
+def test_transient_codes_have_their_waits() -> None:
     """Row "transient (429, queue full, congestion, daily cap)"."""
     rows = {row.code: row.wait for row in TABLE.values() if row.effect is Effect.TRANSIENT}
     assert rows == TRANSIENT
 
 
-def test_faults_of_a_sender_hold_the_sender() -> None:
+def test_sender_faults_hold_the_sender() -> None:
     """Row "operator fault"."""
     rows = {row.code for row in TABLE.values() if row.effect is Effect.HOLD_SENDER}
     assert rows == set(HOLD_SENDER)
@@ -124,7 +124,7 @@ def test_30004_is_an_opt_out_from_a_toll_free_sender_only() -> None:
 
 
 @given(CODES)
-def test_429_is_always_safe_to_try_again(code: int | None) -> None:
+def test_429_is_always_safe_to_retry(code: int | None) -> None:
     """Row "transient (429 ...)"."""
     error = classify_answer(429, code)
     assert error.effect is Effect.TRANSIENT
@@ -132,19 +132,19 @@ def test_429_is_always_safe_to_try_again(code: int | None) -> None:
 
 
 @given(st.integers(500, 599) | st.just(408) | st.integers(0, 399), CODES)
-def test_an_answer_that_settles_nothing_is_unknown(http_status: int, code: int | None) -> None:
+def test_inconclusive_answer_is_unknown(http_status: int, code: int | None) -> None:
     """Row "unknown (timeout, dropped connection, 5xx)"."""
     assert classify_answer(http_status, code).effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize("code", [20500, 20503])
-def test_the_providers_own_trouble_is_unknown_whatever_the_status(code: int) -> None:
+def test_internal_error_of_the_provider_is_unknown_whatever_its_status(code: int) -> None:
     assert classify_answer(400, code) == TABLE[code]
 
 
 @pytest.mark.parametrize("http_status", [401, 403, 404, 407])
 @pytest.mark.parametrize("code", [None, 0, 20404, 99999])
-def test_no_access_holds_the_sender(http_status: int, code: int | None) -> None:
+def test_refused_access_holds_the_sender(http_status: int, code: int | None) -> None:
     """Row "operator fault": a wrong password must not fail ten thousand people."""
     error = classify_answer(http_status, code)
     assert error.effect is Effect.HOLD_SENDER
@@ -160,7 +160,7 @@ def test_an_unknown_refusal_is_permanent(http_status: int) -> None:
 
 
 @given(st.sampled_from(sorted(TABLE)))
-def test_a_known_refusal_is_read_from_the_table(code: int) -> None:
+def test_known_refusal_is_looked_up_in_the_table(code: int) -> None:
     assert classify_answer(400, code) == TABLE[code]
 
 
@@ -168,12 +168,12 @@ def test_a_known_refusal_is_read_from_the_table(code: int) -> None:
     "status",
     ["accepted", "queued", "sending", "sent", "delivered", "read", "scheduled", "received", ""],
 )
-def test_a_status_that_is_no_failure_is_no_error(status: str) -> None:
+def test_status_without_failure_is_no_error(status: str) -> None:
     assert classify_report(status, 30006, toll_free_sender=True) is None
 
 
 @given(FAILURES, CODES, st.booleans())
-def test_a_report_always_settles_the_text(
+def test_failure_report_is_never_unknown(
     status: str,
     code: int | None,
     toll_free: bool,  # noqa: FBT001 - hypothesis passes by position
@@ -186,13 +186,13 @@ def test_a_report_always_settles_the_text(
         assert error.effect is Effect.PERMANENT
 
 
-def test_a_text_the_provider_canceled_says_so() -> None:
+def test_text_canceled_by_the_provider_has_that_meaning() -> None:
     error = classify_report("canceled", None, toll_free_sender=False)
     assert error is not None
     assert error.meaning == "The provider canceled the text."
 
 
-def test_every_code_has_words() -> None:
+def test_every_code_has_a_meaning() -> None:
     assert explain(21610) == "The contact opted out of texts."
     assert explain(98765) == "The provider reported an error it does not explain (code 98765)."
     assert explain(502) == "The provider answered with an error it does not explain (HTTP 502)."
@@ -207,14 +207,12 @@ def test_short_waits_double_up_to_an_hour(attempt: int, minutes: int) -> None:
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (99, 60)])
-def test_who_is_throttled_comes_back_soon_and_not_with_the_crowd(
-    attempt: int, seconds: int
-) -> None:
+def test_throttled_text_retries_soon_with_jitter(attempt: int, seconds: int) -> None:
     at = [retry_at(TABLE[20429], attempt, NOW, jitter=jitter) for jitter in (0, 0.5, 1)]
     assert at == [NOW + timedelta(seconds=seconds * more) for more in (1, 1.25, 1.5)]
 
 
-def test_a_sender_on_hold_is_tried_soon_and_then_every_five_minutes() -> None:
+def test_held_sender_is_probed_soon_then_every_five_minutes() -> None:
     """After 10 s, 30 s, 1, 2, then every 5 minutes."""
     at, moments = NOW, []
     for _ in range(6):
@@ -248,7 +246,7 @@ def test_a_daily_cap_ends_at_pacific_midnight_in_summer_too() -> None:
     )
 
 
-def test_what_is_not_transient_has_no_next_time() -> None:
+def test_error_that_is_not_transient_has_no_retry_time() -> None:
     with pytest.raises(ValueError, match="21211"):
         retry_at(TABLE[21211], 1, NOW)
     with pytest.raises(ValueError, match="wait"):

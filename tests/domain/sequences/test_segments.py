@@ -1,4 +1,4 @@
-"""Segments: what a text costs."""
+"""Segments: how many a text takes, and why."""
 
 import pytest
 from hypothesis import given
@@ -39,9 +39,7 @@ def test_gsm_alphabet_matches_the_standard() -> None:
         ("it\u2019s", "UCS-2", 4, 1),
     ],
 )
-def test_segments_are_filled_without_splitting_a_character(
-    text: str, encoding: str, units: int, count: int
-) -> None:
+def test_segments_never_split_a_character(text: str, encoding: str, units: int, count: int) -> None:
     measured = measure(text)
     assert (measured.encoding, measured.units, measured.count) == (encoding, units, count)
     assert measured.characters == len(text)
@@ -69,7 +67,7 @@ def test_a_longer_text_never_takes_fewer_segments(text: str, more: str) -> None:
 
 
 @given(st.text(max_size=500))
-def test_the_count_lies_between_full_segments_and_one_unit_lost_in_each(text: str) -> None:
+def test_count_is_between_full_segments_and_one_unit_lost_in_each(text: str) -> None:
     measured = measure(text)
     single, part = (160, 153) if measured.encoding == "GSM-7" else (70, 67)
     if measured.units <= single:

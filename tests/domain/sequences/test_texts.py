@@ -1,4 +1,4 @@
-"""The texts of steps."""
+"""The texts of steps: validation and merge fields."""
 
 import pytest
 from hypothesis import given
@@ -156,7 +156,7 @@ def test_check_body_handles_any_text(body: str, value: str) -> None:
 
 
 @given(st.lists(st.one_of(LITERALS, FIELDS), max_size=12))
-def test_filling_in_changes_nothing_outside_the_fields(parts: list[str]) -> None:
+def test_merging_changes_only_the_fields(parts: list[str]) -> None:
     values = dict.fromkeys(MERGE_FIELDS, "X")
     expected = "".join("X" if part.startswith("{{") else part for part in parts)
     assert render("".join(parts), values) == expected

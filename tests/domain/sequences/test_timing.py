@@ -1,4 +1,4 @@
-"""Timing: due times, send windows, distances."""
+"""Timing: due times, send windows, distances between texts."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -157,7 +157,7 @@ def hhmm(minutes: int) -> str:
 
 @st.composite
 def windows(draw: st.DrawFn) -> SendWindow:
-    """Any window, with a liking for midnight and for the hours in which clocks change."""
+    """Draw any window, preferring midnight and the hours in which clocks change."""
     often = st.sampled_from([(0, 1440), (0, 90), (90, 1440), (120, 150), (60, 120), (540, 1200)])
     days = draw(st.sets(st.sampled_from(DAYS), min_size=1))
     pairs = {day: draw(often | minutes_pair()) for day in sorted(days)}
@@ -215,7 +215,7 @@ def test_time_of_day_is_never_before_the_previous_text(
     assert due.tzinfo is UTC
     local = previous.astimezone(ZoneInfo(zone)).date()
     days_on = (due.astimezone(ZoneInfo(zone)).date() - local).days
-    # clocks that skip midnight or the whole hour before it move the time into the next day
+    # where clocks skip midnight or the whole hour before it, the time is on the next day
     assert days <= days_on <= days + 1 + (at_time.hour >= 23)
     if days > 0 and 4 <= at_time.hour < 23:
         assert days_on == days
@@ -304,7 +304,7 @@ def test_slot_waits_for_the_weeks_only_common_hour() -> None:
     assert slot == Slot(utc("2026-12-03T17:00"), utc("2026-12-03T23:00"))
 
 
-def test_windows_that_meet_at_midnight_are_one() -> None:
+def test_windows_that_meet_at_midnight_merge() -> None:
     joined = window(mon="20:00-24:00", tue="00:00-02:00")
     slot = next_slot(utc("2026-11-24T04:59:30"), joined, NEW_YORK)
     assert slot == Slot(utc("2026-11-24T04:59:30"), utc("2026-11-24T07:00"))
@@ -344,7 +344,7 @@ def test_a_date_that_a_country_skipped_is_skipped() -> None:
 
 
 def inside(moment: datetime, hours: SendWindow, zones: tuple[str, ...]) -> bool:
-    """The rule itself, the slow way: every wall clock is between opening and closing."""
+    """Check the rule the slow way: every local time is between opening and closing."""
     for zone in zones:
         local = moment.astimezone(ZoneInfo(zone))
         opens, closes = hours.hours.get(DAYS[local.weekday()], (time(0), time(0, 0, 0, 1)))
@@ -369,7 +369,7 @@ AROUND_CHANGES = st.builds(
 
 @given(AROUND_CHANGES, windows(), st.lists(ZONES, min_size=1, max_size=3, unique=True), ZONES)
 @example(utc("2026-11-01T04:10"), every_day("00:30-01:30"), ["America/New_York"], "UTC")
-def test_a_slot_is_inside_every_zone_and_nothing_before_it_is(
+def test_slot_is_the_first_moment_inside_every_zones_window(
     moment: datetime, hours: SendWindow, zones: list[str], workspace: str
 ) -> None:
     """Row "outside the send window": the next allowed moment, minute by minute."""
@@ -413,7 +413,7 @@ def test_a_later_text_never_gets_an_earlier_slot(
 
 
 def test_no_zone_changes_its_clocks_twice_within_ten_days() -> None:
-    """What finding slots relies on; future years as the tz database has them."""
+    """Slot search relies on it; future years are as the tz database has them."""
     days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(4 * 365)]
     for name in sorted(available_timezones() - {"localtime"}):
         zone = ZoneInfo(name)
@@ -422,8 +422,8 @@ def test_no_zone_changes_its_clocks_twice_within_ten_days() -> None:
         assert all(b - a > 10 for a, b in pairwise(changes)), name
 
 
-def test_finding_a_slot_is_quick() -> None:
-    """It runs for every text, so a toll-free number's forty zones may not cost milliseconds."""
+def test_slot_is_found_quickly() -> None:
+    """It runs for every text, so a toll-free number's forty zones must not cost milliseconds."""
     toll_free = ContactClock.of(time_zone=None, phone="+18005550199", workspace="UTC")
     moment = utc("2026-11-23T18:00")
     next_slot(moment, DEFAULT_WINDOW, toll_free)

@@ -1,4 +1,4 @@
-"""The order of a message's states."""
+"""The order of message states: reports only move them up."""
 
 from functools import reduce
 from itertools import pairwise
@@ -37,10 +37,10 @@ def test_states_only_move_up(words: list[MessageStatus]) -> None:
 
 
 @given(st.lists(statuses, min_size=1), st.randoms())
-def test_the_order_of_arrival_does_not_matter_for_the_last_word(
+def test_final_state_does_not_depend_on_the_order_of_reports(
     words: list[MessageStatus], rng: object
 ) -> None:
-    """Out of order, twice: the highest rank stands."""
+    """Out of order or twice: the highest rank wins."""
     shuffled = list(words)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
     ranks = {
@@ -51,14 +51,14 @@ def test_the_order_of_arrival_does_not_matter_for_the_last_word(
 
 
 @given(statuses)
-def test_the_same_word_again_changes_nothing(word: MessageStatus) -> None:
+def test_repeated_report_changes_nothing(word: MessageStatus) -> None:
     """A callback may come twice."""
     assert higher(word, word) is word
     assert higher(None, word) is word
 
 
-def test_a_delivery_beats_every_failure_and_a_failure_all_before_it() -> None:
-    """Between two last words the better one stands."""
+def test_delivered_outranks_failures_and_failures_outrank_the_rest() -> None:
+    """Of two final reports the better one wins."""
     before_the_end = {MessageStatus.ACCEPTED, MessageStatus.QUEUED, MessageStatus.SENT}
     assert max(RANK[one] for one in before_the_end) < min(RANK[one] for one in FAILURES)
     assert max(RANK[one] for one in FAILURES) < min(RANK[one] for one in DELIVERIES)
@@ -69,19 +69,19 @@ def test_every_state_of_an_outbound_message_has_a_rank() -> None:
 
 
 @pytest.mark.parametrize("word", TWILIO_WORDS)
-def test_every_word_of_the_provider_is_read(word: str) -> None:
-    """Facts, statuses: Twilio's words; ours never come from outside."""
+def test_every_provider_status_is_mapped(word: str) -> None:
+    """Twilio's statuses map to ours; our own never come from outside."""
     expected = {"sending": "queued", "partially_delivered": "sent"}.get(word, word)
     assert from_provider(word) == expected
 
 
 @pytest.mark.parametrize("word", ["", "pending", "unknown", "refused", "exploded", "received"])
-def test_an_unknown_word_says_no_more_than_accepted(word: str) -> None:
-    """Facts, statuses: new words appear without notice; the message exists, that is all."""
+def test_unknown_status_counts_as_accepted(word: str) -> None:
+    """New statuses appear without notice; they prove only that the message exists."""
     assert from_provider(word) is MessageStatus.ACCEPTED
 
 
 def test_sent_is_not_delivered() -> None:
-    """``sent`` as the provider's last word is not delivered."""
+    """``sent`` as the provider's last report is not delivered."""
     assert MessageStatus.SENT not in DELIVERIES
     assert sorted(DELIVERIES) == ["delivered", "read"]

@@ -1,4 +1,4 @@
-"""Which new passwords are refused, and why."""
+"""New passwords: which are refused, and with which reason."""
 
 import asyncio
 
@@ -51,7 +51,7 @@ def test_one_letter_or_word_repeated_is_refused(password: str) -> None:
         "eel.mik@cinilc",
     ],
 )
-def test_ones_own_name_address_or_workspace_is_refused(password: str) -> None:
+def test_own_name_address_or_workspace_is_refused(password: str) -> None:
     assert refusal(password).startswith("is little more than its owner's name")
 
 
@@ -79,16 +79,16 @@ def test_a_common_or_breached_password_is_refused(password: str) -> None:
     [
         "correct horse battery",
         "kX9#mQ2$vL7p",
-        "clinic-river-otter-9",  # a word of one's own does no harm beside others
+        "clinic-river-otter-9",  # an own word is harmless beside others
         "зелёная ворона летит",
         "a" + "kX9#mQ2$vL7p" * 3,
     ],
 )
-def test_what_nobody_guesses_is_taken(password: str) -> None:
+def test_unguessable_password_is_accepted(password: str) -> None:
     require_strong(password, field="password", personal=PERSONAL)
 
 
-def test_a_long_password_is_judged_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_beginning_of_a_long_password_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 
     def noted(password: str, *, user_inputs: object) -> dict[str, float]:
@@ -108,7 +108,7 @@ def test_a_long_password_is_judged_by_its_beginning(monkeypatch: pytest.MonkeyPa
     | st.text(min_size=12, max_size=40)
 )
 @settings(max_examples=200, deadline=None)
-def test_any_text_is_judged_the_same_way_twice(password: str) -> None:
+def test_any_text_gets_the_same_result_each_time(password: str) -> None:
     assert is_strong(password) == is_strong(password)
 
 
@@ -120,7 +120,7 @@ def is_strong(password: str) -> bool:
     return True
 
 
-async def test_many_are_judged_at_once_and_each_by_its_own_owner() -> None:
+async def test_concurrent_checks_use_each_owners_own_words() -> None:
     passwords = Passwords()
 
     async def is_taken(number: int) -> bool:
@@ -134,7 +134,7 @@ async def test_many_are_judged_at_once_and_each_by_its_own_owner() -> None:
     assert not any(await asyncio.gather(*map(is_taken, range(8))))
 
 
-async def test_the_workspaces_words_count_for_nothing() -> None:
+async def test_words_of_the_workspace_add_no_strength() -> None:
     await Passwords().hash("acme-staffing-desk", personal=())
 
     with pytest.raises(InvalidFieldError, match="workspace"):

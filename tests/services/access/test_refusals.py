@@ -1,4 +1,4 @@
-"""What was refused is in the audit log, and no more of it than is good."""
+"""Refusals in the audit log: recorded, but never enough to fill it."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -17,7 +17,7 @@ SOMEBODY = Actor(address="203.0.113.9")
 
 
 class Clock:
-    """Time in a test's hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -43,25 +43,25 @@ def refusals(database: Database, clock: Clock) -> Refusals:
     return Refusals(database, clock)
 
 
-async def written(database: Database) -> list[Entry]:
+async def recorded(database: Database) -> list[Entry]:
     async with database.transaction() as tx:
         rows = await audit.find(tx, AuditFilter(), before_id=None, limit=5_000)
     return [Entry.of(row) for row in reversed(rows)]
 
 
-async def test_the_first_are_written_and_then_powers_of_ten(
+async def test_first_refusals_are_recorded_then_powers_of_ten(
     refusals: Refusals, database: Database
 ) -> None:
     for _ in range(1_234):
         await refusals.note(SOMEBODY, "token.refuse", detail={"route": "GET /api/me"})
 
-    entries = await written(database)
+    entries = await recorded(database)
     assert [entry.detail.get("count", 1) for entry in entries] == [*range(1, 11), 100, 1000]
     assert {entry.detail["route"] for entry in entries} == {"GET /api/me"}
     assert {(entry.user, entry.address) for entry in entries} == {(None, "203.0.113.9")}
 
 
-async def test_another_hour_begins_anew(
+async def test_next_hour_counts_from_zero(
     refusals: Refusals, database: Database, clock: Clock
 ) -> None:
     for _ in range(2):
@@ -69,10 +69,12 @@ async def test_another_hour_begins_anew(
             await refusals.note(SOMEBODY, "token.refuse")
         clock.now += 3_600
 
-    assert len(await written(database)) == 20
+    assert len(await recorded(database)) == 20
 
 
-async def test_callers_and_kinds_are_counted_apart(refusals: Refusals, database: Database) -> None:
+async def test_callers_and_kinds_are_counted_separately(
+    refusals: Refusals, database: Database
+) -> None:
     callers = [
         SOMEBODY,
         Actor(address="203.0.113.10"),
@@ -85,10 +87,12 @@ async def test_callers_and_kinds_are_counted_apart(refusals: Refusals, database:
                 await refusals.note(caller, action)
     await refusals.note(Actor(address="2001:db8:1:ff:3::4"), "token.refuse")  # the same network
 
-    assert len(await written(database)) == len(callers) * 2 * 10
+    assert len(await recorded(database)) == len(callers) * 2 * 10
 
 
-async def test_a_user_is_one_caller_from_everywhere(refusals: Refusals, database: Database) -> None:
+async def test_user_is_one_caller_from_every_address(
+    refusals: Refusals, database: Database
+) -> None:
     user = UUID(int=7)
     async with database.transaction() as tx:
         await tx.execute(
@@ -98,7 +102,7 @@ async def test_a_user_is_one_caller_from_everywhere(refusals: Refusals, database
     for number in range(20):
         await refusals.note(Actor(user, address=f"203.0.113.{number}"), "access.refuse")
 
-    assert len(await written(database)) == 10
+    assert len(await recorded(database)) == 10
 
 
 async def test_many_addresses_cannot_fill_the_table(
@@ -107,11 +111,11 @@ async def test_many_addresses_cannot_fill_the_table(
     monkeypatch.setattr(module, "_ALL", 25)
     for number in range(100):
         await refusals.note(Actor(address=f"198.51.100.{number}"), "token.refuse")
-    assert len(await written(database)) == 25
+    assert len(await recorded(database)) == 25
 
     clock.now += 3_601
     await refusals.note(SOMEBODY, "token.refuse")
-    assert len(await written(database)) == 26
+    assert len(await recorded(database)) == 26
 
 
 async def test_many_addresses_cannot_fill_the_memory(
@@ -125,7 +129,7 @@ async def test_many_addresses_cannot_fill_the_memory(
     assert len(refusals._counts) == 10
 
 
-async def test_without_the_database_a_refusal_stands(caplog: pytest.LogCaptureFixture) -> None:
+async def test_refusal_holds_without_the_database(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
 
     await Refusals(nowhere).note(SOMEBODY, "token.refuse")

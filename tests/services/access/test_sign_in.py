@@ -1,4 +1,4 @@
-"""How strangers who guess at passwords are slowed down, and that nobody else is shut out by it."""
+"""Delays after wrong passwords: they slow guessers down and lock no user out."""
 
 import asyncio
 import math
@@ -24,8 +24,8 @@ FIRST, MOST = timedelta(minutes=1), timedelta(minutes=20)
 """Waits so long that none passes while a slow machine works."""
 
 
-class Door:
-    """Signing in as Kim, by rules that few wrong tries reach."""
+class SignIns:
+    """Sign in as Kim, under rules that few wrong tries reach."""
 
     def __init__(self, kit: SendingKit) -> None:
         self.kit = kit
@@ -46,7 +46,7 @@ class Door:
         email: str = EMAIL,
         device: str | None = None,
     ) -> timedelta | bool:
-        """Try to sign in: true or false for right or wrong, or how long to wait."""
+        """Try to sign in; return whether the password was right, or how long to wait."""
         try:
             await self.sessions.sign_in(email, password, address=address, device_cookie=device)
         except TooManyRequestsError as error:
@@ -56,7 +56,7 @@ class Door:
         return True
 
     async def waits(self, password: str, address: str, *, email: str = EMAIL) -> list[int]:
-        """Try until it is let through, waiting as told; gives the waits in minutes, rounded up."""
+        """Try until allowed, waiting as told; return the waits in minutes, rounded up."""
         told: list[int] = []
         while isinstance(wait := await self.try_it(password, address, email=email), timedelta):
             told.append(math.ceil(wait / timedelta(minutes=1)))
@@ -65,161 +65,165 @@ class Door:
         return told
 
     async def guess(self, tries: int, address: str = STRANGERS, *, email: str = EMAIL) -> list[int]:
-        """Guess wrong as often as asked, waiting as told; gives the waits in minutes."""
+        """Guess wrong this many times, waiting as told; return the waits in minutes."""
         return [
             wait for _ in range(tries) for wait in await self.waits(WRONG, address, email=email)
         ]
 
 
 @pytest.fixture
-async def door(kit: SendingKit, monkeypatch: pytest.MonkeyPatch) -> Door:
+async def sign_ins(kit: SendingKit, monkeypatch: pytest.MonkeyPatch) -> SignIns:
     monkeypatch.setattr("domain.access.limits._FIRST_WAIT", FIRST)
     await kit.services.users.create(email=EMAIL, role=Role.MEMBER, password=PASSWORD)
-    return Door(kit)
+    return SignIns(kit)
 
 
-async def test_delays_grow_and_are_bounded(door: Door) -> None:
-    assert await door.guess(10) == [1, 2, 4, 8, 16, 20, 20, 20]
+async def test_delays_grow_and_are_bounded(sign_ins: SignIns) -> None:
+    assert await sign_ins.guess(10) == [1, 2, 4, 8, 16, 20, 20, 20]
 
 
-async def test_an_unknown_address_is_treated_alike(door: Door) -> None:
-    known = [await door.try_it(WRONG) for _ in range(2)]
-    unknown = [await door.try_it(WRONG, TRAVELING, email="nobody@clinic.example") for _ in range(2)]
+async def test_unknown_address_is_delayed_alike(sign_ins: SignIns) -> None:
+    known = [await sign_ins.try_it(WRONG) for _ in range(2)]
+    unknown = [
+        await sign_ins.try_it(WRONG, TRAVELING, email="nobody@clinic.example") for _ in range(2)
+    ]
     assert known == unknown == [False, False]
     for address, email in ((STRANGERS, EMAIL), (TRAVELING, "nobody@clinic.example")):
-        wait = await door.try_it(WRONG, address, email=email)
+        wait = await sign_ins.try_it(WRONG, address, email=email)
         assert isinstance(wait, timedelta)
         assert timedelta() < wait <= FIRST
 
 
-async def test_strangers_do_not_slow_down_another_network(door: Door) -> None:
-    await door.guess(5)
+async def test_strangers_do_not_slow_down_another_network(sign_ins: SignIns) -> None:
+    await sign_ins.guess(5)
 
-    assert await door.try_it(PASSWORD, OWN) is True
+    assert await sign_ins.try_it(PASSWORD, OWN) is True
 
 
-async def test_strangers_in_ones_own_network_delay_one_by_a_bounded_wait(
-    door: Door,
+async def test_wrong_tries_in_the_same_network_delay_by_a_bounded_wait(
+    sign_ins: SignIns,
 ) -> None:
-    await door.guess(12, OWN)
+    await sign_ins.guess(12, OWN)
     for number in range(12):
-        await door.guess(1, OWN, email=f"made-up-{number}@clinic.example")
+        await sign_ins.guess(1, OWN, email=f"made-up-{number}@clinic.example")
 
-    assert await door.waits(PASSWORD, OWN) == [20]
+    assert await sign_ins.waits(PASSWORD, OWN) == [20]
 
 
-async def test_strangers_everywhere_make_a_new_network_wait_once(door: Door) -> None:
-    """The wait is the network's own: nothing that others do meanwhile makes it longer."""
+async def test_wrong_tries_everywhere_delay_a_new_network_once(sign_ins: SignIns) -> None:
+    """The wait belongs to the network: tries by others do not make it longer."""
     for number in range(20):
-        await door.guess(1, f"192.0.2.{number}")
-    told = await door.try_it(PASSWORD, OWN)
+        await sign_ins.guess(1, f"192.0.2.{number}")
+    told = await sign_ins.try_it(PASSWORD, OWN)
     assert isinstance(told, timedelta)
     assert timedelta() < told <= MOST
 
     for number in range(20, 40):
-        await door.guess(1, f"192.0.2.{number}")
-    await door.kit.pass_time(told)
+        await sign_ins.guess(1, f"192.0.2.{number}")
+    await sign_ins.kit.pass_time(told)
 
-    assert await door.try_it(PASSWORD, OWN) is True
+    assert await sign_ins.try_it(PASSWORD, OWN) is True
 
 
-async def test_strangers_never_slow_down_a_known_device(door: Door) -> None:
-    signed_in = await door.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
+async def test_wrong_tries_elsewhere_never_delay_a_known_device(sign_ins: SignIns) -> None:
+    signed_in = await sign_ins.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
     for number in range(20):
-        await door.guess(1, f"192.0.2.{number}")
-    await door.guess(6, OWN)
-    assert isinstance(await door.try_it(PASSWORD, OWN), timedelta)
+        await sign_ins.guess(1, f"192.0.2.{number}")
+    await sign_ins.guess(6, OWN)
+    assert isinstance(await sign_ins.try_it(PASSWORD, OWN), timedelta)
 
     for address in (OWN, STRANGERS, TRAVELING, None):
-        assert await door.try_it(PASSWORD, address, device=signed_in.device_cookie) is True
+        assert await sign_ins.try_it(PASSWORD, address, device=signed_in.device_cookie) is True
 
 
-async def test_a_known_device_is_slowed_down_by_its_own_wrong_tries(door: Door) -> None:
-    device = (await door.sessions.sign_in(EMAIL, PASSWORD, address=OWN)).device_cookie
+async def test_known_device_is_delayed_by_its_own_wrong_tries(sign_ins: SignIns) -> None:
+    device = (await sign_ins.sessions.sign_in(EMAIL, PASSWORD, address=OWN)).device_cookie
 
-    tried = [await door.try_it(WRONG, OWN, device=device) for _ in range(2)]
-    wait = await door.try_it(PASSWORD, TRAVELING, device=device)
+    tried = [await sign_ins.try_it(WRONG, OWN, device=device) for _ in range(2)]
+    wait = await sign_ins.try_it(PASSWORD, TRAVELING, device=device)
 
     assert tried == [False, False]
     assert isinstance(wait, timedelta)
-    assert await door.try_it(PASSWORD, OWN) is True, "nobody else is"
+    assert await sign_ins.try_it(PASSWORD, OWN) is True, "nobody else is"
 
 
-async def test_a_known_device_is_known_for_its_own_users_only(door: Door) -> None:
-    await door.kit.services.users.create(
+async def test_device_is_known_only_for_users_who_signed_in_there(sign_ins: SignIns) -> None:
+    await sign_ins.kit.services.users.create(
         email="lou@clinic.example", role=Role.MEMBER, password=PASSWORD
     )
-    lou = await door.sessions.sign_in("lou@clinic.example", PASSWORD, address=STRANGERS)
-    tried = [await door.try_it(WRONG, device=lou.device_cookie) for _ in range(2)]
+    lou = await sign_ins.sessions.sign_in("lou@clinic.example", PASSWORD, address=STRANGERS)
+    tried = [await sign_ins.try_it(WRONG, device=lou.device_cookie) for _ in range(2)]
 
     assert tried == [False, False]
-    assert isinstance(await door.try_it(WRONG, device=lou.device_cookie), timedelta)
+    assert isinstance(await sign_ins.try_it(WRONG, device=lou.device_cookie), timedelta)
 
 
-async def test_a_device_that_several_share_is_known_for_each(door: Door) -> None:
-    await door.kit.services.users.create(
+async def test_shared_device_is_known_for_each_of_its_users(sign_ins: SignIns) -> None:
+    await sign_ins.kit.services.users.create(
         email="lou@clinic.example", role=Role.MEMBER, password=PASSWORD
     )
-    kim = await door.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
-    both = await door.sessions.sign_in(
+    kim = await sign_ins.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
+    both = await sign_ins.sessions.sign_in(
         "lou@clinic.example", PASSWORD, address=OWN, device_cookie=kim.device_cookie
     )
-    await door.guess(4, OWN)
-    await door.guess(4, OWN, email="lou@clinic.example")
+    await sign_ins.guess(4, OWN)
+    await sign_ins.guess(4, OWN, email="lou@clinic.example")
 
     for email in (EMAIL, "lou@clinic.example"):
-        assert await door.try_it(PASSWORD, OWN, email=email, device=both.device_cookie) is True
+        assert await sign_ins.try_it(PASSWORD, OWN, email=email, device=both.device_cookie) is True
 
 
-async def test_who_shares_a_device_guesses_at_others_no_faster(door: Door) -> None:
-    """Signing in as oneself in between takes back none of the wrong tries for somebody else."""
+async def test_user_of_a_shared_device_cannot_guess_faster(sign_ins: SignIns) -> None:
+    """Signing in to one's own account does not reset wrong tries at another."""
     lou = "lou@clinic.example"
-    await door.kit.services.users.create(email=lou, role=Role.MEMBER, password=PASSWORD)
-    kim = await door.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
-    both = await door.sessions.sign_in(lou, PASSWORD, address=OWN, device_cookie=kim.device_cookie)
+    await sign_ins.kit.services.users.create(email=lou, role=Role.MEMBER, password=PASSWORD)
+    kim = await sign_ins.sessions.sign_in(EMAIL, PASSWORD, address=OWN)
+    both = await sign_ins.sessions.sign_in(
+        lou, PASSWORD, address=OWN, device_cookie=kim.device_cookie
+    )
 
     tried = []
     for _ in range(3):
-        tried.append(await door.try_it(WRONG, OWN, device=both.device_cookie))
-        assert await door.try_it(PASSWORD, OWN, email=lou, device=both.device_cookie) is True
+        tried.append(await sign_ins.try_it(WRONG, OWN, device=both.device_cookie))
+        assert await sign_ins.try_it(PASSWORD, OWN, email=lou, device=both.device_cookie) is True
 
     assert tried[:2] == [False, False]
     assert isinstance(tried[2], timedelta)
 
 
-async def test_another_spelling_of_an_address_is_no_fresh_start(door: Door) -> None:
-    """PostgreSQL takes the Turkish capital for an ``i``, Python for two characters."""
-    await door.guess(2)
+async def test_another_spelling_of_an_address_shares_its_count(sign_ins: SignIns) -> None:
+    """PostgreSQL lowers the Turkish capital to an ``i``, Python to two characters."""
+    await sign_ins.guess(2)
 
-    assert isinstance(await door.try_it(PASSWORD, email="k\u0130m@clinic.example"), timedelta)
+    assert isinstance(await sign_ins.try_it(PASSWORD, email="k\u0130m@clinic.example"), timedelta)
 
 
-async def test_what_is_refused_writes_nothing(door: Door) -> None:
-    """However many made-up addresses are tried, the table grows at the pace of the delays."""
+async def test_refused_try_writes_nothing(sign_ins: SignIns) -> None:
+    """However many made-up addresses are tried, the table grows only as the delays allow."""
     for number in range(4):
-        await door.guess(1, email=f"made-up-{number}@clinic.example")
-    before = await _rows(door)
+        await sign_ins.guess(1, email=f"made-up-{number}@clinic.example")
+    before = await _rows(sign_ins)
 
     for number in range(4, 12):
-        tried = await door.try_it(WRONG, email=f"made-up-{number}@clinic.example")
+        tried = await sign_ins.try_it(WRONG, email=f"made-up-{number}@clinic.example")
         assert isinstance(tried, timedelta)
 
-    assert await _rows(door) == before
+    assert await _rows(sign_ins) == before
 
 
-async def _rows(door: Door) -> int:
-    async with door.kit.world.database.transaction() as tx:
+async def _rows(sign_ins: SignIns) -> int:
+    async with sign_ins.kit.world.database.transaction() as tx:
         return int((await tx.execute(text("SELECT count(*) FROM wrong_tries"))).scalar_one())
 
 
 @pytest.mark.parametrize(
     "made_up", ["", "nonsense", "x" * 5000, "eyJpZCI6IngifQ.aSo.abc", "ünïcode"]
 )
-async def test_a_made_up_device_is_none(made_up: str, door: Door) -> None:
-    other = Devices("another secret").write(None, door.kit.world.user_id)
+async def test_made_up_device_is_unknown(made_up: str, sign_ins: SignIns) -> None:
+    other = Devices("another secret").write(None, sign_ins.kit.world.user_id)
     for cookie in (made_up, other):
-        assert Devices(door.rules.secret).read(cookie) is None
-        assert await door.try_it(PASSWORD, OWN, device=cookie) is True
+        assert Devices(sign_ins.rules.secret).read(cookie) is None
+        assert await sign_ins.try_it(PASSWORD, OWN, device=cookie) is True
 
 
 def test_a_device_is_forgotten_after_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,52 +237,54 @@ def test_a_device_is_forgotten_after_a_year(monkeypatch: pytest.MonkeyPatch) -> 
     assert devices.read(cookie) is None
 
 
-async def test_counts_begin_anew_after_the_window(door: Door) -> None:
-    """However busy: a few wrong tries a day of a whole office never add up."""
+async def test_counts_restart_after_the_window(sign_ins: SignIns) -> None:
+    """A few wrong tries a day by a whole office never add up."""
     for _ in range(12):
-        assert await door.guess(1, OWN) == []
-        assert await door.try_it(PASSWORD, OWN) is True
-        assert await door.guess(1, OWN, email="made-up@clinic.example") == []
-        await door.kit.pass_time(door.rules.sign_in_window / 2)
-        assert await door.try_it(PASSWORD, OWN) is True
-        await door.kit.pass_time(door.rules.sign_in_window / 2 + timedelta(seconds=1))
+        assert await sign_ins.guess(1, OWN) == []
+        assert await sign_ins.try_it(PASSWORD, OWN) is True
+        assert await sign_ins.guess(1, OWN, email="made-up@clinic.example") == []
+        await sign_ins.kit.pass_time(sign_ins.rules.sign_in_window / 2)
+        assert await sign_ins.try_it(PASSWORD, OWN) is True
+        await sign_ins.kit.pass_time(sign_ins.rules.sign_in_window / 2 + timedelta(seconds=1))
 
 
-async def test_right_ones_are_no_wrong_ones(door: Door) -> None:
-    """Everybody of an office signs in in the morning, by one address."""
+async def test_right_passwords_are_not_counted(sign_ins: SignIns) -> None:
+    """A whole office signs in from one address in the morning."""
     for _ in range(12):
-        assert await door.try_it(PASSWORD, OWN) is True
-    assert await door.try_it(WRONG, OWN) is False
-    assert await door.try_it(PASSWORD, OWN) is True
+        assert await sign_ins.try_it(PASSWORD, OWN) is True
+    assert await sign_ins.try_it(WRONG, OWN) is False
+    assert await sign_ins.try_it(PASSWORD, OWN) is True
 
 
-async def test_a_right_one_leaves_what_others_did_from_there(door: Door) -> None:
+async def test_right_password_does_not_reset_others_wrong_tries(sign_ins: SignIns) -> None:
     for number in range(5):
-        await door.guess(1, email=f"made-up-{number}@clinic.example")
-    await door.waits(PASSWORD, STRANGERS)
+        await sign_ins.guess(1, email=f"made-up-{number}@clinic.example")
+    await sign_ins.waits(PASSWORD, STRANGERS)
 
-    assert isinstance(await door.try_it(WRONG, email="another@clinic.example"), timedelta)
+    assert isinstance(await sign_ins.try_it(WRONG, email="another@clinic.example"), timedelta)
 
 
-async def test_tries_at_once_are_no_more_than_one_after_the_other(door: Door) -> None:
-    tried = await asyncio.gather(*(door.try_it(WRONG) for _ in range(12)))
+async def test_concurrent_tries_count_like_sequential_ones(sign_ins: SignIns) -> None:
+    tried = await asyncio.gather(*(sign_ins.try_it(WRONG) for _ in range(12)))
 
     assert sum(one is False for one in tried) == 2
     assert sum(isinstance(one, timedelta) for one in tried) == 10
 
 
-async def test_what_is_refused_costs_no_hash(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    await door.guess(3)
+async def test_refused_try_hashes_nothing(
+    sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sign_ins.guess(3)
 
     async def matches(*_: object) -> bool:
         raise AssertionError("a password was checked")
 
     monkeypatch.setattr(Passwords, "matches", matches)
 
-    assert isinstance(await door.try_it(PASSWORD), timedelta)
+    assert isinstance(await sign_ins.try_it(PASSWORD), timedelta)
 
 
-def test_the_waits_of_the_product_are_seconds() -> None:
+def test_default_waits_are_seconds() -> None:
     rules = AccessRules()
     waits = [rules.delay(wrong, 10).total_seconds() for wrong in (0, 9, 10, 11, 14, 15, 10**6)]
 

@@ -1,4 +1,4 @@
-"""Deliveries to a real server on a real database: signed, in order, once acknowledged each."""
+"""Deliveries to a real server, from a real database: signed, in order, acknowledged once each."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from tests.kits.sending import SendingKit
 
 
 async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
-    """Write events of so many enrollments, in turns."""
+    """Write events of several enrollments, alternating between them."""
     subjects = [uuid4() for _ in range(people)]
     await kit.world.run(
         """
@@ -47,7 +47,7 @@ async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
     )
 
 
-async def listens(kit: SendingKit, to: Receiver, **fields: Any) -> MadeEndpoint:
+async def subscribe_to(kit: SendingKit, to: Receiver, **fields: Any) -> MadeEndpoint:
     return await subscribe(kit.world.database, kit.world.user_id, to.url, **fields)
 
 
@@ -59,16 +59,16 @@ async def row_of(kit: SendingKit, endpoint_id: UUID) -> Any:
 
 
 def steps(seen: Sequence[Seen]) -> dict[str, list[int]]:
-    """The steps that were told, of each enrollment."""
+    """List the steps that were delivered, by enrollment."""
     found: dict[str, list[int]] = defaultdict(list)
     for one in seen:
         found[one.body["data"]["enrollment_id"]].append(one.body["data"]["step"])
     return dict(found)
 
 
-async def test_a_delivery_is_signed_as_standard_webhooks_say(kit: SendingKit) -> None:
+async def test_delivery_is_signed_per_standard_webhooks(kit: SendingKit) -> None:
     async with receiver() as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         enrollment = await kit.enroll()
         await deliver_all(deliveries(kit.world.database), made.details.id)
     [seen] = there.seen
@@ -88,10 +88,10 @@ async def test_a_delivery_is_signed_as_standard_webhooks_say(kit: SendingKit) ->
     assert row.delivered_at is not None
 
 
-async def test_a_subscriber_down_for_a_while_and_slow_afterwards_gets_everything_in_order(
+async def test_subscriber_back_from_an_outage_gets_everything_in_order(
     kit: SendingKit,
 ) -> None:
-    """An endpoint refuses, answers 500, is slow: every event is acknowledged once, in order."""
+    """The endpoint refuses, answers 500, is slow: each event is acknowledged once, in order."""
     up = asyncio.Event()
 
     async def answer(_: Any) -> int:
@@ -100,8 +100,8 @@ async def test_a_subscriber_down_for_a_while_and_slow_afterwards_gets_everything
         await asyncio.sleep(0.03)
         return 200
 
-    there = Receiver(answer)  # nobody listens yet: connections are refused
-    made = await listens(kit, there)
+    there = Receiver(answer)  # nobody subscribe_to yet: connections are refused
+    made = await subscribe_to(kit, there)
     await enrollment_events(kit, people=20, each=5)
     delivering = asyncio.create_task(deliver_all(deliveries(kit.world.database), made.details.id))
     await asyncio.sleep(0.5)
@@ -120,7 +120,7 @@ async def test_a_subscriber_down_for_a_while_and_slow_afterwards_gets_everything
     assert left == []
 
 
-async def test_a_later_event_waits_for_an_earlier_one_that_is_refused(kit: SendingKit) -> None:
+async def test_later_event_waits_for_an_earlier_refused_one(kit: SendingKit) -> None:
     refusals = 3
 
     async def answer(body: Any) -> int:
@@ -131,22 +131,22 @@ async def test_a_later_event_waits_for_an_earlier_one_that_is_refused(kit: Sendi
         return 200
 
     async with receiver(answer) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=4)
         await deliver_all(deliveries(kit.world.database), made.details.id)
     assert [one.body["data"]["step"] for one in there.seen] == [1, 2, 2, 2, 2, 3, 4]
-    assert len({one.raw for one in there.seen}) == 4  # the same bytes at every try
+    assert len({one.raw for one in there.seen}) == 4  # the same bytes at every attempt
 
 
-async def test_two_who_deliver_at_once_send_nothing_twice(kit: SendingKit) -> None:
+async def test_concurrent_rounds_deliver_each_event_once(kit: SendingKit) -> None:
     async def answer(_: Any) -> int:
         await asyncio.sleep(0.02)
         return 200
 
     async with receiver(answer) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=10, each=4)
-        # One that sees the other at work looks again when the other's claim would end.
+        # A round that finds another at work comes back when the other's claim would end.
         rules = replace(QUICK, claim=timedelta(seconds=15))
         both = [deliveries(kit.world.database, rules) for _ in range(2)]
         await asyncio.gather(*(deliver_all(one, made.details.id) for one in both))
@@ -154,8 +154,8 @@ async def test_two_who_deliver_at_once_send_nothing_twice(kit: SendingKit) -> No
     assert all(told == [1, 2, 3, 4] for told in steps(there.seen).values())
 
 
-async def test_a_try_that_was_never_recorded_is_made_again(kit: SendingKit) -> None:
-    """Its worker died between the post and the record; until its claim ends nobody else tries."""
+async def test_unrecorded_attempt_is_repeated(kit: SendingKit) -> None:
+    """The worker died between post and record; no other tries until its claim ends."""
     rules = replace(QUICK, claim=timedelta(milliseconds=400))
     reached, forever = asyncio.Event(), asyncio.Event()
 
@@ -165,7 +165,7 @@ async def test_a_try_that_was_never_recorded_is_made_again(kit: SendingKit) -> N
         return 200
 
     async with receiver(hang) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=2)
         dying = asyncio.create_task(deliveries(kit.world.database, rules).deliver(made.details.id))
         await reached.wait()
@@ -182,12 +182,12 @@ async def test_a_try_that_was_never_recorded_is_made_again(kit: SendingKit) -> N
     assert next(iter(steps(there.seen).values())) == [1, 2]
 
 
-async def test_an_endpoint_that_says_it_is_gone_is_told_nothing_more(kit: SendingKit) -> None:
+async def test_endpoint_that_answers_410_gets_nothing_more(kit: SendingKit) -> None:
     async def gone(_: Any) -> int:
         return 410
 
     async with receiver(gone) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=3)
         [done] = await deliver_all(deliveries(kit.world.database), made.details.id)
         await kit.enroll()
@@ -203,12 +203,12 @@ async def test_an_endpoint_that_says_it_is_gone_is_told_nothing_more(kit: Sendin
     assert [one.action for one in audited] == ["event_endpoint.create", "event_endpoint.disable"]
 
 
-async def test_what_cannot_be_delivered_is_given_up_and_the_next_is_told(kit: SendingKit) -> None:
+async def test_undeliverable_event_is_given_up_and_the_next_delivered(kit: SendingKit) -> None:
     async def answer(body: Any) -> int:
         return 500 if body["data"]["step"] == 1 else 200
 
     async with receiver(answer) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=2)
         rules = replace(QUICK, give_up=timedelta(milliseconds=300))
         await deliver_all(deliveries(kit.world.database, rules), made.details.id)
@@ -221,14 +221,14 @@ async def test_what_cannot_be_delivered_is_given_up_and_the_next_is_told(kit: Se
     assert second.delivered_at is not None
 
 
-async def test_a_given_up_event_can_be_delivered_by_hand(kit: SendingKit) -> None:
+async def test_given_up_event_can_be_redelivered_by_hand(kit: SendingKit) -> None:
     status = 500
 
     async def answer(_: Any) -> int:
         return status
 
     async with receiver(answer) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=1)
         rules = replace(QUICK, give_up=timedelta(0))
         await deliver_all(deliveries(kit.world.database, rules), made.details.id)
@@ -244,14 +244,14 @@ async def test_a_given_up_event_can_be_delivered_by_hand(kit: SendingKit) -> Non
     assert record.state == "delivered"
 
 
-async def test_an_endpoint_that_refuses_everything_is_left_alone_for_a_while(
+async def test_endpoint_that_refuses_everything_is_paused(
     kit: SendingKit,
 ) -> None:
     async def refuse(_: Any) -> int:
         return 503
 
     async with receiver(refuse) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=100, each=1)
         rules = replace(QUICK, pause=timedelta(seconds=30), side_by_side=4, failures_in_a_row=4)
         done = await deliveries(kit.world.database, rules).deliver(made.details.id)
@@ -261,13 +261,13 @@ async def test_an_endpoint_that_refuses_everything_is_left_alone_for_a_while(
     assert row.wait > timedelta(seconds=20)
 
 
-async def test_a_round_ends_and_says_that_there_is_more(kit: SendingKit) -> None:
+async def test_round_ends_and_reports_that_more_is_left(kit: SendingKit) -> None:
     async def slow(_: Any) -> int:
         await asyncio.sleep(0.2)
         return 200
 
     async with receiver(slow) as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=30, each=1)
         rules = replace(QUICK, round_length=timedelta(milliseconds=100))
         done = await deliveries(kit.world.database, rules).deliver(made.details.id)
@@ -277,9 +277,9 @@ async def test_a_round_ends_and_says_that_there_is_more(kit: SendingKit) -> None
     assert len(there.seen) == 30
 
 
-async def test_a_disabled_or_removed_endpoint_is_told_nothing(kit: SendingKit) -> None:
+async def test_disabled_or_removed_endpoint_gets_nothing(kit: SendingKit) -> None:
     async with receiver() as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=1)
         manage = EventEndpoints(kit.world.database, QUICK)
         await manage.update(made.details.id, {"enabled": False})
@@ -294,13 +294,13 @@ async def test_a_disabled_or_removed_endpoint_is_told_nothing(kit: SendingKit) -
     assert await kit.world.rows("SELECT * FROM event_deliveries") == []
 
 
-async def test_a_new_address_and_a_new_secret_count_from_the_next_try(kit: SendingKit) -> None:
+async def test_new_address_and_secret_apply_from_the_next_attempt(kit: SendingKit) -> None:
     async def refuse(_: Any) -> int:
         return 500
 
     rules = replace(QUICK, waits=(timedelta(hours=1),))
     async with receiver(refuse) as before, receiver() as after:
-        made = await listens(kit, before)
+        made = await subscribe_to(kit, before)
         await enrollment_events(kit, people=1, each=1)
         await deliveries(kit.world.database, rules).deliver(made.details.id)
         manage = EventEndpoints(kit.world.database, QUICK)
@@ -313,10 +313,10 @@ async def test_a_new_address_and_a_new_secret_count_from_the_next_try(kit: Sendi
     assert not seen.is_signed_with(made.secret)
 
 
-async def test_a_test_event_reaches_an_endpoint_whatever_it_wants(kit: SendingKit) -> None:
+async def test_test_event_reaches_an_endpoint_whatever_its_types(kit: SendingKit) -> None:
     async with receiver() as there:
-        made = await listens(kit, there, types=[EventType.CONTACT_OPTED_OUT])
-        other = await listens(kit, there)
+        made = await subscribe_to(kit, there, types=[EventType.CONTACT_OPTED_OUT])
+        other = await subscribe_to(kit, there)
         manage = EventEndpoints(kit.world.database, QUICK)
         record = await manage.test(made.details.id)
         await kit.services.outbox.drain()
@@ -329,13 +329,13 @@ async def test_a_test_event_reaches_an_endpoint_whatever_it_wants(kit: SendingKi
     assert seen.body["data"] == {"endpoint_id": str(made.details.id)}
 
 
-async def test_no_redirect_is_followed(kit: SendingKit) -> None:
+async def test_redirect_is_not_followed(kit: SendingKit) -> None:
     async def moved(_: Any) -> int:
         return 307
 
     async with receiver(moved) as there, receiver() as elsewhere:
         there.headers["location"] = elsewhere.url
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=1)
         await deliveries(kit.world.database).deliver(made.details.id)
     assert elsewhere.seen == []
@@ -344,15 +344,15 @@ async def test_no_redirect_is_followed(kit: SendingKit) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_an_address_that_became_private_is_not_called(kit: SendingKit, host: str) -> None:
-    """What was an address on the internet when it was given may lead here by now."""
+async def test_address_that_became_private_is_not_called(kit: SendingKit, host: str) -> None:
+    """A host name that was public when the endpoint was added may resolve to us by now."""
     async with receiver() as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await kit.world.run(
             "UPDATE event_endpoints SET url = :url", url=there.url.replace("127.0.0.1", host)
         )
         await enrollment_events(kit, people=1, each=1)
-        # Whatever the machine's pace, it is not yet time for a second try.
+        # However slow the machine, the second attempt is not due yet.
         rules = replace(QUICK, allow_local=False, waits=(timedelta(hours=1),))
         await deliveries(kit.world.database, rules).deliver(made.details.id)
     assert there.seen == []
@@ -367,11 +367,11 @@ def test_waits_grow_and_end_after_three_days() -> None:
     assert rules.give_up == timedelta(days=3)
 
 
-async def test_a_database_that_goes_away_stops_the_round(kit: SendingKit) -> None:
-    """What was acknowledged is recorded or told again; nothing is taken for delivered."""
+async def test_lost_database_stops_the_round(kit: SendingKit) -> None:
+    """An acknowledged event is recorded or delivered again; none is assumed delivered."""
 
     async with receiver() as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=1)
         worker = deliveries(kit.world.database)
 
@@ -389,14 +389,14 @@ async def test_a_database_that_goes_away_stops_the_round(kit: SendingKit) -> Non
     assert (row.delivered_at, row.tries) == (None, 1)
 
 
-async def test_the_example_in_the_documentation_verifies_a_delivery(kit: SendingKit) -> None:
+async def test_example_in_the_docs_verifies_a_delivery(kit: SendingKit) -> None:
     page = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
     [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 - our own documentation
     verifies = names["is_from_segue"]
     async with receiver() as there:
-        made = await listens(kit, there)
+        made = await subscribe_to(kit, there)
         await enrollment_events(kit, people=1, each=1)
         await deliver_all(deliveries(kit.world.database), made.details.id)
     [seen] = there.seen

@@ -1,4 +1,4 @@
-"""What is told when: events are written with what causes them, for those who want them."""
+"""Events: written in the transaction that causes them, for endpoints that subscribe to them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,24 +27,24 @@ async def listen(kit: SendingKit, **fields: Any) -> UUID:
     return made.details.id
 
 
-async def told(kit: SendingKit) -> Sequence[Any]:
+async def written(kit: SendingKit) -> Sequence[Any]:
     return await kit.world.rows("SELECT * FROM events ORDER BY id")
 
 
-async def types(kit: SendingKit) -> list[str]:
-    return [one.type for one in await told(kit)]
+async def written_types(kit: SendingKit) -> list[str]:
+    return [one.type for one in await written(kit)]
 
 
-async def test_without_an_endpoint_nothing_at_all_is_written(kit: SendingKit) -> None:
+async def test_no_event_is_written_without_an_endpoint(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.text_back(enrollment, "STOP")
-    assert await told(kit) == []
+    assert await written(kit) == []
     assert await kit.world.rows("SELECT * FROM event_deliveries") == []
     assert await kit.world.rows("SELECT * FROM outbox WHERE kind = 'wake_events'") == []
 
 
-async def test_commit_that_told_an_endpoint_drains_the_outbox(
+async def test_commit_that_wakes_an_endpoint_drains_the_outbox(
     kit: SendingKit,
 ) -> None:
     enrollment = await kit.enroll()
@@ -52,14 +52,14 @@ async def test_commit_that_told_an_endpoint_drains_the_outbox(
     kit.world.database.after_commit(Written.OUTBOX, lambda: drained.append("drained"))
     async with kit.world.database.transaction() as tx:
         await events.enrollments_created(tx, [enrollment])
-    assert drained == [], "nobody is told"
+    assert drained == [], "nobody is written"
     await listen(kit)
     async with kit.world.database.transaction() as tx:
         await events.enrollments_created(tx, [enrollment])
     assert drained == ["drained"]
 
 
-async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
+async def test_events_of_an_enrollment_are_in_order(kit: SendingKit) -> None:
     endpoint = await listen(kit)
     enrollment = await kit.enroll(await kit.sequence("Hi"))
     await kit.send(enrollment)
@@ -67,14 +67,14 @@ async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
     await kit.report(attempt, "delivered")
     await kit.report(attempt, "read")
     await kit.text_back(enrollment)
-    assert await types(kit) == [
+    assert await written_types(kit) == [
         "enrollment.created",
         "message.sent",
         "message.delivered",
         "message.received",
         "enrollment.finished",
     ]
-    created, sent, delivered, received, finished = await told(kit)
+    created, sent, delivered, received, finished = await written(kit)
     row = await kit.row(enrollment)
     about = {
         "enrollment_id": str(enrollment),
@@ -92,11 +92,11 @@ async def test_a_life_is_told_in_its_order(kit: SendingKit) -> None:
     assert finished.data.items() >= ended.items()
     on_the_way = await kit.world.rows("SELECT * FROM event_deliveries ORDER BY event_id")
     assert [(one.endpoint_id, one.event_id) for one in on_the_way] == [
-        (endpoint, one.id) for one in await told(kit)
+        (endpoint, one.id) for one in await written(kit)
     ]
 
 
-async def test_an_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
+async def test_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
     await listen(kit)
     enrollment = await kit.enroll(await kit.sequence("Hi {{first_name|there}}"))
     await kit.send(enrollment)
@@ -106,15 +106,15 @@ async def test_an_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
     assert not [bad for bad in (phone[1:], "Ann", "Lee", "five", "Hi ") if bad in row.all]
 
 
-async def test_an_opt_out_and_an_opt_in_are_told_once_each(kit: SendingKit) -> None:
-    await listen(kit, types=[EventType.CONTACT_OPTED_OUT, EventType.CONTACT_OPTED_IN])
+async def test_opt_out_and_opt_in_write_one_event_each(kit: SendingKit) -> None:
+    await listen(kit, written_types=[EventType.CONTACT_OPTED_OUT, EventType.CONTACT_OPTED_IN])
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.text_back(enrollment, "STOP")
     await kit.text_back(enrollment, "STOP")
     await kit.text_back(enrollment, "START")
     await kit.text_back(enrollment, "START")
-    out, back = await told(kit)
+    out, back = await written(kit)
     contact = str((await kit.row(enrollment)).contact_id)
     assert (out.type, out.data) == (
         "contact.opted_out",
@@ -126,14 +126,14 @@ async def test_an_opt_out_and_an_opt_in_are_told_once_each(kit: SendingKit) -> N
     )
 
 
-async def test_a_permanent_refusal_is_told_with_its_meaning_before_the_end(
+async def test_permanent_refusal_is_written_with_its_meaning_before_the_end(
     kit: SendingKit,
 ) -> None:
-    await listen(kit, types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_FINISHED])
+    await listen(kit, written_types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_FINISHED])
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21211)
     await kit.run_step(enrollment)
-    failed, finished = await told(kit)
+    failed, finished = await written(kit)
     assert failed.type == "message.failed"
     assert failed.data["error_code"] == 21211
     assert failed.data["meaning"].endswith(".")
@@ -141,47 +141,45 @@ async def test_a_permanent_refusal_is_told_with_its_meaning_before_the_end(
 
 
 @pytest.mark.parametrize(("code", "held"), [(30001, []), (20003, ["enrollment.held"])])
-async def test_what_is_tried_again_has_not_failed(
-    kit: SendingKit, code: int, held: list[str]
-) -> None:
+async def test_retried_text_writes_no_failure(kit: SendingKit, code: int, held: list[str]) -> None:
     await listen(
         kit,
-        types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_HELD, EventType.MESSAGE_SENT],
+        written_types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_HELD, EventType.MESSAGE_SENT],
     )
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, code, 401 if held else 400)
     await kit.run_step(enrollment)
-    assert await types(kit) == held
+    assert await written_types(kit) == held
     if held:
-        [one] = await told(kit)
+        [one] = await written(kit)
         assert one.data.items() >= {"reason": "sender_on_hold", "error_code": code}.items()
 
 
-async def test_a_late_failure_of_an_ended_enrollment_is_told(kit: SendingKit) -> None:
-    await listen(kit, types=[EventType.MESSAGE_FAILED])
+async def test_late_failure_of_an_ended_enrollment_is_written(kit: SendingKit) -> None:
+    await listen(kit, written_types=[EventType.MESSAGE_FAILED])
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     [attempt] = await kit.attempts(enrollment)
     await kit.report(attempt, "undelivered", 30003)
-    [failed] = await told(kit)
+    [failed] = await written(kit)
     assert failed.data.items() >= {"error_code": 30003, "enrollment_id": str(enrollment)}.items()
 
 
-async def test_a_report_that_comes_before_the_answer_is_told_once(kit: SendingKit) -> None:
-    await listen(kit, types=[EventType.MESSAGE_SENT, EventType.MESSAGE_DELIVERED])
+async def test_report_before_the_answer_writes_one_event(kit: SendingKit) -> None:
+    await listen(kit, written_types=[EventType.MESSAGE_SENT, EventType.MESSAGE_DELIVERED])
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     [attempt] = await kit.attempts(enrollment)
     await kit.report(attempt, "delivered", by_sid=False)
     await kit.report(attempt, "read", by_sid=False)
-    assert await types(kit) == ["message.sent", "message.delivered"]
+    assert await written_types(kit) == ["message.sent", "message.delivered"]
 
 
-async def test_what_could_not_have_been_written_is_not_told(kit: SendingKit) -> None:
+async def test_rolled_back_change_writes_no_event(kit: SendingKit) -> None:
     await listen(kit)
     enrollment = await kit.enroll()
-    before = await types(kit)
+    before = await written_types(kit)
 
     async def fail() -> None:
         async with kit.world.database.transaction() as tx:
@@ -190,13 +188,13 @@ async def test_what_could_not_have_been_written_is_not_told(kit: SendingKit) -> 
 
     with pytest.raises(RuntimeError):
         await fail()
-    assert await types(kit) == before
+    assert await written_types(kit) == before
     assert len(await kit.world.rows("SELECT * FROM event_deliveries")) == len(before)
 
 
-async def test_only_those_who_want_an_event_are_told(kit: SendingKit) -> None:
+async def test_only_subscribed_endpoints_get_an_event(kit: SendingKit) -> None:
     everything = await listen(kit)
-    endings = await listen(kit, types=[EventType.ENROLLMENT_FINISHED])
+    endings = await listen(kit, written_types=[EventType.ENROLLMENT_FINISHED])
     await listen(kit, enabled=False)
     enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -212,7 +210,7 @@ async def test_only_those_who_want_an_event_are_told(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_thousand_enrollments_are_told_in_one_statement(kit: SendingKit) -> None:
+async def test_events_of_a_thousand_enrollments_take_one_statement(kit: SendingKit) -> None:
     await listen(kit)
     sequence = await kit.sequence("Hi")
     people = await kit.world.contacts(1000)
@@ -230,7 +228,7 @@ async def test_a_thousand_enrollments_are_told_in_one_statement(kit: SendingKit)
     finally:
         listening.remove(engine, "before_cursor_execute", note)
     written = [one for one in statements if "INSERT INTO events" in one]
-    assert len(written) == 2  # those created, and those born final
+    assert len(written) == 2  # created ones and born-final ones
     counted = await kit.world.rows("SELECT type, count(*) AS n FROM events GROUP BY 1 ORDER BY 1")
     assert [(row.type, row.n) for row in counted] == [
         ("enrollment.created", 1002),
@@ -240,7 +238,7 @@ async def test_a_thousand_enrollments_are_told_in_one_statement(kit: SendingKit)
     assert wakes[0].n == 1
 
 
-async def test_one_call_answers_every_wake_that_was_written_before_it(kit: SendingKit) -> None:
+async def test_one_call_covers_every_wake_written_before_it(kit: SendingKit) -> None:
     endpoint, other = await listen(kit), await listen(kit)
     for _ in range(3):
         await kit.enroll()
@@ -250,7 +248,7 @@ async def test_one_call_answers_every_wake_that_was_written_before_it(kit: Sendi
     assert await kit.world.rows("SELECT * FROM outbox WHERE kind = 'wake_events'") == []
 
 
-async def test_a_wake_that_temporal_did_not_take_stays(kit: SendingKit) -> None:
+async def test_wake_that_temporal_refused_stays(kit: SendingKit) -> None:
     endpoint, other = await listen(kit), await listen(kit)
     await kit.enroll()
     await kit.enroll()
@@ -261,20 +259,20 @@ async def test_a_wake_that_temporal_did_not_take_stays(kit: SendingKit) -> None:
     assert other in [subject for kind, subject, *_ in kit.temporal.told if kind == "events"]
 
 
-async def test_a_wake_written_while_another_is_handed_over_is_handed_over_too(
+async def test_wake_written_during_another_delivery_is_delivered_too(
     kit: SendingKit,
 ) -> None:
     endpoint = await listen(kit)
     await kit.enroll()
     async with kit.world.database.transaction() as tx:
-        await outbox.same_wakes(tx, [endpoint])  # as a drainer that is at it holds them
+        await outbox.same_wakes(tx, [endpoint])  # locked, as by a drainer at work
         await kit.enroll()
     [row] = await kit.world.rows("SELECT count(*) AS n FROM outbox WHERE kind = 'wake_events'")
     assert row.n == 2
 
 
-async def test_an_endpoint_removed_meanwhile_undoes_nothing(kit: SendingKit) -> None:
-    """Whoever tells an event waits for a removal that is under way, and then tells nobody."""
+async def test_endpoint_removed_meanwhile_fails_no_transaction(kit: SendingKit) -> None:
+    """Writing an event waits for a removal under way, then writes none for that endpoint."""
     endpoint = await listen(kit)
     enrollment = await kit.enroll()
     async with kit.world.database.transaction() as removing:
@@ -286,11 +284,11 @@ async def test_an_endpoint_removed_meanwhile_undoes_nothing(kit: SendingKit) -> 
             await tx.rollback()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     assert (await kit.row(enrollment)).status == "finished_stopped"
-    assert await types(kit) == ["enrollment.created"]
+    assert await written_types(kit) == ["enrollment.created"]
 
 
-async def test_who_tells_later_commits_later(kit: SendingKit) -> None:
-    """A text is accepted while its enrollment is marked finished: their numbers are in order."""
+async def test_event_numbers_follow_the_order_of_commits(kit: SendingKit) -> None:
+    """A text is accepted while its enrollment is marked finished: the numbers stay in order."""
     await listen(kit)
     enrollment = await kit.enroll()
     await kit.send(enrollment)
@@ -302,12 +300,12 @@ async def test_who_tells_later_commits_later(kit: SendingKit) -> None:
         )
         await asyncio.sleep(0.2)
         assert not finishing.done()
-        assert "message.delivered" not in await types(kit)
+        assert "message.delivered" not in await written_types(kit)
     await finishing
-    assert (await types(kit))[-2:] == ["message.delivered", "enrollment.finished"]
+    assert (await written_types(kit))[-2:] == ["message.delivered", "enrollment.finished"]
 
 
-async def test_the_sweep_leaves_alone_what_waits_for_its_next_try(kit: SendingKit) -> None:
+async def test_sweep_leaves_events_waiting_for_their_next_attempt(kit: SendingKit) -> None:
     await listen(kit)
     enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -322,7 +320,7 @@ async def test_the_sweep_leaves_alone_what_waits_for_its_next_try(kit: SendingKi
     assert [kind for kind, *_ in kit.temporal.told if kind == "events"] == []
 
 
-async def test_the_sweep_wakes_what_nobody_delivers_and_removes_what_is_old(
+async def test_sweep_wakes_idle_endpoints_and_deletes_old_events(
     kit: SendingKit,
 ) -> None:
     endpoint = await listen(kit)
@@ -332,8 +330,8 @@ async def test_the_sweep_wakes_what_nobody_delivers_and_removes_what_is_old(
     await kit.pass_time(timedelta(minutes=3))
     assert (await kit.services.sweep.sweep()).failures == []
     assert ("events", endpoint, None, None) in kit.temporal.told
-    assert await types(kit) == ["enrollment.created"]
+    assert await written_types(kit) == ["enrollment.created"]
     await kit.pass_time(timedelta(days=31))
     assert (await kit.services.sweep.sweep()).failures == []
-    assert await told(kit) == []
+    assert await written(kit) == []
     assert await kit.world.rows("SELECT * FROM event_deliveries") == []

@@ -1,4 +1,4 @@
-"""Where events may go: out on the internet, never into our own network."""
+"""Which addresses events may go to: the public internet, never our own network."""
 
 import asyncio
 import socket
@@ -38,12 +38,12 @@ from tests.kits.event_endpoints import receiver
         "ff02::1",
     ],
 )
-def test_what_is_not_out_on_the_internet_is_refused(address: str) -> None:
+def test_address_off_the_public_internet_is_refused(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700:4700::1111"])
-def test_what_is_out_on_the_internet_is_not_refused(address: str) -> None:
+def test_address_on_the_public_internet_is_accepted(address: str) -> None:
     assert is_public(address)
 
 
@@ -55,7 +55,7 @@ async def post(url: str, *, allow_local: bool = False) -> int:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "localhost", "127.1", "0x7f000001", "2130706433", "0.0.0.0"]
 )
-async def test_no_spelling_of_this_machine_is_called(host: str) -> None:
+async def test_this_machine_is_not_called_in_any_spelling(host: str) -> None:
     async with receiver() as there:
         with pytest.raises(PostFailedError) as failed:
             await post(f"http://{host}:{there.port}/events")
@@ -63,8 +63,10 @@ async def test_no_spelling_of_this_machine_is_called(host: str) -> None:
     assert there.seen == []
 
 
-async def test_a_name_that_leads_here_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DNS rebinding: what is connected to is what was checked."""
+async def test_host_name_that_resolves_to_this_machine_is_not_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DNS rebinding: the address that was checked is the one connected to."""
     asked = []
 
     def resolve(host: Any, port: Any, *_: Any, **__: Any) -> Any:
@@ -80,12 +82,12 @@ async def test_a_name_that_leads_here_is_not_called(monkeypatch: pytest.MonkeyPa
         assert await post(f"http://crm.example.com:{there.port}/events", allow_local=True) == 204
 
 
-async def test_nobody_there_is_no_connection() -> None:
+async def test_refused_connection_is_reported() -> None:
     with pytest.raises(PostFailedError, match="connection_failed"):
         await post(f"http://127.0.0.1:{free_port()}/events", allow_local=True)
 
 
-async def test_a_server_that_says_nothing_is_waited_for_so_long(
+async def test_silent_server_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 
@@ -101,7 +103,7 @@ async def test_a_server_that_says_nothing_is_waited_for_so_long(
             await post(there.url, allow_local=True)
 
 
-async def test_no_tls_where_tls_was_asked_for_is_a_failure_of_its_own() -> None:
+async def test_missing_tls_is_a_failure_of_its_own() -> None:
     async with receiver() as there:
         with pytest.raises(PostFailedError) as failed:
             await post(f"https://127.0.0.1:{there.port}/events", allow_local=True)

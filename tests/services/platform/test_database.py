@@ -1,4 +1,4 @@
-"""The database as a source of transactions."""
+"""Transactions: time limits and durability, whatever the role's defaults."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from storage.platform.database import IDLE_IN_TRANSACTION, Database, is_unavaila
 from tests.kits.sending import sending_kit, until
 
 
-async def test_a_transaction_that_stands_still_loses_its_locks(database_url: str) -> None:
-    """A worker that is frozen, or whose machine is gone, must not stop the others."""
+async def test_idle_transaction_loses_its_locks(database_url: str) -> None:
+    """A worker that is frozen, or whose machine is gone, must not block the others."""
     frozen, other = Database(database_url, idle=timedelta(seconds=0.3)), Database(database_url)
     lock = text("SELECT pg_advisory_xact_lock(1)")
 
-    async def stand_still() -> None:
+    async def idle() -> None:
         async with frozen.transaction() as tx:
             await tx.execute(lock)
             await asyncio.sleep(1.5)
             await tx.execute(text("SELECT 1"))
 
-    standing = asyncio.create_task(stand_still())
+    standing = asyncio.create_task(idle())
     await asyncio.sleep(0.1)
     async with asyncio.timeout(1), other.transaction() as tx:
         await tx.execute(lock)
@@ -37,7 +37,7 @@ async def test_a_transaction_that_stands_still_loses_its_locks(database_url: str
     await other.close()
 
 
-async def test_every_session_has_the_limit(database_url: str) -> None:
+async def test_every_session_has_the_idle_limit(database_url: str) -> None:
     database = Database(database_url)
     async with database.transaction() as tx:
         shown = await tx.execute(text("SHOW idle_in_transaction_session_timeout"))
@@ -48,7 +48,7 @@ async def test_every_session_has_the_limit(database_url: str) -> None:
 
 @pytest.fixture(params=["off", "local", "remote_write", "remote_apply"])
 def synchronous_commit(request: pytest.FixtureRequest) -> str:
-    """What a role was given as its default."""
+    """The value that a role has as its default."""
     return str(request.param)
 
 
@@ -56,7 +56,7 @@ def synchronous_commit(request: pytest.FixtureRequest) -> str:
 def careless_url(
     postgres_server: EmbeddedPostgres, database_url: str, synchronous_commit: str
 ) -> Iterator[str]:
-    """The database for a role whose defaults are not what sending needs."""
+    """The database as a role whose defaults are unsafe for sending."""
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute("CREATE ROLE careless SUPERUSER LOGIN PASSWORD 'careless'")
         for default in (
@@ -91,7 +91,7 @@ async def test_commits_reach_the_disk_whatever_the_role_defaults_to(
 async def test_one_off_after_a_stop_never_goes_whatever_the_role_defaults_to(
     database_url: str, careless_url: str
 ) -> None:
-    """The STOP holds the number, and commits while the one-off waits for it."""
+    """The STOP holds the number's lock and commits while the one-off waits for it."""
     async with sending_kit(careless_url) as kit:
         enrollment = await kit.enroll()
         await kit.send(enrollment)

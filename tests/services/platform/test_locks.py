@@ -1,4 +1,4 @@
-"""The order of locks: nobody waits in a ring, and many who share something leave no trace."""
+"""The order of locks: no deadlocks, no long waits for shared rows, no multixacts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -39,8 +39,8 @@ async def results(*tasks: Awaitable[Any]) -> list[Any]:
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_sender_released_while_a_report_puts_it_on_hold(kit: SendingKit) -> None:
-    """A report had its enrollment and wanted the sender; a release the other way round."""
+async def test_release_and_report_that_holds_the_sender_do_not_deadlock(kit: SendingKit) -> None:
+    """A report held its enrollment and wanted the sender; a release did the reverse."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
     both = sorted([await kit.enroll(sequence) for _ in range(2)])
     for enrollment in both:
@@ -63,8 +63,8 @@ async def test_a_sender_released_while_a_report_puts_it_on_hold(kit: SendingKit)
     assert await results(releasing, reporting) == [2, True]
 
 
-async def in_order_of_keys(kit: SendingKit, enrollments: Sequence[UUID]) -> list[UUID]:
-    """Enrollments by the keys of their numbers' locks."""
+async def sorted_by_lock_key(kit: SendingKit, enrollments: Sequence[UUID]) -> list[UUID]:
+    """Sort enrollments by the keys of their numbers' locks."""
     keys = {}
     for one in enrollments:
         [row] = await kit.world.rows(_KEY, phone=await kit.phone(one))
@@ -72,11 +72,11 @@ async def in_order_of_keys(kit: SendingKit, enrollments: Sequence[UUID]) -> list
     return sorted(enrollments, key=keys.__getitem__)
 
 
-async def test_orphans_are_settled_while_their_numbers_are_suppressed(
+async def test_reconciliation_and_suppression_import_do_not_deadlock(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep had many numbers at once, in any order; an import of opt-outs takes them in one."""
-    first, second = await in_order_of_keys(kit, [await kit.enroll() for _ in range(2)])
+    """The sweep locked many numbers in any order; an import of opt-outs locks them in one."""
+    first, second = await sorted_by_lock_key(kit, [await kit.enroll() for _ in range(2)])
     calls = [await kit.open_call(one) for one in (second, first)]
     await kit.services.endings.mark_finished([first, second], kit.world.user_id)
 
@@ -92,10 +92,10 @@ async def test_orphans_are_settled_while_their_numbers_are_suppressed(
     assert (await sweeping).failures == []
 
 
-async def test_probes_are_woken_while_the_same_are_paused(
+async def test_wake_of_probes_and_bulk_pause_do_not_deadlock(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep had many rows at once, in any order; whoever pauses many takes them by id."""
+    """The sweep locked many rows in any order; a bulk pause locks them by id."""
     everyone = sorted(await three_waiting(kit))
 
     async def probes(*_: object) -> list[list[UUID]]:
@@ -119,8 +119,8 @@ async def change_number(tx: Transaction, before: str, after: str) -> None:
     )
 
 
-async def test_a_send_waits_for_no_second_number(kit: SendingKit) -> None:
-    """Its contact got another number while the first was waited for: two are taken in order."""
+async def test_send_whose_contact_gets_another_number_does_not_deadlock(kit: SendingKit) -> None:
+    """The number changes during the wait for its lock: both are then locked in order."""
     enrollment = await kit.enroll()
     before, after = await kit.phone(enrollment), "+12125550177"
     async with kit.world.database.transaction() as other:
@@ -141,8 +141,10 @@ async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
     await tx.execute(text("SELECT FROM contacts WHERE id = :id FOR UPDATE"), {"id": contact_id})
 
 
-async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: SendingKit) -> None:
-    """A change has the contact, then its steps; a text had the steps, then wanted the contact."""
+async def test_stop_from_a_former_number_and_contact_change_do_not_deadlock(
+    kit: SendingKit,
+) -> None:
+    """A change locks the contact, then its steps; a text held the steps and wanted the contact."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     contact_id = (await kit.row(enrollment)).contact_id
@@ -158,8 +160,8 @@ async def test_a_stop_from_a_former_number_while_its_contact_is_changed(kit: Sen
     assert (await kit.row(enrollment)).status == "opted_out"
 
 
-async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) -> None:
-    """An erasure has the contact, then its texts; the sweep had those, and wanted the contact."""
+async def test_claim_of_texts_and_erasure_do_not_deadlock(kit: SendingKit) -> None:
+    """An erasure locks the contact, then its texts; the sweep held those and wanted the contact."""
     [contact_id] = await kit.world.contacts(1)
     await kit.world.run(
         "INSERT INTO messages (id, direction, phone, body, status)"
@@ -174,8 +176,8 @@ async def test_texts_are_claimed_while_their_contact_is_erased(kit: SendingKit) 
     assert (await sweeping).failures == []
 
 
-async def test_a_list_that_says_landline_while_another_report_does(kit: SendingKit) -> None:
-    """A report has the contact, then the sender; a list that alters texts had it the other way."""
+async def test_list_and_report_that_both_say_landline_do_not_deadlock(kit: SendingKit) -> None:
+    """A report locks the contact, then the sender; a list that alters texts did the reverse."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     at = datetime.now(UTC)
@@ -195,8 +197,8 @@ async def test_a_list_that_says_landline_while_another_report_does(kit: SendingK
     assert (await kit.sender()).shows_texts is False
 
 
-async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingKit) -> None:
-    """Who adds one has its number, then its row; an import had the row, then wanted the number."""
+async def test_import_and_creation_of_an_erased_number_do_not_deadlock(kit: SendingKit) -> None:
+    """Adding locks the number, then the row; an import held the row and wanted the number."""
     [contact_id] = await kit.world.contacts(1)
     [row] = await kit.world.rows("SELECT phone FROM contacts")
     await suppress(kit, contact_id)
@@ -211,10 +213,10 @@ async def test_an_erased_number_is_imported_while_somebody_adds_it(kit: SendingK
     assert await kit.world.rows("SELECT 1 FROM suppressions WHERE phone = :phone", phone=row.phone)
 
 
-async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
+async def test_decision_and_report_about_a_former_number_do_not_deadlock(
     kit: SendingKit,
 ) -> None:
-    """A report has the number, then the steps; a decision had the steps, then wanted the number."""
+    """A report locks the number, then the steps; a decision did the reverse."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
@@ -231,7 +233,7 @@ async def test_a_text_to_a_former_number_is_decided_about_while_it_is_reported(
     assert await kit.outcomes(enrollment) == ["assumed_sent"]
 
 
-async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: SendingKit) -> None:
+async def test_release_starts_over_when_its_contact_changed_meanwhile(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.world.run("UPDATE enrollments SET activity = 'held', held_reason = 'outcome_unknown'")
     before, after = await kit.phone(enrollment), "+12125550177"
@@ -244,7 +246,7 @@ async def test_a_release_whose_contact_changed_meanwhile_begins_afresh(kit: Send
             await until_done_or_blocked(kit.world.database, releasing)
             await change_number(tx, before, after)
         await until_done_or_blocked(kit.world.database, releasing)
-        async with asyncio.timeout(5):  # nobody has it any more
+        async with asyncio.timeout(5):  # no contact has it any more
             await other.execute(text(_LOCK_NUMBER), {"phone": before})
     [released] = await releasing
     assert released.result == "released"
@@ -266,10 +268,10 @@ async def rename(kit: SendingKit, contact_id: UUID) -> str:
 
 
 @pytest.mark.parametrize("act", [suppress, rename])
-async def test_a_number_that_changed_meanwhile_is_locked_afresh(
+async def test_number_that_changed_meanwhile_is_locked_in_a_new_transaction(
     kit: SendingKit, act: Callable[[SendingKit, UUID], Coroutine[Any, Any, str | None]]
 ) -> None:
-    """In a new transaction, which holds no lock of the old one."""
+    """The new transaction holds no lock on the old number."""
     [contact_id] = await kit.world.contacts(1)
     [row] = await kit.world.rows("SELECT phone FROM contacts")
     after = "+12125550177"
@@ -281,16 +283,16 @@ async def test_a_number_that_changed_meanwhile_is_locked_afresh(
             await until_done_or_blocked(kit.world.database, acting)
             await change_number(tx, row.phone, after)
         await until_done_or_blocked(kit.world.database, acting)
-        async with asyncio.timeout(5):  # nobody has it any more
+        async with asyncio.timeout(5):  # no contact has it any more
             await other.execute(text(_LOCK_NUMBER), {"phone": row.phone})
     assert await acting == after
 
 
-# Nobody is kept waiting by what follows for many others
+# Work for many others does not make a send wait
 
 
-async def test_a_release_keeps_no_send_waiting(kit: SendingKit) -> None:
-    """A sender was locked until every enrollment that waited for it was woken."""
+async def test_sends_do_not_wait_for_a_release(kit: SendingKit) -> None:
+    """A release locked its sender until every enrollment that waited for it was woken."""
     held, *_, other = sorted(await three_waiting(kit))  # a page takes its rows by id
     async with kit.world.database.transaction() as tx:
         await lock_row(tx, held)
@@ -302,8 +304,8 @@ async def test_a_release_keeps_no_send_waiting(kit: SendingKit) -> None:
     assert await releasing == 3
 
 
-async def test_a_probe_that_works_waits_for_nobody_it_frees(kit: SendingKit) -> None:
-    """An answer was recorded together with the waking of all that waited for the sender."""
+async def test_successful_probe_does_not_wait_for_the_enrollments_it_frees(kit: SendingKit) -> None:
+    """The answer was recorded in one transaction with the wakes of all that waited."""
     everyone = await three_waiting(kit)
     await kit.pass_time(PROBE)
     await kit.services.sweep.sweep()
@@ -316,8 +318,8 @@ async def test_a_probe_that_works_waits_for_nobody_it_frees(kit: SendingKit) -> 
         assert (await kit.sender()).held_at is None
 
 
-async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None:
-    """A sequence was locked until everyone who had come due meanwhile was woken."""
+async def test_sends_do_not_wait_for_a_resume(kit: SendingKit) -> None:
+    """A resume locked its sequence until every enrollment that had come due was woken."""
     sequence = await kit.sequence()
     paused, other = sorted([await kit.enroll(sequence) for _ in range(2)])
     await kit.services.sequences.pause(sequence.id)
@@ -332,8 +334,8 @@ async def test_a_resumed_sequence_keeps_no_send_waiting(kit: SendingKit) -> None
     assert (await resuming).state == "active"
 
 
-async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
-    """A sequence was locked until everyone who awaits a reply had a new end of waiting."""
+async def test_sends_do_not_wait_for_changed_settings(kit: SendingKit) -> None:
+    """A change locked its sequence until every reply window had its new end."""
     sequence = await kit.sequence("Only one")
     answered, other = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(answered)
@@ -349,17 +351,17 @@ async def test_changed_settings_keep_no_send_waiting(kit: SendingKit) -> None:
     assert (await changing).reply_window_seconds == 3600
 
 
-# What many share
+# Rows that many share
 
 
 async def multixacts(kit: SendingKit) -> int:
-    """How many sets of holders of one row the server has ever written down."""
+    """Count the multixacts that the server has ever created."""
     [row] = await kit.world.rows("SELECT mxid_age('1') AS n")
     return int(row.n)
 
 
-async def test_many_sends_of_one_sequence_and_sender_make_no_multixacts(kit: SendingKit) -> None:
-    """Each set of transactions that share a row is written down, and vacuumed, for ever."""
+async def test_sends_of_one_sequence_and_sender_create_no_multixacts(kit: SendingKit) -> None:
+    """Every set of transactions that share a row lock must be stored, and vacuumed later."""
     sequence = await kit.sequence("Hello")
     people = await kit.world.contacts(200)
     enrollments = [await kit.enroll(sequence, one) for one in people]
@@ -375,8 +377,8 @@ async def test_many_sends_of_one_sequence_and_sender_make_no_multixacts(kit: Sen
     assert await multixacts(kit) - before == 0
 
 
-async def test_a_sender_that_texts_name_stays(kit: SendingKit) -> None:
-    """A trigger takes the place of the foreign key, which locked the sender at every text."""
+async def test_sender_with_messages_cannot_be_deleted(kit: SendingKit) -> None:
+    """A trigger replaces the foreign key, which locked the sender at every text."""
     named, spare = uuid4(), uuid4()
     await kit.world.sender(named, "+14155550177")
     await kit.world.sender(spare, "+14155550178")
@@ -397,14 +399,14 @@ _UPDATES = """
 
 
 async def updates(kit: SendingKit) -> dict[str, tuple[int, int]]:
-    """How many updates the server has counted, and how many wrote to no index, by table."""
-    await kit.world.database.engine.dispose()  # a connection tells what it has counted as it ends
+    """Count updates by table, and how many of them were HOT."""
+    await kit.world.database.engine.dispose()  # a connection reports its counts when it ends
     rows = await kit.world.rows(_UPDATES)
     return {row.relname: (row.updates, row.hot) for row in rows}
 
 
-async def test_most_updates_of_a_texts_life_write_to_no_index(kit: SendingKit) -> None:
-    """Open, accepted, sent, delivered: every update wrote a new version into every index."""
+async def test_most_updates_of_a_text_are_hot(kit: SendingKit) -> None:
+    """Open, accepted, sent, delivered: each update used to write to every index."""
     sequence = await kit.sequence("Hello", "Again")
     enrollments = [await kit.enroll(sequence) for _ in range(30)]
     before = await updates(kit)

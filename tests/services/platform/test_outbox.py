@@ -1,4 +1,4 @@
-"""The outbox: every entry reaches Temporal, in its subject's order, whoever drains.
+"""The outbox: every entry reaches Temporal, in its subject's order, whichever process drains.
 
 The rules: docs/design.md, "Outbox".
 """
@@ -32,18 +32,18 @@ async def left(kit: SendingKit) -> int:
     return int(row.entries)
 
 
-def told(kit: SendingKit, subject: UUID) -> list[str | None]:
+def delivered(kit: SendingKit, subject: UUID) -> list[str | None]:
     return [signal for signal, _ in kit.temporal.signals_to(subject)]
 
 
-async def until_told(kit: SendingKit, subject: UUID) -> None:
-    async def was_told() -> bool:
-        return bool(told(kit, subject))
+async def until_delivered(kit: SendingKit, subject: UUID) -> None:
+    async def all_delivered() -> bool:
+        return bool(delivered(kit, subject))
 
-    await until(was_told)
+    await until(all_delivered)
 
 
-async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
+async def test_start_carries_the_enrollments_state(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     assert await kit.services.outbox.drain() == 2  # and the sender's pace
     standing = kit.temporal.states[enrollment]
@@ -53,7 +53,7 @@ async def test_a_start_carries_where_the_row_stands(kit: SendingKit) -> None:
     assert await left(kit) == 0
 
 
-async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> None:
+async def test_ended_enrollment_is_not_started(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
@@ -62,18 +62,20 @@ async def test_what_ended_before_its_start_is_not_started(kit: SendingKit) -> No
 
 
 async def test_entries_of_one_subject_keep_their_order(kit: SendingKit) -> None:
-    """There are more entries than fit one page."""
+    """The entries fill more than one page."""
     subjects = [uuid4() for _ in range(30)]
     names = [f"signal {number}" for number in range(8)]
     async with kit.world.database.transaction() as tx:
         for name in names:
             await outbox.add_signals(tx, subjects, name, EnrollmentStatus.FAILED)
     assert await kit.services.outbox.drain() == 240
-    assert all(told(kit, subject) == names for subject in subjects)
+    assert all(delivered(kit, subject) == names for subject in subjects)
     assert await left(kit) == 0
 
 
-async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: SendingKit) -> None:
+async def test_entries_are_kept_and_postponed_while_temporal_is_unavailable(
+    kit: SendingKit,
+) -> None:
     subject = uuid4()
     await signals(kit, subject, ["one"])
     kit.temporal.away = True
@@ -86,11 +88,11 @@ async def test_while_temporal_is_away_entries_are_kept_and_postponed(kit: Sendin
         await kit.pass_time(timedelta(seconds=seconds))
     kit.temporal.away = False
     assert await kit.services.outbox.drain() == 1
-    assert told(kit, subject) == ["one"]
+    assert delivered(kit, subject) == ["one"]
 
 
-async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingKit) -> None:
-    """Entries keep their order, though the first was refused more often."""
+async def test_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingKit) -> None:
+    """Entries keep their order although the first was refused more often."""
     subject, other = uuid4(), uuid4()
     await signals(kit, subject, ["one"])
     kit.temporal.refuses = {subject}
@@ -102,13 +104,13 @@ async def test_a_postponed_entry_is_not_overtaken_by_a_younger_one(kit: SendingK
     await signals(kit, other, ["three"])
     kit.temporal.refuses = set()
     assert await kit.services.outbox.drain() == 1
-    assert (told(kit, subject), told(kit, other)) == ([], ["three"])
+    assert (delivered(kit, subject), delivered(kit, other)) == ([], ["three"])
     await kit.pass_time(timedelta(minutes=1))
     assert await kit.services.outbox.drain() == 2
-    assert told(kit, subject) == ["one", "two"]
+    assert delivered(kit, subject) == ["one", "two"]
 
 
-async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -> None:
+async def test_entry_held_by_another_drainer_is_not_overtaken(kit: SendingKit) -> None:
     """Entries keep their order among several drainers."""
     subject = uuid4()
     await signals(kit, subject, ["one", "two"])
@@ -116,21 +118,21 @@ async def test_an_entry_with_another_drainer_is_not_overtaken(kit: SendingKit) -
         assert [entry.payload["signal"] for entry in await outbox.take(tx, 1)] == ["one"]
         assert await kit.services.outbox.drain() == 0
     assert await kit.services.outbox.drain() == 2
-    assert told(kit, subject) == ["one", "two"]
+    assert delivered(kit, subject) == ["one", "two"]
 
 
-async def test_one_that_temporal_refuses_keeps_no_other_back(kit: SendingKit) -> None:
+async def test_refused_entry_does_not_block_other_subjects(kit: SendingKit) -> None:
     refused, subjects = uuid4(), [uuid4() for _ in range(5)]
     for subject in (refused, *subjects):
         await signals(kit, subject, ["one", "two"])
     kit.temporal.refuses = {refused}
     assert await kit.services.outbox.drain() == 10
-    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+    assert all(delivered(kit, subject) == ["one", "two"] for subject in subjects)
     assert await left(kit) == 2
 
 
-async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> None:
-    """After a crash in the middle entries are delivered twice, which is harmless, never lost."""
+async def test_entries_of_a_killed_drainer_are_delivered_again(kit: SendingKit) -> None:
+    """A crash in the middle delivers entries twice, which is harmless, and loses none."""
     subjects = [uuid4() for _ in range(3)]
     for subject in subjects:
         await signals(kit, subject, ["one"])
@@ -147,10 +149,10 @@ async def test_a_drainer_that_dies_gives_its_entries_back(kit: SendingKit) -> No
     assert await left(kit) == 3
     kit.temporal.signal_enrollment = signal  # type: ignore[method-assign]
     assert await kit.services.outbox.drain() == 3
-    assert all(set(told(kit, subject)) == {"one"} for subject in subjects)
+    assert all(set(delivered(kit, subject)) == {"one"} for subject in subjects)
 
 
-async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
+async def test_several_drainers_deliver_each_entry_once(kit: SendingKit) -> None:
     subjects = [uuid4() for _ in range(150)]
     async with kit.world.database.transaction() as tx:
         for name in ("one", "two"):
@@ -167,21 +169,21 @@ async def test_several_drainers_share_without_doubling(kit: SendingKit) -> None:
     assert sum(drained) == 300
     counts = Counter((subject, name) for _, subject, name, _ in kit.temporal.told)
     assert set(counts.values()) == {1}
-    assert all(told(kit, subject) == ["one", "two"] for subject in subjects)
+    assert all(delivered(kit, subject) == ["one", "two"] for subject in subjects)
 
 
 async def test_commit_that_wrote_an_entry_drains_it(kit: SendingKit) -> None:
-    """Without a call of the use case's; tests/storage/platform/test_database.py has the others."""
+    """No use case asks for it; tests/storage/platform/test_database.py has the other hooks."""
     subject = uuid4()
     running = asyncio.create_task(kit.services.outbox.run())
     await signals(kit, subject, ["one"])
-    await until_told(kit, subject)
+    await until_delivered(kit, subject)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
 class Unlucky(Outbox):
-    """Cannot drain the first time."""
+    """Fails to drain the first time."""
 
     lucky = False
 
@@ -193,14 +195,14 @@ class Unlucky(Outbox):
         return await super().drain()
 
 
-async def test_the_background_drainer_survives_an_error(kit: SendingKit) -> None:
-    """What a failed drain left is drained later."""
+async def test_background_drainer_survives_an_error(kit: SendingKit) -> None:
+    """Entries that a failed drain left are drained later."""
     subject = uuid4()
     await signals(kit, subject, ["one"])
     unlucky = Unlucky(kit.world.database, cast("EnrollmentClient", kit.temporal))
     running = asyncio.create_task(unlucky.run())
     unlucky.notify()
-    await until_told(kit, subject)
+    await until_delivered(kit, subject)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -216,10 +218,10 @@ async def insert_senders(kit: SendingKit, count: int, rate: int = 2) -> list[UUI
     return ids
 
 
-async def test_all_senders_of_a_page_are_paced_by_one_call(
+async def test_senders_of_a_page_are_paced_by_one_call(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that starts paces every sender; starts and signals do not wait for it."""
+    """A starting worker paces every sender; starts and signals do not wait for that."""
     await insert_senders(kit, 150)
     calls = []
     pace_senders = kit.temporal.pace_senders
@@ -246,8 +248,8 @@ async def parked(kit: SendingKit) -> list[tuple[str, UUID]]:
         return [(one.parked_reason or "", one.subject_id) for one in await outbox.parked(tx, 100)]
 
 
-async def test_entry_of_an_unknown_kind_is_parked_and_the_page_goes_on(kit: SendingKit) -> None:
-    """A newer build may have written it; it goes when a build that knows it sweeps."""
+async def test_entry_of_an_unknown_kind_is_parked_alone(kit: SendingKit) -> None:
+    """A newer build may have written it; a build that knows the kind delivers it."""
     unknown, subject = uuid4(), uuid4()
     await kit.world.run(
         "INSERT INTO outbox (kind, subject_id) VALUES ('sing_along', :id)", id=unknown
@@ -262,7 +264,7 @@ async def test_entry_of_an_unknown_kind_is_parked_and_the_page_goes_on(kit: Send
     assert ("job", unknown, None, None) in kit.temporal.told
 
 
-async def test_what_temporal_refuses_for_good_is_parked_and_the_rest_goes_on(
+async def test_entry_that_temporal_refuses_for_good_is_parked_alone(
     kit: SendingKit,
 ) -> None:
     forbidden, others = uuid4(), [uuid4() for _ in range(150)]
@@ -276,10 +278,10 @@ async def test_what_temporal_refuses_for_good_is_parked_and_the_rest_goes_on(
     async with kit.world.database.transaction() as tx:
         assert await outbox.unpark_all(tx) == 2
     assert await kit.services.outbox.drain() == 2
-    assert told(kit, forbidden) == ["one", "two"]
+    assert delivered(kit, forbidden) == ["one", "two"]
 
 
-async def test_entry_that_fails_in_our_code_is_retried_alone_and_parked_at_last(
+async def test_entry_that_fails_in_our_code_is_retried_alone_then_parked(
     kit: SendingKit,
 ) -> None:
     broken, other = uuid4(), uuid4()
@@ -295,8 +297,8 @@ async def test_entry_that_fails_in_our_code_is_retried_alone_and_parked_at_last(
     assert await parked(kit) == [("broken", broken)]
 
 
-async def test_asking_again_replaces_what_was_parked(kit: SendingKit) -> None:
-    """The sweep asks for a lost start every minute; none of them may pile up."""
+async def test_new_entry_replaces_its_parked_predecessor(kit: SendingKit) -> None:
+    """The sweep asks for a lost start every minute; these must not pile up."""
     enrollment = await kit.enroll()
     kit.temporal.forbids = {enrollment}
     for _ in range(3):
@@ -307,8 +309,8 @@ async def test_asking_again_replaces_what_was_parked(kit: SendingKit) -> None:
     assert await left(kit) == 1
 
 
-async def test_a_persons_text_goes_before_hundreds_of_starts(kit: SendingKit) -> None:
-    """Kinds have an order: a text of a person, everything else, then starts."""
+async def test_one_off_goes_before_hundreds_of_starts(kit: SendingKit) -> None:
+    """Kinds have an order: one-off texts, everything else, then starts."""
     sequence = await kit.sequence()
     enrolled = [await kit.enroll(sequence) for _ in range(120)]
     subject = uuid4()
@@ -326,7 +328,7 @@ PILE = 3000
 
 
 async def test_taking_is_linear_when_wakes_of_one_endpoint_pile_up(kit: SendingKit) -> None:
-    """By the rows that are read, whatever the plan; comparing each with each: 4,510,504."""
+    """Counts rows read, whatever the plan; comparing each with each read 4,510,504."""
     endpoint = uuid4()
     await kit.world.run(
         "INSERT INTO outbox (kind, subject_id) SELECT 'wake_events', :id"
@@ -346,14 +348,14 @@ async def test_taking_is_linear_when_wakes_of_one_endpoint_pile_up(kit: SendingK
 
 
 def _rows_read(node: Mapping[str, Any]) -> float:
-    """All rows that a plan's nodes gave or threw away."""
+    """Count all rows that a plan's nodes returned or filtered out."""
     thrown = sum(value for name, value in node.items() if name.startswith("Rows Removed"))
     own = (node["Actual Rows"] + thrown) * node["Actual Loops"]
     return float(own) + sum(_rows_read(one) for one in node.get("Plans", []))
 
 
-async def test_senders_beyond_what_temporal_paces_are_parked_and_said(kit: SendingKit) -> None:
-    """A refused page is split: as many are paced as Temporal takes."""
+async def test_senders_beyond_temporals_limit_are_parked_and_logged(kit: SendingKit) -> None:
+    """A refused page is split: as many are paced as Temporal accepts."""
     kit.temporal.most_paced = 137
     senders = await insert_senders(kit, 150)
     await kit.services.outbox.pace_all()
@@ -361,7 +363,7 @@ async def test_senders_beyond_what_temporal_paces_are_parked_and_said(kit: Sendi
     assert len(kit.temporal.paced) == 137
     beyond = {subject for _, subject in await parked(kit)}
     assert beyond == set(senders) - set(kit.temporal.paced)
-    # One that changes to the default needs no weight, and makes room.
+    # A sender that changes to the default needs no weight and makes room.
     [first, *_] = kit.temporal.paced
     await kit.world.run("UPDATE senders SET segments_per_second = 1 WHERE id = :id", id=first)
     await kit.services.outbox.pace_all()
@@ -369,8 +371,8 @@ async def test_senders_beyond_what_temporal_paces_are_parked_and_said(kit: Sendi
     assert len(await parked(kit)) == 12
 
 
-async def test_weights_of_senders_that_are_gone_are_unset(kit: SendingKit) -> None:
-    """After a restore, for one."""
+async def test_weights_of_deleted_senders_are_unset(kit: SendingKit) -> None:
+    """As after a restore."""
     gone = uuid4()
     kit.temporal.paced = {gone: 4.0}
     await kit.services.outbox.pace_all()

@@ -1,4 +1,4 @@
-"""Counting what is limited, many at once and over the border of a span."""
+"""Rate limits: concurrent calls, and where one time window ends and the next begins."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def counted(database: Database) -> int:
         return found
 
 
-async def test_as_many_are_taken_as_there_may_be(database: Database) -> None:
+async def test_calls_pass_up_to_the_limit(database: Database) -> None:
     assert [await takes(database, "a", 2, 5) for _ in range(3)] == [True, True, False]
     assert await takes(database, "a", 1, 5)
     assert not await takes(database, "a", 1, 5)
@@ -47,7 +47,7 @@ async def test_as_many_are_taken_as_there_may_be(database: Database) -> None:
     assert await counted(database) == 10
 
 
-async def test_a_refusal_says_how_long_to_wait(database: Database) -> None:
+async def test_refusal_says_how_long_to_wait(database: Database) -> None:
     await rate_limits.take(database, "a", 1, 1, DAY)
 
     with pytest.raises(TooManyRequestsError) as refused:
@@ -58,8 +58,10 @@ async def test_a_refusal_says_how_long_to_wait(database: Database) -> None:
     assert 1 <= refused.value.retry_after_seconds <= 86_400
 
 
-async def test_many_at_once_do_not_get_more(database: Database, database_url: str) -> None:
-    other = Database(database_url)  # as another process has it
+async def test_concurrent_calls_do_not_exceed_the_limit(
+    database: Database, database_url: str
+) -> None:
+    other = Database(database_url)  # as in another process
 
     taken = await asyncio.gather(
         *(takes(place, "a", 1, 7) for place in (database, other) for _ in range(15))
@@ -70,7 +72,7 @@ async def test_many_at_once_do_not_get_more(database: Database, database_url: st
     assert await counted(database) == 7
 
 
-async def test_a_new_span_begins_at_none(database: Database) -> None:
+async def test_new_window_starts_at_zero(database: Database) -> None:
     window = timedelta(seconds=0.4)
     with pytest.raises(TooManyRequestsError) as refused:  # noqa: PT012 - whichever crosses a border
         for _ in range(4):
@@ -81,7 +83,7 @@ async def test_a_new_span_begins_at_none(database: Database) -> None:
     await rate_limits.take(database, "a", 1, 1, window)
 
 
-async def test_what_is_rolled_back_is_not_counted(database: Database) -> None:
+async def test_rolled_back_call_is_not_counted(database: Database) -> None:
     with pytest.raises(ValueError, match="undone"):  # noqa: PT012 - the block is the transaction
         async with database.transaction() as tx:
             await rate_limits.take(tx, "a", 3, 3, DAY)
@@ -90,7 +92,7 @@ async def test_what_is_rolled_back_is_not_counted(database: Database) -> None:
     assert await takes(database, "a", 3, 3)
 
 
-async def test_old_counts_are_forgotten(database: Database) -> None:
+async def test_old_counts_are_deleted(database: Database) -> None:
     await rate_limits.take(database, "new", 1, 1, DAY)
     async with database.transaction() as tx:
         await tx.execute(

@@ -1,4 +1,4 @@
-"""Writing sequences and moving them through their states."""
+"""Creating and changing sequences, and moving them through their states."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +34,7 @@ async def problems(call: Awaitable[Any]) -> dict[str, str]:
     return {error.field: error.field_code for error in raised.value.errors}
 
 
-async def put_one_in(world: World, sequence: SequenceRecord) -> None:
+async def enroll_one(world: World, sequence: SequenceRecord) -> None:
     contact_id = (await world.contacts(1))[0]
     await world.run(
         "INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by,"
@@ -240,7 +240,7 @@ async def test_change_keeps_missing_fields(world: World) -> None:
     assert again.send_window == {"mon": ["09:00", "24:00"]}
 
 
-async def test_the_kind_is_fixed(world: World) -> None:
+async def test_kind_cannot_be_changed(world: World) -> None:
     made = await world.draft()
     same = SequenceChange(kind=SequenceKind.ONGOING)
     assert await world.sequences.change(made.id, same, world.user_id) == made
@@ -302,7 +302,7 @@ async def test_archiving_active_enrollments_needs_confirmation(world: World) -> 
     """Rule: archiving with active enrollments is a 409 unless told to finish them."""
     made = await world.active()
     for _ in range(3):
-        await put_one_in(world, made)
+        await enroll_one(world, made)
     with pytest.raises(ConflictError) as raised:
         await world.archiving.archive(made.id, world.user_id)
     assert raised.value.conflict == "active_enrollments"
@@ -313,9 +313,9 @@ async def test_archiving_active_enrollments_needs_confirmation(world: World) -> 
     assert archived.counts[EnrollmentStatus.FINISHED_STOPPED] == archived.total == 3
 
 
-async def test_archiving_again_finishes_what_was_left(world: World) -> None:
+async def test_second_archive_finishes_the_enrollments_left(world: World) -> None:
     made = await world.active()
-    await put_one_in(world, made)
+    await enroll_one(world, made)
     await world.run("UPDATE sequences SET state = 'archived'")
     archived = await world.archiving.archive(made.id, world.user_id, finish_active=True)
     assert archived.counts[EnrollmentStatus.FINISHED_STOPPED] == archived.total == 1
@@ -349,7 +349,7 @@ async def test_sequence_list_continues_after_a_page(world: World) -> None:
     assert third.next is None
 
 
-async def test_the_list_filters_by_state_and_name(world: World) -> None:
+async def test_list_filters_by_state_and_name(world: World) -> None:
     await world.draft(name="Plan A")
     active = await world.active(name="Plan_B")
     by_state = await world.sequences.page(states=[SequenceState.ACTIVE])

@@ -1,4 +1,4 @@
-"""Every transition of an enrollment's row: what it changes, and when its guard lets it."""
+"""Every transition of an enrollment's row: what it changes, and when its guard allows it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -76,7 +76,7 @@ async def test_final_enrollment_never_changes(world: Rows, name: str) -> None:
     assert await world.everything() == before
 
 
-# Beginning
+# Starting
 
 
 async def test_enrolled_contact_waits_and_its_workflow_is_started(world: Rows) -> None:
@@ -177,7 +177,7 @@ async def test_sent_text_of_another_step_or_pass_moves_nothing(
     assert await world.everything() == before
 
 
-async def test_text_is_recorded_whatever_the_status_and_never_lowers_the_step(
+async def test_text_is_recorded_in_any_status_and_never_lowers_the_step(
     world: Rows,
 ) -> None:
     one = await world.ended()
@@ -192,7 +192,7 @@ async def test_text_is_recorded_whatever_the_status_and_never_lowers_the_step(
     assert (row.step, row.last_message_at) == (3, LATER)
 
 
-async def test_steps_are_recounted_by_what_was_sent(world: Rows) -> None:
+async def test_last_step_is_recounted_from_sent_texts(world: Rows) -> None:
     one = await world.active(step=3)
     await world.texted(one, step=1)
     await world.texted(one, step=2, outcome="refused")
@@ -238,7 +238,7 @@ async def test_retried_step_is_scheduled_again_and_never_a_later_one(world: Rows
     assert (await world.row(one)).position == 2
 
 
-async def test_held_step_is_told_and_noted(world: Rows) -> None:
+async def test_held_step_writes_an_event_and_a_timeline_entry(world: Rows) -> None:
     one = await world.active(activity="sending")
 
     assert await world.write(
@@ -314,7 +314,7 @@ async def test_only_steps_that_wait_are_rescheduled(world: Rows) -> None:
 # Paused by a person
 
 
-async def test_pause_keeps_what_is_under_way_and_what_a_person_decides(
+async def test_pause_keeps_texts_under_way_and_holds_for_a_person(
     world: Rows,
 ) -> None:
     waiting, sending = await world.active(), await world.active(activity="sending")
@@ -346,7 +346,7 @@ async def test_pause_skips_those_paused_already_and_those_with_nothing_to_send(
     assert await world.everything() == before
 
 
-async def test_resume_leaves_what_is_under_way_or_held(world: Rows) -> None:
+async def test_resume_leaves_texts_under_way_and_holds(world: Rows) -> None:
     paused = await world.active(paused_at=NOW, activity="paused", next_send_at=None)
     sending = await world.active(paused_at=NOW, activity="sending")
     held = await world.active(paused_at=NOW)
@@ -366,7 +366,7 @@ async def test_resume_leaves_what_is_under_way_or_held(world: Rows) -> None:
         assert await world.signals(one) == [("reconsider", None)]
 
 
-async def test_resume_is_for_those_a_person_paused(world: Rows) -> None:
+async def test_resume_affects_only_those_a_person_paused(world: Rows) -> None:
     one = await world.active(activity="paused", next_send_at=None)
     before = await world.everything()
 
@@ -421,7 +421,7 @@ async def test_restored_enrollment_is_held_with_the_texts_it_may_have_sent(
     assert await world.events(one) == ["enrollment.created", "enrollment.held"]
 
 
-async def test_release_is_for_the_held_and_those_waiting_for_their_sequence(
+async def test_release_affects_the_held_and_those_of_a_paused_sequence(
     world: Rows,
 ) -> None:
     held, for_sequence = await world.active(), await world.active(activity="paused")
@@ -499,7 +499,7 @@ async def test_first_reply_is_the_one_remembered(world: Rows) -> None:
 # Ending
 
 
-async def test_end_of_several_is_told_to_each(world: Rows) -> None:
+async def test_end_of_several_signals_each(world: Rows) -> None:
     one, other, final = await world.active(), await world.active(), await world.ended()
     await world.hold(other, HeldReason.SENDER_ON_HOLD, 30034)
     await world.set(one, paused_at=NOW, probing=True)

@@ -1,4 +1,4 @@
-"""Connections of the pool, what runs after a commit, and what errors say."""
+"""Pooled connections, hooks that run after a commit, and errors without personal data."""
 
 import traceback
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def pings(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The connections that were pinged."""
+    """List the connections that were pinged."""
     dialect, pinged = database.engine.sync_engine.dialect, list[object]()
     ping = dialect.do_ping
 
@@ -38,12 +38,12 @@ def pings(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 async def backend(database: Database) -> int:
-    """The server's process behind the connection of a transaction."""
+    """Read which server process is behind a transaction's connection."""
     async with database.transaction() as tx:
         return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
 
 
-async def test_a_connection_that_died_while_it_rested_is_replaced(
+async def test_connection_that_died_while_idle_is_replaced(
     database: Database,
     pings: list[object],
     shared_database: str,
@@ -58,7 +58,7 @@ async def test_a_connection_that_died_while_it_rested_is_replaced(
     assert len(pings) == 2
 
 
-async def test_one_that_was_in_use_a_moment_ago_is_not_asked(
+async def test_recently_used_connection_is_not_pinged(
     database: Database, pings: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "_RESTED_SECONDS", 60)
@@ -82,8 +82,8 @@ _PHONE = "'+12125550123'"
     ],
     ids=["row", "key", "json", "literal", "value"],
 )
-async def test_an_error_quotes_nobody(database: Database, statement: str, says: str) -> None:
-    """Rule: nothing personal in logs: a server's details quote rows, keys and what was sent."""
+async def test_error_quotes_no_personal_data(database: Database, statement: str, says: str) -> None:
+    """Rule: nothing personal in logs; server errors quote rows, keys and parameters."""
     with pytest.raises(DBAPIError) as raised:
         async with database.transaction() as tx:
             await tx.execute(text(statement.replace(":", "\\:")))
@@ -98,7 +98,7 @@ async def test_an_error_quotes_nobody(database: Database, statement: str, says: 
 
 @pytest.fixture
 def ran(database: Database) -> list[str]:
-    """What ran after commits; what is to run for the outbox fails each time."""
+    """List the hooks that ran after commits; the outbox's hook fails each time."""
     ran: list[str] = []
 
     def drain() -> None:
@@ -106,7 +106,7 @@ def ran(database: Database) -> list[str]:
         raise OSError
 
     async def wake() -> None:
-        async with database.transaction() as tx:  # whose connection is free again
+        async with database.transaction() as tx:  # its connection is free again
             await tx.execute(text("SELECT"))
         ran.append("wake")
 
