@@ -1,4 +1,4 @@
-"""One of everything there is, for examples and generated requests to be about."""
+"""A database with one of each resource, for the document's examples and generated requests."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,11 +28,11 @@ _PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(
 
 @dataclass(frozen=True)
 class Little:
-    """A little of everything, to be put into a database again and again in a moment.
+    """A copy of that database's rows, quick to load again and again.
 
     Attributes:
-        ids: The id of each thing by the one that examples give it.
-        rows: Of each table, as COPY writes them.
+        ids: The id of each resource, by the id that examples give it.
+        rows: Each table's rows, as COPY writes them.
     """
 
     ids: dict[str, str]
@@ -40,7 +40,7 @@ class Little:
 
     @classmethod
     def kept(cls, ids: dict[str, str], database: str) -> Self:
-        """Keep what was just made in a database."""
+        """Copy the rows of a database that was just filled."""
         rows = {}
         with psycopg.connect(database) as connection:
             for table in METADATA.sorted_tables:
@@ -51,7 +51,7 @@ class Little:
         return cls(ids, rows)
 
     def put_into(self, database: str) -> None:
-        """Copy it into an empty database."""
+        """Load the rows into an empty database."""
         with psycopg.connect(database) as connection:
             connection.execute("SET session_replication_role = replica")
             for table, rows in self.rows.items():
@@ -61,7 +61,7 @@ class Little:
 
 
 async def found(services: Services) -> dict[str, str]:
-    """Make one of everything; answers the id of each by the id that examples give it.
+    """Create one of each resource; return the ids by the ids that examples give them.
 
     The admin among them has ``PASSWORD``.
     """
@@ -122,7 +122,7 @@ async def found(services: Services) -> dict[str, str]:
 
 
 async def _review(services: Services, contact_id: UUID) -> UUID:
-    """Have a contact send a text that may ask for no more texts."""
+    """Receive a text from a contact that may be an opt-out."""
     await services.inbound.receive(
         InboundText(
             sid="SM" + contact_id.hex,

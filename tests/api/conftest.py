@@ -1,4 +1,4 @@
-"""The API in this process on a real database; Temporal and the provider are stand-ins."""
+"""The API in this process on a real database, with fakes of Temporal and the provider."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -28,7 +28,7 @@ from workflows.client import EnrollmentClient, LiveState
 
 
 class FakeTemporal:
-    """Takes everything and remembers what; nothing runs."""
+    """Accepts every call and records it; nothing runs."""
 
     def __init__(self) -> None:
         self.is_ready = True
@@ -72,7 +72,7 @@ class FakeTemporal:
 
 
 class FakeGateway:
-    """Accepts every text and knows nothing else."""
+    """Accepts every text and lists none."""
 
     def __init__(self) -> None:
         self.calls: list[SendRequest] = []
@@ -90,7 +90,7 @@ class FakeGateway:
 
 @pytest.fixture(autouse=True)
 def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first wait after wrong tries is so long that it does not pass while a test works."""
+    """Make the first wait after wrong tries so long that it outlasts a test."""
     monkeypatch.setattr("domain.access.limits._FIRST_WAIT", timedelta(seconds=25))
 
 
@@ -144,14 +144,14 @@ def make_services(
 
 
 async def whole_token(services: Services, user_id: UUID) -> str:
-    """Make a token with every scope and no end."""
+    """Create a token with every scope that never expires."""
     made = await services.tokens.create(user_id, name="test", scopes=TokenScope, expires_at=None)
     return made.token
 
 
 @pytest.fixture(scope="session")
 def little(shared_database: str, empty: Callable[[], None]) -> Little:
-    """A little of everything: making it takes a quarter of a second, copying it a tenth of that."""
+    """One of each resource: creating them takes a quarter of a second, a copy a tenth of that."""
 
     async def make() -> dict[str, str]:
         database = Database(shared_database.replace("postgresql://", "postgresql+psycopg://", 1))
@@ -167,14 +167,14 @@ def little(shared_database: str, empty: Callable[[], None]) -> Little:
 
 @pytest.fixture
 def there(little: Little, database_url: str, shared_database: str) -> dict[str, str]:
-    """A little of everything in the database: its ids by those that examples give."""
+    """One of each resource in the database: their ids by those that examples give."""
     little.put_into(shared_database)
     return dict(little.ids)
 
 
 @pytest.fixture(scope="session")
 def shared_app(shared_database: str) -> FastAPI:
-    """One application for all tests: its first request builds the routes, which takes a while."""
+    """One application for all tests: its first request builds the routes, which is slow."""
     return create_app(make_settings(shared_database))
 
 

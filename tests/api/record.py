@@ -18,7 +18,7 @@ RECORDED = ROOT / "docs" / "openapi.json"
 
 @cache
 def document() -> str:
-    """Write the document so that a change of it changes as few lines as can be."""
+    """Return the document, formatted so that a change touches few lines."""
     app = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
 

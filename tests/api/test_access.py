@@ -1,4 +1,4 @@
-"""Who may call what, asked of every route there is: a new one is asked too."""
+"""Roles and scopes, checked on every route, new ones included."""
 
 import re
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ PUBLIC = {
     ("POST", "/webhooks/twilio/status"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
-    ("GET", "/set-up"),  # with the token of a link
+    ("GET", "/set-up"),  # with the token of a set-up link
     ("POST", "/set-up"),
 }
-"""All that is answered to whoever asks."""
+"""The routes that answer anyone."""
 
 SENDING = {
     "POST /api/sequences/{}/enrollments",
@@ -124,7 +124,7 @@ def private_routes(app: FastAPI) -> list[Asked]:
     return [asked for asked in every_route(app) if (asked.method, asked.path) not in PUBLIC]
 
 
-def test_the_public_routes_are_these_alone(app: FastAPI) -> None:
+def test_only_these_routes_are_public(app: FastAPI) -> None:
     found = {(asked.method, asked.path) for asked in every_route(app)}
 
     assert found >= PUBLIC
@@ -136,7 +136,7 @@ def test_the_public_routes_are_these_alone(app: FastAPI) -> None:
     assert pages >= {"/", "/settings", "/sign-out"}
 
 
-def test_routes_take_the_scopes_they_should(app: FastAPI) -> None:
+def test_routes_require_their_scopes(app: FastAPI) -> None:
     routes = {asked.name: asked for asked in private_routes(app)}
 
     assert {name for name in SENDING if routes[name].scope is not TokenScope.SEND} == set()
@@ -148,7 +148,7 @@ def test_routes_take_the_scopes_they_should(app: FastAPI) -> None:
     assert routes["POST /api/sequences/{}/pause"].scope is TokenScope.WRITE
 
 
-def test_only_what_is_about_oneself_is_changed_by_viewers(app: FastAPI) -> None:
+def test_viewers_change_only_their_own_account(app: FastAPI) -> None:
     changes = {
         asked.name
         for asked in private_routes(app)
@@ -158,7 +158,7 @@ def test_only_what_is_about_oneself_is_changed_by_viewers(app: FastAPI) -> None:
     assert changes == OWN
 
 
-async def test_every_route_is_refused_without_a_token(
+async def test_every_route_refuses_a_request_without_a_token(
     app: FastAPI, anonymous: httpx.AsyncClient
 ) -> None:
     for asked in private_routes(app):
@@ -173,7 +173,7 @@ async def test_every_route_is_refused_without_a_token(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER])
-async def test_every_route_is_refused_to_a_role_that_is_too_weak(
+async def test_every_route_refuses_a_role_that_is_too_weak(
     app: FastAPI, connect: Connect, role: Role
 ) -> None:
     client = await connect(role)
@@ -192,7 +192,7 @@ async def test_every_route_is_refused_to_a_role_that_is_too_weak(
 
 
 @pytest.mark.parametrize("scope", list(TokenScope))
-async def test_every_route_is_refused_to_a_token_that_lacks_its_scope(
+async def test_every_route_refuses_a_token_without_its_scope(
     app: FastAPI, connect: Connect, services: Services, scope: TokenScope
 ) -> None:
     user = await services.users.create(email="all@example.com", role=Role.ADMIN)
@@ -213,7 +213,7 @@ async def test_every_route_is_refused_to_a_token_that_lacks_its_scope(
 
 
 @pytest.mark.parametrize("scope", list(TokenScope))
-async def test_a_scope_lets_through_to_its_routes_and_to_no_other(
+async def test_scope_opens_its_own_routes_and_no_others(
     app: FastAPI, connect: Connect, services: Services, scope: TokenScope
 ) -> None:
     user = await services.users.create(email="all@example.com", role=Role.ADMIN)
@@ -230,7 +230,7 @@ async def test_a_scope_lets_through_to_its_routes_and_to_no_other(
             assert answer.json()["code"] == "missing_scope", asked.name
 
 
-async def test_a_scope_does_not_lift_a_role(connect: Connect, services: Services) -> None:
+async def test_scope_does_not_raise_a_role(connect: Connect, services: Services) -> None:
     user = await services.users.create(email="viewer@clinic.example", role=Role.VIEWER)
     made = await services.tokens.create(user.id, name="all", scopes=TokenScope, expires_at=None)
     client = await connect(token=made.token)
@@ -240,9 +240,7 @@ async def test_a_scope_does_not_lift_a_role(connect: Connect, services: Services
     assert (await client.get("/api/contacts")).status_code == 200
 
 
-async def test_a_new_route_is_asked_and_found_out(
-    settings: ApiSettings, services: Services
-) -> None:
+async def test_unprotected_new_route_is_detected(settings: ApiSettings, services: Services) -> None:
     app = create_app(settings, services=services)
     known = len(private_routes(app))
     forgotten, guarded = APIRouter(), APIRouter()
@@ -277,11 +275,11 @@ async def test_a_new_route_is_asked_and_found_out(
         transport=httpx.ASGITransport(app), base_url="http://segue.test"
     ) as client:
         refused = {asked.name: (await asked.ask(client)).status_code for asked in new}
-    assert refused.pop("GET /api/forgotten") == 200  # what the test of every route would see
+    assert refused.pop("GET /api/forgotten") == 200  # as the tests of every route would see it
     assert set(refused.values()) == {401}
 
 
-async def test_a_token_is_made_with_scopes_and_an_expiry(
+async def test_token_is_created_with_scopes_and_an_expiry(
     admin: httpx.AsyncClient, connect: Connect
 ) -> None:
     me = (await admin.get("/api/me")).json()
@@ -306,7 +304,7 @@ async def test_a_token_is_made_with_scopes_and_an_expiry(
 
 
 @pytest.mark.parametrize("scopes", [[], ["all"], None, "read", ["read"] * 9])
-async def test_senseless_scopes_are_refused(admin: httpx.AsyncClient, scopes: object) -> None:
+async def test_invalid_scopes_are_refused(admin: httpx.AsyncClient, scopes: object) -> None:
     me = (await admin.get("/api/me")).json()
 
     answer = await admin.post(
@@ -316,7 +314,7 @@ async def test_senseless_scopes_are_refused(admin: httpx.AsyncClient, scopes: ob
     assert answer.status_code == 422
 
 
-async def test_enrolling_too_many_in_an_hour_is_refused_and_undone(
+async def test_enrolling_too_many_in_an_hour_is_refused_and_rolled_back(
     member: httpx.AsyncClient, admin: httpx.AsyncClient, services: Services
 ) -> None:
     services.enrolling._most_per_hour = 3
@@ -358,6 +356,6 @@ async def test_enrolling_too_many_in_an_hour_is_refused_and_undone(
     assert second.status_code == 429
     assert second.json()["code"] == "too_many_requests"
     assert 1 <= int(second.headers["retry-after"]) <= 3600
-    assert len(third.json()["enrolled"]) == 1  # what was refused was not counted
+    assert len(third.json()["enrolled"]) == 1  # refused enrollments were not counted
     assert later.status_code == 429
-    assert len(other.json()["enrolled"]) == 2  # each user has an hour of their own
+    assert len(other.json()["enrolled"]) == 2  # each user has a limit of their own

@@ -1,4 +1,4 @@
-"""The API's beginning and end."""
+"""The API's start and stop."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from api.app import create_app
 from settings import ApiSettings
 
 
-async def test_it_starts_and_says_what_it_waits_for_when_nothing_is_there(
+async def test_api_starts_without_its_servers_and_logs_what_it_waits_for(
     settings: ApiSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "api.app")

@@ -1,4 +1,4 @@
-"""The audit log: what is written into it, who may read it, and that it stays."""
+"""The audit log: what it records, who may read it, and that entries are permanent."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def entries(admin: httpx.AsyncClient, **filters: Any) -> list[dict[str, An
 
 
 async def actions(admin: httpx.AsyncClient, **filters: Any) -> list[str]:
-    """What was done, in the order it was."""
+    """List the recorded actions, oldest first."""
     return [entry["action"] for entry in reversed(await entries(admin, **filters))]
 
 
@@ -62,7 +62,9 @@ async def test_an_entry_says_who_did_it_with_what_and_from_where(
     }
 
 
-async def test_two_at_once_are_not_mixed_up(connect: Connect, admin: httpx.AsyncClient) -> None:
+async def test_concurrent_requests_are_not_mixed_up(
+    connect: Connect, admin: httpx.AsyncClient
+) -> None:
     member = await connect(Role.MEMBER)
     made = await asyncio.gather(
         *(
@@ -77,7 +79,7 @@ async def test_two_at_once_are_not_mixed_up(connect: Connect, admin: httpx.Async
     assert [by[group] for group in made] == ["admin", "member"] * 4
 
 
-async def test_the_life_of_a_sequence_is_recorded(
+async def test_every_change_of_a_sequence_is_audited(
     admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     sender = await make(admin, "/api/senders", name="Desk", phone="+14155550100")
@@ -144,7 +146,7 @@ async def test_the_life_of_a_sequence_is_recorded(
         assert private not in everything
 
 
-async def test_what_is_done_to_users_and_tokens_is_recorded(admin: httpx.AsyncClient) -> None:
+async def test_changes_of_users_and_tokens_are_audited(admin: httpx.AsyncClient) -> None:
     kim = await make(admin, "/api/users", email="kim@clinic.example", role="viewer")
     for change in (
         {"role": "member", "name": "K"},
@@ -173,7 +175,7 @@ async def test_what_is_done_to_users_and_tokens_is_recorded(admin: httpx.AsyncCl
     ]
 
 
-async def test_signing_in_and_out_and_failing_to_is_recorded(
+async def test_sign_ins_sign_outs_and_failures_are_audited(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
 ) -> None:
     password = "correct horse battery"
@@ -204,7 +206,7 @@ async def test_signing_in_and_out_and_failing_to_is_recorded(
     assert "clinic.example" not in str(found)
 
 
-async def test_what_cannot_be_leaves_no_entry(
+async def test_invalid_request_is_not_audited(
     admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     await make(member, "/api/groups", name="Callers")
@@ -216,7 +218,7 @@ async def test_what_cannot_be_leaves_no_entry(
     assert await entries(admin) == before
 
 
-async def test_what_somebody_may_not_do_is_recorded(
+async def test_forbidden_request_is_audited(
     admin: httpx.AsyncClient, member: httpx.AsyncClient, connect: Connect, services: Services
 ) -> None:
     me = (await member.get("/api/me")).json()
@@ -238,10 +240,10 @@ async def test_what_somebody_may_not_do_is_recorded(
     assert {entry["address"] for entry in found} == {"127.0.0.1"}
 
 
-async def test_tokens_that_nobody_knows_are_recorded_and_lock_nobody_out(
+async def test_unknown_tokens_are_audited_and_lock_no_user_out(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
-    """Strangers behind one address with somebody whose token is good."""
+    """The guesses come from the same address as a user with a valid token."""
     for number in range(120):
         made_up = {"Authorization": f"Bearer sgt_{number:043d}"}
         assert (await anonymous.get("/api/contacts", headers=made_up)).status_code == 401
@@ -258,7 +260,7 @@ async def test_tokens_that_nobody_knows_are_recorded_and_lock_nobody_out(
     assert (await admin.get("/api/contacts")).status_code == 200
 
 
-async def test_slowed_down_sign_ins_are_recorded(
+async def test_delayed_sign_ins_are_audited(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
 ) -> None:
     kim = await services.users.create(
@@ -275,7 +277,7 @@ async def test_slowed_down_sign_ins_are_recorded(
     assert len(await entries(admin, action="session.refuse", limit=100)) == 10
 
 
-async def test_what_another_site_sends_is_recorded(
+async def test_cross_site_request_is_audited(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     body = {"email": "kim@clinic.example", "password": "correct horse battery"}
@@ -286,7 +288,7 @@ async def test_what_another_site_sends_is_recorded(
     assert entry["detail"] == {"reason": "cross_site", "route": "POST /api/session"}
 
 
-async def test_too_much_by_one_user_is_recorded(
+async def test_exceeded_limit_of_a_user_is_audited(
     admin: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def find(**_: object) -> None:
@@ -315,7 +317,7 @@ async def test_entries_come_in_pages_newest_first(admin: httpx.AsyncClient) -> N
     assert seen == made[::-1]
 
 
-async def test_filters_go_together(admin: httpx.AsyncClient, member: httpx.AsyncClient) -> None:
+async def test_filters_combine(admin: httpx.AsyncClient, member: httpx.AsyncClient) -> None:
     await make(admin, "/api/groups", name="First")
     second = await make(member, "/api/groups", name="Second")
     me = await user_id(member)
@@ -346,9 +348,7 @@ async def test_filters_go_together(admin: httpx.AsyncClient, member: httpx.Async
         {"since": "2026-01-01T00:00:00Z"},
     ],
 )
-async def test_senseless_questions_are_refused(
-    admin: httpx.AsyncClient, query: dict[str, str]
-) -> None:
+async def test_invalid_filters_are_refused(admin: httpx.AsyncClient, query: dict[str, str]) -> None:
     assert (await admin.get("/api/audit", params=query)).status_code == 422
 
 

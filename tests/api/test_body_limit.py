@@ -1,4 +1,4 @@
-"""How much of a body is read, before and after someone has said who calls, and how slowly."""
+"""Limits of request bodies: size before and after authentication, and time to arrive."""
 
 import asyncio
 import time
@@ -18,33 +18,35 @@ PATHS = ["/api/contacts", "/api/session", "/webhooks/twilio/inbound"]
 BAD = {"Authorization": "Bearer sgt_nobody", "Cookie": "__Host-segue_session=nobody"}
 
 
-async def pieces(size: int) -> AsyncIterator[bytes]:
+async def chunks(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // 1000):
         yield b" " * 1000
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_stranger_sends_little(anonymous: httpx.AsyncClient, path: str) -> None:
+async def test_unauthenticated_caller_has_a_small_limit(
+    anonymous: httpx.AsyncClient, path: str
+) -> None:
     headers = FORM if path.startswith("/webhooks") else JSON
     small = await anonymous.post(path, content=b" " * STRANGERS_BYTES, headers=headers)
-    told = await anonymous.post(path, content=b" " * (STRANGERS_BYTES + 1), headers=headers)
-    untold = await anonymous.post(path, content=pieces(STRANGERS_BYTES + 1000), headers=headers)
+    refused = await anonymous.post(path, content=b" " * (STRANGERS_BYTES + 1), headers=headers)
+    untold = await anonymous.post(path, content=chunks(STRANGERS_BYTES + 1000), headers=headers)
 
     assert small.status_code != 413
-    assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
-    assert told.headers["Connection"] == "close"
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+    assert refused.headers["Connection"] == "close"
     assert (untold.status_code, untold.json()["code"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_bad_credentials_are_found_out_before_anything_is_read(
+async def test_bad_credentials_are_refused_before_the_body_is_read(
     anonymous: httpx.AsyncClient, name: str
 ) -> None:
     read = 0
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal read
-        async for piece in pieces(STRANGERS_BYTES * 2):
+        async for piece in chunks(STRANGERS_BYTES * 2):
             read += len(piece)
             yield piece
 
@@ -55,13 +57,13 @@ async def test_bad_credentials_are_found_out_before_anything_is_read(
     assert read == 0
 
 
-async def test_a_known_caller_sends_more(member: httpx.AsyncClient) -> None:
+async def test_authenticated_caller_has_the_full_limit(member: httpx.AsyncClient) -> None:
     blank = b" " * (STRANGERS_BYTES * 2)
     body = b'{"first_name": "Ann", "phone": "+14155550123"}' + blank
     assert (await member.post("/api/contacts", content=body, headers=JSON)).status_code == 201
 
 
-async def test_a_body_that_does_not_arrive_is_given_up() -> None:
+async def test_body_that_does_not_arrive_times_out() -> None:
     async def client() -> Message:
         await asyncio.sleep(60)
         raise AssertionError
@@ -72,7 +74,7 @@ async def test_a_body_that_does_not_arrive_is_given_up() -> None:
     assert time.monotonic() - begun < 5
 
 
-async def test_one_byte_at_a_time_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_body_that_trickles_in_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_limit, "SLOWEST_BYTES_PER_SECOND", 1_000)
     sent = 0
 
@@ -86,7 +88,7 @@ async def test_one_byte_at_a_time_is_too_slow(monkeypatch: pytest.MonkeyPatch) -
     assert sent < 50
 
 
-async def test_time_that_the_application_takes_does_not_count() -> None:
+async def test_time_in_the_application_does_not_count() -> None:
     left = 5
 
     async def client() -> Message:
@@ -103,7 +105,7 @@ async def test_time_that_the_application_takes_does_not_count() -> None:
     assert await _post(slow, client, patience=0.1) == [204]
 
 
-async def test_after_the_body_a_hang_up_is_waited_for_without_a_limit() -> None:
+async def test_disconnect_after_the_body_is_awaited_without_a_limit() -> None:
     messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def client() -> Message:
@@ -120,7 +122,7 @@ async def test_after_the_body_a_hang_up_is_waited_for_without_a_limit() -> None:
     assert await _post(waiting, client, patience=0.05) == [204]
 
 
-async def test_whoever_answers_early_does_without_the_rest_of_the_body() -> None:
+async def test_early_answer_needs_no_rest_of_the_body() -> None:
     messages: list[Message] = [
         {"type": "http.request", "body": b" ", "more_body": True},
         {"type": "http.disconnect"},
@@ -138,7 +140,7 @@ async def test_whoever_answers_early_does_without_the_rest_of_the_body() -> None
 
 
 async def _reader(scope: Scope, receive: Receive, send: Send) -> None:
-    """Read everything; as FastAPI does, answer the error that reading raises."""
+    """Read the whole body; as FastAPI does, answer an error that reading raises."""
     try:
         while (await receive()).get("more_body"):
             pass
@@ -167,7 +169,7 @@ async def _post(app: ASGIApp, client: Receive, *, patience: float) -> list[int]:
     return answered
 
 
-async def test_a_text_with_all_its_pictures_fits(anonymous: httpx.AsyncClient) -> None:
+async def test_text_with_all_its_pictures_fits(anonymous: httpx.AsyncClient) -> None:
     body = "%F0%9F%98%80" * 1600
     media = "".join(f"&MediaUrl{one}={'x' * 2000}" for one in range(10))
     answer = await anonymous.post(PATHS[2], content=f"Body={body}{media}", headers=FORM)

@@ -72,7 +72,7 @@ async def test_a_taken_phone_is_a_conflict_that_names_the_contact(
     assert again.json()["contact_id"] == made["id"]
 
 
-async def test_the_same_phone_many_times_at_once_makes_one_contact(
+async def test_concurrent_requests_with_one_phone_create_one_contact(
     member: httpx.AsyncClient,
 ) -> None:
     answers = await asyncio.gather(*(member.post("/api/contacts", json=ANN) for _ in range(8)))
@@ -127,7 +127,7 @@ async def test_all_invalid_fields_are_named_at_once(member: httpx.AsyncClient) -
     assert answer.json()["code"] == "invalid_request"
 
 
-async def test_half_a_character_is_refused(member: httpx.AsyncClient) -> None:
+async def test_lone_surrogate_is_refused(member: httpx.AsyncClient) -> None:
     body = b'{"first_name": "\\ud800", "last_name": "Lee", "phone": "+14155550123"}'
 
     answer = await member.post(
@@ -226,7 +226,7 @@ async def test_invalid_id_is_refused(member: httpx.AsyncClient) -> None:
     assert answer.json()["errors"][0]["field"] == "contact_id"
 
 
-async def test_an_opted_out_number_is_shown_until_it_is_lifted(
+async def test_suppression_is_shown_until_it_is_lifted(
     member: httpx.AsyncClient, database: Database
 ) -> None:
     made = await add(member)

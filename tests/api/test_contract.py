@@ -1,6 +1,6 @@
-"""Whatever is sent to whichever route by whom: what the OpenAPI document says is what is answered.
+"""The OpenAPI document as a contract: every route answers as documented, whatever is sent.
 
-Requests are generated from the document, sensible ones and others, half of them about things that
+Requests are generated from the document, valid and invalid, half of them about resources that
 exist, and sent to the API as a program serves it.
 """
 
@@ -71,7 +71,7 @@ OPERATIONS = [
 
 @cache
 def operations() -> dict[str, Any]:
-    """Read the document as it is; none of it may be beyond Schemathesis."""
+    """Read the document's operations; Schemathesis must understand all of them."""
     schema = schemathesis.openapi.from_dict(json.loads(document()))
     found = list(schema.get_all_operations())
     assert all(isinstance(one, Ok) for one in found)
@@ -81,7 +81,7 @@ def operations() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Served:
-    """The API on a port, who may call it, and ids of things there are, by path parameter."""
+    """The API on a port, its callers, and existing ids by path parameter."""
 
     url: str
     tokens: dict[str, str]
@@ -128,7 +128,7 @@ def served(shared_database: str, empty: Callable[[], None]) -> Iterator[Served]:
     empty()
 
 
-def test_no_operation_is_left_out() -> None:
+def test_every_operation_is_tested() -> None:
     assert len(OPERATIONS) > 40
     assert set(OPERATIONS) == {
         name for name, one in operations().items() if not one.path.startswith("/webhooks")
@@ -136,8 +136,8 @@ def test_no_operation_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_is_answered_is_what_is_documented(name: str, served: Served) -> None:
-    """No server error, no undocumented answer, no body that breaks its schema; for every role."""
+def test_answers_match_the_document(name: str, served: Served) -> None:
+    """No role gets a server error, an undocumented answer or a body that breaks its schema."""
     operation = operations()[name]
 
     @settings(

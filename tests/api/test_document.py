@@ -1,4 +1,4 @@
-"""The OpenAPI document: written down, with an example for every route that does what it says."""
+"""The OpenAPI document: docs/openapi.json is current, and its examples work."""
 
 import json
 import re
@@ -20,12 +20,12 @@ OPERATIONS = {
 FOR_PEOPLE = [name for name, (_, path, _) in OPERATIONS.items() if path.startswith("/api/")]
 
 
-def test_it_is_written_down() -> None:
-    """Run `python -m tests.api.record` when this fails, and say in CHANGELOG.md what changed."""
+def test_recorded_document_is_current() -> None:
+    """Run `python -m tests.api.record` when this fails, and describe the change in CHANGELOG.md."""
     assert RECORDED.read_text() == document()
 
 
-def test_a_change_of_it_is_in_the_changelog() -> None:
+def test_changelog_names_the_current_document() -> None:
     unreleased = (ROOT / "CHANGELOG.md").read_text().split("\n## [")[1]
     assert f"openapi {edition(RECORDED.read_text())}" in unreleased
 
@@ -39,7 +39,7 @@ def test_every_route_has_an_example_a_summary_and_a_description() -> None:
 
 
 @pytest.mark.parametrize("name", FOR_PEOPLE)
-async def test_an_example_is_answered_as_documented(
+async def test_example_is_answered_as_documented(
     name: str, there: dict[str, str], admin: httpx.AsyncClient
 ) -> None:
     method, path, operation = OPERATIONS[name]
@@ -60,7 +60,7 @@ async def test_an_example_is_answered_as_documented(
 
 
 def _with_ids(text: str, ids: dict[str, str]) -> str:
-    """Put the ids of things there are for those of the example."""
+    """Replace the example's ids with existing ones."""
     return re.sub("|".join(ids), lambda match: ids[match[0]], text)
 
 

@@ -1,4 +1,4 @@
-"""Enrolling, the Contacts tab, one enrollment and the batch actions over HTTP."""
+"""Enrolling, the Contacts tab, one enrollment and the bulk actions over HTTP."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -51,9 +51,9 @@ async def test_enroll_answers_enrolled_and_skipped(
 ) -> None:
     await services.contacts.update(UUID(people[1]), {"line_type": "landline"})  # type: ignore[typeddict-item]
     await enroll(member, sequence_id, people[2:])
-    nobody = str(uuid4())
+    unknown = str(uuid4())
     answer = await member.post(
-        f"/api/sequences/{sequence_id}/enrollments", json={"contact_ids": [*people, nobody]}
+        f"/api/sequences/{sequence_id}/enrollments", json={"contact_ids": [*people, unknown]}
     )
     assert answer.status_code == 202
     body = answer.json()
@@ -63,7 +63,7 @@ async def test_enroll_answers_enrolled_and_skipped(
     ]
     assert body["skipped"] == [
         {"contact_id": people[2], "code": "already_active"},
-        {"contact_id": nobody, "code": "unknown_contact"},
+        {"contact_id": unknown, "code": "unknown_contact"},
     ]
 
 
@@ -119,7 +119,7 @@ async def test_enrolling_into_a_draft_is_a_conflict(
 async def test_archiving_with_active_enrollments_is_a_conflict(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
-    """Rule: archiving with active enrollments: 409 unless told to finish them."""
+    """Rule: archiving with active enrollments: 409 unless asked to finish them."""
     await enroll(member, sequence_id, people)
     path = f"/api/sequences/{sequence_id}/archive"
     refused = await member.post(path)
@@ -298,7 +298,7 @@ async def test_more_than_ten_recipients_are_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_recipients")
 
 
-async def test_half_a_character_is_not_sent(
+async def test_lone_surrogate_is_not_sent(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     (enrollment_id,) = await enroll(member, sequence_id, people[:1])
@@ -310,16 +310,16 @@ async def test_half_a_character_is_not_sent(
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
 
 
-async def test_marking_finished_answers_row_by_row(
+async def test_finish_returns_a_result_per_row(
     member: httpx.AsyncClient, sequence_id: str, people: list[str]
 ) -> None:
     ids = await enroll(member, sequence_id, people[:1])
-    nobody = str(uuid4())
+    unknown = str(uuid4())
     answer = await member.post(
-        "/api/enrollments/batch/mark-finished", json={"enrollment_ids": [nobody, *ids]}
+        "/api/enrollments/batch/mark-finished", json={"enrollment_ids": [unknown, *ids]}
     )
     assert answer.json()["results"] == [
-        {"enrollment_id": nobody, "result": "not_found", "last_text": None},
+        {"enrollment_id": unknown, "result": "not_found", "last_text": None},
         {"enrollment_id": ids[0], "result": "finished", "last_text": "none"},
     ]
 

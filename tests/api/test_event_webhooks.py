@@ -25,7 +25,7 @@ async def add(client: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
     return made
 
 
-async def test_a_secret_is_shown_once_and_rotated(admin: httpx.AsyncClient) -> None:
+async def test_secret_is_shown_once_and_can_be_rotated(admin: httpx.AsyncClient) -> None:
     made = await add(admin)
     secret = made.pop("secret")
     assert secret.startswith("whsec_")
@@ -39,7 +39,7 @@ async def test_a_secret_is_shown_once_and_rotated(admin: httpx.AsyncClient) -> N
     assert rotated.json()["secret"] not in {secret, None}
 
 
-async def test_a_repeated_request_adds_nothing_and_shows_no_secret(
+async def test_repeated_request_adds_nothing_and_hides_the_secret(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     key = {"Idempotency-Key": "once"}
@@ -55,7 +55,7 @@ async def test_a_repeated_request_adds_nothing_and_shows_no_secret(
     assert len((await admin.get(ROUTE)).json()["items"]) == 1
 
 
-async def test_only_admins_see_and_make_endpoints(
+async def test_only_admins_see_and_create_endpoints(
     admin: httpx.AsyncClient,
     member: httpx.AsyncClient,
     viewer: httpx.AsyncClient,
@@ -96,7 +96,7 @@ async def test_only_admins_see_and_make_endpoints(
         ("https://[::1/", "invalid_url"),
     ],
 )
-async def test_an_address_that_is_not_to_be_told_is_refused(
+async def test_private_or_malformed_address_is_refused(
     admin: httpx.AsyncClient, url: str, code: str
 ) -> None:
     answer = await admin.post(ROUTE, json={**BODY, "url": url})
@@ -106,7 +106,7 @@ async def test_an_address_that_is_not_to_be_told_is_refused(
     assert (await admin.get(ROUTE)).json()["items"] == []
 
 
-async def test_an_endpoint_is_changed_and_removed(admin: httpx.AsyncClient) -> None:
+async def test_endpoint_can_be_changed_and_removed(admin: httpx.AsyncClient) -> None:
     made = await add(admin)
     where = f"{ROUTE}/{made['id']}"
     off = (await admin.patch(where, json={"enabled": False, "types": []})).json()
@@ -133,7 +133,7 @@ async def test_an_endpoint_is_changed_and_removed(admin: httpx.AsyncClient) -> N
     assert {answer.status_code for answer in gone} == {404}
 
 
-async def test_a_ping_is_in_the_delivery_log_and_can_be_sent_again(
+async def test_ping_is_in_the_delivery_log_and_can_be_redelivered(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
     made = await add(admin)
@@ -159,7 +159,7 @@ async def test_a_ping_is_in_the_delivery_log_and_can_be_sent_again(
     assert wrong.json()["errors"][0]["code"] == "invalid_cursor"
 
 
-async def test_there_is_a_most_of_endpoints_and_the_list_has_pages(
+async def test_endpoints_are_limited_and_listed_in_pages(
     admin: httpx.AsyncClient,
 ) -> None:
     ids = [(await add(admin))["id"] for _ in range(20)]
@@ -170,7 +170,7 @@ async def test_there_is_a_most_of_endpoints_and_the_list_has_pages(
     assert [one["id"] for one in first["items"] + rest["items"]] == ids
 
 
-async def test_what_admins_do_is_in_the_audit_log_without_secrets(
+async def test_changes_are_audited_without_secrets(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     made = await add(admin)

@@ -47,7 +47,7 @@ async def test_taken_name_is_a_conflict_in_any_case(member: httpx.AsyncClient) -
     assert again.json()["group_id"] == made["id"]
 
 
-async def test_the_same_name_many_times_at_once_makes_one_group(
+async def test_concurrent_requests_with_one_name_create_one_group(
     member: httpx.AsyncClient,
 ) -> None:
     answers = await asyncio.gather(
@@ -102,7 +102,7 @@ async def test_add_members_answers_each_contact_once(
     assert (await member.get(f"/api/groups/{group['id']}")).json()["member_count"] == 3
 
 
-async def test_adding_the_same_contacts_at_once_adds_each_once(
+async def test_concurrent_additions_add_each_contact_once(
     member: httpx.AsyncClient, people: list[str]
 ) -> None:
     group = await make(member)

@@ -1,4 +1,4 @@
-"""What nobody sends who means well: it is refused shortly, and costs little."""
+"""Hostile requests: refused briefly and cheaply."""
 
 import base64
 import itertools
@@ -10,21 +10,21 @@ import pytest
 from api.problems import _ERRORS_MOST
 
 
-async def test_a_heap_of_fields_is_one_error(anonymous: httpx.AsyncClient) -> None:
+async def test_thousands_of_unknown_fields_are_one_error(anonymous: httpx.AsyncClient) -> None:
     heap = {f"field{number}": 1 for number in range(4_000)}
     answer = await anonymous.post("/api/session", json=heap)
     assert answer.status_code == 422
     assert len(answer.content) < 2_000
 
 
-async def test_a_heap_of_ids_is_one_error(member: httpx.AsyncClient) -> None:
+async def test_too_many_ids_are_one_error(member: httpx.AsyncClient) -> None:
     path = "/api/sequences/6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006/enrollments"
     answer = await member.post(path, json={"contact_ids": [1] * 500_000})
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 1
 
 
-async def test_a_long_list_of_wrong_ids_is_cut(member: httpx.AsyncClient) -> None:
+async def test_long_list_of_errors_is_cut(member: httpx.AsyncClient) -> None:
     answer = await member.post(
         "/api/enrollments/batch/mark-finished", json={"enrollment_ids": ["x"] * 9_000}
     )
@@ -33,7 +33,7 @@ async def test_a_long_list_of_wrong_ids_is_cut(member: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("path", ["/api/audit", "/api/users", "/api/contacts", "/api/jobs"])
-async def test_a_made_up_cursor(admin: httpx.AsyncClient, path: str) -> None:
+async def test_made_up_cursor_is_refused(admin: httpx.AsyncClient, path: str) -> None:
     lists = ("audit", "users", "contacts", "jobs", None, 1)
     orders = ("id", "-id", "name", "created_at", "-created_at")
     values: list[list[object]] = [
@@ -50,7 +50,7 @@ async def test_a_made_up_cursor(admin: httpx.AsyncClient, path: str) -> None:
         assert answer.status_code in {200, 422}, (raw, answer.text)
 
 
-async def test_a_cursor_of_another_list_with_the_same_order(admin: httpx.AsyncClient) -> None:
+async def test_cursor_of_another_list_is_refused(admin: httpx.AsyncClient) -> None:
     people = [
         (await admin.post("/api/contacts", json={"first_name": "A", "phone": phone})).json()["id"]
         for phone in ("+14155550171", "+14155550172")
@@ -75,7 +75,7 @@ async def test_a_cursor_of_another_list_with_the_same_order(admin: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("origin", ["http://[bad", "http://a]b", "null", ""])
-async def test_an_origin_that_is_no_address(anonymous: httpx.AsyncClient, origin: str) -> None:
+async def test_malformed_origin_is_refused(anonymous: httpx.AsyncClient, origin: str) -> None:
     answer = await anonymous.post(
         "/api/session", json={"email": "a@b.example", "password": "x"}, headers={"Origin": origin}
     )
@@ -83,7 +83,7 @@ async def test_an_origin_that_is_no_address(anonymous: httpx.AsyncClient, origin
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
-async def test_moments_beyond_all_reason(admin: httpx.AsyncClient, moment: str) -> None:
+async def test_absurd_dates_are_refused(admin: httpx.AsyncClient, moment: str) -> None:
     made = await admin.post("/api/me/tokens", json={"name": "x", "expires_at": moment})
     asked = await admin.get("/api/audit", params={"from": moment})
     assert (made.status_code, asked.status_code) == (422, 422)

@@ -1,4 +1,4 @@
-"""HTTP's own rules: who hangs up, HEAD, Allow, and what stands on every answer."""
+"""HTTP itself: disconnects, HEAD, Allow, security headers, allowed hosts."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ INBOUND = "/webhooks/twilio/inbound"
 
 
 async def hang_up(app: FastAPI, path: str, kind: str) -> list[int]:
-    """Send half a body, then close; answers the statuses that were written to the closed line."""
+    """Send half a body, then disconnect; return the statuses that were still sent."""
     messages: list[Message] = [
         {"type": "http.request", "body": b"a=", "more_body": True},
         {"type": "http.disconnect"},
@@ -75,7 +75,7 @@ def counted(name: str, **labels: str) -> float:
         ("/api/session", "application/json"),
     ],
 )
-async def test_a_client_that_hangs_up_in_its_body_leaves_one_quiet_line(
+async def test_client_that_disconnects_leaves_one_quiet_log_line(
     app: FastAPI, path: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -90,7 +90,7 @@ async def test_a_client_that_hangs_up_in_its_body_leaves_one_quiet_line(
     assert counted("segue_http_requests_total", status="499", **labels) == before + 1
 
 
-async def test_a_provider_that_hangs_up_is_neither_refused_nor_failed(app: FastAPI) -> None:
+async def test_provider_that_disconnects_counts_as_neither_refused_nor_failed(app: FastAPI) -> None:
     def webhooks(result: str) -> float:
         return counted("segue_webhook_seconds_count", kind="inbound", result=result)
 
@@ -103,7 +103,7 @@ async def test_a_provider_that_hangs_up_is_neither_refused_nor_failed(app: FastA
 
 
 @pytest.mark.parametrize("path", ["/api/contacts", "/contacts"])
-async def test_security_headers_stand_on_errors_nobody_expected(
+async def test_unexpected_error_has_security_headers(
     path: str, connect: Connect, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any, **__: Any) -> None:
@@ -144,7 +144,7 @@ async def test_security_headers_stand_on_errors_nobody_expected(
         ("user@segue.test", False),
     ],
 )
-async def test_the_api_answers_by_its_own_names_alone(
+async def test_only_known_hosts_are_answered(
     host: str, member: httpx.AsyncClient, *, answers: bool
 ) -> None:
     data = await member.get("/api/contacts", headers={"Host": host})
@@ -157,8 +157,8 @@ async def test_the_api_answers_by_its_own_names_alone(
         assert data.headers["content-security-policy"]
 
 
-async def test_health_and_webhooks_are_asked_by_any_name(anonymous: httpx.AsyncClient) -> None:
-    """By a container's own address; by whatever a proxy calls what is behind it."""
+async def test_health_checks_and_webhooks_accept_any_host(anonymous: httpx.AsyncClient) -> None:
+    """Probes use the container's address, proxies whatever name they know it by."""
     for host in ("10.0.0.5:8000", "segue_api", ""):
         health = await anonymous.get("/healthz", headers={"Host": host})
         ready = await anonymous.get("/readyz", headers={"Host": host})
@@ -167,7 +167,7 @@ async def test_health_and_webhooks_are_asked_by_any_name(anonymous: httpx.AsyncC
         assert webhook.json()["code"] == "invalid_signature"
 
 
-async def test_browsers_ask_by_https_alone_where_the_address_is_https(
+async def test_https_address_sends_hsts(
     anonymous: httpx.AsyncClient, settings: ApiSettings, services: Services
 ) -> None:
     here = "http://127.0.0.1:8000"
@@ -180,8 +180,8 @@ async def test_browsers_ask_by_https_alone_where_the_address_is_https(
     assert secure.headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_allow_names_every_method_of_a_path(anonymous: httpx.AsyncClient) -> None:
-    """For each path of the document, a method that it does not list."""
+async def test_allow_lists_every_method_of_a_path(anonymous: httpx.AsyncClient) -> None:
+    """Each documented path is asked with a method that it does not have."""
     wrong: dict[str, str] = {}
     for path, operations in json.loads(document())["paths"].items():
         offered = {method.upper() for method in operations}
@@ -196,7 +196,7 @@ async def test_allow_names_every_method_of_a_path(anonymous: httpx.AsyncClient) 
     assert wrong == {}
 
 
-async def test_a_path_of_several_routes_allows_what_each_takes(
+async def test_path_of_several_routes_allows_the_methods_of_each(
     anonymous: httpx.AsyncClient,
 ) -> None:
     contacts = await anonymous.put("/api/contacts")
@@ -223,7 +223,7 @@ async def test_head_is_get_without_the_body(path: str, admin: httpx.AsyncClient)
     }
 
 
-async def test_head_of_a_page_leads_to_where_get_does(anonymous: httpx.AsyncClient) -> None:
+async def test_head_of_a_page_redirects_as_get_does(anonymous: httpx.AsyncClient) -> None:
     page = await anonymous.head("/sign-in", headers={"Accept": "text/html"})
     private = await anonymous.head("/contacts", headers={"Accept": "text/html"})
     missing = await anonymous.head("/nothing")
@@ -262,7 +262,7 @@ async def test_head_stops_an_export_once_its_headers_are_sent(
     await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_head_is_logged_as_what_it_was(
+async def test_head_is_logged_as_head(
     admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "api.request_log")

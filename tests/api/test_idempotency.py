@@ -21,7 +21,7 @@ BO: dict[str, Any] = {"first_name": "Bo", "phone": "+14155550124"}
 KEY = {"Idempotency-Key": "3f0c"}
 
 
-async def test_the_same_request_under_the_same_key_is_answered_again(
+async def test_repeated_request_with_its_key_gets_the_first_answer(
     member: httpx.AsyncClient,
 ) -> None:
     first = await member.post("/api/contacts", json=ANN, headers=KEY)
@@ -33,7 +33,7 @@ async def test_the_same_request_under_the_same_key_is_answered_again(
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_the_same_key_at_once_does_the_work_once(member: httpx.AsyncClient) -> None:
+async def test_concurrent_requests_with_one_key_do_the_work_once(member: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(
         *(member.post("/api/contacts", json=ANN, headers=KEY) for _ in range(8))
     )
@@ -49,7 +49,7 @@ async def test_the_same_key_at_once_does_the_work_once(member: httpx.AsyncClient
     ("path", "body"),
     [("/api/contacts", BO), ("/api/groups", ANN), ("/api/contacts?x=1", ANN)],
 )
-async def test_a_key_of_another_request_is_a_conflict(
+async def test_key_of_another_request_is_a_conflict(
     member: httpx.AsyncClient, path: str, body: dict[str, Any]
 ) -> None:
     await member.post("/api/contacts", json=ANN, headers=KEY)
@@ -61,7 +61,7 @@ async def test_a_key_of_another_request_is_a_conflict(
     assert len((await member.get("/api/contacts")).json()["items"]) == 1
 
 
-async def test_keys_of_different_users_have_nothing_to_do_with_each_other(
+async def test_keys_belong_to_their_user(
     member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     assert (await member.post("/api/contacts", json=ANN, headers=KEY)).status_code == 201
@@ -69,7 +69,7 @@ async def test_keys_of_different_users_have_nothing_to_do_with_each_other(
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ключ", "a\tb", "é"])
-async def test_a_senseless_key_is_refused(member: httpx.AsyncClient, key: str) -> None:
+async def test_invalid_key_is_refused(member: httpx.AsyncClient, key: str) -> None:
     answer = await member.post(
         "/api/contacts", json=ANN, headers={b"Idempotency-Key": key.encode()}
     )
@@ -79,7 +79,7 @@ async def test_a_senseless_key_is_refused(member: httpx.AsyncClient, key: str) -
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
-async def test_a_refused_request_leaves_the_key_free(member: httpx.AsyncClient) -> None:
+async def test_refused_request_leaves_its_key_free(member: httpx.AsyncClient) -> None:
     wrong = await member.post("/api/contacts", json={**ANN, "phone": "12"}, headers=KEY)
     right = await member.post("/api/contacts", json=ANN, headers=KEY)
 
@@ -87,7 +87,7 @@ async def test_a_refused_request_leaves_the_key_free(member: httpx.AsyncClient) 
     assert right.status_code == 201
 
 
-async def test_no_token_or_password_is_kept_under_a_key(
+async def test_no_token_or_password_is_stored_with_a_key(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     user = await admin.post(
@@ -100,7 +100,7 @@ async def test_no_token_or_password_is_kept_under_a_key(
 
 
 class TestClaims:
-    """The use case itself, where time must pass or a process must die."""
+    """Claims of a key in the use case, where time must pass or a process must die."""
 
     @pytest.fixture
     async def begin(self, services: Services, connect: Connect) -> Any:
@@ -131,13 +131,13 @@ class TestClaims:
                 .execution_options(synchronize_session=False)
             )
 
-    async def test_an_unanswered_claim_is_in_progress(self, begin: Any) -> None:
+    async def test_unanswered_claim_is_in_progress(self, begin: Any) -> None:
         await begin()
 
         with pytest.raises(Exception, match="no answer yet"):
             await begin(repeatable=True)
 
-    async def test_an_abandoned_claim_is_taken_over_if_repeating_is_harmless(
+    async def test_abandoned_claim_is_taken_over_if_a_repeat_is_harmless(
         self, begin: Any, keys: Idempotency, database: Database
     ) -> None:
         first = await begin(repeatable=True)
@@ -149,7 +149,7 @@ class TestClaims:
 
         assert await begin() == StoredAnswer(201, {"by": "second"})
 
-    async def test_an_abandoned_claim_stays_if_repeating_may_harm(
+    async def test_abandoned_claim_is_kept_if_a_repeat_may_harm(
         self, begin: Any, database: Database
     ) -> None:
         await begin()
@@ -167,10 +167,10 @@ class TestClaims:
         assert isinstance(await begin(), Claim)
 
 
-async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
+async def test_repeated_creation_of_users_and_tokens_shows_no_token_again(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
-    """Every POST that creates takes a key; no secret is kept for it."""
+    """Every POST that creates takes a key; no secret is stored with it."""
     key = {"Idempotency-Key": "a user"}
     user = {"email": "kim@example.com", "role": "member"}
     made = [await admin.post("/api/users", json=user, headers=key) for _ in range(2)]
@@ -192,7 +192,7 @@ async def test_users_and_tokens_are_made_once_and_a_token_is_shown_once(
     assert made[0].json()["set_up_url"].partition("=")[2] not in kept
 
 
-def test_every_post_takes_a_key_but_signing_in(app: FastAPI) -> None:
+def test_every_post_except_sign_in_takes_a_key(app: FastAPI) -> None:
     taking = set()
     posts = set()
     for path, item in app.openapi()["paths"].items():
@@ -203,10 +203,10 @@ def test_every_post_takes_a_key_but_signing_in(app: FastAPI) -> None:
     assert posts - taking == {"/api/session"}
 
 
-async def test_a_step_to_another_state_is_answered_again(member: httpx.AsyncClient) -> None:
+async def test_repeated_state_change_gets_the_first_answer(member: httpx.AsyncClient) -> None:
     contact = (await member.post("/api/contacts", json=ANN)).json()["id"]
-    wish = {"contact_id": contact, "reason": "asked"}
-    made = (await member.post("/api/suppressions", json=wish)).json()
+    opt_out = {"contact_id": contact, "reason": "asked"}
+    made = (await member.post("/api/suppressions", json=opt_out)).json()
     path, why = f"/api/suppressions/{made['id']}/lift", {"reason": "asked again"}
     first = await member.post(path, json=why, headers=KEY)
     again = await member.post(path, json=why, headers=KEY)
@@ -218,7 +218,7 @@ async def test_a_step_to_another_state_is_answered_again(member: httpx.AsyncClie
 
 
 class TestEnrollingUnderAKey:
-    """Enrolling again may do harm: whoever has finished would be texted all over again."""
+    """A repeat of enrolling may harm: finished contacts would get every text again."""
 
     @pytest.fixture
     async def sequence_id(self, member: httpx.AsyncClient, services: Services) -> str:
@@ -246,7 +246,7 @@ class TestEnrollingUnderAKey:
         monkeypatch: pytest.MonkeyPatch,
         prefer: dict[str, str],
     ) -> None:
-        """A process that dies right after the commit has left the answer behind."""
+        """A process that dies right after the commit leaves the answer stored."""
         contact_id = (await member.post("/api/contacts", json=ANN)).json()["id"]
 
         async def die(*_: object) -> None:
@@ -261,7 +261,7 @@ class TestEnrollingUnderAKey:
         assert first.json() == again.json()
         assert again.headers["idempotent-replayed"] == "true"
 
-    async def test_claim_that_was_taken_over_enrolls_nobody(
+    async def test_claim_that_was_taken_over_enrolls_no_contact(
         self,
         member: httpx.AsyncClient,
         sequence_id: str,
@@ -269,7 +269,7 @@ class TestEnrollingUnderAKey:
         monkeypatch: pytest.MonkeyPatch,
         database: Database,
     ) -> None:
-        """A process that froze, and whose client was answered by another one meanwhile."""
+        """The process froze, and another one answered its client meanwhile."""
         contact_id = (await member.post("/api/contacts", json=ANN)).json()["id"]
         enroll = services.enrolling.enroll
 

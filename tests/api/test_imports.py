@@ -1,4 +1,4 @@
-"""The route of importing contacts."""
+"""Importing contacts over HTTP."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -34,7 +34,7 @@ async def test_import_names_invalid_rows(member: httpx.AsyncClient, services: Se
     assert "nonsense" not in str(bad)
 
 
-async def test_the_same_key_and_file_is_one_import(member: httpx.AsyncClient) -> None:
+async def test_repeated_upload_with_its_key_is_one_import(member: httpx.AsyncClient) -> None:
     headers = {**CSV, "Idempotency-Key": "k1"}
     first = await member.post(ADDRESS, content=FILE, headers=headers)
     again = await member.post(ADDRESS, content=FILE, headers=headers)
@@ -76,7 +76,7 @@ async def test_viewer_cannot_import(viewer: httpx.AsyncClient) -> None:
     assert (await viewer.post(ADDRESS, content=FILE, headers=CSV)).status_code == 403
 
 
-async def test_a_file_may_be_larger_than_other_bodies_but_not_than_its_own_limit(
+async def test_file_has_a_larger_limit_than_other_bodies(
     member: httpx.AsyncClient, settings: ApiSettings, services: Services
 ) -> None:
     small = create_app(

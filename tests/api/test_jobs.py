@@ -1,4 +1,4 @@
-"""Routes of work in the background."""
+"""Jobs over HTTP."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ async def world(database_url: str) -> Any:
 
 
 async def enrolled(world: World, services: Services, count: int) -> UUID:
-    """A sequence with this many people in it."""
+    """Write a sequence with this many enrollments."""
     sequence = await world.active()
     await services.enrolling.enroll(
         sequence.id, world.user_id, contact_ids=await world.contacts(count)
@@ -61,7 +61,7 @@ async def test_bulk_job_is_started_run_and_read(
     assert rest["next_cursor"] is None
 
 
-async def test_the_same_key_starts_one_job(
+async def test_repeated_request_with_its_key_starts_one_job(
     member: httpx.AsyncClient, world: World, services: Services
 ) -> None:
     sequence_id = await enrolled(world, services, 1)

@@ -1,4 +1,4 @@
-"""Where one is signed in, and signing out there."""
+"""A user's own sessions: listing and ending them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -58,7 +58,7 @@ async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return items
 
 
-async def test_one_sees_where_one_is_signed_in(sign_in: SignIn) -> None:
+async def test_user_sees_their_sessions(sign_in: SignIn) -> None:
     desk = await sign_in()
     await sign_in("curl/8.9.1", "2001:db8::1")
 
@@ -73,7 +73,7 @@ async def test_one_sees_where_one_is_signed_in(sign_in: SignIn) -> None:
     }
 
 
-async def test_one_session_is_ended_and_the_others_stay(sign_in: SignIn) -> None:
+async def test_ended_session_leaves_the_others(sign_in: SignIn) -> None:
     desk, phone, lost = await sign_in(), await sign_in(), await sign_in()
     gone = (await listed(lost))[0]
     assert gone["is_current"]
@@ -86,7 +86,7 @@ async def test_one_session_is_ended_and_the_others_stay(sign_in: SignIn) -> None
     assert len(await listed(desk)) == 2
 
 
-async def test_the_session_one_uses_is_ended_like_any_other(sign_in: SignIn) -> None:
+async def test_current_session_can_be_ended(sign_in: SignIn) -> None:
     desk = await sign_in()
     [own] = await listed(desk)
 
@@ -95,7 +95,7 @@ async def test_the_session_one_uses_is_ended_like_any_other(sign_in: SignIn) -> 
     assert (await desk.get("/api/me")).status_code == 401
 
 
-async def test_one_signs_out_everywhere_else(
+async def test_user_signs_out_of_all_other_sessions(
     sign_in: SignIn, connect: Connect, services: Services, kim: UserDetails
 ) -> None:
     desk, phone, tablet = await sign_in(), await sign_in(), await sign_in()
@@ -105,15 +105,13 @@ async def test_one_signs_out_everywhere_else(
     assert [(await one.get("/api/me")).status_code for one in (desk, phone, tablet)] == [
         *(200, 401, 401)
     ]
-    # A token is no session, so none is its own.
+    # A token has no session of its own.
     client = await connect(token=await whole_token(services, kim.id))
     assert (await client.delete("/api/me/sessions")).status_code == 204
     assert await listed(client) == []
 
 
-async def test_nobody_ends_or_sees_somebody_elses_session(
-    sign_in: SignIn, services: Services
-) -> None:
+async def test_user_cannot_see_or_end_others_sessions(sign_in: SignIn, services: Services) -> None:
     await services.users.create(email="lou@clinic.example", role=Role.ADMIN, password=PASSWORD)
     desk, others = await sign_in(), await sign_in(email="lou@clinic.example")
     [own] = await listed(desk)
@@ -130,7 +128,7 @@ async def test_nobody_ends_or_sees_somebody_elses_session(
     "over",
     ["ended_at = now()", "expires_at = now() - interval '1 s'", "last_seen_at = now() - :idle"],
 )
-async def test_sessions_that_are_over_are_not_listed(
+async def test_ended_sessions_are_not_listed(
     sign_in: SignIn, services: Services, database: Database, over: str
 ) -> None:
     desk = await sign_in()
@@ -156,9 +154,7 @@ async def test_sessions_come_in_pages(sign_in: SignIn) -> None:
     assert len({one["id"] for one in first["items"] + rest["items"]}) == 3
 
 
-async def test_a_session_from_before_addresses_were_kept_is_listed(
-    sign_in: SignIn, database: Database
-) -> None:
+async def test_session_without_an_address_is_listed(sign_in: SignIn, database: Database) -> None:
     desk = await sign_in()
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE sessions SET address = NULL, user_agent = NULL"))

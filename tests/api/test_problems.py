@@ -1,4 +1,4 @@
-"""What an error looks like, wherever it comes from."""
+"""Errors: all are problem+json with a stable code, wherever they arise."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def test_an_unknown_route_is_a_problem(anonymous: httpx.AsyncClient) -> No
         assert_problem(await anonymous.get(path), 404, "unknown_route")
 
 
-async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
+async def test_wrong_method_is_a_problem_that_lists_the_allowed_ones(
     anonymous: httpx.AsyncClient,
 ) -> None:
     answer = await anonymous.put("/api/contacts")
@@ -50,7 +50,7 @@ async def test_malformed_json_is_a_problem(member: httpx.AsyncClient, body: byte
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b'{"first_name": "\xe9"}', b"[" * 100_000])
-async def test_an_unreadable_body_is_a_problem(member: httpx.AsyncClient, body: bytes) -> None:
+async def test_undecodable_body_is_a_problem(member: httpx.AsyncClient, body: bytes) -> None:
     answer = await member.post("/api/contacts", content=body, headers=JSON)
 
     assert_problem(answer, 400, "malformed_request")
@@ -87,7 +87,7 @@ async def test_each_wrong_field_is_named_with_code_and_remedy(member: httpx.Asyn
     ]
 
 
-async def test_a_field_name_of_half_a_character_breaks_nothing(member: httpx.AsyncClient) -> None:
+async def test_field_name_with_a_lone_surrogate_is_a_problem(member: httpx.AsyncClient) -> None:
     body = b'{"first_name": "Ann", "phone": "+14155550123", "\\ud800": 1}'
 
     answer = await member.post("/api/contacts", content=body, headers=JSON)
@@ -111,7 +111,7 @@ async def test_a_streamed_body_above_the_limit_is_refused(member: httpx.AsyncCli
     assert_problem(answer, 413, "body_too_large")
 
 
-async def test_an_unexpected_error_tells_nothing_of_itself(
+async def test_unexpected_error_reveals_nothing(
     app: FastAPI, services: Services, member: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(**_: Any) -> None:
@@ -126,7 +126,9 @@ async def test_an_unexpected_error_tells_nothing_of_itself(
 
 
 @pytest.fixture
-async def stranded(settings: ApiSettings, services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def without_database(
+    settings: ApiSettings, services: Services
+) -> AsyncIterator[httpx.AsyncClient]:
     """The API while PostgreSQL is away."""
     nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     services.database = nowhere
@@ -139,10 +141,10 @@ async def stranded(settings: ApiSettings, services: Services) -> AsyncIterator[h
     await nowhere.close()
 
 
-async def test_without_the_database_requests_are_to_be_tried_again(
-    stranded: httpx.AsyncClient,
+async def test_request_without_the_database_is_a_retryable_problem(
+    without_database: httpx.AsyncClient,
 ) -> None:
-    answer = await stranded.get(
+    answer = await without_database.get(
         "/api/contacts", headers={"Authorization": "Bearer sgt_" + "x" * 43}
     )
 
@@ -150,26 +152,26 @@ async def test_without_the_database_requests_are_to_be_tried_again(
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_alive_needs_nothing(stranded: httpx.AsyncClient) -> None:
-    answer = await stranded.get("/healthz")
+async def test_healthz_needs_no_server(without_database: httpx.AsyncClient) -> None:
+    answer = await without_database.get("/healthz")
 
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok"}
 
 
-async def test_ready_names_every_part_that_is_away(
-    stranded: httpx.AsyncClient, temporal: Any
+async def test_readyz_names_every_unavailable_server(
+    without_database: httpx.AsyncClient, temporal: Any
 ) -> None:
     temporal.is_ready = False
 
-    answer = await stranded.get("/readyz")
+    answer = await without_database.get("/readyz")
 
     problem = assert_problem(answer, 503, "not_ready")
     assert problem["away"] == ["database", "temporal"]
     assert "retry-after" in answer.headers
 
 
-async def test_ready_when_database_and_temporal_answer(
+async def test_readyz_succeeds_when_database_and_temporal_answer(
     anonymous: httpx.AsyncClient, temporal: Any
 ) -> None:
     assert (await anonymous.get("/readyz")).status_code == 200
@@ -179,7 +181,7 @@ async def test_ready_when_database_and_temporal_answer(
     assert problem["away"] == ["temporal"]
 
 
-async def test_the_api_documents_itself(anonymous: httpx.AsyncClient) -> None:
+async def test_api_serves_its_document(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/api/openapi.json")
 
     assert answer.status_code == 200

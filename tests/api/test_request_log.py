@@ -1,4 +1,4 @@
-"""One line and one measurement a request, with nothing in them that people typed."""
+"""One log line and one measurement per request, without anything a person typed."""
 
 import logging
 from uuid import uuid4
@@ -22,7 +22,7 @@ def count(method: str, route: str, status: int) -> float:
     return REGISTRY.get_sample_value("segue_http_requests_total", labels) or 0.0
 
 
-async def test_a_line_has_the_path_and_never_the_query(
+async def test_line_has_the_path_without_the_query(
     member: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -64,7 +64,7 @@ async def test_a_line_says_who_called_and_from_where(
 
 
 @pytest.mark.parametrize("method", ["GET", "BREW"])
-async def test_what_is_no_route_of_ours_is_one_series_and_shows_no_path(
+async def test_unknown_paths_share_one_series_without_a_path(
     method: str, anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -75,7 +75,7 @@ async def test_what_is_no_route_of_ours_is_one_series_and_shows_no_path(
     assert caplog.messages == ["(none) (none) 404"]
 
 
-async def test_no_line_can_be_forged(
+async def test_log_line_cannot_be_forged(
     member: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -84,7 +84,7 @@ async def test_no_line_can_be_forged(
     assert caplog.messages == ["GET /api/contacts/x%0Aforged 422"]
 
 
-async def test_health_checks_fill_no_log(
+async def test_health_checks_are_not_logged(
     anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -94,7 +94,7 @@ async def test_health_checks_fill_no_log(
     assert caplog.messages == []
 
 
-async def test_a_request_keeps_the_id_it_came_with(anonymous: httpx.AsyncClient) -> None:
+async def test_request_id_of_the_caller_is_kept(anonymous: httpx.AsyncClient) -> None:
     given = "web-1.7f3c_9"
     answer = await anonymous.get("/healthz", headers={"X-Request-ID": given})
 
@@ -102,7 +102,7 @@ async def test_a_request_keeps_the_id_it_came_with(anonymous: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("given", ["", "two words", "x" * 65, "a\tb"])
-async def test_others_get_one(given: str, anonymous: httpx.AsyncClient) -> None:
+async def test_request_without_an_id_gets_one(given: str, anonymous: httpx.AsyncClient) -> None:
     first = await anonymous.get("/healthz", headers={"X-Request-ID": given})
     second = await anonymous.get("/healthz")
 
@@ -111,7 +111,7 @@ async def test_others_get_one(given: str, anonymous: httpx.AsyncClient) -> None:
     assert all(len(one) == 32 and one.isalnum() for one in ids)
 
 
-async def test_an_error_nobody_expected_is_named_and_counted(
+async def test_unexpected_error_is_logged_and_counted(
     settings: ApiSettings, services: Services
 ) -> None:
     app = create_app(settings, services=services)

@@ -12,7 +12,7 @@ ANN = "+14155550123"
 
 
 async def come_in(services: Services, body: str = "Please stop texting me until 5") -> None:
-    """Have a text come in."""
+    """Receive a text."""
     await services.inbound.receive(
         InboundText(
             sid="SM" + uuid4().hex,
@@ -27,7 +27,7 @@ async def come_in(services: Services, body: str = "Please stop texting me until 
     )
 
 
-async def test_deciding(member: httpx.AsyncClient, services: Services) -> None:
+async def test_decision_is_recorded_once(member: httpx.AsyncClient, services: Services) -> None:
     names = {"first_name": "Ann", "last_name": "Lee", "phone": ANN}
     contact = (await member.post("/api/contacts", json=names)).json()
     await come_in(services)
@@ -55,7 +55,7 @@ async def test_deciding(member: httpx.AsyncClient, services: Services) -> None:
     assert (await member.get(f"/api/contacts/{contact['id']}")).json()["opted_out"] is True
 
 
-async def test_the_list_in_pages(member: httpx.AsyncClient, services: Services) -> None:
+async def test_reviews_are_listed_in_pages(member: httpx.AsyncClient, services: Services) -> None:
     for number in range(3):
         await come_in(services, f"Please stop texting me until {number}")
 
@@ -67,7 +67,9 @@ async def test_the_list_in_pages(member: httpx.AsyncClient, services: Services) 
     assert rest["next_cursor"] is None
 
 
-async def test_what_cannot_be_decided(member: httpx.AsyncClient, viewer: httpx.AsyncClient) -> None:
+async def test_invalid_decision_is_refused(
+    member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
     path = f"/api/reviews/{uuid4()}/decide"
     unknown = await member.post(path, json={"decision": "opt_out"})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")

@@ -68,7 +68,7 @@ async def test_a_taken_sender_is_a_conflict_that_names_it(
     assert again.json()["sender_id"] == made["id"]
 
 
-async def test_the_same_sender_many_times_at_once_is_added_once(
+async def test_concurrent_requests_add_a_sender_once(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     answers = await asyncio.gather(*(admin.post("/api/senders", json=NUMBER) for _ in range(6)))
@@ -98,10 +98,10 @@ async def test_the_same_sender_many_times_at_once_is_added_once(
         ({**NUMBER, "hold": None}, "hold"),
     ],
 )
-async def test_a_sender_that_cannot_be_is_refused_by_field(
+async def test_invalid_sender_is_refused_by_field(
     admin: httpx.AsyncClient, body: dict[str, Any], field: str
 ) -> None:
-    # Python's JSON writes what is no JSON, such as Infinity; that must be refused as well.
+    # Python writes values that are not JSON, such as Infinity; these must be refused as well.
     answer = await admin.post(
         "/api/senders",
         content=json.dumps(body),
@@ -112,7 +112,7 @@ async def test_a_sender_that_cannot_be_is_refused_by_field(
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_a_new_rate_is_paced_and_a_new_name_is_not(
+async def test_new_rate_paces_the_sender_and_a_new_name_does_not(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     made = await add(admin, NUMBER)
@@ -136,9 +136,7 @@ async def test_a_new_rate_is_paced_and_a_new_name_is_not(
         {"segments_per_second": None},
     ],
 )
-async def test_a_senseless_change_is_refused(
-    admin: httpx.AsyncClient, change: dict[str, Any]
-) -> None:
+async def test_invalid_change_is_refused(admin: httpx.AsyncClient, change: dict[str, Any]) -> None:
     made = await add(admin, NUMBER)
 
     answer = await admin.patch(f"/api/senders/{made['id']}", json=change)

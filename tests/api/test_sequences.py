@@ -150,7 +150,7 @@ async def test_invalid_sequence_is_a_422(
     assert list(wrong_fields(answer)) == [field]
 
 
-async def test_half_a_character_is_a_422(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_lone_surrogate_is_a_422(member: httpx.AsyncClient, sender_id: str) -> None:
     text = f"""{{"name": "x", "sender_id": "{sender_id}", "kind": "ongoing",
         "steps": [{{"body": "\\ud83d", "delay_seconds": 0}}]}}"""
     answer = await member.post(
@@ -159,7 +159,7 @@ async def test_half_a_character_is_a_422(member: httpx.AsyncClient, sender_id: s
     assert list(wrong_fields(answer)) == ["steps.0.body"]
 
 
-async def test_the_same_request_under_one_key_makes_one_sequence(
+async def test_repeated_request_with_its_key_creates_one_sequence(
     member: httpx.AsyncClient, sender_id: str
 ) -> None:
     headers = {"Idempotency-Key": "k1"}
@@ -194,7 +194,7 @@ async def test_a_change_to_null_is_a_422(
     assert list(wrong_fields(answer)) == [field]
 
 
-async def test_the_kind_cannot_change(member: httpx.AsyncClient, sender_id: str) -> None:
+async def test_kind_cannot_change(member: httpx.AsyncClient, sender_id: str) -> None:
     made = await make(member, sender_id)
     answer = await member.patch(f"/api/sequences/{made['id']}", json={"kind": "scheduled"})
     assert wrong_fields(answer) == {"kind": "kind_is_fixed"}

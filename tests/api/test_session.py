@@ -1,4 +1,4 @@
-"""Signing in at a browser: the cookie, its end, and what it may do."""
+"""Browser sessions: the cookie, what it allows, and when it ends."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ from tests.kits.browsers import (
 )
 
 
-async def test_signing_in_sets_a_careful_cookie(browser: httpx.AsyncClient, kim: Any) -> None:
+async def test_sign_in_sets_a_secure_cookie(browser: httpx.AsyncClient, kim: Any) -> None:
     answer = await sign_in(browser, email="KIM@clinic.example")
 
     assert answer.status_code == 200
@@ -50,7 +50,7 @@ async def test_signing_in_sets_a_careful_cookie(browser: httpx.AsyncClient, kim:
     assert browser.cookies[COOKIE] not in answer.text
 
 
-async def test_a_session_works_like_its_user(browser: httpx.AsyncClient, kim: Any) -> None:
+async def test_session_has_its_users_role(browser: httpx.AsyncClient, kim: Any) -> None:
     await sign_in(browser)
 
     assert (await browser.get("/api/me")).json()["email"] == EMAIL
@@ -73,7 +73,7 @@ async def test_only_a_hash_of_the_token_is_kept(
 async def test_cookie_is_the_token_and_its_hmac(
     browser: httpx.AsyncClient, kim: Any, services: Services
 ) -> None:
-    """As in every release: a deploy signs nobody out."""
+    """The format is fixed: a deploy signs no user out."""
     await sign_in(browser)
 
     token, _, signature = browser.cookies[COOKIE].partition(".")
@@ -83,7 +83,7 @@ async def test_cookie_is_the_token_and_its_hmac(
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1] + ("A" if c[-1] != "A" else "B")])
-async def test_a_cookie_that_we_did_not_sign_is_refused(
+async def test_cookie_with_a_bad_signature_is_refused(
     browser: httpx.AsyncClient, kim: Any, services: Services, change: Callable[[str], str]
 ) -> None:
     await sign_in(browser)
@@ -108,7 +108,7 @@ async def test_a_cookie_that_we_did_not_sign_is_refused(
     assert (await browser.get("/api/me", headers=headers)).status_code == 401
 
 
-async def test_every_refusal_reads_the_same(
+async def test_every_refused_sign_in_gets_the_same_answer(
     browser: httpx.AsyncClient, kim: UserDetails, services: Services
 ) -> None:
     await services.users.create(email="token@clinic.example", role=Role.MEMBER)
@@ -131,7 +131,7 @@ async def test_every_refusal_reads_the_same(
     assert all("set-cookie" not in answer.headers for answer in answers)
 
 
-async def test_an_unknown_address_costs_a_hash_too(
+async def test_unknown_address_costs_a_hash_too(
     browser: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
@@ -174,7 +174,7 @@ async def test_a_token_cannot_sign_out(member: httpx.AsyncClient) -> None:
     assert (await member.get("/api/session")).json()["user"]["email"] == "member@example.com"
 
 
-async def test_a_viewer_signs_out_too(
+async def test_viewer_can_sign_out(
     browser: httpx.AsyncClient, kim: UserDetails, services: Services
 ) -> None:
     await services.users.change(kim.id, {"role": Role.VIEWER})
@@ -188,7 +188,7 @@ async def test_an_idle_session_ends(
 ) -> None:
     await sign_in(browser)
     await _age(database, "last_seen_at", timedelta(hours=7, minutes=59))
-    assert await is_signed_in(browser)  # and was seen now
+    assert await is_signed_in(browser)  # and was used now
     await _age(database, "last_seen_at", timedelta(hours=7, minutes=59))
     assert await is_signed_in(browser)
 
@@ -197,7 +197,7 @@ async def test_an_idle_session_ends(
     assert not await is_signed_in(browser)
 
 
-async def test_what_a_page_asks_by_itself_keeps_no_session_alive(
+async def test_background_requests_of_a_page_do_not_extend_a_session(
     browser: httpx.AsyncClient, kim: Any, database: Database
 ) -> None:
     await sign_in(browser)
@@ -210,7 +210,7 @@ async def test_what_a_page_asks_by_itself_keeps_no_session_alive(
     assert not await is_signed_in(browser)
 
 
-async def test_a_busy_session_ends_too(
+async def test_session_in_use_ends_at_its_maximum_age(
     browser: httpx.AsyncClient, kim: Any, database: Database
 ) -> None:
     await sign_in(browser)
@@ -243,7 +243,7 @@ async def test_a_changed_user_is_signed_out_everywhere(
     assert not await is_signed_in(other)
 
 
-async def test_another_name_signs_nobody_out(
+async def test_changed_name_keeps_sessions(
     browser: httpx.AsyncClient, admin: httpx.AsyncClient, kim: UserDetails
 ) -> None:
     await sign_in(browser)
@@ -253,7 +253,7 @@ async def test_another_name_signs_nobody_out(
     assert await is_signed_in(browser)
 
 
-async def test_changing_ones_own_password_ends_all_ones_sessions(
+async def test_changed_password_ends_all_sessions_of_its_user(
     browser: httpx.AsyncClient, new_browser: NewBrowser, kim: UserDetails
 ) -> None:
     other = await new_browser()
@@ -269,7 +269,7 @@ async def test_changing_ones_own_password_ends_all_ones_sessions(
     assert (await sign_in(browser, password="another horse battery")).status_code == 200
 
 
-async def test_a_password_is_changed_only_by_who_knows_it(
+async def test_password_change_needs_the_old_password(
     browser: httpx.AsyncClient, kim: UserDetails, services: Services
 ) -> None:
     with_rules(services, sign_ins_per_email=3)
@@ -283,10 +283,10 @@ async def test_a_password_is_changed_only_by_who_knows_it(
     assert await is_signed_in(browser)
 
 
-async def test_weak_new_passwords_keep_the_api_hashing_no_longer_than_others(
+async def test_weak_new_password_costs_no_more_hashing_than_others(
     browser: httpx.AsyncClient, kim: UserDetails, services: Services
 ) -> None:
-    """Each costs a second of processor time at worst, and four at once keep sign-ins waiting."""
+    """A hash costs up to a second of CPU time, and four at once delay sign-ins."""
     with_rules(services, sign_ins_per_email=3)
     await sign_in(browser)
     body = {"current_password": PASSWORD, "new_password": "passwordpassword"}
@@ -297,7 +297,7 @@ async def test_weak_new_passwords_keep_the_api_hashing_no_longer_than_others(
     assert answers[0].json()["code"] == "invalid_password"
 
 
-async def test_a_password_changed_while_the_old_one_is_checked_begins_no_session(
+async def test_password_changed_during_a_sign_in_starts_no_session(
     browser: httpx.AsyncClient,
     kim: UserDetails,
     services: Services,
@@ -333,7 +333,7 @@ async def test_a_password_changed_while_the_old_one_is_checked_begins_no_session
         ({}, False),
     ],
 )
-async def test_a_session_changes_things_from_our_own_pages_only(
+async def test_session_can_change_things_only_from_our_pages(
     browser: httpx.AsyncClient, kim: Any, headers: dict[str, str], *, allowed: bool
 ) -> None:
     await sign_in(browser)
@@ -347,7 +347,7 @@ async def test_a_session_changes_things_from_our_own_pages_only(
 
     assert answer.status_code == (201 if allowed else 403)
     assert allowed or answer.json()["code"] == "cross_site"
-    assert len(read.json()["items"]) == allowed  # what only reads is Lax's to keep out
+    assert len(read.json()["items"]) == allowed  # SameSite=Lax covers requests that only read
 
 
 async def test_a_token_needs_no_origin(
@@ -364,9 +364,7 @@ async def test_a_token_needs_no_origin(
     assert answer.status_code == 201
 
 
-async def test_nobody_is_signed_in_by_another_sites_page(
-    browser: httpx.AsyncClient, kim: Any
-) -> None:
+async def test_cross_site_sign_in_is_refused(browser: httpx.AsyncClient, kim: Any) -> None:
     browser.headers["Origin"] = "https://evil.test"
 
     answer = await sign_in(browser)
@@ -387,7 +385,7 @@ async def test_nobody_is_signed_in_by_another_sites_page(
         {"email": EMAIL, "password": PASSWORD, "remember": True},
     ],
 )
-async def test_what_cannot_be_a_sign_in_is_refused(
+async def test_malformed_sign_in_is_refused(
     browser: httpx.AsyncClient, kim: Any, body: dict[str, Any]
 ) -> None:
     answer = await browser.post("/api/session", json=body)
@@ -453,7 +451,7 @@ async def test_secrets_are_in_no_log_answer_or_entry(
     assert not [one for one in entries + logged if "secret-person" in one]
 
 
-async def test_sessions_that_are_over_are_swept_away(
+async def test_ended_sessions_are_deleted(
     browser: httpx.AsyncClient, kim: Any, services: Services, database: Database
 ) -> None:
     await sign_in(browser)
@@ -466,7 +464,7 @@ async def test_sessions_that_are_over_are_swept_away(
     assert await is_signed_in(browser)
 
 
-async def test_a_disabled_users_tokens_work_again_once_enabled(
+async def test_tokens_of_a_disabled_user_work_again_once_enabled(
     admin: httpx.AsyncClient, connect: Connect, kim: UserDetails, services: Services
 ) -> None:
     made = await services.tokens.create(kim.id, name="ci", scopes=TokenScope, expires_at=None)
@@ -478,7 +476,7 @@ async def test_a_disabled_users_tokens_work_again_once_enabled(
     assert (await client.get("/api/me")).status_code == 200
 
 
-async def test_ones_own_tokens_are_made_listed_and_revoked(
+async def test_user_creates_lists_and_revokes_their_tokens(
     browser: httpx.AsyncClient, connect: Connect, kim: UserDetails
 ) -> None:
     await sign_in(browser)

@@ -1,4 +1,4 @@
-"""Setting one's password on a one-time link."""
+"""One-time links that set a password."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ async def run(database: Database, statement: str) -> None:
         await tx.execute(text(statement))
 
 
-async def test_a_link_sets_the_password_once(
+async def test_link_sets_the_password_once(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     made = await invite(admin)
@@ -69,7 +69,7 @@ async def test_a_link_sets_the_password_once(
     assert await signs_in(anonymous)
 
 
-async def test_looking_at_a_link_uses_nothing_up_and_tells_nobody(
+async def test_viewing_a_link_does_not_use_it_or_reveal_its_user(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, database: Database
 ) -> None:
     made = await invite(admin)
@@ -84,7 +84,9 @@ async def test_looking_at_a_link_uses_nothing_up_and_tells_nobody(
     assert (await use(anonymous, made["set_up_url"])).status_code == 303
 
 
-async def test_only_a_hash_of_a_link_is_kept(admin: httpx.AsyncClient, database: Database) -> None:
+async def test_only_a_hash_of_a_link_is_stored(
+    admin: httpx.AsyncClient, database: Database
+) -> None:
     token = (await invite(admin))["set_up_url"].partition("token=")[2]
 
     async with database.transaction() as tx:
@@ -94,7 +96,7 @@ async def test_only_a_hash_of_a_link_is_kept(admin: httpx.AsyncClient, database:
     assert token not in kept
 
 
-async def test_the_newest_link_alone_works(
+async def test_only_the_newest_link_works(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     made = await invite(admin)
@@ -112,7 +114,7 @@ async def test_the_newest_link_alone_works(
         "UPDATE users SET disabled_at = now() WHERE email LIKE 'kim@%'",
     ],
 )
-async def test_a_link_ends_with_its_time_or_its_user(
+async def test_link_expires_with_time_or_its_user(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, database: Database, statement: str
 ) -> None:
     url = (await invite(admin))["set_up_url"]
@@ -123,7 +125,7 @@ async def test_a_link_ends_with_its_time_or_its_user(
     assert not await signs_in(anonymous)
 
 
-async def test_enabling_somebody_again_revives_no_link(
+async def test_enabling_a_user_revives_no_link(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     made = await invite(admin)
@@ -133,7 +135,7 @@ async def test_enabling_somebody_again_revives_no_link(
     assert (await use(anonymous, made["set_up_url"])).status_code == 404
 
 
-async def test_there_is_no_link_for_somebody_disabled_or_unknown(admin: httpx.AsyncClient) -> None:
+async def test_disabled_or_unknown_user_gets_no_link(admin: httpx.AsyncClient) -> None:
     made = await invite(admin)
     await admin.patch(f"/api/users/{made['id']}", json={"disabled": True})
 
@@ -155,7 +157,7 @@ async def test_there_is_no_link_for_somebody_disabled_or_unknown(admin: httpx.As
         ({"repeated": "another horse battery"}, "is not the same as the password"),
     ],
 )
-async def test_a_refused_password_leaves_the_link(
+async def test_refused_password_keeps_the_link(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, fields: dict[str, str], says: str
 ) -> None:
     url = (await invite(admin))["set_up_url"]
@@ -169,7 +171,7 @@ async def test_a_refused_password_leaves_the_link(
     assert (await use(anonymous, url)).status_code == 303
 
 
-async def test_of_two_at_once_one_sets_the_password(
+async def test_only_one_of_two_concurrent_uses_sets_the_password(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services
 ) -> None:
     url = (await invite(admin))["set_up_url"]
@@ -184,7 +186,7 @@ async def test_of_two_at_once_one_sets_the_password(
     ]
 
 
-async def test_a_link_replaced_while_its_password_is_hashed_sets_none(
+async def test_link_replaced_during_hashing_sets_no_password(
     admin: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,13 +210,13 @@ async def test_a_link_replaced_while_its_password_is_hashed_sets_none(
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),  # as a page without referrer
-        ({"Origin": "null"}, 303),  # the same, where browsers tell less
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),  # a page without a referrer
+        ({"Origin": "null"}, 303),  # the same, from browsers that send fewer headers
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-async def test_another_sites_page_sets_no_password(
+async def test_cross_site_request_sets_no_password(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, headers: dict[str, str], status: int
 ) -> None:
     url = (await invite(admin))["set_up_url"]
@@ -223,7 +225,7 @@ async def test_another_sites_page_sets_no_password(
     assert (await use(anonymous, url)).status_code == status
 
 
-async def test_guessing_at_links_is_slowed_down_and_keeps_nobody_from_theirs(
+async def test_link_guesses_are_delayed_and_valid_links_still_work(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, services: Services, database: Database
 ) -> None:
     rules = AccessRules(sign_ins_per_address=3)
@@ -243,7 +245,7 @@ async def test_guessing_at_links_is_slowed_down_and_keeps_nobody_from_theirs(
 
 
 @pytest.mark.parametrize("token", ["", "x" * 10_000, "\x00", "é", "' OR 1=1 --"])
-async def test_a_token_that_is_none_is_answered_like_any_other(
+async def test_malformed_token_is_answered_like_an_unknown_one(
     anonymous: httpx.AsyncClient, token: str
 ) -> None:
     form = {"token": token, "password": PASSWORD, "repeated": PASSWORD}
@@ -270,7 +272,7 @@ async def test_the_link_offers_to_revoke_tokens(
     assert len(left) == (0 if kept else 1)
 
 
-async def test_a_repeated_request_shows_no_link_again(admin: httpx.AsyncClient) -> None:
+async def test_repeated_request_does_not_show_the_link_again(admin: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "invite kim"}
 
     first = await admin.post("/api/users", json=KIM, headers=headers)
@@ -280,7 +282,7 @@ async def test_a_repeated_request_shows_no_link_again(admin: httpx.AsyncClient) 
     assert again.json() == {**first.json(), "set_up_url": None}
 
 
-async def test_links_are_told_of_in_the_audit_log_without_themselves(
+async def test_links_are_audited_without_their_token(
     admin: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     made = await invite(admin)

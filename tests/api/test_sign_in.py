@@ -1,4 +1,4 @@
-"""Signing in over HTTP: who waits after wrong tries, who does not, and what cookies are called."""
+"""Signing in over HTTP: delays after wrong tries, and the cookies' names."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from storage.platform.database import Database
 from tests.kits.browsers import COOKIE, EMAIL, NewBrowser, is_signed_in, sign_in, values, with_rules
 
 
-async def test_after_wrong_tries_the_next_one_waits_right_or_wrong(
+async def test_next_try_after_wrong_ones_waits_right_or_wrong(
     browser: httpx.AsyncClient, kim: Any, services: Services, database: Database
 ) -> None:
     with_rules(services, sign_ins_per_email=3)
@@ -32,7 +32,7 @@ async def test_after_wrong_tries_the_next_one_waits_right_or_wrong(
     assert not [key for key in keys if "clinic" in key]
 
 
-async def test_after_wrong_tries_from_one_place_the_next_one_from_there_waits(
+async def test_next_try_from_an_address_with_wrong_ones_waits(
     browser: httpx.AsyncClient, kim: Any, services: Services
 ) -> None:
     with_rules(services, sign_ins_per_address=3)
@@ -43,7 +43,7 @@ async def test_after_wrong_tries_from_one_place_the_next_one_from_there_waits(
     assert (await sign_in(browser)).status_code == 429
 
 
-async def test_one_ipv6_network_counts_as_one_place(
+async def test_ipv6_network_counts_as_one_address(
     services: Services, app: FastAPI, kim: Any
 ) -> None:
     with_rules(services, sign_ins_per_address=2)
@@ -60,7 +60,7 @@ async def test_one_ipv6_network_counts_as_one_place(
     assert await attempt("198.51.100.7") == 200
 
 
-async def test_a_browser_that_was_signed_in_before_waits_for_no_stranger(
+async def test_known_browser_does_not_wait_for_others_wrong_tries(
     browser: httpx.AsyncClient, new_browser: NewBrowser, kim: Any, services: Services
 ) -> None:
     with_rules(services, secret="a secret of tests", sign_ins_per_email=2)
@@ -75,10 +75,10 @@ async def test_a_browser_that_was_signed_in_before_waits_for_no_stranger(
     assert await is_signed_in(browser)
 
 
-async def test_over_plain_http_cookies_have_plain_names(
+async def test_cookies_over_plain_http_have_plain_names(
     settings: ApiSettings, services: Services, kim: Any
 ) -> None:
-    """On one machine: browsers take no ``__Host-`` cookie without HTTPS."""
+    """Browsers refuse a ``__Host-`` cookie without HTTPS."""
     here = "http://127.0.0.1:8000"
     app = create_app(settings.model_copy(update={"public_base_url": here}), services=services)
     transport = httpx.ASGITransport(app)
@@ -95,7 +95,7 @@ async def test_over_plain_http_cookies_have_plain_names(
         assert set(client.cookies) == {"segue_device"}
 
 
-async def test_a_session_under_the_plain_name_is_none_over_https(
+async def test_plain_named_cookie_is_ignored_over_https(
     browser: httpx.AsyncClient, kim: Any
 ) -> None:
     """Another host of the domain could have set it."""

@@ -1,4 +1,4 @@
-"""Importing opted-out numbers: over the API, and from the page."""
+"""Importing opted-out numbers over the API and from the page."""
 
 import re
 from uuid import UUID
@@ -29,12 +29,12 @@ async def world(database: Database) -> World:
     return world
 
 
-async def work_off(services: Services, job_id: UUID) -> None:
+async def run_job(services: Services, job_id: UUID) -> None:
     while (await services.jobs.run_chunk(job_id)).more:
         pass
 
 
-async def standing(world: World) -> dict[str, tuple[str, str | None]]:
+async def suppressions(world: World) -> dict[str, tuple[str, str | None]]:
     rows = await world.rows(
         "SELECT phone, source, reason FROM suppressions WHERE lifted_at IS NULL"
     )
@@ -59,14 +59,14 @@ async def test_import_suppresses_numbers_by_hand(
     assert answer.status_code == 202, answer.text
     assert answer.json()["about"]["ignored_columns"] == ["sender_id"]
     job_id = UUID(answer.json()["id"])
-    await work_off(services, job_id)
+    await run_job(services, job_id)
     assert await results(member, job_id) == [
         (2, "suppressed"),
         (3, "already_suppressed"),
         (4, "invalid"),
         (5, "lifted"),
     ]
-    assert await standing(world) == {
+    assert await suppressions(world) == {
         "+12125000000": ("by_hand", "Wrote a letter"),
         "+12125000001": ("keyword", None),
     }
@@ -79,18 +79,18 @@ async def test_dry_run_suppresses_nothing(
 ) -> None:
     answer = await member.post(f"{ADDRESS}?dry_run=true", content=FILE, headers=CSV)
     job_id = UUID(answer.json()["id"])
-    await work_off(services, job_id)
-    # Without a reason of its own, a row needs the import's.
+    await run_job(services, job_id)
+    # A row without a reason needs the import's.
     assert [code for _, code in await results(member, job_id)] == [
         "suppressed",
         "invalid",
         "invalid",
         "lifted",
     ]
-    assert await standing(world) == {}
+    assert await suppressions(world) == {}
 
 
-async def test_many_numbers_end_their_own_enrollments_and_no_others(
+async def test_imported_numbers_end_only_their_own_enrollments(
     world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient, services: Services
 ) -> None:
     ids = await world.contacts(250)
@@ -101,15 +101,15 @@ async def test_many_numbers_end_their_own_enrollments_and_no_others(
     text = "\n".join(["phone,reason", *rows]).encode()
     answer = await member.post(ADDRESS, content=text, headers=CSV)
     job_id = UUID(answer.json()["id"])
-    await work_off(services, job_id)
-    told = (await services.jobs.results(job_id, limit=1000))[0]
-    assert [row.code for row in told] == [
+    await run_job(services, job_id)
+    results = (await services.jobs.results(job_id, limit=1000))[0]
+    assert [row.code for row in results] == [
         *["suppressed"] * 121,
         *["already_suppressed"] * 2,
         "invalid",
     ]
-    assert [row.subject_id for row in told] == [*ids[0:240:2], None, None, ids[0], None]
-    assert await standing(world) == {
+    assert [row.subject_id for row in results] == [*ids[0:240:2], None, None, ids[0], None]
+    assert await suppressions(world) == {
         phone: ("by_hand", f"Row {phone}") for phone in (*phones, nobodys)
     }
     left = await world.rows("SELECT contact_id FROM enrollments WHERE status = 'active'")
@@ -133,8 +133,8 @@ async def test_exported_suppressions_can_be_imported(
     exported = (await member.get("/api/suppressions/export")).content
     await world.run("DELETE FROM suppressions")
     answer = await member.post(ADDRESS, content=exported, headers=CSV)
-    await work_off(services, UUID(answer.json()["id"]))
-    assert await standing(world) == {
+    await run_job(services, UUID(answer.json()["id"]))
+    assert await suppressions(world) == {
         "+12125550101": ("by_hand", "=Asked"),
         "+12125550102": ("by_hand", "=Asked"),
     }
@@ -168,13 +168,13 @@ async def test_page_previews_the_file_first(
         sent = await member.post(path, files=file, data=fields, headers=HTMX)
         assert sent.status_code == 200, sent.text
         [job_id] = set(re.findall(rf"{path}/([0-9a-f-]+)", sent.text))
-        await work_off(services, UUID(job_id))
+        await run_job(services, UUID(job_id))
         found = (await member.get(f"{path}/{job_id}", headers=HTMX)).text
-        told = " ".join(re.sub(r"<[^>]+>", " ", found).split())
-        assert words in told
-        assert "1 cannot be taken" in told
-        assert "too short" in told
-        assert len(await standing(world)) == (2 if mode == "import" else 0)
+        shown = " ".join(re.sub(r"<[^>]+>", " ", found).split())
+        assert words in shown
+        assert "1 cannot be taken" in shown
+        assert "too short" in shown
+        assert len(await suppressions(world)) == (2 if mode == "import" else 0)
     without = await member.post(path, data={"reason": "Old list"}, headers=HTMX)
     assert without.status_code == 422
     assert 'id="error-file"' in without.text

@@ -12,7 +12,7 @@ async def suppress(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
     return await client.post("/api/suppressions", json={"reason": "Asked on the phone", **body})
 
 
-async def test_opting_out_and_lifting(member: httpx.AsyncClient) -> None:
+async def test_number_is_suppressed_and_lifted(member: httpx.AsyncClient) -> None:
     contact = (await member.post("/api/contacts", json=ANN)).json()
 
     made = await suppress(member, contact_id=contact["id"])
@@ -37,7 +37,7 @@ async def test_opting_out_and_lifting(member: httpx.AsyncClient) -> None:
     assert (twice.status_code, twice.json()["code"]) == (409, "already_lifted")
 
 
-async def test_a_repeated_request_is_answered_as_the_first_time(member: httpx.AsyncClient) -> None:
+async def test_repeated_request_gets_the_first_answer(member: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "one"}
     body = {"phone": ANN["phone"], "reason": "R"}
 
@@ -50,7 +50,7 @@ async def test_a_repeated_request_is_answered_as_the_first_time(member: httpx.As
     assert first.json() == second.json() == known.json() == replayed.json()
 
 
-async def test_the_list_takes_filters_and_pages(member: httpx.AsyncClient) -> None:
+async def test_list_filters_and_pages(member: httpx.AsyncClient) -> None:
     ids = [
         (await suppress(member, phone=f"+1415555010{number}")).json()["id"] for number in range(3)
     ]
@@ -60,13 +60,13 @@ async def test_the_list_takes_filters_and_pages(member: httpx.AsyncClient) -> No
     rest = await member.get("/api/suppressions", params={"cursor": page["next_cursor"]})
 
     assert [item["id"] for item in page["items"] + rest.json()["items"]] == ids[::-1]
-    standing = await member.get("/api/suppressions", params={"standing": "true"})
-    assert [item["id"] for item in standing.json()["items"]] == ids[:0:-1]
+    active = await member.get("/api/suppressions", params={"standing": "true"})
+    assert [item["id"] for item in active.json()["items"]] == ids[:0:-1]
     found = await member.get("/api/suppressions", params={"search": "0102", "source": "by_hand"})
     assert [item["id"] for item in found.json()["items"]] == [ids[2]]
 
 
-async def test_what_cannot_be_taken(member: httpx.AsyncClient) -> None:
+async def test_invalid_suppression_is_refused(member: httpx.AsyncClient) -> None:
     for body, status, code in (
         ({}, 422, "one_of_two"),
         ({"phone": ANN["phone"], "contact_id": str(uuid4())}, 422, "one_of_two"),
@@ -83,12 +83,12 @@ async def test_what_cannot_be_taken(member: httpx.AsyncClient) -> None:
     assert unknown.status_code == 404
 
 
-async def test_viewers_only_read(viewer: httpx.AsyncClient) -> None:
+async def test_viewer_can_only_read(viewer: httpx.AsyncClient) -> None:
     assert (await viewer.get("/api/suppressions")).status_code == 200
     assert (await suppress(viewer, phone=ANN["phone"])).status_code == 403
 
 
-async def test_only_admins_erase(member: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_only_admin_can_erase(member: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     contact = (await member.post("/api/contacts", json=ANN)).json()
     await suppress(member, contact_id=contact["id"])
     path = f"/api/contacts/{contact['id']}"

@@ -1,4 +1,4 @@
-"""What a new API token may be, who may make it, and what ends it."""
+"""API tokens: limits on new ones, who may create them, and what ends them."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ ALL = ["read", "write", "send", "admin"]
 
 @pytest.fixture
 async def browser(connect: Connect, services: Services, kim: UserDetails) -> httpx.AsyncClient:
-    """A browser that Kim is signed in at."""
+    """A browser where Kim is signed in."""
     client = await connect()
     signed_in = await services.sessions.sign_in(kim.email, PASSWORD, address=None)
     client.headers.update({"Cookie": f"__Host-{SESSION_COOKIE}={signed_in.cookie}"})
@@ -50,7 +50,7 @@ def code_and_field(answer: httpx.Response) -> tuple[str, str]:
     return problem["code"], problem["errors"][0]["field"]
 
 
-async def test_no_number_of_revoked_tokens_hides_a_valid_one(
+async def test_revoked_tokens_never_hide_a_valid_one(
     admin: httpx.AsyncClient,
     member: httpx.AsyncClient,
     services: Services,
@@ -77,7 +77,7 @@ async def test_no_number_of_revoked_tokens_hides_a_valid_one(
     assert "gone" not in page
 
 
-async def test_the_page_leads_on_to_every_token(
+async def test_page_links_to_every_token(
     admin: httpx.AsyncClient, services: Services, kim: UserDetails
 ) -> None:
     for number in range(51):
@@ -99,7 +99,7 @@ async def test_the_page_leads_on_to_every_token(
     assert "token 00" in (await admin.get(address)).text
 
 
-async def test_by_default_a_token_reads_for_ninety_days(member: httpx.AsyncClient) -> None:
+async def test_default_token_reads_for_ninety_days(member: httpx.AsyncClient) -> None:
     made = (await make(member)).json()
 
     assert made["scopes"] == ["read"]
@@ -107,13 +107,13 @@ async def test_by_default_a_token_reads_for_ninety_days(member: httpx.AsyncClien
     assert timedelta(days=89) < lifetime <= timedelta(days=90)
 
 
-async def test_a_token_lasts_for_ever_only_if_asked(member: httpx.AsyncClient) -> None:
+async def test_token_never_expires_only_if_asked(member: httpx.AsyncClient) -> None:
     made = (await make(member, scopes=ALL, expires_at=None)).json()
 
     assert (made["scopes"], made["expires_at"]) == (ALL, None)
 
 
-async def test_a_session_alone_makes_no_token(
+async def test_session_needs_the_password_to_create_a_token(
     browser: httpx.AsyncClient, services: Services
 ) -> None:
     without = await make(browser)
@@ -128,7 +128,7 @@ async def test_a_session_alone_makes_no_token(
     assert kept["id"] == right.json()["id"]
 
 
-async def test_an_admin_gives_their_own_password_for_somebody_elses_token(
+async def test_admin_gives_their_own_password_for_anothers_token(
     browser: httpx.AsyncClient, services: Services, kim: UserDetails
 ) -> None:
     await services.users.change(kim.id, {"role": Role.ADMIN})
@@ -146,7 +146,7 @@ async def test_an_admin_gives_their_own_password_for_somebody_elses_token(
     assert own.status_code == 201
 
 
-async def test_a_session_guesses_at_the_password_only_so_often(
+async def test_password_guesses_of_a_session_are_limited(
     browser: httpx.AsyncClient, services: Services
 ) -> None:
     most = services.config.access.sign_ins_per_email
@@ -165,7 +165,7 @@ async def test_a_session_guesses_at_the_password_only_so_often(
         ({"expires_at": from_now(hours=2)}, "expires_at"),
     ],
 )
-async def test_a_token_makes_none_that_goes_beyond_it(
+async def test_token_cannot_create_one_beyond_its_own_scopes_or_expiry(
     connect: Connect,
     services: Services,
     kim: UserDetails,
@@ -181,7 +181,7 @@ async def test_a_token_makes_none_that_goes_beyond_it(
     assert len((await client.get("/api/me/tokens")).json()["items"]) == 1
 
 
-async def test_a_token_makes_one_within_it_that_ends_with_it_by_default(
+async def test_token_created_by_a_token_expires_with_it_by_default(
     connect: Connect, services: Services, kim: UserDetails
 ) -> None:
     mine = await narrow(services, kim)
@@ -195,7 +195,7 @@ async def test_a_token_makes_one_within_it_that_ends_with_it_by_default(
     assert short.status_code == 201
 
 
-async def test_an_admins_token_makes_none_for_others_that_goes_beyond_it(
+async def test_admin_token_cannot_create_one_for_others_beyond_its_own(
     connect: Connect, services: Services, kim: UserDetails
 ) -> None:
     boss = await services.users.create(email="boss@clinic.example", role=Role.ADMIN)
@@ -210,14 +210,14 @@ async def test_an_admins_token_makes_none_for_others_that_goes_beyond_it(
 
 
 async def narrow(services: Services, user: UserDetails) -> NewToken:
-    """Make a token that reads and manages, for an hour."""
+    """Create a token that reads and manages for an hour."""
     until = datetime.now(UTC) + timedelta(hours=1)
     scopes = [TokenScope.READ, TokenScope.ADMIN]
     return await services.tokens.create(user.id, name="mine", scopes=scopes, expires_at=until)
 
 
 @pytest.mark.parametrize("revoke", [True, False])
-async def test_a_password_change_ends_tokens_if_asked_to(
+async def test_password_change_revokes_tokens_if_asked(
     browser: httpx.AsyncClient,
     connect: Connect,
     services: Services,
@@ -235,7 +235,7 @@ async def test_a_password_change_ends_tokens_if_asked_to(
 
 
 @pytest.mark.parametrize("revoke", [True, False])
-async def test_a_reset_ends_password_and_sessions_and_tokens_if_asked_to(
+async def test_reset_ends_password_and_sessions_and_tokens_if_asked(
     admin: httpx.AsyncClient,
     browser: httpx.AsyncClient,
     connect: Connect,
@@ -255,13 +255,13 @@ async def test_a_reset_ends_password_and_sessions_and_tokens_if_asked_to(
     assert (await client.get("/api/me")).status_code == (401 if revoke else 200)
 
 
-async def test_no_token_is_made_by_a_session_that_ends_meanwhile(
+async def test_session_that_ends_meanwhile_creates_no_token(
     browser: httpx.AsyncClient,
     services: Services,
     kim: UserDetails,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stolen session races the owner who changes the password and revokes all tokens."""
+    """A stolen session races its owner, who changes the password and revokes all tokens."""
     confirm = OwnPassword.confirm
 
     async def then_changed(self: OwnPassword, user_id: Any, password: str) -> None:
@@ -277,7 +277,7 @@ async def test_no_token_is_made_by_a_session_that_ends_meanwhile(
 
 
 @pytest.mark.parametrize("first", ["token", "reset"])
-async def test_a_token_made_beside_a_reset_does_not_outlive_it(
+async def test_token_created_during_a_reset_does_not_outlive_it(
     services: Services, database: Database, kim: UserDetails, first: str
 ) -> None:
     caller = await services.users.authenticate(await whole_token(services, kim.id))
@@ -289,7 +289,7 @@ async def test_a_token_made_beside_a_reset_does_not_outlive_it(
         await services.set_up_links.replace_password(kim.id, revoke_tokens=True)
 
     acts: list[Callable[[], Any]] = [token, reset] if first == "token" else [reset, token]
-    # Both wait for the user, the first one longer; whoever is let through first, none is left.
+    # Both wait for the user's row; in either order, no token is left.
     async with database.transaction() as tx:
         await tx.execute(text("SELECT FROM users WHERE id = :id FOR UPDATE"), {"id": kim.id})
         started = []

@@ -1,4 +1,4 @@
-"""What the provider may tell us, and who else may not."""
+"""Twilio's webhooks: parsing, signatures, and refusals of anyone else."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ ACCOUNT = "AC" + "0" * 32
 
 Fields = Sequence[tuple[str, str]]
 
-# The keys of a real request, in its order; most of what Twilio says about places is blank.
+# The keys of a real request, in its order; Twilio leaves most of the location blank.
 TEXT: Fields = [
     ("ToCountry", "US"),
     ("ToState", ""),
@@ -74,7 +74,7 @@ def changed(fields: Fields, **values: str | None) -> Fields:
 
 @dataclass
 class Stub:
-    """A use case that remembers what it was given."""
+    """A use case that records its input."""
 
     received: list[Any] = field(default_factory=list)
     error: Exception | None = None
@@ -119,8 +119,8 @@ def callbacks() -> Stub:
     return Stub()
 
 
-class CatchUpStub:
-    """Remembers how often a text may have been missed."""
+class BackfillStub:
+    """Counts how often a text may have been missed."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -130,8 +130,8 @@ class CatchUpStub:
 
 
 @pytest.fixture
-def catch_up() -> CatchUpStub:
-    return CatchUpStub()
+def catch_up() -> BackfillStub:
+    return BackfillStub()
 
 
 def application(settings: ApiSettings, services: object) -> FastAPI:
@@ -141,18 +141,18 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
     problems.install(app)
     limits = Limits(MAX_BODY_BYTES, dict.fromkeys(twilio.PATHS, STRANGERS_BYTES))
     app.add_middleware(BodyLimit, limits=limits)
-    app.add_middleware(RequestLog)  # gives each request the id that answers carry
+    app.add_middleware(RequestLog)  # sets the request id that answers carry
     app.include_router(twilio.router)
     return app
 
 
 @pytest.fixture
 async def http(
-    settings: ApiSettings, inbound: Stub, callbacks: Stub, catch_up: CatchUpStub
+    settings: ApiSettings, inbound: Stub, callbacks: Stub, catch_up: BackfillStub
 ) -> AsyncIterator[httpx.AsyncClient]:
     services = SimpleNamespace(inbound=inbound, callbacks=callbacks, catch_up=catch_up)
     app = application(settings, services)
-    # The request comes from a proxy that ended TLS: another scheme, host and port than called.
+    # The request comes from a proxy that ended TLS: scheme, host and port differ from the caller's.
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="http://10.0.0.1:8000",
@@ -181,7 +181,7 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> None:
 
 
 class TestInbound:
-    async def test_a_text_is_passed_on_and_answered_with_silence(
+    async def test_text_is_passed_on_with_an_empty_answer(
         self, http: httpx.AsyncClient, inbound: Stub
     ) -> None:
         response = await post(http, INBOUND, TEXT)
@@ -215,7 +215,7 @@ class TestInbound:
             "\N{GRINNING FACE}" * 1600,
         ],
     )
-    async def test_a_body_arrives_exactly(
+    async def test_body_is_passed_on_unchanged(
         self, http: httpx.AsyncClient, inbound: Stub, body: str
     ) -> None:
         response = await post(http, INBOUND, changed(TEXT, Body=body))
@@ -224,7 +224,7 @@ class TestInbound:
         assert inbound.texts()[0].body == body
         assert inbound.texts()[0].payload["Body"] == body
 
-    async def test_a_picture_may_come_without_words(
+    async def test_picture_without_text_is_passed_on(
         self, http: httpx.AsyncClient, inbound: Stub
     ) -> None:
         urls = {f"MediaUrl{index}": f"https://example.com/{index}" for index in range(11)}
@@ -239,14 +239,12 @@ class TestInbound:
         assert text.body == ""
         assert text.media_urls == tuple(urls.values())
 
-    async def test_what_twilio_makes_of_a_keyword_is_passed_on(
-        self, http: httpx.AsyncClient, inbound: Stub
-    ) -> None:
+    async def test_opt_out_type_is_passed_on(self, http: httpx.AsyncClient, inbound: Stub) -> None:
         await post(http, INBOUND, changed(TEXT, Body="enough", OptOutType="STOP"))
 
         assert inbound.texts()[0].opt_out_type == "STOP"
 
-    async def test_no_service_and_unknown_fields_are_fine(
+    async def test_missing_service_and_unknown_fields_are_accepted(
         self, http: httpx.AsyncClient, inbound: Stub
     ) -> None:
         fields = changed(TEXT, MessagingServiceSid=None, ChannelMetadata='{"a": 1}', WaId="")
@@ -256,9 +254,7 @@ class TestInbound:
         assert inbound.texts()[0].messaging_service_sid is None
         assert inbound.texts()[0].payload == dict(fields)
 
-    async def test_a_nul_does_not_cost_the_text(
-        self, http: httpx.AsyncClient, inbound: Stub
-    ) -> None:
+    async def test_nul_character_is_removed(self, http: httpx.AsyncClient, inbound: Stub) -> None:
         assert (await post(http, INBOUND, changed(TEXT, Body="a\0b"))).status_code == 200
 
         assert inbound.texts()[0].body == "ab"
@@ -272,7 +268,7 @@ class TestInbound:
         assert [text.sid for text in inbound.texts()] == ["SM1", "SM1"]
 
     @pytest.mark.parametrize("missing", ["MessageSid", "From", "To"])
-    async def test_a_text_of_nobody_is_malformed(
+    async def test_text_without_a_sender_is_malformed(
         self, http: httpx.AsyncClient, inbound: Stub, missing: str
     ) -> None:
         for value in (None, ""):
@@ -302,7 +298,7 @@ class TestStatus:
         ]
 
     @pytest.mark.parametrize("query", ["", "?attempt=", "?attempt=1", "?attempt=%00", "?other=1"])
-    async def test_without_a_good_attempt_id_it_is_still_a_report(
+    async def test_report_without_a_valid_attempt_id_is_accepted(
         self, http: httpx.AsyncClient, callbacks: Stub, query: str
     ) -> None:
         assert (await post(http, STATUS + query, REPORT)).status_code == 204
@@ -325,12 +321,14 @@ class TestStatus:
         assert (await post(http, STATUS, changed(REPORT, ErrorCode=said))).status_code == 204
         assert callbacks.reports()[0].error_code == expected
 
-    async def test_a_sender_may_be_missing(self, http: httpx.AsyncClient, callbacks: Stub) -> None:
+    async def test_report_without_a_sender_is_accepted(
+        self, http: httpx.AsyncClient, callbacks: Stub
+    ) -> None:
         assert (await post(http, STATUS, changed(REPORT, From=""))).status_code == 204
         assert callbacks.reports()[0].from_phone is None
 
     @pytest.mark.parametrize("missing", ["MessageSid", "MessageStatus"])
-    async def test_a_report_on_nothing_is_malformed(
+    async def test_report_without_a_message_is_malformed(
         self, http: httpx.AsyncClient, callbacks: Stub, missing: str
     ) -> None:
         response = await post(http, STATUS, changed(REPORT, **{missing: None}))
@@ -341,7 +339,7 @@ class TestStatus:
 
 @pytest.mark.parametrize(("target", "fields"), [(INBOUND, TEXT), (STATUS, REPORT)])
 class TestRefusals:
-    async def test_no_signature(
+    async def test_missing_signature_is_refused(
         self,
         http: httpx.AsyncClient,
         inbound: Stub,
@@ -358,7 +356,7 @@ class TestRefusals:
         assert not callbacks.received
 
     @pytest.mark.parametrize("signature", ["", "AAAA", "\u00e9"])
-    async def test_a_bad_signature(
+    async def test_bad_signature_is_refused(
         self, http: httpx.AsyncClient, target: str, fields: Fields, signature: str
     ) -> None:
         response = await http.post(
@@ -369,7 +367,7 @@ class TestRefusals:
 
         assert_problem(response, 403, "invalid_signature")
 
-    async def test_a_signature_for_other_fields(
+    async def test_signature_for_other_fields_is_refused(
         self, http: httpx.AsyncClient, target: str, fields: Fields
     ) -> None:
         response = await post(
@@ -381,7 +379,7 @@ class TestRefusals:
 
         assert_problem(response, 403, "invalid_signature")
 
-    async def test_a_signature_for_another_address(
+    async def test_signature_for_another_address_is_refused(
         self, http: httpx.AsyncClient, target: str, fields: Fields
     ) -> None:
         response = await post(
@@ -391,7 +389,7 @@ class TestRefusals:
         assert_problem(response, 403, "invalid_signature")
 
     @pytest.mark.parametrize("account", ["AC" + "1" * 32, ""])
-    async def test_another_account(
+    async def test_another_account_is_refused(
         self, http: httpx.AsyncClient, target: str, fields: Fields, account: str
     ) -> None:
         response = await post(http, target, changed(fields, AccountSid=account))
@@ -401,30 +399,32 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "kind", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""]
     )
-    async def test_anything_but_a_form(
+    async def test_body_other_than_a_form_is_refused(
         self, http: httpx.AsyncClient, target: str, fields: Fields, kind: str
     ) -> None:
         response = await post(http, target, fields, **{"Content-Type": kind})
 
         assert_problem(response, 415, "unsupported_media_type")
 
-    @pytest.mark.parametrize("told", [True, False])
-    async def test_too_large_a_body(
-        self, http: httpx.AsyncClient, target: str, fields: Fields, *, told: bool
+    @pytest.mark.parametrize("declared", [True, False])
+    async def test_too_large_body_is_refused(
+        self, http: httpx.AsyncClient, target: str, fields: Fields, *, declared: bool
     ) -> None:
         body = urlencode(changed(fields, Body="x" * STRANGERS_BYTES)).encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             for start in range(0, len(body), 1000):
                 yield body[start : start + 1000]
 
         response = await http.post(
-            target, content=body if told else pieces(), headers={"Content-Type": FORM}
+            target, content=body if declared else chunks(), headers={"Content-Type": FORM}
         )
 
         assert_problem(response, 413, "body_too_large")
 
-    async def test_a_get(self, http: httpx.AsyncClient, target: str, fields: Fields) -> None:
+    async def test_get_is_refused(
+        self, http: httpx.AsyncClient, target: str, fields: Fields
+    ) -> None:
         assert_problem(await http.get(target), 405, "method_not_allowed")
 
 
@@ -433,12 +433,12 @@ class TestTrouble:
         "error",
         [OperationalError("SELECT", {}, DriverError("gone")), ConnectionRefusedError()],
     )
-    async def test_without_the_database_it_says_so(
+    async def test_unavailable_database_is_a_503(
         self,
         http: httpx.AsyncClient,
         inbound: Stub,
         callbacks: Stub,
-        catch_up: CatchUpStub,
+        catch_up: BackfillStub,
         error: Exception,
     ) -> None:
         assert (await post(http, INBOUND, TEXT)).status_code == 200
@@ -448,9 +448,9 @@ class TestTrouble:
         for response in (await post(http, INBOUND, TEXT), await post(http, STATUS, REPORT)):
             assert_problem(response, 503, "database_unavailable")
             assert "+1415" not in response.text
-        assert catch_up.count == 1, "the text is to be fetched"
+        assert catch_up.count == 1, "backfill must fetch the text"
 
-    async def test_a_slow_database_does_not_keep_twilio_waiting_nor_lose_the_text(
+    async def test_slow_database_delays_no_answer_and_loses_no_text(
         self, http: httpx.AsyncClient, inbound: Stub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(twilio, "PATIENCE", timedelta(seconds=0.1))
@@ -464,7 +464,7 @@ class TestTrouble:
         await wait_until(lambda: not twilio._under_way)
         assert [text.sid for text in inbound.texts()] == ["SM1"]
 
-    async def test_what_fails_behind_the_answer_is_logged_without_the_text(
+    async def test_failure_after_the_answer_is_logged_without_the_text(
         self,
         http: httpx.AsyncClient,
         inbound: Stub,
@@ -484,7 +484,7 @@ class TestTrouble:
 
 
 class TestStored:
-    """With the real use cases and a real database behind it."""
+    """Webhooks with the real use cases and a real database."""
 
     @pytest.fixture
     async def real(
@@ -500,7 +500,7 @@ class TestStored:
             rows = await tx.execute(statement("SELECT body FROM messages ORDER BY created_at"))
             return [row.body for row in rows]
 
-    async def test_a_text_is_stored_once_however_often_it_comes(
+    async def test_repeated_text_is_stored_once(
         self, real: httpx.AsyncClient, services: Services
     ) -> None:
         for _ in range(3):
@@ -516,10 +516,10 @@ class TestStored:
 
         assert await self.bodies(services) == [body.replace("\0", "")]
 
-    async def test_the_fallback_is_the_same_door(
+    async def test_fallback_address_handles_texts_too(
         self, real: httpx.AsyncClient, services: Services
     ) -> None:
-        """Twilio asks a number's fallback address when the first one failed, and says why."""
+        """Twilio calls a number's fallback address when the first one failed, and says why."""
         failed = changed(TEXT, ErrorCode="11200", ErrorUrl="https://segue.example.com/x?a=b#rc=5")
 
         assert (await post(real, f"{INBOUND}?fallback=1", failed)).status_code == 200
@@ -536,7 +536,7 @@ class TestStored:
             rows = await tx.execute(statement("SELECT phone FROM suppressions"))
             assert [row.phone for row in rows] == ["+14155550123"]
 
-    async def test_a_report_on_an_unknown_message_is_taken(self, real: httpx.AsyncClient) -> None:
+    async def test_report_on_an_unknown_message_is_accepted(self, real: httpx.AsyncClient) -> None:
         for _ in range(2):
             response = await post(real, f"{STATUS}?attempt={uuid4().hex}", REPORT)
 

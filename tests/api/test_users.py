@@ -47,7 +47,7 @@ async def make_token(admin: httpx.AsyncClient, user: dict[str, Any], **fields: A
         "Basic a2ltOnB3",
     ],
 )
-async def test_without_a_valid_token_nothing_is_answered(
+async def test_request_without_a_valid_token_is_refused(
     anonymous: httpx.AsyncClient, header: str | None
 ) -> None:
     headers = {} if header is None else {b"Authorization": header.encode()}
@@ -68,7 +68,7 @@ async def test_without_a_valid_token_nothing_is_answered(
         assert answer.json()["code"] == "unauthorized"
 
 
-async def test_me_is_who_the_token_belongs_to(member: httpx.AsyncClient) -> None:
+async def test_me_is_the_tokens_user(member: httpx.AsyncClient) -> None:
     me = (await member.get("/api/me")).json()
 
     assert me["email"] == "member@example.com"
@@ -76,7 +76,7 @@ async def test_me_is_who_the_token_belongs_to(member: httpx.AsyncClient) -> None
     assert "password_hash" not in me
 
 
-async def test_a_viewer_may_only_read(viewer: httpx.AsyncClient) -> None:
+async def test_viewer_can_only_read(viewer: httpx.AsyncClient) -> None:
     assert (await viewer.get("/api/contacts")).status_code == 200
     assert (await viewer.get("/api/senders")).status_code == 200
 
@@ -94,7 +94,7 @@ async def test_a_viewer_may_only_read(viewer: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
-async def test_only_admins_see_and_make_users_and_tokens(connect: Connect, role: Role) -> None:
+async def test_only_admin_can_see_and_create_users_and_tokens(connect: Connect, role: Role) -> None:
     client = await connect(role)
 
     for method, path in [
@@ -108,7 +108,7 @@ async def test_only_admins_see_and_make_users_and_tokens(connect: Connect, role:
         assert answer.status_code == 403, path
 
 
-async def test_a_new_user_is_answered_without_secrets(
+async def test_created_user_is_returned_without_secrets(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     made = await make(admin)
@@ -124,7 +124,7 @@ async def test_a_new_user_is_answered_without_secrets(
     assert stored.password_hash is None
 
 
-async def test_a_taken_address_is_a_conflict_in_whatever_case(admin: httpx.AsyncClient) -> None:
+async def test_taken_address_is_a_conflict_in_any_case(admin: httpx.AsyncClient) -> None:
     await make(admin)
 
     again = await admin.post("/api/users", json={**KIM, "email": "KIM@Clinic.example"})
@@ -148,7 +148,7 @@ async def test_a_taken_address_is_a_conflict_in_whatever_case(admin: httpx.Async
         ({"password_hash": "x"}, "password_hash"),
     ],
 )
-async def test_a_user_that_cannot_be_is_refused_by_field(
+async def test_invalid_user_is_refused_by_field(
     admin: httpx.AsyncClient, change: dict[str, Any], field: str
 ) -> None:
     answer = await admin.post("/api/users", json={**KIM, **change})
@@ -194,7 +194,7 @@ async def test_a_token_is_shown_once_and_works(
     assert made["token"] not in hashes
 
 
-async def test_a_revoked_token_works_no_more(admin: httpx.AsyncClient, connect: Connect) -> None:
+async def test_revoked_token_is_refused(admin: httpx.AsyncClient, connect: Connect) -> None:
     user = await make(admin)
     made = await make_token(admin, user)
     kim = await connect(token=made["token"])
@@ -207,7 +207,7 @@ async def test_a_revoked_token_works_no_more(admin: httpx.AsyncClient, connect: 
     assert (await admin.get(f"/api/users/{user['id']}/tokens")).json()["items"] == []
 
 
-async def test_an_expired_token_works_no_more(
+async def test_expired_token_is_refused(
     admin: httpx.AsyncClient, connect: Connect, database: Database
 ) -> None:
     user = await make(admin)
@@ -240,7 +240,7 @@ async def test_a_disabled_user_is_locked_out(
     assert (await member.get("/api/me")).status_code == 401
 
 
-async def test_the_last_use_is_noted_at_most_once_a_minute(
+async def test_last_use_is_recorded_at_most_once_a_minute(
     member: httpx.AsyncClient, database: Database
 ) -> None:
     async def last_used() -> datetime | None:
@@ -265,7 +265,7 @@ async def test_the_last_use_is_noted_at_most_once_a_minute(
 @pytest.mark.parametrize(
     "expires_at", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00", "never", 1e400, "0001-01-01Z"]
 )
-async def test_a_senseless_expiry_is_refused(admin: httpx.AsyncClient, expires_at: Any) -> None:
+async def test_invalid_expiry_is_refused(admin: httpx.AsyncClient, expires_at: Any) -> None:
     user = await make(admin)
 
     answer = await admin.post(
@@ -296,7 +296,9 @@ async def test_a_token_is_revoked_only_through_its_own_user(
     assert (await services.users.authenticate(made["token"])).user.email == user["email"]
 
 
-async def test_the_last_admin_stays(admin: httpx.AsyncClient, services: Services) -> None:
+async def test_last_admin_cannot_be_demoted_or_disabled(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
     me = (await admin.get("/api/me")).json()
 
     for change in ({"role": "member"}, {"disabled": True}):

@@ -344,7 +344,7 @@ def test_a_date_that_a_country_skipped_is_skipped() -> None:
 
 
 def inside(moment: datetime, hours: SendWindow, zones: tuple[str, ...]) -> bool:
-    """Check the rule the slow way: every local time is between opening and closing."""
+    """Check the rule the slow way: every local time is between a window's start and end."""
     for zone in zones:
         local = moment.astimezone(ZoneInfo(zone))
         opens, closes = hours.hours.get(DAYS[local.weekday()], (time(0), time(0, 0, 0, 1)))

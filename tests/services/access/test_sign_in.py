@@ -57,12 +57,12 @@ class SignIns:
 
     async def waits(self, password: str, address: str, *, email: str = EMAIL) -> list[int]:
         """Try until allowed, waiting as told; return the waits in minutes, rounded up."""
-        told: list[int] = []
+        waited: list[int] = []
         while isinstance(wait := await self.try_it(password, address, email=email), timedelta):
-            told.append(math.ceil(wait / timedelta(minutes=1)))
-            assert len(told) < 10
+            waited.append(math.ceil(wait / timedelta(minutes=1)))
+            assert len(waited) < 10
             await self.kit.pass_time(wait)
-        return told
+        return waited
 
     async def guess(self, tries: int, address: str = STRANGERS, *, email: str = EMAIL) -> list[int]:
         """Guess wrong this many times, waiting as told; return the waits in minutes."""
@@ -114,13 +114,13 @@ async def test_wrong_tries_everywhere_delay_a_new_network_once(sign_ins: SignIns
     """The wait belongs to the network: tries by others do not make it longer."""
     for number in range(20):
         await sign_ins.guess(1, f"192.0.2.{number}")
-    told = await sign_ins.try_it(PASSWORD, OWN)
-    assert isinstance(told, timedelta)
-    assert timedelta() < told <= MOST
+    wait = await sign_ins.try_it(PASSWORD, OWN)
+    assert isinstance(wait, timedelta)
+    assert timedelta() < wait <= MOST
 
     for number in range(20, 40):
         await sign_ins.guess(1, f"192.0.2.{number}")
-    await sign_ins.kit.pass_time(told)
+    await sign_ins.kit.pass_time(wait)
 
     assert await sign_ins.try_it(PASSWORD, OWN) is True
 
@@ -144,7 +144,7 @@ async def test_known_device_is_delayed_by_its_own_wrong_tries(sign_ins: SignIns)
 
     assert tried == [False, False]
     assert isinstance(wait, timedelta)
-    assert await sign_ins.try_it(PASSWORD, OWN) is True, "nobody else is"
+    assert await sign_ins.try_it(PASSWORD, OWN) is True, "other devices are not delayed"
 
 
 async def test_device_is_known_only_for_users_who_signed_in_there(sign_ins: SignIns) -> None:

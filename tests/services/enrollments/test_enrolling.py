@@ -1,4 +1,4 @@
-"""Enrolling: who gets a row, which, and when the first text goes.
+"""Enrolling: which contacts get a row, with which status, and when the first text goes.
 
 The rules: docs/design.md, "Starting".
 """
@@ -151,7 +151,7 @@ async def test_draft_or_archived_sequence_is_a_conflict(
     assert await world.rows("SELECT id FROM enrollments") == []
 
 
-async def test_a_paused_sequence_takes_contacts_who_wait(
+async def test_paused_sequence_accepts_contacts_who_wait(
     world: World, enrolling: Enrolling
 ) -> None:
     """Rule: enroll into a paused sequence."""
@@ -162,7 +162,9 @@ async def test_a_paused_sequence_takes_contacts_who_wait(
     assert statuses(answer) == {people[0]: ACTIVE}
 
 
-async def test_the_current_version_is_enrolled_into(world: World, enrolling: Enrolling) -> None:
+async def test_contacts_are_enrolled_in_the_current_version(
+    world: World, enrolling: Enrolling
+) -> None:
     sequence = await world.active()
     changed = await world.sequences.change(
         sequence.id, SequenceChange(steps=[ongoing("One"), ongoing("Two")]), world.user_id
@@ -172,7 +174,7 @@ async def test_the_current_version_is_enrolled_into(world: World, enrolling: Enr
     assert rows == [(changed.version_id, 2)]
 
 
-async def test_a_group_is_enrolled_whole(world: World, enrolling: Enrolling) -> None:
+async def test_whole_group_is_enrolled(world: World, enrolling: Enrolling) -> None:
     sequence = await world.active()
     people = await world.contacts(4)
     group_id = await world.group(people[:3])
@@ -180,7 +182,7 @@ async def test_a_group_is_enrolled_whole(world: World, enrolling: Enrolling) -> 
     assert set(statuses(answer)) == set(people[:3])
 
 
-async def test_a_first_step_at_a_time_goes_at_it_on_the_contacts_clock(
+async def test_first_step_with_a_time_of_day_goes_at_the_contacts_local_time(
     world: World, enrolling: Enrolling
 ) -> None:
     """Rule: due time, ``ongoing`` (first step: from enrollment; in the contact's own zone)."""
@@ -249,8 +251,10 @@ async def test_invalid_enroll_request_is_refused(world: World, enrolling: Enroll
         await enrolling.enroll(uuid4(), world.user_id, contact_ids=people)
 
 
-async def test_two_calls_at_once_enroll_everyone_once(world: World, enrolling: Enrolling) -> None:
-    """Rule: someone active there already, decided by the database."""
+async def test_concurrent_calls_enroll_each_contact_once(
+    world: World, enrolling: Enrolling
+) -> None:
+    """Rule: someone active there already; the database decides."""
     sequence = await world.active()
     people = await world.contacts(300)
     orders = [people, people[::-1], people[150:] + people[:150]]
@@ -289,13 +293,13 @@ async def test_no_enrollment_slips_in_while_archiving(world: World, enrolling: E
         assert stopped == sum(counts.values()) == 20 * (len(batches) - len(refused))
 
 
-async def test_thousands_take_no_more_statements_than_one(
+async def test_enrolling_thousands_takes_as_many_statements_as_one(
     world: World, enrolling: Enrolling
 ) -> None:
     """At least 4,000 contacts in a call within 2 s, of which this process may take 1.5.
 
-    The wall clock of a shared machine proves nothing, so its share is told by what it depends on:
-    the statements are as many for thousands as for one.
+    The wall clock of a shared machine proves nothing, so the test counts what the time depends on:
+    as many statements for thousands as for one.
     """
     sequence = await world.active(send_window={"mon": ["09:00", "20:00"]})
     exchanges = [f"+1{area}{exchange}" for area in range(201, 241) for exchange in range(210, 220)]

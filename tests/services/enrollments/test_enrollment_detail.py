@@ -1,4 +1,4 @@
-"""One enrollment's page: what comes next and why, and what happened."""
+"""One enrollment's details: the steps to come with their reasons, and the timeline."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from workflows.client import EnrollmentClient, LiveState
 
 
 class FakeLiveStates:
-    """Every workflow waits."""
+    """Reports that every workflow waits."""
 
     async def progress(
         self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
@@ -120,7 +120,7 @@ async def test_enrollment_shows_its_own_version(world: World, detail: Enrollment
     assert (shown.sequence_name, [step.body for step in shown.steps]) == ("Renamed", ["Old"])
 
 
-async def test_an_estimate_names_time_of_day_window_and_zone(
+async def test_estimate_names_time_of_day_window_and_zone(
     world: World, detail: EnrollmentDetail
 ) -> None:
     sequence = await world.active(
@@ -162,8 +162,8 @@ async def test_scheduled_steps_name_their_dates(world: World, detail: Enrollment
 
 
 @pytest.mark.parametrize("hours", [1, 2])
-async def test_overdue_texts_are_kept_apart(world: World, hours: int) -> None:
-    """Rule: two texts of one enrollment (estimated as they will be sent)."""
+async def test_overdue_texts_keep_their_distance(world: World, hours: int) -> None:
+    """Rule: two texts of one enrollment; the estimate follows it as sending does."""
     min_spacing = timedelta(hours=hours)
     detail = detail_under(world, SendingRules(workspace_zone=ZONE, min_spacing=min_spacing))
     start = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0) + timedelta(hours=1)
@@ -396,19 +396,19 @@ async def test_timeline_lists_everything_in_order(world: World, detail: Enrollme
         "received",
         "ended",
     ]
-    told = list(shown.timeline)
-    assert told[0].user is not None
-    assert told[0].user.name == "Mia"
-    assert (told[2].error, told[2].step) == (Fault.of(30001), 1)
-    assert (told[3].detail["number"], told[3].status) == (2, "accepted")
-    assert (told[4].body, told[4].at) == ("Hi", after(4))
-    assert told[5].at == after(6)
-    assert told[6].detail == {"code": 21408}
-    assert told[7].user is not None
-    assert (told[8].body, told[8].message_id) == ("By hand", one_off_id)
-    assert told[11].error == Fault.of(30003)
-    assert (told[12].body, told[12].detail["is_reply"]) == ("Yes please", True)
-    assert told[13].status == EnrollmentStatus.FINISHED_RESPONDED
+    timeline = list(shown.timeline)
+    assert timeline[0].user is not None
+    assert timeline[0].user.name == "Mia"
+    assert (timeline[2].error, timeline[2].step) == (Fault.of(30001), 1)
+    assert (timeline[3].detail["number"], timeline[3].status) == (2, "accepted")
+    assert (timeline[4].body, timeline[4].at) == ("Hi", after(4))
+    assert timeline[5].at == after(6)
+    assert timeline[6].detail == {"code": 21408}
+    assert timeline[7].user is not None
+    assert (timeline[8].body, timeline[8].message_id) == ("By hand", one_off_id)
+    assert timeline[11].error == Fault.of(30003)
+    assert (timeline[12].body, timeline[12].detail["is_reply"]) == ("Yes please", True)
+    assert timeline[13].status == EnrollmentStatus.FINISHED_RESPONDED
 
 
 async def test_finish_by_hand_names_the_user(world: World, detail: EnrollmentDetail) -> None:

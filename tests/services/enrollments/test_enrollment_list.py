@@ -29,7 +29,7 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 @dataclass
 class FakeLiveStates:
-    """Answers what it was told to, and remembers whom it was asked about."""
+    """Returns the states it was given and records which enrollments it was asked about."""
 
     answers: dict[UUID, LiveState] = field(default_factory=dict)
     asked: list[UUID] = field(default_factory=list)
@@ -87,10 +87,10 @@ async def listed(
     return [item.enrollment_id for item in tab.page.items]
 
 
-async def walked(
+async def all_pages(
     enrollment_list: EnrollmentList, sequence_id: UUID, sort: str, limit: int
 ) -> list[UUID]:
-    """Every page of the list, one behind the other."""
+    """Read every page of the list in order."""
     found: list[UUID] = []
     after: Position | None = None
     for _ in range(100):
@@ -177,12 +177,12 @@ async def test_counts_cover_the_sequence_and_all_statuses(
 
 @pytest.fixture(params=[0, 2000])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of how many found contacts their enrollments are looked up, instead of the reverse."""
+    """Set up to how many matching contacts the list starts from contacts, not enrollments."""
     monkeypatch.setattr("storage.enrollments.enrollment_list._FEW", request.param)
 
 
 @pytest.mark.usefixtures("few")
-async def test_filters_are_any_of_within_and_all_of_between(
+async def test_filters_match_any_value_and_combine_with_and(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
@@ -215,7 +215,7 @@ async def test_filters_are_any_of_within_and_all_of_between(
 
 
 @pytest.mark.usefixtures("few")
-async def test_search_takes_signs_literally_and_finds_phone_digits(
+async def test_search_is_literal_and_finds_phone_digits(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
@@ -240,7 +240,7 @@ async def test_search_takes_signs_literally_and_finds_phone_digits(
 
 
 @pytest.mark.parametrize("column", ["next_send_at", "last_message_at"])
-async def test_those_without_a_value_come_last_either_way(
+async def test_missing_values_sort_last_in_both_directions(
     world: World, enrollment_list: EnrollmentList, column: str
 ) -> None:
     sequence = await world.active()
@@ -279,14 +279,14 @@ async def test_pages_list_every_contact_once_in_order(
         await change(world, enrollment_id, next_send_at=at, last_message_at=at)
     whole = await listed(enrollment_list, sequence.id, f"{sign}{column}")
     assert sorted(whole) == sorted(ids)
-    assert await walked(enrollment_list, sequence.id, f"{sign}{column}", limit) == whole
+    assert await all_pages(enrollment_list, sequence.id, f"{sign}{column}", limit) == whole
 
 
 @pytest.mark.parametrize("column", ["enrolled_at", "next_send_at", "last_message_at"])
-async def test_a_deep_page_of_many_reads_no_more_than_a_page(
+async def test_deep_page_reads_no_more_than_one_page(
     world: World, enrollment_list: EnrollmentList, column: str
 ) -> None:
-    """Lists read PostgreSQL, by index: what is behind the page is not looked at."""
+    """Lists read PostgreSQL by index: rows outside the page are not read."""
     sequence = await world.active()
     await enroll(world, sequence.id, await world.contacts(3000))
     await world.run(
@@ -309,7 +309,7 @@ async def test_a_deep_page_of_many_reads_no_more_than_a_page(
     assert max(rows_read(plan, "enrollments")) <= 60, plan
 
 
-async def test_live_asks_only_the_active_ones_of_the_page(
+async def test_live_queries_only_active_enrollments_of_the_page(
     world: World, enrollment_list: EnrollmentList, live_states: FakeLiveStates
 ) -> None:
     sequence = await world.active()
@@ -328,7 +328,7 @@ async def test_live_asks_only_the_active_ones_of_the_page(
     assert lines[silent] == LiveState(unavailable="timeout after 1.0 s")
 
 
-async def test_certain_ones_and_those_that_are_held_are_picked_out(
+async def test_list_filters_by_id_and_by_hold(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
@@ -341,7 +341,7 @@ async def test_certain_ones_and_those_that_are_held_are_picked_out(
     assert sorted(chosen) == sorted([first, third])
 
 
-async def test_the_outlook_counts_what_is_still_to_come(
+async def test_outlook_counts_texts_still_to_come(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()
@@ -370,7 +370,7 @@ async def test_an_unknown_sequence_is_not_found(enrollment_list: EnrollmentList)
         await enrollment_list.page(uuid4(), ListFilter())
 
 
-async def test_a_search_that_can_find_nobody_is_refused(
+async def test_search_that_cannot_match_is_refused(
     world: World, enrollment_list: EnrollmentList
 ) -> None:
     sequence = await world.active()

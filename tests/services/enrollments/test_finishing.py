@@ -1,4 +1,4 @@
-"""Marking finished: answered only when no text can still start.
+"""Marking finished: the answer comes only when no text can still start.
 
 The rules: docs/design.md, "Never twice, never after".
 """
@@ -32,7 +32,7 @@ async def finish(kit: SendingKit, *enrollments: UUID) -> list[EnrollmentResult]:
     return await kit.services.endings.mark_finished(enrollments, kit.world.user_id)
 
 
-async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> None:
+async def test_finish_ends_the_enrollment_and_signals_the_workflow(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     [result] = await finish(kit, enrollment)
@@ -42,13 +42,13 @@ async def test_marked_finished_ends_and_tells_the_workflow(kit: SendingKit) -> N
     assert row.ended_by == kit.world.user_id
     await kit.services.outbox.drain()
     assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "finished_stopped")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "finished_stopped")
 
 
 async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
-    """Each row has its own result."""
+    """Each enrollment has its own result."""
     first, second = await kit.enroll(), await kit.enroll()
     unknown = uuid4()
     await finish(kit, second)
@@ -61,8 +61,8 @@ async def test_results_come_in_the_order_asked(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: SendingKit) -> None:
-    """It answers once ``call_before`` and a margin have passed."""
+async def test_unanswered_call_is_unknown_after_its_deadline(kit: SendingKit) -> None:
+    """Finishing answers once ``call_before`` and a margin have passed."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     began = time.monotonic()
@@ -75,17 +75,17 @@ async def test_a_call_nobody_answers_for_is_unknown_after_its_deadline(kit: Send
 
 
 @pytest.mark.parametrize(
-    ("answer", "fate"),
+    ("answer", "last_text"),
     [
         (Accepted("SM1", MessageStatus.QUEUED), LastText.SENT),
         (Refused(400, 21211), LastText.NONE),
         (Refused(429, None), LastText.NONE),
     ],
 )
-async def test_it_waits_for_the_answer_to_a_text_under_way(
-    kit: SendingKit, answer: SendResult, fate: LastText
+async def test_finish_waits_for_the_answer_to_a_text_under_way(
+    kit: SendingKit, answer: SendResult, last_text: LastText
 ) -> None:
-    """It answers when the open attempt is recorded."""
+    """Finishing answers when the open attempt is recorded."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
@@ -99,12 +99,12 @@ async def test_it_waits_for_the_answer_to_a_text_under_way(
     assert not finishing.done()
     await kit.services.ledger.record_answer(call.attempt_id, answer)
     [result] = await finishing
-    assert (result.result, result.last_text) == ("finished", fate)
+    assert (result.result, result.last_text) == ("finished", last_text)
     assert (await kit.row(enrollment)).status == "finished_stopped"
 
 
-async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> None:
-    """What became of the last text is unknown, and the answer says so."""
+async def test_unknown_outcome_is_answered_at_once(kit: SendingKit) -> None:
+    """The answer says that the last text's outcome is unknown."""
     enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
@@ -112,8 +112,8 @@ async def test_a_text_of_unknown_fate_is_unknown_at_once(kit: SendingKit) -> Non
     assert result.last_text is LastText.UNKNOWN
 
 
-async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
-    """No attempt is committed after a finish was."""
+async def test_finish_before_the_attempt_prevents_it(kit: SendingKit) -> None:
+    """No attempt is committed after a finish."""
     enrollment = await kit.enroll()
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
@@ -127,8 +127,8 @@ async def test_finished_first_means_no_attempt(kit: SendingKit) -> None:
     assert await kit.attempts(enrollment) == []
 
 
-async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
-    """The attempt that was committed before is waited for."""
+async def test_finish_after_the_attempt_waits_for_it(kit: SendingKit) -> None:
+    """The attempt was committed first, so the finish waits for its answer."""
     enrollment = await kit.enroll()
     phone = await kit.phone(enrollment)
     async with kit.world.database.transaction() as tx:
@@ -141,7 +141,7 @@ async def test_opened_first_means_the_finish_knows(kit: SendingKit) -> None:
     assert isinstance(next_action, SendRequest) == (result.last_text is LastText.UNKNOWN)
 
 
-async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -> None:
+async def test_finish_reports_the_last_text_in_any_interleaving(kit: SendingKit) -> None:
     """A finish meets an attempt and its answer in 30 interleavings."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     rng = random.Random(20261122)
@@ -189,7 +189,7 @@ async def test_whoever_comes_first_the_finish_tells_the_truth(kit: SendingKit) -
     assert rows == []
 
 
-async def test_an_answer_recorded_right_after_the_finish_counts_as_sent(
+async def test_answer_recorded_right_after_the_finish_counts_as_sent(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text was under way when the enrollment was marked finished."""

@@ -26,13 +26,13 @@ NONE = dict.fromkeys(StepOutcome, 0)
 
 
 def counts(overview: Overview, step: int) -> dict[str, int]:
-    """The numbers of a step that are not zero."""
+    """Keep the counts of a step that are not zero."""
     [found] = [one for one in overview.funnel if one.step == step]
     return {outcome.value: count for outcome, count in found.counts.items() if count}
 
 
-async def behind(kit: SendingKit, sequence_id: UUID, outcome: StepOutcome, step: int) -> list[UUID]:
-    """The enrollments that a number's link lists."""
+async def linked(kit: SendingKit, sequence_id: UUID, outcome: StepOutcome, step: int) -> list[UUID]:
+    """List the enrollments that a number links to."""
     wanted = ListFilter(outcome=outcome, outcome_step=step)
     tab = await kit.services.enrollment_list.page(sequence_id, wanted, limit=1000)
     return [line.enrollment_id for line in tab.page.items]
@@ -43,12 +43,12 @@ async def check_links(kit: SendingKit, sequence_id: UUID) -> Overview:
     overview = await kit.services.overview.get(sequence_id)
     for step in overview.funnel:
         for outcome, count in step.counts.items():
-            listed = await behind(kit, sequence_id, outcome, step.step)
-            assert len(listed) == len(set(listed)) == count, (step.step, outcome)
+            ids = await linked(kit, sequence_id, outcome, step.step)
+            assert len(ids) == len(set(ids)) == count, (step.step, outcome)
     return overview
 
 
-async def test_a_life_is_told_by_the_funnel(kit: SendingKit) -> None:
+async def test_funnel_follows_a_sequence_to_its_end(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     waiting, replying, leaving, failing, between = [await kit.enroll(sequence) for _ in range(5)]
     await kit.send(replying)
@@ -60,45 +60,45 @@ async def test_a_life_is_told_by_the_funnel(kit: SendingKit) -> None:
     await kit.refuses(failing, 21211)
     await kit.pass_time(timedelta(days=1))
     await kit.run_step(failing)
-    standing = await kit.send(between)
-    assert standing.doing == "waiting"
+    state = await kit.send(between)
+    assert state.doing == "waiting"
     overview = await check_links(kit, sequence.id)
     assert counts(overview, 1) == {
         "due": 1,
         "sent": 3,
-        "delivered": 2,  # those who have texted us since
+        "delivered": 2,  # the contacts who have texted us since
         "failed": 1,
         "replied": 1,
         "opted_out": 1,
     }
     assert counts(overview, 2) == {"due": 1}
     assert counts(overview, 3) == {}
-    assert await behind(kit, sequence.id, StepOutcome.DUE, 1) == [waiting]
-    assert await behind(kit, sequence.id, StepOutcome.REPLIED, 1) == [replying]
-    assert await behind(kit, sequence.id, StepOutcome.OPTED_OUT, 1) == [leaving]
-    assert await behind(kit, sequence.id, StepOutcome.FAILED, 1) == [failing]
-    assert await behind(kit, sequence.id, StepOutcome.DUE, 2) == [between]
-    assert set(await behind(kit, sequence.id, StepOutcome.SENT, 1)) == {
+    assert await linked(kit, sequence.id, StepOutcome.DUE, 1) == [waiting]
+    assert await linked(kit, sequence.id, StepOutcome.REPLIED, 1) == [replying]
+    assert await linked(kit, sequence.id, StepOutcome.OPTED_OUT, 1) == [leaving]
+    assert await linked(kit, sequence.id, StepOutcome.FAILED, 1) == [failing]
+    assert await linked(kit, sequence.id, StepOutcome.DUE, 2) == [between]
+    assert set(await linked(kit, sequence.id, StepOutcome.SENT, 1)) == {
         replying,
         leaving,
         between,
     }
 
 
-async def test_a_reply_counts_at_the_last_step_sent_then(kit: SendingKit) -> None:
+async def test_reply_counts_at_the_last_step_sent_before_it(kit: SendingKit) -> None:
     sequence = await kit.sequence(on_reply="continue")
     enrollment_id = await kit.enroll(sequence)
-    standing = await kit.send(enrollment_id)
+    state = await kit.send(enrollment_id)
     await kit.text_back(enrollment_id)
-    assert standing.due_at is not None
-    await kit.pass_time(standing.due_at - datetime.now(UTC))
+    assert state.due_at is not None
+    await kit.pass_time(state.due_at - datetime.now(UTC))
     await kit.send(enrollment_id)
     overview = await check_links(kit, sequence.id)
     assert counts(overview, 1)["replied"] == 1
     assert "replied" not in counts(overview, 2)
 
 
-async def test_a_text_that_the_provider_took_back_was_not_sent(kit: SendingKit) -> None:
+async def test_text_reported_failed_later_was_not_sent(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment_id = await kit.enroll(sequence)
     await kit.send(enrollment_id)
@@ -110,8 +110,8 @@ async def test_a_text_that_the_provider_took_back_was_not_sent(kit: SendingKit) 
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_each_number_is_the_length_of_its_list(kit: SendingKit, seed: int) -> None:
-    """Whatever the rows hold: what never happens is counted as it is listed, too."""
+async def test_each_number_equals_the_length_of_its_list(kit: SendingKit, seed: int) -> None:
+    """Holds for any rows, even combinations that never occur."""
     rng = random.Random(seed)
     sequence = await kit.sequence(on_reply="continue")
     await kit.world.sequences.change(
@@ -189,7 +189,7 @@ async def _any_enrollment(kit: SendingKit, rng: random.Random, enrollment_id: UU
         )
 
 
-async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
+async def test_outcome_filter_combines_with_the_others(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     first, second = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(first)
@@ -215,7 +215,7 @@ async def test_an_outcome_is_a_filter_among_the_others(kit: SendingKit) -> None:
         (ListFilter(outcome_step=1), "outcome"),
     ],
 )
-async def test_half_an_outcome_is_refused(
+async def test_outcome_and_step_are_refused_without_each_other(
     kit: SendingKit, wanted: ListFilter, missing: str
 ) -> None:
     sequence = await kit.sequence()
@@ -240,7 +240,7 @@ async def test_statuses_are_all_eight_with_their_share(kit: SendingKit) -> None:
     assert overview.total == 4
 
 
-async def test_the_next_day_is_told_by_the_hour(kit: SendingKit) -> None:
+async def test_next_day_is_counted_by_the_hour(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     now = datetime.now(UTC)
     this_hour = datetime.now(ZoneInfo(ZONE)).replace(minute=0, second=0, microsecond=0)

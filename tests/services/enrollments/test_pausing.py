@@ -1,4 +1,4 @@
-"""Pausing single enrollments, and steps that move with their contact's zone."""
+"""Pausing single enrollments, and rescheduling steps when a time zone changes."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -31,8 +31,8 @@ async def resume(kit: SendingKit, *enrollments: UUID) -> list[str]:
     return [one.result for one in done]
 
 
-async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None:
-    """A single enrollment that is paused keeps its remaining delay."""
+async def test_resume_keeps_the_remaining_delay(kit: SendingKit) -> None:
+    """A paused enrollment keeps its remaining delay."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(6 * HOUR)
@@ -41,7 +41,7 @@ async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None
     row = await kit.row(enrollment)
     assert (row.activity, row.next_send_at) == ("paused", None)
     await kit.pass_time(5 * DAY)
-    blocked = await kit.run_step(enrollment)  # as its old timer has it
+    blocked = await kit.run_step(enrollment)  # as its old timer does
     assert not isinstance(blocked, timedelta)
     assert (blocked.doing, blocked.due_at) == ("paused", None)
 
@@ -57,7 +57,7 @@ async def test_what_was_left_of_the_delay_is_left_again(kit: SendingKit) -> None
     assert (await kit.send(enrollment)).step == 2
 
 
-async def test_what_was_overdue_goes_when_it_goes_on(kit: SendingKit) -> None:
+async def test_overdue_step_goes_on_resume(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(2 * DAY)
@@ -67,7 +67,7 @@ async def test_what_was_overdue_goes_when_it_goes_on(kit: SendingKit) -> None:
     assert (await kit.send(enrollment)).step == 2
 
 
-async def test_a_text_under_way_goes_and_its_successor_waits(kit: SendingKit) -> None:
+async def test_text_under_way_goes_and_the_next_waits(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     assert await pause(kit, enrollment) == ["paused"]
@@ -82,7 +82,7 @@ async def test_a_text_under_way_goes_and_its_successor_waits(kit: SendingKit) ->
     assert about((await kit.row(enrollment)).next_send_at, DAY)
 
 
-async def test_a_text_that_fails_meanwhile_goes_again_at_once_afterwards(kit: SendingKit) -> None:
+async def test_text_that_failed_during_the_pause_is_retried_on_resume(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await pause(kit, enrollment)
@@ -123,7 +123,7 @@ async def test_every_row_gets_its_result(kit: SendingKit) -> None:
     assert {entry.user_id for entry in entries} == {kit.world.user_id}
 
 
-async def test_a_sequence_that_goes_on_leaves_the_single_pause(kit: SendingKit) -> None:
+async def test_resumed_sequence_leaves_single_enrollments_paused(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     one, other = [await kit.enroll(sequence) for _ in range(2)]
     await kit.services.sequences.pause(sequence.id)
@@ -137,7 +137,7 @@ async def test_a_sequence_that_goes_on_leaves_the_single_pause(kit: SendingKit) 
     assert (await kit.row(one)).activity == "paused"
 
 
-async def test_one_that_goes_on_in_a_paused_sequence_waits_for_it(kit: SendingKit) -> None:
+async def test_resumed_enrollment_waits_for_its_paused_sequence(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
@@ -150,7 +150,7 @@ async def test_one_that_goes_on_in_a_paused_sequence_waits_for_it(kit: SendingKi
     assert (await kit.send(enrollment)).step == 1
 
 
-async def test_what_a_person_must_decide_stays_held_and_then_waits(kit: SendingKit) -> None:
+async def test_hold_for_a_decision_outlasts_a_pause(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'destination_not_allowed'"
@@ -168,8 +168,8 @@ async def test_what_a_person_must_decide_stays_held_and_then_waits(kit: SendingK
 
 
 @pytest.mark.parametrize("first", ["paused", "finished"])
-async def test_a_paused_one_may_end(kit: SendingKit, first: str) -> None:
-    """A reply, a STOP and a finish end an enrollment, paused or not."""
+async def test_paused_enrollment_can_end(kit: SendingKit, first: str) -> None:
+    """A reply, a STOP or a finish ends an enrollment, paused or not."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await pause(kit, enrollment)
@@ -184,8 +184,8 @@ async def test_a_paused_one_may_end(kit: SendingKit, first: str) -> None:
     assert await resume(kit, enrollment) == ["already_final"]
 
 
-async def test_pausing_against_a_starting_text(kit: SendingKit) -> None:
-    """After the pause is answered, no text starts; one that started before is seen as such."""
+async def test_no_text_starts_after_a_pause_is_answered(kit: SendingKit) -> None:
+    """A text that started before the pause shows as sending."""
     sequence = await kit.sequence()
     enrollments = [await kit.enroll(sequence) for _ in range(12)]
     await asyncio.gather(
@@ -206,7 +206,7 @@ async def test_pausing_against_a_starting_text(kit: SendingKit) -> None:
 # A changed zone
 
 
-async def moved_west(kit: SendingKit, enrollment: UUID) -> None:
+async def move_west(kit: SendingKit, enrollment: UUID) -> None:
     [row] = await kit.world.rows(
         "SELECT c.id, c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id"
         " WHERE e.id = :id",
@@ -223,38 +223,38 @@ async def moved_west(kit: SendingKit, enrollment: UUID) -> None:
         await contact_moved(tx, row.id, before, after)
 
 
-async def test_a_time_of_day_is_the_new_zones_at_once(kit: SendingKit) -> None:
-    """A changed zone counts at once."""
+async def test_time_of_day_follows_a_changed_zone_at_once(kit: SendingKit) -> None:
+    """A changed zone applies at once."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
     before = await kit.row(enrollment)
-    await moved_west(kit, enrollment)
+    await move_west(kit, enrollment)
     after = await kit.row(enrollment)
     assert after.due_at - before.due_at == 3 * HOUR
     assert after.next_send_at == after.due_at
     assert await kit.pending_signals(enrollment) == ["reconsider"]
-    standing = await kit.run_step(enrollment)
-    assert not isinstance(standing, timedelta)
-    assert standing.due_at == after.due_at
+    state = await kit.run_step(enrollment)
+    assert not isinstance(state, timedelta)
+    assert state.due_at == after.due_at
 
 
-async def test_a_date_is_the_new_zones_at_once_and_a_delay_stays(kit: SendingKit) -> None:
+async def test_date_follows_a_changed_zone_and_a_delay_does_not(kit: SendingKit) -> None:
     date = (datetime.now(UTC) + 10 * DAY).replace(hour=9, minute=30, second=0, microsecond=0)
     sequence = await kit.sequence(kind=SequenceKind.SCHEDULED, steps=[scheduled("Hello", date)])
     dated, delayed = await kit.enroll(sequence), await kit.enroll()
     await kit.send(delayed)
     was_dated, was_delayed = await kit.row(dated), await kit.row(delayed)
     for enrollment in (dated, delayed):
-        await moved_west(kit, enrollment)
+        await move_west(kit, enrollment)
     assert (await kit.row(dated)).due_at - was_dated.due_at == 3 * HOUR
     assert (await kit.row(delayed)).due_at == was_delayed.due_at
 
 
-async def test_a_new_workspace_zone_moves_those_who_depend_on_it(kit: SendingKit) -> None:
+async def test_new_workspace_zone_reschedules_those_who_depend_on_it(kit: SendingKit) -> None:
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     own, depending = await kit.world.contacts(2)
-    # A toll-free number allows every zone of the country, so the workspace's counts.
+    # A toll-free number allows every zone of the country, so the workspace's applies.
     await kit.world.run(
         "UPDATE contacts SET time_zone = NULL, phone = '+18005550199' WHERE id = :id", id=depending
     )
@@ -275,8 +275,8 @@ async def test_a_new_workspace_zone_moves_those_who_depend_on_it(kit: SendingKit
     assert moves == [timedelta(0), 3 * HOUR]
 
 
-async def test_a_contact_who_moves_takes_their_steps_along(kit: SendingKit) -> None:
-    """A changed zone counts at once, a changed phone from the next text."""
+async def test_steps_follow_a_contact_who_moves(kit: SendingKit) -> None:
+    """A changed zone applies at once, a changed phone from the next text."""
     sequence = await kit.sequence("Hi", ongoing("At half past nine", 2 * 86_400, "09:30"))
     [contact] = await kit.world.contacts(1)
     enrollment = await kit.enroll(sequence, contact)
@@ -296,8 +296,8 @@ async def test_a_contact_who_moves_takes_their_steps_along(kit: SendingKit) -> N
     assert (await kit.message(enrollment, 1)).phone != (await kit.message(enrollment, 2)).phone
 
 
-async def test_contacts_change_while_their_texts_start(kit: SendingKit) -> None:
-    """Changes and texts wait for each other in one order: none fails, none is lost."""
+async def test_contact_changes_and_sends_do_not_deadlock(kit: SendingKit) -> None:
+    """Changes and sends lock in one order: none fails, none is lost."""
     sequence = await kit.sequence()
     contacts = await kit.world.contacts(8)
     enrollments = [await kit.enroll(sequence, contact) for contact in contacts]

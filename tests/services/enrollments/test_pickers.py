@@ -1,4 +1,4 @@
-"""What there is to pick from."""
+"""Choices that forms and filters offer."""
 
 from uuid import uuid4
 
@@ -34,12 +34,12 @@ async def test_picker_marks_opted_out_and_active_contacts(kit: SendingKit) -> No
     assert [one.id for one in digits] == [cid]
 
 
-async def test_at_most_twenty_contacts(kit: SendingKit) -> None:
+async def test_picker_offers_at_most_twenty_contacts(kit: SendingKit) -> None:
     await kit.world.contacts(21)
     assert len(await kit.services.pickers.contacts()) == 20
 
 
-async def test_a_contact_whose_enrollment_is_final_is_not_active_here(kit: SendingKit) -> None:
+async def test_contact_with_a_final_enrollment_is_not_marked_active(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment_id = await kit.enroll(sequence)
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)

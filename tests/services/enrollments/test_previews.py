@@ -1,4 +1,4 @@
-"""A text as one contact would get it."""
+"""Preview of a text as one contact would receive it."""
 
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ from domain.platform.errors import InvalidFieldError, NotFoundError
 from tests.kits.sending import SendingKit
 
 
-async def test_a_text_is_filled_in_and_measured(kit: SendingKit) -> None:
+async def test_preview_merges_fields_and_counts_segments(kit: SendingKit) -> None:
     [contact_id] = await kit.world.contacts(1, first_name="Zoë", last_name="Quinn")
     body = "Hi {{first_name|there}} {{last_name}}, it\u2019s us 👋"
     shown = await kit.services.previews.text(body, contact_id=contact_id)

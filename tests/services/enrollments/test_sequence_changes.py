@@ -1,4 +1,4 @@
-"""What is changed about a sequence while people are in it, and while they are texted."""
+"""Changing a sequence while it has enrollments and while texts go out."""
 
 import asyncio
 from datetime import timedelta
@@ -19,8 +19,8 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) -> None:
-    """An enrollment is in one version; steps are pinned."""
+async def test_new_version_does_not_change_enrolled_contacts_texts(kit: SendingKit) -> None:
+    """An enrollment belongs to one version; its steps are pinned."""
     sequence = await kit.sequence("One {{first_name|there}}", "Two")
     enrollment = await kit.enroll(sequence)
     await kit.send(enrollment)
@@ -30,12 +30,12 @@ async def test_a_new_version_changes_no_text_of_those_enrolled(kit: SendingKit) 
         kit.world.user_id,
     )
     await kit.pass_time(DAY)
-    standing = await kit.send(enrollment)
-    assert (standing.doing, standing.step_count) == ("awaiting_reply", 2)
+    state = await kit.send(enrollment)
+    assert (state.doing, state.step_count) == ("awaiting_reply", 2)
     assert (await kit.bodies(enrollment))[1] == "Two"
 
 
-async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit) -> None:
+async def test_changed_reply_window_applies_to_those_awaiting_a_reply(kit: SendingKit) -> None:
     """Everything else of a sequence is read when it is needed."""
     sequence = await kit.sequence("Only one")
     enrollment = await kit.enroll(sequence)
@@ -48,7 +48,7 @@ async def test_a_changed_reply_window_holds_for_those_that_wait(kit: SendingKit)
     assert (await kit.run_close(enrollment)).status == "finished_no_response"
 
 
-async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) -> None:
+async def test_wider_send_window_lets_waiting_texts_go(kit: SendingKit) -> None:
     """A changed send window takes effect at once."""
     zone = zone_where_it_is(20)
     sequence = await kit.sequence(send_window=every_day("09:00", "17:00"))
@@ -60,8 +60,8 @@ async def test_a_wider_window_lets_those_go_that_wait_for_it(kit: SendingKit) ->
     await kit.send(enrollment)
 
 
-async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
-    """A changed sender takes effect at once, for those its hold kept waiting too."""
+async def test_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
+    """A changed sender takes effect at once, also for those who waited for the old one's hold."""
     sequence = await kit.sequence()
     held, waiting = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.refuses(held, 20003, 401)
@@ -71,14 +71,14 @@ async def test_a_changed_sender_sends_the_next_text(kit: SendingKit) -> None:
     await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
     assert await kit.pending_signals(held) == ["reconsider"]
     for enrollment in (held, waiting):
-        standing = await kit.send(enrollment)
-        assert standing.sender_id == str(other)
+        state = await kit.send(enrollment)
+        assert state.sender_id == str(other)
         assert kit.gateway.calls[-1].from_phone == "+14155550199"
     assert (await kit.sender()).held_at is not None
 
 
-async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) -> None:
-    """Whoever waits for the change finds the new sender, and is not lost."""
+async def test_sender_changed_during_a_send_sends_the_text(kit: SendingKit) -> None:
+    """A send that waits for the change reads the new sender and still goes."""
     sequence = await kit.sequence("Hello")
     enrollment = await kit.enroll(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -86,7 +86,7 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
         await lock_for_change(tx, sequence.id)
         begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
         await until_blocked(kit.world.database)
-        # In the order of locks: what is behind the sequence is not locked yet.
+        # In the order of locks: nothing after the sequence is locked yet.
         lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE NOWAIT"
         assert await kit.world.rows(lock, id=enrollment)
         await update_sequence(tx, sequence.id, {"sender_id": other})
@@ -95,8 +95,8 @@ async def test_a_sender_changed_while_a_text_is_begun_sends_it(kit: SendingKit) 
     assert (call.from_phone, call.body) == ("+14155550199", "Hello")
 
 
-async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> None:
-    """The enrollment moves on to the next step all the same."""
+async def test_sender_changed_while_an_answer_is_recorded_blocks_no_step(kit: SendingKit) -> None:
+    """The enrollment still moves on to the next step."""
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -107,13 +107,13 @@ async def test_a_sender_changed_while_an_answer_is_recorded(kit: SendingKit) -> 
         recorded = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
         await until_blocked(kit.world.database)
         await update_sequence(tx, sequence.id, {"sender_id": other})
-    standing = await recorded
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
+    state = await recorded
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
 
 
-async def test_a_place_changed_while_a_text_is_begun_has_its_own_text(kit: SendingKit) -> None:
-    """A report under a former number moves it on; the text is the next step's."""
+async def test_step_changed_during_a_send_sends_its_own_text(kit: SendingKit) -> None:
+    """A report under a former number moves the enrollment on; the text is the next step's."""
     sequence = await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)])
     enrollment = await kit.enroll(sequence)
     async with kit.world.database.transaction() as tx:

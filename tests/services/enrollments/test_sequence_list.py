@@ -1,4 +1,4 @@
-"""The list of sequences, and writing one once more."""
+"""The list of sequences with their figures, and copying a sequence."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -34,7 +34,7 @@ async def test_row_shows_the_sequences_figures(kit: SendingKit) -> None:
     await kit.world.run("DELETE FROM enrollments WHERE id = :id", id=waiting)
 
 
-async def test_a_new_sequence_has_no_reply_rate_but_an_activity(kit: SendingKit) -> None:
+async def test_new_sequence_has_a_last_activity_and_no_reply_rate(kit: SendingKit) -> None:
     await kit.sequence()
     [line] = (await kit.services.sequence_list.page()).items
     assert line.reply_rate is None
@@ -63,7 +63,7 @@ async def test_enrolling_updates_last_activity(kit: SendingKit) -> None:
     assert line.last_activity_at == at
 
 
-async def test_search_state_and_pages(kit: SendingKit) -> None:
+async def test_list_filters_by_search_and_state_in_pages(kit: SendingKit) -> None:
     names = ["Alpha", "Beta", "Gamma", "Alphabet"]
     made = [await kit.world.draft(name=name) for name in names]
     await kit.services.sequences.activate(made[1].id)
@@ -126,7 +126,7 @@ async def test_a_copy_is_a_draft_with_the_same_settings_and_steps(kit: SendingKi
     assert entry.detail == {"copy_of": str(original.id)}
 
 
-async def test_a_copy_may_have_dates_that_are_past_and_a_long_name(kit: SendingKit) -> None:
+async def test_copy_may_have_past_dates_and_a_long_name(kit: SendingKit) -> None:
     original = await kit.sequence(
         name="x" * 200,
         kind=SequenceKind.SCHEDULED,

@@ -1,4 +1,4 @@
-"""Waking those who waited: page by page, whoever dies in between."""
+"""Waking enrollments whose blocker is gone: in pages, even if a process dies in between."""
 
 import asyncio
 from collections import Counter
@@ -31,10 +31,10 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class PagesCounted:
-    """How many were woken in each transaction; some may fail.
+    """Counts the wakes of each transaction, and fails one if asked.
 
     Attributes:
-        sizes: By transaction.
+        sizes: Wakes by transaction.
         fails_at: The number of the page that fails, from 1.
     """
 
@@ -69,7 +69,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> PagesCounted:
 
 
 async def many(kit: SendingKit) -> SequenceRecord:
-    """A sequence with many enrollments that wait for their first text."""
+    """Enroll many into a sequence; all wait for their first text."""
     sequence = await kit.sequence("Hello", "Again")
     for contact_id in await kit.world.contacts(_COUNT):
         await kit.enroll(sequence, contact_id)
@@ -77,7 +77,7 @@ async def many(kit: SendingKit) -> SequenceRecord:
 
 
 async def held(kit: SendingKit) -> SequenceRecord:
-    """The same, all of them found to be due while their sender was on hold."""
+    """Hold them all: each came due while its sender was on hold."""
     sequence = await many(kit)
     await kit.world.run(
         "UPDATE senders SET held_at = now() - interval '1 minute', next_probe_at = now()"
@@ -89,76 +89,76 @@ async def held(kit: SendingKit) -> SequenceRecord:
     return sequence
 
 
-async def doing(kit: SendingKit) -> Counter[str]:
-    """How many enrollments do what."""
+async def phases(kit: SendingKit) -> Counter[str]:
+    """Count enrollments by phase."""
     return Counter(row.activity for row in await kit.world.rows("SELECT activity FROM enrollments"))
 
 
 async def signals(kit: SendingKit) -> Counter[UUID]:
-    """How many signals wait for each enrollment."""
+    """Count the signals that wait for each enrollment."""
     query = "SELECT subject_id FROM outbox WHERE kind = 'signal_enrollment'"
     return Counter(row.subject_id for row in await kit.world.rows(query))
 
 
 async def wakes_left(kit: SendingKit) -> list[str]:
-    """What is still to be told."""
+    """Read the wakes that are still to be sent."""
     return [row.kind for row in await kit.world.rows("SELECT kind FROM wakes ORDER BY id")]
 
 
-async def test_a_released_sender_wakes_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
-    """The first page before it is answered, the others behind it, each on its own."""
+async def test_released_sender_wakes_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
+    """The first page goes before the answer, each other one later in its own transaction."""
     await held(kit)
     release = kit.services.holds.release_sender
     assert await release(kit.world.sender_id, kit.world.user_id) == _COUNT
-    assert await doing(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
+    assert await phases(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
     assert await kit.services.waking.wake() == _COUNT - _PAGE
     assert list(pages.sizes.values()) == [10, 10, 10, 5]
-    assert await doing(kit) == {"waiting": _COUNT}
+    assert await phases(kit) == {"waiting": _COUNT}
     assert set((await signals(kit)).values()) == {1}
     assert len(await signals(kit)) == _COUNT
     assert await wakes_left(kit) == []
 
 
-async def test_pages_go_on_where_a_process_died(kit: SendingKit, pages: PagesCounted) -> None:
-    """What is left is in the rows: the others find it."""
+async def test_pages_continue_where_a_process_died(kit: SendingKit, pages: PagesCounted) -> None:
+    """The rows say what is left: another process finds it."""
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     pages.fails_at = 3
     with pytest.raises(ConnectionResetError):
         await kit.services.waking.wake()
-    assert await doing(kit) == {"waiting": 2 * _PAGE, "held": _COUNT - 2 * _PAGE}
+    assert await phases(kit) == {"waiting": 2 * _PAGE, "held": _COUNT - 2 * _PAGE}
     pages.fails_at = None
     await kit.services.waking.wake()
     await kit.services.outbox.drain()
-    assert await doing(kit) == {"waiting": _COUNT}
+    assert await phases(kit) == {"waiting": _COUNT}
     woken = [one for kind, one, signal, _ in kit.temporal.told if signal == "reconsider"]
     assert (len(woken), len(set(woken))) == (_COUNT, _COUNT)
 
 
-async def test_several_processes_share_the_pages(kit: SendingKit) -> None:
-    """Nobody is woken twice, however many look for whom to wake."""
+async def test_several_processes_wake_each_enrollment_once(kit: SendingKit) -> None:
+    """Processes that wake at the same time take different pages."""
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     others = [Waking(kit.world.database) for _ in range(4)]
     done = await asyncio.gather(*(one.wake() for one in others))
     await kit.services.waking.wake()
     assert sum(done) <= _COUNT - _PAGE
-    assert await doing(kit) == {"waiting": _COUNT}
+    assert await phases(kit) == {"waiting": _COUNT}
     assert set((await signals(kit)).values()) == {1}
 
 
-async def test_a_sender_held_again_meanwhile_keeps_the_others(kit: SendingKit) -> None:
-    """A page goes by the sender as it is by then."""
+async def test_sender_held_again_meanwhile_keeps_the_rest_held(kit: SendingKit) -> None:
+    """Each page reads the sender's current state."""
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     await kit.world.run("UPDATE senders SET held_at = now(), next_probe_at = now()")
     assert await kit.services.waking.wake() == 0
-    assert await doing(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
+    assert await phases(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
     assert await wakes_left(kit) == []
 
 
-async def test_a_text_from_before_a_hold_does_not_end_it(kit: SendingKit) -> None:
-    """Put on hold anew since its answer was read: nothing proves that it works again."""
+async def test_text_accepted_before_a_hold_does_not_end_it(kit: SendingKit) -> None:
+    """The sender went on hold again after the answer, which proves nothing about it now."""
     await held(kit)
     [row] = await kit.world.rows("SELECT held_at FROM senders")
     async with kit.world.database.transaction() as tx:
@@ -168,8 +168,8 @@ async def test_a_text_from_before_a_hold_does_not_end_it(kit: SendingKit) -> Non
     assert await wakes_left(kit) == []
 
 
-async def test_whoever_was_just_finding_the_hold_is_woken(kit: SendingKit) -> None:
-    """A look that read the hold may write down that it waits only after the release."""
+async def test_enrollment_that_just_found_the_hold_is_woken(kit: SendingKit) -> None:
+    """A decision that read the hold may be written only after the release."""
     enrollment = await kit.enroll()
     await kit.world.run("UPDATE senders SET held_at = now(), next_probe_at = now()")
     async with kit.world.database.transaction() as tx:
@@ -188,8 +188,8 @@ async def test_whoever_was_just_finding_the_hold_is_woken(kit: SendingKit) -> No
     assert (row.activity, row.held_reason) in {("waiting", None), ("awaiting_reply", None)}
 
 
-async def test_a_resumed_sequence_wakes_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
-    """Those that a person paused alone stay."""
+async def test_resumed_sequence_wakes_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
+    """Enrollments that a person paused stay paused."""
     sequence = await many(kit)
     await kit.services.sequences.pause(sequence.id)
     await kit.world.run("UPDATE enrollments SET activity = 'paused', next_send_at = NULL")
@@ -197,12 +197,12 @@ async def test_a_resumed_sequence_wakes_in_pages(kit: SendingKit, pages: PagesCo
     await kit.world.run("UPDATE enrollments SET paused_at = now() WHERE id = :id", id=alone.id)
     await kit.services.sequences.resume(sequence.id)
     await kit.services.waking.wake()
-    assert await doing(kit) == {"waiting": _COUNT - 1, "paused": 1}
+    assert await phases(kit) == {"waiting": _COUNT - 1, "paused": 1}
     assert list(pages.sizes.values()) == [10, 10, 10, 4]
 
 
-async def test_a_reply_window_is_applied_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
-    """Twice the same tells nobody twice."""
+async def test_reply_window_is_applied_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
+    """Setting the same window again signals no enrollment."""
     sequence = await many(kit)
     await kit.world.run(
         "UPDATE enrollments SET activity = 'awaiting_reply', position = 3, last_sent_at = now(),"
@@ -220,8 +220,8 @@ async def test_a_reply_window_is_applied_in_pages(kit: SendingKit, pages: PagesC
     assert set((await signals(kit)).values()) == {1}
 
 
-async def test_a_send_window_is_told_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
-    """Only those that wait for a step's moment."""
+async def test_send_window_is_applied_in_pages(kit: SendingKit, pages: PagesCounted) -> None:
+    """Only enrollments that wait for a step are signaled."""
     sequence = await many(kit)
     [ended] = await kit.world.rows("SELECT id FROM enrollments ORDER BY id LIMIT 1")
     await kit.services.endings.mark_finished([ended.id], kit.world.user_id)
@@ -232,29 +232,31 @@ async def test_a_send_window_is_told_in_pages(kit: SendingKit, pages: PagesCount
     assert sum(pages.sizes.values()) == _COUNT - 1
 
 
-async def test_the_sweep_wakes_whom_nobody_noted(kit: SendingKit, pages: PagesCounted) -> None:
-    """As by a process of an older release that died between its release and its wake."""
+async def test_sweep_wakes_enrollments_without_a_wake(kit: SendingKit, pages: PagesCounted) -> None:
+    """As when a process of an older build died between release and wake."""
     await held(kit)
     await kit.world.run("UPDATE senders SET held_at = NULL, next_probe_at = NULL")
     await kit.services.sweep.sweep()
-    assert await doing(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
+    assert await phases(kit) == {"waiting": _PAGE, "held": _COUNT - _PAGE}
     await kit.services.waking.wake()
-    assert await doing(kit) == {"waiting": _COUNT}
+    assert await phases(kit) == {"waiting": _COUNT}
     assert max(pages.sizes.values()) <= _PAGE
 
 
-async def test_what_a_later_release_asks_for_is_left_to_it(kit: SendingKit) -> None:
-    """And holds up nothing else."""
+async def test_wake_of_a_newer_build_is_left_to_it(kit: SendingKit) -> None:
+    """It does not block other wakes."""
     await kit.world.run("INSERT INTO wakes (kind, subject_id) VALUES ('dream', gen_random_uuid())")
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     await kit.services.waking.wake()
-    assert await doing(kit) == {"waiting": _COUNT}
+    assert await phases(kit) == {"waiting": _COUNT}
     assert await wakes_left(kit) == ["dream"]
 
 
-async def test_waking_goes_on_by_itself(kit: SendingKit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In every process, and after PostgreSQL was away."""
+async def test_waking_continues_in_the_background(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs in every process and survives an outage of PostgreSQL."""
     monkeypatch.setattr("services.enrollments.waking._LOOK_SECONDS", 0.01)
     await held(kit)
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
@@ -269,7 +271,7 @@ async def test_waking_goes_on_by_itself(kit: SendingKit, monkeypatch: pytest.Mon
     running = asyncio.create_task(kit.services.waking.run())
 
     async def all_woken() -> bool:
-        return await doing(kit) == {"waiting": _COUNT}
+        return await phases(kit) == {"waiting": _COUNT}
 
     await until(all_woken)
     running.cancel()

@@ -32,7 +32,7 @@ async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
     subjects = [uuid4() for _ in range(people)]
     await kit.world.run(
         """
-        WITH told AS (
+        WITH written AS (
             INSERT INTO events (event_id, type, subject_id, data)
             SELECT gen_random_uuid(), 'message.sent', s.id,
                 jsonb_build_object('enrollment_id', s.id, 'step', step)
@@ -40,7 +40,7 @@ async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
             ORDER BY step RETURNING id, subject_id
         )
         INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
-        SELECT p.id, t.id, t.subject_id FROM told t, event_endpoints p
+        SELECT p.id, t.id, t.subject_id FROM written t, event_endpoints p
         """,
         subjects=subjects,
         each=each,
@@ -100,7 +100,7 @@ async def test_subscriber_back_from_an_outage_gets_everything_in_order(
         await asyncio.sleep(0.03)
         return 200
 
-    there = Receiver(answer)  # nobody subscribe_to yet: connections are refused
+    there = Receiver(answer)  # no server yet: connections are refused
     made = await subscribe_to(kit, there)
     await enrollment_events(kit, people=20, each=5)
     delivering = asyncio.create_task(deliver_all(deliveries(kit.world.database), made.details.id))
@@ -114,7 +114,7 @@ async def test_subscriber_back_from_an_outage_gets_everything_in_order(
     assert [one.status for one in there.seen].count(500) > 0
     ids = [one.event_id for one in there.acknowledged]
     assert len(ids) == len(set(ids)) == 100
-    assert all(told == [1, 2, 3, 4, 5] for told in steps(there.acknowledged).values())
+    assert all(each == [1, 2, 3, 4, 5] for each in steps(there.acknowledged).values())
     assert 1 < there.most <= QUICK.side_by_side
     left = await kit.world.rows("SELECT * FROM event_deliveries WHERE delivered_at IS NULL")
     assert left == []
@@ -151,7 +151,7 @@ async def test_concurrent_rounds_deliver_each_event_once(kit: SendingKit) -> Non
         both = [deliveries(kit.world.database, rules) for _ in range(2)]
         await asyncio.gather(*(deliver_all(one, made.details.id) for one in both))
     assert len(there.seen) == 40
-    assert all(told == [1, 2, 3, 4] for told in steps(there.seen).values())
+    assert all(each == [1, 2, 3, 4] for each in steps(there.seen).values())
 
 
 async def test_unrecorded_attempt_is_repeated(kit: SendingKit) -> None:
@@ -212,9 +212,9 @@ async def test_undeliverable_event_is_given_up_and_the_next_delivered(kit: Sendi
         await enrollment_events(kit, people=1, each=2)
         rules = replace(QUICK, give_up=timedelta(milliseconds=300))
         await deliver_all(deliveries(kit.world.database, rules), made.details.id)
-    told = [one.body["data"]["step"] for one in there.seen]
-    assert told[-1] == 2
-    assert told.count(1) == len(told) - 1 > 1
+    tried = [one.body["data"]["step"] for one in there.seen]
+    assert tried[-1] == 2
+    assert tried.count(1) == len(tried) - 1 > 1
     first, second = await kit.world.rows("SELECT * FROM event_deliveries ORDER BY event_id")
     assert (first.delivered_at, first.last_error) == (None, "answered_500")
     assert first.given_up_at is not None

@@ -52,7 +52,7 @@ async def test_commit_that_wakes_an_endpoint_drains_the_outbox(
     kit.world.database.after_commit(Written.OUTBOX, lambda: drained.append("drained"))
     async with kit.world.database.transaction() as tx:
         await events.enrollments_created(tx, [enrollment])
-    assert drained == [], "nobody is written"
+    assert drained == [], "no endpoint to wake"
     await listen(kit)
     async with kit.world.database.transaction() as tx:
         await events.enrollments_created(tx, [enrollment])
@@ -107,7 +107,7 @@ async def test_event_holds_no_number_name_or_text(kit: SendingKit) -> None:
 
 
 async def test_opt_out_and_opt_in_write_one_event_each(kit: SendingKit) -> None:
-    await listen(kit, written_types=[EventType.CONTACT_OPTED_OUT, EventType.CONTACT_OPTED_IN])
+    await listen(kit, types=[EventType.CONTACT_OPTED_OUT, EventType.CONTACT_OPTED_IN])
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.text_back(enrollment, "STOP")
@@ -129,7 +129,7 @@ async def test_opt_out_and_opt_in_write_one_event_each(kit: SendingKit) -> None:
 async def test_permanent_refusal_is_written_with_its_meaning_before_the_end(
     kit: SendingKit,
 ) -> None:
-    await listen(kit, written_types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_FINISHED])
+    await listen(kit, types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_FINISHED])
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21211)
     await kit.run_step(enrollment)
@@ -144,7 +144,7 @@ async def test_permanent_refusal_is_written_with_its_meaning_before_the_end(
 async def test_retried_text_writes_no_failure(kit: SendingKit, code: int, held: list[str]) -> None:
     await listen(
         kit,
-        written_types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_HELD, EventType.MESSAGE_SENT],
+        types=[EventType.MESSAGE_FAILED, EventType.ENROLLMENT_HELD, EventType.MESSAGE_SENT],
     )
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, code, 401 if held else 400)
@@ -156,7 +156,7 @@ async def test_retried_text_writes_no_failure(kit: SendingKit, code: int, held: 
 
 
 async def test_late_failure_of_an_ended_enrollment_is_written(kit: SendingKit) -> None:
-    await listen(kit, written_types=[EventType.MESSAGE_FAILED])
+    await listen(kit, types=[EventType.MESSAGE_FAILED])
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -167,7 +167,7 @@ async def test_late_failure_of_an_ended_enrollment_is_written(kit: SendingKit) -
 
 
 async def test_report_before_the_answer_writes_one_event(kit: SendingKit) -> None:
-    await listen(kit, written_types=[EventType.MESSAGE_SENT, EventType.MESSAGE_DELIVERED])
+    await listen(kit, types=[EventType.MESSAGE_SENT, EventType.MESSAGE_DELIVERED])
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     [attempt] = await kit.attempts(enrollment)
@@ -194,7 +194,7 @@ async def test_rolled_back_change_writes_no_event(kit: SendingKit) -> None:
 
 async def test_only_subscribed_endpoints_get_an_event(kit: SendingKit) -> None:
     everything = await listen(kit)
-    endings = await listen(kit, written_types=[EventType.ENROLLMENT_FINISHED])
+    endings = await listen(kit, types=[EventType.ENROLLMENT_FINISHED])
     await listen(kit, enabled=False)
     enrollment = await kit.enroll()
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
@@ -227,8 +227,8 @@ async def test_events_of_a_thousand_enrollments_take_one_statement(kit: SendingK
         await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=[*people, *landlines])
     finally:
         listening.remove(engine, "before_cursor_execute", note)
-    written = [one for one in statements if "INSERT INTO events" in one]
-    assert len(written) == 2  # created ones and born-final ones
+    inserts = [one for one in statements if "INSERT INTO events" in one]
+    assert len(inserts) == 2  # one for active and one for born-final enrollments
     counted = await kit.world.rows("SELECT type, count(*) AS n FROM events GROUP BY 1 ORDER BY 1")
     assert [(row.type, row.n) for row in counted] == [
         ("enrollment.created", 1002),

@@ -1,4 +1,4 @@
-"""Batch actions: what each row comes to."""
+"""Bulk actions on enrollments: the result of each row."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
@@ -27,7 +27,7 @@ def bulk_actions(world: World) -> BulkActions:
 
 
 async def enroll(world: World, *people: UUID) -> list[UUID]:
-    """Enroll people into a sequence of their own, in this order."""
+    """Enroll contacts into a new sequence, in this order."""
     sequence = await world.active()
     enrolling = Enrolling(world.database, workspace_zone=ZONE)
     answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
@@ -108,16 +108,16 @@ async def test_opted_out_and_landline_get_no_message(
     assert len(await world.rows("SELECT id FROM messages")) == 1
 
 
-async def test_a_final_enrollment_can_be_texted(world: World, bulk_actions: BulkActions) -> None:
+async def test_contact_of_a_final_enrollment_can_be_texted(
+    world: World, bulk_actions: BulkActions
+) -> None:
     (enrollment_id,) = await enroll(world, *await world.contacts(1))
     await world.endings.mark_finished([enrollment_id], world.user_id)
     (result,) = await bulk_actions.send_message([enrollment_id], "Bye", world.user_id)
     assert result.result == "accepted"
 
 
-async def test_more_than_ten_recipients_get_nothing(
-    world: World, bulk_actions: BulkActions
-) -> None:
+async def test_message_to_more_than_ten_is_refused(world: World, bulk_actions: BulkActions) -> None:
     people = await world.contacts(11)
     ids = await enroll(world, *people)
     ids += await enroll(world, *people[:10])
@@ -187,7 +187,7 @@ async def test_release_answers_row_by_row(world: World, bulk_actions: BulkAction
     assert rows[0].activity == "waiting"
 
 
-async def test_a_call_names_one_to_ten_thousand_enrollments(
+async def test_call_without_or_with_too_many_enrollments_is_refused(
     world: World, bulk_actions: BulkActions
 ) -> None:
     for ids in ([], [uuid4() for _ in range(10_001)]):

@@ -1,4 +1,4 @@
-"""Importing contacts: every row named, nobody twice, and nothing personal left behind."""
+"""Importing contacts: a result for every row, no contact twice, no personal data left behind."""
 
 import json
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.kits.contact_import import HEADER, chunks, import_contacts, upload
 from tests.kits.sending import SendingKit
 
 
-def told(rows: list[RowResult]) -> list[tuple[int, str | None]]:
+def results_of(rows: list[RowResult]) -> list[tuple[int, str | None]]:
     return [(row.position, row.code) for row in rows]
 
 
@@ -34,7 +34,7 @@ async def test_each_row_gets_its_result(kit: SendingKit) -> None:
     assert "salt" not in job.about
     await kit.services.jobs.run_chunk(job.id)
     found, _ = await kit.services.jobs.results(job.id)
-    assert told(found) == [
+    assert results_of(found) == [
         (2, "created"),
         (3, "created"),
         (5, "duplicate_in_file"),
@@ -58,7 +58,7 @@ async def test_each_row_gets_its_result(kit: SendingKit) -> None:
     assert [row.subject_id for row in found[:3]] == [contacts[0].id, contacts[1].id, contacts[0].id]
 
 
-async def test_the_same_file_again_changes_nothing(kit: SendingKit) -> None:
+async def test_second_import_of_a_file_changes_nothing(kit: SendingKit) -> None:
     text = HEADER + "Ann,Lee,+12125550101,America/Denver,\nBo,,+12125550102,,landline\n"
     first = await import_contacts(kit, text)
     before = await kit.world.rows("SELECT * FROM contacts ORDER BY phone")
@@ -94,13 +94,13 @@ async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None
     )
     text += "".join(f"Di,Doe,+1212{5_560_000 + number},,\n" for number in range(1_500))
     text += "Bo,Ray,+12125550102,,\nAnn,Lee,+12125550101,,\n"
-    rehearsed = await import_contacts(kit, text, dry_run=True)
-    assert all(row.subject_id is None for row in rehearsed)
+    dry_run = await import_contacts(kit, text, dry_run=True)
+    assert all(row.subject_id is None for row in dry_run)
     assert len(await kit.world.rows("SELECT id FROM contacts")) == 1
     [job] = await kit.world.rows("SELECT params FROM jobs WHERE params->>'dry_run' = 'true'")
     assert "salt" not in job.params
     real = await import_contacts(kit, text)
-    assert told(rehearsed) == told(real)
+    assert results_of(dry_run) == results_of(real)
     assert [row.code for row in real[:4]] == [
         "unchanged",
         "created",
@@ -133,7 +133,7 @@ async def test_deleted_group_is_the_result_of_every_row(kit: SendingKit) -> None
     assert await kit.world.rows("SELECT * FROM contacts") == []
 
 
-async def test_an_opted_out_number_may_be_imported_and_stays_opted_out(kit: SendingKit) -> None:
+async def test_imported_opted_out_number_stays_opted_out(kit: SendingKit) -> None:
     [contact] = await kit.world.contacts(1, phone="+12125550101")
     await kit.world.suppress(contact)
     await kit.world.run("DELETE FROM contacts")
@@ -143,7 +143,7 @@ async def test_an_opted_out_number_may_be_imported_and_stays_opted_out(kit: Send
     assert (await kit.services.contacts.get(row.subject_id)).opted_out
 
 
-async def test_numbers_without_a_country_code_belong_to_the_region(kit: SendingKit) -> None:
+async def test_numbers_without_a_country_code_use_the_given_region(kit: SendingKit) -> None:
     await import_contacts(kit, HEADER + "Ann,Lee,020 7946 0018,,\n", region="gb")
     [contact] = await kit.world.rows("SELECT phone FROM contacts")
     assert contact.phone == "+442079460018"
@@ -250,8 +250,9 @@ async def test_upload_can_be_canceled(kit: SendingKit) -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_hundred_thousand_contacts_with_a_thousand_bad_ones(kit: SendingKit) -> None:
-    """Every bad row is named, the good ones are in, and a second import changes nothing."""
-    total, again_total = 100_000, 10_000  # the second time, chunks of the same size tell as much
+    """Each bad row is reported, the good ones are in, and a second import changes nothing."""
+    # A smaller file proves as much the second time: chunks have the same size.
+    total, again_total = 100_000, 10_000
 
     async def file(rows: int) -> AsyncIterator[bytes]:
         yield HEADER.encode()

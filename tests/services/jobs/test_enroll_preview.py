@@ -1,4 +1,4 @@
-"""What enrolling people would come to, before anything is done."""
+"""Enroll preview: the results that enrolling would have, before anything is written."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ HEADER = "First name,Last name,Mobile\n"
 
 
 def counted(preview: EnrollPreview | None) -> dict[str, int]:
-    """The outcomes there are any of."""
+    """Keep the outcomes with a count above zero."""
     assert preview is not None
     assert set(preview.counts) == set(Foreseen)
     assert preview.total == sum(preview.counts.values())
@@ -56,7 +56,7 @@ async def test_preview_matches_the_result_of_enrolling(kit: SendingKit) -> None:
         "unknown_contact": 1,
     }
     assert preview.contact_ids == [fresh, gone, landline]
-    assert preview.rows[-1].outcome is Foreseen.NEW  # what needs no word comes last
+    assert preview.rows[-1].outcome is Foreseen.NEW  # contacts without a remark come last
     assert preview.rows[0].name.startswith("Ann")
     assert [row.status for row in await kit.world.rows("SELECT status FROM enrollments")] == [
         "active"
@@ -136,7 +136,7 @@ async def test_preview_sorts_pasted_numbers(kit: SendingKit) -> None:
     )
 
 
-async def test_unknown_numbers_become_contacts_when_asked(kit: SendingKit) -> None:
+async def test_unknown_numbers_become_contacts_if_asked(kit: SendingKit) -> None:
     sequence = await kit.sequence("Hi {{first_name|there}}")
     before = await person(kit, "Ada", "+12125550101")
     added = await kit.services.enroll_previews.add_numbers(
@@ -229,7 +229,7 @@ async def test_a_file_is_imported_and_then_enrolled(kit: SendingKit) -> None:
     assert ada in {row.contact_id for row in found}
 
 
-async def test_a_file_is_enrolled_by_itself_and_once_when_its_import_is_done(
+async def test_file_is_enrolled_once_after_its_import(
     kit: SendingKit,
 ) -> None:
     sequence = await kit.sequence()
@@ -272,7 +272,7 @@ async def test_import_error_says_why_enrolling_failed(kit: SendingKit) -> None:
     assert len(await kit.world.rows("SELECT 1 FROM contacts WHERE first_name = 'Ada'")) == 1
 
 
-async def test_only_an_import_can_be_enrolled_from(kit: SendingKit) -> None:
+async def test_job_other_than_an_import_cannot_be_enrolled_from(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     for wrong in (uuid4(), await _other_job(kit, sequence.id)):
         with pytest.raises(NotFoundError):
@@ -316,7 +316,7 @@ async def test_columns_can_be_given(kit: SendingKit) -> None:
     assert [row.id for row in kept] == [said.job_id]
 
 
-async def test_of_two_columns_with_one_name_the_first_is_taken(kit: SendingKit) -> None:
+async def test_first_of_two_columns_with_one_name_is_used(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     text = "First name,Mobile,Phone\nAda,+12125550101,+12125550102\n"
     shown = await of_file(kit, sequence.id, text)

@@ -1,4 +1,4 @@
-"""Exports: every row once, safe in a spreadsheet, and never held whole."""
+"""Exports: every row once, safe in a spreadsheet, streamed page by page."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from tests.kits.sending import SendingKit
 
 @pytest.fixture
 def exports(kit: SendingKit, monkeypatch: pytest.MonkeyPatch) -> Exporting:
-    """In pages of three rows."""
+    """Exports in pages of three rows."""
     monkeypatch.setattr(module, "PAGE", 3)
     return kit.services.exporting
 
@@ -29,7 +29,7 @@ async def read(pieces: AsyncIterator[bytes]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-async def noted(kit: SendingKit) -> list[tuple[str, int, bool]]:
+async def audited(kit: SendingKit) -> list[tuple[str, int, bool]]:
     rows = await kit.world.rows(
         "SELECT action, detail FROM audit_log WHERE action LIKE '%.export' ORDER BY id"
     )
@@ -49,7 +49,7 @@ async def test_export_has_every_contact_once_across_pages(
     assert sorted(row["phone"] for row in rows) == sorted(row.phone for row in known)
     assert len(rows) == count
     assert all(tuple(row) == CONTACT_COLUMNS for row in rows)
-    assert await noted(kit) == [("contacts.export", count, True)]
+    assert await audited(kit) == [("contacts.export", count, True)]
 
 
 async def test_export_applies_the_lists_filters(kit: SendingKit, exports: Exporting) -> None:
@@ -93,10 +93,10 @@ async def test_interrupted_export_is_audited(kit: SendingKit, exports: Exporting
 
     await pieces.aclose()  # type: ignore[attr-defined]
 
-    assert await noted(kit) == [("contacts.export", 3, False)]
+    assert await audited(kit) == [("contacts.export", 3, False)]
 
 
-async def test_the_contacts_tab(kit: SendingKit, exports: Exporting) -> None:
+async def test_contacts_tab_is_exported(kit: SendingKit, exports: Exporting) -> None:
     sequence = await kit.sequence("Hi")
     people = [await kit.enroll(sequence) for _ in range(5)]
     await kit.services.endings.mark_finished(people[:1], kit.world.user_id)
@@ -117,7 +117,9 @@ async def test_the_contacts_tab(kit: SendingKit, exports: Exporting) -> None:
         await exports.enrollments(uuid4(), ListFilter(), kit.world.user_id)
 
 
-async def test_suppressions_with_their_evidence(kit: SendingKit, exports: Exporting) -> None:
+async def test_suppressions_are_exported_with_their_evidence(
+    kit: SendingKit, exports: Exporting
+) -> None:
     ids = await kit.world.contacts(5)
     for contact_id in ids:
         await kit.services.suppressions.suppress(

@@ -1,4 +1,4 @@
-"""Work in the background: each row once, whatever is killed, and a result for each."""
+"""Jobs: each row is processed once, whatever is killed, and has a result."""
 
 import asyncio
 from collections import Counter
@@ -26,14 +26,14 @@ EVERYONE = ListFilter()
 
 
 async def enroll_many(kit: SendingKit, count: int) -> tuple[UUID, list[UUID]]:
-    """A sequence and this many people in it."""
+    """Write a sequence with this many enrollments."""
     sequence = await kit.sequence()
     people = await kit.world.contacts(count)
     answer = await kit.services.enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=people)
     return sequence.id, [one.id for one in answer.enrolled]
 
 
-async def batch(
+async def start_bulk(
     kit: SendingKit, sequence_id: UUID, kind: JobKind, wanted: ListFilter = EVERYONE, **more: object
 ) -> JobDetails:
     return await kit.services.jobs.start_bulk_action(
@@ -46,7 +46,7 @@ async def batch(
 
 
 async def run(jobs: Jobs, job_id: UUID) -> JobProgress:
-    """What the workflow does."""
+    """Run a job as its workflow does."""
     async with asyncio.timeout(30):
         while (progress := await jobs.run_chunk(job_id)).more:
             if not progress.acted:
@@ -64,7 +64,7 @@ async def test_only_matching_enrollments_are_finished(kit: SendingKit) -> None:
     _, others = await enroll_many(kit, 3)
     await kit.services.endings.mark_finished(ids[:20], kit.world.user_id)
     wanted = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total, job.done) == (JobState.QUEUED, 100, 0)
     await kit.services.outbox.drain()
     assert ("job", job.id, None, None) in kit.temporal.told
@@ -92,10 +92,10 @@ async def test_only_matching_enrollments_are_finished(kit: SendingKit) -> None:
 async def test_each_row_is_acted_on_once_when_workers_are_killed(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A killed worker never makes a row be acted on twice."""
+    """A killed worker never causes a row to be processed twice."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.05)
     sequence_id, ids = await enroll_many(kit, 600)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     kills = 0
     while (await kit.services.jobs.get(job.id)).done < 600:
         workers = [asyncio.create_task(kit.services.jobs.run_chunk(job.id)) for _ in range(4)]
@@ -110,8 +110,8 @@ async def test_each_row_is_acted_on_once_when_workers_are_killed(
         "SELECT count(*) AS all, count(DISTINCT subject_id) AS subjects FROM outbox"
         " WHERE kind = 'signal_enrollment' AND payload->>'signal' = 'mark_finished'"
     )
-    told = [one for one in kit.temporal.told if one[2] == "mark_finished"]
-    assert signals.all + len(told) == 600
+    drained = [one for one in kit.temporal.told if one[2] == "mark_finished"]
+    assert signals.all + len(drained) == 600
     acted = await kit.world.rows(
         "SELECT subject_id FROM audit_log WHERE action = 'enrollment.finish'"
     )
@@ -120,7 +120,7 @@ async def test_each_row_is_acted_on_once_when_workers_are_killed(
 
 async def test_rows_of_a_dead_worker_are_taken_by_the_next(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 60)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
         await rows.begin(tx, job.id)
     async with kit.world.database.transaction() as tx:
@@ -139,7 +139,7 @@ async def test_job_waits_for_the_outcome_of_last_texts(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
     call = await kit.open_call(enrollment)
-    job = await batch(kit, sequence.id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence.id, JobKind.MARK_FINISHED)
     await kit.services.jobs.run_chunk(job.id)
     progress = await kit.services.jobs.run_chunk(job.id)
     assert (progress.more, progress.done) == (True, 1)
@@ -156,7 +156,7 @@ async def test_canceled_job_leaves_remaining_rows_alone(
 ) -> None:
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0)
     sequence_id, _ = await enroll_many(kit, 120)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     await kit.services.jobs.run_chunk(job.id)
     canceled = await kit.services.jobs.cancel(job.id, kit.world.user_id)
     assert canceled.state is JobState.CANCELED
@@ -173,7 +173,7 @@ async def test_canceled_job_leaves_remaining_rows_alone(
 
 async def test_canceled_job_completes_rows_under_way(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 5)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     async with kit.world.database.transaction() as tx:
         await rows.begin(tx, job.id)
     async with kit.world.database.transaction() as tx:
@@ -188,7 +188,7 @@ async def test_canceled_job_completes_rows_under_way(kit: SendingKit) -> None:
 
 async def test_ended_job_cannot_be_canceled(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     await run(kit.services.jobs, job.id)
     with pytest.raises(ConflictError) as raised:
         await kit.services.jobs.cancel(job.id, kit.world.user_id)
@@ -200,19 +200,19 @@ async def test_ended_job_cannot_be_canceled(kit: SendingKit) -> None:
 async def test_job_without_rows_is_done_at_once(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
     wanted = ListFilter(search="nobody is called so")
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total) == (JobState.DONE, 0)
     await kit.services.outbox.drain()
     assert not [one for one in kit.temporal.told if one[0] == "job"]
 
 
-async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
+async def test_matching_contacts_are_added_to_a_group(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 3)
     group_id = await kit.world.group()
-    job = await batch(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
+    job = await start_bulk(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
     await run(kit.services.jobs, job.id)
     assert await codes(kit, job.id) == ["added"] * 3
-    job = await batch(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
+    job = await start_bulk(kit, sequence_id, JobKind.ADD_TO_GROUP, group_id=group_id)
     await kit.services.groups.remove(group_id)
     await run(kit.services.jobs, job.id)
     ended = await kit.services.jobs.get(job.id)
@@ -220,11 +220,11 @@ async def test_all_that_match_are_added_to_a_group(kit: SendingKit) -> None:
     assert ended.counts == {"unknown_group": 3}
 
 
-async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -> None:
+async def test_matching_enrollments_are_paused_resumed_and_released(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 3)
     await kit.services.endings.mark_finished(ids[:1], kit.world.user_id)
     for kind, result in ((JobKind.PAUSE, "paused"), (JobKind.RESUME, "resumed")):
-        job = await batch(kit, sequence_id, kind)
+        job = await start_bulk(kit, sequence_id, kind)
         await run(kit.services.jobs, job.id)
         assert Counter(await codes(kit, job.id)) == {"already_final": 1, result: 2}
     await kit.world.run(
@@ -232,7 +232,7 @@ async def test_all_that_match_are_paused_resumed_and_released(kit: SendingKit) -
         " held_code = 21408, next_send_at = NULL WHERE id = :id",
         id=ids[1],
     )
-    job = await batch(kit, sequence_id, JobKind.RELEASE, decision=Decision.FINISH)
+    job = await start_bulk(kit, sequence_id, JobKind.RELEASE, decision=Decision.FINISH)
     await run(kit.services.jobs, job.id)
     assert Counter(await codes(kit, job.id)) == {"already_final": 1, "not_held": 1, "finished": 1}
 
@@ -251,7 +251,7 @@ async def test_missing_action_parameter_is_refused(
 ) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
     with pytest.raises(InvalidFieldError) as raised:
-        await batch(kit, sequence_id, kind, EVERYONE, **more)
+        await start_bulk(kit, sequence_id, kind, EVERYONE, **more)
     assert (raised.value.field, raised.value.field_code) == (field, code)
     assert await kit.world.rows("SELECT id FROM jobs") == []
 
@@ -268,13 +268,13 @@ async def test_a_whole_group_is_enrolled_in_the_background(kit: SendingKit) -> N
     assert ended.counts == {"already_active": 1, "enrolled": 1_100}
     assert ended.about == {"sequence_id": str(sequence.id), "group_id": str(group_id)}
     found, _ = await kit.services.jobs.results(job.id, codes=["enrolled"], limit=2_000)
-    told = {row.subject_id: row.detail for row in found}
-    assert told[landline]["status"] == "omitted_landline"
-    assert told[people[1]]["status"] == "active"
+    details = {row.subject_id: row.detail for row in found}
+    assert details[landline]["status"] == "omitted_landline"
+    assert details[people[1]]["status"] == "active"
     written = await kit.world.rows("SELECT id, contact_id FROM enrollments")
     assert len(written) == 1_101
     by_contact = {row.contact_id: str(row.id) for row in written}
-    assert all(detail["enrollment_id"] == by_contact[one] for one, detail in told.items() if one)
+    assert all(detail["enrollment_id"] == by_contact[one] for one, detail in details.items() if one)
 
 
 async def test_contacts_are_enrolled_in_the_background(kit: SendingKit) -> None:
@@ -308,7 +308,7 @@ async def test_job_fails_after_ten_failed_tries(kit: SendingKit) -> None:
         raise ZeroDivisionError
 
     sequence_id, _ = await enroll_many(kit, 2)
-    job = await batch(kit, sequence_id, JobKind.PAUSE)
+    job = await start_bulk(kit, sequence_id, JobKind.PAUSE)
     broken = Jobs(
         kit.world.database,
         kit.services.endings,
@@ -324,7 +324,7 @@ async def test_job_fails_after_ten_failed_tries(kit: SendingKit) -> None:
 
 async def test_sweep_restarts_lost_jobs(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 2)
-    job = await batch(kit, sequence_id, JobKind.PAUSE)
+    job = await start_bulk(kit, sequence_id, JobKind.PAUSE)
     await kit.services.outbox.drain()
     kit.temporal.told.clear()
     await kit.services.sweep.sweep()
@@ -338,9 +338,9 @@ async def test_sweep_restarts_lost_jobs(kit: SendingKit) -> None:
     assert kit.temporal.told.count(("job", job.id, None, None)) == 1
 
 
-async def test_jobs_are_listed_the_newest_first(kit: SendingKit) -> None:
+async def test_jobs_are_listed_newest_first(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 1)
-    made = [(await batch(kit, sequence_id, JobKind.PAUSE)).id for _ in range(3)]
+    made = [(await start_bulk(kit, sequence_id, JobKind.PAUSE)).id for _ in range(3)]
     first = await kit.services.jobs.find(limit=2)
     assert [job.id for job in first.items] == made[:0:-1]
     rest = await kit.services.jobs.find(after=first.next, limit=2)
@@ -367,7 +367,7 @@ async def test_rows_released_while_a_job_fails_get_a_result(
         return Jobs(kit.world.database, kit.services.endings, {JobKind.PAUSE: handler})
 
     sequence_id, _ = await enroll_many(kit, 5)
-    job = await batch(kit, sequence_id, JobKind.PAUSE)
+    job = await start_bulk(kit, sequence_id, JobKind.PAUSE)
     slow = asyncio.create_task(jobs(Handler(2, breaks_late)).run_chunk(job.id))
     await at_work.wait()
     failing = asyncio.create_task(jobs(Handler(2, breaks)).run_chunk(job.id, tries=10))
@@ -381,26 +381,26 @@ async def test_rows_released_while_a_job_fails_get_a_result(
     assert (ended.done, ended.counts) == (5, {"failed": 5})
 
 
-async def test_a_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
+async def test_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
     await kit.world.run(
         "INSERT INTO event_endpoints (id, url, description, secret, types, created_by)"
         " VALUES (gen_random_uuid(), 'https://x.example', '', 'x', '[]', :by)",
         by=kit.world.user_id,
     )
     sequence_id, ids = await enroll_many(kit, 5)
-    job = await batch(kit, sequence_id, JobKind.MARK_FINISHED)
+    job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED)
     await kit.world.run("DELETE FROM outbox")
 
     await kit.services.jobs.run_chunk(job.id)
 
     woken = await kit.world.rows("SELECT id FROM outbox WHERE kind = 'wake_events'")
-    told = await kit.world.rows("SELECT id FROM events WHERE type = 'enrollment.finished'")
-    assert (len(woken), len(told)) == (1, len(ids))
+    written = await kit.world.rows("SELECT id FROM events WHERE type = 'enrollment.finished'")
+    assert (len(woken), len(written)) == (1, len(ids))
 
 
-async def test_old_jobs_are_removed_with_their_rows(kit: SendingKit) -> None:
+async def test_old_jobs_are_deleted_with_their_rows(kit: SendingKit) -> None:
     sequence_id, _ = await enroll_many(kit, 2)
-    old, young, running = [await batch(kit, sequence_id, JobKind.PAUSE) for _ in range(3)]
+    old, young, running = [await start_bulk(kit, sequence_id, JobKind.PAUSE) for _ in range(3)]
     for job in (old, young):
         await run(kit.services.jobs, job.id)
     await kit.world.run(

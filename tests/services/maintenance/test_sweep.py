@@ -1,4 +1,4 @@
-"""The every-minute sweep: what was lost comes back, what runs is left alone.
+"""The sweep of every minute: lost work is restarted, running work is left alone.
 
 The rules: docs/design.md, "Outbox".
 """
@@ -21,8 +21,8 @@ from tests.kits.sending import SendingKit
 MINUTE = timedelta(minutes=1)
 
 
-async def started(kit: SendingKit, *enrollments: UUID) -> None:
-    """Have the workflows of enrollments run."""
+async def run_workflows(kit: SendingKit, *enrollments: UUID) -> None:
+    """Mark the workflows of enrollments as running."""
     await kit.services.outbox.drain()
     assert kit.temporal.opened >= set(enrollments)
 
@@ -31,12 +31,12 @@ async def finish(kit: SendingKit, enrollment: UUID) -> None:
     await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
 
 
-async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
+async def test_overdue_enrollment_without_a_workflow_is_restarted(
     kit: SendingKit,
 ) -> None:
-    """The sweep restarts active enrollments 10 minutes past their event."""
+    """The sweep restarts active enrollments 10 minutes past their next event."""
     lost, running = await kit.enroll(), await kit.enroll()
-    await started(kit, lost, running)
+    await run_workflows(kit, lost, running)
     kit.temporal.opened.remove(lost)
     await kit.pass_time(9 * MINUTE)
     assert (await kit.services.sweep.sweep()).restarted == 0
@@ -49,7 +49,9 @@ async def test_an_overdue_enrollment_whose_workflow_is_gone_is_started_again(
     assert (await kit.services.sweep.sweep()).restarted == 0
 
 
-async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKit) -> None:
+async def test_enrollment_past_its_reply_window_without_a_workflow_is_restarted(
+    kit: SendingKit,
+) -> None:
     """The end of the reply window is an event too."""
     enrollment = await kit.enroll(await kit.sequence("Only one"))
     await kit.send(enrollment)
@@ -62,8 +64,8 @@ async def test_a_reply_window_without_a_workflow_is_started_again(kit: SendingKi
     assert kit.temporal.states[enrollment].doing == "awaiting_reply"
 
 
-async def test_one_under_way_when_its_workflow_was_lost_is_started_again(kit: SendingKit) -> None:
-    """It was terminated by hand while it was sending."""
+async def test_sending_enrollment_that_lost_its_workflow_is_restarted(kit: SendingKit) -> None:
+    """The workflow was terminated by hand during a send."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.world.run("DELETE FROM outbox")
@@ -91,7 +93,7 @@ async def test_sweep_never_ends_an_enrollment(kit: SendingKit) -> None:
 
 async def test_nothing_counts_as_lost_while_temporal_is_away(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
-    await started(kit, enrollment)
+    await run_workflows(kit, enrollment)
     await kit.pass_time(11 * MINUTE)
     kit.temporal.opened.clear()
     kit.temporal.away = True
@@ -142,7 +144,7 @@ async def test_attempt_of_an_ended_enrollment_is_reconciled(
     kit: SendingKit,
     there: bool,  # noqa: FBT001
 ) -> None:
-    """An orphan is proven as ever, and no further text goes."""
+    """Its attempt is reconciled as usual, and no further text goes."""
     enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=there)
     await kit.run_step(enrollment)
@@ -190,7 +192,7 @@ async def test_failing_list_reconciles_nothing(kit: SendingKit) -> None:
 async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that hangs would otherwise keep the rest of the sweep waiting for each orphan."""
+    """A list that hangs would otherwise delay the rest of the sweep once per attempt."""
     asked = AsyncMock(side_effect=ProviderUnavailableError)
     monkeypatch.setattr(kit.gateway, "list_outbound", asked)
     for _ in range(3):
@@ -206,7 +208,7 @@ async def test_sweep_finishes_an_interrupted_archiving(kit: SendingKit) -> None:
     """Nothing else would ever wake them: an archived sequence sends nothing and is not resumed."""
     archived, sequence = await kit.sequence(), await kit.sequence()
     left, other = await kit.enroll(archived), await kit.enroll(sequence)
-    await started(kit, left, other)
+    await run_workflows(kit, left, other)
     await kit.world.run(
         "UPDATE sequences SET state = 'archived', updated_at = now() WHERE id = :id", id=archived.id
     )
@@ -252,7 +254,7 @@ async def test_unreconcilable_attempt_does_not_hide_others(
 async def test_unreconcilable_attempt_is_given_up_after_a_month(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stays unknown, which is no finding, and costs a month of questions at most."""
+    """Its outcome stays unknown; the provider is asked for a month at most."""
     [contact] = await kit.world.contacts(1)
     stuck, rival = await kit.enroll(contact_id=contact), await kit.enroll(contact_id=contact)
     call = await kit.open_call(stuck)
@@ -300,7 +302,7 @@ async def test_sweep_scans_no_unbounded_table(kit: SendingKit) -> None:
 async def test_failing_part_does_not_stop_the_others(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every part is tried by itself."""
+    """Each part runs on its own."""
 
     async def fail(*_args: object) -> int:
         raise RuntimeError
@@ -338,11 +340,11 @@ async def test_late_answer_of_an_ended_enrollment_is_kept(kit: SendingKit) -> No
     await kit.pass_time(MINUTE)
     await kit.services.sweep.sweep()
     sid = f"SM{uuid4().hex}"
-    standing = await kit.services.ledger.record_answer(
+    state = await kit.services.ledger.record_answer(
         call.attempt_id, Accepted(sid, MessageStatus.QUEUED)
     )
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "finished_stopped")
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "finished_stopped")
     assert (await kit.attempts(enrollment))[0].provider_sid == sid
 
 
@@ -364,7 +366,7 @@ async def test_old_applied_reports_are_deleted(kit: SendingKit) -> None:
 
 
 async def old_things(kit: SendingKit) -> None:
-    """Reports and events of which there are more than are removed at a time."""
+    """Write more old reports and events than one batch deletes."""
     await kit.world.run(
         "INSERT INTO status_events (provider_sid, status, payload, received_at, applied_at)"
         " SELECT 'SM' || i, 'sent', '{}', now() - interval '40 days',"
@@ -388,7 +390,7 @@ async def left_of_old_things(kit: SendingKit) -> tuple[int, int]:
 async def test_old_rows_are_deleted_in_batches(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So many a minute are fewer than come in; what cannot be applied holds up nothing."""
+    """One batch a minute would be fewer than come in; unapplied reports block nothing."""
     monkeypatch.setattr(pruning, "_ROWS_AT_ONCE", 4)
     await old_things(kit)
     assert await Pruning(kit.world.database, jobs_kept=timedelta(days=30)).prune() == 46

@@ -1,4 +1,4 @@
-"""The workspace's time zone and hour cycle: they hold at once, in every process."""
+"""The workspace's time zone and hour cycle: changes apply at once, in every process."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from tests.kits.sending import SendingKit
 from tests.worlds import ZONE, ongoing, scheduled
 
 ELSEWHERE = "Pacific/Auckland"
-NOWHERE = "+88213300000"  # a satellite phone: its number tells no zone
+NOWHERE = "+88213300000"  # a satellite phone: its number gives no zone
 NARROW = {day: ["09:00", "10:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
 
 
@@ -28,7 +28,7 @@ async def set_zone(kit: SendingKit, zone: str | None) -> WorkspaceDetails:
 
 
 async def local(kit: SendingKit, enrollment_id: UUID, zone: str) -> datetime:
-    """When the next text of an enrollment may go, on the clock of a zone."""
+    """Read when an enrollment's next text may go, in local time of a zone."""
     [row] = await kit.world.rows(
         "SELECT next_send_at FROM enrollments WHERE id = :id", id=enrollment_id
     )
@@ -36,7 +36,7 @@ async def local(kit: SendingKit, enrollment_id: UUID, zone: str) -> datetime:
     return moment
 
 
-async def nobodys_zone(kit: SendingKit) -> UUID:
+async def zoneless_contact(kit: SendingKit) -> UUID:
     [contact_id] = await kit.world.numbers([NOWHERE])
     return contact_id
 
@@ -65,7 +65,7 @@ async def test_enrolling_uses_the_workspace_zone(kit: SendingKit) -> None:
     await set_zone(kit, ELSEWHERE)
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
 
-    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
 
     at = await local(kit, enrollment_id, ELSEWHERE)
     assert (at.hour, at.minute) == (9, 30)
@@ -73,7 +73,7 @@ async def test_enrolling_uses_the_workspace_zone(kit: SendingKit) -> None:
 
 async def test_next_step_uses_the_workspace_zone(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
-    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
     await set_zone(kit, ELSEWHERE)
 
     await kit.send(enrollment_id)
@@ -85,7 +85,7 @@ async def test_next_step_uses_the_workspace_zone(kit: SendingKit) -> None:
 async def test_send_window_uses_the_workspace_zone(kit: SendingKit) -> None:
     """Though nothing moved the row beforehand."""
     sequence = await kit.sequence("Hi", send_window=NARROW)
-    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
     now = datetime.now(UTC)
     shut = next(
         zone
@@ -98,17 +98,17 @@ async def test_send_window_uses_the_workspace_zone(kit: SendingKit) -> None:
     )
     await kit.world.run("INSERT INTO workspace (id, time_zone) VALUES (1, :zone)", zone=shut)
 
-    standing = await kit.run_step(enrollment_id)
+    state = await kit.run_step(enrollment_id)
 
-    assert isinstance(standing, EnrollmentState)
-    assert standing.due_at is not None
-    assert standing.due_at.astimezone(ZoneInfo(shut)).hour == 9
+    assert isinstance(state, EnrollmentState)
+    assert state.due_at is not None
+    assert state.due_at.astimezone(ZoneInfo(shut)).hour == 9
     assert kit.gateway.calls == []
 
 
 async def test_waiting_steps_move_with_the_workspace_zone(kit: SendingKit) -> None:
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
-    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
     given = await kit.enroll(sequence, (await kit.world.contacts(1))[0])
     [unmoved] = await kit.world.rows("SELECT * FROM enrollments WHERE id = :id", id=given)
 
@@ -128,7 +128,7 @@ async def test_waiting_steps_move_with_the_workspace_zone(kit: SendingKit) -> No
 
 async def test_setting_the_same_zone_moves_no_step(kit: SendingKit) -> None:
     enrollment_id = await kit.enroll(
-        await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
+        await kit.sequence(ongoing("Hi", 86_400, "09:30")), await zoneless_contact(kit)
     )
 
     await set_zone(kit, ZONE)
@@ -160,26 +160,26 @@ async def test_enrollment_detail_uses_the_workspace_zone(kit: SendingKit) -> Non
     assert shown.time_zones == (ELSEWHERE,)
 
 
-async def test_a_step_that_is_begun_by_the_old_zone_is_found(
+async def test_step_scheduled_in_the_old_zone_meanwhile_is_found(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text is accepted while the zone changes: its successor's time was just being told."""
-    told, go_on = asyncio.Event(), asyncio.Event()
+    """A text is accepted while the zone changes: the next step's time was being computed."""
+    computing, go_on = asyncio.Event(), asyncio.Event()
     record_sent = enrollments.record_sent
 
     async def slowly(*given: Any, **more: Any) -> bool:
-        told.set()
+        computing.set()
         await go_on.wait()
         return await record_sent(*given, **more)
 
     sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Bye", 86_400, "09:30"))
-    enrollment_id = await kit.enroll(sequence, await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
     call = await kit.open_call(enrollment_id)
     answer = await kit.gateway.create(call)
     monkeypatch.setattr(enrollments, "record_sent", slowly)
 
     accepting = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
-    await told.wait()
+    await computing.wait()
     changing = asyncio.create_task(set_zone(kit, ELSEWHERE))
     while (await kit.services.workspace.get()).time_zone is None:  # noqa: ASYNC110 - a row
         await asyncio.sleep(0.01)
@@ -196,7 +196,7 @@ async def test_sweep_completes_a_zone_change(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrollment_id = await kit.enroll(
-        await kit.sequence(ongoing("Hi", 86_400, "09:30")), await nobodys_zone(kit)
+        await kit.sequence(ongoing("Hi", 86_400, "09:30")), await zoneless_contact(kit)
     )
 
     async def die(_: object) -> None:
@@ -219,8 +219,8 @@ async def test_sweep_completes_a_zone_change(
     assert row.moving_from is None
 
 
-async def test_a_new_zone_of_many_against_a_pause_of_all(kit: SendingKit) -> None:
-    """More contacts than a page has: neither is turned away because both want the same rows."""
+async def test_reschedule_of_many_and_bulk_pause_do_not_deadlock(kit: SendingKit) -> None:
+    """More contacts than a page: neither fails because both want the same rows."""
     sequence = await kit.sequence(ongoing("Hi", 86_400, "09:30"))
     people = await kit.world.numbers([f"+8821330{index:04}" for index in range(1_200)])
     answer = await kit.services.enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=people)
@@ -263,8 +263,8 @@ async def test_renaming_a_contact_moves_no_step(kit: SendingKit) -> None:
     assert kit.temporal.signals_to(enrollment_id) == []
 
 
-async def test_a_zone_is_changed_while_a_text_starts(kit: SendingKit) -> None:
-    """Neither waits for the other for ever."""
+async def test_zone_change_and_starting_text_do_not_deadlock(kit: SendingKit) -> None:
+    """Neither waits for the other forever."""
     ids = await kit.world.contacts(6)
     people = [await kit.enroll(contact_id=one) for one in ids]
 

@@ -24,12 +24,12 @@ async def test_idle_transaction_loses_its_locks(database_url: str) -> None:
             await asyncio.sleep(1.5)
             await tx.execute(text("SELECT 1"))
 
-    standing = asyncio.create_task(idle())
+    idling = asyncio.create_task(idle())
     await asyncio.sleep(0.1)
     async with asyncio.timeout(1), other.transaction() as tx:
         await tx.execute(lock)
     with pytest.raises(Exception, match="idle") as lost:
-        await standing
+        await idling
     assert is_unavailable(lost.value)
     async with frozen.transaction() as tx:
         assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1

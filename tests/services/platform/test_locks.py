@@ -80,10 +80,10 @@ async def test_reconciliation_and_suppression_import_do_not_deadlock(
     calls = [await kit.open_call(one) for one in (second, first)]
     await kit.services.endings.mark_finished([first, second], kit.world.user_id)
 
-    async def orphans(*_: object) -> list[UUID]:
+    async def open_attempts(*_: object) -> list[UUID]:
         return [call.attempt_id for call in calls]
 
-    monkeypatch.setattr("storage.maintenance.sweep.orphan_attempts", orphans)
+    monkeypatch.setattr("storage.maintenance.sweep.orphan_attempts", open_attempts)
     async with kit.world.database.transaction() as tx:
         await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(first)})
         sweeping = asyncio.create_task(kit.services.sweep.sweep())

@@ -46,10 +46,10 @@ async def until_delivered(kit: SendingKit, subject: UUID) -> None:
 async def test_start_carries_the_enrollments_state(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     assert await kit.services.outbox.drain() == 2  # and the sender's pace
-    standing = kit.temporal.states[enrollment]
-    assert (standing.doing, standing.step, standing.step_count) == ("waiting", 0, 3)
-    assert standing.due_at == (await kit.row(enrollment)).next_send_at
-    assert standing.sender_id == str(kit.world.sender_id)
+    state = kit.temporal.states[enrollment]
+    assert (state.doing, state.step, state.step_count) == ("waiting", 0, 3)
+    assert state.due_at == (await kit.row(enrollment)).next_send_at
+    assert state.sender_id == str(kit.world.sender_id)
     assert await left(kit) == 0
 
 

@@ -87,9 +87,9 @@ async def test_error_quotes_no_personal_data(database: Database, statement: str,
     with pytest.raises(DBAPIError) as raised:
         async with database.transaction() as tx:
             await tx.execute(text(statement.replace(":", "\\:")))
-    told = "".join(traceback.format_exception(raised.value))
-    assert says in told
-    written = told.replace(statement, "")  # hidden parameters, but not the test's own literals
+    logged = "".join(traceback.format_exception(raised.value))
+    assert says in logged
+    written = logged.replace(statement, "")  # hidden parameters, but not the test's own literals
     assert "Zebedee" not in written
     assert "550123" not in written
     assert isinstance(raised.value.orig, psycopg.Error)
