@@ -41,7 +41,7 @@ async def make(client: httpx.AsyncClient, path: str, **body: Any) -> str:
     return made
 
 
-async def test_an_entry_says_who_did_it_with_what_and_from_where(
+async def test_entry_names_user_credential_and_address(
     admin: httpx.AsyncClient, member: httpx.AsyncClient
 ) -> None:
     group = await make(member, "/api/groups", name="Callers")

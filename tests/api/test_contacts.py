@@ -342,7 +342,7 @@ async def test_a_cursor_of_another_order_is_refused(member: httpx.AsyncClient) -
 
 
 async def test_new_number_clears_the_line_type(member: httpx.AsyncClient) -> None:
-    """What kind of line a number is says nothing about the next one."""
+    """One number's line type says nothing about another's."""
     made = await add(member, line_type="landline")
 
     same = await member.patch(f"/api/contacts/{made['id']}", json={"phone": made["phone"]})

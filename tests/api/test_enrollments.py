@@ -98,7 +98,7 @@ async def test_a_group_is_enrolled(
         ({"group_id": str(uuid4())}, "unknown_group"),
     ],
 )
-async def test_enrolling_nobody_or_too_many_is_a_422(
+async def test_enrolling_none_or_too_many_is_a_422(
     member: httpx.AsyncClient, sequence_id: str, body: dict[str, Any], code: str
 ) -> None:
     answer = await member.post(f"/api/sequences/{sequence_id}/enrollments", json=body)

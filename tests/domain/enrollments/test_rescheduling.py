@@ -30,7 +30,7 @@ def resumed(
     away=st.timedeltas(timedelta(0), timedelta(days=400)),
 )
 def test_resume_keeps_the_remaining_delay(left: timedelta, away: timedelta) -> None:
-    """A single enrollment that is paused keeps its remaining delay."""
+    """A paused enrollment keeps its remaining delay."""
     paused_at = DUE - left
     now = paused_at + away
     assert resumed(paused_at, now) - now == left
@@ -92,7 +92,7 @@ def test_zone_change_moves_times_and_dates_but_not_delays() -> None:
 
 
 def test_zone_change_moves_a_past_time_to_the_next_day() -> None:
-    """It was to come in Los Angeles; in New York half past nine was an hour ago."""
+    """Half past nine is yet to come in Los Angeles; in New York it was an hour ago."""
     due = datetime(2026, 12, 10, 17, 30, tzinfo=UTC)  # 09:30 in Los Angeles
     now = datetime(2026, 12, 10, 15, 30, tzinfo=UTC)  # 10:30 in New York
     moved = rescheduled_due(

@@ -150,7 +150,7 @@ async def test_message_body_is_validated(
 
 
 async def test_mark_finished_answers_row_by_row(world: World, bulk_actions: BulkActions) -> None:
-    """Rule: mark finished is ``finished_stopped`` and says what became of a last text."""
+    """Rule: mark finished ends ``finished_stopped`` and reports the last text's outcome."""
     first, second = await enroll(world, *await world.contacts(2))
     await world.endings.mark_finished([second], world.user_id)
     nobody = uuid4()

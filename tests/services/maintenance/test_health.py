@@ -1,4 +1,4 @@
-"""What is away, as pages are told: soon, never waited for, asked seldom."""
+"""Unavailable parts, as pages show them: cached, refreshed in the background."""
 
 import asyncio
 from typing import cast
@@ -10,7 +10,7 @@ from workflows.client import EnrollmentClient, TemporalUnavailableError
 
 
 class Temporal:
-    """Is there, has a worker, or not; counts how often it is asked."""
+    """Answers or not, with or without a worker; counts the questions."""
 
     def __init__(self) -> None:
         self.answers = True
@@ -36,31 +36,37 @@ def availability(temporal: Temporal, monkeypatch: pytest.MonkeyPatch) -> Availab
     return Availability(cast("EnrollmentClient", temporal))
 
 
-async def told(availability: Availability) -> list[Part]:
-    """What is said once the answer to the question is there."""
+async def unavailable(availability: Availability) -> list[Part]:
+    """List the unavailable parts once they are refreshed."""
     availability.away()
     if availability._asking is not None:
         await availability._asking
     return list(availability.away())
 
 
-async def test_nothing_is_away(availability: Availability) -> None:
-    assert await told(availability) == []
+async def test_no_part_is_unavailable(availability: Availability) -> None:
+    assert await unavailable(availability) == []
 
 
-async def test_temporal_is_away(availability: Availability, temporal: Temporal) -> None:
+async def test_unreachable_temporal_is_unavailable(
+    availability: Availability, temporal: Temporal
+) -> None:
     temporal.answers = False
 
-    assert await told(availability) == [Part.TEMPORAL]
+    assert await unavailable(availability) == [Part.TEMPORAL]
 
 
-async def test_no_worker_polls(availability: Availability, temporal: Temporal) -> None:
+async def test_worker_is_unavailable_when_none_polls(
+    availability: Availability, temporal: Temporal
+) -> None:
     temporal.is_polled = False
 
-    assert await told(availability) == [Part.WORKER]
+    assert await unavailable(availability) == [Part.WORKER]
 
 
-async def test_the_first_page_does_not_wait(availability: Availability, temporal: Temporal) -> None:
+async def test_first_page_does_not_wait_for_the_answer(
+    availability: Availability, temporal: Temporal
+) -> None:
     temporal.answers = False
 
     assert list(availability.away()) == []
@@ -70,13 +76,14 @@ async def test_availability_is_refreshed_every_few_seconds(
     availability: Availability, temporal: Temporal
 ) -> None:
     temporal.answers = False
-    await told(availability)
+    await unavailable(availability)
     temporal.answers = True
-    assert [await told(availability) for _ in range(5)] == [[Part.TEMPORAL]] * 5
+    assert [await unavailable(availability) for _ in range(5)] == [[Part.TEMPORAL]] * 5
     assert temporal.asked == 1
 
     await asyncio.sleep(0.25)
 
-    assert list(availability.away()) == [Part.TEMPORAL]  # as of then; it is being asked
-    assert await told(availability) == []
+    # The old answer until the new one is there.
+    assert list(availability.away()) == [Part.TEMPORAL]
+    assert await unavailable(availability) == []
     assert temporal.asked == 2

@@ -74,7 +74,7 @@ async def test_sending_enrollment_that_lost_its_workflow_is_restarted(kit: Sendi
 
 
 async def test_sweep_never_ends_an_enrollment(kit: SendingKit) -> None:
-    """The sweep closes no workflow, nor starts what waits for a person or is final."""
+    """It closes no workflow and starts none that is final or waits for a person."""
     sequence = await kit.sequence()
     ended, held, paused = [await kit.enroll(sequence) for _ in range(3)]
     await finish(kit, ended)
@@ -105,7 +105,7 @@ async def test_nothing_counts_as_lost_while_temporal_is_away(kit: SendingKit) ->
 
 @pytest.mark.parametrize("reason", ["paused", "sender"])
 async def test_forgotten_blocked_enrollment_is_woken(kit: SendingKit, reason: str) -> None:
-    """The sweep wakes whom a resume or release missed."""
+    """The sweep wakes enrollments that a resume or release missed."""
     sequence = await kit.sequence()
     forgotten, held = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.refuses(held, 21408)
@@ -127,7 +127,7 @@ async def test_forgotten_blocked_enrollment_is_woken(kit: SendingKit, reason: st
 
 
 async def test_enrollment_still_blocked_is_not_woken(kit: SendingKit) -> None:
-    """What is held or paused costs nothing."""
+    """Held and paused enrollments cost nothing."""
     sequence = await kit.sequence()
     paused = await kit.enroll(sequence)
     other = await kit.enroll()
@@ -163,7 +163,7 @@ async def test_attempt_of_an_ended_enrollment_is_reconciled(
 
 
 async def test_open_attempt_of_a_dead_worker_is_reconciled(kit: SendingKit) -> None:
-    """The worker died between commit and call, then the enrollment was stopped."""
+    """The worker died between commit and call, then the enrollment was finished."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
@@ -177,7 +177,7 @@ async def test_open_attempt_of_a_dead_worker_is_reconciled(kit: SendingKit) -> N
 
 
 async def test_failing_list_reconciles_nothing(kit: SendingKit) -> None:
-    """A list that fails is no proof of absence."""
+    """A list that fails is no evidence of absence."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     await kit.text_back(enrollment, "STOP")
@@ -205,7 +205,7 @@ async def test_a_provider_that_cannot_list_is_asked_once_a_sweep(
 
 
 async def test_sweep_finishes_an_interrupted_archiving(kit: SendingKit) -> None:
-    """Nothing else would ever wake them: an archived sequence sends nothing and is not resumed."""
+    """Nothing else would wake them: an archived sequence neither sends nor resumes."""
     archived, sequence = await kit.sequence(), await kit.sequence()
     left, other = await kit.enroll(archived), await kit.enroll(sequence)
     await run_workflows(kit, left, other)
@@ -223,7 +223,7 @@ async def test_sweep_finishes_an_interrupted_archiving(kit: SendingKit) -> None:
 async def test_unreconcilable_attempt_does_not_hide_others(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Orphans are looked at by turns."""
+    """Attempts take turns."""
     monkeypatch.setattr("services.maintenance.sweep.RECONCILED", 1)
     [contact] = await kit.world.contacts(1)
     stuck, rival, later = (
@@ -275,7 +275,7 @@ async def test_unreconcilable_attempt_is_given_up_after_a_month(
 
 
 async def test_sweep_scans_no_unbounded_table(kit: SendingKit) -> None:
-    """Every minute, whatever there is by then: each table that only grows is read by an index."""
+    """It runs every minute, so it must not scan a table that only grows."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -331,7 +331,7 @@ async def test_old_idempotency_keys_are_deleted(kit: SendingKit) -> None:
 
 
 async def test_late_answer_of_an_ended_enrollment_is_kept(kit: SendingKit) -> None:
-    """The answer comes after the sweep proved absence: the text's state is told."""
+    """The answer comes after the sweep found the text absent: its state is updated."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
     await kit.pass_time(3 * MINUTE)

@@ -83,7 +83,7 @@ async def test_next_step_uses_the_workspace_zone(kit: SendingKit) -> None:
 
 
 async def test_send_window_uses_the_workspace_zone(kit: SendingKit) -> None:
-    """Though nothing moved the row beforehand."""
+    """The row was not rescheduled beforehand."""
     sequence = await kit.sequence("Hi", send_window=NARROW)
     enrollment_id = await kit.enroll(sequence, await zoneless_contact(kit))
     now = datetime.now(UTC)
@@ -138,7 +138,7 @@ async def test_setting_the_same_zone_moves_no_step(kit: SendingKit) -> None:
 
 
 async def test_past_dates_depend_on_the_workspace_zone(kit: SendingKit) -> None:
-    """In an hour where the world's day begins is past where it ends."""
+    """A date that is past where the world's day begins is still to come where it ends."""
     soon = datetime.now(ZoneInfo("Pacific/Pago_Pago")).replace(tzinfo=None) + timedelta(hours=1)
     steps = [scheduled("Hi", soon)]
     await set_zone(kit, "Pacific/Pago_Pago")
@@ -151,7 +151,7 @@ async def test_past_dates_depend_on_the_workspace_zone(kit: SendingKit) -> None:
 
 
 async def test_enrollment_detail_uses_the_workspace_zone(kit: SendingKit) -> None:
-    enrollment_id = await kit.enroll(contact_id=await nobodys_zone(kit))
+    enrollment_id = await kit.enroll(contact_id=await zoneless_contact(kit))
     await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
     await set_zone(kit, ELSEWHERE)
 

@@ -88,7 +88,7 @@ async def test_commits_reach_the_disk_whatever_the_role_defaults_to(
 
 
 @pytest.mark.parametrize("synchronous_commit", ["off"])
-async def test_one_off_after_a_stop_never_goes_whatever_the_role_defaults_to(
+async def test_one_off_never_goes_after_a_stop_whatever_the_role_defaults_to(
     database_url: str, careless_url: str
 ) -> None:
     """The STOP holds the number's lock and commits while the one-off waits for it."""

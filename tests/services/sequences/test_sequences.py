@@ -48,7 +48,7 @@ async def enroll_one(world: World, sequence: SequenceRecord) -> None:
     )
 
 
-async def test_a_new_sequence_is_a_draft_with_its_first_version(world: World) -> None:
+async def test_new_sequence_is_a_draft_with_its_first_version(world: World) -> None:
     steps = [ongoing("Hi", 0), ongoing("Still?"), ongoing("Bye")]
     draft = SequenceDraft("Welcome", world.sender_id, SequenceKind.ONGOING, steps)
     made = await world.sequences.create(draft, world.user_id)
@@ -299,7 +299,7 @@ async def test_invalid_transition_names_the_state(world: World, state: str, move
 
 
 async def test_archiving_active_enrollments_needs_confirmation(world: World) -> None:
-    """Rule: archiving with active enrollments is a 409 unless told to finish them."""
+    """Rule: archiving with active enrollments is a 409 unless asked to finish them."""
     made = await world.active()
     for _ in range(3):
         await enroll_one(world, made)

@@ -444,7 +444,7 @@ async def test_release_affects_the_held_and_those_of_a_paused_sequence(
     assert not (await world.row(waiting)).probing
 
 
-async def test_next_page_releases_only_what_nothing_blocks(world: Rows) -> None:
+async def test_next_page_releases_only_unblocked_enrollments(world: Rows) -> None:
     blocked = sorted([await world.active() for _ in range(3)])
     for one in blocked:
         await world.hold(one, HeldReason.SENDER_ON_HOLD)

@@ -115,7 +115,7 @@ def ran(database: Database) -> list[str]:
     return ran
 
 
-async def test_commit_runs_what_was_registered_for_what_it_wrote(
+async def test_commit_runs_the_hooks_of_what_it_wrote(
     database: Database, ran: list[str]
 ) -> None:
     async with database.transaction() as tx:
