@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.platform.folding import folded
-from domain.suppression import opt_out_hints as hints
-from domain.suppression import opt_out_phrases as phrases
 from domain.suppression.opt_out_model import FILE, parsed
+from domain.suppression.pattern_files import loaded, whole_words
 from domain.suppression.text_kinds import TextKind, kind_of
 
 LONGEST_READ = 1600
@@ -18,16 +17,19 @@ LONGEST_READ = 1600
 MODEL = parsed(FILE.read_text(encoding="utf-8"))
 """What decides where no phrase does."""
 
-CLEAR = 0.995
-"""How likely the model has to find a clear wish that has one of the usual words."""
+CERTAIN = 0.99
+"""How likely the model has to find a wish about which something suggests otherwise."""
 
-NEARLY_CLEAR = 0.95
+CLEAR = 0.97
+"""How likely it has to find a clear wish that has one of the usual words."""
+
+NEARLY_CLEAR = 0.9
 """How likely it has to find one that comes near a phrase."""
 
 PERHAPS = 0.4
 """How likely it has to find a text that a person should read."""
 
-NOT_UNLIKELY = 0.1
+NOT_UNLIKELY = 0.05
 """How likely it has to find a text in which a phrase stands as a clear wish."""
 
 
@@ -71,19 +73,17 @@ class _Clause:
 def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Wish | None:
     """Say whether a text asks for no more texts; None if nothing in it hints at that.
 
-    What a phone wrote by itself asks for nothing (``text_kinds``). What a machine may have
-    written is at most unsure: only a person's text opts out. The phrases decide the certain cases.
-    A wish counts as clear where it stands as a clause of its own, with nothing beside it but
-    courtesies and reasons, and nothing in the whole text casts doubt on it: a negation, a joke,
-    somebody else's words, a condition, a question that is no request. A bare "stop" counts only in
-    a text that says nothing else. What has a clear wish and a doubt is unsure, and so is a clear
-    wish that the model finds unlikely: less so than ``NOT_UNLIKELY``, or than ``NEARLY_CLEAR`` if
-    something suggests that something else is asked for.
+    What a phone wrote by itself asks for nothing (``text_kinds``). What a machine may have written
+    is at most unsure: only a person's text opts out. A wish counts as clear where it stands as a
+    clause of its own, with nothing beside it but courtesies and reasons; a bare "stop" only in a
+    text that says nothing else.
 
-    The model decides about the rest: unsure from ``PERHAPS`` on. What it is surer of is a clear
-    wish, provided that nothing casts doubt on it or suggests that something else is asked for: from
-    ``NEARLY_CLEAR`` on if it comes near a phrase, from ``CLEAR`` on if one of the usual words is in
-    it, either outside of what it only asks.
+    A text opts out if the model finds it likely enough: a clear wish from ``NOT_UNLIKELY`` on, what
+    comes near a phrase from ``NEARLY_CLEAR``, what has one of the usual words from ``CLEAR``. Where
+    something suggests that something else is asked for, and without such a word outside of what
+    it only asks, the model has to be ``CERTAIN``. With a doubt (a negation, a joke, somebody else's
+    words, a condition) no text opts out. Any other is unsure if it has a clear wish, or if the
+    model finds it as likely as ``PERHAPS``.
 
     A text of more than ``LONGEST_READ`` characters is unsure: reading it would take too long.
 
@@ -100,17 +100,16 @@ def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) 
     if kind is TextKind.REACTION:
         return None
     clauses = list(_clauses(words))
-    sure = kind is TextKind.HUMAN and not _is_doubtful(body, clauses)
-    is_alone = _is_bare(clauses) or _is_capital(body)
-    if is_alone or any(_is_clear(clause) for clause in clauses):
-        believed = is_alone or likelihood(body) >= _certainty_confirming(clauses)
-        return Wish.OPT_OUT if sure and believed else Wish.UNSURE
+    is_bare = _is_bare(clauses)
+    is_alone = is_bare or _is_capital(body)
+    is_clear = is_alone or any(_is_clear(clause) for clause in clauses)
     if kind is TextKind.AUTO_REPLY:
-        return None
+        return Wish.UNSURE if is_clear else None
     likely = likelihood(body)
-    if sure and likely >= _certainty_needed(clauses):
+    may_opt_out = kind is TextKind.HUMAN or (kind is TextKind.IMPERSONAL and is_bare)
+    if may_opt_out and likely >= _certainty(body, clauses, is_alone=is_alone, is_clear=is_clear):
         return Wish.OPT_OUT
-    return Wish.UNSURE if likely >= PERHAPS else None
+    return Wish.UNSURE if is_clear or likely >= PERHAPS else None
 
 
 def _words(body: str) -> str:
@@ -201,24 +200,27 @@ def _is_capital(body: str) -> bool:
     return bool(_CAPITAL.search(body)) and "?" not in body and body != body.upper()
 
 
-def _is_doubtful(body: str, clauses: Sequence[_Clause]) -> bool:
-    told = " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
-    return bool(_DOUBTS.search(told) or _LAUGHTER.search(body))
-
-
-def _certainty_confirming(clauses: Sequence[_Clause]) -> float:
-    """How likely the model has to find a text that has a clear wish by the phrases."""
-    return NEARLY_CLEAR if _OBJECTIONS.search(_plain(clauses)) else NOT_UNLIKELY
-
-
-def _certainty_needed(clauses: Sequence[_Clause]) -> float:
-    """How likely the model has to find a text of these clauses for it to be a clear wish."""
-    if _OBJECTIONS.search(_plain(clauses)):
+def _certainty(body: str, clauses: Sequence[_Clause], *, is_alone: bool, is_clear: bool) -> float:
+    """Return how likely the model has to find a text of these clauses for it to opt out."""
+    told = _told(clauses)
+    if _DOUBTS.search(told) or _LAUGHTER.search(body):
         return math.inf
-    told = _plain([clause for clause in clauses if not _only_asks(clause)])
-    if _NEAR_WISHES.search(told):
+    has_reservations = bool(_RESERVATIONS.search(told))
+    if is_alone:
+        return CLEAR if has_reservations else 0
+    if has_reservations or _OBJECTIONS.search(_plain(clauses)):
+        return CERTAIN
+    if is_clear:
+        return NOT_UNLIKELY
+    asserted = _plain([clause for clause in clauses if not _only_asks(clause)])
+    if _NEAR_WISHES.search(asserted):
         return NEARLY_CLEAR
-    return CLEAR if _HINTS.search(told) else math.inf
+    return CLEAR if _HINTS.search(asserted) else CERTAIN
+
+
+def _told(clauses: Sequence[_Clause]) -> str:
+    """Return what a text says beside its wishes."""
+    return " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
 
 
 def _plain(clauses: Sequence[_Clause]) -> str:
@@ -237,30 +239,23 @@ def _residue(piece: _Piece) -> str:
             return piece.words
 
 
-def _compiled(*alternatives: str) -> re.Pattern[str]:
-    """Compile phrases as written in the lists: whole words, groups that capture nothing."""
-    pattern = "|".join(alternatives)
-    while re.search(r"<\w+>", pattern):
-        pattern = re.sub(r"<(\w+)>", lambda name: phrases.WORDS[name[1]], pattern)
-    pattern = re.sub(r"\((?!\?)", "(?:", pattern)
-    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
-
-
-_SPELLINGS = [(_compiled(pattern), spelling) for pattern, spelling in phrases.SPELLINGS.items()]
+_FILE = loaded("opt_out_phrases.toml")
+_SPELLINGS = [
+    (whole_words(pattern), spelling) for pattern, spelling in _FILE.table("spellings").items()
+]
 _PHRASES = [
-    (kind, [_compiled(phrase) for phrase in listed])
-    for kind, listed in (
-        (_Kind.WISH, phrases.WISHES),
-        (_Kind.BARE, phrases.BARE_WISHES),
-        (_Kind.BESIDES, phrases.BESIDES),
-        (_Kind.POLITE, phrases.POLITE),
+    (kind, [whole_words(pattern) for pattern in _FILE.patterns(name)])
+    for kind, name in (
+        (_Kind.WISH, "wishes"),
+        (_Kind.BARE, "bare_wishes"),
+        (_Kind.BESIDES, "besides"),
+        (_Kind.POLITE, "polite"),
     )
 ]
-_DOUBTS = _compiled(*phrases.DOUBTS)
-_HINTS = _compiled(*hints.HINTS)
-_NEAR_WISHES = _compiled(*hints.NEAR_WISHES)
-_OBJECTIONS = _compiled(*hints.OBJECTIONS)
-_AFTERTHOUGHTS = _compiled(phrases.AFTERTHOUGHTS)
+_DOUBTS, _RESERVATIONS, _HINTS, _NEAR_WISHES, _OBJECTIONS, _AFTERTHOUGHTS = (
+    whole_words(*_FILE.patterns(name))
+    for name in ("doubts", "reservations", "hints", "near_wishes", "objections", "afterthoughts")
+)
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
 # No line break among the blanks: one begins or ends a sentence by itself, and a run of them would
 # be looked through once for each.
