@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from domain.platform.folding import folded
 from domain.suppression.keywords import Keyword, Reading, read
 from domain.suppression.opt_out_intent import LONGEST_READ, Wish, read_wish
-from tests.domain.suppression.intent.corpora import ROUNDS
+from tests.domain.suppression.intent.corpora import HELD_OUT, ROUNDS, WRITERS, rows
 from tests.domain.suppression.intent.measure import (
     LABELS,
+    Outcomes,
+    blind_table,
     examples,
     figures,
+    held_out,
     table,
 )
 
@@ -185,3 +188,24 @@ def test_the_rounds_are_read_as_documented() -> None:
     assert measured.caught >= 0.98
     wrong = [one for one in found if one.label.startswith("keyword") and one.label != one.outcome]
     assert wrong == []
+
+
+def test_hardly_anyone_is_opted_out_who_did_not_ask() -> None:
+    """Row "plain wish": on texts by writers who had seen neither phrases nor training texts."""
+    found = held_out()
+    written = blind_table(found)
+    print(written)  # noqa: T201 - what was measured
+    assert written in RELIABILITY.read_text()
+    both = sum(found.values(), Outcomes(Counter()))
+    assert both.share("opt_out", "opted out", "review") >= 0.92
+    assert both.share("opt_out", "opted out") >= 0.60
+    assert both.share("human", "review") <= 0.10
+    assert both.counts["human", "opted out"] * 300 <= both.of("human")
+    assert both.counts["reaction", "opted out"] + both.counts["auto_reply", "opted out"] == 0
+
+
+def test_the_held_out_texts_are_no_training_texts() -> None:
+    learned = {text for paths in WRITERS.values() for path in paths for _, text in rows(path)}
+    held = [row for path in HELD_OUT.values() for row in rows(path)]
+    assert {text.casefold() for text in learned}.isdisjoint(text.casefold() for _, text in held)
+    assert {label for label, _ in held} == {"opt_out", "human", "reaction", "auto_reply"}

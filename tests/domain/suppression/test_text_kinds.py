@@ -125,7 +125,7 @@ def test_no_automatic_answer_opts_out_with_a_plain_wish_beside_it(wish: str) -> 
     known = [row for paths in WRITERS.values() for path in paths for row in rows(path)]
     answers = [body for label, body in known if label == "auto_reply"]
     both = [text for one in answers for text in (f"{one} {wish}", f"{wish} {one}")]
-    assert [body for body in both if read_wish(body) is Wish.OPT_OUT] == []
+    assert [body for body in both if read_wish(body, lambda _: 1.0) is Wish.OPT_OUT] == []
 
 
 @given(
