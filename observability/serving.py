@@ -103,7 +103,7 @@ def show(report: HealthReport) -> None:
     metrics.OUTBOX_ENTRIES.set(counts.outbox if counts else nothing)
     metrics.OUTBOX_AGE.set(counts.outbox_age.total_seconds() if counts else nothing)
     metrics.FETCH_LAG.set(counts.fetch_lag.total_seconds() if counts else nothing)
-    metrics.UNRECONCILED.set(counts.unsettled if counts else nothing)
+    metrics.UNRECONCILED.set(counts.unreconciled if counts else nothing)
     metrics.DOUBLED.set(counts.doubled if counts else nothing)
     metrics.WAITING_EVENTS.set(counts.waiting_events if counts else nothing)
     for backlog in report.backlogs or ():

@@ -13,7 +13,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.suppression import OptOutSource, TextMeaning
-from services.jobs.enroll_preview import Foreseen
+from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
 
 
@@ -44,7 +44,7 @@ class Labels(BaseModel):
     meanings: Mapping[TextMeaning, str]
     ways: Mapping[str, str]
     columns: Mapping[str, str]
-    previews: Mapping[Foreseen, str]
+    previews: Mapping[Prediction, str]
     left_out: Mapping[str, str]
     not_enrolled: Mapping[str, str]
     enroll_fields: Mapping[str, str]

@@ -95,17 +95,7 @@ class EnrollmentFilter(FilterQuery):
 
     def wanted(self) -> ListFilter:
         """Hand them to the use cases."""
-        return ListFilter(
-            steps=self.step,
-            enrolled_by=self.enrolled_by,
-            statuses=self.status,
-            held=self.held,
-            group_ids=self.group,
-            search=self.search,
-            enrollment_ids=self.enrollment,
-            outcome=self.outcome,
-            outcome_step=self.outcome_step,
-        )
+        return ListFilter(**{name: getattr(self, name) for name in EnrollmentFilter.model_fields})
 
 
 EnrollmentSort = Annotated[

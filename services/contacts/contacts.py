@@ -82,7 +82,7 @@ class Contacts:
             InvalidRequestError: Fields are invalid.
             ConflictError: ``phone_taken``, naming the contact who has the number.
         """
-        values = {"first_name": "", "last_name": "", **self._cleaned(fields)}
+        values = {"first_name": "", "last_name": "", **self.checked(fields)}
         async with self._database.transaction() as tx:
             # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
@@ -122,7 +122,7 @@ class Contacts:
             zone = await workspace.zone(tx, self._workspace_zone)
             before = _clock(row, zone)
             known = {field: getattr(row, field) for field in _NAMES}
-            values = self._cleaned(fields, known)
+            values = self.checked(fields, known)
             former = row.phone
             moved = values.get("phone", former) != former
             if moved:
@@ -163,18 +163,14 @@ class Contacts:
             )
         return cut(rows, limit, lambda row: row.position(sort))
 
-    def checked(self, fields: ContactFields) -> dict[str, Any]:
-        """Clean the fields of a new contact.
-
-        Raises:
-            InvalidRequestError: Fields are invalid.
-        """
-        return self._cleaned(fields)
-
-    def _cleaned(
+    def checked(
         self, fields: ContactFields, known: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, Any]:
-        """Check all fields, and raise all errors at once."""
+        """Clean the fields of a contact, which has ``known`` names already.
+
+        Raises:
+            InvalidRequestError: All fields that are invalid.
+        """
         values: dict[str, Any] = dict(fields)
         wrong: list[InvalidFieldError] = []
         for field in fields:

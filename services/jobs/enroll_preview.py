@@ -38,7 +38,7 @@ _CHUNK = 1_000
 _T = TypeVar("_T")
 
 
-class Foreseen(StrEnum):
+class Prediction(StrEnum):
     """What enrolling would do with one contact, number or row.
 
     ``new``: enroll. ``new_contact``: make a contact, then enroll it. ``unknown_number``: nothing,
@@ -58,18 +58,18 @@ class Foreseen(StrEnum):
     INVALID = "invalid"
 
 
-_BY_FATE: Mapping[EnrollmentStatus | SkipCode, Foreseen] = {
-    EnrollmentStatus.ACTIVE: Foreseen.NEW,
-    EnrollmentStatus.OMITTED_OPTED_OUT: Foreseen.OPTED_OUT,
-    EnrollmentStatus.OMITTED_LANDLINE: Foreseen.LANDLINE,
-    SkipCode.ALREADY_ACTIVE: Foreseen.ALREADY_ACTIVE,
-    SkipCode.ALL_STEPS_PAST: Foreseen.ALL_STEPS_PAST,
+_BY_RESULT: Mapping[EnrollmentStatus | SkipCode, Prediction] = {
+    EnrollmentStatus.ACTIVE: Prediction.NEW,
+    EnrollmentStatus.OMITTED_OPTED_OUT: Prediction.OPTED_OUT,
+    EnrollmentStatus.OMITTED_LANDLINE: Prediction.LANDLINE,
+    SkipCode.ALREADY_ACTIVE: Prediction.ALREADY_ACTIVE,
+    SkipCode.ALL_STEPS_PAST: Prediction.ALL_STEPS_PAST,
 }
-_UNREMARKABLE = frozenset({Foreseen.NEW, Foreseen.NEW_CONTACT})
+_UNREMARKABLE = frozenset({Prediction.NEW, Prediction.NEW_CONTACT})
 
 
 @dataclass(frozen=True)
-class ForeseenRow:
+class PredictedRow:
     """One contact, number or row of a file.
 
     Attributes:
@@ -80,7 +80,7 @@ class ForeseenRow:
         reasons: With ``invalid``: each wrong field and the reason.
     """
 
-    outcome: Foreseen
+    outcome: Prediction
     line: int | None = None
     contact_id: UUID | None = None
     name: str = ""
@@ -102,8 +102,8 @@ class EnrollPreview:
     """
 
     total: int
-    counts: Mapping[Foreseen, int]
-    rows: Many[ForeseenRow]
+    counts: Mapping[Prediction, int]
+    rows: Many[PredictedRow]
     contact_ids: Many[UUID] = ()
     unknown_numbers: Many[str] = ()
 
@@ -132,11 +132,11 @@ class FilePreview:
 class _Tally:
     """Counts rows and keeps those to show."""
 
-    counts: Counter[Foreseen] = field(default_factory=Counter)
-    told: list[ForeseenRow] = field(default_factory=list)
-    others: list[ForeseenRow] = field(default_factory=list)
+    counts: Counter[Prediction] = field(default_factory=Counter)
+    told: list[PredictedRow] = field(default_factory=list)
+    others: list[PredictedRow] = field(default_factory=list)
 
-    def add(self, row: ForeseenRow) -> None:
+    def add(self, row: PredictedRow) -> None:
         """Count a row."""
         self.counts[row.outcome] += 1
         kept = self.others if row.outcome in _UNREMARKABLE else self.told
@@ -147,7 +147,7 @@ class _Tally:
         """Give the preview."""
         return EnrollPreview(
             total=self.counts.total(),
-            counts={one: self.counts[one] for one in Foreseen},
+            counts={one: self.counts[one] for one in Prediction},
             rows=[*self.told, *self.others][:ROWS_MOST],
             contact_ids=contact_ids,
             unknown_numbers=unknown_numbers,
@@ -186,9 +186,11 @@ class EnrollPreviews:
         tally, chosen = _Tally(), []
         async with self._database.transaction() as tx:
             for part in _chunks(asked):
-                foreseen = await self._known(tx, sequence_id, part)
+                predicted = await self._known(tx, sequence_id, part)
                 for one in part:
-                    row = foreseen.get(one) or ForeseenRow(Foreseen.UNKNOWN_CONTACT, contact_id=one)
+                    row = predicted.get(one) or PredictedRow(
+                        Prediction.UNKNOWN_CONTACT, contact_id=one
+                    )
                     tally.add(row)
                     if _gets_row(row):
                         chosen.append(one)
@@ -208,10 +210,10 @@ class EnrollPreviews:
             await require_group(tx, group_id)
             await open_sequence(tx, sequence_id)
             while part := await rows.members(tx, group_id, after=last, limit=_CHUNK):
-                foreseen = await self._known(tx, sequence_id, part)
+                predicted = await self._known(tx, sequence_id, part)
                 for one in part:
-                    if one in foreseen:
-                        tally.add(foreseen[one])
+                    if one in predicted:
+                        tally.add(predicted[one])
                 last = part[-1]
         return tally.done()
 
@@ -234,21 +236,21 @@ class EnrollPreviews:
             except InvalidFieldError as error:
                 shown = written[:NAME_LENGTH]
                 reasons = (("phone", error.reason),)
-                tally.add(ForeseenRow(Foreseen.INVALID, line, phone=shown, reasons=reasons))
+                tally.add(PredictedRow(Prediction.INVALID, line, phone=shown, reasons=reasons))
                 continue
             if phone in numbers:
-                tally.add(ForeseenRow(Foreseen.DUPLICATE, line, phone=phone))
+                tally.add(PredictedRow(Prediction.DUPLICATE, line, phone=phone))
             numbers.setdefault(phone, line)
         chosen: list[UUID] = []
         unknown: list[str] = []
         async with self._database.transaction() as tx:
             await open_sequence(tx, sequence_id)
             for part in _chunks(list(numbers)):
-                foreseen = await self._by_number(tx, sequence_id, {one: {} for one in part})
-                for phone, found in foreseen.items():
+                predicted = await self._by_number(tx, sequence_id, {one: {} for one in part})
+                for phone, found in predicted.items():
                     row = found
-                    if row.outcome is Foreseen.NEW_CONTACT:
-                        row = ForeseenRow(Foreseen.UNKNOWN_NUMBER, phone=phone)
+                    if row.outcome is Prediction.NEW_CONTACT:
+                        row = PredictedRow(Prediction.UNKNOWN_NUMBER, phone=phone)
                         unknown.append(phone)
                     if row.contact_id is not None and _gets_row(row):
                         chosen.append(row.contact_id)
@@ -333,21 +335,21 @@ class EnrollPreviews:
 
     async def _checked(
         self, tx: Transaction, sequence_id: UUID, checked: CheckedRows, seen: set[str]
-    ) -> list[ForeseenRow]:
+    ) -> list[PredictedRow]:
         """Preview a chunk of a file's rows, in the file's order."""
         found = {phone: one for phone, one in checked.first.items() if phone not in seen}
-        foreseen = await self._by_number(
+        predicted = await self._by_number(
             tx, sequence_id, {phone: values for phone, (_, values) in found.items()}
         )
-        lines = [replace(foreseen[phone], line=line) for phone, (line, _) in found.items()]
+        lines = [replace(predicted[phone], line=line) for phone, (line, _) in found.items()]
         again = [(line, phone) for phone, (line, _) in checked.first.items() if phone in seen]
         lines += [
-            ForeseenRow(Foreseen.DUPLICATE, line, phone=phone)
+            PredictedRow(Prediction.DUPLICATE, line, phone=phone)
             for line, phone in [*again, *checked.later]
         ]
         lines += [
-            ForeseenRow(
-                Foreseen.INVALID,
+            PredictedRow(
+                Prediction.INVALID,
                 one.position,
                 reasons=tuple((error["field"], error["reason"]) for error in one.detail["errors"]),
             )
@@ -358,28 +360,28 @@ class EnrollPreviews:
 
     async def _by_number(
         self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, ForeseenRow]:
+    ) -> dict[str, PredictedRow]:
         """Preview numbers, in order; ``values`` has what a file says of each."""
         known = await contacts.by_phone(tx, list(values))
-        foreseen = await self._known(tx, sequence_id, [one.id for one in known.values()])
+        predicted = await self._known(tx, sequence_id, [one.id for one in known.values()])
         unknown = {phone: said for phone, said in values.items() if phone not in known}
         new = await self._new(tx, sequence_id, unknown)
         return {
-            phone: foreseen[known[phone].id] if phone in known else new[phone] for phone in values
+            phone: predicted[known[phone].id] if phone in known else new[phone] for phone in values
         }
 
     async def _known(
         self, tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]
-    ) -> dict[UUID, ForeseenRow]:
+    ) -> dict[UUID, PredictedRow]:
         """Preview contacts by id; unknown ones are left out."""
         if not contact_ids:
             return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
-        fates = await self._enrolling.predict(tx, sequence_id, found)
+        results = await self._enrolling.predict(tx, sequence_id, found)
         called = await rows.names(tx, contact_ids)
         return {
-            one.contact_id: ForeseenRow(
-                _BY_FATE[fates[one.contact_id]],
+            one.contact_id: PredictedRow(
+                _BY_RESULT[results[one.contact_id]],
                 contact_id=one.contact_id,
                 name=called.get(one.contact_id, ""),
                 phone=one.phone,
@@ -389,7 +391,7 @@ class EnrollPreviews:
 
     async def _new(
         self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, ForeseenRow]:
+    ) -> dict[str, PredictedRow]:
         """Preview numbers without a contact, by number; ``values`` as in ``_by_number``."""
         if not values:
             return {}
@@ -397,15 +399,15 @@ class EnrollPreviews:
             Candidate(uuid4(), phone, one.get("time_zone"), one.get("line_type"))
             for phone, one in values.items()
         ]
-        fates = await self._enrolling.predict(tx, sequence_id, stand_ins)
-        told: dict[str, ForeseenRow] = {}
+        results = await self._enrolling.predict(tx, sequence_id, stand_ins)
+        told: dict[str, PredictedRow] = {}
         for one in stand_ins:
-            outcome = _BY_FATE[fates[one.contact_id]]
-            if outcome is Foreseen.NEW:
-                outcome = Foreseen.NEW_CONTACT
+            outcome = _BY_RESULT[results[one.contact_id]]
+            if outcome is Prediction.NEW:
+                outcome = Prediction.NEW_CONTACT
             said = values[one.phone]
             name = full_name(said.get("first_name", ""), said.get("last_name", ""))
-            told[one.phone] = ForeseenRow(outcome, name=name, phone=one.phone)
+            told[one.phone] = PredictedRow(outcome, name=name, phone=one.phone)
         return told
 
 
@@ -414,9 +416,9 @@ def _chunks(items: Many[_T]) -> Iterator[Many[_T]]:
         yield items[first : first + _CHUNK]
 
 
-def _gets_row(row: ForeseenRow) -> bool:
+def _gets_row(row: PredictedRow) -> bool:
     """Tell whether enrolling would list the contact, if only as omitted."""
-    return row.outcome in {Foreseen.NEW, Foreseen.OPTED_OUT, Foreseen.LANDLINE}
+    return row.outcome in {Prediction.NEW, Prediction.OPTED_OUT, Prediction.LANDLINE}
 
 
 async def _start(

@@ -1,8 +1,9 @@
 """How each kind of job on enrollments and contacts acts on its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from domain.statuses.jobs import JobKind
@@ -34,8 +35,8 @@ class EnrollmentHandlers:
             JobKind.ADD_TO_GROUP: Handler(1000, self._add_to_group),
             JobKind.MARK_FINISHED: Handler(50, self._mark_finished),
             JobKind.RELEASE: Handler(1, self._release),
-            JobKind.PAUSE: Handler(200, self._pause),
-            JobKind.RESUME: Handler(200, self._resume),
+            JobKind.PAUSE: Handler(200, partial(_act, self.pausing.pause)),
+            JobKind.RESUME: Handler(200, partial(_act, self.pausing.resume)),
         }
 
     async def _enroll(
@@ -61,12 +62,9 @@ class EnrollmentHandlers:
     async def _add_to_group(
         self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
     ) -> list[RowResult]:
-        positions = _positions(rows)
         group_id = UUID(job.params["group_id"])
-        return _results(
-            positions,
-            await self.bulk_actions.add_to_group(list(positions), group_id, job.user_id, within=tx),
-        )
+        add = partial(self.bulk_actions.add_to_group, group_id=group_id)
+        return await _act(add, tx, job, rows)
 
     async def _mark_finished(
         self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
@@ -90,28 +88,19 @@ class EnrollmentHandlers:
             results.append(_finished(position, done, under_way))
         return results
 
-    async def _pause(
-        self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
-    ) -> list[RowResult]:
-        positions = _positions(rows)
-        return _results(
-            positions, await self.pausing.pause(list(positions), job.user_id, within=tx)
-        )
-
-    async def _resume(
-        self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
-    ) -> list[RowResult]:
-        positions = _positions(rows)
-        return _results(
-            positions, await self.pausing.resume(list(positions), job.user_id, within=tx)
-        )
-
 
 def _positions(rows: Many[OpenRow]) -> dict[UUID, int]:
     return {row.subject_id: row.position for row in rows if row.subject_id is not None}
 
 
-def _results(positions: Mapping[UUID, int], done: Many[EnrollmentResult]) -> list[RowResult]:
+async def _act(
+    action: Callable[..., Awaitable[list[EnrollmentResult]]],
+    tx: Transaction,
+    job: JobDetails,
+    rows: Many[OpenRow],
+) -> list[RowResult]:
+    positions = _positions(rows)
+    done = await action(list(positions), user_id=job.user_id, within=tx)
     return [RowResult(positions[one.enrollment_id], one.result) for one in done]
 
 

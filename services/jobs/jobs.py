@@ -288,7 +288,7 @@ class Jobs:
                 refused = _code_of(error)
                 results = [RowResult(row.position, refused) for row in rows]
                 await jobs.note_error(tx, job.id, refused)
-            await jobs.settle(tx, job.id, results)
+            await jobs.store_results(tx, job.id, results)
         return len(rows)
 
     async def _progress(self, job: JobDetails, *, acted: int) -> JobProgress:
@@ -328,7 +328,7 @@ class Jobs:
             if fate is not None:
                 results.append(RowResult(row.position, "finished", {"last_text": fate.value}))
         if results:
-            await jobs.change(tx, job.id, results)
+            await jobs.change_results(tx, job.id, results)
 
     async def _fail(self, job_id: UUID, error: str) -> None:
         async with self._database.transaction() as tx:

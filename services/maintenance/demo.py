@@ -1,4 +1,4 @@
-"""Something to look at: a small workspace of fictional people, made once."""
+"""The demo: a small workspace of fictional people, made once."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,11 +45,10 @@ _DRAFT = "Nurse role: follow-up"
 
 
 class Demo:
-    """Makes the demo.
+    """Adds the demo's data.
 
-    Each part is known by its natural key, so an interrupted run is completed by the next one. The
-    administrator is made last: once there is one, there is nothing left to do, whatever people
-    have renamed since.
+    Each part has a natural key, so the next run completes an interrupted one. The administrator is
+    made last: once there is one, nothing more is made, even if people rename parts.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Demo:
         self._sequences = sequences
 
     async def create(self) -> Sequence[Mapping[str, str | int]]:
-        """Make what is missing.
+        """Add missing parts.
 
         Returns:
             What was made, the administrator with password and token last; empty if all was there.
@@ -100,7 +99,7 @@ class Demo:
         return user, [{**line, "token": token.token}]
 
     async def _people(self) -> list[UUID]:
-        """The ids of those who were not there yet."""
+        """Add the contacts, and give their ids."""
         ids = []
         for person in _people():
             try:
@@ -154,7 +153,7 @@ def _people() -> Iterator[ContactFields]:
         )
         if number % 15 == 14:  # moved, and kept the number
             person["time_zone"] = "Europe/Madrid"
-        if number % 20 == 19:  # so that the demo has somebody who is omitted
+        if number % 20 == 19:  # is omitted when enrolled
             person["line_type"] = LineType.LANDLINE
         yield person
 

@@ -63,22 +63,22 @@ class ListFilter:
     """Which enrollments of a sequence to list; an empty filter matches all of them.
 
     Attributes:
-        steps: The step last sent is any of these.
+        step: The step last sent is any of these.
         enrolled_by: Any of these users enrolled them.
         held: Only those that wait for a person.
-        group_ids: The contact is in any of these groups.
+        group: The contact is in any of these groups.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
         outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
     """
 
-    steps: Many[int] = ()
+    step: Many[int] = ()
     enrolled_by: Many[UUID] = ()
-    statuses: Many[EnrollmentStatus] = ()
+    status: Many[EnrollmentStatus] = ()
     held: bool = False
-    group_ids: Many[UUID] = ()
+    group: Many[UUID] = ()
     search: str = ""
-    enrollment_ids: Many[UUID] = ()
+    enrollment: Many[UUID] = ()
     outcome: StepOutcome | None = None
     outcome_step: int | None = None
 
@@ -289,17 +289,17 @@ def _narrowed(
     Without ``few``, the contacts that a search found, the query must join the contacts.
     """
     query = query.where(col(Enrollment.sequence_id) == sequence_id)
-    if wanted.steps:
-        query = query.where(col(Enrollment.step).in_(wanted.steps))
+    if wanted.step:
+        query = query.where(col(Enrollment.step).in_(wanted.step))
     if wanted.enrolled_by:
         query = query.where(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
-    if wanted.statuses:
-        query = query.where(col(Enrollment.status).in_(wanted.statuses))
+    if wanted.status:
+        query = query.where(col(Enrollment.status).in_(wanted.status))
     if wanted.held:
         query = query.where(col(Enrollment.activity) == EnrollmentPhase.HELD)
-    if wanted.group_ids:
+    if wanted.group:
         members = select(col(GroupMember.contact_id)).where(
-            col(GroupMember.group_id).in_(wanted.group_ids)
+            col(GroupMember.group_id).in_(wanted.group)
         )
         query = query.where(col(Enrollment.contact_id).in_(members))
     if few is not None:
@@ -307,8 +307,8 @@ def _narrowed(
         query = query.where(col(Enrollment.contact_id) == any_(literal([*few], ARRAY(Uuid()))))
     elif wanted.search:
         query = query.where(matches(wanted.search))
-    if wanted.enrollment_ids:
-        query = query.where(col(Enrollment.id).in_(wanted.enrollment_ids))
+    if wanted.enrollment:
+        query = query.where(col(Enrollment.id).in_(wanted.enrollment))
     if wanted.outcome is not None and wanted.outcome_step is not None:
         query = query.where(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
     return query

@@ -297,16 +297,16 @@ async def take(tx: Transaction, job_id: UUID, limit: int) -> list[OpenRow]:
     return [OpenRow(*row) for row in rows]
 
 
-async def settle(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
+async def store_results(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
     """Store the results of rows that this transaction took, and count them."""
-    await change(tx, job_id, results)
+    await change_results(tx, job_id, results)
     await tx.execute(
         text("UPDATE jobs SET done = done + :count WHERE id = :id"),
         {"id": job_id, "count": len(results)},
     )
 
 
-async def change(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
+async def change_results(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
     """Store the results of locked rows without counting them."""
     await tx.execute(
         text(

@@ -27,7 +27,7 @@ _COUNTS = text(
         (SELECT coalesce(now() - min(fetched_until), '0') FROM catch_up_lists) AS fetch_lag,
         (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL) AS unapplied_texts,
         (SELECT count(*) FROM status_events WHERE applied_at IS NULL) AS unapplied_reports,
-        (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unsettled,
+        (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown')) AS unreconciled,
         (SELECT count(*) FROM attempts WHERE doubled_at IS NOT NULL) AS doubled,
         (
             SELECT count(*) FROM event_deliveries
@@ -73,7 +73,7 @@ class Counts:
         fetch_lag: Age of the moment up to which all lists of inbound texts were read.
         unapplied_texts: Inbound texts whose effects were not applied yet.
         unapplied_reports: Delivery reports whose effects were not applied yet.
-        unsettled: Attempts without a known outcome.
+        unreconciled: Attempts without a known outcome.
         doubled: Texts that were sent twice.
         waiting_events: Deliveries to event endpoints that are pending.
     """
@@ -87,7 +87,7 @@ class Counts:
     fetch_lag: timedelta
     unapplied_texts: int
     unapplied_reports: int
-    unsettled: int
+    unreconciled: int
     doubled: int
     waiting_events: int
 

@@ -20,7 +20,7 @@ from api.pages.sequences.frame import OPEN_STATES, render_tab
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
-from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen, ForeseenRow
+from services.jobs.enroll_preview import EnrollPreview, FilePreview, PredictedRow, Prediction
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
@@ -42,7 +42,7 @@ class Way(StrEnum):
     FILE = "file"
 
 
-TEXTED = (Foreseen.NEW, Foreseen.NEW_CONTACT, Foreseen.UNKNOWN_NUMBER)
+TEXTED = (Prediction.NEW, Prediction.NEW_CONTACT, Prediction.UNKNOWN_NUMBER)
 """Rows that will get texts; unknown numbers do if they are added as contacts."""
 
 
@@ -74,7 +74,7 @@ async def show_enroll(page: PageDep, sequence_id: UUID, query: InQuery[EnrollQue
     """Show the form."""
     sequence = await page.services.sequences.get(sequence_id)
     is_open = sequence.state in OPEN_STATES
-    picked: list[ForeseenRow] = []
+    picked: list[PredictedRow] = []
     if query.contact and is_open:
         found = await page.services.enroll_previews.of_contacts(sequence_id, query.contact)
         picked = [row for row in found.rows if row.contact_id in found.contact_ids]
@@ -228,7 +228,7 @@ async def _summary(
     file: FilePreview | None = None,
     file_name: str = "",
 ) -> Response:
-    counts: Mapping[Foreseen, int] = preview.counts if preview else {}
+    counts: Mapping[Prediction, int] = preview.counts if preview else {}
     first_at = await page.services.enrolling.first_text_at(sequence_id)
     return page.part(
         "sequences/_enroll_summary.html",
@@ -236,10 +236,10 @@ async def _summary(
         first_at=first_at,
         at_once=first_at is not None and first_at - page.now < _AT_ONCE,
         way=way,
-        Foreseen=Foreseen,
+        Prediction=Prediction,
         preview=preview,
         texted=sum(counts.get(one, 0) for one in TEXTED),
-        left_out={one: counts[one] for one in map(Foreseen, LABELS.left_out) if counts.get(one)},
+        left_out={one: counts[one] for one in map(Prediction, LABELS.left_out) if counts.get(one)},
         file=file,
         file_name=file_name,
         missing=[LABELS.columns[name] for name in file.missing] if file else (),

@@ -47,7 +47,7 @@ async def show_overview(page: PageDep, sequence_id: UUID) -> Response:
 async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
     """Show the figures; the page asks again every few seconds."""
     figures = await page.services.overview.get(sequence_id)
-    active = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
+    active = ListFilter(status=[EnrollmentStatus.ACTIVE])
     outlook = await page.services.enrollment_list.outlook(sequence_id, active)
     return page.part(
         "sequences/_figures.html",

@@ -22,7 +22,7 @@ async def job(services: Services, database: Database) -> UUID:
         job_id = await jobs.create(tx, JobKind.MARK_FINISHED, user.id, {})
         await jobs.add_subjects(tx, job_id, [user.id, job_id])
         await jobs.set_state(tx, job_id, JobState.RUNNING)
-        await jobs.settle(tx, job_id, [RowResult(1, "finished")])
+        await jobs.store_results(tx, job_id, [RowResult(1, "finished")])
     return job_id
 
 

@@ -164,7 +164,7 @@ async def test_counts_cover_the_sequence_and_all_statuses(
         await end(world, enrollment_id, EnrollmentStatus.FINISHED_RESPONDED)
     await end(world, ids[3], EnrollmentStatus.OPTED_OUT)
     tab = await enrollment_list.page(
-        sequence.id, ListFilter(statuses=[EnrollmentStatus.OPTED_OUT]), limit=1
+        sequence.id, ListFilter(status=[EnrollmentStatus.OPTED_OUT]), limit=1
     )
     assert len(tab.page.items) == 1
     assert tab.counts == {
@@ -202,16 +202,16 @@ async def test_filters_match_any_value_and_combine_with_and(
         return await listed(enrollment_list, sequence.id, **wanted)
 
     assert await found() == [ada, bob, cid, dee]
-    assert await found(steps=[1, 2]) == [bob, cid]
+    assert await found(step=[1, 2]) == [bob, cid]
     assert await found(enrolled_by=[noa]) == [cid, dee]
     assert await found(enrolled_by=[noa, world.user_id]) == [ada, bob, cid, dee]
-    assert await found(statuses=[EnrollmentStatus.FINISHED_STOPPED]) == [dee]
-    assert await found(group_ids=[friends, family]) == [ada, bob, cid]
-    assert await found(group_ids=[family], steps=[0, 1], search="o") == [bob]
+    assert await found(status=[EnrollmentStatus.FINISHED_STOPPED]) == [dee]
+    assert await found(group=[friends, family]) == [ada, bob, cid]
+    assert await found(group=[family], step=[0, 1], search="o") == [bob]
     assert await found(search="BYRON") == [ada, cid]
     assert await found(search="a byr") == [ada]
-    assert await found(steps=[7]) == []
-    assert await found(group_ids=[uuid4()]) == []
+    assert await found(step=[7]) == []
+    assert await found(group=[uuid4()]) == []
 
 
 @pytest.mark.usefixtures("few")
@@ -337,7 +337,7 @@ async def test_list_filters_by_id_and_by_hold(
         world, second, activity=EnrollmentPhase.HELD, held_reason=HeldReason.OUTCOME_UNKNOWN
     )
     assert await listed(enrollment_list, sequence.id, held=True) == [second]
-    chosen = await listed(enrollment_list, sequence.id, enrollment_ids=[first, third])
+    chosen = await listed(enrollment_list, sequence.id, enrollment=[first, third])
     assert sorted(chosen) == sorted([first, third])
 
 
@@ -359,7 +359,7 @@ async def test_outlook_counts_texts_still_to_come(
     await change(world, second, held_reason=HeldReason.DESTINATION_NOT_ALLOWED)
     refused = await enrollment_list.outlook(sequence.id, ListFilter())
     assert (refused.held, refused.unknown) == (1, 0)
-    only = await enrollment_list.outlook(sequence.id, ListFilter(enrollment_ids=[first, fourth]))
+    only = await enrollment_list.outlook(sequence.id, ListFilter(enrollment=[first, fourth]))
     assert only == Outlook(people=2, contacts=2, active=1, paused=0, held=0, unknown=0, texts=1)
     with pytest.raises(NotFoundError):
         await enrollment_list.outlook(uuid4(), ListFilter())

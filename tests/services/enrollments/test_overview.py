@@ -193,7 +193,7 @@ async def test_outcome_filter_combines_with_the_others(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     first, second = await kit.enroll(sequence), await kit.enroll(sequence)
     await kit.send(first)
-    sent = ListFilter(outcome=StepOutcome.SENT, outcome_step=1, steps=[0])
+    sent = ListFilter(outcome=StepOutcome.SENT, outcome_step=1, step=[0])
     tab = await kit.services.enrollment_list.page(sequence.id, sent)
     assert tab.page.items == []
     due = ListFilter(outcome=StepOutcome.DUE, outcome_step=1)

@@ -11,7 +11,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobState
 from domain.statuses.sequences import SequenceKind
-from services.jobs.enroll_preview import EnrollPreview, FilePreview, Foreseen
+from services.jobs.enroll_preview import EnrollPreview, FilePreview, Prediction
 from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
 from tests.worlds import scheduled
@@ -22,7 +22,7 @@ HEADER = "First name,Last name,Mobile\n"
 def counted(preview: EnrollPreview | None) -> dict[str, int]:
     """Keep the outcomes with a count above zero."""
     assert preview is not None
-    assert set(preview.counts) == set(Foreseen)
+    assert set(preview.counts) == set(Prediction)
     assert preview.total == sum(preview.counts.values())
     return {outcome.value: count for outcome, count in preview.counts.items() if count}
 
@@ -56,7 +56,7 @@ async def test_preview_matches_the_result_of_enrolling(kit: SendingKit) -> None:
         "unknown_contact": 1,
     }
     assert preview.contact_ids == [fresh, gone, landline]
-    assert preview.rows[-1].outcome is Foreseen.NEW  # contacts without a remark come last
+    assert preview.rows[-1].outcome is Prediction.NEW  # contacts without a remark come last
     assert preview.rows[0].name.startswith("Ann")
     assert [row.status for row in await kit.world.rows("SELECT status FROM enrollments")] == [
         "active"
@@ -126,11 +126,11 @@ async def test_preview_sorts_pasted_numbers(kit: SendingKit) -> None:
     assert preview.contact_ids == [ada]
     assert preview.unknown_numbers == ["+12125550103"]
     by_outcome = {row.outcome: row for row in preview.rows}
-    assert by_outcome[Foreseen.NEW].name == "Ada"
-    assert by_outcome[Foreseen.NEW].line == 1
-    bad = by_outcome[Foreseen.INVALID]
+    assert by_outcome[Prediction.NEW].name == "Ada"
+    assert by_outcome[Prediction.NEW].line == 1
+    bad = by_outcome[Prediction.INVALID]
     assert (bad.line, bad.phone, bad.reasons[0][0]) == (3, "nonsense", "phone")
-    assert (by_outcome[Foreseen.DUPLICATE].line, by_outcome[Foreseen.DUPLICATE].phone) == (
+    assert (by_outcome[Prediction.DUPLICATE].line, by_outcome[Prediction.DUPLICATE].phone) == (
         4,
         "+12125550101",
     )
@@ -187,10 +187,10 @@ async def test_file_preview_has_a_row_for_each_line(kit: SendingKit) -> None:
     }
     assert shown.preview is not None
     by_outcome = {row.outcome: row for row in shown.preview.rows}
-    assert by_outcome[Foreseen.NEW_CONTACT].line == 4
-    assert by_outcome[Foreseen.NEW_CONTACT].name == "Cid C"
-    assert by_outcome[Foreseen.DUPLICATE].line == 6
-    bad = by_outcome[Foreseen.INVALID]
+    assert by_outcome[Prediction.NEW_CONTACT].line == 4
+    assert by_outcome[Prediction.NEW_CONTACT].name == "Cid C"
+    assert by_outcome[Prediction.DUPLICATE].line == 6
+    bad = by_outcome[Prediction.INVALID]
     assert (bad.line, bad.reasons[0][0]) == (7, "phone")
     assert await kit.world.rows("SELECT 1 FROM contacts WHERE phone = '+12125550103'") == []
 

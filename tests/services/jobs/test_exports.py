@@ -109,7 +109,7 @@ async def test_contacts_tab_is_exported(kit: SendingKit, exports: Exporting) -> 
         assert {row["enrollment_id"] for row in rows} == {str(one) for one in people}
         assert len(rows) == 5
 
-    finished = ListFilter(statuses=[EnrollmentStatus.FINISHED_STOPPED])
+    finished = ListFilter(status=[EnrollmentStatus.FINISHED_STOPPED])
     [row] = await read(await exports.enrollments(sequence.id, finished, kit.world.user_id))
     assert (row["status"], row["status_label"]) == ("finished_stopped", "Finished, stopped")
     assert row["enrolled_by"] == "Mia"

@@ -63,7 +63,7 @@ async def test_only_matching_enrollments_are_finished(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 120)
     _, others = await enroll_many(kit, 3)
     await kit.services.endings.mark_finished(ids[:20], kit.world.user_id)
-    wanted = ListFilter(statuses=[EnrollmentStatus.ACTIVE])
+    wanted = ListFilter(status=[EnrollmentStatus.ACTIVE])
     job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total, job.done) == (JobState.QUEUED, 100, 0)
     await kit.services.outbox.drain()
@@ -180,7 +180,9 @@ async def test_canceled_job_completes_rows_under_way(kit: SendingKit) -> None:
         taken = await rows.take(tx, job.id, 2)
         canceling = await kit.services.jobs.cancel(job.id, kit.world.user_id)
         assert (canceling.state, canceling.done) == (JobState.CANCELING, 3)
-        await rows.settle(tx, job.id, [rows.RowResult(row.position, "finished") for row in taken])
+        await rows.store_results(
+            tx, job.id, [rows.RowResult(row.position, "finished") for row in taken]
+        )
     assert (await kit.services.jobs.run_chunk(job.id)).state == "canceled"
     ended = await kit.services.jobs.get(job.id)
     assert (ended.done, ended.counts) == (5, {"finished": 2, "canceled": 3})

@@ -20,7 +20,7 @@ MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations" / "versions"
 
 async def listed(kit: SendingKit, enrollment: UUID) -> ListedEnrollment:
     tab = await kit.services.enrollment_list.page(
-        (await kit.row(enrollment)).sequence_id, ListFilter(enrollment_ids=[enrollment])
+        (await kit.row(enrollment)).sequence_id, ListFilter(enrollment=[enrollment])
     )
     [line] = tab.page.items
     return line
@@ -40,10 +40,10 @@ async def count_sent(kit: SendingKit, enrollment: UUID) -> int:
     line = await listed(kit, enrollment)
     assert (await detail(kit, enrollment)).step == line.step
     for steps in range(4):
-        wanted = ListFilter(enrollment_ids=[enrollment], steps=[steps])
+        wanted = ListFilter(enrollment=[enrollment], step=[steps])
         assert await kit.services.enrollment_list.count(sequence_id, wanted) == (steps == line.step)
     by_step = ListFilter(
-        enrollment_ids=[enrollment], outcome=StepOutcome.SENT, outcome_step=line.step or 1
+        enrollment=[enrollment], outcome=StepOutcome.SENT, outcome_step=line.step or 1
     )
     assert await kit.services.enrollment_list.count(sequence_id, by_step) == bool(line.step)
     return line.step

@@ -115,9 +115,7 @@ def ran(database: Database) -> list[str]:
     return ran
 
 
-async def test_commit_runs_the_hooks_of_what_it_wrote(
-    database: Database, ran: list[str]
-) -> None:
+async def test_commit_runs_the_hooks_of_what_it_wrote(database: Database, ran: list[str]) -> None:
     async with database.transaction() as tx:
         await tx.execute(text("SELECT"))
     async with database.transaction() as tx:
