@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.platform.provider_errors import (
+    FILE,
     TABLE,
     Effect,
+    ErrorTableError,
     ProviderError,
     Wait,
     classify_answer,
     classify_report,
     explain,
     next_probe,
+    parsed,
     retry_at,
 )
 
@@ -253,3 +256,26 @@ def test_error_that_is_not_transient_has_no_retry_time() -> None:
         ProviderError(1, "Nothing.", Effect.TRANSIENT)
     with pytest.raises(ValueError, match="wait"):
         ProviderError(1, "Nothing.", Effect.PERMANENT, Wait.SHORT)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('effect = "landline"', 'effect = "fixed"', "21614: 'fixed' is not a valid Effect"),
+        ('wait = "short"', 'wait = "brief"', "30022: 'brief' is not a valid Wait"),
+        (', wait = "hours"', "", "30003: transient errors have a wait, others have none"),
+        ('remedy = "<number>"', 'remedy = "<numbers>"', "21211: no 'numbers'"),
+        ("20503 = { effect", "20503 = { efect", "20503: unknown efect"),
+        ("20503 = {", "20500 = {", "no TOML"),
+        ("20503 = {", '20503 = "x" #', "20503: no table of texts"),
+        ("20503 = {", "twenty = {", "twenty: invalid literal"),
+        ("[remedies]", "[cures]", "no table 'remedies'"),
+    ],
+)
+def test_a_spoiled_table_is_refused_with_the_row_and_the_reason(
+    before: str, after: str, reason: str
+) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert before in text
+    with pytest.raises(ErrorTableError, match=f"provider_errors.toml: {reason}"):
+        parsed(text.replace(before, after, 1))
