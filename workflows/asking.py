@@ -1,4 +1,4 @@
-"""Asking a row what is next, without growing a history while the database is away."""
+"""Ask a row what is next without growing the history during a database outage."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,10 +19,10 @@ async def ask_at_once(
     limit: Limit,
     summary: str,
 ) -> EnrollmentState | None:
-    """Ask by a local activity, for as short as its limit says.
+    """Ask by a local activity, within its short limit.
 
     Returns:
-        The answer; None if there was none, which the caller then gets by a regular activity.
+        The answer; None if there was none: ask again by a regular activity.
     """
     try:
         return await workflow.execute_local_activity_method(
@@ -33,7 +33,7 @@ async def ask_at_once(
             retry_policy=limit.retry,
             summary=summary,
         )
-    except FailureError as error:  # a local activity's own failure comes as it is
+    except FailureError as error:  # a local activity's failure is raised unwrapped
         if is_cancelled_exception(error):
             raise
         return None

@@ -1,4 +1,4 @@
-"""The typed way to Temporal: ids, search attributes, data converter, every call there is."""
+"""Typed facade to Temporal: ids, search attributes, data converter, every call."""
 
 import asyncio
 import logging
@@ -83,7 +83,7 @@ RPC_TIMEOUT = timedelta(seconds=5)
 """How long one call to Temporal may take."""
 
 POLL_TIME = timedelta(seconds=75)
-"""A worker that lives has asked for work by then: the server ends a poll after 60 s."""
+"""A live worker polls again within this time: the server ends a poll after 60 s."""
 
 _WAITING_IN = (
     (ENROLLMENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
@@ -106,10 +106,10 @@ async def connect_to_temporal(
 
     Args:
         address: Host and port.
-        namespace: Ours.
-        lazy: Whether not to connect before the first call; not for a worker.
-        runtime: The SDK's engine, if not its default one.
-        interceptors: What sees every call, and all that workers of this client do.
+        namespace: Our namespace.
+        lazy: Connect at the first call; not for a worker.
+        runtime: The SDK's runtime, if not the default one.
+        interceptors: For every call, and for the workers of this client.
 
     Raises:
         RuntimeError: Temporal does not answer; the same call may succeed later.
@@ -127,10 +127,10 @@ async def connect_to_temporal(
 
 
 def leave() -> NoReturn:
-    """End a process that talked to Temporal, at once and well.
+    """Exit with 0 at once, from a process that talked to Temporal.
 
-    The SDK's threads may outlive the interpreter's end and abort it, so that work well done seems
-    to have failed (temporalio/sdk-python#300, open, 2026-11).
+    The SDK's threads may outlive the interpreter and abort the process, which then reports a
+    failure for work that succeeded (temporalio/sdk-python#300, open, 2026-11).
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -139,22 +139,22 @@ def leave() -> NoReturn:
 
 
 def enrollment_workflow_id(enrollment_id: UUID | str) -> str:
-    """The id of an enrollment's workflow."""
+    """Build the id of an enrollment's workflow."""
     return f"enrollment/{enrollment_id}"
 
 
 def message_workflow_id(message_id: UUID | str) -> str:
-    """The id of a one-off text's workflow."""
+    """Build the id of a one-off text's workflow."""
     return f"message/{message_id}"
 
 
 def job_workflow_id(job_id: UUID | str) -> str:
-    """The id of a job's workflow."""
+    """Build the id of a job's workflow."""
     return f"job/{job_id}"
 
 
 def events_workflow_id(endpoint_id: UUID | str) -> str:
-    """The id of the workflow that delivers events to an endpoint."""
+    """Build the id of the workflow that delivers events to an endpoint."""
     return f"events/{endpoint_id}"
 
 
@@ -163,7 +163,7 @@ class TemporalUnavailableError(Exception):
 
 
 class TemporalRefusedError(Exception):
-    """Temporal answered that it will not; the same call would be refused again."""
+    """Temporal refused the call and would refuse it again."""
 
 
 _REFUSALS = frozenset(
@@ -173,25 +173,25 @@ _REFUSALS = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""What repeating a call does not help. A refused credential is none of them: it may be mended."""
+"""Final refusals. A refused credential is not one: an operator may fix it."""
 
 
 DEFAULT_RATE = 1.0
-"""Texts a second of a sender without a weight of its own; the unit of the weights."""
+"""Texts per second of a sender without a weight of its own; the unit of the weights."""
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1000.0
-"""What the server takes for a fairness weight."""
+"""The fairness weights that the server accepts."""
 
 
 @dataclass(frozen=True)
 class LiveState:
-    """What an enrollment's workflow says of itself.
+    """What an enrollment's workflow reports.
 
     Attributes:
         state: An ``EnrollmentPhase`` code or the final status; empty if it did not answer.
         step: The step last sent.
-        next_due_at: What it waits for, UTC.
-        unavailable: Why there is no answer (``not_running``, ``timeout``), else None.
+        next_due_at: When it acts next, UTC.
+        unavailable: Why it did not answer (``not_running``, ``timeout``), else None.
     """
 
     state: str = ""
@@ -202,12 +202,12 @@ class LiveState:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What waits in a task queue for a worker.
+    """Tasks that wait in a queue for a worker.
 
     Attributes:
         queue: The task queue.
         kind: ``workflow`` or ``activity``.
-        tasks: About how many there are.
+        tasks: Approximately how many.
         age: How long the oldest has waited.
     """
 
@@ -218,7 +218,7 @@ class Backlog:
 
 
 class EnrollmentClient:
-    """Starts, signals and asks the workflows.
+    """Starts, signals and queries the workflows.
 
     Args:
         client: A connected client with ``DATA_CONVERTER``.
@@ -230,7 +230,7 @@ class EnrollmentClient:
         self._page_base_url = page_base_url.rstrip("/")
 
     async def ready(self) -> bool:
-        """Whether Temporal answers now."""
+        """Return whether Temporal answers now."""
         try:
             async with asyncio.timeout(2):
                 return await self._client.service_client.check_health(timeout=timedelta(seconds=2))
@@ -238,7 +238,7 @@ class EnrollmentClient:
             return False
 
     async def start_enrollment(self, new: NewEnrollment) -> None:
-        """Start an enrollment's workflow; one that is open already is left alone.
+        """Start an enrollment's workflow, unless one is open.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -258,7 +258,7 @@ class EnrollmentClient:
                         SearchAttributePair(ENROLLED_BY_ATTRIBUTE, str(new.enrolled_by)),
                     ]
                 ),
-                # Those who are enrolled by the thousand take turns with other sequences.
+                # A thousand enrollments at once take turns with other sequences.
                 priority=Priority(priority_key=STEP_PRIORITY, fairness_key=str(new.sequence_id)),
                 static_summary=f"{new.standing.step_count} steps",
                 static_details=f"[enrollment]({page})",
@@ -267,7 +267,7 @@ class EnrollmentClient:
         )
 
     async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
-        """Start a one-off text's workflow; one that is open already is left alone.
+        """Start a one-off text's workflow, unless one is open.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -287,7 +287,7 @@ class EnrollmentClient:
         )
 
     async def start_job(self, job_id: UUID) -> None:
-        """Start a job's workflow; one that is open already is left alone.
+        """Start a job's workflow, unless one is open.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -306,7 +306,7 @@ class EnrollmentClient:
         )
 
     async def wake_events(self, endpoint_id: UUID) -> None:
-        """Have the events that wait for an endpoint delivered, whether or not it is at it.
+        """Start the deliveries to an endpoint, or wake them if they run.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -325,7 +325,7 @@ class EnrollmentClient:
         )
 
     async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
-        """Tell an enrollment's workflow a fact; one that is closed or unknown needs none.
+        """Signal an enrollment's workflow; do nothing if it is closed or unknown.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -337,14 +337,14 @@ class EnrollmentClient:
             return
 
     async def pace_senders(self, texts_per_second: Mapping[UUID, float]) -> None:
-        """Set how many texts a second go out from each sender: server-side weights of their keys.
+        """Set how many texts per second each sender may send, as fairness weights on the server.
 
         The weight's unit is one text per second, the default limit of every key. The server keeps
-        at most 1,000 weights, so a sender of that rate has none.
+        at most 1,000 weights, so a sender of the default rate gets none.
 
         Raises:
             TemporalUnavailableError: Retryable.
-            TemporalRefusedError: There are too many; none of these was set.
+            TemporalRefusedError: Too many weights; none of these was set.
         """
         weights = {str(sender_id): _weight(rate) for sender_id, rate in texts_per_second.items()}
         request = UpdateTaskQueueConfigRequest(
@@ -368,10 +368,10 @@ class EnrollmentClient:
         )
 
     async def mispaced(self, texts_per_second: Mapping[UUID, float]) -> Sequence[UUID]:
-        """Ask which senders the server does not pace like this, those it alone knows included.
+        """Find the senders whose weight on the server differs, removed senders included.
 
         Args:
-            texts_per_second: By sender, every one there is.
+            texts_per_second: By sender, for all senders.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -386,7 +386,7 @@ class EnrollmentClient:
             self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
         )
         if not described.config.HasField("fairness_keys_rate_limit_default"):
-            return list(texts_per_second)  # a new server, which paces nobody
+            return list(texts_per_second)  # a new server has no limits yet
         wanted = {str(sender_id): _weight(rate) for sender_id, rate in texts_per_second.items()}
         there = described.config.fairness_weight_overrides
         return [
@@ -400,7 +400,7 @@ class EnrollmentClient:
         ]
 
     async def backlogs(self) -> Sequence[Backlog]:
-        """Ask how much waits in each task queue.
+        """Count the tasks that wait in each queue.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -423,7 +423,7 @@ class EnrollmentClient:
         return Backlog(queue, name, stats.approximate_backlog_count, age)
 
     async def is_open(self, enrollment_id: UUID) -> bool:
-        """Whether an enrollment's workflow is running.
+        """Return whether an enrollment's workflow is running.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -436,7 +436,7 @@ class EnrollmentClient:
         return description.status == WorkflowExecutionStatus.RUNNING
 
     async def worker_polls(self) -> bool:
-        """Whether a worker asked for work within the time that one question for it lasts.
+        """Return whether a worker polled within ``POLL_TIME``.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -457,7 +457,7 @@ class EnrollmentClient:
     async def progress(
         self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
     ) -> Mapping[UUID, LiveState]:
-        """Ask workflows what they are doing, side by side, under one deadline; never raises."""
+        """Query workflows concurrently under one deadline; never raises."""
         asked = await asyncio.gather(
             *(self._progress_of(enrollment_id, deadline) for enrollment_id in enrollment_ids)
         )
@@ -479,9 +479,9 @@ class EnrollmentClient:
         return LiveState(progress.state, progress.step, progress.next_due_at)
 
     async def ensure_sweep(self, *, every: timedelta = timedelta(minutes=1)) -> None:
-        """Make the Schedule that runs the sweep, or make the one that is there like it.
+        """Create the Schedule that runs the sweep, or update the existing one.
 
-        One that an operator has paused stays paused.
+        A Schedule that an operator has paused stays paused.
 
         Raises:
             TemporalUnavailableError: Retryable.
@@ -519,11 +519,11 @@ class _NoSuchWorkflowError(TemporalUnavailableError):
 
 
 async def _reach(call: Awaitable[_T]) -> _T:
-    """Make a call, reading Temporal's status codes once for all.
+    """Make a call and translate Temporal's status codes.
 
     Raises:
-        TemporalUnavailableError: Temporal, or our namespace there, is away, or it is too busy.
-        TemporalRefusedError: It will not, however often it is asked.
+        TemporalUnavailableError: Temporal or our namespace is unavailable, or it is too busy.
+        TemporalRefusedError: A final refusal.
         _NoSuchWorkflowError: There is no such open workflow.
     """
     try:
@@ -539,7 +539,7 @@ async def _reach(call: Awaitable[_T]) -> _T:
 
 
 def namespace_is_missing(error: RPCError) -> bool:
-    """Whether it is our namespace that Temporal does not know."""
+    """Return whether the error is that our namespace does not exist."""
     return any(
         detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details
     )

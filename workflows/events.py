@@ -1,4 +1,4 @@
-"""The events of one endpoint: delivered when they are due, again and again."""
+"""The workflow that delivers events to one endpoint."""
 
 from datetime import timedelta
 
@@ -11,17 +11,17 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import StartEventDelivery
 
 LONGEST_WAIT = timedelta(hours=6)
-"""Longer than any wait between two tries."""
+"""More than any wait between two tries."""
 
 
 @workflow.defn(name="EventDelivery")
 class EventDeliveryWorkflow:
-    """Delivers what waits for one endpoint, and ends when nothing does.
+    """Delivers the events that wait for one endpoint, and ends when none is left.
 
     Id: ``events/<endpoint id>``. Started by the outbox together with the signal ``events_waiting``,
-    which wakes the one that is open. A signal that comes while it is about to end makes the server
-    refuse that end, and the workflow looks once more. History: 6 events a round, 4 more if it waits
-    for the next; it goes on as a new run when the server suggests it.
+    which wakes an open one. If the signal arrives while it completes, the server refuses the
+    completion and the workflow runs another round. History: 6 events a round, 4 more if it waits
+    for the next; it continues as new when the server suggests it.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class EventDeliveryWorkflow:
 
     @workflow.run
     async def run(self, start: StartEventDelivery) -> None:
-        """Deliver until nothing is left."""
+        """Deliver round after round until no event is left."""
         while True:
             seen = self._woken
             done: EventsRound = await workflow.execute_activity_method(
@@ -49,11 +49,11 @@ class EventDeliveryWorkflow:
 
     @workflow.signal(name="events_waiting")
     def events_waiting(self) -> None:
-        """Events were written for this endpoint."""
+        """Run another round: events were written for this endpoint."""
         self._woken += 1
 
     async def _wait(self, done: EventsRound, seen: int) -> None:
-        """Wait until something is due, or written."""
+        """Wait until a delivery is due or an event was written."""
         if done.next_at is None or done.next_at <= workflow.now():
             return
         try:

@@ -1,4 +1,4 @@
-"""Work on many rows in the background."""
+"""The workflow of one job."""
 
 from datetime import timedelta
 
@@ -11,21 +11,21 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import StartJob
 
 IDLE_WAIT = timedelta(seconds=1)
-"""How long to wait when all rows left are in other hands, or a last text is under way."""
+"""How long to wait when other workers have all rows left, or a last text is under way."""
 
 
 @workflow.defn(name="Job")
 class JobWorkflow:
-    """Has all rows of a job acted on.
+    """Runs a job chunk by chunk.
 
-    Id: ``job/<uuid>``. Started by the outbox. No signals: a job is cancelled in its row. Ends when
-    the row says that the job has ended. History: 5 events and 6 a chunk of some seconds; it goes
-    on as a new run when the server suggests it.
+    Id: ``job/<uuid>``. Started by the outbox. No signals: a job is canceled in its row. Ends when
+    the row says that the job has ended. History: 5 events and 6 per chunk of some seconds; it
+    continues as new when the server suggests it.
     """
 
     @workflow.run
     async def run(self, start: StartJob) -> str:
-        """Run chunk after chunk; answers the job's final state, a ``JobState`` code."""
+        """Run chunk after chunk; return the job's final state, a ``JobState`` code."""
         while True:
             progress: JobProgress = await workflow.execute_activity_method(
                 JobActivities.run_job_chunk,

@@ -10,22 +10,22 @@ ENROLLMENT_QUEUE = "segue"
 SEND_QUEUE = "segue-send"
 """Activities that send; one partition, fair by sender, paced."""
 QUESTION_QUEUE = "segue-questions"
-"""Activities that ask the provider for what must be known before a send; not paced."""
+"""Activities that reconcile attempts and look up line types; not paced."""
 EVENT_QUEUE = "segue-events"
 """Activities that call event endpoints: a slow one must hold up nothing else."""
 
 DEPLOYMENT = "segue"
-"""What Temporal calls all versions of our workers together."""
+"""The name of our worker deployment: all versions of our workers."""
 
 PERSON_PRIORITY = 1
-"""A text that a person wrote just now, and its workflow."""
+"""A one-off text and its workflow."""
 SWEEP_PRIORITY = 1
-"""The sweep, which mends what is stuck: it must not wait behind what it is to mend."""
+"""The sweep, which must not wait behind the work that it repairs."""
 STEP_PRIORITY = 3
 """A step of a sequence, and its enrollment."""
 
 CLOCK_SKEW_BACKOFF = timedelta(seconds=1)
-"""Between two times of asking a row that says, by a clock behind ours, that it is not time yet."""
+"""How long to wait before asking a row again whose clock is behind ours: it was not due yet."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ SEND = Limit(
 """Sends: no maximum of attempts, the row counts."""
 
 RESOLVE = SEND
-"""Finding out what became of a text, until there is proof; the row says when to give up."""
+"""Reconciliation, repeated until there is evidence; the row decides when to give up."""
 
 CLOSE_FIRST = Limit(
     start_to_close=timedelta(seconds=2),
     schedule_to_close=timedelta(seconds=8),
     retry=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_attempts=3),
 )
-"""Closing as a local activity: during an outage it must not grow the history."""
+"""Closing as a local activity, which must not grow the history during an outage."""
 
 CLOSE = Limit(
     start_to_close=timedelta(seconds=10),
@@ -83,8 +83,8 @@ SWEEP = Limit(
     heartbeat=timedelta(seconds=30),
     retry=RetryPolicy(maximum_attempts=1),
 )
-"""The sweep: the next one repeats what this one could not. Never two at once, so one whose worker
-died is noticed by its silence; else nothing would be swept for the rest of its 5 minutes."""
+"""The sweep, tried once: the next one repeats what failed. The heartbeat detects a dead worker;
+without it no other sweep could start for the rest of the 5 minutes."""
 
 JOB = Limit(
     start_to_close=timedelta(seconds=30),
@@ -95,9 +95,9 @@ JOB = Limit(
         maximum_attempts=0,
     ),
 )
-"""A chunk of a job takes some seconds and is repeated without bound: its rows count.
+"""A chunk of a job, which takes some seconds; no maximum of attempts, the rows count.
 
-Without a heartbeat, that of a worker that died would be missed only at the end of its time.
+The heartbeat detects a dead worker before the time is up.
 """
 
 DELIVER = Limit(
@@ -108,4 +108,4 @@ DELIVER = Limit(
         maximum_attempts=0,
     ),
 )
-"""One round of deliveries to an endpoint; what an endpoint refuses is counted on the rows."""
+"""One round of deliveries to an endpoint; the rows count what the endpoint refused."""

@@ -1,6 +1,6 @@
-"""What workflows are started with, told, asked and answer.
+"""Inputs, signals, query answers and results of the workflows.
 
-Apart from the workflows, whose modules Temporal's sandbox runs anew for every start.
+Separate from the workflows, whose modules Temporal's sandbox imports again for every start.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from domain.statuses.enrollment_state import EnrollmentState
 
 @dataclass(frozen=True)
 class StartEnrollment:
-    """What starts an enrollment; ids and times only.
+    """Input of an enrollment's workflow; ids and times only.
 
     Attributes:
         enrollment_id: The row.
-        standing: Where the row stands now.
+        standing: The row's state now.
         page_url: The enrollment's page, for operators.
     """
 
@@ -33,21 +33,21 @@ class EnrollmentResult:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a signal tells: the status that the row now has if it became final, else None."""
+    """Input of every signal: the row's status if it became final, else None."""
 
     status: str | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the enrollment is doing; times are absolute UTC.
+    """Answer of the query ``progress``; times are absolute UTC.
 
     Attributes:
         state: An ``EnrollmentPhase`` code, or the final ``EnrollmentStatus``.
         step: The step last sent, 0 for none.
         step_count: How many steps there are.
-        next_due_at: What it waits for; None when blocked, under way or ended.
-        held_reason: Why a person must decide, if one must.
+        next_due_at: When it acts next; None when blocked, under way or ended.
+        held_reason: Why a person must decide, or None.
     """
 
     state: str
@@ -59,7 +59,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class StartMessage:
-    """What starts a one-off text; ids only."""
+    """Input of a one-off text's workflow; ids only."""
 
     message_id: str
     sender_id: str = ""
@@ -67,13 +67,13 @@ class StartMessage:
 
 @dataclass(frozen=True)
 class StartJob:
-    """What starts work in the background; its id only."""
+    """Input of a job's workflow."""
 
     job_id: str
 
 
 @dataclass(frozen=True)
 class StartEventDelivery:
-    """What starts the deliveries to one endpoint; its id only."""
+    """Input of the workflow that delivers events to an endpoint."""
 
     endpoint_id: str

@@ -1,4 +1,4 @@
-"""What Temporal must have before we work: namespace, search attributes, the current version."""
+"""Set up Temporal: namespace, search attributes, the current worker version."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
@@ -31,17 +31,17 @@ from workflows.limits import DEPLOYMENT
 _T = TypeVar("_T")
 
 RETENTION = timedelta(days=30)
-"""How long Temporal keeps the histories of workflows that have ended."""
+"""How long Temporal keeps the histories of closed workflows."""
 
 _VERSION_TIMEOUT = timedelta(seconds=20)
-"""Making a version current is a workflow of the server's own; it took the dev server 1 to 2 s."""
+"""The server makes a version current by a workflow; on the dev server that took 1 to 2 s."""
 
 
 async def ensure_namespace(client: Client) -> bool:
-    """Make the client's namespace, if it is not there; one that is there stays as it is.
+    """Create the client's namespace unless it exists; leave an existing one as it is.
 
     Returns:
-        Whether it was made now.
+        Whether it was created now.
 
     Raises:
         TemporalUnavailableError: Retryable.
@@ -50,28 +50,28 @@ async def ensure_namespace(client: Client) -> bool:
     service, name = client.workflow_service, client.namespace
     asked = DescribeNamespaceRequest(namespace=name)
     try:
-        await _set_up(service.describe_namespace(asked, timeout=RPC_TIMEOUT))
+        await _call(service.describe_namespace(asked, timeout=RPC_TIMEOUT))
     except _NoSuchNamespaceError:
         request = RegisterNamespaceRequest(namespace=name, description="enrollments of Segue")
         request.workflow_execution_retention_period.FromTimedelta(RETENTION)
-        return await _makes(service.register_namespace(request, timeout=RPC_TIMEOUT))
+        return await _creates(service.register_namespace(request, timeout=RPC_TIMEOUT))
     return False
 
 
 async def ensure_search_attributes(client: Client) -> Sequence[str]:
-    """Add the search attributes of enrollments to the client's namespace, where they are missing.
+    """Add the missing search attributes of enrollments to the client's namespace.
 
     Returns:
         The names of those added now.
 
     Raises:
-        TemporalUnavailableError: Retryable. A namespace that was made just now may be unknown for
-            some seconds yet.
-        TemporalRefusedError: Final; one of them is there with another type, for example.
+        TemporalUnavailableError: Retryable. A namespace that was just created may stay unknown
+            for some seconds.
+        TemporalRefusedError: Final; for example, one exists with another type.
     """
     service, namespace = client.operator_service, client.namespace
     asked = ListSearchAttributesRequest(namespace=namespace)
-    known = await _set_up(service.list_search_attributes(asked, timeout=RPC_TIMEOUT))
+    known = await _call(service.list_search_attributes(asked, timeout=RPC_TIMEOUT))
     wanted = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     names = [SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name]
     for name in names:
@@ -83,7 +83,7 @@ async def ensure_search_attributes(client: Client) -> Sequence[str]:
     request = AddSearchAttributesRequest(
         namespace=namespace, search_attributes=dict.fromkeys(missing, wanted)
     )
-    added = await _makes(service.add_search_attributes(request, timeout=RPC_TIMEOUT))
+    added = await _creates(service.add_search_attributes(request, timeout=RPC_TIMEOUT))
     return missing if added else []
 
 
@@ -91,7 +91,7 @@ async def current_build(client: Client) -> str | None:
     """Ask which build of the workers is current.
 
     Returns:
-        Its id; empty if workers without a version were chosen; None if nothing ever was.
+        Its id; empty if workers without a version are current; None if none was ever chosen.
 
     Raises:
         TemporalUnavailableError: Retryable.
@@ -99,7 +99,7 @@ async def current_build(client: Client) -> str | None:
     """
     asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
     try:
-        described = await _set_up(
+        described = await _call(
             client.workflow_service.describe_worker_deployment(asked, timeout=RPC_TIMEOUT)
         )
     except _NotThereError:
@@ -110,16 +110,16 @@ async def current_build(client: Client) -> str | None:
 
 
 async def make_current(client: Client, build_id: str) -> bool:
-    """Have workers of a build run all workflows from now on, the open ones included.
+    """Route all workflows to the workers of a build, the open ones included.
 
-    It may be done before any of them has started: tasks wait for them.
+    Its workers need not have started yet: tasks wait for them.
 
     Args:
         client: A client of our namespace.
         build_id: The build's id; empty for workers without a version.
 
     Returns:
-        Whether it was not current before.
+        Whether this changed the current build.
 
     Raises:
         TemporalUnavailableError: Retryable.
@@ -137,7 +137,7 @@ async def make_current(client: Client, build_id: str) -> bool:
         ignore_missing_task_queues=True,
     )
     service = client.workflow_service
-    await _set_up(service.set_worker_deployment_current_version(request, timeout=_VERSION_TIMEOUT))
+    await _call(service.set_worker_deployment_current_version(request, timeout=_VERSION_TIMEOUT))
     return True
 
 
@@ -146,11 +146,11 @@ class _NoSuchNamespaceError(TemporalUnavailableError):
 
 
 class _AlreadyThereError(TemporalRefusedError):
-    """What was to be made is there."""
+    """The resource already exists."""
 
 
 class _NotThereError(TemporalRefusedError):
-    """What was asked about is not there."""
+    """The resource does not exist."""
 
 
 _PASSING = frozenset(
@@ -166,15 +166,15 @@ _PASSING = frozenset(
 )
 
 
-async def _set_up(call: Awaitable[_T]) -> _T:
-    """Make a call of the set-up, which waits and so must know what waiting cannot help.
+async def _call(call: Awaitable[_T]) -> _T:
+    """Make a call of the set-up, telling final refusals from those worth waiting for.
 
     Raises:
-        TemporalUnavailableError: Temporal is away or too busy.
-        _NoSuchNamespaceError: As it says.
-        _AlreadyThereError: As it says.
-        _NotThereError: As it says.
-        TemporalRefusedError: Anything else.
+        TemporalUnavailableError: Temporal is unavailable or too busy.
+        _NoSuchNamespaceError: The namespace does not exist.
+        _AlreadyThereError: The resource already exists.
+        _NotThereError: The resource does not exist.
+        TemporalRefusedError: Any other refusal.
     """
     try:
         return await call
@@ -192,10 +192,10 @@ async def _set_up(call: Awaitable[_T]) -> _T:
         raise TemporalUnavailableError("UNAVAILABLE") from None
 
 
-async def _makes(call: Awaitable[object]) -> bool:
-    """Make a call that makes something; False if another set-up was faster."""
+async def _creates(call: Awaitable[object]) -> bool:
+    """Make a call that creates something; return False if another set-up was faster."""
     try:
-        await _set_up(call)
+        await _call(call)
     except _AlreadyThereError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""The every-minute sweep that repeats what was not acknowledged."""
+"""The workflow of one sweep."""
 
 from temporalio import workflow
 
@@ -10,11 +10,11 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="Sweep")
 class SweepWorkflow:
-    """One sweep. Started by the Schedule ``segue-sweep``, never two at once. 11 events."""
+    """Runs one sweep. Started by the Schedule ``segue-sweep``, never two at once; 11 events."""
 
     @workflow.run
     async def run(self) -> SweepReport:
-        """Run the sweep activity; answers its counts."""
+        """Run the sweep activity; return its counts."""
         return await workflow.execute_activity_method(
             SweepingActivities.sweep,
             start_to_close_timeout=SWEEP.start_to_close,

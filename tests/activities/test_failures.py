@@ -1,4 +1,4 @@
-"""Failures that reach Temporal name a class or a code of ours, and nothing else."""
+"""Failures that reach Temporal hold a class name or a code of ours, and nothing else."""
 
 import asyncio
 import traceback
@@ -39,13 +39,13 @@ async def failure_of(
     failing = Failing(error, cause=cause, context=context)
     wrapped = PlainFailures().intercept_activity(failing)
     request = ExecuteActivityInput(lambda: None, [], None, {})
-    with pytest.raises(BaseException) as caught:  # noqa: PT011 - any may come
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - any error
         await ActivityEnvironment().run(wrapped.execute_activity, request)
     return caught.value
 
 
-def told(error: BaseException) -> Failure:
-    """What Temporal is told."""
+def stored_failure(error: BaseException) -> Failure:
+    """Convert an error to the failure that Temporal stores."""
     failure = Failure()
     DATA_CONVERTER.failure_converter.to_failure(error, DATA_CONVERTER.payload_converter, failure)
     return failure
@@ -63,11 +63,9 @@ def told(error: BaseException) -> Failure:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_failure_that_is_not_ours_names_its_class_alone(
-    error: Exception, *, context: bool
-) -> None:
+async def test_foreign_error_shows_only_its_class(error: Exception, *, context: bool) -> None:
     failed = await failure_of(error, cause=ValueError(SECRET), context=context)
-    failure = told(failed)
+    failure = stored_failure(failed)
     assert SECRET not in str(failure)
     assert failure.message == f"unexpected {type(error).__name__}"
     assert not failure.HasField("cause")
@@ -75,24 +73,24 @@ async def test_a_failure_that_is_not_ours_names_its_class_alone(
 
 
 @pytest.mark.parametrize("context", [False, True])
-async def test_a_failure_of_ours_stays_without_its_causes(*, context: bool) -> None:
+async def test_own_error_loses_its_causes(*, context: bool) -> None:
     ours = ApplicationError(
-        "being settled", type="outcome_unknown", next_retry_delay=timedelta(minutes=2)
+        "needs reconciliation", type="outcome_unknown", next_retry_delay=timedelta(minutes=2)
     )
     failed = await failure_of(ours, cause=ValueError(SECRET), context=context)
-    failure = told(failed)
+    failure = stored_failure(failed)
     assert failed is ours
     assert SECRET not in str(failure)
     assert not failure.HasField("cause")
     assert failure.application_failure_info.next_retry_delay.seconds == 120
 
 
-async def test_cancellation_passes() -> None:
+async def test_cancellation_is_not_wrapped() -> None:
     failed = await failure_of(asyncio.CancelledError())
     assert isinstance(failed, asyncio.CancelledError)
 
 
-async def test_the_log_keeps_where_it_happened(caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_keeps_the_traceback(caplog: pytest.LogCaptureFixture) -> None:
     await failure_of(RuntimeError("broken"))
     [record] = caplog.records
     assert record.exc_info

@@ -1,4 +1,4 @@
-"""The send path against a scripted ledger: ask, call once, write down, come back for proof."""
+"""The send activities against a scripted ledger: ask, call once, record, reconcile."""
 
 import asyncio
 from collections import deque
@@ -53,14 +53,14 @@ NOW = PAST + timedelta(minutes=5)
 
 @dataclass
 class ScriptedLedger:
-    """Answers openings in order and notes what it is told."""
+    """Answers in order and keeps what is recorded."""
 
     decisions: deque[Preparation] = field(default_factory=deque)
     next_actions: deque[NextAction] = field(default_factory=deque)
     after_listing: deque[NextAction] = field(default_factory=deque)
     record_fails: int = 0
     late: bool = False
-    told: list[object] = field(default_factory=list)
+    recorded: list[object] = field(default_factory=list)
 
     async def decide_step(self, enrollment_id: UUID) -> Preparation:
         assert enrollment_id == ENROLLMENT
@@ -82,15 +82,15 @@ class ScriptedLedger:
         if self.record_fails:
             self.record_fails -= 1
             raise ConnectionError
-        self.told.append(answer)
+        self.recorded.append(answer)
         return self.next_actions.popleft()
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:
-        self.told.append(listing)
+        self.recorded.append(listing)
         return self.after_listing.popleft()
 
     async def record_line_type(self, contact_id: UUID, line_type: LineType | None) -> None:
-        self.told.append(line_type)
+        self.recorded.append(line_type)
 
     async def close_enrollment(self, enrollment_id: UUID) -> EnrollmentState:
         assert enrollment_id == ENROLLMENT
@@ -117,7 +117,7 @@ def call(*, deadline: float = 5) -> SendRequest:
     return SendRequest(uuid4(), PHONE, "+14155550100", None, "Hi", (), 36_000, moment)
 
 
-def unsettled(wait: timedelta = timedelta(0)) -> NeedsReconciliation:
+def needs_reconciliation(wait: timedelta = timedelta(0)) -> NeedsReconciliation:
     return NeedsReconciliation(uuid4(), PHONE, PAST, wait, NOW)
 
 
@@ -148,14 +148,14 @@ async def decide_message(activities: SendingActivities) -> EnrollmentState:
 Run = Callable[[SendingActivities], Awaitable[EnrollmentState]]
 BOTH = pytest.mark.parametrize("send", [send_step, send_message])
 BOTH_RESOLVE = pytest.mark.parametrize("resolve", [resolve_step, resolve_message])
-FIRST_FOUND_OUT: list[tuple[Preparation, Need]] = [
+NEEDS: list[tuple[Preparation, Need]] = [
     (NeedsReconciliation(uuid4(), PHONE, PAST, timedelta(0), PAST), Need.RECONCILE),
     (LineTypeNeeded(uuid4(), PHONE), Need.LOOK_UP),
 ]
 
 
 @BOTH
-async def test_nothing_is_called_when_the_row_says_so(
+async def test_blocked_row_prevents_the_call(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
     blocked = EnrollmentState("paused", "active")
@@ -165,37 +165,37 @@ async def test_nothing_is_called_when_the_row_says_so(
 
 
 @BOTH
-async def test_a_text_is_called_once_and_written_down(
+async def test_call_is_made_once_and_recorded(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
     ledger.next_actions.extend([call(), SENT])
     assert await send(activities) == SENT
     assert len(gateway.calls) == 1
-    assert isinstance(ledger.told[0], Accepted)
+    assert isinstance(ledger.recorded[0], Accepted)
 
 
-async def test_a_call_after_its_deadline_is_not_made(
+async def test_call_after_its_deadline_is_not_made(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
     ledger.next_actions.extend([call(deadline=-1), SENT])
     assert await send_step(activities) == SENT
     assert gateway.calls == []
-    assert ledger.told == [NotCalled()]
+    assert ledger.recorded == [NotCalled()]
 
 
-async def test_an_answer_that_cannot_be_written_down_is_tried_again(
+async def test_failed_recording_is_retried(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     gateway: FakeGateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Rule: it is retried in the process, with the provider's id in hand."""
+    """Rule: recording is retried in the process, which has the provider's id."""
     monkeypatch.setattr(sending, "RECORD_RETRY", timedelta(milliseconds=5))
     ledger.record_fails = 3
     ledger.next_actions.extend([call(), SENT])
     assert await send_step(activities) == SENT
     assert len(gateway.calls) == 1
-    assert len(ledger.told) == 1
+    assert len(ledger.recorded) == 1
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_an_answer_that_cannot_be_written_down_is_tried_again(
     ],
     ids=["accepted", "refused", "lost"],
 )
-async def test_answer_that_comes_late_is_recorded_too(
+async def test_late_answer_is_recorded(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     gateway: FakeGateway,
@@ -220,16 +220,16 @@ async def test_answer_that_comes_late_is_recorded_too(
     gateway.answer(lost)
     ledger.next_actions.extend([call(), SENT, SENT])
     assert await send_step(activities) == SENT
-    assert ledger.told == [lost]
+    assert ledger.recorded == [lost]
 
     coming.set_result(late)
     await asyncio.gather(*activities._listening)
 
-    assert ledger.told == [lost, late] if recorded else [lost]
+    assert ledger.recorded == [lost, late] if recorded else [lost]
     assert not activities._listening
 
 
-async def test_an_answer_is_not_kept_in_hand_for_ever(
+async def test_recording_is_given_up_after_a_while(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     gateway: FakeGateway,
@@ -244,10 +244,10 @@ async def test_an_answer_is_not_kept_in_hand_for_ever(
     assert len(gateway.calls) == 1
 
 
-async def test_a_cancelled_try_still_writes_down_its_answer(
+async def test_canceled_send_records_its_answer(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
-    """Rule: an accepted text is on record whatever happens to the worker's slot."""
+    """Rule: an accepted text is recorded although the activity was canceled."""
     gateway.delay = 0.1
     ledger.next_actions.extend([call(), SENT])
     task = asyncio.create_task(send_step(activities))
@@ -256,38 +256,38 @@ async def test_a_cancelled_try_still_writes_down_its_answer(
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0.2)
-    assert isinstance(ledger.told[0], Accepted)
+    assert isinstance(ledger.recorded[0], Accepted)
 
 
 @BOTH
-async def test_an_unknown_outcome_is_not_waited_for_in_the_paced_queue(
+async def test_unknown_outcome_returns_the_need_to_reconcile(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
-    """Rule: a send whose answer is unknown says what it needs instead of coming back."""
+    """Rule: a send without an answer returns a need instead of failing."""
     gateway.answer(OutcomeUnknown())
-    ledger.next_actions.extend([call(), unsettled(wait=timedelta(minutes=2))])
+    ledger.next_actions.extend([call(), needs_reconciliation(wait=timedelta(minutes=2))])
     assert (await send(activities)).needs is Need.RECONCILE
     assert len(gateway.calls) == 1
 
 
 @BOTH
-@pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
-async def test_a_send_asks_the_provider_nothing(
+@pytest.mark.parametrize(("found", "need"), NEEDS)
+async def test_send_leaves_reconciliation_and_look_up_to_others(
     activities: SendingActivities, ledger: ScriptedLedger, send: Run, found: Preparation, need: Need
 ) -> None:
-    """A retried send finds the attempt of the one before, whose worker died."""
+    """A retried send finds the attempt of a worker that died."""
     ledger.next_actions.append(found)
-    standing = await send(activities)
-    assert standing.needs is need
-    assert standing.due_at is not None, "builds that know no needs come back"
-    assert ledger.told == []
+    state = await send(activities)
+    assert state.needs is need
+    assert state.due_at is not None, "builds that know no needs wait until then"
+    assert ledger.recorded == []
 
 
 @BOTH
-async def test_a_send_that_comes_too_late_to_begin_comes_back(
+async def test_late_send_is_retried_with_jitter(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, send: Run
 ) -> None:
-    """Rule: it writes nothing, and does not come back with the whole crowd."""
+    """Rule: it writes nothing, and late sends are spread by jitter."""
     ledger.late = True
     delays = set()
     for _ in range(5):
@@ -304,8 +304,8 @@ async def test_a_send_that_comes_too_late_to_begin_comes_back(
 
 
 @pytest.mark.parametrize("decide", [decide_step, decide_message])
-@pytest.mark.parametrize(("found", "need"), FIRST_FOUND_OUT)
-async def test_a_decision_says_what_must_be_found_out_first(
+@pytest.mark.parametrize(("found", "need"), NEEDS)
+async def test_decision_returns_the_need(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     decide: Run,
@@ -315,60 +315,62 @@ async def test_a_decision_says_what_must_be_found_out_first(
     ledger.decisions.extend([found, SENT])
     assert (await decide(activities)).needs is need
     assert await decide(activities) == SENT
-    assert ledger.told == []
+    assert ledger.recorded == []
 
 
 @BOTH_RESOLVE
-async def test_proof_is_looked_for_before_anything_else_is_sent(
+async def test_reconciliation_lists_before_the_next_decision(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, resolve: Run
 ) -> None:
-    ledger.decisions.extend([unsettled(), SENT])
+    ledger.decisions.extend([needs_reconciliation(), SENT])
     ledger.after_listing.append(EnrollmentState("settled", "accepted"))
     assert await resolve(activities) == SENT
-    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
+    assert ledger.recorded == [Listing(NOW, [], CanaryState.NONE)]
     assert gateway.calls == []
 
 
 @BOTH_RESOLVE
-async def test_proof_that_cannot_be_had_yet_is_come_back_for(
+async def test_reconciliation_without_evidence_is_retried(
     activities: SendingActivities, ledger: ScriptedLedger, resolve: Run
 ) -> None:
-    ledger.decisions.append(unsettled(wait=timedelta(minutes=2)))
+    ledger.decisions.append(needs_reconciliation(wait=timedelta(minutes=2)))
     with pytest.raises(ApplicationError) as raised:
         await resolve(activities)
     assert raised.value.type == "outcome_unknown"
-    assert raised.value.next_retry_delay == LOOK_AGAIN, "a callback may prove it any moment"
+    assert raised.value.next_retry_delay == LOOK_AGAIN, "a status callback may arrive any moment"
     assert raised.value.category is ApplicationErrorCategory.BENIGN
     assert not raised.value.non_retryable
     assert PHONE not in str(raised.value)
 
 
-async def test_a_second_list_waits_without_holding_a_slot(
+async def test_second_list_waits_by_retry_delay(
     activities: SendingActivities, ledger: ScriptedLedger
 ) -> None:
-    ledger.decisions.append(unsettled())
-    ledger.after_listing.append(unsettled(timedelta(seconds=60)))
+    ledger.decisions.append(needs_reconciliation())
+    ledger.after_listing.append(needs_reconciliation(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled") as raised:
         await resolve_step(activities)
-    assert ledger.told == [Listing(NOW, [], CanaryState.NONE)]
-    assert raised.value.next_retry_delay == timedelta(seconds=60), "no list before one may tell"
+    assert ledger.recorded == [Listing(NOW, [], CanaryState.NONE)]
+    assert raised.value.next_retry_delay == timedelta(seconds=60), (
+        "a list before that proves nothing"
+    )
 
 
-async def test_a_list_that_cannot_be_had_proves_nothing(
+async def test_failed_list_is_recorded_as_no_evidence(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway
 ) -> None:
     gateway.lists_fail = True
-    ledger.decisions.append(unsettled())
-    ledger.after_listing.append(unsettled(timedelta(seconds=60)))
+    ledger.decisions.append(needs_reconciliation())
+    ledger.after_listing.append(needs_reconciliation(timedelta(seconds=60)))
     with pytest.raises(ApplicationError, match="being settled"):
         await resolve_step(activities)
-    assert ledger.told == [None]
+    assert ledger.recorded == [None]
 
 
 @pytest.mark.parametrize(
     ("fails", "known"), [(False, LineType.LANDLINE), (True, None)], ids=["known", "trouble"]
 )
-async def test_an_unknown_line_type_is_looked_up_first(
+async def test_unknown_line_type_is_looked_up(
     activities: SendingActivities,
     ledger: ScriptedLedger,
     gateway: FakeGateway,
@@ -380,16 +382,16 @@ async def test_an_unknown_line_type_is_looked_up_first(
     gateway.look_ups_fail = fails
     ledger.decisions.extend([LineTypeNeeded(uuid4(), PHONE), SENT])
     assert await resolve_step(activities) == SENT
-    assert ledger.told == [known]
+    assert ledger.recorded == [known]
 
 
-async def test_closing_asks_the_row(activities: SendingActivities) -> None:
+async def test_close_returns_the_state_of_the_row(activities: SendingActivities) -> None:
     request = CloseEnrollment(str(ENROLLMENT))
-    standing = await ActivityEnvironment().run(activities.close_enrollment, request)
-    assert standing.status == "finished_no_response"
+    state = await ActivityEnvironment().run(activities.close_enrollment, request)
+    assert state.status == "finished_no_response"
 
 
-async def test_a_sweep_answers_its_counts() -> None:
+async def test_sweep_returns_its_counts() -> None:
     class Sweeper:
         async def sweep(self) -> SweepReport:
             return SweepReport(restarted=3)
@@ -398,10 +400,10 @@ async def test_a_sweep_answers_its_counts() -> None:
     assert swept.restarted == 3
 
 
-async def test_a_sweep_says_that_it_is_alive_until_it_is_over(
+async def test_sweep_sends_heartbeats_until_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One whose worker was killed is noticed, and the next minute's may begin."""
+    """So a killed worker is noticed, and the next sweep can start."""
     monkeypatch.setattr(sweeping, "HEARTBEAT", timedelta(seconds=0.01))
     beats = []
     enough = asyncio.Event()

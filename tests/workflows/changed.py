@@ -1,4 +1,4 @@
-"""The enrollment's workflow as a later release might have it, in a module for the sandbox."""
+"""The enrollment's workflow of a later release, in a module for the sandbox."""
 
 from temporalio import workflow
 
@@ -6,12 +6,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.enrollment import EnrollmentWorkflow
     from workflows.messages import EnrollmentResult, StartEnrollment
 
-PATCH = "a breath before acting"
+PATCH = "sleeps before acting"
 
 
 @workflow.defn(name="Enrollment")
 class ChangedEnrollmentWorkflow(EnrollmentWorkflow):
-    """Sets one timer more before it acts, for those that start with it."""
+    """Sets one more timer before it acts, in runs that start with this release."""
 
     @workflow.init
     def __init__(self, start: StartEnrollment) -> None:

@@ -1,4 +1,4 @@
-"""Stages for plays: a time-skipping server for each test, or the shared dev server."""
+"""Fixtures: a time-skipping server for each test, or the shared dev server."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ TIME_SKIPPING_SERVER = Path(sys.executable).with_name("temporal-test-server")
 
 @pytest.fixture
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose clock jumps to the next timer while a result is waited for."""
+    """Start a server whose clock jumps to the next timer while a result is awaited."""
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=DATA_CONVERTER, test_server_existing_path=str(TIME_SKIPPING_SERVER)
     ) as environment:
@@ -26,13 +26,13 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture
 def fast(skipping: WorkflowEnvironment) -> Stage:
-    """A stage where days take moments."""
+    """Return a stage where days take moments."""
     return Stage(skipping.client, Script(clock=skipping.get_current_time))
 
 
 @pytest.fixture
 async def stage(temporal_server: TemporalServer) -> AsyncIterator[Stage]:
-    """A stage on the real dev server, where a second takes a second."""
+    """Return a stage on the dev server, where a second takes a second."""
     client = await Client.connect(
         temporal_server.address, data_converter=DATA_CONVERTER, identity="segue"
     )

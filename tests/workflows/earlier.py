@@ -1,4 +1,4 @@
-"""The workflows as builds had them that knew no decisions, in a module for the sandbox."""
+"""The workflows of builds that did not decide before sending, in a module for the sandbox."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="Enrollment")
 class EarlierEnrollmentWorkflow(EnrollmentWorkflow):
-    """Sends whatever is due, and leaves it to the send to find out whether it may."""
+    """Sends what is due; the send activity finds out whether it may."""
 
     @workflow.init
     def __init__(self, start: StartEnrollment) -> None:
@@ -31,18 +31,18 @@ class EarlierEnrollmentWorkflow(EnrollmentWorkflow):
         return False
 
     async def _ask(self, *, is_asked: bool) -> EnrollmentState | None:
-        standing = await super()._ask(is_asked=is_asked)
-        return standing and replace(standing, needs=None)  # which it knew nothing of
+        state = await super()._ask(is_asked=is_asked)
+        return state and replace(state, needs=None)  # it knew no needs
 
 
 @workflow.defn(name="OneOffMessage")
 class EarlierOneOffWorkflow:
-    """Sends, and comes back when the row says so."""
+    """Sends, waits as the row says, and sends again."""
 
     @workflow.run
     async def run(self, start: StartMessage) -> str:
         while True:
-            standing = await workflow.execute_activity_method(
+            state = await workflow.execute_activity_method(
                 SendingActivities.send_message,
                 SendMessage(start.message_id),
                 task_queue=SEND_QUEUE,
@@ -53,8 +53,8 @@ class EarlierOneOffWorkflow:
                 ),
                 summary="one-off text",
             )
-            if standing.doing == "ended":
-                return standing.status
-            wait = BLOCKED_WAIT if standing.due_at is None else standing.due_at - workflow.now()
+            if state.doing == "ended":
+                return state.status
+            wait = BLOCKED_WAIT if state.due_at is None else state.due_at - workflow.now()
             if wait > timedelta(0):
-                await workflow.sleep(wait, summary=f"until sent: {standing.doing}")
+                await workflow.sleep(wait, summary=f"until sent: {state.doing}")

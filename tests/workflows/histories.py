@@ -1,4 +1,4 @@
-"""Histories as files, as sequences of commands, and as all the text there is in them."""
+"""Recorded histories: read and write them, list their commands, search their text."""
 
 import base64
 import contextlib
@@ -23,7 +23,7 @@ _PERSONAL = re.compile(rf"\+\d{{8,}}|{re.escape(PHONE[1:])}|{NAME}|{re.escape(BO
 
 
 def recordings() -> list[Recording]:
-    """Every kept history, the editions of a play in order."""
+    """List the recorded histories, the editions of a play in order."""
     found = [path.name.split(".") for path in FOLDER.glob("*.json")]
     return sorted(
         (Recording(play, int(edition)) for play, edition, _ in found),
@@ -37,7 +37,7 @@ def load(recording: Recording) -> WorkflowHistory:
 
 
 def add(play: str, history: WorkflowHistory) -> Path:
-    """Keep a history as the next edition of a play; none is ever overwritten."""
+    """Write a history as the next edition of a play; never overwrite one."""
     editions = [recording.edition for recording in recordings() if recording.play == play]
     path = FOLDER / Recording(play, max(editions, default=0) + 1).file_name
     plain = _without_stacks(json.loads(history.to_json()))
@@ -48,7 +48,7 @@ def add(play: str, history: WorkflowHistory) -> Path:
 
 
 def _without_stacks(value: Any) -> Any:
-    """Leave out where on the recording machine a failure came about."""
+    """Leave out the stack traces of failures."""
     if isinstance(value, dict):
         return {key: _without_stacks(one) for key, one in value.items() if key != "stackTrace"}
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def _without_stacks(value: Any) -> Any:
 
 
 def commands(events: Sequence[HistoryEvent]) -> list[str]:
-    """What the workflow asked the server for, in order: its fingerprint."""
+    """List the workflow's commands in order: its fingerprint."""
     return [said for event in events if (said := _command(event))]
 
 
@@ -88,12 +88,12 @@ def _command(event: HistoryEvent) -> str | None:
 
 
 def without_patches(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """The events that count for the limit: markers of live patches, searchable or not, do not."""
+    """Leave out the markers of live patches, which do not count for the limit."""
     return [event for event in events if not _is_of_patch(event)]
 
 
 def patches(events: Sequence[HistoryEvent]) -> list[str]:
-    """The names of the patches that a run goes by, in the order it met them."""
+    """List the names of the patches in a history, in order."""
     markers = [event.marker_recorded_event_attributes for event in events]
     return [
         json.loads(marker.details["patch-data"].payloads[0].data)["id"]
@@ -109,7 +109,7 @@ def _is_of_patch(event: HistoryEvent) -> bool:
 
 
 def personal(history: WorkflowHistory) -> set[str]:
-    """Numbers, names and texts that are anywhere in a history, payloads included."""
+    """Find numbers, names and texts anywhere in a history, payloads included."""
     return {
         found
         for text in _strings(json.loads(history.to_json()))
@@ -118,7 +118,7 @@ def personal(history: WorkflowHistory) -> set[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every key and text, and what a text is when it is decoded."""
+    """Iterate over all keys and texts, and over the texts decoded from Base64."""
     if isinstance(value, dict):
         yield from value
         for one in value.values():

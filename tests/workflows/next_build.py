@@ -22,7 +22,7 @@ class NextEnrollmentWorkflow(EnrollmentWorkflow):
         return await super().run(start)
 
     async def _act(self) -> None:
-        # Named by the step: `patched` answers the same for one name as long as the run lasts.
+        # Named by the step: `patched` answers the same for one name throughout a run.
         if workflow.patched(f"sleeps-before-step-{self._state.step + 1}"):
             await workflow.sleep(timedelta(milliseconds=1))
         await super()._act()

@@ -1,4 +1,4 @@
-"""A scripted stand-in for the sending activities, and workflows to play against it."""
+"""A fake of the sending activities that answers by a script, and workflows to run on it."""
 
 import asyncio
 from collections import deque
@@ -31,12 +31,12 @@ from workflows.limits import ENROLLMENT_QUEUE, EVENT_QUEUE, QUESTION_QUEUE, SEND
 from workflows.messages import Ended, EnrollmentResult, Progress, StartEnrollment
 
 PATIENCE = 40
-"""Seconds after which a play is stuck."""
+"""Seconds after which a play counts as stuck."""
 
 PHONE = "+12125550187"
 NAME = "Rosalind"
 BODY = "Hi Rosalind, are you still interested?"
-"""What must never be in a history."""
+"""Texts that must never be in a history."""
 
 Clock = Callable[[], Awaitable[datetime]]
 ActivityAnswer = Callable[[], Awaitable[EnrollmentState]]
@@ -50,7 +50,7 @@ async def wall_clock() -> datetime:
 
 
 class ProviderError(Exception):
-    """An error as providers and databases raise them, with all that must not get out."""
+    """An error as providers and databases raise it, with a number and a text in it."""
 
     def __init__(self) -> None:
         super().__init__(f"cannot send {BODY!r} to {PHONE}")
@@ -58,15 +58,17 @@ class ProviderError(Exception):
 
 @dataclass
 class Script:
-    """Answers of the sending activities, in order; whatever is called beyond them is `overrun`.
+    """Answers of the sending activities, in order; further calls are `overrun`.
 
     Decisions have answers of their own; without one the row decides to send.
 
     Attributes:
         clock: The server's time.
-        calls: Each activity that ran, by name, and when; decisions only if they were scripted.
-        senders: Of enrollments whose sender is not the usual one.
-        rounds: After how long each round of deliveries wants the next; then none.
+        calls: Each activity that ran, by name, and when; only scripted decisions.
+        overrun: The activities called without an answer left.
+        rounds: How long after each round of deliveries the next is due; None: nothing is left.
+        chunks: What the chunks of a job answer.
+        senders: By enrollment, if it is not the default one.
     """
 
     clock: Clock = wall_clock
@@ -91,10 +93,10 @@ class Script:
 
     @property
     def is_played(self) -> bool:
-        """Whether every answer was given, and none was missing."""
+        """Return whether all answers were given and none was missing."""
         return not (self._answers or self._decisions or self.overrun)
 
-    def stands(
+    def state(
         self,
         doing: str,
         step: int = 0,
@@ -103,7 +105,7 @@ class Script:
         held_reason: str | None = None,
         needs: Need | None = None,
     ) -> ActivityAnswer:
-        """Answers where it stands; `after` is the time from then to the next event."""
+        """Answer with a state; `after` is the time from then to the next event."""
 
         async def answer() -> EnrollmentState:
             return EnrollmentState(
@@ -120,10 +122,10 @@ class Script:
         return answer
 
     def sends(self, step: int) -> ActivityAnswer:
-        return self.stands(EnrollmentPhase.WAITING, step, after=timedelta(), needs=Need.SEND)
+        return self.state(EnrollmentPhase.WAITING, step, after=timedelta(), needs=Need.SEND)
 
     def asks(self, needs: Need) -> ActivityAnswer:
-        """Answers what must be found out first, and knows no more."""
+        """Answer with a need and nothing else."""
 
         async def answer() -> EnrollmentState:
             return EnrollmentState(EnrollmentPhase.SENDING, EnrollmentStatus.ACTIVE, needs=needs)
@@ -131,10 +133,10 @@ class Script:
         return answer
 
     def waits(self, step: int, after: timedelta) -> ActivityAnswer:
-        return self.stands(EnrollmentPhase.WAITING, step, after=after)
+        return self.state(EnrollmentPhase.WAITING, step, after=after)
 
     def awaits_reply(self, after: timedelta) -> ActivityAnswer:
-        return self.stands(EnrollmentPhase.AWAITING_REPLY, STEPS, after=after)
+        return self.state(EnrollmentPhase.AWAITING_REPLY, STEPS, after=after)
 
     @activity.defn(name="decide_step")
     async def decide_step(self, request: SendStep) -> EnrollmentState:
@@ -175,7 +177,7 @@ class Script:
     @activity.defn(name="close_enrollment")
     async def close_enrollment(self, request: CloseEnrollment) -> EnrollmentState:
         UUID(request.enrollment_id)
-        return await self._play(_with_place("close_enrollment"))
+        return await self._play(_with_kind("close_enrollment"))
 
     @activity.defn(name="sweep")
     async def sweep(self) -> SweepReport:
@@ -204,19 +206,19 @@ class Script:
         if not self._answers:
             self.overrun.append(name)
             raise AssertionError
-        standing = await self._answers.popleft()()
-        self._step = max(self._step, standing.step)
-        return standing
+        state = await self._answers.popleft()()
+        self._step = max(self._step, state.step)
+        return state
 
     async def _decide(self, name: str) -> EnrollmentState:
         if not self._decisions:
             return await self.sends(self._step)()
-        self.calls.append((_with_place(name), await self.clock()))
+        self.calls.append((_with_kind(name), await self.clock()))
         return await self._decisions.popleft()()
 
 
-def _with_place(name: str) -> str:
-    """An activity's name, and whether it runs within the workflow's task."""
+def _with_kind(name: str) -> str:
+    """Return an activity's name, marked if it is a local activity."""
     return f"{name} locally" if activity.info().is_local else name
 
 
@@ -228,7 +230,7 @@ def ends(status: EnrollmentStatus | str, step: int = STEPS) -> ActivityAnswer:
 
 
 def fails(error: Exception | None = None, *, times: int = 1) -> list[ActivityAnswer]:
-    """Fails with an error, or with one that tells all, caused by one that does too."""
+    """Fail with an error, by default one whose text and cause hold personal data."""
 
     async def answer() -> EnrollmentState:
         raise error or RuntimeError(f"{NAME}: {BODY} to {PHONE}") from ProviderError()
@@ -238,7 +240,7 @@ def fails(error: Exception | None = None, *, times: int = 1) -> list[ActivityAns
 
 @dataclass
 class Gate:
-    """Holds an activity up until it is opened."""
+    """An answer that is not given before the gate is opened."""
 
     answer: ActivityAnswer
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -259,7 +261,7 @@ class Play:
 
     Args:
         handle: The workflow.
-        script: What its activities answer.
+        script: The answers of its activities.
     """
 
     def __init__(self, handle: WorkflowHandle[Any, EnrollmentResult], script: Script) -> None:
@@ -275,7 +277,7 @@ class Play:
         )
 
     async def until(self, state: str, step: int | None = None) -> Progress:
-        """Wait until the workflow says that it is doing this."""
+        """Wait until the workflow reports a state."""
 
         async def is_so() -> bool:
             progress = await self.progress()
@@ -291,7 +293,7 @@ class Play:
         await eventually(is_so)
 
     async def until_event(self, kind: str, count: int = 1) -> None:
-        """Wait until the history has so many events of this kind."""
+        """Wait until the history has so many events of a kind."""
 
         async def is_so() -> bool:
             return [event_name(event) for event in await self.events()].count(kind) >= count
@@ -308,20 +310,20 @@ class Play:
 
 
 async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
-    """Look until something is so."""
+    """Poll until a condition holds."""
     async with asyncio.timeout(PATIENCE):
-        while not await is_so():  # noqa: ASYNC110 - it is so on a server
+        while not await is_so():  # noqa: ASYNC110 - a server decides
             await asyncio.sleep(0.02)
 
 
 def event_name(event: HistoryEvent) -> str:
-    """The field that an event's attributes are in, such as `timer_started`."""
+    """Return the name of the field with an event's attributes, such as `timer_started`."""
     return (event.WhichOneof("attributes") or "").removesuffix("_event_attributes")
 
 
 @dataclass
 class Stage:
-    """Where plays are played: a server and the workers that run now."""
+    """A server and the workers to run plays on it."""
 
     client: Client
     script: Script
@@ -389,7 +391,7 @@ class Stage:
         )
 
     async def play(self, *, after: timedelta = timedelta(), sender_id: UUID = SENDER) -> Play:
-        """Start an enrollment whose first text is due so long from now."""
+        """Start an enrollment whose first text is due after a delay."""
         enrollment_id = uuid4()
         self.script.senders[str(enrollment_id)] = sender_id
         handle = await self.client.start_workflow(
@@ -407,7 +409,7 @@ class Stage:
         return Play(handle, self.script)
 
     async def play_as_enrolled(self, *, after: timedelta = timedelta()) -> Play:
-        """Start an enrollment as the outbox does."""
+        """Start an enrollment through the client, as the outbox does."""
         new = NewEnrollment(uuid4(), uuid4(), uuid4(), await self.first_state(after))
         await self.temporal.start_enrollment(new)
         handle = self.client.get_workflow_handle(
@@ -427,11 +429,11 @@ class Stage:
         )
 
     def watch(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Have a workflow that a test started ended with the test."""
+        """Terminate a workflow at the end of the test that started it."""
         self._handles.append(handle)
 
     async def clear(self) -> None:
-        """End what a test left open, so that no other test's workers are given it."""
+        """Terminate what a test left open, so that no other test's workers get its tasks."""
         for handle in self._handles:
             try:
                 await handle.terminate()

@@ -1,7 +1,7 @@
-"""Keeps the histories of plays: `python -m tests.workflows.record NAME ...`, or `missing`.
+"""Record histories of plays: `python -m tests.workflows.record NAME ...`, or `missing`.
 
 Only adds: a play that has a history gets another edition, and the earlier ones stay, because
-workflows that were started by the earlier code go on with the new one.
+workflows started by earlier code continue on the new code.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The plays whose histories are kept, one for each path through the workflows."""
+"""The plays whose histories are recorded, one for each path through the workflows."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ RecordedPlay = Callable[[Stage], Awaitable[WorkflowHandle[Any, Any]]]
 RECORDED: dict[str, RecordedPlay] = {}
 
 SOON = timedelta(milliseconds=800)
-"""Long enough for a timer to be set, even on a busy machine."""
+"""Long enough to start a timer, even on a busy machine."""
 LATER = timedelta(days=3)
 
 
@@ -32,7 +32,7 @@ def recorded(play: RecordedPlay) -> RecordedPlay:
 
 
 @recorded
-async def completes_without_a_reply(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def completes_without_reply(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(
         script.waits(1, SOON),
@@ -58,7 +58,7 @@ async def reply_while_waiting(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def opted_out_while_a_reply_is_awaited(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def opted_out_while_awaiting_reply(stage: Stage) -> WorkflowHandle[Any, Any]:
     stage.script.then(stage.script.awaits_reply(LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
@@ -69,7 +69,7 @@ async def opted_out_while_a_reply_is_awaited(stage: Stage) -> WorkflowHandle[Any
 
 
 @recorded
-async def finished_by_hand_while_sending(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def marked_finished_while_sending(stage: Stage) -> WorkflowHandle[Any, Any]:
     gate = Gate(ends(EnrollmentStatus.FINISHED_STOPPED))
     stage.script.then(gate)
     async with stage.workers():
@@ -93,9 +93,9 @@ async def opted_out_while_queued(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def fails_after_a_settled_outcome(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def fails_after_reconciliation(stage: Stage) -> WorkflowHandle[Any, Any]:
     soon = ApplicationError(
-        "the provider's answer is being settled", type="outcome_unknown", next_retry_delay=SOON
+        "the attempt needs reconciliation", type="outcome_unknown", next_retry_delay=SOON
     )
     script = stage.script
     script.then(*fails(), script.asks(Need.RECONCILE), *fails(soon))
@@ -108,8 +108,8 @@ async def fails_after_a_settled_outcome(stage: Stage) -> WorkflowHandle[Any, Any
 
 
 @recorded
-async def sent_again_after_proven_absent(stage: Stage) -> WorkflowHandle[Any, Any]:
-    """What is proven may go at once, and nothing is decided twice."""
+async def sent_again_after_reconciliation(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """What reconciliation resolved is sent at once, without another decision."""
     script = stage.script
     script.decides(script.asks(Need.LOOK_UP), script.asks(Need.RECONCILE))
     script.then(script.sends(0), script.waits(1, SOON), script.sends(1), script.waits(2, LATER))
@@ -124,23 +124,23 @@ async def sent_again_after_proven_absent(stage: Stage) -> WorkflowHandle[Any, An
 
 
 @recorded
-async def decides_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def decides_after_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.decides(*fails(times=4), script.sends(0))
     script.then(ends(EnrollmentStatus.FAILED))
     async with stage.workers():
         play = await stage.play_as_enrolled()
         await play.ends_as(EnrollmentStatus.FAILED)
-    patient = ["decide_step"] * 2
-    assert script.called == ["decide_step locally"] * 3 + patient + ["send_step"]
+    regular = ["decide_step"] * 2
+    assert script.called == ["decide_step locally"] * 3 + regular + ["send_step"]
     return play.handle
 
 
 @recorded
 async def paused_until_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
-    """A decision says so: nothing is sent, and nothing waits in the paced queue."""
+    """A decision finds the pause: no send waits in the send queue."""
     script = stage.script
-    script.decides(script.stands(EnrollmentPhase.PAUSED, 0), script.waits(0, SOON), script.sends(0))
+    script.decides(script.state(EnrollmentPhase.PAUSED, 0), script.waits(0, SOON), script.sends(0))
     script.then(script.waits(1, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
@@ -156,8 +156,8 @@ async def paused_until_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
 @recorded
 async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
-    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 1))
-    script.then(script.waits(1, SOON), gate, script.stands(EnrollmentPhase.PAUSED, 1))
+    gate = Gate(script.state(EnrollmentPhase.PAUSED, 1))
+    script.then(script.waits(1, SOON), gate, script.state(EnrollmentPhase.PAUSED, 1))
     script.then(script.waits(2, LATER))
     async with stage.workers():
         play = await stage.play_as_enrolled()
@@ -175,7 +175,7 @@ async def paused_and_resumed(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def decided_before_due(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.decides(script.sends(0), script.waits(1, SOON), script.sends(1))
     script.then(script.waits(1, LATER), script.waits(2, LATER))
@@ -192,8 +192,8 @@ async def looked_at_before_its_time(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
-    """The row says once more what it said, although that is past by the workflow's clock."""
+async def not_due_by_clock_of_row(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """The row repeats its state although that is due by the workflow's clock."""
     script = stage.script
     waits, said = script.waits(1, SOON), list[EnrollmentState]()
 
@@ -216,7 +216,7 @@ async def asked_by_a_clock_ahead(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(
-        script.stands(EnrollmentPhase.HELD, 0, held_reason="outcome_unknown"),
+        script.state(EnrollmentPhase.HELD, 0, held_reason="outcome_unknown"),
         script.awaits_reply(SOON),
         ends(EnrollmentStatus.FINISHED_NO_RESPONSE),
     )
@@ -229,7 +229,7 @@ async def held_and_released(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def sent_again_after_a_late_report(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def sent_again_after_late_report(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(
         script.awaits_reply(LATER),
@@ -246,7 +246,7 @@ async def sent_again_after_a_late_report(stage: Stage) -> WorkflowHandle[Any, An
 
 
 @recorded
-async def closes_after_an_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def closes_after_outage(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.then(script.awaits_reply(SOON), *fails(times=4))
     script.then(ends(EnrollmentStatus.FINISHED_NO_RESPONSE))
@@ -276,7 +276,7 @@ async def one_off_text(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 @recorded
 async def one_off_text_decided(stage: Stage) -> WorkflowHandle[Any, Any]:
-    """Not yet; then an earlier try is unknown; then it goes."""
+    """Not due; then an earlier attempt needs reconciliation; then it is sent."""
     script = stage.script
     script.decides(*fails(times=4), script.waits(0, SOON), script.asks(Need.RECONCILE))
     script.then(script.sends(0), ends(MessageStatus.QUEUED))
@@ -326,7 +326,7 @@ async def sweep(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 @recorded
-async def events_delivered_and_waited_for(stage: Stage) -> WorkflowHandle[Any, Any]:
+async def events_delivered_in_rounds(stage: Stage) -> WorkflowHandle[Any, Any]:
     script = stage.script
     script.rounds.extend([timedelta(0), SOON, LATER])
     endpoint_id = uuid4()
@@ -344,7 +344,7 @@ async def events_delivered_and_waited_for(stage: Stage) -> WorkflowHandle[Any, A
 
 @dataclass(frozen=True)
 class Recording:
-    """A kept history: of which play, and which edition of it."""
+    """A recorded history: its play and edition."""
 
     play: str
     edition: int

@@ -1,4 +1,4 @@
-"""The facade on the real dev server: starts, signals, questions, the sweep, the pace of senders."""
+"""The client on the dev server: starts, signals, queries, the sweep, the rates of senders."""
 
 import asyncio
 import time
@@ -46,11 +46,11 @@ STOPPED = EnrollmentStatus.FINISHED_STOPPED
 
 
 def of(play: Play) -> UUID:
-    """The enrollment of a play."""
+    """Return the enrollment of a play."""
     return UUID(play.handle.id.removeprefix("enrollment/"))
 
 
-async def test_ids_attributes_and_texts_for_operators(stage: Stage) -> None:
+async def test_start_sets_id_attributes_and_summary(stage: Stage) -> None:
     new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
     await stage.temporal.start_enrollment(new)
     handle = stage.client.get_workflow_handle(f"enrollment/{new.enrollment_id}")
@@ -71,12 +71,12 @@ async def test_ids_attributes_and_texts_for_operators(stage: Stage) -> None:
     await eventually(listed)
 
 
-async def test_current_details_say_where_it_stands(stage: Stage) -> None:
+async def test_current_details_show_the_progress(stage: Stage) -> None:
     async def details() -> str:
         metadata = await play.handle.query("__temporal_workflow_metadata")
         return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata)
 
-    stage.script.then(stage.script.stands(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"))
+    stage.script.then(stage.script.state(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"))
     async with stage.workers():
         play = await stage.play_as_enrolled(after=timedelta(seconds=2))
         await play.until(EnrollmentPhase.WAITING)
@@ -92,7 +92,7 @@ async def test_current_details_say_where_it_stands(stage: Stage) -> None:
         assert "**finished stopped**, step 1 of 3 sent" in await details()
 
 
-async def test_starting_twice_is_harmless(stage: Stage) -> None:
+async def test_second_start_keeps_the_open_run(stage: Stage) -> None:
     new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
     handle = stage.client.get_workflow_handle(enrollment_workflow_id(new.enrollment_id))
     stage.watch(handle)
@@ -107,8 +107,8 @@ async def test_starting_twice_is_harmless(stage: Stage) -> None:
     assert await stage.temporal.is_open(new.enrollment_id)
 
 
-async def test_a_run_that_was_lost_starts_where_the_row_stands(stage: Stage) -> None:
-    """Rule: a run takes its position from the row; blocked ones wait, due ones act."""
+async def test_restarted_run_takes_its_position_from_the_row(stage: Stage) -> None:
+    """Rule: a run takes its position from the row; a blocked one waits, a due one acts."""
     script = stage.script
     held = EnrollmentState(
         EnrollmentPhase.HELD, "active", step=2, step_count=3, held_reason="outcome_unknown"
@@ -125,7 +125,7 @@ async def test_a_run_that_was_lost_starts_where_the_row_stands(stage: Stage) -> 
         await handle.result()
 
 
-async def test_signalling_a_closed_or_unknown_enrollment_is_no_error(stage: Stage) -> None:
+async def test_signal_to_closed_or_unknown_enrollment_is_ignored(stage: Stage) -> None:
     play = await stage.play()
     await play.handle.terminate()
     for enrollment_id in (of(play), uuid4()):
@@ -133,7 +133,7 @@ async def test_signalling_a_closed_or_unknown_enrollment_is_no_error(stage: Stag
         assert not await stage.temporal.is_open(enrollment_id)
 
 
-async def test_live_states_come_under_one_deadline(stage: Stage) -> None:
+async def test_live_states_share_one_deadline(stage: Stage) -> None:
     """Rule: a worker that is down costs the live column, not the page."""
     plays = [await stage.play(after=A_DAY) for _ in range(20)]
     ids = [of(play) for play in plays]
@@ -149,8 +149,8 @@ async def test_live_states_come_under_one_deadline(stage: Stage) -> None:
     assert all(asked[one].next_due_at for one in ids)
 
 
-async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalServer) -> None:
-    """Temporal away at a lazy client's first call, or its namespace missing: try again later."""
+async def test_unreachable_temporal_is_unavailable(temporal_server: TemporalServer) -> None:
+    """Temporal is away at a lazy client's first call, or its namespace is missing."""
     away = await connect_to_temporal(f"127.0.0.1:{free_port()}", "default", lazy=True)
     nameless = await Client.connect(
         temporal_server.address, namespace="missing", data_converter=DATA_CONVERTER
@@ -175,21 +175,23 @@ async def test_what_cannot_be_reached_is_unavailable(temporal_server: TemporalSe
     assert not await EnrollmentClient(away, page_base_url="http://segue.test").ready()
 
 
-async def test_temporal_is_ready_when_it_answers(stage: Stage) -> None:
+async def test_answering_temporal_is_ready(stage: Stage) -> None:
     assert await stage.temporal.ready()
 
 
-async def test_a_worker_is_seen_and_missed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_worker_is_missed_after_its_last_poll(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await eventually(stage.temporal.worker_polls)
 
     monkeypatch.setattr("workflows.client.POLL_TIME", timedelta())
 
-    assert not await stage.temporal.worker_polls()  # as if it had been seen long ago
+    assert not await stage.temporal.worker_polls()  # as if the last poll was long ago
 
 
 @pytest.fixture
 async def swept(stage: Stage) -> AsyncIterator[Stage]:
-    """A stage whose server has no sweep scheduled afterwards."""
+    """Return a stage whose Schedule is deleted afterwards."""
     yield stage
     for ending in (
         stage.client.get_schedule_handle(SWEEP_SCHEDULE).delete(),
@@ -201,7 +203,7 @@ async def swept(stage: Stage) -> AsyncIterator[Stage]:
             continue
 
 
-async def test_the_sweep_is_scheduled_once_and_runs(swept: Stage) -> None:
+async def test_sweep_is_scheduled_once_and_runs(swept: Stage) -> None:
     every = timedelta(seconds=1)
     await swept.temporal.ensure_sweep(every=every)
     await swept.temporal.ensure_sweep(every=every)
@@ -211,10 +213,10 @@ async def test_the_sweep_is_scheduled_once_and_runs(swept: Stage) -> None:
     assert schedules.count(SWEEP_SCHEDULE) == 1
 
 
-async def test_an_existing_sweep_schedule_is_brought_up_to_date_and_stays_paused(
+async def test_existing_sweep_schedule_is_updated_and_stays_paused(
     swept: Stage,
 ) -> None:
-    """A deploy may change it; an operator who paused it had a reason."""
+    """A deploy may change the Schedule, but an operator paused it for a reason."""
     await swept.temporal.ensure_sweep(every=timedelta(hours=1))
     handle = swept.client.get_schedule_handle(SWEEP_SCHEDULE)
     await handle.pause(note="while I look")
@@ -237,7 +239,7 @@ async def _called(stage: Stage, name: str) -> bool:
 
 
 async def send_queue(stage: Stage) -> TaskQueueConfig:
-    """How the server paces senders."""
+    """Ask the server for the configuration of the send queue."""
     described = await stage.client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=stage.client.namespace,
@@ -249,7 +251,7 @@ async def send_queue(stage: Stage) -> TaskQueueConfig:
     return described.config
 
 
-async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> None:
+async def test_sender_rate_sets_its_weight_on_the_server(stage: Stage) -> None:
     slow, fast, huge = uuid4(), uuid4(), uuid4()
     await stage.temporal.pace_senders({slow: 0.00001, fast: 2.5})
     await stage.temporal.pace_senders({fast: 4, huge: 5_000})
@@ -262,8 +264,8 @@ async def test_pacing_a_sender_sets_its_weight_on_the_server(stage: Stage) -> No
     assert limit.requests_per_second == 1
 
 
-async def test_a_sender_of_the_default_rate_has_no_weight(stage: Stage) -> None:
-    """The server keeps so many and no more."""
+async def test_sender_of_the_default_rate_has_no_weight(stage: Stage) -> None:
+    """The server keeps at most 1,000 weights."""
     fast, usual = uuid4(), uuid4()
     await stage.temporal.pace_senders({fast: 2.3, usual: 1})
     weights = (await send_queue(stage)).fairness_weight_overrides
@@ -276,8 +278,8 @@ async def test_a_sender_of_the_default_rate_has_no_weight(stage: Stage) -> None:
     assert str(fast) not in (await send_queue(stage)).fairness_weight_overrides
 
 
-async def test_more_senders_than_the_server_paces(stage: Stage, database_url: str) -> None:
-    """As many as it takes are paced, the others are parked; the rate of most needs no weight."""
+async def test_senders_beyond_the_weight_limit_are_parked(stage: Stage, database_url: str) -> None:
+    """The first 1,000 get their weight, the others are parked; the default rate needs none."""
     async with small_world(database_url) as world:
         outbox = Outbox(world.database, stage.temporal)
         await world.run(
@@ -291,7 +293,7 @@ async def test_more_senders_than_the_server_paces(stage: Stage, database_url: st
         assert (len(weights), set(weights.values())) == (1000, {3.0})
         parked = await world.rows("SELECT * FROM outbox")
         assert [(one.kind, one.parked_reason) for one in parked] == [("pace_sender", "refused")] * 5
-        # One that is retired leaves its place to another.
+        # A sender that needs no weight any more makes room for another.
         await world.run(
             "UPDATE senders SET segments_per_second = 1 WHERE id::text = :id",
             id=next(iter(weights)),
@@ -305,7 +307,7 @@ async def test_more_senders_than_the_server_paces(stage: Stage, database_url: st
         assert not (await send_queue(stage)).fairness_weight_overrides
 
 
-async def test_workflows_of_persons_and_the_sweep_go_first_and_sequences_take_turns(
+async def test_start_sets_priority_and_fairness(
     stage: Stage,
 ) -> None:
     new = NewEnrollment(uuid4(), uuid4(), uuid4(), await stage.first_state(A_DAY))
@@ -324,7 +326,7 @@ async def test_workflows_of_persons_and_the_sweep_go_first_and_sequences_take_tu
     assert priorities == [(3, str(new.sequence_id)), (1, "")]
 
 
-async def test_a_persons_text_starts_before_the_enrollments_that_wait(stage: Stage) -> None:
+async def test_one_off_starts_before_waiting_enrollments(stage: Stage) -> None:
     stage.script.then(ends("sent"))
     plays = [await stage.play(after=A_DAY) for _ in range(60)]
     message_id = uuid4()
@@ -337,7 +339,7 @@ async def test_a_persons_text_starts_before_the_enrollments_that_wait(stage: Sta
         await one_off.result()
     own = await _first_task_at(one_off)
     earlier = [await _first_task_at(play.handle) < own for play in plays]
-    assert sum(earlier) < 15, "those that pollers took at once"
+    assert sum(earlier) < 15, "the tasks that pollers took at once"
 
 
 async def _first_task_at(handle: WorkflowHandle[Any, Any]) -> datetime:
@@ -346,21 +348,21 @@ async def _first_task_at(handle: WorkflowHandle[Any, Any]) -> datetime:
     return first.event_time.ToDatetime(UTC)
 
 
-async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) -> None:
-    """Rules: fair by sender; a one-off goes ahead of a saturated sender's steps."""
+async def test_senders_take_turns_and_one_off_goes_first(stage: Stage) -> None:
+    """Rules: senders take turns; a one-off goes ahead of a saturated sender's steps."""
     first, second = uuid4(), uuid4()
     for sender_id in (first, second):
         await stage.temporal.pace_senders({sender_id: 20})
     order: list[str] = []
     kinds: list[str] = []
 
-    async def noted() -> EnrollmentState:
+    async def record() -> EnrollmentState:
         order.append(activity.info().priority.fairness_key or "")
         kinds.append(activity.info().activity_type)
         await asyncio.sleep(0.01)
         return EnrollmentState("ended", EnrollmentStatus.FAILED)
 
-    stage.script.then(*[noted] * 31)
+    stage.script.then(*[record] * 31)
     async with stage.workers(sends=False):
         plays = [await stage.play(sender_id=first) for _ in range(20)]
         plays += [await stage.play(sender_id=second) for _ in range(10)]
@@ -377,7 +379,7 @@ async def test_senders_take_turns_and_a_persons_text_goes_first(stage: Stage) ->
             assert time.monotonic() - began < 10
             for play in plays:
                 await play.handle.result()
-    # By the order of the calls: when the workflow's end is heard of says little on a busy machine.
+    # By the order of the calls: on a busy machine the workflow's end is noticed late.
     assert kinds.index("send_message") < 5
     turns = [sender for sender in order[:20] if sender == str(second)]
     assert 6 <= len(turns) <= 10, order

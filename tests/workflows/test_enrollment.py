@@ -1,4 +1,4 @@
-"""The enrollment's story: what it waits for, what wakes it, how it ends.
+"""The enrollment's workflow: what it waits for, what wakes it, how it ends.
 
 The rules: docs/design.md, "Data flow".
 """
@@ -48,16 +48,16 @@ FINAL_SIGNALS = [
 ]
 
 
-def settling(delay: timedelta) -> ApplicationError:
-    """What the activity raises while an outcome is unknown."""
-    return ApplicationError("settling", type="outcome_unknown", next_retry_delay=delay)
+def reconciling(delay: timedelta) -> ApplicationError:
+    """Build the error that asks to repeat the reconciliation after a delay."""
+    return ApplicationError("needs reconciliation", type="outcome_unknown", next_retry_delay=delay)
 
 
 async def names(play: Play) -> list[str]:
     return [event_name(event) for event in await play.events()]
 
 
-async def test_three_steps_over_nine_days_then_the_reply_window(fast: Stage) -> None:
+async def test_steps_wait_their_delays_then_the_reply_window_passes(fast: Stage) -> None:
     script = fast.script
     script.then(
         script.waits(1, timedelta(days=2)),
@@ -74,8 +74,8 @@ async def test_three_steps_over_nine_days_then_the_reply_window(fast: Stage) -> 
     assert days == pytest.approx([0, 2, 9, 16], abs=0.001)
 
 
-async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: Stage) -> None:
-    """Also when its history, where it sent at once, is replayed after that."""
+async def test_enrollment_of_an_earlier_build_decides_from_its_next_step(stage: Stage) -> None:
+    """Replay of its history, where it sent without a decision, keeps that."""
     script = stage.script
     script.then(script.waits(1, timedelta(seconds=2)), script.waits(2, timedelta(seconds=2)))
     async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
@@ -85,8 +85,8 @@ async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: St
     script.decides(script.sends(1))
     async with stage.workers():
         await play.until(EnrollmentPhase.WAITING, step=2)
-    script.decides(script.stands(EnrollmentPhase.PAUSED, 2))
-    async with stage.workers():  # which knows it from its history alone
+    script.decides(script.state(EnrollmentPhase.PAUSED, 2))
+    async with stage.workers():  # a new worker, which replays the history
         await play.until(EnrollmentPhase.PAUSED)
         await play.signal("mark_finished", STOPPED)
         await play.ends_as(STOPPED)
@@ -95,12 +95,10 @@ async def test_one_from_an_earlier_build_decides_from_its_next_step_on(stage: St
 
 
 @pytest.mark.parametrize("need", list(Need))
-async def test_one_from_an_earlier_build_follows_what_that_made_of_a_need(
-    stage: Stage, need: Need
-) -> None:
-    """In a rolling deploy a send of this build answers to a workflow that knows no needs."""
+async def test_need_ignored_by_an_earlier_build_is_decided_again(stage: Stage, need: Need) -> None:
+    """In a rolling deploy a send of this build answers a workflow that knows no needs."""
     script = stage.script
-    told = script.stands(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=need)
+    told = script.state(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=need)
     async with stage.workers(workflows=[EarlierEnrollmentWorkflow]):
         script.then(told)
         play = await stage.play()
@@ -114,14 +112,14 @@ async def test_one_from_an_earlier_build_follows_what_that_made_of_a_need(
     assert script.called == ["send_step", "decide_step locally", "resolve_step"]
 
 
-async def test_a_one_off_text_from_an_earlier_build_is_decided_from_its_next_try_on(
+async def test_one_off_of_an_earlier_build_decides_from_its_next_try(
     stage: Stage,
 ) -> None:
-    """Also if a send of this build told it a need that it did not know."""
+    """Even if a send of this build answered it with a need."""
     script = stage.script
     message_id = str(uuid4())
     script.then(
-        script.stands(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=Need.RECONCILE)
+        script.state(EnrollmentPhase.SENDING, after=timedelta(seconds=2), needs=Need.RECONCILE)
     )
     async with stage.workers(workflows=[EarlierOneOffWorkflow]):
         handle = await stage.client.start_workflow(
@@ -141,24 +139,24 @@ async def test_a_one_off_text_from_an_earlier_build_is_decided_from_its_next_try
 
 
 @pytest.mark.parametrize("need", [Need.RECONCILE, Need.LOOK_UP])
-async def test_what_must_be_found_out_first_takes_no_turn_of_a_sender(
+async def test_reconciliation_and_look_up_stay_out_of_the_send_queue(
     stage: Stage, need: Need
 ) -> None:
-    """Rule: the paced queue carries calls to the provider and nothing else."""
+    """Rule: only sends go through the send queue."""
     script = stage.script
     script.decides(script.asks(need))
-    script.then(*fails(settling(timedelta(milliseconds=10)), times=3), ends(NO_RESPONSE))
+    script.then(*fails(reconciling(timedelta(milliseconds=10)), times=3), ends(NO_RESPONSE))
     async with stage.workers(sends=False):
         await (await stage.play()).ends_as(NO_RESPONSE)
     assert script.called == ["decide_step locally", *["resolve_step"] * 4]
 
 
-async def test_a_send_that_finds_something_in_the_way_is_decided_about_anew(stage: Stage) -> None:
-    """Between the decision and its turn: an unknown outcome, a pause, another time."""
+async def test_send_that_is_blocked_is_decided_again(stage: Stage) -> None:
+    """Between decision and send: an unknown outcome, a later due time, a pause."""
     script = stage.script
     script.decides(script.sends(0), script.sends(0), script.sends(0))
     script.then(script.asks(Need.RECONCILE), script.waits(0, timedelta(milliseconds=50)))
-    script.then(script.stands(EnrollmentPhase.PAUSED, 0), ends(NO_RESPONSE))
+    script.then(script.state(EnrollmentPhase.PAUSED, 0), ends(NO_RESPONSE))
     async with stage.workers():
         play = await stage.play()
         await play.until(EnrollmentPhase.PAUSED)
@@ -168,7 +166,7 @@ async def test_a_send_that_finds_something_in_the_way_is_decided_about_anew(stag
     assert script.called == [*decided, "resolve_step", *decided, *decided]
 
 
-async def test_the_first_step_may_be_later(fast: Stage) -> None:
+async def test_first_step_waits_for_its_due_time(fast: Stage) -> None:
     fast.script.then(ends(EnrollmentStatus.OMITTED_OPTED_OUT))
     began = await fast.script.clock()
     async with fast.workers():
@@ -177,8 +175,8 @@ async def test_the_first_step_may_be_later(fast: Stage) -> None:
     assert fast.script.calls[0][1] - began >= A_DAY
 
 
-async def test_the_reply_window_may_have_grown(fast: Stage) -> None:
-    """Rule: closing answers a later end of the window, if that was changed meanwhile."""
+async def test_extended_reply_window_delays_the_close(fast: Stage) -> None:
+    """Rule: closing answers with the later end of the window, if it was extended."""
     script = fast.script
     script.then(
         script.awaits_reply(A_DAY),
@@ -192,30 +190,30 @@ async def test_the_reply_window_may_have_grown(fast: Stage) -> None:
 
 
 @pytest.mark.parametrize("doing", [EnrollmentPhase.WAITING, EnrollmentPhase.AWAITING_REPLY])
-async def test_a_row_whose_clock_is_behind_is_not_asked_without_a_pause(
+async def test_row_with_a_clock_behind_is_asked_with_a_backoff(
     fast: Stage, doing: EnrollmentPhase
 ) -> None:
-    """Temporal's clock may be ahead of the database's: what is due there is not due here."""
+    """Temporal's clock may be ahead of the database's: due by one is not due by the other."""
     script = fast.script
     due_at = await script.clock() + A_DAY
 
-    async def stands() -> EnrollmentState:
+    async def state() -> EnrollmentState:
         if await script.clock() < due_at + timedelta(seconds=4):
             return EnrollmentState(doing, EnrollmentStatus.ACTIVE, due_at, 1, STEPS, str(SENDER))
         return await ends(NO_RESPONSE)()
 
     if doing is EnrollmentPhase.WAITING:
-        script.decides(*[stands] * 60)
+        script.decides(*[state] * 60)
     else:
-        script.then(*[stands] * 60)
+        script.then(*[state] * 60)
     async with fast.workers():
         assert (await (await fast.play()).handle.result()).status == NO_RESPONSE
     assert 4 <= len(script.called) <= 8
 
 
-async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast: Stage) -> None:
+async def test_reconciliation_is_repeated_when_the_activity_says(fast: Stage) -> None:
     script = fast.script
-    script.then(script.asks(Need.RECONCILE), *fails(settling(timedelta(minutes=2))))
+    script.then(script.asks(Need.RECONCILE), *fails(reconciling(timedelta(minutes=2))))
     script.then(ends(EnrollmentStatus.FAILED))
     async with fast.workers():
         await (await fast.play()).ends_as(EnrollmentStatus.FAILED)
@@ -223,8 +221,8 @@ async def test_an_unknown_outcome_is_asked_for_again_when_the_activity_says(fast
     assert script.calls[2][1] - script.calls[1][1] >= timedelta(minutes=2)
 
 
-async def test_it_ends_when_its_row_was_erased(fast: Stage) -> None:
-    """Though the signal that tells so has not come yet: the activity is not asked again."""
+async def test_erased_row_ends_the_workflow(fast: Stage) -> None:
+    """Even before the signal arrives; no other activity runs."""
     script = fast.script
     script.decides(script.sends(0), ends("gone"))
     script.then(script.waits(1, A_DAY))
@@ -236,7 +234,7 @@ async def test_it_ends_when_its_row_was_erased(fast: Stage) -> None:
 
 
 @pytest.mark.parametrize(("signal", "status"), FINAL_SIGNALS)
-async def test_a_final_fact_ends_it_while_it_waits(
+async def test_final_signal_ends_a_waiting_workflow(
     stage: Stage, signal: str, status: EnrollmentStatus
 ) -> None:
     stage.script.then(stage.script.waits(1, A_DAY))
@@ -253,16 +251,16 @@ async def test_a_final_fact_ends_it_while_it_waits(
 @pytest.mark.parametrize(
     ("doing", "reason"), [(EnrollmentPhase.PAUSED, None), (EnrollmentPhase.HELD, "outcome_unknown")]
 )
-async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
+async def test_blocked_workflow_has_no_timer_and_continues_on_reconsider(
     stage: Stage, doing: EnrollmentPhase, reason: str | None
 ) -> None:
     script = stage.script
-    script.decides(script.stands(doing, 1, held_reason=reason), script.sends(1))
+    script.decides(script.state(doing, 1, held_reason=reason), script.sends(1))
     script.then(script.waits(2, A_DAY))
     async with stage.workers(sends=False):
         play = await stage.play()
         await play.until(doing)
-        assert "activity_task_scheduled" not in await names(play), "it takes no turn of a sender's"
+        assert "activity_task_scheduled" not in await names(play), "it takes no turn of its sender"
     async with stage.workers():
         blocked = await play.until(doing)
         assert (blocked.next_due_at, blocked.held_reason) == (None, reason)
@@ -273,8 +271,8 @@ async def test_blocked_has_no_timer_and_goes_on_when_reconsidered(
         await play.ends_as(OPTED_OUT)
 
 
-async def test_a_final_fact_ends_it_while_it_is_blocked(stage: Stage) -> None:
-    stage.script.then(stage.script.stands(EnrollmentPhase.HELD, 1, held_reason="sender_on_hold"))
+async def test_final_signal_ends_a_blocked_workflow(stage: Stage) -> None:
+    stage.script.then(stage.script.state(EnrollmentPhase.HELD, 1, held_reason="sender_on_hold"))
     async with stage.workers():
         play = await stage.play()
         await play.until(EnrollmentPhase.HELD)
@@ -282,7 +280,7 @@ async def test_a_final_fact_ends_it_while_it_is_blocked(stage: Stage) -> None:
         await play.ends_as(STOPPED)
 
 
-async def test_a_final_fact_takes_a_queued_send_out_of_the_queue(stage: Stage) -> None:
+async def test_final_signal_cancels_a_queued_send(stage: Stage) -> None:
     async with stage.workers(sends=False):
         play = await stage.play()
         await play.until("sending")
@@ -295,7 +293,7 @@ async def test_a_final_fact_takes_a_queued_send_out_of_the_queue(stage: Stage) -
     assert stage.script.calls == []
 
 
-async def test_a_send_under_way_is_awaited_before_the_end(stage: Stage) -> None:
+async def test_send_under_way_is_awaited_before_the_end(stage: Stage) -> None:
     gate = Gate(stage.script.waits(1, A_DAY))
     stage.script.then(gate)
     async with stage.workers():
@@ -311,9 +309,9 @@ async def test_a_send_under_way_is_awaited_before_the_end(stage: Stage) -> None:
     assert "activity_task_completed" in await names(play)
 
 
-async def test_a_send_that_fails_after_the_end_does_not_fail_the_workflow(stage: Stage) -> None:
-    """The try under way when a person stopped it ends without an answer: no other try comes."""
-    gate = Gate(fails(settling(timedelta(minutes=2)))[0])
+async def test_send_failing_after_the_end_does_not_fail_the_workflow(stage: Stage) -> None:
+    """The try under way when a user finished it fails: there is no other try."""
+    gate = Gate(fails(reconciling(timedelta(minutes=2)))[0])
     stage.script.then(gate)
     async with stage.workers():
         play = await stage.play()
@@ -325,8 +323,8 @@ async def test_a_send_that_fails_after_the_end_does_not_fail_the_workflow(stage:
     assert stage.script.called == ["send_step"]
 
 
-async def test_a_final_fact_ends_it_while_a_send_waits_for_its_next_try(stage: Stage) -> None:
-    stage.script.then(*fails(settling(timedelta(minutes=2))))
+async def test_final_signal_ends_a_workflow_between_tries_of_a_send(stage: Stage) -> None:
+    stage.script.then(*fails(reconciling(timedelta(minutes=2))))
     async with stage.workers():
         play = await stage.play()
         await play.until_called(1)
@@ -336,7 +334,7 @@ async def test_a_final_fact_ends_it_while_a_send_waits_for_its_next_try(stage: S
     assert stage.script.called == ["send_step"]
 
 
-async def test_a_final_fact_before_the_first_task_leaves_nothing_to_send(stage: Stage) -> None:
+async def test_final_signal_before_the_first_task_sends_nothing(stage: Stage) -> None:
     play = await stage.play()
     await play.signal("opted_out", EnrollmentStatus.OMITTED_OPTED_OUT)
     async with stage.workers():
@@ -344,7 +342,7 @@ async def test_a_final_fact_before_the_first_task_leaves_nothing_to_send(stage: 
     assert "activity_task_scheduled" not in await names(play)
 
 
-async def test_of_two_final_facts_the_first_wins(stage: Stage) -> None:
+async def test_first_of_two_final_signals_wins(stage: Stage) -> None:
     play = await stage.play(after=A_DAY)
     await play.signal("reply_received", RESPONDED)
     await play.signal("opted_out", OPTED_OUT)
@@ -353,9 +351,7 @@ async def test_of_two_final_facts_the_first_wins(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("signal", [name for name, _ in FINAL_SIGNALS] + ["reconsider"])
-async def test_a_fact_without_a_final_status_has_the_row_looked_at(
-    stage: Stage, signal: str
-) -> None:
+async def test_signal_without_final_status_asks_the_row(stage: Stage, signal: str) -> None:
     script = stage.script
     script.decides(script.sends(0), script.waits(1, A_DAY), script.waits(1, A_DAY))
     script.then(script.waits(1, A_DAY))
@@ -371,10 +367,10 @@ async def test_a_fact_without_a_final_status_has_the_row_looked_at(
     assert script.called == [decided, "send_step", decided, decided]
 
 
-async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage: Stage) -> None:
-    """Rule: reconsider is counted, so one that comes while it is being answered is not lost."""
+async def test_signal_during_a_send_asks_the_row_again(stage: Stage) -> None:
+    """Rule: `reconsider` is counted, so one that arrives during an activity is not lost."""
     script = stage.script
-    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 0))
+    gate = Gate(script.state(EnrollmentPhase.PAUSED, 0))
     script.then(gate, script.waits(1, A_DAY))
     async with stage.workers():
         play = await stage.play()
@@ -389,7 +385,7 @@ async def test_a_fact_that_comes_during_a_send_has_the_row_looked_at_again(stage
     assert not script.overrun
 
 
-async def test_a_report_while_the_reply_is_awaited_may_send_the_step_again(stage: Stage) -> None:
+async def test_report_while_awaiting_reply_can_repeat_the_step(stage: Stage) -> None:
     """Rule: a transient failure in a later report repeats the same step."""
     script = stage.script
     script.then(
@@ -406,7 +402,7 @@ async def test_a_report_while_the_reply_is_awaited_may_send_the_step_again(stage
     assert script.called == ["send_step", "close_enrollment locally", "send_step"]
 
 
-async def test_closing_falls_back_to_a_patient_activity(stage: Stage) -> None:
+async def test_failing_close_falls_back_to_a_regular_activity(stage: Stage) -> None:
     script = stage.script
     script.then(script.awaits_reply(timedelta()), *fails(times=5), ends(NO_RESPONSE))
     async with stage.workers():
@@ -419,7 +415,7 @@ async def test_closing_falls_back_to_a_patient_activity(stage: Stage) -> None:
     ]
 
 
-async def test_closing_is_bounded_and_does_not_grow_the_history(stage: Stage) -> None:
+async def test_hanging_close_is_bounded_and_does_not_grow_the_history(stage: Stage) -> None:
     """Rule: 2 s, 3 tries, 8 s in all, then one regular activity however long it takes."""
 
     script = stage.script
@@ -436,9 +432,9 @@ async def test_closing_is_bounded_and_does_not_grow_the_history(stage: Stage) ->
     assert len(await play.events()) - before <= 6
 
 
-async def test_a_final_fact_ends_it_while_closing_waits_for_its_next_try(stage: Stage) -> None:
+async def test_final_signal_ends_a_workflow_between_tries_of_its_close(stage: Stage) -> None:
     script = stage.script
-    script.then(script.awaits_reply(timedelta()), *fails(times=3), *fails(settling(A_DAY)))
+    script.then(script.awaits_reply(timedelta()), *fails(times=3), *fails(reconciling(A_DAY)))
     async with stage.workers():
         play = await stage.play()
         await play.until_called(5)
@@ -449,23 +445,21 @@ async def test_a_final_fact_ends_it_while_closing_waits_for_its_next_try(stage: 
 
 @pytest.fixture
 def always_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the server suggest to continue as new after every event."""
+    """Make the server suggest to continue as new after every event."""
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _: True)
 
 
-async def test_a_long_history_goes_on_as_new_where_it_stands(
-    stage: Stage, always_suggested: None
-) -> None:
+async def test_continue_as_new_keeps_the_state(stage: Stage, always_suggested: None) -> None:
     script = stage.script
     script.then(
         script.waits(1, timedelta(milliseconds=300)),
-        script.stands(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"),
+        script.state(EnrollmentPhase.HELD, 1, held_reason="outcome_unknown"),
     )
     async with stage.workers():
         play = await stage.play_as_enrolled()
         first_run = (await play.handle.describe()).run_id
         await play.until_called(2)
-        await asyncio.sleep(0.2)  # a query of a run that is just being closed takes seconds
+        await asyncio.sleep(0.2)  # a query of a run that is closing takes seconds
         held = await play.until(EnrollmentPhase.HELD)
         assert (held.step, held.held_reason) == (1, "outcome_unknown")
         latest = await play.handle.describe()
@@ -476,10 +470,10 @@ async def test_a_long_history_goes_on_as_new_where_it_stands(
     assert script.called == ["send_step"] * 2
 
 
-async def test_going_on_as_new_loses_no_signal(stage: Stage, always_suggested: None) -> None:
-    """One that came while the row was looked at has it looked at again, in whichever run."""
+async def test_continue_as_new_loses_no_signal(stage: Stage, always_suggested: None) -> None:
+    """One that arrives during an activity is handled, by whichever run."""
     script = stage.script
-    gate = Gate(script.stands(EnrollmentPhase.PAUSED, 0))
+    gate = Gate(script.state(EnrollmentPhase.PAUSED, 0))
     last = Gate(script.waits(1, A_DAY))
     script.then(gate, script.waits(1, timedelta()), last)
     async with stage.workers():
@@ -495,12 +489,10 @@ async def test_going_on_as_new_loses_no_signal(stage: Stage, always_suggested: N
     assert script.called == ["send_step"] * 3
 
 
-async def test_a_one_off_text_waits_for_its_sender_over_days(
-    fast: Stage, always_suggested: None
-) -> None:
-    """A sender on hold is asked about every minute; the history of one run stays short."""
+async def test_one_off_waits_for_a_sender_on_hold(fast: Stage, always_suggested: None) -> None:
+    """It asks every minute; the history of each run stays short."""
     script = fast.script
-    script.decides(*[script.stands(EnrollmentPhase.HELD, held_reason="sender_on_hold")] * 5)
+    script.decides(*[script.state(EnrollmentPhase.HELD, held_reason="sender_on_hold")] * 5)
     script.decides(script.sends(0))
     script.then(ends(MessageStatus.QUEUED))
     message_id = str(uuid4())
@@ -520,10 +512,10 @@ async def test_a_one_off_text_waits_for_its_sender_over_days(
     assert script.calls[-1][1] - script.calls[0][1] >= timedelta(minutes=5)
 
 
-async def test_cancelled_by_an_operator_it_is_closed_and_may_be_started_again(
+async def test_workflow_canceled_by_an_operator_is_closed(
     stage: Stage,
 ) -> None:
-    """The row stays active; the sweep starts the workflow again where the row stands."""
+    """The row stays active; the sweep restarts the workflow from the row."""
     script = stage.script
     script.then(script.awaits_reply(A_DAY))
     async with stage.workers():

@@ -1,4 +1,4 @@
-"""The EventDelivery workflow: rounds, waits and wakes, and its end."""
+"""The EventDelivery workflow: rounds, waits, wakes and the end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,14 +26,14 @@ from workflows.messages import StartEventDelivery
 
 
 async def woken(stage: Stage, endpoint_id: UUID) -> WorkflowHandle[Any, Any]:
-    """Wake the deliveries to an endpoint as the outbox does."""
+    """Wake the deliveries to an endpoint, as the outbox does; return their workflow."""
     await stage.temporal.wake_events(endpoint_id)
     handle = stage.client.get_workflow_handle(events_workflow_id(endpoint_id))
     stage.watch(handle)
     return handle
 
 
-async def test_it_waits_until_the_next_try_and_ends_when_nothing_is_left(fast: Stage) -> None:
+async def test_workflow_waits_for_the_next_try_and_ends_when_nothing_is_left(fast: Stage) -> None:
     fast.script.rounds.extend([timedelta(seconds=5), timedelta(hours=3)])
     handle = await fast.client.start_workflow(
         EventDeliveryWorkflow.run,
@@ -51,7 +51,7 @@ async def test_it_waits_until_the_next_try_and_ends_when_nothing_is_left(fast: S
     assert timedelta(hours=2.9) < waits[1] < timedelta(hours=3.1)
 
 
-async def test_a_wake_ends_the_wait(stage: Stage) -> None:
+async def test_wake_ends_the_wait(stage: Stage) -> None:
     stage.script.rounds.append(timedelta(hours=3))
     endpoint_id = uuid4()
     handle = await woken(stage, endpoint_id)
@@ -63,8 +63,8 @@ async def test_a_wake_ends_the_wait(stage: Stage) -> None:
     assert stage.script.called == ["deliver_events"] * 2
 
 
-async def test_a_wake_during_a_round_makes_for_another(stage: Stage) -> None:
-    """What was written after the round had looked must not wait for the next wake."""
+async def test_wake_during_a_round_starts_another(stage: Stage) -> None:
+    """An event written after the round read its rows does not wait for the next wake."""
     endpoint_id = uuid4()
     handle = await woken(stage, endpoint_id)
     async with stage.workers(sends=False):
@@ -81,8 +81,8 @@ async def world(database_url: str) -> AsyncIterator[World]:
         yield made
 
 
-async def test_every_event_arrives_however_wakes_and_ends_cross(stage: Stage, world: World) -> None:
-    """Real rows, a real receiver that refuses now and then, wakes at every moment of a round."""
+async def test_every_event_arrives_once_with_concurrent_wakes(stage: Stage, world: World) -> None:
+    """With real rows, a receiver that refuses every fifth, and wakes at any moment of a round."""
     outbox = Outbox(world.database, stage.temporal)
     manage = EventEndpoints(world.database, QUICK)
     answers = 0

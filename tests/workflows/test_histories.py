@@ -1,4 +1,4 @@
-"""Recorded histories: the code still follows them, and they hold nothing personal."""
+"""Recorded histories replay on the current code and hold nothing personal."""
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -14,39 +14,39 @@ from workflows.client import DATA_CONVERTER
 LATEST = {recording.play: recording for recording in histories.recordings()}
 
 MOST_EVENTS = 44
-"""Of three steps and a reply window, the markers of live patches left aside."""
+"""For three steps and a reply window, without the markers of live patches."""
 
 CHANGED = """
 The commands of {play!r} are no longer those of {file}.
 
-Workflows that are open now go on with the new code, so:
+Open workflows continue on the new code, so:
 1. put the change behind `workflow.patched("...")`, so that all recorded histories still replay;
-2. keep what the new code does: `python -m tests.workflows.record {play}`;
+2. record what the new code does: `python -m tests.workflows.record {play}`;
 3. commit the new file together with the change. Never change or delete an old one.
 """
 
 
-def by_file(recording: Recording) -> str:
+def file_name(recording: Recording) -> str:
     return recording.file_name
 
 
-def test_every_recorded_play_has_a_history_and_every_history_its_play() -> None:
+def test_recorded_plays_match_recorded_histories() -> None:
     assert set(LATEST) == set(RECORDED), "python -m tests.workflows.record missing"
 
 
-@pytest.mark.parametrize("recording", histories.recordings(), ids=by_file)
-async def test_the_code_follows_every_recorded_history(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", histories.recordings(), ids=file_name)
+async def test_recorded_history_replays(recording: Recording) -> None:
     replayer = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
     await replayer.replay_workflow(histories.load(recording))
 
 
-@pytest.mark.parametrize("recording", histories.recordings(), ids=by_file)
-def test_nothing_personal_is_in_a_recorded_history(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", histories.recordings(), ids=file_name)
+def test_recorded_history_holds_nothing_personal(recording: Recording) -> None:
     assert histories.personal(histories.load(recording)) == set()
 
 
 @pytest.mark.parametrize("play", RECORDED)
-async def test_commands_are_those_of_the_latest_recording(stage: Stage, play: str) -> None:
+async def test_commands_match_the_latest_recording(stage: Stage, play: str) -> None:
     handle = await RECORDED[play](stage)
     history = await handle.fetch_history()
     now = histories.commands(history.events)
@@ -56,8 +56,8 @@ async def test_commands_are_those_of_the_latest_recording(stage: Stage, play: st
 
 
 async def test_three_steps_without_a_reply_cost_42_events_and_11_actions(stage: Stage) -> None:
-    """Rule: one at once, two delays, reply window: at most 44 events; each says what it is."""
-    handle = await RECORDED["completes_without_a_reply"](stage)
+    """Rule: at most 44 events; each command has a summary."""
+    handle = await RECORDED["completes_without_reply"](stage)
     history = await handle.fetch_history()
     costs = cost(histories.without_patches(history.events))
     assert (costs.events, costs.actions) == (42, 11)
@@ -83,7 +83,7 @@ async def test_three_steps_without_a_reply_cost_42_events_and_11_actions(stage: 
 
 
 @pytest.mark.parametrize("text", [PHONE, NAME, BODY, "+4915112345678"])
-def test_what_is_personal_would_be_found(text: str) -> None:
+def test_personal_text_in_a_payload_is_found(text: str) -> None:
     history = WorkflowHistory.from_json("x", (histories.FOLDER / "sweep.1.json").read_text())
     payload = history.events[-1].workflow_execution_completed_event_attributes.result.payloads[0]
     payload.data = f'{{"text":"{text}"}}'.encode()

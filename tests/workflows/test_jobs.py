@@ -1,4 +1,4 @@
-"""The Job workflow: chunk after chunk until the row says that it has ended."""
+"""The Job workflow runs chunks until the row says that the job has ended."""
 
 import asyncio
 import itertools
@@ -30,12 +30,12 @@ from workflows.client import job_workflow_id
 from workflows.limits import ENROLLMENT_QUEUE
 
 
-class Dying:
-    """Runs chunks, but dies on some: in the middle of one, or after its commit.
+class DyingRunner:
+    """Runs chunks but fails some, in the middle or after the commit.
 
     Attributes:
-        fates: What befalls each call: ``killed``, ``unheard`` or nothing.
-        met: What did befall.
+        fates: For each call: ``killed``, ``answer_lost`` or nothing.
+        met: What happened to the calls so far.
     """
 
     def __init__(self, jobs: Jobs, fates: list[str]) -> None:
@@ -58,7 +58,7 @@ class Dying:
 
 
 @asynccontextmanager
-async def working(stage: Stage, runner: Dying) -> AsyncIterator[None]:
+async def working(stage: Stage, runner: DyingRunner) -> AsyncIterator[None]:
     async with Worker(
         stage.client,
         task_queue=ENROLLMENT_QUEUE,
@@ -89,10 +89,10 @@ def services(world: World, stage: Stage) -> Services:
     )
 
 
-async def test_each_row_is_acted_on_once_though_its_worker_dies(
+async def test_rows_are_handled_once_although_the_worker_dies(
     world: World, services: Services, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker of a batch on all that match is killed twice in the middle."""
+    """The worker of a bulk action is killed twice in the middle of a chunk."""
     monkeypatch.setattr(jobs_module, "CHUNK_SECONDS", 0.2)
     sequence, count = await world.active(), 400
     await services.enrolling.enroll(
@@ -102,10 +102,10 @@ async def test_each_row_is_acted_on_once_though_its_worker_dies(
         sequence.id, JobKind.MARK_FINISHED, ListFilter(), world.user_id
     )
     handle = await start(stage, job.id)
-    dying = Dying(services.jobs, ["killed", "", "unheard", "killed"])
+    dying = DyingRunner(services.jobs, ["killed", "", "answer_lost", "killed"])
     async with working(stage, dying), asyncio.timeout(PATIENCE):
         assert await handle.result() == JobState.DONE
-    assert dying.met[:4] == ["killed", "", "unheard", "killed"]
+    assert dying.met[:4] == ["killed", "", "answer_lost", "killed"]
     ended = await services.jobs.get(job.id)
     assert (ended.state, ended.done, ended.counts) == (
         JobState.DONE,
@@ -121,7 +121,7 @@ async def test_each_row_is_acted_on_once_though_its_worker_dies(
     assert (len(acted), set(acted.values())) == (count, {1})
 
 
-async def test_a_job_that_waits_for_other_hands_looks_again(
+async def test_job_without_free_rows_waits_and_asks_again(
     skipping: WorkflowEnvironment, fast: Stage
 ) -> None:
     fast.script.chunks += [
@@ -132,13 +132,13 @@ async def test_a_job_that_waits_for_other_hands_looks_again(
     handle = await start(fast, uuid4())
     async with fast.workers():
         assert await handle.result() == "canceled"
-    moments = [at for _, at in fast.script.calls]
-    assert len(moments) == 3
-    assert all((later - one).total_seconds() >= 1 for one, later in itertools.pairwise(moments))
+    times = [at for _, at in fast.script.calls]
+    assert len(times) == 3
+    assert all((later - one).total_seconds() >= 1 for one, later in itertools.pairwise(times))
     assert skipping.supports_time_skipping
 
 
-async def test_a_job_that_is_open_is_not_started_twice(stage: Stage) -> None:
+async def test_open_job_is_not_started_twice(stage: Stage) -> None:
     stage.script.chunks.append(JobProgress("done", more=False, total=0))
     job_id = uuid4()
     first = await start(stage, job_id)

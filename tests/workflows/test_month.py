@@ -1,4 +1,4 @@
-"""A month in minutes: 200 enrollments, a deploy of changed code, a DST change, a pause."""
+"""A month in minutes: 200 enrollments, a deploy, a DST change, a pause."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,17 +32,17 @@ BEFORE, AFTER = 160, 40
 """Enrolled before the deploy, and after it."""
 
 ZONES = ("America/New_York", "America/Los_Angeles", "America/Phoenix", "Europe/Berlin")
-"""Two that change their clocks on the day, one that never does, one that does two weeks later."""
+"""Two change to or from DST on the day, one never does, one does on another day."""
 
 HALF_PAST_NINE = time(9, 30)
 A_DAY = timedelta(days=1)
 GAPS = (timedelta(0), 7 * A_DAY, 7 * A_DAY, 7 * A_DAY, 9 * A_DAY)
-"""From text to text: the first at once, then at 09:30; the last a month after the first."""
+"""Between texts: the first at once, then at 09:30; the last a month after the first."""
 
 
 @dataclass
-class Course:
-    """One contact's way: the clock on their wall, when each text went, when the next is due."""
+class Row:
+    """One enrollment: the contact's clock, when the next text is due, when texts were sent."""
 
     clock: ContactClock
     due_at: datetime
@@ -51,73 +51,71 @@ class Course:
 
 @dataclass
 class Month:
-    """The rows in memory, by the product's own timing; and a provider that takes every text.
+    """Rows in memory with the product's timing, and a provider that accepts every text.
 
     Attributes:
         paused: While true, nothing is sent.
-        blocked: Who asked meanwhile.
+        blocked: The enrollments that asked meanwhile.
     """
 
     clock: Clock
-    courses: dict[str, Course] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     paused: bool = False
     blocked: set[str] = field(default_factory=set)
 
     @activity.defn(name="decide_step")
     async def decide_step(self, request: SendStep) -> EnrollmentState:
         now = await self.clock()
-        course = self.courses[request.enrollment_id]
+        row = self.rows[request.enrollment_id]
         if self.paused:
             self.blocked.add(request.enrollment_id)
-            return self._standing(course, EnrollmentPhase.PAUSED, None)
-        waits = self._standing(course, EnrollmentPhase.WAITING, course.due_at)
-        if now < course.due_at - timedelta(seconds=1):
+            return self._state(row, EnrollmentPhase.PAUSED, None)
+        waits = self._state(row, EnrollmentPhase.WAITING, row.due_at)
+        if now < row.due_at - timedelta(seconds=1):
             return waits
         return replace(waits, needs=Need.SEND)
 
     @activity.defn(name="send_step")
     async def send_step(self, request: SendStep) -> EnrollmentState:
         now = await self.clock()
-        course = self.courses[request.enrollment_id]
-        course.sent_at.append(now)
-        if len(course.sent_at) == len(GAPS):
-            course.due_at = now + A_DAY
-            return self._standing(course, EnrollmentPhase.AWAITING_REPLY, course.due_at)
-        gap = GAPS[len(course.sent_at)]
-        course.due_at = ongoing_due(now, gap, HALF_PAST_NINE, course.clock)
-        return self._standing(course, EnrollmentPhase.WAITING, course.due_at)
+        row = self.rows[request.enrollment_id]
+        row.sent_at.append(now)
+        if len(row.sent_at) == len(GAPS):
+            row.due_at = now + A_DAY
+            return self._state(row, EnrollmentPhase.AWAITING_REPLY, row.due_at)
+        gap = GAPS[len(row.sent_at)]
+        row.due_at = ongoing_due(now, gap, HALF_PAST_NINE, row.clock)
+        return self._state(row, EnrollmentPhase.WAITING, row.due_at)
 
     @activity.defn(name="close_enrollment")
     async def close_enrollment(self, request: CloseEnrollment) -> EnrollmentState:
-        course = self.courses[request.enrollment_id]
-        return self._standing(course, "ended", None, status=EnrollmentStatus.FINISHED_NO_RESPONSE)
+        row = self.rows[request.enrollment_id]
+        return self._state(row, "ended", None, status=EnrollmentStatus.FINISHED_NO_RESPONSE)
 
-    def _standing(
+    def _state(
         self,
-        course: Course,
+        row: Row,
         doing: str,
         due_at: datetime | None,
         status: EnrollmentStatus = EnrollmentStatus.ACTIVE,
     ) -> EnrollmentState:
-        step = len(course.sent_at)
+        step = len(row.sent_at)
         return EnrollmentState(doing, status, due_at, step, len(GAPS), str(SENDER))
 
     async def enroll(
         self, environment: WorkflowEnvironment, count: int
     ) -> list[WorkflowHandle[Any, EnrollmentResult]]:
-        """Start workflows of contacts all over the zones, first texts at once."""
+        """Start workflows of contacts in all zones, first texts at once."""
         now = await self.clock()
         handles = []
         for number in range(count):
             enrollment_id = str(uuid4())
             clock = ContactClock((ZONES[number % len(ZONES)],), ZONES[0])
-            course = self.courses[enrollment_id] = Course(clock, now)
+            row = self.rows[enrollment_id] = Row(clock, now)
             handles.append(
                 await environment.client.start_workflow(
                     EnrollmentWorkflow.run,
-                    StartEnrollment(
-                        enrollment_id, self._standing(course, EnrollmentPhase.WAITING, now)
-                    ),
+                    StartEnrollment(enrollment_id, self._state(row, EnrollmentPhase.WAITING, now)),
                     id=f"enrollment/{enrollment_id}",
                     task_queue=ENROLLMENT_QUEUE,
                     execution_timeout=timedelta(days=400),
@@ -129,10 +127,11 @@ class Month:
     async def worker(
         self, environment: WorkflowEnvironment, kind: type[EnrollmentWorkflow]
     ) -> AsyncIterator[None]:
-        """A release's worker.
+        """Run the worker of a release.
 
-        The first caches nothing: on this server, time stands still while a task waits for the
-        worker that had the workflow before. Without a cache no local activity lives long enough.
+        The first release caches nothing: on this server, time stands still while a task waits
+        for the worker that had the workflow before. Without a cache no local activity lives long
+        enough.
         """
         workflows = Worker(
             environment.client,
@@ -147,19 +146,19 @@ class Month:
 
     async def all_sent(self, count: int) -> None:
         async def is_so() -> bool:
-            return all(len(course.sent_at) == count for course in self.courses.values())
+            return all(len(row.sent_at) == count for row in self.rows.values())
 
         await eventually(is_so)
 
 
 async def days(environment: WorkflowEnvironment, count: int) -> None:
-    """Let days pass one by one: a busy machine needs a while for what happens in each."""
+    """Let days pass one by one: a busy machine needs time for the events of each."""
     for _ in range(count):
         await environment.sleep(A_DAY)
 
 
 def next_clock_change(after: datetime, zone: str) -> datetime:
-    """The next noon before which the clocks of a zone were changed."""
+    """Return the first noon after the next clock change of a zone."""
     noon = datetime.combine(after.astimezone(ZoneInfo(zone)).date(), time(12), ZoneInfo(zone))
     while (noon + A_DAY).utcoffset() == noon.utcoffset():
         noon += A_DAY
@@ -167,8 +166,8 @@ def next_clock_change(after: datetime, zone: str) -> datetime:
 
 
 @pytest.mark.timeout(180)
-async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
-    """Nobody is lost, nobody doubled, everybody texted at 09:30 on their own wall."""
+async def test_month_of_texts_arrives_once_at_half_past_nine(skipping: WorkflowEnvironment) -> None:
+    """Each contact gets every text once, at 09:30 by their own clock."""
     month = Month(skipping.get_current_time)
     change = next_clock_change(await month.clock() + 10 * A_DAY, ZONES[0])
     await skipping.sleep(change - 10 * A_DAY - await month.clock())
@@ -181,7 +180,7 @@ async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
     recorded = [await handle.fetch_history() for handle in old]
 
     replayer = Replayer(workflows=[ChangedEnrollmentWorkflow], data_converter=DATA_CONVERTER)
-    await replayer.replay_workflows(_each(recorded))
+    await replayer.replay_workflows(_iterate(recorded))
     async with month.worker(skipping, ChangedEnrollmentWorkflow):
         await days(skipping, 4)
         new = await month.enroll(skipping, AFTER)
@@ -196,33 +195,33 @@ async def test_a_month_in_minutes(skipping: WorkflowEnvironment) -> None:
         results = [await one.result() for one in (*old, *new)]
 
     assert {result.status for result in results} == {EnrollmentStatus.FINISHED_NO_RESPONSE}
-    assert blocked == set(month.courses), "everybody's text came due in the pause"
-    for course in month.courses.values():
-        assert len(course.sent_at) == len(GAPS)
-        assert _off_time(course, resumed_at) == []
+    assert blocked == set(month.rows), "every enrollment had a text due during the pause"
+    for row in month.rows.values():
+        assert len(row.sent_at) == len(GAPS)
+        assert _at_other_times(row, resumed_at) == []
     offsets = {
-        at.astimezone(course.clock.wall_zone).utcoffset()
-        for course in month.courses.values()
-        for at in course.sent_at
-        if course.clock.zones == (ZONES[0],)
+        at.astimezone(row.clock.wall_zone).utcoffset()
+        for row in month.rows.values()
+        for at in row.sent_at
+        if row.clock.zones == (ZONES[0],)
     }
-    assert len(offsets) == 2, "texts went on both sides of the change"
+    assert len(offsets) == 2, "texts were sent before and after the clock change"
     patched = [await _is_patched(handle) for handle in (*old, *new)]
     assert patched == [False] * BEFORE + [True] * AFTER
 
 
-def _off_time(course: Course, resumed_at: datetime) -> list[datetime]:
-    """Texts that went at another time than 09:30, but for the first and the overdue one."""
+def _at_other_times(row: Row, resumed_at: datetime) -> list[datetime]:
+    """List the texts sent at another time than 09:30, except the first and the overdue one."""
     return [
         at
-        for at in course.sent_at[1:]
-        if abs(at - _half_past_nine(at, course)) > timedelta(minutes=5)
+        for at in row.sent_at[1:]
+        if abs(at - _half_past_nine(at, row)) > timedelta(minutes=5)
         and abs(at - resumed_at) > timedelta(minutes=5)
     ]
 
 
-def _half_past_nine(at: datetime, course: Course) -> datetime:
-    zone = course.clock.wall_zone
+def _half_past_nine(at: datetime, row: Row) -> datetime:
+    zone = row.clock.wall_zone
     return datetime.combine(at.astimezone(zone).date(), HALF_PAST_NINE, zone)
 
 
@@ -230,6 +229,6 @@ async def _is_patched(handle: WorkflowHandle[Any, EnrollmentResult]) -> bool:
     return PATCH in histories.patches((await handle.fetch_history()).events)
 
 
-async def _each(recorded: list[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
+async def _iterate(recorded: list[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
     for history in recorded:
         yield history
