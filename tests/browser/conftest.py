@@ -15,7 +15,7 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.browser.chromium import DESKTOP, PHONE, chromium
 from tests.browser.life import Life, bring_to_life
-from tests.e2e.desks import add_last_words, open_desk
+from tests.e2e.desks import add_log_tails, open_desk
 from tests.e2e.people import Desk
 from tests.e2e.stack import EMAIL, PASSWORD
 
@@ -43,7 +43,7 @@ def pytest_runtest_makereport(
     report = yield
     desk = getattr(item, "funcargs", {}).get("desk")
     if isinstance(desk, Desk):
-        add_last_words(report, desk)
+        add_log_tails(report, desk)
     return report
 
 
@@ -127,7 +127,7 @@ async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterat
                 cookie = accounts.cookie(role)
                 await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": url}])
             page = await context.new_page()
-            page.on("console", lambda message: trouble.extend(_said(message)))
+            page.on("console", lambda message: trouble.extend(_answer(message)))
             page.on("pageerror", lambda error: trouble.append(str(error)))
             page.on("response", lambda response: trouble.extend(_failed(response)))
             await page.goto(path)
@@ -137,7 +137,7 @@ async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterat
     assert trouble == []
 
 
-def _said(message: ConsoleMessage) -> list[str]:
+def _answer(message: ConsoleMessage) -> list[str]:
     """What the console says; that a page was answered 404 or 422 is for the test to mind."""
     # A page that is left while htmx waits for an answer has asked in vain; no one is there to mind.
     left = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")

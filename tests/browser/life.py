@@ -99,16 +99,16 @@ class Workspace:
         self._client.close()
 
     def post(self, path: str, body: object = None) -> Json:
-        return self._said(self._client.post(path, json=body))
+        return self._answer(self._client.post(path, json=body))
 
     def patch(self, path: str, body: object) -> Json:
-        return self._said(self._client.patch(path, json=body))
+        return self._answer(self._client.patch(path, json=body))
 
     def get(self, path: str, **query: str | int) -> Json:
-        return self._said(self._client.get(path, params=query))
+        return self._answer(self._client.get(path, params=query))
 
     @staticmethod
-    def _said(answer: httpx.Response) -> Json:
+    def _answer(answer: httpx.Response) -> Json:
         assert answer.is_success, f"{answer.request.url}: {answer.text}"
         found: Json = answer.json()
         return found

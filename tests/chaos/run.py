@@ -126,7 +126,7 @@ async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
 
 
 async def _rest(plan: Plan, place: Site, crowd: Crowd) -> None:
-    """Wait until everything is final and settled, and what was missed has been fetched."""
+    """Wait until everything is final and wait_for_reports, and what was missed has been fetched."""
     client = await Client.connect(place.temporal.address, data_converter=DATA_CONVERTER)
     sweep = client.get_schedule_handle(SWEEP_SCHEDULE)
     calm_at, deadline = datetime.now(UTC), time.monotonic() + plan.rest

@@ -1,4 +1,4 @@
-"""The stacks of the end-to-end tests: real processes on real servers, started once and shared."""
+"""Fixtures of the end-to-end tests: stacks of real processes, started once and shared."""
 
 import asyncio
 import tempfile
@@ -12,20 +12,20 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.conftest import _CARELESS, _PROMPT_TIMERS
 from tests.e2e import histories
-from tests.e2e.desks import add_last_words, open_desk
+from tests.e2e.desks import add_log_tails, open_desk
 from tests.e2e.people import Desk
 from tests.e2e.stack import Stack, own_servers
 
 
 @dataclass(frozen=True)
-class Fragile:
+class StoppableServers:
     """A stack whose servers may be stopped and started again.
 
     Attributes:
-        desk: To work with it.
-        stack: Its programs.
-        postgres: Its own.
-        temporal: Its own, which keeps its state in a file.
+        desk: A client of the stack.
+        stack: The stack's programs.
+        postgres: The stack's own server.
+        temporal: The stack's own server, which keeps its state in a file.
     """
 
     desk: Desk
@@ -38,12 +38,12 @@ class Fragile:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the programs' last words with a test that failed."""
+    """Show the ends of the programs' logs with a test that failed."""
     report = yield
     given = getattr(item, "funcargs", {})
-    desk = given.get("desk") or getattr(given.get("fragile"), "desk", None)
+    desk = given.get("desk") or getattr(given.get("stoppable"), "desk", None)
     if isinstance(desk, Desk):
-        add_last_words(report, desk)
+        add_log_tails(report, desk)
     return report
 
 
@@ -54,14 +54,14 @@ def desk(
     database_template: str,
     temporal_server: TemporalServer,
 ) -> Iterator[Desk]:
-    """A stack on the shared servers."""
+    """Start a stack on the shared servers."""
     with open_desk(server_folder, postgres_server, database_template, temporal_server) as desk:
         yield desk
 
 
 @pytest.fixture(scope="module")
-def fragile(server_folder: Path) -> Iterator[Fragile]:
-    """A stack on servers of its own, for tests that stop them."""
+def stoppable(server_folder: Path) -> Iterator[StoppableServers]:
+    """Start a stack on its own servers, for tests that stop them."""
     folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
     folder.chmod(0o755)
     with (
@@ -73,6 +73,6 @@ def fragile(server_folder: Path) -> Iterator[Fragile]:
         Stack(folder, url, temporal.address, "default") as stack,
     ):
         desk = Desk(stack)
-        yield Fragile(desk, stack, postgres, temporal)
+        yield StoppableServers(desk, stack, postgres, temporal)
         desk.close()
         asyncio.run(histories.check(stack, desk.private))

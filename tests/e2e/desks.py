@@ -1,4 +1,4 @@
-"""Opens a desk: a stack of our processes in a database and a namespace of its own."""
+"""Start a stack of our processes in its own database and namespace."""
 
 import asyncio
 import itertools
@@ -25,9 +25,9 @@ _stacks = itertools.count(1)
 def open_desk(
     folder: Path, postgres: EmbeddedPostgres, template: str, temporal: TemporalServer
 ) -> Iterator[Desk]:
-    """Run a stack on servers that others use too.
+    """Run a stack on shared servers.
 
-    When it is over, every workflow history it made is searched for what must not be in there.
+    At the end, search every workflow history of the stack for personal data.
     """
     name = f"e2e-{next(_stacks)}"
     make_namespace(temporal.address, name)
@@ -44,12 +44,12 @@ def open_desk(
         connection.execute(drop.format(sql.Identifier(name)))
 
 
-def add_last_words(report: pytest.TestReport, desk: Desk) -> None:
-    """Show the programs' last words with a test that failed."""
+def add_log_tails(report: pytest.TestReport, desk: Desk) -> None:
+    """Add the ends of the programs' logs to the report of a failed test."""
     if not report.failed:
         return
     for part in (desk.stack.api, desk.stack.worker, desk.stack.simulator):
-        if not part.log.exists():  # the stack is gone already
+        if not part.log.exists():  # the stack was stopped already
             continue
         lines = part.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         report.sections.append((f"{part.name}'s log", "\n".join(lines)))

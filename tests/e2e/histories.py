@@ -1,4 +1,4 @@
-"""Workflow histories, searched for what must never be in them."""
+"""Workflow histories: fetch them, and search them for personal data."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from workflows.client import SWEEP_SCHEDULE, enrollment_workflow_id
 
 
 async def fetch_all(stack: Stack) -> dict[str, list[bytes]]:
-    """Every event of every workflow there ever was, as it is stored, by workflow and run."""
+    """Fetch every event of every workflow, serialized, by workflow and run."""
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     found = {}
     async for execution in client.list_workflows():
@@ -23,26 +23,26 @@ async def fetch_all(stack: Stack) -> dict[str, list[bytes]]:
 
 
 async def of_enrollment(stack: Stack, enrollment_id: str) -> tuple[WorkflowHistory, object]:
-    """An enrollment's history and its workflow's result."""
+    """Fetch the history and the result of an enrollment's workflow; wait for the result."""
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
     return await handle.fetch_history(), await handle.result()
 
 
 async def terminate(stack: Stack, enrollment_id: str) -> None:
-    """End an enrollment's workflow as an operator may in the Web UI."""
+    """Terminate an enrollment's workflow, as an operator can in the Web UI."""
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     await client.get_workflow_handle(enrollment_workflow_id(enrollment_id)).terminate("by hand")
 
 
 async def sweep(stack: Stack) -> None:
-    """Have the sweep run now; returns when it may not be over yet."""
+    """Trigger the sweep, without waiting for its end."""
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     await client.get_schedule_handle(SWEEP_SCHEDULE).trigger()
 
 
 async def workers_of(stack: Stack, enrollment_ids: Iterable[str]) -> set[str]:
-    """Which worker processes ran activities of these enrollments so far."""
+    """List the worker processes that ran activities of some enrollments."""
     client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
     seen = set()
     for enrollment_id in enrollment_ids:
@@ -54,18 +54,18 @@ async def workers_of(stack: Stack, enrollment_ids: Iterable[str]) -> set[str]:
 
 
 async def check(stack: Stack, private: Iterable[str]) -> int:
-    """Make sure that no history holds any of these; answers how many were searched."""
+    """Assert that no history holds any of these texts; return how many were searched."""
     needles = {spelling for text in private for spelling in _spellings(text)}
     searched = await fetch_all(stack)
     for workflow, events in searched.items():
         for event in events:
-            told = [needle for needle in needles if needle in event]
-            assert not told, f"{workflow}: {told}"
+            found = [needle for needle in needles if needle in event]
+            assert not found, f"{workflow}: {found}"
     return len(searched)
 
 
 def _spellings(text: str) -> set[bytes]:
-    """How JSON may write a text."""
+    """List the ways in which JSON may spell a text."""
     return {
         text.encode(),
         json.dumps(text)[1:-1].encode(),

@@ -1,4 +1,4 @@
-"""What users, handsets and the provider do in the end-to-end tests: HTTP and nothing else."""
+"""Users, handsets and the provider of the end-to-end tests, over HTTP only."""
 
 import itertools
 import time
@@ -58,7 +58,7 @@ def eventually(
     seconds: float = PATIENCE_SECONDS,
     otherwise: Callable[[], object] = lambda: "it did not happen in time",
 ) -> _T:
-    """Wait until something is true, looking often; answers what it was."""
+    """Poll until a check answers with something true; return that."""
     deadline = time.monotonic() + seconds
     while True:
         found = check()
@@ -69,12 +69,12 @@ def eventually(
 
 
 class Desk:
-    """Works with Segue as its users do, and holds the handsets of its contacts.
+    """Acts as Segue's users through the API, and as its contacts through the simulator.
 
     Attributes:
         api: Calls the API with an admin's token.
-        simulator: Calls the simulator, the judge of what was really sent.
-        private: Every name, number and text there was, none of which may be in a history.
+        simulator: Calls the simulator, which knows what was sent.
+        private: Every name, number and text so far; no history may hold one.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -84,7 +84,7 @@ class Desk:
         self.private: set[str] = set()
         self._numbers = itertools.count(1)
         self._sequence_of: dict[str, str] = {}
-        self._at_rest: set[str] = set()
+        self._idle: set[str] = set()
         self._area_codes: dict[str, Iterator[int]] = {}
 
     def close(self) -> None:
@@ -98,16 +98,16 @@ class Desk:
     # What users do
 
     def post(self, path: str, body: object = None, *, status: int = 200) -> Json:
-        """Post JSON to the API and insist on a status."""
-        return _said(self.api.post(path, json=body), status)
+        """Post JSON to the API; assert the answer's status and return the answer."""
+        return _answer(self.api.post(path, json=body), status)
 
     def get(self, path: str, **query: Any) -> Json:
-        """Ask the API for something that is there."""
+        """Get something that exists from the API."""
         given = {name: value for name, value in query.items() if value is not None}
-        return _said(self.api.get(path, params=given), 200)
+        return _answer(self.api.get(path, params=given), 200)
 
     def person(self, magic: str = "", **fields: str) -> Person:
-        """Add a contact; ``magic`` are the last three digits of a number that misbehaves."""
+        """Add a contact; ``magic``: the last three digits of a number that misbehaves."""
         number = next(self._numbers)
         first = _FIRST_NAMES[number % len(_FIRST_NAMES)]
         last = f"{_LAST_NAMES[number % len(_LAST_NAMES)]} {number}"
@@ -126,7 +126,7 @@ class Desk:
         return [self.person() for _ in range(count)]
 
     def line(self, *, service: bool = False) -> Line:
-        """Add a sender that is fast enough not to matter."""
+        """Add a sender with a high rate."""
         number = next(self._numbers)
         address = f"MG{number:032x}" if service else f"+1206444{number:04d}"
         body = {
@@ -148,7 +148,7 @@ class Desk:
         activate: bool = True,
         **changes: object,
     ) -> str:
-        """Write an ongoing sequence, first text at once, and activate it; answers its id."""
+        """Add and activate an ongoing sequence, first text at once; return its id."""
         bodies = texts or ("Hello {{first_name|there}}, shall we talk?",)
         body = {
             "name": f"Sequence {next(self._numbers)}",
@@ -171,14 +171,14 @@ class Desk:
         return sequence_id
 
     def enroll(self, sequence_id: str, *people: Person) -> list[str]:
-        """Enroll contacts who can be enrolled; answers the enrollments' ids in the same order."""
+        """Enroll contacts; assert that none is skipped; return the enrollments' ids in order."""
         answer = self.ask_to_enroll(sequence_id, *people)
         assert not answer["skipped"], answer
         made = {one["contact_id"]: one["id"] for one in answer["enrolled"]}
         return [made[person.id] for person in people]
 
     def ask_to_enroll(self, sequence_id: str, *people: Person) -> Json:
-        """Enroll contacts; answers what the API says of each."""
+        """Enroll contacts; return the API's answer."""
         body = {"contact_ids": [person.id for person in people]}
         answer = self.post(f"/api/sequences/{sequence_id}/enrollments", body, status=202)
         self._sequence_of.update((one["id"], sequence_id) for one in answer["enrolled"])
@@ -192,38 +192,38 @@ class Desk:
         return Story(person, line, sequence_id, enrollment_id)
 
     def batch(self, action: str, *enrollment_ids: str, **more: object) -> list[Json]:
-        """Do something to several enrollments; answers the rows in the order asked."""
+        """Run a batch action; return the rows of the result, in the order asked."""
         body = {"enrollment_ids": list(enrollment_ids), **more}
         answer = self.post(f"/api/enrollments/batch/{action}", body)
         results: list[Json] = answer["results"]
         return results
 
-    # What can be seen
+    # What users see
 
     def enrollment(self, enrollment_id: str) -> Json:
-        """One enrollment with its timeline and what its workflow says."""
+        """Get one enrollment with its timeline and live state."""
         return self.get(f"/api/enrollments/{enrollment_id}")
 
     def row(self, enrollment_id: str, **query: Any) -> Json:
-        """One enrollment as the Contacts tab shows it."""
+        """Get the row of one enrollment in the Contacts tab."""
         items = self.tab(self._sequence_of[enrollment_id], limit=200, **query)["items"]
         [row] = [item for item in items if item["enrollment_id"] == enrollment_id]
         found: Json = row
         return found
 
     def tab(self, sequence_id: str, **query: Any) -> Json:
-        """One page of a sequence's Contacts tab."""
+        """Get one page of a sequence's Contacts tab."""
         return self.get(f"/api/sequences/{sequence_id}/contacts", **query)
 
     def counts(self, sequence_id: str) -> dict[str, int]:
-        """How many enrollments of a sequence are in which status; no zeros."""
+        """Count the enrollments of a sequence by status, without zeros."""
         counts: dict[str, int] = self.tab(sequence_id, limit=1)["counts"]
         return {status: count for status, count in counts.items() if count}
 
     def wait_for_status(
         self, enrollment_id: str, status: str, *, seconds: float = PATIENCE_SECONDS
     ) -> Json:
-        """Wait until an enrollment ends this way; another way is a failure at once."""
+        """Wait until an enrollment has a status; fail at once if it ends with another."""
 
         def ended() -> Json | None:
             seen = self.row(enrollment_id)
@@ -235,7 +235,7 @@ class Desk:
     def wait_for_activity(
         self, enrollment_id: str, activity: str, *, seconds: float = PATIENCE_SECONDS
     ) -> Json:
-        """Wait until an enrollment that stays active does this."""
+        """Wait until an active enrollment is in a phase; fail at once if it ends."""
 
         def doing() -> Json | None:
             seen = self.row(enrollment_id)
@@ -247,18 +247,18 @@ class Desk:
     def wait_for_counts(
         self, sequence_id: str, counts: dict[str, int], *, seconds: float = PATIENCE_SECONDS
     ) -> None:
-        """Wait until a sequence's enrollments stand so, and no other way."""
+        """Wait until the enrollments of a sequence have exactly these statuses."""
         eventually(
             lambda: self.counts(sequence_id) == counts,
             seconds=seconds,
             otherwise=lambda: self.tab(sequence_id, limit=200),
         )
 
-    # What the handsets know
+    # What handsets and the provider know
 
     def texts_to(self, person: Person) -> list[Json]:
-        """Every text the provider ever created for a contact, in the order of creation."""
-        answer = _said(self.simulator.get("/messages", params={"to": person.phone}), 200)
+        """List every text the provider created for a contact, oldest first."""
+        answer = _answer(self.simulator.get("/messages", params={"to": person.phone}), 200)
         texts: list[Json] = answer["messages"]
         return texts
 
@@ -266,15 +266,15 @@ class Desk:
         return [text["body"] for text in self.texts_to(person)]
 
     def calls_to(self, person: Person) -> int:
-        """How often the provider was asked to create a text for a contact."""
-        answer = _said(self.simulator.get("/messages", params={"to": person.phone}), 200)
+        """Count the calls that asked the provider to create a text for a contact."""
+        answer = _answer(self.simulator.get("/messages", params={"to": person.phone}), 200)
         calls: int = answer["calls"].get(person.phone, 0)
         return calls
 
     def wait_for_texts(
         self, person: Person, count: int, *, seconds: float = PATIENCE_SECONDS
     ) -> list[Json]:
-        """Wait until so many texts were created for a contact; more are a failure."""
+        """Wait until the provider created so many texts for a contact; fail if there are more."""
         eventually(
             lambda: len(self.texts_to(person)) >= count,
             seconds=seconds,
@@ -285,38 +285,38 @@ class Desk:
         return texts
 
     def answer(self, person: Person, body: str, line: Line, **more: object) -> int | None:
-        """Text from a contact's handset to a sender; answers what the webhook answered."""
+        """Text from a contact's handset to a sender; return the webhook's status."""
         self._keep_private(body)
         to: Json = {"to": line.address}
         if line.address.startswith("MG"):
             [*_, last] = self.texts_to(person)
             to = {"to": last["from"], "messaging_service_sid": line.address}
         given = {"from": person.phone, **to, "body": body, **more}
-        status: int | None = _said(self.simulator.post("/inbound", json=given), 200)[
+        status: int | None = _answer(self.simulator.post("/inbound", json=given), 200)[
             "webhook_status"
         ]
         return status
 
     def behave(self, **behavior: object) -> None:
-        """Have the provider misbehave, or not any more."""
-        _said(self.simulator.post("/behaviour", json=behavior), 200)
+        """Change the provider's behavior."""
+        _answer(self.simulator.post("/behaviour", json=behavior), 200)
 
-    def at_rest(self) -> None:
-        """Wait until no text is about to go: the next fault is for whom it is meant."""
-        for sequence_id in set(self._sequence_of.values()) - self._at_rest:
-            eventually(partial(self._rests, sequence_id))
-            self._at_rest.add(sequence_id)
-        self.settled()
+    def wait_until_idle(self) -> None:
+        """Wait until no text is about to be sent, so that the next fault hits the right one."""
+        for sequence_id in set(self._sequence_of.values()) - self._idle:
+            eventually(partial(self._is_idle, sequence_id))
+            self._idle.add(sequence_id)
+        self.wait_for_reports()
 
-    def settled(self) -> None:
-        """Wait until the provider has nothing more to report."""
+    def wait_for_reports(self) -> None:
+        """Wait until the provider has made all its reports."""
         eventually(
-            lambda: _said(self.simulator.get("/totals"), 200)["open"] == 0,
+            lambda: _answer(self.simulator.get("/totals"), 200)["open"] == 0,
             seconds=PATIENCE_SECONDS,
             otherwise=lambda: self.simulator.get("/totals").json(),
         )
 
-    def _rests(self, sequence_id: str) -> bool:
+    def _is_idle(self, sequence_id: str) -> bool:
         soon = datetime.now(UTC) + timedelta(minutes=2)
         return not any(
             row["activity"] == "sending"
@@ -325,11 +325,11 @@ class Desk:
         )
 
     def _keep_private(self, *texts: str) -> None:
-        """Note what no history may hold; single short words may be there for other reasons."""
+        """Remember what no history may hold, except short words that may occur by chance."""
         self.private |= {text for text in texts if len(text) > 5}
 
     def free_number(self, magic: str = "") -> str:
-        """Give a number that nobody has; ``magic`` as for ``person``."""
+        """Return an unused number; ``magic`` as for ``person``."""
         codes = self._area_codes.setdefault(magic, iter(_area_codes()))
         if magic:
             return f"+1{next(codes)}5557{magic}"
@@ -351,7 +351,7 @@ def _area_codes() -> Sequence[int]:
     return [code for code in range(201, 990) if code % 100 != 11 and code // 10 % 10 != 9]
 
 
-def _said(response: httpx.Response, status: int) -> Json:
+def _answer(response: httpx.Response, status: int) -> Json:
     assert response.status_code == status, f"{response.request.url}: {response.text}"
     document: Json = response.json()
     return document

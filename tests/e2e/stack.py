@@ -1,4 +1,4 @@
-"""Segue's own processes on this machine, started as docker-compose.yml starts them, but forked."""
+"""Segue's processes, started with the commands of docker-compose.yml but forked."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Part
 from standalone.programs import log_file
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
-from tests.e2e.nursery import Forked, Nursery
+from tests.e2e.fork_server import Forked, ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,11 +55,11 @@ TIMINGS = {
     "LIVE_QUERY_SECONDS": 1,
     "MIN_SPACING_SECONDS": 0,
 }
-"""What takes minutes in production, in seconds, so that a test can wait for it."""
+"""Waits that take minutes in production, shortened to seconds."""
 
 
 class Process(Forked):
-    """One of our programs, which a test may also kill and start again."""
+    """One of our programs, which a test may kill and start again."""
 
     address = ""
 
@@ -69,10 +69,10 @@ class Process(Forked):
         module: Sequence[str],
         *,
         answers: Callable[[], bool],
-        nursery: Nursery,
+        fork_server: ForkServer,
         folder: Path,
     ) -> None:
-        super().__init__(name, nursery, [*module], log_file(folder, name))
+        super().__init__(name, fork_server, [*module], log_file(folder, name))
         self._answers = answers
 
     def ready(self) -> bool:
@@ -83,7 +83,7 @@ class Process(Forked):
         processes.start(self)
 
     def kill(self) -> None:
-        """End it as a power cut would: SIGKILL, no last words."""
+        """Kill it by SIGKILL, as a power cut would."""
         self.send(signal.SIGKILL)
         self.stop()
 
@@ -98,9 +98,9 @@ class Stack:
 
     Args:
         folder: For logs.
-        database_url: A migrated database that is this stack's alone.
+        database_url: A migrated database for this stack only.
         temporal_address: Host and port.
-        namespace: This stack's alone, with the search attributes.
+        namespace: For this stack only, with the search attributes.
         timings: Settings in seconds, by their variables.
     """
 
@@ -148,7 +148,7 @@ class Stack:
             int(url.rpartition(":")[2]) for url in (self.api_url, self.simulator_url)
         )
         self._folder = folder
-        self._nursery = Nursery(self._env, folder)
+        self._fork_server = ForkServer(self._env, folder)
         self.simulator = self._process(
             "Simulator",
             *("simulator", "--port", str(simulator_port)),
@@ -162,11 +162,13 @@ class Stack:
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start every part and make the first admin as an operator would."""
+        """Start every part and create the first admin, as an operator would."""
         parts: list[Part] = [self.simulator, self.worker, self.api]
         try:
-            self._running.enter_context(self._nursery)
-            self.manage("create-admin", "--email", EMAIL, typed=PASSWORD)  # while that imports
+            self._running.enter_context(self._fork_server)
+            self.manage(
+                "create-admin", "--email", EMAIL, typed=PASSWORD
+            )  # while the fork server imports
             self.admin_token = self.manage("create-token", "--email", EMAIL)
             for part in parts:
                 self._running.callback(part.stop)
@@ -194,7 +196,7 @@ class Stack:
 
     @contextmanager
     def another_api(self) -> Iterator[str]:
-        """Run a second API beside the first; gives its address."""
+        """Run a second API beside the first; yield its address."""
         port = free_port()
         second = self._api("API-2", port)
         second.start()
@@ -204,7 +206,7 @@ class Stack:
             second.stop()
 
     def manage(self, *command: str, typed: str = "") -> str:
-        """Run an admin command; answers what it printed."""
+        """Run an admin command; return its output."""
         done = subprocess.run(
             [sys.executable, "-m", "manage", *command],
             input=f"{typed}\n",
@@ -235,14 +237,16 @@ class Stack:
         )
 
     def _process(self, name: str, *module: str, answers: Callable[[], bool]) -> Process:
-        return Process(name, module, answers=answers, nursery=self._nursery, folder=self._folder)
+        return Process(
+            name, module, answers=answers, fork_server=self._fork_server, folder=self._folder
+        )
 
 
 @contextmanager
 def own_servers(
     folder: Path, *, dynamic_config: Mapping[str, str], **options: str
 ) -> Iterator[tuple[EmbeddedPostgres, TemporalServer, str]]:
-    """Servers that may be stopped and started again, and the address of a migrated database.
+    """Start servers that a test may stop; yield them and the address of a migrated database.
 
     Args:
         folder: For their files; PostgreSQL must be able to pass through it.
@@ -269,7 +273,7 @@ def own_servers(
 
 
 def make_namespace(address: str, name: str) -> None:
-    """Make a namespace as the production set-up does: retention and search attributes."""
+    """Create a namespace with retention and search attributes."""
     asyncio.run(_make_namespace(address, name))
 
 
@@ -286,7 +290,7 @@ async def _make_namespace(address: str, name: str) -> None:
     while True:
         try:
             await client.operator_service.add_search_attributes(attributes)
-        except RPCError:  # the namespace is not known to all of the server yet
+        except RPCError:  # not all of the server knows the namespace yet
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What docs/api.md shows does what it says."""
+"""The code in docs/api.md runs."""
 
 import re
 from typing import Any
@@ -12,8 +12,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), 
 
 
 @pytest.mark.timeout(90)
-def test_every_block_of_the_page_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enroll from a CRM, stop on hire, mirror statuses by event webhooks."""
+def test_every_code_block_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enroll from a CRM, finish on hire, mirror statuses by event webhooks."""
     sequence_id = desk.sequence(desk.line(), "Hello!", "Still there?", delay=600)
     monkeypatch.setenv("SEGUE_URL", desk.stack.api_url)
     monkeypatch.setenv("SEGUE_TOKEN", desk.stack.admin_token)

@@ -65,7 +65,7 @@ def names_of(desk: Desk, tab: Tab, **query: Any) -> list[str]:
     return [item["contact"]["name"].split()[0] for item in items]
 
 
-def test_search_and_filters(desk: Desk, tab: Tab) -> None:
+def test_list_is_searched_and_filtered(desk: Desk, tab: Tab) -> None:
     """Search finds any part of the name in any case, and digits; filters repeat for "any of"."""
     assert names_of(desk, tab) == ["Abelard", "Béla", "Carla", "Dora", "Emil", "Frida"]
     assert names_of(desk, tab, sort="-name", limit=2) == ["Frida", "Emil"]
@@ -82,7 +82,7 @@ def test_search_and_filters(desk: Desk, tab: Tab) -> None:
 
 
 def test_counts_ignore_filters(desk: Desk, tab: Tab) -> None:
-    """``counts`` is per status for the whole sequence."""
+    """``counts`` is by status for the whole sequence."""
     counts = desk.tab(tab.sequence_id, status="active")["counts"]
     assert len(counts) == 8
     assert {status: count for status, count in counts.items() if count} == {
@@ -95,8 +95,8 @@ def test_counts_ignore_filters(desk: Desk, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("sort", ["name", "-enrolled_at", "next_send_at", "-last_message_at"])
-def test_pages_hold_everybody_once(desk: Desk, tab: Tab, sort: str) -> None:
-    """Lists answer ``items`` and ``next_cursor``."""
+def test_pages_hold_every_enrollment_once(desk: Desk, tab: Tab, sort: str) -> None:
+    """Lists answer with ``items`` and ``next_cursor``."""
     whole = [one["enrollment_id"] for one in desk.tab(tab.sequence_id, sort=sort)["items"]]
     seen: list[str] = []
     cursor = None
@@ -110,7 +110,7 @@ def test_pages_hold_everybody_once(desk: Desk, tab: Tab, sort: str) -> None:
     assert sorted(seen) == sorted(tab.enrollments)
 
 
-def test_a_line_says_who_where_and_when(desk: Desk, tab: Tab) -> None:
+def test_row_shows_contact_progress_and_times(desk: Desk, tab: Tab) -> None:
     row = desk.row(tab.enrollments[3])
     assert row["contact"] == {
         "id": tab.people[3].id,
@@ -125,8 +125,8 @@ def test_a_line_says_who_where_and_when(desk: Desk, tab: Tab) -> None:
     assert datetime.fromisoformat(row["next_send_at"]) > now
 
 
-def test_add_to_group(desk: Desk, tab: Tab) -> None:
-    """Adding to a group answers per row; the group then filters the list and can be enrolled."""
+def test_contacts_are_added_to_a_group(desk: Desk, tab: Tab) -> None:
+    """The result is by row; the group filters the list and can be enrolled."""
     asked = [tab.enrollments[0], tab.enrollments[5], str(uuid4())]
     done = desk.batch("add-to-group", *asked, group_id=tab.group_id)
     assert [row["result"] for row in done] == ["added", "added", "not_found"]
@@ -140,8 +140,8 @@ def test_add_to_group(desk: Desk, tab: Tab) -> None:
     assert sorted(one["status"] for one in answer["enrolled"]) == ["active", "omitted_landline"]
 
 
-def test_send_message_to_ten(desk: Desk, tab: Tab) -> None:
-    """Each gets the same text, individually and once; the suppressed get none."""
+def test_one_off_to_ten_contacts_is_sent_once_each(desk: Desk, tab: Tab) -> None:
+    """Each contact gets the text once; suppressed numbers and landlines get none."""
     newcomers = desk.people(6)
     line = desk.line()
     elsewhere = desk.sequence(line, ONE, delay=600)
@@ -166,12 +166,12 @@ def test_send_message_to_ten(desk: Desk, tab: Tab) -> None:
     assert desk.bodies_to(tab.people[2]) == [ONE]
     assert desk.calls_to(tab.people[5]) == 0
 
-    # A one-off counts as sent: an answer to it is a reply to the enrollment it came from.
+    # A one-off counts as sent: an answer to it is a reply to the enrollment it was sent from.
     assert desk.answer(newcomers[1], "Thank you for letting me know", line) == 200
     assert desk.row(enrolled[1])["status"] == "finished_responded"
 
 
-def test_send_message_to_eleven_sends_nothing(desk: Desk) -> None:
+def test_one_off_to_eleven_contacts_is_refused(desk: Desk) -> None:
     """More than 10 distinct contacts: 422 ``too_many_recipients``, and nothing is sent."""
     people = desk.people(11)
     quiet = {"body": "Only after a long, long while.", "delay_seconds": 3600}
@@ -186,7 +186,7 @@ def test_send_message_to_eleven_sends_nothing(desk: Desk) -> None:
     assert desk.calls_to(people[10]) == 0
 
 
-def test_idempotency_key(desk: Desk) -> None:
+def test_repeated_idempotency_key_acts_once(desk: Desk) -> None:
     """Enrolling and texting honor ``Idempotency-Key``."""
     person = desk.person()
     sequence_id = desk.sequence(desk.line(), ONE, delay=600)

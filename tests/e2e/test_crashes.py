@@ -1,4 +1,4 @@
-"""Our own processes die, or are away, in the middle of it all."""
+"""Our processes are killed or stopped in the middle of a sequence."""
 
 import asyncio
 import time
@@ -40,8 +40,8 @@ def test_live_states_come_from_the_workflows(desk: Desk) -> None:
 
 
 @pytest.mark.timeout(90)
-def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
-    """A report that nobody took is no reason to stop, or to send again."""
+def test_texts_continue_while_the_api_is_down(desk: Desk) -> None:
+    """A lost report neither stops a sequence nor repeats a text."""
     people = desk.people(3)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=60)
     enrolled = desk.enroll(sequence_id, *people)
@@ -53,7 +53,7 @@ def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
     try:
         for person in people:
             desk.wait_for_texts(person, 2)
-        desk.settled()
+        desk.wait_for_reports()
         assert desk.simulator.get("/totals").json()["webhooks_lost"] > lost
     finally:
         desk.stack.api.start()
@@ -72,10 +72,7 @@ def test_texts_go_on_while_the_api_is_dead(desk: Desk) -> None:
 
 @pytest.mark.timeout(120)
 def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
-    """The worker is killed with SIGKILL in the middle, and nobody is texted twice.
-
-    What was under way then is given up by Temporal after 30 s, the time limit of a send.
-    """
+    """Temporal gives up the sends that were under way after 30 s, their time limit."""
     people = desk.people(20)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
 
@@ -83,7 +80,7 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
         items = desk.tab(sequence_id, limit=200)["items"]
         return sum(item["activity"] == "sending" for item in items)
 
-    desk.settled()
+    desk.wait_for_reports()
     desk.behave(create_delay_seconds=1.5, callbacks="off")
     try:
         desk.enroll(sequence_id, *people)
@@ -102,8 +99,8 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_two_of_each_share_the_work_and_one_of_each_goes_on(desk: Desk) -> None:
-    """With a second API and a second worker, killing either loses nothing."""
+def test_second_worker_and_api_continue_when_the_first_are_killed(desk: Desk) -> None:
+    """With a second API and a second worker, killing the first of both loses nothing."""
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=4, reply_window=1)
     people = desk.people(_PEOPLE)
     half = _PEOPLE // 2

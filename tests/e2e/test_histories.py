@@ -1,7 +1,4 @@
-"""Ids in histories, nothing personal.
-
-The rules: docs/design.md, "Nothing personal in histories".
-"""
+"""Histories hold ids and nothing personal: docs/design.md, "Nothing personal in histories"."""
 
 import asyncio
 
@@ -9,10 +6,10 @@ from tests.e2e import histories
 from tests.e2e.people import Desk
 
 
-def test_no_history_holds_a_number_a_name_or_a_text(desk: Desk) -> None:
-    """No history of the run so far, and of these that go wrong, holds anything personal.
+def test_histories_hold_no_number_name_or_text(desk: Desk) -> None:
+    """The histories of the run so far, and of enrollments that go wrong here.
 
-    The same is looked at once more when a stack is stopped, for all that came later.
+    When a stack is stopped, all its histories are searched once more.
     """
     line = desk.line()
     text = "Dear {{full_name|Madam}}, your number is {{phone|unknown}}."
@@ -33,15 +30,15 @@ def test_no_history_holds_a_number_a_name_or_a_text(desk: Desk) -> None:
             desk.wait_for_status(enrollment_id, status)
     desk.wait_for_activity(enrolled[3], "held")
     desk.wait_for_status(enrolled[5], "omitted_landline")
-    desk.settled()
+    desk.wait_for_reports()
 
     searched = asyncio.run(histories.check(desk.stack, desk.private))
 
     assert searched >= len(enrolled) + 1
-    asyncio.run(control(desk))
+    asyncio.run(check_search(desk))
 
 
-async def control(desk: Desk) -> None:
-    """The search finds what is there: the sequence's id is in a search attribute."""
+async def check_search(desk: Desk) -> None:
+    """Assert that the search finds what histories hold: a search attribute's name."""
     found = await histories.fetch_all(desk.stack)
     assert any(b"SegueSequence" in event for events in found.values() for event in events)

@@ -1,4 +1,4 @@
-"""How an enrollment goes and how it ends, seen by its users and by the contact's handset."""
+"""Enrollments from start to end, as users and the contact's handset see them."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -15,15 +15,15 @@ THIRD = "This is my last word on it, {{full_name|whoever you are}}."
 
 
 def ended_in_temporal(desk: Desk, enrollment_id: str) -> str:
-    """Wait until the workflow has ended, after which nothing can be sent; answers its result."""
+    """Wait for the workflow's end, after which nothing is sent; return its result."""
     _, result = asyncio.run(histories.of_enrollment(desk.stack, enrollment_id))
     assert isinstance(result, dict)
     status: str = result["status"]
     return status
 
 
-def test_three_steps_three_texts(desk: Desk) -> None:
-    """Three steps are three texts, and 42 events in the history."""
+def test_three_steps_send_three_texts(desk: Desk) -> None:
+    """And take 42 events in the history."""
     line = desk.line()
     person = desk.person(first_name="Gwendolyn", last_name="")
     sequence_id = desk.sequence(line, FIRST, SECOND, THIRD, delay=1, reply_window=1)
@@ -49,8 +49,8 @@ def test_three_steps_three_texts(desk: Desk) -> None:
     assert len(events) in {42, 43}, [event.event_type for event in events]
 
 
-def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
-    """Dates that are past are skipped, and so is everyone with every date past."""
+def test_scheduled_step_is_due_by_the_contacts_clock(desk: Desk) -> None:
+    """A date is in the contact's own time zone."""
     year = datetime.now(UTC).year + 1
     line, person = desk.line(), desk.person(time_zone="Asia/Tokyo")
     steps = [{"body": "A happy new year to you and yours.", "send_at": f"{year}-06-01T09:30"}]
@@ -61,8 +61,8 @@ def test_scheduled_sequence_goes_by_the_contacts_clock(desk: Desk) -> None:
     assert desk.batch("mark-finished", enrollment_id)[0]["result"] == "finished"
 
 
-def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
-    """Nothing goes outside the send window, and a changed window takes effect at once."""
+def test_nothing_is_sent_outside_the_send_window(desk: Desk) -> None:
+    """A changed window takes effect at once."""
     line, person = desk.line(), desk.person(time_zone="UTC")
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     away = days[(datetime.now(UTC).weekday() + 3) % 7]
@@ -79,8 +79,8 @@ def test_outside_the_send_window_nothing_goes(desk: Desk) -> None:
     desk.wait_for_texts(person, 1)
 
 
-def test_a_reply_ends_it(desk: Desk) -> None:
-    """With policy ``finish`` a reply ends it."""
+def test_reply_finishes_the_enrollment(desk: Desk) -> None:
+    """With policy ``finish``."""
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
 
@@ -97,8 +97,8 @@ def test_a_reply_ends_it(desk: Desk) -> None:
     assert [entry["body"] for entry in received] == ["Yes please, ring me tomorrow"]
 
 
-def test_a_photo_alone_is_a_reply(desk: Desk) -> None:
-    """A picture without words is a reply."""
+def test_picture_without_text_is_a_reply(desk: Desk) -> None:
+    """A picture without text is a reply."""
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
     photo = ["https://example.com/photo.jpg"]
@@ -106,15 +106,15 @@ def test_a_photo_alone_is_a_reply(desk: Desk) -> None:
     assert desk.row(story.enrollment_id)["status"] == "finished_responded"
 
 
-def test_a_reply_before_the_first_text_is_none(desk: Desk) -> None:
-    """A text is a reply only to an enrollment that has sent one; HELP is neither reply nor end."""
+def test_text_before_the_first_step_is_no_reply(desk: Desk) -> None:
+    """A text is a reply only to an enrollment that has sent one."""
     story = desk.start("", FIRST, steps=[{"body": "Much later.", "delay_seconds": 3600}])
     assert desk.answer(story.person, "Who are you people anyway?", story.line) == 200
     assert desk.row(story.enrollment_id)["status"] == "active"
 
 
 def test_policy_continue_remembers_the_reply(desk: Desk) -> None:
-    """With policy ``continue`` a reply is remembered and the steps go on."""
+    """The steps continue, and the enrollment ends as responded."""
     story = desk.start("", FIRST, SECOND, delay=1, on_reply="continue")
     desk.wait_for_texts(story.person, 1)
     assert desk.answer(story.person, "Sounds interesting, tell me more", story.line) == 200
@@ -124,8 +124,8 @@ def test_policy_continue_remembers_the_reply(desk: Desk) -> None:
     assert ended_in_temporal(desk, story.enrollment_id) == "finished_responded"
 
 
-def test_help_changes_nothing(desk: Desk) -> None:
-    """HELP and INFO are neither reply nor end."""
+def test_help_keyword_changes_nothing(desk: Desk) -> None:
+    """HELP and INFO neither reply nor end."""
     story = desk.start("", FIRST, SECOND, delay=1, reply_window=1)
     desk.wait_for_texts(story.person, 1)
     assert desk.answer(story.person, "HELP", story.line) == 200
@@ -134,33 +134,33 @@ def test_help_changes_nothing(desk: Desk) -> None:
     desk.wait_for_texts(story.person, 2)
 
 
-def test_a_plain_wish_ends_it_and_an_unsure_one_waits_for_a_person(desk: Desk) -> None:
-    """A clear wish opts out as a keyword does, with its own evidence."""
-    wished, unsure = [desk.start("", FIRST, SECOND, delay=2) for _ in range(2)]
-    for story in (wished, unsure):
+def test_clear_intent_opts_out_and_unclear_intent_is_reviewed(desk: Desk) -> None:
+    """Clear words opt out as a keyword does; unclear ones need a review."""
+    clear, unclear = [desk.start("", FIRST, SECOND, delay=2) for _ in range(2)]
+    for story in (clear, unclear):
         desk.wait_for_texts(story.person, 1)
 
-    assert desk.answer(wished.person, "Please stop texting me, wrong number", wished.line) == 200
-    assert desk.answer(unsure.person, "Please stop texting me until 5", unsure.line) == 200
+    assert desk.answer(clear.person, "Please stop texting me, wrong number", clear.line) == 200
+    assert desk.answer(unclear.person, "Please stop texting me until 5", unclear.line) == 200
 
-    assert desk.row(wished.enrollment_id)["status"] == "opted_out"
-    assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"
-    assert ended_in_temporal(desk, wished.enrollment_id) == "opted_out"
-    [suppression] = desk.get("/api/suppressions", search=wished.person.phone[1:])["items"]
+    assert desk.row(clear.enrollment_id)["status"] == "opted_out"
+    assert desk.row(unclear.enrollment_id)["status"] == "finished_responded"
+    assert ended_in_temporal(desk, clear.enrollment_id) == "opted_out"
+    [suppression] = desk.get("/api/suppressions", search=clear.person.phone[1:])["items"]
     assert suppression["source"] == "plain_wish"
     waiting = desk.get("/api/reviews", decided=False)["items"]
-    [review] = [one for one in waiting if one["contact_id"] == unsure.person.id]
+    [review] = [one for one in waiting if one["contact_id"] == unclear.person.id]
     path = f"/api/reviews/{review['message_id']}/decide"
     decided = desk.api.post(path, json={"decision": "opt_out"})
     assert (decided.status_code, decided.json()["opted_out"]) == (200, True)
-    assert desk.get(f"/api/contacts/{unsure.person.id}")["opted_out"] is True
-    assert desk.row(unsure.enrollment_id)["status"] == "finished_responded"
-    for story in (wished, unsure):
+    assert desk.get(f"/api/contacts/{unclear.person.id}")["opted_out"] is True
+    assert desk.row(unclear.enrollment_id)["status"] == "finished_responded"
+    for story in (clear, unclear):
         desk.wait_for_texts(story.person, 1)
 
 
 def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
-    """A STOP suppresses the number, START lifts that, and nothing resumes by itself."""
+    """START lifts the suppression, and nothing resumes by itself."""
     person, line, other = desk.person(), desk.line(), desk.line()
     texted = [desk.sequence(one, FIRST, SECOND, delay=2) for one in (line, other)]
     later = desk.sequence(line, steps=[{"body": "Much, much later.", "delay_seconds": 3600}])
@@ -188,13 +188,13 @@ def test_stop_ends_every_sequence_of_the_number(desk: Desk) -> None:
     desk.wait_for_texts(person, 3)
 
 
-def test_two_senders_one_contact(desk: Desk) -> None:
-    """A reply is for its own sender, an opt-out for all."""
+def test_reply_counts_for_its_sender_and_opt_out_for_all(desk: Desk) -> None:
+    """A reply counts for its own sender, an opt-out for all."""
     person, number, service = desk.person(), desk.line(), desk.line(service=True)
     [by_number] = desk.enroll(desk.sequence(number, FIRST, SECOND, delay=600), person)
     [by_service] = desk.enroll(desk.sequence(service, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 2)
-    desk.settled()
+    desk.wait_for_reports()
 
     assert desk.answer(person, "Thanks, but who is calling?", service) == 200
     assert desk.row(by_service)["status"] == "finished_responded"
@@ -207,7 +207,7 @@ def test_two_senders_one_contact(desk: Desk) -> None:
 
 
 def test_known_landline_is_omitted(desk: Desk) -> None:
-    """A known landline is omitted from the start."""
+    """It is omitted when it is enrolled."""
     person = desk.person(line_type="landline")
     sequence_id = desk.sequence(desk.line(), FIRST)
     [enrollment_id] = desk.enroll(sequence_id, person)
@@ -216,7 +216,7 @@ def test_known_landline_is_omitted(desk: Desk) -> None:
     assert desk.calls_to(person) == 0
 
 
-def test_marked_finished_while_waiting(desk: Desk) -> None:
+def test_waiting_enrollment_is_marked_finished(desk: Desk) -> None:
     story = desk.start("", FIRST, SECOND, delay=2)
     desk.wait_for_texts(story.person, 1)
     desk.wait_for_activity(story.enrollment_id, "waiting")
@@ -232,8 +232,8 @@ def test_marked_finished_while_waiting(desk: Desk) -> None:
     assert [row["result"] for row in again] == ["already_final", "not_found"]
 
 
-def test_marked_finished_while_a_text_is_under_way(desk: Desk) -> None:
-    """Marking finished answers when the open attempt is recorded."""
+def test_marking_finished_waits_for_a_text_under_way(desk: Desk) -> None:
+    """The answer comes when the open attempt is recorded."""
     desk.behave(create_delay_seconds=1)
     try:
         story = desk.start("", FIRST, SECOND, delay=1)
@@ -247,8 +247,8 @@ def test_marked_finished_while_a_text_is_under_way(desk: Desk) -> None:
     desk.wait_for_texts(story.person, 1)
 
 
-def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
-    """A paused sequence takes contacts, sends nothing and loses nobody."""
+def test_paused_sequence_sends_nothing_until_resumed(desk: Desk) -> None:
+    """A paused sequence accepts contacts and sends nothing; after resume all get every text."""
     people, line = desk.people(5), desk.line()
     sequence_id = desk.sequence(line, FIRST, SECOND, delay=1, reply_window=1)
     enrolled = desk.enroll(sequence_id, *people)
@@ -260,13 +260,13 @@ def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
     late = desk.person()
     enrolled += desk.enroll(sequence_id, late)
 
-    # The workflows have come to their due time, asked, and were told to wait.
+    # The workflows came to their due time, asked, and were told to wait.
     def all_asked() -> bool:
         details = [desk.enrollment(enrollment_id) for enrollment_id in enrolled]
         return all((one["live"] or {}).get("state") in {"paused", None} for one in details)
 
     eventually(all_asked)
-    desk.settled()
+    desk.wait_for_reports()
     assert {person: len(desk.texts_to(person)) for person in people} == before
     assert desk.texts_to(late) == []
 
@@ -277,8 +277,8 @@ def test_paused_over_a_due_step_and_resumed(desk: Desk) -> None:
         desk.wait_for_texts(person, 2)
 
 
-def test_draft_and_archived_take_nobody(desk: Desk) -> None:
-    """A draft answers 409, someone active or unknown is skipped, archiving answers 409."""
+def test_draft_and_archived_sequence_refuse_enrolling(desk: Desk) -> None:
+    """With 409; active and unknown contacts are skipped; archiving with active ones is refused."""
     line, person = desk.line(), desk.person()
     draft = desk.sequence(line, FIRST, SECOND, delay=600, activate=False)
     path = f"/api/sequences/{draft}"
@@ -303,12 +303,12 @@ def test_draft_and_archived_take_nobody(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("service", [False, True], ids=["number", "messaging service"])
-def test_either_kind_of_sender_is_answered(desk: Desk, *, service: bool) -> None:
-    """A reply is for the Messaging Service that the text names, else for the number it came to."""
+def test_reply_to_number_or_service_is_matched(desk: Desk, *, service: bool) -> None:
+    """A reply counts for the Messaging Service that the text names, else for its number."""
     line: Line = desk.line(service=service)
     person = desk.person()
     [enrollment_id] = desk.enroll(desk.sequence(line, FIRST, SECOND, delay=600), person)
     desk.wait_for_texts(person, 1)
-    desk.settled()
+    desk.wait_for_reports()
     assert desk.answer(person, "I am all ears, go on", line) == 200
     assert desk.row(enrollment_id)["status"] == "finished_responded"

@@ -1,4 +1,4 @@
-"""Temporal and PostgreSQL go away while people work, and come back."""
+"""Temporal, PostgreSQL or the API is stopped while people work, and started again."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.e2e import histories
-from tests.e2e.conftest import Fragile
+from tests.e2e.conftest import StoppableServers
 from tests.e2e.people import eventually
 from tests.e2e.stack import DATABASE
 
@@ -17,14 +17,14 @@ TWO = "Two of two: we keep it until Friday."
 pytestmark = pytest.mark.timeout(120)
 
 
-def result_of(fragile: Fragile, enrollment_id: str) -> object:
-    _, result = asyncio.run(histories.of_enrollment(fragile.stack, enrollment_id))
+def result_of(stoppable: StoppableServers, enrollment_id: str) -> object:
+    _, result = asyncio.run(histories.of_enrollment(stoppable.stack, enrollment_id))
     return result
 
 
-def test_temporal_is_away_while_people_enroll_and_answer(fragile: Fragile) -> None:
-    """While Temporal is stopped people enroll and answer: the outbox keeps it, the row decides."""
-    desk = fragile.desk
+def test_enrolling_and_replies_work_while_temporal_is_down(stoppable: StoppableServers) -> None:
+    """The outbox keeps what Temporal is to be told; the rows decide meanwhile."""
+    desk = stoppable.desk
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=1)
     replies, opts_out, stopped, goes_on = people = desk.people(4)
@@ -34,7 +34,7 @@ def test_temporal_is_away_while_people_enroll_and_answer(fragile: Fragile) -> No
     for enrollment_id in enrolled:
         desk.wait_for_activity(enrollment_id, "waiting")
 
-    fragile.temporal.stop()
+    stoppable.temporal.stop()
     try:
         ready = desk.api.get("/readyz")
         assert (ready.status_code, ready.json()["away"]) == (503, ["temporal"])
@@ -62,7 +62,7 @@ def test_temporal_is_away_while_people_enroll_and_answer(fragile: Fragile) -> No
         assert set(live) == {enrolled[3], enrolled[4]}
         assert all(one["unavailable"] for one in live.values())
     finally:
-        fragile.temporal.start()
+        stoppable.temporal.start()
 
     eventually(lambda: desk.api.get("/readyz").status_code == 200)
     for enrollment_id in (enrolled[3], enrolled[4]):
@@ -71,21 +71,21 @@ def test_temporal_is_away_while_people_enroll_and_answer(fragile: Fragile) -> No
         assert desk.bodies_to(person) == [ONE, TWO][:count]
     assert desk.texts_to(leaves) == []
     for enrollment_id in enrolled[:5]:
-        assert result_of(fragile, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
+        assert result_of(stoppable, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
 
 
-def test_postgresql_is_away(fragile: Fragile) -> None:
-    """An inbound text commits before the answer, so the answer is 503; then it goes on."""
-    desk = fragile.desk
+def test_requests_get_503_while_postgresql_is_down(stoppable: StoppableServers) -> None:
+    """An inbound text commits before the answer, so the answer is 503 during the outage."""
+    desk = stoppable.desk
     line = desk.line()
     sequence_id = desk.sequence(line, ONE, TWO, delay=3, reply_window=2)
     replies, goes_on, sends = people = desk.people(3)
     enrolled = desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
-    desk.settled()
+    desk.wait_for_reports()
 
-    fragile.postgres.stop()
+    stoppable.postgres.stop()
     try:
         asked = time.monotonic()
         assert desk.answer(replies, "Is anybody there at all?", line) == 503
@@ -100,7 +100,7 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
         assert (ready.status_code, ready.json()["away"]) == (503, ["database"])
         assert desk.api.get("/healthz").status_code == 200
     finally:
-        fragile.postgres.start()
+        stoppable.postgres.start()
 
     eventually(lambda: desk.api.get("/readyz").status_code == 200)
     assert desk.answer(replies, "Now then, is anybody there?", line) == 200
@@ -110,12 +110,12 @@ def test_postgresql_is_away(fragile: Fragile) -> None:
     assert len(desk.texts_to(replies)) <= 2
     assert desk.bodies_to(goes_on) == desk.bodies_to(sends) == [ONE, TWO]
     for enrollment_id in enrolled:
-        assert result_of(fragile, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
+        assert result_of(stoppable, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
 
 
-def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
-    """Twilio hardly ever repeats a webhook, so what was missed is fetched."""
-    desk = fragile.desk
+def test_texts_missed_while_the_api_was_down_are_backfilled(stoppable: StoppableServers) -> None:
+    """Twilio hardly ever repeats a webhook, so the backfill fetches what was missed."""
+    desk = stoppable.desk
     line, pool = desk.line(), desk.line(service=True)
     sequence_id = desk.sequence(line, ONE, TWO, delay=3600)
     pooled_id = desk.sequence(pool, ONE, TWO, delay=3600)
@@ -124,10 +124,10 @@ def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
     enrolled = desk.enroll(sequence_id, *people[:4]) + desk.enroll(pooled_id, pooled)
     for person in people:
         desk.wait_for_texts(person, 1)
-    desk.settled()
+    desk.wait_for_reports()
     desk.behave(callbacks="on")
 
-    fragile.stack.api.kill()
+    stoppable.stack.api.kill()
     try:
         lost = desk.answer(replies, "I was never heard", line)
         assert lost is None
@@ -135,18 +135,18 @@ def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
         desk.answer(sends_photo, "", line, media_urls=["https://example.com/me.jpg"])
         desk.answer(pooled, "And nor was I", pool)
     finally:
-        fragile.stack.api.start()
+        stoppable.stack.api.start()
 
     answered = "finished_responded"
     wanted = [answered, "opted_out", answered, "active", answered]
     deadline = time.monotonic() + 60
     while [desk.row(one)["status"] for one in enrolled] != wanted:
-        assert time.monotonic() < deadline, "nothing was fetched"
-        asyncio.run(histories.sweep(fragile.stack))
+        assert time.monotonic() < deadline, "the backfill fetched nothing"
+        asyncio.run(histories.sweep(stoppable.stack))
         time.sleep(1)
     for enrollment_id in enrolled[:3]:
-        assert result_of(fragile, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
-    with psycopg.connect(fragile.postgres.url(DATABASE)) as connection:
+        assert result_of(stoppable, enrollment_id) == {"status": desk.row(enrollment_id)["status"]}
+    with psycopg.connect(stoppable.postgres.url(DATABASE)) as connection:
         said = connection.execute(
             "SELECT body, media_urls FROM messages WHERE direction = 'inbound' AND phone = ANY(%s)"
             " ORDER BY body",
@@ -159,32 +159,32 @@ def test_what_came_while_the_api_was_away_is_fetched(fragile: Fragile) -> None:
             "SELECT DISTINCT status FROM messages WHERE direction = 'outbound' AND phone = ANY(%s)",
             [[silent.phone, pooled.phone]],
         ).fetchall()
-    assert states == [("delivered",)], "reports that were not sent are fetched too"
+    assert states == [("delivered",)], "the backfill fetches lost reports too"
 
 
-def test_a_workflow_terminated_by_hand_goes_on_where_its_row_says(fragile: Fragile) -> None:
-    """The sweep starts it again, 10 minutes past its next event."""
-    desk = fragile.desk
+def test_terminated_workflow_is_restarted_from_its_row(stoppable: StoppableServers) -> None:
+    """10 minutes past its next event."""
+    desk = stoppable.desk
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=3600, reply_window=1)
     ended, runs = people = desk.people(2)
     enrolled = desk.enroll(sequence_id, *people)
     for enrollment_id, person in zip(enrolled, people, strict=True):
         desk.wait_for_texts(person, 1)
         desk.wait_for_activity(enrollment_id, "waiting")
-    asyncio.run(histories.terminate(fragile.stack, enrolled[0]))
+    asyncio.run(histories.terminate(stoppable.stack, enrolled[0]))
 
-    asyncio.run(histories.sweep(fragile.stack))
+    asyncio.run(histories.sweep(stoppable.stack))
     time.sleep(2)
-    assert desk.bodies_to(ended) == [ONE], "its time has not come"
-    with psycopg.connect(fragile.postgres.url(DATABASE), autocommit=True) as connection:
+    assert desk.bodies_to(ended) == [ONE], "it is not overdue yet"
+    with psycopg.connect(stoppable.postgres.url(DATABASE), autocommit=True) as connection:
         connection.execute(
             "UPDATE enrollments SET due_at = due_at - interval '71 minutes',"
             " next_send_at = next_send_at - interval '71 minutes' WHERE id = %s",
             [enrolled[0]],
         )
-    asyncio.run(histories.sweep(fragile.stack))
+    asyncio.run(histories.sweep(stoppable.stack))
 
     desk.wait_for_status(enrolled[0], "finished_no_response", seconds=60)
     assert desk.bodies_to(ended) == [ONE, TWO]
-    assert result_of(fragile, enrolled[0]) == {"status": "finished_no_response"}
+    assert result_of(stoppable, enrolled[0]) == {"status": "finished_no_response"}
     assert (desk.row(enrolled[1])["status"], desk.bodies_to(runs)) == ("active", [ONE])

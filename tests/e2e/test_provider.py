@@ -1,4 +1,4 @@
-"""A provider that misbehaves: what it was really asked, and what it really sent, decides.
+"""A provider that misbehaves; its own record of calls and texts is checked.
 
 The rules: docs/design.md, "Provider answers".
 """
@@ -15,8 +15,8 @@ from tests.e2e.stack import CALL_BEFORE, FIRST_LIST, SECOND_LIST
 ONE = "Number one: our clinic moves house in May."
 TWO = "Number two: the new address is on our door."
 
-TWICE_AND_DONE = ("201", "202", "203", "204", "205", "429", "501", "503", "504", "506")
-"""Magic numbers whose texts arrive, whatever the answers and reports look like."""
+COMPLETES = ("201", "202", "203", "204", "205", "429", "501", "503", "504", "506")
+"""Magic numbers whose texts arrive, whatever the answers and reports."""
 
 ENDS = {
     # number: status, texts created, code
@@ -35,7 +35,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Crowd:
-    """One contact for each magic number, all enrolled at once."""
+    """One contact for each magic number, enrolled together."""
 
     people: dict[str, Person]
     enrollments: dict[str, str]
@@ -50,19 +50,19 @@ def enroll_crowd(desk: Desk, numbers: tuple[str, ...], *, delay: int) -> Crowd:
 
 @pytest.fixture(scope="module")
 def crowd(desk: Desk) -> Crowd:
-    return enroll_crowd(desk, TWICE_AND_DONE, delay=1)
+    return enroll_crowd(desk, COMPLETES, delay=1)
 
 
 @pytest.fixture(scope="module")
-def doomed(desk: Desk) -> Crowd:
-    """Those who never get as far as the second text, and two who must wait."""
+def ending(desk: Desk) -> Crowd:
+    """Enroll contacts who end before the second text, and two who must wait."""
     return enroll_crowd(desk, (*ENDS, "001", "408"), delay=10)
 
 
 @pytest.fixture
 def misbehavior(desk: Desk) -> Iterator[None]:
-    """Let a test tell the provider to misbehave, and stop that afterwards."""
-    desk.at_rest()
+    """Restore the provider's behavior after the test."""
+    desk.wait_until_idle()
     yield
     desk.behave(
         fail_next_creates={"count": 0},
@@ -73,20 +73,20 @@ def misbehavior(desk: Desk) -> Iterator[None]:
     )
 
 
-@pytest.mark.parametrize("magic", TWICE_AND_DONE)
-def test_exactly_one_text_a_step(crowd: Crowd, desk: Desk, magic: str) -> None:
-    """Whatever the provider answers, nobody is texted twice.
+@pytest.mark.parametrize("magic", COMPLETES)
+def test_each_step_is_sent_exactly_once(crowd: Crowd, desk: Desk, magic: str) -> None:
+    """Whatever the provider answers.
 
-    Reports before the answer, doubled, shuffled, `sent` as the last word, none at all; 429 for a
-    while (transient); 500, 502, a hang and a dropped line after the text was created.
+    Reports before the answer, doubled, shuffled, ending with `sent`, none at all; 429 for a while
+    (transient); 500, 502, a hang and a dropped connection after the text was created.
     """
     desk.wait_for_status(crowd.enrollments[magic], "finished_no_response", seconds=40)
     assert desk.bodies_to(crowd.people[magic]) == [ONE, TWO]
     assert desk.calls_to(crowd.people[magic]) == (5 if magic == "429" else 2)
 
 
-def test_a_provider_that_refuses_a_third_fails_nobody(misbehavior: None, desk: Desk) -> None:
-    """A transient failure sends the same step again; one 429 ends nobody's sequence."""
+def test_transient_refusals_fail_no_enrollment(misbehavior: None, desk: Desk) -> None:
+    """A transient failure repeats the step."""
     people = desk.people(20)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
     desk.behave(fail_next_creates={"count": 12, "status": 429})
@@ -97,11 +97,11 @@ def test_a_provider_that_refuses_a_third_fails_nobody(misbehavior: None, desk: D
 
 
 @pytest.mark.parametrize("magic", ENDS)
-def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -> None:
-    """Landlines late and at once, permanent errors, a late 21610 and the bound of attempts."""
+def test_final_answer_or_report_ends_the_enrollment(ending: Crowd, desk: Desk, magic: str) -> None:
+    """Landlines at once and late, permanent errors, a late 21610, the maximum of attempts."""
     status, texts, code = ENDS[magic]
-    ended = desk.wait_for_status(doomed.enrollments[magic], status)
-    assert desk.bodies_to(doomed.people[magic]) == [ONE] * texts
+    ended = desk.wait_for_status(ending.enrollments[magic], status)
+    assert desk.bodies_to(ending.people[magic]) == [ONE] * texts
     error = ended["error"]
     if code is None:
         assert error is None or error["code"] == 21610
@@ -110,35 +110,35 @@ def test_what_the_provider_says_ends_it(doomed: Crowd, desk: Desk, magic: str) -
         assert len(error["meaning"]) > 10
 
 
-def test_landline_found_out_late_is_known_from_then_on(doomed: Crowd, desk: Desk) -> None:
-    """A landline that a report tells of (30006) is known when the contact is enrolled again."""
-    desk.wait_for_status(doomed.enrollments["006"], "omitted_landline")
-    again = desk.ask_to_enroll(desk.sequence(desk.line(), ONE), doomed.people["006"])
+def test_landline_reported_late_is_omitted_next_time(ending: Crowd, desk: Desk) -> None:
+    """A report of 30006 marks the number; enrolling it again omits it."""
+    desk.wait_for_status(ending.enrollments["006"], "omitted_landline")
+    again = desk.ask_to_enroll(desk.sequence(desk.line(), ONE), ending.people["006"])
     assert [one["status"] for one in again["enrolled"]] == ["omitted_landline"]
 
 
-def test_late_opt_out_suppresses_the_number(doomed: Crowd, desk: Desk) -> None:
-    """A 21610 in a later report opts out."""
-    desk.wait_for_status(doomed.enrollments["610"], "omitted_opted_out")
-    assert desk.get(f"/api/contacts/{doomed.people['610'].id}")["opted_out"] is True
+def test_late_opt_out_suppresses_the_number(ending: Crowd, desk: Desk) -> None:
+    """By a report of 21610."""
+    desk.wait_for_status(ending.enrollments["610"], "omitted_opted_out")
+    assert desk.get(f"/api/contacts/{ending.people['610'].id}")["opted_out"] is True
 
 
-def test_full_queue_waits_with_the_same_step(doomed: Crowd, desk: Desk) -> None:
-    """A transient failure in a later report sends the same step again after a fitting wait."""
+def test_full_queue_repeats_the_same_step(ending: Crowd, desk: Desk) -> None:
+    """A transient failure in a late report repeats the step after a wait."""
 
-    def goes_back() -> bool:
-        row = desk.row(doomed.enrollments["001"])
+    def is_back() -> bool:
+        row = desk.row(ending.enrollments["001"])
         assert row["status"] == "active"
-        steps = desk.enrollment(doomed.enrollments["001"])["steps"]
+        steps = desk.enrollment(ending.enrollments["001"])["steps"]
         return bool(steps) and steps[0]["position"] == 1
 
-    eventually(goes_back)
-    assert desk.bodies_to(doomed.people["001"]) == [ONE]
+    eventually(is_back)
+    assert desk.bodies_to(ending.people["001"]) == [ONE]
 
 
-def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
-    """A forbidden destination stays active and held until a person decides."""
-    enrollment_id = doomed.enrollments["408"]
+def test_forbidden_region_waits_for_a_person(ending: Crowd, desk: Desk) -> None:
+    """The enrollment stays active and held until a person decides."""
+    enrollment_id = ending.enrollments["408"]
     held = desk.wait_for_activity(enrollment_id, "held")
     assert (held["held_reason"], held["error"]["code"]) == ("destination_not_allowed", 21408)
     known = desk.batch("release", enrollment_id, decision="treat_as_sent")
@@ -148,8 +148,8 @@ def test_forbidden_region_waits_for_a_person(doomed: Crowd, desk: Desk) -> None:
     desk.wait_for_status(enrollment_id, "finished_stopped")
 
 
-def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehavior: None) -> None:
-    """A callback, or the message in the provider's list, is proof."""
+def test_lost_answer_is_reconciled_from_the_list(desk: Desk, misbehavior: None) -> None:
+    """Without status callbacks, the provider's list shows that the text was accepted."""
     desk.behave(callbacks="off")
     silent = enroll_crowd(desk, ("501", "504", "506"), delay=1)
     for magic, enrollment_id in silent.enrollments.items():
@@ -158,8 +158,8 @@ def test_lists_alone_prove_a_lost_answer(desk: Desk, misbehavior: None) -> None:
         assert desk.calls_to(silent.people[magic]) == 2
 
 
-def test_only_the_absent_is_sent_again(desk: Desk, misbehavior: None) -> None:
-    """Two lists apart prove absence; only then is it attempted again."""
+def test_absent_text_is_sent_again(desk: Desk, misbehavior: None) -> None:
+    """After two lists without the text."""
     desk.behave(fail_next_creates={"count": 1, "status": 500})
     story = desk.start("", ONE, reply_window=1)
     eventually(lambda: desk.calls_to(story.person) == 1)
@@ -173,10 +173,10 @@ def test_only_the_absent_is_sent_again(desk: Desk, misbehavior: None) -> None:
 
 
 @pytest.mark.parametrize("decision", ["treat_as_sent", "retry"])
-def test_what_cannot_be_settled_waits_for_a_person(
+def test_unknown_outcome_without_evidence_is_held(
     desk: Desk, misbehavior: None, decision: str
 ) -> None:
-    """A list that fails proves no absence; it is held, and a person decides."""
+    """A failed list proves nothing; the enrollment is held, and a person decides."""
     created = decision == "treat_as_sent"
     desk.behave(
         callbacks="off",
@@ -199,8 +199,8 @@ def test_what_cannot_be_settled_waits_for_a_person(
     )
 
 
-def test_wrong_password_fails_nobody(desk: Desk, misbehavior: None) -> None:
-    """A refused password puts the sender on hold; a release lets everybody go on."""
+def test_wrong_password_fails_no_enrollment(desk: Desk, misbehavior: None) -> None:
+    """It puts the sender on hold; after a release all continue."""
     line, people = desk.line(), desk.people(4)
     sequence_id = desk.sequence(line, ONE, TWO, delay=1, reply_window=1)
     desk.behave(credentials_ok=False)
@@ -222,7 +222,7 @@ def test_wrong_password_fails_nobody(desk: Desk, misbehavior: None) -> None:
 
 
 def test_sender_on_hold_is_not_called(desk: Desk, misbehavior: None) -> None:
-    """Other texts of the sender wait without calling; other senders go on."""
+    """Its other texts wait without calling; other senders continue."""
     line, other, people = desk.line(), desk.line(), desk.people(6)
     desk.behave(sender_errors={line.address: 21606})
     sequence_id = desk.sequence(line, ONE, reply_window=1)

@@ -1,6 +1,6 @@
-"""Forks our programs from a process that has all imported: `python -m tests.e2e.nursery`.
+"""Fork our programs from a process that has imported them: `python -m tests.e2e.fork_server`.
 
-A start by ``python -m`` takes a processor two seconds, nearly all of them for imports.
+A start by ``python -m`` takes two seconds of processor time, nearly all of it for imports.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ _PRELOADED = ("worker", "api.app", "uvicorn", "simulator.app", "tests.chaos.sabo
 _POLL_SECONDS = 0.02
 
 
-class Nursery:
-    """The process that forks; it ends with us, and whatever it forked with it.
+class ForkServer:
+    """The process that forks; it ends with this one, and its children end with it.
 
     Args:
         env: The programs' environment.
@@ -37,9 +37,9 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        with (self._folder / "nursery.log").open("wb") as log:
+        with (self._folder / "fork_server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.nursery"],
+                [sys.executable, "-m", "tests.e2e.fork_server"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -54,7 +54,7 @@ class Nursery:
         self._process.communicate()
 
     def fork(self, module: list[str], log: Path) -> int:
-        """Start a module with its arguments, as after `python -m`; answers its process id."""
+        """Start a module with its arguments, as by `python -m`; return its process id."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -64,11 +64,11 @@ class Nursery:
 
 
 class Forked(Child):
-    """A child of the nursery's, handled as one of our own."""
+    """A child of the fork server, handled like a child of this process."""
 
-    def __init__(self, name: str, nursery: Nursery, module: list[str], log: Path) -> None:
+    def __init__(self, name: str, fork_server: ForkServer, module: list[str], log: Path) -> None:
         super().__init__(name, module, log=log, grace_seconds=60)
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._module = module
         self._pid: int | None = None
 
@@ -80,7 +80,7 @@ class Forked(Child):
         if self.log.exists():
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         self.log.touch()
-        self._pid = self._nursery.fork(self._module, self.log)
+        self._pid = self._fork_server.fork(self._module, self.log)
 
     def ended(self) -> bool:
         return not self._signal(0)
@@ -95,7 +95,7 @@ class Forked(Child):
         self._pid = None
 
     def _signal(self, number: int) -> bool:
-        """Send a signal; answers whether there is anybody to take it."""
+        """Send a signal; return whether the process exists."""
         if self._pid is None:
             return False
         try:
@@ -106,34 +106,34 @@ class Forked(Child):
 
 
 def main() -> None:
-    """Fork what is asked for, a line of JSON each, until nobody can ask any more."""
+    """Fork a program for each line of JSON, until the input ends."""
     for name in _PRELOADED:
         import_module(name)
     gc.freeze()
-    signal.signal(signal.SIGCHLD, _bury)
+    signal.signal(signal.SIGCHLD, _reap)
     children = []
     for line in sys.stdin:
         *module, log = json.loads(line)
         pid = os.fork()
         if not pid:
-            _become(module, log)
+            _run_program(module, log)
             return
         children.append(pid)
-        print(pid, flush=True)  # noqa: T201 - it answers on its standard output
+        print(pid, flush=True)  # noqa: T201 - the answer
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _bury(*_: object) -> None:
-    """Leave no zombie of whoever ended."""
+def _reap(*_: object) -> None:
+    """Reap the children that ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
-def _become(module: list[str], log: str) -> None:
-    """Be a program from now on, as if started on its own."""
+def _run_program(module: list[str], log: str) -> None:
+    """Run a program in this process, as if started by itself."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     nothing, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY)

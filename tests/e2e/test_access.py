@@ -1,4 +1,4 @@
-"""Who gets in: signatures, tokens, roles."""
+"""Signatures, tokens and roles at the edges."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ STATUS = "/webhooks/twilio/status"
 
 
 def forms(desk: Desk, account_sid: str) -> dict[str, dict[str, str]]:
-    """A STOP, and a failure, as the provider would tell of them."""
+    """Build the webhook forms of a STOP and of a failed text."""
     person = desk.person()
     common = {"AccountSid": account_sid, "MessageSid": f"SM{uuid4().hex}", "ApiVersion": "2010"}
     return {
@@ -25,7 +25,7 @@ def forms(desk: Desk, account_sid: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("path", [INBOUND, STATUS])
 def test_forged_webhook_is_refused(desk: Desk, path: str) -> None:
-    """Webhooks are signature-checked (403), and nothing of them is believed."""
+    """A wrong signature is refused with 403 and has no effect."""
     stack = desk.stack
     url = f"{stack.api_url}{path}"
     form = forms(desk, stack.account_sid)[path]
@@ -43,14 +43,14 @@ def test_forged_webhook_is_refused(desk: Desk, path: str) -> None:
 
 
 def test_webhook_of_another_account_is_refused(desk: Desk) -> None:
-    """Webhooks are signature-checked, and the account must be ours too."""
+    """A valid signature does not help: the account must be ours."""
     url = f"{desk.stack.api_url}{INBOUND}"
     form = forms(desk, "AC" + "0" * 32)[INBOUND]
     headers = {"X-Twilio-Signature": signature(desk.stack.auth_token, url, form)}
     assert httpx.post(url, data=form, headers=headers).status_code == 403
 
 
-def test_genuine_webhook_is_taken_twice(desk: Desk) -> None:
+def test_repeated_webhook_is_accepted(desk: Desk) -> None:
     url = f"{desk.stack.api_url}{INBOUND}"
     form = forms(desk, desk.stack.account_sid)[INBOUND]
     headers = {"X-Twilio-Signature": signature(desk.stack.auth_token, url, form)}
@@ -61,8 +61,8 @@ def test_genuine_webhook_is_taken_twice(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "sgt_guessed"])
-def test_without_a_token_there_is_nothing(desk: Desk, token: str) -> None:
-    """Everything but health and webhooks needs a token."""
+def test_request_without_valid_token_is_refused(desk: Desk, token: str) -> None:
+    """Everything except health and webhooks needs a token."""
     some_id = uuid4()
     with desk.signed_in(token) as api:
         for path in (
@@ -89,7 +89,7 @@ def test_without_a_token_there_is_nothing(desk: Desk, token: str) -> None:
         assert api.get("/readyz").status_code == 200
 
 
-def test_viewers_look_and_touch_nothing(desk: Desk) -> None:
+def test_viewer_only_reads_and_member_cannot_manage(desk: Desk) -> None:
     """A viewer reads; a member works; only an admin manages."""
     person, line = desk.person(), desk.line()
     sequence_id = desk.sequence(line, activate=False)
