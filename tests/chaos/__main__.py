@@ -1,4 +1,4 @@
-"""Chaos: `python -m tests.chaos --enrollments 500 --seed N`; fails if the promise was broken."""
+"""Run chaos: `python -m tests.chaos --enrollments 500 --seed N`; fails on a violation."""
 
 import argparse
 import random
@@ -14,7 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--enrollments", type=int, default=500)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--short", action="store_true", help="few blows, one fault at each point")
+    parser.add_argument(
+        "--short", action="store_true", help="few disruptions, one fault at each point"
+    )
     arguments = parser.parse_args()
     plan = Plan(
         arguments.enrollments,

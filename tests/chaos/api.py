@@ -14,7 +14,7 @@ from tests.chaos.points import Faults, StruckDatabase, StruckReceiver
 
 
 def build(faults: Faults, *given: Any) -> Services:
-    """Build the API's use cases, and put struck receivers of webhooks in their place."""
+    """Build the API's use cases with receivers of webhooks that faults strike."""
     services = Services(*given)
     services.inbound = StruckReceiver(services.inbound, faults, "inbound")  # type: ignore[assignment]
     services.callbacks = StruckReceiver(services.callbacks, faults, "report")  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The people: users who enroll and finish, contacts who reply and opt out at any moment."""
+"""Users who enroll and finish, and contacts who reply and opt out at any moment."""
 
 import asyncio
 import itertools
@@ -12,48 +12,48 @@ from uuid import UUID
 
 import httpx
 
-from tests.chaos.evidence import Deed, DeedKind
+from tests.chaos.evidence import ActionKind, UserAction
 from tests.e2e.people import Desk, Line, Person
 
 _LOOK_SECONDS = 0.15
 _TRY_AGAIN_SECONDS = 0.5
 _TRIES = 400
-"""Of a request whose API was killed, the key is taken for a minute; and it may be killed again."""
+"""A killed API leaves the request's key taken for a minute, and may be killed again."""
 _AT_ONCE = 5
 _STEP_SECONDS = 2
 _REPLY_WINDOW_SECONDS = 5
 
 _WORDS = {
-    DeedKind.REPLY: ("Sounds good", "Who is this?", "Call me on Monday"),
-    DeedKind.STOP: ("STOP", "stop.", "Unsubscribe"),
+    ActionKind.REPLY: ("Sounds good", "Who is this?", "Call me on Monday"),
+    ActionKind.STOP: ("STOP", "stop.", "Unsubscribe"),
 }
 
-_HABITS: Sequence[tuple[int, str, DeedKind | None, tuple[int, ...]]] = (
+_HABITS: Sequence[tuple[int, str, ActionKind | None, tuple[int, ...]]] = (
     (38, "", None, ()),
-    (22, "", DeedKind.REPLY, (0, 1, 1, 2, 2, 3)),
-    (14, "", DeedKind.STOP, (0, 1, 1, 2, 3)),
-    (14, "", DeedKind.FINISH, (0, 0, 1, 2, 3)),
+    (22, "", ActionKind.REPLY, (0, 1, 1, 2, 2, 3)),
+    (14, "", ActionKind.STOP, (0, 1, 1, 2, 3)),
+    (14, "", ActionKind.FINISH, (0, 0, 1, 2, 3)),
     (3, "036", None, ()),
     (2, "005", None, ()),
     (2, "006", None, ()),
     (2, "408", None, ()),
     (3, "300", None, ()),
 )
-"""How many of a hundred have which number, do what, and after which of our texts (0: any time)."""
+"""Weight, magic number, action, and after how many texts (0: at any time)."""
 
 
 @dataclass
 class Member:
-    """A contact and what they will do, once.
+    """A contact and the one action they will take.
 
     Attributes:
-        after: Of our texts to them, 0 for any moment.
-        pause: Seconds from then to the deed.
-        enrolled: Once all their enrolling is answered.
+        after: After how many of our texts, 0 for any time.
+        pause: Seconds from then to the action.
+        enrolled: Set when all their enrollments were answered.
     """
 
     person: Person
-    deed: DeedKind | None
+    action: ActionKind | None
     after: int
     pause: float
     enrollments: dict[str, UUID] = field(default_factory=dict)
@@ -62,10 +62,10 @@ class Member:
 
 
 class Crowd:
-    """Lives with the stack over HTTP only, as users and handsets do, patient with its outages.
+    """Uses the stack over HTTP as users and handsets do, and retries during outages.
 
     Attributes:
-        deeds: What was done so far.
+        actions: The actions so far.
     """
 
     def __init__(self, desk: Desk, rng: Random, count: int) -> None:
@@ -85,32 +85,32 @@ class Crowd:
             base_url=desk.stack.api_url, headers=dict(desk.api.headers), timeout=20
         )
         self._simulator = httpx.AsyncClient(base_url=desk.simulator.base_url, timeout=60)
-        self.deeds: list[Deed] = []
+        self.actions: list[UserAction] = []
 
     async def close(self) -> None:
-        """Wait for the deeds under way and hang up."""
+        """Wait for the actions under way and close the connections."""
         await asyncio.gather(*self._tasks)
         await self._api.aclose()
         await self._simulator.aclose()
 
     def tally(self) -> Counter[str]:
-        """How many did what, and how much of it was answered."""
-        done = Counter(deed.kind.value for deed in self.deeds)
-        answered = [deed for deed in self.deeds if deed.answered_at is not None]
-        return done + Counter(f"{deed.kind} answered" for deed in answered)
+        """Count the actions, and those that were answered, by kind."""
+        done = Counter(action.kind.value for action in self.actions)
+        answered = [action for action in self.actions if action.answered_at is not None]
+        return done + Counter(f"{action.kind} answered" for action in answered)
 
     def _gather(self, count: int) -> list[Member]:
-        """Write so many enrollments' contacts down; one in ten is in both sequences."""
+        """Create contacts for so many enrollments; one in ten is in both sequences."""
         members = []
         weights = [habit[0] for habit in _HABITS]
         left = count
         while left:
-            [(_, magic, deed, moments)] = self._rng.choices(_HABITS, weights)
+            [(_, magic, action, moments)] = self._rng.choices(_HABITS, weights)
             member = Member(
                 self._desk.person(magic),
-                deed,
+                action,
                 self._rng.choice(moments) if moments else 0,
-                self._rng.uniform(0, 6 if not deed else 1.5),
+                self._rng.uniform(0, 6 if not action else 1.5),
             )
             both = left > 1 and self._rng.random() < 0.1
             chosen = [*self._line_of] if both else [self._rng.choice([*self._line_of])]
@@ -120,7 +120,7 @@ class Crowd:
         return members
 
     async def enroll_all(self, seconds: float) -> None:
-        """Enroll everyone, a few at a time, over so many seconds."""
+        """Enroll all contacts, a few at a time, over so many seconds."""
         wanted = [(one, member) for member in self._members.values() for one in member.enrollments]
         waves = [
             list(wave)
@@ -146,15 +146,15 @@ class Crowd:
         )
         made = {one["contact_id"]: UUID(one["id"]) for one in answer["enrolled"]}
         for member in members:
-            # Whoever opted out meanwhile is born final, and listed too.
+            # Whoever opted out meanwhile is enrolled with a final status, and listed too.
             member.enrollments[sequence_id] = made[member.person.id]
             if UUID(int=0) not in member.enrollments.values():
                 member.enrolled.set()
-                if member.deed and member.after == 0:
+                if member.action and member.after == 0:
                     self._spawn(member)
 
     async def watch(self) -> None:
-        """See the texts arrive on the handsets, and react; runs until cancelled."""
+        """Watch texts arrive on the handsets and react; runs until canceled."""
         newest = 0
         while True:
             answer = await self._simulator.get("/messages", params={"after": newest})
@@ -163,7 +163,7 @@ class Crowd:
                 member = self._members.get(message["to"])
                 if member is not None:
                     member.texts.append(message)
-                    if member.deed and len(member.texts) == member.after:
+                    if member.action and len(member.texts) == member.after:
                         self._spawn(member)
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -174,10 +174,10 @@ class Crowd:
 
     async def _do(self, member: Member) -> None:
         await asyncio.sleep(member.pause)
-        if member.deed is DeedKind.FINISH:
+        if member.action is ActionKind.FINISH:
             await self._finish(member)
-        elif member.deed is not None:
-            await self._text(member, member.deed)
+        elif member.action is not None:
+            await self._text(member, member.action)
 
     async def _finish(self, member: Member) -> None:
         [sequence_id, *_] = member.enrollments
@@ -185,48 +185,48 @@ class Crowd:
         await self.finish(member.person.phone, enrollment_id, "mark-finished")
 
     async def _enrollment(self, member: Member, sequence_id: str) -> UUID:
-        """The enrollment's id, once enrolling is answered: texts may arrive before that."""
+        """Wait for the answer to enrolling, which texts may precede; return the enrollment's id."""
         await member.enrolled.wait()
         return member.enrollments[sequence_id]
 
-    async def finish(self, phone: str, enrollment_id: UUID, action: str, **more: str) -> bool:
-        """End an enrollment by a batch action; answers whether that ended it."""
-        deed = Deed(DeedKind.FINISH, phone, enrollment_id, datetime.now(UTC))
-        self.deeds.append(deed)
+    async def finish(self, phone: str, enrollment_id: UUID, path: str, **more: str) -> bool:
+        """Finish an enrollment by a batch action; return whether that ended it."""
+        action = UserAction(ActionKind.FINISH, phone, enrollment_id, datetime.now(UTC))
+        self.actions.append(action)
         answer = await self.insist(
-            f"/api/enrollments/batch/{action}", {"enrollment_ids": [str(enrollment_id)], **more}
+            f"/api/enrollments/batch/{path}", {"enrollment_ids": [str(enrollment_id)], **more}
         )
         if answer["results"][0]["result"] != "finished":
             return False
-        deed.answered_at = datetime.now(UTC)
-        deed.newest = max((one["number"] for one in await self.texts_to(phone)), default=0)
+        action.answered_at = datetime.now(UTC)
+        action.newest = max((one["number"] for one in await self.texts_to(phone)), default=0)
         return True
 
     async def texts_to(self, phone: str) -> list[dict[str, Any]]:
-        """What the provider accepted for a number, oldest first."""
+        """List what the provider accepted for a number, oldest first."""
         answer = await self._simulator.get("/messages", params={"to": phone})
         found: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
         return found
 
-    async def _text(self, member: Member, kind: DeedKind) -> None:
-        """Text to whoever texted last, or out of the blue to a number of ours."""
+    async def _text(self, member: Member, kind: ActionKind) -> None:
+        """Text to the sender of the last text, or without one to a number of ours."""
         last = await self._last_text(member)
         to = {"to": last["from"] if last else self._lines[0].address}
         if last is not None and last["messaging_service_sid"]:
             to["messaging_service_sid"] = last["messaging_service_sid"]
         body = self._rng.choice(_WORDS[kind])
-        deed = Deed(kind, member.person.phone, None, datetime.now(UTC))
-        self.deeds.append(deed)
+        action = UserAction(kind, member.person.phone, None, datetime.now(UTC))
+        self.actions.append(action)
         given = {"from": member.person.phone, "body": body, **to}
         answer = (await self._simulator.post("/inbound", json=given)).json()
-        deed.sid = answer["sid"]
+        action.sid = answer["sid"]
         if answer["webhook_status"] == 200:
-            deed.answered_at = datetime.now(UTC)
+            action.answered_at = datetime.now(UTC)
         if last is not None:
-            deed.enrollment_id = await self._enrollment(member, self._sequence_of(last["body"]))
+            action.enrollment_id = await self._enrollment(member, self._sequence_of(last["body"]))
 
     async def _last_text(self, member: Member) -> dict[str, Any] | None:
-        """The newest text on the handset: not there before a service has chosen its number."""
+        """Return the newest text on the handset, once a service has chosen its number."""
         while member.texts:
             there = [one for one in await self.texts_to(member.person.phone) if one["from"]]
             if there:
@@ -238,7 +238,7 @@ class Crowd:
         return [*self._line_of][int(body.split()[1].rstrip(",")) - 1]
 
     async def insist(self, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
-        """Ask until it is answered, as people do while it says that it is away."""
+        """Repeat a request until it succeeds, as people do during an outage."""
         headers = {"Idempotency-Key": key} if key else {}
         for _ in range(_TRIES):
             try:

@@ -1,4 +1,4 @@
-"""What there is to judge by: the provider's record, the rows, the workflows and people's deeds."""
+"""The evidence of a run: the provider's record, rows, workflows and people's actions."""
 
 import asyncio
 import re
@@ -20,13 +20,13 @@ from tests.chaos.stack import Site
 from workflows.client import DATA_CONVERTER, enrollment_workflow_id
 
 _ENDING_SECONDS = 5
-"""How long a workflow whose row is final may take to end; one that is active is not waited for."""
+"""How long a workflow may take to end after its row became final."""
 
 FAILED_WORDS = frozenset({"failed", "undelivered", "canceled"})
 
 
-class DeedKind(StrEnum):
-    """What a person did that ends an enrollment."""
+class ActionKind(StrEnum):
+    """An action of a person that ends an enrollment."""
 
     REPLY = "reply"
     STOP = "stop"
@@ -34,20 +34,20 @@ class DeedKind(StrEnum):
 
 
 @dataclass
-class Deed:
-    """One thing that somebody did, seen from outside.
+class UserAction:
+    """An action of a person, seen from outside.
 
     Attributes:
         phone: The contact's.
-        enrollment_id: What was finished or whose text was answered. A STOP is about all of them;
-            a reply of somebody who had not seen a text of ours, None, may be one or not.
-        asked_at: Before it was done.
-        answered_at: After it was answered with 2xx; None: it never was.
+        enrollment_id: The enrollment that was finished or whose text was answered. A STOP is
+            about all; a text from someone who had seen none of ours, None, may be a reply or not.
+        asked_at: A moment before the request.
+        answered_at: A moment after the answer with 2xx; None: there was none.
         sid: The provider's id of a text.
-        newest: For a finish: the newest message the provider had once it was answered.
+        newest: For a finish: the provider's newest message when it was answered.
     """
 
-    kind: DeedKind
+    kind: ActionKind
     phone: str
     enrollment_id: UUID | None
     asked_at: datetime
@@ -68,13 +68,13 @@ class Text:
 
     @property
     def failed(self) -> bool:
-        """Whether the provider says that it did not arrive."""
+        """Return whether the provider says that it did not arrive."""
         return self.status in FAILED_WORDS
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt's row, and when it was committed."""
+    """An attempt's row and the time of its commit."""
 
     id: UUID
     enrollment_id: UUID
@@ -85,13 +85,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Enrollment:
-    """An enrollment's row, and when its end was committed.
+    """An enrollment's row and the time of the commit that ended it.
 
     Attributes:
         bodies: Its steps' texts.
-        magic: The last digits of a number that misbehaves, or none.
-        result: What its workflow ended with; None: it has not.
-        started: Whether there is a workflow: none if it ended before Temporal was told.
+        magic: The last digits of a number that misbehaves, or empty.
+        result: Its workflow's result; None: it has not ended.
+        started: Whether it has a workflow: not if it ended before Temporal was told.
     """
 
     id: UUID
@@ -107,7 +107,7 @@ class Enrollment:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the judge looks at.
+    """All that the judge uses.
 
     Attributes:
         received: The provider's ids of all texts from handsets.
@@ -118,7 +118,7 @@ class Evidence:
     enrollments: Sequence[Enrollment]
     attempts: Sequence[Attempt]
     texts: Sequence[Text]
-    deeds: Sequence[Deed]
+    actions: Sequence[UserAction]
     received: Sequence[str] = ()
     stored: Counter[str] = field(default_factory=Counter)
     applied_at: Mapping[str, datetime | None] = field(default_factory=dict)
@@ -140,8 +140,8 @@ _ATTEMPTS = """
 """
 
 
-async def collect(site: Site, deeds: Sequence[Deed]) -> Evidence:
-    """Gather the evidence when everything has come to rest."""
+async def collect(site: Site, actions: Sequence[UserAction]) -> Evidence:
+    """Collect the evidence when all work has ended."""
     with psycopg.connect(site.database_url, row_factory=dict_row) as connection:
         enrollments = connection.execute(_ENROLLMENTS).fetchall()
         attempts = connection.execute(_ATTEMPTS).fetchall()
@@ -155,7 +155,7 @@ async def collect(site: Site, deeds: Sequence[Deed]) -> Evidence:
         enrollments=await _with_results(site, enrollments),
         attempts=[Attempt(**row) for row in attempts],
         texts=texts_of(site),
-        deeds=deeds,
+        actions=actions,
         received=[one["sid"] for one in messages_of(site) if one["direction"] == "inbound"],
         stored=Counter(row["provider_sid"] for row in stored),
         applied_at={row["provider_sid"]: row["applied_at"] for row in applied},
@@ -163,14 +163,14 @@ async def collect(site: Site, deeds: Sequence[Deed]) -> Evidence:
 
 
 def messages_of(site: Site) -> list[dict[str, Any]]:
-    """Everything the provider has."""
+    """List all messages of the provider."""
     answer = httpx.get(f"{site.stack.simulator_url}/_simulator/messages", timeout=30)
     found: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
     return found
 
 
 def texts_of(site: Site) -> list[Text]:
-    """The outbound texts that the provider accepted, oldest first."""
+    """List the outbound texts that the provider accepted, oldest first."""
     return [
         Text(one["number"], one["to"], one["body"], one["status"], _attempt_id(one))
         for one in messages_of(site)
@@ -196,7 +196,7 @@ async def _with_results(site: Site, rows: Sequence[dict[str, Any]]) -> list[Enro
 
 
 async def _result(client: Client, enrollment_id: UUID) -> tuple[bool, str | None]:
-    """Whether an enrollment has a workflow, and what it ended with, or is about to."""
+    """Return whether an enrollment has a workflow, and its result; wait a little for that."""
     handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
     try:
         described = await handle.describe()

@@ -1,4 +1,4 @@
-"""Judges what happened by what the provider has, what was committed when, and who did what."""
+"""Judge a run by the provider's messages, the times of commits and people's actions."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from tests.chaos.evidence import Attempt, Deed, DeedKind, Enrollment, Evidence
+from tests.chaos.evidence import ActionKind, Attempt, Enrollment, Evidence, UserAction
 
 MAX_ATTEMPTS = 5
 _NOT_SENT = frozenset({"refused", "absent"})
 _REPORT_LOST = {"005", "006", "036"}
-"""Numbers whose texts fail later: if that report is lost, the enrollment goes on unaware."""
+"""Numbers whose texts fail later: if the report is lost, the enrollment continues."""
 
 
 class Rule(StrEnum):
-    """What must hold, whatever happened."""
+    """The invariants, as the sentence that reports a violation."""
 
     TWICE = "a text was accepted twice"
     UNKNOWN_TEXT = "the provider has a text that no attempt answers for"
@@ -32,18 +32,18 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that was broken, and by what."""
+    """A rule that was broken, and where."""
 
     rule: Rule
     about: str
 
 
 def judge(evidence: Evidence) -> list[Violation]:
-    """Everything that is wrong; empty if the promise was kept."""
-    return [*_Trial(evidence).violations()]
+    """List the violations; empty if the promise was kept."""
+    return [*_Judgment(evidence).violations()]
 
 
-class _Trial:
+class _Judgment:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._attempts: dict[UUID, list[Attempt]] = defaultdict(list)
@@ -54,8 +54,8 @@ class _Trial:
         yield from self._texts()
         yield from self._inbound()
         for enrollment in self._evidence.enrollments:
-            deeds = [deed for deed in self._evidence.deeds if _concerns(deed, enrollment)]
-            yield from self._one(enrollment, deeds)
+            actions = [action for action in self._evidence.actions if _is_about(action, enrollment)]
+            yield from self._one(enrollment, actions)
 
     def _texts(self) -> Iterator[Violation]:
         known = {attempt.id for attempt in self._evidence.attempts}
@@ -74,29 +74,29 @@ class _Trial:
             if count != 1:
                 yield Violation(Rule.INBOUND, f"{sid}: {count} times")
 
-    def _one(self, enrollment: Enrollment, deeds: list[Deed]) -> Iterator[Violation]:
+    def _one(self, enrollment: Enrollment, actions: list[UserAction]) -> Iterator[Violation]:
         about = f"{enrollment.phone} {enrollment.id} {enrollment.status}"
-        for deed in deeds:
-            yield from self._after(enrollment, deed, about)
+        for action in actions:
+            yield from self._after(enrollment, action, about)
         if enrollment.status == "active":
             if enrollment.held_reason is None:
                 yield Violation(Rule.NOT_FINAL, about)
         elif enrollment.ended_at is None:
-            yield from self._born_final(enrollment, deeds, about)
+            yield from self._born_final(enrollment, actions, about)
         else:
-            yield from self._ended(enrollment, deeds, enrollment.ended_at, about)
+            yield from self._ended(enrollment, actions, enrollment.ended_at, about)
 
     def _ended(
-        self, enrollment: Enrollment, deeds: list[Deed], ended_at: datetime, about: str
+        self, enrollment: Enrollment, actions: list[UserAction], ended_at: datetime, about: str
     ) -> Iterator[Violation]:
-        """Nothing begins after the end, and the end has its reason."""
+        """Check that no attempt follows the end and that the status has a reason."""
         for attempt in self._attempts[enrollment.id]:
             if attempt.committed_at > ended_at:
                 yield Violation(Rule.LATE_ATTEMPT, f"{about}: step {attempt.step}, row")
         never_needed = not enrollment.started and not self._attempts[enrollment.id]
         if enrollment.result != enrollment.status and not never_needed:
             yield Violation(Rule.WORKFLOW, f"{about}: {enrollment.result}")
-        if not self._explained(enrollment, deeds, ended_at):
+        if not self._explained(enrollment, actions, ended_at):
             yield Violation(Rule.WRONG_STATUS, about)
         if enrollment.status == "finished_no_response" and enrollment.magic not in _REPORT_LOST:
             lost = set(enrollment.bodies) - self._arrived(enrollment)
@@ -104,49 +104,51 @@ class _Trial:
                 yield Violation(Rule.LOST_STEP, f"{about}: {sorted(lost)}")
 
     def _born_final(
-        self, enrollment: Enrollment, deeds: list[Deed], about: str
+        self, enrollment: Enrollment, actions: list[UserAction], about: str
     ) -> Iterator[Violation]:
-        """Someone enrolled too late: no workflow, no text, and a reason."""
-        opted_out = any(deed.kind is DeedKind.STOP for deed in deeds)
-        born = {"omitted_opted_out": opted_out, "omitted_landline": enrollment.magic == "006"}
-        if not born.get(enrollment.status) or self._attempts[enrollment.id]:
+        """Check an enrollment that began with a final status: no workflow, no text, a reason."""
+        opted_out = any(action.kind is ActionKind.STOP for action in actions)
+        reasons = {"omitted_opted_out": opted_out, "omitted_landline": enrollment.magic == "006"}
+        if not reasons.get(enrollment.status) or self._attempts[enrollment.id]:
             yield Violation(Rule.WRONG_STATUS, about)
 
-    def _after(self, enrollment: Enrollment, deed: Deed, about: str) -> Iterator[Violation]:
-        """What must not have happened after something was answered."""
-        answered_at = deed.answered_at
-        out_of_the_blue = deed.kind is DeedKind.REPLY and deed.enrollment_id is None
-        if answered_at is None or out_of_the_blue:
+    def _after(self, enrollment: Enrollment, action: UserAction, about: str) -> Iterator[Violation]:
+        """Check that nothing happened after the answer to an action that forbids it."""
+        answered_at = action.answered_at
+        is_unprompted = action.kind is ActionKind.REPLY and action.enrollment_id is None
+        if answered_at is None or is_unprompted:
             return
-        applied_at = self._evidence.applied_at.get(deed.sid or "")
+        applied_at = self._evidence.applied_at.get(action.sid or "")
         kept = applied_at is not None and applied_at > answered_at
         ended_at = enrollment.ended_at
         still_active = enrollment.status == "active" if ended_at is None else ended_at > answered_at
         if still_active and not kept:
-            yield Violation(Rule.NOT_ENDED, f"{about}: {deed.kind}")
+            yield Violation(Rule.NOT_ENDED, f"{about}: {action.kind}")
         for attempt in self._attempts[enrollment.id]:
             if attempt.committed_at > answered_at:
-                yield Violation(Rule.LATE_ATTEMPT, f"{about}: step {attempt.step}, {deed.kind}")
+                yield Violation(Rule.LATE_ATTEMPT, f"{about}: step {attempt.step}, {action.kind}")
         for text in self._evidence.texts:
             if (
-                deed.newest is not None
-                and text.number > deed.newest
+                action.newest is not None
+                and text.number > action.newest
                 and self._is_of(text.to, text.body, enrollment)
             ):
                 yield Violation(Rule.LATE_TEXT, f"{about}: {text.body}")
 
-    def _explained(self, enrollment: Enrollment, deeds: list[Deed], ended_at: datetime) -> bool:
-        """Whether somebody or something had done, by then, what this status comes from."""
-        done = {deed.kind for deed in deeds if deed.asked_at < ended_at}
+    def _explained(
+        self, enrollment: Enrollment, actions: list[UserAction], ended_at: datetime
+    ) -> bool:
+        """Return whether an action or answer before the end explains the status."""
+        done = {action.kind for action in actions if action.asked_at < ended_at}
         match enrollment.status:
             case "finished_responded":
-                return DeedKind.REPLY in done
+                return ActionKind.REPLY in done
             case "finished_stopped":
-                return DeedKind.FINISH in done
+                return ActionKind.FINISH in done
             case "opted_out":
-                return DeedKind.STOP in done and bool(self._attempts[enrollment.id])
+                return ActionKind.STOP in done and bool(self._attempts[enrollment.id])
             case "omitted_opted_out":
-                return DeedKind.STOP in done and not self._sent(enrollment)
+                return ActionKind.STOP in done and not self._sent(enrollment)
             case "finished_no_response":
                 return True
             case "failed":
@@ -161,7 +163,7 @@ class _Trial:
         return [attempt for attempt in attempts if attempt.outcome not in _NOT_SENT]
 
     def _used_up(self, enrollment: Enrollment) -> bool:
-        """Whether a step was tried as often as it may, always in vain."""
+        """Return whether a step used up its attempts."""
         tried: dict[int, list[str]] = defaultdict(list)
         for attempt in self._attempts[enrollment.id]:
             tried[attempt.step].append(attempt.outcome)
@@ -181,7 +183,7 @@ class _Trial:
         return to == enrollment.phone and body in enrollment.bodies
 
 
-def _concerns(deed: Deed, enrollment: Enrollment) -> bool:
-    if deed.kind is DeedKind.STOP or deed.enrollment_id is None:
-        return deed.phone == enrollment.phone
-    return deed.enrollment_id == enrollment.id
+def _is_about(action: UserAction, enrollment: Enrollment) -> bool:
+    if action.kind is ActionKind.STOP or action.enrollment_id is None:
+        return action.phone == enrollment.phone
+    return action.enrollment_id == enrollment.id

@@ -1,4 +1,4 @@
-"""The operator: finds what is held for a person and releases it, in the storm and after it."""
+"""An operator who finds what is held for a person and releases it."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ _ROUND_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class _Held:
-    """An enrollment that waits for a person, and the text that it is about."""
+    """An enrollment that waits for a person, and the text in question."""
 
     id: UUID
     phone: str
@@ -35,31 +35,31 @@ _SENDERS_ON_HOLD = "SELECT id FROM senders WHERE held_at IS NOT NULL"
 
 
 class Operator:
-    """Goes by docs/operations.md; a sender on hold is left to its probe.
+    """Follows docs/operations.md; leaves a sender on hold to its probe.
 
     Attributes:
-        tally: How often what was decided about which reason, and senders' holds begun and ended.
+        tally: Counts of decisions by reason, and of senders' holds.
     """
 
-    def __init__(self, place: Site, crowd: Crowd) -> None:
-        self._place = place
+    def __init__(self, site: Site, crowd: Crowd) -> None:
+        self._site = site
         self._crowd = crowd
         self._tried_again: set[UUID] = set()
         self._on_hold: set[UUID] = set()
         self.tally: Counter[str] = Counter()
 
     async def work(self) -> None:
-        """Go on until cancelled."""
+        """Release what is held until canceled."""
         while True:
-            held = await self._look()
+            held = await self._find_held()
             for one in held:
                 await self._release(one)
             await asyncio.sleep(_ROUND_SECONDS)
 
-    async def _look(self) -> list[_Held]:
-        """What is held now; nothing while there is no database to ask."""
+    async def _find_held(self) -> list[_Held]:
+        """List what is held now; nothing while the database is down."""
         try:
-            held, senders = await asyncio.to_thread(_read, self._place.database_url)
+            held, senders = await asyncio.to_thread(_read, self._site.database_url)
         except psycopg.OperationalError:
             return []
         self.tally["sender put on hold"] += len(senders - self._on_hold)
@@ -77,11 +77,11 @@ class Operator:
                 {"enrollment_ids": [str(held.id)], "decision": decision},
             )
             done = answer["results"][0]["result"] == "released"
-        # Proof may have come, or somebody have ended it, since we looked.
+        # Evidence may have arrived, or someone may have ended it, since it was read.
         self.tally[f"held, {held.reason}: {decision if done else 'free already'}"] += 1
 
     async def _decide(self, held: _Held) -> str:
-        """What the provider's log says; whom it may not text is tried once more, then finished."""
+        """Decide by the provider's log; retry a forbidden destination once, then finish it."""
         if held.reason == "outcome_unknown":
             texts = await self._crowd.texts_to(held.phone)
             return "treat_as_sent" if _is_there(texts, held.body) else "retry"

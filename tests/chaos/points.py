@@ -1,4 +1,4 @@
-"""The named points of the send path and the webhook path, and what may strike there."""
+"""Named points of the send path and the webhook path, and the faults at them."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _SIGNAL_SECONDS = 0.2
 
 
 class Point(StrEnum):
-    """Where a process can be struck; all but ``call`` are a transaction's beginning and end."""
+    """Where a fault can strike; all but ``call`` are the start and end of a transaction."""
 
     OPEN_ENTERED = "open.entered"
     OPEN_LOCKED = "open.locked"
@@ -62,7 +62,7 @@ MEANING: dict[Point, str] = {
 
 
 class Act(StrEnum):
-    """What happens to a process, or to the call it makes, at a point."""
+    """A fault of a process, or of the call it makes, at a point."""
 
     KILL = "kill"
     FREEZE = "freeze"
@@ -77,12 +77,12 @@ PAIRS: tuple[tuple[Point, Act], ...] = tuple(
     for act in Act
     if act is not Act.DUPLICATE or point.endswith(".entered")
 )
-"""Everything that can strike: only a whole call can come twice."""
+"""All faults at all points; only a whole call can be duplicated."""
 
 
 @dataclass(frozen=True)
 class Strike:
-    """One fault that happened, in which process."""
+    """A fault that happened, and in which process."""
 
     point: Point
     act: Act
@@ -90,33 +90,33 @@ class Strike:
 
 
 class Faults:
-    """Faults that wait in a folder for the process that comes by first.
+    """Faults armed in a folder; the first process at the point takes one.
 
     Args:
-        folder: Shared by the processes and whoever arms the faults.
+        folder: Shared by the processes and the test.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._armed, self._struck = folder / "armed", folder / "struck"
-        for place in (self._armed, self._struck):
-            place.mkdir(parents=True, exist_ok=True)
+        for part in (self._armed, self._struck):
+            part.mkdir(parents=True, exist_ok=True)
 
     def arm(self, point: Point, act: Act) -> None:
-        """Have the next process at a point struck, once."""
+        """Arm a fault for the next process at a point, once."""
         (self._armed / f"{point}.{act}").touch()
 
     def disarm(self) -> None:
-        """Take back what nobody came by."""
+        """Remove the faults that no process has taken."""
         for fault in self._armed.iterdir():
             fault.unlink(missing_ok=True)
 
     def waiting(self) -> int:
-        """How many armed faults nobody came by yet."""
+        """Count the faults that no process has taken."""
         return len(list(self._armed.iterdir()))
 
     def struck(self) -> list[Strike]:
-        """What happened so far, in order."""
+        """List the faults that happened, in order."""
         strikes = []
         for name in sorted(path.name for path in self._struck.iterdir()):
             _, point, act, pid = name.split("~")
@@ -124,11 +124,11 @@ class Faults:
         return strikes
 
     def counts(self) -> Counter[tuple[Point, Act]]:
-        """How often each pair happened."""
+        """Count the faults that happened, by point and fault."""
         return Counter((strike.point, strike.act) for strike in self.struck())
 
     def claim(self, point: Point) -> Act | None:
-        """Take a fault that is armed for a point; no two processes take the same."""
+        """Take a fault that is armed for a point; no two processes take the same one."""
         for act in Act:
             name = f"{time.time_ns()}~{point}~{act}~{os.getpid()}"
             with contextlib.suppress(FileNotFoundError):
@@ -137,21 +137,21 @@ class Faults:
         return None
 
     async def strike(self, point: Point) -> bool:
-        """Suffer what is armed for a point; answers whether the call is to come twice."""
+        """Apply the fault armed for a point; return whether to make the call twice."""
         act = self.claim(point)
         if act is Act.DELAY:
             await asyncio.sleep(DELAY_SECONDS)
-        return _suffer(act)
+        return _apply(act)
 
     def strike_thread(self, point: Point) -> None:
-        """As ``strike``, where the caller has a thread of its own."""
+        """As ``strike``, for a caller in its own thread."""
         act = self.claim(point)
         if act is Act.DELAY:
             time.sleep(DELAY_SECONDS)
-        _suffer(act)
+        _apply(act)
 
     async def around(self, path: str, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Do something whose transactions are struck, and which may come twice at once."""
+        """Do work whose transactions faults strike, and which a fault may run twice at once."""
         twice = await self.strike(Point(f"{path}.entered"))
         token = _path.set((self, path))
         try:
@@ -166,14 +166,14 @@ class Faults:
 _path: ContextVar[tuple[Faults, str] | None] = ContextVar("path", default=None)
 
 
-def _suffer(act: Act | None) -> bool:
+def _apply(act: Act | None) -> bool:
     match act:
         case Act.KILL:
             _signal_here(signal.SIGKILL)
         case Act.FREEZE:
             frozen_at = time.monotonic()
             _signal_here(signal.SIGSTOP)
-            _asleep.append(time.monotonic() - frozen_at)
+            _frozen_seconds.append(time.monotonic() - frozen_at)
         case Act.DROP:
             raise ConnectionResetError
         case Act.DUPLICATE:
@@ -183,25 +183,25 @@ def _suffer(act: Act | None) -> bool:
     return False
 
 
-_asleep: list[float] = []
+_frozen_seconds: list[float] = []
 
 
 def monotonic() -> float:
-    """The monotonic clock of a machine that is suspended while a process is frozen at a point."""
-    return time.monotonic() - sum(_asleep)
+    """Return the monotonic clock of a machine suspended while a process is frozen."""
+    return time.monotonic() - sum(_frozen_seconds)
 
 
 def _signal_here(number: signal.Signals) -> None:
-    """Kill or freeze this process, and go no further until that has happened.
+    """Kill or freeze this process, and wait until that has happened.
 
-    The signal is the whole process's: the thread that sent it may run on for a moment.
+    The signal is for the whole process: the thread that sent it may run on for a moment.
     """
     os.kill(os.getpid(), number)
     time.sleep(_SIGNAL_SECONDS)
 
 
 class StruckDatabase(Database):
-    """PostgreSQL, with a point before and one after each commit on a struck path."""
+    """A database with points before and after each commit on a path with faults."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -215,11 +215,11 @@ class StruckDatabase(Database):
 
 
 class StruckReceiver:
-    """What takes one kind of webhook, struck.
+    """A receiver of one kind of webhook that faults strike.
 
     Args:
         receiver: ``Inbound`` or ``Callbacks``.
-        faults: What strikes.
+        faults: The armed faults.
         path: ``inbound`` or ``report``.
     """
 

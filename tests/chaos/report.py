@@ -1,4 +1,4 @@
-"""The table of a chaos run."""
+"""Format a chaos run as a table."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from tests.chaos.run import Outcome
 
 
 def command(outcome: Outcome) -> str:
-    """What repeats the run."""
+    """Return the command that repeats the run."""
     plan = outcome.plan
     short = " --short" if plan.short else ""
     return f"python -m tests.chaos --enrollments {plan.enrollments} --seed {plan.seed}{short}"
 
 
 def table(outcome: Outcome) -> str:
-    """The run in Markdown: what happened, and what was found."""
-    return "\n".join([*_head(outcome), *_points(outcome), *_rest(outcome), *_verdict(outcome)])
+    """Format the run in Markdown: what happened and what was found."""
+    return "\n".join([*_head(outcome), *_points(outcome), *_rest(outcome), *_violations(outcome)])
 
 
 def _head(outcome: Outcome) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _rest(outcome: Outcome) -> Iterator[str]:
     yield ""
 
 
-def _verdict(outcome: Outcome) -> Iterator[str]:
+def _violations(outcome: Outcome) -> Iterator[str]:
     if not outcome.violations:
         yield "Violations: none"
         return

@@ -1,4 +1,4 @@
-"""One chaos run: start everything, let people live in a storm, wait for the calm, judge."""
+"""One chaos run: start everything, disturb it while people use it, wait, judge."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,15 @@ from tests.chaos.evidence import Evidence, collect
 from tests.chaos.judge import Violation, judge
 from tests.chaos.operator import Operator
 from tests.chaos.points import Act, Point
-from tests.chaos.stack import Site, site
-from tests.chaos.storm import Storm, Weather, all_pairs, few_blows, many_blows, one_each
+from tests.chaos.stack import Site, start_site
+from tests.chaos.storm import (
+    Intensity,
+    Storm,
+    all_pairs,
+    few_disruptions,
+    many_disruptions,
+    one_each,
+)
 from tests.e2e.people import Desk
 from workflows.client import DATA_CONVERTER, SWEEP_SCHEDULE
 
@@ -28,21 +35,21 @@ _T = TypeVar("_T")
 
 _SWEEP_SECONDS = 3.0
 _LISTED = timedelta(seconds=1)
-"""The provider dates in whole seconds."""
+"""The provider's times are whole seconds."""
 _LINGER_SECONDS = 5.0
-"""How long the storm goes on when everybody is enrolled: their texts are still to go."""
+"""How long the storm lasts after the last enrollment, while texts are sent."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to be.
+    """The parameters of a run.
 
     Attributes:
         enrollments: How many, of three steps each.
-        seed: Of everything that is drawn; what the machine does in between is its own.
-        seconds: Over how many seconds they are enrolled, in the storm.
-        rest: At most how long until all is final, afterwards.
-        short: Few blows, one fault at each point.
+        seed: For all random choices; the machine's own timing still varies.
+        seconds: Over how many seconds contacts are enrolled, in the storm.
+        rest: How many seconds until all must be final, afterwards.
+        short: Few disruptions, one fault at each point.
     """
 
     enrollments: int
@@ -51,20 +58,20 @@ class Plan:
     rest: float = 180
     short: bool = False
 
-    def weather(self, rng: Random) -> Weather:
-        """The storm that belongs to it."""
+    def intensity(self, rng: Random) -> Intensity:
+        """Draw the disruptions and faults of the run."""
         if self.short:
-            return Weather((0.8, 1.6), 0.5, one_each(rng), few_blows(rng), over_and_over=False)
-        return Weather((1, 3), 0.4, all_pairs(rng), many_blows(rng))
+            return Intensity((0.8, 1.6), 0.5, one_each(rng), few_disruptions(rng), repeat=False)
+        return Intensity((1, 3), 0.4, all_pairs(rng), many_disruptions(rng))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        struck: How often what struck where.
-        tally: What else happened, and what people and the operator did.
+        struck: Counts of faults by point.
+        tally: Counts of disruptions and of what people and the operator did.
         seconds: How long it took, without the start of the servers.
     """
 
@@ -77,69 +84,69 @@ class Outcome:
 
 
 def run(plan: Plan) -> Outcome:
-    """Do a whole run on servers of its own."""
-    with site() as place:
-        desk = Desk(place.stack)
+    """Do a run on servers of its own."""
+    with start_site() as site:
+        desk = Desk(site.stack)
         try:
-            return run_on(place, desk, plan)
+            return run_on(site, desk, plan)
         finally:
             desk.close()
 
 
-def run_on(place: Site, desk: Desk, plan: Plan) -> Outcome:
-    """Do a run where nothing else goes on."""
-    place.stack.second.start()
+def run_on(site: Site, desk: Desk, plan: Plan) -> Outcome:
+    """Do a run on a site that nothing else uses."""
+    site.stack.second.start()
     try:
-        return asyncio.run(_run(place, desk, plan))
+        return asyncio.run(_run(site, desk, plan))
     finally:
-        place.stack.second.stop()
+        site.stack.second.stop()
 
 
-async def _run(place: Site, desk: Desk, plan: Plan) -> Outcome:
+async def _run(site: Site, desk: Desk, plan: Plan) -> Outcome:
     rng = Random(plan.seed)
     crowd = Crowd(desk, rng, plan.enrollments)
-    storm = Storm(place, Random(plan.seed), plan.weather(Random(plan.seed)))
+    storm = Storm(site, Random(plan.seed), plan.intensity(Random(plan.seed)))
     begun = time.monotonic()
-    operator = Operator(place, crowd)
+    operator = Operator(site, crowd)
     working = asyncio.create_task(operator.work())
     watching = asyncio.create_task(crowd.watch())
     raging = asyncio.create_task(storm.rage())
     await _unless(crowd.enroll_all(plan.seconds), raging, watching, working)
     await _unless(asyncio.sleep(_LINGER_SECONDS), raging, watching, working)
-    await _over(raging)
+    await _cancel(raging)
     await storm.calm()
     keeping = asyncio.create_task(storm.keep_up())
-    await _unless(_rest(plan, place, crowd), keeping, watching, working)
-    await _over(working)
-    await _over(watching)
+    await _unless(_rest(plan, site, crowd), keeping, watching, working)
+    await _cancel(working)
+    await _cancel(watching)
     await crowd.close()
-    await _over(keeping)
-    evidence = await collect(place, crowd.deeds)
+    await _cancel(keeping)
+    evidence = await collect(site, crowd.actions)
     return Outcome(
         plan=plan,
         evidence=evidence,
         violations=judge(evidence),
-        struck=place.stack.faults.counts(),
+        struck=site.stack.faults.counts(),
         tally=storm.tally + crowd.tally() + operator.tally,
         seconds=time.monotonic() - begun,
     )
 
 
-async def _rest(plan: Plan, place: Site, crowd: Crowd) -> None:
-    """Wait until everything is final and wait_for_reports, and what was missed has been fetched."""
-    client = await Client.connect(place.temporal.address, data_converter=DATA_CONVERTER)
+async def _rest(plan: Plan, site: Site, crowd: Crowd) -> None:
+    """Wait until all is final and reconciled, and the backfill has fetched everything."""
+    client = await Client.connect(site.temporal.address, data_converter=DATA_CONVERTER)
     sweep = client.get_schedule_handle(SWEEP_SCHEDULE)
     calm_at, deadline = datetime.now(UTC), time.monotonic() + plan.rest
     while time.monotonic() < deadline:
-        last = max([calm_at, *(deed.asked_at for deed in crowd.deeds)])
-        if not await asyncio.to_thread(_restless, place.database_url, last + _LISTED):
+        last = max([calm_at, *(action.asked_at for action in crowd.actions)])
+        if not await asyncio.to_thread(_unfinished, site.database_url, last + _LISTED):
             break
         with contextlib.suppress(RPCError):
             await sweep.trigger(rpc_timeout=timedelta(seconds=5))
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
-_RESTLESS = """
+_UNFINISHED = """
     SELECT (SELECT count(*) FROM enrollments WHERE status = 'active')
         + (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown'))
         + (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL)
@@ -148,16 +155,16 @@ _RESTLESS = """
 """
 
 
-def _restless(database_url: str, last_text: datetime) -> int:
-    """How much is not at rest."""
+def _unfinished(database_url: str, last_text: datetime) -> int:
+    """Count the work that is not done."""
     with psycopg.connect(database_url) as connection:
-        row = connection.execute(_RESTLESS, [last_text]).fetchone()
+        row = connection.execute(_UNFINISHED, [last_text]).fetchone()
     assert row is not None
     return int(row[0])
 
 
 async def _unless(work: Coroutine[Any, Any, _T], *background: "asyncio.Task[None]") -> _T:
-    """Do something; if what runs beside it fails, that is the failure."""
+    """Do some work; raise the error of a background task if one fails meanwhile."""
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait({task, *background}, return_when=asyncio.FIRST_COMPLETED)
     if task not in done:
@@ -167,7 +174,7 @@ async def _unless(work: Coroutine[Any, Any, _T], *background: "asyncio.Task[None
     return await task
 
 
-async def _over(task: "asyncio.Task[None]") -> None:
+async def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -1,4 +1,4 @@
-"""The protocol broken on purpose, to see that the judge notices."""
+"""Break the protocol on purpose, to show that the judge notices."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -36,10 +36,10 @@ from storage.platform.database import Database, Pools, Transaction
 
 
 class Sabotage(StrEnum):
-    """Which piece of the protocol is left out."""
+    """The part of the protocol that is left out."""
 
     ROW_AFTER_CALL = "row-after-call"
-    NO_PROOF = "no-proof"
+    NO_EVIDENCE = "no-evidence"
     NO_LOCKS = "no-locks"
     EXACT_BODY = "exact-body"
     MONOTONIC_CLOCK = "monotonic-clock"
@@ -48,7 +48,7 @@ class Sabotage(StrEnum):
 
 
 class Forwarding:
-    """A ledger that does what another does."""
+    """A ledger that forwards to another."""
 
     def __init__(self, ledger: LedgerPort) -> None:
         self._ledger = ledger
@@ -79,7 +79,7 @@ class Forwarding:
 
 
 class _Forgetful(Database):
-    """Rolls back what should be committed."""
+    """A database that rolls back every transaction."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -89,7 +89,7 @@ class _Forgetful(Database):
 
 
 class RowAfterCall(Forwarding):
-    """Decides to send, and writes the attempt down only when there is an answer."""
+    """Decides to send, and records the attempt only after the answer."""
 
     def __init__(self, ledger: LedgerPort, database: Database, rules: SendingRules) -> None:
         super().__init__(ledger)
@@ -111,8 +111,8 @@ class RowAfterCall(Forwarding):
         return next_action
 
 
-class NoProof(Forwarding):
-    """Takes whatever is not known to have been sent for not sent."""
+class NoEvidence(Forwarding):
+    """Treats an unknown outcome as not sent."""
 
     async def decide_step(self, enrollment_id: UUID) -> Preparation:
         decision = await super().decide_step(enrollment_id)
@@ -128,7 +128,7 @@ class NoProof(Forwarding):
 
 @contextmanager
 def without(sabotage: Sabotage | None) -> Iterator[None]:
-    """Leave out the piece that a sabotage is about, if it is none of the ledger's methods."""
+    """Leave out the part that a sabotage names, if it is not in the ledger."""
     match sabotage:
         case Sabotage.NO_LOCKS:
             with _without_locks():
@@ -145,12 +145,12 @@ def without(sabotage: Sabotage | None) -> Iterator[None]:
         case Sabotage.LATE_ROWS:
             with _with_late_rows():
                 yield
-        case Sabotage.ROW_AFTER_CALL | Sabotage.NO_PROOF | None:
+        case Sabotage.ROW_AFTER_CALL | Sabotage.NO_EVIDENCE | None:
             yield
 
 
 def _is_late_by_monotonic_clock(deadline: Deadline) -> bool:
-    """Believe the clock that stands still while the machine is suspended, and no other."""
+    """Use only the clock that stops while the machine is suspended."""
     return deadline.clocks.monotonic() > deadline.moments[0]
 
 
@@ -173,26 +173,26 @@ def _by_exact_body() -> Iterator[None]:
 
 @contextmanager
 def _without_locks() -> Iterator[None]:
-    """Have attempts opened without the lock of the number or of the row."""
+    """Open attempts without locking the number or the row."""
     statement = sending._LOCK_STEP.text
     for lock in ("pg_advisory_xact_lock(hashtextextended(c.phone, 0))", "FOR UPDATE OF e"):
         assert lock in statement
         statement = statement.replace(lock, "1" if lock.startswith("pg_") else "")
-    # What it strikes takes a while on a busy machine.
+    # The scenario takes a while on a busy machine.
     with patch.object(sending, "_LOCK_STEP", text(statement)), _with_late_rows():
         yield
 
 
 @contextmanager
 def _with_late_rows() -> Iterator[None]:
-    """Have attempts opened however late it is."""
+    """Open attempts however late it is."""
     with patch.object(services.messaging.sending, "_refuse_if_late", lambda _: None):
         yield
 
 
 @contextmanager
 def _isolated_by_default() -> Iterator[None]:
-    """Have transactions begun as the database does for whoever asks for nothing."""
+    """Begin transactions with the database's default isolation level."""
 
     def assuming(url: str, *, isolation_level: str, **options: Any) -> AsyncEngine:
         assert isolation_level
@@ -205,12 +205,12 @@ def _isolated_by_default() -> Iterator[None]:
 def sabotaged(
     sabotage: Sabotage | None, ledger: LedgerPort, database: Database, rules: SendingRules
 ) -> LedgerPort:
-    """The ledger with the piece replaced that a sabotage is about, if it is in there."""
+    """Replace the part of the ledger that a sabotage names, if it is in there."""
     match sabotage:
         case Sabotage.ROW_AFTER_CALL:
             return RowAfterCall(ledger, database, rules)
-        case Sabotage.NO_PROOF:
-            return NoProof(ledger)
+        case Sabotage.NO_EVIDENCE:
+            return NoEvidence(ledger)
         case (
             Sabotage.NO_LOCKS
             | Sabotage.EXACT_BODY

@@ -1,4 +1,4 @@
-"""Segue's processes with faults at named points, on servers that may be restarted."""
+"""Segue's processes with faults at named points, on servers that a test may restart."""
 
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ CHAOS_TIMINGS = {
     "SETTLE_GIVE_UP_SECONDS": 12,
     "PROBE_INTERVAL_SECONDS": 3,
 }
-"""As the end-to-end tests have them, with more room for a slow machine where that is a promise."""
+"""The timings of the end-to-end tests, longer where a slow machine could break a promise."""
 
 _POSTGRES = {
     "fsync": "off",
@@ -55,21 +55,21 @@ _NOTE_COMMITS = """
     FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active')
     EXECUTE FUNCTION chaos_note();
 """
-"""Rows that are never changed again: their commit's time is that of the attempt or the end."""
+"""Rows that never change: the time of their commit is that of the attempt or the end."""
 
 
 _STRANGE_DEFAULTS = f"""
     ALTER DATABASE {DATABASE} SET default_transaction_isolation = 'repeatable read'
 """
-"""Our programs must not rely on how a database treats whoever asks for nothing."""
+"""Our programs must not rely on the database's default isolation level."""
 
 
 class ChaosStack(Stack):
-    """Two workers and an API that can be struck, and the simulator.
+    """Two workers and an API with faults, and the simulator.
 
     Attributes:
-        faults: Arms what strikes them.
-        second: The second worker; whoever wants it starts it.
+        faults: Arms their faults.
+        second: The second worker, which is not started.
     """
 
     def __init__(self, folder: Path, database_url: str, temporal_address: str) -> None:
@@ -79,15 +79,15 @@ class ChaosStack(Stack):
 
     @contextmanager
     def sabotaged(self, sabotage: Sabotage) -> Iterator[Process]:
-        """Work with a worker that breaks the protocol, and no other; afterwards there is none."""
+        """Replace the worker by one that breaks the protocol; afterwards none runs."""
         if self.worker.pid is not None:
-            self.worker.kill()  # which takes no time to drain
-        saboteur = self._worker(f"Worker-{sabotage}", sabotage)
-        saboteur.start()
+            self.worker.kill()  # a kill needs no drain
+        sabotaged_worker = self._worker(f"Worker-{sabotage}", sabotage)
+        sabotaged_worker.start()
         try:
-            yield saboteur
+            yield sabotaged_worker
         finally:
-            saboteur.kill()
+            sabotaged_worker.kill()
 
     def _worker(self, name: str, *sabotage: Sabotage) -> Process:
         log = log_file(self._folder, name)
@@ -107,10 +107,10 @@ class ChaosStack(Stack):
 
 @dataclass(frozen=True)
 class Site:
-    """The stack and the servers it stands on.
+    """The stack and its servers.
 
     Attributes:
-        database_url: Of the stack's database, for plain SQL.
+        database_url: The stack's database, for plain SQL.
     """
 
     stack: ChaosStack
@@ -120,8 +120,8 @@ class Site:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """Start everything, ready to be hurt; gone afterwards."""
+def start_site() -> Iterator[Site]:
+    """Start the servers and the stack; stop them afterwards."""
     with tempfile.TemporaryDirectory(prefix="segue-chaos-") as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What breaks: processes, servers and the provider, at moments drawn from a seed."""
+"""Disrupt processes, servers and the provider, at times drawn from a seed."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ _CALM = {
     "fail_next_lists": None,
     "habit": None,
 }
-_MOODS: dict[str, dict[str, Any]] = {
+_BEHAVIORS: dict[str, dict[str, Any]] = {
     "429 to half": {"error_rate": {429: 0.5}},
     "500 to a third": {"error_rate": {500: 0.33}},
     "hangs after accepting": {"fail_next_creates": {"count": 3, "kind": "hang", "creates": True}},
@@ -52,8 +52,8 @@ _MOODS: dict[str, dict[str, Any]] = {
         "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
     },
 }
-_MOOD_SECONDS = (1.0, 3.0)
-_PROVES_NOTHING: dict[str, Any] = {
+_BEHAVIOR_SECONDS = (1.0, 3.0)
+_NO_EVIDENCE: dict[str, Any] = {
     "fail_next_creates": {"count": 3, "kind": "drop", "creates": True},
     "fail_next_lists": {"count": 10_000, "status": 500},
     "callbacks": "off",
@@ -63,12 +63,12 @@ _REDACTS: dict[str, Any] = {
     "habit": "redaction",
     "callbacks": "off",
 }
-_PROVES_NOTHING_SECONDS = CHAOS_TIMINGS["SETTLE_GIVE_UP_SECONDS"] + 3.0
+_NO_EVIDENCE_SECONDS = CHAOS_TIMINGS["SETTLE_GIVE_UP_SECONDS"] + 3.0
 """Long enough that a person has to decide."""
 
 
-class Blow(StrEnum):
-    """What hits a whole process, server or the provider."""
+class Disruption(StrEnum):
+    """A disruption of a process, a server or the provider."""
 
     KILL_WORKER = "worker killed"
     FREEZE_WORKER = "worker frozen"
@@ -77,55 +77,59 @@ class Blow(StrEnum):
     RESTART_POSTGRES = "PostgreSQL restarted"
     RESTART_TEMPORAL = "Temporal restarted"
     PROVIDER = "provider"
-    NO_PROOF = "provider: drops after accepting, and lists and reports nothing for long"
+    NO_EVIDENCE = "provider: drops after accepting, and lists and reports nothing for long"
     REDACTED = "provider: drops after accepting, redacts and reports nothing for long"
 
 
-_LONG = dict.fromkeys(Blow, 1) | {Blow.PROVIDER: 8, Blow.KILL_WORKER: 2, Blow.FREEZE_WORKER: 2}
-_SHORT = dict.fromkeys(Blow, 1) | {
-    Blow.PROVIDER: 3,
-    Blow.KILL_API: 0,
-    Blow.NO_PROOF: 0,
-    Blow.REDACTED: 0,
+_LONG = dict.fromkeys(Disruption, 1) | {
+    Disruption.PROVIDER: 8,
+    Disruption.KILL_WORKER: 2,
+    Disruption.FREEZE_WORKER: 2,
+}
+_SHORT = dict.fromkeys(Disruption, 1) | {
+    Disruption.PROVIDER: 3,
+    Disruption.KILL_API: 0,
+    Disruption.NO_EVIDENCE: 0,
+    Disruption.REDACTED: 0,
 }
 
 
-def many_blows(rng: Random) -> list[Blow]:
-    """Blows for a long run, the provider's most of all."""
+def many_disruptions(rng: Random) -> list[Disruption]:
+    """Draw the disruptions of a long run, most of them of the provider."""
     return rng.sample([*_LONG], sum(_LONG.values()), counts=[*_LONG.values()])
 
 
-def few_blows(rng: Random) -> list[Blow]:
-    """Blows for a short run, in which no mood lasts; a fault at a point kills the API there."""
+def few_disruptions(rng: Random) -> list[Disruption]:
+    """Draw the disruptions of a short run; in it, a fault at a point kills the API."""
     return rng.sample([*_SHORT], sum(_SHORT.values()), counts=[*_SHORT.values()])
 
 
 @dataclass(frozen=True)
-class Weather:
-    """How rough it gets.
+class Intensity:
+    """The disruptions and faults of a run, and how often they happen.
 
     Attributes:
-        blow_every: Seconds between two blows from outside, at the least and at the most.
+        disrupt_every: Minimum and maximum seconds between two disruptions.
         arm_every: Seconds between two faults at named points.
-        faults: Those faults in their order.
-        blows: From outside, likewise.
-        over_and_over: Whether both begin again when they are used up.
+        faults: The faults in order.
+        disruptions: The disruptions in order.
+        repeat: Whether both start over when they are used up.
     """
 
-    blow_every: tuple[float, float]
+    disrupt_every: tuple[float, float]
     arm_every: float
     faults: Sequence[tuple[Point, Act]]
-    blows: Sequence[Blow]
-    over_and_over: bool = True
+    disruptions: Sequence[Disruption]
+    repeat: bool = True
 
 
 def all_pairs(rng: Random) -> list[tuple[Point, Act]]:
-    """Every fault at every point, shuffled."""
+    """List every fault at every point, shuffled."""
     return rng.sample(PAIRS, len(PAIRS))
 
 
 def one_each(rng: Random) -> list[tuple[Point, Act]]:
-    """One fault at each point, of each kind about as many; few kills, which cost a start."""
+    """List one fault at each point, evenly of each kind."""
     acts = [Act.KILL, Act.FREEZE, Act.DROP, Act.DELAY]
     points = rng.sample(list(Point), len(Point))
     return [
@@ -135,16 +139,16 @@ def one_each(rng: Random) -> list[tuple[Point, Act]]:
 
 
 class Storm:
-    """Hurts a site, and helps it up again as a supervisor of processes would.
+    """Disrupts a site, and restarts its processes as a supervisor would.
 
     Attributes:
-        tally: How often what happened.
+        tally: Counts of the disruptions.
     """
 
-    def __init__(self, site: Site, rng: Random, weather: Weather) -> None:
+    def __init__(self, site: Site, rng: Random, intensity: Intensity) -> None:
         self._site = site
         self._rng = rng
-        self._weather = weather
+        self._intensity = intensity
         self._faults: Faults = site.stack.faults
         self._processes = (site.stack.worker, site.stack.second, site.stack.api)
         self._simulator = httpx.AsyncClient(
@@ -157,27 +161,27 @@ class Storm:
         self.tally: Counter[str] = Counter()
 
     async def rage(self) -> None:
-        """Go on until cancelled."""
-        weather = self._weather
-        faults, blows = iter(weather.faults), iter(weather.blows)
-        if weather.over_and_over:
-            faults, blows = itertools.cycle(faults), itertools.cycle(blows)
-        next_fault, next_blow = 0.0, time.monotonic() + weather.blow_every[0]
+        """Disrupt until canceled."""
+        intensity = self._intensity
+        faults, disruptions = iter(intensity.faults), iter(intensity.disruptions)
+        if intensity.repeat:
+            faults, disruptions = itertools.cycle(faults), itertools.cycle(disruptions)
+        next_fault, next_disruption = 0.0, time.monotonic() + intensity.disrupt_every[0]
         while True:
             now = time.monotonic()
-            # A slow machine gets its time: nothing new breaks until all that broke is up again.
-            ready = now >= min(next_fault, next_blow) and self._all_ready()
-            may_arm = ready or not weather.over_and_over
+            # A slow machine gets its time: nothing new breaks until all processes are ready again.
+            ready = now >= min(next_fault, next_disruption) and self._all_ready()
+            may_arm = ready or not intensity.repeat
             if may_arm and now >= next_fault and self._faults.waiting() < _ARMED_AT_ONCE:
                 fault = next(faults, None)
                 if fault is not None:
                     self._faults.arm(*fault)
-                next_fault = now + weather.arm_every
-            if ready and now >= next_blow:
-                blow = next(blows, None)
-                if blow is not None:
-                    await self._blow(blow)
-                next_blow = time.monotonic() + self._rng.uniform(*weather.blow_every)
+                next_fault = now + intensity.arm_every
+            if ready and now >= next_disruption:
+                disruption = next(disruptions, None)
+                if disruption is not None:
+                    await self._disrupt(disruption)
+                next_disruption = time.monotonic() + self._rng.uniform(*intensity.disrupt_every)
             if self._calm_at and now >= self._calm_at:
                 await self._behave(_CALM)
                 self._calm_at = 0
@@ -185,7 +189,7 @@ class Storm:
             await asyncio.sleep(_TICK_SECONDS)
 
     async def calm(self) -> None:
-        """Take everything back, and wait until all is up."""
+        """Remove all faults, and wait until all processes and servers run."""
         self._faults.disarm()
         await self._behave(_CALM)
         self._start_at = dict.fromkeys(self._start_at, 0)
@@ -198,40 +202,42 @@ class Storm:
         await self._simulator.aclose()
 
     async def keep_up(self) -> None:
-        """Only help up, until cancelled: a fault may have been claimed at the last moment."""
+        """Only supervise, until canceled: a fault may strike at the last moment."""
         while True:
             self._supervise()
             await asyncio.sleep(_TICK_SECONDS)
 
-    async def _blow(self, blow: Blow) -> None:
-        match blow:
-            case Blow.KILL_WORKER:
-                self._signal(self._a_worker(), signal.SIGKILL, blow)
-            case Blow.FREEZE_WORKER:
-                self._signal(self._a_worker(), signal.SIGSTOP, blow)
-            case Blow.KILL_API:
-                self._signal(self._site.stack.api, signal.SIGKILL, blow)
-            case Blow.FREEZE_API:
-                self._signal(self._site.stack.api, signal.SIGSTOP, blow)
-            case Blow.RESTART_POSTGRES:
-                await self._restart(self._site.postgres, blow)
-            case Blow.RESTART_TEMPORAL:
-                await self._restart(self._site.temporal, blow)
-            case Blow.PROVIDER:
-                mood = self._rng.choice([*_MOODS])
-                seconds = self._rng.uniform(*_MOOD_SECONDS)
-                await self._turn(f"{blow}: {mood}", _MOODS[mood], seconds)
-            case Blow.NO_PROOF:
-                await self._turn(blow, _PROVES_NOTHING, _PROVES_NOTHING_SECONDS)
-            case Blow.REDACTED:
-                await self._turn(blow, _REDACTS, _PROVES_NOTHING_SECONDS)
+    async def _disrupt(self, disruption: Disruption) -> None:
+        match disruption:
+            case Disruption.KILL_WORKER:
+                self._signal(self._a_worker(), signal.SIGKILL, disruption)
+            case Disruption.FREEZE_WORKER:
+                self._signal(self._a_worker(), signal.SIGSTOP, disruption)
+            case Disruption.KILL_API:
+                self._signal(self._site.stack.api, signal.SIGKILL, disruption)
+            case Disruption.FREEZE_API:
+                self._signal(self._site.stack.api, signal.SIGSTOP, disruption)
+            case Disruption.RESTART_POSTGRES:
+                await self._restart(self._site.postgres, disruption)
+            case Disruption.RESTART_TEMPORAL:
+                await self._restart(self._site.temporal, disruption)
+            case Disruption.PROVIDER:
+                behavior = self._rng.choice([*_BEHAVIORS])
+                seconds = self._rng.uniform(*_BEHAVIOR_SECONDS)
+                await self._change_provider(
+                    f"{disruption}: {behavior}", _BEHAVIORS[behavior], seconds
+                )
+            case Disruption.NO_EVIDENCE:
+                await self._change_provider(disruption, _NO_EVIDENCE, _NO_EVIDENCE_SECONDS)
+            case Disruption.REDACTED:
+                await self._change_provider(disruption, _REDACTS, _NO_EVIDENCE_SECONDS)
 
-    async def _turn(self, name: str, mood: dict[str, Any], seconds: float) -> None:
-        """Have the provider in a mood for a while, if it is not in one already."""
+    async def _change_provider(self, name: str, behavior: dict[str, Any], seconds: float) -> None:
+        """Change the provider's behavior for a while, unless it is changed already."""
         if self._calm_at:
             return
         self.tally[name] += 1
-        await self._behave(_CALM | mood)
+        await self._behave(_CALM | behavior)
         self._calm_at = time.monotonic() + seconds
 
     def _all_ready(self) -> bool:
@@ -246,10 +252,10 @@ class Storm:
     def _a_worker(self) -> Process:
         return self._rng.choice(self._processes[:2])
 
-    def _signal(self, process: Process, number: signal.Signals, blow: Blow) -> None:
+    def _signal(self, process: Process, number: signal.Signals, disruption: Disruption) -> None:
         if not is_up(process):
             return
-        self.tally[blow] += 1
+        self.tally[disruption] += 1
         process.send(number)
         if number is signal.SIGSTOP and process.pid is not None:
             self._freeze(process.pid)
@@ -257,18 +263,20 @@ class Storm:
     def _freeze(self, pid: int) -> None:
         self._wake_at[pid] = time.monotonic() + self._rng.choice([0.3, 1, 2.5, 4, 6])
 
-    async def _restart(self, server: EmbeddedPostgres | TemporalServer, blow: Blow) -> None:
-        self.tally[blow] += 1
+    async def _restart(
+        self, server: EmbeddedPostgres | TemporalServer, disruption: Disruption
+    ) -> None:
+        self.tally[disruption] += 1
         server.stop()
         try:
             await self._waiting(self._rng.uniform(0.2, 2.5))
-        finally:  # the storm may end meanwhile
+        finally:  # the storm may be canceled meanwhile
             server.launch()
         while not server.ready():
             await self._waiting(_TICK_SECONDS)
 
     async def _waiting(self, seconds: float) -> None:
-        """Wait, helping processes up meanwhile: a frozen API must not hold everybody up."""
+        """Wait while supervising: a frozen API must not block the run."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._supervise()
@@ -278,7 +286,7 @@ class Storm:
         (await self._simulator.post("/behaviour", json=behavior)).raise_for_status()
 
     def _supervise(self) -> None:
-        """Start what died, after a while, and wake what froze."""
+        """Restart dead processes after a while, and resume frozen ones."""
         now = time.monotonic()
         strikes = self._faults.struck()
         for strike in strikes[self._seen :]:
@@ -300,7 +308,7 @@ class Storm:
 
 
 def is_up(process: Process) -> bool:
-    """Whether a process has not ended; it may be frozen."""
+    """Return whether a process has not ended; it may be frozen."""
     try:
         process.check()
     except PartError:

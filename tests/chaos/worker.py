@@ -28,14 +28,14 @@ from tests.chaos.sabotage import Forwarding, Sabotage, sabotaged, without
 from workflows import limits
 
 SEND_TIME = timedelta(seconds=6)
-"""After this long Temporal tries a send again whose worker is gone: 30 s in the product."""
+"""How long a send may take before Temporal retries it: 30 s in the product."""
 
 STICKY = timedelta(seconds=1)
-"""How long a workflow's next task waits for the worker that had it, which may be dead."""
+"""How long a workflow task waits for the worker with the cached workflow, which may be dead."""
 
 
 class StruckLedger(Forwarding):
-    """The rows that decide, struck where attempts are opened and answers recorded."""
+    """A ledger with faults where attempts are opened and answers recorded."""
 
     faults: Faults
 
@@ -53,7 +53,7 @@ class StruckLedger(Forwarding):
 
 
 def build(faults: Faults, sabotage: Sabotage | None, *given: Any, **named: Any) -> Services:
-    """Build the worker's use cases, and put the struck ledger in their place."""
+    """Build the worker's use cases with a ledger that faults strike."""
     services = Services(*given, **named)
     rules = services.config.rules
     ledger = StruckLedger(sabotaged(sabotage, services.ledger, services.database, rules))
@@ -75,7 +75,7 @@ def struck_lock(faults: Faults) -> Callable[..., Any]:
 
 
 def struck_departure(faults: Faults) -> Callable[..., Any]:
-    """Be struck where a request is about to leave, then ask whether it may."""
+    """Strike where a request is about to be sent, before its deadline is checked."""
     leave = Departure.leave
 
     def struck(departure: Departure) -> None:
@@ -86,7 +86,7 @@ def struck_departure(faults: Faults) -> Callable[..., Any]:
 
 
 def struck_answer(faults: Faults) -> Callable[..., Any]:
-    """Be struck when a text has left, then read its answer."""
+    """Strike after a request was sent, before its answer is read."""
     connection = deadline._GuardedConnection
     getresponse = connection.getresponse
 
