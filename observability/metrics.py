@@ -5,7 +5,7 @@ They are counted whether or not anybody scrapes them; an observation takes about
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series for nothing
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series
 
 _LAG_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400)
 _CALL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13)
@@ -39,7 +39,7 @@ HTTP_SECONDS = Histogram(
 WEBHOOK_SECONDS = Histogram(
     "segue_webhook_seconds",
     "How long the provider's webhooks took. "
-    " result: stored, refused (4xx), failed (5xx) or gone (hung up on us)",
+    " result: stored, refused (4xx), failed (5xx) or gone (disconnected before the answer)",
     ["kind", "result"],
     buckets=_HTTP_BUCKETS,
 )
@@ -48,7 +48,7 @@ for _kind in ("inbound", "status"):
     for _result in ("stored", "refused", "failed", "gone"):
         WEBHOOK_SECONDS.labels(_kind, _result)  # present from the start: the first failure counts
 
-SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and mended", ["kind"])
+SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and repaired", ["kind"])
 SWEEP_FAILURES = Counter("segue_sweep_failures", "Parts of sweeps that failed", ["part"])
 SWEEP_FINISHED = Gauge(
     "segue_sweep_finished_timestamp_seconds", "When this process last finished a sweep"
@@ -58,27 +58,31 @@ CURRENT_BUILD = Gauge(
     "Whether this worker's build is the one that gets work",
     ["build"],
 )
-EVENT_DELIVERIES = Counter("segue_event_deliveries", "Tries at telling event endpoints", ["result"])
+EVENT_DELIVERIES = Counter(
+    "segue_event_deliveries", "Attempted deliveries to event endpoints", ["result"]
+)
 
 # The state of the whole deployment: the same from every process, so take the maximum.
 
-PART_UP = Gauge("segue_part_up", "Whether a part that is needed answers", ["part"])
+PART_UP = Gauge("segue_part_up", "Whether a required part answers", ["part"])
 HELD = Gauge("segue_held_enrollments", "Enrollments that wait for a person", ["reason"])
 SENDERS_ON_HOLD = Gauge("segue_senders_on_hold", "Senders on hold")
 OVERDUE = Gauge(
     "segue_overdue_enrollments", "Active enrollments 5 minutes past their next event, not held"
 )
-OUTBOX_ENTRIES = Gauge("segue_outbox_entries", "What Temporal has not been told yet")
-OUTBOX_AGE = Gauge("segue_outbox_oldest_age_seconds", "Age of the oldest of those")
+OUTBOX_ENTRIES = Gauge("segue_outbox_entries", "Outbox entries that Temporal has not been told yet")
+OUTBOX_AGE = Gauge("segue_outbox_oldest_age_seconds", "Age of the oldest of these entries")
 OUTBOX_PARKED = Gauge(
-    "segue_outbox_parked", "What Temporal is not told any more until a person looks", ["kind"]
+    "segue_outbox_parked", "Outbox entries that wait for a person to retry them", ["kind"]
 )
 FETCH_LAG = Gauge(
     "segue_inbound_fetch_lag_seconds",
-    "How long ago the texts were sent up to which all that came in were looked for",
+    "Age of the moment up to which the backfill has fetched inbound texts",
 )
 UNAPPLIED = Gauge(
-    "segue_unapplied_inbound", "What the provider told us that has no effect yet", ["kind"]
+    "segue_unapplied_inbound",
+    "Stored texts and reports of the provider that are not applied yet",
+    ["kind"],
 )
 UNRECONCILED = Gauge("segue_unsettled_attempts", "Attempts whose outcome is not known yet")
 DOUBLED = Gauge(

@@ -40,11 +40,12 @@ from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
+from tests.kits.programs import Start, starting
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Nothing in a test database outlives the test run, so nothing has to reach the disk.
-_CARELESS = {
+# No test database outlives the test run, so nothing has to reach the disk.
+_UNSAFE_BUT_FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -52,19 +53,19 @@ _CARELESS = {
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # Which of two was first is told by their commits, not by clocks.
+    # Tests order transactions by the times of their commits.
     "track_commit_timestamp": "on",
 }
 
-# Timers are looked at every second otherwise.
+# By default timers are checked every second.
 _PROMPT_TIMERS = {"history.timerProcessorMaxTimeShift": '"20ms"'}
 
 _EMPTY = """
-    -- Triggers guard what is never to be deleted.
+    -- Disable the triggers that guard rows that are never deleted.
     SET session_replication_role = replica;
 
     CREATE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-        -- What a test left connected would hold its locks.
+        -- A connection that a test left open would hold its locks.
         PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid();
 {}
@@ -72,7 +73,7 @@ _EMPTY = """
 """
 _EMPTY_TABLE = """
         IF EXISTS (SELECT FROM {table}) THEN
-            -- Slower for a handful of rows, but what is deleted stays in the way.
+            -- TRUNCATE is slower for few rows, but deleted rows slow later reads.
             IF pg_relation_size('{table}') > 500000 THEN TRUNCATE {table} CASCADE;
             ELSE DELETE FROM {table};
             END IF;
@@ -81,7 +82,7 @@ _EMPTY_TABLE = """
 
 
 def pytest_configure() -> None:
-    """Keep what the person at this machine has set up, for a cluster perhaps, out of the tests."""
+    """Keep the environment and .env of this machine out of the tests."""
     for name in list(os.environ):
         if name.startswith(("TEMPORAL_", "PG")):
             del os.environ[name]
@@ -91,7 +92,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Leave what is there for good out of the search for garbage: it is most of what there is."""
+    """Exclude the objects of the collection from garbage collection: they live until the end."""
     gc.disable()
     try:
         return (yield)
@@ -101,7 +102,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for programs and timers."""
+    """Return one more than the processors: many tests wait for programs and timers."""
     return (os.cpu_count() or 1) + 1
 
 
@@ -116,16 +117,16 @@ _WAITS = (
     "tests/observability/",
     "tests/contracts/",
 )
-"""What mostly waits, for a process that was killed, a server's start or a timer; longest first."""
+"""Tests that mostly wait for processes, servers or timers; longest first."""
 
 _WAITS_END = 0.7
-"""After this part of what is to be done only short things that work are left."""
+"""After this share of the run, only short tests that do not wait are left."""
 
 _SECOND_STACK = ("tests/e2e/test_provider", "tests/e2e/test_life", "tests/e2e/test_api_docs")
 
 
 def _together(nodeid: str) -> str:
-    """Name what a worker does at a time: a file, but what needs a stack together."""
+    """Name the group that one worker runs: a file, or all tests that share a stack."""
     if nodeid.startswith("tests/e2e/"):
         return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
     if nodeid.startswith("tests/browser/"):
@@ -134,7 +135,7 @@ def _together(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread what waits among what works, so that no processor is idle; the longest first."""
+    """Spread the tests that wait among the others, so that no processor is idle."""
     scopes = list(dict.fromkeys(_together(item.nodeid) for item in items))
     waits = [one for name in _WAITS for one in scopes if one.startswith(name)]
     works = [one for one in scopes if one not in waits]
@@ -144,25 +145,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Hand out together what ``_together`` names."""
+    """Distributes the groups that ``_together`` names."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _together(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Know better than `--dist loadfile` what belongs together."""
+    """Replace the groups of `--dist loadfile` by ours."""
     return _ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_runtest_setup() -> None:
-    """Keep every test on this machine."""
+    """Block connections to other machines."""
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_hashes() -> Iterator[None]:
-    """Have passwords hashed in next to no time: it takes a processor a third of a second."""
+    """Make password hashing fast: a real hash takes a third of a second."""
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", quick)
@@ -170,7 +171,7 @@ def _quick_hashes() -> Iterator[None]:
 
 
 class _CompiledForAll(UserDict[tuple[Any, ...], object]):
-    """Compiled statements by what they say, whichever engine's dialect asks: all are alike."""
+    """Compiled statements, shared by all engines, whose dialects are alike."""
 
     def __getitem__(self, key: tuple[Any, ...]) -> object:
         return self.data[key[1:]]
@@ -184,7 +185,7 @@ class _CompiledForAll(UserDict[tuple[Any, ...], object]):
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> Iterator[None]:
-    """Compile each statement once: every test has an engine of its own, with an empty cache."""
+    """Compile each statement once, although every test has its own engine."""
     options = {"compiled_cache": _CompiledForAll()}
     with pytest.MonkeyPatch.context() as patch:
         create = partial(create_async_engine, execution_options=options)
@@ -194,7 +195,7 @@ def _compiled_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """Keep what a program of ours sets up, in this process, from the next test."""
+    """Restore the logging that a test set up in this process."""
     names = ["", *logs.OUR_LOGGERS, "uvicorn", "uvicorn.error", "uvicorn.access"]
     before = [
         (one, one.level, list(one.handlers), one.propagate, one.disabled)
@@ -209,17 +210,24 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """This machine's clocks as deadlines read them, to suspend it with."""
+    """Replace the clocks that deadlines read, so that a test can suspend the machine."""
     machine = Machine()
     monkeypatch.setattr("domain.messaging.deadline.Clocks", lambda: machine.clocks)
     return machine
 
 
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts our programs, which are killed after the test."""
+    with starting(tmp_path) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """A short-lived folder for the servers' files.
+    """Create a folder for the servers' files; delete it at the end.
 
-    Not pytest's own: when we are root, PostgreSQL runs as somebody else and must get through.
+    Not pytest's own: for root, PostgreSQL runs as another user, who must have access.
     """
     folder = Path(tempfile.mkdtemp(prefix="segue-tests-"))
     yield folder
@@ -228,11 +236,11 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL server, fast and careless about crashes."""
-    server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=_CARELESS)
+    """Start a PostgreSQL server that is fast and does not survive crashes."""
+    server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=_UNSAFE_BUT_FAST)
     server.start()
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        # Each connection works the password out anew, 4096 times unless told otherwise.
+        # Each connection hashes the password, by default 4096 times.
         connection.execute("SET scram_iterations = 1")
         same = sql.Literal(connection.info.password)
         connection.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(same))
@@ -242,13 +250,13 @@ def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) -> str:
-    """The name of a database with all migrations applied, to be cloned and never connected to."""
+    """Create a migrated database to clone; return its name. Never connect to it."""
     name = "segue_template"
     postgres_server.create_database(name)
     subprocess.run(
         [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"],
         check=True,
-        cwd=server_folder,  # where no .env is
+        cwd=server_folder,  # which has no .env
         env=child_environment({"DATABASE_URL": postgres_server.url(name)}),
     )
     return name
@@ -256,7 +264,7 @@ def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) ->
 
 @pytest.fixture(scope="session")
 def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -> str:
-    """One migrated database for all tests: cloning one for each would take most of the time."""
+    """Create one migrated database for all tests: cloning one for each is slow."""
     clone = sql.SQL("CREATE DATABASE segue_shared TEMPLATE {}")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(clone.format(sql.Identifier(database_template)))
@@ -265,7 +273,7 @@ def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -
 
 @pytest.fixture(scope="session")
 def empty(shared_database: str) -> Iterator[Callable[[], None]]:
-    """Disconnects everyone from the shared database and deletes all rows of all tables."""
+    """Return a function that disconnects all from the shared database and deletes all rows."""
     tables = (_EMPTY_TABLE.format(table=table.name) for table in reversed(METADATA.sorted_tables))
     with psycopg.connect(shared_database, autocommit=True) as connection:
         connection.execute(_EMPTY.format("".join(tables)).encode())
@@ -278,14 +286,14 @@ def empty(shared_database: str) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def database_url(shared_database: str, empty: Callable[[], None]) -> Iterator[str]:
-    """The SQLAlchemy address of a migrated database that is empty again."""
+    """Return the SQLAlchemy address of the shared database, empty; empty it afterwards."""
     yield shared_database.replace("postgresql://", "postgresql+psycopg://", 1)
     empty()
 
 
 @pytest.fixture(scope="session")
 def temporal_server(server_folder: Path) -> Iterator[TemporalServer]:
-    """A Temporal dev server in memory, with prompt timers; its `address` is host and port."""
+    """Start a Temporal dev server in memory; its `address` is host and port."""
     server = TemporalServer(
         None,
         free_port(),

@@ -1,4 +1,4 @@
-"""Stand-ins that pass the same contract tests as the real things."""
+"""Fakes that pass the same contract tests as the real things."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -28,21 +28,21 @@ from simulator.habits import Habit
 
 @dataclass
 class Machine:
-    """A machine whose clocks a test lets go on while its processes stand still.
+    """A machine that a test can suspend or pause.
 
     Attributes:
-        clocks: What its processes read.
+        clocks: The clocks of its processes.
     """
 
     _asleep: float = 0
     _paused: float = 0
 
     def suspend(self, by: timedelta) -> None:
-        """Close the lid for so long: the monotonic clock stands still, the others do not."""
+        """Suspend it: the monotonic clock stops, the others do not."""
         self._asleep += by.total_seconds()
 
     def pause(self, by: timedelta) -> None:
-        """Have the hypervisor stop it for so long: only the wall clock is set afterwards."""
+        """Pause it by the hypervisor: only the wall clock is set afterwards."""
         self._paused += by.total_seconds()
 
     @property
@@ -63,23 +63,23 @@ class _Scripted:
 
 @dataclass
 class FakeGateway:
-    """A provider in memory; accepts everything unless told otherwise.
+    """A provider in memory that accepts every text, unless scripted.
 
     Attributes:
-        calls: Every call that reached it, in order; those after their deadline did not.
-        messages: What its list shows, by recipient; a test may add and change entries.
-        habit: What the account does to the texts that it shows, those before included.
-        line_types: By number; any other is a mobile.
-        texts: What came in, as its list shows it, oldest first.
-        photos: Where the pictures of texts are, by the text's id.
-        page_size: How many entries a page of its list has.
-        lists_fail: While true, no list or message can be had.
-        asked: The windows and pages of texts that were asked for, those in vain too.
-        asked_for: The numbers whose texts were asked for, None for all.
-        fetched: The ids that were asked for singly, in order.
-        look_ups_fail: While true, no number can be looked up.
-        delay: Seconds between being asked and calling, in which a deadline may pass.
-        on_call: Awaited between a call's arrival and its answer: what happens meanwhile.
+        calls: Every call that reached it, in order; a call after its deadline does not.
+        messages: The outbound list, by recipient; a test may add and change entries.
+        habit: How the account alters the texts that it shows.
+        line_types: By number; all others are mobile.
+        texts: The inbound list, oldest first.
+        photos: The addresses of a text's pictures, by its id.
+        page_size: The number of entries in a page.
+        lists_fail: While true, lists and messages fail.
+        asked: The windows and pages of inbound lists that were requested.
+        asked_for: The numbers of these lists, None for all.
+        fetched: The ids of the messages that were fetched, in order.
+        look_ups_fail: While true, look-ups fail.
+        delay: Seconds before the call, in which a deadline may pass.
+        on_call: Awaited between a call's arrival and its answer.
     """
 
     calls: list[SendRequest] = field(default_factory=list)
@@ -108,9 +108,8 @@ class FakeGateway:
 
         Args:
             answers: An `Accepted` without a sid gets one.
-            to: Only to calls for this number; None for calls for numbers without answers of
-                their own.
-            creates: Whether a message comes to be; None: if the answer is `Accepted`.
+            to: For calls for this number; None: for numbers without their own answers.
+            creates: Whether a message is created; None: if the answer is `Accepted`.
         """
         queue = self._next.setdefault(to, deque())
         queue.extend(_scripted(answer, creates=creates) for answer in answers)
@@ -118,11 +117,11 @@ class FakeGateway:
     def always(
         self, answer: SendResult, *, to: str | None = None, creates: bool | None = None
     ) -> None:
-        """Give this answer to every call that `answer` has none for; as there."""
+        """Give this answer to every call without one by `answer`; arguments as there."""
         self._always[to] = _scripted(answer, creates=creates)
 
     def lose(self, *, to: str | None = None, creates: bool) -> None:
-        """Leave the next call without an answer, its message created or not."""
+        """Lose the answer to the next call, whose message is created or not."""
         self.answer(OutcomeUnknown(), to=to, creates=creates)
 
     def calls_to(self, to: str) -> list[SendRequest]:
@@ -130,7 +129,7 @@ class FakeGateway:
         return [call for call in self.calls if call.to == to]
 
     async def create(self, call: SendRequest) -> SendResult:
-        """Answer a call as told."""
+        """Answer a call as scripted."""
         if self.delay:
             await asyncio.sleep(self.delay)
         if call.deadline.is_late:
@@ -148,7 +147,7 @@ class FakeGateway:
         return answer
 
     async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
-        """List what was created, newest first."""
+        """List the outbound texts for a number, newest first."""
         if self.lists_fail:
             raise ProviderUnavailableError
         if self._shown(to, "")[0] != to:
@@ -162,7 +161,7 @@ class FakeGateway:
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
     ) -> TextPage:
-        """List what came in, newest first, a page at a time."""
+        """List inbound texts, newest first, a page at a time."""
         self.asked.append((since, until, page))
         self.asked_for.append(to)
         if self.lists_fail:
@@ -180,7 +179,7 @@ class FakeGateway:
     async def list_sent(
         self, since: datetime, page: str | None = None, *, from_phone: str | None = None
     ) -> SentPage:
-        """List what was created, newest first, a page at a time."""
+        """List outbound texts, newest first, a page at a time."""
         if self.lists_fail:
             raise ProviderUnavailableError
         sent = [
@@ -191,19 +190,19 @@ class FakeGateway:
             and from_phone in {None, one.from_phone}
         ]
         sent.reverse()
-        sent.sort(key=lambda text: text.created_at, reverse=True)  # those of one second as they are
+        sent.sort(key=lambda text: text.created_at, reverse=True)  # stable within a second
         start = int(page or 0)
         end = start + self.page_size
         return SentPage(sent[start:end], str(end) if end < len(sent) else None)
 
     async def pictures(self, sid: str) -> Sequence[str]:
-        """Tell where a text's pictures are."""
+        """List the addresses of a text's pictures."""
         if sid not in self.photos:
             raise ProviderUnavailableError
         return self.photos[sid]
 
     async def message(self, sid: str) -> ListedMessage | None:
-        """Find one of the messages that were created."""
+        """Find a message by its id."""
         if self.lists_fail:
             raise ProviderUnavailableError
         self.fetched.append(sid)
@@ -211,7 +210,7 @@ class FakeGateway:
         return next((message for message in everything if message.sid == sid), None)
 
     async def line_type(self, phone: str) -> LineType:
-        """Tell the line type that was set."""
+        """Return the line type of a number."""
         if self.look_ups_fail:
             raise ProviderUnavailableError
         return self.line_types.get(phone, LineType.MOBILE)
@@ -239,7 +238,7 @@ class FakeGateway:
         )
 
     def _shown(self, to: str, body: str) -> tuple[str, str]:
-        """How a recipient and a text are shown."""
+        """Return a recipient and a text as the account shows them."""
         return (self.habit.recipient(to), self.habit.body(body)) if self.habit else (to, body)
 
 

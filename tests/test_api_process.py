@@ -1,4 +1,4 @@
-"""The API as a process: it finishes its requests at SIGTERM, and what it logs is plain."""
+"""The API as a process: it finishes requests at SIGTERM and logs nothing personal."""
 
 import asyncio
 import json
@@ -9,16 +9,14 @@ import psycopg
 
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
-from tests.test_worker import Start, start
+from tests.kits.programs import Start
 from tests.workflows.plays import eventually
-
-__all__ = ["start"]
 
 NUMBER = "+12125550187"
 TOKEN = "sgt_" + "A" * 43
 
 
-async def test_a_request_under_way_at_sigterm_is_answered(
+async def test_request_under_way_at_sigterm_is_answered(
     start: Start,
     database_url: str,
     temporal_server: TemporalServer,
@@ -56,7 +54,9 @@ async def test_a_request_under_way_at_sigterm_is_answered(
         answer = await asked
         await asyncio.to_thread(api.popen.wait, 30)
 
-    assert api.popen.returncode in {0, -signal.SIGTERM}, "uvicorn raises it again when it is done"
+    assert api.popen.returncode in {0, -signal.SIGTERM}, (
+        "uvicorn raises the signal again at the end"
+    )
     assert answer.status_code == 401
     assert answer.headers["X-Request-ID"] == "last"
     lines = [json.loads(line) for line in api.output().splitlines() if line.startswith("{")]
@@ -69,4 +69,4 @@ async def test_a_request_under_way_at_sigterm_is_answered(
     assert [word for word in (NUMBER[1:], "Rosalind", TOKEN) if word in api.output()] == []
     assert "GET /" not in "".join(
         line for line in api.output().splitlines() if not line.startswith("{")
-    ), "the server writes no lines of its own"
+    ), "the server writes no access lines"

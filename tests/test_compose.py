@@ -1,7 +1,7 @@
-"""docker-compose.yml and Dockerfile: read, and their commands started as written on real servers.
+"""docker-compose.yml and Dockerfile: their content, and their commands run on real servers.
 
-There is no container engine where the tests run. What they start in its place: the files that the
-Dockerfile copies, the commands and the environment that the compose file gives.
+The tests have no container engine. They run the commands with the environment of the compose file
+on the files that the Dockerfile copies.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 EXAMPLE = (ROOT / "deploy" / "env.example").read_text()
 SERVICES: dict[str, dict[str, Any]] = {
-    # What is there without being asked for; tests/test_monitoring.py has the rest.
+    # The services without a profile; tests/test_monitoring.py has the rest.
     name: service
     for name, service in COMPOSE["services"].items()
     if "profiles" not in service
@@ -66,7 +66,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def required() -> set[str]:
-    """The variables that the file asks for, of whoever starts it."""
+    """List the variables that the file requires."""
     found = REFERENCE.finditer(yaml.safe_dump(COMPOSE, width=10_000))
     return {each["name"] for each in found if each["mark"] == ":?"}
 
@@ -80,7 +80,7 @@ def variables(kind: type[Settings], *, only_required: bool = False) -> set[str]:
 
 
 def composed(text: str, given: Mapping[str, str]) -> str:
-    """Put values in place of references, as Compose does."""
+    """Replace references by values, as Compose does."""
 
     def value(reference: re.Match[str]) -> str:
         found = given.get(reference["name"], "")
@@ -91,7 +91,7 @@ def composed(text: str, given: Mapping[str, str]) -> str:
 
 
 def commands(name: str) -> list[list[str]]:
-    """The programs that a service of ours runs, one after the other."""
+    """List the commands that a service of ours runs, in order."""
     words: list[str] = SERVICES[name]["command"]
     if words[:2] != ["sh", "-c"]:
         return [words]
@@ -100,7 +100,7 @@ def commands(name: str) -> list[list[str]]:
 
 
 def copied() -> list[str]:
-    """What the Dockerfile takes from the project into the image."""
+    """List what the Dockerfile copies from the project into the image."""
     builder = (ROOT / "Dockerfile").read_text().split("\nFROM ")[2]
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", builder, re.MULTILINE)
     return [source for line in lines for source in line.split()]
@@ -111,7 +111,7 @@ def seconds(text: str) -> int:
     return int(text[:-1])
 
 
-def test_the_services_are_those_of_the_production_shape() -> None:
+def test_services_are_those_of_production() -> None:
     assert set(SERVICES) == {
         *("postgres", "temporal-schema", "temporal", "temporal-ui"),
         *("set-up", "api", "worker"),
@@ -125,7 +125,7 @@ def test_foreign_images_are_official_and_pinned(name: str) -> None:
     assert re.fullmatch(r"(postgres|temporalio/(server|admin-tools|ui)):\d+\.\d+(\.\d+)?", image)
 
 
-def test_the_servers_are_of_the_versions_that_the_tests_run_on(
+def test_servers_have_the_versions_of_the_tests(
     postgres_server: EmbeddedPostgres,
 ) -> None:
     cli = subprocess.run(
@@ -143,7 +143,7 @@ def test_the_servers_are_of_the_versions_that_the_tests_run_on(
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_command_names_what_is_there(name: str) -> None:
+def test_commands_name_existing_programs(name: str) -> None:
     for program, *words in commands(name):
         match program, words:
             case "python", ["-m", "manage", *arguments]:
@@ -157,7 +157,7 @@ def test_a_command_names_what_is_there(name: str) -> None:
                 assert [program, *words] == ["alembic", "upgrade", "head"]
 
 
-def test_what_must_be_given_is_what_the_settings_require() -> None:
+def test_required_variables_match_required_settings() -> None:
     wanted = variables(ApiSettings, only_required=True) - {"DATABASE_URL"}
 
     assert required() == wanted | DATABASE_PASSWORDS | {"FORWARDED_ALLOW_IPS"}
@@ -165,7 +165,7 @@ def test_what_must_be_given_is_what_the_settings_require() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_service_gets_what_it_requires_and_no_secret_besides(name: str) -> None:
+def test_service_gets_required_secrets_only(name: str) -> None:
     kind = OURS[name]
     given = environment(name)
     secrets = {key for key, value in given.items() if ":?" in value}
@@ -186,7 +186,7 @@ def test_time_limits_nest() -> None:
     [drain] = [word.partition("=")[2] for word in api if word.startswith("--timeout-graceful")]
 
     assert seconds(SERVICES["worker"]["stop_grace_period"]) == CONTAINER_GRACE.total_seconds()
-    assert composed(environment("worker")["DRAIN_SECONDS"], given) == ""  # settings' default holds
+    assert composed(environment("worker")["DRAIN_SECONDS"], given) == ""  # so the default applies
     default = Settings.model_fields["drain"].default
     assert START_TO_CLOSE < default < CONTAINER_GRACE
     assert int(drain) < seconds(SERVICES["api"]["stop_grace_period"])
@@ -213,7 +213,7 @@ def test_each_service_waits_for_what_it_needs() -> None:
     assert all("healthcheck" in SERVICES[name] for name in ("api", "worker"))
 
 
-def test_what_ends_is_started_again_unless_its_work_is_done() -> None:
+def test_services_restart_except_finished_one_shots() -> None:
     restarts = {name: service["restart"] for name, service in SERVICES.items()}
 
     assert restarts == {
@@ -221,7 +221,7 @@ def test_what_ends_is_started_again_unless_its_work_is_done() -> None:
     }
 
 
-def test_no_secret_is_written_down() -> None:
+def test_no_secret_is_in_the_files() -> None:
     secret = re.compile(r"PASSWORD|PWD|SECRET|TOKEN|_URL$")
     harmless = {"TEMPORAL_UI_URL", "TWILIO_API_BASE_URL", "TWILIO_LOOKUPS_BASE_URL"}
     written = {
@@ -255,7 +255,7 @@ def test_servers_are_on_the_inside_only() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_containers_may_do_little(name: str) -> None:
+def test_our_containers_have_few_privileges(name: str) -> None:
     service = SERVICES[name]
 
     assert service["read_only"] is True
@@ -266,7 +266,7 @@ def test_our_containers_may_do_little(name: str) -> None:
     assert "container_name" not in service, "it could not be scaled"
 
 
-def test_mounted_files_are_there_and_read_only() -> None:
+def test_mounted_files_exist_and_are_read_only() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     bound = [mount.split(":") for mount in mounts if mount.startswith(".")]
 
@@ -275,7 +275,7 @@ def test_mounted_files_are_there_and_read_only() -> None:
     assert [source for source, *_ in bound if not (ROOT / source).is_dir()] == []
 
 
-def test_temporal_is_configured_as_on_one_machine() -> None:
+def test_temporal_has_the_configuration_of_standalone() -> None:
     folder, inside = SERVICES["temporal"]["volumes"][0].removesuffix(":ro").split(":")
     path = environment("temporal")["DYNAMIC_CONFIG_FILE_PATH"]
     text = (ROOT / folder / Path(path).relative_to(inside)).read_text()
@@ -284,11 +284,11 @@ def test_temporal_is_configured_as_on_one_machine() -> None:
     only = {key: entry["constraints"] for key, entry in settings.items() if "constraints" in entry}
 
     assert values == temporal._DYNAMIC_CONFIG
-    # One partition bounds what goes through a queue, so the paced queue alone has one.
+    # One partition limits a queue's throughput, so only the paced queue has one.
     assert only == {key: {"taskQueueName": SEND_QUEUE} for key in values if "Partitions" in key}
 
 
-def test_the_image_is_built_from_the_lock_and_runs_as_nobody_special() -> None:
+def test_image_is_built_from_the_lock_and_runs_unprivileged() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assets, builder, final = dockerfile.split("\nFROM ")[1:]
 
@@ -307,10 +307,10 @@ def test_the_image_is_built_from_the_lock_and_runs_as_nobody_special() -> None:
     ]
     assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["10001"]
     assert "STOPSIGNAL SIGTERM" in final
-    assert "HEALTHCHECK" not in dockerfile, "it is the compose file's"
+    assert "HEALTHCHECK" not in dockerfile, "the compose file has it"
 
 
-def test_the_image_holds_only_what_runs() -> None:
+def test_image_holds_only_production_code() -> None:
     packages = {folder.parent.name for folder in ROOT.glob("*/__init__.py")}
     sources = {*copied()} - {"requirements.txt"}
 
@@ -321,7 +321,7 @@ def test_the_image_holds_only_what_runs() -> None:
     }
 
 
-def test_the_build_sees_only_what_it_copies() -> None:
+def test_build_context_holds_only_copied_files() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     allowed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
@@ -335,12 +335,12 @@ def test_the_build_sees_only_what_it_copies() -> None:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the image has in its working directory."""
+    """Build a folder with the content of the image's working directory."""
     folder = tmp_path_factory.mktemp("image")
     for source in copied():
         found = ROOT / source
         if found.is_dir():
-            # What is compiled here comes along: the Dockerfile compiles, and nothing does later.
+            # Compiled files are copied too: the Dockerfile compiles, and nothing does later.
             ignored = shutil.ignore_patterns(".env*", "node_modules")
             shutil.copytree(found, folder / source, ignore=ignored)
         else:
@@ -349,7 +349,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def programs_environment(**changes: str) -> dict[str, str]:
-    """What a container has besides what the compose file gives it."""
+    """Build the environment of a container beyond the compose file."""
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": "/nonexistent",
@@ -359,8 +359,8 @@ def programs_environment(**changes: str) -> dict[str, str]:
     }
 
 
-def test_an_image_knows_its_build(tmp_path: Path, image: Path) -> None:
-    """One that its code names: another for other code, the same for the same."""
+def test_build_id_follows_the_code(tmp_path: Path, image: Path) -> None:
+    """Derived from the code: changed code has another one."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
     [command] = re.findall(r"^RUN (find .+> build\.env)$", text, re.MULTILINE)
     command = command.replace("/build/requirements.txt", str(ROOT / "requirements.txt"))
@@ -403,8 +403,8 @@ assert sys.modules["pytest"] is None
 """
 
 
-def test_what_runs_is_in_the_lock(image: Path) -> None:
-    """The virtual environment here has the tests' packages too; the image's has not."""
+def test_production_code_imports_locked_packages_only(image: Path) -> None:
+    """The image's environment lacks the tests' packages, which are here too."""
     lock = (ROOT / "requirements.txt").read_text()
     locked = re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock, re.MULTILINE)
 
@@ -439,7 +439,7 @@ class Deployment:
             key: self.substituted(composed(value, self.given))
             for key, value in environment(service).items()
         }
-        # Each container has an address of its own, the programs here share one.
+        # Containers have their own addresses; the programs here share one.
         return programs_environment(**{**given, **self.metrics.get(service, {})})
 
     async def start(
@@ -458,7 +458,7 @@ class Deployment:
         )
 
     async def run(self, service: str, command: Sequence[str] | None = None) -> str:
-        """Run what ends by itself; answers what it said."""
+        """Run a command to its end; return its output."""
         process = await self.start(service, command)
         out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 0, out.decode()
@@ -469,7 +469,7 @@ class Deployment:
 def deployment(
     image: Path, postgres_server: EmbeddedPostgres, temporal_server: TemporalServer
 ) -> Iterator[Deployment]:
-    """Fresh databases, made as the postgres image makes them, and a fresh namespace's name."""
+    """Create databases as the postgres image does, for a new namespace."""
     given = {
         **{name: uuid4().hex for name in DATABASE_PASSWORDS},
         "TEMPORAL_NAMESPACE": f"compose-{uuid4().hex[:8]}",
@@ -518,7 +518,7 @@ def deployment(
 async def namespace(
     deployment: Deployment, temporal_server: TemporalServer
 ) -> AsyncIterator[Client]:
-    """A client of the deployment's namespace, whose sweep is ended afterwards."""
+    """Connect to the deployment's namespace; end its schedules and workflows afterwards."""
     client = await Client.connect(
         temporal_server.address, namespace=deployment.given["TEMPORAL_NAMESPACE"]
     )
@@ -542,7 +542,7 @@ async def polled(client: Client, queue: str) -> bool:
     return bool(answer.pollers)
 
 
-async def test_the_commands_work_as_written(deployment: Deployment, namespace: Client) -> None:
+async def test_commands_run_as_written(deployment: Deployment, namespace: Client) -> None:
     said = await deployment.run("set-up")
     assert f"made the namespace {namespace.namespace}" in said
     assert "workers v1 are current from now on" in said

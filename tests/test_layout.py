@@ -1,4 +1,4 @@
-"""What must hold of the tree as a whole."""
+"""Rules for the whole repository."""
 
 import importlib.machinery
 import importlib.metadata
@@ -16,7 +16,7 @@ MOST_LINES = 600
 
 
 def _files() -> list[Path]:
-    """Every Python file of ours: hidden folders and what npm fetched are not ours."""
+    """List our Python files, without hidden folders and npm packages."""
     found: list[Path] = []
     for folder, inner, files in os.walk(ROOT):
         inner[:] = [name for name in inner if name[0] != "." and name != "node_modules"]
@@ -30,7 +30,7 @@ def _top_level_names() -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(_top_level_names()))
-def test_a_first_party_name_is_ours(name: str) -> None:
+def test_no_package_claims_a_name_of_ours(name: str) -> None:
     claimed = importlib.metadata.packages_distributions()
     found = importlib.machinery.PathFinder.find_spec(name, [str(ROOT), *sys.path])
 
@@ -65,7 +65,7 @@ def test_every_locked_package_has_an_exact_version_and_a_hash() -> None:
         assert loose == []
 
 
-def test_modules_stay_readable() -> None:
+def test_modules_have_at_most_600_lines() -> None:
     lengths = {
         str(file.relative_to(ROOT)): len(file.read_bytes().splitlines()) for file in _files()
     }
@@ -73,7 +73,7 @@ def test_modules_stay_readable() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
-def test_ci_runs_make_test_and_nothing_cleverer() -> None:
+def test_ci_runs_make_test_only() -> None:
     run = ROOT / ".ci" / "run"
     lines = run.read_text().splitlines()
 
@@ -116,7 +116,7 @@ def test_only_settings_reads_the_environment() -> None:
     assert [file for file in python if reads.search(file.read_text())] == []
 
 
-def test_the_example_names_every_setting_with_its_default() -> None:
+def test_example_names_every_setting_with_its_default() -> None:
     import settings  # noqa: PLC0415 (the layout does not otherwise depend on it)
 
     example = (ROOT / ".env.example").read_text()
@@ -139,7 +139,7 @@ def test_the_example_names_every_setting_with_its_default() -> None:
 
 
 def _texts() -> dict[str, str]:
-    """Every text file of ours, by its path; git knows which they are, unless there is no git."""
+    """Read our text files, by path: those that git knows, or all Python files without git."""
     inside = (ROOT / ".git").exists()
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True) if inside else None
@@ -159,18 +159,18 @@ _OUTSIDE = re.compile(
     r"|\b[Ii]ssues? \d"
     r"|\[M\]"
 )
-"""Citations of a document, or an issue's number, that a reader of the repository cannot look up."""
+"""Citations that a reader of the repository cannot look up."""
 
 _RFC_SECTION = re.compile(r"(?:RFC \d+|\b\d+bis),\s+section \d[\d.]*")
 _CITED_HEADING = re.compile(r'docs/design\.md,\s+"([^"]+)"')
 
 
-def test_no_file_cites_what_is_not_in_the_repository() -> None:
+def test_no_file_cites_documents_outside_the_repository() -> None:
     cited = {
         name: found
         for name, text in _texts().items()
         if name != "tests/test_layout.py"
-        # What people text cites nothing: "Section 8" is a housing voucher.
+        # Texts of people cite nothing: "Section 8" is a housing voucher.
         and not (name.startswith("tests/domain/suppression/intent/") and name.endswith(".tsv"))
         and (found := _OUTSIDE.findall(_RFC_SECTION.sub("", text)))
     }
@@ -181,11 +181,11 @@ def test_no_file_cites_what_is_not_in_the_repository() -> None:
 @pytest.mark.parametrize(
     "text", ["Section 5: never twice", "see DESIGN", "Issue 2 of 4", "57 s [M]", "sections 3 and 5"]
 )
-def test_a_citation_from_outside_is_noticed(text: str) -> None:
+def test_citation_of_an_outside_document_is_noticed(text: str) -> None:
     assert _OUTSIDE.search(_RFC_SECTION.sub("", text))
 
 
-def test_every_heading_of_the_design_that_is_cited_exists() -> None:
+def test_every_cited_heading_of_the_design_exists() -> None:
     design = (ROOT / "docs" / "design.md").read_text()
     headings = set(re.findall(r"^#+ (.+)$", design, re.MULTILINE))
     cited = {
@@ -200,7 +200,7 @@ def test_every_heading_of_the_design_that_is_cited_exists() -> None:
 
 
 _BUILT = re.compile(r"^(api/static/build|screenshots|\.segue|\.venv|manifest\.json)(/|$)")
-"""What commands write and git does not know."""
+"""Files that commands write and git ignores."""
 
 _PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
 _FILE = re.compile(r"\.(css|html|ini|js|json|md|py|sh|toml|tsv|txt|ya?ml)$")
@@ -215,7 +215,7 @@ def _documents() -> dict[Path, str]:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a word in backticks names a place in the repository, and none that is built."""
+    """Return whether a word in backticks is a path in the repository that git knows."""
     if not _PATH.fullmatch(text) or _BUILT.match(text):
         return False
     inside, _, rest = text.partition("/")
@@ -223,7 +223,7 @@ def _is_path(text: str) -> bool:
 
 
 def _exists(path: str) -> bool:
-    """Whether it is there: from the root, or from tests as the tables of proofs write it."""
+    """Return whether a path exists, from the root or from `tests`."""
     path = path.rstrip("/")
     return any(True for folder in (ROOT, ROOT / "tests") for _ in folder.glob(path))
 
@@ -262,7 +262,7 @@ def test_every_link_in_the_documents_leads_somewhere() -> None:
         ("segue-send", False),
     ],
 )
-def test_a_path_in_a_document_is_noticed(text: str, *, is_path: bool) -> None:
+def test_path_in_a_document_is_recognized(text: str, *, is_path: bool) -> None:
     assert _is_path(text) is is_path
 
 
@@ -281,7 +281,7 @@ AREAS = {
 
 
 def _rooms(folder: str) -> set[str]:
-    """What stands at the top of a folder, but for the package marker."""
+    """List the top of a folder, without the package marker."""
     return {
         entry.name
         for entry in (ROOT / folder).iterdir()
@@ -306,7 +306,7 @@ def test_tests_mirror_the_areas(layer: str) -> None:
     assert folders - AREAS <= {"statuses"}
 
 
-def test_the_contract_of_the_areas_names_each() -> None:
+def test_contract_of_the_areas_names_every_area() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     [contract] = [one for one in contracts["contracts"] if one["name"].startswith("areas:")]
 

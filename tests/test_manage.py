@@ -1,4 +1,4 @@
-"""The administrator's commands, run as commands."""
+"""The admin commands."""
 
 import asyncio
 import io
@@ -45,7 +45,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True)
 class Run:
-    """What a command came to."""
+    """The outcome of a command."""
 
     code: int
     out: str
@@ -57,7 +57,7 @@ Manage = Callable[..., Run]
 
 @pytest.fixture
 def manage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Manage:
-    """Runs a command in this process, which spares a second of imports each time."""
+    """Return a function that runs a command in this process, without importing again."""
 
     def run(database_url: str, *arguments: str, typed: str = "") -> Run:
         monkeypatch.setenv("DATABASE_URL", database_url)
@@ -84,9 +84,7 @@ def in_database(database_url: str, look: Callable[[Database], Awaitable[Found]])
     return asyncio.run(run())
 
 
-def test_an_admin_is_made_and_given_a_token_that_is_printed_alone(
-    manage: Manage, database_url: str
-) -> None:
+def test_admin_is_created_and_gets_a_token_printed_alone(manage: Manage, database_url: str) -> None:
     made = manage(database_url, "create-admin", "--email", "Kim@x.example", typed=f"{PASSWORD}\n")
     token = manage(database_url, "create-token", "--email", "kim@X.example")
 
@@ -97,9 +95,7 @@ def test_an_admin_is_made_and_given_a_token_that_is_printed_alone(
     assert len(token.out.split()) == 1
 
 
-def test_a_token_gets_the_scopes_and_the_days_that_were_asked_for(
-    manage: Manage, database_url: str
-) -> None:
+def test_token_gets_the_given_scopes_and_lifetime(manage: Manage, database_url: str) -> None:
     manage(database_url, "create-admin", "--email", "kim@x.example", typed=f"{PASSWORD}\n")
     arguments = ("create-token", "--email", "kim@x.example")
 
@@ -122,7 +118,7 @@ def test_a_token_gets_the_scopes_and_the_days_that_were_asked_for(
     "arguments",
     [("--scope", "all"), ("--expires-days", "0"), ("--expires-days", "soon"), ("--scope",)],
 )
-def test_a_senseless_token_is_refused(manage: Manage, arguments: tuple[str, ...]) -> None:
+def test_invalid_scope_or_lifetime_is_refused(manage: Manage, arguments: tuple[str, ...]) -> None:
     run = manage(
         "postgresql://nobody@127.0.0.1:1/none", "create-token", "--email", "a@x.example", *arguments
     )
@@ -130,7 +126,7 @@ def test_a_senseless_token_is_refused(manage: Manage, arguments: tuple[str, ...]
     assert run.code == 2
 
 
-def test_a_user_gets_the_role_that_was_asked_for(manage: Manage, database_url: str) -> None:
+def test_user_gets_the_given_role(manage: Manage, database_url: str) -> None:
     made = manage(database_url, "create-user", "--email", "v@x.example", "--role", "viewer")
     assert made.code == 0, made.err
 
@@ -140,7 +136,7 @@ def test_a_user_gets_the_role_that_was_asked_for(manage: Manage, database_url: s
     assert user.role is Role.VIEWER
 
 
-def test_a_known_address_is_refused_in_one_line(manage: Manage, database_url: str) -> None:
+def test_duplicate_address_is_refused_in_one_line(manage: Manage, database_url: str) -> None:
     arguments = ("create-admin", "--email", "kim@x.example")
     manage(database_url, *arguments, typed=PASSWORD)
 
@@ -161,7 +157,7 @@ def test_a_known_address_is_refused_in_one_line(manage: Manage, database_url: st
         (("create-token", "--email", "who@x.example"), "", "there is no user who@x.example"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
+def test_error_is_printed_in_one_line(
     manage: Manage, database_url: str, arguments: tuple[str, ...], typed: str, says: str
 ) -> None:
     run = manage(database_url, *arguments, typed=typed)
@@ -171,7 +167,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert run.err.count("\n") == 1
 
 
-def test_a_link_to_set_a_password_is_printed_alone(
+def test_set_up_link_is_printed_alone(
     manage: Manage, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUBLIC_BASE_URL", "https://segue.example.com")
@@ -190,7 +186,7 @@ def test_a_link_to_set_a_password_is_printed_alone(
     assert used.email == "kim@x.example"
 
 
-def test_a_link_needs_the_sites_address(manage: Manage, database_url: str) -> None:
+def test_set_up_link_without_site_address_is_refused(manage: Manage, database_url: str) -> None:
     made = manage(database_url, "create-set-up-link", "--email", "kim@x.example")
 
     assert (made.code, made.out) == (1, "")
@@ -198,20 +194,18 @@ def test_a_link_needs_the_sites_address(manage: Manage, database_url: str) -> No
 
 
 @pytest.mark.parametrize("arguments", [(), ("create-user", "--email", "a@x.example"), ("fly",)])
-def test_a_senseless_command_line_is_refused(manage: Manage, arguments: tuple[str, ...]) -> None:
+def test_invalid_command_line_is_refused(manage: Manage, arguments: tuple[str, ...]) -> None:
     assert manage("postgresql://nobody@127.0.0.1:1/none", *arguments).code == 2
 
 
-def test_a_database_that_is_away_is_said_in_one_line(manage: Manage) -> None:
+def test_unavailable_database_is_reported_in_one_line(manage: Manage) -> None:
     run = manage("postgresql://nobody@127.0.0.1:1/none", "create-token", "--email", "a@x.example")
 
     assert run.code == 1
     assert run.err == "the database at DATABASE_URL does not answer\n"
 
 
-def test_parked_outbox_entries_are_listed_and_tried_again(
-    manage: Manage, database_url: str
-) -> None:
+def test_parked_outbox_entries_are_listed_and_retried(manage: Manage, database_url: str) -> None:
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as rows:
         [(entry, subject)] = rows.execute(
             "INSERT INTO outbox (kind, subject_id, parked_at, parked_reason)"
@@ -230,7 +224,7 @@ def test_parked_outbox_entries_are_listed_and_tried_again(
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
-    """The provider that commands ask, and settings that name one."""
+    """Replace the provider of commands by a fake, with settings for one."""
     gateway = FakeGateway()
     monkeypatch.setattr(gateway, "aclose", AsyncMock(), raising=False)
     monkeypatch.setattr("manage.gateway_of", lambda *_, **__: gateway)
@@ -244,7 +238,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     return gateway
 
 
-def test_a_restored_database_is_reconciled_before_any_worker_starts(
+def test_restored_database_is_reconciled(
     manage: Manage, database_url: str, provider: FakeGateway
 ) -> None:
     unasked = manage(database_url, "reconcile-after-restore")
@@ -277,7 +271,7 @@ def test_a_restored_database_is_reconciled_before_any_worker_starts(
     assert (zoneless.code, "with its zone" in zoneless.err) == (2, True)
 
 
-def test_nothing_is_reconciled_while_a_worker_runs(
+def test_reconciliation_is_refused_while_a_worker_runs(
     manage: Manage, database_url: str, provider: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EnrollmentClient, "worker_polls", AsyncMock(return_value=True))
@@ -293,7 +287,7 @@ async def _add_sender(database: Database, phone: str) -> None:
         await tx.execute(insert(Sender).values(id=uuid4(), name="Front desk", phone=phone))
 
 
-def test_the_demo_is_made_once(manage: Manage, database_url: str) -> None:
+def test_demo_is_created_once(manage: Manage, database_url: str) -> None:
     first = manage(database_url, "seed-demo")
     second = manage(database_url, "seed-demo")
 
@@ -331,7 +325,7 @@ async def _demo(
         )
 
 
-def test_it_runs_as_a_module() -> None:
+def test_manage_runs_as_a_module() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "manage", "--help"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A database that is in use is migrated, forth and back, and keeps what it holds."""
+"""Migrations of a database in use: up, down and up again, keeping its rows."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ _ROWS = """
 
 @pytest.fixture
 def database(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[str]:
-    """The address of a database of an earlier release, with a text on its way."""
+    """Create a database of an earlier release with a text under way; yield its address."""
     name = f"before_{uuid4().hex}"
     postgres_server.create_database(name)
     url = postgres_server.url(name)
@@ -65,7 +65,7 @@ def database(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[str]
 
 
 def _alembic(url: str, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Begin to migrate, in a folder where no .env is."""
+    """Start a migration, in a folder without .env."""
     return subprocess.Popen(
         [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), *words],
         cwd=folder,
@@ -81,7 +81,7 @@ def _wait(migrating: subprocess.Popen[str]) -> None:
     assert migrating.returncode == 0, said
 
 
-def _told(url: str) -> list[tuple[object, ...]]:
+def _read(url: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(
             """
@@ -92,20 +92,20 @@ def _told(url: str) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def test_rows_of_an_earlier_release_are_kept_forth_and_back(database: str, tmp_path: Path) -> None:
-    before = _told(database)
+def test_rows_survive_upgrade_and_downgrade(database: str, tmp_path: Path) -> None:
+    before = _read(database)
     assert len(before) == 1
     for words in (("upgrade", "head"), ("downgrade", BEFORE), ("upgrade", "head")):
         _wait(_alembic(database, tmp_path, *words))
-        assert _told(database) == before
+        assert _read(database) == before
     with psycopg.connect(database) as connection:
         blocked = connection.execute("SELECT blocked FROM enrollments").fetchall()
         unfinished = connection.execute("SELECT unfinished FROM attempts").fetchall()
     assert (blocked, unfinished) == ([(True,)], [(True,)])
 
 
-def test_a_database_is_migrated_while_programs_use_it(database: str, tmp_path: Path) -> None:
-    """A send has the enrollment and wants an attempt, the migration has the attempts' table."""
+def test_migration_and_a_send_do_not_deadlock(database: str, tmp_path: Path) -> None:
+    """A send locks the enrollment, then writes an attempt; the migration locks tables."""
     with psycopg.connect(database) as sending:
         sending.execute("SELECT id FROM enrollments FOR UPDATE")
         migrating = _alembic(database, tmp_path, "upgrade", "head")
@@ -117,10 +117,8 @@ def test_a_database_is_migrated_while_programs_use_it(database: str, tmp_path: P
     assert status == "delivered"
 
 
-def test_two_set_ups_at_once_migrate_once_whatever_the_role_defaults_to(
-    database: str, tmp_path: Path
-) -> None:
-    """The second must see what the first has done while it waited."""
+def test_concurrent_set_ups_migrate_once(database: str, tmp_path: Path) -> None:
+    """The second sees the first's changes, whatever the default isolation level."""
     with psycopg.connect(database, autocommit=True) as connection:
         default = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
         connection.execute(default.format(sql.Identifier(connection.info.dbname)))
@@ -133,7 +131,7 @@ def test_two_set_ups_at_once_migrate_once_whatever_the_role_defaults_to(
 
 
 def _until_waiting(url: str, table: str | None = None, number: int = 1) -> None:
-    """Until so many wait for the lock of a table, or for advisory ones."""
+    """Wait until so many wait for the lock of a table, or for advisory locks."""
     waits = "SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"
     waits += " WHERE datname = current_database())"
     waits += " AND relation = %s::regclass" if table else " AND locktype = 'advisory'"

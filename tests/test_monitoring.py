@@ -1,4 +1,4 @@
-"""The dashboard, the alerts and the scraping ask only for what there is."""
+"""The dashboard, alerts and scraping match the metrics and the pages."""
 
 import json
 import re
@@ -38,7 +38,7 @@ SUFFIXES: dict[type, tuple[str, ...]] = {
 
 
 def ours() -> dict[str, set[str]]:
-    """Every series that we serve, and its labels."""
+    """List our series with their labels."""
     found: dict[str, set[str]] = {}
     for measured in vars(metrics).values():
         if isinstance(measured, Counter | Gauge | Histogram):
@@ -57,45 +57,45 @@ def queries() -> list[str]:
 
 
 def labels(query: str) -> set[str]:
-    """The labels that a query selects or groups by."""
+    """List the labels that a query selects or groups by."""
     selected = re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|=)", query)
     grouped = [name for names in re.findall(r"by \(([^)]*)\)", query) for name in names.split(",")]
     return {name.strip() for name in [*selected, *grouped]}
 
 
 @pytest.mark.parametrize("query", queries())
-def test_every_query_asks_for_series_and_labels_that_exist(query: str) -> None:
+def test_queries_use_existing_series_and_labels(query: str) -> None:
     known = ours()
     names = set(re.findall(r"\bsegue_\w+", query))
-    of_the_sdk = {
+    sdk_names = {
         re.sub("_(bucket|count|sum)$", "", name) for name in re.findall(r"\btemporal_\w+", query)
     }
     [library] = Path(temporalio.bridge.__path__[0]).glob("temporal_sdk_bridge*.so")
     inside = library.read_bytes()
 
-    assert names | of_the_sdk or re.search(r"\bup\b", query)
+    assert names | sdk_names or re.search(r"\bup\b", query)
     assert names <= set(known)
     assert {
-        name for name in of_the_sdk if name.removeprefix("temporal_").encode() not in inside
+        name for name in sdk_names if name.removeprefix("temporal_").encode() not in inside
     } == set()
     allowed = NO_LABELS.union(*(known[name] for name in names))
-    assert labels(query) <= (allowed | SDK_LABELS if of_the_sdk else allowed)
+    assert labels(query) <= (allowed | SDK_LABELS if sdk_names else allowed)
 
 
-def test_everything_we_measure_is_shown_or_watched() -> None:
+def test_every_metric_is_shown_or_alerted_on() -> None:
     asked = " ".join(queries())
     families = {re.sub("_(bucket|count|sum)$", "", name) for name in ours()}
 
     assert {name for name in families if name not in asked} == set()
 
 
-def test_the_dashboard_is_one_that_grafana_takes() -> None:
-    places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
+def test_dashboard_is_valid_for_grafana() -> None:
+    positions = [panel["gridPos"] for panel in DASHBOARD["panels"]]
     taken = [
         (x, y)
-        for place in places
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for position in positions
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
     ]
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     provisioned = yaml.safe_load(
@@ -111,7 +111,7 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
     }
 
 
-def test_who_sees_that_somebody_is_held_is_led_to_the_pages() -> None:
+def test_panels_about_held_enrollments_link_to_the_pages() -> None:
     [address] = DASHBOARD["templating"]["list"]
     leading = {
         panel["title"]: link["url"]
@@ -129,7 +129,7 @@ def test_who_sees_that_somebody_is_held_is_led_to_the_pages() -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-def test_every_alert_is_on_the_operators_page(rule: dict[str, Any]) -> None:
+def test_every_alert_is_documented(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
     page, _, part = rule["annotations"]["runbook"].partition("#")
     assert page == "docs/operations.md"
@@ -137,7 +137,7 @@ def test_every_alert_is_on_the_operators_page(rule: dict[str, Any]) -> None:
     assert f"`{rule['alert']}`" in PAGE
 
 
-def test_every_alert_on_the_operators_page_exists() -> None:
+def test_every_documented_alert_exists() -> None:
     names = {rule["alert"] for rule in ALERTS}
 
     attributes = {SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name}
@@ -145,7 +145,7 @@ def test_every_alert_on_the_operators_page_exists() -> None:
     assert set(re.findall(r"`(segue_\w+)`", PAGE)) <= set(ours())
 
 
-def test_what_is_scraped_is_where_the_programs_serve() -> None:
+def test_scraped_ports_match_served_ports() -> None:
     ports = {
         (config["job_name"], name, source["port"])
         for config in SCRAPING["scrape_configs"]
@@ -171,7 +171,7 @@ def test_metrics_are_not_published() -> None:
     assert not re.search(r"946[45]", published)
 
 
-def test_monitoring_is_asked_for_and_open_to_this_machine_alone() -> None:
+def test_monitoring_is_optional_and_local() -> None:
     assert set(MONITORING) == {"prometheus", "grafana"}
     for service in MONITORING.values():
         assert service["profiles"] == ["monitoring"]

@@ -30,7 +30,7 @@ def _working_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         monkeypatch.setenv(name, value)
 
 
-def test_settings_are_read_and_others_have_defaults() -> None:
+def test_settings_are_read_or_have_defaults() -> None:
     loaded = ApiSettings.load()
 
     assert loaded.database_url == (
@@ -44,7 +44,7 @@ def test_settings_are_read_and_others_have_defaults() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_every_spelling_of_a_postgresql_address_is_understood(
+def test_every_spelling_of_a_postgresql_address_is_accepted(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://a@b/c")
@@ -85,7 +85,7 @@ def test_missing_settings_are_named_on_one_line(monkeypatch: pytest.MonkeyPatch)
     assert [name for name in WORKING if name not in message] == []
 
 
-def test_the_worker_needs_no_session_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_needs_no_session_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SESSION_SECRET")
 
     assert WorkerSettings.load().twilio_account_sid == f"AC{'0' * 32}"
@@ -143,7 +143,7 @@ def test_admin_command_needs_only_the_database(monkeypatch: pytest.MonkeyPatch) 
         ("WORKSPACE_TIME_ZONE", "../etc/passwd"),
     ],
 )
-def test_nonsense_is_refused_by_name_without_repeating_it(
+def test_invalid_value_is_refused_by_name_without_repeating_it(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -171,7 +171,7 @@ def test_nonsense_is_refused_by_name_without_repeating_it(
 @pytest.mark.parametrize(
     "name", ["PUBLIC_BASE_URL", "TWILIO_API_BASE_URL", "TWILIO_LOOKUPS_BASE_URL"]
 )
-def test_plain_http_is_for_this_machine(
+def test_plain_http_is_accepted_for_this_machine_only(
     name: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, url)
@@ -179,7 +179,7 @@ def test_plain_http_is_for_this_machine(
     assert getattr(ApiSettings.load(), name.lower()) == url
 
 
-def test_random_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_secrets_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for made in (secrets.token_hex(32), uuid4().hex, secrets.token_urlsafe(32)):
         monkeypatch.setenv("SESSION_SECRET", made)
         assert ApiSettings.load().session_secret.get_secret_value() == made

@@ -1,4 +1,4 @@
-"""`python -m manage set-up` on the real dev server: what Temporal must have before we work."""
+"""`python -m manage set-up` on the Temporal dev server."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,8 +38,8 @@ KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 OURS = dict.fromkeys(SEARCH_ATTRIBUTES, KEYWORD)
 
 
-def asked(address: str, namespace: str = "") -> Settings:
-    """Settings for a namespace that nobody else uses."""
+def new_settings(address: str, namespace: str = "") -> Settings:
+    """Build settings for a new namespace."""
     return Settings(
         database_url="postgresql://nobody@127.0.0.1:1/none",
         temporal_address=address,
@@ -69,7 +69,7 @@ async def add(client: Client, name: str, kind: IndexedValueType.ValueType) -> No
     async def added() -> bool:
         try:
             await client.operator_service.add_search_attributes(request)
-        except RPCError:  # a new namespace is not known everywhere at once
+        except RPCError:  # not all of the server knows a new namespace at once
             return False
         return True
 
@@ -79,7 +79,7 @@ async def add(client: Client, name: str, kind: IndexedValueType.ValueType) -> No
 async def state(
     client: Client,
 ) -> tuple[timedelta, dict[str, IndexedValueType.ValueType]]:
-    """The retention and the search attributes of a namespace."""
+    """Read the retention and our search attributes of a namespace."""
     described = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )
@@ -93,10 +93,10 @@ async def state(
     return retention, custom
 
 
-async def test_what_is_missing_is_made_and_the_second_time_nothing_is(
+async def test_set_up_creates_what_is_missing_once(
     temporal_server: TemporalServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = asked(temporal_server.address)
+    settings = new_settings(temporal_server.address)
 
     await set_up(settings)
 
@@ -109,12 +109,12 @@ async def test_what_is_missing_is_made_and_the_second_time_nothing_is(
     await set_up(settings)
 
     assert await state(client) == (timedelta(days=30), OURS)
-    place = f"{settings.temporal_address} is set up, namespace {settings.temporal_namespace}"
-    assert capsys.readouterr().out == f"Temporal at {place}\n"
+    where = f"{settings.temporal_address} is set up, namespace {settings.temporal_namespace}"
+    assert capsys.readouterr().out == f"Temporal at {where}\n"
 
 
-async def test_what_is_there_stays_as_it_is(temporal_server: TemporalServer) -> None:
-    settings = asked(temporal_server.address)
+async def test_existing_namespace_and_attributes_are_kept(temporal_server: TemporalServer) -> None:
+    settings = new_settings(temporal_server.address)
     client = await register(settings, days=90)
     await add(client, "SegueSequence", KEYWORD)
 
@@ -123,16 +123,16 @@ async def test_what_is_there_stays_as_it_is(temporal_server: TemporalServer) -> 
     assert await state(client) == (timedelta(days=90), OURS)
 
 
-async def test_two_at_once_do_not_disturb_each_other(temporal_server: TemporalServer) -> None:
-    settings = asked(temporal_server.address)
+async def test_concurrent_set_ups_succeed(temporal_server: TemporalServer) -> None:
+    settings = new_settings(temporal_server.address)
 
     await asyncio.gather(set_up(settings), set_up(settings))
 
     assert await state(await client_of(settings)) == (timedelta(days=30), OURS)
 
 
-async def test_an_attribute_of_another_type_ends_it(temporal_server: TemporalServer) -> None:
-    settings = asked(temporal_server.address)
+async def test_attribute_of_another_type_is_refused(temporal_server: TemporalServer) -> None:
+    settings = new_settings(temporal_server.address)
     client = await register(settings, days=1)
     await add(client, "SegueSequence", IndexedValueType.INDEXED_VALUE_TYPE_INT)
 
@@ -140,10 +140,10 @@ async def test_an_attribute_of_another_type_ends_it(temporal_server: TemporalSer
         await set_up(settings)
 
 
-async def test_a_worker_that_starts_without_a_set_up_makes_what_enrollments_need(
+async def test_worker_without_set_up_adds_the_attributes(
     temporal_server: TemporalServer,
 ) -> None:
-    settings = asked(temporal_server.address)
+    settings = new_settings(temporal_server.address)
     client = await register(settings, days=1)
     temporal = EnrollmentClient(client, page_base_url="http://segue.test")
     services = cast("Services", SimpleNamespace(temporal=temporal, outbox=AsyncMock()))
@@ -151,23 +151,23 @@ async def test_a_worker_that_starts_without_a_set_up_makes_what_enrollments_need
     await _prepare(client, services)
 
     assert (await state(client))[1] == OURS
-    standing = EnrollmentState(doing="waiting", status="active", step_count=1)
-    new = NewEnrollment(uuid4(), uuid4(), uuid4(), standing)
+    waiting = EnrollmentState(doing="waiting", status="active", step_count=1)
+    new = NewEnrollment(uuid4(), uuid4(), uuid4(), waiting)
 
     async def started() -> bool:
         try:
             await temporal.start_enrollment(new)
-        except TemporalUnavailableError:  # a new attribute is not known everywhere at once
+        except TemporalUnavailableError:  # not all of the server knows a new attribute at once
             return False
         return True
 
     await eventually(started)
 
 
-async def test_a_worker_goes_on_where_attributes_cannot_be_made(
+async def test_worker_continues_if_attributes_are_refused(
     temporal_server: TemporalServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = asked(temporal_server.address)
+    settings = new_settings(temporal_server.address)
     client = await register(settings, days=1)
     await add(client, "SegueSequence", IndexedValueType.INDEXED_VALUE_TYPE_INT)
     services = cast("Services", AsyncMock())
@@ -177,10 +177,10 @@ async def test_a_worker_goes_on_where_attributes_cannot_be_made(
     assert "SegueSequence is there, and is no Keyword" in caplog.text
 
 
-def test_a_refusal_is_said_in_one_line(
+def test_refusal_is_printed_in_one_line(
     temporal_server: TemporalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = asked(temporal_server.address, "n" * 2000)
+    settings = new_settings(temporal_server.address, "n" * 2000)
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
     monkeypatch.setenv("TEMPORAL_ADDRESS", settings.temporal_address)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", settings.temporal_namespace)
@@ -191,16 +191,16 @@ def test_a_refusal_is_said_in_one_line(
 
 @pytest.fixture
 def late_server(tmp_path: Path) -> Iterator[TemporalServer]:
-    """A server that does not run yet."""
+    """Return a server that is not started."""
     server = TemporalServer(None, free_port(), None, log=tmp_path / "temporal.log")
     yield server
     server.stop()
 
 
-async def test_it_waits_for_temporal_saying_so(
+async def test_set_up_waits_for_temporal_and_says_so(
     late_server: TemporalServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = asked(late_server.address)
+    settings = new_settings(late_server.address)
     said: list[str] = []
 
     async def waits() -> bool:

@@ -1,4 +1,4 @@
-"""Builds of the workers on the real dev server: a deploy in the middle of a sequence."""
+"""Worker builds on the Temporal dev server, and a deploy in the middle of a sequence."""
 
 import asyncio
 import logging
@@ -44,15 +44,15 @@ NEXT = [NextEnrollmentWorkflow, *[one for one in worker.WORKFLOWS if one is not 
 
 
 class Ledger:
-    """Answers where an enrollment stands, the same until told otherwise."""
+    """Decides with one state for every enrollment."""
 
     def __init__(self) -> None:
-        self.standing = replace(WAITING, due_at=datetime.now(UTC) + timedelta(days=20))
+        self.state = replace(WAITING, due_at=datetime.now(UTC) + timedelta(days=20))
         self.asked = 0
 
     async def decide_step(self, enrollment_id: UUID) -> EnrollmentState:
         self.asked += 1
-        return self.standing
+        return self.state
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def of(settings: Settings, build_id: str) -> Settings:
 
 @asynccontextmanager
 async def working(client: Client, ledger: Ledger, build_id: str) -> AsyncIterator[None]:
-    """The workers of a build, drained at the end."""
+    """Run the workers of a build; drain them at the end."""
     services = cast(
         "Services",
         SimpleNamespace(ledger=ledger, gateway=None, sweep=None, deliveries=None, jobs=None),
@@ -95,10 +95,10 @@ async def connected(settings: Settings) -> Client:
     return await connect_to_temporal(settings.temporal_address, settings.temporal_namespace)
 
 
-async def test_a_deploy_in_the_middle_of_a_sequence(
+async def test_open_workflow_continues_on_the_next_build(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Open workflows go on with the next build, its changes patched."""
+    """The changes of the next build are patched."""
     ledger = Ledger()
     await set_up(of(settings, "v1"))
     client = await connected(settings)
@@ -113,7 +113,7 @@ async def test_a_deploy_in_the_middle_of_a_sequence(
 
     await set_up(of(settings, "v2"))
     monkeypatch.setattr(worker, "WORKFLOWS", NEXT)
-    ledger.standing = replace(WAITING, doing="ended", status=EnrollmentStatus.FINISHED_NO_RESPONSE)
+    ledger.state = replace(WAITING, doing="ended", status=EnrollmentStatus.FINISHED_NO_RESPONSE)
     async with working(client, ledger, "v2"):
         await handle.signal("reconsider", {"status": None})
         result: Any = await asyncio.wait_for(handle.result(), 40)
@@ -129,14 +129,14 @@ async def test_a_deploy_in_the_middle_of_a_sequence(
     assert patches(events) == ["decide", "sleeps-before-step-2"]
 
 
-async def test_the_set_up_goes_to_builds_and_back(settings: Settings) -> None:
+async def test_set_up_changes_the_build_forth_and_back(settings: Settings) -> None:
     await set_up(settings)
     client = await connected(settings)
     assert await current_build(client) is None
     for build_id in ("v1", "v2", "v1", ""):
         await asyncio.gather(*(set_up(of(settings, build_id)) for _ in range(2)))
         assert await current_build(client) == build_id
-        assert not await make_current(client, build_id), "it is already"
+        assert not await make_current(client, build_id), "it is current already"
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ def shown(build_id: str) -> float | None:
     return REGISTRY.get_sample_value("segue_worker_build_is_current", {"build": build_id})
 
 
-async def test_without_a_set_up_the_first_build_works_and_a_later_one_says_what_it_lacks(
+async def test_first_build_becomes_current_and_a_later_one_warns(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     await set_up(settings)
@@ -178,7 +178,7 @@ async def test_without_a_set_up_the_first_build_works_and_a_later_one_says_what_
     assert await current_build(client) == "v1"
 
 
-async def test_a_running_build_does_not_undo_a_return_to_workers_without_a_version(
+async def test_running_build_does_not_undo_a_return_to_unversioned_workers(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     for build_id in ("v1", ""):
@@ -195,7 +195,7 @@ async def test_a_running_build_does_not_undo_a_return_to_workers_without_a_versi
     assert await current_build(client) == ""
 
 
-async def test_one_machine_goes_to_builds_and_back(tmp_path: Path) -> None:
+async def test_standalone_changes_the_build_forth_and_back(tmp_path: Path) -> None:
     server = TemporalServer(None, free_port(), None, log=tmp_path / "temporal.log")
     server.start()
     try:

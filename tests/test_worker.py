@@ -1,13 +1,8 @@
-"""The worker as a process: it waits for what is not there, and ends without losing a text."""
+"""The worker as a process: it waits for its servers, and stops without losing a text."""
 
 import asyncio
 import contextlib
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx
@@ -23,12 +18,12 @@ from domain.statuses.jobs import JobKind, JobState
 from services.enrollments.enrolling import Enrolling
 from services.factory import ServiceConfig, Services
 from services.platform.outbox import Outbox
-from settings import child_environment
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.programs import says_ok
 from standalone.temporal import TemporalServer
 from storage.enrollments.enrollment_list import ListFilter
+from tests.kits.programs import ACCOUNT, PATIENCE, TOKEN, Process, Start
 from tests.workflows.histories import personal
 from tests.workflows.plays import NAME, eventually
 from tests.worlds import ZONE, World, ongoing, small_world
@@ -39,78 +34,11 @@ from workflows.client import (
     enrollment_workflow_id,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
-ACCOUNT = "AC" + "0" * 32
-TOKEN = "simulated-token"
 SLOW = "+12125557300"
-"""The simulator answers after 3 s."""
-PATIENCE = 60
+"""For this number the simulator answers after 3 s."""
 MANY = 5_000
 AT_ONCE = 15
-"""Seconds, on a machine that has much else to do."""
-
-Start = Callable[..., "Process"]
-
-
-class Process:
-    """A program of ours, its output in a file."""
-
-    def __init__(self, output: Path, module: list[str], env: dict[str, str]) -> None:
-        self._output = output
-        with output.open("wb") as stream:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                cwd=ROOT,
-                env=env,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-
-    def output(self) -> str:
-        return self._output.read_text()
-
-    async def says(self, text: str) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while text not in self.output():
-                assert self.popen.poll() is None, self.output()
-                await asyncio.sleep(0.05)
-
-    async def ends(self, code: int = 0) -> float:
-        """Wait for its end; answers how many seconds that took."""
-        began = time.monotonic()
-        await asyncio.to_thread(self.popen.wait, PATIENCE)
-        assert self.popen.returncode == code, self.output()
-        return time.monotonic() - began
-
-    async def stops(self) -> float:
-        self.popen.send_signal(signal.SIGTERM)
-        return await self.ends()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts programs, and ends what is left of them."""
-    processes: list[Process] = []
-
-    def run(*module: str, **env: str | None) -> Process:
-        environment = {
-            **child_environment({}),
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "PUBLIC_BASE_URL": "http://127.0.0.1:9",
-            "PYTHONUNBUFFERED": "1",
-            **{name: value for name, value in env.items() if value is not None},
-        }
-        for name in [name for name, value in env.items() if value is None]:
-            environment.pop(name, None)
-        process = Process(tmp_path / f"output-{len(processes)}", list(module), environment)
-        processes.append(process)
-        return process
-
-    yield run
-    for process in processes:
-        process.popen.kill()
-        process.popen.wait()
+"""Seconds, on a busy machine."""
 
 
 @pytest.fixture
@@ -121,7 +49,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def temporal(temporal_server: TemporalServer) -> AsyncIterator[Client]:
-    """A client of the shared server, on which no sweep is left scheduled."""
+    """Connect to the shared server; delete its sweep afterwards."""
     client = await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
     yield client
     with contextlib.suppress(RPCError):
@@ -134,14 +62,14 @@ def nowhere() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
-def test_a_missing_secret_is_named(start: Start) -> None:
+def test_missing_secret_is_named(start: Start) -> None:
     worker = start("worker", TWILIO_AUTH_TOKEN=None, DATABASE_URL="postgresql://u@127.0.0.1/x")
     assert worker.popen.wait(PATIENCE) == 1
     assert worker.output().startswith("TWILIO_AUTH_TOKEN is not set")
     assert len(worker.output().splitlines()) == 1
 
 
-async def test_it_waits_for_temporal_and_its_namespace_and_ends_when_told(
+async def test_worker_waits_for_temporal_until_stopped(
     start: Start, temporal_server: TemporalServer
 ) -> None:
     database = f"postgresql://u@{nowhere()}/x"
@@ -160,19 +88,19 @@ async def test_it_waits_for_temporal_and_its_namespace_and_ends_when_told(
 
 
 async def is_scheduled(temporal: Client) -> bool:
-    """Whether the sweep is scheduled."""
+    """Return whether the sweep is scheduled."""
     schedules = [schedule.id async for schedule in await temporal.list_schedules()]
     return SWEEP_SCHEDULE in schedules
 
 
-async def test_it_waits_for_postgresql_then_works(
+async def test_worker_waits_for_postgresql(
     start: Start,
     temporal: Client,
     temporal_server: TemporalServer,
     postgres_server: EmbeddedPostgres,
     database_template: str,
 ) -> None:
-    """Rule: the worker starts and waits, saying so; the sweep is scheduled once all is there."""
+    """Rule: the worker waits and says so, then schedules the sweep."""
     worker = start(
         "worker",
         TEMPORAL_ADDRESS=temporal_server.address,
@@ -188,7 +116,7 @@ async def test_it_waits_for_postgresql_then_works(
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-async def test_more_connections_than_postgresql_allows_stop_it_at_the_start(
+async def test_too_many_connections_stop_the_worker(
     start: Start, database_url: str, temporal_server: TemporalServer
 ) -> None:
     worker = start(
@@ -202,7 +130,7 @@ async def test_more_connections_than_postgresql_allows_stop_it_at_the_start(
     assert "max_connections" in worker.output()
 
 
-async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
+async def test_text_under_way_at_sigterm_is_sent_once_and_recorded(
     start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
 ) -> None:
     """Rule: workers drain on SIGTERM; no text is sent twice or lost by a deploy."""
@@ -245,10 +173,10 @@ async def test_a_text_under_way_at_sigterm_is_sent_once_and_recorded(
 
 
 @pytest.mark.timeout(180)
-async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
+async def test_job_completes_although_its_worker_is_killed_twice(
     start: Start, world: World, database_url: str, temporal: Client, temporal_server: TemporalServer
 ) -> None:
-    """Each row is acted on exactly once, and the result list is complete."""
+    """Each row is handled exactly once, and the results are complete."""
     client = EnrollmentClient(temporal, page_base_url="http://segue.test")
     gateway = cast("Gateway", object())  # nothing is sent
     services = Services(world.database, client, gateway, ServiceConfig(SendingRules()))
@@ -287,10 +215,10 @@ async def test_a_job_on_5000_goes_on_when_its_worker_is_killed_twice(
     assert (await services.jobs.get(job.id)).counts == {"paused": MANY}
     rows = await world.rows("SELECT code FROM job_rows WHERE job_id = :id", id=job.id)
     assert [row.code for row in rows] == ["paused"] * MANY
-    for told in (
+    for query in (
         "SELECT enrollment_id AS id FROM enrollment_events WHERE kind = 'paused'",
         "SELECT subject_id AS id FROM audit_log WHERE action = 'enrollment.pause'",
     ):
-        paused = [row.id for row in await world.rows(told)]
+        paused = [row.id for row in await world.rows(query)]
         assert len(paused) == len(set(paused)) == MANY
     assert await worker.stops() < AT_ONCE

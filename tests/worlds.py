@@ -30,7 +30,7 @@ ZONE = "America/New_York"
 
 @dataclass
 class World:
-    """What a test builds on."""
+    """A database with a user and a sender, and methods to add more."""
 
     database: Database
     user_id: UUID = field(default_factory=uuid4)
@@ -49,7 +49,7 @@ class World:
         self.database.after_commit(Written.WAKES, Waking(self.database).begin)
 
     async def found(self) -> None:
-        """Write the user and the sender."""
+        """Add the user and the sender."""
         async with self.database.transaction() as tx:
             await tx.execute(
                 insert(User).values(
@@ -82,7 +82,7 @@ class World:
         return user_id
 
     async def contacts(self, count: int, **values: Any) -> list[UUID]:
-        """Write contacts with numbers of their own, in New York if nothing else is said."""
+        """Add contacts with unique numbers, by default in New York; return their ids."""
         rows = [
             {
                 "id": uuid4(),
@@ -101,7 +101,7 @@ class World:
         return [cast("UUID", row["id"]) for row in rows]
 
     async def numbers(self, phones: Sequence[str]) -> list[UUID]:
-        """Write contacts of whom only the number is known."""
+        """Add contacts with these numbers; return their ids."""
         rows = [
             {"id": uuid4(), "first_name": "Ann", "last_name": "Lee", "phone": phone}
             for phone in phones
@@ -114,7 +114,7 @@ class World:
         return (await self.contacts(1, line_type=LineType.LANDLINE))[0]
 
     async def suppress(self, contact_id: UUID, sender_id: UUID | None = None) -> None:
-        """Opt a contact's number out."""
+        """Suppress a contact's number."""
         rows = await self.rows("SELECT phone FROM contacts WHERE id = :id", id=contact_id)
         async with self.database.transaction() as tx:
             await tx.execute(
@@ -139,7 +139,7 @@ class World:
         return group_id
 
     async def draft(self, **changes: Any) -> SequenceRecord:
-        """Write a draft of three steps with no send window."""
+        """Add a draft of three steps without a send window."""
         values: dict[str, Any] = {
             "name": "Welcome",
             "sender_id": self.sender_id,
@@ -150,35 +150,35 @@ class World:
         return await self.sequences.create(SequenceDraft(**{**values, **changes}), self.user_id)
 
     async def active(self, **changes: Any) -> SequenceRecord:
-        """Write an active sequence."""
+        """Add an active sequence."""
         draft = await self.draft(**changes)
         return await self.sequences.activate(draft.id)
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
-        """Read with plain SQL."""
+        """Read rows by SQL."""
         async with self.database.transaction() as tx:
             return (await tx.execute(text(query), values)).all()
 
     async def run(self, statement: str, **values: Any) -> None:
-        """Write with plain SQL."""
+        """Run a statement of SQL."""
         async with self.database.transaction() as tx:
             await tx.execute(text(statement), values)
 
 
 def ongoing(body: str, delay: int = 86_400, at_time: str | None = None) -> StepDraft:
-    """A step of an ongoing sequence, a day after the one before."""
+    """Build a step of an ongoing sequence, by default a day after the one before."""
     return StepDraft(body, delay_seconds=delay, at_time=at_time)
 
 
 def scheduled(body: str, send_at: datetime | str) -> StepDraft:
-    """A step of a scheduled sequence."""
+    """Build a step of a scheduled sequence."""
     local = send_at if isinstance(send_at, str) else send_at.strftime("%Y-%m-%dT%H:%M:%S")
     return StepDraft(body, send_at=local)
 
 
 @asynccontextmanager
 async def small_world(database_url: str) -> AsyncIterator[World]:
-    """A world in a fresh database."""
+    """Create a world in an empty database."""
     world = World(Database(database_url))
     try:
         await world.found()

@@ -6,7 +6,7 @@ from api.pages.sequences.contacts import ROWS
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.browser.test_contacts_tab import row, rows
+from tests.browser.rows import row, rows
 from tests.e2e.people import Desk, Person
 
 DAY_SECONDS = 86_400

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.browser.test_contacts_tab import row, rows
+from tests.browser.rows import row, rows
 from tests.e2e.people import Desk, Person
 
 SEQUENCE_ID = re.compile(r"/sequences/([0-9a-f-]{36})")

@@ -9,6 +9,7 @@ from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.life import GROUP, MEMBER, Life
+from tests.browser.rows import row, rows
 from tests.e2e.people import Desk
 
 ALL_STATUSES = {
@@ -21,14 +22,6 @@ ALL_STATUSES = {
     "Omitted Opted Out",
     "Omitted Landline",
 }
-
-
-def rows(page: Page) -> Locator:
-    return page.locator("#selection tbody tr")
-
-
-def row(page: Page, name: str) -> Locator:
-    return rows(page).filter(has=page.get_by_role("link", name=name, exact=True))
 
 
 async def choose(page: Page, menu: str, *choices: str) -> None:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.life import Life
-from tests.browser.test_contacts_tab import rows
+from tests.browser.rows import rows
 from tests.e2e.people import Desk
 
 

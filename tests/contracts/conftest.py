@@ -1,4 +1,4 @@
-"""The two providers that must behave the same: the fake, and Twilio's stand-in over HTTP."""
+"""Two providers that must behave alike: the fake, and the simulator over HTTP."""
 
 import asyncio
 import socket
@@ -34,44 +34,44 @@ CALLBACKS = "http://127.0.0.1:9/webhooks/twilio/status"
 
 
 class Provider(Protocol):
-    """A gateway and what stands behind it."""
+    """A gateway and the provider behind it."""
 
     @property
     def gateway(self) -> Gateway:
-        """The gateway."""
+        """Return the gateway."""
         ...
 
     def bodies(self, to: str) -> list[str]:
-        """Return the texts of the messages that were created for a number, in order."""
+        """List the bodies of the messages created for a number, oldest first."""
         ...
 
     def calls(self, to: str) -> int:
-        """Count the calls for a number that arrived."""
+        """Count the calls for a number that reached the provider."""
         ...
 
     def break_lists(self) -> None:
-        """Let the next list fail."""
+        """Make the next list fail."""
         ...
 
     async def text_us(self, body: str = "", *pictures: str, service: str | None = None) -> str:
-        """Have `THEIRS` text `OURS` unheard by any webhook; answers the text's id."""
+        """Send a text from `THEIRS` to `OURS` without a webhook; return its id."""
         ...
 
     def short_pages(self) -> None:
-        """Have pages of lists end after a few entries."""
+        """Limit pages of lists to a few entries."""
         ...
 
-    def take_up(self, habit: Habit) -> None:
-        """Have texts shown otherwise than they are sent."""
+    def alter_texts(self, habit: Habit) -> None:
+        """Make the provider show texts altered by a habit."""
         ...
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
-        """Give a message another state."""
+        """Change the status of a message."""
         ...
 
 
 class FakeProvider:
-    """The fake, scripted to do what the stand-in's magic numbers do."""
+    """The fake, scripted like the simulator's magic numbers."""
 
     def __init__(self) -> None:
         self.gateway = FakeGateway()
@@ -115,7 +115,7 @@ class FakeProvider:
     def short_pages(self) -> None:
         self.gateway.page_size = 2
 
-    def take_up(self, habit: Habit) -> None:
+    def alter_texts(self, habit: Habit) -> None:
         self.gateway.habit = habit
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:
@@ -127,7 +127,7 @@ class FakeProvider:
 
 
 class TwilioProvider:
-    """The real gateway on Twilio's stand-in."""
+    """The real gateway on the simulator."""
 
     def __init__(
         self, gateway: TwilioGateway, simulator: Simulator, patch: pytest.MonkeyPatch
@@ -161,7 +161,7 @@ class TwilioProvider:
     def short_pages(self) -> None:
         self.patch.setattr("sms.gateway._TEXT_PAGE_SIZE", 2)
 
-    def take_up(self, habit: Habit) -> None:
+    def alter_texts(self, habit: Habit) -> None:
         self.simulator.behavior.habit = habit
 
     def move(self, sid: str, status: MessageStatus, error_code: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What every provider must do, the fake and the real one alike."""
+"""The contract of a gateway, for the fake and the real one."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -57,7 +57,7 @@ def call(
     return SendRequest(**(facts | changes))  # type: ignore[arg-type]
 
 
-async def test_a_text_from_a_number_is_accepted(provider: Provider) -> None:
+async def test_text_from_a_number_is_accepted(provider: Provider) -> None:
     answer = await provider.gateway.create(call())
 
     assert isinstance(answer, Accepted)
@@ -66,7 +66,7 @@ async def test_a_text_from_a_number_is_accepted(provider: Provider) -> None:
     assert answer.from_phone == OURS
 
 
-async def test_a_messaging_service_names_no_number_yet(provider: Provider) -> None:
+async def test_text_from_a_service_has_no_number_yet(provider: Provider) -> None:
     answer = await provider.gateway.create(
         call(from_phone=None, messaging_service_sid=SERVICE),
     )
@@ -88,7 +88,7 @@ async def test_a_messaging_service_names_no_number_yet(provider: Provider) -> No
         "\N{ARABIC LETTER ALEF}\N{COMBINING ACUTE ACCENT}",
     ],
 )
-async def test_a_body_arrives_and_is_listed_exactly(provider: Provider, body: str) -> None:
+async def test_body_is_sent_and_listed_exactly(provider: Provider, body: str) -> None:
     await provider.gateway.create(call(body=body))
     listed = await provider.gateway.list_outbound(THEIRS, datetime.now(UTC) + A_MINUTE_AGO)
 
@@ -96,7 +96,7 @@ async def test_a_body_arrives_and_is_listed_exactly(provider: Provider, body: st
     assert [message.body for message in listed] == [body]
 
 
-async def test_a_picture_may_go_without_words(provider: Provider) -> None:
+async def test_picture_without_text_is_accepted(provider: Provider) -> None:
     answer = await provider.gateway.create(
         call(body="", media_urls=["https://example.com/a.png", "https://example.com/b.png"])
     )
@@ -108,7 +108,7 @@ async def test_a_picture_may_go_without_words(provider: Provider) -> None:
     ("digits", "expected"),
     [("614", Refused(400, 21614)), ("401", Refused(401, 20003)), ("429", Refused(429, 20429))],
 )
-async def test_a_refusal_has_its_code_and_creates_nothing(
+async def test_refusal_has_its_code_and_creates_nothing(
     provider: Provider, digits: str, expected: Refused
 ) -> None:
     answer = await provider.gateway.create(call(magic(digits)))
@@ -118,7 +118,7 @@ async def test_a_refusal_has_its_code_and_creates_nothing(
     assert provider.calls(magic(digits)) == 1
 
 
-async def test_too_many_requests_is_not_repeated_but_may_be_later(provider: Provider) -> None:
+async def test_throttled_call_is_not_repeated(provider: Provider) -> None:
     answers = [await provider.gateway.create(call(magic("429"))) for _ in range(4)]
 
     assert answers[:3] == [Refused(429, 20429)] * 3
@@ -149,7 +149,7 @@ async def test_too_many_requests_is_not_repeated_but_may_be_later(provider: Prov
         "dropped, nothing created",
     ],
 )
-async def test_without_an_answer_the_outcome_is_unknown_and_the_list_tells(
+async def test_lost_answer_is_unknown_and_listed_if_created(
     provider: Provider, digits: str, expected: OutcomeUnknown, created: int
 ) -> None:
     started = datetime.now(UTC)
@@ -158,16 +158,14 @@ async def test_without_an_answer_the_outcome_is_unknown_and_the_list_tells(
     listed = await provider.gateway.list_outbound(magic(digits), started)
 
     assert answer == expected
-    assert provider.calls(magic(digits)) == 1, "a create must never be repeated"
+    assert provider.calls(magic(digits)) == 1, "a create is never repeated"
     assert [message.body for message in listed] == ["Hello"] * created
 
 
 @pytest.mark.parametrize("habit", list(Habit))
-async def test_text_that_is_shown_altered_is_accepted_as_such(
-    provider: Provider, habit: Habit
-) -> None:
+async def test_altered_text_is_accepted_as_not_intact(provider: Provider, habit: Habit) -> None:
     body = "It\u2019s time"
-    provider.take_up(habit)
+    provider.alter_texts(habit)
 
     answer = await provider.gateway.create(call(body=body))
 
@@ -180,7 +178,7 @@ async def test_text_that_is_shown_altered_is_accepted_as_such(
     assert shown == ([(THEIRS, habit.body(body))] if is_listed else [])
 
 
-async def test_after_the_deadline_nothing_reaches_the_provider(provider: Provider) -> None:
+async def test_call_after_the_deadline_is_not_made(provider: Provider) -> None:
     answer = await provider.gateway.create(call(seconds=-0.001))
 
     assert answer == NotCalled()
@@ -188,7 +186,7 @@ async def test_after_the_deadline_nothing_reaches_the_provider(provider: Provide
     assert provider.bodies(THEIRS) == []
 
 
-async def test_the_list_is_by_recipient_and_newest_first(provider: Provider) -> None:
+async def test_list_is_by_recipient_and_newest_first(provider: Provider) -> None:
     first = await provider.gateway.create(call(body="first"))
     await provider.gateway.create(call("+14155550124", "to another"))
     second = await provider.gateway.create(
@@ -208,7 +206,7 @@ async def test_the_list_is_by_recipient_and_newest_first(provider: Provider) -> 
     assert all(message.created_at.utcoffset() == timedelta(0) for message in listed)
 
 
-async def test_the_list_leaves_out_what_is_older(provider: Provider) -> None:
+async def test_list_leaves_out_older_texts(provider: Provider) -> None:
     await provider.gateway.create(call(body="old"))
     since = datetime.now(UTC) + timedelta(seconds=1.1)
     await asyncio.sleep(2.2)
@@ -219,13 +217,13 @@ async def test_the_list_leaves_out_what_is_older(provider: Provider) -> None:
     assert [message.body for message in listed] == ["new"]
 
 
-async def test_an_empty_list_is_an_answer(provider: Provider) -> None:
+async def test_empty_list_is_no_error(provider: Provider) -> None:
     since = datetime.now(UTC) + A_MINUTE_AGO
 
     assert list(await provider.gateway.list_outbound(THEIRS, since)) == []
 
 
-async def test_a_list_that_cannot_be_had_is_no_empty_list(provider: Provider) -> None:
+async def test_failed_list_is_an_error(provider: Provider) -> None:
     await provider.gateway.create(call())
     provider.break_lists()
 
@@ -234,12 +232,12 @@ async def test_a_list_that_cannot_be_had_is_no_empty_list(provider: Provider) ->
 
 
 def just_now() -> tuple[datetime, datetime]:
-    """The last minute, and what a test takes."""
+    """Return a window from a minute ago until after the test."""
     now = datetime.now(UTC)
     return now + A_MINUTE_AGO, now + timedelta(seconds=30)
 
 
-async def test_what_came_in_is_listed_for_every_number_and_nothing_else(
+async def test_inbound_list_holds_inbound_texts_only(
     provider: Provider,
 ) -> None:
     await provider.gateway.create(call(body="ours"))
@@ -260,7 +258,7 @@ async def test_what_came_in_is_listed_for_every_number_and_nothing_else(
     assert abs(texts[second].sent_at - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-async def test_what_came_in_before_or_after_is_left_out(provider: Provider) -> None:
+async def test_inbound_list_leaves_out_texts_outside_its_window(provider: Provider) -> None:
     early = await provider.text_us("early")
     await asyncio.sleep(2.1)
     late = await provider.text_us("late")
@@ -273,7 +271,7 @@ async def test_what_came_in_before_or_after_is_left_out(provider: Provider) -> N
     assert [text.sid for text in older.texts] == [early]
 
 
-async def test_the_second_in_which_the_list_begins_is_included(provider: Provider) -> None:
+async def test_inbound_list_includes_the_second_of_its_start(provider: Provider) -> None:
     await provider.text_us("now")
     [text] = (await provider.gateway.list_inbound(*just_now())).texts
 
@@ -283,7 +281,7 @@ async def test_the_second_in_which_the_list_begins_is_included(provider: Provide
     assert [one.sid for one in page.texts] == [text.sid]
 
 
-async def test_a_moment_in_another_zone_is_the_same_moment(provider: Provider) -> None:
+async def test_inbound_list_accepts_times_in_any_zone(provider: Provider) -> None:
     sid = await provider.text_us("now")
     since, until = (
         moment.astimezone(timezone(timedelta(hours=hours)))
@@ -295,8 +293,8 @@ async def test_a_moment_in_another_zone_is_the_same_moment(provider: Provider) -
     assert [text.sid for text in page.texts] == [sid]
 
 
-async def test_what_came_to_one_number_is_listed_alone(provider: Provider) -> None:
-    """However much went out: outbound texts fill pages of the whole account's list."""
+async def test_inbound_list_of_one_number_holds_its_texts_only(provider: Provider) -> None:
+    """Whatever was sent: outbound texts fill pages of the account's list."""
     provider.short_pages()
     sid = await provider.text_us("STOP")
     for number in range(5):
@@ -309,8 +307,8 @@ async def test_what_came_to_one_number_is_listed_alone(provider: Provider) -> No
     assert (list(other.texts), other.more) == ([], None)
 
 
-async def test_what_went_out_is_listed_page_by_page_by_number(provider: Provider) -> None:
-    """For whoever compares it with the rows of a restored backup."""
+async def test_sent_list_is_paged_and_filtered_by_number(provider: Provider) -> None:
+    """As the reconciliation after a restore needs it."""
     provider.short_pages()
     since = datetime.now(UTC) + A_MINUTE_AGO
     await provider.text_us("not ours")
@@ -341,7 +339,7 @@ async def test_what_went_out_is_listed_page_by_page_by_number(provider: Provider
         await lists.list_sent(since)
 
 
-async def test_what_came_in_is_read_page_by_page(provider: Provider) -> None:
+async def test_inbound_list_is_paged(provider: Provider) -> None:
     provider.short_pages()
     sids = [await provider.text_us(str(number)) for number in range(5)]
     window = just_now()
@@ -357,7 +355,7 @@ async def test_what_came_in_is_read_page_by_page(provider: Provider) -> None:
     ]
 
 
-async def test_a_list_of_texts_that_cannot_be_had_is_not_an_empty_one(provider: Provider) -> None:
+async def test_failed_inbound_list_is_an_error(provider: Provider) -> None:
     await provider.text_us("Hello")
     provider.break_lists()
 
@@ -365,7 +363,7 @@ async def test_a_list_of_texts_that_cannot_be_had_is_not_an_empty_one(provider: 
         await provider.gateway.list_inbound(*just_now())
 
 
-async def test_the_pictures_of_a_text_can_be_found(provider: Provider) -> None:
+async def test_pictures_of_a_text_are_listed(provider: Provider) -> None:
     there = ("https://example.com/a.png", "https://example.com/b.jpg")
     sid = await provider.text_us("", *there)
 
@@ -377,7 +375,7 @@ async def test_the_pictures_of_a_text_can_be_found(provider: Provider) -> None:
     assert all(picture.startswith("http") for picture in pictures)
 
 
-async def test_the_pictures_of_an_unknown_text_cannot_be_had(provider: Provider) -> None:
+async def test_pictures_of_an_unknown_text_are_an_error(provider: Provider) -> None:
     with pytest.raises(ProviderUnavailableError):
         await provider.gateway.pictures(f"MM{uuid4().hex}")
 
@@ -391,7 +389,7 @@ async def test_the_pictures_of_an_unknown_text_cannot_be_had(provider: Provider)
         (MessageStatus.UNDELIVERED, 30003),
     ],
 )
-async def test_one_message_is_fetched_as_it_stands(
+async def test_message_is_fetched_with_its_status(
     provider: Provider, status: MessageStatus, code: int | None
 ) -> None:
     answer = await provider.gateway.create(call())
@@ -405,7 +403,7 @@ async def test_one_message_is_fetched_as_it_stands(
     assert message.from_phone == OURS
 
 
-async def test_a_message_that_is_gone_is_not_trouble_and_trouble_is_not_gone(
+async def test_missing_message_is_none_and_failed_fetch_an_error(
     provider: Provider,
 ) -> None:
     assert await provider.gateway.message(f"SM{uuid4().hex}") is None
@@ -414,7 +412,7 @@ async def test_a_message_that_is_gone_is_not_trouble_and_trouble_is_not_gone(
         await provider.gateway.message(f"SM{uuid4().hex}")
 
 
-async def test_a_picture_is_where_twilio_says(twilio: TwilioProvider) -> None:
+async def test_picture_address_redirects_to_the_picture(twilio: TwilioProvider) -> None:
     sid = await twilio.text_us("", "https://example.com/a.png")
 
     [picture] = await twilio.gateway.pictures(sid)
@@ -426,7 +424,7 @@ async def test_a_picture_is_where_twilio_says(twilio: TwilioProvider) -> None:
     assert not picture.endswith(".json")
 
 
-async def test_texts_that_are_not_whole_or_not_for_us_are_left_out(
+async def test_failed_or_incomplete_inbound_text_is_not_listed(
     twilio: TwilioProvider,
 ) -> None:
     for state in (MessageStatus.FAILED, MessageStatus.SENDING):
@@ -446,11 +444,11 @@ async def test_texts_that_are_not_whole_or_not_for_us_are_left_out(
         (magic("804"), LineType.UNKNOWN),
     ],
 )
-async def test_a_number_is_looked_up(provider: Provider, to: str, expected: LineType) -> None:
+async def test_line_type_is_looked_up(provider: Provider, to: str, expected: LineType) -> None:
     assert await provider.gateway.line_type(to) is expected
 
 
-async def test_twilio_is_told_all_there_is_to_a_call(twilio: TwilioProvider) -> None:
+async def test_create_passes_every_field_to_twilio(twilio: TwilioProvider) -> None:
     made = call(
         media_urls=["https://example.com/a.png"],
         validity_seconds=4321,
@@ -471,7 +469,7 @@ async def test_twilio_is_told_all_there_is_to_a_call(twilio: TwilioProvider) -> 
     assert address.fragment == CALLBACK_OVERRIDES
 
 
-async def test_wrong_credentials_are_refused_and_prove_nothing_in_a_list(
+async def test_wrong_credentials_refuse_a_call_and_fail_a_list(
     twilio: TwilioProvider,
 ) -> None:
     twilio.simulator.behavior.credentials_ok = False
@@ -483,7 +481,7 @@ async def test_wrong_credentials_are_refused_and_prove_nothing_in_a_list(
         await twilio.gateway.line_type(THEIRS)
 
 
-async def test_a_long_list_is_read_to_its_end(twilio: TwilioProvider) -> None:
+async def test_long_list_is_read_to_its_end(twilio: TwilioProvider) -> None:
     since = datetime.now(UTC)
     for number in range(230):
         await twilio.gateway.create(call(body=str(number)))

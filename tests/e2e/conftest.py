@@ -10,7 +10,7 @@ import pytest
 
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
-from tests.conftest import _CARELESS, _PROMPT_TIMERS
+from tests.conftest import _PROMPT_TIMERS, _UNSAFE_BUT_FAST
 from tests.e2e import histories
 from tests.e2e.desks import add_log_tails, open_desk
 from tests.e2e.people import Desk
@@ -65,7 +65,7 @@ def stoppable(server_folder: Path) -> Iterator[StoppableServers]:
     folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=server_folder))
     folder.chmod(0o755)
     with (
-        own_servers(folder, dynamic_config=_PROMPT_TIMERS, **_CARELESS) as (
+        own_servers(folder, dynamic_config=_PROMPT_TIMERS, **_UNSAFE_BUT_FAST) as (
             postgres,
             temporal,
             url,

@@ -1,4 +1,4 @@
-"""No number gets into a log line, whichever way it comes."""
+"""Log lines: their format, and no phone number in any of them."""
 
 import json
 import logging
@@ -73,19 +73,19 @@ def raised(text: str) -> tuple[type[BaseException], BaseException, TracebackType
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("number", SPELLINGS)
-def test_every_spelling_is_masked_but_for_two_digits(number: str, around: str) -> None:
+def test_every_spelling_is_masked_except_two_digits(number: str, around: str) -> None:
     masked = mask(around.format(number))
 
     assert digits(number)[:-2] not in digits(masked)
     assert f"***{number[-2:]}" in masked
 
 
-def test_what_follows_a_number_is_left_alone() -> None:
+def test_text_after_a_number_is_kept() -> None:
     assert mask(f"GET /api/contacts/{NUMBER} 404") == "GET /api/contacts/***00 404"
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_times_ids_and_codes_are_left_alone(text: str) -> None:
+def test_times_ids_and_codes_are_not_masked(text: str) -> None:
     assert mask(text) == text
 
 
@@ -96,10 +96,10 @@ def test_times_ids_and_codes_are_left_alone(text: str) -> None:
     formatter=st.sampled_from([JsonLines(), TextLines()]),
     way=st.sampled_from(["message", "argument", "extra", "deep", "exception", "object", "number"]),
 )
-def test_no_number_gets_through_any_way(
+def test_number_anywhere_in_a_record_is_masked(
     number: str, before: str, after: str, formatter: logging.Formatter, way: str
 ) -> None:
-    """Rule: nothing personal in logs; E.164 numbers are masked wherever they are."""
+    """Rule: nothing personal in logs; E.164 numbers are masked everywhere."""
     text = f"{before}{number}{after}"
     match way:
         case "message":
@@ -123,7 +123,7 @@ def test_no_number_gets_through_any_way(
         assert number[1:-2] not in line
 
 
-def test_a_json_line_is_an_object_that_says_who_when_and_what() -> None:
+def test_json_line_is_an_object_with_time_logger_and_extras() -> None:
     subject = uuid4()
     line = JsonLines().format(
         record("sent %d", 3, attempt_id=subject, code=21610, color_message="for terminals")
@@ -141,7 +141,7 @@ def test_a_json_line_is_an_object_that_says_who_when_and_what() -> None:
     }
 
 
-def test_a_traceback_stays_on_the_line_in_json() -> None:
+def test_json_traceback_stays_on_the_line() -> None:
     made = record()
     made.exc_info = raised(f"no {NUMBER}")
     line = JsonLines().format(made)
@@ -150,13 +150,13 @@ def test_a_traceback_stays_on_the_line_in_json() -> None:
     assert "LookupError: no ***00" in json.loads(line)["exc_info"]
 
 
-def test_a_text_line_ends_in_its_extras() -> None:
+def test_text_line_ends_with_its_extras() -> None:
     line = TextLines().format(record("sent", attempt_id="a1", color_message="for terminals"))
 
     assert line.endswith("INFO api sent attempt_id=a1")
 
 
-def test_one_set_up_covers_ours_the_servers_and_libraries(
+def test_set_up_formats_our_lines_the_servers_and_libraries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logging.getLogger("uvicorn").addHandler(logging.StreamHandler(sys.stderr))
@@ -179,7 +179,7 @@ def test_one_set_up_covers_ours_the_servers_and_libraries(
     assert {line["request_id"] for line in lines} == {"r1"}
 
 
-def test_the_servers_own_level_does_not_count(capsys: pytest.CaptureFixture[str]) -> None:
+def test_level_of_the_server_is_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
     logs.set_up("WARNING", "text")
     logging.getLogger("uvicorn.error").info("started")
@@ -189,7 +189,7 @@ def test_the_servers_own_level_does_not_count(capsys: pytest.CaptureFixture[str]
     assert line.endswith("WARNING uvicorn.error odd")
 
 
-def test_every_program_and_package_of_ours_has_its_level() -> None:
+def test_log_level_covers_every_package_of_ours() -> None:
     names = {folder.parent.name for folder in ROOT.glob("*/__init__.py")} | {"manage", "worker"}
 
     assert set(logs.OUR_LOGGERS) == names - {"bench", "domain", "simulator", "standalone", "tests"}

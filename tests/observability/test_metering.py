@@ -1,4 +1,4 @@
-"""What the measured ports count: codes only, and every answer once."""
+"""The metered ports count every answer once, labeled with codes only."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ PHONE = "+12125550187"
 
 
 class ScriptedGateway:
-    """Gives one answer to every call."""
+    """A gateway that gives one answer to every call."""
 
     def __init__(self, answer: SendResult) -> None:
         self._answer = answer
@@ -81,7 +81,7 @@ async def test_sends_are_counted_by_outcome(answer: SendResult, outcome: str, re
     assert made == (0 if outcome == "not_called" else 1)
 
 
-async def test_the_lag_is_from_due_to_accepted() -> None:
+async def test_lag_is_measured_from_due_to_accepted() -> None:
     count, total = value("segue_send_lag_seconds_count"), value("segue_send_lag_seconds_sum")
     gateway = MeteredGateway(ScriptedGateway(Accepted("SM1", MessageStatus.QUEUED)), Traces())
     await gateway.create(call(datetime.now(UTC) - timedelta(seconds=40)))
@@ -91,14 +91,14 @@ async def test_the_lag_is_from_due_to_accepted() -> None:
     assert value("segue_send_lag_seconds_sum") - total == pytest.approx(40, abs=5)
 
 
-async def test_the_rest_of_the_gateway_is_passed_on() -> None:
+async def test_other_gateway_calls_are_forwarded() -> None:
     gateway: SendingGateway = MeteredGateway(ScriptedGateway(NotCalled()), Traces())
 
     assert [one.sid for one in await gateway.list_outbound(PHONE, datetime.now(UTC))] == ["SM1"]
     assert await gateway.line_type(PHONE) is LineType.MOBILE
 
 
-async def test_sweeps_count_what_they_found_and_say_when() -> None:
+async def test_sweep_counts_its_findings_and_its_time() -> None:
     class Sweeping:
         async def sweep(self) -> SweepReport:
             return SweepReport(delivered=3, restarted=2, failures=["jobs: ValueError"])
@@ -133,8 +133,8 @@ async def test_deliveries_are_counted_by_result() -> None:
     assert [now - was for now, was in zip(after, before, strict=True)] == [4, 1]
 
 
-def test_what_has_not_happened_yet_is_zero() -> None:
-    """A counter that first appears with its first event has no increase that an alert could see."""
+def test_counters_start_at_zero() -> None:
+    """A counter that appears with its first event shows no increase to an alert."""
     fresh = (
         "import observability.metering, prometheus_client as p; print(p.generate_latest().decode())"
     )

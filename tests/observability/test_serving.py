@@ -1,4 +1,4 @@
-"""The metrics page on real servers: how the deployment stands, parts that are away included."""
+"""The metrics page on real servers, also while a part is unavailable."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ from workflows.client import EnrollmentClient, TemporalUnavailableError, connect
 
 
 class AwayTemporal:
-    """A Temporal that is not there."""
+    """A Temporal that does not answer."""
 
     async def backlogs(self) -> None:
         raise TemporalUnavailableError("UNAVAILABLE")
@@ -50,7 +50,7 @@ async def page(health: Health) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def scraped(http: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
-    """What the page shows: name and label values to value."""
+    """Scrape the page: the value by name and label values."""
     answer = await http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -78,10 +78,10 @@ async def held(world: World, reason: HeldReason) -> None:
     )
 
 
-async def test_the_page_shows_how_the_deployment_stands(
+async def test_page_shows_the_state_of_the_deployment(
     world: World, temporal_server: TemporalServer
 ) -> None:
-    # Its own: what other tests left on the queues of the default one is counted for a while.
+    # A namespace of its own: tasks of other tests on the default one count for a while.
     await asyncio.to_thread(make_namespace, temporal_server.address, "vitals")
     client = await connect_to_temporal(temporal_server.address, "vitals")
     temporal = EnrollmentClient(client, page_base_url="http://segue.test")
@@ -142,7 +142,7 @@ async def test_held_enrollments_are_listed_for_operators(
     assert capsys.readouterr().out.splitlines() == lines[:1]
 
 
-async def test_what_is_away_shows_no_old_numbers(world: World) -> None:
+async def test_unavailable_part_shows_no_stale_numbers(world: World) -> None:
     temporal = cast("EnrollmentClient", AwayTemporal())
     nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     await held(world, HeldReason.OUTCOME_UNKNOWN)
@@ -158,7 +158,7 @@ async def test_what_is_away_shows_no_old_numbers(world: World) -> None:
     assert shown["segue_outbox_entries",] != shown["segue_outbox_entries",], "not a number"
 
 
-async def test_several_scrapes_ask_the_database_once(
+async def test_scrapes_within_seconds_ask_the_database_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     health = Health(world.database, cast("EnrollmentClient", AwayTemporal()))
@@ -186,7 +186,7 @@ async def test_without_an_address_nothing_is_served(world: World) -> None:
         assert sdk_runtime(None) is None
 
 
-async def test_the_sdk_serves_its_own(temporal_server: TemporalServer) -> None:
+async def test_sdk_serves_its_own_metrics(temporal_server: TemporalServer) -> None:
     address = f"127.0.0.1:{free_port()}"
     client = await connect_to_temporal(
         temporal_server.address, "default", runtime=sdk_runtime(address)

@@ -1,4 +1,4 @@
-"""One trace from a request to the text it causes; nothing personal in it; histories as without."""
+"""Traces lead from a request to its text, hold nothing personal and change no history."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ REQUEST = "POST /api/sequences/{sequence_id}/enrollments"
 
 
 class OneTextGateway:
-    """Accepts every text, but the first time it fails as libraries do, telling everything."""
+    """A gateway that accepts every text, after one error with a number and a text in it."""
 
     def __init__(self) -> None:
         self.failed = False
@@ -76,7 +76,7 @@ class OneTextGateway:
 
 @dataclass
 class Recorded:
-    """Traces of a test and what left the process."""
+    """The traces of a test, and the spans that were exported."""
 
     traces: Traces
     exporter: InMemorySpanExporter
@@ -108,10 +108,10 @@ async def traced_stage(recorded: Recorded, temporal_server: TemporalServer) -> A
     await stage.clear()
 
 
-async def test_one_trace_leads_from_the_request_to_the_text(
+async def test_one_trace_leads_from_request_to_text(
     recorded: Recorded, database_url: str, temporal_server: TemporalServer
 ) -> None:
-    """Traces lead from the request to the workflow to the call; nothing personal is in spans."""
+    """From the request to the workflow to the call; no span holds anything personal."""
     traces = recorded.traces
     client = await connect_to_temporal(
         temporal_server.address, "default", interceptors=traces.interceptors()
@@ -160,7 +160,7 @@ async def test_one_trace_leads_from_the_request_to_the_text(
         return bool(recorded.named("RunActivity:send_step"))
 
     await eventually(failed_once)
-    # Known not to have left: what the settling of an unknown outcome would take minutes to find.
+    # Refused, so that nothing has to be reconciled, which would take minutes.
     await world.run("UPDATE attempts SET outcome = 'refused' WHERE outcome = 'open'")
 
     async def sent() -> bool:
@@ -201,7 +201,7 @@ async def test_one_trace_leads_from_the_request_to_the_text(
     assert {name for span in recorded.spans() for name in span.attributes or {}} <= KEPT
 
 
-def test_words_of_errors_stay_in_the_process(recorded: Recorded) -> None:
+def test_error_message_is_not_exported(recorded: Recorded) -> None:
     assert isinstance(recorded.traces.provider, TracerProvider)
     tracer = recorded.traces.provider.get_tracer("test")
     with pytest.raises(LookupError), tracer.start_as_current_span("broken"):
@@ -214,10 +214,10 @@ def test_words_of_errors_stay_in_the_process(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("play", RECORDED)
-async def test_histories_are_the_same_with_traces_on(
+async def test_traces_do_not_change_histories(
     traced_stage: Stage, recorded: Recorded, play: str
 ) -> None:
-    """Headers only: the same commands as without, and no more events."""
+    """Traces add headers only: the same commands and no more events."""
     assert isinstance(recorded.traces.provider, TracerProvider)
     with recorded.traces.provider.get_tracer("test").start_as_current_span("request"):
         handle = await RECORDED[play](traced_stage)
@@ -226,16 +226,14 @@ async def test_histories_are_the_same_with_traces_on(
 
     assert histories.commands(history.events) == histories.commands(histories.load(kept).events)
     assert histories.personal(history) == set()
-    if play == "completes_without_a_reply":
+    if play == "completes_without_reply":
         assert cost(histories.without_patches(history.events)).events == 42
     off = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
     await off.replay_workflow(history)
 
 
 @pytest.mark.parametrize("recording", histories.recordings(), ids=lambda one: one.file_name)
-async def test_histories_from_before_replay_with_traces_on(
-    recorded: Recorded, recording: Any
-) -> None:
+async def test_recorded_history_replays_with_traces(recorded: Recorded, recording: Any) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=DATA_CONVERTER,
@@ -244,7 +242,7 @@ async def test_histories_from_before_replay_with_traces_on(
     await replayer.replay_workflow(histories.load(recording))
 
 
-async def test_switched_off_it_makes_nothing() -> None:
+async def test_switched_off_traces_record_nothing() -> None:
     traces = Traces.to(None, service="segue-api")
 
     assert isinstance(traces.provider, NoOpTracerProvider)
@@ -255,7 +253,7 @@ async def test_switched_off_it_makes_nothing() -> None:
     await traces.aclose()
 
 
-def test_a_trace_is_carried_on(recorded: Recorded) -> None:
+def test_stored_trace_is_resumed(recorded: Recorded) -> None:
     with recorded.traces.provider.get_tracer("test").start_as_current_span("request") as span:
         written = stored.current()
     with stored.resumed(written), recorded.traces.span("later"):
@@ -266,7 +264,7 @@ def test_a_trace_is_carried_on(recorded: Recorded) -> None:
     assert stored.current() is None
 
 
-async def test_a_collector_that_is_away_keeps_nobody_waiting() -> None:
+async def test_unreachable_collector_does_not_delay_the_exit() -> None:
     traces = Traces.to(f"http://127.0.0.1:{free_port()}", service="segue-api")
     with traces.provider.get_tracer("test").start_as_current_span("request"):
         pass
@@ -276,7 +274,7 @@ async def test_a_collector_that_is_away_keeps_nobody_waiting() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_what_is_exported_is_json_that_collectors_take(recorded: Recorded) -> None:
+def test_span_is_exported_as_json(recorded: Recorded) -> None:
     with recorded.traces.provider.get_tracer("test").start_as_current_span("request"):
         pass
 
