@@ -115,8 +115,8 @@ def _views(user_id: UUID, middle: Position, cursor: str) -> Sequence[View]:
     ]
 
 
-def _beyond(place: Position) -> str:
-    return f"(e.enrolled_at, e.id) < ('{place.value}', '{place.id}')"
+def _beyond(position: Position) -> str:
+    return f"(e.enrolled_at, e.id) < ('{position.value}', '{position.id}')"
 
 
 def main() -> None:
@@ -142,13 +142,13 @@ async def _measure(count: int) -> list[dict[str, Any]]:
             with psycopg.connect(servers.database_url, autocommit=True) as connection:
                 for statement in _FILL:
                     connection.execute(statement, names)
-                place = connection.execute(
+                row = connection.execute(
                     "SELECT enrolled_at, id FROM enrollments ORDER BY 1 DESC, 2 DESC"
                     " OFFSET %s LIMIT 1",
                     [count // 2],
                 ).fetchone()
-                assert place is not None  # noqa: S101 - there are so many
-                middle = Position(*place)
+                assert row is not None  # noqa: S101 - there are so many
+                middle = Position(*row)
                 cursors = CONTACTS_CURSORS.within(world.sequence_id)
                 cursor = cursors.write(middle, "-enrolled_at") or ""
                 browser = await _browser(servers, services, world.user_id, closing)

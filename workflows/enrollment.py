@@ -1,4 +1,4 @@
-"""One contact's way through one sequence."""
+"""The workflow of one enrollment."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,10 +38,10 @@ class EnrollmentWorkflow:
 
     Id: ``enrollment/<uuid>``. Started by the outbox, once per enrollment, and again by the sweep
     if it was lost; it takes its position from the row. Signals ``reply_received``, ``opted_out``,
-    ``mark_finished``, ``delivery_reported`` (with the final status, if that is what came of it) and
+    ``mark_finished``, ``delivery_reported`` (with the final status, if the row became final) and
     ``reconsider`` (something it waits for may have changed); query ``progress``. Ends with the
     row's final status. History: one timer, one local activity (the decision) and one activity (the
-    send) a step; three steps, first at once, reply window, no reply: 42 events.
+    send) per step; three steps, first at once, reply window, no reply: 42 events.
     """
 
     @workflow.init
@@ -188,7 +188,7 @@ class EnrollmentWorkflow:
         return await self._answer_of(looking)
 
     async def _resolve(self, need: Need) -> EnrollmentState | None:
-        """Find out what must be known first; None as for `_ask`."""
+        """Reconcile an attempt or look up a line type; None as for `_ask`."""
         resolving = workflow.start_activity_method(
             SendingActivities.resolve_step,
             SendStep(self._id),
@@ -236,7 +236,7 @@ class EnrollmentWorkflow:
     async def _answer_of(self, activity: ActivityHandle[EnrollmentState]) -> EnrollmentState | None:
         """Await an activity; None if a signal ended the enrollment before there was an answer.
 
-        One that is queued or between two tries is cancelled then, one under way is awaited.
+        Then cancel one that is queued or between two tries, and await one under way.
         """
         await workflow.wait_condition(lambda: activity.done() or self._ended is not None)
         if not activity.done():
@@ -244,7 +244,7 @@ class EnrollmentWorkflow:
         try:
             return await activity
         except ActivityError:
-            # Cancelled, or the try under way failed: there is no other after a cancellation.
+            # Canceled, or the try under way failed: no other try follows a cancellation.
             if self._ended is not None:
                 return None
             raise

@@ -1,4 +1,4 @@
-"""One text that a person wrote, outside any step."""
+"""The workflow of one one-off text."""
 
 from datetime import timedelta
 
@@ -28,17 +28,17 @@ BLOCKED_WAIT = timedelta(minutes=1)
 
 @workflow.defn(name="OneOffMessage")
 class OneOffMessageWorkflow:
-    """Has one text sent, ahead of the steps of its sender.
+    """Sends one text, ahead of the steps of its sender.
 
     Id: ``message/<uuid>``. Started by the outbox. No signals. Ends when the text was accepted,
-    refused or suppressed. History: 5 events, 1 a decision, 6 a send with a wait; 12 when nothing is
-    in the way; it goes on as a new run when the server suggests it, after hours of a sender on
+    refused or suppressed. History: 5 events, 1 per decision, 6 per send with a wait; 12 when
+    nothing blocks it; it continues as new when the server suggests it, after hours of a sender on
     hold.
     """
 
     @workflow.run
     async def run(self, start: StartMessage) -> str:
-        """Ask the row and act until the text is final; answers its status code."""
+        """Ask the row and act until the text is final; return its status code."""
         needs: Need | None = None
         acts, decides = 0, False
         while True:

@@ -1,4 +1,4 @@
-"""What axe finds on a page."""
+"""Accessibility checks with axe."""
 
 from functools import cache
 from pathlib import Path
@@ -17,13 +17,13 @@ async (runOnly) => {
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _WHAT = {
     "light": {"type": "tag", "values": _TAGS},
-    # Only colours differ; the rest would take as long again.
+    # Only colors differ between the themes; all other rules run once.
     "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
 }
 
 
 async def accessible(page: Page) -> None:
-    """Insist that axe finds nothing against WCAG 2.2 A and AA, in both themes."""
+    """Assert that axe finds no violation of WCAG 2.2 A and AA, in both themes."""
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(_source())
     for scheme, rules in _WHAT.items():

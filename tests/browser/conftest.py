@@ -1,4 +1,4 @@
-"""A browser, and people at it, in front of the whole stack."""
+"""A browser with signed-in users, on a whole stack."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack
@@ -24,7 +24,7 @@ PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
 
 Visit = Callable[..., Awaitable[Page]]
-"""Opens a page as somebody of a role who is signed in; None for nobody."""
+"""Opens a page as a signed-in user of a role; None for nobody."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the programs' last words with a test that failed."""
+    """Show the ends of the programs' logs with a test that failed."""
     report = yield
     desk = getattr(item, "funcargs", {}).get("desk")
     if isinstance(desk, Desk):
@@ -54,14 +54,14 @@ def desk(
     database_template: str,
     temporal_server: TemporalServer,
 ) -> Iterator[Desk]:
-    """A stack on the shared servers; to make what the pages show, and to hold the handsets."""
+    """Start a stack on the shared servers."""
     with open_desk(server_folder, postgres_server, database_template, temporal_server) as desk:
         yield desk
 
 
 @pytest.fixture(scope="session")
 def life(desk: Desk) -> Life:
-    """A sequence to look at, with somebody of every status; tests leave its people alone."""
+    """Create a sequence with enrollments of every status, which tests only look at."""
     stack = desk.stack
     return bring_to_life(stack.api_url, stack.simulator_url, stack.admin_token)
 
@@ -73,7 +73,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 class Accounts:
-    """People who can sign in, one of each role."""
+    """Create users who can sign in, one of each role."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -88,7 +88,7 @@ class Accounts:
         assert answer.headers["location"] == "/sign-in", answer.text
 
     def cookie(self, role: Role) -> str:
-        """Give the session of somebody of a role."""
+        """Return the session of a user of a role."""
         if role not in self._cookies:
             email = EMAIL if role is Role.ADMIN else f"{role.value}@example.com"
             if role is not Role.ADMIN:
@@ -108,7 +108,7 @@ def accounts(desk: Desk) -> Accounts:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Visit]:
-    """Opens pages; what their consoles tell of fails the test."""
+    """Return a function that opens pages; an error in a page's console fails the test."""
     trouble: list[str] = []
     url = desk.stack.api_url
     async with AsyncExitStack() as contexts:
@@ -127,7 +127,7 @@ async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterat
                 cookie = accounts.cookie(role)
                 await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": url}])
             page = await context.new_page()
-            page.on("console", lambda message: trouble.extend(_answer(message)))
+            page.on("console", lambda message: trouble.extend(_errors(message)))
             page.on("pageerror", lambda error: trouble.append(str(error)))
             page.on("response", lambda response: trouble.extend(_failed(response)))
             await page.goto(path)
@@ -137,9 +137,9 @@ async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterat
     assert trouble == []
 
 
-def _answer(message: ConsoleMessage) -> list[str]:
-    """What the console says; that a page was answered 404 or 422 is for the test to mind."""
-    # A page that is left while htmx waits for an answer has asked in vain; no one is there to mind.
+def _errors(message: ConsoleMessage) -> list[str]:
+    """List the errors of a console, except answers with 404 or 422, which the test checks."""
+    # Leaving a page while htmx waits for an answer is no error.
     left = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
     if message.type not in {"error", "warning"} or message.text.startswith(
         ("Failed to load", *left)

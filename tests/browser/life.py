@@ -1,4 +1,4 @@
-"""People in a sequence, each somewhere else in it: what pages are looked at and tested with."""
+"""A sequence with enrollments of every status, for tests and pictures of pages."""
 
 import time
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ _MAGIC = {
     "005": ("Oscar", "Lund"),  # an unknown number
     "408": ("Noor", "Ortega"),  # in a country that the account may not text
 }
-"""People with numbers of the simulator's that behave in their own way."""
+"""Names of the contacts with the simulator's magic numbers."""
 
 _TALK = (
     "Yes! What does it pay?",
     "22 an hour, 24 after midnight. Can you come by on Thursday at 10?",
     "Thursday is fine. Where?",
 )
-"""What Ada and we say after the sequence has ended for her: hers, ours, hers."""
+"""The conversation with Ada after her sequence ended: hers, ours, hers."""
 
 _PLACES = (
     *("Albany", "Bristol", "Camden", "Dover", "Elgin", "Fargo", "Galena", "Hudson", "Ithaca"),
@@ -62,7 +62,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Life:
-    """What was made.
+    """What ``bring_to_life`` created.
 
     Attributes:
         sequence_id: Of an active sequence with three steps, its people at rest.
@@ -80,7 +80,7 @@ class Life:
 
 
 class Workspace:
-    """Calls the API, and insists on an answer.
+    """Calls the API and asserts that it succeeds.
 
     Args:
         url: Of the API.
@@ -115,7 +115,7 @@ class Workspace:
 
 
 def bring_to_life(url: str, simulator_url: str, token: str) -> Life:
-    """Enroll people until there are some of every status, and wait until nothing moves any more.
+    """Enroll contacts until every status occurs, and wait until nothing changes any more.
 
     Args:
         url: Of an API that sends through the simulator.
@@ -145,7 +145,7 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
         admin.post("/groups", {"name": f"Early shift, {place}"})
     admin.post(f"/groups/{group_id}/members", {"contact_ids": [one["id"] for one in resting[:5]]})
 
-    # Through all steps at once; then the steps get the delays that they are shown with.
+    # The steps have no delays while contacts pass them; then they get the delays to show.
     _enroll(member, sequence_id, *magic, *through, opted_out)
     _wait_for_rest(admin, sequence_id)
     shown = {"steps": _steps(timedelta(days=2)), "reply_window_seconds": 7 * 86_400}
@@ -214,7 +214,7 @@ def _enroll(workspace: Workspace, sequence_id: str, *people: Json) -> list[Json]
 
 
 def _talk(member: Workspace, simulator_url: str, sequence_id: str, person: Json) -> None:
-    """Have them and us write to each other."""
+    """Exchange texts with contacts after their sequence ended."""
     theirs, ours, last = _TALK
     _say(simulator_url, person, theirs)
     people = member.get(f"/sequences/{sequence_id}/contacts", search=person["name"])["items"]
@@ -224,7 +224,7 @@ def _talk(member: Workspace, simulator_url: str, sequence_id: str, person: Json)
 
 
 def _say(simulator_url: str, person: Json, body: str) -> None:
-    """Text from somebody's handset."""
+    """Text from a contact's handset."""
     text = {"from": person["phone"], "to": _LINE, "body": body}
     httpx.post(f"{simulator_url}/_simulator/inbound", json=text).raise_for_status()
 
@@ -237,7 +237,7 @@ def _wait_for_rest(admin: Workspace, sequence_id: str) -> None:
 
 
 def _moving(admin: Workspace, sequence_id: str) -> list[Json]:
-    """Those who are sent something, or end, within minutes."""
+    """List the enrollments that send a text or end within minutes."""
     soon = datetime.now(UTC) + _SOON
     window = admin.get(f"/sequences/{sequence_id}")["reply_window_seconds"]
     people = admin.get(f"/sequences/{sequence_id}/contacts", limit=200, status="active")["items"]

@@ -1,4 +1,4 @@
-"""Takes pictures of every page: `make screenshots`, or `python -m tests.browser.screenshots`.
+"""Take pictures of every page: `make screenshots`, or `python -m tests.browser.screenshots`.
 
 It starts a stack of its own with the demo's data, brings people to life in it (life.py), and stops
 it again.
@@ -46,7 +46,7 @@ class Shot:
     signed_in: bool = True
 
     def address(self, life: Life) -> str:
-        """Give the address of the page."""
+        """Return the address of the page."""
         return self.path.format(**asdict(life))
 
 
@@ -69,7 +69,7 @@ def press(name: str) -> Callable[[Page], Awaitable[object]]:
 
 
 def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
-    """Tick some people of the Contacts tab and ask for something to be done to them."""
+    """Tick some contacts of the Contacts tab and open an action's dialog."""
 
     async def then(page: Page) -> None:
         boxes = page.locator("#selection tbody").get_by_role("checkbox")
@@ -82,7 +82,7 @@ def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
 
 
 async def open_panel(page: Page) -> None:
-    """Open somebody's enrollment at the side."""
+    """Open an enrollment in the panel."""
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
 
@@ -99,18 +99,18 @@ async def open_first_talk(page: Page) -> None:
 
 
 async def narrow_groups(page: Page) -> None:
-    """Look for some of many groups."""
+    """Search for groups by name."""
     await page.get_by_role("button", name="Group", exact=True).click()
     await page.get_by_role("group", name="Group").get_by_role("searchbox").fill("shift")
 
 
 async def see_figures(page: Page) -> None:
-    """Wait for what is counted after the page is there."""
+    """Wait for the counts that load after the page."""
     await expect(page.locator(".funnel")).to_be_visible()
 
 
 async def upload(page: Page) -> None:
-    """Choose a file of people, and see what enrolling them would come to."""
+    """Choose a file of contacts and preview enrolling them."""
     lines = (
         "Mobile,First name,Last name",
         "+13125550150,Wanda,Ortiz",
@@ -176,11 +176,11 @@ SHOTS = [
     Shot("settings-account", "/settings/account"),
     Shot("user-menu", "/settings/workspace", open_user_menu),
 ]
-"""One line a page. The browser tests look at the same ones for what shuts people out."""
+"""All pages; the browser tests check the accessibility of the same ones."""
 
 
 def main() -> None:
-    """Read the command line, take the pictures, say where they are."""
+    """Take the pictures and print where they are."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="only pictures whose name begins so")
     given = parser.parse_args()
@@ -193,7 +193,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class DemoStack:
-    """A stack that runs, and how to sign in to it."""
+    """A running stack, and how to sign in to it."""
 
     url: str
     simulator_url: str
@@ -205,7 +205,7 @@ def demo_stack() -> Iterator[DemoStack]:
     """Run the stack of `make up` in a folder and on ports of its own."""
     with tempfile.TemporaryDirectory(prefix="segue-screenshots-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else if we are root
+        folder.chmod(0o755)  # for root, PostgreSQL runs as another user
         settings = StandaloneSettings(
             segue_api_port=free_port(),
             segue_simulator_port=free_port(),

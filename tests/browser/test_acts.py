@@ -1,4 +1,4 @@
-"""What one does to many people at once, and what is asked before."""
+"""Batch actions of the Contacts tab in a browser, and their dialogs."""
 
 from playwright.async_api import Page, expect
 
@@ -26,7 +26,7 @@ _CONFIRM_AT_ONCE = """
 
 
 async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, list[Person]]:
-    """Open the Contacts tab of a sequence whose people all got the first of two texts."""
+    """Open the Contacts tab of a sequence whose contacts all got the first of two texts."""
     people = desk.people(count)
     sequence_id = desk.sequence(desk.line(), "Hello", "Still there?", delay=DAY_SECONDS)
     desk.enroll(sequence_id, *people)
@@ -197,7 +197,7 @@ async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) ->
 
 
 async def test_dialog_can_be_answered_at_once(visit: Visit, desk: Desk) -> None:
-    """A form that htmx has not taken yet would be sent by the browser, and the page load anew."""
+    """A form that htmx does not handle yet would reload the page."""
     page, _, people = await open_tab(visit, desk, 2)
     dialog = page.locator("#dialog")
     await page.evaluate(_CONFIRM_AT_ONCE)

@@ -1,4 +1,4 @@
-"""From nothing to somebody who is texted: a sequence is written, activated, and people enrolled."""
+"""Writing and activating a sequence and enrolling contacts, in a browser."""
 
 import re
 
@@ -76,7 +76,7 @@ async def write_steps(page: Page) -> None:
 
 
 async def open_all_day(page: Page, sequence_id: str) -> None:
-    """Let texts go now, whatever the time is."""
+    """Remove the send window, so that texts go at any time."""
     await page.goto(f"/sequences/{sequence_id}/settings")
     await page.get_by_label("At any time of day").check()
     await accessible(page)
@@ -85,7 +85,7 @@ async def open_all_day(page: Page, sequence_id: str) -> None:
 
 
 async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
-    """Enroll a CSV file: see what it would come to, then do it."""
+    """Enroll a CSV file: preview it, then confirm."""
     known, out = desk.person(), desk.person()
     desk.post("/api/suppressions", {"phone": out.phone, "reason": "Asked us to"}, status=201)
     lines = [

@@ -27,7 +27,7 @@ async def test_file_is_checked_then_imported(visit: Visit, tmp_path: Path) -> No
     await expect(page.get_by_text("phone is too short")).to_be_visible()
     await accessible(page)
 
-    # The file is still chosen: nobody has to look for it again.
+    # The file is still chosen.
     await page.get_by_role("button", name="Import 1 contact").click()
     await expect(page.get_by_text("1 were added")).to_be_visible()
     await page.get_by_role("link", name="See the group").click()

@@ -1,4 +1,4 @@
-"""The Contacts tab: who is where, found at once, kept in the address, true by itself."""
+"""The Contacts tab in a browser: search, filters, pages and live updates."""
 
 import re
 
@@ -53,7 +53,7 @@ async def test_every_status_is_shown_and_counted(visit: Visit, life: Life, desk:
 
 
 async def test_click_right_after_typing_works(visit: Visit, life: Life) -> None:
-    """A finger is down for longer than the list would take to load once more."""
+    """The button is held for longer than the list takes to reload."""
     page = await visit(path=tab(life))
     await page.get_by_role("searchbox").press_sequentially("keiko")
     await expect(page).to_have_url(re.compile(r"\?search=keiko$"))
@@ -170,7 +170,7 @@ async def test_reply_updates_the_row_without_reload(visit: Visit, desk: Desk) ->
     await row(page, names[-2]).get_by_role("checkbox").check()
     last = row(page, answering.name)
     await last.scroll_into_view_if_needed()
-    place = await _place(page, last)
+    positions = await _positions(page, last)
     await expect(last.locator(".status")).to_have_text("Active")
     await page.evaluate("window.sameDocument = true")
 
@@ -180,12 +180,12 @@ async def test_reply_updates_the_row_without_reload(visit: Visit, desk: Desk) ->
     await expect(page.locator("#count-finished_responded")).to_have_text("1")
     await expect(row(page, names[-2]).get_by_role("checkbox")).to_be_checked()
     await expect(page.locator("#toolbar-count")).to_have_text("1 selected")
-    assert await _place(page, last) == place
+    assert await _positions(page, last) == positions
     assert await page.evaluate("window.sameDocument")
 
 
-async def _place(page: Page, row: Locator) -> list[float]:
-    """Where the page is scrolled to, and where that leaves a row on the screen."""
+async def _positions(page: Page, row: Locator) -> list[float]:
+    """Return the scroll position of the page and the position of a row on the screen."""
     top = await row.evaluate("(element) => element.getBoundingClientRect().top")
     return [await page.evaluate("scrollY"), top]
 

@@ -1,4 +1,4 @@
-"""Conversations in a browser: they go on by themselves, what is typed stays, a reply goes once."""
+"""Conversations in a browser: live updates, typed text that stays, replies sent once."""
 
 import re
 

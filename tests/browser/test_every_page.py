@@ -1,4 +1,4 @@
-"""Every page there is, as a person with a screen reader, a keyboard or a phone meets it."""
+"""Accessibility of every page."""
 
 import pytest
 from playwright.async_api import expect

@@ -1,4 +1,4 @@
-"""A sequence's Overview: every number is a link to exactly those people."""
+"""A sequence's Overview in a browser: every number links to the enrollments it counts."""
 
 import re
 

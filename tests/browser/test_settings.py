@@ -1,4 +1,4 @@
-"""The settings in a browser: their dialogs, and that everybody can use them."""
+"""The settings in a browser: dialogs and accessibility."""
 
 import re
 

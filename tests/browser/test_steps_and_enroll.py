@@ -63,7 +63,7 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
 
 
 async def _is_warned(page: Page) -> None:
-    """Try to leave; the browser asks, and one stays."""
+    """Try to leave the page; stay when the browser asks."""
     asked: list[str] = []
 
     async def stay(dialog: Dialog) -> None:

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped"
-"""A simulator on a free port, and an application that records what it is told."""
+"""A simulator on a free port, and an application that records its webhooks."""
 
 import asyncio
 import socket
@@ -29,10 +29,10 @@ AUTH_TOKEN = "test-token"
 
 
 class ServerThread:
-    """Runs an application on a free port of the loopback interface, in a thread of its own."""
+    """Runs an application on a free loopback port, in its own thread."""
 
     def __init__(self, config: Callable[[], uvicorn.Config]) -> None:
-        # The protocol is named: without it asyncio leaves Nagle's algorithm on, 40 ms a request.
+        # Without the protocol asyncio leaves Nagle's algorithm on: 40 ms per request.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -64,7 +64,7 @@ def wait_until(holds: Callable[[], Any], seconds: float = 5) -> None:
 
 @dataclass
 class Webhook:
-    """One post as the application saw it."""
+    """One request to the application."""
 
     path: str
     url: str
@@ -110,7 +110,7 @@ class Listener:
 
 @dataclass
 class RunningSimulator:
-    """A simulator that is up, its control API and Twilio's own client for it."""
+    """A running simulator, its control API and Twilio's client for it."""
 
     url: str
     state: Simulator

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped"
-"""What the account makes of the texts that its API shows."""
+"""Habits of an account: how its API alters the texts that it shows."""
 
 from twilio.rest import Client
 

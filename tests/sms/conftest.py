@@ -1,4 +1,4 @@
-"""A server that writes down every byte and answers as it is told, and a gateway that calls it."""
+"""A server that records every byte and answers as scripted, and a gateway that calls it."""
 
 import asyncio
 import json
@@ -55,16 +55,16 @@ class Recorder:
 
     @property
     def received(self) -> bytes:
-        """Everything, over all connections."""
+        """Return all bytes of all connections."""
         return b"".join(self.requests)
 
     @property
     def connections(self) -> int:
-        """How many there were."""
+        """Count the connections."""
         return len(self.requests)
 
     def count(self, start: bytes = b"POST ") -> int:
-        """How many requests began like this."""
+        """Count the requests that begin with a text."""
         return self.received.count(start)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,7 +163,7 @@ def gateway(make_gateway: MakeGateway) -> TwilioGateway:
 
 
 def call(seconds: float = 5, to: str = THEIRS) -> SendRequest:
-    """A call that may begin within so many seconds."""
+    """Build a call that may begin within so many seconds."""
     return SendRequest(
         attempt_id=uuid4(),
         to=to,

@@ -25,7 +25,7 @@ from tests.sms.conftest import OURS, MakeGateway, Recorder, answer, call
 
 SOON = 0.15
 FREEZE = 0.3
-SETTLED = 0.1
+GRACE = 0.1
 
 
 class Freeze:
@@ -69,7 +69,7 @@ async def test_process_stopped_before_the_send_sends_nothing(
     freeze.at(HTTPConnection, step, after=after)
 
     given = await gateway.create(call(SOON))
-    await asyncio.sleep(SETTLED)
+    await asyncio.sleep(GRACE)
 
     assert freeze.reached.is_set()
     assert given == NotCalled()
@@ -107,7 +107,7 @@ async def test_process_stopped_on_a_reused_connection_sends_nothing(
     freeze.at(HTTPConnection, "endheaders", after=True)
 
     assert await gateway.create(call(SOON)) == NotCalled()
-    await asyncio.sleep(SETTLED)
+    await asyncio.sleep(GRACE)
 
     assert recorder.connections == 1
     assert recorder.count() == 1
@@ -150,7 +150,7 @@ async def test_canceled_call_sends_nothing(
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    await asyncio.sleep(FREEZE + SETTLED)
+    await asyncio.sleep(FREEZE + GRACE)
 
     assert recorder.connections == 1
     assert recorder.received == b""
@@ -163,7 +163,7 @@ async def test_connection_slower_than_the_call_is_refused(
     freeze.at(HTTPConnection, "_new_conn", seconds=FREEZE)
 
     assert await gateway.create(call(5)) == Refused(0, None)
-    await asyncio.sleep(FREEZE + SETTLED)
+    await asyncio.sleep(FREEZE + GRACE)
 
     assert recorder.received == b""
 
@@ -210,7 +210,7 @@ async def test_answer_after_the_time_for_the_call_comes_late(
 async def test_call_does_not_wait_for_the_late_answers_of_those_before(
     recorder: Recorder, make_gateway: MakeGateway
 ) -> None:
-    """Their slots are free, so the next texts come: too late for a thread, they would not go."""
+    """Free slots get the next texts, which must not wait for a thread until they are late."""
     gateway = make_gateway(connect=0.1, read=0.1, late=0.5, threads=1)
     recorder.pause = 0.5
 
@@ -310,7 +310,7 @@ async def test_no_proxy_is_used_for_this_machine(
 
 
 class TestConnections:
-    """When a kept connection is used again."""
+    """Reuse of a kept connection."""
 
     async def test_connection_in_use_is_reused(
         self, recorder: Recorder, gateway: TwilioGateway
@@ -343,7 +343,7 @@ class TestConnections:
     ) -> None:
         recorder.closes = True
         await gateway.create(call())
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(GRACE)
 
         assert isinstance(await gateway.create(call()), Accepted)
         assert recorder.connections == 2
@@ -360,7 +360,7 @@ class TestConnections:
 
 
 def _anonymous_tls(protocol: int) -> ssl.SSLContext:
-    """TLS without certificates, which needs none to be made for the test."""
+    """Build a TLS context that needs no certificate."""
     context = ssl.SSLContext(protocol)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -371,7 +371,7 @@ def _anonymous_tls(protocol: int) -> ssl.SSLContext:
 
 @pytest.fixture
 def tls_received() -> Iterator[tuple[int, bytearray]]:
-    """A TLS server for one request: its port, and what it decrypted."""
+    """Run a TLS server for one request; yield its port and what it decrypted."""
     received = bytearray()
     context = _anonymous_tls(ssl.PROTOCOL_TLS_SERVER)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""How the provider's answers are read, and what never gets out."""
+"""How the gateway reads the provider's answers, and that errors hold no number or text."""
 
 import asyncio
 import logging

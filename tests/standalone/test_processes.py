@@ -15,7 +15,7 @@ from standalone.processes import Child
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
-# A process that ignores being asked, and one that it started.
+# A process that ignores SIGTERM, and its child.
 STUBBORN_CODE = f"""
 import signal, subprocess, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -35,7 +35,7 @@ time.sleep(60)
 
 
 class Started:
-    """Starts children and makes sure that none outlives the test."""
+    """Start children, and end those that outlive the test."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ def test_stopping_leaves_no_process(started: Started) -> None:
 
     assert has_gone(pid)
     assert child.pid is None
-    child.stop()  # once more is harmless
+    child.stop()  # a second stop is harmless
 
 
 def test_process_that_ignores_sigterm_is_killed_with_its_children(
@@ -167,7 +167,7 @@ def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None
     command = [sys.executable, "-c", PARENT_CODE, str(tmp_path / "part.log"), *SLEEP]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        orphan = int(parent.stdout.readline())
+        grandchild = int(parent.stdout.readline())
         parent.kill()
 
-    eventually_gone(orphan)
+    eventually_gone(grandchild)

@@ -15,7 +15,7 @@ from workflows.client import ENROLLED_BY_ATTRIBUTE, SEQUENCE_ATTRIBUTE
 
 @pytest.fixture(scope="module")
 def postgres(server_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this module's own, that its tests stop and start."""
+    """Start a server for this module, whose tests stop and start it."""
     server = EmbeddedPostgres(server_folder / "own", free_port(), options={"fsync": "off"})
     server.start()
     yield server
@@ -104,7 +104,7 @@ def test_temporal_has_the_search_attributes_of_the_client() -> None:
     assert {SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name} == set(SEARCH_ATTRIBUTES)
 
 
-def test_the_shared_fixtures_give_a_migrated_database_of_that_is_empty(database_url: str) -> None:
+def test_database_fixture_is_migrated_and_empty(database_url: str) -> None:
     assert database_url.startswith("postgresql+psycopg://")
     with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM alembic_version").fetchone()

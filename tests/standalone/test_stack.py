@@ -1,4 +1,4 @@
-"""The one-machine stack on real servers, with stand-ins for the parts of Segue itself."""
+"""The standalone stack on real servers, with stand-ins for Segue's programs."""
 
 import os
 import signal
@@ -98,12 +98,12 @@ class Run:
             time.sleep(0.1)
 
     def part(self, word: str) -> psutil.Process:
-        """The part that has this word in its command line."""
+        """Find the part with a word in its command line."""
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if word in child.cmdline())
 
     def living_part(self, word: str) -> psutil.Process | None:
-        """The part that has this word in its command line, None while there is none."""
+        """Find the part with a word in its command line; None if there is none."""
         try:
             return self.part(word)
         except (psutil.ZombieProcess, psutil.NoSuchProcess, StopIteration):
@@ -116,7 +116,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder with the stand-ins; not pytest's own, see `server_folder`."""
+    """Create a folder with the stand-ins; not pytest's own, see `server_folder`."""
     with tempfile.TemporaryDirectory(prefix="segue-stack-") as name:
         for path, code in STAND_INS.items():
             file = Path(name) / path

@@ -1,4 +1,4 @@
-"""A browser's requests to the pages, without a browser."""
+"""Requests to the pages as a browser makes them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""What a form chooses from is one of the choices: anything else is refused and changes nothing."""
+"""A form accepts only its choices: any other value is refused and changes nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pages of contacts: found, added, changed, imported, opted out, erased."""
+"""The pages of contacts: search, add, change, import, opt out, erase."""
 
 import re
 from uuid import UUID
@@ -31,7 +31,7 @@ def words(html: str) -> str:
 
 
 async def work_off(services: Services, kind: JobKind) -> UUID:
-    """Do the work of the latest job."""
+    """Run the latest job."""
     job = (await services.jobs.find()).items[0]
     assert job.kind is kind
     while (await services.jobs.run_chunk(job.id)).more:

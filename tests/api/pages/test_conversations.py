@@ -1,4 +1,4 @@
-"""Conversations as pages: the list, what was said, answering."""
+"""The pages of conversations: the list, the texts, replying."""
 
 import re
 from uuid import UUID, uuid4
@@ -27,7 +27,7 @@ async def person(world: World, name: str = "Ada", phone: str = PHONE) -> UUID:
 async def said(
     world: World, contact_id: UUID | None, body: str, *, inbound: bool = True, **values: object
 ) -> UUID:
-    """Write down a text as it is after it came or went."""
+    """Add a stored text."""
     text_id = uuid4()
     row = {
         "id": text_id,

@@ -1,4 +1,4 @@
-"""Enrolling as pages: whom, what it would come to, and what it came to."""
+"""The pages of enrolling: choosing contacts, the preview, the result."""
 
 import re
 from html import unescape
@@ -45,14 +45,14 @@ async def upload(
 
 
 async def enroll(member: httpx.AsyncClient, sequence: SequenceRecord, **form: Any) -> str:
-    """Confirm; answers where the browser is led."""
+    """Confirm; return where the browser is redirected."""
     answer = await member.post(f"/sequences/{sequence.id}/enrol", data=form, headers=HTMX)
     assert answer.status_code == 204, answer.text
     return answer.headers["HX-Redirect"]
 
 
 async def work(services: Services, world: World) -> None:
-    """Do what the worker does with jobs, those that follow others too."""
+    """Run jobs as the worker does, including those that jobs start."""
     while open_jobs := await world.rows("SELECT id FROM jobs WHERE state IN ('queued', 'running')"):
         for job in open_jobs:
             await services.jobs.run_chunk(job.id)

@@ -1,4 +1,4 @@
-"""Every value that a page makes words of is shown in words, and breaks no page."""
+"""Every named value is shown in words and breaks no page."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ OPT_OUT = ("/contacts/{opted_out}", "/settings/opt-outs", "/conversations/{opted
 JOB = ("/jobs/{job}", "/jobs/{job}/progress", "/settings/activity")
 
 Words = Mapping[Any, str | None]
-"""What the first of some pages says for each value; None for one that it says nothing of."""
+"""The words of the first page for each value; None if it shows none."""
 
 SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "users.role": (
@@ -122,7 +122,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         },
     ),
 }
-"""By column: the pages that read it, and what the first of them says for each value."""
+"""By column: the pages that read it, and the words of the first for each value."""
 
 BESIDES: Mapping[str, str] = {
     "enrollments.status": "activity = CASE WHEN :value = 'active' THEN 'waiting' END,"
@@ -136,7 +136,7 @@ BESIDES: Mapping[str, str] = {
     "jobs.kind": "state = 'done'",
     "reviews.decision": "decided_at = now(), decided_by = (SELECT id FROM users LIMIT 1)",
 }
-"""What the table's constraints ask for besides, or has the pages say more."""
+"""Other columns to set, for the table's constraints or to show more."""
 
 ONLY: Mapping[str, str] = {
     "users.role": "email <> 'admin@example.com'",
@@ -144,7 +144,7 @@ ONLY: Mapping[str, str] = {
     "enrollments.held_reason": "status = 'active'",
     "messages.direction": "provider_sid IS NULL AND enrollment_id IS NOT NULL",
 }
-"""Which rows are written, if not all."""
+"""The rows to change, if not all."""
 
 TIMELINE: Mapping[str, tuple[str, str]] = {
     "because paused": ("blocked", '{"because": "paused"}'),
@@ -168,11 +168,11 @@ TIMELINE: Mapping[str, tuple[str, str]] = {
     "paused": ("paused", "{}"),
     "resumed": ("resumed", "{}"),
 }
-"""What is noted of an enrollment: its kind and detail."""
+"""The kinds and details of timeline notes."""
 
 
 class Everything:
-    """One of everything, and the pages about it."""
+    """One row of each table, and the pages about them."""
 
     def __init__(
         self, database: Database, client: httpx.AsyncClient, ids: Mapping[str, str]
@@ -189,13 +189,13 @@ class Everything:
         }
 
     async def run(self, statement: str, **values: object) -> None:
-        """Write with plain SQL, past what keeps final statuses final."""
+        """Run SQL without the triggers that keep final statuses final."""
         async with self.database.transaction() as tx:
             await tx.execute(text("SET LOCAL session_replication_role = replica"))
             await tx.execute(text(statement), values)
 
     async def write_texts(self) -> None:
-        """Write a text to the contact, an attempt at it, and one from them."""
+        """Add a text to the contact with an attempt, and one from them."""
         about = {"contact": self.ids["contact"], "enrollment": self.ids["enrollment"]}
         for direction, status, step in (("outbound", "sent", 1), ("inbound", "received", None)):
             await self.run(
@@ -224,7 +224,7 @@ class Everything:
         self.ids["opted_out"] = str(opted_out)
 
     async def shown(self, *paths: str) -> list[str]:
-        """Give what pages say, as a whole and as htmx gets it."""
+        """Return the text of pages, whole and as parts for htmx."""
         texts = []
         for path in paths:
             both = ""
@@ -314,7 +314,7 @@ def test_every_timeline_note_has_words() -> None:
 
 
 async def test_retried_text_shows_reason_and_time(everything: Everything) -> None:
-    """Not as if the next text were merely far off."""
+    """It does not look like an ordinary wait."""
     await everything.run(
         "UPDATE messages SET status = 'undelivered', error_code = 30003,"
         " next_try_at = '2099-12-01T14:30Z' WHERE step = 1"

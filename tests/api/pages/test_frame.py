@@ -1,4 +1,4 @@
-"""The frame of the pages: who gets in, what every answer carries, how errors are said."""
+"""The frame of the pages: access, headers, errors."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from tests.api.conftest import FakeTemporal, make_settings
 from tests.api.pages.conftest import HTMX, ORIGIN, Browse
 
 trying = APIRouter()
-"""Routes that do what pages do, to see how it is answered."""
+"""Routes with the behavior of pages, to test their answers."""
 
 
 @trying.get("/try/broken")
@@ -52,7 +52,7 @@ async def press_done(page: PageDep) -> Response:
 
 @pytest.fixture(scope="module")
 def shared_app(shared_database: str) -> Iterator[FastAPI]:
-    """One with the routes above as well."""
+    """Create an app with the routes above added."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.pages.routes.PRIVATE", (*PRIVATE, trying))
         yield create_app(make_settings(shared_database))
@@ -313,7 +313,7 @@ class TestPresence:
 
         answer = await member.get("/settings/workspace")
 
-        assert "No worker is running." not in before.text  # nobody waits for the first answer
+        assert "No worker is running." not in before.text  # the first answer does not wait
         assert answer.status_code == 200
         assert "No worker is running." in answer.text
 

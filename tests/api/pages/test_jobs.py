@@ -1,4 +1,4 @@
-"""Work in the background as pages show it, and what is said of a text while it is written."""
+"""The pages of jobs, and the size of a text while it is typed."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from tests.api.pages.conftest import HTMX, Browse
 
 @pytest.fixture
 async def job(services: Services, database: Database) -> UUID:
-    """A job of two rows, one of which is done."""
+    """Add a job with two rows, one of them done."""
     user = await services.users.create(email="boss@example.com", role=Role.MEMBER)
     async with database.transaction() as tx:
         job_id = await jobs.create(tx, JobKind.MARK_FINISHED, user.id, {})

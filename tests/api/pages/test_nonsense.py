@@ -1,4 +1,4 @@
-"""Nonsense in every address and form of the pages: refused in words, never a fault of ours."""
+"""Nonsense in every address and form of the pages is refused and is never a 500."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -31,10 +31,10 @@ IDS: Mapping[str, str] = {
     "token_id": examples.TOKEN,
     "user_id": examples.USER,
 }
-"""What there is, by the name of a path's parameter."""
+"""Existing ids, by the name of a path's parameter."""
 
 UNNAMED = ("body", "file", "group_id", "mode", "new_group", "reason", "region")
-"""The fields of forms that routes read by themselves."""
+"""The fields of forms that routes read without a parameter."""
 
 NONSENSE = (
     "",
@@ -62,7 +62,7 @@ def _every_route() -> Iterator[tuple[str, APIRoute]]:
 
 
 def _fields(route: APIRoute, kind: str) -> list[str]:
-    """Name what a route reads from its query or its body."""
+    """List the fields that a route reads from its query or its body."""
     names: list[str] = []
     for one in getattr(route.dependant, f"{kind}_params"):
         shape = one.field_info.annotation
@@ -72,7 +72,7 @@ def _fields(route: APIRoute, kind: str) -> list[str]:
 
 
 def _written(names: list[str], value: str) -> str:
-    """Give each field twice; a lone half of a character as the bytes that it would be."""
+    """Encode each field twice; a lone surrogate as its bytes."""
     text = quote_plus(value, errors="surrogatepass")
     return "&".join(f"{name}={text}&{name}={text}" for name in names)
 
@@ -83,7 +83,7 @@ async def admin(there: dict[str, str], browse: Browse) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("value", NONSENSE)
-async def test_nonsense_in_every_field(
+async def test_nonsense_in_any_field_is_no_server_error(
     there: dict[str, str], admin: httpx.AsyncClient, value: str
 ) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -103,7 +103,7 @@ async def test_nonsense_in_every_field(
 
 
 @pytest.mark.parametrize("value", ["\x00", "\ud800", "x", str(UUID(int=0)), "%2e%2e"])
-async def test_nonsense_instead_of_every_id(admin: httpx.AsyncClient, value: str) -> None:
+async def test_nonsense_for_any_id_is_no_server_error(admin: httpx.AsyncClient, value: str) -> None:
     written = quote(value, safe="", errors="surrogatepass")
     faults = []
     for method, route in _every_route():

@@ -1,4 +1,4 @@
-"""A sequence's Contacts tab, what is done there to many, and one enrollment, as pages."""
+"""The pages of the Contacts tab, its batch actions, and one enrollment."""
 
 import html
 import json

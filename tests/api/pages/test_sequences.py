@@ -1,4 +1,4 @@
-"""The Sequences list, a sequence's Overview and its Settings, as pages."""
+"""The pages of the Sequences list, a sequence's Overview and its Settings."""
 
 import re
 from uuid import UUID

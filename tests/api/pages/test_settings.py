@@ -1,4 +1,4 @@
-"""The settings' pages: senders, users and their tokens, webhooks, work, the audit log."""
+"""The settings' pages: senders, users, tokens, webhooks, jobs, the audit log."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A sequence's steps as a page: written, moved, saved as the next version, seen as a contact."""
+"""The page of a sequence's steps: editing, saving versions, the preview."""
 
 import re
 from html import unescape
@@ -22,7 +22,7 @@ async def world(database: Database) -> World:
 
 
 def written(*steps: dict[str, str], version: int = 1) -> dict[str, Any]:
-    """The form as a browser sends it: each field once for each step, in order."""
+    """Build the form as a browser sends it: each field once for each step, in order."""
     blank = {"body": "", "delay": "1", "unit": "days", "at_time": "", "send_at": "", "media": ""}
     rows = [{**blank, "key": f"s{at}", **step} for at, step in enumerate(steps, 1)]
     return {"version": str(version), **{name: [row[name] for row in rows] for name in rows[0]}}

@@ -1,4 +1,4 @@
-"""How moments are said."""
+"""Times on pages."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,7 @@ NOW = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)
         (-26 * 3_600, "1 d ago"),
     ],
 )
-def test_relative_time(seconds: float, words: str) -> None:
+def test_relative_time_is_in_words(seconds: float, words: str) -> None:
     assert relative(NOW + timedelta(seconds=seconds), NOW) == words
 
 
@@ -44,7 +44,7 @@ def test_exact_time_is_in_workspace_or_contact_zone() -> None:
     ("cycle", "hour", "words"),
     [(12, 0, "12:05 am"), (12, 12, "12:05 pm"), (24, 0, "00:05"), (24, 13, "13:05")],
 )
-def test_both_hour_cycles(cycle: int, hour: int, words: str) -> None:
+def test_time_follows_the_hour_cycle(cycle: int, hour: int, words: str) -> None:
     moment = datetime(2026, 6, 1, hour, 5, tzinfo=UTC)
 
     assert Clock("UTC", 24 if cycle == 24 else 12).time_of(moment) == words
