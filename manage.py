@@ -167,7 +167,7 @@ async def reconcile_after_restore(settings: WorkerSettings, *, since: datetime |
                     )
             found = await Reconciling(database, gateway, _say).run(since)
             services = Services(database, temporal, gateway, ServiceConfig.of(settings))
-            fetched = await services.catch_up.fetch_all_texts()
+            fetched = await services.backfill.fetch_all_texts()
         except ProviderUnavailableError as error:
             raise SystemExit(f"{error}; run this again before any worker starts") from None
         finally:

@@ -108,7 +108,7 @@ def build_workers(
     )
     deployment = version if build_id else None
     sending = SendingActivities(
-        services.ledger, MeteredGateway(services.gateway, traces or Traces())
+        services.sending, MeteredGateway(services.gateway, traces or Traces())
     )
     sweeping = SweepingActivities(MeteredSweeper(services.sweep))
     events = EventActivities(MeteredDeliverer(services.deliveries))

@@ -187,11 +187,11 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
         gateway,
         ServiceConfig.of(settings),
     )
-    services.catch_up.missed()  # while no API ran
+    services.backfill.missed()  # while no API ran
     background = [
         asyncio.create_task(services.outbox.run()),
         asyncio.create_task(services.waking.run()),
-        asyncio.create_task(services.catch_up.run()),
+        asyncio.create_task(services.backfill.run()),
         asyncio.create_task(_announce(services)),
     ]
     try:

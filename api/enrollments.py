@@ -157,7 +157,7 @@ async def mark_finished(
     return await _results(
         once,
         FinishResults,
-        lambda: services.endings.mark_finished(body.enrollment_ids, user.id),
+        lambda: services.finishing.mark_finished(body.enrollment_ids, user.id),
         repeatable=True,
     )
 

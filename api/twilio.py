@@ -59,7 +59,7 @@ async def receive_text(request: Request, services: ServicesDep, settings: Settin
     try:
         await _patiently(services.inbound.receive(text))
     except BaseException:
-        services.catch_up.missed()
+        services.backfill.missed()
         raise
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 
@@ -78,7 +78,7 @@ async def receive_status(
     report = _status_report(fields, attempt)
     if report is None:
         return _incomplete("MessageSid and MessageStatus").response()
-    await _patiently(services.callbacks.receive(report))
+    await _patiently(services.status_callbacks.receive(report))
     return Response(status_code=204)
 
 

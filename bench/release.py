@@ -97,7 +97,7 @@ class Beside:
         while go_on(done):
             enrollment_id, _ = next(people)
             with self.sends.one():
-                next_action = await services.ledger.open_step(enrollment_id)
+                next_action = await services.sending.open_step(enrollment_id)
             assert isinstance(next_action, SendRequest), next_action  # noqa: S101 - else nothing was measured
             _, phone = next(people)
             stop = InboundText(

@@ -25,7 +25,7 @@ from services.enrollments.contact_history import ContactHistory
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
 from services.enrollments.enrollment_list import EnrollmentList
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.enrollments.overview import SequenceOverview
 from services.enrollments.pausing import Pausing
 from services.enrollments.pickers import Pickers
@@ -45,14 +45,14 @@ from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Chores, Sweep
 from services.maintenance.workspace import WorkspaceSettings
-from services.messaging.backfill import CatchUp
+from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
-from services.messaging.status_callbacks import Callbacks
+from services.messaging.status_callbacks import StatusCallbacks
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
@@ -199,8 +199,8 @@ class Services:
         self.contact_history = ContactHistory(database)
         self.groups = Groups(database, default_region=region)
 
-        self.endings = Endings(database, rules)
-        self.archiving = Archiving(database, self.endings)
+        self.finishing = Finishing(database, rules)
+        self.archiving = Archiving(database, self.finishing)
         self.enrollment_list = EnrollmentList(database, temporal, live_deadline=config.live_query)
         self.enrolling = Enrolling(database, workspace_zone=zone, most_per_hour=most_per_hour)
         self.enrollment_detail = EnrollmentDetail(
@@ -219,12 +219,12 @@ class Services:
         self.reviews = Reviews(database)
         self.suppressions = Suppressions(database, default_region=region)
 
-        self.callbacks = Callbacks(database, rules)
+        self.status_callbacks = StatusCallbacks(database, rules)
         self.conversations = Conversations(database)
-        self.holds = Holds(database, rules, self.endings)
+        self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(database)
-        self.catch_up = CatchUp(database, gateway, self.inbound, self.callbacks, rules)
-        self.ledger = Sending(pools, rules)
+        self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
+        self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)
         self.unknown_numbers = UnknownNumbers(database)
 
@@ -236,11 +236,11 @@ class Services:
         )
         self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
         handlers = EnrollmentHandlers(
-            self.bulk_actions, self.endings, self.enrolling, self.holds, self.pausing
+            self.bulk_actions, self.finishing, self.enrolling, self.holds, self.pausing
         )
         self.jobs = Jobs(
             database,
-            self.endings,
+            self.finishing,
             {
                 **handlers.by_kind(),
                 JobKind.IMPORT_CONTACTS: self.importing.handler(),
@@ -258,9 +258,9 @@ class Services:
             gateway,
             self.outbox,
             self.inbound,
-            self.callbacks,
+            self.status_callbacks,
             rules,
-            Chores(self.catch_up, pruning, self.ledger, self.waking, self.workspace),
+            Chores(self.backfill, pruning, self.sending, self.waking, self.workspace),
         )
 
     async def database_ready(self) -> bool:

@@ -15,7 +15,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.sequences import SequenceKind
 from domain.statuses.suppression import OptOutSource
 from services.enrollments.archiving import Archiving
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.enrollments.waking import Waking
 from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
 from storage.platform.database import Database, Written
@@ -43,8 +43,8 @@ class World:
             call_before=timedelta(milliseconds=200),
             call_margin=timedelta(milliseconds=50),
         )
-        self.endings = Endings(self.database, self.rules)
-        self.archiving = Archiving(self.database, self.endings)
+        self.finishing = Finishing(self.database, self.rules)
+        self.archiving = Archiving(self.database, self.finishing)
         self.sequences = Sequences(self.database, workspace_zone=ZONE)
         self.database.after_commit(Written.WAKES, Waking(self.database).begin)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from domain.platform.errors import ConflictError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.platform import audit
 from services.sequences.sequences import find, lock
 from storage.platform.database import Database
@@ -23,7 +23,7 @@ class Archiving:
         finisher: Marks enrollments finished.
     """
 
-    def __init__(self, database: Database, finisher: Endings) -> None:
+    def __init__(self, database: Database, finisher: Finishing) -> None:
         self._database = database
         self._finisher = finisher
 

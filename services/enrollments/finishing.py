@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 _SIDE_BY_SIDE = 8
 
 
-class Endings:
+class Finishing:
     """Ends enrollments by a person's hand.
 
     Args:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.statuses.jobs import JobKind
 from services.enrollments.enrolling import Enrolling
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.enrollments.pausing import Pausing
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import BulkActions
@@ -23,7 +23,7 @@ class EnrollmentHandlers:
     """Acts on rows through the use cases that act on a few enrollments."""
 
     bulk_actions: BulkActions
-    endings: Endings
+    finishing: Finishing
     enrolling: Enrolling
     holds: Holds
     pausing: Pausing
@@ -73,7 +73,7 @@ class EnrollmentHandlers:
         results = []
         # In the order in which replies and opt-outs lock the rows, so that there is no deadlock.
         for enrollment_id, position in sorted(_positions(rows).items()):
-            done = await self.endings.finish(tx, enrollment_id, job.user_id, under_way)
+            done = await self.finishing.finish(tx, enrollment_id, job.user_id, under_way)
             results.append(_finished(position, done, under_way))
         return results
 

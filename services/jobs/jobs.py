@@ -16,7 +16,7 @@ from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import distinct, limit_enrolling, open_sequence
 from services.enrollments.enrollment_list import cleaned
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.messaging.holds import Decision
 from services.platform import audit
 from storage.enrollments import enrollment_list
@@ -64,13 +64,13 @@ class Jobs:
     def __init__(
         self,
         database: Database,
-        endings: Endings,
+        finishing: Finishing,
         handlers: Mapping[JobKind, Handler],
         *,
         most_per_hour: int | None = None,
     ) -> None:
         self._database = database
-        self._endings = endings
+        self._finishing = finishing
         self._handlers = handlers
         self._most_per_hour = most_per_hour
 
@@ -324,7 +324,7 @@ class Jobs:
         """Store the outcome of texts that were under way when their enrollment was finished."""
         results = []
         for row in await jobs.awaiting_last_text(tx, job.id, _LAST_TEXTS_AT_ONCE):
-            fate = await self._endings.fate_of(tx, [UUID(one) for one in row.detail["attempts"]])
+            fate = await self._finishing.fate_of(tx, [UUID(one) for one in row.detail["attempts"]])
             if fate is not None:
                 results.append(RowResult(row.position, "finished", {"last_text": fate.value}))
         if results:

@@ -14,10 +14,10 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from services.enrollments.waking import Waking
 from services.maintenance.pruning import Pruning
 from services.maintenance.workspace import WorkspaceSettings
-from services.messaging.backfill import CatchUp
+from services.messaging.backfill import Backfill
 from services.messaging.inbound import Inbound
 from services.messaging.sending import Sending
-from services.messaging.status_callbacks import Callbacks
+from services.messaging.status_callbacks import StatusCallbacks
 from services.platform.outbox import Outbox
 from storage.enrollments import enrollments, waiting_steps
 from storage.enrollments.waiting_steps import WaitingStep
@@ -65,7 +65,7 @@ class Chores:
         workspace: Completes a zone change whose process died.
     """
 
-    catch_up: CatchUp
+    backfill: Backfill
     pruning: Pruning
     sending: Sending
     waking: Waking
@@ -82,7 +82,7 @@ class Sweep:
         gateway: Gateway,
         drainer: Outbox,
         inbound: Inbound,
-        callbacks: Callbacks,
+        status_callbacks: StatusCallbacks,
         rules: SendingRules,
         chores: Chores,
     ) -> None:
@@ -91,7 +91,7 @@ class Sweep:
         self._gateway = gateway
         self._outbox = drainer
         self._inbound = inbound
-        self._callbacks = callbacks
+        self._status_callbacks = status_callbacks
         self._rules = rules
         self._chores = chores
 
@@ -108,7 +108,7 @@ class Sweep:
                 return 0
 
         inbound_applied = await part("inbound", self._inbound.apply_kept)
-        reports_applied = await part("reports", self._callbacks.apply_kept)
+        reports_applied = await part("reports", self._status_callbacks.apply_kept)
         probes = await part("probes", self._probe)
         await part("forgotten", self._chores.waking.mend)
         restarted = await part("restart", self._restart_lost)
@@ -120,9 +120,9 @@ class Sweep:
         await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.sweep)
         # Near the end, as the provider may be slow; its effects drain the outbox themselves.
-        texts_fetched = await part("texts", self._chores.catch_up.fetch_texts)
-        reports_fetched = await part("states", self._chores.catch_up.fetch_reports)
-        await part("absent", self._chores.catch_up.look_for_absent)
+        texts_fetched = await part("texts", self._chores.backfill.fetch_texts)
+        reports_fetched = await part("states", self._chores.backfill.fetch_reports)
+        await part("absent", self._chores.backfill.look_for_absent)
         await part("pruning", self._chores.pruning.prune)
         return SweepReport(
             delivered=delivered,

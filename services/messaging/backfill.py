@@ -20,7 +20,7 @@ from domain.messaging.ports import (
 )
 from domain.platform.rules import SendingRules
 from services.messaging.inbound import Inbound
-from services.messaging.status_callbacks import Callbacks
+from services.messaging.status_callbacks import StatusCallbacks
 from storage.messaging import attempts
 from storage.messaging import backfill as rows
 from storage.platform.database import Database
@@ -87,7 +87,7 @@ class _Round:
         return in_trouble or time.monotonic() > self.ends_at
 
 
-class CatchUp:
+class Backfill:
     """Fetches what webhooks did not bring.
 
     Args:
@@ -103,13 +103,13 @@ class CatchUp:
         database: Database,
         gateway: Gateway,
         inbound: Inbound,
-        callbacks: Callbacks,
+        status_callbacks: StatusCallbacks,
         rules: SendingRules,
     ) -> None:
         self._database = database
         self._gateway = gateway
         self._inbound = inbound
-        self._callbacks = callbacks
+        self._status_callbacks = status_callbacks
         self._rules = rules
         self._ages = [rules.look_up_after * multiple for multiple in LOOK_UP_AT]
         self._missed = asyncio.Event()
@@ -286,7 +286,7 @@ class CatchUp:
         ages = sum(age <= text.age for age in self._ages)
         async with self._writes:
             if message is not None and is_news:
-                await self._callbacks.receive(_as_it_was_reported(text.attempt_id, message))
+                await self._status_callbacks.receive(_as_it_was_reported(text.attempt_id, message))
             async with self._database.transaction() as tx:
                 await rows.looked_up(tx, text.attempt_id, ages if message else len(LOOK_UP_AT))
         return is_news
@@ -310,7 +310,7 @@ class CatchUp:
             found = await self._lost_one(text.attempt_id, listed)
             if found is not None:
                 there += 1
-                await self._callbacks.receive(_as_it_was_reported(text.attempt_id, found))
+                await self._status_callbacks.receive(_as_it_was_reported(text.attempt_id, found))
             async with self._database.transaction() as tx:
                 await rows.looked_up(tx, text.attempt_id, 1)
         return there

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.messaging.interpreting import PersonDecision
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import HeldReason
-from services.enrollments.finishing import Endings
+from services.enrollments.finishing import Finishing
 from services.enrollments.selection import EnrollmentResult
 from services.messaging.applying import learn
 from services.platform import audit
@@ -46,11 +46,11 @@ class Holds:
         self,
         database: Database,
         rules: SendingRules,
-        finisher: Endings,
+        finisher: Finishing,
     ) -> None:
         self._database = database
         self._rules = rules
-        self._endings = finisher
+        self._finishing = finisher
 
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
         """Take a sender off hold by hand; answers how many enrollments waited for it.
@@ -88,7 +88,7 @@ class Holds:
                     released = await self.release_in(
                         tx, enrollment_id, decision, user_id, under_way
                     )
-        fates = await self._endings.last_texts(under_way)
+        fates = await self._finishing.last_texts(under_way)
         return replace(released, last_text=fates.get(enrollment_id, released.last_text))
 
     async def release_in(
@@ -102,7 +102,7 @@ class Holds:
         """Let one go on in a transaction of the caller's.
 
         Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
-        outcome go into ``under_way``; see ``Endings.last_texts``.
+        outcome go into ``under_way``; see ``Finishing.last_texts``.
 
         Raises:
             MovedError: Its contact has got another number meanwhile.
@@ -119,7 +119,7 @@ class Holds:
             return EnrollmentResult(enrollment_id, "not_held")
         if decision is not Decision.FINISH:
             return await self._go_on(tx, row, decision, user_id)
-        return await self._endings.finish(tx, enrollment_id, user_id, under_way)
+        return await self._finishing.finish(tx, enrollment_id, user_id, under_way)
 
     async def _go_on(
         self, tx: Transaction, row: sending.StepRow, decision: Decision, user_id: UUID

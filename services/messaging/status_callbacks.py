@@ -13,7 +13,7 @@ from storage.platform.database import Database, Transaction, is_unavailable
 _logger = logging.getLogger(__name__)
 
 
-class Callbacks:
+class StatusCallbacks:
     """Takes the provider's reports on messages it has.
 
     Args:

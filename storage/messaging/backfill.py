@@ -14,7 +14,7 @@ from sqlmodel import col
 from domain.messaging.absence import LIST_SKEW
 from domain.statuses.messaging import MessageStatus
 from storage.platform.database import Transaction
-from storage.tables.messaging import NOT_LOOKED_FOR_AGAIN, CatchUp, CatchUpList
+from storage.tables.messaging import NOT_LOOKED_FOR_AGAIN, BackfillList, BackfillProgress
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,14 @@ _DROP_LISTS = text(
 async def progress(tx: Transaction) -> Progress:
     """Read how far it is; a database without the row begins now."""
     await tx.execute(_BEGIN)
-    row = (await tx.execute(select(CatchUp, func.clock_timestamp().label("read_at")))).one()
+    row = (
+        await tx.execute(select(BackfillProgress, func.clock_timestamp().label("read_at")))
+    ).one()
     return Progress(
-        row.CatchUp.missed_until, row.CatchUp.failures, row.CatchUp.next_try_at, row.read_at
+        row.BackfillProgress.missed_until,
+        row.BackfillProgress.failures,
+        row.BackfillProgress.next_try_at,
+        row.read_at,
     )
 
 
@@ -105,13 +110,13 @@ async def text_lists(tx: Transaction) -> list[TextList]:
     await tx.execute(_ADD_LISTS)
     await tx.execute(_DROP_LISTS)
     rows = await tx.execute(
-        select(CatchUpList, func.clock_timestamp().label("read_at")).order_by(
-            col(CatchUpList.fetched_until), col(CatchUpList.phone)
+        select(BackfillList, func.clock_timestamp().label("read_at")).order_by(
+            col(BackfillList.fetched_until), col(BackfillList.phone)
         )
     )
     return [
         TextList(
-            **{**row.CatchUpList.model_dump(), "phone": row.CatchUpList.phone or None},
+            **{**row.BackfillList.model_dump(), "phone": row.BackfillList.phone or None},
             read_at=row.read_at,
         )
         for row in rows
@@ -136,14 +141,14 @@ async def read(
     if page is None:
         changes = {"page": None, "reading_until": None, "fetched_until": until}
     row = await tx.execute(
-        update(CatchUpList)
+        update(BackfillList)
         .where(
-            col(CatchUpList.phone) == (one.phone or ""),
-            col(CatchUpList.fetched_until) == one.fetched_until,
-            col(CatchUpList.page).is_not_distinct_from(one.page),
+            col(BackfillList.phone) == (one.phone or ""),
+            col(BackfillList.fetched_until) == one.fetched_until,
+            col(BackfillList.page).is_not_distinct_from(one.page),
         )
         .values(failures=0, next_try_at=None, **changes)
-        .returning(col(CatchUpList.phone))
+        .returning(col(BackfillList.phone))
     )
     if row.first() is None:
         return None
@@ -157,8 +162,8 @@ async def list_failed(tx: Transaction, one: TextList, wait: timedelta, *, afresh
     """
     changes = {"page": None, "reading_until": None} if afresh else {}
     await tx.execute(
-        update(CatchUpList)
-        .where(col(CatchUpList.phone) == (one.phone or ""))
+        update(BackfillList)
+        .where(col(BackfillList.phone) == (one.phone or ""))
         .values(failures=one.failures + 1, next_try_at=func.now() + wait, **changes)
     )
 
@@ -178,7 +183,9 @@ async def all_read(tx: Transaction) -> None:
 async def failed(tx: Transaction, wait: timedelta) -> None:
     """Note that a question about states got no answer and when the next may be asked."""
     await tx.execute(
-        update(CatchUp).values(failures=col(CatchUp.failures) + 1, next_try_at=func.now() + wait)
+        update(BackfillProgress).values(
+            failures=col(BackfillProgress.failures) + 1, next_try_at=func.now() + wait
+        )
     )
 
 

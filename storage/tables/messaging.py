@@ -23,7 +23,7 @@ from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from storage.tables.columns import code, computed, moment, one_of, reference
 
 
-class CatchUp(SQLModel, table=True):
+class BackfillProgress(SQLModel, table=True):
     """How far what the provider has was fetched in all; one row.
 
     Every text sent until ``fetched_until`` was looked for; until ``missed_until`` webhooks may have
@@ -42,7 +42,7 @@ class CatchUp(SQLModel, table=True):
     next_try_at: datetime | None = moment(nullable=True)
 
 
-class CatchUpList(SQLModel, table=True):
+class BackfillList(SQLModel, table=True):
     """How far one list of inbound texts was fetched from the provider.
 
     ``phone`` is the number of ours that the list is of; empty for the whole account's. Everything

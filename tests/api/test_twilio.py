@@ -115,7 +115,7 @@ def inbound() -> Stub:
 
 
 @pytest.fixture
-def callbacks() -> Stub:
+def status_callbacks() -> Stub:
     return Stub()
 
 
@@ -130,7 +130,7 @@ class BackfillStub:
 
 
 @pytest.fixture
-def catch_up() -> BackfillStub:
+def backfill() -> BackfillStub:
     return BackfillStub()
 
 
@@ -148,9 +148,11 @@ def application(settings: ApiSettings, services: object) -> FastAPI:
 
 @pytest.fixture
 async def http(
-    settings: ApiSettings, inbound: Stub, callbacks: Stub, catch_up: BackfillStub
+    settings: ApiSettings, inbound: Stub, status_callbacks: Stub, backfill: BackfillStub
 ) -> AsyncIterator[httpx.AsyncClient]:
-    services = SimpleNamespace(inbound=inbound, callbacks=callbacks, catch_up=catch_up)
+    services = SimpleNamespace(
+        inbound=inbound, status_callbacks=status_callbacks, backfill=backfill
+    )
     app = application(settings, services)
     # The request comes from a proxy that ended TLS: scheme, host and port differ from the caller's.
     async with httpx.AsyncClient(
@@ -279,14 +281,16 @@ class TestInbound:
 
 
 class TestStatus:
-    async def test_a_report_is_passed_on(self, http: httpx.AsyncClient, callbacks: Stub) -> None:
+    async def test_a_report_is_passed_on(
+        self, http: httpx.AsyncClient, status_callbacks: Stub
+    ) -> None:
         attempt = uuid4()
 
         response = await post(http, f"{STATUS}?attempt={attempt.hex}", REPORT)
 
         assert response.status_code == 204
         assert response.content == b""
-        assert callbacks.reports() == [
+        assert status_callbacks.reports() == [
             StatusReport(
                 sid="SM2",
                 status="undelivered",
@@ -299,10 +303,10 @@ class TestStatus:
 
     @pytest.mark.parametrize("query", ["", "?attempt=", "?attempt=1", "?attempt=%00", "?other=1"])
     async def test_report_without_a_valid_attempt_id_is_accepted(
-        self, http: httpx.AsyncClient, callbacks: Stub, query: str
+        self, http: httpx.AsyncClient, status_callbacks: Stub, query: str
     ) -> None:
         assert (await post(http, STATUS + query, REPORT)).status_code == 204
-        assert callbacks.reports()[0].attempt_id is None
+        assert status_callbacks.reports()[0].attempt_id is None
 
     @pytest.mark.parametrize(
         ("said", "expected"),
@@ -316,25 +320,29 @@ class TestStatus:
         ],
     )
     async def test_an_error_code_is_read(
-        self, http: httpx.AsyncClient, callbacks: Stub, said: str | None, expected: int | None
+        self,
+        http: httpx.AsyncClient,
+        status_callbacks: Stub,
+        said: str | None,
+        expected: int | None,
     ) -> None:
         assert (await post(http, STATUS, changed(REPORT, ErrorCode=said))).status_code == 204
-        assert callbacks.reports()[0].error_code == expected
+        assert status_callbacks.reports()[0].error_code == expected
 
     async def test_report_without_a_sender_is_accepted(
-        self, http: httpx.AsyncClient, callbacks: Stub
+        self, http: httpx.AsyncClient, status_callbacks: Stub
     ) -> None:
         assert (await post(http, STATUS, changed(REPORT, From=""))).status_code == 204
-        assert callbacks.reports()[0].from_phone is None
+        assert status_callbacks.reports()[0].from_phone is None
 
     @pytest.mark.parametrize("missing", ["MessageSid", "MessageStatus"])
     async def test_report_without_a_message_is_malformed(
-        self, http: httpx.AsyncClient, callbacks: Stub, missing: str
+        self, http: httpx.AsyncClient, status_callbacks: Stub, missing: str
     ) -> None:
         response = await post(http, STATUS, changed(REPORT, **{missing: None}))
 
         assert_problem(response, 400, "malformed_webhook")
-        assert not callbacks.received
+        assert not status_callbacks.received
 
 
 @pytest.mark.parametrize(("target", "fields"), [(INBOUND, TEXT), (STATUS, REPORT)])
@@ -343,7 +351,7 @@ class TestRefusals:
         self,
         http: httpx.AsyncClient,
         inbound: Stub,
-        callbacks: Stub,
+        status_callbacks: Stub,
         target: str,
         fields: Fields,
     ) -> None:
@@ -353,7 +361,7 @@ class TestRefusals:
 
         assert_problem(response, 403, "invalid_signature")
         assert not inbound.received
-        assert not callbacks.received
+        assert not status_callbacks.received
 
     @pytest.mark.parametrize("signature", ["", "AAAA", "\u00e9"])
     async def test_bad_signature_is_refused(
@@ -437,18 +445,18 @@ class TestTrouble:
         self,
         http: httpx.AsyncClient,
         inbound: Stub,
-        callbacks: Stub,
-        catch_up: BackfillStub,
+        status_callbacks: Stub,
+        backfill: BackfillStub,
         error: Exception,
     ) -> None:
         assert (await post(http, INBOUND, TEXT)).status_code == 200
-        assert catch_up.count == 0
-        inbound.error = callbacks.error = error
+        assert backfill.count == 0
+        inbound.error = status_callbacks.error = error
 
         for response in (await post(http, INBOUND, TEXT), await post(http, STATUS, REPORT)):
             assert_problem(response, 503, "database_unavailable")
             assert "+1415" not in response.text
-        assert catch_up.count == 1, "backfill must fetch the text"
+        assert backfill.count == 1, "backfill must fetch the text"
 
     async def test_slow_database_delays_no_answer_and_loses_no_text(
         self, http: httpx.AsyncClient, inbound: Stub, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ def build(faults: Faults, *given: Any) -> Services:
     """Build the API's use cases with receivers of webhooks that faults strike."""
     services = Services(*given)
     services.inbound = StruckReceiver(services.inbound, faults, "inbound")  # type: ignore[assignment]
-    services.callbacks = StruckReceiver(services.callbacks, faults, "report")  # type: ignore[assignment]
+    services.status_callbacks = StruckReceiver(services.status_callbacks, faults, "report")  # type: ignore[assignment]
     return services
 
 

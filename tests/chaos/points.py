@@ -218,7 +218,7 @@ class StruckReceiver:
     """A receiver of one kind of webhook that faults strike.
 
     Args:
-        receiver: ``Inbound`` or ``Callbacks``.
+        receiver: ``Inbound`` or ``StatusCallbacks``.
         faults: The armed faults.
         path: ``inbound`` or ``report``.
     """

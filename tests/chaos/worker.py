@@ -56,9 +56,9 @@ def build(faults: Faults, sabotage: Sabotage | None, *given: Any, **named: Any) 
     """Build the worker's use cases with a ledger that faults strike."""
     services = Services(*given, **named)
     rules = services.config.rules
-    ledger = StruckLedger(sabotaged(sabotage, services.ledger, services.database, rules))
+    ledger = StruckLedger(sabotaged(sabotage, services.sending, services.database, rules))
     ledger.faults = faults
-    services.ledger = ledger  # type: ignore[assignment] # the same methods
+    services.sending = ledger  # type: ignore[assignment] # the same methods
     return services
 
 

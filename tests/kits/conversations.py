@@ -24,7 +24,7 @@ from domain.statuses.suppression import OptOutSource
 from services.enrollments.enrolling import Enrolling
 from services.messaging.inbound import Inbound
 from services.messaging.sending import Sending
-from services.messaging.status_callbacks import Callbacks
+from services.messaging.status_callbacks import StatusCallbacks
 from services.sequences.sequences import StepDraft
 from storage.platform.database import Database, Pools
 from storage.sequences.sequences import SequenceRecord
@@ -68,7 +68,7 @@ class Talk(World):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.inbound = Inbound(self.database)
-        self.callbacks = Callbacks(self.database, self.rules)
+        self.status_callbacks = StatusCallbacks(self.database, self.rules)
         self.ledger = Sending(Pools.one(self.database), self.rules)
         self.enrolling = Enrolling(self.database, workspace_zone=ZONE)
         self.phones = next(_numbers) * 1_000
@@ -240,7 +240,7 @@ class Talk(World):
         by_sid: bool = False,
     ) -> None:
         """Receive a status report."""
-        await self.callbacks.receive(
+        await self.status_callbacks.receive(
             StatusReport(
                 sid=sent.sid,
                 status=status,

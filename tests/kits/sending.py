@@ -249,7 +249,7 @@ class SendingKit:
 
     async def _run(self, name: str, request: Any) -> EnrollmentState | timedelta:
         activities = SendingActivities(
-            self.services.ledger, self.gateway, look_again=timedelta(days=1)
+            self.services.sending, self.gateway, look_again=timedelta(days=1)
         )
         while True:
             try:
@@ -282,7 +282,7 @@ class SendingKit:
         from_phone: str | None = None,
     ) -> None:
         """Have the provider report on an attempt, a row of ``attempts``."""
-        await self.services.callbacks.receive(
+        await self.services.status_callbacks.receive(
             StatusReport(
                 sid=attempt.provider_sid or f"SM{attempt.id.hex}",
                 status=status,
@@ -399,7 +399,7 @@ class SendingKit:
         """Commit an attempt at the next step and leave it there, as a dead worker does."""
         while True:
             with suppress(LateError):  # of a crowd on a busy machine
-                call = await self.services.ledger.open_step(enrollment_id)
+                call = await self.services.sending.open_step(enrollment_id)
                 assert isinstance(call, SendRequest)
                 return call
 
@@ -432,7 +432,7 @@ async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
     world = World(Database(database_url, connections=50))
     temporal, gateway = FakeTemporal(), FakeGateway()
     services = _services(world, temporal, gateway, RULES)
-    world.endings, world.sequences = services.endings, services.sequences
+    world.finishing, world.sequences = services.finishing, services.sequences
     try:
         await world.found()
         yield SendingKit(world, services, gateway, temporal)

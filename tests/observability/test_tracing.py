@@ -167,7 +167,7 @@ async def test_one_trace_leads_from_request_to_text(
         return bool(await world.rows("SELECT 1 FROM attempts WHERE outcome = 'accepted'"))
 
     await eventually(sent)
-    await services.endings.mark_finished([enrollment], admin.id)
+    await services.finishing.mark_finished([enrollment], admin.id)
     await services.outbox.drain()
     handle = client.get_workflow_handle(f"enrollment/{enrollment}")
     await handle.result()

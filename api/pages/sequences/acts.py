@@ -175,7 +175,7 @@ async def _act(
                 ids, form.body, user_id, send_id=form.send_id
             )
         case Act.MARK_FINISHED:
-            done = await services.endings.mark_finished(ids, user_id)
+            done = await services.finishing.mark_finished(ids, user_id)
         case Act.PAUSE:
             done = await services.pausing.pause(ids, user_id)
         case Act.RESUME:

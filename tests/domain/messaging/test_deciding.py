@@ -70,7 +70,7 @@ FREE = StepFacts(
 )
 
 
-def verdict(rules: SendingRules = RULES, now: datetime = NOW, **changes: Any) -> Decision:
+def decision(rules: SendingRules = RULES, now: datetime = NOW, **changes: Any) -> Decision:
     return decide(replace(FREE, **changes), now, rules)
 
 
@@ -106,13 +106,13 @@ LADDER: list[Rung] = [
 
 def test_nothing_in_the_way_lets_it_go() -> None:
     """A due text goes; without a window the validity period is the longest."""
-    assert verdict() == Go(36_000)
+    assert decision() == Go(36_000)
 
 
 @pytest.mark.parametrize(("_name", "changes", "expected"), LADDER, ids=[row[0] for row in LADDER])
 def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Decision) -> None:
     """Status, suppression, inbound, sequence, sender, window and spacing are all checked."""
-    assert verdict(**changes) == expected
+    assert decision(**changes) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_each_obstacle_alone(_name: str, changes: dict[str, Any], expected: Deci
 def test_of_two_obstacles_the_stronger_speaks(stronger: Rung, weaker: Rung) -> None:
     """Which of two wins."""
     _, changes, expected = stronger
-    assert verdict(**{**weaker[1], **changes}) == expected
+    assert decision(**{**weaker[1], **changes}) == expected
 
 
 @pytest.mark.parametrize("status", [one for one in EnrollmentStatus if one.is_final])
@@ -131,14 +131,14 @@ def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> N
     """Final statuses never change; nothing is sent for one."""
     for _, changes, _ in LADDER:
         if "last_outcome" not in changes:
-            assert verdict(**changes, status=status) == Over()
+            assert decision(**changes, status=status) == Over()
 
 
 @pytest.mark.parametrize("outcome", [AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN])
 def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) -> None:
     """An attempt without an outcome must be proven first."""
-    assert verdict(last_outcome=outcome) == Reconcile()
-    assert verdict(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Reconcile()
+    assert decision(last_outcome=outcome) == Reconcile()
+    assert decision(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Reconcile()
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) 
 )
 def test_a_settled_attempt_stands_in_no_ones_way(outcome: AttemptOutcome) -> None:
     """Only the absent, refused or written off are attempted again (the row counts)."""
-    assert verdict(last_outcome=outcome) == Go(36_000)
+    assert decision(last_outcome=outcome) == Go(36_000)
 
 
 @pytest.mark.parametrize("state", [one for one in SequenceState if one != "active"])
 def test_only_an_active_sequence_sends(state: SequenceState) -> None:
-    assert verdict(sequence_state=state) == Paused()
+    assert decision(sequence_state=state) == Paused()
 
 
 def test_the_reply_window_runs_through_a_pause() -> None:
@@ -161,19 +161,19 @@ def test_the_reply_window_runs_through_a_pause() -> None:
         "reply_until": until,
         "sequence_state": SequenceState.PAUSED,
     }
-    assert verdict(**facts) == AwaitReply(until)
+    assert decision(**facts) == AwaitReply(until)
 
 
 @pytest.mark.parametrize("until", [None, NOW - HOUR, NOW + EARLY_TOLERANCE])
 def test_passed_reply_window_closes_it(until: datetime | None) -> None:
-    assert verdict(position=4, reply_until=until) == Close()
+    assert decision(position=4, reply_until=until) == Close()
 
 
 @pytest.mark.parametrize("until", [None, NOW - HOUR, NOW + EARLY_TOLERANCE, NOW + HOUR])
 def test_unapplied_inbound_text_keeps_it_open(until: datetime | None) -> None:
     """It may be the reply."""
     expected = AwaitReply(max(until or NOW, NOW + INBOUND_WAIT))
-    assert verdict(position=4, reply_until=until, inbound_pending=True) == expected
+    assert decision(position=4, reply_until=until, inbound_pending=True) == expected
 
 
 # Time
@@ -182,30 +182,30 @@ def test_unapplied_inbound_text_keeps_it_open(until: datetime | None) -> None:
 @pytest.mark.parametrize(("early", "goes"), [(250, True), (251, False)])
 def test_a_timer_may_fire_a_little_early(early: int, goes: bool) -> None:  # noqa: FBT001
     due_at = NOW + early * timedelta(milliseconds=1)
-    assert isinstance(verdict(due_at=due_at), Go) == goes
+    assert isinstance(decision(due_at=due_at), Go) == goes
     assert timedelta(milliseconds=250) == EARLY_TOLERANCE
 
 
 def test_a_due_time_outside_the_window_moves_into_it() -> None:
     evening = NOW + 9 * HOUR  # 19:00 in New York
     expected = Later(datetime(2026, 11, 19, 14, 0, tzinfo=UTC), "window")
-    assert verdict(due_at=evening, window=NINE_TO_FIVE) == expected
-    assert verdict(now=evening, window=NINE_TO_FIVE) == expected
+    assert decision(due_at=evening, window=NINE_TO_FIVE) == expected
+    assert decision(now=evening, window=NINE_TO_FIVE) == expected
 
 
 def test_less_than_90_seconds_of_window_are_none() -> None:
     """Less than 90 s of window left counts as outside."""
     closes = datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
     almost, too_late = closes - timedelta(seconds=90), closes - timedelta(seconds=89)
-    assert verdict(now=almost, window=NINE_TO_FIVE) == Go(60)
-    assert isinstance(verdict(now=too_late, window=NINE_TO_FIVE), Later)
+    assert decision(now=almost, window=NINE_TO_FIVE) == Go(60)
+    assert isinstance(decision(now=too_late, window=NINE_TO_FIVE), Later)
 
 
 def test_a_text_is_valid_until_half_a_minute_before_the_window_ends() -> None:
     """The provider gives up 30 s before the window ends, or after 36,000 s."""
-    assert verdict(window=NINE_TO_FIVE) == Go(7 * 3600 - 30)
+    assert decision(window=NINE_TO_FIVE) == Go(7 * 3600 - 30)
     whole_days = SendWindow(dict.fromkeys(DAYS, (time(0), time(0))))
-    assert verdict(window=whole_days) == Go(36_000)
+    assert decision(window=whole_days) == Go(36_000)
 
 
 @pytest.mark.parametrize(
@@ -221,15 +221,15 @@ def test_two_texts_keep_their_distance(gap: timedelta, apart: timedelta) -> None
     """Two texts are at least min(delay, 1 h) apart, whatever was overdue."""
     overdue: dict[str, Any] = {"due_at": NOW - timedelta(days=2), "gap": gap, "last_sent_at": NOW}
     expected = Later(NOW + apart, "spacing") if apart else Go(36_000)
-    assert verdict(**overdue) == expected
-    assert verdict(**{**overdue, "last_sent_at": NOW - apart}) == Go(36_000)
+    assert decision(**overdue) == expected
+    assert decision(**{**overdue, "last_sent_at": NOW - apart}) == Go(36_000)
 
 
 def test_a_text_that_failed_waits_for_its_next_try() -> None:
     """A transient failure is tried again after a fitting wait."""
     again = NOW + 4 * HOUR
-    assert verdict(next_try_at=again) == Later(again, "retry")
-    assert verdict(next_try_at=NOW - HOUR) == Go(36_000)
+    assert decision(next_try_at=again) == Later(again, "retry")
+    assert decision(next_try_at=NOW - HOUR) == Go(36_000)
 
 
 @given(
@@ -239,7 +239,7 @@ def test_a_text_that_failed_waits_for_its_next_try() -> None:
 )
 def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int | None) -> None:
     """Delay, retry and spacing all hold."""
-    found = verdict(
+    found = decision(
         due_at=NOW + due * HOUR,
         next_try_at=None if retry is None else NOW + retry * HOUR,
         last_sent_at=None if sent is None else NOW + sent * HOUR,
@@ -257,7 +257,7 @@ def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int |
 def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: int) -> None:
     """Outside the window nothing goes, at any hour of a fortnight."""
     now = NOW + hours * HOUR
-    found = verdict(now=now, due_at=now + due * HOUR, window=NINE_TO_FIVE)
+    found = decision(now=now, due_at=now + due * HOUR, window=NINE_TO_FIVE)
     moment = now if isinstance(found, Go) else found.at  # type: ignore[union-attr]
     local = moment.astimezone(NEW_YORK.wall_zone)
     assert time(9) <= local.time() < time(17)
@@ -270,25 +270,25 @@ def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: in
 
 def test_an_opt_out_wins_over_a_landline() -> None:
     facts: dict[str, Any] = {"suppressed": True, "line_type": LineType.LANDLINE}
-    assert verdict(**facts) == EndAs(EnrollmentStatus.OPTED_OUT)
+    assert decision(**facts) == EndAs(EnrollmentStatus.OPTED_OUT)
 
 
 def test_a_landline_matters_before_the_first_text_only() -> None:
     """A known landline omits before the first text, and matters no more after it."""
-    assert verdict(line_type=LineType.LANDLINE, nothing_sent=False) == Go(36_000)
+    assert decision(line_type=LineType.LANDLINE, nothing_sent=False) == Go(36_000)
 
 
 @pytest.mark.parametrize("line_type", [one for one in LineType if one != "landline"])
 def test_no_other_line_type_omits(line_type: LineType) -> None:
     """Only a landline omits; trouble or ``unknown`` never does."""
-    assert verdict(rules=LOOKING_UP, line_type=line_type) == Go(36_000)
+    assert decision(rules=LOOKING_UP, line_type=line_type) == Go(36_000)
 
 
 def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
-    assert verdict(line_type=None) == Go(36_000)
-    assert verdict(rules=LOOKING_UP, line_type=None) == LookUp()
-    assert verdict(rules=LOOKING_UP, line_type=None, nothing_sent=False) == Go(36_000)
-    assert verdict(rules=LOOKING_UP, line_type=None, suppressed=True) == EndAs(
+    assert decision(line_type=None) == Go(36_000)
+    assert decision(rules=LOOKING_UP, line_type=None) == LookUp()
+    assert decision(rules=LOOKING_UP, line_type=None, nothing_sent=False) == Go(36_000)
+    assert decision(rules=LOOKING_UP, line_type=None, suppressed=True) == EndAs(
         EnrollmentStatus.OPTED_OUT
     )
 
@@ -298,20 +298,20 @@ def test_an_unknown_line_type_is_looked_up_before_the_first_text() -> None:
 
 def test_a_probe_may_try_a_sender_on_hold() -> None:
     """A probe passes the hold and is bound by everything else."""
-    assert verdict(sender_on_hold=True, probing=True) == Go(36_000)
+    assert decision(sender_on_hold=True, probing=True) == Go(36_000)
     for name, changes, expected in LADDER:
         if name != "sender":
-            assert verdict(**changes, sender_on_hold=True, probing=True) == expected
+            assert decision(**changes, sender_on_hold=True, probing=True) == expected
 
 
 def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
     """A probe that succeeds frees all."""
-    assert verdict(held_reason=HeldReason.SENDER_ON_HOLD) == Go(36_000)
+    assert decision(held_reason=HeldReason.SENDER_ON_HOLD) == Go(36_000)
 
 
 def test_probing_decides_nothing_a_person_must() -> None:
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
-        assert verdict(held_reason=reason, probing=True) == Held(reason)
+        assert decision(held_reason=reason, probing=True) == Held(reason)
 
 
 # A one-off text
@@ -340,12 +340,12 @@ ONE_OFF_LADDER: list[OneOffRung] = [
 ]
 
 
-def one_off_verdict(**changes: Any) -> OneOffDecision:
+def one_off_decision(**changes: Any) -> OneOffDecision:
     return decide_one_off(replace(ONE_OFF, **changes), NOW)
 
 
 def test_one_off_goes_at_any_hour() -> None:
-    assert one_off_verdict() == Go(36_000)
+    assert one_off_decision() == Go(36_000)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_one_off_goes_at_any_hour() -> None:
 def test_each_obstacle_to_a_one_off_alone(
     _name: str, changes: dict[str, Any], expected: OneOffDecision
 ) -> None:
-    assert one_off_verdict(**changes) == expected
+    assert one_off_decision(**changes) == expected
 
 
 @pytest.mark.parametrize(
@@ -366,18 +366,18 @@ def test_of_two_obstacles_to_a_one_off_the_stronger_speaks(
     stronger: OneOffRung, weaker: OneOffRung
 ) -> None:
     _, changes, expected = stronger
-    assert one_off_verdict(**{**weaker[1], **changes}) == expected
+    assert one_off_decision(**{**weaker[1], **changes}) == expected
 
 
 def test_one_off_whose_wait_is_over_goes_again() -> None:
     failed = {"status": MessageStatus.REFUSED, "last_outcome": AttemptOutcome.REFUSED}
-    assert one_off_verdict(**failed) == Over()
-    assert one_off_verdict(**failed, next_try_at=NOW + EARLY_TOLERANCE) == Go(36_000)
+    assert one_off_decision(**failed) == Over()
+    assert one_off_decision(**failed, next_try_at=NOW + EARLY_TOLERANCE) == Go(36_000)
 
 
 def test_one_off_that_was_given_up_is_over() -> None:
     given_up = AttemptOutcome.ASSUMED_SENT
-    assert one_off_verdict(status=MessageStatus.UNKNOWN, last_outcome=given_up) == Over()
+    assert one_off_decision(status=MessageStatus.UNKNOWN, last_outcome=given_up) == Over()
 
 
 @pytest.mark.parametrize(("probe_at", "goes"), [(NOW, True), (NOW + HOUR, False)])
@@ -385,5 +385,5 @@ def test_one_off_probes_a_sender_on_hold_when_that_is_due(
     probe_at: datetime,
     goes: bool,  # noqa: FBT001
 ) -> None:
-    decision = one_off_verdict(sender_on_hold=True, next_probe_at=probe_at)
+    decision = one_off_decision(sender_on_hold=True, next_probe_at=probe_at)
     assert isinstance(decision, Go) == goes

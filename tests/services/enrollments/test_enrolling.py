@@ -132,7 +132,7 @@ async def test_contact_active_elsewhere_or_final_here_is_enrolled(
     (contact_id,) = await world.contacts(1)
     await enrolling.enroll(other.id, world.user_id, contact_ids=[contact_id])
     first = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[contact_id])
-    await world.endings.mark_finished([first.enrolled[0].id], world.user_id)
+    await world.finishing.mark_finished([first.enrolled[0].id], world.user_id)
     again = await enrolling.enroll(sequence.id, world.user_id, contact_ids=[contact_id])
     assert statuses(again) == {contact_id: ACTIVE}
 

@@ -413,7 +413,7 @@ async def test_timeline_lists_everything_in_order(world: World, detail: Enrollme
 
 async def test_finish_by_hand_names_the_user(world: World, detail: EnrollmentDetail) -> None:
     enrollment_id = await enroll(world, await world.active())
-    await world.endings.mark_finished([enrollment_id], world.user_id)
+    await world.finishing.mark_finished([enrollment_id], world.user_id)
     shown = await detail.get(enrollment_id)
     assert shown.ended_by is not None
     assert shown.ended_by.name == "Mia"

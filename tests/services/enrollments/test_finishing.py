@@ -29,7 +29,7 @@ def kit(kit: SendingKit) -> SendingKit:
 
 
 async def finish(kit: SendingKit, *enrollments: UUID) -> list[EnrollmentResult]:
-    return await kit.services.endings.mark_finished(enrollments, kit.world.user_id)
+    return await kit.services.finishing.mark_finished(enrollments, kit.world.user_id)
 
 
 async def test_finish_ends_the_enrollment_and_signals_the_workflow(kit: SendingKit) -> None:
@@ -97,7 +97,7 @@ async def test_finish_waits_for_the_answer_to_a_text_under_way(
     await until(finished)
     await asyncio.sleep(0.15)
     assert not finishing.done()
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     [result] = await finishing
     assert (result.result, result.last_text) == ("finished", last_text)
     assert (await kit.row(enrollment)).status == "finished_stopped"
@@ -118,7 +118,7 @@ async def test_finish_before_the_attempt_prevents_it(kit: SendingKit) -> None:
     async with kit.world.database.transaction() as tx:
         status = EnrollmentStatus.FINISHED_STOPPED
         await enrollments.end(tx, [enrollment], status, signal=None)
-        asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        asking = asyncio.create_task(kit.services.sending.open_step(enrollment))
         await asyncio.sleep(0.1)
         assert not asking.done()
     next_action = await asking
@@ -133,7 +133,7 @@ async def test_finish_after_the_attempt_waits_for_it(kit: SendingKit) -> None:
     phone = await kit.phone(enrollment)
     async with kit.world.database.transaction() as tx:
         await lock_numbers(tx, [phone])
-        asking = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        asking = asyncio.create_task(kit.services.sending.open_step(enrollment))
         await asyncio.sleep(0.05)
     finishing = asyncio.create_task(finish(kit, enrollment))
     next_action = await asking
@@ -150,13 +150,13 @@ async def test_finish_reports_the_last_text_in_any_interleaving(kit: SendingKit)
 
     async def attempt(enrollment: UUID, pause: float, think: float) -> str | None:
         await asyncio.sleep(pause)
-        next_action = await kit.services.ledger.open_step(enrollment)
+        next_action = await kit.services.sending.open_step(enrollment)
         if not isinstance(next_action, SendRequest):
             assert isinstance(next_action, EnrollmentState)
             return None
         await asyncio.sleep(think)
         answer = Accepted(f"SM{enrollment.hex}", MessageStatus.QUEUED)
-        recorded = await kit.services.ledger.record_answer(next_action.attempt_id, answer)
+        recorded = await kit.services.sending.record_answer(next_action.attempt_id, answer)
         assert isinstance(recorded, EnrollmentState)
         return recorded.status
 
@@ -195,14 +195,14 @@ async def test_answer_recorded_right_after_the_finish_counts_as_sent(
     """A text was under way when the enrollment was marked finished."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
-    wait = kit.services.endings.last_texts
+    wait = kit.services.finishing.last_texts
 
     async def record_then_wait(under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
-        await kit.services.ledger.record_answer(
+        await kit.services.sending.record_answer(
             call.attempt_id, Accepted("SM1", MessageStatus.QUEUED)
         )
         return await wait(under_way)
 
-    monkeypatch.setattr(kit.services.endings, "last_texts", record_then_wait)
+    monkeypatch.setattr(kit.services.finishing, "last_texts", record_then_wait)
     [result] = await finish(kit, enrollment)
     assert result.last_text is LastText.SENT

@@ -231,7 +231,7 @@ async def test_statuses_are_all_eight_with_their_share(kit: SendingKit) -> None:
     for _ in range(3):
         await kit.enroll(sequence)
     gone = await kit.enroll(sequence)
-    await kit.services.endings.mark_finished([gone], kit.world.user_id)
+    await kit.services.finishing.mark_finished([gone], kit.world.user_id)
     overview = await kit.services.overview.get(sequence.id)
     shown = {one.status: (one.label, one.count, one.share) for one in overview.statuses}
     assert len(shown) == 8

@@ -74,7 +74,7 @@ async def test_text_under_way_goes_and_the_next_waits(kit: SendingKit) -> None:
     assert (await kit.row(enrollment)).activity == "sending"
 
     answer = await kit.gateway.create(call)
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     row = await kit.row(enrollment)
     assert (row.activity, row.step, row.next_send_at) == ("paused", 1, None)
     await kit.pass_time(3 * DAY)
@@ -101,7 +101,7 @@ async def test_every_row_gets_its_result(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     [active, done, over] = [await kit.enroll(sequence) for _ in range(3)]
     await kit.send_all(over)
-    await kit.services.endings.mark_finished([done], kit.world.user_id)
+    await kit.services.finishing.mark_finished([done], kit.world.user_id)
     nobody = uuid4()
     asked = (over, active, done, nobody, active)
     assert await resume(kit, active) == ["not_paused"]
@@ -177,7 +177,7 @@ async def test_paused_enrollment_can_end(kit: SendingKit, first: str) -> None:
         await kit.text_back(enrollment, "STOP")
         expected = EnrollmentStatus.OPTED_OUT
     else:
-        await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+        await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
         expected = EnrollmentStatus.FINISHED_STOPPED
     row = await kit.row(enrollment)
     assert (row.status, row.paused_at) == (expected, None)
@@ -189,7 +189,7 @@ async def test_no_text_starts_after_a_pause_is_answered(kit: SendingKit) -> None
     sequence = await kit.sequence()
     enrollments = [await kit.enroll(sequence) for _ in range(12)]
     await asyncio.gather(
-        *(kit.services.ledger.open_step(one) for one in enrollments),
+        *(kit.services.sending.open_step(one) for one in enrollments),
         *(pause(kit, one) for one in enrollments),
         pause(kit, *reversed(enrollments)),
     )

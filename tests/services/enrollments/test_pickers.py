@@ -42,7 +42,7 @@ async def test_picker_offers_at_most_twenty_contacts(kit: SendingKit) -> None:
 async def test_contact_with_a_final_enrollment_is_not_marked_active(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment_id = await kit.enroll(sequence)
-    await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
     [found] = await kit.services.pickers.contacts(sequence_id=sequence.id)
     assert not found.active_here
 

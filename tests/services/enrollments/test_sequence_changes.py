@@ -84,7 +84,7 @@ async def test_sender_changed_during_a_send_sends_the_text(kit: SendingKit) -> N
     other = await kit.world.sender(uuid4(), "+14155550199")
     async with kit.world.database.transaction() as tx:
         await lock_for_change(tx, sequence.id)
-        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        begun = asyncio.create_task(kit.services.sending.open_step(enrollment))
         await until_blocked(kit.world.database)
         # In the order of locks: nothing after the sequence is locked yet.
         lock = "SELECT id FROM enrollments WHERE id = :id FOR UPDATE NOWAIT"
@@ -104,7 +104,7 @@ async def test_sender_changed_while_an_answer_is_recorded_blocks_no_step(kit: Se
     async with kit.world.database.transaction() as tx:
         await lock_for_change(tx, sequence.id)
         answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
-        recorded = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
+        recorded = asyncio.create_task(kit.services.sending.record_answer(call.attempt_id, answer))
         await until_blocked(kit.world.database)
         await update_sequence(tx, sequence.id, {"sender_id": other})
     state = await recorded
@@ -119,7 +119,7 @@ async def test_step_changed_during_a_send_sends_its_own_text(kit: SendingKit) ->
     async with kit.world.database.transaction() as tx:
         moved = "UPDATE enrollments SET position = 2 WHERE id = :id"
         await tx.execute(text(moved), {"id": enrollment})
-        begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+        begun = asyncio.create_task(kit.services.sending.open_step(enrollment))
         await until_blocked(kit.world.database)
     call = await begun
     assert isinstance(call, SendRequest)

@@ -224,7 +224,7 @@ async def test_send_window_is_applied_in_pages(kit: SendingKit, pages: PagesCoun
     """Only enrollments that wait for a step are signaled."""
     sequence = await many(kit)
     [ended] = await kit.world.rows("SELECT id FROM enrollments ORDER BY id LIMIT 1")
-    await kit.services.endings.mark_finished([ended.id], kit.world.user_id)
+    await kit.services.finishing.mark_finished([ended.id], kit.world.user_id)
     change = SequenceChange(send_window={"mon": ("09:00", "17:00")})
     await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
     await kit.services.waking.wake()

@@ -159,7 +159,7 @@ async def test_late_failure_of_an_ended_enrollment_is_written(kit: SendingKit) -
     await listen(kit, types=[EventType.MESSAGE_FAILED])
     enrollment = await kit.enroll()
     await kit.send(enrollment)
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     [attempt] = await kit.attempts(enrollment)
     await kit.report(attempt, "undelivered", 30003)
     [failed] = await written(kit)
@@ -194,10 +194,10 @@ async def test_rolled_back_change_writes_no_event(kit: SendingKit) -> None:
 
 async def test_only_subscribed_endpoints_get_an_event(kit: SendingKit) -> None:
     everything = await listen(kit)
-    endings = await listen(kit, types=[EventType.ENROLLMENT_FINISHED])
+    finishing = await listen(kit, types=[EventType.ENROLLMENT_FINISHED])
     await listen(kit, enabled=False)
     enrollment = await kit.enroll()
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     rows = await kit.world.rows(
         "SELECT d.endpoint_id, e.type FROM event_deliveries d JOIN events e ON e.id = d.event_id"
         " ORDER BY e.id, d.endpoint_id = :all DESC",
@@ -206,7 +206,7 @@ async def test_only_subscribed_endpoints_get_an_event(kit: SendingKit) -> None:
     assert [(row.endpoint_id, row.type) for row in rows] == [
         (everything, "enrollment.created"),
         (everything, "enrollment.finished"),
-        (endings, "enrollment.finished"),
+        (finishing, "enrollment.finished"),
     ]
 
 
@@ -282,7 +282,7 @@ async def test_endpoint_removed_meanwhile_fails_no_transaction(kit: SendingKit) 
             with pytest.raises(Exception, match="lock timeout"):
                 await events.enrollments_finished(tx, [enrollment])
             await tx.rollback()
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     assert (await kit.row(enrollment)).status == "finished_stopped"
     assert await written_types(kit) == ["enrollment.created"]
 
@@ -296,7 +296,7 @@ async def test_event_numbers_follow_the_order_of_commits(kit: SendingKit) -> Non
     async with kit.world.database.transaction() as tx:
         await events.message_delivered(tx, message.id)
         finishing = asyncio.create_task(
-            kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+            kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
         )
         await asyncio.sleep(0.2)
         assert not finishing.done()
@@ -308,7 +308,7 @@ async def test_event_numbers_follow_the_order_of_commits(kit: SendingKit) -> Non
 async def test_sweep_leaves_events_waiting_for_their_next_attempt(kit: SendingKit) -> None:
     await listen(kit)
     enrollment = await kit.enroll()
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
     await kit.pass_time(timedelta(minutes=3))
     await kit.world.run(

@@ -22,7 +22,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def bulk_actions(world: World) -> BulkActions:
-    holds = Holds(world.database, world.rules, world.endings)
+    holds = Holds(world.database, world.rules, world.finishing)
     return BulkActions(world.database, holds)
 
 
@@ -112,7 +112,7 @@ async def test_contact_of_a_final_enrollment_can_be_texted(
     world: World, bulk_actions: BulkActions
 ) -> None:
     (enrollment_id,) = await enroll(world, *await world.contacts(1))
-    await world.endings.mark_finished([enrollment_id], world.user_id)
+    await world.finishing.mark_finished([enrollment_id], world.user_id)
     (result,) = await bulk_actions.send_message([enrollment_id], "Bye", world.user_id)
     assert result.result == "accepted"
 
@@ -152,9 +152,9 @@ async def test_message_body_is_validated(
 async def test_mark_finished_answers_row_by_row(world: World, bulk_actions: BulkActions) -> None:
     """Rule: mark finished ends ``finished_stopped`` and reports the last text's outcome."""
     first, second = await enroll(world, *await world.contacts(2))
-    await world.endings.mark_finished([second], world.user_id)
+    await world.finishing.mark_finished([second], world.user_id)
     nobody = uuid4()
-    results = await world.endings.mark_finished([nobody, second, first], world.user_id)
+    results = await world.finishing.mark_finished([nobody, second, first], world.user_id)
     assert [(one.result, one.last_text) for one in results] == [
         ("not_found", None),
         ("already_final", None),
@@ -166,7 +166,7 @@ async def test_mark_finished_answers_row_by_row(world: World, bulk_actions: Bulk
 
 async def test_hundreds_are_finished_in_one_call(world: World, bulk_actions: BulkActions) -> None:
     ids = await enroll(world, *await world.contacts(1_100))
-    results = await world.endings.mark_finished(ids, world.user_id)
+    results = await world.finishing.mark_finished(ids, world.user_id)
     assert [one.enrollment_id for one in results] == ids
     assert {one.result for one in results} == {"finished"}
 
@@ -192,5 +192,5 @@ async def test_call_without_or_with_too_many_enrollments_is_refused(
 ) -> None:
     for ids in ([], [uuid4() for _ in range(10_001)]):
         with pytest.raises(InvalidFieldError) as raised:
-            await world.endings.mark_finished(ids, world.user_id)
+            await world.finishing.mark_finished(ids, world.user_id)
         assert raised.value.field_code == "enrollment_count"

@@ -99,7 +99,7 @@ async def test_interrupted_export_is_audited(kit: SendingKit, exports: Exporting
 async def test_contacts_tab_is_exported(kit: SendingKit, exports: Exporting) -> None:
     sequence = await kit.sequence("Hi")
     people = [await kit.enroll(sequence) for _ in range(5)]
-    await kit.services.endings.mark_finished(people[:1], kit.world.user_id)
+    await kit.services.finishing.mark_finished(people[:1], kit.world.user_id)
     await kit.enroll()
 
     for sort in ("-enrolled_at", "next_send_at", "name"):

@@ -62,7 +62,7 @@ async def codes(kit: SendingKit, job_id: UUID) -> list[str | None]:
 async def test_only_matching_enrollments_are_finished(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 120)
     _, others = await enroll_many(kit, 3)
-    await kit.services.endings.mark_finished(ids[:20], kit.world.user_id)
+    await kit.services.finishing.mark_finished(ids[:20], kit.world.user_id)
     wanted = ListFilter(status=[EnrollmentStatus.ACTIVE])
     job = await start_bulk(kit, sequence_id, JobKind.MARK_FINISHED, wanted)
     assert (job.state, job.total, job.done) == (JobState.QUEUED, 100, 0)
@@ -145,7 +145,7 @@ async def test_job_waits_for_the_outcome_of_last_texts(kit: SendingKit) -> None:
     assert (progress.more, progress.done) == (True, 1)
     [row], _ = await kit.services.jobs.results(job.id)
     assert (row.code, row.detail) == ("finished", {})
-    await kit.services.ledger.record_answer(call.attempt_id, Accepted("SM1", MessageStatus.QUEUED))
+    await kit.services.sending.record_answer(call.attempt_id, Accepted("SM1", MessageStatus.QUEUED))
     assert (await run(kit.services.jobs, job.id)).state == "done"
     [row], _ = await kit.services.jobs.results(job.id)
     assert (row.code, row.detail) == ("finished", {"last_text": "sent"})
@@ -224,7 +224,7 @@ async def test_matching_contacts_are_added_to_a_group(kit: SendingKit) -> None:
 
 async def test_matching_enrollments_are_paused_resumed_and_released(kit: SendingKit) -> None:
     sequence_id, ids = await enroll_many(kit, 3)
-    await kit.services.endings.mark_finished(ids[:1], kit.world.user_id)
+    await kit.services.finishing.mark_finished(ids[:1], kit.world.user_id)
     for kind, result in ((JobKind.PAUSE, "paused"), (JobKind.RESUME, "resumed")):
         job = await start_bulk(kit, sequence_id, kind)
         await run(kit.services.jobs, job.id)
@@ -313,7 +313,7 @@ async def test_job_fails_after_ten_failed_tries(kit: SendingKit) -> None:
     job = await start_bulk(kit, sequence_id, JobKind.PAUSE)
     broken = Jobs(
         kit.world.database,
-        kit.services.endings,
+        kit.services.finishing,
         {JobKind.PAUSE: Handler(1, breaks)},
     )
     with pytest.raises(ZeroDivisionError):
@@ -366,7 +366,7 @@ async def test_rows_released_while_a_job_fails_get_a_result(
         raise ZeroDivisionError
 
     def jobs(handler: Handler) -> Jobs:
-        return Jobs(kit.world.database, kit.services.endings, {JobKind.PAUSE: handler})
+        return Jobs(kit.world.database, kit.services.finishing, {JobKind.PAUSE: handler})
 
     sequence_id, _ = await enroll_many(kit, 5)
     job = await start_bulk(kit, sequence_id, JobKind.PAUSE)

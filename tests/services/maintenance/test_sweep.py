@@ -28,7 +28,7 @@ async def run_workflows(kit: SendingKit, *enrollments: UUID) -> None:
 
 
 async def finish(kit: SendingKit, enrollment: UUID) -> None:
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
 
 
 async def test_overdue_enrollment_without_a_workflow_is_restarted(
@@ -340,7 +340,7 @@ async def test_late_answer_of_an_ended_enrollment_is_kept(kit: SendingKit) -> No
     await kit.pass_time(MINUTE)
     await kit.services.sweep.sweep()
     sid = f"SM{uuid4().hex}"
-    state = await kit.services.ledger.record_answer(
+    state = await kit.services.sending.record_answer(
         call.attempt_id, Accepted(sid, MessageStatus.QUEUED)
     )
     assert isinstance(state, EnrollmentState)

@@ -152,7 +152,7 @@ async def test_past_dates_depend_on_the_workspace_zone(kit: SendingKit) -> None:
 
 async def test_enrollment_detail_uses_the_workspace_zone(kit: SendingKit) -> None:
     enrollment_id = await kit.enroll(contact_id=await zoneless_contact(kit))
-    await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
     await set_zone(kit, ELSEWHERE)
 
     shown = await kit.services.enrollment_detail.get(enrollment_id)
@@ -178,7 +178,7 @@ async def test_step_scheduled_in_the_old_zone_meanwhile_is_found(
     answer = await kit.gateway.create(call)
     monkeypatch.setattr(enrollments, "record_sent", slowly)
 
-    accepting = asyncio.create_task(kit.services.ledger.record_answer(call.attempt_id, answer))
+    accepting = asyncio.create_task(kit.services.sending.record_answer(call.attempt_id, answer))
     await computing.wait()
     changing = asyncio.create_task(set_zone(kit, ELSEWHERE))
     while (await kit.services.workspace.get()).time_zone is None:  # noqa: ASYNC110 - a row
@@ -269,7 +269,7 @@ async def test_zone_change_and_starting_text_do_not_deadlock(kit: SendingKit) ->
     people = [await kit.enroll(contact_id=one) for one in ids]
 
     next_actions, _ = await asyncio.gather(
-        asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),
+        asyncio.gather(*(kit.services.sending.open_step(one) for one in people)),
         asyncio.gather(
             *(kit.services.contacts.update(one, {"time_zone": ELSEWHERE}) for one in ids)
         ),

@@ -104,10 +104,10 @@ async def test_text_that_a_list_cannot_prove_absent_is_held(
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
-    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+    state = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.held_reason) == ("held", "outcome_unknown")
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.held_reason) == ("held", "outcome_unknown")
     assert await kit.outcomes(enrollment) == ["unknown"]
 
 
@@ -190,10 +190,10 @@ async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> No
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
 
-    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+    state = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, EnrollmentState)
-    assert standing.held_reason == "outcome_unknown"
+    assert isinstance(state, EnrollmentState)
+    assert state.held_reason == "outcome_unknown"
 
 
 async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: SendingKit) -> None:
@@ -205,7 +205,7 @@ async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: Sending
     await kit.pass_time(FIRST_LIST)
     await kit.send(await enroll(kit))
 
-    next_action = await kit.services.ledger.open_step(enrollment)
+    next_action = await kit.services.sending.open_step(enrollment)
 
     assert isinstance(next_action, NeedsReconciliation)
     assert next_action.canary is not None
@@ -222,7 +222,7 @@ async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> No
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
 
-    next_action = await kit.services.ledger.open_step(enrollment)
+    next_action = await kit.services.sending.open_step(enrollment)
 
     assert isinstance(next_action, NeedsReconciliation)
     assert next_action.canary is not None
@@ -303,10 +303,10 @@ async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
     )
     kit.gateway.messages[phone].append(foreign)
 
-    standing = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
+    state = await look(kit, enrollment, FIRST_LIST, SECOND_LIST, SECOND_LIST, GIVE_UP)
 
-    assert isinstance(standing, EnrollmentState)
-    assert standing.held_reason == "outcome_unknown"
+    assert isinstance(state, EnrollmentState)
+    assert state.held_reason == "outcome_unknown"
     assert await kit.outcomes(enrollment) == ["unknown"]
 
 
@@ -315,7 +315,7 @@ async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
 
 async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]:
     """Ask for a list, and have it in hand."""
-    next_action = await kit.services.ledger.open_step(enrollment)
+    next_action = await kit.services.sending.open_step(enrollment)
     assert isinstance(next_action, NeedsReconciliation)
     listing = await list_texts(kit.gateway, next_action)
     assert listing is not None
@@ -335,7 +335,7 @@ async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKi
     await kit.pass_time(SECOND_LIST)
 
     assert isinstance(
-        await kit.services.ledger.record_listing(attempt_id, old), NeedsReconciliation
+        await kit.services.sending.record_listing(attempt_id, old), NeedsReconciliation
     )
     assert await kit.outcomes(enrollment) == ["unknown"]
 
@@ -354,7 +354,7 @@ async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
     early = Listing(early.asked_at - timedelta(minutes=10), [], CanaryState.NONE)
 
     assert isinstance(
-        await kit.services.ledger.record_listing(attempt.id, early), NeedsReconciliation
+        await kit.services.sending.record_listing(attempt.id, early), NeedsReconciliation
     )
 
     assert (await kit.attempts(enrollment))[0].absent_once_at is None
@@ -369,7 +369,7 @@ async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) 
     await kit.pass_time(timedelta(minutes=10))
     listing = Listing(listing.asked_at - timedelta(minutes=10), listing.texts, listing.canary)
 
-    again = await kit.services.ledger.record_listing(attempt_id, listing)
+    again = await kit.services.sending.record_listing(attempt_id, listing)
 
     assert isinstance(again, NeedsReconciliation)
     assert again.wait > 55 * SECOND
@@ -427,7 +427,7 @@ async def test_text_declared_absent_that_is_there_is_told(
         assert await doubled(kit) == (1, 1, 1)
 
     assert len({one.provider_sid for one in await kit.attempts(enrollment)} - {None}) == 2
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     [entry] = [
         entry
         for entry in (await kit.services.enrollment_detail.get(enrollment)).timeline
@@ -452,10 +452,10 @@ async def test_text_that_shows_before_it_goes_again_goes_once(
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
-    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.services.sending.record_listing(attempt_id, listing)
     await kit.pass_time(SECOND_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
-    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.services.sending.record_listing(attempt_id, listing)
     assert await kit.outcomes(enrollment) == ["absent"]
 
     await by_report(kit, enrollment)
@@ -472,16 +472,18 @@ async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
-    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.services.sending.record_listing(attempt_id, listing)
     await kit.pass_time(SECOND_LIST)
     attempt_id, listing = await frozen_list(kit, enrollment)
-    await kit.services.ledger.record_listing(attempt_id, listing)
+    await kit.services.sending.record_listing(attempt_id, listing)
     again = await kit.open_call(enrollment)
     await by_report(kit, enrollment)
     assert await doubled(kit) == (0, 0, 0)
 
-    await kit.services.ledger.record_answer(again.attempt_id, OutcomeUnknown())
-    await kit.services.ledger.record_answer(again.attempt_id, Accepted("SM2", MessageStatus.QUEUED))
+    await kit.services.sending.record_answer(again.attempt_id, OutcomeUnknown())
+    await kit.services.sending.record_answer(
+        again.attempt_id, Accepted("SM2", MessageStatus.QUEUED)
+    )
 
     assert await doubled(kit) == (1, 1, 1)
 

@@ -204,9 +204,9 @@ class TestTexts:
                 known = replace(webhook(text), occurred_at=text.sent_at + 0.4 * SECOND)
                 await kit.services.inbound.receive(known)
                 kit.gateway.texts.remove(text)
-        await kit.services.catch_up.fetch_texts()
+        await kit.services.backfill.fetch_texts()
         await looked_through(kit, 10 * MINUTE)
-        await kit.services.catch_up.fetch_texts()
+        await kit.services.backfill.fetch_texts()
         assert await opted_out(kit, enrollment) is ends
         assert sorted(await stored(kit)) == ["START", "STOP"]
 

@@ -51,7 +51,7 @@ async def test_a_one_off_written_before_the_end_never_goes(
     if ends == "reply":
         await kit.text_back(enrollment)
     else:
-        await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+        await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     await kit.run_message(message)
     assert (await kit.one_off_row(message)).status == "canceled"
     assert len(kit.gateway.calls) == 1
@@ -84,7 +84,7 @@ async def test_a_lost_text_of_an_ended_enrollment_is_not_given_up_too_early(
     enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     await kit.run_step(enrollment)
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     tell_time_by(monkeypatch, Ahead)
     for _ in range(3):
         await kit.services.sweep.sweep()
@@ -117,7 +117,7 @@ async def test_only_a_text_begun_since_frees_a_sender(
     await kit.run_step(refused)
     assert (await kit.sender()).held_at is not None
     answer = await kit.gateway.create(call)
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     assert (await kit.sender()).held_at is not None
 
 

@@ -79,9 +79,9 @@ async def test_a_refused_text_does_not_count_as_sent(kit: SendingKit, code: int)
     """Words "sent": the workflow is told the same."""
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, code)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.step == await count_sent(kit, enrollment) == 0
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.step == await count_sent(kit, enrollment) == 0
 
 
 async def test_a_later_step_that_failed_leaves_those_before(kit: SendingKit) -> None:

@@ -100,7 +100,7 @@ async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> Non
     kit.gateway.always(WRONG_PASSWORD)
     calls = len(kit.gateway.calls)
     await kit.pass_time(FIRST_PROBE)
-    decisions = await asyncio.gather(*(kit.services.ledger.decide_step(one) for one in everyone))
+    decisions = await asyncio.gather(*(kit.services.sending.decide_step(one) for one in everyone))
     assert [one.needs for one in decisions if isinstance(one, EnrollmentState)].count(
         Need.SEND
     ) == 1
@@ -133,7 +133,7 @@ async def test_a_text_that_was_under_way_does_not_lift_the_hold(kit: SendingKit)
     call = await kit.open_call(enrollment)
     answer = await kit.gateway.create(call)
     everyone = await three_waiting(kit)
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     assert (await kit.sender()).held_at is not None
     assert await woken(kit, everyone) == []
 
@@ -162,7 +162,7 @@ async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None
     await kit.pass_time(PROBE)
     assert (await kit.services.sweep.sweep()).probes == 1
     assert await woken(kit, [*everyone, awake]) == [awake]
-    await kit.services.endings.mark_finished([awake], kit.world.user_id)
+    await kit.services.finishing.mark_finished([awake], kit.world.user_id)
     await kit.pass_time(PROBE)
     assert (await kit.services.sweep.sweep()).probes == 0
     assert await woken(kit, everyone) == []
@@ -245,9 +245,9 @@ async def lose(kit: SendingKit) -> UUID:
     await kit.run_step(enrollment)
     kit.gateway.lists_fail = True
     await kit.pass_time(timedelta(minutes=61))
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.held_reason == "outcome_unknown"
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.held_reason == "outcome_unknown"
     return enrollment
 
 
@@ -272,10 +272,10 @@ async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
     """A person says ``treat_as_sent``: the next delay counts from then."""
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "treat_as_sent")).result == "released"
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
-    assert about(standing.due_at, timedelta(days=1) - timedelta(minutes=61))
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
+    assert about(state.due_at, timedelta(days=1) - timedelta(minutes=61))
     assert await kit.outcomes(enrollment) == ["assumed_sent"]
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
     [attempt] = await kit.attempts(enrollment)
@@ -315,9 +315,9 @@ async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) 
     enrollment = await lose(kit)
     await release(kit, enrollment, "retry")
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.step, len(kit.gateway.calls)) == (1, 1)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.step, len(kit.gateway.calls)) == (1, 1)
 
 
 async def test_retry_writes_off_no_attempt_whose_outcome_is_known(kit: SendingKit) -> None:
@@ -336,9 +336,9 @@ async def test_a_person_decides_about_a_destination(
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21408)
     await kit.run_step(enrollment)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.held_reason) == ("held", "destination_not_allowed")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.held_reason) == ("held", "destination_not_allowed")
     assert (await kit.row(enrollment)).held_code == 21408
     assert (await release(kit, enrollment, "treat_as_sent")).result == "outcome_known"
     assert (await release(kit, enrollment, decision)).result == result

@@ -240,9 +240,9 @@ async def test_policy_finish_ends_at_once_and_nothing_more_is_sent(talk: Talk) -
     """Row "reply, policy finish"."""
     person = await talk.texted()
     await talk.text(person)
-    standing = await talk.ledger.open_step(person.enrollment_id)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", RESPONDED)
+    state = await talk.ledger.open_step(person.enrollment_id)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", RESPONDED)
     assert len(await talk.attempts(person)) == 1
 
 
@@ -251,9 +251,9 @@ async def test_a_reply_while_a_text_is_under_way_ends_it_all_the_same(talk: Talk
     person = await talk.person()
     call = await talk.open(person)
     await talk.text(person)
-    standing = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", RESPONDED)
+    state = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", RESPONDED)
     assert await talk.statuses(person) == [RESPONDED]
     assert await talk.signals(person) == [("reply_received", RESPONDED)]
 
@@ -271,9 +271,9 @@ async def test_policy_continue_remembers_and_ends_with_the_last_text(talk: Talk)
     call = await talk.open(person)
     await talk.text(person, "While the last one is under way")
     assert await talk.statuses(person) == [ACTIVE]
-    standing = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", RESPONDED)
+    state = await talk.answer(call, Accepted(new_sid(), MessageStatus.QUEUED))
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", RESPONDED)
     row = await talk.row(person)
     assert (row.status, row.replied_at, row.step) == (RESPONDED, first.occurred_at, 3)
 
@@ -295,9 +295,9 @@ async def test_a_remembered_reply_during_the_last_call_ends_it_by_the_report(tal
     sid = new_sid()
     await talk.report(Sent(call.attempt_id, sid), "queued")
     assert await talk.statuses(person) == [RESPONDED]
-    standing = await talk.answer(call, Accepted(sid, MessageStatus.QUEUED))
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", RESPONDED)
+    state = await talk.answer(call, Accepted(sid, MessageStatus.QUEUED))
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", RESPONDED)
 
 
 async def test_a_reply_after_a_final_status_changes_only_the_conversation(talk: Talk) -> None:
@@ -356,11 +356,11 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
     assert await talk.row(person) == before
     assert await talk.signals(person) == []
     for blocked in (person, other):
-        standing = await talk.ledger.open_step(blocked.enrollment_id)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.doing == "waiting"
-        assert standing.due_at is not None
-        assert standing.due_at > datetime.now(UTC) + timedelta(seconds=1)
+        state = await talk.ledger.open_step(blocked.enrollment_id)
+        assert isinstance(state, EnrollmentState)
+        assert state.doing == "waiting"
+        assert state.due_at is not None
+        assert state.due_at > datetime.now(UTC) + timedelta(seconds=1)
     assert len(await talk.attempts(other)) == 0
 
     assert await talk.inbound.apply_kept() == 1
@@ -407,10 +407,10 @@ async def test_a_kept_text_keeps_the_reply_window_open(talk: Talk) -> None:
     person = await talk.texted(2, reply_window_seconds=0)
     async with talk.database.transaction() as tx:
         await inbound_rows.keep_text(tx, talk.inbound_text(person.phone))
-    standing = await talk.ledger.close_enrollment(person.enrollment_id)
-    assert standing.doing == "awaiting_reply"
-    assert standing.due_at is not None
-    assert standing.due_at > datetime.now(UTC)
+    state = await talk.ledger.close_enrollment(person.enrollment_id)
+    assert state.doing == "awaiting_reply"
+    assert state.due_at is not None
+    assert state.due_at > datetime.now(UTC)
     await talk.inbound.apply_kept()
     assert await talk.statuses(person) == [RESPONDED]
 

@@ -89,7 +89,7 @@ async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_nex
 
     monkeypatch.setattr(next_step, "find", read_before_the_change)
     answer = Accepted(f"SM{uuid4().hex}", MessageStatus.QUEUED, None)
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     await asyncio.gather(*changes)
     due_at = (await kit.row(enrollment)).due_at
     assert due_at.astimezone(ZoneInfo("America/Los_Angeles")).time() == time(9, 30)

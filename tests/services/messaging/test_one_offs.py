@@ -20,9 +20,9 @@ async def write(kit: SendingKit) -> tuple[UUID, UUID]:
 
 
 async def run(kit: SendingKit, message: UUID) -> EnrollmentState:
-    standing = await kit.run_message(message)
-    assert isinstance(standing, EnrollmentState)
-    return standing
+    state = await kit.run_message(message)
+    assert isinstance(state, EnrollmentState)
+    return state
 
 
 async def test_a_one_off_goes_outside_the_window_and_in_a_paused_sequence(kit: SendingKit) -> None:
@@ -30,8 +30,8 @@ async def test_a_one_off_goes_outside_the_window_and_in_a_paused_sequence(kit: S
     enrollment, message = await write(kit)
     await kit.world.run("""UPDATE sequences SET state = 'paused', send_window = '{"mon":
         ["03:00", "03:15"]}'""")
-    standing = await run(kit, message)
-    assert (standing.doing, standing.status) == ("ended", "accepted")
+    state = await run(kit, message)
+    assert (state.doing, state.status) == ("ended", "accepted")
     [call] = kit.gateway.calls
     assert (call.body, call.validity_seconds) == ("A word from me", 36_000)
     assert (await kit.one_off_row(message)).status == "queued"
@@ -47,8 +47,8 @@ async def test_a_suppressed_number_gets_none(kit: SendingKit) -> None:
     _, message = await write(kit)
     [contact] = await kit.world.rows("SELECT id FROM contacts")
     await kit.world.suppress(contact.id)
-    standing = await run(kit, message)
-    assert (standing.doing, standing.status) == ("ended", "refused")
+    state = await run(kit, message)
+    assert (state.doing, state.status) == ("ended", "refused")
     assert kit.gateway.calls == []
     assert (await kit.one_off_row(message)).error_code == 21610
 
@@ -65,9 +65,9 @@ async def test_an_unapplied_inbound_text_blocks_it(kit: SendingKit) -> None:
     """An unapplied inbound text blocks one-offs to its number too."""
     enrollment, message = await write(kit)
     await kit.keep_unapplied(enrollment)
-    standing = await run(kit, message)
-    assert standing.doing == "waiting"
-    assert about(standing.due_at, 10 * SECOND)
+    state = await run(kit, message)
+    assert state.doing == "waiting"
+    assert about(state.due_at, 10 * SECOND)
     assert kit.gateway.calls == []
 
 
@@ -86,8 +86,8 @@ async def test_it_never_fails_its_enrollment(
         await kit.report(attempt, "undelivered", code)
     else:
         await kit.refuses(enrollment, code)
-        standing = await run(kit, message)
-        assert (standing.doing, standing.status) == ("ended", "failed")
+        state = await run(kit, message)
+        assert (state.doing, state.status) == ("ended", "failed")
     row = await kit.one_off_row(message)
     assert (row.status, row.error_code) == ("failed", code)
     assert (await kit.row(enrollment)).status == "active"
@@ -114,14 +114,14 @@ async def test_a_transient_refusal_is_waited_out_five_times(kit: SendingKit) -> 
     enrollment, message = await write(kit)
     for number in range(1, 6):
         await kit.refuses(enrollment, 21611)
-        standing = await run(kit, message)
+        state = await run(kit, message)
         assert len(kit.gateway.calls) == number
         if number < 5:
-            assert standing.doing == "waiting"
-            assert about(standing.due_at, timedelta(minutes=30))
-            assert (await run(kit, message)).due_at == standing.due_at
+            assert state.doing == "waiting"
+            assert about(state.due_at, timedelta(minutes=30))
+            assert (await run(kit, message)).due_at == state.due_at
             await kit.pass_time(timedelta(minutes=30))
-    assert (standing.doing, standing.status) == ("ended", "failed")
+    assert (state.doing, state.status) == ("ended", "failed")
     assert (await kit.row(enrollment)).status == "active"
 
 
@@ -167,8 +167,8 @@ async def test_one_that_cannot_be_settled_ends_unknown_and_is_not_sent_again(
     kit.gateway.lists_fail = True
     await kit.pass_time(timedelta(minutes=61))
     for _ in range(2):
-        standing = await run(kit, message)
-        assert (standing.doing, standing.status) == ("ended", "unknown")
+        state = await run(kit, message)
+        assert (state.doing, state.status) == ("ended", "unknown")
     assert len(kit.gateway.calls) == 1
     row = await kit.row(enrollment)
     assert (row.status, row.held_reason) == ("active", None)
@@ -183,8 +183,8 @@ async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit)
     await kit.refuses(held, 20003, 401)
     await kit.run_step(held)
     _, message = await write(kit)
-    standing = await run(kit, message)
-    assert (standing.doing, standing.due_at) == ("held", None)
+    state = await run(kit, message)
+    assert (state.doing, state.due_at) == ("held", None)
     assert len(kit.gateway.calls) == 1
     await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
     assert (await run(kit, message)).status == "accepted"
@@ -194,9 +194,9 @@ async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit
     """After 10 s, then 30 s ..., though no enrollment waits."""
     enrollment, message = await write(kit)
     await kit.refuses(enrollment, 20003, 401)
-    standing = await run(kit, message)
-    assert standing.doing == "waiting"
-    assert about(standing.due_at, timedelta(seconds=10))
+    state = await run(kit, message)
+    assert state.doing == "waiting"
+    assert about(state.due_at, timedelta(seconds=10))
     assert (await kit.sender()).held_at is not None
     await kit.refuses(enrollment, 20003, 401)
     await kit.pass_time(timedelta(seconds=10))
@@ -216,7 +216,7 @@ async def test_two_waiting_ones_do_not_probe_twice(kit: SendingKit) -> None:
     await kit.refuses(held, 20003, 401)
     await kit.run_step(held)
     await kit.pass_time(timedelta(minutes=5))
-    assert isinstance(await kit.services.ledger.open_message(message), SendRequest)
+    assert isinstance(await kit.services.sending.open_message(message), SendRequest)
     assert (await run(kit, other)).doing == "held"
     assert (await kit.services.sweep.sweep()).probes == 0
 
@@ -225,16 +225,16 @@ async def test_a_refusal_before_any_connection_is_waited_out(kit: SendingKit) ->
     """Nothing left this process."""
     enrollment, message = await write(kit)
     await kit.answers(enrollment, Refused(0, None))
-    standing = await run(kit, message)
-    assert about(standing.due_at, timedelta(minutes=1))
+    state = await run(kit, message)
+    assert about(state.due_at, timedelta(minutes=1))
 
 
 async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> None:
     """No attempt is committed after a finish was; a one-off written afterwards goes."""
     enrollment, message = await write(kit)
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
-    standing = await run(kit, message)
-    assert (standing.doing, standing.status) == ("ended", "canceled")
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
+    state = await run(kit, message)
+    assert (state.doing, state.status) == ("ended", "canceled")
     assert kit.gateway.calls == []
 
     afterwards = await kit.one_off(enrollment)

@@ -276,9 +276,9 @@ async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile
     enrollment = await kit.enroll(sequence, contact)
     call = await kit.open_call(enrollment)
     await kit.world.run("UPDATE sequences SET sender_id = :id", id=kit.world.sender_id)
-    standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(400, 21610))
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", OMITTED)
+    state = await kit.services.sending.record_answer(call.attempt_id, Refused(400, 21610))
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", OMITTED)
     assert await fate(kit, enrollment) == OMITTED
 
 
@@ -293,9 +293,9 @@ async def test_the_same_step_goes_again_before_any_later_one(kit: SendingKit) ->
     first = (await kit.attempts(enrollment, 1))[0]
     await kit.report(first, "undelivered", 30003)
     assert await kit.pending_signals(enrollment) == ["delivery_reported"]
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert about(standing.due_at, timedelta(hours=4))
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert about(state.due_at, timedelta(hours=4))
     await kit.pass_time(timedelta(hours=4))
     again = await kit.send(enrollment)
     assert (again.doing, again.step) == ("waiting", 2)
@@ -314,9 +314,9 @@ async def test_a_failed_last_text_goes_again_before_the_window_closes(kit: Sendi
     closing = await kit.run_close(enrollment)
     assert closing.doing == "waiting"
     await kit.pass_time(timedelta(minutes=30))
-    standing = await kit.send(enrollment)
-    assert standing.doing == "awaiting_reply"
-    assert about(standing.due_at, 7 * DAY)
+    state = await kit.send(enrollment)
+    assert state.doing == "awaiting_reply"
+    assert about(state.due_at, 7 * DAY)
     assert await kit.bodies(enrollment) == ["One", "Two", "Three", "Two"]
 
 
@@ -330,8 +330,8 @@ async def test_a_step_under_way_does_not_overtake_the_one_to_be_repeated(kit: Se
         await kit.report((await kit.attempts(enrollment, 1))[0], "undelivered", 30003)
 
     kit.gateway.on_call = report
-    standing = await kit.send(enrollment)
-    assert (standing.doing, (await kit.row(enrollment)).position) == ("waiting", 1)
+    state = await kit.send(enrollment)
+    assert (state.doing, (await kit.row(enrollment)).position) == ("waiting", 1)
     await kit.pass_time(timedelta(hours=4))
     await kit.send(enrollment)
     await kit.send(enrollment)
@@ -410,10 +410,10 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
         sequence.id, SequenceChange(send_window=window), kit.world.user_id
     )
     await kit.report((await kit.attempts(enrollment))[0], "failed", 30036)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.due_at is not None
-    assert (standing.due_at.hour, standing.due_at.minute) == ((hour + 3) % 24, 0)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.due_at is not None
+    assert (state.due_at.hour, state.due_at.minute) == ((hour + 3) % 24, 0)
     assert len(kit.gateway.calls) == 1
 
 
@@ -427,9 +427,9 @@ async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: Sendi
     await kit.text_back(enrollment)
     replied_at = (await kit.row(enrollment)).replied_at
     await kit.refuses(enrollment, 21211)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", FAILED)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", FAILED)
     row = await kit.row(enrollment)
     assert (row.status, row.error_code, row.replied_at) == (FAILED, 21211, replied_at)
     assert replied_at is not None
@@ -522,7 +522,7 @@ async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int)
     """After the end callbacks change only messages."""
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     await kit.report((await kit.attempts(enrollment))[0], "failed", code)
     row = await kit.row(enrollment)
     assert (row.status, row.error_code, row.activity) == ("finished_stopped", None, None)
@@ -550,7 +550,7 @@ async def test_an_answer_after_the_end_changes_only_the_message(
         "UPDATE enrollments SET status = 'finished_stopped', activity = NULL, ended_at = now(),"
         " next_send_at = NULL"
     )
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     row = await kit.row(enrollment)
     assert (row.status, row.step) == ("finished_stopped", step)
     assert (row.last_message_at is not None) == (step == 1)
@@ -574,8 +574,8 @@ async def test_an_end_between_reading_and_writing_is_noticed(
         return row
 
     monkeypatch.setattr(attempts, "load", load_then_end)
-    standing = await kit.services.ledger.record_answer(call.attempt_id, Refused(0, None))
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "finished_stopped")
+    state = await kit.services.sending.record_answer(call.attempt_id, Refused(0, None))
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "finished_stopped")
     row = await kit.row(enrollment)
     assert (row.step, row.last_message_at) == (0, None)

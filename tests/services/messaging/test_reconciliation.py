@@ -65,8 +65,8 @@ async def test_lost_text_is_looked_for_at_the_number_it_went_to(kit: SendingKit)
     contact_id = (await kit.row(enrollment)).contact_id
     await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
     for _ in range(3):
-        standing = await look(kit, enrollment, delay)
-        delay = standing if isinstance(standing, timedelta) else DAY
+        state = await look(kit, enrollment, delay)
+        delay = state if isinstance(state, timedelta) else DAY
     assert await kit.outcomes(enrollment, 1) == ["accepted"]
     assert len(kit.gateway.calls) == 2
 
@@ -79,12 +79,12 @@ async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit)
     enrollment = await kit.enroll()
     for _ in range(6):
         await kit.answers(enrollment, NotCalled())
-        standing = await kit.run_step(enrollment)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.doing == "waiting"
-        assert standing.due_at is not None
-        assert about(standing.due_at, timedelta(seconds=2))
-        await kit.pass_time(standing.due_at - datetime.now(UTC))
+        state = await kit.run_step(enrollment)
+        assert isinstance(state, EnrollmentState)
+        assert state.doing == "waiting"
+        assert state.due_at is not None
+        assert about(state.due_at, timedelta(seconds=2))
+        await kit.pass_time(state.due_at - datetime.now(UTC))
     assert await kit.outcomes(enrollment) == ["absent"] * 6
     assert (await kit.message(enrollment)).failed_tries == 0
     await kit.send(enrollment)
@@ -95,9 +95,9 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
     kit = kit.with_rules(call_before=timedelta(milliseconds=50))
     kit.gateway.delay = 0.2
     enrollment = await kit.enroll()
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.doing == "waiting"
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.doing == "waiting"
     assert kit.gateway.calls == []
     [attempt] = await kit.attempts(enrollment)
     assert attempt.outcome == "absent"
@@ -144,13 +144,13 @@ async def test_nothing_is_sent_before_the_list_can_prove_anything(
 async def test_the_list_proves_that_a_text_is_there(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
-    standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
+    state = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.provider_status) == ("accepted", "queued")
     assert attempt.provider_sid == kit.gateway.messages[await kit.phone(enrollment)][0].sid
-    assert about(standing.due_at, DAY - CALL_BEFORE - FIRST_LIST)
+    assert about(state.due_at, DAY - CALL_BEFORE - FIRST_LIST)
     assert len(kit.gateway.calls) == 1
 
 
@@ -165,9 +165,9 @@ async def test_two_lists_apart_prove_that_it_is_not(kit: SendingKit) -> None:
     early = await look(kit, enrollment, 30 * SECOND)
     assert isinstance(early, timedelta)
     assert len(kit.gateway.calls) == 1
-    standing = await look(kit, enrollment, 30 * SECOND)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
+    state = await look(kit, enrollment, 30 * SECOND)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
     assert (await kit.message(enrollment)).failed_tries == 1
 
@@ -266,9 +266,9 @@ async def test_a_callback_with_the_attempts_id_proves_it(
     enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=True)
     await kit.report((await kit.attempts(enrollment))[0], status, by_sid=by_sid)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.provider_status) == ("accepted", status)
     assert len(kit.gateway.calls) == 1
@@ -289,10 +289,10 @@ async def test_an_answer_recorded_after_a_callback_proved_it_changes_nothing(
 
     kit.gateway.on_call = callback
     await kit.answers(enrollment, answer)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
-    assert about(standing.due_at, DAY)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
+    assert about(state.due_at, DAY)
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.provider_status) == ("accepted", "sent")
     assert (await kit.message(enrollment)).status == "sent"
@@ -306,9 +306,9 @@ async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit)
         await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30007, by_sid=False)
 
     kit.gateway.on_call = callback
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "failed")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "failed")
 
 
 async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> None:
@@ -316,9 +316,9 @@ async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> 
     enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     listed(kit, kit.gateway.calls[0], status=MessageStatus.UNDELIVERED, error_code=30003)
-    standing = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
-    assert isinstance(standing, EnrollmentState)
-    assert about(standing.due_at, timedelta(hours=4))
+    state = await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
+    assert isinstance(state, EnrollmentState)
+    assert about(state.due_at, timedelta(hours=4))
     [attempt] = await kit.attempts(enrollment)
     assert (attempt.outcome, attempt.reported_failed) == ("accepted", True)
 
@@ -330,9 +330,9 @@ async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
         await lose(kit, enrollment, creates=False)
         await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
         await kit.pass_time(SECOND_LIST)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "failed")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "failed")
     assert len(kit.gateway.calls) == 5
 
 
@@ -368,9 +368,9 @@ async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
-    standing = await look(kit, enrollment, timedelta(minutes=61))
-    assert isinstance(standing, EnrollmentState)
-    assert standing.held_reason == "outcome_unknown"
+    state = await look(kit, enrollment, timedelta(minutes=61))
+    assert isinstance(state, EnrollmentState)
+    assert state.held_reason == "outcome_unknown"
 
 
 async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
@@ -379,13 +379,13 @@ async def test_answer_that_comes_after_its_outcome_was_unknown_is_recorded(
     """Twilio may take longer than the call waits."""
     enrollment = await kit.enroll()
     call = await kit.open_call(enrollment)
-    await kit.services.ledger.record_answer(call.attempt_id, OutcomeUnknown())
+    await kit.services.sending.record_answer(call.attempt_id, OutcomeUnknown())
     assert isinstance(await kit.run_step(enrollment), timedelta)
     late = Accepted("SM1", MessageStatus.QUEUED)
-    await kit.services.ledger.record_answer(call.attempt_id, late)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.step) == ("waiting", 1)
+    await kit.services.sending.record_answer(call.attempt_id, late)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.step) == ("waiting", 1)
     assert await kit.outcomes(enrollment) == ["accepted"]
     assert kit.gateway.calls == []
 
@@ -399,7 +399,7 @@ async def test_answer_that_comes_after_a_person_was_asked_wakes_the_workflow(
     await look(kit, enrollment, timedelta(minutes=61))
     assert (await kit.row(enrollment)).held_reason == "outcome_unknown"
     late = Accepted("SM1", MessageStatus.QUEUED)
-    await kit.services.ledger.record_answer(call.attempt_id, late)
+    await kit.services.sending.record_answer(call.attempt_id, late)
     assert await kit.pending_signals(enrollment) == ["delivery_reported"]
     assert (await kit.row(enrollment)).activity == "waiting"
 
@@ -424,16 +424,16 @@ async def test_an_answer_is_written_down_though_the_database_was_away(
     """Recording is tried again in the process with the provider's id in hand."""
     monkeypatch.setattr("activities.sending.RECORD_RETRY", timedelta(milliseconds=5))
     enrollment = await kit.enroll()
-    record, failures = kit.services.ledger.record_answer, [OSError(), OSError()]
+    record, failures = kit.services.sending.record_answer, [OSError(), OSError()]
 
     async def record_sometimes(*args: Any) -> Any:
         if failures:
             raise failures.pop()
         return await record(*args)
 
-    monkeypatch.setattr(kit.services.ledger, "record_answer", record_sometimes)
-    standing = await kit.send(enrollment)
-    assert standing.step == 1
+    monkeypatch.setattr(kit.services.sending, "record_answer", record_sometimes)
+    state = await kit.send(enrollment)
+    assert state.step == 1
     assert len(kit.gateway.calls) == 1
 
 
@@ -450,7 +450,7 @@ async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit
     answer = await kit.gateway.create(call)  # the answer is on its way
     back = await kit.run_step(lost)
     assert isinstance(back, timedelta)
-    await kit.services.ledger.record_answer(call.attempt_id, answer)
+    await kit.services.sending.record_answer(call.attempt_id, answer)
     assert await kit.outcomes(under_way) == ["accepted"]
     await look(kit, lost, back)
     await look(kit, lost, SECOND_LIST)
@@ -484,9 +484,9 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
         ListedMessage("SM1", "Hi Ann0", MessageStatus.SENT, datetime.now(UTC) - timedelta(hours=1))
     ]
     for enrollment in both:
-        standing = await kit.run_step(enrollment)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.held_reason == "outcome_unknown"
+        state = await kit.run_step(enrollment)
+        assert isinstance(state, EnrollmentState)
+        assert state.held_reason == "outcome_unknown"
     assert len(kit.gateway.calls) == 2
 
 
@@ -496,7 +496,7 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
 async def test_a_final_status_never_changes_even_by_plain_sql(kit: SendingKit) -> None:
     """All but active are final and never change."""
     enrollment = await kit.enroll()
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     for status in ("active", "failed"):
         with pytest.raises(IntegrityError, match="cannot become"):
             await kit.world.run("UPDATE enrollments SET status = :status", status=status)

@@ -175,19 +175,19 @@ async def test_a_reply_against_the_end_of_its_window(talk: Talk) -> None:
     people = await talk.crowd(sequence, ROUNDS, texts=1)
 
     async def run(number: int, person: Person) -> EnrollmentState:
-        _, standing = await against(
+        _, state = await against(
             number, talk.text(person), talk.ledger.close_enrollment(person.enrollment_id)
         )
-        return standing
+        return state
 
     found = await race(people, run)
-    for standing, row in zip(found, await fates(talk, people), strict=True):
-        assert (standing.doing, standing.status) == ("ended", row.status)
+    for state, row in zip(found, await fates(talk, people), strict=True):
+        assert (state.doing, state.status) == ("ended", row.status)
         responded = row.status == RESPONDED
         assert responded or row.status == NO_RESPONSE
         assert (row.replied_at is not None) is responded
         assert row.told == (["reply_received finished_responded"] if responded else [])
-    assert {standing.status for standing in found} == {RESPONDED, NO_RESPONSE}
+    assert {state.status for state in found} == {RESPONDED, NO_RESPONSE}
 
 
 async def test_a_reply_against_the_answer_to_the_last_text(talk: Talk) -> None:
@@ -216,7 +216,7 @@ async def test_a_stop_against_a_reply_and_a_stop_by_hand(talk: Talk) -> None:
         _, _, [marked] = await asyncio.gather(
             late(talk.text(person, "STOP")),
             late(talk.text(person, "Hello")),
-            late(talk.endings.mark_finished([person.enrollment_id], talk.user_id)),
+            late(talk.finishing.mark_finished([person.enrollment_id], talk.user_id)),
         )
         assert len(await talk.suppressions(person.phone)) == 1
         return marked.result

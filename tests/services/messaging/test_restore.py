@@ -70,9 +70,9 @@ async def test_a_text_that_the_backup_does_not_know_is_not_sent_again(kit: Sendi
     await lose(kit, enrollment)
     found = await reconciled(kit)
     assert (found.texts, found.unknown, found.held, found.unexplained) == (1, 1, 1, [])
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.held_reason) == ("held", "outcome_unknown")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.held_reason) == ("held", "outcome_unknown")
     assert len(await kit.bodies(enrollment)) == 1
     [noted] = await kit.world.rows("SELECT * FROM enrollment_events WHERE kind = 'reconciled'")
     assert (noted.enrollment_id, noted.detail) == (enrollment, {"sids": [sent.sid]})
@@ -218,7 +218,7 @@ async def test_what_came_after_the_restore_hides_no_text_from_before_it(kit: Sen
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     await shown(kit, await kit.phone(enrollment), created_at=at)
     report = StatusReport(f"SM{uuid4().hex}", "delivered", None, None, None, {})
-    await kit.services.callbacks.receive(report)
+    await kit.services.status_callbacks.receive(report)
     await kit.enroll()
     assert (await reconciled(kit)).held == 1
 
@@ -265,13 +265,13 @@ async def test_what_contacts_answered_since_is_fetched_and_takes_effect(kit: Sen
         at = (datetime.now(UTC) - timedelta(hours=2)).replace(microsecond=0)
         phone = await kit.phone(one)
         kit.gateway.texts.append(ListedText(f"SM{uuid4().hex}", phone, OURS, None, body, 0, at))
-    assert await kit.services.catch_up.fetch_all_texts() == 2
+    assert await kit.services.backfill.fetch_all_texts() == 2
     assert (await kit.row(replied)).status == "finished_responded"
     assert (await kit.row(stopped)).status == "opted_out"
     kit.gateway.lists_fail = True
     await kit.pass_time(timedelta(hours=3))
     with pytest.raises(ProviderUnavailableError):
-        await kit.services.catch_up.fetch_all_texts()
+        await kit.services.backfill.fetch_all_texts()
 
 
 async def test_an_empty_database_tells_of_no_moment(kit: SendingKit) -> None:

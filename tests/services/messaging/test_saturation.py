@@ -36,11 +36,11 @@ async def send(kit: SendingKit, enrollment_id: UUID) -> None:
     """Send as Temporal has it done: again after each failure, until the text is sent."""
     while True:
         try:
-            standing = await kit.run_step(enrollment_id)
+            state = await kit.run_step(enrollment_id)
         except (ApplicationError, TimeoutError):
             await asyncio.sleep(0.1)
             continue
-        if isinstance(standing, EnrollmentState) and standing.step == 1:
+        if isinstance(state, EnrollmentState) and state.step == 1:
             return
         await asyncio.sleep(0)
 
@@ -54,7 +54,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     scarce = Database(database_url, connections=CONNECTIONS)
     pools = replace(Pools.one(kit.world.database), rest=scarce) if apart else Pools.one(scarce)
     kit = kit.with_rules(call_before=CALL_BEFORE)
-    kit.services.ledger = Sending(pools, kit.rules)
+    kit.services.sending = Sending(pools, kit.rules)
     people = [await kit.enroll() for _ in range(TEXTS)]
     until = time.monotonic() + SATURATED.total_seconds()
     crowd = [asyncio.create_task(saturate(scarce, until)) for _ in range(CROWD)]

@@ -110,7 +110,7 @@ async def crowd(kit: SendingKit, *, texts: int) -> list[Person]:
         answers = [Accepted(f"SM{call.attempt_id.hex}", MessageStatus.QUEUED) for call in calls]
         await asyncio.gather(
             *(
-                kit.services.ledger.record_answer(call.attempt_id, answer)
+                kit.services.sending.record_answer(call.attempt_id, answer)
                 for call, answer in zip(calls, answers, strict=True)
             )
         )
@@ -155,9 +155,9 @@ async def race(kit: SendingKit, fact: Ended, people: Sequence[Person]) -> list[R
     rest = [one for one in enumerate(people) if one[0] >= len(held)]
     at_once = held + await asyncio.gather(*(run(*one) for one in rest))
     for person in people[:: ROUNDS // 10]:
-        standing = await kit.run_step(person.enrollment_id)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.doing == "ended"
+        state = await kit.run_step(person.enrollment_id)
+        assert isinstance(state, EnrollmentState)
+        assert state.doing == "ended"
     in_the_end = await committed(kit)
     return [
         Race(*found, in_the_end[person.enrollment_id], len(kit.gateway.calls_to(person.phone)))
@@ -212,7 +212,7 @@ async def test_no_text_is_handed_over_after_mark_finished_was_answered(kit: Send
     told: dict[UUID, LastText | None] = {}
 
     async def finish(enrollment_id: UUID) -> None:
-        [marked] = await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
+        [marked] = await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
         assert marked.result == "finished"
         told[enrollment_id] = marked.last_text
 

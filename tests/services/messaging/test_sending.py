@@ -40,12 +40,12 @@ async def enroll_at(kit: SendingKit, zone: ZoneInfo, *bodies: str, **changes: ob
 
 async def test_the_first_text_goes_at_once_and_the_next_a_delay_after_it(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
-    standing = await kit.send(enrollment)
-    assert (standing.doing, standing.step, standing.step_count) == ("waiting", 1, 3)
-    assert about(standing.due_at, DAY)
+    state = await kit.send(enrollment)
+    assert (state.doing, state.step, state.step_count) == ("waiting", 1, 3)
+    assert about(state.due_at, DAY)
     row = await kit.row(enrollment)
     assert (row.position, row.step, row.activity) == (2, 1, "waiting")
-    assert row.next_send_at == row.due_at == standing.due_at
+    assert row.next_send_at == row.due_at == state.due_at
     assert about(row.last_sent_at, timedelta(0))
     [call] = kit.gateway.calls
     assert call.body == "Hi Ann0"
@@ -56,16 +56,16 @@ async def test_a_delay_counts_from_the_acceptance_not_from_the_plan(kit: Sending
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     await kit.pass_time(3 * DAY)
-    standing = await kit.send(enrollment)
-    assert about(standing.due_at, DAY)
+    state = await kit.send(enrollment)
+    assert about(state.due_at, DAY)
 
 
 async def test_days_at_a_time_are_the_contacts_local_days(kit: SendingKit) -> None:
     zone = zone_where_it_is(23)
     steps = [ongoing("One", 0), ongoing("Two", 2 * 86_400, "09:30"), ongoing("Three")]
     enrollment = await enroll_at(kit, zone, steps=steps)
-    standing = await kit.send(enrollment)
-    assert standing.due_at == local(2, "09:30", zone)
+    state = await kit.send(enrollment)
+    assert state.due_at == local(2, "09:30", zone)
 
 
 async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
@@ -75,22 +75,22 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
     zone = zone_where_it_is(12)
     steps = [ongoing("One", 0), ongoing("Two", 8 * 3600)]
     enrollment = await enroll_at(kit, zone, steps=steps, send_window=every_day("09:00", "17:00"))
-    standing = await kit.send(enrollment)
-    assert standing.due_at == local(1, "09:00", zone)
+    state = await kit.send(enrollment)
+    assert state.due_at == local(1, "09:00", zone)
     row = await kit.row(enrollment)
     assert about(row.due_at, 8 * HOUR)
-    assert row.next_send_at == standing.due_at
+    assert row.next_send_at == state.due_at
 
 
 async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> None:
     """At the moment of sending a step waits for the window."""
     zone = zone_where_it_is(20)
     enrollment = await enroll_at(kit, zone, send_window=every_day("09:00", "17:00"))
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.due_at) == ("waiting", local(1, "09:00", zone))
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.due_at) == ("waiting", local(1, "09:00", zone))
     assert kit.gateway.calls == []
-    assert (await kit.row(enrollment)).next_send_at == standing.due_at
+    assert (await kit.row(enrollment)).next_send_at == state.due_at
 
 
 async def test_the_provider_gives_up_before_the_window_ends(kit: SendingKit) -> None:
@@ -114,10 +114,10 @@ async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) 
     enrollment = await enroll_at(
         kit, zone, send_window=every_day("00:00", closes.strftime("%H:%M"))
     )
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
     assert kit.gateway.calls == []
-    assert standing.due_at == local(1, "00:00", zone)
+    assert state.due_at == local(1, "00:00", zone)
 
 
 async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: SendingKit) -> None:
@@ -132,12 +132,12 @@ async def test_scheduled_steps_go_at_their_date_on_the_contacts_clock(kit: Sendi
         kind=SequenceKind.SCHEDULED,
         steps=[scheduled("One", first), scheduled("Two", second)],
     )
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.due_at == first.replace(tzinfo=zone)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.due_at == first.replace(tzinfo=zone)
     await kit.pass_time(DAY)
-    standing = await kit.send(enrollment)
-    assert standing.due_at == second.replace(tzinfo=zone)
+    state = await kit.send(enrollment)
+    assert state.due_at == second.replace(tzinfo=zone)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ async def test_overdue_dates_go_one_at_a_time(
     await kit.world.run("UPDATE steps SET send_at = send_at - interval '30 days'")
     for sent in (1, 2):
         await kit.send(enrollment)
-        standing = await kit.run_step(enrollment)
-        assert isinstance(standing, EnrollmentState)
-        assert (standing.doing, standing.step) == ("waiting", sent)
-        assert about(standing.due_at, apart)
+        state = await kit.run_step(enrollment)
+        assert isinstance(state, EnrollmentState)
+        assert (state.doing, state.step) == ("waiting", sent)
+        assert about(state.due_at, apart)
         assert len(kit.gateway.calls) == sent
         await kit.pass_time(apart)
 
@@ -188,9 +188,9 @@ async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit)
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.due_at) == ("paused", None)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.due_at) == ("paused", None)
     row = await kit.row(enrollment)
     assert (row.status, row.activity, row.next_send_at) == ("active", "paused", None)
     assert kit.gateway.calls == []
@@ -231,8 +231,8 @@ async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> 
     await kit.pass_time(5 * DAY)
     await kit.run_step(enrollment)
     await kit.services.sequences.resume(sequence.id)
-    standing = await kit.send(enrollment)
-    assert about(standing.due_at, DAY)
+    state = await kit.send(enrollment)
+    assert about(state.due_at, DAY)
 
 
 async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: SendingKit) -> None:
@@ -243,9 +243,9 @@ async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: Send
     await kit.services.sequences.pause(sequence.id)
     await kit.run_step(enrollment)
     await kit.services.sequences.resume(sequence.id)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.due_at) == ("waiting", due_at)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.due_at) == ("waiting", due_at)
 
 
 async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit) -> None:
@@ -254,9 +254,9 @@ async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit)
     enrollment = await kit.enroll(sequence)
     until = (await kit.send(enrollment)).due_at
     await kit.services.sequences.pause(sequence.id)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.due_at) == ("awaiting_reply", until)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.due_at) == ("awaiting_reply", until)
     await kit.pass_time(7 * DAY)
     assert (await kit.run_close(enrollment)).status == "finished_no_response"
 
@@ -267,12 +267,12 @@ async def test_the_reply_window_runs_while_a_sequence_is_paused(kit: SendingKit)
 async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: SendingKit) -> None:
     """The last text is accepted, and the reply window begins."""
     enrollment = await kit.enroll(await kit.sequence("One", "Two"))
-    standing = await kit.send_all(enrollment)
-    assert (standing.doing, standing.step) == ("awaiting_reply", 2)
-    assert about(standing.due_at, 7 * DAY)
+    state = await kit.send_all(enrollment)
+    assert (state.doing, state.step) == ("awaiting_reply", 2)
+    assert about(state.due_at, 7 * DAY)
     early = await kit.run_close(enrollment)
     assert (early.doing, early.status) == ("awaiting_reply", "active")
-    assert early.due_at == standing.due_at
+    assert early.due_at == state.due_at
     await kit.pass_time(7 * DAY)
     late = await kit.run_close(enrollment)
     assert (late.doing, late.status, late.step) == ("ended", "finished_no_response", 2)
@@ -284,9 +284,9 @@ async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: Se
 async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> None:
     """A run takes its position from the row."""
     enrollment = await kit.enroll()
-    standing = await kit.send(enrollment)
+    state = await kit.send(enrollment)
     closed = await kit.run_close(enrollment)
-    assert (closed.doing, closed.due_at) == ("waiting", standing.due_at)
+    assert (closed.doing, closed.due_at) == ("waiting", state.due_at)
 
 
 async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -> None:
@@ -297,8 +297,8 @@ async def test_a_remembered_reply_finishes_with_the_last_text(kit: SendingKit) -
     await kit.text_back(enrollment)
     assert (await kit.row(enrollment)).status == "active"
     await kit.pass_time(DAY)
-    standing = await kit.send(enrollment)
-    assert (standing.doing, standing.status) == ("ended", "finished_responded")
+    state = await kit.send(enrollment)
+    assert (state.doing, state.status) == ("ended", "finished_responded")
     assert (await kit.row(enrollment)).replied_at is not None
 
 
@@ -324,10 +324,10 @@ async def test_an_unapplied_inbound_text_blocks_the_send(kit: SendingKit) -> Non
     """An unapplied inbound from a number blocks sends to it."""
     enrollment, other = await kit.enroll(), await kit.enroll()
     await kit.keep_unapplied(enrollment)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.doing == "waiting"
-    assert about(standing.due_at, timedelta(seconds=10))
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.doing == "waiting"
+    assert about(state.due_at, timedelta(seconds=10))
     assert kit.gateway.calls == []
     await kit.send(other)
     await kit.world.run("UPDATE inbound_events SET applied_at = now()")
@@ -351,9 +351,9 @@ async def test_an_unapplied_inbound_text_keeps_the_reply_window_open(kit: Sendin
     await kit.send(enrollment)
     await kit.pass_time(8 * DAY)
     await kit.keep_unapplied(enrollment)
-    standing = await kit.run_close(enrollment)
-    assert (standing.doing, standing.status) == ("awaiting_reply", "active")
-    assert about(standing.due_at, timedelta(seconds=10))
+    state = await kit.run_close(enrollment)
+    assert (state.doing, state.status) == ("awaiting_reply", "active")
+    assert about(state.due_at, timedelta(seconds=10))
     await kit.world.run("UPDATE inbound_events SET applied_at = now()")
     assert (await kit.run_close(enrollment)).status == "finished_no_response"
 
@@ -367,10 +367,10 @@ async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: b
         await kit.send(enrollment)
         await kit.pass_time(DAY)
     await kit.world.suppress(contact)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
     expected = "opted_out" if sent else "omitted_opted_out"
-    assert (standing.doing, standing.status) == ("ended", expected)
+    assert (state.doing, state.status) == ("ended", expected)
     assert (await kit.row(enrollment)).status == expected
     assert len(kit.gateway.calls) == sent
 
@@ -390,18 +390,18 @@ async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: Se
         sender=kit.world.sender_id,
         source=OptOutSource.PROVIDER_ERROR.value,
     )
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.status == "opted_out"
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.status == "opted_out"
 
 
 async def test_a_landline_found_before_the_first_text_is_omitted(kit: SendingKit) -> None:
     """A known landline is checked again when the first text would go."""
     enrollment, later = await kit.enroll(), await kit.enroll()
     await kit.landline(enrollment)
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert (standing.doing, standing.status) == ("ended", "omitted_landline")
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert (state.doing, state.status) == ("ended", "omitted_landline")
     await kit.send(later)
     await kit.landline(later)
     await kit.pass_time(DAY)
@@ -426,9 +426,9 @@ async def test_an_unknown_line_type_is_looked_up_first(
     kit.gateway.look_ups_fail = found is None
     if found is not None:
         kit.gateway.line_types[await kit.phone(enrollment)] = found
-    standing = await kit.run_step(enrollment)
-    assert isinstance(standing, EnrollmentState)
-    assert standing.status == status
+    state = await kit.run_step(enrollment)
+    assert isinstance(state, EnrollmentState)
+    assert state.status == status
     assert len(kit.gateway.calls) == (status == "active")
 
 
@@ -447,20 +447,20 @@ async def test_merge_fields_and_pictures_go_with_the_text(kit: SendingKit) -> No
 
 
 async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
-    for standing in (
+    for state in (
         await kit.run_step(uuid4()),
         await kit.run_message(uuid4()),
         await kit.run_close(uuid4()),
     ):
-        assert isinstance(standing, EnrollmentState)
-        assert (standing.doing, standing.status) == ("ended", "gone")
+        assert isinstance(state, EnrollmentState)
+        assert (state.doing, state.status) == ("ended", "gone")
 
 
 async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKit) -> None:
     """Whatever keeps a text from going takes no turn from those who send."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
-    ledger = kit.services.ledger
+    ledger = kit.services.sending
     early = await ledger.decide_step(enrollment)
     assert isinstance(early, EnrollmentState)
     assert (early.doing, early.step, early.needs) == ("waiting", 1, None)
@@ -485,13 +485,13 @@ async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
         "UPDATE enrollments SET activity = 'held', held_reason = 'sender_on_hold',"
         " next_send_at = NULL"
     )
-    due = await kit.services.ledger.decide_step(enrollment)
+    due = await kit.services.sending.decide_step(enrollment)
     assert isinstance(due, EnrollmentState)
     row = await kit.row(enrollment)
     assert (row.activity, row.held_reason) == ("waiting", None)
     assert row.next_send_at == due.due_at
     await kit.world.run("UPDATE sequences SET state = 'paused'")
-    paused = await kit.services.ledger.decide_step(enrollment)
+    paused = await kit.services.sending.decide_step(enrollment)
     assert isinstance(paused, EnrollmentState)
     assert (paused.doing, paused.needs) == ("paused", None)
     assert (await kit.row(enrollment)).activity == "paused"
@@ -510,7 +510,7 @@ async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit,
     """No row, ask again later; what waited for a lock for too long is late too."""
     enrollment = await kit.enroll()
     message = await kit.one_off(enrollment)
-    hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.ledger
+    hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.sending
     ask = hasty.open_step(enrollment) if kind == "step" else hasty.open_message(message)
     async with kit.world.database.transaction() as tx:
         await lock_numbers(tx, [await kit.phone(enrollment)])
@@ -529,7 +529,7 @@ async def test_of_twenty_at_once_one_may_call(kit: SendingKit) -> None:
     """A message has at most one live attempt."""
     enrollment = await kit.enroll()
     next_actions = await asyncio.gather(
-        *(kit.services.ledger.open_step(enrollment) for _ in range(20))
+        *(kit.services.sending.open_step(enrollment) for _ in range(20))
     )
     kinds = [type(next_action) for next_action in next_actions]
     assert (kinds.count(SendRequest), kinds.count(NeedsReconciliation)) == (1, 19)

@@ -27,9 +27,9 @@ from domain.messaging.ports import (
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import DELIVERIES, from_provider, higher
-from services.messaging import status_callbacks as callbacks_service
+from services.messaging import status_callbacks as status_callbacks_module
 from services.messaging.applying import learn
-from services.messaging.status_callbacks import Callbacks
+from services.messaging.status_callbacks import StatusCallbacks
 from standalone.ports import free_port
 from storage.platform.database import Database, is_unavailable
 from tests.kits.conversations import (
@@ -238,9 +238,9 @@ async def test_permanent_failures_fail_with_their_code(talk: Talk, status: str) 
         assert await talk.signals(person) == [(REPORTED, FAILED)]
         [attempt] = await talk.attempts(person)
         assert (attempt.message_status, attempt.message_code) == (status, code)
-        standing = await talk.ledger.open_step(person.enrollment_id)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.doing == "ended"
+        reached = await talk.ledger.open_step(person.enrollment_id)
+        assert isinstance(reached, EnrollmentState)
+        assert reached.doing == "ended"
 
 
 async def test_a_landline_is_omitted_if_nothing_was_delivered_else_failed(talk: Talk) -> None:
@@ -470,11 +470,11 @@ async def test_a_failure_before_the_answer_counts(talk: Talk) -> None:
         row = await talk.row(person)
         assert row.position == position
         assert row.status == (status or "omitted_opted_out")
-        standing = await talk.answer(call, Accepted(sent.sid, MessageStatus.QUEUED))
-        assert isinstance(standing, EnrollmentState)
-        assert standing.status == row.status
-        assert (standing.doing == "ended") is (status is not ACTIVE)
-        assert standing.due_at == (row.next_send_at if status is ACTIVE else None)
+        reached = await talk.answer(call, Accepted(sent.sid, MessageStatus.QUEUED))
+        assert isinstance(reached, EnrollmentState)
+        assert reached.status == row.status
+        assert (reached.doing == "ended") is (status is not ACTIVE)
+        assert reached.due_at == (row.next_send_at if status is ACTIVE else None)
         assert await talk.row(person) == row
 
 
@@ -523,14 +523,14 @@ async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks_service, "learn", fail)
+        patch.setattr(status_callbacks_module, "learn", fail)
         await talk.report(sent, "undelivered", 30005, from_phone="+14155550123")
-        assert await talk.callbacks.apply_kept() == 0
+        assert await talk.status_callbacks.apply_kept() == 0
     assert await talk.row(person) == before
     [event] = await kept(talk, sent.sid)
     assert event.applied_at is None
-    assert await talk.callbacks.apply_kept() == 1
-    assert await talk.callbacks.apply_kept() == 0
+    assert await talk.status_callbacks.apply_kept() == 1
+    assert await talk.status_callbacks.apply_kept() == 0
     assert await talk.statuses(person) == [FAILED]
     [attempt] = await talk.attempts(person)
     assert attempt.from_phone == "+14155550123"
@@ -552,11 +552,11 @@ async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
             raise RuntimeError
         await learn(tx, loaded, *more)
 
-    monkeypatch.setattr(callbacks_service, "learn", fail)
+    monkeypatch.setattr(status_callbacks_module, "learn", fail)
     for sent in texts:
         await talk.report(sent, "undelivered", 30005)
-    monkeypatch.setattr(callbacks_service, "learn", fail_but_last)
-    assert await talk.callbacks.apply_kept(limit=2) == 1
+    monkeypatch.setattr(status_callbacks_module, "learn", fail_but_last)
+    assert await talk.status_callbacks.apply_kept(limit=2) == 1
     assert await talk.statuses(*people) == [ACTIVE, ACTIVE, FAILED]
 
 
@@ -565,7 +565,7 @@ async def test_with_postgresql_away_the_report_is_refused(talk: Talk) -> None:
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point
-            await Callbacks(away, talk.rules).receive(
+            await StatusCallbacks(away, talk.rules).receive(
                 StatusReport(new_sid(), "sent", None, None, None)
             )
         assert is_unavailable(caught.value)

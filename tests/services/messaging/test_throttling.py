@@ -30,10 +30,10 @@ async def test_a_one_off_is_not_failed_by_throttling(kit: SendingKit, code: int 
     message = await kit.one_off(enrollment)
     for _ in range(6):
         await kit.refuses(enrollment, code, 429)
-        standing = await kit.run_message(message)
-        assert isinstance(standing, EnrollmentState)
-        assert standing.due_at is not None
-        await kit.pass_time(standing.due_at - datetime.now(UTC))
+        state = await kit.run_message(message)
+        assert isinstance(state, EnrollmentState)
+        assert state.due_at is not None
+        await kit.pass_time(state.due_at - datetime.now(UTC))
     sent = await kit.run_message(message)
     assert isinstance(sent, EnrollmentState)
     assert sent.status == "accepted"

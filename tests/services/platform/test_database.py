@@ -95,7 +95,7 @@ async def test_one_off_never_goes_after_a_stop_whatever_the_role_defaults_to(
     async with sending_kit(careless_url) as kit:
         enrollment = await kit.enroll()
         await kit.send(enrollment)
-        await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+        await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
         message_id = await kit.one_off(enrollment)
         phone = await kit.phone(enrollment)
         stopping = Database(database_url)

@@ -58,7 +58,7 @@ async def test_release_and_report_that_holds_the_sender_do_not_deadlock(kit: Sen
         release = kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id)
         releasing = asyncio.create_task(release)
         await until_done_or_blocked(kit.world.database, releasing)
-        reporting = asyncio.create_task(kit.services.callbacks.apply(report))
+        reporting = asyncio.create_task(kit.services.status_callbacks.apply(report))
         await until_done_or_blocked(kit.world.database, reporting, others=1)
     assert await results(releasing, reporting) == [2, True]
 
@@ -78,7 +78,7 @@ async def test_reconciliation_and_suppression_import_do_not_deadlock(
     """The sweep locked many numbers in any order; an import of opt-outs locks them in one."""
     first, second = await sorted_by_lock_key(kit, [await kit.enroll() for _ in range(2)])
     calls = [await kit.open_call(one) for one in (second, first)]
-    await kit.services.endings.mark_finished([first, second], kit.world.user_id)
+    await kit.services.finishing.mark_finished([first, second], kit.world.user_id)
 
     async def open_attempts(*_: object) -> list[UUID]:
         return [call.attempt_id for call in calls]
@@ -127,7 +127,7 @@ async def test_send_whose_contact_gets_another_number_does_not_deadlock(kit: Sen
         await other.execute(text(_LOCK_NUMBER), {"phone": after})
         async with kit.world.database.transaction() as tx:
             await tx.execute(text(_LOCK_NUMBER), {"phone": before})
-            begun = asyncio.create_task(kit.services.ledger.open_step(enrollment))
+            begun = asyncio.create_task(kit.services.sending.open_step(enrollment))
             await until_done_or_blocked(kit.world.database, begun)
             await change_number(tx, before, after)
         async with asyncio.timeout(5):
@@ -187,7 +187,7 @@ async def test_list_and_report_that_both_say_landline_do_not_deadlock(kit: Sendi
     async with kit.world.database.transaction() as tx:
         await attempts.lock_contact(tx, contact_id)
         recording = asyncio.create_task(
-            kit.services.ledger.record_listing(call.attempt_id, listing)
+            kit.services.sending.record_listing(call.attempt_id, listing)
         )
         await until_done_or_blocked(kit.world.database, recording)
         await holds.lock_sender(tx, kit.world.sender_id)
@@ -300,7 +300,7 @@ async def test_sends_do_not_wait_for_a_release(kit: SendingKit) -> None:
         releasing = asyncio.create_task(release)
         await until_done_or_blocked(kit.world.database, releasing)
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
+            assert isinstance(await kit.services.sending.open_step(other), SendRequest)
     assert await releasing == 3
 
 
@@ -330,7 +330,7 @@ async def test_sends_do_not_wait_for_a_resume(kit: SendingKit) -> None:
         resuming = asyncio.create_task(kit.services.sequences.resume(sequence.id))
         await until_done_or_blocked(kit.world.database, resuming)
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
+            assert isinstance(await kit.services.sending.open_step(other), SendRequest)
     assert (await resuming).state == "active"
 
 
@@ -347,7 +347,7 @@ async def test_sends_do_not_wait_for_changed_settings(kit: SendingKit) -> None:
         )
         await until_done_or_blocked(kit.world.database, changing)
         async with asyncio.timeout(5):
-            assert isinstance(await kit.services.ledger.open_step(other), SendRequest)
+            assert isinstance(await kit.services.sending.open_step(other), SendRequest)
     assert (await changing).reply_window_seconds == 3600
 
 

@@ -55,7 +55,7 @@ async def test_start_carries_the_enrollments_state(kit: SendingKit) -> None:
 
 async def test_ended_enrollment_is_not_started(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     await kit.services.outbox.drain()
     assert enrollment not in kit.temporal.opened
     assert kit.temporal.signals_to(enrollment) == [("mark_finished", "finished_stopped")]

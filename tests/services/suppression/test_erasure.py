@@ -53,7 +53,7 @@ async def text(kit: SendingKit, body: str, at: datetime | None = None, phone: st
 
 
 async def report(kit: SendingKit, attempt_id: UUID, sid: str) -> None:
-    await kit.services.callbacks.receive(
+    await kit.services.status_callbacks.receive(
         StatusReport(
             sid=sid,
             status="delivered",
@@ -214,7 +214,7 @@ async def test_against_activities_under_way(kit: SendingKit) -> None:
         return "erased"
 
     next_actions, erased = await asyncio.gather(
-        asyncio.gather(*(kit.services.ledger.open_step(one) for one in people)),
+        asyncio.gather(*(kit.services.sending.open_step(one) for one in people)),
         asyncio.gather(*(try_erase(one) for one in people)),
     )
 
@@ -253,7 +253,7 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
 
     assert ANN not in await everything(kit)
     listing = Listing(datetime.now(UTC), [], CanaryState.NONE)
-    listed = await kit.services.ledger.record_listing(attempt.id, listing)
+    listed = await kit.services.sending.record_listing(attempt.id, listing)
     assert listed == EnrollmentState(doing="ended", status="gone")
 
 
@@ -263,7 +263,7 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
 async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
-    next_action = await kit.services.ledger.open_step(enrollment_id)
+    next_action = await kit.services.sending.open_step(enrollment_id)
     assert isinstance(next_action, SendRequest)
 
     for outcome in ("open", "unknown"):
@@ -279,14 +279,14 @@ async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
 async def test_what_nobody_could_settle_is_no_hindrance_for_ever(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
-    await kit.services.ledger.open_step(enrollment_id)
+    await kit.services.sending.open_step(enrollment_id)
     await kit.world.run(
         "UPDATE attempts SET outcome = 'unknown', started_at = now() - interval '2 hours'"
     )
     with pytest.raises(ConflictError):  # held, for a person to decide
         await erase(kit, contact_id)
 
-    await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
     await erase(kit, contact_id)
 
     assert await count(kit, "attempts") == 0
@@ -488,7 +488,7 @@ async def test_stored_answers_and_results_that_show_them_go(kit: SendingKit) -> 
 async def test_final_statuses_may_go_but_never_change(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
-    await kit.services.endings.mark_finished([enrollment_id], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
     with pytest.raises(IntegrityError):
         await kit.world.run("UPDATE enrollments SET status = 'failed'")
 
@@ -507,7 +507,7 @@ async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
     second = await ann(kit)
     enrollment = await kit.enroll(contact_id=second)
     await kit.send(enrollment)
-    await kit.services.endings.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
     one_off = await kit.one_off(enrollment)
     await kit.text_back(enrollment, "STOP")
     await kit.services.contacts.update(second, {"phone": "+12125550179"})
