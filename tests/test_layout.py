@@ -2,11 +2,14 @@
 
 import importlib.machinery
 import importlib.metadata
+import io
 import os
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -312,3 +315,62 @@ def test_contract_of_the_areas_names_every_area() -> None:
 
     for area in AREAS:
         assert f"services.{area} : storage.{area} : domain.{area}" in contract["layers"]
+
+
+_FORMER_NAMES = {
+    "Enrolment": "Enrollment or EnrollResult",
+    "enrolment": "enrollment",
+    "Standing": "EnrollmentState or ActiveSuppression",
+    "stands_anew": "a guard of a transition",
+    "Opening": "NextAction",
+    "Call": "SendRequest",
+    "Answer": "SendResult",
+    "Verdict": "Decision",
+    "Learned": "Evidence",
+    "Fact": "Ended",
+    "Unsettled": "NeedsReconciliation",
+    "Endings": "Finishing",
+    "consequences": "interpret and apply",
+    "CatchUp": "Backfill",
+    "read_wish": "read_intent",
+    "job_acts": "handlers",
+    "Batch": "BulkActions",
+    "ContactList": "EnrollmentList",
+    "contact_list": "enrollment_list",
+    "Vitals": "Health",
+    "VitalSigns": "HealthReport",
+    "Presence": "Availability",
+    "rezoning": "reschedule",
+    "retiming": "reschedule",
+    "rezoned_due": "rescheduled_due",
+    "Place": "NextStep",
+    "Course": "SequenceSnapshot",
+    "Due": "DueDelivery",
+    "Moved": "RescheduledStep",
+    "Waiting": "WaitingStep",
+    "BREATH": "CLOCK_SKEW_BACKOFF",
+    "_looks": "_wakeups",
+    "kick": "Database.after_commit",
+}
+"""Identifiers that a newcomer had to learn, and the field's words that replaced them."""
+
+
+def _identifiers(file: Path) -> set[str]:
+    """Return every name of a module, but for attributes of others."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(file.read_text()).readline))
+    return {
+        token.string
+        for before, token in pairwise(tokens)
+        if token.type == tokenize.NAME and before.string != "."
+    }
+
+
+def test_no_module_uses_a_former_name() -> None:
+    used = {
+        str(file.relative_to(ROOT)): sorted(found)
+        for file in _files()
+        if "migrations" not in file.parts
+        if (found := _identifiers(file) & _FORMER_NAMES.keys())
+    }
+
+    assert used == {}
