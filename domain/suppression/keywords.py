@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from domain.platform.folding import folded
-from domain.suppression.opt_out_intent import LONGEST_READ, Wish, read_wish
+from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
@@ -40,12 +40,12 @@ class Reading:
         keyword: What it asks for; None if it is an ordinary text.
         may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES *if* the number is
             not suppressed (then it opts in instead).
-        wish: Whether an ordinary text asks for no more texts (then it is no reply), or may.
+        intent: Whether an ordinary text asks for no more texts (then it is no reply), or may.
     """
 
     keyword: Keyword | None
     may_be_reply: bool
-    wish: Wish | None = None
+    intent: Intent | None = None
 
 
 _KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
@@ -64,21 +64,21 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
     Args:
         body: The whole text. Case, accents, blanks, hyphens, punctuation and emoji make no
             difference: ``Opt-out.``, ``S.T.O.P`` and ``STOP ALL`` are keywords, ``Stop please``
-            is not (but a plain wish). One longer than ``LONGEST_READ`` is no keyword.
+            is not (but asks for the same). One longer than ``LONGEST_READ`` is no keyword.
         opt_out_type: Twilio's ``OptOutType`` (STOP, START, HELP; any case). It knows the keywords
             that Advanced Opt-Out was set up with, so it is trusted before the text.
     """
     body = body.strip()
-    word = normalise(body) if len(body) <= LONGEST_READ else ""
+    word = normalize(body) if len(body) <= LONGEST_READ else ""
     marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
     keyword = marked or _KEYWORDS.get(word)
     if keyword is None:
-        wish = read_wish(body)
-        return Reading(None, may_be_reply=wish is not Wish.OPT_OUT, wish=wish)
+        intent = read_intent(body)
+        return Reading(None, may_be_reply=intent is not Intent.OPT_OUT, intent=intent)
     return Reading(keyword, may_be_reply=keyword is Keyword.OPT_IN and word in ANSWER_WORDS)
 
 
-def normalise(body: str) -> str:
+def normalize(body: str) -> str:
     """Reduce a text to the letters and digits that are compared.
 
     A sentence stays longer than any keyword.

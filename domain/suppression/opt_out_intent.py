@@ -1,4 +1,4 @@
-"""Whether a text that is no keyword asks for no more texts: clearly, perhaps, or not at all."""
+"""Read whether a text that is no keyword asks for no more texts: clearly, perhaps or not."""
 
 import math
 import re
@@ -15,40 +15,32 @@ LONGEST_READ = 1600
 """Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
 
 MODEL = parsed(FILE.read_text(encoding="utf-8"))
-"""What decides where no phrase does."""
 
+# How likely the model has to find an opt-out request ...
 CERTAIN = 0.99
-"""How likely the model has to find a wish about which something suggests otherwise."""
-
+"""... if something in the text suggests otherwise."""
 CLEAR = 0.97
-"""How likely it has to find a clear wish that has one of the usual words."""
-
+"""... if the text has one of the usual words."""
 NEARLY_CLEAR = 0.9
-"""How likely it has to find one that comes near a phrase."""
-
+"""... if the text comes near a phrase."""
 PERHAPS = 0.4
-"""How likely it has to find a text that a person should read."""
-
+"""... for a person to read the text."""
 NOT_UNLIKELY = 0.05
-"""How likely it has to find a text in which a phrase stands as a clear wish."""
+"""... if a phrase stands as a clear request."""
 
 
-class Wish(StrEnum):
-    """What a text asks for.
-
-    ``opt_out``: no more texts, said so that it means nothing else. ``unsure``: perhaps; a person
-    has to read it.
-    """
+class Intent(StrEnum):
+    """What a text asks for: no more texts, and clearly so, or perhaps: then a person reads it."""
 
     OPT_OUT = "opt_out"
     UNSURE = "unsure"
 
 
 class _Kind(StrEnum):
-    """What a piece of a text is; of two pieces as long, the one named first is meant."""
+    """What a piece of a text is; of two that are equally long, the one named first counts."""
 
-    WISH = "wish"
-    BARE = "bare"
+    REQUEST = "requests"
+    BARE = "bare_requests"
     BESIDES = "besides"
     POLITE = "polite"
     OTHER = "other"
@@ -56,7 +48,7 @@ class _Kind(StrEnum):
 
 @dataclass(frozen=True)
 class _Piece:
-    """A phrase of the lists, or one word that is in none."""
+    """A phrase of the lists, or a word that is in none."""
 
     kind: _Kind
     words: str
@@ -64,56 +56,53 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Clause:
-    """What stands between two punctuation marks."""
+    """The pieces between two punctuation marks."""
 
     pieces: Sequence[_Piece]
     is_question: bool
 
 
-def read_wish(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Wish | None:
-    """Say whether a text asks for no more texts; None if nothing in it hints at that.
+def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Intent | None:
+    """Tell whether a text asks for no more texts; None if nothing in it hints at that.
 
-    What a phone wrote by itself asks for nothing (``text_kinds``). What a machine may have written
-    is at most unsure: only a person's text opts out. A wish counts as clear where it stands as a
-    clause of its own, with nothing beside it but courtesies and reasons; a bare "stop" only in a
-    text that says nothing else.
+    A reaction asks for nothing. Only a text that a person wrote (``text_kinds``) opts out. A
+    request is clear where it stands as a clause of its own, with only courtesies and reasons beside
+    it; a bare "stop" only in a text that says nothing else.
 
-    A text opts out if the model finds it likely enough: a clear wish from ``NOT_UNLIKELY`` on, what
-    comes near a phrase from ``NEARLY_CLEAR``, what has one of the usual words from ``CLEAR``. Where
-    something suggests that something else is asked for, and without such a word outside of what
-    it only asks, the model has to be ``CERTAIN``. With a doubt (a negation, a joke, somebody else's
-    words, a condition) no text opts out. Any other is unsure if it has a clear wish, or if the
-    model finds it as likely as ``PERHAPS``.
-
-    A text of more than ``LONGEST_READ`` characters is unsure: reading it would take too long.
+    A text opts out if the model finds that likely enough: a clear request from ``NOT_UNLIKELY`` on,
+    what comes near a phrase from ``NEARLY_CLEAR`` on, what has one of the usual words from
+    ``CLEAR`` on. If something suggests another request, or the usual words are missing or only in a
+    question, the model has to be ``CERTAIN``. A doubt (a negation, a joke, somebody else's words, a
+    condition) rules an opt-out out. Otherwise a text is unsure if it has a clear request, if the
+    model finds one as likely as ``PERHAPS``, or if it is longer than ``LONGEST_READ``.
 
     Args:
         body: The text.
-        likelihood: The model; another one than the file's only where models are compared.
+        likelihood: The model; another than the file's only to compare models.
     """
     if len(body) > LONGEST_READ:
-        return Wish.UNSURE
+        return Intent.UNSURE
     words = _words(body)
     if len(words) > LONGEST_READ * 2:  # One character may fold to eighteen.
-        return Wish.UNSURE
+        return Intent.UNSURE
     kind = kind_of(body)
     if kind is TextKind.REACTION:
         return None
     clauses = list(_clauses(words))
     is_bare = _is_bare(clauses)
     is_alone = is_bare or _is_capital(body)
-    is_clear = is_alone or any(_is_clear(clause) for clause in clauses)
+    is_clear = is_alone or any(map(_is_clear, clauses))
     if kind is TextKind.AUTO_REPLY:
-        return Wish.UNSURE if is_clear else None
+        return Intent.UNSURE if is_clear else None
     likely = likelihood(body)
     may_opt_out = kind is TextKind.HUMAN or (kind is TextKind.IMPERSONAL and is_bare)
     if may_opt_out and likely >= _certainty(body, clauses, is_alone=is_alone, is_clear=is_clear):
-        return Wish.OPT_OUT
-    return Wish.UNSURE if is_clear or likely >= PERHAPS else None
+        return Intent.OPT_OUT
+    return Intent.UNSURE if is_clear or likely >= PERHAPS else None
 
 
 def _words(body: str) -> str:
-    """A folded text in the spelling that the lists have; punctuation stays."""
+    """Return a folded text in the spelling of the lists; punctuation stays."""
     text = folded(body).replace("&", " and ")
     text = re.sub("(?<=\\w)['\u2019\u2018`\u00b4](?=\\w)", "", text)
     text = re.sub(r"(?<=\w)[-/_*](?=\w)", " ", text)
@@ -148,9 +137,9 @@ def _pieces(part: str) -> Iterator[_Piece]:
 
 
 def _is_clear(clause: _Clause) -> bool:
-    """Whether a clause holds a whole wish that nothing on either side of it qualifies."""
+    """Tell whether a clause holds a whole request that nothing on either side qualifies."""
     return not _only_asks(clause) and any(
-        piece.kind is _Kind.WISH
+        piece.kind is _Kind.REQUEST
         and _begins(clause.pieces[:place])
         and _ends(clause.pieces[place + 1 :], is_question=clause.is_question)
         for place, piece in enumerate(clause.pieces)
@@ -158,7 +147,7 @@ def _is_clear(clause: _Clause) -> bool:
 
 
 def _begins(before: Sequence[_Piece]) -> bool:
-    """Whether a wish begins here: nothing is before it, or something that it cuts off."""
+    """Tell whether a request begins after these pieces: there are none, or one cuts it off."""
     for piece in reversed(before):
         if piece.words in {"please", "so", "but", "because"}:
             return True
@@ -168,41 +157,38 @@ def _begins(before: Sequence[_Piece]) -> bool:
 
 
 def _ends(after: Sequence[_Piece], *, is_question: bool) -> bool:
-    """Whether a wish ends here: nothing follows that could belong to it."""
+    """Tell whether a request ends before these pieces: none of them could belong to it."""
     for place, piece in enumerate(after):
         if piece.kind is _Kind.OTHER:
-            return not is_question and bool(
-                _AFTERTHOUGHTS.match(" ".join(one.words for one in after[place:]))
-            )
+            rest = " ".join(one.words for one in after[place:])
+            return not is_question and bool(_AFTERTHOUGHTS.match(rest))
     return True
 
 
 def _only_asks(clause: _Clause) -> bool:
-    """Whether a clause is a question rather than a request in the form of one."""
+    """Tell whether a clause is a question rather than a request in the form of one."""
     return clause.is_question and not any(_REQUESTS.match(one.words) for one in clause.pieces)
 
 
 def _is_bare(clauses: Sequence[_Clause]) -> bool:
-    """Whether a text says "stop", and nothing else that matters."""
+    """Tell whether a text says "stop", and nothing else that matters."""
     pieces = [piece for clause in clauses for piece in clause.pieces]
+    bare = [one for one in clauses if any(piece.kind is _Kind.BARE for piece in one.pieces)]
     return (
-        any(piece.kind is _Kind.BARE for piece in pieces)
+        bool(bare)
         and all(piece.kind is not _Kind.OTHER or piece.words == "but" for piece in pieces)
-        and not any(
-            _only_asks(clause) and any(piece.kind is _Kind.BARE for piece in clause.pieces)
-            for clause in clauses
-        )
+        and not any(map(_only_asks, bare))
     )
 
 
 def _is_capital(body: str) -> bool:
-    """Whether STOP stands as a sentence of its own, as texts tell people to write it."""
+    """Tell whether STOP stands as a sentence of its own, as texts tell people to write it."""
     return bool(_CAPITAL.search(body)) and "?" not in body and body != body.upper()
 
 
 def _certainty(body: str, clauses: Sequence[_Clause], *, is_alone: bool, is_clear: bool) -> float:
     """Return how likely the model has to find a text of these clauses for it to opt out."""
-    told = _told(clauses)
+    told = " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
     if _DOUBTS.search(told) or _LAUGHTER.search(body):
         return math.inf
     has_reservations = bool(_RESERVATIONS.search(told))
@@ -213,14 +199,9 @@ def _certainty(body: str, clauses: Sequence[_Clause], *, is_alone: bool, is_clea
     if is_clear:
         return NOT_UNLIKELY
     asserted = _plain([clause for clause in clauses if not _only_asks(clause)])
-    if _NEAR_WISHES.search(asserted):
+    if _NEAR_REQUESTS.search(asserted):
         return NEARLY_CLEAR
     return CLEAR if _HINTS.search(asserted) else CERTAIN
-
-
-def _told(clauses: Sequence[_Clause]) -> str:
-    """Return what a text says beside its wishes."""
-    return " . ".join(" ".join(filter(None, map(_residue, one.pieces))) for one in clauses)
 
 
 def _plain(clauses: Sequence[_Clause]) -> str:
@@ -228,36 +209,24 @@ def _plain(clauses: Sequence[_Clause]) -> str:
 
 
 def _residue(piece: _Piece) -> str:
-    match piece.kind:
-        case _Kind.WISH | _Kind.BARE:
-            return "stop"
-        case _Kind.BESIDES:
-            return "."
-        case _Kind.POLITE:
-            return ""
-        case _Kind.OTHER:
-            return piece.words
+    """Return what stands for a piece where doubts are looked for."""
+    if piece.kind is _Kind.OTHER:
+        return piece.words
+    return {_Kind.BESIDES: ".", _Kind.POLITE: ""}.get(piece.kind, "stop")
 
 
 _FILE = loaded("opt_out_phrases.toml")
-_SPELLINGS = [
-    (whole_words(pattern), spelling) for pattern, spelling in _FILE.table("spellings").items()
-]
+_SPELLINGS = [(whole_words(one), spelling) for one, spelling in _FILE.table("spellings").items()]
 _PHRASES = [
-    (kind, [whole_words(pattern) for pattern in _FILE.patterns(name)])
-    for kind, name in (
-        (_Kind.WISH, "wishes"),
-        (_Kind.BARE, "bare_wishes"),
-        (_Kind.BESIDES, "besides"),
-        (_Kind.POLITE, "polite"),
-    )
+    (kind, [whole_words(pattern) for pattern in _FILE.patterns(kind)])
+    for kind in (_Kind.REQUEST, _Kind.BARE, _Kind.BESIDES, _Kind.POLITE)
 ]
-_DOUBTS, _RESERVATIONS, _HINTS, _NEAR_WISHES, _OBJECTIONS, _AFTERTHOUGHTS = (
+_DOUBTS, _RESERVATIONS, _HINTS, _NEAR_REQUESTS, _OBJECTIONS, _AFTERTHOUGHTS = (
     whole_words(*_FILE.patterns(name))
-    for name in ("doubts", "reservations", "hints", "near_wishes", "objections", "afterthoughts")
+    for name in ("doubts", "reservations", "hints", "near_requests", "objections", "afterthoughts")
 )
 _REQUESTS = re.compile("please|(can|could|would|will|may) (you|someone|somebody|anyone|i|we)")
-# No line break among the blanks: one begins or ends a sentence by itself, and a run of them would
-# be looked through once for each.
+# Blanks without line breaks: a line break begins or ends a sentence by itself, and a run of them
+# would be searched once for each.
 _CAPITAL = re.compile(r"(?:^|[.!\n])[^\S\n]*(?:STOP|UNSUBSCRIBE|OPT[- ]?OUT)[^\S\n]*(?=[.!\n]|$)")
 _LAUGHTER = re.compile("[\U0001f602\U0001f923\U0001f605\U0001f606\U0001f61c\U0001f609\U0001f61d]")

@@ -88,7 +88,7 @@ class ConversationText:
             when it was written.
         status_label: Where it is, in words.
         error: What the provider said, if it failed.
-        meaning: What an inbound text asks for, if it is a keyword or a plain wish.
+        meaning: What an inbound text asks for, if it is a keyword or asks for no more texts.
         sender: Of ours; None if it is not known.
         user: Who wrote it, if a person.
         origin: The enrollment it is of, if any.

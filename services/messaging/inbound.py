@@ -13,7 +13,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Keyword, Reading, read
-from domain.suppression.opt_out_intent import Wish
+from domain.suppression.opt_out_intent import Intent
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, opt_out
 from storage.enrollments import enrollments
@@ -148,14 +148,14 @@ async def _take_effect(
             assert_never(unreachable)
     if is_reply and sender_id is not None:
         await _reply(tx, text.phone, sender_id, occurred_at)
-    if reading.wish is Wish.UNSURE:
+    if reading.intent is Intent.UNSURE:
         await reviews.add(tx, message_id)
 
 
 def _meaning(reading: Reading) -> TextMeaning | None:
     if reading.keyword is not None:
         return TextMeaning(reading.keyword.value)
-    return TextMeaning.PLAIN_WISH if reading.wish is Wish.OPT_OUT else None
+    return TextMeaning.PLAIN_WISH if reading.intent is Intent.OPT_OUT else None
 
 
 async def _opt_out(

@@ -19,7 +19,7 @@ LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PR
 """A text can undo what a text or the provider did, not what a person did by hand."""
 
 _SIGNAL = "opted_out"
-"""What the workflows of those that end by an opt-out are told."""
+"""The signal to workflows whose enrollment an opt-out ends."""
 
 
 async def opt_out(
@@ -30,16 +30,16 @@ async def opt_out(
     enrollment_id: UUID | None = None,
     error_code: int | None = None,
 ) -> None:
-    """Suppress a number and end its active enrollments, in the transaction of the fact.
+    """Suppress a number and end its active enrollments, in the evidence's transaction.
 
-    A fact older than an opt-in of the number suppresses nothing; it still ends the enrollments that
-    stood when it happened, as nothing resumes by itself. A refusal (21610) from another sender than
-    those opted in to blocks that number and sender only; a YES that was an answer opts in to none,
-    and does not gainsay a person who has read what was meant before it.
+    Evidence older than an opt-in of the number suppresses nothing; it still ends the enrollments
+    that existed then, as nothing resumes by itself. A refusal (21610) from another sender than
+    those opted in to blocks that number and sender only. A YES that was a reply opts in to none,
+    and does not override a reviewer's decision about an earlier text.
 
     Args:
         tx: Holds the number's lock.
-        evidence: The fact.
+        evidence: What opted the number out.
         sender_id: For a refusal: the sender that was refused.
         enrollment_id: For a refusal: the enrollment whose text it was.
         error_code: For a refusal: the provider's code.
@@ -84,7 +84,7 @@ async def opt_out_by_hand(
     sender_id: UUID | None,
     user_id: UUID,
 ) -> Counter[str]:
-    """Suppress numbers because a person says so; what they texted before does not undo that.
+    """Suppress numbers by hand; earlier opt-ins do not undo that.
 
     Their active enrollments end as by a STOP, and their one-off texts that wait are canceled.
 
@@ -115,9 +115,9 @@ async def opt_out_by_hand(
 async def opt_in(
     tx: Transaction, phone: str, sender_id: UUID | None, *, at: datetime, message_id: UUID
 ) -> bool:
-    """Lift what a text or 21610 had suppressed before; answers whether anything was.
+    """Lift suppressions by an earlier text or 21610; return whether there were any.
 
-    What blocks another sender only stays: the provider still refuses its texts.
+    A block of another sender alone stays: the provider still refuses that sender's texts.
     """
     lifted = await suppressions.lift(
         tx, phone, LIFTED_BY_TEXT, sender_id=sender_id, before=at, message_id=message_id

@@ -11,10 +11,10 @@ from domain.suppression.keywords import (
     OPT_OUT_WORDS,
     Keyword,
     Reading,
-    normalise,
+    normalize,
     read,
 )
-from domain.suppression.opt_out_intent import Wish
+from domain.suppression.opt_out_intent import Intent
 
 ALL_WORDS = OPT_OUT_WORDS | OPT_IN_WORDS | HELP_WORDS
 SURROUNDINGS = st.text(alphabet=" \t\n.,!?\"'*_()-\u2014\u200b\u00a0\U0001f6d1\U0001f44d\ufe0f")
@@ -30,8 +30,8 @@ SURROUNDINGS = st.text(alphabet=" \t\n.,!?\"'*_()-\u2014\u200b\u00a0\U0001f6d1\U
         *("S-T-O-P", "opt_out", "STOP!?", "s*t*o*p", "'Stop'"),
     ],
 )
-def test_a_whole_text_that_is_an_opt_out_word_opts_out(body: str) -> None:
-    """Row "opt-out keyword, Twilio's OptOutType=STOP, or 21610": not a reply."""
+def test_opt_out_word_alone_opts_out(body: str) -> None:
+    """Not a reply."""
     assert read(body) == Reading(Keyword.OPT_OUT, may_be_reply=False)
 
 
@@ -43,36 +43,36 @@ def test_a_whole_text_that_is_an_opt_out_word_opts_out(body: str) -> None:
         *("unstoppable", "informed", "yes/no"),
     ],
 )
-def test_any_other_text_is_a_reply(body: str) -> None:
-    """Row "any inbound text that is no opt-out, opt-in or help keyword": a reply."""
+def test_other_text_is_a_reply(body: str) -> None:
+    """A reply."""
     assert read(body) == Reading(None, may_be_reply=True)
 
 
-def test_what_is_nearly_an_opt_out_word_is_a_reply_for_a_person_to_read() -> None:
-    assert read("stop2") == Reading(None, may_be_reply=True, wish=Wish.UNSURE)
+def test_misspelled_keyword_is_a_reply_to_review() -> None:
+    assert read("stop2") == Reading(None, may_be_reply=True, intent=Intent.UNSURE)
 
 
 @pytest.mark.parametrize("body", ["START", "unstop", "Un-Stop!", " start "])
-def test_start_and_unstop_opt_in_and_are_never_a_reply(body: str) -> None:
-    """Row "START, UNSTOP, or YES": START and UNSTOP are neither reply nor end."""
+def test_start_and_unstop_opt_in_and_are_no_reply(body: str) -> None:
+    """START and UNSTOP are neither reply nor end."""
     assert read(body) == Reading(Keyword.OPT_IN, may_be_reply=False)
 
 
 @pytest.mark.parametrize("body", ["YES", "yes", "Yes!", "yes \U0001f44d"])
 def test_yes_opts_in_or_is_a_reply(body: str) -> None:
-    """Row "START, UNSTOP, or YES": from an unsuppressed number YES is a reply."""
+    """From an unsuppressed number YES is a reply."""
     assert read(body) == Reading(Keyword.OPT_IN, may_be_reply=True)
 
 
-def test_yes_is_an_answer_also_when_the_provider_takes_it_for_an_opt_in() -> None:
-    """Row "START, UNSTOP, or YES": from an unsuppressed number YES is a reply."""
+def test_yes_that_the_provider_marks_as_opt_in_may_be_a_reply() -> None:
+    """From an unsuppressed number YES is a reply."""
     assert read("YES", "START") == Reading(Keyword.OPT_IN, may_be_reply=True)
     assert read("START", "START") == Reading(Keyword.OPT_IN, may_be_reply=False)
 
 
 @pytest.mark.parametrize("body", ["HELP", "info", "Help?", "INFO."])
 def test_help_words_are_neither_reply_nor_end(body: str) -> None:
-    """Row "HELP, INFO": neither reply nor end."""
+    """Neither reply nor end."""
     assert read(body) == Reading(Keyword.HELP, may_be_reply=False)
 
 
@@ -86,20 +86,19 @@ def test_help_words_are_neither_reply_nor_end(body: str) -> None:
     ],
 )
 @pytest.mark.parametrize("body", ["alto", "HELP", "STOP", "no quiero m\u00e1s", ""])
-def test_the_providers_own_reading_is_trusted_first(
+def test_provider_opt_out_type_comes_before_the_text(
     opt_out_type: str, keyword: Keyword, body: str
 ) -> None:
-    """Row "opt-out keyword, Twilio's OptOutType=STOP, or 21610"."""
     assert read(body, opt_out_type) == Reading(keyword, may_be_reply=False)
 
 
 @pytest.mark.parametrize("opt_out_type", ["", "  ", "SOMETHING", None])
-def test_a_reading_we_do_not_know_leaves_it_to_the_text(opt_out_type: str | None) -> None:
+def test_unknown_opt_out_type_leaves_the_text_to_decide(opt_out_type: str | None) -> None:
     assert read("STOP", opt_out_type).keyword is Keyword.OPT_OUT
     assert read("hello", opt_out_type) == Reading(None, may_be_reply=True)
 
 
-def test_no_word_means_two_things() -> None:
+def test_keyword_lists_are_disjoint() -> None:
     assert len(ALL_WORDS) == len(OPT_OUT_WORDS) + len(OPT_IN_WORDS) + len(HELP_WORDS)
     assert ANSWER_WORDS <= OPT_IN_WORDS
 
@@ -114,7 +113,7 @@ def test_case_and_surroundings_make_no_difference(
 
 
 @given(st.sampled_from(sorted(ALL_WORDS)), st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True))
-def test_a_word_with_anything_after_it_is_no_keyword(word: str, more: str) -> None:
+def test_keyword_with_more_after_it_is_none(word: str, more: str) -> None:
     if word + more not in ALL_WORDS:
         assert read(f"{word} {more}").keyword is None
 
@@ -130,13 +129,15 @@ def test_accents_and_punctuation_inside_make_no_difference(word: str, data: st.D
 
 
 @given(st.text())
-def test_what_is_normalised_stays_as_it_is(body: str) -> None:
-    once = normalise(body)
-    assert normalise(once) == once
+def test_normalizing_twice_changes_nothing(body: str) -> None:
+    once = normalize(body)
+    assert normalize(once) == once
 
 
 @given(st.text())
-def test_no_text_breaks_it_and_only_ordinary_ones_may_be_wishes(body: str) -> None:
+def test_only_text_without_a_keyword_has_an_intent(body: str) -> None:
     reading = read(body)
-    assert reading.keyword is None or reading.wish is None
-    assert reading.keyword is not None or reading.may_be_reply is (reading.wish is not Wish.OPT_OUT)
+    assert reading.keyword is None or reading.intent is None
+    assert reading.keyword is not None or reading.may_be_reply is (
+        reading.intent is not Intent.OPT_OUT
+    )

@@ -1,4 +1,4 @@
-"""Plain wishes for no more texts: which are clear, which a person reads, how well that goes."""
+"""Opt-out intent: which requests are clear, which a person reads, and how well texts are read."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.platform.folding import folded
 from domain.suppression.keywords import Keyword, Reading, read
-from domain.suppression.opt_out_intent import LONGEST_READ, Wish, read_wish
+from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
 from tests.domain.suppression.intent.corpora import HELD_OUT, ROUNDS, WRITERS, rows
 from tests.domain.suppression.intent.measure import (
     LABELS,
@@ -57,22 +57,20 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("body", CLEAR)
-def test_a_clear_wish_opts_out(body: str) -> None:
-    """Row "plain wish"."""
-    assert read_wish(body) is Wish.OPT_OUT
+def test_clear_request_opts_out(body: str) -> None:
+    assert read_intent(body) is Intent.OPT_OUT
     assert not read(body).may_be_reply
 
 
 @pytest.mark.parametrize("body", UNCLEAR)
-def test_what_may_be_a_wish_is_a_reply_for_a_person_to_read(body: str) -> None:
-    """Row "perhaps a wish"."""
-    assert read_wish(body) is Wish.UNSURE
+def test_unclear_request_is_a_reply_to_review(body: str) -> None:
+    assert read_intent(body) is Intent.UNSURE
     assert read(body).may_be_reply
 
 
 @pytest.mark.parametrize("body", ORDINARY)
-def test_anything_else_is_no_wish(body: str) -> None:
-    assert read_wish(body) is None
+def test_other_text_has_no_intent(body: str) -> None:
+    assert read_intent(body) is None
 
 
 @pytest.mark.parametrize(
@@ -87,8 +85,8 @@ def test_anything_else_is_no_wish(body: str) -> None:
         *("Sorry wrong number! But good luck with it", "please quit sending me PDFs, just type it"),
     ],
 )
-def test_what_has_the_words_of_a_wish_for_something_else_opts_nobody_out(body: str) -> None:
-    assert read_wish(body) is not Wish.OPT_OUT
+def test_request_for_something_else_opts_nobody_out(body: str) -> None:
+    assert read_intent(body) is not Intent.OPT_OUT
 
 
 @given(
@@ -97,19 +95,21 @@ def test_what_has_the_words_of_a_wish_for_something_else_opts_nobody_out(body: s
     st.sampled_from(["", "!", ".", " please", ", thanks", " \U0001f64f"]),
     st.sampled_from(["", "Hi, ", "ok ", "No, ", "Thanks! "]),
 )
-def test_a_negated_wish_never_opts_out(negation: str, wish: str, after: str, before: str) -> None:
-    body = f"{before}{negation} {wish}{after}"
-    assert read_wish(body) is not Wish.OPT_OUT, body
+def test_negated_request_never_opts_out(
+    negation: str, command: str, after: str, before: str
+) -> None:
+    body = f"{before}{negation} {command}{after}"
+    assert read_intent(body) is not Intent.OPT_OUT, body
 
 
 @given(st.sampled_from(CLEAR), st.sampled_from([" ", "\n", "!!", " \U0001f64f", "...", "\u200b"]))
 def test_case_and_surroundings_make_no_difference(body: str, around: str) -> None:
     for written in (body.upper(), body.lower(), body.capitalize(), body + around, around + body):
-        assert read_wish(written) is Wish.OPT_OUT, written
+        assert read_intent(written) is Intent.OPT_OUT, written
 
 
 @given(st.text())
-def test_what_is_folded_stays_as_it_is(body: str) -> None:
+def test_folding_twice_changes_nothing(body: str) -> None:
     once = folded(body)
     assert folded(once) == once
 
@@ -144,7 +144,7 @@ def work_per_character(word: str, length: int) -> float:
 @example(["\n"], "")
 @example([" ", "\n"], "")
 @example(["sorry"], " ")
-def test_a_long_text_takes_hardly_more_work_per_character(words: list[str], between: str) -> None:
+def test_work_per_character_does_not_grow_with_length(words: list[str], between: str) -> None:
     word = between.join(words) + between
 
     def ratio() -> float:
@@ -155,30 +155,30 @@ def test_a_long_text_takes_hardly_more_work_per_character(words: list[str], betw
 
 
 @pytest.mark.parametrize("body", ["x" + "\n" * 2000 + "x", "\ufdfa" * LONGEST_READ])
-def test_what_is_too_long_to_be_read_is_a_reply_for_a_person_to_read(body: str) -> None:
-    assert read(body) == Reading(None, may_be_reply=True, wish=Wish.UNSURE)
+def test_too_long_text_is_a_reply_to_review(body: str) -> None:
+    assert read(body) == Reading(None, may_be_reply=True, intent=Intent.UNSURE)
 
 
-def test_blanks_around_a_text_do_not_make_it_too_long() -> None:
+def test_surrounding_blanks_do_not_count_as_length() -> None:
     blanks = "\n" * 20_000
     assert read(f"{blanks}STOP{blanks}").keyword is Keyword.OPT_OUT
-    assert read(f"{blanks}please stop texting me{blanks}").wish is Wish.OPT_OUT
+    assert read(f"{blanks}please stop texting me{blanks}").intent is Intent.OPT_OUT
 
 
-def test_the_providers_word_counts_whatever_the_length_of_a_text() -> None:
+def test_provider_opt_out_type_counts_for_a_text_of_any_length() -> None:
     body = "x" * (LONGEST_READ + 1)
     assert read(body, "STOP") == Reading(Keyword.OPT_OUT, may_be_reply=False)
 
 
-def test_it_is_measured_on_enough_texts_and_on_none_twice() -> None:
+def test_rounds_have_enough_texts_and_none_twice() -> None:
     texts = [one for path in ROUNDS.values() for one in examples(path)]
     assert len(texts) >= 400
     assert [text for text, times in Counter(one.text for one in texts).items() if times > 1] == []
     assert {one.label for one in texts} == set(LABELS)
 
 
-def test_the_rounds_are_read_as_documented() -> None:
-    """Row "plain wish": docs/reliability.md has this table of texts that are known by heart."""
+def test_rounds_are_read_as_documented() -> None:
+    """Docs/reliability.md has this table of texts that are known by heart."""
     assert table() in RELIABILITY.read_text()
     found = [one for path in ROUNDS.values() for one in examples(path)]
     measured = figures(found)
@@ -190,8 +190,8 @@ def test_the_rounds_are_read_as_documented() -> None:
     assert wrong == []
 
 
-def test_hardly_anyone_is_opted_out_who_did_not_ask() -> None:
-    """Row "plain wish": on texts by writers who had seen neither phrases nor training texts."""
+def test_held_out_texts_are_read_as_documented_and_meet_the_aims() -> None:
+    """On texts by writers who had seen neither phrases nor training texts."""
     found = held_out()
     written = blind_table(found)
     print(written)  # noqa: T201 - what was measured
@@ -204,7 +204,7 @@ def test_hardly_anyone_is_opted_out_who_did_not_ask() -> None:
     assert both.counts["reaction", "opted out"] + both.counts["auto_reply", "opted out"] == 0
 
 
-def test_the_held_out_texts_are_no_training_texts() -> None:
+def test_held_out_texts_are_no_training_texts() -> None:
     learned = {text for paths in WRITERS.values() for path in paths for _, text in rows(path)}
     held = [row for path in HELD_OUT.values() for row in rows(path)]
     assert {text.casefold() for text in learned}.isdisjoint(text.casefold() for _, text in held)

@@ -26,7 +26,7 @@ def test_ngrams_are_runs_of_words_and_of_letters() -> None:
     assert not any("\U0001f3fd" in ngram or "4" in ngram for ngram in found)
 
 
-def test_a_model_that_is_written_is_read_back() -> None:
+def test_written_model_is_read_back() -> None:
     model = Model(-12, {"w:^ stop": 40, "c: st": -7, "w:\U0001f6d1": 5, "c:\u00df#": 1})
     assert parsed(written(model, {"texts": "4"})) == model
 
@@ -41,17 +41,17 @@ def test_a_model_that_is_written_is_read_back() -> None:
         ("", "format"),
     ],
 )
-def test_a_spoiled_file_is_refused_with_its_remedy(spoiled: str, reason: str) -> None:
+def test_spoiled_file_is_refused_with_the_remedy(spoiled: str, reason: str) -> None:
     with pytest.raises(ModelFileError, match=f"{reason}.*tests.domain.suppression.intent.train"):
         parsed(spoiled)
 
 
-def test_the_file_is_small_and_of_the_training_texts_as_they_are() -> None:
+def test_file_is_small_and_from_the_current_training_texts() -> None:
     assert len(FILED.encode()) < 300_000
     assert f"\nlearned\t{digest()}\n" in FILED
 
 
-def test_the_most_certain_text_overflows_nothing() -> None:
+def test_extreme_weights_do_not_overflow() -> None:
     certain = Model(intercept=0, weights={"w:stop": 10**6, "w:go": -(10**6)})
     assert (certain.likelihood("stop"), certain.likelihood("go")) == (1, 0)
 

@@ -41,12 +41,12 @@ def test_whole_words_are_found_and_parts_of_words_are_not() -> None:
         ("'stop", "no TOML"),
     ],
 )
-def test_a_spoiled_file_is_refused_with_the_entry_and_the_reason(entry: str, reason: str) -> None:
+def test_spoiled_file_is_refused_with_entry_and_reason(entry: str, reason: str) -> None:
     with pytest.raises(PatternFileError, match=f"test.toml: {reason}"):
         patterns_of(entry)
 
 
-def test_a_missing_list_or_table_is_refused_by_name() -> None:
+def test_missing_list_or_table_is_refused_by_name() -> None:
     with pytest.raises(PatternFileError, match=r"test\.toml: names is no table"):
         patterns_of("'stop'", names="")
     with pytest.raises(PatternFileError, match=r"test\.toml: doubts is no list of patterns"):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.suppression.keywords import read
-from domain.suppression.opt_out_intent import Wish, read_wish
+from domain.suppression.opt_out_intent import Intent, read_intent
 from domain.suppression.text_kinds import TextKind, kind_of
 from tests.domain.suppression.intent.corpora import MACHINES, WRITERS, rows
 
@@ -35,8 +35,8 @@ AUTO_REPLIES = (
     "Invalid response. Please reply 1 to confirm, 2 to cancel.",
     "Respuesta autom\u00e1tica: Estoy manejando.",
 )
-OUR_WISHES = ("Please do not text this number.", "Remove this number from your list.", "STOP.")
-WISHES = (
+CLEAR_REQUESTS = ("Please do not text this number.", "Remove this number from your list.", "STOP.")
+REQUESTS = (
     "Stop texting me",
     "take me off your list",
     "wrong number, remove me",
@@ -53,36 +53,34 @@ PEOPLE = (
 
 @pytest.mark.parametrize("reaction", REACTIONS)
 @pytest.mark.parametrize("quotes", QUOTES)
-def test_a_quoted_stop_opts_nobody_out_and_is_no_matter_for_a_review(
-    reaction: str, quotes: str
-) -> None:
+def test_reaction_to_stop_opts_nobody_out_and_needs_no_review(reaction: str, quotes: str) -> None:
     body = reaction.format(quotes.format(OURS))
     assert kind_of(body) is TextKind.REACTION
-    assert read(body).wish is None
+    assert read(body).intent is None
     assert read(body).keyword is None
 
 
 @pytest.mark.parametrize("thing", ["an image", "a movie", "a voice message", "an attachment"])
-def test_a_reaction_to_a_picture_is_a_reaction(thing: str) -> None:
+def test_reaction_to_a_picture_is_recognized(thing: str) -> None:
     assert kind_of(f"Loved {thing}") is TextKind.REACTION
 
 
 @pytest.mark.parametrize("body", AUTO_REPLIES)
-def test_an_automatic_answer_asks_for_nothing(body: str) -> None:
+def test_auto_reply_has_no_intent(body: str) -> None:
     assert kind_of(body) is TextKind.AUTO_REPLY
-    assert read_wish(body) is None
+    assert read_intent(body) is None
 
 
 @pytest.mark.parametrize("body", PEOPLE)
-def test_what_looks_a_little_like_one_is_a_persons(body: str) -> None:
+def test_text_that_resembles_an_auto_reply_is_human(body: str) -> None:
     assert kind_of(body) in {TextKind.HUMAN, TextKind.UNCLEAR}
 
 
-def test_a_clear_wish_in_an_automatic_answer_is_read_by_a_person() -> None:
-    assert read_wish("Auto-reply: I am retired. Please stop texting me.") is Wish.UNSURE
+def test_clear_request_in_an_auto_reply_is_for_review() -> None:
+    assert read_intent("Auto-reply: I am retired. Please stop texting me.") is Intent.UNSURE
 
 
-def test_no_text_of_a_person_in_the_training_texts_is_taken_for_a_phones() -> None:
+def test_human_training_texts_are_no_reactions_or_auto_replies() -> None:
     labeled = [row for paths in WRITERS.values() for path in paths for row in rows(path)]
     people = [body for label, body in labeled if label not in {"reaction", "auto_reply"}]
     persons = {TextKind.HUMAN, TextKind.IMPERSONAL, TextKind.UNCLEAR}
@@ -98,51 +96,49 @@ def test_no_text_of_a_person_in_the_training_texts_is_taken_for_a_phones() -> No
         *("Diese Nummer ist nicht vergeben", "Este n\u00famero no recibe mensajes. B\u00f3rrelo."),
     ],
 )
-def test_what_bears_a_mark_of_a_machine_may_be_a_machines(body: str) -> None:
+def test_text_with_a_mark_of_a_machine_opts_nobody_out(body: str) -> None:
     assert kind_of(body) is not TextKind.HUMAN
-    assert read_wish(body) is not Wish.OPT_OUT
+    assert read_intent(body) is not Intent.OPT_OUT
 
 
 @pytest.mark.parametrize(
     "body", ["Please remove this number from your list", "I moved. Take me off.", "stop. now. ok?"]
 )
-def test_what_bears_none_is_a_persons(body: str) -> None:
+def test_text_without_such_a_mark_is_human(body: str) -> None:
     assert kind_of(body) is TextKind.HUMAN
 
 
-def test_no_machine_ever_opts_out() -> None:
-    """Row "may be a machine's": of all the machines' texts that are labeled."""
+def test_labeled_machine_texts_opt_nobody_out() -> None:
+    """Of all the machines' texts that are labeled."""
     files = [path for paths in WRITERS.values() for path in paths]
     known = [row for path in [*files, MACHINES] for row in rows(path)]
     machines = [body for label, body in known if label in {"reaction", "auto_reply"}]
     assert len(machines) > 900
-    assert [body for body in machines if read(body).wish is Wish.OPT_OUT] == []
+    assert [body for body in machines if read(body).intent is Intent.OPT_OUT] == []
     assert [body for body in machines if read(body).keyword is not None] == []
 
 
-@pytest.mark.parametrize("wish", OUR_WISHES)
-def test_no_automatic_answer_opts_out_with_a_plain_wish_beside_it(wish: str) -> None:
+@pytest.mark.parametrize("asked", CLEAR_REQUESTS)
+def test_auto_reply_with_a_clear_request_beside_it_opts_nobody_out(asked: str) -> None:
     known = [row for paths in WRITERS.values() for path in paths for row in rows(path)]
     answers = [body for label, body in known if label == "auto_reply"]
-    both = [text for one in answers for text in (f"{one} {wish}", f"{wish} {one}")]
-    assert [body for body in both if read_wish(body, lambda _: 1.0) is Wish.OPT_OUT] == []
+    both = [text for one in answers for text in (f"{one} {asked}", f"{asked} {one}")]
+    assert [body for body in both if read_intent(body, lambda _: 1.0) is Intent.OPT_OUT] == []
 
 
 @given(
     st.text(alphabet=st.characters(categories=["L", "Zs", "So"]), max_size=30),
     st.sampled_from([*QUOTES, "\u00bb{}\u00ab", "\u300c{}\u300d", " \u2018{}\u2019", " '{}'"]),
-    st.sampled_from(WISHES),
+    st.sampled_from(REQUESTS),
     st.text(max_size=10),
 )
-def test_nothing_that_quotes_a_wish_opts_out(
-    before: str, quotes: str, wish: str, after: str
-) -> None:
-    assert read_wish(f"{before}{quotes.format(wish)}{after}") is not Wish.OPT_OUT
+def test_quoted_request_opts_nobody_out(before: str, quotes: str, asked: str, after: str) -> None:
+    assert read_intent(f"{before}{quotes.format(asked)}{after}") is not Intent.OPT_OUT
 
 
 @pytest.mark.parametrize("keyword", ["STOP", "Yes", "help", "End?"])
 @pytest.mark.parametrize("reaction", ["\U0001f44d to {}", "\u203c\ufe0f to {}", "Loved {}"])
-def test_a_reaction_to_a_keyword_is_none(reaction: str, keyword: str) -> None:
+def test_reaction_to_a_keyword_is_no_keyword(reaction: str, keyword: str) -> None:
     assert read(reaction.format(f"\u201c{keyword}\u201d")).keyword is None
 
 

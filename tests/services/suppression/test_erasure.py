@@ -79,7 +79,7 @@ async def count(kit: SendingKit, table: str) -> int:
     return int(row.n)
 
 
-async def test_nothing_of_them_is_left(kit: SendingKit) -> None:
+async def test_erasure_leaves_nothing_of_the_contact(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await kit.world.group([contact_id])
     enrollment_id = await kit.enroll(await kit.sequence("Hi {{first_name}}", "Bye"), contact_id)
@@ -105,7 +105,7 @@ async def test_nothing_of_them_is_left(kit: SendingKit) -> None:
     assert (audited.subject_id, audited.detail) == (contact_id, {"enrollments": 2, "messages": 3})
 
 
-async def test_others_keep_theirs(kit: SendingKit) -> None:
+async def test_erasure_keeps_the_data_of_others(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     other = await kit.enroll()
     await kit.send(other)
@@ -138,7 +138,7 @@ async def test_an_unknown_contact_cannot_be_erased_nor_one_twice(kit: SendingKit
             await erase(kit, unknown)
 
 
-def test_whatever_refers_to_a_person_is_thought_of() -> None:
+def test_every_column_about_a_person_is_covered() -> None:
     """A new table that points at one of these must be erased too, in its place."""
     people = {"contacts", "enrollments", "messages", "attempts"}
     pointing = {
@@ -276,7 +276,9 @@ async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
     assert row.status == "active"
 
 
-async def test_what_nobody_could_settle_is_no_hindrance_for_ever(kit: SendingKit) -> None:
+async def test_attempt_of_unknown_outcome_blocks_an_erasure_only_for_a_while(
+    kit: SendingKit,
+) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.services.sending.open_step(enrollment_id)

@@ -64,7 +64,7 @@ async def scopes(talk: Talk, phone: str) -> list[UUID | None]:
 
 
 async def test_every_spelling_of_every_keyword_opts_out(talk: Talk) -> None:
-    """Row "opt-out keyword": suppressed with its evidence, ended, not a reply."""
+    """Suppressed with its evidence, ended, not a reply."""
     sequence = await talk.sequence(on_reply=CONTINUE)
     spellings = [*OPT_OUT_WORDS, "STOP", "Stop!", " stop\n", "Opt-Out", "STOP ALL", "\uff33TOP"]
     texts = [(word, None) for word in spellings]
@@ -82,8 +82,8 @@ async def test_every_spelling_of_every_keyword_opts_out(talk: Talk) -> None:
         assert evidence.occurred_at == came.occurred_at
 
 
-async def test_a_plain_wish_does_what_a_keyword_does(talk: Talk) -> None:
-    """Row "plain wish": suppressed with the text as evidence, all ended, not a reply."""
+async def test_clear_request_does_what_a_keyword_does(talk: Talk) -> None:
+    """Suppressed with the text as evidence, all ended, not a reply."""
     first = await talk.texted(on_reply=CONTINUE)
     untexted = await talk.person(like=first)
     came = await talk.text(first, "Please stop texting me, I found a job. Thanks!")
@@ -99,8 +99,8 @@ async def test_a_plain_wish_does_what_a_keyword_does(talk: Talk) -> None:
     assert await talk.rows("SELECT 1 FROM reviews WHERE message_id = :id", id=message.id) == []
 
 
-async def test_a_text_that_may_be_a_wish_is_a_reply_for_a_person_to_read(talk: Talk) -> None:
-    """Row "perhaps a wish": the reply policy applies, and nobody is suppressed."""
+async def test_unclear_request_is_a_reply_and_a_review(talk: Talk) -> None:
+    """The reply policy applies, and nobody is suppressed."""
     finish, go_on = await talk.texted(), await talk.texted(on_reply=CONTINUE)
     for person, status in [(finish, RESPONDED), (go_on, ACTIVE)]:
         await talk.text(person, "Please stop texting me until Monday")
@@ -113,8 +113,8 @@ async def test_a_text_that_may_be_a_wish_is_a_reply_for_a_person_to_read(talk: T
         assert review.decision is None
 
 
-async def test_the_providers_own_reading_comes_before_a_wish(talk: Talk) -> None:
-    """Row "plain wish": ``OptOutType`` first."""
+async def test_provider_opt_out_type_comes_before_the_intent(talk: Talk) -> None:
+    """``OptOutType`` first."""
     person = await talk.texted()
     await talk.text(person, "Please stop texting me", kind="HELP")
     assert await talk.statuses(person) == [ACTIVE]
@@ -122,7 +122,7 @@ async def test_the_providers_own_reading_comes_before_a_wish(talk: Talk) -> None
 
 
 async def test_a_stop_ends_every_enrollment_of_the_number(talk: Talk) -> None:
-    """Row "opt-out keyword": all senders, all sequences, opted out or omitted."""
+    """All senders, all sequences, opted out or omitted."""
     other_id = uuid4()
     await talk.number(other_id)
     first = await talk.texted()
@@ -150,8 +150,8 @@ async def test_a_stop_ends_every_enrollment_of_the_number(talk: Talk) -> None:
         assert (row.activity, row.held_reason, row.held_code) == (None, None, None)
 
 
-async def test_a_stop_to_nobody_we_know_suppresses_all_the_same(talk: Talk) -> None:
-    """Row "opt-out keyword": whatever number of ours it came to."""
+async def test_stop_to_an_unknown_number_suppresses(talk: Talk) -> None:
+    """Whatever number of ours it came to."""
     person = await talk.texted()
     await talk.text(person, "STOP", to="+14159999999")
     assert await talk.statuses(person) == [OPTED_OUT]
@@ -160,7 +160,7 @@ async def test_a_stop_to_nobody_we_know_suppresses_all_the_same(talk: Talk) -> N
 
 
 async def test_a_stop_ends_an_enrollment_that_had_a_reply(talk: Talk) -> None:
-    """Row "opt-out keyword": a remembered reply does not keep it."""
+    """A remembered reply does not keep it."""
     person = await talk.texted(on_reply=CONTINUE)
     await talk.text(person)
     await talk.text(person, "STOP")
@@ -169,7 +169,7 @@ async def test_a_stop_ends_an_enrollment_that_had_a_reply(talk: Talk) -> None:
 
 
 async def test_21610_opts_out_at_once_and_later(talk: Talk) -> None:
-    """Row "... or 21610 (now or later)": refused is not sent, an earlier text is."""
+    """Refused is not sent, an earlier text is."""
     now, later = await talk.person(), await talk.person()
     await talk.refuse(now, 21610)
     await talk.report(await talk.send(later), "undelivered", 21610)
@@ -190,7 +190,7 @@ async def test_21610_opts_out_at_once_and_later(talk: Talk) -> None:
 
 
 async def test_21610_after_the_end_still_suppresses(talk: Talk) -> None:
-    """Row "... or 21610 (now or later)": the enrollment is final, the number is not."""
+    """The enrollment is final, the number is not."""
     person = await talk.person()
     sent = await talk.send(person)
     other = await talk.person(like=person)
@@ -201,7 +201,7 @@ async def test_21610_after_the_end_still_suppresses(talk: Talk) -> None:
 
 
 async def test_21610_of_a_one_off_suppresses_and_ends_its_enrollment(talk: Talk) -> None:
-    """Row "... or 21610 (now or later)": whatever text it was."""
+    """Whatever text it was."""
     person = await talk.texted()
     await talk.report(await talk.one_off(person), "undelivered", 21610)
     assert await talk.statuses(person) == [OPTED_OUT]
@@ -209,7 +209,7 @@ async def test_21610_of_a_one_off_suppresses_and_ends_its_enrollment(talk: Talk)
 
 
 async def test_30004_opts_out_from_a_toll_free_sender_only(talk: Talk) -> None:
-    """Row "30004 with a toll-free sender likewise": a number, or a service's number."""
+    """A number, or a service's number."""
     toll_free_id, service_id = uuid4(), (await talk.service())[0]
     await talk.number(toll_free_id, prefix="+1888")
     toll_free = await talk.person(await talk.sequence(sender_id=toll_free_id))
@@ -230,8 +230,8 @@ async def test_30004_opts_out_from_a_toll_free_sender_only(talk: Talk) -> None:
     assert await scopes(talk, long_code.phone) == []
 
 
-async def test_a_suppressed_number_is_found_out_when_its_text_is_due(talk: Talk) -> None:
-    """Row "opt-out keyword": checked again when a text would go."""
+async def test_suppression_is_checked_when_a_text_is_due(talk: Talk) -> None:
+    """Checked again when a text would go."""
     person, begun_before = await talk.person(), await talk.texted()
     for one in (person, begun_before):
         await talk.suppress_by_hand(one.phone)
@@ -247,12 +247,11 @@ async def test_a_suppressed_number_is_found_out_when_its_text_is_due(talk: Talk)
     ("body", "kind"), [("START", None), ("unstop", None), ("Yes!", None), ("Hola", "START")]
 )
 async def test_opting_in_lifts_and_resumes_nothing(talk: Talk, body: str, kind: str | None) -> None:
-    """Row "START, UNSTOP, or YES, from a number suppressed by keyword or 21610"."""
-    by_keyword, by_wish, by_error = [await talk.texted() for _ in range(3)]
+    by_keyword, by_request, by_error = [await talk.texted() for _ in range(3)]
     await talk.text(by_keyword, "STOP", at=ago(minutes=5))
-    await talk.text(by_wish, "Leave me alone", at=ago(minutes=5))
+    await talk.text(by_request, "Leave me alone", at=ago(minutes=5))
     await refused(talk, by_error)
-    for person in (by_keyword, by_wish, by_error):
+    for person in (by_keyword, by_request, by_error):
         before = await talk.row(person)
         assert before.status == OPTED_OUT
         came = await talk.text(person, body, kind=kind)
@@ -269,7 +268,7 @@ async def test_opting_in_lifts_and_resumes_nothing(talk: Talk, body: str, kind: 
 async def test_from_an_unsuppressed_number_yes_is_a_reply_start_and_unstop_are_nothing(
     talk: Talk,
 ) -> None:
-    """Row "START, UNSTOP, or YES": neither reply nor end; YES is what people answer."""
+    """Neither reply nor end; YES is what people answer."""
     for body, status in [("START", ACTIVE), ("Un-Stop", ACTIVE), ("YES", RESPONDED)]:
         person = await talk.texted()
         await talk.text(person, body)
@@ -278,25 +277,25 @@ async def test_from_an_unsuppressed_number_yes_is_a_reply_start_and_unstop_are_n
         assert (message.keyword, message.is_reply) == ("opt_in", status is RESPONDED)
 
 
-async def test_no_text_lifts_what_a_person_decided(talk: Talk) -> None:
-    """Row "START, UNSTOP, or YES": only from a number suppressed by a text or 21610."""
-    alone, before_stop, after_stop, before_wish = [await talk.texted() for _ in range(4)]
-    for person in (alone, before_stop, before_wish):
+async def test_no_text_lifts_an_opt_out_by_hand(talk: Talk) -> None:
+    """Only from a number suppressed by a text or 21610."""
+    alone, before_stop, after_stop, before_request = [await talk.texted() for _ in range(4)]
+    for person in (alone, before_stop, before_request):
         await talk.suppress_by_hand(person.phone)
     await talk.text(before_stop, "STOP")
-    await talk.text(before_wish, "Please stop texting me")
+    await talk.text(before_request, "Please stop texting me")
     await talk.text(after_stop, "STOP")
     async with talk.database.transaction() as tx:
         at = ago(seconds=1)
         evidence = Evidence(after_stop.phone, OptOutSource.BY_HAND, at, user_id=talk.user_id)
         await opt_out(tx, evidence)
-    for person in (alone, before_stop, after_stop, before_wish):
+    for person in (alone, before_stop, after_stop, before_request):
         await talk.text(person, "START")
         assert len(await talk.suppressions(person.phone)) == 1
 
 
 async def test_yes_from_a_number_suppressed_by_hand_is_a_reply(talk: Talk) -> None:
-    """Row "START, UNSTOP, or YES": nothing that it could lift, so it is an answer."""
+    """Nothing that it could lift, so it is an answer."""
     person = await talk.texted()
     await talk.suppress_by_hand(person.phone)
     await talk.text(person, "YES")
@@ -307,7 +306,7 @@ async def test_yes_from_a_number_suppressed_by_hand_is_a_reply(talk: Talk) -> No
 
 
 async def test_an_old_stop_that_arrives_late_does_not_undo_a_later_start(talk: Talk) -> None:
-    """Row "suppression facts": ordered by the provider's time."""
+    """Ordered by the provider's time."""
     person = await talk.texted()
     await talk.run(
         "UPDATE enrollments SET enrolled_at = :at WHERE id = :id",
@@ -324,7 +323,7 @@ async def test_an_old_stop_that_arrives_late_does_not_undo_a_later_start(talk: T
 
 
 async def test_an_old_21610_that_arrives_late_does_not_undo_a_later_start(talk: Talk) -> None:
-    """Row "suppression facts": a refusal is as old as its attempt."""
+    """A refusal is as old as its attempt."""
     person = await talk.texted()
     call = await talk.open(person)
     await begun(talk, call.attempt_id, ago(minutes=10))
@@ -363,10 +362,10 @@ async def test_an_old_21610_that_arrives_late_does_not_undo_a_later_start(talk: 
         ([("Wrong number", 5), ("STOP", 9), ("START", 7)], True),
     ],
 )
-async def test_whatever_order_they_arrive_in_the_latest_wish_stands(
+async def test_latest_opt_out_or_opt_in_stands_in_any_order_of_arrival(
     talk: Talk, facts: list[tuple[str, int]], *, suppressed: bool
 ) -> None:
-    """Row "suppression facts": minutes ago, in the order of arrival."""
+    """Minutes ago, in the order of arrival."""
     moment = ago(seconds=0)
     phone = f"+1206{talk.phones:07d}"
     for body, minutes in facts:
@@ -393,7 +392,7 @@ async def test_stop_start_stop_leaves_all_its_evidence(talk: Talk) -> None:
 async def test_21610_on_another_sender_after_an_opt_in_blocks_that_sender_only(
     talk: Talk,
 ) -> None:
-    """Row "suppression facts": the other sender's own block was never lifted."""
+    """The other sender's own block was never lifted."""
     other_id = uuid4()
     other_phone = await talk.number(other_id)
     elsewhere = await talk.sequence(sender_id=other_id)
@@ -420,7 +419,7 @@ async def test_21610_on_another_sender_after_an_opt_in_blocks_that_sender_only(
 
 
 async def test_21610_on_the_same_sender_after_an_opt_in_suppresses_everywhere(talk: Talk) -> None:
-    """Row "suppression facts": the person opted out anew."""
+    """The person opted out anew."""
     person = await talk.texted()
     await talk.text(person, "STOP", at=ago(minutes=9))
     await talk.text(person, "START", at=ago(minutes=5))
@@ -433,7 +432,7 @@ async def test_21610_on_the_same_sender_after_an_opt_in_suppresses_everywhere(ta
 async def test_21610_on_a_sender_opted_in_to_before_another_suppresses_everywhere(
     talk: Talk,
 ) -> None:
-    """Row "suppression facts": an opt-in to two senders holds for both."""
+    """An opt-in to two senders holds for both."""
     other_phone = await talk.number()
     person = await talk.texted()
     await talk.text(person, "STOP", at=ago(minutes=9))
@@ -444,7 +443,7 @@ async def test_21610_on_a_sender_opted_in_to_before_another_suppresses_everywher
 
 
 async def test_a_yes_that_was_an_answer_is_no_opt_in(talk: Talk) -> None:
-    """Row "suppression facts": without an opt-in, 21610 on any sender suppresses everywhere."""
+    """Without an opt-in, 21610 on any sender suppresses everywhere."""
     other_id = uuid4()
     await talk.number(other_id)
     person = await talk.texted(on_reply=CONTINUE)
@@ -455,7 +454,7 @@ async def test_a_yes_that_was_an_answer_is_no_opt_in(talk: Talk) -> None:
 
 
 async def test_an_opt_in_before_the_last_stop_narrows_nothing(talk: Talk) -> None:
-    """Row "suppression facts": what counts is the opt-in that stands."""
+    """What counts is the opt-in that stands."""
     other_id = uuid4()
     await talk.number(other_id)
     person = await talk.texted()
@@ -470,7 +469,7 @@ async def test_an_opt_in_before_the_last_stop_narrows_nothing(talk: Talk) -> Non
 async def test_the_enrollment_whose_text_was_refused_ends_though_its_sender_changed(
     talk: Talk,
 ) -> None:
-    """Row "... or 21610 (now or later)": the workflow is told the same as the row says."""
+    """The workflow is told the same as the row says."""
     other_id = uuid4()
     await talk.number(other_id)
     sequence = await talk.sequence(sender_id=other_id)
@@ -513,7 +512,7 @@ _CROWD = """
 
 
 async def test_a_stop_from_the_old_number_ends_what_was_sent_there(talk: Talk) -> None:
-    """Row "opt-out keyword": every active enrollment of the number."""
+    """Every active enrollment of the number."""
     person = await talk.texted()
     await talk.run(
         "UPDATE contacts SET phone = :phone WHERE id = :id",

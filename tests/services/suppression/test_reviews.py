@@ -63,10 +63,10 @@ async def decisions(talk: Talk, message_id: UUID) -> list[str]:
     return [row.detail["decision"] for row in rows]
 
 
-async def test_an_opt_out_takes_effect_as_if_it_had_been_understood(
+async def test_decision_to_opt_out_takes_effect_as_of_the_text(
     talk: Talk, reviews: Reviews
 ) -> None:
-    """Row "perhaps a wish": suppressed with the text as evidence, every enrollment ends."""
+    """Suppressed with the text as evidence, every enrollment ends."""
     person, message_id = await unsure(talk, reviews)
     untexted = await talk.person(like=person)
 
@@ -86,7 +86,9 @@ async def test_an_opt_out_takes_effect_as_if_it_had_been_understood(
     assert await talk.suppressions(person.phone) == []
 
 
-async def test_no_opt_out_changes_nothing_else(talk: Talk, reviews: Reviews) -> None:
+async def test_decision_against_an_opt_out_changes_nothing_else(
+    talk: Talk, reviews: Reviews
+) -> None:
     person, message_id = await unsure(talk, reviews)
     row = await reviews.decide(message_id, NOT_AN_OPT_OUT, user_id=talk.user_id)
     assert (row.decision, row.opted_out) == (NOT_AN_OPT_OUT, False)
@@ -95,7 +97,7 @@ async def test_no_opt_out_changes_nothing_else(talk: Talk, reviews: Reviews) -> 
     assert await decisions(talk, message_id) == ["not_an_opt_out"]
 
 
-async def test_what_has_ended_stays_as_it_ended(talk: Talk, reviews: Reviews) -> None:
+async def test_ended_enrollment_keeps_its_status(talk: Talk, reviews: Reviews) -> None:
     person = await talk.texted()
     await talk.text(person, UNSURE)
     message_id = (await review_of(talk, reviews, person)).message_id
@@ -104,7 +106,7 @@ async def test_what_has_ended_stays_as_it_ended(talk: Talk, reviews: Reviews) ->
     assert len(await talk.suppressions(person.phone)) == 1
 
 
-async def test_deciding_again_changes_nothing_and_the_other_way_is_refused(
+async def test_same_decision_again_changes_nothing_and_another_is_refused(
     talk: Talk, reviews: Reviews
 ) -> None:
     person, message_id = await unsure(talk, reviews)
@@ -122,10 +124,10 @@ async def test_deciding_again_changes_nothing_and_the_other_way_is_refused(
 @pytest.mark.parametrize(
     ("since", "suppressed"), [("START", False), ("STOP", True), ("YES", True), ("Hello", True)]
 )
-async def test_what_they_said_since_stands(
+async def test_later_opt_in_outlasts_the_decision(
     talk: Talk, reviews: Reviews, since: str, *, suppressed: bool
 ) -> None:
-    """Row "suppression facts": by the provider's time; a YES that was an answer lifts nothing."""
+    """By the provider's time; a YES that was an answer lifts nothing."""
     person, message_id = await unsure(talk, reviews, at=ago(minutes=5))
     await talk.text(person, since)
     row = await reviews.decide(message_id, OPT_OUT, user_id=talk.user_id)
@@ -134,7 +136,7 @@ async def test_what_they_said_since_stands(
     assert await talk.statuses(person) == [ACTIVE if since == "START" else OPTED_OUT]
 
 
-async def test_what_is_not_there_cannot_be_decided(talk: Talk, reviews: Reviews) -> None:
+async def test_unknown_review_cannot_be_decided(talk: Talk, reviews: Reviews) -> None:
     person = await talk.texted()
     await talk.text(person, "Sounds good")
     [ordinary] = await talk.received(person.phone)
@@ -161,7 +163,7 @@ async def test_the_list_comes_in_pages_the_newest_first(talk: Talk, reviews: Rev
     assert made[1] in await ids(is_decided=True)
 
 
-async def test_two_who_decide_at_once(talk: Talk, reviews: Reviews) -> None:
+async def test_one_of_two_simultaneous_decisions_wins(talk: Talk, reviews: Reviews) -> None:
     """One decision holds, whole; the other one is refused."""
     for _ in range(ROUNDS):
         person, message_id = await unsure(talk, reviews)

@@ -114,7 +114,9 @@ async def test_a_canceled_one_off_stays_so_after_lifting(talk: Talk, by_hand: Su
     )
 
 
-async def test_twice_is_once_and_the_first_reason_stands(talk: Talk, by_hand: Suppressions) -> None:
+async def test_second_opt_out_changes_nothing_and_keeps_the_first_reason(
+    talk: Talk, by_hand: Suppressions
+) -> None:
     person = await talk.person()
     first = await opt_out(talk, by_hand, person)
 
@@ -148,7 +150,9 @@ async def test_a_person_takes_over_what_a_keyword_did(talk: Talk, by_hand: Suppr
     assert row.source == OptOutSource.BY_HAND
 
 
-async def test_an_earlier_opt_in_does_not_undo_it(talk: Talk, by_hand: Suppressions) -> None:
+async def test_earlier_opt_in_does_not_undo_an_opt_out_by_hand(
+    talk: Talk, by_hand: Suppressions
+) -> None:
     """Though the provider's clock runs ahead of ours."""
     person = await talk.texted()
     await talk.text(person, "START", at=ago(minutes=-5))
@@ -159,7 +163,7 @@ async def test_an_earlier_opt_in_does_not_undo_it(talk: Talk, by_hand: Suppressi
     assert await talk.statuses(person) == [OPTED_OUT]
 
 
-async def test_for_one_sender_only(talk: Talk, by_hand: Suppressions) -> None:
+async def test_opt_out_for_one_sender_leaves_the_others(talk: Talk, by_hand: Suppressions) -> None:
     here = await talk.texted()
     other_id = uuid4()
     await talk.number(other_id)
@@ -177,7 +181,7 @@ async def test_for_one_sender_only(talk: Talk, by_hand: Suppressions) -> None:
     assert await talk.statuses(here, there) == [OPTED_OUT, ACTIVE]
 
 
-async def test_what_cannot_be_opted_out(talk: Talk, by_hand: Suppressions) -> None:
+async def test_invalid_number_or_sender_is_refused(talk: Talk, by_hand: Suppressions) -> None:
     async def asked(**changes: object) -> str:
         values = {"contact_id": None, "phone": "+12125550188", "sender_id": None, "reason": "R"}
         with pytest.raises((InvalidFieldError, NotFoundError)) as caught:

@@ -1,4 +1,4 @@
-"""The labeled texts that reading wishes is written by, trained by and measured on."""
+"""The labeled texts that opt-out intent is written by, trained by and measured on."""
 
 import csv
 import hashlib
@@ -25,8 +25,8 @@ BLIND = [f"writer {number}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 1
 """The writers who had never seen the rules."""
 
 MACHINES = FOLDER / "machines.tsv"
-"""Reactions and automatic answers by the authors of ``machine_marks``: made to be taken for
-wishes, for testing alone. Trained with them, the model knew people's wishes less well."""
+"""Reactions and automatic answers by the authors of ``machine_marks.toml``: made to be taken for
+requests, for testing alone. Trained with them, the model knew people's requests less well."""
 
 HELD_OUT = {f"held-out set {number}": FOLDER / f"held_out_{number}.tsv" for number in (9, 10)}
 """Texts by two more writers, for measuring alone: nothing is written, tuned or trained by them.

@@ -1,4 +1,4 @@
-"""``python -m tests.domain.suppression.intent.measure`` prints how well plain wishes are read.
+"""``python -m tests.domain.suppression.intent.measure`` prints how well opt-out intent is read.
 
 Of the held-out sets it prints figures alone: nobody is to write anything by their texts.
 """
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.suppression.keywords import read
-from domain.suppression.opt_out_intent import MODEL, read_wish
+from domain.suppression.opt_out_intent import MODEL, read_intent
 from tests.domain.suppression.intent.corpora import HELD_OUT, ROUNDS, rows
 
 LABELS = ("opt_out", "unsure", "reply", "keyword_opt_out", "keyword_opt_in", "keyword_help")
-"""What a text is, by a person's reading: a clear wish for no more texts, one that a person should
+"""What a text is, by a person's reading: a clear opt-out, one that a person should
 read, any other; or a keyword."""
 
 
@@ -33,10 +33,10 @@ class Figures:
 
     Attributes:
         counts: By label and outcome.
-        precision: Of the texts that suppressed as plain wishes, how many are clear wishes.
-        recall: Of the clear wishes, how many suppressed.
+        precision: Of the texts that opted out, how many are clear opt-outs.
+        recall: Of the clear opt-outs, how many opted out.
         false_opt_outs: Of the replies and the unsure ones, how many suppressed.
-        caught: Of the clear wishes, how many suppressed or are put before a person.
+        caught: Of the clear opt-outs, how many opted out or are put before a person.
         reviewed: Of the replies, how many a person has to read for nothing.
     """
 
@@ -58,8 +58,8 @@ def outcome(text: str, likelihood: Callable[[str], float] = MODEL.likelihood) ->
     keyword = read(text).keyword
     if keyword is not None:
         return f"keyword_{keyword.value}"
-    wish = read_wish(text, likelihood)
-    return wish.value if wish is not None else "reply"
+    intent = read_intent(text, likelihood)
+    return intent.value if intent is not None else "reply"
 
 
 def figures(found: Sequence[Example]) -> Figures:

@@ -83,7 +83,7 @@ def _regression(present: csr_matrix, learned: Sequence[Text]) -> LogisticRegress
     sizes = np.maximum(np.asarray(present.sum(axis=1)).ravel(), 1.0)
     scaled = present.multiply(1 / np.sqrt(sizes)[:, None]).tocsr()
     model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=1000, random_state=0)
-    # Half a wish is a text that asks and one that does not, of half the weight each.
+    # An unsure text counts as one that asks and one that does not, with half the weight each.
     asks = np.array([text.asks for text in learned])
     weights = np.concatenate([asks, 1 - asks])
     counts = weights > 0
