@@ -1,4 +1,4 @@
-"""Erasing a contact: everything about them goes, that they opted out stays as a keyed hash."""
+"""Erase contacts with all their data; an opt-out stays as a keyed hash of the number."""
 
 import hmac
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from storage.suppression import erasure as rows
 
 
 async def recall(tx: Transaction, phones: Iterable[str]) -> int:
-    """Have numbers that are known again be suppressed as they were before they were erased.
+    """Suppress numbers that come back as they were before their contact was erased.
 
     Call it in the transaction that writes a contact's number, after writing it (then it waits for
     an erasure of the same number that is under way), and before a text of a number is applied.

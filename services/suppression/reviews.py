@@ -1,4 +1,4 @@
-"""What a person decides about texts that may ask for no more texts."""
+"""List and decide reviews: texts that may ask for no more texts."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from storage.suppression.suppressions import Evidence
 
 
 class Reviews:
-    """Lists the texts that the rules were unsure about, and takes the decisions.
+    """Lists texts of unclear intent, and applies people's decisions about them.
 
     Args:
         database: Where they are kept.
@@ -27,7 +27,7 @@ class Reviews:
     async def find(
         self, *, is_decided: bool | None = None, after: Position | None = None, limit: int = 50
     ) -> Page[ReviewRow]:
-        """List them, the newest first.
+        """List reviews, newest first.
 
         Args:
             is_decided: Only those that were decided, or only those that were not; None for both.
@@ -39,12 +39,12 @@ class Reviews:
         return cut(rows, limit, lambda row: Position(row.created_at, row.message_id))
 
     async def count_open(self, *, most: int) -> int:
-        """Count the texts that wait for a decision; no further than ``most``."""
+        """Count the undecided reviews, up to ``most``."""
         async with self._database.transaction() as tx:
             return await reviews.count_open(tx, most=most)
 
     async def get(self, message_id: UUID) -> ReviewRow:
-        """Give one.
+        """Return one.
 
         Raises:
             NotFoundError: This text is not, or no longer, there to be decided about.
@@ -55,7 +55,7 @@ class Reviews:
     async def decide(
         self, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
     ) -> ReviewRow:
-        """Say what a text meant; the same decision again changes nothing.
+        """Apply a decision about a text; the same decision again changes nothing.
 
         An opt-out suppresses the number and ends its active enrollments as if the text had been
         understood when it came, so a START since then stands. Everything else stays as it was.

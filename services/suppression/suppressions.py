@@ -1,4 +1,4 @@
-"""Opted-out numbers as people see and change them: by hand, with a reason."""
+"""Suppress numbers by hand, lift suppressions and list them."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -87,9 +87,9 @@ class Suppressions:
     async def suppress_unless_standing(
         self, tx: Transaction, reasons: Mapping[str, str], *, user_id: UUID
     ) -> set[str]:
-        """Opt numbers out for everyone by hand, unless they are; answers those that are new.
+        """Opt out by hand, for everyone, the numbers that are not suppressed; return those.
 
-        What stands keeps its evidence.
+        Active suppressions keep their evidence.
 
         Args:
             tx: The transaction; it locks the numbers, all at once.
@@ -115,7 +115,7 @@ class Suppressions:
         return set(new)
 
     async def get(self, suppression_id: UUID) -> SuppressionRow:
-        """Give one.
+        """Return one.
 
         Raises:
             NotFoundError: There is none with this id.
@@ -124,7 +124,7 @@ class Suppressions:
             return await _found(tx, suppression_id)
 
     async def of_contact(self, contact_id: UUID) -> list[SuppressionRow]:
-        """List all that ever suppressed a contact's number, the newest first.
+        """List all suppressions, also lifted ones, of a contact's number, newest first.
 
         Raises:
             NotFoundError: There is no such contact.
@@ -217,10 +217,10 @@ class Suppressions:
     async def _lock_number(
         self, tx: Transaction, contact_id: UUID | None, phone: str | None
     ) -> str:
-        """Lock the number that is meant.
+        """Lock the number of a contact or as typed, and return it.
 
         Raises:
-            MovedError: The contact has got another number meanwhile.
+            MovedError: The contact got another number meanwhile.
         """
         if contact_id is None:
             number = phones.normalize(phone or "", default_region=self._default_region)
@@ -249,7 +249,7 @@ async def _suppress(
     reason: str,
     user_id: UUID,
 ) -> SuppressionRow:
-    """Opt a locked number out by hand, and write it down; ``known`` stood before."""
+    """Opt a locked number out by hand and audit it; ``known`` is the suppression before."""
     ended = await opt_out_by_hand(tx, {number: reason}, sender_id=sender_id, user_id=user_id)
     row = await suppressions.standing(tx, number, sender_id)
     assert row is not None  # noqa: S101 - it was written a statement ago
@@ -267,7 +267,7 @@ async def _suppress(
 def _told(
     contact_id: UUID | None, sender_id: UUID | None, ended: int
 ) -> dict[str, str | int | None]:
-    """Say in the audit log whose number it is, for which sender, and how many enrollments ended."""
+    """Return the audit entry's facts; ``ended`` is how many enrollments ended."""
     return {
         "contact_id": str(contact_id) if contact_id else None,
         "sender_id": str(sender_id) if sender_id else None,
@@ -276,7 +276,7 @@ def _told(
 
 
 def may_lift(row: SuppressionRow, role: Role) -> bool:
-    """Whether somebody may lift a suppression: only an admin, what was not done by hand alone."""
+    """Tell whether a role may lift a suppression; a member only one made by hand alone."""
     by_hand = row.source is OptOutSource.BY_HAND and not row.asked
     return role is Role.ADMIN or (by_hand and role is Role.MEMBER)
 

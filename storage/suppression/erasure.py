@@ -1,4 +1,4 @@
-"""Erasing a contact, and remembering of the number only that it was opted out."""
+"""Erase a contact, keeping of an opted-out number only a hash."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> 
 
 
 async def numbers_of(tx: Transaction, contact_id: UUID) -> set[str]:
-    """The numbers a contact has and had, and those that texts with them went to or came from."""
+    """Read the numbers a contact has and had, and those that their texts went to or came from."""
     return set((await tx.execute(_NUMBERS, {"id": contact_id})).scalars())
 
 
@@ -96,7 +96,7 @@ async def known(tx: Transaction, contact_id: UUID, phone: str) -> Known:
 
 
 async def unsettled_texts(tx: Transaction, message_ids: Sequence[UUID], give_up: timedelta) -> int:
-    """How many of these texts may be on their way.
+    """Count the texts among these that may be on their way.
 
     What proof could not settle counts only for as long as a person can still decide about it.
     """
@@ -119,7 +119,7 @@ async def unsettled_texts(tx: Transaction, message_ids: Sequence[UUID], give_up:
 
 
 async def texts_not_applied(tx: Transaction, phones: Sequence[str]) -> int:
-    """How many inbound texts of these numbers are kept without their effects."""
+    """Count the inbound texts of these numbers that are not applied yet."""
     row = await tx.execute(
         text(
             """
@@ -132,7 +132,7 @@ async def texts_not_applied(tx: Transaction, phones: Sequence[str]) -> int:
 
 
 async def nobodys(tx: Transaction, phones: Sequence[str], besides: UUID) -> list[str]:
-    """Which of these numbers no other contact has, or was texted at."""
+    """Tell which of these numbers no other contact has or was texted at."""
     rows = await tx.execute(
         text(
             """
@@ -149,7 +149,7 @@ async def nobodys(tx: Transaction, phones: Sequence[str], besides: UUID) -> list
 
 
 async def hash_suppressions(tx: Transaction, hashes: Mapping[str, str]) -> None:
-    """Keep of the suppressions of numbers only their hashes, when, and how."""
+    """Reduce the suppressions of numbers to hashes, with when and how."""
     await tx.execute(
         text(
             """
@@ -166,7 +166,7 @@ async def hash_suppressions(tx: Transaction, hashes: Mapping[str, str]) -> None:
 
 
 async def hashed(tx: Transaction, hashes: Sequence[str]) -> set[str]:
-    """Which of these hashes are suppressions'."""
+    """Tell which of these hashes belong to suppressions."""
     rows = await tx.execute(
         text(
             "SELECT DISTINCT phone_hash FROM suppressions WHERE phone_hash = ANY(:hashes)"
@@ -177,7 +177,7 @@ async def hashed(tx: Transaction, hashes: Sequence[str]) -> set[str]:
 
 
 async def name_suppressions(tx: Transaction, phones: Mapping[str, str]) -> int:
-    """Turn hashed suppressions back into plain ones, by hash; answers how many."""
+    """Turn hashed suppressions back into plain ones; return how many."""
     rows = await tx.execute(
         text(
             """

@@ -1,4 +1,4 @@
-"""Texts that may ask for no more texts, for a person to decide about."""
+"""Reviews: texts that may ask for no more texts, for a person to decide."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,12 +84,12 @@ _PAGE = text(
 
 
 async def add(tx: Transaction, message_id: UUID) -> None:
-    """Put an inbound text before a person."""
+    """Open a review of an inbound text."""
     await tx.execute(text("INSERT INTO reviews (message_id) VALUES (:id)"), {"id": message_id})
 
 
 async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:
-    """One of them."""
+    """Read one review."""
     found = (await tx.execute(_ONE, {"id": message_id})).one_or_none()
     return None if found is None else _row(found)
 
@@ -97,7 +97,7 @@ async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:
 async def find(
     tx: Transaction, *, is_decided: bool | None, after: Position | None, limit: int
 ) -> list[ReviewRow]:
-    """List them, the newest first.
+    """List reviews, newest first.
 
     Args:
         tx: The transaction.
@@ -118,7 +118,7 @@ async def find(
 
 
 async def count_open(tx: Transaction, *, most: int) -> int:
-    """Count those that nobody has decided about, up to a number."""
+    """Count the undecided reviews, up to a number."""
     return int(
         await tx.scalar(
             text(
@@ -134,7 +134,7 @@ async def count_open(tx: Transaction, *, most: int) -> int:
 async def decide(
     tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
 ) -> bool:
-    """Write down a decision; False if there was one before."""
+    """Store a decision; return False if there was one before."""
     rows = await tx.execute(
         text(
             """

@@ -23,7 +23,7 @@ _PHONES = bindparam("phones", type_=ARRAY(Text()))
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a number came to be suppressed.
+    """Why a number is suppressed.
 
     Attributes:
         phone: Which number.
@@ -60,7 +60,7 @@ class OptIn:
 
 
 async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
-    """The opt-in texts of a number since its latest opt-out text, by the provider's time."""
+    """Read the opt-in texts of a number since its latest opt-out text, by the provider's time."""
     rows = await tx.execute(
         text(
             """
@@ -220,7 +220,7 @@ _WAITING_ONE_OFFS = text(
 
 
 async def cancel_one_offs(tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None) -> int:
-    """Cancel one-off texts to numbers that wait and were not begun; answers how many."""
+    """Cancel waiting one-off texts to numbers; return how many."""
     asked = {"phones": list(phones), "sender_id": sender_id}
     rows = await tx.execute(_WAITING_ONE_OFFS, asked)
     return len(rows.all())
@@ -318,14 +318,14 @@ def _row(row: Any) -> SuppressionRow:  # noqa: ANN401 - a driver's row
 
 
 async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> SuppressionRow | None:
-    """What suppresses a number now, for everyone or for exactly this sender."""
+    """Read the active suppression of a number for everyone or for exactly this sender."""
     row = await tx.execute(_STANDING_OF, {"phone": phone, "sender_id": sender_id})
     found = row.one_or_none()
     return None if found is None else _row(found)
 
 
 class ActiveSuppression(NamedTuple):
-    """What suppresses a number for everyone, and who has the number."""
+    """A suppression for everyone, and which contact has its number."""
 
     id: UUID
     contact_id: UUID | None
@@ -334,7 +334,7 @@ class ActiveSuppression(NamedTuple):
 async def standing_everywhere(
     tx: Transaction, phones: Sequence[str]
 ) -> dict[str, ActiveSuppression]:
-    """Tell which of these numbers are suppressed for everyone."""
+    """Read the active suppressions for everyone of these numbers, by number."""
     rows = await tx.execute(
         text(
             """
@@ -348,13 +348,13 @@ async def standing_everywhere(
 
 
 async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:
-    """One suppression."""
+    """Read one suppression."""
     found = (await tx.execute(_ONE, {"id": suppression_id})).one_or_none()
     return None if found is None else _row(found)
 
 
 async def all_of(tx: Transaction, phone: str) -> list[SuppressionRow]:
-    """All that ever suppressed a number, the newest first."""
+    """Read all suppressions of a number, newest first."""
     return [_row(row) for row in await tx.execute(_ALL_OF, {"phone": phone})]
 
 
@@ -367,7 +367,7 @@ async def find(
     after: Position | None,
     limit: int,
 ) -> list[SuppressionRow]:
-    """List suppressions, the newest first.
+    """List suppressions, newest first.
 
     Args:
         tx: The transaction.
@@ -412,6 +412,6 @@ async def lift_by_hand(
 
 
 async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
-    """Whether there is such a sender."""
+    """Tell whether a sender exists."""
     row = await tx.execute(text("SELECT 1 FROM senders WHERE id = :id"), {"id": sender_id})
     return row.first() is not None
