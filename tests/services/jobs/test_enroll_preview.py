@@ -334,7 +334,7 @@ async def test_file_larger_than_a_chunk_is_read_whole(kit: SendingKit) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
-async def test_empty_file_is_refused_with_its_missing_columns(kit: SendingKit, text: str) -> None:
+async def test_empty_file_shows_its_missing_columns(kit: SendingKit, text: str) -> None:
     sequence = await kit.sequence()
     shown = await of_file(kit, sequence.id, text)
     assert (shown.headings, shown.missing) == ([], ("phone", "first_name"))

@@ -83,7 +83,7 @@ async def test_reconciliation_and_suppression_import_do_not_deadlock(
     async def open_attempts(*_: object) -> list[UUID]:
         return [call.attempt_id for call in calls]
 
-    monkeypatch.setattr("storage.maintenance.sweep.orphan_attempts", open_attempts)
+    monkeypatch.setattr("storage.maintenance.sweep.unreconciled_attempts", open_attempts)
     async with kit.world.database.transaction() as tx:
         await tx.execute(text(_LOCK_NUMBER), {"phone": await kit.phone(first)})
         sweeping = asyncio.create_task(kit.services.sweep.sweep())
