@@ -48,7 +48,7 @@ def only_desk(site: Site) -> Iterator[Desk]:
 def desk(site: Site, only_desk: Desk) -> Iterator[Desk]:
     """Remove the test's faults and finish its enrollments, which could meet the next faults."""
     yield only_desk
-    only_desk.behave(status_callbacks="on", fail_next_creates=None, habit=None)
+    only_desk.behave(callbacks="on", fail_next_creates=None, habit=None)
     site.stack.faults.disarm()
     with psycopg.connect(site.database_url) as connection:
         active = connection.execute("SELECT id FROM enrollments WHERE status = 'active'").fetchall()
@@ -172,7 +172,7 @@ def accepted_without_answer(
     site: Site, desk: Desk, worker: Process
 ) -> tuple[Person, list[UserAction]]:
     """Twilio accepts and hangs, and its reports are lost."""
-    desk.behave(status_callbacks="off", fail_next_creates={"kind": "hang", "creates": True})
+    desk.behave(callbacks="off", fail_next_creates={"kind": "hang", "creates": True})
     story = desk.start("", "Once is enough", reply_window=60)
     desk.wait_for_activity(story.enrollment_id, "awaiting_reply")
     return story.person, []
@@ -198,7 +198,7 @@ def accepted_and_redacted(
 ) -> tuple[Person, list[UserAction]]:
     """Twilio accepts and hangs, and the account redacts: its list does not show the text."""
     lost = {"kind": "hang", "creates": True}
-    desk.behave(status_callbacks="off", fail_next_creates=lost, habit="redaction")
+    desk.behave(callbacks="off", fail_next_creates=lost, habit="redaction")
     story = desk.start("", "Redacted, and once", reply_window=60)
     eventually(
         lambda: desk.row(story.enrollment_id)["activity"] in {"held", "awaiting_reply"},
