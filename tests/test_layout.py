@@ -1,5 +1,6 @@
 """Rules for the whole repository."""
 
+import ast
 import importlib.machinery
 import importlib.metadata
 import io
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES = 600
+MANY_NAMES = 200
 
 
 def _files() -> list[Path]:
@@ -210,10 +214,11 @@ _FILE = re.compile(r"\.(css|html|ini|js|json|md|py|sh|toml|tsv|txt|ya?ml)$")
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _BACKTICKED = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_CITED_NAME = re.compile(r"([\w./-]+\.py)::([\w:.]+)")
 
 
 def _documents() -> dict[Path, str]:
-    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     return {file: file.read_text() for file in files}
 
 
@@ -240,6 +245,55 @@ def test_every_path_in_the_documents_exists() -> None:
     }
 
     assert lost == set()
+
+
+def _defined(body: Sequence[ast.stmt], outer: str = "") -> Iterator[str]:
+    """List functions, classes and constants, and methods with and without their class."""
+    for node in body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield from {name, outer + name}
+            case ast.ClassDef(name=name, body=inner):
+                yield name
+                yield from _defined(inner, f"{name}.")
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield outer + name
+            case _:
+                pass
+
+
+@cache
+def _names_in(path: str) -> frozenset[str]:
+    """Read what a module defines; its path is from the root or from `tests`."""
+    files = [file for folder in (ROOT, ROOT / "tests") if (file := folder / path).is_file()]
+    return frozenset(name for file in files for name in _defined(ast.parse(file.read_text()).body))
+
+
+def test_every_name_in_the_documents_exists() -> None:
+    cited = {
+        (file.name, *found.groups())
+        for file, text in _documents().items()
+        for word in _BACKTICKED.findall(text)
+        if (found := _CITED_NAME.fullmatch(word))
+    }
+
+    assert len(cited) > MANY_NAMES
+    assert {one for one in cited if one[2].replace("::", ".") not in _names_in(one[1])} == set()
+
+
+def test_walks_name_every_route_that_sends() -> None:
+    walks = (ROOT / "docs" / "walks.md").read_text()
+    sending = {
+        f"{file.relative_to(ROOT)}::{node.name}"
+        for file in _files()
+        if file.is_relative_to(ROOT / "api")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any("Sends" in ast.unparse(mark) for mark in node.decorator_list)
+    }
+
+    assert len(sending) > 1
+    assert {route for route in sending if f"`{route}`" not in walks} == set()
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
