@@ -39,7 +39,7 @@ RECORD_RETRY = timedelta(milliseconds=200)
 LOOK_AGAIN = timedelta(seconds=10)
 """How often an unknown outcome is looked at again."""
 
-LATE_WAIT = timedelta(seconds=2)
+LATE_RETRY = timedelta(seconds=2)
 """The shortest wait of a send that came too late to start; the longest is twice that."""
 
 RECORD_GIVE_UP = timedelta(minutes=5)
@@ -268,7 +268,7 @@ def _late() -> ApplicationError:
     return ApplicationError(
         "it is too late to begin",
         type="late",
-        next_retry_delay=LATE_WAIT * random.uniform(1, 2),  # noqa: S311 - no secret
+        next_retry_delay=LATE_RETRY * random.uniform(1, 2),  # noqa: S311 - no secret
         category=ApplicationErrorCategory.BENIGN,
     )
 

@@ -83,7 +83,7 @@ async def receive_status(
 
 
 async def _patiently(work: Coroutine[object, object, None]) -> None:
-    """Wait for work, but not for ever.
+    """Wait for work, but not forever.
 
     Work that takes longer goes on behind the answer: what Twilio hardly ever repeats, a STOP among
     it, must not be lost because rows were locked for a while.

@@ -43,7 +43,7 @@ from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
-from services.maintenance.sweep import Chores, Sweep
+from services.maintenance.sweep import Sweep, SweepParts
 from services.maintenance.workspace import WorkspaceSettings
 from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
@@ -260,7 +260,7 @@ class Services:
             self.inbound,
             self.status_callbacks,
             rules,
-            Chores(self.backfill, pruning, self.sending, self.waking, self.workspace),
+            SweepParts(self.backfill, pruning, self.sending, self.waking, self.workspace),
         )
 
     async def database_ready(self) -> bool:

@@ -62,7 +62,7 @@ def may_be_same_text(sent: str, shown: str) -> bool:
 
     A trial account puts a sentence before it; Smart Encoding swaps quotes, dashes and the like for
     characters of the GSM alphabet (Twilio, November 2026), so only letters
-    and digits need to be equal. A text that was blanked is none that can be told.
+    and digits need to be equal. A blanked text matches none.
     """
     sent, shown = sent.strip(), shown.strip().removeprefix(TRIAL_PREFIX)
     return sent == shown or _letters(sent) == _letters(shown) != ""

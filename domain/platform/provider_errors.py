@@ -39,8 +39,8 @@ class Wait(StrEnum):
     ``throttled``: two seconds, doubled each time, at most the first short wait; not counted, for
     the text is not at fault. ``short``: a minute, doubled with every attempt, at most an hour.
     ``minutes_30`` and ``hours`` (four): always the same. ``pacific_midnight``: until carriers reset
-    their daily counts. ``next_window``: until the send window allows it, which the caller works
-    out.
+    their daily counts. ``next_window``: as ``short``; ``domain.messaging.deciding`` then waits for
+    the send window, as before every text.
     """
 
     THROTTLED = "throttled"
@@ -247,7 +247,7 @@ def retry_at(
             raise ValueError(f"{error.code} is not transient")
         case Wait.THROTTLED:
             return now + min(_THROTTLED_FIRST * doubled, short) * (1 + jitter / 2)
-        case Wait.SHORT | Wait.NEXT_WINDOW:  # the caller moves the latter into the window
+        case Wait.SHORT | Wait.NEXT_WINDOW:  # ``decide`` keeps the text out of a closed window
             return now + min(short * doubled, _SHORT_MOST)
         case Wait.MINUTES_30 | Wait.HOURS:
             return now + _FIXED_WAITS[error.wait]

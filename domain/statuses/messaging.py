@@ -13,9 +13,10 @@ class Direction(StrEnum):
 class MessageStatus(StrEnum):
     """Where an outbound message is, in the provider's words and five of our own.
 
-    ``pending``: written, no attempt yet. ``sending``: an attempt is open. ``unknown``: an attempt
-    got no answer and is being settled. ``refused``: the provider refused the last attempt.
-    ``canceled`` and the rest are Twilio's. Inbound messages are ``received``.
+    ``pending``: to be sent; no attempt yet, or the last one was absent or written off. ``sending``:
+    an attempt is open. ``unknown``: an attempt got no answer and is being reconciled. ``refused``:
+    the provider refused the last attempt. ``canceled`` and the rest are Twilio's. Inbound messages
+    are ``received``.
     """
 
     PENDING = "pending"

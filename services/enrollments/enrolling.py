@@ -154,11 +154,13 @@ class Enrolling:
         new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
         phones = {one.contact_id: one.phone for one in found}
         blocked = await rows.suppressed_numbers(tx, list(phones.values()), sequence.sender_id)
-        fates: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
+        foreseen: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
         for row in new:
             is_blocked = phones[row.contact_id] in blocked
-            fates[row.contact_id] = EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
-        return fates
+            foreseen[row.contact_id] = (
+                EnrollmentStatus.OMITTED_OPTED_OUT if is_blocked else row.status
+            )
+        return foreseen
 
     async def first_text_at(self, sequence_id: UUID) -> datetime | None:
         """Compute when the first text would go to a contact in the workspace's zone enrolled now.

@@ -44,9 +44,9 @@ class Finishing:
         unique = checked(enrollment_ids)
         under_way: dict[UUID, list[UUID]] = {}
         results = await asyncio.gather(*(self._finish(one, user_id, under_way) for one in unique))
-        fates = await self.last_texts(under_way)
+        found = await self.last_texts(under_way)
         by_id = {
-            one.enrollment_id: replace(one, last_text=fates.get(one.enrollment_id, one.last_text))
+            one.enrollment_id: replace(one, last_text=found.get(one.enrollment_id, one.last_text))
             for one in results
         }
         return [by_id[enrollment_id] for enrollment_id in enrollment_ids]
@@ -63,7 +63,7 @@ class Finishing:
         """Mark one finished within a transaction.
 
         Its attempts without an outcome are added to ``under_way`` before anyone else can see it
-        finished; see ``last_texts`` and ``fate_of``.
+        finished; see ``last_texts`` and ``last_text_of``.
         """
         status = EnrollmentStatus.FINISHED_STOPPED
         if await enrollments.end(
@@ -77,20 +77,20 @@ class Finishing:
         reached = await enrollments.status_of(tx, enrollment_id)
         return EnrollmentResult(enrollment_id, "already_final" if reached else "not_found")
 
-    async def fate_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
+    async def last_text_of(self, tx: Transaction, attempt_ids: Sequence[UUID]) -> LastText | None:
         """Tell what became of attempts under way; None while one may still make its call."""
         return await finishing.last_text(tx, attempt_ids, self._rules.call_margin)
 
     async def last_texts(self, under_way: dict[UUID, list[UUID]]) -> dict[UUID, LastText]:
         """Wait until every attempt has an outcome or can no longer begin."""
-        fates: dict[UUID, LastText] = {}
+        found: dict[UUID, LastText] = {}
         while under_way:
             async with self._slots, self._database.transaction() as tx:
                 for enrollment_id, attempt_ids in list(under_way.items()):
-                    fate = await self.fate_of(tx, attempt_ids)
-                    if fate is not None:
-                        fates[enrollment_id] = fate
+                    last_text = await self.last_text_of(tx, attempt_ids)
+                    if last_text is not None:
+                        found[enrollment_id] = last_text
                         del under_way[enrollment_id]
             if under_way:
                 await asyncio.sleep(_POLL_SECONDS)
-        return fates
+        return found

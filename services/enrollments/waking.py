@@ -59,7 +59,7 @@ class Waking:
         return total
 
     async def mend(self) -> int:
-        """Have those woken too that no change has noted; answers how many are by now."""
+        """Wake those too whom no change has noted, a few pages at once; return how many."""
         async with self._database.transaction() as tx:
             await waking.add_forgotten(tx)
         return await self.begin()

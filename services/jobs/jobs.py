@@ -324,9 +324,11 @@ class Jobs:
         """Store the outcome of texts that were under way when their enrollment was finished."""
         results = []
         for row in await jobs.awaiting_last_text(tx, job.id, _LAST_TEXTS_AT_ONCE):
-            fate = await self._finishing.fate_of(tx, [UUID(one) for one in row.detail["attempts"]])
-            if fate is not None:
-                results.append(RowResult(row.position, "finished", {"last_text": fate.value}))
+            last_text = await self._finishing.last_text_of(
+                tx, [UUID(one) for one in row.detail["attempts"]]
+            )
+            if last_text is not None:
+                results.append(RowResult(row.position, "finished", {"last_text": last_text.value}))
         if results:
             await jobs.change_results(tx, job.id, results)
 

@@ -54,11 +54,11 @@ EVENTS_OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Chores:
+class SweepParts:
     """Use cases that the sweep runs.
 
     Attributes:
-        catch_up: Fetches texts and reports whose webhooks did not come.
+        backfill: Fetches texts and reports whose webhooks did not come.
         pruning: Deletes old rows.
         sending: Reconciles attempts that no workflow asks about any more.
         waking: Wakes enrollments that a resume or release may have missed.
@@ -84,7 +84,7 @@ class Sweep:
         inbound: Inbound,
         status_callbacks: StatusCallbacks,
         rules: SendingRules,
-        chores: Chores,
+        parts: SweepParts,
     ) -> None:
         self._database = database
         self._temporal = temporal
@@ -93,7 +93,7 @@ class Sweep:
         self._inbound = inbound
         self._status_callbacks = status_callbacks
         self._rules = rules
-        self._chores = chores
+        self._parts = parts
 
     async def sweep(self) -> SweepReport:
         """Run every part; one that fails does not stop the others."""
@@ -110,20 +110,20 @@ class Sweep:
         inbound_applied = await part("inbound", self._inbound.apply_kept)
         reports_applied = await part("reports", self._status_callbacks.apply_kept)
         probes = await part("probes", self._probe)
-        await part("forgotten", self._chores.waking.mend)
+        await part("forgotten", self._parts.waking.mend)
         restarted = await part("restart", self._restart_lost)
         await part("archived", self._finish_archived)
         await part("numbers", self._claim_texts)
         settled = await part("orphans", self._reconcile)
         await part("jobs", self._mend_jobs)
-        await part("zone", self._chores.workspace.move_steps)
+        await part("zone", self._parts.workspace.move_steps)
         await part("events", self._mend_events)
         delivered = await part("outbox", self._outbox.sweep)
         # Near the end, as the provider may be slow; its effects drain the outbox themselves.
-        texts_fetched = await part("texts", self._chores.backfill.fetch_texts)
-        reports_fetched = await part("states", self._chores.backfill.fetch_reports)
-        await part("absent", self._chores.backfill.look_for_absent)
-        await part("pruning", self._chores.pruning.prune)
+        texts_fetched = await part("texts", self._parts.backfill.fetch_texts)
+        reports_fetched = await part("states", self._parts.backfill.fetch_reports)
+        await part("absent", self._parts.backfill.look_for_absent)
+        await part("pruning", self._parts.pruning.prune)
         return SweepReport(
             delivered=delivered,
             restarted=restarted,
@@ -202,13 +202,13 @@ class Sweep:
             )
         settled = 0
         for attempt_id in attempts:
-            question = await self._chores.sending.ask(attempt_id)
+            question = await self._parts.sending.ask(attempt_id)
             if question is None:
                 continue
             listing = await list_texts(self._gateway, question)
             if listing is None:
                 break  # the provider does not answer; more questions would only delay the sweep
-            weighed = await self._chores.sending.record_listing(attempt_id, listing)
+            weighed = await self._parts.sending.record_listing(attempt_id, listing)
             settled += not isinstance(weighed, NeedsReconciliation)
         return settled
 

@@ -238,7 +238,7 @@ class Backfill:
         return len(new)
 
     async def _pictures(self, text: ListedText, failures: int) -> Sequence[str]:
-        """Find a text's pictures; a STOP does not wait for a photo for ever."""
+        """Find a text's pictures; a STOP does not wait for a photo forever."""
         if not text.pictures:
             return ()
         try:

@@ -88,8 +88,8 @@ class Holds:
                     released = await self.release_in(
                         tx, enrollment_id, decision, user_id, under_way
                     )
-        fates = await self._finishing.last_texts(under_way)
-        return replace(released, last_text=fates.get(enrollment_id, released.last_text))
+        found = await self._finishing.last_texts(under_way)
+        return replace(released, last_text=found.get(enrollment_id, released.last_text))
 
     async def release_in(
         self,

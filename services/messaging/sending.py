@@ -61,7 +61,7 @@ class Sending:
                 return GONE
             decision = self._decide(row)
             if not _changes_the_row(decision, row):
-                return await self._say(tx, row, decision)
+                return await self._answer(tx, row, decision)
         probes = await self._may_probe(row, decision)
         async with self._pools.decisions.transaction() as tx:
             row = await self._lock(tx, enrollment_id)
@@ -72,7 +72,7 @@ class Sending:
             decision = self._decide(row)
             if isinstance(decision, deciding.Go):
                 await enrollments.schedule(tx, row.id, row.read_at, probing=row.probing)
-            return await self._say(tx, row, decision)
+            return await self._answer(tx, row, decision)
 
     async def decide_message(self, message_id: UUID) -> Preparation:
         """Say what a one-off text needs next; begins nothing."""
@@ -83,7 +83,7 @@ class Sending:
             decision = decide_one_off(row, row.read_at)
             if isinstance(decision, deciding.Go):
                 return _state(row, EnrollmentPhase.WAITING, needs=Need.SEND)
-            return await self._obey_message(tx, row, decision)
+            return await self._write_obstacle_of_message(tx, row, decision)
 
     async def open_step(self, enrollment_id: UUID) -> NextAction:
         """Ask to send the enrollment's next step.
@@ -101,7 +101,7 @@ class Sending:
                 return GONE
             decision = self._decide(row)
             if not isinstance(decision, deciding.Go):
-                return await self._obey(tx, row, decision)
+                return await self._write_obstacle(tx, row, decision)
             _refuse_if_late(deadline)
             return await self._go(tx, row, decision, deadline)
 
@@ -118,7 +118,7 @@ class Sending:
                 return GONE
             decision = decide_one_off(row, row.read_at)
             if not isinstance(decision, deciding.Go):
-                return await self._obey_message(tx, row, decision)
+                return await self._write_obstacle_of_message(tx, row, decision)
             _refuse_if_late(deadline)
             if row.sender_on_hold and not await self._claim_probe(tx, row):
                 return _state(row, EnrollmentPhase.HELD)
@@ -193,13 +193,15 @@ class Sending:
     async def _claim_probe(self, tx: Transaction, row: StepRow | MessageRow) -> bool:
         return await holds.claim_probe(tx, row.sender_id, self._rules.probe_interval)
 
-    async def _say(self, tx: Transaction, row: StepRow, decision: deciding.Decision) -> Preparation:
+    async def _answer(
+        self, tx: Transaction, row: StepRow, decision: deciding.Decision
+    ) -> Preparation:
         """Say what was decided; what stands in the way is written down as well."""
         if isinstance(decision, deciding.Go):
             return _state(row, EnrollmentPhase.WAITING, due_at=row.read_at, needs=Need.SEND)
-        return await self._obey(tx, row, decision)
+        return await self._write_obstacle(tx, row, decision)
 
-    async def _obey(
+    async def _write_obstacle(
         self, tx: Transaction, row: StepRow, decision: deciding.Obstacle
     ) -> Preparation:
         """Write down what stands in the way and say it to the workflow."""
@@ -251,7 +253,7 @@ class Sending:
             )
         return _state(row, EnrollmentPhase.WAITING, due_at=decision.at)
 
-    async def _obey_message(
+    async def _write_obstacle_of_message(
         self, tx: Transaction, row: MessageRow, decision: deciding.OneOffObstacle
     ) -> Preparation:
         """Write down what stands in a one-off text's way and say it to the workflow."""

@@ -12,7 +12,8 @@ No other module inserts, updates or deletes enrollments. Their life::
 
 A transition also writes what follows from it everywhere: timeline, events, signals. Its guard is
 in its statement, so one that comes too late changes nothing and writes nothing. Where a ``signal``
-must be given, None means that the workflow's own activity is asking and needs none.
+must be given, None means that the workflow's own activity is asking and needs none. Only
+``record_text`` and ``recount_steps`` have no guard: they count texts, of final enrollments too.
 
 Locks are taken in the order of ``storage.platform.locks``, of several enrollments by their ids.
 """

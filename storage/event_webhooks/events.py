@@ -26,9 +26,9 @@ _EMIT = """
         AND (types = CAST('[]' AS jsonb) OR types @> to_jsonb(CAST(:type AS text)))
         FOR KEY SHARE
     ),
-    held AS MATERIALIZED (
+    locked AS MATERIALIZED (
         SELECT e.id FROM enrollments e
-        WHERE EXISTS (SELECT FROM wanting) AND {held}
+        WHERE EXISTS (SELECT FROM wanting) AND {locked}
         ORDER BY e.id FOR NO KEY UPDATE
     ),
     told AS (
@@ -36,7 +36,7 @@ _EMIT = """
         SELECT gen_random_uuid(), :type, found.subject_id,
             found.data || CAST(:more AS jsonb), clock_timestamp()
         FROM ({found}) AS found(subject_id, data)
-        WHERE EXISTS (SELECT FROM wanting) AND (SELECT count(*) FROM held) >= 0
+        WHERE EXISTS (SELECT FROM wanting) AND (SELECT count(*) FROM locked) >= 0
         RETURNING id, subject_id
     ),
     on_the_way AS (
@@ -69,7 +69,7 @@ def _of_enrollments(data: str) -> TextClause:
         SELECT e.id, jsonb_build_object({_ABOUT_ENROLLMENT}, {data}) FROM enrollments e
         WHERE e.id = ANY({_THESE}) ORDER BY e.enrolled_at, e.id
     """  # noqa: S608 - built from constants
-    return text(_EMIT.format(held="false", found=found))
+    return text(_EMIT.format(locked="false", found=found))
 
 
 def _of_messages(data: str) -> TextClause:
@@ -78,8 +78,8 @@ def _of_messages(data: str) -> TextClause:
             jsonb_build_object({_ABOUT_MESSAGE}, {data})
         FROM messages m WHERE m.id = ANY({_THESE})
     """  # noqa: S608 - built from constants
-    held = f"e.id IN (SELECT enrollment_id FROM messages WHERE id = ANY({_THESE}))"  # noqa: S608
-    return text(_EMIT.format(held=held, found=found))
+    locked = f"e.id IN (SELECT enrollment_id FROM messages WHERE id = ANY({_THESE}))"  # noqa: S608
+    return text(_EMIT.format(locked=locked, found=found))
 
 
 _BY_ID = {
@@ -187,8 +187,8 @@ _NO_LONGER_OPTED_OUT = f"""
         WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.sender_id IS NULL
     )
 """
-_OPTED_IN = text(_EMIT.format(held="false", found=_NO_LONGER_OPTED_OUT))
-_OPTED_OUT = text(_EMIT.format(held="false", found=_NEWLY_OPTED_OUT))
+_OPTED_IN = text(_EMIT.format(locked="false", found=_NO_LONGER_OPTED_OUT))
+_OPTED_OUT = text(_EMIT.format(locked="false", found=_NEWLY_OPTED_OUT))
 
 
 async def contacts_opted_out(

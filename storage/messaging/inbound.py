@@ -143,10 +143,10 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
 
 
 async def lock_contact_of(tx: Transaction, phone: str) -> UUID | None:
-    """Keep from being changed whose the texts from a number are: who has it, else who had it.
+    """Lock the contact whom a number's texts belong to: who has it, else who was texted there last.
 
-    Before any enrollment is locked. Whoever has another number by now is changed under that one's
-    lock.
+    Call it before any enrollment is locked. The number's lock is not enough: a contact who has
+    another number by now is changed under that number's lock.
     """
     row = await tx.execute(
         text(

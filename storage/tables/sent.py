@@ -18,8 +18,9 @@ SENT = f"""(
 
 A later report of failure proves refusal too. Not if its code says that the text may have arrived
 (30008, 30410), nor if the carrier said ``undelivered`` and the person has texted us since: carriers
-err, and a text that may be an answer stops what goes on. But ``failed`` and ``canceled`` never left
-the provider, and what was blocked because the number had opted out (21610, 30004) went nowhere.
+err, and a text that may be an answer must end the enrollment. But ``failed`` and ``canceled`` never
+left the provider, and what was blocked because the number had opted out (21610, 30004) went
+nowhere.
 """
 
 

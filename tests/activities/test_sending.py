@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import sending, sweeping
 from activities.sending import (
-    LATE_WAIT,
+    LATE_RETRY,
     LOOK_AGAIN,
     CloseEnrollment,
     SendingActivities,
@@ -297,7 +297,7 @@ async def test_late_send_is_retried_with_jitter(
         assert not raised.value.non_retryable
         assert raised.value.category is ApplicationErrorCategory.BENIGN
         assert raised.value.next_retry_delay is not None
-        assert LATE_WAIT <= raised.value.next_retry_delay <= 2 * LATE_WAIT
+        assert LATE_RETRY <= raised.value.next_retry_delay <= 2 * LATE_RETRY
         delays.add(raised.value.next_retry_delay)
     assert len(delays) > 1
     assert gateway.calls == []

@@ -153,7 +153,7 @@ async def _start(
 ) -> JobDetails:
     return await page.services.jobs.start_bulk_action(
         sequence_id,
-        JobKind(act.value.replace("-", "_")),
+        JobKind(act.value.replace("-", "_")),  # a job is named as its act
         selection.chosen().wanted(),
         page.user.id,
         group_id=form.group() if act is Act.ADD_TO_GROUP else None,

@@ -50,7 +50,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     kit: SendingKit, database_url: str, monkeypatch: pytest.MonkeyPatch, *, apart: bool
 ) -> None:
     """Attempts written at most 1.2 times the texts sent; all are sent in the end."""
-    monkeypatch.setattr(sending, "LATE_WAIT", timedelta(seconds=0.1))
+    monkeypatch.setattr(sending, "LATE_RETRY", timedelta(seconds=0.1))
     scarce = Database(database_url, connections=CONNECTIONS)
     pools = replace(Pools.one(kit.world.database), rest=scarce) if apart else Pools.one(scarce)
     kit = kit.with_rules(call_before=CALL_BEFORE)
