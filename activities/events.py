@@ -27,7 +27,7 @@ class EventActivities:
 
     @activity.defn(name="deliver_events")
     async def deliver_events(self, request: DeliverEvents) -> EventsRound:
-        """Deliver what is due for a few seconds; answers when to come again.
+        """Deliver what is due for a few seconds; return when to come again.
 
         Idempotency: each try is claimed and recorded on its row; an event may be sent twice, under
         one id. Time limit: 30 seconds. No failure is final; refusals are counted on the rows.

@@ -20,7 +20,7 @@ class StepFacts:
         status: The enrollment's.
         sequence_state: The sequence's.
         paused: A person paused this enrollment.
-        held_reason: Why the enrollment is held, if it is.
+        held_reason: Why the enrollment waits for a person.
         probing: It may try a sender that is on hold.
         position: The step to send, from 1; ``step_count + 1`` once all went out.
         step_count: How many steps there are.

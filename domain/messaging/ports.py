@@ -379,7 +379,7 @@ class Ledger(Protocol):
         ...
 
     async def record_answer(self, attempt_id: UUID, answer: SendResult) -> NextAction:
-        """Record what the provider said and all that follows from it; answers what is next."""
+        """Record what the provider said and all that follows from it; return what is next."""
         ...
 
     async def record_listing(self, attempt_id: UUID, listing: Listing | None) -> NextAction:

@@ -80,7 +80,7 @@ class Refusals:
             _logger.warning("a refused attempt is not in the audit log", extra={"action": action})
 
     def _count(self, actor: Actor, action: str) -> int:
-        """Count an attempt; answers the caller's refusals of this kind in this hour."""
+        """Count an attempt; return the caller's refusals of this kind in this hour."""
         who = str(actor.user_id or "") or network_of(actor.address)
         now = self._clock()
         count = self._counts.pop((action, who), None)

@@ -212,7 +212,7 @@ class Sessions:
                 await audit.record(tx, "session.end", "user", [caller.user.id])
 
     async def end_others(self, caller: Caller) -> int:
-        """End every session of the caller's but this one; answers how many."""
+        """End every session of the caller's but this one; return how many."""
         async with self._database.transaction() as tx:
             ended = await sessions.end_all(tx, caller.user.id, but=caller.session_id)
             if ended:

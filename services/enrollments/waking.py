@@ -38,14 +38,14 @@ class Waking:
                 _logger.warning("nobody was woken", extra={"error": type(error).__name__})
 
     async def wake(self) -> int:
-        """Wake everyone there is to wake; answers how many."""
+        """Wake everyone there is to wake; return how many."""
         total = 0
         while (woken := await self._page()) is not None:
             total += woken
         return total
 
     async def begin(self) -> int:
-        """Wake a page or a few small ones; answers how many. ``run`` wakes the rest.
+        """Wake a page or a few small ones; return how many. ``run`` wakes the rest.
 
         Runs after each commit that wrote wakes, so a change that concerns few enrollments has woken
         them all when it is answered.
@@ -65,7 +65,7 @@ class Waking:
         return await self.begin()
 
     async def _page(self) -> int | None:
-        """Wake a page of the oldest wake; answers how many, None if there is no wake."""
+        """Wake a page of the oldest wake; return how many, None if there is no wake."""
         async with self._database.transaction() as tx:
             wake = await wakes.take(tx)
             if wake is None:

@@ -74,7 +74,7 @@ class PostFailedError(Exception):
 
 
 Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
-"""Posts headers and a body to an address; answers the HTTP status, and follows no redirect. Raises
+"""Posts headers and a body to an address, follows no redirect, and returns the HTTP status. Raises
 ``PostFailedError``."""
 
 

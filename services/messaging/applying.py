@@ -46,7 +46,7 @@ GONE = EnrollmentState(doing="ended", status="gone")
 async def learn(
     tx: Transaction, loaded: Loaded | None, evidence: Evidence, rules: SendingRules
 ) -> NextAction:
-    """Write all that follows from what was learned about an attempt; answers what is next.
+    """Write all that follows from what was learned about an attempt; return what is next.
 
     Args:
         tx: Holds the number's lock since before the attempt was read.
@@ -96,7 +96,7 @@ async def _lock(tx: Transaction, attempt: Attempt, evidence: Evidence, now: date
 async def apply(
     tx: Transaction, attempt: Attempt, effects: Effects, now: datetime, rules: SendingRules
 ) -> NextAction:
-    """Write effects in the order of the locks; answers what is next by the rows as they are then.
+    """Write effects in the order of the locks; return what is next by the rows as they are then.
 
     Args:
         tx: Holds the locks that ``scope`` names.

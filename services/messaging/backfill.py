@@ -133,7 +133,7 @@ class Backfill:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def fetch_texts(self) -> int:
-        """Fetch the texts whose webhook never came and apply them; answers how many there were.
+        """Fetch the texts whose webhook never came and apply them; return how many there were.
 
         Each number of ours has a list of its own, which outbound texts do not fill; numbers of a
         Messaging Service, which are not known, share the account's. Texts are kept first, a page at
@@ -164,7 +164,7 @@ class Backfill:
         return round_.fetched
 
     async def fetch_all_texts(self) -> int:
-        """Fetch texts until every list was read to its end; answers how many there were.
+        """Fetch texts until every list was read to its end; return how many there were.
 
         Raises:
             ProviderUnavailableError: A list could not be had; what was fetched has its effect.
@@ -227,7 +227,7 @@ class Backfill:
         return until if missed or abs(until - done) >= self._rules.catch_up_every else None
 
     async def _keep(self, texts: Sequence[ListedText], one: rows.TextList, seen: set[str]) -> int:
-        """Keep those that did not come, oldest first; answers how many."""
+        """Keep those that did not come, oldest first; return how many."""
         async with self._database.transaction() as tx:
             known = await rows.known_texts(tx, [text.sid for text in texts])
         new = [text for text in texts if text.sid not in known | seen]
@@ -250,7 +250,7 @@ class Backfill:
             return ()
 
     async def fetch_reports(self) -> int:
-        """Look up texts stuck before a final state; answers of how many it was news."""
+        """Look up texts stuck before a final state; return for how many that was news."""
         async with self._database.transaction() as tx:
             progress = await rows.progress(tx)
         if progress.is_backing_off:
@@ -277,7 +277,7 @@ class Backfill:
                 return news
 
     async def _look_up(self, text: rows.Unfinished) -> bool | None:
-        """Ask how one text ended; answers whether it was news, None if it could not be asked."""
+        """Ask how one text ended; return whether it was news, None if it could not be asked."""
         try:
             message = await self._gateway.message(text.sid)
         except ProviderUnavailableError:
@@ -292,7 +292,7 @@ class Backfill:
         return is_news
 
     async def look_for_absent(self) -> int:
-        """Look once more for texts declared absent a while ago; answers how many are there.
+        """Look once more for texts declared absent a while ago; return how many are there.
 
         Nothing can be done about a text that was sent twice but to tell of it.
         """

@@ -53,7 +53,7 @@ class Holds:
         self._finishing = finisher
 
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
-        """Take a sender off hold by hand; answers how many enrollments waited for it.
+        """Take a sender off hold by hand; return how many enrollments waited for it.
 
         They may go on from the commit, after which the first page is woken.
         """

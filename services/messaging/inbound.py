@@ -77,7 +77,7 @@ class Inbound:
             return True
 
     async def apply_kept(self, limit: int = 100) -> int:
-        """Apply texts that were kept without their effects; answers how many.
+        """Apply texts that were kept without their effects; return how many.
 
         Of so many at a time; where none of them can be applied, the next ones are looked at too.
         """

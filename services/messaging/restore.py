@@ -137,7 +137,7 @@ class Reconciling:
             return await restore.numbers_like(tx, text.to.rstrip(_REDACTED))
 
     async def _hold(self, phone: str, sent: Sequence[SentText]) -> tuple[set[str], int, int]:
-        """Hold the enrollments of a number; answers what explains which texts, and how many."""
+        """Hold the enrollments of a number; return what explains which texts, and how many."""
         explained: set[str] = set()
         held = 0
         async with self._database.transaction() as tx:

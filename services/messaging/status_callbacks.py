@@ -55,7 +55,7 @@ class StatusCallbacks:
             return True
 
     async def apply_kept(self, limit: int = 500) -> int:
-        """Apply reports that were kept without their effects; answers how many.
+        """Apply reports that were kept without their effects; return how many.
 
         Of so many at a time; where none of them can be applied, the next ones are looked at too.
         """

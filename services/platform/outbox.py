@@ -84,7 +84,7 @@ class Outbox:
         return await self.drain()
 
     async def drain(self) -> int:
-        """Deliver every due entry; answers how many Temporal took.
+        """Deliver every due entry; return how many Temporal took.
 
         One that fails does not block others: it is postponed, or parked if retrying cannot help.
         """

@@ -80,7 +80,7 @@ async def end(tx: Transaction, session_id: UUID) -> bool:
 
 
 async def end_all(tx: Transaction, user_id: UUID, *, but: UUID | None = None) -> list[UUID]:
-    """End every session of a user but one; answers those that had not ended."""
+    """End every session of a user but one; return those that had not ended."""
     return await _end(tx, col(SignIn.user_id) == user_id, col(SignIn.id).is_distinct_from(but))
 
 

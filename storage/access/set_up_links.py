@@ -12,7 +12,7 @@ from storage.tables.access import SetUpLink, User
 
 
 async def put(tx: Transaction, user_id: UUID, token_hash: str, lifetime: timedelta) -> datetime:
-    """Replace a user's link, if they have one, by a new one; answers when it expires."""
+    """Replace a user's link, if they have one, by a new one; return when it expires."""
     values = {
         "token_hash": token_hash,
         "created_at": func.now(),

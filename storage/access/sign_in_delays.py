@@ -19,7 +19,7 @@ class Tries(NamedTuple):
 async def lock(
     tx: Transaction, keys: Sequence[str], window: timedelta
 ) -> tuple[datetime, Mapping[str, Tries]]:
-    """Lock counts, in one order for all callers; answers the time of locking, and each count.
+    """Lock counts, in one order for all callers; return the time of locking, and each count.
 
     A span of ``window`` begins with the first try after the end of the one before.
     """

@@ -58,7 +58,7 @@ async def revoke(tx: Transaction, token_id: UUID) -> bool:
 
 
 async def revoke_all(tx: Transaction, user_id: UUID) -> list[UUID]:
-    """Revoke every token of a user; answers those that were not revoked."""
+    """Revoke every token of a user; return those that were not revoked."""
     return await _revoke(tx, col(ApiToken.user_id) == user_id)
 
 

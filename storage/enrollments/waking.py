@@ -97,7 +97,7 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
 async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
-    """Ask those that wait for a step to apply the new send window; answers how many.
+    """Ask those that wait for a step to apply the new send window; return how many.
 
     A wider window lets some go sooner; a narrower one is checked when a text would go.
     """

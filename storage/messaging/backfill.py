@@ -221,7 +221,7 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
     """Some texts that have reached the age of their next look-up.
 
     Of those that have waited longest some are picked at random, so that those which can never be
-    looked up stand before no others forever.
+    looked up stand before no others for ever.
 
     Args:
         tx: The transaction.

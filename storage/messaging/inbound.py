@@ -16,7 +16,7 @@ from storage.tables.sent import SENT
 
 
 async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
-    """Keep an inbound text's event and lock it; answers when it happened.
+    """Keep an inbound text's event and lock it; return when it happened.
 
     None if its effects are applied already.
     """
@@ -174,7 +174,7 @@ async def store_text(
     keyword: str | None,
     is_reply: bool,
 ) -> UUID:
-    """Put an inbound text into its conversation; answers the message's id."""
+    """Put an inbound text into its conversation; return the message's id."""
     message_id = uuid4()
     await tx.execute(
         text(

@@ -23,7 +23,7 @@ async def reserve(
     kept_for: timedelta,
     abandoned_after: timedelta | None,
 ) -> datetime | None:
-    """Claim a key for one request; answers when, or None if it is claimed already.
+    """Claim a key for one request; return when, or None if it is claimed already.
 
     Waits for a transaction that is claiming it. A claim older than ``kept_for`` has expired; one of
     the same request without an answer can be taken over after ``abandoned_after``, if given.

@@ -215,7 +215,7 @@ async def unpark_known(tx: Transaction) -> None:
 
 
 async def unpark_all(tx: Transaction) -> int:
-    """Try every parked entry again, after its cause was fixed; answers how many."""
+    """Try every parked entry again, after its cause was fixed; return how many."""
     query = update(OutboxEntry).where(_PARKED).values(**_UNPARKED, tries=0)
     return len((await tx.scalars(query.returning(col(OutboxEntry.id)))).all())
 

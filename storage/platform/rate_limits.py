@@ -10,7 +10,7 @@ from storage.platform.database import Transaction
 async def take(
     tx: Transaction, key: str, cost: int, most: int, window: timedelta
 ) -> timedelta | None:
-    """Count in the present window; answers how long it still lasts if that is too many."""
+    """Count in the present window; return how long it still lasts if that is too many."""
     seconds = window.total_seconds()
     row = await tx.execute(
         text(
