@@ -73,7 +73,7 @@ async def working(client: Client, ledger: Ledger, build_id: str) -> AsyncIterato
     """Run the workers of a build; drain them at the end."""
     services = cast(
         "Services",
-        SimpleNamespace(ledger=ledger, gateway=None, sweep=None, deliveries=None, jobs=None),
+        SimpleNamespace(sending=ledger, gateway=None, sweep=None, deliveries=None, jobs=None),
     )
     drain = Settings.model_fields["drain"].default
     workers = worker.build_workers(client, services, drain=drain, build_id=build_id)
