@@ -81,18 +81,31 @@ def provable_from(attempt: Attempt | LastAttempt, rules: SendingRules) -> dateti
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another attempt to the number whose text a list may show under an id that nobody knows.
+
+    Attributes:
+        body: The text.
+        started_at: When the attempt was committed.
+    """
+
+    body: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
 class ListEvidence:
     """What the provider's list shows of an attempt, and the rows it is compared with.
 
     Attributes:
         listing: The list; None if it could not be had.
         claimed: The provider's ids in it that belong to other attempts.
-        rivals: The texts of other attempts to the number whose outcome is unknown.
+        rivals: The other attempts whose text it may show under an id that nobody knows.
     """
 
     listing: Listing | None
     claimed: frozenset[str] = frozenset()
-    rivals: tuple[str, ...] = ()
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,24 +147,33 @@ def unclaimed(
 
 
 def find_text(
-    attempt: Attempt, texts: Sequence[ListedMessage], rivals: Sequence[str]
+    attempt: Attempt, texts: Sequence[ListedMessage], rivals: Sequence[Rival]
 ) -> ListedMessage | None:
-    """Return the text that must be an attempt's, the nearest in time; None if several may be."""
+    """Return the text that must be an attempt's; None if several may be.
+
+    Of as many texts as there are attempts each has its own, in their order: the provider's clock
+    may be wrong. Of more texts than that it is the nearest in time.
+    """
     alike = [text for text in texts if may_be_same_text(attempt.body, text.body)]
-    if len(alike) <= sum(may_be_same_text(attempt.body, rival) for rival in rivals):
+    rivals = [rival for rival in rivals if may_be_same_text(attempt.body, rival.body)]
+    if len(alike) <= len(rivals):
         return None
+    if len(alike) == len(rivals) + 1:
+        alike.sort(key=lambda text: text.created_at)
+        return alike[sum(rival.started_at < attempt.started_at for rival in rivals)]
     return min(alike, key=lambda text: abs(text.created_at - attempt.started_at))
 
 
 def proves_absence(attempt: Attempt, listing: Listing, now: datetime) -> bool:
     """Whether a text that was handed over would be in a list that does not show it.
 
-    Without a known text to look for, how the provider showed the sender's texts lately decides.
+    Without a known text to look for, how the provider showed the sender's texts decides, if that
+    was seen lately and before the attempt: a text sent since will soon be the known one.
     """
     if attempt.shows_texts is False:
         return False
     if listing.canary is CanaryState.NONE:
         seen_at = attempt.shows_texts_at
-        is_recent = seen_at is not None and now - seen_at <= CANARY_AGE
+        is_recent = seen_at is not None and now - CANARY_AGE <= seen_at < attempt.started_at
         return attempt.shows_texts is True and is_recent
     return listing.canary is CanaryState.INTACT

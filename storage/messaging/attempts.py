@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
-from domain.messaging.absence import LIST_SKEW
+from domain.messaging.absence import LIST_SKEW, Rival
 from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
 from domain.messaging.effects import Effects
 from domain.messaging.ports import Canary
@@ -107,18 +107,31 @@ async def claimed(tx: Transaction, sids: Collection[str], besides: UUID) -> froz
     return frozenset(rows.scalars())
 
 
-async def rivals(tx: Transaction, attempt: Attempt) -> tuple[str, ...]:
-    """Return the texts of other attempts to the same number whose outcome is unknown."""
+async def rivals(tx: Transaction, attempt: Attempt) -> tuple[Rival, ...]:
+    """Return the other attempts to the number that a list may show under an id nobody knows.
+
+    Those are of unknown outcome, or assumed sent if their call may have been made since.
+    """
     found = await tx.execute(
         text(
             """
-            SELECT m.body FROM attempts a JOIN messages m ON m.id = a.message_id
-            WHERE m.phone = :phone AND a.outcome IN ('open', 'unknown') AND a.id <> :id
+            SELECT m.body, a.started_at FROM attempts a JOIN messages m ON m.id = a.message_id
+            WHERE m.phone = :phone AND a.id <> :id AND (
+                a.outcome IN ('open', 'unknown') OR (
+                    a.outcome = 'assumed_sent' AND a.provider_sid IS NULL
+                    AND a.call_before >= :since
+                )
+            )
             """
         ),
-        {"phone": attempt.phone, "id": attempt.id},
+        {
+            "phone": attempt.phone,
+            "id": attempt.id,
+            # A list goes back by one LIST_SKEW; a call may last almost as long.
+            "since": attempt.started_at - 2 * LIST_SKEW,
+        },
     )
-    return tuple(found.scalars())
+    return tuple(Rival(row.body, row.started_at) for row in found)
 
 
 _CANARY = text(

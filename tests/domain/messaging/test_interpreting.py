@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.messaging.absence import ListEvidence
+from domain.messaging.absence import ListEvidence, Rival
 from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
 from domain.messaging.effects import (
     Effects,
@@ -186,9 +186,14 @@ UNPROVABLE = [
         listing(canary=CanaryState.NONE),
     ),
     (
+        "seen_since_the_attempt",
+        {"shows_texts": True, "shows_texts_at": NOW - SECOND},
+        listing(canary=CanaryState.NONE),
+    ),
+    (
         "may_be_a_rivals",
         {},
-        replace(listing(listed(MessageStatus.SENT)), rivals=("Hello",)),
+        replace(listing(listed(MessageStatus.SENT)), rivals=(Rival("Hello", NOW),)),
     ),
 ]
 
@@ -211,6 +216,23 @@ def test_list_that_proves_nothing_is_asked_for_again_until_a_person_decides(
     one_off = follows(replace(ONE_OFF, **given_up), evidence)
     assert one_off.attempt == {"outcome": AttemptOutcome.ASSUMED_SENT}
     assert one_off.answer == EnrollmentState("ended", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("rival_after", "sid"), [(15 * SECOND, "SM1"), (-15 * SECOND, "SM2")], ids=["before", "after"]
+)
+def test_texts_alike_belong_to_attempts_in_their_order(rival_after: timedelta, sid: str) -> None:
+    """The provider's clock is slow, so the later text is the nearer one to the first attempt."""
+    attempt = replace(STEP, **UNPROVEN)
+    rival = Rival("Hello", attempt.started_at + rival_after)
+    handed_over = sorted([attempt.started_at, rival.started_at])
+    first, second = (
+        ListedMessage(one, "Hello", MessageStatus.SENT, at - 40 * SECOND)
+        for one, at in zip(("SM1", "SM2"), handed_over, strict=True)
+    )
+    for texts in ((first, second), (second, first)):
+        effects = follows(attempt, replace(listing(*texts), rivals=(rival,)))
+        assert effects.attempt["provider_sid"] == sid
 
 
 def test_text_that_another_attempt_claims_is_not_this_ones() -> None:

@@ -490,6 +490,25 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
     assert len(kit.gateway.calls) == 2
 
 
+async def test_text_that_a_person_called_sent_is_taken_for_no_other(kit: SendingKit) -> None:
+    """It is in the list under an id that no attempt has, in the same words."""
+    [contact] = await kit.world.contacts(1)
+    sent, lost = [await kit.enroll(contact_id=contact) for _ in range(2)]
+    await lose(kit, sent, creates=True)
+    await lose(kit, lost, creates=False)
+    await kit.pass_time(timedelta(minutes=61))
+    kit.gateway.messages[await kit.phone(sent)] = [
+        ListedMessage("SM1", "Hi Ann0", MessageStatus.SENT, datetime.now(UTC) - timedelta(hours=1))
+    ]
+    await kit.run_step(sent)
+    await kit.services.holds.release([sent], "treat_as_sent", kit.world.user_id)
+    state = await kit.run_step(lost)
+    assert isinstance(state, EnrollmentState)
+    assert state.held_reason == "outcome_unknown"
+    assert await kit.outcomes(sent) == ["assumed_sent"]
+    assert await kit.outcomes(lost) == ["unknown"]
+
+
 # The promise in the database
 
 
