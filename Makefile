@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets chromium up test check screenshots bench chaos lock clean clean-data
+.PHONY: help install assets chromium up test check screenshots bench chaos model lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
 
 chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N SEED=N
 	$(BIN)/python -m tests.chaos $(if $(ENROLLMENTS),--enrollments $(ENROLLMENTS)) $(if $(SEED),--seed $(SEED))
+
+model: $(INSTALLED) ## Search every interleaving for a broken promise; WORLD=NAME, WITHOUT=GUARD
+	$(BIN)/python -m tests.model $(if $(WORLD),--world "$(WORLD)") $(if $(WITHOUT),--without $(WITHOUT))
 
 lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt
