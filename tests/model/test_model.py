@@ -3,7 +3,9 @@
 The promise: docs/design.md, "Never twice, never after".
 """
 
+import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +61,10 @@ def test_story_is_dated_and_ends_with_the_breach() -> None:
             "minute 2: the provider takes attempt 1 at step 1 of enrollment 1",
             promise.AFTER_FINISH,
         ]
+
+
+def test_document_tells_what_each_guard_is_for() -> None:
+    document = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
+    table = document.partition("### Without its guards\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)`: (.+) \| (.+) \|$", table, re.MULTILINE)
+    assert rows == [(guard.name, guard.about, guard.breach) for guard in GUARDS]
