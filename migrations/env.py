@@ -1,7 +1,9 @@
 """Alembic's entry: migrates the database that the settings name."""
 
+import time
+
 from alembic import context
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Engine, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
@@ -14,14 +16,21 @@ _MIGRATION_LOCK = 7_283_001
 """Advisory lock that keeps two set-ups from migrating at once."""
 
 
-_MOST_TRIES = 30
+_LOCK_TIMEOUT = "900ms"
+"""How long a table's lock is waited for, while texts wait behind it. Less than PostgreSQL's
+``deadlock_timeout`` of a second, so that of two transactions that wait for each other it is this
+one that gives way, not a send."""
+
+_PAUSE_SECONDS = 0.2
+_MOST_TRIES = 180
+"""Some three minutes: a transaction of ours is ended when it is idle for one."""
 
 
 def run_migrations() -> None:
     """Run the migrations in one transaction, one runner at a time.
 
     Programs of the release before go on meanwhile, and take the same tables in another order: where
-    one of their transactions and this one wait for each other, this one gives way and begins anew.
+    one of their transactions keeps this one waiting, it gives way and begins anew.
     """
     url = context.config.attributes.get("database_url") or Settings.load().database_url
     # Whoever waited for the lock sees what was done meanwhile, whatever a role defaults to.
@@ -30,8 +39,10 @@ def run_migrations() -> None:
         try:
             _run_all(engine)
         except OperationalError as error:
-            if not isinstance(error.orig, DeadlockDetected) or not tries_left:
+            gave_way = isinstance(error.orig, DeadlockDetected | LockNotAvailable)
+            if not gave_way or not tries_left:
                 raise
+            time.sleep(_PAUSE_SECONDS)
         else:
             return
 
@@ -41,6 +52,7 @@ def _run_all(engine: Engine) -> None:
         context.configure(connection=connection, target_metadata=target_metadata)
         with context.begin_transaction():
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
             context.run_migrations()
 
 

@@ -110,6 +110,8 @@ def test_migration_and_a_send_do_not_deadlock(database: str, tmp_path: Path) -> 
         sending.execute("SELECT id FROM enrollments FOR UPDATE")
         migrating = _alembic(database, tmp_path, "upgrade", "head")
         _until_waiting(database, "enrollments")
+        # By now PostgreSQL has looked for a deadlock behind the migration's lock, and found none.
+        time.sleep(1.1)
         sending.execute("UPDATE attempts SET provider_status = 'delivered'")
     _wait(migrating)
     with psycopg.connect(database) as connection:

@@ -151,8 +151,11 @@ _UNFINISHED = """
         + (SELECT count(*) FROM attempts WHERE outcome IN ('open', 'unknown'))
         + (SELECT count(*) FROM inbound_events WHERE applied_at IS NULL)
         + (SELECT count(*) FROM outbox)
-        + (SELECT count(*) FROM catch_up_lists WHERE fetched_until < %s)
+        + (SELECT count(*) FROM senders s
+            LEFT JOIN catch_up_lists l ON l.phone = coalesce(s.phone, '')
+            WHERE l.fetched_until IS NULL OR l.fetched_until < %s)
 """
+"""SQL: a sender that no sweep has seen yet has no list at all."""
 
 
 def _unfinished(database_url: str, last_text: datetime) -> int:
