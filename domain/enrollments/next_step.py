@@ -1,6 +1,5 @@
 """The step that follows one that was sent, and what times it."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -29,7 +28,7 @@ class NextStep:
     send_at: datetime | None
     time_zone: str | None
     phone: str
-    send_window: Mapping[str, Sequence[str]] | None
+    send_window: SendWindow | None
     reply_window_seconds: int
     workspace_zone: str | None = None
 
@@ -49,5 +48,4 @@ class NextStep:
         else:
             delay = timedelta(seconds=self.delay_seconds or 0)
             due_at = ongoing_due(sent_at, delay, self.at_time, clock)
-        window = SendWindow.parse(self.send_window) if self.send_window is not None else None
-        return due_at, next_slot(max(due_at, now), window, clock).at
+        return due_at, next_slot(max(due_at, now), self.send_window, clock).at

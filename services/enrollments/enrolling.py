@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
+from domain.sequences.timing import ContactClock, next_slot, ongoing_due, scheduled_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
@@ -175,7 +175,7 @@ class Enrolling:
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
             sequence = await open_sequence(tx, sequence_id)
-        start = _start(sequence, _window_of(sequence), ContactClock((zone,), zone))
+        start = _start(sequence, ContactClock((zone,), zone))
         return None if start is None else start.next_send_at
 
     async def _enroll(
@@ -304,7 +304,6 @@ async def _decide(
     ids = [candidate.contact_id for candidate in found]
     active = await rows.active_in(tx, sequence_id, ids)
     opted_out = await rows.opted_out(tx, ids, sequence.sender_id)
-    window = _window_of(sequence)
     starts: dict[ContactClock, _Start | None] = {}
     new: list[NewRow] = []
     skipped: dict[UUID, SkipCode] = {}
@@ -319,7 +318,7 @@ async def _decide(
         else:
             clock = clocks[contact_id]
             if clock not in starts:
-                starts[clock] = _start(sequence, window, clock)
+                starts[clock] = _start(sequence, clock)
             start = starts[clock]
             if start is None:
                 skipped[contact_id] = SkipCode.ALL_STEPS_PAST
@@ -328,13 +327,7 @@ async def _decide(
     return new, skipped
 
 
-def _window_of(sequence: SequenceSnapshot) -> SendWindow | None:
-    return SendWindow.parse(sequence.send_window) if sequence.send_window is not None else None
-
-
-def _start(
-    sequence: SequenceSnapshot, window: SendWindow | None, clock: ContactClock
-) -> _Start | None:
+def _start(sequence: SequenceSnapshot, clock: ContactClock) -> _Start | None:
     """Find the first step that is not past, and when it may go; None if all are past."""
     for step in sequence.steps:
         if step.send_at is not None:
@@ -344,7 +337,7 @@ def _start(
         else:
             delay = timedelta(seconds=step.delay_seconds or 0)
             due_at = ongoing_due(sequence.now, delay, step.at_time, clock)
-        return _Start(step.position, due_at, next_slot(due_at, window, clock).at)
+        return _Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
     return None
 
 

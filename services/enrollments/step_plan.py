@@ -86,7 +86,6 @@ def plan(
 
     Two texts are at least ``min_spacing`` apart, or their delay if that is shorter.
     """
-    window = SendWindow.parse(facts.send_window) if facts.send_window is not None else None
     waits = _waits(facts)
     at = facts.next_send_at
     for step in steps[facts.position - 1 :]:
@@ -96,7 +95,7 @@ def plan(
                 reasons += (_repeat(facts.error, facts.due_at, at),)
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 because = _noted(events, at)
-                reasons += _postponed(facts, at, window, clock, because, min_spacing)
+                reasons += _postponed(facts, at, facts.send_window, clock, because, min_spacing)
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
@@ -105,7 +104,7 @@ def plan(
             apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
             if apart > due:
                 reasons += (_spacing(due, apart, min_spacing),)
-            at = next_slot(apart, window, clock).at
+            at = next_slot(apart, facts.send_window, clock).at
             if at > apart:
                 reasons += (_moved(apart, at, clock),)
         others = Reason(

@@ -17,6 +17,7 @@ from storage.contacts import contacts
 from storage.event_webhooks import events
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
+from storage.sequences.sequences import has_sender
 from storage.suppression import suppressions
 from storage.suppression.suppressions import SuppressionRow
 
@@ -282,7 +283,7 @@ def may_lift(row: SuppressionRow, role: Role) -> bool:
 
 
 async def _check_sender(tx: Transaction, sender_id: UUID | None) -> None:
-    if sender_id is not None and not await suppressions.has_sender(tx, sender_id):
+    if sender_id is not None and not await has_sender(tx, sender_id):
         raise InvalidFieldError(
             "sender_id",
             "names no sender; take an id from GET /api/senders, or leave it out for all of them",

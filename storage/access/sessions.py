@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from domain.platform.paging import Position
 from storage.platform.database import Transaction
-from storage.platform.pages import page_by_creation
+from storage.platform.rows import paged
 from storage.tables.access import SignIn, User
 
 
@@ -25,10 +25,9 @@ class SessionHolder(NamedTuple):
 
 async def add(tx: Transaction, lifetime: timedelta, values: Mapping[str, Any]) -> SignIn:
     """Begin a session."""
-    row = await tx.execute(
-        insert(SignIn).values(**values, expires_at=func.now() + lifetime).returning(SignIn)
-    )
-    return row.scalar_one()
+    expires_at = func.now() + lifetime
+    query = insert(SignIn).values(**values, expires_at=expires_at).returning(SignIn)
+    return (await tx.execute(query)).scalar_one()
 
 
 async def holder_of(
@@ -49,8 +48,8 @@ async def of_user(
 ) -> list[SignIn]:
     """List a user's open sessions, the newest first."""
     query = select(SignIn).where(col(SignIn.user_id) == user_id, *_open(idle))
-    page = page_by_creation(query, SignIn, after=after, limit=limit, newest_first=True)
-    return list(await tx.scalars(page))
+    page = paged(query, col(SignIn.created_at), col(SignIn.id), after, down=True)
+    return await tx.column(page.limit(limit))
 
 
 async def lock_open(tx: Transaction, session_id: UUID) -> bool:
@@ -63,9 +62,7 @@ async def lock_open(tx: Transaction, session_id: UUID) -> bool:
 
 async def note_use(tx: Transaction, session_id: UUID) -> None:
     """Note that a session was used now."""
-    await tx.execute(
-        update(SignIn).where(col(SignIn.id) == session_id).values(last_seen_at=func.now())
-    )
+    await tx.run("UPDATE sessions SET last_seen_at = now() WHERE id = :id", id=session_id)
 
 
 async def is_of(tx: Transaction, user_id: UUID, session_id: UUID) -> bool:
@@ -86,7 +83,7 @@ async def end_all(tx: Transaction, user_id: UUID, *, but: UUID | None = None) ->
 
 async def _end(tx: Transaction, *which: ColumnElement[bool]) -> list[UUID]:
     query = update(SignIn).where(*which, col(SignIn.ended_at).is_(None))
-    return list(await tx.scalars(query.values(ended_at=func.now()).returning(col(SignIn.id))))
+    return await tx.column(query.values(ended_at=func.now()).returning(col(SignIn.id)))
 
 
 async def forget(tx: Transaction, age: timedelta) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import text
-
 from storage.platform.database import Transaction
 
 
@@ -24,22 +22,16 @@ async def lock(
     A span of ``window`` begins with the first try after the end of the one before.
     """
     ordered = sorted(keys)
-    await tx.execute(
-        text(
-            "INSERT INTO wrong_tries (key) SELECT unnest(CAST(:keys AS text[]))"
-            " ON CONFLICT (key) DO NOTHING"
-        ),
-        {"keys": ordered},
+    added = (
+        "INSERT INTO wrong_tries (key) SELECT unnest(CAST(:keys AS text[])) ON CONFLICT DO NOTHING"
     )
-    rows = await tx.execute(
-        text(
-            "SELECT key, wrong, next_at, since FROM wrong_tries"
-            " WHERE key = ANY(:keys) ORDER BY key FOR UPDATE"
-        ),
-        {"keys": ordered},
-    )
-    found = rows.all()
-    now: datetime = (await tx.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    await tx.run(added, keys=ordered)
+    sql = """
+        SELECT key, wrong, next_at, since FROM wrong_tries
+        WHERE key = ANY(:keys) ORDER BY key FOR UPDATE
+    """
+    found = (await tx.run(sql, keys=ordered)).all()
+    now: datetime = (await tx.run("SELECT clock_timestamp()")).scalar_one()
     kept = {row.key: Tries(row.wrong, row.next_at) for row in found if row.since > now - window}
     return now, {key: kept.get(key, Tries()) for key in ordered}
 
@@ -48,29 +40,26 @@ async def write(
     tx: Transaction, tries: Mapping[str, Tries], now: datetime, window: timedelta
 ) -> None:
     """Write counts, in the current span or a new one."""
-    await tx.execute(
-        text(
-            """
-            INSERT INTO wrong_tries AS kept (key, wrong, next_at, since)
-            SELECT key, wrong, next_at, :now FROM unnest(
-                CAST(:keys AS text[]), CAST(:wrong AS int[]), CAST(:next AS timestamptz[])
-            ) AS given(key, wrong, next_at)
-            ON CONFLICT (key) DO UPDATE
-            SET wrong = excluded.wrong, next_at = excluded.next_at,
-                since = CASE WHEN kept.since > :now - CAST(:window AS interval)
-                    THEN kept.since ELSE excluded.since END
-            """
-        ),
-        {
-            "keys": list(tries),
-            "wrong": [one.wrong for one in tries.values()],
-            "next": [one.next_at for one in tries.values()],
-            "now": now,
-            "window": window,
-        },
+    sql = """
+        INSERT INTO wrong_tries AS kept (key, wrong, next_at, since)
+        SELECT key, wrong, next_at, :now FROM unnest(
+            CAST(:keys AS text[]), CAST(:wrong AS int[]), CAST(:next AS timestamptz[])
+        ) AS given(key, wrong, next_at)
+        ON CONFLICT (key) DO UPDATE
+        SET wrong = excluded.wrong, next_at = excluded.next_at,
+            since = CASE WHEN kept.since > :now - CAST(:window AS interval)
+                THEN kept.since ELSE excluded.since END
+    """
+    await tx.run(
+        sql,
+        keys=list(tries),
+        wrong=[one.wrong for one in tries.values()],
+        next=[one.next_at for one in tries.values()],
+        now=now,
+        window=window,
     )
 
 
 async def forget(tx: Transaction, age: timedelta) -> None:
     """Remove spans that began this long ago."""
-    await tx.execute(text("DELETE FROM wrong_tries WHERE since < now() - :age"), {"age": age})
+    await tx.run("DELETE FROM wrong_tries WHERE since < now() - :age", age=age)

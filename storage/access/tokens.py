@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from domain.platform.paging import Position
 from storage.platform.database import Transaction
-from storage.platform.pages import page_by_creation
+from storage.platform.rows import paged
 from storage.tables.access import ApiToken, User
 
 
@@ -25,8 +25,7 @@ class TokenHolder(NamedTuple):
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:
     """Insert a token."""
-    row = await tx.execute(insert(ApiToken).values(**values).returning(ApiToken))
-    return row.scalar_one()
+    return (await tx.execute(insert(ApiToken).values(**values).returning(ApiToken))).scalar_one()
 
 
 async def of_user(
@@ -36,8 +35,8 @@ async def of_user(
     query = select(ApiToken).where(
         col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None)
     )
-    page = page_by_creation(query, ApiToken, after=after, limit=limit, newest_first=True)
-    return list(await tx.scalars(page))
+    page = paged(query, col(ApiToken.created_at), col(ApiToken.id), after, down=True)
+    return await tx.column(page.limit(limit))
 
 
 async def lock_valid(tx: Transaction, token_id: UUID) -> bool:
@@ -64,7 +63,7 @@ async def revoke_all(tx: Transaction, user_id: UUID) -> list[UUID]:
 
 async def _revoke(tx: Transaction, which: ColumnElement[bool]) -> list[UUID]:
     query = update(ApiToken).where(which, col(ApiToken.revoked_at).is_(None))
-    return list(await tx.scalars(query.values(revoked_at=func.now()).returning(col(ApiToken.id))))
+    return await tx.column(query.values(revoked_at=func.now()).returning(col(ApiToken.id)))
 
 
 async def holder_of(
@@ -85,9 +84,7 @@ async def holder_of(
 
 async def note_use(tx: Transaction, token_id: UUID) -> None:
     """Note that a token was used now."""
-    await tx.execute(
-        update(ApiToken).where(col(ApiToken.id) == token_id).values(last_used_at=func.now())
-    )
+    await tx.run("UPDATE api_tokens SET last_used_at = now() WHERE id = :id", id=token_id)
 
 
 def _valid() -> tuple[ColumnElement[bool], ...]:

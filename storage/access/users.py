@@ -11,7 +11,7 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from domain.statuses.access import Role
 from storage.platform.database import Transaction
-from storage.platform.pages import page_by_creation
+from storage.platform.rows import paged
 from storage.tables.access import User
 
 
@@ -36,7 +36,7 @@ async def lock_admins(tx: Transaction) -> list[UUID]:
     query = select(col(User.id)).where(
         col(User.role) == Role.ADMIN, col(User.disabled_at).is_(None)
     )
-    return list(await tx.scalars(query.order_by(col(User.id)).with_for_update()))
+    return await tx.column(query.order_by(col(User.id)).with_for_update())
 
 
 async def change(tx: Transaction, user_id: UUID, values: Mapping[str, Any]) -> User:
@@ -64,4 +64,6 @@ async def compared(tx: Transaction, email: str) -> str:
 
 async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[User]:
     """List users in the order they were made."""
-    return list(await tx.scalars(page_by_creation(select(User), User, after=after, limit=limit)))
+    return await tx.column(
+        paged(select(User), col(User.created_at), col(User.id), after).limit(limit)
+    )

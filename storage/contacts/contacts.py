@@ -1,10 +1,9 @@
 """Queries of contacts."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,11 +14,9 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
@@ -124,41 +121,26 @@ async def add(tx: Transaction, values: Mapping[str, Any]) -> UUID | None:
 
     Waits for a transaction that is about to take the same phone.
     """
-    row = await tx.execute(
-        insert(Contact).values(**values).on_conflict_do_nothing().returning(col(Contact.id))
-    )
-    return row.scalar_one_or_none()
+    query = insert(Contact).values(**values).on_conflict_do_nothing().returning(col(Contact.id))
+    return await tx.value(UUID, query)
 
 
 async def id_of_phone(tx: Transaction, phone: str) -> UUID | None:
     """Find the contact with a number, if there is one."""
-    row = await tx.execute(select(col(Contact.id)).where(col(Contact.phone) == phone))
-    return row.scalar_one_or_none()
+    return await tx.value(UUID, "SELECT id FROM contacts WHERE phone = :phone", phone=phone)
 
 
 async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactDetails | None:
     """Read a contact, if there is one; with ``lock``, lock its row."""
     query = _contacts().where(col(Contact.id) == contact_id)
-    if lock:
-        query = query.with_for_update(of=Contact)
-    row = (await tx.execute(query)).mappings().one_or_none()
-    return None if row is None else ContactDetails(**row)
+    return await tx.one(ContactDetails, query.with_for_update(of=Contact) if lock else query)
 
 
 async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -> bool:
     """Change a contact; False, without a change, if the phone is taken."""
-    try:
-        async with tx.begin_nested():
-            await tx.execute(
-                update(Contact)
-                .where(col(Contact.id) == contact_id)
-                .values(**values, updated_at=func.now())
-            )
-    except IntegrityError as error:
-        if constraint_of(error) == "uq_contacts_phone":
-            return False
-        raise
-    return True
+    changed = update(Contact).where(col(Contact.id) == contact_id)
+    changed = changed.values(**values, updated_at=func.now())
+    return await tx.unless_taken("uq_contacts_phone", changed)
 
 
 async def remember_phone(tx: Transaction, contact_id: UUID, phone: str) -> None:
@@ -197,7 +179,7 @@ async def find(
     if len(search) >= _TRIGRAM and not number_in(search) and not whole:
         key = func.coalesce(key, key)  # no index has it
     query = paged(query, key, col(Contact.id), after, down=sort.startswith("-"))
-    return [ContactDetails(**row) for row in (await tx.execute(query.limit(limit))).mappings()]
+    return await tx.rows(ContactDetails, query.limit(limit))
 
 
 def _contacts() -> Select[*tuple[Any, ...]]:
@@ -206,17 +188,7 @@ def _contacts() -> Select[*tuple[Any, ...]]:
 
 async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:
     """Find which of these ids are contacts'."""
-    if not contact_ids:
-        return set()
-    rows = await tx.execute(
-        select(col(Contact.id)).where(col(Contact.id) == func.any(list(contact_ids)))
-    )
-    return set(rows.scalars())
-
-
-def constraint_of(error: IntegrityError) -> str:
-    """Give the name of the constraint that a statement violated."""
-    return cast("str", getattr(getattr(error.orig, "diag", None), "constraint_name", "") or "")
+    return set(await tx.column("SELECT id FROM contacts WHERE id = ANY(:ids)", ids=contact_ids))
 
 
 class Known(NamedTuple):
@@ -229,15 +201,10 @@ class Known(NamedTuple):
     line_type: str | None
 
 
-async def by_phone(tx: Transaction, numbers: Many[str]) -> dict[str, Known]:
+async def by_phone(tx: Transaction, numbers: Sequence[str]) -> dict[str, Known]:
     """Find the contacts with these numbers, by number."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
-            WHERE phone = ANY(CAST(:phones AS text[]))
-            """
-        ),
-        {"phones": list(numbers)},
-    )
-    return {row[0]: Known(*row[1:]) for row in rows}
+    sql = """
+        SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
+        WHERE phone = ANY(CAST(:phones AS text[]))
+    """
+    return {phone: Known(*row) for phone, *row in await tx.run(sql, phones=numbers)}

@@ -46,4 +46,4 @@ async def enrollments(tx: Transaction, contact_id: UUID, *, limit: int) -> list[
         .order_by(col(Enrollment.enrolled_at).desc(), col(Enrollment.id).desc())
         .limit(limit)
     )
-    return [ContactEnrollment(**row) for row in (await tx.execute(query)).mappings()]
+    return await tx.rows(ContactEnrollment, query)

@@ -6,19 +6,18 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, select
 from sqlmodel import col
 
+from domain.sequences.timing import SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from storage.platform.database import Transaction
 from storage.platform.locks import share_sequence
-from storage.sequences.sequences import WINDOW_JSON, StepRecord, steps_of
+from storage.platform.rows import made
+from storage.sequences.sequences import StepRecord, steps_of
 from storage.tables.contacts import Contact, GroupMember
-from storage.tables.enrollments import Enrollment
-from storage.tables.sequences import Sequence, SequenceVersion
-from storage.tables.suppression import Suppression
 
 
 class Candidate(NamedTuple):
@@ -45,7 +44,7 @@ class SequenceSnapshot:
         state: Of the sequence.
         kind: Of the sequence.
         sender_id: The sender of its texts.
-        send_window: As ``SendWindow.parse`` reads it; None for any time.
+        send_window: None for any time.
         version_id: The current version.
         steps: In order, at least one.
         now: The database's clock.
@@ -54,7 +53,7 @@ class SequenceSnapshot:
     state: SequenceState
     kind: SequenceKind
     sender_id: UUID
-    send_window: WINDOW_JSON | None
+    send_window: SendWindow | None
     version_id: UUID
     steps: tuple[StepRecord, ...]
     now: datetime
@@ -91,14 +90,11 @@ async def contacts_by_id(
 
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
     """Read which of these numbers are suppressed, for everyone or for this sender."""
-    rows = await tx.scalars(
-        select(col(Suppression.phone)).where(
-            col(Suppression.phone) == func.any(list(phones)),
-            col(Suppression.lifted_at).is_(None),
-            or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
-        )
-    )
-    return {phone for phone in rows if phone is not None}
+    sql = """
+        SELECT phone FROM suppressions WHERE phone = ANY(:phones) AND lifted_at IS NULL
+        AND (sender_id IS NULL OR sender_id = :sender_id)
+    """
+    return set(await tx.column(sql, phones=phones, sender_id=sender_id))
 
 
 async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[Candidate]:
@@ -119,53 +115,35 @@ async def lock_sequence_snapshot(tx: Transaction, sequence_id: UUID) -> Sequence
     Transactions that enroll share the lock; one that changes the sequence waits for them.
     """
     await share_sequence(tx, sequence_id)
-    sequence = (
-        await tx.execute(
-            select(
-                col(Sequence.state),
-                col(Sequence.kind),
-                col(Sequence.sender_id),
-                col(Sequence.send_window),
-            ).where(col(Sequence.id) == sequence_id)
-        )
-    ).one_or_none()
-    if sequence is None:
+    sql = """
+        SELECT q.state, q.kind, q.sender_id, q.send_window, v.id AS version_id,
+            clock_timestamp() AS now
+        FROM sequences q JOIN sequence_versions v ON v.sequence_id = q.id
+        WHERE q.id = :id ORDER BY v.number DESC LIMIT 1
+    """
+    row = (await tx.run(sql, id=sequence_id)).mappings().one_or_none()
+    if row is None:
         return None
-    version = (
-        await tx.execute(
-            select(col(SequenceVersion.id), func.clock_timestamp())
-            .where(col(SequenceVersion.sequence_id) == sequence_id)
-            .order_by(col(SequenceVersion.number).desc())
-            .limit(1)
-        )
-    ).one()
-    return SequenceSnapshot(*sequence, version[0], await steps_of(tx, version[0]), version[1])
+    return made(SequenceSnapshot, row, steps=await steps_of(tx, row["version_id"]))
 
 
 async def opted_out(tx: Transaction, contact_ids: Many[UUID], sender_id: UUID) -> set[UUID]:
     """Read which of these contacts' numbers are suppressed, for everyone or for this sender."""
-    rows = await tx.scalars(
-        select(col(Contact.id))
-        .join(Suppression, col(Suppression.phone) == col(Contact.phone))
-        .where(
-            col(Contact.id) == func.any(list(contact_ids)),
-            col(Suppression.lifted_at).is_(None),
-            or_(col(Suppression.sender_id).is_(None), col(Suppression.sender_id) == sender_id),
-        )
-    )
-    return set(rows)
+    sql = """
+        SELECT c.id FROM contacts c JOIN suppressions s ON s.phone = c.phone
+        WHERE c.id = ANY(:ids) AND s.lifted_at IS NULL
+        AND (s.sender_id IS NULL OR s.sender_id = :sender_id)
+    """
+    return set(await tx.column(sql, ids=contact_ids, sender_id=sender_id))
 
 
 async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]) -> set[UUID]:
     """Read which of these contacts are active in a sequence."""
-    rows = await tx.scalars(
-        select(col(Enrollment.contact_id)).where(
-            col(Enrollment.sequence_id) == sequence_id,
-            col(Enrollment.status) == EnrollmentStatus.ACTIVE,
-            col(Enrollment.contact_id) == func.any(list(contact_ids)),
-        )
-    )
-    return set(rows)
+    sql = """
+        SELECT contact_id FROM enrollments
+        WHERE sequence_id = :sequence_id AND status = 'active' AND contact_id = ANY(:ids)
+    """
+    return set(await tx.column(sql, sequence_id=sequence_id, ids=contact_ids))
 
 
 def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:

@@ -12,17 +12,17 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.names import Named
+from domain.sequences.timing import SendWindow
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from storage.enrollments.enrollment_list import CONTACT_COLUMNS, EnrollmentOfContact
 from storage.enrollments.step_outcomes import failing_code
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
-from storage.sequences.sequences import WINDOW_JSON
 from storage.tables.access import User
 from storage.tables.contacts import Contact
-from storage.tables.enrollments import Enrollment, EnrollmentEvent
-from storage.tables.messaging import Attempt, Message, Sender, StatusEvent
+from storage.tables.enrollments import Enrollment
+from storage.tables.messaging import Attempt, Message, Sender
 from storage.tables.sequences import Sequence, SequenceVersion
 
 _AFTERWARDS = timedelta(seconds=5)
@@ -37,7 +37,7 @@ class EnrollmentFacts(EnrollmentOfContact):
     sequence_name: str
     sequence_state: SequenceState
     kind: SequenceKind
-    send_window: WINDOW_JSON | None
+    send_window: SendWindow | None
     sender_id: UUID
     sender_name: str
     sender_held_at: datetime | None
@@ -92,7 +92,7 @@ class MessageRow:
     user_id: UUID | None
     user_name: str | None
     body: str
-    media_urls: list[str]
+    media_urls: tuple[str, ...]
     status: MessageStatus
     keyword: str | None
     is_reply: bool
@@ -125,55 +125,47 @@ class AttemptFacts:
 async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
     """Read one enrollment; None if there is no such."""
     ender = aliased(User)
-    row = (
-        (
-            await tx.execute(
-                select(
-                    *columns_of(
-                        EnrollmentFacts,
-                        Enrollment,
-                        **CONTACT_COLUMNS,
-                        sequence_name=col(Sequence.name),
-                        sequence_state=col(Sequence.state),
-                        kind=col(Sequence.kind),
-                        send_window=col(Sequence.send_window),
-                        sender_id=col(Sequence.sender_id),
-                        sender_name=col(Sender.name),
-                        sender_held_at=col(Sender.held_at),
-                        sender_hold_code=col(Sender.hold_code),
-                        version=col(SequenceVersion.number),
-                        enrolled_by_id=col(Enrollment.enrolled_by),
-                        enrolled_by_name=col(User.name),
-                        ended_by_id=col(Enrollment.ended_by),
-                        ended_by_name=col(ender.name),
-                        failing_code=failing_code(),
-                    )
-                )
-                .select_from(Enrollment)
-                .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
-                .join(Sender, col(Sender.id) == col(Sequence.sender_id))
-                .join(SequenceVersion, col(SequenceVersion.id) == col(Enrollment.version_id))
-                .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
-                .join(User, col(User.id) == col(Enrollment.enrolled_by))
-                .outerjoin(ender, col(ender.id) == col(Enrollment.ended_by))
-                .where(col(Enrollment.id) == enrollment_id)
-            )
-        )
-        .mappings()
-        .one_or_none()
+    columns = columns_of(
+        EnrollmentFacts,
+        Enrollment,
+        **CONTACT_COLUMNS,
+        sequence_name=col(Sequence.name),
+        sequence_state=col(Sequence.state),
+        kind=col(Sequence.kind),
+        send_window=col(Sequence.send_window),
+        sender_id=col(Sequence.sender_id),
+        sender_name=col(Sender.name),
+        sender_held_at=col(Sender.held_at),
+        sender_hold_code=col(Sender.hold_code),
+        version=col(SequenceVersion.number),
+        enrolled_by_id=col(Enrollment.enrolled_by),
+        enrolled_by_name=col(User.name),
+        ended_by_id=col(Enrollment.ended_by),
+        ended_by_name=col(ender.name),
+        failing_code=failing_code(),
     )
-    return None if row is None else EnrollmentFacts(**row)
+    query = (
+        select(*columns)
+        .select_from(Enrollment)
+        .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
+        .join(Sender, col(Sender.id) == col(Sequence.sender_id))
+        .join(SequenceVersion, col(SequenceVersion.id) == col(Enrollment.version_id))
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .join(User, col(User.id) == col(Enrollment.enrolled_by))
+        .outerjoin(ender, col(ender.id) == col(Enrollment.ended_by))
+        .where(col(Enrollment.id) == enrollment_id)
+    )
+    return await tx.one(EnrollmentFacts, query)
 
 
 async def events(tx: Transaction, enrollment_id: UUID) -> list[EventRow]:
     """Read the events of an enrollment, in order."""
-    rows = await tx.execute(
-        select(*columns_of(EventRow, EnrollmentEvent, user_name=col(User.name)))
-        .outerjoin(User, col(User.id) == col(EnrollmentEvent.user_id))
-        .where(col(EnrollmentEvent.enrollment_id) == enrollment_id)
-        .order_by(col(EnrollmentEvent.id))
-    )
-    return [EventRow(*row) for row in rows]
+    sql = """
+        SELECT v.at, v.kind, v.user_id, u.name AS user_name, v.detail
+        FROM enrollment_events v LEFT JOIN users u ON u.id = v.user_id
+        WHERE v.enrollment_id = :id ORDER BY v.id
+    """
+    return await tx.rows(EventRow, sql, id=enrollment_id)
 
 
 async def messages(tx: Transaction, enrollment: EnrollmentFacts) -> list[MessageRow]:
@@ -190,29 +182,23 @@ async def messages(tx: Transaction, enrollment: EnrollmentFacts) -> list[Message
     )
     if enrollment.ended_at is not None:
         heard = heard.where(col(Message.created_at) <= enrollment.ended_at + _AFTERWARDS)
-    rows = [*await tx.execute(own), *await tx.execute(heard)]
-    return [MessageRow(*row) for row in rows]
+    return [*await tx.rows(MessageRow, own), *await tx.rows(MessageRow, heard)]
 
 
 async def attempts(tx: Transaction, message_ids: Many[UUID]) -> list[AttemptFacts]:
     """Read the attempts of texts, in order."""
-    rows = await tx.execute(
+    query = (
         select(*columns_of(AttemptFacts, Attempt))
         .where(col(Attempt.message_id).in_(message_ids))
         .order_by(col(Attempt.started_at), col(Attempt.number))
     )
-    return [AttemptFacts(*row) for row in rows]
+    return await tx.rows(AttemptFacts, query)
 
 
 async def reports(tx: Transaction, sids: Many[str]) -> dict[tuple[str, str], datetime]:
     """Read when each status was first reported, by the provider's message id and status."""
-    rows = await tx.execute(
-        select(
-            col(StatusEvent.provider_sid),
-            col(StatusEvent.status),
-            func.min(col(StatusEvent.received_at)),
-        )
-        .where(col(StatusEvent.provider_sid).in_(sids))
-        .group_by(col(StatusEvent.provider_sid), col(StatusEvent.status))
-    )
-    return {(sid, status): at for sid, status, at in rows}
+    sql = """
+        SELECT provider_sid, status, min(received_at) FROM status_events
+        WHERE provider_sid = ANY(:sids) GROUP BY 1, 2
+    """
+    return {(sid, status): at for sid, status, at in await tx.run(sql, sids=sids)}

@@ -24,10 +24,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.enrollments import timeline
@@ -46,12 +42,10 @@ from storage.tables.sent import (
 RECONCILED = "reconciled"
 """The timeline's entry about texts at the provider that restored rows did not know."""
 
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
-
-async def _write(tx: Transaction, statement: TextClause, **values: Any) -> list[UUID]:  # noqa: ANN401
+async def _write(tx: Transaction, statement: str, **values: object) -> list[UUID]:
     """Run a transition's statement; answers whom it changed, by id."""
-    return sorted((await tx.execute(statement, values)).scalars())
+    return sorted(await tx.column(statement, **values))
 
 
 async def _signal(tx: Transaction, enrollment_ids: Sequence[UUID], signal: str | None) -> None:
@@ -66,7 +60,7 @@ async def reconsider(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
 
 # Beginning
 
-_ENROLL = text("""
+_ENROLL = """
     INSERT INTO enrollments (
         id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at, status, activity,
         ended_at, position, step, step_count, due_at, next_send_at
@@ -85,7 +79,7 @@ _ENROLL = text("""
     FOR KEY SHARE OF contacts
     ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
     RETURNING id
-""")
+"""
 
 
 async def enroll(
@@ -112,7 +106,7 @@ async def enroll(
         step_count=len(snapshot.steps),
         ids=[row.id for row in rows],
         contact_ids=[row.contact_id for row in rows],
-        statuses=[row.status.value for row in rows],
+        statuses=[row.status for row in rows],
         positions=[row.position for row in rows],
         dues=[row.due_at for row in rows],
         nexts=[row.next_send_at for row in rows],
@@ -137,7 +131,7 @@ START = """
 It changes no indexed column, so that PostgreSQL writes to no index (HOT).
 """
 
-_RECORD_SENT = text("""
+_RECORD_SENT = """
     UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
         reply_until = :reply_until,
@@ -149,7 +143,7 @@ _RECORD_SENT = text("""
         last_message_at = greatest(last_message_at, :at)
     WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass_number
     RETURNING id
-""")
+"""
 
 
 async def record_sent(
@@ -179,24 +173,21 @@ async def record_sent(
     return bool(moved)
 
 
-_RECORD_TEXT = text("""
+_RECORD_TEXT = """
     UPDATE enrollments SET step = greatest(step, :step),
         last_message_at = greatest(last_message_at, :at)
     WHERE id = :id
-""")
+"""
 
 
 async def record_text(tx: Transaction, enrollment_id: UUID, step: int, *, at: datetime) -> None:
     """Note that a text went out, whatever the status; ``step`` is 0 for a one-off text."""
-    await tx.execute(_RECORD_TEXT, {"id": enrollment_id, "step": step, "at": at})
+    await tx.run(_RECORD_TEXT, id=enrollment_id, step=step, at=at)
 
 
-_RECOUNT_STEPS = text(
-    f"UPDATE enrollments e SET step = {LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
-)
+_RECOUNT_STEPS = f"UPDATE enrollments e SET step = {LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
 
-_RECOUNT_STEPS_OF = text(
-    f"""
+_RECOUNT_STEPS_OF = f"""
     WITH locked AS (
         SELECT id FROM enrollments WHERE id IN (
             SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
@@ -206,13 +197,12 @@ _RECOUNT_STEPS_OF = text(
         ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE enrollments e SET step = {LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
     """Count the last step sent again, after a text proved not to be *sent*; answers that step."""
-    return int((await tx.execute(_RECOUNT_STEPS, {"id": enrollment_id})).scalar_one())
+    return await tx.value(int, _RECOUNT_STEPS, id=enrollment_id) or 0
 
 
 async def recount_steps_of(tx: Transaction, phone: str) -> None:
@@ -220,11 +210,10 @@ async def recount_steps_of(tx: Transaction, phone: str) -> None:
 
     Texts reported ``undelivered`` count as *sent* from then on.
     """
-    await tx.execute(_RECOUNT_STEPS_OF, {"phone": phone})
+    await tx.run(_RECOUNT_STEPS_OF, phone=phone)
 
 
-_STEP_BACK = text(
-    f"""
+_STEP_BACK = f"""
     UPDATE enrollments e SET position = least(position, :step),
         activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'waiting' ELSE 'held' END,
         held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
@@ -232,8 +221,7 @@ _STEP_BACK = text(
         last_sent_at = {LAST_SENT_AT}
     WHERE id = :id AND status = 'active'
     RETURNING id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 async def retry_step(
@@ -277,12 +265,12 @@ async def hold_step(
 
 # Waiting
 
-_WAIT = text("""
+_WAIT = """
     UPDATE enrollments SET activity = :activity, held_reason = NULL, held_code = NULL,
         next_send_at = :at, probing = :probing
     WHERE id = :id AND status = 'active'
     RETURNING id
-""")
+"""
 
 
 async def schedule(
@@ -297,7 +285,7 @@ async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
     await _write(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
 
 
-_SET_REPLY_WINDOW = text("""
+_SET_REPLY_WINDOW = """
     WITH locked AS (
         SELECT e.id, e.last_sent_at + make_interval(secs => q.reply_window_seconds) AS until
         FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
@@ -308,7 +296,7 @@ _SET_REPLY_WINDOW = text("""
     UPDATE enrollments e SET reply_until = locked.until FROM locked
     WHERE e.id = locked.id AND e.reply_until IS DISTINCT FROM locked.until
     RETURNING e.id
-""").bindparams(_IDS)
+"""
 
 
 async def set_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
@@ -316,21 +304,19 @@ async def set_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> i
 
     Answers how many changed.
     """
-    changed = await _write(tx, _SET_REPLY_WINDOW, ids=list(enrollment_ids))
+    changed = await _write(tx, _SET_REPLY_WINDOW, ids=enrollment_ids)
     await reconsider(tx, changed)
     return len(changed)
 
 
-_MOMENTS = "unnest(:ids, CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[]))"
+_MOMENTS = "unnest(CAST(:ids AS uuid[]), CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[]))"
 
-_RESCHEDULE = text(
-    f"""
+_RESCHEDULE = f"""
     UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at
     FROM {_MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.activity = 'waiting'
     RETURNING e.id
-    """  # noqa: S608 - built from constants
-).bindparams(_IDS)
+"""  # noqa: S608 - built from constants
 
 
 def _moments(steps: Sequence[RescheduledStep]) -> dict[str, Any]:
@@ -345,7 +331,7 @@ async def reschedule(tx: Transaction, steps: Sequence[RescheduledStep]) -> None:
 
 # Paused by a person
 
-_PAUSE = text("""
+_PAUSE = """
     UPDATE enrollments SET paused_at = clock_timestamp(),
         activity = CASE WHEN stays THEN activity ELSE 'paused' END,
         held_reason = CASE WHEN stays THEN held_reason END,
@@ -360,18 +346,16 @@ _PAUSE = text("""
     ) AS asked
     WHERE id = chosen
     RETURNING id
-""").bindparams(_IDS)
+"""
 
-_RESUME = text(
-    f"""
+_RESUME = f"""
     UPDATE enrollments e SET paused_at = NULL, due_at = m.due,
         next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
         activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
     FROM {_MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.paused_at IS NOT NULL
     RETURNING e.id
-    """  # noqa: S608 - built from constants
-).bindparams(_IDS)
+"""  # noqa: S608 - built from constants
 
 
 async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID) -> None:
@@ -379,7 +363,7 @@ async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID) 
 
     A text that is under way goes on, and one that only a person can decide about stays held.
     """
-    paused = await _write(tx, _PAUSE, ids=list(enrollment_ids))
+    paused = await _write(tx, _PAUSE, ids=enrollment_ids)
     await timeline.note(tx, paused, "paused", user_id=user_id)
 
 
@@ -392,7 +376,7 @@ async def resume(tx: Transaction, steps: Sequence[RescheduledStep], user_id: UUI
 
 # Blocked by a sequence, a sender or an open question
 
-_BLOCK = text("""
+_BLOCK = """
     UPDATE enrollments e SET
         activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'paused' ELSE 'held' END,
         held_reason = CAST(:reason AS varchar),
@@ -404,13 +388,12 @@ _BLOCK = text("""
     ) was
     WHERE e.id = was.id
     RETURNING (was.activity, was.held_reason) IS DISTINCT FROM (e.activity, e.held_reason)
-""")
+"""
 
 
 async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool | None:
     """Block an active enrollment; answers whether that is news, None if the enrollment is final."""
-    news = await tx.execute(_BLOCK, {"id": enrollment_id, "reason": reason})
-    return news.scalar_one_or_none()
+    return await tx.value(bool, _BLOCK, id=enrollment_id, reason=reason)
 
 
 async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
@@ -446,17 +429,14 @@ _GO_ON = """
         next_send_at = clock_timestamp(), probing = e.probing OR {probing}
 """
 
-_RELEASE = text(
-    f"""
+_RELEASE = f"""
     {_GO_ON.format(probing=":probing")}
     WHERE id = :id AND status = 'active'
     AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
     RETURNING id
-    """
-)
+"""
 
-_RELEASE_NEXT = text(
-    f"""
+_RELEASE_NEXT = f"""
     WITH locked AS (
         SELECT e.id FROM enrollments e
         JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
@@ -466,8 +446,7 @@ _RELEASE_NEXT = text(
     )
     {_GO_ON.format(probing="false")}
     FROM locked WHERE e.id = locked.id RETURNING e.id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 async def release(tx: Transaction, enrollment_id: UUID, *, probing: bool = False) -> bool:
@@ -495,31 +474,30 @@ async def release_next(
 
 # Texted by the contact
 
-_RECORD_INBOUND = text("""
+_RECORD_INBOUND = """
     UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, :at)
     FROM contacts c WHERE c.id = e.contact_id AND c.phone = :phone AND e.status = 'active'
-""")
+"""
 
-_RECORD_REPLY = text("""
+_RECORD_REPLY = """
     UPDATE enrollments SET replied_at = coalesce(replied_at, :at)
     WHERE id = :id AND status = 'active'
-""")
+"""
 
 
 async def record_inbound(tx: Transaction, phone: str, *, at: datetime) -> None:
     """Note when the contact of active enrollments texted us."""
-    await tx.execute(_RECORD_INBOUND, {"phone": phone, "at": at})
+    await tx.run(_RECORD_INBOUND, phone=phone, at=at)
 
 
 async def record_reply(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
     """Remember the first reply to an active enrollment whose steps go on."""
-    await tx.execute(_RECORD_REPLY, {"id": enrollment_id, "at": at})
+    await tx.run(_RECORD_REPLY, id=enrollment_id, at=at)
 
 
 # Ending
 
-_END = text(
-    f"""
+_END = f"""
     WITH locked AS (
         SELECT id FROM enrollments WHERE id = ANY(:ids) AND status = 'active'
         ORDER BY id FOR NO KEY UPDATE
@@ -536,8 +514,7 @@ _END = text(
         error_code = :error_code, replied_at = coalesce(e.replied_at, :replied_at)
     FROM locked WHERE e.id = locked.id
     RETURNING e.id, e.status
-    """  # noqa: S608 - built from constants
-).bindparams(_IDS)
+"""  # noqa: S608 - built from constants
 
 
 async def end(
@@ -565,8 +542,14 @@ async def end(
         error_code: The provider's code behind it.
         replied_at: When the contact replied, if that ended them.
     """
-    asked = {"ids": list(enrollment_ids), "status": status.value, "user_id": user_id}
-    rows = await tx.execute(_END, {**asked, "error_code": error_code, "replied_at": replied_at})
+    rows = await tx.run(
+        _END,
+        ids=enrollment_ids,
+        status=status,
+        user_id=user_id,
+        error_code=error_code,
+        replied_at=replied_at,
+    )
     ended = {row.id: EnrollmentStatus(row.status) for row in rows}
     if signal is not None:
         for reached in sorted(set(ended.values())):
@@ -578,17 +561,16 @@ async def end(
 
 async def status_of(tx: Transaction, enrollment_id: UUID) -> EnrollmentStatus | None:
     """Read an enrollment's status; None if there is no such enrollment."""
-    query = text("SELECT status FROM enrollments WHERE id = :id")
-    status = (await tx.execute(query, {"id": enrollment_id})).scalar_one_or_none()
-    return None if status is None else EnrollmentStatus(status)
+    sql = "SELECT status FROM enrollments WHERE id = :id"
+    return await tx.value(EnrollmentStatus, sql, id=enrollment_id)
 
 
-_ERASE = text("""
+_ERASE = """
     WITH told AS (DELETE FROM enrollment_events WHERE enrollment_id = ANY(:ids))
-    DELETE FROM enrollments WHERE id = ANY(:ids) RETURNING id
-""").bindparams(_IDS)
+    DELETE FROM enrollments WHERE id = ANY(:ids)
+"""
 
 
 async def erase(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
     """Delete enrollments with their timelines; their texts are deleted already."""
-    await _write(tx, _ERASE, ids=list(enrollment_ids))
+    await tx.run(_ERASE, ids=enrollment_ids)

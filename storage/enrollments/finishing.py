@@ -4,10 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from domain.statuses.messaging import LastText
 from storage.platform.database import Transaction
 from storage.tables.sent import SENT
@@ -17,17 +13,12 @@ async def attempts_under_way(
     tx: Transaction, enrollment_ids: Sequence[UUID]
 ) -> dict[UUID, list[UUID]]:
     """Attempts of enrollments without a known outcome, by enrollment."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT m.enrollment_id, a.id FROM attempts a JOIN messages m ON m.id = a.message_id
-            WHERE m.enrollment_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
-            """
-        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
-        {"ids": list(enrollment_ids)},
-    )
+    sql = """
+        SELECT m.enrollment_id, a.id FROM attempts a JOIN messages m ON m.id = a.message_id
+        WHERE m.enrollment_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
+    """
     found: dict[UUID, list[UUID]] = {}
-    for row in rows:
+    for row in await tx.run(sql, ids=enrollment_ids):
         found.setdefault(row.enrollment_id, []).append(row.id)
     return found
 
@@ -36,18 +27,12 @@ async def last_text(
     tx: Transaction, attempt_ids: Sequence[UUID], margin: timedelta
 ) -> LastText | None:
     """What became of attempts that were under way; None while one may still be making its call."""
-    rows = (
-        await tx.execute(
-            text(
-                f"""
-                SELECT a.outcome, {SENT} AS sent,
-                    a.outcome = 'open' AND clock_timestamp() < a.call_before + :margin AS calling
-                FROM attempts a JOIN messages m ON m.id = a.message_id WHERE a.id = ANY(:ids)
-                """  # noqa: S608 - built from constants
-            ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
-            {"ids": list(attempt_ids), "margin": margin},
-        )
-    ).all()
+    sql = f"""
+        SELECT a.outcome, {SENT} AS sent,
+            a.outcome = 'open' AND clock_timestamp() < a.call_before + :margin AS calling
+        FROM attempts a JOIN messages m ON m.id = a.message_id WHERE a.id = ANY(:ids)
+    """  # noqa: S608 - built from constants
+    rows = (await tx.run(sql, ids=attempt_ids, margin=margin)).all()
     if any(row.calling for row in rows):
         return None
     if any(row.outcome in {"open", "unknown"} for row in rows):

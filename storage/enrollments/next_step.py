@@ -2,15 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import text
-
 from domain.enrollments.next_step import NextStep
 from storage.platform.database import Transaction
 from storage.platform.locks import SHARE_SEQUENCE
+from storage.platform.rows import made
 from storage.platform.workspace import HOLD_ZONE, ZONE_SQL
 
-_FIND = text(
-    f"""
+_FIND = f"""
     SELECT coalesce(t.position, e.step_count + 1) AS position, t.delay_seconds, t.at_time,
         t.send_at, c.time_zone, c.phone, q.send_window, q.reply_window_seconds,
         {ZONE_SQL} AS workspace_zone
@@ -29,20 +27,17 @@ _FIND = text(
         ORDER BY s.position LIMIT 1
     ) t ON true
     WHERE e.id = :id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
-_LOCK = text(
-    f"""
+_LOCK = f"""
     SELECT {HOLD_ZONE}, {SHARE_SEQUENCE.format(id="sequence_id")} FROM enrollments WHERE id = :id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 async def lock(tx: Transaction, enrollment_id: UUID) -> None:
     """Lock what times an enrollment's next step, before any enrollment is locked."""
-    await tx.execute(_LOCK, {"id": enrollment_id})
+    await tx.run(_LOCK, id=enrollment_id)
 
 
 async def find(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> NextStep:
@@ -54,5 +49,5 @@ async def find(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int
         start: Look from this position on.
         reached: Steps up to this one may have been accepted already.
     """
-    asked = {"id": enrollment_id, "start": start, "reached": reached}
-    return NextStep(**(await tx.execute(_FIND, asked)).mappings().one())
+    found = await tx.run(_FIND, id=enrollment_id, start=start, reached=reached)
+    return made(NextStep, found.mappings().one())

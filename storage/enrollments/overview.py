@@ -3,28 +3,22 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-
 from storage.platform.database import Transaction
 
-_PER_HOUR = text(
-    """
+_PER_HOUR = """
     SELECT greatest(floor(extract(epoch FROM next_send_at - :start) / 3600), 0)::integer AS hour,
         count(*) AS total
     FROM enrollments
     WHERE sequence_id = :sequence_id AND next_send_at < :until AND status = 'active'
     AND activity <> 'sending'
     GROUP BY 1
-    """
-)
+"""
 
 
 async def sends_per_hour(
     tx: Transaction, sequence_id: UUID, start: datetime, hours: int
 ) -> dict[int, int]:
     """Count due texts by hour, from 0, overdue ones in hour 0; hours without any are left out."""
-    rows = await tx.execute(
-        _PER_HOUR,
-        {"sequence_id": sequence_id, "start": start, "until": start + timedelta(hours=hours)},
-    )
+    until = start + timedelta(hours=hours)
+    rows = await tx.run(_PER_HOUR, sequence_id=sequence_id, start=start, until=until)
     return {row.hour: row.total for row in rows}

@@ -13,7 +13,6 @@ from domain.statuses.enrollments import EnrollmentStatus
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
-from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
 from storage.tables.enrollments import Enrollment
 
@@ -59,18 +58,18 @@ async def contacts(
     )
     if search:
         query = query.where(matches(search))
-    return [PickedContact(*row) for row in await tx.execute(query)]
+    return await tx.rows(PickedContact, query)
 
 
 async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[Named]:
     """List the users who enrolled contacts into a sequence, by name."""
-    did = exists().where(
-        col(Enrollment.sequence_id) == sequence_id, col(Enrollment.enrolled_by) == col(User.id)
-    )
-    rows = await tx.execute(
-        select(col(User.id), col(User.name)).where(did).order_by(col(User.name), col(User.id))
-    )
-    return [Named(*row) for row in rows]
+    sql = """
+        SELECT id, name FROM users u WHERE EXISTS (
+            SELECT FROM enrollments WHERE sequence_id = :sequence_id AND enrolled_by = u.id
+        )
+        ORDER BY name, id
+    """
+    return await tx.rows(Named, sql, sequence_id=sequence_id)
 
 
 async def groups(
@@ -91,4 +90,4 @@ async def groups(
                 col(Enrollment.sequence_id) == sequence_id,
             )
         )
-    return [Named(*row) for row in await tx.execute(query)]
+    return await tx.rows(Named, query)

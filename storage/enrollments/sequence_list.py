@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from storage.platform.database import Transaction
+from storage.platform.rows import made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +32,7 @@ class Figures:
 
 
 # Every part is an index-only scan: the counts, and the last entry of two indexes.
-_FIGURES = text(
-    """
+_FIGURES = """
     SELECT q.id, coalesce(told.reached, 0) AS reached, coalesce(told.responded, 0) AS responded,
         coalesce(blocked.held, 0) AS held,
         greatest(q.updated_at, enrolled.at, texted.at) AS last_activity_at
@@ -62,11 +58,10 @@ _FIGURES = text(
         ORDER BY last_message_at DESC LIMIT 1
     ) texted ON true
     WHERE q.id = ANY(:ids)
-    """
-).bindparams(bindparam("ids", type_=ARRAY(Uuid())))
+"""
 
 
 async def figures(tx: Transaction, sequence_ids: Many[UUID]) -> dict[UUID, Figures]:
     """Read the figures of sequences."""
-    rows = (await tx.execute(_FIGURES, {"ids": list(sequence_ids)})).mappings()
-    return {row["id"]: Figures(**{name: row[name] for name in row if name != "id"}) for row in rows}
+    rows = (await tx.run(_FIGURES, ids=sequence_ids)).mappings()
+    return {row["id"]: made(Figures, row) for row in rows}

@@ -77,8 +77,7 @@ def is_so(outcome: StepOutcome, step: int) -> TextClause:
     return text(f"({_AT_STEP[outcome]})").bindparams(outcome_step=step)
 
 
-_COUNT_TEXTS = text(
-    f"""
+_COUNT_TEXTS = f"""
     SELECT step, count(*) FILTER (WHERE sent) AS sent,
         count(*) FILTER (WHERE delivered) AS delivered, count(*) FILTER (WHERE failed) AS failed
     FROM (
@@ -92,11 +91,9 @@ _COUNT_TEXTS = text(
         GROUP BY enrollments.id, m.step
     ) of_enrollment
     GROUP BY step
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
-_COUNT_ROWS = text(
-    f"""
+_COUNT_ROWS = f"""
     SELECT 'due' AS outcome, enrollments.position AS step, count(*) AS total FROM enrollments
     WHERE enrollments.sequence_id = :sequence_id AND {_DUE} GROUP BY 2
     UNION ALL
@@ -105,8 +102,7 @@ _COUNT_ROWS = text(
     UNION ALL
     SELECT 'replied', {_STEP_REPLIED_TO}, count(*) FROM enrollments
     WHERE enrollments.sequence_id = :sequence_id AND {_REPLIED} GROUP BY 2
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 StepCounts = Mapping[tuple[int, StepOutcome], int]
 """Numbers of enrollments by step and outcome; zeros are left out."""
@@ -115,7 +111,7 @@ StepCounts = Mapping[tuple[int, StepOutcome], int]
 async def count_by_text(tx: Transaction, sequence_id: UUID) -> StepCounts:
     """Count by step the enrollments whose text was sent, was delivered, failed."""
     counts: dict[tuple[int, StepOutcome], int] = {}
-    for row in await tx.execute(_COUNT_TEXTS, {"sequence_id": sequence_id}):
+    for row in await tx.run(_COUNT_TEXTS, sequence_id=sequence_id):
         for outcome in _OF_TEXT:
             counts[row.step, outcome] = getattr(row, outcome.value)
     return counts
@@ -123,5 +119,5 @@ async def count_by_text(tx: Transaction, sequence_id: UUID) -> StepCounts:
 
 async def count_by_row(tx: Transaction, sequence_id: UUID) -> StepCounts:
     """Count by step the enrollments that wait at it, replied to it, opted out after it."""
-    rows = await tx.execute(_COUNT_ROWS, {"sequence_id": sequence_id})
+    rows = await tx.run(_COUNT_ROWS, sequence_id=sequence_id)
     return {(row.step, StepOutcome(row.outcome)): row.total for row in rows}

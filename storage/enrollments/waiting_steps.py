@@ -1,19 +1,13 @@
 """The next steps of enrollments, with what times them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from domain.sequences.timing import ContactClock, SendWindow
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from storage.platform.database import Transaction
-
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class WaitingStep:
         send_at: The step's date.
         time_zone: The contact's, if given.
         phone: The contact's.
-        send_window: The sequence's.
+        window: When the sequence's texts may go; None for always.
         read_at: Now, by the database's clock, which dates attempts and texts too.
     """
 
@@ -47,13 +41,8 @@ class WaitingStep:
     send_at: datetime | None
     time_zone: str | None
     phone: str
-    send_window: Mapping[str, Sequence[str]] | None
+    window: SendWindow | None
     read_at: datetime
-
-    @property
-    def window(self) -> SendWindow | None:
-        """When texts may go; None for always."""
-        return None if self.send_window is None else SendWindow.parse(self.send_window)
 
     def clock(self, workspace_zone: str) -> ContactClock:
         """The contact's clock."""
@@ -69,19 +58,17 @@ class RescheduledStep:
     next_send_at: datetime
 
 
-_READ = text(
-    """
+_READ = """
     SELECT e.id, e.status, e.activity, e.position > e.step_count AS all_sent, e.paused_at,
-        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone, q.send_window,
-        clock_timestamp() AS read_at
+        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone,
+        q.send_window AS window, clock_timestamp() AS read_at
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
     LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
     WHERE e.id = ANY(:ids)
     ORDER BY e.id
-    """
-).bindparams(_IDS)
+"""
 
 
 async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
@@ -97,25 +84,10 @@ async def lock_waiting_of(tx: Transaction, contact_ids: Sequence[UUID]) -> list[
 
 async def _locked(tx: Transaction, which: str, ids: Sequence[UUID]) -> list[WaitingStep]:
     """Lock first, then read: columns joined before the lock was granted are stale."""
-    locked = await tx.execute(
-        text(
-            f"SELECT e.id FROM enrollments e WHERE {which} ORDER BY e.id FOR NO KEY UPDATE"  # noqa: S608 - conditions written in this module
-        ).bindparams(_IDS),
-        {"ids": list(ids)},
-    )
-    return await read(tx, [row.id for row in locked])
+    sql = f"SELECT e.id FROM enrollments e WHERE {which} ORDER BY e.id FOR NO KEY UPDATE"  # noqa: S608 - conditions written in this module
+    return await read(tx, await tx.column(sql, ids=ids))
 
 
 async def read(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:
     """Read the next steps of enrollments without locking any."""
-    rows = await tx.execute(_READ, {"ids": list(enrollment_ids)})
-    return [
-        WaitingStep(
-            **{
-                **row,
-                "status": EnrollmentStatus(row["status"]),
-                "activity": EnrollmentPhase(row["activity"]) if row["activity"] else None,
-            }
-        )
-        for row in rows.mappings()
-    ]
+    return await tx.rows(WaitingStep, _READ, ids=enrollment_ids)

@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from storage.enrollments.enrollments import UNBLOCKED, reconsider
 from storage.platform.database import Transaction
 
@@ -22,33 +18,25 @@ PAGE = 250
 
 async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
     """Read the sequences with enrollments that wait for a sender to come off hold."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT q.id FROM sequences q WHERE q.sender_id = :sender_id AND EXISTS (
-                SELECT FROM enrollments e WHERE e.sequence_id = q.id AND e.blocked
-                AND e.held_reason = 'sender_on_hold'
-            )
-            """
-        ),
-        {"sender_id": sender_id},
-    )
-    return [row.id for row in rows]
+    sql = """
+        SELECT q.id FROM sequences q WHERE q.sender_id = :sender_id AND EXISTS (
+            SELECT FROM enrollments e WHERE e.sequence_id = q.id AND e.blocked
+            AND e.held_reason = 'sender_on_hold'
+        )
+    """
+    return await tx.column(sql, sender_id=sender_id)
 
 
 async def add_forgotten(tx: Transaction) -> None:
     """Add the wakes that are missing: of sequences with blocked enrollments that may go on."""
-    await tx.execute(
-        text(
-            f"""
-            INSERT INTO wakes (kind, subject_id)
-            SELECT DISTINCT 'unblocked', e.sequence_id FROM enrollments e
-            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-            WHERE e.blocked AND {UNBLOCKED}
-            AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id IN (q.id, n.id))
-            """  # noqa: S608 - built from constants
-        )
-    )
+    sql = f"""
+        INSERT INTO wakes (kind, subject_id)
+        SELECT DISTINCT 'unblocked', e.sequence_id FROM enrollments e
+        JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+        WHERE e.blocked AND {UNBLOCKED}
+        AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id IN (q.id, n.id))
+    """  # noqa: S608 - built from constants
+    await tx.run(sql)
 
 
 @dataclass(frozen=True)
@@ -66,26 +54,16 @@ class Walked:
 
 async def walk(tx: Transaction, sequence_id: UUID, place: dict[str, Any] | None) -> Walked:
     """Read the next of a sequence's enrollments, in the order in which they were enrolled."""
-    rows = (
-        await tx.execute(
-            text(
-                f"""
-                SELECT id, enrolled_at, status FROM enrollments
-                WHERE sequence_id = :sequence_id AND (enrolled_at, id) > (
-                    coalesce(CAST(:enrolled_at AS timestamptz), '-infinity'),
-                    coalesce(CAST(:id AS uuid), '{UUID(int=0)}')
-                )
-                ORDER BY enrolled_at, id LIMIT :limit
-                """  # noqa: S608 - a constant
-            ),
-            {
-                "sequence_id": sequence_id,
-                "enrolled_at": place["enrolled_at"] if place else None,
-                "id": place["id"] if place else None,
-                "limit": PAGE,
-            },
+    sql = f"""
+        SELECT id, enrolled_at, status FROM enrollments
+        WHERE sequence_id = :sequence_id AND (enrolled_at, id) > (
+            coalesce(CAST(:enrolled_at AS timestamptz), '-infinity'),
+            coalesce(CAST(:id AS uuid), '{UUID(int=0)}')
         )
-    ).all()
+        ORDER BY enrolled_at, id LIMIT :limit
+    """  # noqa: S608 - a constant
+    start = place or {"enrolled_at": None, "id": None}
+    rows = (await tx.run(sql, sequence_id=sequence_id, limit=PAGE, **start)).all()
     following = None
     if len(rows) == PAGE:
         last = rows[-1]
@@ -93,16 +71,12 @@ async def walk(tx: Transaction, sequence_id: UUID, place: dict[str, Any] | None)
     return Walked([row.id for row in rows if row.status == "active"], following)
 
 
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
-
-
 async def apply_send_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
     """Ask those that wait for a step to apply the new send window; return how many.
 
     A wider window lets some go sooner; a narrower one is checked when a text would go.
     """
-    query = text("SELECT id FROM enrollments WHERE id = ANY(:ids) AND activity = 'waiting'")
-    rows = await tx.execute(query.bindparams(_IDS), {"ids": list(enrollment_ids)})
-    ids = list(rows.scalars())
+    sql = "SELECT id FROM enrollments WHERE id = ANY(:ids) AND activity = 'waiting'"
+    ids = await tx.column(sql, ids=enrollment_ids)
     await reconsider(tx, ids)
     return len(ids)

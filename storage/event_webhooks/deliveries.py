@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Interval, Row, bindparam, text
-
 from domain.event_webhooks.events import DeliveryState
 from storage.platform.database import Transaction
 
@@ -30,8 +28,7 @@ class DueDelivery:
     tries: int
 
 
-_CLAIM = text(
-    """
+_CLAIM = """
     WITH chosen AS MATERIALIZED (
         SELECT d.event_id FROM event_deliveries d
         JOIN event_endpoints p ON p.id = d.endpoint_id AND p.disabled_at IS NULL
@@ -50,8 +47,7 @@ _CLAIM = text(
     FROM chosen c JOIN events e ON e.id = c.event_id
     WHERE d.endpoint_id = :endpoint_id AND d.event_id = c.event_id
     RETURNING d.event_id AS number, e.event_id, e.type, e.occurred_at, e.data, d.tries
-    """
-)
+"""
 
 
 async def claim(
@@ -61,22 +57,18 @@ async def claim(
 
     Nobody else gets them until they are recorded or ``claim`` has passed.
     """
-    rows = await tx.execute(_CLAIM, {"endpoint_id": endpoint_id, "limit": limit, "claim": claim})
-    return sorted((DueDelivery(*row) for row in rows), key=lambda due: due.number)
+    due = await tx.rows(DueDelivery, _CLAIM, endpoint_id=endpoint_id, limit=limit, claim=claim)
+    return sorted(due, key=lambda one: one.number)
 
 
 async def delivered(tx: Transaction, endpoint_id: UUID, number: int, status: int) -> None:
     """Note that an endpoint acknowledged an event."""
-    await tx.execute(
-        text(
-            """
-            UPDATE event_deliveries SET delivered_at = clock_timestamp(), given_up_at = NULL,
-                last_status = :status, last_error = NULL
-            WHERE endpoint_id = :endpoint_id AND event_id = :number
-            """
-        ),
-        {"endpoint_id": endpoint_id, "number": number, "status": status},
-    )
+    sql = """
+        UPDATE event_deliveries SET delivered_at = clock_timestamp(), given_up_at = NULL,
+            last_status = :status, last_error = NULL
+        WHERE endpoint_id = :endpoint_id AND event_id = :number
+    """
+    await tx.run(sql, endpoint_id=endpoint_id, number=number, status=status)
 
 
 async def failed(
@@ -90,68 +82,54 @@ async def failed(
     give_up: timedelta = timedelta(0),
 ) -> None:
     """Record a failed try, and try again after ``wait``, if the event is then below ``give_up``."""
-    await tx.execute(
-        text(
-            """
-            UPDATE event_deliveries d SET last_status = :status, last_error = :error,
-                next_try_at = clock_timestamp() + :wait,
-                given_up_at = CASE WHEN clock_timestamp() + :wait - e.occurred_at > :give_up
-                    THEN clock_timestamp() END
-            FROM events e
-            WHERE e.id = d.event_id AND d.endpoint_id = :endpoint_id AND d.event_id = :number
-            AND d.delivered_at IS NULL
-            """
-        ).bindparams(bindparam("wait", type_=Interval()), bindparam("give_up", type_=Interval())),
-        {
-            "endpoint_id": endpoint_id,
-            "number": number,
-            "status": status,
-            "error": error,
-            "wait": wait,
-            "give_up": give_up,
-        },
+    sql = """
+        UPDATE event_deliveries d SET last_status = :status, last_error = :error,
+            next_try_at = clock_timestamp() + :wait,
+            given_up_at = CASE WHEN clock_timestamp() + :wait - e.occurred_at > :give_up
+                THEN clock_timestamp() END
+        FROM events e
+        WHERE e.id = d.event_id AND d.endpoint_id = :endpoint_id AND d.event_id = :number
+        AND d.delivered_at IS NULL
+    """
+    await tx.run(
+        sql,
+        endpoint_id=endpoint_id,
+        number=number,
+        status=status,
+        error=error,
+        wait=wait,
+        give_up=give_up,
     )
 
 
 async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> datetime | None:
     """Compute when the next event may be tried, after a pause; None if nothing is pending."""
-    row = await tx.execute(
-        text(
-            """
-            SELECT greatest(min(next_try_at), CASE WHEN count(*) > 0
-                THEN clock_timestamp() + :pause END) FROM (
-                SELECT DISTINCT ON (subject_id) next_try_at FROM event_deliveries
-                WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
-                ORDER BY subject_id, event_id
-            ) first
-            """
-        ),
-        {"endpoint_id": endpoint_id, "pause": pause},
-    )
-    at: datetime | None = row.scalar_one()
-    return at
+    sql = """
+        SELECT greatest(min(next_try_at), CASE WHEN count(*) > 0
+            THEN clock_timestamp() + :pause END) FROM (
+            SELECT DISTINCT ON (subject_id) next_try_at FROM event_deliveries
+            WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
+            ORDER BY subject_id, event_id
+        ) first
+    """
+    return await tx.value(datetime, sql, endpoint_id=endpoint_id, pause=pause)
 
 
 async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
     """List endpoints with events overdue by this much: nobody seems to deliver them."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT p.id FROM event_endpoints p WHERE p.disabled_at IS NULL AND EXISTS (
-                SELECT FROM event_deliveries d
-                WHERE d.endpoint_id = p.id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
-                AND d.next_try_at < now() - :since AND NOT EXISTS (
-                    SELECT FROM event_deliveries f
-                    WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
-                    AND f.event_id < d.event_id
-                    AND f.delivered_at IS NULL AND f.given_up_at IS NULL
-                )
+    sql = """
+        SELECT p.id FROM event_endpoints p WHERE p.disabled_at IS NULL AND EXISTS (
+            SELECT FROM event_deliveries d
+            WHERE d.endpoint_id = p.id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
+            AND d.next_try_at < now() - :since AND NOT EXISTS (
+                SELECT FROM event_deliveries f
+                WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
+                AND f.event_id < d.event_id
+                AND f.delivered_at IS NULL AND f.given_up_at IS NULL
             )
-            """
-        ),
-        {"since": since},
-    )
-    return [row.id for row in rows]
+        )
+    """
+    return await tx.column(sql, since=since)
 
 
 @dataclass(frozen=True)
@@ -176,8 +154,11 @@ class DeliveryRecord:
 
 _LOG = """
     SELECT d.event_id AS number, e.event_id, e.type, e.subject_id, e.data, e.occurred_at,
-        d.tries, d.next_try_at, d.last_tried_at, d.last_status, d.last_error, d.delivered_at,
-        d.given_up_at
+        CASE WHEN d.delivered_at IS NOT NULL THEN 'delivered'
+            WHEN d.given_up_at IS NOT NULL THEN 'given_up' ELSE 'pending' END AS state,
+        CASE WHEN d.delivered_at IS NULL AND d.given_up_at IS NULL THEN d.next_try_at END
+            AS next_try_at,
+        d.tries, d.last_tried_at, d.last_status, d.last_error, d.delivered_at, d.given_up_at
     FROM event_deliveries d JOIN events e ON e.id = d.event_id
     WHERE d.endpoint_id = :endpoint_id
 """
@@ -199,65 +180,35 @@ async def log(
     limit: int,
 ) -> list[DeliveryRecord]:
     """List an endpoint's deliveries, the latest event first; ``before`` is a number."""
-    rows = await tx.execute(
-        text(
-            f"""
-            {_LOG} AND {_IN_STATE[state]}
-            AND (CAST(:before AS bigint) IS NULL OR d.event_id < :before)
-            ORDER BY d.event_id DESC LIMIT :limit
-            """
-        ),
-        {"endpoint_id": endpoint_id, "before": before, "limit": limit},
-    )
-    return [_record(row) for row in rows]
+    sql = f"""
+        {_LOG} AND {_IN_STATE[state]}
+        AND (CAST(:before AS bigint) IS NULL OR d.event_id < :before)
+        ORDER BY d.event_id DESC LIMIT :limit
+    """
+    return await tx.rows(DeliveryRecord, sql, endpoint_id=endpoint_id, before=before, limit=limit)
 
 
 async def one(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord | None:
     """Read the delivery of one event to an endpoint."""
-    row = (
-        await tx.execute(
-            text(f"{_LOG} AND e.event_id = :event_id"),
-            {"endpoint_id": endpoint_id, "event_id": event_id},
-        )
-    ).one_or_none()
-    return _record(row) if row else None
-
-
-def _record(row: Row[Any]) -> DeliveryRecord:
-    state = DeliveryState.PENDING
-    if row.delivered_at is not None:
-        state = DeliveryState.DELIVERED
-    elif row.given_up_at is not None:
-        state = DeliveryState.GIVEN_UP
-    facts = row._asdict()
-    if state is not DeliveryState.PENDING:
-        facts["next_try_at"] = None
-    return DeliveryRecord(**facts, state=state)
+    sql = f"{_LOG} AND e.event_id = :event_id"
+    return await tx.one(DeliveryRecord, sql, endpoint_id=endpoint_id, event_id=event_id)
 
 
 async def send_again(tx: Transaction, endpoint_id: UUID, number: int) -> None:
     """Deliver an event again, or at once, before any later one of its subject."""
-    await tx.execute(
-        text(
-            """
-            UPDATE event_deliveries SET delivered_at = NULL, given_up_at = NULL, tries = 0,
-                next_try_at = now()
-            WHERE endpoint_id = :endpoint_id AND event_id = :number
-            """
-        ),
-        {"endpoint_id": endpoint_id, "number": number},
-    )
+    sql = """
+        UPDATE event_deliveries SET delivered_at = NULL, given_up_at = NULL, tries = 0,
+            next_try_at = now()
+        WHERE endpoint_id = :endpoint_id AND event_id = :number
+    """
+    await tx.run(sql, endpoint_id=endpoint_id, number=number)
 
 
 async def try_all_now(tx: Transaction, endpoint_id: UUID) -> None:
     """Try every pending event at once."""
-    await tx.execute(
-        text(
-            """
-            UPDATE event_deliveries SET next_try_at = now()
-            WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
-            AND next_try_at > now()
-            """
-        ),
-        {"endpoint_id": endpoint_id},
-    )
+    sql = """
+        UPDATE event_deliveries SET next_try_at = now()
+        WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
+        AND next_try_at > now()
+    """
+    await tx.run(sql, endpoint_id=endpoint_id)

@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import insert, select, update
 from sqlmodel import col
 
 from domain.platform.paging import Position
 from storage.platform.database import Transaction
-from storage.platform.pages import page_by_creation
+from storage.platform.rows import paged
 from storage.tables.event_webhooks import EventEndpoint
 
 
 async def add(tx: Transaction, values: Mapping[str, Any], most: int) -> EventEndpoint | None:
     """Insert an endpoint; None if there are ``most`` already."""
-    await tx.execute(text("LOCK TABLE event_endpoints IN SHARE ROW EXCLUSIVE MODE"))
-    count = await tx.execute(select(func.count()).select_from(EventEndpoint))
-    if count.scalar_one() >= most:
+    await tx.run("LOCK TABLE event_endpoints IN SHARE ROW EXCLUSIVE MODE")
+    if (await tx.value(int, "SELECT count(*) FROM event_endpoints") or 0) >= most:
         return None
     return await tx.scalar(insert(EventEndpoint).values(**values).returning(EventEndpoint))
 
@@ -34,8 +33,8 @@ async def get(tx: Transaction, endpoint_id: UUID, *, lock: bool = False) -> Even
 
 async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[EventEndpoint]:
     """List endpoints in the order they were made."""
-    page = page_by_creation(select(EventEndpoint), EventEndpoint, after=after, limit=limit)
-    return list(await tx.scalars(page))
+    created_at, row_id = col(EventEndpoint.created_at), col(EventEndpoint.id)
+    return await tx.column(paged(select(EventEndpoint), created_at, row_id, after).limit(limit))
 
 
 async def change(
@@ -53,12 +52,10 @@ async def change(
 
 async def disable(tx: Transaction, endpoint_id: UUID) -> bool:
     """Disable an endpoint; False if it was disabled."""
-    enabled = col(EventEndpoint.id) == endpoint_id, col(EventEndpoint.disabled_at).is_(None)
-    query = update(EventEndpoint).where(*enabled).values(disabled_at=func.now())
-    return await tx.scalar(query.returning(col(EventEndpoint.id))) is not None
+    sql = "UPDATE event_endpoints SET disabled_at = now() WHERE id = :id AND disabled_at IS NULL"
+    return await tx.count(sql, id=endpoint_id) > 0
 
 
 async def remove(tx: Transaction, endpoint_id: UUID) -> bool:
     """Remove an endpoint with its delivery log; False if there is none with this id."""
-    query = delete(EventEndpoint).where(col(EventEndpoint.id) == endpoint_id)
-    return await tx.scalar(query.returning(col(EventEndpoint.id))) is not None
+    return await tx.count("DELETE FROM event_endpoints WHERE id = :id", id=endpoint_id) > 0

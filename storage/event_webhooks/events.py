@@ -4,13 +4,10 @@ Each function is one statement, which first looks for an endpoint that wants the
 it writes nothing and reads no further. ``data`` holds ids, codes and times only.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy import TextClause, text
 
 from domain.event_webhooks.events import EventType
 from storage.platform.database import Transaction, Written, note
@@ -34,7 +31,7 @@ _EMIT = """
     told AS (
         INSERT INTO events (event_id, type, subject_id, data, occurred_at)
         SELECT gen_random_uuid(), :type, found.subject_id,
-            found.data || CAST(:more AS jsonb), clock_timestamp()
+            found.data || :more, clock_timestamp()
         FROM ({found}) AS found(subject_id, data)
         WHERE EXISTS (SELECT FROM wanting) AND (SELECT count(*) FROM locked) >= 0
         RETURNING id, subject_id
@@ -50,7 +47,6 @@ _EMIT = """
         SELECT FROM outbox o WHERE o.kind = 'wake_events' AND o.subject_id = w.id
         AND o.payload ->> 'by' = CAST(pg_current_xact_id() AS text)
     )
-    RETURNING id
 """
 
 _THESE = "CAST(:ids AS uuid[])"
@@ -64,22 +60,22 @@ _ABOUT_MESSAGE = (
 )
 
 
-def _of_enrollments(data: str) -> TextClause:
+def _of_enrollments(data: str) -> str:
     found = f"""
         SELECT e.id, jsonb_build_object({_ABOUT_ENROLLMENT}, {data}) FROM enrollments e
         WHERE e.id = ANY({_THESE}) ORDER BY e.enrolled_at, e.id
     """  # noqa: S608 - built from constants
-    return text(_EMIT.format(locked="false", found=found))
+    return _EMIT.format(locked="false", found=found)
 
 
-def _of_messages(data: str) -> TextClause:
+def _of_messages(data: str) -> str:
     found = f"""
         SELECT coalesce(m.enrollment_id, m.contact_id, m.id),
             jsonb_build_object({_ABOUT_MESSAGE}, {data})
         FROM messages m WHERE m.id = ANY({_THESE})
     """  # noqa: S608 - built from constants
     locked = f"e.id IN (SELECT enrollment_id FROM messages WHERE id = ANY({_THESE}))"  # noqa: S608
-    return text(_EMIT.format(locked=locked, found=found))
+    return _EMIT.format(locked=locked, found=found)
 
 
 _BY_ID = {
@@ -108,20 +104,11 @@ async def _emit(
     tx: Transaction, kind: EventType, ids: Sequence[UUID], more: Mapping[str, Any] | None = None
 ) -> None:
     if ids:
-        await _execute(tx, _BY_ID[kind], kind, more or {}, ids=list(ids))
+        await _run(tx, _BY_ID[kind], type=kind, more=more or {}, ids=ids)
 
 
-async def _execute(
-    tx: Transaction,
-    statement: TextClause,
-    kind: EventType,
-    more: Mapping[str, Any],
-    **values: object,
-) -> None:
-    written = await tx.execute(
-        statement, {"type": kind.value, "more": json.dumps(dict(more)), **values}
-    )
-    if written.first() is not None:
+async def _run(tx: Transaction, statement: str, **values: object) -> None:
+    if await tx.count(statement, **values):
         note(tx, Written.OUTBOX)
 
 
@@ -187,8 +174,8 @@ _NO_LONGER_OPTED_OUT = f"""
         WHERE s.phone = c.phone AND s.lifted_at IS NULL AND s.sender_id IS NULL
     )
 """
-_OPTED_IN = text(_EMIT.format(locked="false", found=_NO_LONGER_OPTED_OUT))
-_OPTED_OUT = text(_EMIT.format(locked="false", found=_NEWLY_OPTED_OUT))
+_OPTED_IN = _EMIT.format(locked="false", found=_NO_LONGER_OPTED_OUT)
+_OPTED_OUT = _EMIT.format(locked="false", found=_NEWLY_OPTED_OUT)
 
 
 async def contacts_opted_out(
@@ -202,58 +189,49 @@ async def contacts_opted_out(
         source: An ``OptOutSource``.
         sender_id: From which sender only; None for all.
     """
-    more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
+    more = {"source": source, "sender_id": sender_id}
     kind = EventType.CONTACT_OPTED_OUT
-    await _execute(tx, _OPTED_OUT, kind, more, phones=list(phones), sender_id=sender_id)
+    await _run(tx, _OPTED_OUT, type=kind, more=more, phones=phones, sender_id=sender_id)
 
 
 async def contact_opted_in(
     tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
 ) -> None:
     """Emit that a contact may be texted again; arguments as of ``contacts_opted_out``."""
-    more = {"source": source, "sender_id": str(sender_id) if sender_id else None}
-    await _execute(tx, _OPTED_IN, EventType.CONTACT_OPTED_IN, more, phones=[phone])
+    more = {"source": source, "sender_id": sender_id}
+    await _run(tx, _OPTED_IN, type=EventType.CONTACT_OPTED_IN, more=more, phones=[phone])
 
 
 async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
     """Write a test event for one endpoint, whatever types it wants; answers the event's id."""
-    row = await tx.execute(
-        text(
-            """
-            WITH told AS (
-                INSERT INTO events (event_id, type, subject_id, data)
-                VALUES (gen_random_uuid(), :type, :endpoint_id,
-                    jsonb_build_object('endpoint_id', CAST(:endpoint_id AS uuid)))
-                RETURNING id, event_id, subject_id
-            ),
-            on_the_way AS (
-                INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
-                SELECT subject_id, id, subject_id FROM told
-            )
-            SELECT event_id FROM told
-            """
+    sql = """
+        WITH told AS (
+            INSERT INTO events (event_id, type, subject_id, data)
+            VALUES (gen_random_uuid(), :type, :endpoint_id,
+                jsonb_build_object('endpoint_id', CAST(:endpoint_id AS uuid)))
+            RETURNING id, event_id, subject_id
         ),
-        {"type": EventType.TEST_PING.value, "endpoint_id": endpoint_id},
-    )
+        on_the_way AS (
+            INSERT INTO event_deliveries (endpoint_id, event_id, subject_id)
+            SELECT subject_id, id, subject_id FROM told
+        )
+        SELECT event_id FROM told
+    """
+    row = await tx.run(sql, type=EventType.TEST_PING, endpoint_id=endpoint_id)
     event_id: UUID = row.scalar_one()
     return event_id
 
 
 async def forget(tx: Transaction, kept: timedelta, limit: int) -> int:
     """Remove the oldest events past that age, with their deliveries; answers how many."""
-    rows = await tx.execute(
-        text(
-            """
-            WITH old AS MATERIALIZED (
-                SELECT id FROM (
-                    SELECT id, occurred_at FROM events ORDER BY id LIMIT :limit
-                ) oldest
-                WHERE occurred_at < now() - :kept
-            ),
-            gone AS (DELETE FROM event_deliveries WHERE event_id IN (SELECT id FROM old))
-            DELETE FROM events WHERE id IN (SELECT id FROM old) RETURNING id
-            """
+    sql = """
+        WITH old AS MATERIALIZED (
+            SELECT id FROM (
+                SELECT id, occurred_at FROM events ORDER BY id LIMIT :limit
+            ) oldest
+            WHERE occurred_at < now() - :kept
         ),
-        {"kept": kept, "limit": limit},
-    )
-    return len(rows.all())
+        gone AS (DELETE FROM event_deliveries WHERE event_id IN (SELECT id FROM old))
+        DELETE FROM events WHERE id IN (SELECT id FROM old)
+    """
+    return await tx.count(sql, kept=kept, limit=limit)

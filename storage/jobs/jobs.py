@@ -1,6 +1,5 @@
 """Queries of background jobs and their rows."""
 
-import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
@@ -8,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Uuid, bindparam, func, insert, literal, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Integer, Select, Uuid, func, insert, literal, select
 from sqlmodel import col
 
 from domain.contacts.names import full_name
@@ -17,7 +15,7 @@ from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
@@ -25,8 +23,6 @@ from storage.tables.enrollments import Enrollment
 from storage.tables.jobs import Job, JobRow
 
 _IMPORTED = ("created", "exists", "unchanged")
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
-
 
 IGNORED_COLUMNS = "ignored_columns"
 """The parameter that an upload gets once it is complete: the columns that are left out."""
@@ -118,16 +114,12 @@ async def create(
 
 async def add_subjects(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> None:
     """Insert a row for each of these, in this order, and count them."""
-    await tx.execute(
-        text(
-            """
-            INSERT INTO job_rows (job_id, position, subject_id)
-            SELECT :job_id, one.position, one.id
-            FROM unnest(:ids) WITH ORDINALITY AS one(id, position)
-            """
-        ).bindparams(_IDS),
-        {"job_id": job_id, "ids": list(subject_ids)},
-    )
+    sql = """
+        INSERT INTO job_rows (job_id, position, subject_id)
+        SELECT :job_id, one.position, one.id
+        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS one(id, position)
+    """
+    await tx.run(sql, job_id=job_id, ids=subject_ids)
     await _count(tx, job_id)
 
 
@@ -168,22 +160,17 @@ def imported_by(job_id: UUID) -> Select[UUID]:
 
 
 async def _count(tx: Transaction, job_id: UUID) -> None:
-    await tx.execute(
-        text(
-            "UPDATE jobs SET total = (SELECT count(*) FROM job_rows WHERE job_id = :id)"
-            " WHERE id = :id"
-        ),
-        {"id": job_id},
-    )
+    sql = """
+        UPDATE jobs SET total = (SELECT count(*) FROM job_rows WHERE job_id = :id)
+        WHERE id = :id
+    """
+    await tx.run(sql, id=job_id)
 
 
 async def get(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobDetails | None:
     """Read a job, if there is one; with ``lock``, lock its row."""
     query = _jobs().where(col(Job.id) == job_id)
-    if lock:
-        query = query.with_for_update(of=Job)
-    row = (await tx.execute(query)).mappings().one_or_none()
-    return None if row is None else JobDetails(**row)
+    return await tx.one(JobDetails, query.with_for_update(of=Job) if lock else query)
 
 
 async def find(
@@ -200,7 +187,7 @@ async def find(
         query = query.where(col(Job.user_id) == user_id)
     if states:
         query = query.where(col(Job.state).in_(states))
-    return [JobDetails(**row) for row in (await tx.execute(query)).mappings()]
+    return await tx.rows(JobDetails, query)
 
 
 def _jobs() -> Select[*tuple[Any, ...]]:
@@ -210,24 +197,20 @@ def _jobs() -> Select[*tuple[Any, ...]]:
 
 async def counts(tx: Transaction, job_id: UUID) -> dict[str, int]:
     """Count a job's rows by result."""
-    rows = await tx.execute(
-        select(col(JobRow.code), func.count())
-        .where(col(JobRow.job_id) == job_id, col(JobRow.code).is_not(None))
-        .group_by(col(JobRow.code))
-        .order_by(col(JobRow.code))
-    )
-    return {code: count for code, count in rows if code is not None}
+    sql = """
+        SELECT code, count(*) FROM job_rows WHERE job_id = :id AND code IS NOT NULL
+        GROUP BY code ORDER BY code
+    """
+    return {code: count for code, count in await tx.run(sql, id=job_id)}  # noqa: C416 - rows
 
 
 async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentStatus, int]:
     """Count the enrollments that a job made by the status they started with."""
-    rows = await tx.execute(
-        text(
-            "SELECT detail->>'status' AS status, count(*) AS count FROM job_rows"
-            " WHERE job_id = :id AND code = 'enrolled' GROUP BY 1"
-        ),
-        {"id": job_id},
-    )
+    sql = """
+        SELECT detail->>'status' AS status, count(*) AS count FROM job_rows
+        WHERE job_id = :id AND code = 'enrolled' GROUP BY 1
+    """
+    rows = await tx.run(sql, id=job_id)
     return {EnrollmentStatus(status): count for status, count in rows}
 
 
@@ -266,13 +249,11 @@ async def results(
 
 async def begin(tx: Transaction, job_id: UUID) -> JobDetails | None:
     """Set a queued job running, and read it."""
-    await tx.execute(
-        text(
-            "UPDATE jobs SET state = 'running', started_at = now()"
-            " WHERE id = :id AND state = 'queued'"
-        ),
-        {"id": job_id},
-    )
+    sql = """
+        UPDATE jobs SET state = 'running', started_at = now()
+        WHERE id = :id AND state = 'queued'
+    """
+    await tx.run(sql, id=job_id)
     return await get(tx, job_id)
 
 
@@ -282,55 +263,42 @@ async def take(tx: Transaction, job_id: UUID, limit: int) -> list[OpenRow]:
     Their locks end with the transaction, so a worker that dies gives them back. A job that is
     being canceled gives none.
     """
-    rows = await tx.execute(
-        text(
-            """
-            SELECT r.position, r.subject_id, r.detail FROM job_rows r
-            WHERE r.job_id = :id AND r.code IS NULL AND EXISTS (
-                SELECT 1 FROM jobs j WHERE j.id = :id AND j.state = 'running'
-            )
-            ORDER BY r.position LIMIT :limit FOR UPDATE OF r SKIP LOCKED
-            """
-        ),
-        {"id": job_id, "limit": limit},
-    )
-    return [OpenRow(*row) for row in rows]
+    sql = """
+        SELECT r.position, r.subject_id, r.detail FROM job_rows r
+        WHERE r.job_id = :id AND r.code IS NULL AND EXISTS (
+            SELECT 1 FROM jobs j WHERE j.id = :id AND j.state = 'running'
+        )
+        ORDER BY r.position LIMIT :limit FOR UPDATE OF r SKIP LOCKED
+    """
+    return await tx.rows(OpenRow, sql, id=job_id, limit=limit)
 
 
 async def store_results(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
     """Store the results of rows that this transaction took, and count them."""
     await change_results(tx, job_id, results)
-    await tx.execute(
-        text("UPDATE jobs SET done = done + :count WHERE id = :id"),
-        {"id": job_id, "count": len(results)},
-    )
+    await _count_done(tx, job_id, len(results))
+
+
+async def _count_done(tx: Transaction, job_id: UUID, count: int) -> None:
+    await tx.run("UPDATE jobs SET done = done + :count WHERE id = :id", id=job_id, count=count)
 
 
 async def change_results(tx: Transaction, job_id: UUID, results: Many[RowResult]) -> None:
     """Store the results of locked rows without counting them."""
-    await tx.execute(
-        text(
-            """
-            UPDATE job_rows SET code = come.code, detail = come.detail,
-                subject_id = coalesce(come.subject_id, job_rows.subject_id)
-            FROM json_to_recordset(CAST(:results AS json))
-                AS come(position integer, code text, detail jsonb, subject_id uuid)
-            WHERE job_rows.job_id = :id AND job_rows.position = come.position
-            """
-        ),
-        {
-            "id": job_id,
-            "results": json.dumps([vars(one) for one in results], default=str),
-        },
-    )
+    sql = """
+        UPDATE job_rows SET code = come.code, detail = come.detail,
+            subject_id = coalesce(come.subject_id, job_rows.subject_id)
+        FROM jsonb_to_recordset(:results)
+            AS come(position integer, code text, detail jsonb, subject_id uuid)
+        WHERE job_rows.job_id = :id AND job_rows.position = come.position
+    """
+    await tx.run(sql, id=job_id, results=as_json([vars(one) for one in results]))
 
 
 async def note_error(tx: Transaction, job_id: UUID, code: str) -> None:
     """Store the error code of a job, unless it has one."""
-    await tx.execute(
-        text("UPDATE jobs SET error = coalesce(error, :code) WHERE id = :id"),
-        {"id": job_id, "code": code},
-    )
+    sql = "UPDATE jobs SET error = coalesce(error, :code) WHERE id = :id"
+    await tx.run(sql, id=job_id, code=code)
 
 
 _AWAITS_LAST_TEXT = "jsonb_exists(detail, 'attempts')"
@@ -339,32 +307,23 @@ _AWAITS_LAST_TEXT = "jsonb_exists(detail, 'attempts')"
 
 async def awaiting_last_text(tx: Transaction, job_id: UUID, limit: int) -> list[RowResult]:
     """Lock rows whose last text has no known outcome yet."""
-    rows = await tx.execute(
-        text(
-            f"""
-            SELECT position, code, detail, subject_id FROM job_rows
-            WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
-            ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": job_id, "limit": limit},
-    )
-    return [RowResult(*row) for row in rows]
+    sql = f"""
+        SELECT position, code, detail, subject_id FROM job_rows
+        WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
+        ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
+    """  # noqa: S608 - built from constants
+    return await tx.rows(RowResult, sql, id=job_id, limit=limit)
 
 
 async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
     """Set the state of a job whose row is locked."""
-    await tx.execute(
-        text(
-            """
-            UPDATE jobs SET state = :state,
-                params = CASE WHEN :final THEN params - 'salt' ELSE params END,
-                ended_at = CASE WHEN :final THEN now() ELSE ended_at END
-            WHERE id = :id
-            """
-        ),
-        {"id": job_id, "state": state.value, "final": state.is_final},
-    )
+    sql = """
+        UPDATE jobs SET state = :state,
+            params = CASE WHEN :final THEN params - 'salt' ELSE params END,
+            ended_at = CASE WHEN :final THEN now() ELSE ended_at END
+        WHERE id = :id
+    """
+    await tx.run(sql, id=job_id, state=state, final=state.is_final)
 
 
 async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: bool = False) -> None:
@@ -373,24 +332,15 @@ async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: boo
     With ``waiting``, wait for those rows too; then the job's own row must not be locked.
     """
     locked = "FOR UPDATE" if waiting else "FOR UPDATE SKIP LOCKED"
-    given = await tx.execute(
-        text(
-            f"""
-            WITH open AS (
-                SELECT position FROM job_rows WHERE job_id = :id AND code IS NULL
-                ORDER BY position {locked}
-            )
-            UPDATE job_rows SET code = :code, detail = '{{}}' FROM open
-            WHERE job_id = :id AND job_rows.position = open.position
-            RETURNING job_rows.position
-            """  # noqa: S608 - two constants
-        ),
-        {"id": job_id, "code": code},
-    )
-    await tx.execute(
-        text("UPDATE jobs SET done = done + :count WHERE id = :id"),
-        {"id": job_id, "count": len(given.all())},
-    )
+    sql = f"""
+        WITH open AS (
+            SELECT position FROM job_rows WHERE job_id = :id AND code IS NULL
+            ORDER BY position {locked}
+        )
+        UPDATE job_rows SET code = :code, detail = '{{}}' FROM open
+        WHERE job_id = :id AND job_rows.position = open.position
+    """  # noqa: S608 - two constants
+    await _count_done(tx, job_id, await tx.count(sql, id=job_id, code=code))
 
 
 async def close(tx: Transaction, job_id: UUID) -> bool:
@@ -399,37 +349,27 @@ async def close(tx: Transaction, job_id: UUID) -> bool:
     Returns:
         Whether it ended now, and was not canceled.
     """
-    ended = await tx.execute(
-        text(
-            f"""
-            UPDATE jobs SET ended_at = now(), params = params - 'salt',
-                state = CASE WHEN state = 'canceling' THEN 'canceled' ELSE 'done' END
-            WHERE id = :id AND state IN ('queued', 'running', 'canceling') AND done >= total
-            AND NOT EXISTS (
-                SELECT 1 FROM job_rows
-                WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
-            )
-            RETURNING state
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": job_id},
-    )
-    return ended.scalar_one_or_none() == JobState.DONE
+    sql = f"""
+        UPDATE jobs SET ended_at = now(), params = params - 'salt',
+            state = CASE WHEN state = 'canceling' THEN 'canceled' ELSE 'done' END
+        WHERE id = :id AND state IN ('queued', 'running', 'canceling') AND done >= total
+        AND NOT EXISTS (
+            SELECT 1 FROM job_rows
+            WHERE job_id = :id AND code = 'finished' AND {_AWAITS_LAST_TEXT}
+        )
+        RETURNING state
+    """  # noqa: S608 - built from constants
+    return await tx.value(JobState, sql, id=job_id) is JobState.DONE
 
 
 async def lost(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:
     """Pick some jobs that started this long ago and have not ended."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT id FROM jobs WHERE state IN ('queued', 'running', 'canceling')
-            AND coalesce(started_at, created_at) < now() - :age
-            ORDER BY random() LIMIT :limit
-            """
-        ),
-        {"age": age, "limit": limit},
-    )
-    return [row.id for row in rows]
+    sql = """
+        SELECT id FROM jobs WHERE state IN ('queued', 'running', 'canceling')
+        AND coalesce(started_at, created_at) < now() - :age
+        ORDER BY random() LIMIT :limit
+    """
+    return await tx.column(sql, age=age, limit=limit)
 
 
 # Rows that are uploaded
@@ -440,83 +380,57 @@ async def receive(
 ) -> bool:
     """Store uploaded rows; False if the upload was discarded meanwhile."""
     given = list(rows)
-    going_on = await tx.execute(
-        text(
-            "UPDATE jobs SET total = total + :count, started_at = clock_timestamp()"
-            " WHERE id = :id AND state = 'receiving' RETURNING id"
-        ),
-        {"id": job_id, "count": len(given)},
-    )
-    if going_on.first() is None:
+    sql = """
+        UPDATE jobs SET total = total + :count, started_at = clock_timestamp()
+        WHERE id = :id AND state = 'receiving'
+    """
+    if not await tx.count(sql, id=job_id, count=len(given)):
         return False
-    await tx.execute(
-        text(
-            """
-            INSERT INTO job_rows (job_id, position, detail)
-            SELECT :id, CAST(one->>0 AS integer), CAST(one->1 AS jsonb)
-            FROM json_array_elements(CAST(:rows AS json)) AS one
-            """
-        ),
-        {"id": job_id, "rows": json.dumps([(position, dict(row)) for position, row in given])},
-    )
+    sql = """
+        INSERT INTO job_rows (job_id, position, detail)
+        SELECT :id, CAST(one->0 AS integer), one->1
+        FROM jsonb_array_elements(:rows) AS one
+    """
+    await tx.run(sql, id=job_id, rows=as_json(given))
     return True
 
 
 async def note_params(tx: Transaction, job_id: UUID, params: Mapping[str, Any]) -> None:
     """Add to a job's parameters."""
-    await tx.execute(
-        text("UPDATE jobs SET params = params || CAST(:params AS jsonb) WHERE id = :id"),
-        {"id": job_id, "params": json.dumps(dict(params))},
+    await tx.run(
+        "UPDATE jobs SET params = params || :params WHERE id = :id", id=job_id, params=params
     )
 
 
 async def received(tx: Transaction, job_id: UUID) -> bool:
     """Queue a job whose file is complete; False if the upload was discarded meanwhile."""
-    row = await tx.execute(
-        text(
-            """
-            UPDATE jobs SET state = 'queued', started_at = NULL
-            WHERE id = :id AND state = 'receiving' RETURNING id
-            """
-        ),
-        {"id": job_id},
-    )
-    return row.first() is not None
+    sql = """
+        UPDATE jobs SET state = 'queued', started_at = NULL
+        WHERE id = :id AND state = 'receiving'
+    """
+    return await tx.count(sql, id=job_id) > 0
 
 
 async def discard_upload(tx: Transaction, job_id: UUID) -> None:
     """Delete a job that has not been started, with its rows."""
-    await tx.execute(
-        text("DELETE FROM jobs WHERE id = :id AND state = 'receiving'"), {"id": job_id}
-    )
+    await tx.run("DELETE FROM jobs WHERE id = :id AND state = 'receiving'", id=job_id)
 
 
 async def forget(tx: Transaction, age: timedelta, limit: int) -> int:
     """Delete the oldest jobs that ended this long ago, with their rows, and count them."""
-    gone = await tx.execute(
-        text(
-            """
-            DELETE FROM jobs WHERE id IN (
-                SELECT id FROM jobs WHERE ended_at < now() - CAST(:age AS interval)
-                ORDER BY ended_at LIMIT :limit
-            )
-            RETURNING id
-            """
-        ),
-        {"age": age, "limit": limit},
-    )
-    return len(gone.all())
+    sql = """
+        DELETE FROM jobs WHERE id IN (
+            SELECT id FROM jobs WHERE ended_at < now() - CAST(:age AS interval)
+            ORDER BY ended_at LIMIT :limit
+        )
+    """
+    return await tx.count(sql, age=age, limit=limit)
 
 
 async def discard_abandoned(tx: Transaction, age: timedelta) -> int:
     """Delete uploads that got no row for this long, and count them."""
-    gone = await tx.execute(
-        text(
-            """
-            DELETE FROM jobs WHERE state = 'receiving'
-            AND coalesce(started_at, created_at) < now() - CAST(:age AS interval) RETURNING id
-            """
-        ),
-        {"age": age},
-    )
-    return len(gone.all())
+    sql = """
+        DELETE FROM jobs WHERE state = 'receiving'
+        AND coalesce(started_at, created_at) < now() - CAST(:age AS interval)
+    """
+    return await tx.count(sql, age=age)

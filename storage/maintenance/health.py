@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-
 from domain.statuses.enrollments import HeldReason
 from storage.platform.database import Transaction
 from storage.platform.outbox import OutboxKind
 
-_COUNTS = text(
-    """
+_COUNTS = """
     SELECT
         (SELECT count(*) FROM senders WHERE held_at IS NOT NULL) AS senders_on_hold,
         (
@@ -33,27 +30,21 @@ _COUNTS = text(
             SELECT count(*) FROM event_deliveries
             WHERE delivered_at IS NULL AND given_up_at IS NULL
         ) AS waiting_events
-    """
-)
+"""
 
-_PARKED = text(
-    "SELECT kind, count(*) AS count FROM outbox WHERE parked_at IS NOT NULL GROUP BY kind"
-)
+_PARKED = "SELECT kind, count(*) AS count FROM outbox WHERE parked_at IS NOT NULL GROUP BY kind"
 
-_HELD = text(
-    """
+_HELD = """
     SELECT held_reason, count(*) AS count FROM enrollments
     WHERE blocked AND activity = 'held' GROUP BY held_reason
-    """
-)
+"""
 
-_HELD_ENROLLMENTS = text(
-    """
-    SELECT e.id, q.name, e.position, e.held_reason, e.held_code
+_HELD_ENROLLMENTS = """
+    SELECT e.id, q.name AS sequence, e.position AS step, e.held_reason AS reason,
+        e.held_code AS code
     FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
     WHERE e.blocked AND e.activity = 'held' ORDER BY e.held_reason, e.enrolled_at, e.id LIMIT :limit
-    """
-)
+"""
 
 OVERDUE = timedelta(minutes=5)
 """An enrollment is overdue if its next event is this long past."""
@@ -111,19 +102,15 @@ class HeldEnrollment:
 
 async def held(tx: Transaction, limit: int) -> Sequence[HeldEnrollment]:
     """List enrollments that wait for a person, by reason, the longest enrolled first."""
-    rows = await tx.execute(_HELD_ENROLLMENTS, {"limit": limit})
-    return [
-        HeldEnrollment(row.id, row.name, row.position, HeldReason(row.held_reason), row.held_code)
-        for row in rows
-    ]
+    return await tx.rows(HeldEnrollment, _HELD_ENROLLMENTS, limit=limit)
 
 
 async def read(tx: Transaction) -> Counts:
     """Read all figures."""
-    held = {reason: held for reason, held in await tx.execute(_HELD)}  # noqa: C416 - rows
+    held = {reason: held for reason, held in await tx.run(_HELD)}  # noqa: C416 - rows
     parked: Counter[str] = Counter()
-    for kind, count in await tx.execute(_PARKED):
+    for kind, count in await tx.run(_PARKED):
         parked[kind if kind in set(OutboxKind) else "unknown"] += count
-    counts = (await tx.execute(_COUNTS, {"grace": OVERDUE})).mappings().one()
+    counts = (await tx.run(_COUNTS, grace=OVERDUE)).mappings().one()
     by_reason = {reason: held.get(reason.value, 0) for reason in HeldReason}
     return Counts(held=by_reason, parked=parked, **counts)

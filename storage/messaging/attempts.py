@@ -5,10 +5,6 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
-
 from domain.messaging.absence import LIST_SKEW, Rival
 from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
 from domain.messaging.effects import Effects
@@ -22,8 +18,7 @@ Loaded = tuple[Attempt, datetime]
 """An attempt, and now by the clock that dates attempts and texts: a worker's may be wrong."""
 
 # A contact who was given another number since is changed under that number's lock.
-_LOCK = text(
-    f"""
+_LOCK = f"""
     WITH locked AS MATERIALIZED (
         SELECT m.contact_id, {LOCK_NUMBER.format(phone="m.phone")}
         FROM attempts a JOIN messages m ON m.id = a.message_id
@@ -32,11 +27,9 @@ _LOCK = text(
     SELECT c.id FROM locked LEFT JOIN LATERAL (
         SELECT id FROM contacts WHERE id = locked.contact_id FOR KEY SHARE
     ) c ON true
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
-_READ = text(
-    f"""
+_READ = f"""
     SELECT a.id, a.outcome, a.started_at, a.call_before, a.answered_at, a.absent_once_at,
         a.provider_sid, a.provider_status, a.reported_failed,
         b.is_latest, b.is_replaced, b.is_contradicted, b.throttled,
@@ -65,16 +58,14 @@ _READ = text(
         FROM attempts b WHERE b.message_id = a.message_id
     ) b
     WHERE a.id = :id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 async def load(tx: Transaction, attempt_id: UUID) -> Loaded | None:
     """Lock an attempt's number, then read the attempt; None if there is no such attempt."""
-    asked = {"id": attempt_id}
-    if (await tx.execute(_LOCK, asked)).first() is None:
+    if (await tx.run(_LOCK, id=attempt_id)).first() is None:
         return None
-    row = (await tx.execute(_READ, asked)).mappings().one_or_none()
+    row = (await tx.run(_READ, id=attempt_id)).mappings().one_or_none()
     if row is None:  # erased while its number was waited for
         return None
     is_step = row["step"] is not None and row["status"] is not None
@@ -83,28 +74,18 @@ async def load(tx: Transaction, attempt_id: UUID) -> Loaded | None:
 
 async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
     """Lock a contact's line type, before anything below it is locked."""
-    await tx.execute(
-        text("SELECT FROM contacts WHERE id = :id FOR NO KEY UPDATE"), {"id": contact_id}
-    )
+    await tx.run("SELECT FROM contacts WHERE id = :id FOR NO KEY UPDATE", id=contact_id)
 
 
 async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
     """Which attempt the provider gave this id to."""
-    row = (
-        await tx.execute(text("SELECT id FROM attempts WHERE provider_sid = :sid"), {"sid": sid})
-    ).one_or_none()
-    return row.id if row else None
+    return await tx.value(UUID, "SELECT id FROM attempts WHERE provider_sid = :sid", sid=sid)
 
 
 async def claimed(tx: Transaction, sids: Collection[str], besides: UUID) -> frozenset[str]:
     """Return which of the provider's ids belong to other attempts."""
-    rows = await tx.execute(
-        text(
-            "SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids) AND id <> :besides"
-        ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
-        {"sids": list(sids), "besides": besides},
-    )
-    return frozenset(rows.scalars())
+    sql = "SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids) AND id <> :besides"
+    return frozenset(await tx.column(sql, sids=sids, besides=besides))
 
 
 async def rivals(tx: Transaction, attempt: Attempt) -> tuple[Rival, ...]:
@@ -112,31 +93,23 @@ async def rivals(tx: Transaction, attempt: Attempt) -> tuple[Rival, ...]:
 
     Those are of unknown outcome, or assumed sent if their call may have been made since.
     """
-    found = await tx.execute(
-        text(
-            """
-            SELECT m.body, a.started_at FROM attempts a JOIN messages m ON m.id = a.message_id
-            WHERE m.phone = :phone AND a.id <> :id AND (
-                a.outcome IN ('open', 'unknown') OR (
-                    a.outcome = 'assumed_sent' AND a.provider_sid IS NULL
-                    AND a.call_before >= :since
-                )
+    sql = """
+        SELECT m.body, a.started_at FROM attempts a JOIN messages m ON m.id = a.message_id
+        WHERE m.phone = :phone AND a.id <> :id AND (
+            a.outcome IN ('open', 'unknown') OR (
+                a.outcome = 'assumed_sent' AND a.provider_sid IS NULL
+                AND a.call_before >= :since
             )
-            """
-        ),
-        {
-            "phone": attempt.phone,
-            "id": attempt.id,
-            # A list goes back by one LIST_SKEW; a call may last almost as long.
-            "since": attempt.started_at - 2 * LIST_SKEW,
-        },
-    )
-    return tuple(Rival(row.body, row.started_at) for row in found)
-
-
-_CANARY = text(
+        )
     """
-    SELECT a.provider_sid, m.phone, m.body, m.sender_id, a.started_at
+    # A list goes back by one LIST_SKEW; a call may last almost as long.
+    since = attempt.started_at - 2 * LIST_SKEW
+    return tuple(await tx.rows(Rival, sql, phone=attempt.phone, id=attempt.id, since=since))
+
+
+_CANARY = """
+    SELECT a.provider_sid AS sid, m.phone AS "to", m.body, m.sender_id,
+        a.started_at - :skew AS list_from
     FROM (
         (
             SELECT id, phone, body, sender_id FROM messages
@@ -161,8 +134,7 @@ _CANARY = text(
         a.started_at >= :fresh_from AND m.sender_id = :sender_id DESC,
         a.started_at DESC
     LIMIT 1
-    """
-)
+"""
 
 
 async def canary(
@@ -187,26 +159,15 @@ async def canary(
         fresh_from: From when on one to this number, else from this sender, comes first.
         until: How young: the list may lag.
     """
-    row = (
-        await tx.execute(
-            _CANARY,
-            {
-                "phone": phone,
-                "sender_id": sender_id,
-                "from_moment": since,
-                "fresh_from": fresh_from,
-                "to_moment": until,
-            },
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    return Canary(
-        sid=row.provider_sid,
-        to=row.phone,
-        body=row.body,
-        sender_id=row.sender_id,
-        list_from=row.started_at - LIST_SKEW,
+    return await tx.one(
+        Canary,
+        _CANARY,
+        phone=phone,
+        sender_id=sender_id,
+        from_moment=since,
+        fresh_from=fresh_from,
+        to_moment=until,
+        skew=LIST_SKEW,
     )
 
 
@@ -216,25 +177,19 @@ async def note_doubled(tx: Transaction, message_id: UUID) -> bool:
     Returns:
         Whether that is so and was not noted before.
     """
-    found = await tx.execute(
-        text(
-            """
-            UPDATE attempts a SET doubled_at = clock_timestamp()
-            WHERE a.message_id = :id AND a.outcome = 'absent' AND a.provider_sid IS NOT NULL
-            AND NOT a.reported_failed AND a.doubled_at IS NULL AND EXISTS (
-                SELECT 1 FROM attempts b WHERE b.message_id = a.message_id
-                AND b.outcome = 'accepted' AND NOT b.reported_failed
-            )
-            RETURNING a.id
-            """
-        ),
-        {"id": message_id},
-    )
-    return bool(found.all())
+    sql = """
+        UPDATE attempts a SET doubled_at = clock_timestamp()
+        WHERE a.message_id = :id AND a.outcome = 'absent' AND a.provider_sid IS NOT NULL
+        AND NOT a.reported_failed AND a.doubled_at IS NULL AND EXISTS (
+            SELECT 1 FROM attempts b WHERE b.message_id = a.message_id
+            AND b.outcome = 'accepted' AND NOT b.reported_failed
+        )
+    """
+    return await tx.count(sql, id=message_id) > 0
 
 
 @cache
-def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> TextClause:
+def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> str:
     """Build the one statement that sets these columns of an attempt and of its message."""
     updates = [
         f"UPDATE {table} SET {', '.join(f'{one} = :{table}_{one}' for one in columns)}"  # noqa: S608
@@ -243,16 +198,17 @@ def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> TextClause:
         if columns
     ]
     *first, last = updates
-    return text(f"WITH first AS ({first[0]}) {last}" if first else last)
+    return f"WITH first AS ({first[0]}) {last}" if first else last
 
 
 async def write(tx: Transaction, attempt: Attempt, effects: Effects) -> None:
     """Write what becomes of an attempt and of its text."""
     if not effects.attempt and not effects.message:
         return
-    await tx.execute(
+    await tx.run(
         _update(tuple(effects.attempt), tuple(effects.message)),
-        {"attempts_id": attempt.id, "messages_id": attempt.message_id}
-        | {f"attempts_{name}": value for name, value in effects.attempt.items()}
-        | {f"messages_{name}": value for name, value in effects.message.items()},
+        attempts_id=attempt.id,
+        messages_id=attempt.message_id,
+        **{f"attempts_{name}": value for name, value in effects.attempt.items()},
+        **{f"messages_{name}": value for name, value in effects.message.items()},
     )

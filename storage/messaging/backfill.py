@@ -6,29 +6,26 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Interval, Text
+from sqlalchemy import func, update
 from sqlmodel import col
 
 from domain.messaging.absence import LIST_SKEW
 from domain.statuses.messaging import MessageStatus
 from storage.platform.database import Transaction
-from storage.tables.messaging import NOT_LOOKED_FOR_AGAIN, BackfillList, BackfillProgress
+from storage.platform.rows import made
+from storage.tables.messaging import NOT_LOOKED_FOR_AGAIN, BackfillList
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far asking the provider is as a whole.
+@dataclass(frozen=True, kw_only=True)
+class _Asking:
+    """Questions to the provider of one kind.
 
     Attributes:
-        missed_until: Until then webhooks may have failed.
-        failures: Questions about states in a row that got no answer.
-        next_try_at: No state is asked for before.
+        failures: How many in a row got no answer.
+        next_try_at: None is asked before.
         read_at: Now, by the database's clock; a worker's own may be wrong.
     """
 
-    missed_until: datetime | None
     failures: int
     next_try_at: datetime | None
     read_at: datetime
@@ -39,8 +36,15 @@ class Progress:
         return self.next_try_at is not None and self.next_try_at > self.read_at
 
 
-@dataclass(frozen=True)
-class TextList:
+@dataclass(frozen=True, kw_only=True)
+class Progress(_Asking):
+    """How far asking about the states of texts is; ``missed_until``: webhooks may have failed."""
+
+    missed_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextList(_Asking):
     """How far one list of inbound texts was read.
 
     Attributes:
@@ -48,57 +52,37 @@ class TextList:
         fetched_until: Everything sent until then was looked for.
         reading_until: Where the list ends that is being read.
         page: Where in it the next page is.
-        failures: Questions in a row that got no answer.
-        next_try_at: It is not asked for before.
-        read_at: Now, by the database's clock.
     """
 
     phone: str | None
     fetched_until: datetime
     reading_until: datetime | None
     page: str | None
-    failures: int
-    next_try_at: datetime | None
-    read_at: datetime
-
-    @property
-    def is_backing_off(self) -> bool:
-        """Whether it is to be left alone."""
-        return self.next_try_at is not None and self.next_try_at > self.read_at
 
 
-_BEGIN = text("INSERT INTO catch_up (id) VALUES (1) ON CONFLICT DO NOTHING")
+_BEGIN = "INSERT INTO catch_up (id) VALUES (1) ON CONFLICT DO NOTHING"
 
 _WANTED = "SELECT coalesce(phone, '') FROM senders"
 """SQL: a list for each number of ours, and the whole account's if there is a Messaging Service:
 the provider alone knows all numbers of its pool."""
 
-_ADD_LISTS = text(
-    f"""
+_ADD_LISTS = f"""
     INSERT INTO catch_up_lists (phone, fetched_until)
     SELECT DISTINCT wanted.phone, c.fetched_until FROM ({_WANTED}) AS wanted(phone), catch_up c
     ON CONFLICT DO NOTHING
-    """  # noqa: S608 - a constant
-)
+"""  # noqa: S608 - a constant
 
 
-_DROP_LISTS = text(
-    f"DELETE FROM catch_up_lists WHERE phone NOT IN ({_WANTED})"  # noqa: S608 - a constant
-)
+_DROP_LISTS = f"DELETE FROM catch_up_lists WHERE phone NOT IN ({_WANTED})"  # noqa: S608 - a constant
 
 
 async def progress(tx: Transaction) -> Progress:
     """Read how far it is; a database without the row begins now."""
-    await tx.execute(_BEGIN)
-    row = (
-        await tx.execute(select(BackfillProgress, func.clock_timestamp().label("read_at")))
-    ).one()
-    return Progress(
-        row.BackfillProgress.missed_until,
-        row.BackfillProgress.failures,
-        row.BackfillProgress.next_try_at,
-        row.read_at,
-    )
+    await tx.run(_BEGIN)
+    sql = """
+        SELECT missed_until, failures, next_try_at, clock_timestamp() AS read_at FROM catch_up
+    """
+    return made(Progress, (await tx.run(sql)).mappings().one())
 
 
 async def text_lists(tx: Transaction) -> list[TextList]:
@@ -106,27 +90,21 @@ async def text_lists(tx: Transaction) -> list[TextList]:
 
     A new one begins where all others are.
     """
-    await tx.execute(_BEGIN)
-    await tx.execute(_ADD_LISTS)
-    await tx.execute(_DROP_LISTS)
-    rows = await tx.execute(
-        select(BackfillList, func.clock_timestamp().label("read_at")).order_by(
-            col(BackfillList.fetched_until), col(BackfillList.phone)
-        )
-    )
-    return [
-        TextList(
-            **{**row.BackfillList.model_dump(), "phone": row.BackfillList.phone or None},
-            read_at=row.read_at,
-        )
-        for row in rows
-    ]
+    await tx.run(_BEGIN)
+    await tx.run(_ADD_LISTS)
+    await tx.run(_DROP_LISTS)
+    sql = """
+        SELECT nullif(l.phone, '') AS phone, l.fetched_until, l.reading_until, l.page, l.failures,
+            l.next_try_at, clock_timestamp() AS read_at
+        FROM catch_up_lists l ORDER BY l.fetched_until, l.phone
+    """
+    return await tx.rows(TextList, sql)
 
 
 async def missed(tx: Transaction) -> None:
     """Note that until now webhooks may have failed."""
-    await tx.execute(_BEGIN)
-    await tx.execute(text("UPDATE catch_up SET missed_until = clock_timestamp()"))
+    await tx.run(_BEGIN)
+    await tx.run("UPDATE catch_up SET missed_until = clock_timestamp()")
 
 
 async def read(
@@ -140,19 +118,17 @@ async def read(
     changes: dict[str, Any] = {"page": page, "reading_until": until}
     if page is None:
         changes = {"page": None, "reading_until": None, "fetched_until": until}
-    row = await tx.execute(
+    changes |= {"failures": 0, "next_try_at": None}
+    read_on = await tx.count(
         update(BackfillList)
         .where(
             col(BackfillList.phone) == (one.phone or ""),
             col(BackfillList.fetched_until) == one.fetched_until,
             col(BackfillList.page).is_not_distinct_from(one.page),
         )
-        .values(failures=0, next_try_at=None, **changes)
-        .returning(col(BackfillList.phone))
+        .values(**changes)
     )
-    if row.first() is None:
-        return None
-    return replace(one, failures=0, next_try_at=None, **changes)
+    return replace(one, **changes) if read_on else None
 
 
 async def list_failed(tx: Transaction, one: TextList, wait: timedelta, *, afresh: bool) -> None:
@@ -170,34 +146,23 @@ async def list_failed(tx: Transaction, one: TextList, wait: timedelta, *, afresh
 
 async def all_read(tx: Transaction) -> None:
     """Note up to when every list was read."""
-    await tx.execute(
-        text(
-            """
-            UPDATE catch_up SET fetched_until =
-                coalesce((SELECT min(fetched_until) FROM catch_up_lists), now())
-            """
-        )
-    )
+    sql = """
+        UPDATE catch_up SET fetched_until =
+            coalesce((SELECT min(fetched_until) FROM catch_up_lists), now())
+    """
+    await tx.run(sql)
 
 
 async def failed(tx: Transaction, wait: timedelta) -> None:
     """Note that a question about states got no answer and when the next may be asked."""
-    await tx.execute(
-        update(BackfillProgress).values(
-            failures=col(BackfillProgress.failures) + 1, next_try_at=func.now() + wait
-        )
-    )
+    sql = "UPDATE catch_up SET failures = failures + 1, next_try_at = now() + :wait"
+    await tx.run(sql, wait=wait)
 
 
 async def known_texts(tx: Transaction, sids: Sequence[str]) -> set[str]:
     """Which of these texts came already."""
-    rows = await tx.execute(
-        text("SELECT provider_sid FROM inbound_events WHERE provider_sid = ANY(:sids)").bindparams(
-            bindparam("sids", type_=ARRAY(Text()))
-        ),
-        {"sids": list(sids)},
-    )
-    return set(rows.scalars())
+    sql = "SELECT provider_sid FROM inbound_events WHERE provider_sid = ANY(:sids)"
+    return set(await tx.column(sql, sids=sids))
 
 
 @dataclass(frozen=True)
@@ -221,31 +186,26 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
     """Some texts that have reached the age of their next look-up.
 
     Of those that have waited longest some are picked at random, so that those which can never be
-    looked up stand before no others for ever.
+    looked up do not keep others out forever.
 
     Args:
         tx: The transaction.
         ages: At which it is looked up, ascending; six.
         limit: The most that are wanted.
     """
-    rows = await tx.execute(
-        text(
-            """
-            SELECT a.* FROM unnest(:ages) WITH ORDINALITY AS due(age, nth) CROSS JOIN LATERAL (
-                SELECT id, provider_sid, provider_status, now() - answered_at AS age FROM attempts
-                WHERE unfinished AND look_ups = due.nth - 1 AND provider_sid IS NOT NULL
-                AND answered_at <= now() - due.age
-                ORDER BY answered_at LIMIT :limit
-            ) a
-            ORDER BY random() LIMIT :limit
-            """
-        ).bindparams(bindparam("ages", type_=ARRAY(Interval()))),
-        {"ages": list(ages), "limit": limit},
-    )
-    return [
-        Unfinished(row.id, row.provider_sid, MessageStatus(row.provider_status), row.age)
-        for row in rows
-    ]
+    sql = """
+        SELECT a.* FROM unnest(CAST(:ages AS interval[])) WITH ORDINALITY AS due(age, nth)
+        CROSS JOIN LATERAL (
+            SELECT id AS attempt_id, provider_sid AS sid, provider_status AS status,
+                now() - answered_at AS age
+            FROM attempts
+            WHERE unfinished AND look_ups = due.nth - 1 AND provider_sid IS NOT NULL
+            AND answered_at <= now() - due.age
+            ORDER BY answered_at LIMIT :limit
+        ) a
+        ORDER BY random() LIMIT :limit
+    """
+    return await tx.rows(Unfinished, sql, ages=ages, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -265,60 +225,41 @@ class Absent:
 
 async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
     """Some attempts declared absent this long ago that nobody has looked for since, by chance."""
-    rows = await tx.execute(
-        text(
-            f"""
-            SELECT a.id, m.phone, a.started_at FROM attempts a
-            JOIN messages m ON m.id = a.message_id
-            WHERE {NOT_LOOKED_FOR_AGAIN} AND a.answered_at <= now() - :age
-            ORDER BY random() LIMIT :limit
-            """  # noqa: S608 - a constant
-        ),
-        {"age": age, "limit": limit},
-    )
-    return [Absent(row.id, row.phone, row.started_at - LIST_SKEW) for row in rows]
+    sql = f"""
+        SELECT a.id AS attempt_id, m.phone, a.started_at - :skew AS list_from FROM attempts a
+        JOIN messages m ON m.id = a.message_id
+        WHERE {NOT_LOOKED_FOR_AGAIN} AND a.answered_at <= now() - :age
+        ORDER BY random() LIMIT :limit
+    """  # noqa: S608 - a constant
+    return await tx.rows(Absent, sql, age=age, limit=limit, skew=LIST_SKEW)
 
 
 async def stop_looking(tx: Transaction, age: timedelta, limit: int) -> int:
     """Look no more for how texts ended that the provider has had this long; answers how many."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE attempts SET look_ups = 6 WHERE id IN (
-                SELECT old.id FROM generate_series(0, 5) AS nth CROSS JOIN LATERAL (
-                    SELECT id FROM attempts
-                    WHERE unfinished AND look_ups = nth AND answered_at < now() - :age
-                    ORDER BY answered_at LIMIT :limit FOR UPDATE SKIP LOCKED
-                ) old
-                LIMIT :limit
-            )
-            RETURNING id
-            """
-        ).bindparams(bindparam("age", type_=Interval())),
-        {"age": age, "limit": limit},
-    )
-    return len(rows.all())
+    sql = """
+        UPDATE attempts SET look_ups = 6 WHERE id IN (
+            SELECT old.id FROM generate_series(0, 5) AS nth CROSS JOIN LATERAL (
+                SELECT id FROM attempts
+                WHERE unfinished AND look_ups = nth AND answered_at < now() - :age
+                ORDER BY answered_at LIMIT :limit FOR UPDATE SKIP LOCKED
+            ) old
+            LIMIT :limit
+        )
+    """
+    return await tx.count(sql, age=age, limit=limit)
 
 
 async def looked_up(tx: Transaction, attempt_id: UUID, look_ups: int) -> None:
     """Note that the provider answered, and how many of its look-ups a text has behind it."""
-    await tx.execute(
-        text("UPDATE catch_up SET failures = 0, next_try_at = NULL WHERE failures > 0")
-    )
-    await tx.execute(
-        text("UPDATE attempts SET look_ups = :look_ups WHERE id = :id"),
-        {"id": attempt_id, "look_ups": look_ups},
-    )
+    await tx.run("UPDATE catch_up SET failures = 0, next_try_at = NULL WHERE failures > 0")
+    sql = "UPDATE attempts SET look_ups = :look_ups WHERE id = :id"
+    await tx.run(sql, id=attempt_id, look_ups=look_ups)
 
 
 async def forget_erased(tx: Transaction, kept: timedelta) -> None:
     """Forget the ids of erased texts that will not be fetched again."""
-    await tx.execute(
-        text(
-            """
-            DELETE FROM inbound_events WHERE phone = ''
-            AND occurred_at < (SELECT fetched_until FROM catch_up) - CAST(:kept AS interval)
-            """
-        ),
-        {"kept": kept},
-    )
+    sql = """
+        DELETE FROM inbound_events WHERE phone = ''
+        AND occurred_at < (SELECT fetched_until FROM catch_up) - CAST(:kept AS interval)
+    """
+    await tx.run(sql, kept=kept)

@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-
 from domain.messaging.interpreting import SEEN_AGAIN
 from storage.platform import wakes
 from storage.platform.database import Transaction
@@ -27,24 +25,14 @@ async def hold_sender(
     probe_at: datetime,
 ) -> None:
     """Put a sender on hold, or keep it there; the first reason stands, the next probe moves."""
-    await tx.execute(
-        text(
-            """
-            UPDATE senders SET held_at = coalesce(held_at, :now),
-                hold_code = CASE WHEN held_at IS NULL THEN :code ELSE hold_code END,
-                hold_from_report = :from_report OR (held_at IS NOT NULL AND hold_from_report),
-                next_probe_at = :probe_at
-            WHERE id = :id
-            """
-        ),
-        {
-            "id": sender_id,
-            "code": code,
-            "from_report": from_report,
-            "now": now,
-            "probe_at": probe_at,
-        },
-    )
+    sql = """
+        UPDATE senders SET held_at = coalesce(held_at, :now),
+            hold_code = CASE WHEN held_at IS NULL THEN :code ELSE hold_code END,
+            hold_from_report = :from_report OR (held_at IS NOT NULL AND hold_from_report),
+            next_probe_at = :probe_at
+        WHERE id = :id
+    """
+    await tx.run(sql, id=sender_id, code=code, from_report=from_report, now=now, probe_at=probe_at)
 
 
 async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | None = None) -> None:
@@ -58,97 +46,71 @@ async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | No
         sender_id: Which.
         proven_at: Only if it was put on hold before then.
     """
-    ended = await tx.execute(
-        text(
-            """
-            UPDATE senders SET held_at = NULL, hold_code = NULL, hold_from_report = false,
-                next_probe_at = NULL
-            WHERE id = :id AND held_at < coalesce(CAST(:proven_at AS timestamptz), 'infinity')
-            RETURNING id
-            """
-        ),
-        {"id": sender_id, "proven_at": proven_at},
-    )
-    if ended.first() is not None:
+    sql = """
+        UPDATE senders SET held_at = NULL, hold_code = NULL, hold_from_report = false,
+            next_probe_at = NULL
+        WHERE id = :id AND held_at < coalesce(CAST(:proven_at AS timestamptz), 'infinity')
+    """
+    if await tx.count(sql, id=sender_id, proven_at=proven_at):
         # A text that proves the sender works waits for nobody it frees.
         await wakes.add(tx, WakeKind.OFF_HOLD, [sender_id], at_once=proven_at is None)
 
 
 async def note_shown(tx: Transaction, sender_id: UUID, *, shows_texts: bool) -> None:
     """Note whether the provider shows a sender's texts as they were handed over, once a day."""
-    await tx.execute(
-        text(
-            """
-            UPDATE senders SET shows_texts = :shows_texts, shows_texts_at = clock_timestamp()
-            WHERE id = :id AND (
-                shows_texts IS DISTINCT FROM :shows_texts OR shows_texts_at IS NULL
-                OR shows_texts_at < clock_timestamp() - :seen_again
-            )
-            """
-        ),
-        {"id": sender_id, "shows_texts": shows_texts, "seen_again": SEEN_AGAIN},
-    )
+    sql = """
+        UPDATE senders SET shows_texts = :shows_texts, shows_texts_at = clock_timestamp()
+        WHERE id = :id AND (
+            shows_texts IS DISTINCT FROM :shows_texts OR shows_texts_at IS NULL
+            OR shows_texts_at < clock_timestamp() - :seen_again
+        )
+    """
+    await tx.run(sql, id=sender_id, shows_texts=shows_texts, seen_again=SEEN_AGAIN)
 
 
 async def lock_sender(tx: Transaction, sender_id: UUID) -> None:
     """Keep a sender's hold as it is; before any enrollment is locked."""
-    await tx.execute(
-        text("SELECT FROM senders WHERE id = :id FOR NO KEY UPDATE"), {"id": sender_id}
-    )
+    await tx.run("SELECT FROM senders WHERE id = :id FOR NO KEY UPDATE", id=sender_id)
 
 
 async def lock_sender_of(tx: Transaction, enrollment_id: UUID) -> None:
     """Share and lock the sender of an enrollment whose sequence is kept as it is."""
-    await tx.execute(
-        text(
-            f"""
-            WITH shared AS MATERIALIZED (
-                SELECT q.sender_id, {SHARE_SENDER.format(id="q.sender_id")}
-                FROM enrollments e JOIN sequences q ON q.id = e.sequence_id WHERE e.id = :id
-            )
-            SELECT FROM shared JOIN senders n ON n.id = shared.sender_id FOR NO KEY UPDATE OF n
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": enrollment_id},
-    )
+    sql = f"""
+        WITH shared AS MATERIALIZED (
+            SELECT q.sender_id, {SHARE_SENDER.format(id="q.sender_id")}
+            FROM enrollments e JOIN sequences q ON q.id = e.sequence_id WHERE e.id = :id
+        )
+        SELECT FROM shared JOIN senders n ON n.id = shared.sender_id FOR NO KEY UPDATE OF n
+    """  # noqa: S608 - built from constants
+    await tx.run(sql, id=enrollment_id)
 
 
 async def count_waiting(tx: Transaction, sender_id: UUID) -> int:
     """How many enrollments wait for a sender to come off hold."""
-    row = await tx.execute(
-        text(
-            """
-            SELECT count(*) FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
-            WHERE q.sender_id = :id AND e.blocked AND e.held_reason = 'sender_on_hold'
-            """
-        ),
-        {"id": sender_id},
-    )
-    return int(row.scalar_one())
+    sql = """
+        SELECT count(*) FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+        WHERE q.sender_id = :id AND e.blocked AND e.held_reason = 'sender_on_hold'
+    """
+    return await tx.value(int, sql, id=sender_id) or 0
 
 
 async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[list[UUID]]:
     """Claim the senders on hold that may be tried now; answers some waiting enrollments of each."""
-    rows = await tx.execute(
-        text(
-            f"""
-            WITH due AS (
-                UPDATE senders SET next_probe_at = now() + :interval
-                WHERE id IN ({_DUE.format(which="true")}) RETURNING id
-            )
-            SELECT array_agg(waiting.id) AS ids
-            FROM due CROSS JOIN LATERAL (
-                SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
-                WHERE q.sender_id = due.id AND q.state = 'active'
-                AND e.blocked AND e.held_reason = 'sender_on_hold'
-                ORDER BY random() LIMIT :limit
-            ) waiting
-            GROUP BY due.id
-            """  # noqa: S608 - built from constants
-        ),
-        {"interval": interval, "limit": limit},
-    )
-    return [row.ids for row in rows]
+    sql = f"""
+        WITH due AS (
+            UPDATE senders SET next_probe_at = now() + :interval
+            WHERE id IN ({_DUE.format(which="true")}) RETURNING id
+        )
+        SELECT array_agg(waiting.id) AS ids
+        FROM due CROSS JOIN LATERAL (
+            SELECT e.id FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
+            WHERE q.sender_id = due.id AND q.state = 'active'
+            AND e.blocked AND e.held_reason = 'sender_on_hold'
+            ORDER BY random() LIMIT :limit
+        ) waiting
+        GROUP BY due.id
+    """  # noqa: S608 - built from constants
+    return await tx.column(sql, interval=interval, limit=limit)
 
 
 async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> bool:
@@ -157,13 +119,8 @@ async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> 
     Nor is it while somebody else has the sender's row: whoever asks holds an enrollment, and may
     not wait for what comes before it.
     """
-    claimed = await tx.execute(
-        text(
-            f"""
-            UPDATE senders SET next_probe_at = now() + :interval
-            WHERE id IN ({_DUE.format(which="id = :id")}) RETURNING id
-            """  # noqa: S608 - built from constants
-        ),
-        {"id": sender_id, "interval": interval},
-    )
-    return claimed.first() is not None
+    sql = f"""
+        UPDATE senders SET next_probe_at = now() + :interval
+        WHERE id IN ({_DUE.format(which="id = :id")})
+    """  # noqa: S608 - built from constants
+    return await tx.count(sql, id=sender_id, interval=interval) > 0

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
-
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.sequences import ReplyPolicy
 from storage.enrollments import enrollments
@@ -20,31 +18,21 @@ async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
 
     None if its effects are applied already.
     """
-    await tx.execute(
-        text(
-            """
-            INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
-            VALUES (:sid, :phone, CAST(:payload AS jsonb),
-                coalesce(CAST(:occurred_at AS timestamptz), clock_timestamp()))
-            ON CONFLICT (provider_sid) DO NOTHING
-            """
-        ),
-        {
-            "sid": inbound.sid,
-            "phone": inbound.phone,
-            "payload": json.dumps(_event_payload(inbound)),
-            "occurred_at": inbound.occurred_at,
-        },
+    sql = """
+        INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
+        VALUES (:sid, :phone, CAST(:payload AS jsonb),
+            coalesce(CAST(:occurred_at AS timestamptz), clock_timestamp()))
+        ON CONFLICT (provider_sid) DO NOTHING
+    """
+    await tx.run(
+        sql,
+        sid=inbound.sid,
+        phone=inbound.phone,
+        payload=json.dumps(_event_payload(inbound)),
+        occurred_at=inbound.occurred_at,
     )
-    row = (
-        await tx.execute(
-            text(
-                "SELECT applied_at, occurred_at FROM inbound_events"
-                " WHERE provider_sid = :sid FOR UPDATE"
-            ),
-            {"sid": inbound.sid},
-        )
-    ).one()
+    sql = "SELECT applied_at, occurred_at FROM inbound_events WHERE provider_sid = :sid FOR UPDATE"
+    row = (await tx.run(sql, sid=inbound.sid)).one()
     moment: datetime = row.occurred_at
     return moment if row.applied_at is None else None
 
@@ -65,21 +53,15 @@ async def unapplied_texts(
     tx: Transaction, limit: int, after: InboundText | None = None
 ) -> list[InboundText]:
     """Inbound texts whose effects are missing, oldest first; ``after`` one of them."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT provider_sid, phone, payload, occurred_at FROM inbound_events
-            WHERE applied_at IS NULL AND (
-                CAST(:at AS timestamptz) IS NULL OR (occurred_at, provider_sid) > (:at, :sid)
-            )
-            ORDER BY occurred_at, provider_sid LIMIT :limit
-            """
-        ),
-        {
-            "limit": limit,
-            "at": after.occurred_at if after else None,
-            "sid": after.sid if after else None,
-        },
+    sql = """
+        SELECT provider_sid, phone, payload, occurred_at FROM inbound_events
+        WHERE applied_at IS NULL AND (
+            CAST(:at AS timestamptz) IS NULL OR (occurred_at, provider_sid) > (:at, :sid)
+        )
+        ORDER BY occurred_at, provider_sid LIMIT :limit
+    """
+    rows = await tx.run(
+        sql, limit=limit, at=after.occurred_at if after else None, sid=after.sid if after else None
     )
     return [
         InboundText(
@@ -100,10 +82,8 @@ async def unapplied_texts(
 
 async def text_applied(tx: Transaction, sid: str) -> None:
     """Note that an inbound text's effects are in."""
-    await tx.execute(
-        text("UPDATE inbound_events SET applied_at = now() WHERE provider_sid = :sid"),
-        {"sid": sid},
-    )
+    sql = "UPDATE inbound_events SET applied_at = now() WHERE provider_sid = :sid"
+    await tx.run(sql, sid=sid)
 
 
 async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
@@ -114,29 +94,26 @@ async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
     provider's list names no service there may be one all the same: whoever texted last from the
     number is asked before whose number it is.
     """
+    sql = """
+        SELECT id FROM (
+            SELECT id, 1 AS preference FROM senders
+            WHERE messaging_service_sid = :service
+            UNION ALL
+            SELECT id, 2 FROM senders WHERE phone = :to
+            UNION ALL
+            (SELECT m.sender_id, CASE WHEN :fetched THEN 1 ELSE 3 END
+            FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.phone = :phone AND a.from_phone = :to
+            ORDER BY a.started_at DESC LIMIT 1)
+        ) found ORDER BY preference LIMIT 1
+    """
     row = (
-        await tx.execute(
-            text(
-                """
-                SELECT id FROM (
-                    SELECT id, 1 AS preference FROM senders
-                    WHERE messaging_service_sid = :service
-                    UNION ALL
-                    SELECT id, 2 FROM senders WHERE phone = :to
-                    UNION ALL
-                    (SELECT m.sender_id, CASE WHEN :fetched THEN 1 ELSE 3 END
-                    FROM messages m JOIN attempts a ON a.message_id = m.id
-                    WHERE m.phone = :phone AND a.from_phone = :to
-                    ORDER BY a.started_at DESC LIMIT 1)
-                ) found ORDER BY preference LIMIT 1
-                """
-            ),
-            {
-                "service": inbound.messaging_service_sid,
-                "to": inbound.to,
-                "phone": inbound.phone,
-                "fetched": inbound.fetched and inbound.messaging_service_sid is None,
-            },
+        await tx.run(
+            sql,
+            service=inbound.messaging_service_sid,
+            to=inbound.to,
+            phone=inbound.phone,
+            fetched=inbound.fetched and inbound.messaging_service_sid is None,
         )
     ).one_or_none()
     return row.id if row else None
@@ -148,20 +125,15 @@ async def lock_contact_of(tx: Transaction, phone: str) -> UUID | None:
     Call it before any enrollment is locked. The number's lock is not enough: a contact who has
     another number by now is changed under that number's lock.
     """
-    row = await tx.execute(
-        text(
-            """
-            SELECT id FROM contacts WHERE id = coalesce(
-                (SELECT id FROM contacts WHERE phone = :phone),
-                (SELECT contact_id FROM messages WHERE phone = :phone
-                    AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
-            )
-            FOR KEY SHARE
-            """
-        ),
-        {"phone": phone},
-    )
-    return row.scalar_one_or_none()
+    sql = """
+        SELECT id FROM contacts WHERE id = coalesce(
+            (SELECT id FROM contacts WHERE phone = :phone),
+            (SELECT contact_id FROM messages WHERE phone = :phone
+                AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
+        )
+        FOR KEY SHARE
+    """
+    return await tx.value(UUID, sql, phone=phone)
 
 
 async def store_text(
@@ -176,27 +148,24 @@ async def store_text(
 ) -> UUID:
     """Put an inbound text into its conversation; return the message's id."""
     message_id = uuid4()
-    await tx.execute(
-        text(
-            """
-            INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls,
-                status, keyword, is_reply, provider_sid, occurred_at)
-            VALUES (:id, 'inbound', :contact_id, :phone, :sender_id, :body,
-                CAST(:media_urls AS jsonb), 'received', :keyword, :is_reply, :sid, :occurred_at)
-            """
-        ),
-        {
-            "id": message_id,
-            "contact_id": contact_id,
-            "phone": inbound.phone,
-            "sender_id": sender_id,
-            "body": inbound.body,
-            "media_urls": json.dumps(list(inbound.media_urls)),
-            "keyword": keyword,
-            "is_reply": is_reply,
-            "sid": inbound.sid,
-            "occurred_at": at,
-        },
+    sql = """
+        INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls,
+            status, keyword, is_reply, provider_sid, occurred_at)
+        VALUES (:id, 'inbound', :contact_id, :phone, :sender_id, :body,
+            CAST(:media_urls AS jsonb), 'received', :keyword, :is_reply, :sid, :occurred_at)
+    """
+    await tx.run(
+        sql,
+        id=message_id,
+        contact_id=contact_id,
+        phone=inbound.phone,
+        sender_id=sender_id,
+        body=inbound.body,
+        media_urls=json.dumps(list(inbound.media_urls)),
+        keyword=keyword,
+        is_reply=is_reply,
+        sid=inbound.sid,
+        occurred_at=at,
     )
     await enrollments.record_inbound(tx, inbound.phone, at=at)
     return message_id
@@ -215,39 +184,29 @@ async def repliable(
     tx: Transaction, phone: str, sender_id: UUID, occurred_at: datetime
 ) -> Sequence[Repliable]:
     """Active enrollments that *sent* a text to the number from the sender before the moment."""
-    rows = await tx.execute(
-        text(
-            f"""
-            SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent
-            FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-            WHERE e.status = 'active' AND e.id IN (
-                SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-                WHERE m.phone = :phone AND m.sender_id = :sender_id
-                AND m.direction = 'outbound' AND {SENT} AND a.started_at <= :occurred_at
-            )
-            ORDER BY e.id FOR UPDATE OF e
-            """  # noqa: S608 - built from constants
-        ),
-        {"phone": phone, "sender_id": sender_id, "occurred_at": occurred_at},
-    )
-    return [Repliable(row.id, ReplyPolicy(row.on_reply), row.all_sent) for row in rows]
+    sql = f"""
+        SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent
+        FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.status = 'active' AND e.id IN (
+            SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.phone = :phone AND m.sender_id = :sender_id
+            AND m.direction = 'outbound' AND {SENT} AND a.started_at <= :occurred_at
+        )
+        ORDER BY e.id FOR UPDATE OF e
+    """  # noqa: S608 - built from constants
+    return await tx.rows(Repliable, sql, phone=phone, sender_id=sender_id, occurred_at=occurred_at)
 
 
 async def is_suppressed_by_text(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:
     """Whether something that a text can lift suppresses the number for a sender now."""
-    row = await tx.execute(
-        text(
-            """
-            SELECT EXISTS (
-                SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL
-                AND source <> 'by_hand'
-                AND (sender_id IS NULL OR sender_id = :sender_id)
-            )
-            """
-        ),
-        {"phone": phone, "sender_id": sender_id},
-    )
-    return bool(row.scalar_one())
+    sql = """
+        SELECT EXISTS (
+            SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL
+            AND source <> 'by_hand'
+            AND (sender_id IS NULL OR sender_id = :sender_id)
+        )
+    """
+    return bool(await tx.value(bool, sql, phone=phone, sender_id=sender_id))
 
 
 @dataclass(frozen=True)
@@ -260,48 +219,35 @@ class KeptReport:
 
 async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
     """Store a status report once; None if it was applied before."""
-    await tx.execute(
-        text(
-            """
-            INSERT INTO status_events (provider_sid, status, error_code, attempt_id, payload)
-            VALUES (:sid, :status, :code, :attempt_id, CAST(:payload AS jsonb))
-            ON CONFLICT (provider_sid, status, error_code) DO NOTHING
-            """
-        ),
-        {
-            "sid": report.sid,
-            "status": report.status,
-            "code": report.error_code,
-            "attempt_id": report.attempt_id,
-            "payload": json.dumps({"from_phone": report.from_phone, **dict(report.payload)}),
-        },
+    sql = """
+        INSERT INTO status_events (provider_sid, status, error_code, attempt_id, payload)
+        VALUES (:sid, :status, :code, :attempt_id, CAST(:payload AS jsonb))
+        ON CONFLICT (provider_sid, status, error_code) DO NOTHING
+    """
+    await tx.run(
+        sql,
+        sid=report.sid,
+        status=report.status,
+        code=report.error_code,
+        attempt_id=report.attempt_id,
+        payload=json.dumps({"from_phone": report.from_phone, **dict(report.payload)}),
     )
-    row = (
-        await tx.execute(
-            text(
-                """
-                SELECT id, applied_at FROM status_events
-                WHERE provider_sid = :sid AND status = :status
-                AND error_code IS NOT DISTINCT FROM CAST(:code AS integer)
-                """
-            ),
-            {"sid": report.sid, "status": report.status, "code": report.error_code},
-        )
-    ).one()
+    sql = """
+        SELECT id, applied_at FROM status_events
+        WHERE provider_sid = :sid AND status = :status
+        AND error_code IS NOT DISTINCT FROM CAST(:code AS integer)
+    """
+    row = (await tx.run(sql, sid=report.sid, status=report.status, code=report.error_code)).one()
     return row.id if row.applied_at is None else None
 
 
 async def unapplied_reports(tx: Transaction, limit: int, after: int = 0) -> list[KeptReport]:
     """Status reports whose effects are missing, oldest first; those ``after`` one's id."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT id, provider_sid, status, error_code, attempt_id, payload FROM status_events
-            WHERE applied_at IS NULL AND id > :after ORDER BY id LIMIT :limit
-            """
-        ),
-        {"limit": limit, "after": after},
-    )
+    sql = """
+        SELECT id, provider_sid, status, error_code, attempt_id, payload FROM status_events
+        WHERE applied_at IS NULL AND id > :after ORDER BY id LIMIT :limit
+    """
+    rows = await tx.run(sql, limit=limit, after=after)
     return [
         KeptReport(
             row.id,
@@ -325,6 +271,4 @@ def _from_phone(payload: Mapping[str, object]) -> str | None:
 
 async def report_applied(tx: Transaction, report_id: int) -> None:
     """Note that a status report's effects are in."""
-    await tx.execute(
-        text("UPDATE status_events SET applied_at = now() WHERE id = :id"), {"id": report_id}
-    )
+    await tx.run("UPDATE status_events SET applied_at = now() WHERE id = :id", id=report_id)

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from domain.statuses.contacts import LineType
 from storage.platform.database import Transaction
-from storage.platform.rows import columns_of
+from storage.platform.rows import columns_of, made
 from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message, Sender
@@ -53,8 +53,8 @@ async def of_enrollments(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UU
         .where(col(Enrollment.id) == func.any(list(enrollment_ids)))
         .with_for_update(key_share=True, read=True, of=Contact)
     )
-    rows = (dict(row) for row in (await tx.execute(query)).mappings())
-    return {row.pop("enrollment_id"): Recipient(**row) for row in rows}
+    rows = (await tx.run(query)).mappings()
+    return {row["enrollment_id"]: made(Recipient, row) for row in rows}
 
 
 async def of_contact(
@@ -72,8 +72,7 @@ async def of_contact(
     )
     if lock:
         query = query.with_for_update(key_share=True, read=True, of=Contact)
-    row = (await tx.execute(query)).mappings().one_or_none()
-    return None if row is None else Recipient(**row)
+    return await tx.one(Recipient, query)
 
 
 def _recipients() -> Select[*tuple[Any, ...]]:
@@ -96,12 +95,8 @@ def _recipients() -> Select[*tuple[Any, ...]]:
 
 async def contacts_of(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, UUID]:
     """Read the contacts of enrollments, by enrollment; unknown ones are left out."""
-    rows = await tx.execute(
-        select(col(Enrollment.id), col(Enrollment.contact_id)).where(
-            col(Enrollment.id) == func.any(list(enrollment_ids))
-        )
-    )
-    return {row.id: row.contact_id for row in rows}
+    sql = "SELECT id, contact_id FROM enrollments WHERE id = ANY(:ids)"
+    return {row.id: row.contact_id for row in await tx.run(sql, ids=enrollment_ids)}
 
 
 async def insert_messages(tx: Transaction, messages: Many[Mapping[str, Any]]) -> set[UUID]:

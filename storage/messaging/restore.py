@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
-
 from domain.messaging.ports import SentText
 from storage.enrollments.enrollments import RECONCILED
 from storage.platform.database import Transaction
@@ -23,54 +19,38 @@ async def last_known(tx: Transaction) -> datetime | None:
     what an earlier run has written count. Where no text went out, nobody was enrolled before the
     first.
     """
-    row = await tx.execute(
-        text(
-            """
-            SELECT coalesce(
-                (SELECT max(started_at) FROM attempts WHERE call_before > started_at),
-                (SELECT min(enrolled_at) FROM enrollments)
-            )
-            """
+    sql = """
+        SELECT coalesce(
+            (SELECT max(started_at) FROM attempts WHERE call_before > started_at),
+            (SELECT min(enrolled_at) FROM enrollments)
         )
-    )
-    known: datetime | None = row.scalar_one()
-    return known
+    """
+    return await tx.value(datetime, sql)
 
 
 async def own_numbers(tx: Transaction) -> list[str | None]:
     """Give the numbers that texts go out from; None stands for those of Messaging Services."""
-    rows = await tx.execute(text("SELECT DISTINCT phone FROM senders ORDER BY phone"))
-    return list(rows.scalars())
+    return await tx.column("SELECT DISTINCT phone FROM senders ORDER BY phone")
 
 
 async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
     """Which of the provider's texts an attempt has, or an earlier run noted."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids)
-            UNION
-            SELECT sid FROM enrollment_events, jsonb_array_elements_text(detail -> 'sids') AS sid
-            WHERE kind = :noted AND sid = ANY(:sids)
-            """
-        ).bindparams(bindparam("sids", type_=ARRAY(Text()))),
-        {"sids": list(sids), "noted": RECONCILED},
-    )
-    return set(rows.scalars())
+    sql = """
+        SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids)
+        UNION
+        SELECT sid FROM enrollment_events, jsonb_array_elements_text(detail -> 'sids') AS sid
+        WHERE kind = :noted AND sid = ANY(:sids)
+    """
+    return set(await tx.column(sql, sids=sids, noted=RECONCILED))
 
 
 async def numbers_like(tx: Transaction, start: str) -> list[str]:
     """Give the numbers of active enrollments that begin so: of a redacted one the end is gone."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT DISTINCT c.phone FROM contacts c JOIN enrollments e ON e.contact_id = c.id
-            WHERE e.status = 'active' AND starts_with(c.phone, :start) ORDER BY c.phone
-            """
-        ),
-        {"start": start},
-    )
-    return list(rows.scalars())
+    sql = """
+        SELECT DISTINCT c.phone FROM contacts c JOIN enrollments e ON e.contact_id = c.id
+        WHERE e.status = 'active' AND starts_with(c.phone, :start) ORDER BY c.phone
+    """
+    return await tx.column(sql, start=start)
 
 
 @dataclass(frozen=True)
@@ -100,29 +80,20 @@ class MayHaveBeenSent:
 
 async def lock_enrollments(tx: Transaction, phone: str) -> list[MayHaveBeenSent]:
     """Lock the enrollments of a number that would still send; its lock is held."""
-    await tx.execute(
-        text(
-            """
-            SELECT 1 FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-            WHERE c.phone = :phone AND e.status = 'active' ORDER BY e.id FOR UPDATE OF e
-            """
-        ),
-        {"phone": phone},
-    )
-    rows = await tx.execute(
-        text(
-            """
-            SELECT e.id, e.position, e.step_count, e.pass, e.contact_id, q.sender_id, n.phone,
-                clock_timestamp()
-            FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-            JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
-            WHERE c.phone = :phone AND e.status = 'active' AND e.position <= e.step_count
-            ORDER BY e.id
-            """
-        ),
-        {"phone": phone},
-    )
-    return [MayHaveBeenSent(*row) for row in rows]
+    sql = """
+        SELECT 1 FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        WHERE c.phone = :phone AND e.status = 'active' ORDER BY e.id FOR UPDATE OF e
+    """
+    await tx.run(sql, phone=phone)
+    sql = """
+        SELECT e.id, e.position, e.step_count, e.pass AS pass_number, e.contact_id, q.sender_id,
+            n.phone AS sender_phone, clock_timestamp() AS read_at
+        FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
+        WHERE c.phone = :phone AND e.status = 'active' AND e.position <= e.step_count
+        ORDER BY e.id
+    """
+    return await tx.rows(MayHaveBeenSent, sql, phone=phone)
 
 
 async def assume_attempt(
@@ -144,22 +115,19 @@ async def assume_attempt(
         "message_id": uuid4(),
         "attempt_id": uuid4(),
     }
-    await tx.execute(_MESSAGE, about)
-    await tx.execute(_ATTEMPT, about)
+    await tx.run(_MESSAGE, **about)
+    await tx.run(_ATTEMPT, **about)
 
 
-_MESSAGE = text(
-    """
+_MESSAGE = """
     INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
         body, status, created_at)
     VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
         :body, 'unknown', :at)
     ON CONFLICT (enrollment_id, step, pass) WHERE step IS NOT NULL DO NOTHING
-    """
-)
+"""
 
-_ATTEMPT = text(
-    """
+_ATTEMPT = """
     WITH message AS (
         UPDATE messages m SET status = 'unknown', error_code = NULL, next_try_at = NULL
         WHERE m.enrollment_id = :enrollment_id AND m.step = :step AND m.pass = :pass
@@ -174,8 +142,7 @@ _ATTEMPT = text(
         (SELECT max(number) FROM attempts WHERE message_id = message.id), 0
     ), 'unknown', :at, :at
     FROM message
-    """
-)
+"""
 
 
 async def cancel_one_offs(tx: Transaction, phone: str) -> int:
@@ -185,13 +152,8 @@ async def cancel_one_offs(tx: Transaction, phone: str) -> int:
 
 async def cancel_jobs(tx: Transaction) -> int:
     """Cancel work that would enroll or release people: it may have been done further already."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE jobs SET state = 'canceling'
-            WHERE kind IN ('enrol', 'release') AND state IN ('queued', 'running')
-            RETURNING id
-            """
-        )
-    )
-    return len(rows.all())
+    sql = """
+        UPDATE jobs SET state = 'canceling'
+        WHERE kind IN ('enrol', 'release') AND state IN ('queued', 'running')
+    """
+    return await tx.count(sql)

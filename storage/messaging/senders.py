@@ -15,35 +15,25 @@ from storage.tables.messaging import Sender
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> Sender | None:
     """Insert a sender; None if its number or Messaging Service is taken."""
-    row = await tx.execute(
-        insert(Sender).values(**values).on_conflict_do_nothing().returning(Sender)
-    )
-    return row.scalar_one_or_none()
+    query = insert(Sender).values(**values).on_conflict_do_nothing().returning(Sender)
+    return await tx.scalar(query)
 
 
 async def id_of(tx: Transaction, *, phone: str | None, service_sid: str | None) -> UUID | None:
     """Which sender has this number, or this Messaging Service; only one of them is given."""
-    is_it = (
-        col(Sender.phone) == phone
-        if phone is not None
-        else col(Sender.messaging_service_sid) == service_sid
-    )
-    row = await tx.execute(select(col(Sender.id)).where(is_it))
-    return row.scalar_one_or_none()
+    sql = "SELECT id FROM senders WHERE phone = :phone OR messaging_service_sid = :service_sid"
+    return await tx.value(UUID, sql, phone=phone, service_sid=service_sid)
 
 
 async def get(tx: Transaction, sender_id: UUID) -> Sender | None:
     """One sender."""
-    row = await tx.execute(select(Sender).where(col(Sender.id) == sender_id))
-    return row.scalar_one_or_none()
+    return await tx.scalar(select(Sender).where(col(Sender.id) == sender_id))
 
 
 async def change(tx: Transaction, sender_id: UUID, values: Mapping[str, Any]) -> Sender | None:
     """Change a sender; None if there is none with this id."""
-    row = await tx.execute(
-        update(Sender).where(col(Sender.id) == sender_id).values(**values).returning(Sender)
-    )
-    return row.scalar_one_or_none()
+    query = update(Sender).where(col(Sender.id) == sender_id).values(**values)
+    return await tx.scalar(query.returning(Sender))
 
 
 async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[Sender]:
@@ -55,4 +45,4 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[S
             tuple_(key, col(Sender.id))
             > tuple_(func.lower(literal(after.value, Text)), literal(after.id))
         )
-    return list((await tx.execute(query)).scalars())
+    return await tx.column(query)

@@ -6,11 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
-
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
-from domain.sequences.timing import ContactClock, SendWindow
+from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
 from domain.statuses.messaging import MessageStatus
@@ -21,8 +19,7 @@ from storage.platform.rows import made
 from storage.platform.workspace import ZONE_SQL
 from storage.tables.sent import ANYTHING_SENT
 
-_LOCK_STEP = text(
-    f"""
+_LOCK_STEP = f"""
     WITH locked AS MATERIALIZED (
         SELECT e.id, c.phone, q.sender_id,
             {LOCK_NUMBER.format(phone="c.phone")},
@@ -35,19 +32,14 @@ _LOCK_STEP = text(
     )
     SELECT locked.phone, locked.sender_id FROM locked JOIN enrollments e ON e.id = locked.id
     FOR UPDATE OF e
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
-_LOCK_MESSAGE = text(
-    f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
-)
+_LOCK_MESSAGE = f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
 
-_LOCK_ENROLLMENT_OF_MESSAGE = text(
-    """
+_LOCK_ENROLLMENT_OF_MESSAGE = """
     SELECT e.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
     WHERE m.id = :id FOR UPDATE OF e
-    """
-)
+"""
 
 _SUPPRESSED = """
     EXISTS (
@@ -57,13 +49,12 @@ _SUPPRESSED = """
     )
 """
 
-_LOAD_STEP = text(
-    f"""
+_LOAD_STEP = f"""
     SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass AS pass_number,
         e.due_at, e.next_send_at, e.reply_until, e.last_sent_at, e.probing,
         e.contact_id, e.activity AS phase, e.paused_at IS NOT NULL AS paused,
         c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
-        q.state AS sequence_state, q.send_window, q.sender_id,
+        q.state AS sequence_state, q.send_window AS window, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
         t.body, coalesce(t.media_urls, '[]') AS media_urls, t.delay_seconds, t.send_at,
@@ -90,11 +81,9 @@ _LOAD_STEP = text(
         SELECT * FROM attempts WHERE message_id = m.id ORDER BY number DESC LIMIT 1
     ) a ON true
     WHERE e.id = :id
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
-_LOAD_MESSAGE = text(
-    f"""
+_LOAD_MESSAGE = f"""
     SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
         m.next_try_at, coalesce(m.next_try_at, m.created_at) AS due_at, m.sender_id, c.line_type,
         coalesce(m.created_at <= e.ended_at AND e.status IN (
@@ -118,8 +107,7 @@ _LOAD_MESSAGE = text(
     ) a ON true
     WHERE m.id = :id
     FOR UPDATE OF m
-    """  # noqa: S608 - built from constants
-)
+"""  # noqa: S608 - built from constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +167,8 @@ async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
     Raises:
         MovedError: It is another number, and somebody else has that one; try again.
     """
-    asked = {"id": enrollment_id}
     while True:
-        locked = (await tx.execute(_LOCK_STEP, asked)).one_or_none()
+        locked = (await tx.run(_LOCK_STEP, id=enrollment_id)).one_or_none()
         if locked is None:
             return None
         row = await read_step(tx, enrollment_id, zone)
@@ -194,14 +181,13 @@ async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
 
 async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow | None:
     """Read what bears on an enrollment's next step, as of now: nothing is locked."""
-    row = (await tx.execute(_LOAD_STEP, {"id": enrollment_id})).mappings().one_or_none()
+    row = (await tx.run(_LOAD_STEP, id=enrollment_id)).mappings().one_or_none()
     if row is None:
         return None
     gap = timedelta(seconds=row["delay_seconds"] or 0)
     if row["send_at"] is not None:
         previous = row["previous_send_at"] or row["send_at"]
         gap = row["send_at"] - previous
-    window = row["send_window"]
     return made(
         StepRow,
         row,
@@ -211,16 +197,15 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
             phone=row["phone"],
             workspace=row["workspace_zone"] or zone,
         ),
-        window=None if window is None else SendWindow.parse(window),
         last_attempt=_last_attempt(row),
     )
 
 
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
     """Lock a one-off text and its number, and read what bears on it."""
-    await tx.execute(_LOCK_MESSAGE, {"id": message_id})
-    await tx.execute(_LOCK_ENROLLMENT_OF_MESSAGE, {"id": message_id})
-    row = (await tx.execute(_LOAD_MESSAGE, {"id": message_id})).mappings().one_or_none()
+    await tx.run(_LOCK_MESSAGE, id=message_id)
+    await tx.run(_LOCK_ENROLLMENT_OF_MESSAGE, id=message_id)
+    row = (await tx.run(_LOAD_MESSAGE, id=message_id)).mappings().one_or_none()
     if row is None:  # unknown, or erased while its number was waited for
         return None
     return made(MessageRow, row, last_attempt=_last_attempt(row))
@@ -258,13 +243,11 @@ _NEW_ATTEMPT = """
 """
 
 # One statement each: every round trip counts while the number's lock is held.
-_FIRST_TRY_AT_STEP = text(
+_FIRST_TRY_AT_STEP = (
     f"WITH message AS ({_NEW_STEP_MESSAGE}), enrollment AS ({START}) {_NEW_ATTEMPT}"
 )
-_NEXT_TRY_AT_STEP = text(
-    f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({START}) {_NEW_ATTEMPT}"
-)
-_TRY_AT_MESSAGE = text(f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}")
+_NEXT_TRY_AT_STEP = f"WITH message AS ({_REUSE_MESSAGE}), enrollment AS ({START}) {_NEW_ATTEMPT}"
+_TRY_AT_MESSAGE = f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}"
 
 
 async def open_attempt_at_step(
@@ -293,9 +276,9 @@ async def open_attempt_at_step(
             "pass": row.pass_number,
             "media_urls": media_urls,
         }
-        await tx.execute(_FIRST_TRY_AT_STEP, {**attempt, **text_values, **about})
+        await tx.run(_FIRST_TRY_AT_STEP, **attempt, **text_values, **about)
     else:
-        await tx.execute(_NEXT_TRY_AT_STEP, {**attempt, **text_values})
+        await tx.run(_NEXT_TRY_AT_STEP, **attempt, **text_values)
     return attempt["attempt_id"]
 
 
@@ -305,7 +288,7 @@ async def open_attempt_at_message(
     """Write a new attempt at a one-off text; answers the attempt's id."""
     attempt = _new_attempt(row.id, row.last_attempt, call_before)
     text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
-    await tx.execute(_TRY_AT_MESSAGE, {**attempt, **text_values})
+    await tx.run(_TRY_AT_MESSAGE, **attempt, **text_values)
     return attempt["attempt_id"]
 
 
@@ -327,23 +310,19 @@ def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timede
 
 async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) -> None:
     """Note what kind of line a contact's number is, unless that is known."""
-    await tx.execute(
-        text(
-            "UPDATE contacts SET line_type = :line_type"
-            " WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')"
-        ),
-        {"id": contact_id, "line_type": line_type.value},
-    )
+    sql = """
+        UPDATE contacts SET line_type = :line_type
+        WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')
+    """
+    await tx.run(sql, id=contact_id, line_type=line_type)
 
 
 async def close_message(
     tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None = None
 ) -> None:
     """Give a one-off text that cannot go its last status."""
-    await tx.execute(
-        text(
-            "UPDATE messages SET status = :status, error_code = :code, next_try_at = NULL"
-            " WHERE id = :id"
-        ),
-        {"id": message_id, "status": status.value, "code": error_code},
-    )
+    sql = """
+        UPDATE messages SET status = :status, error_code = :code, next_try_at = NULL
+        WHERE id = :id
+    """
+    await tx.run(sql, id=message_id, status=status, code=error_code)

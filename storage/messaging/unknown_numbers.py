@@ -92,22 +92,21 @@ async def page(
 
 async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
     """Tell which number texted us this, and whose it or the text is; None if there is none."""
-    row = await tx.execute(
+    query = (
         select(
             col(Message.phone),
-            func.coalesce(col(Message.contact_id), col(Contact.id)),
-            opted_out(col(Message.phone)),
+            func.coalesce(col(Message.contact_id), col(Contact.id)).label("contact_id"),
+            opted_out(col(Message.phone)).label("opted_out"),
         )
         .outerjoin(Contact, col(Contact.phone) == col(Message.phone))
         .where(col(Message.id) == message_id, col(Message.direction) == Direction.INBOUND)
     )
-    found = row.one_or_none()
-    return None if found is None else TextedFrom(*found)
+    return await tx.one(TextedFrom, query)
 
 
 async def claim(tx: Transaction, phones: Collection[str]) -> None:
     """Give the texts that came from these numbers while nobody had them to those who do now."""
-    await tx.execute(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
+    await tx.run(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
 
 
 async def claim_recent(tx: Transaction, age: timedelta) -> int:
@@ -126,7 +125,4 @@ async def claim_recent(tx: Transaction, age: timedelta) -> int:
         .where(texted)
         .with_for_update(read=True, key_share=True, skip_locked=True)
     )
-    claimed = await tx.execute(
-        _CLAIM.where(recent, col(Contact.id).in_(found.all())).returning(col(Message.id))
-    )
-    return len(claimed.all())
+    return await tx.count(_CLAIM.where(recent, col(Contact.id).in_(found.all())))

@@ -1,16 +1,15 @@
 """The audit log: who did what to whom."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlmodel import col
 
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.tables.access import User
 from storage.tables.platform import AuditEntry
 
@@ -26,26 +25,23 @@ async def add(
     subjects: Sequence[tuple[UUID | None, Mapping[str, Any]]],
 ) -> None:
     """Add an entry for each subject, with its details."""
-    await tx.execute(
-        text(
-            """
-            INSERT INTO audit_log
-                (user_id, token_id, address, action, subject_kind, subject_id, detail)
-            SELECT :user_id, :token_id, :address, :action, :subject_kind, subject_id,
-                CAST(detail AS jsonb)
-            FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:details AS text[]))
-                AS one(subject_id, detail)
-            """
-        ),
-        {
-            "user_id": user_id,
-            "token_id": token_id,
-            "address": address,
-            "action": action,
-            "subject_kind": subject_kind,
-            "subject_ids": [subject_id for subject_id, _ in subjects],
-            "details": [json.dumps(dict(detail)) for _, detail in subjects],
-        },
+    sql = """
+        INSERT INTO audit_log
+            (user_id, token_id, address, action, subject_kind, subject_id, detail)
+        SELECT :user_id, :token_id, :address, :action, :subject_kind, subject_id,
+            detail
+        FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:details AS jsonb[]))
+            AS one(subject_id, detail)
+    """
+    await tx.run(
+        sql,
+        user_id=user_id,
+        token_id=token_id,
+        address=address,
+        action=action,
+        subject_kind=subject_kind,
+        subject_ids=[subject_id for subject_id, _ in subjects],
+        details=[as_json(detail) for _, detail in subjects],
     )
 
 

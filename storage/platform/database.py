@@ -1,9 +1,10 @@
 """The engine and its transactions."""
 
+import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -13,19 +14,88 @@ from contextlib import (
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Self
+from functools import lru_cache, partial
+from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import Engine, event
+from psycopg.types.json import Jsonb
+from sqlalchemy import CursorResult, Engine, Executable, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.platform.rows import made
+
 _logger = logging.getLogger(__name__)
 
-Transaction = AsyncSession
-"""What every query function takes: a session inside one transaction, READ COMMITTED."""
+_T = TypeVar("_T")
+_Query = str | Executable
+_statement = lru_cache(maxsize=1024)(text)
+
+
+def as_json(value: object) -> Jsonb:
+    """Pass a value as ``jsonb``, a mapping or a list; ids, moments and the like become text."""
+    return Jsonb(value, dumps=partial(json.dumps, default=_plain))
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+class Transaction(AsyncSession):
+    """What every query function takes: a session inside one transaction, READ COMMITTED.
+
+    A query is a statement of SQLAlchemy's, or SQL with its ``:names`` as keyword arguments. In
+    these a mapping is passed as ``jsonb``, any other collection as an array. Where PostgreSQL
+    cannot tell from the place what an array holds, as in ``unnest``, the SQL casts it.
+    """
+
+    async def run(self, query: _Query, /, **values: object) -> CursorResult[*tuple[Any, ...]]:
+        """Run a query."""
+        for name, value in values.items():
+            if isinstance(value, tuple | set | frozenset):
+                values[name] = list(value)
+            elif isinstance(value, Mapping):
+                values[name] = as_json(value)
+        statement = _statement(query) if isinstance(query, str) else query
+        return cast("CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None))
+
+    async def count(self, query: _Query, /, **values: object) -> int:
+        """Run a statement without RETURNING; return how many rows it changed."""
+        return (await self.run(query, **values)).rowcount
+
+    async def column(self, query: _Query, /, **values: object) -> list[Any]:
+        """Read the first column of all rows."""
+        return list((await self.run(query, **values)).scalars())
+
+    async def value(self, kind: type[_T], query: _Query, /, **values: object) -> _T | None:
+        """Read the first column of the only row, as ``kind``; None if it is null, or no row."""
+        found = (await self.run(query, **values)).scalar_one_or_none()
+        read: Callable[[Any], _T] = kind
+        return found if found is None or isinstance(found, kind) else read(found)
+
+    async def unless_taken(self, constraint: str, statement: Executable) -> bool:
+        """Run a statement; False, without its changes, if it violates this unique constraint."""
+        try:
+            async with self.begin_nested():
+                await self.execute(statement)
+        except IntegrityError as error:
+            if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == constraint:
+                return False
+            raise
+        return True
+
+    async def rows(self, kind: Callable[..., _T], query: _Query, /, **values: object) -> list[_T]:
+        """Read all rows, each made a ``kind`` of the columns that are named as its fields."""
+        result = await self.run(query, **values)
+        names = tuple(result.keys())
+        return [made(kind, dict(zip(names, row, strict=True))) for row in result]
+
+    async def one(self, kind: Callable[..., _T], query: _Query, /, **values: object) -> _T | None:
+        """Read the only row as ``rows`` does; None if there is none."""
+        row = (await self.run(query, **values)).mappings().one_or_none()
+        return None if row is None else made(kind, row)
 
 
 class Written(Enum):
@@ -183,7 +253,7 @@ class Database:
         """
         with self._around():
             async with (
-                AsyncSession(self._engine, expire_on_commit=False) as session,
+                Transaction(self._engine, expire_on_commit=False) as session,
                 session.begin(),
             ):
                 yield session

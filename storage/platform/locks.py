@@ -32,10 +32,6 @@ key wait for each other needlessly, no more.
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, Uuid
-
 from storage.platform.database import Transaction
 
 LOCK_NUMBER = "pg_advisory_xact_lock(hashtextextended({phone}, 0))"
@@ -43,35 +39,18 @@ SHARE_SEQUENCE = "pg_advisory_xact_lock_shared(2, hashtext(CAST({id} AS text)))"
 SHARE_SENDER = "pg_advisory_xact_lock_shared(3, hashtext(CAST({id} AS text)))"
 """SQL: lock a number, share a sequence or a sender. Class 1 is the workspace's zone."""
 
-_LOCK_NUMBERS = text(
-    """
+_LOCK_NUMBERS = """
     SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT DISTINCT hashtextextended(phone, 0) AS key FROM unnest(:phones) AS phone ORDER BY 1
+        SELECT DISTINCT hashtextextended(phone, 0) AS key
+        FROM unnest(CAST(:phones AS text[])) AS phone ORDER BY 1
     ) keys
-    """
-).bindparams(bindparam("phones", type_=ARRAY(Text())))
+"""
 
-_TRY_NUMBER = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:phone, 0))")
-
-_SHARE_SEQUENCE = text(f"SELECT {SHARE_SEQUENCE.format(id=':id')}")
-
-_LOCK_SEQUENCE = text("SELECT pg_advisory_xact_lock(2, hashtext(CAST(:id AS text)))")
-_WAIT_FOR_SENDER = text("SELECT pg_advisory_xact_lock(3, hashtext(CAST(:id AS text)))")
-
-_NUMBERS_OF = text(
-    """
+_NUMBERS_OF = """
     SELECT c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id
     UNION
     SELECT phone FROM messages WHERE enrollment_id = :id
-    """
-)
-
-_LOCK_CONTACT_OF = text(
-    """
-    SELECT FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-    WHERE e.id = :id FOR KEY SHARE OF c
-    """
-)
+"""
 
 ENROLLMENTS_OF_PHONES = """
     SELECT id FROM enrollments
@@ -82,13 +61,12 @@ ENROLLMENTS_OF_PHONES = """
 """
 """SQL: the enrollments of contacts who have these numbers, or had them when texted there."""
 
-_LOCK_ENROLLMENTS = text(
-    f"""
+_LOCK_ENROLLMENTS = f"""
     SELECT e.id FROM enrollments e
-    WHERE e.status = 'active' AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}) || :also)
+    WHERE e.status = 'active'
+    AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}) || CAST(:also AS uuid[]))
     ORDER BY e.id FOR NO KEY UPDATE
-    """  # noqa: S608 - built from constants
-).bindparams(bindparam("phones", type_=ARRAY(Text())), bindparam("also", type_=ARRAY(Uuid())))
+"""  # noqa: S608 - built from constants
 
 
 class MovedError(Exception):
@@ -100,7 +78,7 @@ class MovedError(Exception):
 
 async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:
     """Keep others from deciding about these numbers until the transaction ends."""
-    await tx.execute(_LOCK_NUMBERS, {"phones": list(phones)})
+    await tx.run(_LOCK_NUMBERS, phones=phones)
 
 
 async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
@@ -111,11 +89,14 @@ async def lock_numbers_of(tx: Transaction, enrollment_id: UUID) -> None:
     Raises:
         MovedError: Its number changed meanwhile.
     """
-    asked = {"id": enrollment_id}
-    numbers = set((await tx.execute(_NUMBERS_OF, asked)).scalars())
+    numbers = set(await tx.column(_NUMBERS_OF, id=enrollment_id))
     await lock_numbers(tx, numbers)
-    await tx.execute(_LOCK_CONTACT_OF, asked)
-    if not set((await tx.execute(_NUMBERS_OF, asked)).scalars()) <= numbers:
+    sql = """
+        SELECT FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        WHERE e.id = :id FOR KEY SHARE OF c
+    """
+    await tx.run(sql, id=enrollment_id)
+    if not set(await tx.column(_NUMBERS_OF, id=enrollment_id)) <= numbers:
         raise MovedError
 
 
@@ -125,19 +106,19 @@ async def lock_number_at_once(tx: Transaction, phone: str) -> None:
     Raises:
         MovedError: Somebody else holds it.
     """
-    locked = await tx.execute(_TRY_NUMBER, {"phone": phone})
-    if not locked.scalar_one():
+    sql = "SELECT pg_try_advisory_xact_lock(hashtextextended(:phone, 0))"
+    if not await tx.value(bool, sql, phone=phone):
         raise MovedError
 
 
 async def share_sequence(tx: Transaction, sequence_id: UUID) -> None:
     """Keep a sequence from being changed until the transaction ends; read it afterwards."""
-    await tx.execute(_SHARE_SEQUENCE, {"id": sequence_id})
+    await tx.run(f"SELECT {SHARE_SEQUENCE.format(id=':id')}", id=sequence_id)
 
 
 async def lock_sequence(tx: Transaction, sequence_id: UUID) -> None:
     """Keep others from changing a sequence, enrolling into it or sending its texts."""
-    await tx.execute(_LOCK_SEQUENCE, {"id": sequence_id})
+    await tx.run("SELECT pg_advisory_xact_lock(2, hashtext(CAST(:id AS text)))", id=sequence_id)
 
 
 async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
@@ -145,11 +126,11 @@ async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
 
     Call it in a transaction that holds nothing else.
     """
-    await tx.execute(_WAIT_FOR_SENDER, {"id": sender_id})
+    await tx.run("SELECT pg_advisory_xact_lock(3, hashtext(CAST(:id AS text)))", id=sender_id)
 
 
 async def lock_enrollments_of(
     tx: Transaction, phones: Sequence[str], *, also: Sequence[UUID] = ()
 ) -> None:
     """Lock every active enrollment of numbers, and others, before one of them is changed."""
-    await tx.execute(_LOCK_ENROLLMENTS, {"phones": list(phones), "also": list(also)})
+    await tx.run(_LOCK_ENROLLMENTS, phones=phones, also=also)

@@ -3,17 +3,15 @@
 The commit of whatever writes an entry wakes the drainer.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
+from sqlalchemy import delete, func, select, update
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentStatus
@@ -64,17 +62,15 @@ class Entry:
     traceparent: str | None = None
 
 
-_ADD = text(
-    """
+_ADD = """
     WITH forgotten AS (
         DELETE FROM outbox WHERE parked_at IS NOT NULL AND kind = :kind
         AND kind <> 'signal_enrollment' AND subject_id = ANY(:subject_ids)
     )
     INSERT INTO outbox (kind, priority, subject_id, payload, traceparent)
-    SELECT :kind, :priority, subject_id, CAST(:payload AS jsonb), :traceparent
-    FROM unnest(:subject_ids) AS subject_id
-    """
-).bindparams(bindparam("subject_ids", type_=ARRAY(Uuid())))
+    SELECT :kind, :priority, subject_id, :payload, :traceparent
+    FROM unnest(CAST(:subject_ids AS uuid[])) AS subject_id
+"""
 """A new request replaces a parked one of the same kind, except signals, which may differ."""
 
 
@@ -82,19 +78,17 @@ async def _add(
     tx: Transaction,
     kind: OutboxKind,
     subject_ids: Sequence[UUID],
-    payload: Mapping[str, Any] | None = None,
+    payload: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
     if not subject_ids:
         return
-    await tx.execute(
+    await tx.run(
         _ADD,
-        {
-            "kind": kind.value,
-            "priority": kind.priority,
-            "subject_ids": list(subject_ids),
-            "payload": json.dumps(dict(payload or {})),
-            "traceparent": traces.current(),
-        },
+        kind=kind,
+        priority=kind.priority,
+        subject_ids=subject_ids,
+        payload=payload,
+        traceparent=traces.current(),
     )
     note(tx, Written.OUTBOX)
 
@@ -111,7 +105,7 @@ async def add_signals(
     status: EnrollmentStatus | None = None,
 ) -> None:
     """Ask for a signal to enrollments' workflows; ``status`` is how they ended, if they did."""
-    payload = {"signal": signal, "status": status.value if status else None}
+    payload = {"signal": signal, "status": status}
     await _add(tx, OutboxKind.SIGNAL_ENROLLMENT, enrollment_ids, payload)
 
 
@@ -142,16 +136,12 @@ async def same_wakes(tx: Transaction, endpoint_ids: Sequence[UUID]) -> list[tupl
     """
     if not endpoint_ids:
         return []
-    rows = await tx.execute(
-        select(col(OutboxEntry.id), col(OutboxEntry.subject_id))
-        .where(
-            col(OutboxEntry.subject_id).in_(endpoint_ids),
-            col(OutboxEntry.kind) == OutboxKind.WAKE_EVENTS.value,
-            col(OutboxEntry.parked_at).is_(None),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    return [(row.id, row.subject_id) for row in rows]
+    sql = """
+        SELECT id, subject_id FROM outbox
+        WHERE subject_id = ANY(:ids) AND kind = 'wake_events' AND parked_at IS NULL
+        FOR UPDATE SKIP LOCKED
+    """
+    return [(row.id, row.subject_id) for row in await tx.run(sql, ids=endpoint_ids)]
 
 
 TAKE = """
@@ -177,7 +167,7 @@ async def take(tx: Transaction, limit: int) -> list[Entry]:
     """
     return [
         Entry(row.id, _known(row.kind), row.subject_id, row.payload, row.tries, row.traceparent)
-        for row in await tx.execute(text(TAKE), {"limit": limit})
+        for row in await tx.run(TAKE, limit=limit)
     ]
 
 
@@ -193,14 +183,16 @@ async def remove(tx: Transaction, entry_ids: Sequence[int]) -> None:
 
 async def postpone(tx: Transaction, entry_id: int, delay: timedelta) -> None:
     """Try an entry again later."""
-    values = {"tries": col(OutboxEntry.tries) + 1, "next_try_at": func.now() + delay}
-    await tx.execute(update(OutboxEntry).where(col(OutboxEntry.id) == entry_id).values(**values))
+    await _change(tx, entry_id, tries=col(OutboxEntry.tries) + 1, next_try_at=func.now() + delay)
 
 
 async def park(tx: Transaction, entry_id: int, reason: ParkedReason) -> None:
     """Stop trying an entry, so that those behind it go on."""
-    values = {"parked_at": func.now(), "parked_reason": reason.value}
-    await tx.execute(update(OutboxEntry).where(col(OutboxEntry.id) == entry_id).values(**values))
+    await _change(tx, entry_id, parked_at=func.now(), parked_reason=reason)
+
+
+async def _change(tx: Transaction, entry_id: int, **values: object) -> None:
+    await tx.run(update(OutboxEntry).where(col(OutboxEntry.id) == entry_id).values(**values))
 
 
 _PARKED = col(OutboxEntry.parked_at).is_not(None)
@@ -216,11 +208,10 @@ async def unpark_known(tx: Transaction) -> None:
 
 async def unpark_all(tx: Transaction) -> int:
     """Try every parked entry again, after its cause was fixed; return how many."""
-    query = update(OutboxEntry).where(_PARKED).values(**_UNPARKED, tries=0)
-    return len((await tx.scalars(query.returning(col(OutboxEntry.id)))).all())
+    return await tx.count(update(OutboxEntry).where(_PARKED).values(**_UNPARKED, tries=0))
 
 
 async def parked(tx: Transaction, limit: int) -> list[OutboxEntry]:
     """List parked entries, the oldest first."""
     query = select(OutboxEntry).where(_PARKED).order_by(col(OutboxEntry.id)).limit(limit)
-    return list(await tx.scalars(query))
+    return await tx.column(query)

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-from sqlalchemy import text
-
 from storage.platform.database import Transaction
 
 
@@ -12,36 +10,25 @@ async def take(
 ) -> timedelta | None:
     """Count in the present window; return how long it still lasts if that is too many."""
     seconds = window.total_seconds()
-    row = await tx.execute(
-        text(
-            """
-            INSERT INTO rate_counts AS counted (key, window_start, count)
-            SELECT :key, to_timestamp(
-                floor(extract(epoch FROM clock_timestamp()) / :seconds) * :seconds
-            ), :cost
-            WHERE :cost <= :most
-            ON CONFLICT (key, window_start) DO UPDATE
-            SET count = counted.count + excluded.count
-            WHERE counted.count + excluded.count <= :most
-            RETURNING count
-            """
-        ),
-        {"key": key, "seconds": seconds, "cost": cost, "most": most},
-    )
-    if row.scalar_one_or_none() is not None:
+    sql = """
+        INSERT INTO rate_counts AS counted (key, window_start, count)
+        SELECT :key, to_timestamp(
+            floor(extract(epoch FROM clock_timestamp()) / :seconds) * :seconds
+        ), :cost
+        WHERE :cost <= :most
+        ON CONFLICT (key, window_start) DO UPDATE
+        SET count = counted.count + excluded.count
+        WHERE counted.count + excluded.count <= :most
+    """
+    if await tx.count(sql, key=key, seconds=seconds, cost=cost, most=most):
         return None
-    left = await tx.execute(
-        text(
-            "SELECT CAST(:seconds AS numeric)"
-            " - mod(extract(epoch FROM clock_timestamp()), CAST(:seconds AS numeric))"
-        ),
-        {"seconds": seconds},
-    )
-    return timedelta(seconds=float(left.scalar_one()))
+    sql = """
+        SELECT CAST(:seconds AS numeric)
+        - mod(extract(epoch FROM clock_timestamp()), CAST(:seconds AS numeric))
+    """
+    return timedelta(seconds=await tx.value(float, sql, seconds=seconds) or 0)
 
 
 async def forget(tx: Transaction, age: timedelta) -> None:
     """Remove counts of windows that began this long ago."""
-    await tx.execute(
-        text("DELETE FROM rate_counts WHERE window_start < now() - :age"), {"age": age}
-    )
+    await tx.run("DELETE FROM rate_counts WHERE window_start < now() - :age", age=age)

@@ -1,10 +1,10 @@
 """What queries share: columns by the fields of a dataclass, and pages of sorted lists."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, literal, tuple_
@@ -13,7 +13,6 @@ from sqlmodel import SQLModel
 from domain.platform.paging import Position
 
 _T = TypeVar("_T")
-_Shape = tuple[frozenset[str], Mapping[str, type[StrEnum]]]
 
 
 def columns_of(
@@ -34,29 +33,33 @@ def columns_of(
 
 
 def made(kind: Callable[..., _T], row: Mapping[Any, Any], **computed: object) -> _T:
-    """Make a dataclass of a row's columns of the same names and of what was computed from others.
+    """Make a dataclass or named tuple of the columns of its fields' names and of what is computed.
 
-    Codes become the enums that the dataclass asks for. A column that is not there leaves its
-    field to its default.
+    Codes become the enums that a field asks for; JSON becomes a tuple, or whatever the ``parse`` of
+    the field's class reads it as. A column that is not there leaves its field to its default.
     """
-    names, codes = _shape(kind)
-    values = {name: row[name] for name in names if name in row} | computed
-    for name, read in codes.items():
+    hints, readers = _shape(kind)
+    values = {name: row[name] for name in hints if name in row} | computed
+    for name, read in readers.items():
         if values.get(name) is not None:
             values[name] = read(values[name])
     return kind(**values)
 
 
 @cache
-def _shape(kind: Any) -> _Shape:  # noqa: ANN401 - a dataclass
-    """Return the names of a dataclass's fields, and which of them are enums."""
-    names = frozenset(one.name for one in fields(kind))
-    codes = {}
-    for name, hint in get_type_hints(kind).items():
+def _shape(kind: Any) -> tuple[Collection[str], Mapping[str, Callable[[Any], Any]]]:  # noqa: ANN401
+    """Return the names of a kind's fields, and how to read those that columns hold otherwise."""
+    hints = get_type_hints(kind)
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for name, hint in hints.items():
         for one in (hint, *get_args(hint)):
-            if name in names and isinstance(one, type) and issubclass(one, StrEnum):
-                codes[name] = one
-    return names, codes
+            if get_origin(one) is tuple:
+                readers[name] = tuple
+            elif isinstance(one, type) and issubclass(one, StrEnum):
+                readers[name] = one
+            elif isinstance(one, type) and hasattr(one, "parse"):
+                readers[name] = one.parse
+    return hints, readers
 
 
 def paged(

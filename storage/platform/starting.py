@@ -4,10 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
-
 from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from storage.platform.database import Transaction
 
@@ -26,17 +22,13 @@ async def new_enrollments(
     """Read active enrollments as their workflows start with them."""
     if not enrollment_ids:
         return {}
-    rows = await tx.execute(
-        text(
-            """
-            SELECT e.id, e.sequence_id, e.enrolled_by, e.activity, e.status, e.step, e.step_count,
-                e.held_reason, coalesce(e.next_send_at, e.reply_until) AS due_at, q.sender_id
-            FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-            WHERE e.id = ANY(:ids) AND e.status = 'active'
-            """
-        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
-        {"ids": list(enrollment_ids)},
-    )
+    sql = """
+        SELECT e.id, e.sequence_id, e.enrolled_by, e.activity, e.status, e.step, e.step_count,
+            e.held_reason, coalesce(e.next_send_at, e.reply_until) AS due_at, q.sender_id
+        FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
+        WHERE e.id = ANY(:ids) AND e.status = 'active'
+    """
+    rows = await tx.run(sql, ids=enrollment_ids)
     return {
         row.id: NewEnrollment(
             enrollment_id=row.id,
@@ -60,13 +52,8 @@ async def message_senders(tx: Transaction, message_ids: Sequence[UUID]) -> dict[
     """Read the senders of one-off texts."""
     if not message_ids:
         return {}
-    rows = await tx.execute(
-        text("SELECT id, sender_id FROM messages WHERE id = ANY(:ids)").bindparams(
-            bindparam("ids", type_=ARRAY(Uuid()))
-        ),
-        {"ids": list(message_ids)},
-    )
-    return {row.id: row.sender_id for row in rows}
+    sql = "SELECT id, sender_id FROM messages WHERE id = ANY(:ids)"
+    return {row.id: row.sender_id for row in await tx.run(sql, ids=message_ids)}
 
 
 _PACES = """
@@ -88,13 +75,10 @@ async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float
     """
     if not sender_ids:
         return {}
-    rows = await tx.execute(
-        text(f"{_PACES} WHERE n.id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
-        {"ids": list(sender_ids)},
-    )
+    rows = await tx.run(f"{_PACES} WHERE n.id = ANY(:ids)", ids=sender_ids)
     return {row.id: float(row.texts_per_second) for row in rows}
 
 
 async def all_paces(tx: Transaction) -> dict[UUID, float]:
     """Read how many texts per second every sender may send."""
-    return {row.id: float(row.texts_per_second) for row in await tx.execute(text(_PACES))}
+    return {row.id: float(row.texts_per_second) for row in await tx.run(_PACES)}

@@ -1,15 +1,10 @@
 """Wakes: changes that enrollments wait for, written with the change, taken page by page."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, Uuid
 
 from storage.platform.database import Transaction, Written, note
 
@@ -21,9 +16,6 @@ class WakeKind(StrEnum):
     UNBLOCKED = "unblocked"  # (sequence) those that nothing blocks any more go on
     REPLY_WINDOW = "reply_window"  # (sequence) those that await a reply wait as long as it says now
     SEND_WINDOW = "send_window"  # (sequence) those that wait for their moment look again
-
-
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 
 @dataclass(frozen=True)
@@ -59,10 +51,8 @@ async def replace(tx: Transaction, wake: Wake, kind: WakeKind, subject_ids: Sequ
 
 
 async def _insert(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) -> None:
-    await tx.execute(
-        text("INSERT INTO wakes (kind, subject_id) SELECT :kind, unnest(:ids)").bindparams(_IDS),
-        {"kind": kind.value, "ids": list(subject_ids)},
-    )
+    sql = "INSERT INTO wakes (kind, subject_id) SELECT :kind, unnest(CAST(:ids AS uuid[]))"
+    await tx.run(sql, kind=kind, ids=subject_ids)
 
 
 _TOLD_OF = {
@@ -84,26 +74,16 @@ async def take(tx: Transaction) -> Wake | None:
 
     Wakes of kinds that only a later release knows are left to it.
     """
-    row = (
-        await tx.execute(
-            text(
-                """
-                SELECT id, kind, subject_id, place FROM wakes WHERE kind = ANY(:known)
-                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
-                """
-            ).bindparams(bindparam("known", type_=ARRAY(Text()))),
-            {"known": list(WakeKind)},
-        )
-    ).one_or_none()
-    return None if row is None else Wake(row.id, WakeKind(row.kind), row.subject_id, row.place)
+    sql = """
+        SELECT id, kind, subject_id, place FROM wakes WHERE kind = ANY(:known)
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+    """
+    return await tx.one(Wake, sql, known=list(WakeKind))
 
 
 async def go_on_from(tx: Transaction, wake: Wake, place: dict[str, Any] | None) -> None:
     """Note where the next page of a wake begins; None removes the wake."""
     if place is None:
-        await tx.execute(text("DELETE FROM wakes WHERE id = :id"), {"id": wake.id})
-        return
-    await tx.execute(
-        text("UPDATE wakes SET place = CAST(:place AS jsonb) WHERE id = :id"),
-        {"id": wake.id, "place": json.dumps(place)},
-    )
+        await tx.run("DELETE FROM wakes WHERE id = :id", id=wake.id)
+    else:
+        await tx.run("UPDATE wakes SET place = :place WHERE id = :id", id=wake.id, place=place)

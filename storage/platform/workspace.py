@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
 
 from storage.platform.database import Transaction
 from storage.tables.platform import Workspace
@@ -36,14 +34,8 @@ class WorkspaceRow:
 
 async def read(tx: Transaction) -> WorkspaceRow:
     """Read the settings, or their defaults."""
-    row = (
-        await tx.execute(
-            select(
-                col(Workspace.time_zone), col(Workspace.hour_cycle), col(Workspace.moving_from)
-            ).where(col(Workspace.id) == 1)
-        )
-    ).one_or_none()
-    return WorkspaceRow(None, 12, None) if row is None else WorkspaceRow(*row)
+    sql = "SELECT time_zone, hour_cycle, moving_from FROM workspace WHERE id = 1"
+    return await tx.one(WorkspaceRow, sql) or WorkspaceRow(None, 12, None)
 
 
 async def zone(tx: Transaction, fallback: str) -> str:
@@ -57,7 +49,7 @@ async def hold_zone(tx: Transaction) -> None:
 
     For its place among the locks see ``storage.platform.locks``.
     """
-    await tx.execute(text(f"SELECT {HOLD_ZONE}"))
+    await tx.run(f"SELECT {HOLD_ZONE}")
 
 
 async def wait_for_holders(tx: Transaction) -> None:
@@ -65,20 +57,16 @@ async def wait_for_holders(tx: Transaction) -> None:
 
     Call it in a transaction that holds nothing else.
     """
-    await tx.execute(text("SELECT pg_advisory_xact_lock(1, 1)"))
+    await tx.run("SELECT pg_advisory_xact_lock(1, 1)")
 
 
 async def end_move(tx: Transaction, row: WorkspaceRow) -> None:
     """Note that all steps go by this row's zone, unless it has changed again."""
-    await tx.execute(
-        text(
-            """
-            UPDATE workspace SET moving_from = NULL
-            WHERE moving_from = :moving_from AND time_zone IS NOT DISTINCT FROM :time_zone
-            """
-        ),
-        {"moving_from": row.moving_from, "time_zone": row.time_zone},
-    )
+    sql = """
+        UPDATE workspace SET moving_from = NULL
+        WHERE moving_from = :moving_from AND time_zone IS NOT DISTINCT FROM :time_zone
+    """
+    await tx.run(sql, moving_from=row.moving_from, time_zone=row.time_zone)
 
 
 async def change(tx: Transaction, values: Mapping[str, Any]) -> None:
@@ -101,18 +89,13 @@ async def waiting_without_zone(
     tx: Transaction, *, after: UUID | None, limit: int
 ) -> list[WaitingContact]:
     """List contacts with waiting steps and no zone of their own, which may take the workspace's."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT c.id, c.phone FROM contacts c
-            WHERE c.time_zone IS NULL AND EXISTS (
-                SELECT FROM enrollments e WHERE e.contact_id = c.id
-                AND e.status = 'active' AND e.activity = 'waiting'
-            )
-            AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
-            ORDER BY c.id LIMIT :limit
-            """
-        ),
-        {"after": after, "limit": limit},
-    )
-    return [WaitingContact(*row) for row in rows]
+    sql = """
+        SELECT c.id AS contact_id, c.phone FROM contacts c
+        WHERE c.time_zone IS NULL AND EXISTS (
+            SELECT FROM enrollments e WHERE e.contact_id = c.id
+            AND e.status = 'active' AND e.activity = 'waiting'
+        )
+        AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
+        ORDER BY c.id LIMIT :limit
+    """
+    return await tx.rows(WaitingContact, sql, after=after, limit=limit)

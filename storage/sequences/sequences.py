@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,6 @@ from storage.platform.database import Transaction
 from storage.platform.locks import lock_sequence
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
-from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Sender
 from storage.tables.sequences import Sequence, SequenceVersion, Step
 
@@ -107,28 +106,16 @@ async def add_version(
     tx: Transaction, sequence_id: UUID, steps: Many[StepRecord], created_by: UUID
 ) -> None:
     """Insert the next version of a sequence's steps; the caller holds the sequence's lock."""
-    newest = await tx.execute(
-        select(func.coalesce(func.max(col(SequenceVersion.number)), 0)).where(
-            col(SequenceVersion.sequence_id) == sequence_id
-        )
-    )
+    sql = """
+        INSERT INTO sequence_versions (id, sequence_id, number, step_count, created_by)
+        SELECT :id, :sequence_id, 1 + coalesce(max(number), 0), :step_count, :created_by
+        FROM sequence_versions WHERE sequence_id = :sequence_id
+    """
     version_id = uuid4()
-    await tx.execute(
-        insert(SequenceVersion).values(
-            id=version_id,
-            sequence_id=sequence_id,
-            number=newest.scalar_one() + 1,
-            step_count=len(steps),
-            created_by=created_by,
-        )
-    )
-    await tx.execute(
-        insert(Step),
-        [
-            {**vars(step), "version_id": version_id, "media_urls": list(step.media_urls)}
-            for step in steps
-        ],
-    )
+    asked = {"sequence_id": sequence_id, "step_count": len(steps), "created_by": created_by}
+    await tx.run(sql, id=version_id, **asked)
+    rows = [{**vars(one), "version_id": version_id} for one in steps]
+    await tx.execute(insert(Step), rows)
 
 
 async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
@@ -137,10 +124,8 @@ async def lock_for_change(tx: Transaction, sequence_id: UUID) -> SequenceState |
     The row is locked as well, for processes of the previous release, which lock nothing else.
     """
     await lock_sequence(tx, sequence_id)
-    row = await tx.execute(
-        select(col(Sequence.state)).where(col(Sequence.id) == sequence_id).with_for_update()
-    )
-    return row.scalar_one_or_none()
+    sql = "SELECT state FROM sequences WHERE id = :id FOR UPDATE"
+    return await tx.value(SequenceState, sql, id=sequence_id)
 
 
 async def find(
@@ -148,12 +133,11 @@ async def find(
 ) -> SequenceRecord | None:
     """Read one sequence with its current steps and, if asked, its counts; None if unknown."""
     query = _sequences().where(col(Sequence.id) == sequence_id)
-    row = (await tx.execute(query)).mappings().one_or_none()
-    if row is None:
+    found = await tx.one(SequenceRecord, query)
+    if found is None:
         return None
     counts = (await count_by_status(tx, [sequence_id]))[sequence_id] if counted else {}
-    steps = await steps_of(tx, row["version_id"])
-    return SequenceRecord(**row, counts=counts, steps=steps)
+    return replace(found, counts=counts, steps=await steps_of(tx, found.version_id))
 
 
 async def page(
@@ -175,35 +159,28 @@ async def page(
         query = query.where(
             func.lower(col(Sequence.name)).contains(search.lower(), autoescape=True)
         )
-    rows = (await tx.execute(query.limit(limit))).mappings().all()
-    counts = await count_by_status(tx, [row["id"] for row in rows])
-    return [SequenceRecord(**row, counts=counts[row["id"]]) for row in rows]
+    found = await tx.rows(SequenceRecord, query.limit(limit))
+    counts = await count_by_status(tx, [one.id for one in found])
+    return [replace(one, counts=counts[one.id]) for one in found]
 
 
 async def steps_of(tx: Transaction, version_id: UUID) -> tuple[StepRecord, ...]:
     """Read a version's steps in order."""
-    steps = await tx.execute(
-        select(*columns_of(StepRecord, Step))
-        .where(col(Step.version_id) == version_id)
-        .order_by(col(Step.position))
-    )
-    return tuple(
-        StepRecord(**{**row, "media_urls": tuple(row["media_urls"])}) for row in steps.mappings()
-    )
+    query = select(*columns_of(StepRecord, Step)).where(col(Step.version_id) == version_id)
+    return tuple(await tx.rows(StepRecord, query.order_by(col(Step.position))))
 
 
 async def count_by_status(
     tx: Transaction, sequence_ids: Many[UUID]
 ) -> dict[UUID, dict[EnrollmentStatus, int]]:
     """Count the enrollments of sequences by status; every sequence asked for has all eight."""
-    rows = await tx.execute(
-        select(col(Enrollment.sequence_id), col(Enrollment.status), func.count().label("total"))
-        .where(col(Enrollment.sequence_id).in_(sequence_ids))
-        .group_by(col(Enrollment.sequence_id), col(Enrollment.status))
-    )
+    sql = """
+        SELECT sequence_id, status, count(*) FROM enrollments WHERE sequence_id = ANY(:ids)
+        GROUP BY 1, 2
+    """
     counts = {one: dict.fromkeys(EnrollmentStatus, 0) for one in sequence_ids}
-    for row in rows:
-        counts[row.sequence_id][row.status] = row.total
+    for sequence_id, status, total in await tx.run(sql, ids=sequence_ids):
+        counts[sequence_id][EnrollmentStatus(status)] = total
     return counts
 
 
@@ -211,42 +188,30 @@ async def active_ids(
     tx: Transaction, sequence_id: UUID, *, after: UUID | None, limit: int
 ) -> list[UUID]:
     """List a sequence's active enrollments by id, after the one given."""
-    query = (
-        select(col(Enrollment.id))
-        .where(
-            col(Enrollment.sequence_id) == sequence_id,
-            col(Enrollment.status) == EnrollmentStatus.ACTIVE,
-        )
-        .order_by(col(Enrollment.id))
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(col(Enrollment.id) > after)
-    return list(await tx.scalars(query))
+    sql = """
+        SELECT id FROM enrollments WHERE sequence_id = :sequence_id AND status = 'active'
+        AND id > coalesce(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
+        ORDER BY id LIMIT :limit
+    """
+    return await tx.column(sql, sequence_id=sequence_id, after=after, limit=limit)
 
 
 async def names_starting(tx: Transaction, start: str) -> set[str]:
     """Read the names of sequences that start with a text."""
-    names = await tx.scalars(
-        select(col(Sequence.name)).where(col(Sequence.name).startswith(start, autoescape=True))
-    )
-    return set(names)
+    sql = "SELECT name FROM sequences WHERE starts_with(name, :start)"
+    return set(await tx.column(sql, start=start))
 
 
 async def most_steps(tx: Transaction, sequence_id: UUID) -> int:
     """Count the steps of a sequence's longest version."""
-    longest = await tx.execute(
-        select(func.max(col(SequenceVersion.step_count))).where(
-            col(SequenceVersion.sequence_id) == sequence_id
-        )
-    )
-    return longest.scalar_one() or 0
+    sql = "SELECT max(step_count) FROM sequence_versions WHERE sequence_id = :id"
+    return await tx.value(int, sql, id=sequence_id) or 0
 
 
 async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
     """Whether there is such a sender."""
-    row = await tx.execute(select(col(Sender.id)).where(col(Sender.id) == sender_id))
-    return row.scalar_one_or_none() is not None
+    sql = "SELECT id FROM senders WHERE id = :id"
+    return await tx.value(UUID, sql, id=sender_id) is not None
 
 
 def _sequences() -> Select[Any]:

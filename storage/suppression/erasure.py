@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, Uuid
-
 from storage.enrollments import enrollments
 from storage.platform.database import Transaction
 
@@ -28,25 +24,12 @@ class Known:
     messages: Sequence[UUID]
 
 
-_ERASURE_KEY = text("SELECT erasure_key FROM workspace WHERE id = 1")
-
-_NUMBERS = text(
-    """
-    SELECT phone FROM contacts WHERE id = :id
-    UNION
-    SELECT phone FROM former_phones WHERE contact_id = :id
-    UNION
-    SELECT phone FROM messages WHERE contact_id = :id
-    """
-)
-
-
 async def erasure_key(tx: Transaction, *, create: bool = False) -> str | None:
     """The key of the hashes; None if nothing was ever hashed and it is not to be made."""
     if create:
-        await tx.execute(text("INSERT INTO workspace (id) VALUES (1) ON CONFLICT DO NOTHING"))
-    row = (await tx.execute(_ERASURE_KEY)).one_or_none()
-    return None if row is None else row.erasure_key
+        sql = "INSERT INTO workspace (id) VALUES (1) ON CONFLICT DO NOTHING"
+        await tx.run(sql)
+    return await tx.value(str, "SELECT erasure_key FROM workspace WHERE id = 1")
 
 
 async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> str | None:
@@ -55,43 +38,38 @@ async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> 
     With ``lock`` nobody can enroll, text or change the contact until the transaction ends.
     """
     suffix = " FOR UPDATE" if lock else ""
-    row = await tx.execute(
-        text(f"SELECT phone FROM contacts WHERE id = :id{suffix}"),  # noqa: S608 - two constants
-        {"id": contact_id},
-    )
-    return row.scalar_one_or_none()
+    sql = f"SELECT phone FROM contacts WHERE id = :id{suffix}"  # noqa: S608 - two constants
+    return await tx.value(str, sql, id=contact_id)
 
 
 async def numbers_of(tx: Transaction, contact_id: UUID) -> set[str]:
     """Read the numbers a contact has and had, and those that their texts went to or came from."""
-    return set((await tx.execute(_NUMBERS, {"id": contact_id})).scalars())
+    sql = """
+        SELECT phone FROM contacts WHERE id = :id
+        UNION
+        SELECT phone FROM former_phones WHERE contact_id = :id
+        UNION
+        SELECT phone FROM messages WHERE contact_id = :id
+    """
+    return set(await tx.column(sql, id=contact_id))
 
 
 async def known(tx: Transaction, contact_id: UUID, phone: str) -> Known:
     """Find what is kept about a contact."""
-    enrollments = (
-        await tx.execute(
-            text("SELECT id, status FROM enrollments WHERE contact_id = :id ORDER BY id"),
-            {"id": contact_id},
-        )
-    ).all()
-    messages = await tx.execute(
-        text(
-            """
-            SELECT id FROM messages WHERE contact_id = :id
-            UNION
-            SELECT m.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
-            WHERE e.contact_id = :id
-            UNION
-            SELECT id FROM messages WHERE phone = :phone AND contact_id IS NULL
-            """
-        ),
-        {"id": contact_id, "phone": phone},
-    )
+    sql = "SELECT id, status FROM enrollments WHERE contact_id = :id ORDER BY id"
+    enrollments = (await tx.run(sql, id=contact_id)).all()
+    sql = """
+        SELECT id FROM messages WHERE contact_id = :id
+        UNION
+        SELECT m.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
+        WHERE e.contact_id = :id
+        UNION
+        SELECT id FROM messages WHERE phone = :phone AND contact_id IS NULL
+    """
     return Known(
         enrollments=[row.id for row in enrollments],
         active=[row.id for row in enrollments if row.status == "active"],
-        messages=list(messages.scalars()),
+        messages=await tx.column(sql, id=contact_id, phone=phone),
     )
 
 
@@ -100,106 +78,68 @@ async def unsettled_texts(tx: Transaction, message_ids: Sequence[UUID], give_up:
 
     What proof could not settle counts only for as long as a person can still decide about it.
     """
-    row = await tx.execute(
-        text(
-            """
-            SELECT count(*) FROM attempts a
-            JOIN messages m ON m.id = a.message_id
-            LEFT JOIN enrollments e ON e.id = m.enrollment_id
-            WHERE a.message_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
-            AND (
-                (m.step IS NOT NULL AND e.status = 'active')
-                OR a.started_at > now() - CAST(:give_up AS interval)
-            )
-            """
-        ).bindparams(bindparam("ids", type_=ARRAY(Uuid()))),
-        {"ids": list(message_ids), "give_up": give_up},
-    )
-    return int(row.scalar_one())
+    sql = """
+        SELECT count(*) FROM attempts a
+        JOIN messages m ON m.id = a.message_id
+        LEFT JOIN enrollments e ON e.id = m.enrollment_id
+        WHERE a.message_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
+        AND (
+            (m.step IS NOT NULL AND e.status = 'active')
+            OR a.started_at > now() - CAST(:give_up AS interval)
+        )
+    """
+    return await tx.value(int, sql, ids=message_ids, give_up=give_up) or 0
 
 
 async def texts_not_applied(tx: Transaction, phones: Sequence[str]) -> int:
     """Count the inbound texts of these numbers that are not applied yet."""
-    row = await tx.execute(
-        text(
-            """
-            SELECT count(*) FROM inbound_events WHERE phone = ANY(:phones) AND applied_at IS NULL
-            """
-        ).bindparams(bindparam("phones", type_=ARRAY(Text()))),
-        {"phones": list(phones)},
-    )
-    return int(row.scalar_one())
+    sql = "SELECT count(*) FROM inbound_events WHERE phone = ANY(:phones) AND applied_at IS NULL"
+    return await tx.value(int, sql, phones=phones) or 0
 
 
 async def nobodys(tx: Transaction, phones: Sequence[str], besides: UUID) -> list[str]:
     """Tell which of these numbers no other contact has or was texted at."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT phone FROM unnest(:phones) AS phone WHERE NOT EXISTS (
-                SELECT 1 FROM contacts c WHERE c.phone = phone.phone AND c.id <> :besides
-            ) AND NOT EXISTS (
-                SELECT 1 FROM messages m WHERE m.phone = phone.phone AND m.contact_id <> :besides
-            )
-            """
-        ).bindparams(bindparam("phones", type_=ARRAY(Text()))),
-        {"phones": list(phones), "besides": besides},
-    )
-    return list(rows.scalars())
+    sql = """
+        SELECT phone FROM unnest(CAST(:phones AS text[])) AS phone WHERE NOT EXISTS (
+            SELECT 1 FROM contacts c WHERE c.phone = phone.phone AND c.id <> :besides
+        ) AND NOT EXISTS (
+            SELECT 1 FROM messages m WHERE m.phone = phone.phone AND m.contact_id <> :besides
+        )
+    """
+    return await tx.column(sql, phones=phones, besides=besides)
 
 
 async def hash_suppressions(tx: Transaction, hashes: Mapping[str, str]) -> None:
     """Reduce the suppressions of numbers to hashes, with when and how."""
-    await tx.execute(
-        text(
-            """
-            UPDATE suppressions s SET phone = NULL, phone_hash = h.hash, reason = NULL,
-                lifted_reason = NULL, message_id = NULL, attempt_id = NULL,
-                lifted_message_id = NULL
-            FROM unnest(:phones, :hashes) AS h (phone, hash) WHERE s.phone = h.phone
-            """
-        ).bindparams(
-            bindparam("phones", type_=ARRAY(Text())), bindparam("hashes", type_=ARRAY(Text()))
-        ),
-        {"phones": list(hashes), "hashes": list(hashes.values())},
-    )
+    sql = """
+        UPDATE suppressions s SET phone = NULL, phone_hash = h.hash, reason = NULL,
+            lifted_reason = NULL, message_id = NULL, attempt_id = NULL,
+            lifted_message_id = NULL
+        FROM unnest(CAST(:phones AS text[]), CAST(:hashes AS text[])) AS h (phone, hash)
+        WHERE s.phone = h.phone
+    """
+    await tx.run(sql, phones=list(hashes), hashes=list(hashes.values()))
 
 
 async def hashed(tx: Transaction, hashes: Sequence[str]) -> set[str]:
     """Tell which of these hashes belong to suppressions."""
-    rows = await tx.execute(
-        text(
-            "SELECT DISTINCT phone_hash FROM suppressions WHERE phone_hash = ANY(:hashes)"
-        ).bindparams(bindparam("hashes", type_=ARRAY(Text()))),
-        {"hashes": list(hashes)},
-    )
-    return set(rows.scalars())
+    sql = "SELECT DISTINCT phone_hash FROM suppressions WHERE phone_hash = ANY(:hashes)"
+    return set(await tx.column(sql, hashes=hashes))
 
 
 async def name_suppressions(tx: Transaction, phones: Mapping[str, str]) -> int:
     """Turn hashed suppressions back into plain ones; return how many."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE suppressions s SET phone = h.phone, phone_hash = NULL
-            FROM unnest(:hashes, :phones) AS h (hash, phone) WHERE s.phone_hash = h.hash
-            RETURNING s.id
-            """
-        ).bindparams(
-            bindparam("phones", type_=ARRAY(Text())), bindparam("hashes", type_=ARRAY(Text()))
-        ),
-        {"hashes": list(phones), "phones": list(phones.values())},
-    )
-    return len(rows.all())
+    sql = """
+        UPDATE suppressions s SET phone = h.phone, phone_hash = NULL
+        FROM unnest(CAST(:hashes AS text[]), CAST(:phones AS text[])) AS h (hash, phone)
+        WHERE s.phone_hash = h.hash
+    """
+    return await tx.count(sql, hashes=list(phones), phones=list(phones.values()))
 
 
 _DELETIONS = (
-    """
-    UPDATE suppressions SET message_id = NULL WHERE message_id = ANY(:messages)
-    """,
-    """
-    UPDATE suppressions SET lifted_message_id = NULL WHERE lifted_message_id = ANY(:messages)
-    """,
+    "UPDATE suppressions SET message_id = NULL WHERE message_id = ANY(:messages)",
+    "UPDATE suppressions SET lifted_message_id = NULL WHERE lifted_message_id = ANY(:messages)",
     """
     UPDATE suppressions SET attempt_id = NULL WHERE attempt_id IN (
         SELECT id FROM attempts WHERE message_id = ANY(:messages)
@@ -226,13 +166,15 @@ _DELETIONS = (
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
         OR EXISTS (
-            SELECT 1 FROM unnest(:numbers) AS number WHERE strpos(CAST(answer AS text), number) > 0
+            SELECT 1 FROM unnest(CAST(:numbers AS text[])) AS number
+            WHERE strpos(CAST(answer AS text), number) > 0
         )
     """,
     """
     UPDATE job_rows SET detail = '{}' WHERE detail <> '{}' AND code IS NOT NULL AND (
         subject_id = :id OR subject_id = ANY(:enrollments) OR EXISTS (
-            SELECT 1 FROM unnest(:numbers) AS number WHERE strpos(CAST(detail AS text), number) > 0
+            SELECT 1 FROM unnest(CAST(:numbers AS text[])) AS number
+            WHERE strpos(CAST(detail AS text), number) > 0
         )
     )
     """,
@@ -247,20 +189,13 @@ async def delete_all(
 ) -> None:
     """Delete a contact with all that is kept about them; suppressions are hashed before."""
     for statement in _DELETIONS:
-        query = text(statement)
-        names = {name for name in ("messages", "enrollments") if f":{name}" in statement}
-        if names:
-            query = query.bindparams(*(bindparam(name, type_=ARRAY(Uuid())) for name in names))
-        if ":numbers" in statement:
-            query = query.bindparams(bindparam("numbers", type_=ARRAY(Text())))
-        values = {
-            "id": contact_id,
-            "phone": phone,
-            "numbers": sorted({phone, *numbers}),
-            "messages": list(what.messages),
-            "enrollments": list(what.enrollments),
-        }
-        asked = {name: value for name, value in values.items() if f":{name}" in statement}
-        await tx.execute(query, asked)
+        await tx.run(
+            statement,
+            id=contact_id,
+            phone=phone,
+            numbers=sorted({phone, *numbers}),
+            messages=what.messages,
+            enrollments=what.enrollments,
+        )
     await enrollments.erase(tx, what.enrollments)
-    await tx.execute(text("DELETE FROM contacts WHERE id = :id"), {"id": contact_id})
+    await tx.run("DELETE FROM contacts WHERE id = :id", id=contact_id)

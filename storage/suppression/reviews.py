@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import text
 
 from domain.platform.paging import Position
 from domain.statuses.suppression import ReviewDecision
@@ -68,10 +65,7 @@ _ROWS = """
     ) e ON true
 """
 
-_ONE = text(f"{_ROWS} WHERE r.message_id = :id")
-
-_PAGE = text(
-    f"""
+_PAGE = f"""
     {_ROWS}
     WHERE (CAST(:decided AS boolean) IS NULL OR (r.decision IS NOT NULL) = :decided)
     AND (
@@ -79,19 +73,17 @@ _PAGE = text(
         OR (r.created_at, r.message_id) < (:after_at, CAST(:after_id AS uuid))
     )
     ORDER BY r.created_at DESC, r.message_id DESC LIMIT :limit
-    """
-)
+"""
 
 
 async def add(tx: Transaction, message_id: UUID) -> None:
     """Open a review of an inbound text."""
-    await tx.execute(text("INSERT INTO reviews (message_id) VALUES (:id)"), {"id": message_id})
+    await tx.run("INSERT INTO reviews (message_id) VALUES (:id)", id=message_id)
 
 
 async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:
     """Read one review."""
-    found = (await tx.execute(_ONE, {"id": message_id})).one_or_none()
-    return None if found is None else _row(found)
+    return await tx.one(ReviewRow, f"{_ROWS} WHERE r.message_id = :id", id=message_id)
 
 
 async def find(
@@ -105,53 +97,29 @@ async def find(
         after: Where the page begins.
         limit: Most rows to answer.
     """
-    rows = await tx.execute(
+    return await tx.rows(
+        ReviewRow,
         _PAGE,
-        {
-            "decided": is_decided,
-            "after_at": after.value if after else None,
-            "after_id": after.id if after else None,
-            "limit": limit,
-        },
+        decided=is_decided,
+        after_at=after.value if after else None,
+        after_id=after.id if after else None,
+        limit=limit,
     )
-    return [_row(row) for row in rows]
 
 
 async def count_open(tx: Transaction, *, most: int) -> int:
     """Count the undecided reviews, up to a number."""
-    return int(
-        await tx.scalar(
-            text(
-                "SELECT count(*) FROM"
-                " (SELECT FROM reviews WHERE decision IS NULL LIMIT :most) AS waiting"
-            ),
-            {"most": most},
-        )
-        or 0
-    )
+    sql = "SELECT count(*) FROM (SELECT FROM reviews WHERE decision IS NULL LIMIT :most) AS waiting"
+    return await tx.value(int, sql, most=most) or 0
 
 
 async def decide(
     tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
 ) -> bool:
     """Store a decision; return False if there was one before."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE reviews SET decision = :decision, decided_by = :user_id,
-                decided_at = clock_timestamp()
-            WHERE message_id = :id AND decision IS NULL
-            RETURNING message_id
-            """
-        ),
-        {"id": message_id, "decision": decision.value, "user_id": user_id},
-    )
-    return rows.first() is not None
-
-
-def _row(row: Any) -> ReviewRow:  # noqa: ANN401 - a driver's row
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-    decision = values["decision"]
-    return ReviewRow(
-        **{**values, "decision": None if decision is None else ReviewDecision(decision)}
-    )
+    sql = """
+        UPDATE reviews SET decision = :decision, decided_by = :user_id,
+            decided_at = clock_timestamp()
+        WHERE message_id = :id AND decision IS NULL
+    """
+    return await tx.count(sql, id=message_id, decision=decision, user_id=user_id) > 0

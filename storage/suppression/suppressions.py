@@ -1,24 +1,17 @@
 """Opted-out numbers, with their evidence."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
-
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
 
 from domain.platform.paging import Position
 from domain.platform.phones import digits
 from domain.statuses.suppression import OptOutSource
 from storage.contacts.contacts import escaped
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.platform.locks import ENROLLMENTS_OF_PHONES
-
-_PHONES = bindparam("phones", type_=ARRAY(Text()))
 
 
 @dataclass(frozen=True)
@@ -61,29 +54,23 @@ class OptIn:
 
 async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
     """Read the opt-in texts of a number since its latest opt-out text, by the provider's time."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT occurred_at, sender_id, is_reply FROM messages
-            WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
-                (SELECT max(occurred_at) FROM messages
-                    WHERE phone = :phone AND keyword IN ('opt_out', 'plain_wish')),
-                '-infinity'
-            )
-            """
-        ),
-        {"phone": phone},
-    )
-    return [OptIn(*row) for row in rows]
-
-
-_SUPPRESS = text(
+    sql = """
+        SELECT occurred_at, sender_id, is_reply FROM messages
+        WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
+            (SELECT max(occurred_at) FROM messages
+                WHERE phone = :phone AND keyword IN ('opt_out', 'plain_wish')),
+            '-infinity'
+        )
     """
+    return await tx.rows(OptIn, sql, phone=phone)
+
+
+_SUPPRESS = """
     INSERT INTO suppressions (id, phone, sender_id, source, reason, message_id, attempt_id,
         user_id, occurred_at, asked)
     SELECT gen_random_uuid(), phone, :sender_id, source, reason, message_id, attempt_id, user_id,
         occurred_at, source <> 'by_hand'
-    FROM json_to_recordset(CAST(:facts AS json)) AS fact(
+    FROM jsonb_to_recordset(:facts) AS fact(
         phone text, source text, reason text, message_id uuid, attempt_id uuid, user_id uuid,
         occurred_at timestamptz
     )
@@ -95,8 +82,7 @@ _SUPPRESS = text(
     WHERE suppressions.source <> 'by_hand' AND (
         excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
     )
-    """
-)
+"""
 
 
 async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUID | None) -> None:
@@ -106,27 +92,15 @@ async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUI
     decided is replaced by nothing, and replaces what a text could lift. That somebody was asked to
     stop is never forgotten meanwhile.
     """
-    told = [{name: _plain(value) for name, value in asdict(one).items()} for one in facts]
-    await tx.execute(_SUPPRESS, {"sender_id": sender_id, "facts": json.dumps(told)})
+    await tx.run(_SUPPRESS, sender_id=sender_id, facts=as_json([asdict(one) for one in facts]))
     asked = [one.phone for one in facts if one.source is not OptOutSource.BY_HAND]
     if asked:
-        await tx.execute(
-            text(
-                """
-                UPDATE suppressions SET asked = true
-                WHERE phone = ANY(:phones) AND sender_id IS NOT DISTINCT FROM :sender_id
-                AND lifted_at IS NULL AND NOT asked
-                """
-            ).bindparams(_PHONES),
-            {"phones": asked, "sender_id": sender_id},
-        )
-
-
-def _plain(value: object) -> str | None:
-    """Write a value as JSON that PostgreSQL reads back."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return None if value is None else str(value)
+        sql = """
+            UPDATE suppressions SET asked = true
+            WHERE phone = ANY(:phones) AND sender_id IS NOT DISTINCT FROM :sender_id
+            AND lifted_at IS NULL AND NOT asked
+        """
+        await tx.run(sql, phones=asked, sender_id=sender_id)
 
 
 async def lift(
@@ -142,28 +116,16 @@ async def lift(
 
     Answers whether there was anything.
     """
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
-            WHERE phone = :phone AND lifted_at IS NULL AND source = ANY(:sources)
-            AND occurred_at <= :before AND (sender_id IS NULL OR sender_id = :sender_id)
-            RETURNING id
-            """
-        ).bindparams(bindparam("sources", type_=ARRAY(Text()))),
-        {
-            "phone": phone,
-            "sources": [source.value for source in sources],
-            "sender_id": sender_id,
-            "before": before,
-            "message_id": message_id,
-        },
-    )
-    return rows.first() is not None
+    sql = """
+        UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
+        WHERE phone = :phone AND lifted_at IS NULL AND source = ANY(:sources)
+        AND occurred_at <= :before AND (sender_id IS NULL OR sender_id = :sender_id)
+    """
+    asked = {"phone": phone, "sources": sources, "sender_id": sender_id, "before": before}
+    return await tx.count(sql, **asked, message_id=message_id) > 0
 
 
-_ACTIVE_OF = text(
-    f"""
+_ACTIVE_OF = f"""
     SELECT e.id, coalesce(
         (SELECT c.phone FROM contacts c WHERE c.id = e.contact_id AND c.phone = ANY(:phones)),
         (
@@ -179,8 +141,7 @@ _ACTIVE_OF = text(
         CAST(:sender_id AS uuid) IS NULL
         OR e.sequence_id IN (SELECT id FROM sequences WHERE sender_id = :sender_id)
     )
-    """  # noqa: S608 - built from constants
-).bindparams(_PHONES)
+"""  # noqa: S608 - built from constants
 
 
 async def active_of(
@@ -200,12 +161,11 @@ async def active_of(
         enrolled_before: Only those enrolled by then.
         sender_id: Only those whose sequence sends from here.
     """
-    asked = {"phones": list(phones), "enrolled_before": enrolled_before, "sender_id": sender_id}
-    return {row.id: row.phone for row in await tx.execute(_ACTIVE_OF, asked)}
+    asked = {"phones": phones, "enrolled_before": enrolled_before, "sender_id": sender_id}
+    return {row.id: row.phone for row in await tx.run(_ACTIVE_OF, **asked)}
 
 
-_WAITING_ONE_OFFS = text(
-    """
+_WAITING_ONE_OFFS = """
     UPDATE messages SET status = 'canceled', next_try_at = NULL
     WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
     AND (status = 'pending' OR next_try_at IS NOT NULL)
@@ -214,16 +174,12 @@ _WAITING_ONE_OFFS = text(
         SELECT 1 FROM attempts a
         WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
     )
-    RETURNING id
-    """
-).bindparams(_PHONES)
+"""
 
 
 async def cancel_one_offs(tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None) -> int:
     """Cancel waiting one-off texts to numbers; return how many."""
-    asked = {"phones": list(phones), "sender_id": sender_id}
-    rows = await tx.execute(_WAITING_ONE_OFFS, asked)
-    return len(rows.all())
+    return await tx.count(_WAITING_ONE_OFFS, phones=phones, sender_id=sender_id)
 
 
 @dataclass(frozen=True)
@@ -281,47 +237,32 @@ _ROWS = """
     LEFT JOIN attempts a ON a.id = s.attempt_id
 """
 
-_STANDING_OF = text(
-    f"""
+_STANDING_OF = f"""
     {_ROWS}
     WHERE s.phone = :phone AND s.lifted_at IS NULL
     AND s.sender_id IS NOT DISTINCT FROM CAST(:sender_id AS uuid)
-    """
-)
+"""
 
-_ONE = text(f"{_ROWS} WHERE s.id = :id")
-
-_ALL_OF = text(f"{_ROWS} WHERE s.phone = :phone ORDER BY s.created_at DESC, s.id DESC")
-
-_PAGE = text(
-    f"""
+_PAGE = f"""
     {_ROWS}
     WHERE (
         :search = ''
         OR (:digits <> '' AND s.phone LIKE '%' || :digits || '%')
         OR c.search_name LIKE lower('%' || :escaped || '%')
     )
-    AND (cardinality(:sources) = 0 OR s.source = ANY(:sources))
+    AND (cardinality(CAST(:sources AS text[])) = 0 OR s.source = ANY(:sources))
     AND (CAST(:standing AS boolean) IS NULL OR (s.lifted_at IS NULL) = :standing)
     AND (
         CAST(:after_at AS timestamptz) IS NULL
         OR (s.created_at, s.id) < (:after_at, CAST(:after_id AS uuid))
     )
     ORDER BY s.created_at DESC, s.id DESC LIMIT :limit
-    """
-).bindparams(bindparam("sources", type_=ARRAY(Text())))
-
-
-def _row(row: Any) -> SuppressionRow:  # noqa: ANN401 - a driver's row
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-    return SuppressionRow(**{**values, "source": OptOutSource(values["source"])})
+"""
 
 
 async def standing(tx: Transaction, phone: str, sender_id: UUID | None) -> SuppressionRow | None:
     """Read the active suppression of a number for everyone or for exactly this sender."""
-    row = await tx.execute(_STANDING_OF, {"phone": phone, "sender_id": sender_id})
-    found = row.one_or_none()
-    return None if found is None else _row(found)
+    return await tx.one(SuppressionRow, _STANDING_OF, phone=phone, sender_id=sender_id)
 
 
 class ActiveSuppression(NamedTuple):
@@ -335,27 +276,22 @@ async def standing_everywhere(
     tx: Transaction, phones: Sequence[str]
 ) -> dict[str, ActiveSuppression]:
     """Read the active suppressions for everyone of these numbers, by number."""
-    rows = await tx.execute(
-        text(
-            """
-            SELECT s.phone, s.id, c.id FROM suppressions s LEFT JOIN contacts c ON c.phone = s.phone
-            WHERE s.phone = ANY(:phones) AND s.sender_id IS NULL AND s.lifted_at IS NULL
-            """
-        ).bindparams(_PHONES),
-        {"phones": list(phones)},
-    )
-    return {phone: ActiveSuppression(*row) for phone, *row in rows}
+    sql = """
+        SELECT s.phone, s.id, c.id FROM suppressions s LEFT JOIN contacts c ON c.phone = s.phone
+        WHERE s.phone = ANY(:phones) AND s.sender_id IS NULL AND s.lifted_at IS NULL
+    """
+    return {phone: ActiveSuppression(*row) for phone, *row in await tx.run(sql, phones=phones)}
 
 
 async def get(tx: Transaction, suppression_id: UUID) -> SuppressionRow | None:
     """Read one suppression."""
-    found = (await tx.execute(_ONE, {"id": suppression_id})).one_or_none()
-    return None if found is None else _row(found)
+    return await tx.one(SuppressionRow, f"{_ROWS} WHERE s.id = :id", id=suppression_id)
 
 
 async def all_of(tx: Transaction, phone: str) -> list[SuppressionRow]:
     """Read all suppressions of a number, newest first."""
-    return [_row(row) for row in await tx.execute(_ALL_OF, {"phone": phone})]
+    sql = f"{_ROWS} WHERE s.phone = :phone ORDER BY s.created_at DESC, s.id DESC"
+    return await tx.rows(SuppressionRow, sql, phone=phone)
 
 
 async def find(
@@ -377,41 +313,27 @@ async def find(
         after: Where the page begins.
         limit: Most rows to answer.
     """
-    rows = await tx.execute(
+    return await tx.rows(
+        SuppressionRow,
         _PAGE,
-        {
-            "search": search,
-            "digits": digits(search),
-            "escaped": escaped(search),
-            "sources": [source.value for source in sources],
-            "standing": is_standing,
-            "after_at": after.value if after else None,
-            "after_id": after.id if after else None,
-            "limit": limit,
-        },
+        search=search,
+        digits=digits(search),
+        escaped=escaped(search),
+        sources=sources,
+        standing=is_standing,
+        after_at=after.value if after else None,
+        after_id=after.id if after else None,
+        limit=limit,
     )
-    return [_row(row) for row in rows]
 
 
 async def lift_by_hand(
     tx: Transaction, suppression_id: UUID, *, user_id: UUID, reason: str
 ) -> bool:
     """Lift one suppression; False if it was lifted before. The row stays as evidence."""
-    rows = await tx.execute(
-        text(
-            """
-            UPDATE suppressions
-            SET lifted_at = clock_timestamp(), lifted_by = :user_id, lifted_reason = :reason
-            WHERE id = :id AND lifted_at IS NULL
-            RETURNING id
-            """
-        ),
-        {"id": suppression_id, "user_id": user_id, "reason": reason},
-    )
-    return rows.first() is not None
-
-
-async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
-    """Tell whether a sender exists."""
-    row = await tx.execute(text("SELECT 1 FROM senders WHERE id = :id"), {"id": sender_id})
-    return row.first() is not None
+    sql = """
+        UPDATE suppressions
+        SET lifted_at = clock_timestamp(), lifted_by = :user_id, lifted_reason = :reason
+        WHERE id = :id AND lifted_at IS NULL
+    """
+    return await tx.count(sql, id=suppression_id, user_id=user_id, reason=reason) > 0

@@ -490,7 +490,7 @@ async def test_ending_a_numbers_enrollments_reads_no_others(talk: Talk) -> None:
     async with talk.database.engine.connect() as connection:
         await connection.execute(sql(_CROWD), {"like": person.enrollment_id})
         await connection.execute(sql("ANALYZE contacts, enrollments"))
-        explained = await connection.execute(sql(f"EXPLAIN {suppressions._ACTIVE_OF.text}"), scope)
+        explained = await connection.execute(sql(f"EXPLAIN {suppressions._ACTIVE_OF}"), scope)
         plan = "\n".join(row[0] for row in explained)
         await connection.rollback()
     assert "Seq Scan on enrollments" not in plan, plan
