@@ -39,11 +39,7 @@ from workflows.client import (
     connect_to_temporal,
     leave,
 )
-from workflows.set_up import (
-    ensure_namespace,
-    ensure_search_attributes,
-    make_current,
-)
+from workflows.set_up import ensure_namespace, ensure_search_attributes, make_current
 
 _WAIT_SECONDS = 2
 _DAYS_MOST = 3650
@@ -62,18 +58,18 @@ async def set_up(settings: Settings) -> None:
     while True:
         try:
             if await ensure_namespace(client):
-                print(f"made the namespace {namespace}", flush=True)
+                _say(f"made the namespace {namespace}")
             for name in await ensure_search_attributes(client):
-                print(f"added the search attribute {name}", flush=True)
+                _say(f"added the search attribute {name}")
             if await make_current(client, settings.segue_build_id):
                 build = settings.segue_build_id or "of no version"
-                print(f"workers {build} are current from now on", flush=True)
+                _say(f"workers {build} are current from now on")
         except TemporalUnavailableError:
             waiting = f"waiting for Temporal at {address}, namespace {namespace}"
             print(waiting, file=sys.stderr, flush=True)
             await asyncio.sleep(_WAIT_SECONDS)
         else:
-            print(f"Temporal at {address} is set up, namespace {namespace}", flush=True)
+            _say(f"Temporal at {address} is set up, namespace {namespace}")
             return
 
 
@@ -225,15 +221,7 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
     match asked.command:
         case "set-up":
             await set_up(settings)
-        case "create-admin":
-            await create_user(
-                settings,
-                email=asked.email,
-                name=asked.name,
-                role=Role.ADMIN,
-                password=_password(),
-            )
-        case "create-user":
+        case "create-admin" | "create-user":
             await create_user(
                 settings,
                 email=asked.email,
@@ -290,14 +278,12 @@ def _password() -> str:
 
 
 def _days(text: str) -> int:
-    """Parse a token's lifetime in days."""
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= _DAYS_MOST:
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {_DAYS_MOST}")
     return int(text)
 
 
 def _moment(text: str) -> datetime:
-    """Parse a moment with its zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -320,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
     admin = commands.add_parser(
         "create-admin", help="add an admin; the password comes from standard input"
     )
+    admin.set_defaults(role=Role.ADMIN, password_stdin=True)
     user = commands.add_parser("create-user", help="add a user")
     for command in (admin, user):
         command.add_argument("--email", required=True, help="unique, in whatever case")
@@ -332,7 +319,6 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("create-token", help="make an API token and print it, this once")
     token.add_argument("--email", required=True, help="whose token it is")
     token.add_argument("--name", default="made on the command line", help="what it is for")
-
     token.add_argument(
         "--scope",
         action="append",
@@ -352,10 +338,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     link.add_argument("--email", required=True, help="whose password it sets")
 
-    waiting = commands.add_parser(
-        "held", help="list enrollments that wait for a person (docs/operations.md, Held)"
-    )
-    waiting.add_argument("--limit", type=int, default=1000, help="how many at most")
+    held = commands.add_parser("held", help="list held enrollments (docs/operations.md, Held)")
 
     restored = commands.add_parser(
         "reconcile-after-restore",
@@ -372,8 +355,9 @@ def _parser() -> argparse.ArgumentParser:
     parked = commands.add_parser(
         "parked", help="list what Temporal is not told any more (docs/operations.md, Parked)"
     )
-    parked.add_argument("--limit", type=int, default=1000, help="how many at most")
     parked.add_argument("--retry", action="store_true", help="try all of it again")
+    for command in (held, parked):
+        command.add_argument("--limit", type=int, default=1000, help="how many at most")
 
     commands.add_parser("seed-demo", help="make a demo, if there is none")
     return parser

@@ -236,9 +236,7 @@ class Settings(_Environment):
         60, "ABSENCE_SECOND_LIST_SECONDS", "from the first list for a lost text to the second"
     )
     settle_give_up: PositiveSeconds = _seconds(
-        3600,
-        "SETTLE_GIVE_UP_SECONDS",
-        "how long an outcome is reconciled before it is held",
+        3600, "SETTLE_GIVE_UP_SECONDS", "how long an outcome is reconciled before it is held"
     )
     probe_interval: PositiveSeconds = _seconds(
         300, "PROBE_INTERVAL_SECONDS", "between two probes of a sender that is on hold"
@@ -311,8 +309,7 @@ class WorkerSize(BaseModel):
         default=10, description="event endpoints that one worker delivers to concurrently"
     )
     other_connections: AtOnce = Field(
-        default=10,
-        description="connections of one worker for all but sends and decisions",
+        default=10, description="connections of one worker for all but sends and decisions"
     )
     workflow_tasks_at_once: Annotated[int, Field(ge=2, le=1000)] = Field(
         default=100, description="concurrent workflow tasks of one worker"

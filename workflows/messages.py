@@ -47,7 +47,7 @@ class Progress:
         step: The step last sent, 0 for none.
         step_count: How many steps there are.
         next_due_at: When it acts next; None when blocked, under way or ended.
-        held_reason: Why a person must decide, or None.
+        held_reason: Why it is held, or None.
     """
 
     state: str

@@ -95,7 +95,7 @@ class StepAttempt(_Attempt):
         pass_number: The text's pass.
         status: The enrollment's status.
         phase: What it is doing; None when it is final.
-        held_reason: Why it waits for a person.
+        held_reason: Why it is held, if it is.
         position: The step it is at.
         enrollment_pass: The pass it is in.
         steps_sent: The step last *sent*.

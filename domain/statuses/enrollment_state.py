@@ -18,7 +18,7 @@ class EnrollmentState:
         step: The step last sent, 0 for none.
         step_count: How many steps there are.
         sender_id: The sender the next text goes out from, the fairness key.
-        held_reason: Why a person must decide, if one must.
+        held_reason: Why it is held, if it is.
         needs: What must be done now, before anything is waited for; None if nothing.
     """
 

@@ -103,7 +103,7 @@ class StepOutcome(StrEnum):
 
 
 class HeldReason(StrEnum):
-    """Why an active enrollment waits for a person."""
+    """Why an active enrollment is held."""
 
     OUTCOME_UNKNOWN = "outcome_unknown"
     SENDER_ON_HOLD = "sender_on_hold"

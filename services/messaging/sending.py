@@ -1,6 +1,5 @@
 """What the send path's activities ask of the rows: decide, open an attempt, record its outcome."""
 
-import json
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -234,11 +233,7 @@ class Sending:
     ) -> SendRequest:
         body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
         attempt_id = await sending.open_attempt_at_step(
-            tx,
-            row,
-            body=body,
-            media_urls=json.dumps(list(row.media_urls)),
-            call_before=self._rules.call_before,
+            tx, row, body=body, call_before=self._rules.call_before
         )
         return _request(row, attempt_id, body, decision, deadline, row.next_send_at)
 

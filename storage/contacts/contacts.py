@@ -6,16 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    SQLColumnExpression,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
@@ -42,11 +33,9 @@ class ContactDetails:
     """A contact.
 
     Attributes:
-        first_name: May be empty if the last name is not.
-        last_name: May be empty if the first name is not.
+        first_name: May be empty if the last name is not, and the other way round.
         phone: E.164.
         time_zone: IANA name, if someone gave it.
-        line_type: If known.
         search_name: The name as searches and sorting use it.
         opted_out: Whether the number is suppressed for the whole deployment.
     """

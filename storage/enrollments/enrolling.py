@@ -3,7 +3,7 @@
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -21,14 +21,7 @@ from storage.tables.contacts import Contact, GroupMember
 
 
 class Candidate(NamedTuple):
-    """A contact to enroll, with what decides whether and when.
-
-    Attributes:
-        contact_id: The contact.
-        phone: E.164.
-        time_zone: IANA name, if someone gave it.
-        line_type: If known.
-    """
+    """A contact to enroll, with what decides whether and when."""
 
     contact_id: UUID
     phone: str
@@ -41,11 +34,7 @@ class SequenceSnapshot:
     """A sequence as it is when contacts are enrolled, with the current version of its steps.
 
     Attributes:
-        state: Of the sequence.
-        kind: Of the sequence.
-        sender_id: The sender of its texts.
         send_window: None for any time.
-        version_id: The current version.
         steps: In order, at least one.
         now: The database's clock.
     """
@@ -64,8 +53,6 @@ class NewRow:
     """An enrollment to write.
 
     Attributes:
-        id: Of the enrollment.
-        contact_id: Who.
         status: ``active``, or the final status that it is born with.
         position: The step to send first, from 1.
         due_at: When that step is due; None if born final.
@@ -85,7 +72,7 @@ async def contacts_by_id(
 ) -> list[Candidate]:
     """Read contacts in no order; unknown ids are left out. ``lock`` keeps them from changing."""
     query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
-    return [Candidate(*row) for row in await tx.execute(query)]
+    return await tx.rows(Candidate, query)
 
 
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
@@ -99,14 +86,14 @@ async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID
 
 async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[Candidate]:
     """Read a group's members by name."""
-    rows = await tx.execute(
+    query = (
         _candidates()
         .join(GroupMember, col(GroupMember.contact_id) == col(Contact.id))
         .where(col(GroupMember.group_id) == group_id)
         .order_by(col(Contact.search_name), col(Contact.id))
         .limit(limit)
     )
-    return [Candidate(*row) for row in rows]
+    return await tx.rows(Candidate, query)
 
 
 async def lock_sequence_snapshot(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | None:
@@ -146,9 +133,12 @@ async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID])
     return set(await tx.column(sql, sequence_id=sequence_id, ids=contact_ids))
 
 
-def _candidates(*, lock: bool = True) -> Select[UUID, str, str | None, LineType | None]:
+def _candidates(*, lock: bool = True) -> Select[*tuple[Any, ...]]:
     """Select contacts; locked, so that whoever changes their zone finds the new enrollments."""
-    query = select(
-        col(Contact.id), col(Contact.phone), col(Contact.time_zone), col(Contact.line_type)
+    query: Select[*tuple[Any, ...]] = select(
+        col(Contact.id).label("contact_id"),
+        col(Contact.phone),
+        col(Contact.time_zone),
+        col(Contact.line_type),
     )
     return query.with_for_update(read=True, of=Contact) if lock else query

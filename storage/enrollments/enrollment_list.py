@@ -7,16 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Select,
-    SQLColumnExpression,
-    Uuid,
-    any_,
-    func,
-    literal,
-    select,
-    union_all,
-)
+from sqlalchemy import Select, SQLColumnExpression, Uuid, any_, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
@@ -64,9 +55,7 @@ class ListFilter:
 
     Attributes:
         step: The step last sent is any of these.
-        enrolled_by: Any of these users enrolled them.
-        held: Only those that wait for a person.
-        group: The contact is in any of these groups.
+        held: Only held ones.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
         outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
@@ -159,9 +148,7 @@ class Outlook:
     Attributes:
         people: All of them.
         contacts: Their distinct contacts.
-        active: The active ones.
         paused: Active ones that a person has paused.
-        held: Active ones that wait for a person.
         unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
         texts: Texts of the active ones' steps that have not been sent yet.
     """
@@ -279,10 +266,7 @@ def _filtered(
 
 
 def _narrowed(
-    query: Select[*tuple[Any, ...]],
-    sequence_id: UUID,
-    wanted: ListFilter,
-    few: Many[UUID] | None,
+    query: Select[*tuple[Any, ...]], sequence_id: UUID, wanted: ListFilter, few: Many[UUID] | None
 ) -> Select[*tuple[Any, ...]]:
     """Narrow a query over enrollments to those that match a filter.
 

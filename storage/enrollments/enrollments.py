@@ -32,12 +32,7 @@ from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
 from storage.platform import outbox
 from storage.platform.database import Transaction
-from storage.tables.sent import (
-    ANYTHING_DELIVERED,
-    ANYTHING_SENT,
-    LAST_SENT_AT,
-    LAST_STEP_SENT,
-)
+from storage.tables.sent import ANYTHING_DELIVERED, ANYTHING_SENT, LAST_SENT_AT, LAST_STEP_SENT
 
 RECONCILED = "reconciled"
 """The timeline's entry about texts at the provider that restored rows did not know."""
@@ -156,16 +151,9 @@ async def record_sent(
     at: datetime,
     signal: str | None,
 ) -> bool:
-    """Move past a step whose text was accepted; False if the enrollment is no longer at it.
+    """Move past a step whose text was accepted at ``at``; False if the enrollment is not at it.
 
-    Args:
-        tx: The transaction.
-        enrollment_id: Which; it must be active.
-        step: The step it must be at.
-        pass_number: The pass it must be in.
-        following: What it waits for next, unless a person has paused it.
-        at: When the text was accepted.
-        signal: What to tell the workflow.
+    ``following`` is what it waits for next, unless a person has paused it.
     """
     asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
     moved = await _write(tx, _RECORD_SENT, **asked, **asdict(following))
@@ -531,16 +519,8 @@ async def end(
 
     ``opted_out`` becomes ``omitted_opted_out`` where nothing was *sent*, ``omitted_landline``
     becomes ``failed`` where something was *delivered*. They end now by the database's clock, which
-    dates the one-off texts that the end overtakes.
-
-    Args:
-        tx: The transaction of the fact behind it.
-        enrollment_ids: Which; those that are final stay as they are.
-        status: A final status.
-        signal: What to tell the workflows.
-        user_id: Who ended them.
-        error_code: The provider's code behind it.
-        replied_at: When the contact replied, if that ended them.
+    dates the one-off texts that the end overtakes. Those that are final stay as they are.
+    ``replied_at`` is when the contact replied, if that ended them.
     """
     rows = await tx.run(
         _END,

@@ -41,13 +41,9 @@ async def lock(tx: Transaction, enrollment_id: UUID) -> None:
 
 
 async def find(tx: Transaction, enrollment_id: UUID, *, start: int, reached: int) -> NextStep:
-    """Find the next step without an accepted text.
+    """Find the next step without an accepted text, from position ``start`` on, after ``lock``.
 
-    Args:
-        tx: The transaction, which has called ``lock``.
-        enrollment_id: Whose.
-        start: Look from this position on.
-        reached: Steps up to this one may have been accepted already.
+    Steps up to ``reached`` may have been accepted already.
     """
     found = await tx.run(_FIND, id=enrollment_id, start=start, reached=reached)
     return made(NextStep, found.mappings().one())

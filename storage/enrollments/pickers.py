@@ -19,12 +19,7 @@ from storage.tables.enrollments import Enrollment
 
 @dataclass(frozen=True)
 class PickedContact:
-    """A contact in a picker.
-
-    Attributes:
-        opted_out: Whether the number is suppressed for the whole deployment.
-        active_here: Whether it is active in the sequence already.
-    """
+    """A contact in a picker; ``opted_out`` for the whole deployment, ``active_here`` already."""
 
     id: UUID
     first_name: str

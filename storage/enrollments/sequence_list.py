@@ -16,7 +16,6 @@ class Figures:
     Attributes:
         reached: Enrollments that a step was sent to.
         responded: Those of them that ended ``finished_responded``.
-        held: Enrollments that wait for a person.
         last_activity_at: The latest message, enrollment, or change of the sequence.
     """
 

@@ -15,17 +15,11 @@ class WaitingStep:
     """A locked enrollment, and what times its next step.
 
     Attributes:
-        id: Which.
-        status: Its own.
-        activity: What it is doing; None when final.
-        all_sent: Every step went out.
+        activity: None when final.
         paused_at: When a person paused it, if one did.
         last_sent_at: When its last text was accepted.
         due_at: When its next step is due by its own timing.
-        at_time: The step's time of day.
-        send_at: The step's date.
         time_zone: The contact's, if given.
-        phone: The contact's.
         window: When the sequence's texts may go; None for always.
         read_at: Now, by the database's clock, which dates attempts and texts too.
     """

@@ -41,12 +41,7 @@ async def add_forgotten(tx: Transaction) -> None:
 
 @dataclass(frozen=True)
 class Walked:
-    """A page of a sequence's enrollments.
-
-    Attributes:
-        active: Those of them that are active.
-        place: Where the next page begins; None if this is the last.
-    """
+    """The active enrollments of a page, and where the next begins; None if this is the last."""
 
     active: Sequence[UUID]
     place: dict[str, Any] | None

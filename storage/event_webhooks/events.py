@@ -183,11 +183,7 @@ async def contacts_opted_out(
 ) -> None:
     """Emit that contacts opted out, of those numbers this transaction suppressed.
 
-    Args:
-        tx: Has suppressed the numbers.
-        phones: Numbers that are no contact's emit nothing.
-        source: An ``OptOutSource``.
-        sender_id: From which sender only; None for all.
+    ``source`` is an ``OptOutSource``; ``sender_id`` None stands for all senders.
     """
     more = {"source": source, "sender_id": sender_id}
     kind = EventType.CONTACT_OPTED_OUT

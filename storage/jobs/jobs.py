@@ -19,7 +19,6 @@ from storage.platform.database import Transaction, as_json
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
-from storage.tables.enrollments import Enrollment
 from storage.tables.jobs import Job, JobRow
 
 _IMPORTED = ("created", "exists", "unchanged")
@@ -34,7 +33,7 @@ class JobDetails:
 
     Attributes:
         total: Number of rows.
-        done: Number of rows that have their result.
+        done: Number of those that have their result.
         user_id: Who asked for it; the job acts for them.
         params: What to do, in codes and ids.
         error: The first error code that kept rows, or the job, from being done.
@@ -216,17 +215,14 @@ async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentSt
 
 async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:
     """Read contacts' names, or numbers without one, by their id or an enrollment's."""
-    by_contact = select(col(Contact.id), Contact).where(col(Contact.id).in_(subject_ids))
-    by_enrollment = (
-        select(col(Enrollment.id), Contact)
-        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
-        .where(col(Enrollment.id).in_(subject_ids))
-    )
-    found = [*await tx.execute(by_contact), *await tx.execute(by_enrollment)]
-    return {
-        subject_id: full_name(contact.first_name, contact.last_name) or contact.phone
-        for subject_id, contact in found
-    }
+    sql = """
+        SELECT id, first_name, last_name, phone FROM contacts WHERE id = ANY(:ids)
+        UNION ALL
+        SELECT e.id, c.first_name, c.last_name, c.phone
+        FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = ANY(:ids)
+    """
+    rows = await tx.run(sql, ids=subject_ids)
+    return {row.id: full_name(row.first_name, row.last_name) or row.phone for row in rows}
 
 
 async def results(

@@ -55,15 +55,12 @@ class Counts:
     """Figures of the deployment.
 
     Attributes:
-        held: Enrollments that wait for a person, by reason, all reasons.
+        held: Held enrollments by reason, all reasons.
         overdue: Active enrollments whose next event is overdue.
-        outbox: Entries that Temporal has not taken yet.
-        outbox_age: Age of the oldest of them.
+        outbox_age: Age of the oldest entry that Temporal has not taken yet.
         parked: Entries that are no longer retried, by kind; ``unknown`` for kinds that this build
             does not know.
         fetch_lag: Age of the moment up to which all lists of inbound texts were read.
-        unapplied_texts: Inbound texts whose effects were not applied yet.
-        unapplied_reports: Delivery reports whose effects were not applied yet.
         unreconciled: Attempts without a known outcome.
         doubled: Texts that were sent twice.
         waiting_events: Deliveries to event endpoints that are pending.
@@ -85,10 +82,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class HeldEnrollment:
-    """One enrollment that waits for a person.
+    """One held enrollment.
 
     Attributes:
-        sequence: The sequence's name.
         step: The step that waits, from 1.
         code: The provider's error code, if there is one.
     """
@@ -101,7 +97,7 @@ class HeldEnrollment:
 
 
 async def held(tx: Transaction, limit: int) -> Sequence[HeldEnrollment]:
-    """List enrollments that wait for a person, by reason, the longest enrolled first."""
+    """List held enrollments by reason, the longest enrolled first."""
     return await tx.rows(HeldEnrollment, _HELD_ENROLLMENTS, limit=limit)
 
 

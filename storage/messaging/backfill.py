@@ -170,8 +170,7 @@ class Unfinished:
     """A text whose end was not reported.
 
     Attributes:
-        attempt_id: The attempt.
-        sid: The provider's id of it.
+        sid: The provider's id of the attempt.
         status: The provider's last word on it, as far as we know.
         age: How long the provider has had it.
     """
@@ -187,11 +186,7 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
 
     Of those that have waited longest some are picked at random, so that those which can never be
     looked up do not keep others out forever.
-
-    Args:
-        tx: The transaction.
-        ages: At which it is looked up, ascending; six.
-        limit: The most that are wanted.
+    There are six ``ages`` at which a text is looked up, ascending.
     """
     sql = """
         SELECT a.* FROM unnest(CAST(:ages AS interval[])) WITH ORDINALITY AS due(age, nth)
@@ -210,13 +205,7 @@ async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> 
 
 @dataclass(frozen=True)
 class Absent:
-    """An attempt that was proven not to be at the provider.
-
-    Attributes:
-        attempt_id: The attempt.
-        phone: Its recipient.
-        list_from: Its text would be younger.
-    """
+    """An attempt proven not to be at the provider; its text would be younger than ``list_from``."""
 
     attempt_id: UUID
     phone: str

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
-from sqlalchemy.orm import Mapped, aliased
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.paging import Position
 from domain.statuses.messaging import Direction, MessageStatus
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
 from storage.tables.access import User
 from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
@@ -46,21 +47,6 @@ class LastText:
     keyword: str | None
     created_at: datetime
     opted_out: bool
-
-
-def last_text(phone: Mapped[str]) -> tuple[Mapped[Any] | ColumnElement[Any], ...]:
-    """Select the fields of ``LastText``, in their order, of a number that a text belongs to."""
-    return (
-        col(Message.id),
-        phone,
-        col(Message.direction),
-        col(Message.body),
-        col(Message.media_urls),
-        col(Message.status),
-        col(Message.keyword),
-        col(Message.created_at),
-        opted_out(phone),
-    )
 
 
 @dataclass(frozen=True)
@@ -96,12 +82,7 @@ class TextRow:
 
 
 async def page(
-    tx: Transaction,
-    *,
-    search: str,
-    only: ConversationFilter,
-    after: Position | None,
-    limit: int,
+    tx: Transaction, *, search: str, only: ConversationFilter, after: Position | None, limit: int
 ) -> list[LastTextOfContact]:
     """List the last text of each contact who has one, the latest first.
 
@@ -111,10 +92,14 @@ async def page(
     later = aliased(Message)
     query: Select[*tuple[Any, ...]] = (
         select(
-            *last_text(col(Contact.phone)),
-            col(Contact.id),
-            col(Contact.first_name),
-            col(Contact.last_name),
+            *columns_of(
+                LastTextOfContact,
+                Message,
+                phone=col(Contact.phone),
+                opted_out=opted_out(),
+                first_name=col(Contact.first_name),
+                last_name=col(Contact.last_name),
+            )
         )
         .join(Contact, col(Contact.id) == col(Message.contact_id))
         .where(
@@ -140,7 +125,7 @@ async def page(
         query = query.where(matches(search))
     if after is not None:
         query = query.where(_before(after))
-    return [LastTextOfContact(*row) for row in await tx.execute(query)]
+    return await tx.rows(LastTextOfContact, query)
 
 
 async def texts(
@@ -167,23 +152,14 @@ async def texts(
         theirs = or_(col(Message.contact_id) == contact_id, theirs)
     query: Select[*tuple[Any, ...]] = (
         select(
-            col(Message.id),
-            col(Message.direction),
-            col(Message.body),
-            col(Message.media_urls),
-            col(Message.status),
-            col(Message.error_code),
-            col(Message.keyword),
-            col(Message.occurred_at),
-            col(Message.created_at),
-            col(Message.sender_id),
-            col(Sender.name),
-            col(Message.user_id),
-            col(User.name),
-            col(Message.enrollment_id),
-            col(Sequence.id),
-            col(Sequence.name),
-            col(Message.step),
+            *columns_of(
+                TextRow,
+                Message,
+                sender_name=col(Sender.name),
+                user_name=col(User.name),
+                sequence_id=col(Sequence.id),
+                sequence_name=col(Sequence.name),
+            )
         )
         .select_from(Message)
         .outerjoin(Sender, col(Sender.id) == col(Message.sender_id))
@@ -198,7 +174,7 @@ async def texts(
         query = query.where(col(Message.sender_id) == sender_id)
     if before is not None:
         query = query.where(_before(before))
-    return [TextRow(*row) for row in await tx.execute(query)]
+    return await tx.rows(TextRow, query)
 
 
 def _before(place: Position) -> ColumnElement[bool]:
@@ -228,21 +204,16 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
         .limit(1)
     )
     for query in (texted, enrolled):
-        found = (await tx.execute(query)).scalar_one_or_none()
-        if found is not None:
+        if (found := await tx.value(UUID, query)) is not None:
             return found
-    senders = list(await tx.scalars(select(col(Sender.id)).limit(2)))
+    senders = await tx.column("SELECT id FROM senders LIMIT 2")
     return senders[0] if len(senders) == 1 else None
 
 
 async def is_same(tx: Transaction, values: Mapping[str, Any]) -> bool:
     """Whether the text with this id is the same user's to the same contact, word by word."""
-    row = await tx.execute(
-        select(col(Message.id)).where(
-            col(Message.id) == values["id"],
-            col(Message.contact_id) == values["contact_id"],
-            col(Message.user_id) == values["user_id"],
-            col(Message.body) == values["body"],
-        )
-    )
-    return row.scalar_one_or_none() is not None
+    sql = """
+        SELECT id FROM messages
+        WHERE id = :id AND contact_id = :contact_id AND user_id = :user_id AND body = :body
+    """
+    return await tx.value(UUID, sql, **values) is not None

@@ -39,12 +39,7 @@ async def end_hold(tx: Transaction, sender_id: UUID, *, proven_at: datetime | No
     """Take a sender off hold, and ask for those who wait for it to be woken.
 
     There may be a hundred thousand of them: ``services.enrollments.waking`` wakes them,
-    after the commit.
-
-    Args:
-        tx: The transaction.
-        sender_id: Which.
-        proven_at: Only if it was put on hold before then.
+    after the commit. Given ``proven_at``, only if it was put on hold before then.
     """
     sql = """
         UPDATE senders SET held_at = NULL, hold_code = NULL, hold_from_report = false,

@@ -1,6 +1,5 @@
 """What the provider told us: events kept first, then their effects."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from uuid import UUID, uuid4
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.sequences import ReplyPolicy
 from storage.enrollments import enrollments
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.tables.sent import SENT
 
 
@@ -20,7 +19,7 @@ async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
     """
     sql = """
         INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
-        VALUES (:sid, :phone, CAST(:payload AS jsonb),
+        VALUES (:sid, :phone, :payload,
             coalesce(CAST(:occurred_at AS timestamptz), clock_timestamp()))
         ON CONFLICT (provider_sid) DO NOTHING
     """
@@ -28,7 +27,7 @@ async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
         sql,
         sid=inbound.sid,
         phone=inbound.phone,
-        payload=json.dumps(_event_payload(inbound)),
+        payload=_event_payload(inbound),
         occurred_at=inbound.occurred_at,
     )
     sql = "SELECT applied_at, occurred_at FROM inbound_events WHERE provider_sid = :sid FOR UPDATE"
@@ -42,9 +41,9 @@ def _event_payload(inbound: InboundText) -> dict[str, object]:
         "to": inbound.to,
         "messaging_service_sid": inbound.messaging_service_sid,
         "body": inbound.body,
-        "media_urls": list(inbound.media_urls),
+        "media_urls": inbound.media_urls,
         "opt_out_type": inbound.opt_out_type,
-        "payload": dict(inbound.payload),
+        "payload": inbound.payload,
         "fetched": inbound.fetched,
     }
 
@@ -152,7 +151,7 @@ async def store_text(
         INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls,
             status, keyword, is_reply, provider_sid, occurred_at)
         VALUES (:id, 'inbound', :contact_id, :phone, :sender_id, :body,
-            CAST(:media_urls AS jsonb), 'received', :keyword, :is_reply, :sid, :occurred_at)
+            :media_urls, 'received', :keyword, :is_reply, :sid, :occurred_at)
     """
     await tx.run(
         sql,
@@ -161,7 +160,7 @@ async def store_text(
         phone=inbound.phone,
         sender_id=sender_id,
         body=inbound.body,
-        media_urls=json.dumps(list(inbound.media_urls)),
+        media_urls=as_json(inbound.media_urls),
         keyword=keyword,
         is_reply=is_reply,
         sid=inbound.sid,
@@ -221,7 +220,7 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
     """Store a status report once; None if it was applied before."""
     sql = """
         INSERT INTO status_events (provider_sid, status, error_code, attempt_id, payload)
-        VALUES (:sid, :status, :code, :attempt_id, CAST(:payload AS jsonb))
+        VALUES (:sid, :status, :code, :attempt_id, :payload)
         ON CONFLICT (provider_sid, status, error_code) DO NOTHING
     """
     await tx.run(
@@ -230,7 +229,7 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
         status=report.status,
         code=report.error_code,
         attempt_id=report.attempt_id,
-        payload=json.dumps({"from_phone": report.from_phone, **dict(report.payload)}),
+        payload={"from_phone": report.from_phone, **report.payload},
     )
     sql = """
         SELECT id, applied_at FROM status_events

@@ -22,11 +22,7 @@ from storage.tables.suppression import Suppression
 
 @dataclass(frozen=True)
 class Recipient:
-    """A contact to text through a sender.
-
-    Attributes:
-        opted_out: The number is suppressed, for everyone or for this sender.
-    """
+    """A contact to text through a sender; ``opted_out``, for everyone or for this sender."""
 
     contact_id: UUID
     first_name: str

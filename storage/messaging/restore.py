@@ -55,17 +55,9 @@ async def numbers_like(tx: Transaction, start: str) -> list[str]:
 
 @dataclass(frozen=True)
 class MayHaveBeenSent:
-    """An active enrollment that has steps left.
+    """An active enrollment that has steps left; ``position`` is the one that would go next.
 
-    Attributes:
-        id: Which.
-        position: The step that would go next.
-        step_count: How many there are.
-        pass_number: Of the enrollment.
-        contact_id: Whose.
-        sender_id: The sequence's sender.
-        sender_phone: Its number; None for a Messaging Service.
-        read_at: Now, by the database's clock.
+    ``sender_phone`` is None for a Messaging Service; ``read_at`` is now, by the database's clock.
     """
 
     id: UUID

@@ -13,7 +13,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments.enrollments import START
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
 from storage.platform.workspace import ZONE_SQL
@@ -159,10 +159,8 @@ async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
     Lock first, then read: columns joined before a lock was granted are stale. So may be the number
     and the sender by which the locks were chosen: if one is another by now, that is locked too.
 
-    Args:
-        tx: A transaction that holds none of these locks.
-        enrollment_id: Which.
-        zone: The workspace's, where nobody has set one.
+    The transaction must hold none of these locks. ``zone`` is the workspace's, where nobody has set
+    one.
 
     Raises:
         MovedError: It is another number, and somebody else has that one; try again.
@@ -193,9 +191,7 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
         row,
         gap=gap,
         clock=ContactClock.of(
-            time_zone=row["time_zone"],
-            phone=row["phone"],
-            workspace=row["workspace_zone"] or zone,
+            time_zone=row["time_zone"], phone=row["phone"], workspace=row["workspace_zone"] or zone
         ),
         last_attempt=_last_attempt(row),
     )
@@ -228,7 +224,7 @@ _NEW_STEP_MESSAGE = """
     INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
         body, media_urls, status, failed_tries)
     VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
-        :body, CAST(:media_urls AS jsonb), 'sending', 0)
+        :body, :media_urls, 'sending', 0)
 """
 
 _REUSE_MESSAGE = """
@@ -251,16 +247,12 @@ _TRY_AT_MESSAGE = f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}"
 
 
 async def open_attempt_at_step(
-    tx: Transaction, row: StepRow, *, body: str, media_urls: str, call_before: timedelta
+    tx: Transaction, row: StepRow, *, body: str, call_before: timedelta
 ) -> UUID:
-    """Write the step's message and a new attempt at it; answers the attempt's id.
+    """Write the message of a locked row's step and a new attempt at it; answers the attempt's id.
 
-    Args:
-        tx: The transaction that holds the row's locks.
-        row: The locked enrollment.
-        body: The text as the person will read it.
-        media_urls: JSON list.
-        call_before: How long from now the call may still begin, by the database's clock.
+    ``body`` is the text as the person will read it, ``call_before`` how long from now the call may
+    still begin, by the database's clock.
     """
     attempt = _new_attempt(row.message_id or uuid4(), row.last_attempt, call_before)
     text_values = {
@@ -274,7 +266,7 @@ async def open_attempt_at_step(
             "contact_id": row.contact_id,
             "step": row.position,
             "pass": row.pass_number,
-            "media_urls": media_urls,
+            "media_urls": as_json(row.media_urls),
         }
         await tx.run(_FIRST_TRY_AT_STEP, **attempt, **text_values, **about)
     else:

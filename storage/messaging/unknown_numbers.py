@@ -13,14 +13,14 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from domain.statuses.messaging import Direction
 from storage.contacts.contacts import has_digits, number_in, opted_out
-from storage.messaging.conversations import LastText, last_text
+from storage.messaging.conversations import LastText
 from storage.platform.database import Transaction
+from storage.platform.rows import columns_of
 from storage.tables.contacts import Contact
 from storage.tables.messaging import Message
 
 _NOBODYS = and_(
-    col(Message.contact_id).is_(None),
-    ~exists().where(col(Contact.phone) == col(Message.phone)),
+    col(Message.contact_id).is_(None), ~exists().where(col(Contact.phone) == col(Message.phone))
 )
 
 
@@ -53,11 +53,7 @@ async def page(
 ) -> list[UnknownText]:
     """List the last text of each number that is no contact's, the latest first.
 
-    Args:
-        tx: The transaction.
-        search: Some of the number's digits; empty for all. Nobody has a name to be found by.
-        after: Where the page begins.
-        limit: Most rows to answer.
+    ``search`` is some of the number's digits, or empty for all: nobody has a name to be found by.
     """
     later, earlier = aliased(Message), aliased(Message)
     first = (
@@ -70,7 +66,11 @@ async def page(
     )
     place = tuple_(col(Message.created_at), col(Message.id))
     query: Select[*tuple[Any, ...]] = (
-        select(*last_text(col(Message.phone)), first)
+        select(
+            *columns_of(
+                UnknownText, Message, opted_out=opted_out(col(Message.phone)), first_id=first
+            )
+        )
         .where(
             _NOBODYS,
             ~exists().where(
@@ -87,7 +87,7 @@ async def page(
         query = query.where(has_digits(col(Message.phone), number) if number else false())
     if after is not None:
         query = query.where(place < (after.value, after.id))
-    return [UnknownText(*row) for row in await tx.execute(query)]
+    return await tx.rows(UnknownText, query)
 
 
 async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlmodel import col
 
 from storage.platform.database import Transaction
@@ -28,41 +27,28 @@ async def reserve(
     Waits for a transaction that is claiming it. A claim older than ``kept_for`` has expired; one of
     the same request without an answer can be taken over after ``abandoned_after``, if given.
     """
-    expired = col(IdempotencyKey.created_at) < func.now() - kept_for
-    abandoned = (
-        (col(IdempotencyKey.status_code).is_(None))
-        & (col(IdempotencyKey.route) == route)
-        & (col(IdempotencyKey.request_hash) == request_hash)
-        & (col(IdempotencyKey.created_at) < func.now() - abandoned_after)
-        if abandoned_after is not None
-        else literal(value=False)
-    )
-    claim = {
-        "route": route,
-        "request_hash": request_hash,
-        "status_code": None,
-        "answer": None,
-        "created_at": func.now(),
-    }
-    row = await tx.execute(
-        insert(IdempotencyKey)
-        .values(user_id=user_id, key=key, **claim)
-        .on_conflict_do_update(
-            index_elements=["user_id", "key"], set_=claim, where=or_(expired, abandoned)
+    sql = """
+        INSERT INTO idempotency_keys AS kept (user_id, key, route, request_hash)
+        VALUES (:user_id, :key, :route, :request_hash)
+        ON CONFLICT (user_id, key) DO UPDATE SET route = excluded.route,
+            request_hash = excluded.request_hash, status_code = NULL, answer = NULL,
+            created_at = now()
+        WHERE kept.created_at < now() - :kept_for OR (
+            kept.status_code IS NULL AND kept.route = excluded.route
+            AND kept.request_hash = excluded.request_hash
+            AND kept.created_at < now() - CAST(:abandoned_after AS interval)
         )
-        .returning(col(IdempotencyKey.created_at))
-    )
-    return row.scalar_one_or_none()
+        RETURNING created_at
+    """
+    claim = {"user_id": user_id, "key": key, "route": route, "request_hash": request_hash}
+    ages = {"kept_for": kept_for, "abandoned_after": abandoned_after}
+    return await tx.value(datetime, sql, **claim, **ages)
 
 
 async def get(tx: Transaction, user_id: UUID, key: str) -> IdempotencyKey | None:
     """Read a key; None if it is unknown."""
-    row = await tx.execute(
-        select(IdempotencyKey).where(
-            col(IdempotencyKey.user_id) == user_id, col(IdempotencyKey.key) == key
-        )
-    )
-    return row.scalar_one_or_none()
+    which = col(IdempotencyKey.user_id) == user_id, col(IdempotencyKey.key) == key
+    return await tx.scalar(select(IdempotencyKey).where(*which))
 
 
 async def keep_answer(
@@ -74,26 +60,19 @@ async def keep_answer(
     answer: Mapping[str, Any],
 ) -> bool:
     """Store the answer; False if the claim was taken over."""
-    kept = await tx.execute(
-        update(IdempotencyKey)
-        .where(
-            col(IdempotencyKey.user_id) == user_id,
-            col(IdempotencyKey.key) == key,
-            col(IdempotencyKey.created_at) == reserved_at,
-        )
-        .values(status_code=status_code, answer=dict(answer))
-        .returning(col(IdempotencyKey.key))
-    )
-    return kept.first() is not None
+    sql = """
+        UPDATE idempotency_keys SET status_code = :status_code, answer = :answer
+        WHERE user_id = :user_id AND key = :key AND created_at = :reserved_at
+    """
+    claim = {"user_id": user_id, "key": key, "reserved_at": reserved_at}
+    return await tx.count(sql, **claim, status_code=status_code, answer=answer) > 0
 
 
 async def release(tx: Transaction, user_id: UUID, key: str, reserved_at: datetime) -> None:
     """Give up a claim that has no answer."""
-    await tx.execute(
-        delete(IdempotencyKey).where(
-            col(IdempotencyKey.user_id) == user_id,
-            col(IdempotencyKey.key) == key,
-            col(IdempotencyKey.created_at) == reserved_at,
-            col(IdempotencyKey.status_code).is_(None),
-        )
-    )
+    sql = """
+        DELETE FROM idempotency_keys
+        WHERE user_id = :user_id AND key = :key AND created_at = :reserved_at
+        AND status_code IS NULL
+    """
+    await tx.run(sql, user_id=user_id, key=key, reserved_at=reserved_at)

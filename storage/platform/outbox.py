@@ -51,7 +51,6 @@ class Entry:
         kind: None if this build does not know the entry's kind.
         payload: Codes and ids only.
         tries: Failed deliveries so far.
-        traceparent: Of the trace it was written in, if any.
     """
 
     id: int

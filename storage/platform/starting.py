@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from storage.platform.database import Transaction
+from storage.platform.rows import made
 
 
 @dataclass(frozen=True)
@@ -23,27 +24,15 @@ async def new_enrollments(
     if not enrollment_ids:
         return {}
     sql = """
-        SELECT e.id, e.sequence_id, e.enrolled_by, e.activity, e.status, e.step, e.step_count,
-            e.held_reason, coalesce(e.next_send_at, e.reply_until) AS due_at, q.sender_id
+        SELECT e.id AS enrollment_id, e.sequence_id, e.enrolled_by, e.activity AS doing, e.status,
+            e.step, e.step_count, e.held_reason, CAST(q.sender_id AS text) AS sender_id,
+            coalesce(e.next_send_at, e.reply_until) AS due_at
         FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
         WHERE e.id = ANY(:ids) AND e.status = 'active'
     """
-    rows = await tx.run(sql, ids=enrollment_ids)
+    rows = (await tx.run(sql, ids=enrollment_ids)).mappings()
     return {
-        row.id: NewEnrollment(
-            enrollment_id=row.id,
-            sequence_id=row.sequence_id,
-            enrolled_by=row.enrolled_by,
-            standing=EnrollmentState(
-                doing=row.activity,
-                status=row.status,
-                due_at=row.due_at,
-                step=row.step,
-                step_count=row.step_count,
-                sender_id=str(row.sender_id),
-                held_reason=row.held_reason,
-            ),
-        )
+        row["enrollment_id"]: made(NewEnrollment, row, standing=made(EnrollmentState, row))
         for row in rows
     }
 

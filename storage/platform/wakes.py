@@ -31,13 +31,9 @@ class Wake:
 async def add(
     tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID], *, at_once: bool = True
 ) -> None:
-    """Ask for enrollments to be told of a change.
+    """Ask for enrollments to be told of a change of senders or sequences.
 
-    Args:
-        tx: The transaction of the change.
-        kind: What to tell.
-        subject_ids: Of which senders or sequences.
-        at_once: Begin before the change is answered; else within a second, in the background.
+    ``at_once``: begin before the change is answered; else within a second, in the background.
     """
     await _insert(tx, kind, subject_ids)
     if at_once:

@@ -141,12 +141,7 @@ async def find(
 
 
 async def page(
-    tx: Transaction,
-    *,
-    states: Many[SequenceState],
-    search: str,
-    after: Position | None,
-    limit: int,
+    tx: Transaction, *, states: Many[SequenceState], search: str, after: Position | None, limit: int
 ) -> list[SequenceRecord]:
     """Read sequences, newest first, without their steps.
 

@@ -14,14 +14,10 @@ class ReviewRow:
     """A text to decide about, or decided about.
 
     Attributes:
-        message_id: Which text; a text is decided about once.
         phone: Who sent it, E.164.
         contact_id: Whose text it is, if we know them.
-        contact_name: Their name.
         sender_id: Which sender it came to.
-        body: What it says.
-        received_at: The provider's time of it.
-        created_at: When it was put here.
+        received_at: The provider's time of the text.
         decision: None while nobody has decided.
         opted_out: Whether the number is suppressed for everyone now.
         enrollment_id: The enrollment it most likely answers: their latest with that sender.
@@ -89,14 +85,7 @@ async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:
 async def find(
     tx: Transaction, *, is_decided: bool | None, after: Position | None, limit: int
 ) -> list[ReviewRow]:
-    """List reviews, newest first.
-
-    Args:
-        tx: The transaction.
-        is_decided: Only those that were decided, or only those that were not; None for both.
-        after: Where the page begins.
-        limit: Most rows to answer.
-    """
+    """List reviews, newest first; ``is_decided`` None for all."""
     return await tx.rows(
         ReviewRow,
         _PAGE,

@@ -19,13 +19,10 @@ class Evidence:
     """Why a number is suppressed.
 
     Attributes:
-        phone: Which number.
-        source: How.
         occurred_at: The provider's time of the fact.
         message_id: The inbound text that asked for it.
         attempt_id: The attempt that the provider refused.
         user_id: Who did it by hand, or decided what the text meant.
-        reason: In words.
     """
 
     phone: str
@@ -154,12 +151,7 @@ async def active_of(
     """Read the active enrollments of numbers, each with its number.
 
     An enrollment is a number's if its contact has the number, or had it when a text went there.
-
-    Args:
-        tx: A transaction.
-        phones: The numbers.
-        enrolled_before: Only those enrolled by then.
-        sender_id: Only those whose sequence sends from here.
+    Given ``sender_id``, only those whose sequence sends from there.
     """
     asked = {"phones": phones, "enrolled_before": enrolled_before, "sender_id": sender_id}
     return {row.id: row.phone for row in await tx.run(_ACTIVE_OF, **asked)}
@@ -305,13 +297,8 @@ async def find(
 ) -> list[SuppressionRow]:
     """List suppressions, newest first.
 
-    Args:
-        tx: The transaction.
-        search: Some of the number's digits, or of its contact's name; empty for all.
-        sources: Any of these; empty for all.
-        is_standing: Only those that stand, or only those that were lifted; None for both.
-        after: Where the page begins.
-        limit: Most rows to answer.
+    ``search`` is some of the number's digits, or of its contact's name; it and ``sources`` are
+    empty for all. Those that were lifted do not stand; ``is_standing`` None is for both.
     """
     return await tx.rows(
         SuppressionRow,

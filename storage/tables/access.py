@@ -4,18 +4,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.access import Role
-from storage.tables.columns import code, moment, one_of, reference
+from storage.tables.columns import code, json, moment, one_of, reference
 
 
 class SignIn(SQLModel, table=True):
@@ -85,9 +78,7 @@ class ApiToken(SQLModel, table=True):
     user_id: UUID = reference("users.id", index=True)
     name: str
     token_hash: str = Field(unique=True)
-    scopes: list[str] = Field(
-        sa_column=Column(JSONB, nullable=False, server_default='["read", "write", "send", "admin"]')
-    )
+    scopes: list[str] = json('["read", "write", "send", "admin"]')
     created_at: datetime = moment(default_now=True)
     expires_at: datetime | None = moment(nullable=True)
     revoked_at: datetime | None = moment(nullable=True)

@@ -2,9 +2,21 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from json import loads
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Computed, DateTime, Enum, func
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    Enum,
+    Identity,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -41,6 +53,18 @@ def moment(*, nullable: bool = False, default_now: bool = False) -> Any:  # noqa
         sa_type=DateTime(timezone=True),
         nullable=nullable,
     )
+
+
+def serial() -> Any:  # noqa: ANN401
+    """A primary key that ascends in the order of insertion."""
+    column = Column(BigInteger, Identity(always=True), primary_key=True)
+    return Field(default=None, sa_column=column)
+
+
+def json(default: str | None = None, *, nullable: bool = False) -> Any:  # noqa: ANN401
+    """A JSON column; ``default``, written as JSON, is what rows have that were given nothing."""
+    column = Column(JSONB(none_as_null=True), nullable=nullable, server_default=default)
+    return Field(default_factory=lambda: loads(default or "null"), sa_column=column)
 
 
 def computed(condition: str) -> Any:  # noqa: ANN401

@@ -4,15 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Computed,
-    Index,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, Column, Computed, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.contacts import LineType

@@ -4,20 +4,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Identity,
-    Index,
-    Integer,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
-from storage.tables.columns import code, computed, moment, one_of, reference
+from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
 class Enrollment(SQLModel, table=True):
@@ -102,16 +93,12 @@ class EnrollmentEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "enrollment_events"
     __table_args__ = (Index("ix_enrollment_events_enrollment", "enrollment_id", "id"),)
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     enrollment_id: UUID = reference("enrollments.id")
     at: datetime = moment()
     kind: str
     user_id: UUID | None = reference("users.id", nullable=True)
-    detail: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    detail: dict[str, Any] = json("{}")
 
 
 class Wake(SQLModel, table=True):
@@ -121,12 +108,8 @@ class Wake(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "wakes"
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     kind: str
     subject_id: UUID
-    place: dict[str, Any] | None = Field(
-        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
-    )
+    place: dict[str, Any] | None = json(nullable=True)
     created_at: datetime = moment(default_now=True)

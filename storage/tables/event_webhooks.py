@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, text
 from sqlmodel import Field, SQLModel
 
-from storage.tables.columns import moment, reference
+from storage.tables.columns import json, moment, reference, serial
 
 
 class EventEndpoint(SQLModel, table=True):
@@ -18,9 +17,7 @@ class EventEndpoint(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     url: str
     description: str = ""
-    types: list[str] = Field(
-        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
-    )
+    types: list[str] = json("[]")
     secret: str
     created_by: UUID = reference("users.id")
     created_at: datetime = moment(default_now=True)
@@ -36,13 +33,11 @@ class Event(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "events"
     __table_args__ = (Index("ix_events_subject", "subject_id", "id"),)
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     event_id: UUID = Field(default_factory=uuid4, unique=True)
     type: str
     subject_id: UUID
-    data: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    data: dict[str, Any] = json()
     occurred_at: datetime = moment(default_now=True)
 
 

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.jobs import JobKind, JobState
-from storage.tables.columns import code, moment, one_of, reference
+from storage.tables.columns import code, json, moment, one_of, reference
 
 
 class Job(SQLModel, table=True):
@@ -29,9 +28,7 @@ class Job(SQLModel, table=True):
     kind: JobKind = Field(sa_type=code(JobKind))
     state: JobState = Field(default=JobState.QUEUED, sa_type=code(JobState))
     user_id: UUID = reference("users.id", index=True)
-    params: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    params: dict[str, Any] = json("{}")
     total: int = 0
     done: int = 0
     error: str | None = None
@@ -57,6 +54,4 @@ class JobRow(SQLModel, table=True):
     position: int = Field(primary_key=True)
     subject_id: UUID | None = None
     code: str | None = None
-    detail: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    detail: dict[str, Any] = json("{}")

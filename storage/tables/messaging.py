@@ -5,22 +5,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Identity,
-    Index,
-    Integer,
-    Numeric,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
-from storage.tables.columns import code, computed, moment, one_of, reference
+from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
 class BackfillProgress(SQLModel, table=True):
@@ -132,10 +121,7 @@ class Message(SQLModel, table=True):
         Index("ix_messages_contact", "contact_id", "created_at", "id"),
         Index("ix_messages_created", "created_at", "id"),
         Index(
-            "ix_messages_unknown",
-            "created_at",
-            "id",
-            postgresql_where=text("contact_id IS NULL"),
+            "ix_messages_unknown", "created_at", "id", postgresql_where=text("contact_id IS NULL")
         ),
         Index("ix_messages_inbound", "phone", postgresql_where=text("direction = 'inbound'")),
         Index("ix_messages_opt_in", "phone", postgresql_where=text("keyword = 'opt_in'")),
@@ -156,9 +142,7 @@ class Message(SQLModel, table=True):
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
     user_id: UUID | None = reference("users.id", nullable=True)
     body: str
-    media_urls: list[str] = Field(
-        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
-    )
+    media_urls: list[str] = json("[]")
     status: MessageStatus = Field(sa_type=code(MessageStatus))
     error_code: int | None = None
     keyword: str | None = None
@@ -200,10 +184,7 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("outcome IN ('open', 'unknown')"),
         ),
         Index(
-            "ix_attempts_unfinished",
-            "look_ups",
-            "answered_at",
-            postgresql_where=text("unfinished"),
+            "ix_attempts_unfinished", "look_ups", "answered_at", postgresql_where=text("unfinished")
         ),
         Index("ix_attempts_absent", "answered_at", postgresql_where=text(NOT_LOOKED_FOR_AGAIN)),
         Index("ix_attempts_doubled", "doubled_at", postgresql_where=text("doubled_at IS NOT NULL")),
@@ -235,20 +216,12 @@ class InboundEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "inbound_events"
     __table_args__ = (
-        Index(
-            "ix_inbound_events_unapplied",
-            "phone",
-            postgresql_where=text("applied_at IS NULL"),
-        ),
-        Index(
-            "ix_inbound_events_erased",
-            "occurred_at",
-            postgresql_where=text("phone = ''"),
-        ),
+        Index("ix_inbound_events_unapplied", "phone", postgresql_where=text("applied_at IS NULL")),
+        Index("ix_inbound_events_erased", "occurred_at", postgresql_where=text("phone = ''")),
     )
     provider_sid: str = Field(primary_key=True)
     phone: str
-    payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    payload: dict[str, Any] = json()
     occurred_at: datetime = moment()
     received_at: datetime = moment(default_now=True)
     applied_at: datetime | None = moment(nullable=True)
@@ -264,13 +237,11 @@ class StatusEvent(SQLModel, table=True):
         ),
         Index("ix_status_events_unapplied", "id", postgresql_where=text("applied_at IS NULL")),
     )
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     provider_sid: str
     status: str
     error_code: int | None = None
     attempt_id: UUID | None = None
-    payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    payload: dict[str, Any] = json()
     received_at: datetime = moment(default_now=True)
     applied_at: datetime | None = moment(nullable=True)

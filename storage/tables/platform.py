@@ -5,21 +5,10 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    DateTime,
-    ForeignKey,
-    Identity,
-    Index,
-    SmallInteger,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
-from storage.tables.columns import moment, one_of, reference
+from storage.tables.columns import json, moment, one_of, reference, serial
 
 
 class AuditEntry(SQLModel, table=True):
@@ -32,18 +21,14 @@ class AuditEntry(SQLModel, table=True):
         Index("ix_audit_log_action", "action", "id"),
         Index("ix_audit_log_at", "at", "id"),
     )
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     at: datetime = moment(default_now=True)
     user_id: UUID | None = reference("users.id", nullable=True)
     token_id: UUID | None = reference("api_tokens.id", nullable=True)
     action: str
     subject_kind: str | None = None
     subject_id: UUID | None = None
-    detail: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    detail: dict[str, Any] = json("{}")
     address: str | None = None
 
 
@@ -66,9 +51,7 @@ class IdempotencyKey(SQLModel, table=True):
     route: str
     request_hash: str
     status_code: int | None = None
-    answer: dict[str, Any] | None = Field(
-        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
-    )
+    answer: dict[str, Any] | None = json(nullable=True)
     created_at: datetime = moment(default_now=True)
 
 
@@ -101,14 +84,10 @@ class OutboxEntry(SQLModel, table=True):
             postgresql_where=text("kind = 'wake_events'"),
         ),
     )
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    id: int | None = serial()
     kind: str
     subject_id: UUID
-    payload: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    payload: dict[str, Any] = json("{}")
     priority: int = Field(
         default=2, sa_column=Column(SmallInteger, nullable=False, server_default="2")
     )

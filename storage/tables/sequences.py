@@ -4,17 +4,11 @@ from datetime import datetime, time
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    DateTime,
-    UniqueConstraint,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, DateTime, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
-from storage.tables.columns import code, moment, one_of, reference
+from storage.tables.columns import code, json, moment, one_of, reference
 
 
 class Sequence(SQLModel, table=True):
@@ -33,9 +27,7 @@ class Sequence(SQLModel, table=True):
     kind: SequenceKind = Field(sa_type=code(SequenceKind))
     on_reply: ReplyPolicy = Field(default=ReplyPolicy.FINISH, sa_type=code(ReplyPolicy))
     reply_window_seconds: int = Field(default=604_800)
-    send_window: dict[str, list[str]] | None = Field(
-        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
-    )
+    send_window: dict[str, list[str]] | None = json(nullable=True)
     state: SequenceState = Field(default=SequenceState.DRAFT, sa_type=code(SequenceState))
     created_by: UUID = reference("users.id")
     created_at: datetime = moment(default_now=True)
@@ -67,9 +59,7 @@ class Step(SQLModel, table=True):
     version_id: UUID = Field(foreign_key="sequence_versions.id", primary_key=True)
     position: int = Field(primary_key=True)
     body: str
-    media_urls: list[str] = Field(
-        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
-    )
+    media_urls: list[str] = json("[]")
     delay_seconds: int | None = None
     at_time: time | None = None
     send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))

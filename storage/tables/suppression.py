@@ -4,11 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    CheckConstraint,
-    Index,
-    text,
-)
+from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.suppression import OptOutSource, ReviewDecision
@@ -28,10 +24,7 @@ class Review(SQLModel, table=True):
         ),
         Index("ix_reviews_list", "created_at", "message_id"),
         Index(
-            "ix_reviews_open",
-            "created_at",
-            "message_id",
-            postgresql_where=text("decision IS NULL"),
+            "ix_reviews_open", "created_at", "message_id", postgresql_where=text("decision IS NULL")
         ),
     )
     message_id: UUID = Field(foreign_key="messages.id", primary_key=True)

@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import services.messaging.sending
@@ -174,12 +173,12 @@ def _by_exact_body() -> Iterator[None]:
 @contextmanager
 def _without_locks() -> Iterator[None]:
     """Open attempts without locking the number or the row."""
-    statement = sending._LOCK_STEP.text
+    statement = sending._LOCK_STEP
     for lock in ("pg_advisory_xact_lock(hashtextextended(c.phone, 0))", "FOR UPDATE OF e"):
         assert lock in statement
         statement = statement.replace(lock, "1" if lock.startswith("pg_") else "")
     # The scenario takes a while on a busy machine.
-    with patch.object(sending, "_LOCK_STEP", text(statement)), _with_late_rows():
+    with patch.object(sending, "_LOCK_STEP", statement), _with_late_rows():
         yield
 
 
