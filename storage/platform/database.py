@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -12,10 +12,12 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache, partial
+from types import NoneType
 from typing import Any, Self, TypeVar, cast
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import CursorResult, Engine, Executable, event, text
@@ -25,13 +27,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from storage.platform.rows import made
+from storage.platform.rows import all_made, made
 
 _logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _Query = str | Executable
 _statement = lru_cache(maxsize=1024)(text)
+_PASSED_AS_THEY_ARE = frozenset({NoneType, UUID, bool, datetime, int, list, str, timedelta})
 
 
 def as_json(value: object) -> Jsonb:
@@ -54,10 +57,11 @@ class Transaction(AsyncSession):
     async def run(self, query: _Query, /, **values: object) -> CursorResult[*tuple[Any, ...]]:
         """Run a query."""
         for name, value in values.items():
-            if isinstance(value, tuple | set | frozenset):
-                values[name] = list(value)
-            elif isinstance(value, Mapping):
-                values[name] = as_json(value)
+            if type(value) not in _PASSED_AS_THEY_ARE:
+                if isinstance(value, Mapping):
+                    values[name] = as_json(value)
+                elif isinstance(value, Collection) and not isinstance(value, str):
+                    values[name] = list(value)
         statement = _statement(query) if isinstance(query, str) else query
         return cast("CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None))
 
@@ -89,8 +93,7 @@ class Transaction(AsyncSession):
     async def rows(self, kind: Callable[..., _T], query: _Query, /, **values: object) -> list[_T]:
         """Read all rows, each made a ``kind`` of the columns that are named as its fields."""
         result = await self.run(query, **values)
-        names = tuple(result.keys())
-        return [made(kind, dict(zip(names, row, strict=True))) for row in result]
+        return all_made(kind, tuple(result.keys()), result)
 
     async def one(self, kind: Callable[..., _T], query: _Query, /, **values: object) -> _T | None:
         """Read the only row as ``rows`` does; None if there is none."""

@@ -1,6 +1,6 @@
 """What queries share: columns by the fields of a dataclass, and pages of sorted lists."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from functools import cache
@@ -44,6 +44,21 @@ def made(kind: Callable[..., _T], row: Mapping[Any, Any], **computed: object) ->
         if values.get(name) is not None:
             values[name] = read(values[name])
     return kind(**values)
+
+
+def all_made(
+    kind: Callable[..., _T], names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> list[_T]:
+    """Make a dataclass or named tuple of each row, as ``made``; ``names`` are the columns'."""
+    readers = [one for one in _shape(kind)[1].items() if one[0] in names]
+    found = []
+    for row in rows:
+        values = dict(zip(names, row, strict=True))
+        for name, read in readers:
+            if values[name] is not None:
+                values[name] = read(values[name])
+        found.append(kind(**values))
+    return found
 
 
 @cache
