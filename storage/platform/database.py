@@ -34,7 +34,10 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Query = str | Executable
 _statement = lru_cache(maxsize=1024)(text)
+"""Finds the ``:names`` of each SQL once: that takes longer than the rest of a call."""
+
 _PASSED_AS_THEY_ARE = frozenset({NoneType, UUID, bool, datetime, int, list, str, timedelta})
+"""Types of almost all values; those of others are looked at."""
 
 
 def as_json(value: object) -> Jsonb:
@@ -49,9 +52,9 @@ def _plain(value: object) -> object:
 class Transaction(AsyncSession):
     """What every query function takes: a session inside one transaction, READ COMMITTED.
 
-    A query is a statement of SQLAlchemy's, or SQL with its ``:names`` as keyword arguments. In
-    these a mapping is passed as ``jsonb``, any other collection as an array. Where PostgreSQL
-    cannot tell from the place what an array holds, as in ``unnest``, the SQL casts it.
+    A query is a statement of SQLAlchemy's, or SQL with the values of its ``:names`` as keyword
+    arguments: a mapping is passed as ``jsonb``, any other collection as an array. The SQL casts an
+    array where PostgreSQL cannot tell from the place what an empty one holds, as in ``unnest``.
     """
 
     async def run(self, query: _Query, /, **values: object) -> CursorResult[*tuple[Any, ...]]:

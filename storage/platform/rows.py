@@ -1,4 +1,4 @@
-"""What queries share: columns by the fields of a dataclass, and pages of sorted lists."""
+"""What queries share: dataclasses to columns and back, and pages of sorted lists."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
