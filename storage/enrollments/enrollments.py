@@ -39,7 +39,7 @@ RECONCILED = "reconciled"
 
 
 async def _write(tx: Transaction, statement: str, **values: object) -> list[UUID]:
-    """Run a transition's statement; answers whom it changed, by id."""
+    """Run a transition's statement; return whom it changed, by id."""
     return sorted(await tx.column(statement, **values))
 
 
@@ -84,7 +84,7 @@ async def enroll(
     rows: Sequence[NewRow],
     user_id: UUID,
 ) -> set[UUID]:
-    """Write enrollments, except of contacts active in the sequence; answers those written.
+    """Write enrollments, except of contacts active in the sequence; return those written.
 
     Rows are written in the order of their contacts, so that two calls for the same people wait
     for each other instead of deadlocking. The workflows of active ones are started.
@@ -189,7 +189,7 @@ _RECOUNT_STEPS_OF = f"""
 
 
 async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
-    """Count the last step sent again, after a text proved not to be *sent*; answers that step."""
+    """Count the last step sent again, after a text proved not to be *sent*; return that step."""
     return await tx.value(int, _RECOUNT_STEPS, id=enrollment_id) or 0
 
 
@@ -290,7 +290,7 @@ _SET_REPLY_WINDOW = """
 async def set_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> int:
     """Apply the sequence's reply window, from the last text on, to those that await a reply.
 
-    Answers how many changed.
+    Return how many changed.
     """
     changed = await _write(tx, _SET_REPLY_WINDOW, ids=enrollment_ids)
     await reconsider(tx, changed)
@@ -380,7 +380,7 @@ _BLOCK = """
 
 
 async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool | None:
-    """Block an active enrollment; answers whether that is news, None if the enrollment is final."""
+    """Block an active enrollment; return whether that is news, None if the enrollment is final."""
     return await tx.value(bool, _BLOCK, id=enrollment_id, reason=reason)
 
 
@@ -515,7 +515,7 @@ async def end(
     error_code: int | None = None,
     replied_at: datetime | None = None,
 ) -> dict[UUID, EnrollmentStatus]:
-    """Give active enrollments their final status; answers who ended, and how.
+    """Give active enrollments their final status; return who ended, and how.
 
     ``opted_out`` becomes ``omitted_opted_out`` where nothing was *sent*, ``omitted_landline``
     becomes ``failed`` where something was *delivered*. They end now by the database's clock, which

@@ -12,7 +12,7 @@ from storage.tables.sent import SENT
 async def attempts_under_way(
     tx: Transaction, enrollment_ids: Sequence[UUID]
 ) -> dict[UUID, list[UUID]]:
-    """Attempts of enrollments without a known outcome, by enrollment."""
+    """Read attempts of enrollments without a known outcome, by enrollment."""
     sql = """
         SELECT m.enrollment_id, a.id FROM attempts a JOIN messages m ON m.id = a.message_id
         WHERE m.enrollment_id = ANY(:ids) AND a.outcome IN ('open', 'unknown')
@@ -26,7 +26,7 @@ async def attempts_under_way(
 async def last_text(
     tx: Transaction, attempt_ids: Sequence[UUID], margin: timedelta
 ) -> LastText | None:
-    """What became of attempts that were under way; None while one may still be making its call."""
+    """Tell what became of attempts under way; None while one may still be making its call."""
     sql = f"""
         SELECT a.outcome, {SENT} AS sent,
             a.outcome = 'open' AND clock_timestamp() < a.call_before + :margin AS calling

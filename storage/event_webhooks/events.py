@@ -199,7 +199,7 @@ async def contact_opted_in(
 
 
 async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
-    """Write a test event for one endpoint, whatever types it wants; answers the event's id."""
+    """Write a test event for one endpoint, whatever types it wants; return the event's id."""
     sql = """
         WITH told AS (
             INSERT INTO events (event_id, type, subject_id, data)
@@ -219,7 +219,7 @@ async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:
 
 
 async def forget(tx: Transaction, kept: timedelta, limit: int) -> int:
-    """Remove the oldest events past that age, with their deliveries; answers how many."""
+    """Remove the oldest events past that age, with their deliveries; return how many."""
     sql = """
         WITH old AS MATERIALIZED (
             SELECT id FROM (

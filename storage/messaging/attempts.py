@@ -78,7 +78,7 @@ async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
 
 
 async def attempt_with_sid(tx: Transaction, sid: str) -> UUID | None:
-    """Which attempt the provider gave this id to."""
+    """Find the attempt that the provider gave this id to."""
     return await tx.value(UUID, "SELECT id FROM attempts WHERE provider_sid = :sid", sid=sid)
 
 

@@ -160,7 +160,7 @@ async def failed(tx: Transaction, wait: timedelta) -> None:
 
 
 async def known_texts(tx: Transaction, sids: Sequence[str]) -> set[str]:
-    """Which of these texts came already."""
+    """Find which of these texts came already."""
     sql = "SELECT provider_sid FROM inbound_events WHERE provider_sid = ANY(:sids)"
     return set(await tx.column(sql, sids=sids))
 
@@ -182,7 +182,7 @@ class Unfinished:
 
 
 async def unfinished(tx: Transaction, ages: Sequence[timedelta], limit: int) -> list[Unfinished]:
-    """Some texts that have reached the age of their next look-up.
+    """Pick some texts that have reached the age of their next look-up.
 
     Of those that have waited longest some are picked at random, so that those which can never be
     looked up do not keep others out forever.
@@ -213,7 +213,7 @@ class Absent:
 
 
 async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
-    """Some attempts declared absent this long ago that nobody has looked for since, by chance."""
+    """Pick some attempts declared absent this long ago that nobody has looked for since."""
     sql = f"""
         SELECT a.id AS attempt_id, m.phone, a.started_at - :skew AS list_from FROM attempts a
         JOIN messages m ON m.id = a.message_id
@@ -224,7 +224,7 @@ async def absent(tx: Transaction, age: timedelta, limit: int) -> list[Absent]:
 
 
 async def stop_looking(tx: Transaction, age: timedelta, limit: int) -> int:
-    """Look no more for how texts ended that the provider has had this long; answers how many."""
+    """Look no more for how texts ended that the provider has had this long; return how many."""
     sql = """
         UPDATE attempts SET look_ups = 6 WHERE id IN (
             SELECT old.id FROM generate_series(0, 5) AS nth CROSS JOIN LATERAL (

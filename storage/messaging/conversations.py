@@ -211,7 +211,7 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
 
 
 async def is_same(tx: Transaction, values: Mapping[str, Any]) -> bool:
-    """Whether the text with this id is the same user's to the same contact, word by word."""
+    """Tell whether the text with this id is the same user's to the same contact, word by word."""
     sql = """
         SELECT id FROM messages
         WHERE id = :id AND contact_id = :contact_id AND user_id = :user_id AND body = :body

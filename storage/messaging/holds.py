@@ -81,7 +81,7 @@ async def lock_sender_of(tx: Transaction, enrollment_id: UUID) -> None:
 
 
 async def count_waiting(tx: Transaction, sender_id: UUID) -> int:
-    """How many enrollments wait for a sender to come off hold."""
+    """Count the enrollments that wait for a sender to come off hold."""
     sql = """
         SELECT count(*) FROM sequences q JOIN enrollments e ON e.sequence_id = q.id
         WHERE q.sender_id = :id AND e.blocked AND e.held_reason = 'sender_on_hold'
@@ -90,7 +90,7 @@ async def count_waiting(tx: Transaction, sender_id: UUID) -> int:
 
 
 async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[list[UUID]]:
-    """Claim the senders on hold that may be tried now; answers some waiting enrollments of each."""
+    """Claim the senders on hold that may be tried now; return some waiting enrollments of each."""
     sql = f"""
         WITH due AS (
             UPDATE senders SET next_probe_at = now() + :interval

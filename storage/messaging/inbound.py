@@ -51,7 +51,7 @@ def _event_payload(inbound: InboundText) -> dict[str, object]:
 async def unapplied_texts(
     tx: Transaction, limit: int, after: InboundText | None = None
 ) -> list[InboundText]:
-    """Inbound texts whose effects are missing, oldest first; ``after`` one of them."""
+    """Read inbound texts whose effects are missing, oldest first; ``after`` one of them."""
     sql = """
         SELECT provider_sid, phone, payload, occurred_at FROM inbound_events
         WHERE applied_at IS NULL AND (
@@ -86,7 +86,7 @@ async def text_applied(tx: Transaction, sid: str) -> None:
 
 
 async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
-    """The sender a text came to: the service it names, else its number, else who texted last.
+    """Find the sender a text came to: the service it names, else its number, else who texted last.
 
     A service that is no sender of ours is one that only the provider knows the number to be in. A
     Messaging Service's own numbers are known only from the texts that went out from them. Where the
@@ -182,7 +182,7 @@ class Repliable:
 async def repliable(
     tx: Transaction, phone: str, sender_id: UUID, occurred_at: datetime
 ) -> Sequence[Repliable]:
-    """Active enrollments that *sent* a text to the number from the sender before the moment."""
+    """Lock active enrollments that *sent* a text to the number from the sender before a moment."""
     sql = f"""
         SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent
         FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
@@ -197,7 +197,7 @@ async def repliable(
 
 
 async def is_suppressed_by_text(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:
-    """Whether something that a text can lift suppresses the number for a sender now."""
+    """Tell whether something that a text can lift suppresses the number for a sender now."""
     sql = """
         SELECT EXISTS (
             SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL
@@ -241,7 +241,7 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
 
 
 async def unapplied_reports(tx: Transaction, limit: int, after: int = 0) -> list[KeptReport]:
-    """Status reports whose effects are missing, oldest first; those ``after`` one's id."""
+    """Read status reports whose effects are missing, oldest first; those ``after`` one's id."""
     sql = """
         SELECT id, provider_sid, status, error_code, attempt_id, payload FROM status_events
         WHERE applied_at IS NULL AND id > :after ORDER BY id LIMIT :limit

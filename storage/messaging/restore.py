@@ -34,7 +34,7 @@ async def own_numbers(tx: Transaction) -> list[str | None]:
 
 
 async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
-    """Which of the provider's texts an attempt has, or an earlier run noted."""
+    """Find which of the provider's texts an attempt has, or an earlier run noted."""
     sql = """
         SELECT provider_sid FROM attempts WHERE provider_sid = ANY(:sids)
         UNION

@@ -20,13 +20,13 @@ async def add(tx: Transaction, values: Mapping[str, Any]) -> Sender | None:
 
 
 async def id_of(tx: Transaction, *, phone: str | None, service_sid: str | None) -> UUID | None:
-    """Which sender has this number, or this Messaging Service; only one of them is given."""
+    """Find who has this number, or this Messaging Service; only one of them is given."""
     sql = "SELECT id FROM senders WHERE phone = :phone OR messaging_service_sid = :service_sid"
     return await tx.value(UUID, sql, phone=phone, service_sid=service_sid)
 
 
 async def get(tx: Transaction, sender_id: UUID) -> Sender | None:
-    """One sender."""
+    """Read one sender."""
     return await tx.scalar(select(Sender).where(col(Sender.id) == sender_id))
 
 
@@ -37,7 +37,7 @@ async def change(tx: Transaction, sender_id: UUID, values: Mapping[str, Any]) ->
 
 
 async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[Sender]:
-    """Senders by name, in whatever case."""
+    """List senders by name, in whatever case."""
     key = func.lower(col(Sender.name))
     query = select(Sender).order_by(key, col(Sender.id)).limit(limit)
     if after:

@@ -249,7 +249,7 @@ _TRY_AT_MESSAGE = f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}"
 async def open_attempt_at_step(
     tx: Transaction, row: StepRow, *, body: str, call_before: timedelta
 ) -> UUID:
-    """Write the message of a locked row's step and a new attempt at it; answers the attempt's id.
+    """Write the message of a locked row's step and a new attempt at it; return the attempt's id.
 
     ``body`` is the text as the person will read it, ``call_before`` how long from now the call may
     still begin, by the database's clock.
@@ -277,7 +277,7 @@ async def open_attempt_at_step(
 async def open_attempt_at_message(
     tx: Transaction, row: MessageRow, *, call_before: timedelta
 ) -> UUID:
-    """Write a new attempt at a one-off text; answers the attempt's id."""
+    """Write a new attempt at a one-off text; return the attempt's id."""
     attempt = _new_attempt(row.id, row.last_attempt, call_before)
     text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
     await tx.run(_TRY_AT_MESSAGE, **attempt, **text_values)

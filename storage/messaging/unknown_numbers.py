@@ -110,7 +110,7 @@ async def claim(tx: Transaction, phones: Collection[str]) -> None:
 
 
 async def claim_recent(tx: Transaction, age: timedelta) -> int:
-    """Give texts not older than this, from numbers that are somebody's, to them; answers how many.
+    """Give texts not older than this, from numbers that are somebody's, to them; return how many.
 
     A text that comes in the moment in which its number is imported sees no contact yet, and the
     import does not see the text. Contacts come before messages (``storage.platform.locks``); one

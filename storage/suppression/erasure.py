@@ -25,7 +25,7 @@ class Known:
 
 
 async def erasure_key(tx: Transaction, *, create: bool = False) -> str | None:
-    """The key of the hashes; None if nothing was ever hashed and it is not to be made."""
+    """Read the key of the hashes; None if nothing was ever hashed and it is not to be made."""
     if create:
         sql = "INSERT INTO workspace (id) VALUES (1) ON CONFLICT DO NOTHING"
         await tx.run(sql)
@@ -33,7 +33,7 @@ async def erasure_key(tx: Transaction, *, create: bool = False) -> str | None:
 
 
 async def phone_of(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> str | None:
-    """A contact's number; None if there is no such contact.
+    """Read a contact's number; None if there is no such contact.
 
     With ``lock`` nobody can enroll, text or change the contact until the transaction ends.
     """

@@ -111,7 +111,7 @@ async def lift(
 ) -> bool:
     """Lift what suppresses a number for a sender, of some sources and older than a moment.
 
-    Answers whether there was anything.
+    Return whether there was anything.
     """
     sql = """
         UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
