@@ -1,5 +1,7 @@
 """TCP ports on this machine: taken, answering, or free."""
 
+import http
+import http.client
 import secrets
 import socket
 import time
@@ -10,6 +12,7 @@ from standalone.errors import PartError
 LOOPBACK = "127.0.0.1"
 
 _LEAVING_SECONDS = 2
+_PROBE_SECONDS = 2
 _QUIET = range(10_100, 32_768)
 """Ports that no system gives to outgoing connections, which could take the port of a server that is
 restarting. Browsers refuse 10080."""
@@ -48,6 +51,18 @@ def answers(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def says_ok(port: int, path: str) -> bool:
+    """Return whether a GET of a path on this machine is answered with 200."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def free_port() -> int:

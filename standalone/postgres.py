@@ -14,10 +14,9 @@ from pathlib import Path
 import psutil
 
 from settings import child_environment
-from standalone import processes
 from standalone.errors import PartError
 from standalone.ports import LOOPBACK
-from standalone.processes import Account, Child
+from standalone.processes import Account, Child, tied_to_us, wait_until
 
 _USER = "segue"
 _LEAVING_SECONDS = 10
@@ -70,6 +69,8 @@ class EmbeddedPostgres(Child):
             ],
             log=log or self.data_dir.with_name(f"{self.data_dir.name}.log"),
             env=child_environment({}),
+            address=f"{LOOPBACK}:{port}",
+            answers=self._is_ready,
             account=account,
             # Fast shutdown; SIGTERM would wait for every client to disconnect.
             stop_signal=signal.SIGINT,
@@ -77,36 +78,27 @@ class EmbeddedPostgres(Child):
             grace_seconds=20,
         )
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"{LOOPBACK}:{self.port}"
-
     def url(self, dbname: str = "postgres") -> str:
         """The address of a database, with user and password."""
-        return f"postgresql://{_USER}:{self._password()}@{self.address}/{dbname}"
-
-    def start(self) -> None:
-        """Start the server and wait until it accepts connections.
-
-        Raises:
-            PartError: It does not start, or another server uses the data directory.
-        """
-        processes.start(self)
+        password = self._password_file.read_text().strip()
+        return f"postgresql://{_USER}:{password}@{self.address}/{dbname}"
 
     def launch(self) -> None:
-        """Start the server; create its data directory first if it is missing."""
+        """Start the server; create its data directory first if it is missing.
+
+        Raises:
+            PartError: Another server uses the data directory.
+        """
         if self._account:
             _let_pass(self.data_dir.parent)
             _let_read(self._binaries.parent)
         self._retire_last_run()
         if not self.data_dir.exists():
-            self._initialise()
+            self._initialize()
         super().launch()
 
-    def ready(self) -> bool:
+    def _is_ready(self) -> bool:
         """Return whether the server accepts connections."""
-        self.check()
         lines = self._pid_file_lines()
         status = [line.strip() for line in lines[_STATUS_LINE:]]
         return lines[:1] == [str(self.pid)] and status == ["ready"]
@@ -117,7 +109,7 @@ class EmbeddedPostgres(Child):
         if not self._run("psql", "--no-psqlrc", "-tAc", query, self.url()).strip():
             self._run("createdb", f"--maintenance-db={self.url()}", dbname)
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         """Create the data directory under another name, then rename it: it is never incomplete."""
         making = self.data_dir.with_name(f"{self.data_dir.name}.new")
         if making.exists():
@@ -156,7 +148,7 @@ class EmbeddedPostgres(Child):
         """
         server = self._running_server()
         if server is not None:
-            processes.wait_until(
+            wait_until(
                 lambda: self._running_server() is None,
                 seconds=_LEAVING_SECONDS,
                 failure=f"{self.name} cannot start: a server already runs on {self.data_dir}"
@@ -182,13 +174,10 @@ class EmbeddedPostgres(Child):
         except OSError:
             return []
 
-    def _password(self) -> str:
-        return self._password_file.read_text().strip()
-
     def _run(self, program: str, *arguments: str) -> str:
         command = [str(self._binaries / program), *arguments]
         done = subprocess.run(
-            processes.tied_to_us(command, account=self._account),
+            tied_to_us(command, account=self._account),
             check=False,
             capture_output=True,
             text=True,

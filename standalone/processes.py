@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from standalone import launcher
 from standalone.errors import Interrupted, PartError
@@ -29,10 +28,14 @@ class Account:
 class Child:
     """One child process with its log file.
 
-    `capture` keeps its standard output (a few lines) for `output`, out of the log. It runs in its
-    own session, so Ctrl-C reaches only us and we choose the order of stopping. On Linux the kernel
-    sends it `orphan_signal` when we are killed, or when the thread that launched it ends: launch
-    from a thread that stays.
+    It runs in its own session, so Ctrl-C reaches only us and we choose the order of stopping. On
+    Linux the kernel sends it `orphan_signal` when we are killed, or when the thread that launched
+    it ends: launch from a thread that stays.
+
+    Args:
+        address: For people.
+        answers: Returns whether a server that runs can be used.
+        capture: Keep standard output (a few lines) for `output`, out of the log.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class Child:
         *,
         log: Path,
         env: Mapping[str, str] | None = None,
+        address: str = "",
+        answers: Callable[[], bool] = lambda: True,
         capture: bool = False,
         account: Account | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
@@ -50,6 +55,8 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
+        self.address = address
+        self._answers = answers
         self._command = list(command)
         self._env = env
         self._capture = capture
@@ -99,6 +106,24 @@ class Child:
         if self.ended():
             raise self._failure(0)
 
+    def ready(self) -> bool:
+        """Return whether the server can be used; raise as `check` does."""
+        self.check()
+        return self._answers()
+
+    def start(self) -> None:
+        """Launch the server and wait until it is ready; stop it if it fails.
+
+        Raises:
+            PartError: It does not start.
+        """
+        try:
+            self.launch()
+            wait_ready(self)
+        except BaseException:
+            self.stop()
+            raise
+
     def output(self) -> str:
         """Return the captured standard output of a process that has ended."""
         stream = self._process.stdout if self._process else None
@@ -131,28 +156,6 @@ class Child:
         return PartError("\n".join([f"{self.name} {how}; its log: {self.log}", *indented]))
 
 
-class Part(Protocol):
-    """One part of the stack."""
-
-    name: str
-
-    @property
-    def address(self) -> str:
-        """Its address, for people."""
-
-    def launch(self) -> None:
-        """Start it and return at once."""
-
-    def ready(self) -> bool:
-        """Return whether it can be used; raise `PartError` if it has ended."""
-
-    def check(self) -> None:
-        """Raise `PartError` if it has ended."""
-
-    def stop(self) -> None:
-        """Stop it and its descendants; do nothing if it does not run."""
-
-
 def wait_until(
     ready: Callable[[], bool],
     *,
@@ -176,21 +179,11 @@ def wait_until(
 
 
 def wait_ready(
-    part: Part, *, seconds: float = 60, interrupted: Callable[[], bool] = lambda: False
+    part: Child, *, seconds: float = 60, interrupted: Callable[[], bool] = lambda: False
 ) -> None:
     """Wait until a launched part is ready; raise as `wait_until` does, or if it has ended."""
     failure = f"{part.name} did not get ready within {seconds:.0f} s"
     wait_until(part.ready, seconds=seconds, failure=failure, interrupted=interrupted)
-
-
-def start(part: Part) -> None:
-    """Launch a part and wait until it is ready; stop it if it fails."""
-    try:
-        part.launch()
-        wait_ready(part)
-    except BaseException:
-        part.stop()
-        raise
 
 
 def tied_to_us(
@@ -203,3 +196,8 @@ def tied_to_us(
     numbers = [os.getpid(), orphan_signal.value, uid, gid]
     script = str(Path(launcher.__file__).resolve())
     return [sys.executable, "-I", "-S", script, *map(str, numbers), *command]
+
+
+def log_file(logs: Path, name: str) -> Path:
+    """Return the log file of a part."""
+    return logs / f"{name.lower()}.log"

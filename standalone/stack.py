@@ -3,20 +3,20 @@
 import fcntl
 import os
 import shlex
+import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TextIO
 
 from settings import CONTAINER_GRACE, StandaloneSettings, child_environment, for_shells
-from standalone import ports, processes, programs
+from standalone import ports, processes
 from standalone.credentials import Secrets, write_private
 from standalone.errors import Interrupted, PartError
 from standalone.ports import LOOPBACK, PortOf
 from standalone.postgres import EmbeddedPostgres
-from standalone.processes import Part
-from standalone.programs import Program, log_file
+from standalone.processes import Child, log_file
 from standalone.temporal import TemporalServer
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
@@ -47,7 +47,7 @@ class Stack:
         self._shell_file = self._folder / "environment"
         self._stop_requested = False
         self._running = ExitStack()
-        self._parts: list[Part] = []
+        self._parts: list[Child] = []
 
     def request_stop(self) -> None:
         """Ask for a clean stop."""
@@ -129,10 +129,10 @@ class Stack:
             *(PortOf("Metrics", port, "SEGUE_METRICS_PORT") for port in settings.metrics_ports),
         ]
 
-    def _simulator(self, secrets: Secrets) -> Program:
+    def _simulator(self, secrets: Secrets) -> Child:
         port = self._settings.segue_simulator_port
         inbound_url = f"{_http(self._settings.segue_api_port)}/webhooks/twilio/inbound"
-        return Program(
+        return self._program(
             "Simulator",
             [
                 *("simulator", "--port", str(port)),
@@ -140,26 +140,23 @@ class Stack:
                 *("--auth-token", secrets.twilio_auth_token),
                 *("--inbound-url", inbound_url),
             ],
+            child_environment(_AT_HOME),
             address=f"{LOOPBACK}:{port}",
             answers=lambda: ports.answers(port),
-            env=child_environment(_AT_HOME),
-            logs=self._logs,
         )
 
-    def _worker(self, temporal: TemporalServer, env: dict[str, str]) -> Program:
-        return Program(
+    def _worker(self, temporal: TemporalServer, env: dict[str, str]) -> Child:
+        return self._program(
             "Worker",
             ["worker"],
-            address="",
+            {**env, **self._metrics(*self._settings.metrics_ports[1:])},
             answers=lambda: temporal.polled(ENROLLMENT_QUEUE) and temporal.polled(SEND_QUEUE),
-            env={**env, **self._metrics(*self._settings.metrics_ports[1:])},
-            logs=self._logs,
             grace_seconds=CONTAINER_GRACE.total_seconds(),
         )
 
-    def _api(self, env: dict[str, str]) -> Program:
+    def _api(self, env: dict[str, str]) -> Child:
         port = self._settings.segue_api_port
-        return Program(
+        return self._program(
             "API",
             [
                 *("uvicorn", "--factory", "api.app:create_app"),
@@ -170,10 +167,32 @@ class Stack:
                 # There is no proxy in front, so X-Forwarded-For cannot be trusted.
                 "--no-proxy-headers",
             ],
+            {**env, **self._metrics(*self._settings.metrics_ports[:1])},
             address=f"{LOOPBACK}:{port}",
-            answers=lambda: programs.says_ok(port, "/readyz"),
-            env={**env, **self._metrics(*self._settings.metrics_ports[:1])},
-            logs=self._logs,
+            answers=lambda: ports.says_ok(port, "/readyz"),
+        )
+
+    def _program(
+        self,
+        name: str,
+        module: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        address: str = "",
+        answers: Callable[[], bool] = lambda: True,
+        capture: bool = False,
+        grace_seconds: float = 10,
+    ) -> Child:
+        """Make a part of one of our modules, given with its arguments as after `python -m`."""
+        return Child(
+            name,
+            [sys.executable, "-m", *module],
+            log=log_file(self._logs, name),
+            env=env,
+            address=address,
+            answers=answers,
+            capture=capture,
+            grace_seconds=grace_seconds,
         )
 
     def _metrics(self, own: int | None = None, sdk: int | None = None) -> dict[str, str]:
@@ -183,7 +202,7 @@ class Stack:
             "SDK_METRICS_ADDRESS": f"{LOOPBACK}:{sdk}" if sdk else "",
         }
 
-    def _start(self, parts: Sequence[Part]) -> None:
+    def _start(self, parts: Sequence[Child]) -> None:
         """Launch parts that do not depend on each other, then wait for all."""
         begun = time.monotonic()
         for part in parts:
@@ -197,12 +216,21 @@ class Stack:
             _report(part.name, part.address, begun)
 
     def _run_job(self, name: str, module: list[str], env: dict[str, str]) -> str:
+        """Run a module that does one thing; return its standard output."""
         begun = time.monotonic()
-        output = programs.run_job(
-            name, module, env=env, logs=self._logs, interrupted=lambda: self._stop_requested
-        )
-        _report(name, "", begun)
-        return output
+        job = self._program(name, module, env, capture=True)
+        job.launch()
+        try:
+            processes.wait_until(
+                job.ended,
+                seconds=120,
+                failure=f"{name} took longer than two minutes; log: {job.log}",
+                interrupted=lambda: self._stop_requested,
+            )
+            _report(name, "", begun)
+            return job.output()
+        finally:
+            job.stop()
 
     def _environment(
         self, postgres: EmbeddedPostgres, temporal: TemporalServer, secrets: Secrets

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from settings import child_environment
-from standalone import ports, processes
+from standalone import ports
 from standalone.errors import PartError
 from standalone.ports import LOOPBACK
 from standalone.processes import Child
@@ -72,31 +72,15 @@ class TemporalServer(Child):
             command,
             log=log or (self._db_filename or Path("temporal")).with_suffix(".log"),
             env=child_environment({}),
+            address=f"{LOOPBACK}:{port}",
+            answers=lambda: ports.answers(port) and self._has_namespace(),
         )
-
-    @property
-    def address(self) -> str:
-        """Host and port of the gRPC API."""
-        return f"{LOOPBACK}:{self.port}"
-
-    def start(self) -> None:
-        """Start the server and wait until its namespace is ready.
-
-        Raises:
-            PartError: It does not start.
-        """
-        processes.start(self)
 
     def launch(self) -> None:
         """Start the server."""
         if self._db_filename:
             self._db_filename.parent.mkdir(parents=True, exist_ok=True)
         super().launch()
-
-    def ready(self) -> bool:
-        """Return whether the namespace exists; set its retention on the way."""
-        self.check()
-        return ports.answers(self.port) and self._set_retention()
 
     def polled(self, task_queue: str) -> bool:
         """Return whether a worker polls a task queue for activities."""
@@ -122,11 +106,10 @@ class TemporalServer(Child):
         if done.returncode:
             raise PartError(f"Temporal does not take the build {build_id}: {done.stderr.decode()}")
 
-    def _set_retention(self) -> bool:
-        return (
-            self._operate("operator", "namespace", "update", "--retention", RETENTION).returncode
-            == 0
-        )
+    def _has_namespace(self) -> bool:
+        """Return whether the namespace exists; set its retention on the way."""
+        done = self._operate("operator", "namespace", "update", "--retention", RETENTION)
+        return done.returncode == 0
 
     def _operate(self, *command: str, seconds: int = 5) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(

@@ -18,9 +18,8 @@ from domain.statuses.jobs import JobKind, JobState
 from services.enrollments.enrolling import Enrolling
 from services.factory import ServiceConfig, Services
 from services.platform.outbox import Outbox
-from standalone.ports import free_port
+from standalone.ports import free_port, says_ok
 from standalone.postgres import EmbeddedPostgres
-from standalone.programs import says_ok
 from standalone.temporal import TemporalServer
 from storage.enrollments.enrollment_list import ListFilter
 from tests.kits.programs import ACCOUNT, PATIENCE, TOKEN, Process, Start

@@ -10,7 +10,7 @@ import psycopg
 
 from standalone import ports
 from standalone.postgres import EmbeddedPostgres
-from standalone.programs import log_file
+from standalone.processes import log_file
 from standalone.temporal import TemporalServer
 from tests.chaos.points import Faults
 from tests.chaos.sabotage import Sabotage

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Self
@@ -66,8 +66,15 @@ class ForkServer:
 class Forked(Child):
     """A child of the fork server, handled like a child of this process."""
 
-    def __init__(self, name: str, fork_server: ForkServer, module: list[str], log: Path) -> None:
-        super().__init__(name, module, log=log, grace_seconds=60)
+    def __init__(
+        self,
+        name: str,
+        fork_server: ForkServer,
+        module: list[str],
+        log: Path,
+        answers: Callable[[], bool],
+    ) -> None:
+        super().__init__(name, module, log=log, answers=answers, grace_seconds=60)
         self._fork_server = fork_server
         self._module = module
         self._pid: int | None = None

@@ -22,8 +22,7 @@ from settings import child_environment
 from standalone import ports, processes
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
-from standalone.processes import Part
-from standalone.programs import log_file
+from standalone.processes import Child, log_file
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
 from tests.e2e.fork_server import Forked, ForkServer
 
@@ -61,8 +60,6 @@ TIMINGS = {
 class Process(Forked):
     """One of our programs, which a test may kill and start again."""
 
-    address = ""
-
     def __init__(
         self,
         name: str,
@@ -72,15 +69,7 @@ class Process(Forked):
         fork_server: ForkServer,
         folder: Path,
     ) -> None:
-        super().__init__(name, fork_server, [*module], log_file(folder, name))
-        self._answers = answers
-
-    def ready(self) -> bool:
-        self.check()
-        return self._answers()
-
-    def start(self) -> None:
-        processes.start(self)
+        super().__init__(name, fork_server, [*module], log_file(folder, name), answers)
 
     def kill(self) -> None:
         """Kill it by SIGKILL, as a power cut would."""
@@ -163,7 +152,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         """Start every part and create the first admin, as an operator would."""
-        parts: list[Part] = [self.simulator, self.worker, self.api]
+        parts: list[Child] = [self.simulator, self.worker, self.api]
         try:
             self._running.enter_context(self._fork_server)
             self.manage(
