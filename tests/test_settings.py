@@ -224,4 +224,4 @@ def test_children_get_no_settings_meant_for_a_temporal_cluster(
 
 
 def test_start_to_close_matches_the_nesting_check() -> None:
-    assert SEND.start_to_close == settings.START_TO_CLOSE
+    assert SEND["start_to_close_timeout"] == settings.START_TO_CLOSE

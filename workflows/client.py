@@ -4,11 +4,11 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isclose
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -16,6 +16,7 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     UpdateTaskQueueConfigRequest,
 )
 from temporalio.client import (
@@ -71,6 +72,7 @@ from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Request = TypeVar("_Request")
 
 DATA_CONVERTER = pydantic_data_converter
 """The one converter of client, worker, tests and replay."""
@@ -102,14 +104,10 @@ async def connect_to_temporal(
     runtime: Runtime | None = None,
     interceptors: Sequence[Interceptor] = (),
 ) -> Client:
-    """Connect to Temporal; TLS and API key come from the SDK's own variables.
+    """Connect to Temporal at ``host:port``; TLS and API key come from the SDK's own variables.
 
-    Args:
-        address: Host and port.
-        namespace: Our namespace.
-        lazy: Connect at the first call; not for a worker.
-        runtime: The SDK's runtime, if not the default one.
-        interceptors: For every call, and for the workers of this client.
+    A ``lazy`` client connects at its first call, which a worker's may not. The interceptors are for
+    every call, and for the workers of this client.
 
     Raises:
         RuntimeError: Temporal does not answer; the same call may succeed later.
@@ -167,11 +165,7 @@ class TemporalRefusedError(Exception):
 
 
 _REFUSALS = frozenset(
-    {
-        RPCStatusCode.INVALID_ARGUMENT,
-        RPCStatusCode.OUT_OF_RANGE,
-        RPCStatusCode.UNIMPLEMENTED,
-    }
+    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE, RPCStatusCode.UNIMPLEMENTED}
 )
 """Final refusals. A refused credential is not one: an operator may fix it."""
 
@@ -185,13 +179,10 @@ _LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1000.0
 
 @dataclass(frozen=True)
 class LiveState:
-    """What an enrollment's workflow reports.
+    """What an enrollment's workflow reports, as ``Progress`` does.
 
-    Attributes:
-        state: An ``EnrollmentPhase`` code or the final status; empty if it did not answer.
-        step: The step last sent.
-        next_due_at: When it acts next, UTC.
-        unavailable: Why it did not answer (``not_running``, ``timeout``), else None.
+    If it did not answer, the state is empty and ``unavailable`` says why: ``not_running``,
+    ``timeout`` or ``error``.
     """
 
     state: str = ""
@@ -204,11 +195,8 @@ class LiveState:
 class Backlog:
     """Tasks that wait in a queue for a worker.
 
-    Attributes:
-        queue: The task queue.
-        kind: ``workflow`` or ``activity``.
-        tasks: Approximately how many.
-        age: How long the oldest has waited.
+    Their kind is ``workflow`` or ``activity``, their number is approximate, and their age is that
+    of the oldest.
     """
 
     queue: str
@@ -219,6 +207,9 @@ class Backlog:
 
 class EnrollmentClient:
     """Starts, signals and queries the workflows.
+
+    Every method but ``ready`` and ``progress`` raises ``TemporalUnavailableError`` if Temporal does
+    not answer; the same call may succeed later. Starting a workflow that is open does nothing.
 
     Args:
         client: A connected client with ``DATA_CONVERTER``.
@@ -238,98 +229,84 @@ class EnrollmentClient:
             return False
 
     async def start_enrollment(self, new: NewEnrollment) -> None:
-        """Start an enrollment's workflow, unless one is open.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
+        """Start an enrollment's workflow."""
         page = f"{self._page_base_url}/enrollments/{new.enrollment_id}"
-        await _reach(
-            self._client.start_workflow(
-                EnrollmentWorkflow.run,
-                StartEnrollment(str(new.enrollment_id), new.standing, page),
-                id=enrollment_workflow_id(new.enrollment_id),
-                task_queue=ENROLLMENT_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(SEQUENCE_ATTRIBUTE, str(new.sequence_id)),
-                        SearchAttributePair(ENROLLED_BY_ATTRIBUTE, str(new.enrolled_by)),
-                    ]
-                ),
-                # A thousand enrollments at once take turns with other sequences.
-                priority=Priority(priority_key=STEP_PRIORITY, fairness_key=str(new.sequence_id)),
-                static_summary=f"{new.standing.step_count} steps",
-                static_details=f"[enrollment]({page})",
-                rpc_timeout=RPC_TIMEOUT,
-            )
+        await self._start(
+            EnrollmentWorkflow.run,
+            StartEnrollment(str(new.enrollment_id), new.standing, page),
+            enrollment_workflow_id(new.enrollment_id),
+            f"{new.standing.step_count} steps",
+            static_details=f"[enrollment]({page})",
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SEQUENCE_ATTRIBUTE, str(new.sequence_id)),
+                    SearchAttributePair(ENROLLED_BY_ATTRIBUTE, str(new.enrolled_by)),
+                ]
+            ),
+            # A thousand enrollments at once take turns with other sequences.
+            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=str(new.sequence_id)),
         )
 
     async def start_message(self, message_id: UUID, sender_id: UUID | None) -> None:
-        """Start a one-off text's workflow, unless one is open.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
-        await _reach(
-            self._client.start_workflow(
-                OneOffMessageWorkflow.run,
-                StartMessage(str(message_id), str(sender_id or "")),
-                id=message_workflow_id(message_id),
-                task_queue=ENROLLMENT_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=Priority(priority_key=PERSON_PRIORITY),
-                static_summary="one-off text",
-                rpc_timeout=RPC_TIMEOUT,
-            )
+        """Start a one-off text's workflow."""
+        await self._start(
+            OneOffMessageWorkflow.run,
+            StartMessage(str(message_id), str(sender_id or "")),
+            message_workflow_id(message_id),
+            "one-off text",
+            priority=Priority(priority_key=PERSON_PRIORITY),
         )
 
     async def start_job(self, job_id: UUID) -> None:
-        """Start a job's workflow, unless one is open.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
-        await _reach(
-            self._client.start_workflow(
-                JobWorkflow.run,
-                StartJob(str(job_id)),
-                id=job_workflow_id(job_id),
-                task_queue=ENROLLMENT_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary="work in the background",
-                rpc_timeout=RPC_TIMEOUT,
-            )
+        """Start a job's workflow."""
+        await self._start(
+            JobWorkflow.run,
+            StartJob(str(job_id)),
+            job_workflow_id(job_id),
+            "work in the background",
         )
 
     async def wake_events(self, endpoint_id: UUID) -> None:
-        """Start the deliveries to an endpoint, or wake them if they run.
+        """Start the deliveries to an endpoint, or wake them if they run."""
+        await self._start(
+            EventDeliveryWorkflow.run,
+            StartEventDelivery(str(endpoint_id)),
+            events_workflow_id(endpoint_id),
+            "deliveries to an event endpoint",
+            start_signal="events_waiting",
+        )
 
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
+    async def _start(
+        self,
+        run: Callable[[Any, _Request], Awaitable[object]],
+        request: _Request,
+        workflow_id: str,
+        summary: str,
+        *,
+        static_details: str | None = None,
+        search_attributes: TypedSearchAttributes | None = None,
+        priority: Priority = Priority.default,
+        start_signal: str | None = None,
+    ) -> None:
         await _reach(
             self._client.start_workflow(
-                EventDeliveryWorkflow.run,
-                StartEventDelivery(str(endpoint_id)),
-                id=events_workflow_id(endpoint_id),
+                run,
+                request,
+                id=workflow_id,
                 task_queue=ENROLLMENT_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                start_signal="events_waiting",
-                static_summary="deliveries to an event endpoint",
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=summary,
+                static_details=static_details,
+                search_attributes=search_attributes,
+                priority=priority,
+                start_signal=start_signal,
                 rpc_timeout=RPC_TIMEOUT,
             )
         )
 
     async def signal_enrollment(self, enrollment_id: UUID, signal: str, status: str | None) -> None:
-        """Signal an enrollment's workflow; do nothing if it is closed or unknown.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
+        """Signal an enrollment's workflow; do nothing if it is closed or unknown."""
         handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
         try:
             await _reach(handle.signal(signal, Ended(status), rpc_timeout=RPC_TIMEOUT))
@@ -343,7 +320,6 @@ class EnrollmentClient:
         at most 1,000 weights, so a sender of the default rate gets none.
 
         Raises:
-            TemporalUnavailableError: Retryable.
             TemporalRefusedError: Too many weights; none of these was set.
         """
         weights = {str(sender_id): _weight(rate) for sender_id, rate in texts_per_second.items()}
@@ -370,20 +346,10 @@ class EnrollmentClient:
     async def mispaced(self, texts_per_second: Mapping[UUID, float]) -> Sequence[UUID]:
         """Find the senders whose weight on the server differs, removed senders included.
 
-        Args:
-            texts_per_second: By sender, for all senders.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
+        Takes the rates of all senders.
         """
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=SEND_QUEUE),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-            report_config=True,
-        )
-        described = await _reach(
-            self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        described = await self._describe(
+            SEND_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, report_config=True
         )
         if not described.config.HasField("fairness_keys_rate_limit_default"):
             return list(texts_per_second)  # a new server has no limits yet
@@ -400,34 +366,17 @@ class EnrollmentClient:
         ]
 
     async def backlogs(self) -> Sequence[Backlog]:
-        """Count the tasks that wait in each queue.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
+        """Count the tasks that wait in each queue."""
         return await asyncio.gather(*(self._backlog(*one) for one in _WAITING_IN))
 
     async def _backlog(self, queue: str, kind: TaskQueueType.ValueType) -> Backlog:
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=kind,
-            report_stats=True,
-        )
-        described = await _reach(
-            self._client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
-        )
-        stats = described.stats
+        stats = (await self._describe(queue, kind, report_stats=True)).stats
         name = TaskQueueType.Name(kind).removeprefix("TASK_QUEUE_TYPE_").lower()
         age = stats.approximate_backlog_age.ToTimedelta()
         return Backlog(queue, name, stats.approximate_backlog_count, age)
 
     async def is_open(self, enrollment_id: UUID) -> bool:
-        """Return whether an enrollment's workflow is running.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
+        """Return whether an enrollment's workflow is running."""
         handle = self._client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
         try:
             description = await _reach(handle.describe(rpc_timeout=RPC_TIMEOUT))
@@ -436,23 +385,31 @@ class EnrollmentClient:
         return description.status == WorkflowExecutionStatus.RUNNING
 
     async def worker_polls(self) -> bool:
-        """Return whether a worker polled within ``POLL_TIME``.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
-        """
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=ENROLLMENT_QUEUE),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        service = self._client.workflow_service
-        answer = await _reach(service.describe_task_queue(request, timeout=RPC_TIMEOUT))
+        """Return whether a worker polled within ``POLL_TIME``."""
+        answer = await self._describe(ENROLLMENT_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
         latest = max(
             (poller.last_access_time.ToDatetime(UTC) for poller in answer.pollers),
             default=datetime.min.replace(tzinfo=UTC),
         )
         return datetime.now(UTC) - latest < POLL_TIME
+
+    async def _describe(
+        self,
+        queue: str,
+        kind: TaskQueueType.ValueType,
+        *,
+        report_config: bool = False,
+        report_stats: bool = False,
+    ) -> DescribeTaskQueueResponse:
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=kind,
+            report_config=report_config,
+            report_stats=report_stats,
+        )
+        service = self._client.workflow_service
+        return await _reach(service.describe_task_queue(request, timeout=RPC_TIMEOUT))
 
     async def progress(
         self, enrollment_ids: Sequence[UUID], *, deadline: timedelta
@@ -482,9 +439,6 @@ class EnrollmentClient:
         """Create the Schedule that runs the sweep, or update the existing one.
 
         A Schedule that an operator has paused stays paused.
-
-        Raises:
-            TemporalUnavailableError: Retryable.
         """
         schedule = Schedule(
             action=ScheduleActionStartWorkflow(

@@ -1,12 +1,14 @@
 """The workflow of one enrollment."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority
 from temporalio.exceptions import ActivityError
-from temporalio.workflow import ActivityCancellationType, ActivityHandle
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from activities.sending import CloseEnrollment, SendingActivities, SendStep
@@ -14,18 +16,18 @@ with workflow.unsafe.imports_passed_through():
     from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
+        ASK,
         CLOCK_SKEW_BACKOFF,
-        CLOSE,
-        CLOSE_FIRST,
-        DECIDE,
-        DECIDE_FIRST,
         QUESTION_QUEUE,
         RESOLVE,
         SEND,
         SEND_QUEUE,
         STEP_PRIORITY,
+        Limit,
     )
     from workflows.messages import Ended, EnrollmentResult, Progress, StartEnrollment
+
+_Request = TypeVar("_Request")
 
 NOT_BLOCKED = frozenset(
     {EnrollmentPhase.WAITING, EnrollmentPhase.SENDING, EnrollmentPhase.AWAITING_REPLY}
@@ -82,11 +84,12 @@ class EnrollmentWorkflow:
             if not (self._was_early and workflow.patched("clocks")):
                 return
             timeout = CLOCK_SKEW_BACKOFF
+        is_closing = self._state.doing == EnrollmentPhase.AWAITING_REPLY
         try:
             await workflow.wait_condition(
                 lambda: not self._has_nothing_new(),
                 timeout=timeout,
-                timeout_summary=self._summary(),
+                timeout_summary="reply window" if is_closing else f"until {self._next_step()}",
             )
         except TimeoutError:
             return
@@ -129,9 +132,16 @@ class EnrollmentWorkflow:
             case Need.SEND:
                 return await self._send()
             case Need.RECONCILE | Need.LOOK_UP:
-                return await self._resolve(state.needs)
+                return await self._run(
+                    SendingActivities.resolve_step,
+                    SendStep(self._id),
+                    RESOLVE,
+                    f"{state.needs.replace('_', ' ')}: {self._next_step()}",
+                    task_queue=QUESTION_QUEUE,
+                )
             case None if state.doing == EnrollmentPhase.AWAITING_REPLY:
-                return await self._close()
+                closing = CloseEnrollment(self._id)
+                return await self._ask_row(SendingActivities.close_enrollment, closing, "close")
             case None if self._decides_first():
                 return await self._decide()
             case None:
@@ -150,19 +160,8 @@ class EnrollmentWorkflow:
         return self._decides
 
     async def _decide(self) -> EnrollmentState | None:
-        """Ask the row what is next: at once, or patiently if the database is away."""
-        request = SendStep(self._id)
-        state = await ask_at_once(SendingActivities.decide_step, request, DECIDE_FIRST, "decide")
-        if state is None:
-            deciding = workflow.start_activity_method(
-                SendingActivities.decide_step,
-                request,
-                start_to_close_timeout=DECIDE.start_to_close,
-                retry_policy=DECIDE.retry,
-                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary="decide",
-            )
-            state = await self._answer_of(deciding)
+        """Ask the row what is next; None as for `_ask`."""
+        state = await self._ask_row(SendingActivities.decide_step, SendStep(self._id), "decide")
         # A step that is due by our clock but not by the row's is asked about after a pause.
         self._was_early = state is not None and state.needs is None
         return state
@@ -177,84 +176,63 @@ class EnrollmentWorkflow:
         is_early = is_asked and due_at is not None and due_at > workflow.now()
         if not (is_early and workflow.patched("look")):
             return await self._send()
-        looking = workflow.start_activity_method(
-            SendingActivities.look,
-            SendStep(self._id),
-            start_to_close_timeout=DECIDE.start_to_close,
-            retry_policy=DECIDE.retry,
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary="look",
-        )
-        return await self._answer_of(looking)
-
-    async def _resolve(self, need: Need) -> EnrollmentState | None:
-        """Reconcile an attempt or look up a line type; None as for `_ask`."""
-        resolving = workflow.start_activity_method(
-            SendingActivities.resolve_step,
-            SendStep(self._id),
-            task_queue=QUESTION_QUEUE,
-            start_to_close_timeout=RESOLVE.start_to_close,
-            retry_policy=RESOLVE.retry,
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"{need.replace('_', ' ')}: {self._next_step()}",
-        )
-        return await self._answer_of(resolving)
+        return await self._run(SendingActivities.look, SendStep(self._id), ASK, "look")
 
     async def _send(self) -> EnrollmentState | None:
         """Run the send activity; None as for `_ask`."""
-        state = self._state
-        sending = workflow.start_activity_method(
+        sender_id = self._state.sender_id
+        return await self._run(
             SendingActivities.send_step,
             SendStep(self._id),
+            SEND,
+            self._next_step(),
             task_queue=SEND_QUEUE,
-            start_to_close_timeout=SEND.start_to_close,
-            retry_policy=SEND.retry,
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=state.sender_id or None),
-            summary=self._next_step(),
+            priority=Priority(priority_key=STEP_PRIORITY, fairness_key=sender_id or None),
         )
-        return await self._answer_of(sending)
 
-    async def _close(self) -> EnrollmentState | None:
-        """Close the row at once, or patiently if the database is away; None as for `_ask`."""
-        request = CloseEnrollment(self._id)
-        closed = await ask_at_once(
-            SendingActivities.close_enrollment, request, CLOSE_FIRST, "close"
-        )
-        if closed is not None:
-            return closed
-        closing = workflow.start_activity_method(
-            SendingActivities.close_enrollment,
-            request,
-            start_to_close_timeout=CLOSE.start_to_close,
-            retry_policy=CLOSE.retry,
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary="close",
-        )
-        return await self._answer_of(closing)
+    async def _ask_row(
+        self,
+        ask: Callable[[SendingActivities, _Request], Awaitable[EnrollmentState]],
+        request: _Request,
+        summary: str,
+    ) -> EnrollmentState | None:
+        """Ask the row at once, or patiently if the database is away; None as for `_ask`."""
+        state = await ask_at_once(ask, request, summary)
+        return state or await self._run(ask, request, ASK, summary)
 
-    async def _answer_of(self, activity: ActivityHandle[EnrollmentState]) -> EnrollmentState | None:
-        """Await an activity; None if a signal ended the enrollment before there was an answer.
+    async def _run(
+        self,
+        activity: Callable[[SendingActivities, _Request], Awaitable[EnrollmentState]],
+        request: _Request,
+        limit: Limit,
+        summary: str,
+        *,
+        task_queue: str | None = None,
+        priority: Priority = Priority.default,
+    ) -> EnrollmentState | None:
+        """Run an activity; None if a signal ended the enrollment before there was an answer.
 
         Then cancel one that is queued or between two tries, and await one under way.
         """
-        await workflow.wait_condition(lambda: activity.done() or self._ended is not None)
-        if not activity.done():
-            activity.cancel()
+        running = workflow.start_activity_method(
+            activity,
+            request,
+            **limit,
+            task_queue=task_queue,
+            priority=priority,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=summary,
+        )
+        await workflow.wait_condition(lambda: running.done() or self._ended is not None)
+        if not running.done():
+            running.cancel()
         try:
-            return await activity
+            return await running
         except ActivityError:
             # Canceled, or the try under way failed: no other try follows a cancellation.
             if self._ended is not None:
                 return None
             raise
-
-    def _summary(self) -> str:
-        """Return what the timer waits for, in one line."""
-        state = self._state
-        if state.doing == EnrollmentPhase.AWAITING_REPLY:
-            return "reply window"
-        return f"until {self._next_step()}"
 
     def _next_step(self) -> str:
         """Return which step is next, in words."""

@@ -36,8 +36,7 @@ class EventDeliveryWorkflow:
                 EventActivities.deliver_events,
                 DeliverEvents(start.endpoint_id),
                 task_queue=EVENT_QUEUE,
-                start_to_close_timeout=DELIVER.start_to_close,
-                retry_policy=DELIVER.retry,
+                **DELIVER,
                 summary="deliver",
             )
             if self._woken == seen:

@@ -28,12 +28,7 @@ class JobWorkflow:
         """Run chunk after chunk; return the job's final state, a ``JobState`` code."""
         while True:
             progress: JobProgress = await workflow.execute_activity_method(
-                JobActivities.run_job_chunk,
-                RunChunk(start.job_id),
-                start_to_close_timeout=JOB.start_to_close,
-                heartbeat_timeout=JOB.heartbeat,
-                retry_policy=JOB.retry,
-                summary="rows",
+                JobActivities.run_job_chunk, RunChunk(start.job_id), **JOB, summary="rows"
             )
             if not progress.more:
                 return progress.state

@@ -1,7 +1,7 @@
 """Task queues, priorities, and the one table of time limits and retries."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 
 from temporalio.common import RetryPolicy
 
@@ -28,84 +28,67 @@ CLOCK_SKEW_BACKOFF = timedelta(seconds=1)
 """How long to wait before asking a row again whose clock is behind ours: it was not due yet."""
 
 
-@dataclass(frozen=True)
-class Limit:
-    """The time limits and retries of one activity.
+class Limit(TypedDict):
+    """The time limits and retries of one activity, by the SDK's names.
 
     They nest: HTTP 13 s < start-to-close 30 s < drain 45 s < container 60 s
     (docs/design.md, "Deploys").
     """
 
-    start_to_close: timedelta
-    retry: RetryPolicy
-    schedule_to_close: timedelta | None = None
-    heartbeat: timedelta | None = None
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
 
 
-SEND = Limit(
-    start_to_close=timedelta(seconds=30),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(seconds=30),
-        maximum_attempts=0,
-    ),
+class LocalLimit(Limit):
+    """The same of a local activity, with a limit on all its attempts together."""
+
+    schedule_to_close_timeout: timedelta
+
+
+class BeatingLimit(Limit):
+    """The same of an activity that sends heartbeats."""
+
+    heartbeat_timeout: timedelta
+
+
+_UP_TO_30_SECONDS = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
 )
-"""Sends: no maximum of attempts, the row counts."""
+_UP_TO_A_MINUTE = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+)
+"""Retries without a maximum of attempts: the rows count them."""
+
+SEND: Limit = {"start_to_close_timeout": timedelta(seconds=30), "retry_policy": _UP_TO_30_SECONDS}
 
 RESOLVE = SEND
 """Reconciliation, repeated until there is evidence; the row decides when to give up."""
 
-CLOSE_FIRST = Limit(
-    start_to_close=timedelta(seconds=2),
-    schedule_to_close=timedelta(seconds=8),
-    retry=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_attempts=3),
-)
-"""Closing as a local activity, which must not grow the history during an outage."""
+ASK_AT_ONCE: LocalLimit = {
+    "start_to_close_timeout": timedelta(seconds=2),
+    "schedule_to_close_timeout": timedelta(seconds=8),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_attempts=3),
+}
+"""Deciding and closing as a local activity, which must not grow the history during an outage."""
 
-CLOSE = Limit(
-    start_to_close=timedelta(seconds=10),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(seconds=30),
-        maximum_attempts=0,
-    ),
-)
-"""Closing as a regular activity, without bound."""
+ASK: Limit = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": _UP_TO_30_SECONDS}
+"""Deciding and closing as a regular activity."""
 
-DECIDE_FIRST = CLOSE_FIRST
-"""Deciding as a local activity: as short as closing."""
-
-DECIDE = CLOSE
-"""Deciding as a regular activity, without bound."""
-
-SWEEP = Limit(
-    start_to_close=timedelta(minutes=5),
-    heartbeat=timedelta(seconds=30),
-    retry=RetryPolicy(maximum_attempts=1),
-)
+SWEEP: BeatingLimit = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_attempts=1),
+}
 """The sweep, tried once: the next one repeats what failed. The heartbeat detects a dead worker;
 without it no other sweep could start for the rest of the 5 minutes."""
 
-JOB = Limit(
-    start_to_close=timedelta(seconds=30),
-    heartbeat=timedelta(seconds=6),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
-)
-"""A chunk of a job, which takes some seconds; no maximum of attempts, the rows count.
+JOB: BeatingLimit = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": timedelta(seconds=6),
+    "retry_policy": _UP_TO_A_MINUTE,
+}
+"""A chunk of a job, which takes some seconds. The heartbeat detects a dead worker before the time
+is up."""
 
-The heartbeat detects a dead worker before the time is up.
-"""
-
-DELIVER = Limit(
-    start_to_close=timedelta(seconds=30),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
-)
-"""One round of deliveries to an endpoint; the rows count what the endpoint refused."""
+DELIVER: Limit = {"start_to_close_timeout": timedelta(seconds=30), "retry_policy": _UP_TO_A_MINUTE}
+"""One round of deliveries to an endpoint."""

@@ -11,13 +11,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 
 @dataclass(frozen=True)
 class StartEnrollment:
-    """Input of an enrollment's workflow; ids and times only.
-
-    Attributes:
-        enrollment_id: The row.
-        standing: The row's state now.
-        page_url: The enrollment's page, for operators.
-    """
+    """Input of an enrollment's workflow, ids and times only: the row, its state, its page."""
 
     enrollment_id: str
     standing: EnrollmentState
@@ -45,7 +39,6 @@ class Progress:
     Attributes:
         state: An ``EnrollmentPhase`` code, or the final ``EnrollmentStatus``.
         step: The step last sent, 0 for none.
-        step_count: How many steps there are.
         next_due_at: When it acts next; None when blocked, under way or ended.
         held_reason: Why it is held, or None.
     """

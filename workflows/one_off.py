@@ -11,9 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.statuses.enrollments import Need
     from workflows.asking import ask_at_once
     from workflows.limits import (
+        ASK,
         CLOCK_SKEW_BACKOFF,
-        DECIDE,
-        DECIDE_FIRST,
         PERSON_PRIORITY,
         QUESTION_QUEUE,
         RESOLVE,
@@ -71,14 +70,18 @@ class OneOffMessageWorkflow:
         request = SendMessage(start.message_id)
         match needs:
             case None:
-                return await self._decide(request)
+                state = await ask_at_once(SendingActivities.decide_message, request, "decide")
+                if state is not None:
+                    return state
+                return await workflow.execute_activity_method(
+                    SendingActivities.decide_message, request, **ASK, summary="decide"
+                )
             case Need.SEND:
                 return await workflow.execute_activity_method(
                     SendingActivities.send_message,
                     request,
                     task_queue=SEND_QUEUE,
-                    start_to_close_timeout=SEND.start_to_close,
-                    retry_policy=SEND.retry,
+                    **SEND,
                     priority=Priority(
                         priority_key=PERSON_PRIORITY, fairness_key=start.sender_id or None
                     ),
@@ -89,22 +92,6 @@ class OneOffMessageWorkflow:
                     SendingActivities.resolve_message,
                     request,
                     task_queue=QUESTION_QUEUE,
-                    start_to_close_timeout=RESOLVE.start_to_close,
-                    retry_policy=RESOLVE.retry,
+                    **RESOLVE,
                     summary=needs.replace("_", " "),
                 )
-
-    async def _decide(self, request: SendMessage) -> EnrollmentState:
-        """Ask the row what is next: at once, or patiently if the database is away."""
-        decided = await ask_at_once(
-            SendingActivities.decide_message, request, DECIDE_FIRST, "decide"
-        )
-        if decided is not None:
-            return decided
-        return await workflow.execute_activity_method(
-            SendingActivities.decide_message,
-            request,
-            start_to_close_timeout=DECIDE.start_to_close,
-            retry_policy=DECIDE.retry,
-            summary="decide",
-        )

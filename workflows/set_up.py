@@ -1,4 +1,8 @@
-"""Set up Temporal: namespace, search attributes, the current worker version."""
+"""Set up Temporal: namespace, search attributes, the current worker version.
+
+Every function raises `TemporalUnavailableError` if the same call may succeed later, and
+`TemporalRefusedError` for good.
+"""
 
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
@@ -38,15 +42,7 @@ _VERSION_TIMEOUT = timedelta(seconds=20)
 
 
 async def ensure_namespace(client: Client) -> bool:
-    """Create the client's namespace unless it exists; leave an existing one as it is.
-
-    Returns:
-        Whether it was created now.
-
-    Raises:
-        TemporalUnavailableError: Retryable.
-        TemporalRefusedError: Final.
-    """
+    """Create the client's namespace unless it exists; return whether it was created now."""
     service, name = client.workflow_service, client.namespace
     asked = DescribeNamespaceRequest(namespace=name)
     try:
@@ -65,9 +61,9 @@ async def ensure_search_attributes(client: Client) -> Sequence[str]:
         The names of those added now.
 
     Raises:
-        TemporalUnavailableError: Retryable. A namespace that was just created may stay unknown
+        TemporalUnavailableError: Also while a namespace that was just created is still unknown,
             for some seconds.
-        TemporalRefusedError: Final; for example, one exists with another type.
+        TemporalRefusedError: Also if one exists with another type.
     """
     service, namespace = client.operator_service, client.namespace
     asked = ListSearchAttributesRequest(namespace=namespace)
@@ -92,10 +88,6 @@ async def current_build(client: Client) -> str | None:
 
     Returns:
         Its id; empty if workers without a version are current; None if none was ever chosen.
-
-    Raises:
-        TemporalUnavailableError: Retryable.
-        TemporalRefusedError: Final.
     """
     asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
     try:
@@ -112,18 +104,11 @@ async def current_build(client: Client) -> str | None:
 async def make_current(client: Client, build_id: str) -> bool:
     """Route all workflows to the workers of a build, the open ones included.
 
-    Its workers need not have started yet: tasks wait for them.
-
-    Args:
-        client: A client of our namespace.
-        build_id: The build's id; empty for workers without a version.
+    Its workers need not have started yet: tasks wait for them. An empty id means workers without a
+    version.
 
     Returns:
         Whether this changed the current build.
-
-    Raises:
-        TemporalUnavailableError: Retryable.
-        TemporalRefusedError: Final.
     """
     if (await current_build(client) or "") == build_id:
         return False
@@ -167,15 +152,7 @@ _PASSING = frozenset(
 
 
 async def _call(call: Awaitable[_T]) -> _T:
-    """Make a call of the set-up, telling final refusals from those worth waiting for.
-
-    Raises:
-        TemporalUnavailableError: Temporal is unavailable or too busy.
-        _NoSuchNamespaceError: The namespace does not exist.
-        _AlreadyThereError: The resource already exists.
-        _NotThereError: The resource does not exist.
-        TemporalRefusedError: Any other refusal.
-    """
+    """Make a call of the set-up, telling final refusals from those worth waiting for."""
     try:
         return await call
     except RPCError as error:

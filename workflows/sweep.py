@@ -16,9 +16,5 @@ class SweepWorkflow:
     async def run(self) -> SweepReport:
         """Run the sweep activity; return its counts."""
         return await workflow.execute_activity_method(
-            SweepingActivities.sweep,
-            start_to_close_timeout=SWEEP.start_to_close,
-            heartbeat_timeout=SWEEP.heartbeat,
-            retry_policy=SWEEP.retry,
-            summary="sweep",
+            SweepingActivities.sweep, **SWEEP, summary="sweep"
         )

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -114,8 +113,8 @@ def main() -> None:
                 "Worker",
                 partial(Worker, sticky_queue_schedule_to_start_timeout=STICKY),
             ),
-            (limits, "SEND", replace(limits.SEND, start_to_close=SEND_TIME)),
-            (limits, "RESOLVE", replace(limits.RESOLVE, start_to_close=SEND_TIME)),
+            (limits, "SEND", {**limits.SEND, "start_to_close_timeout": SEND_TIME}),
+            (limits, "RESOLVE", {**limits.RESOLVE, "start_to_close_timeout": SEND_TIME}),
             (sending, "lock_step", struck_lock(faults)),
             (Departure, "leave", struck_departure(faults)),
             (domain.messaging.deadline, "Clocks", partial(Clocks, monotonic)),

@@ -46,8 +46,7 @@ class EarlierOneOffWorkflow:
                 SendingActivities.send_message,
                 SendMessage(start.message_id),
                 task_queue=SEND_QUEUE,
-                start_to_close_timeout=SEND.start_to_close,
-                retry_policy=SEND.retry,
+                **SEND,
                 priority=Priority(
                     priority_key=PERSON_PRIORITY, fairness_key=start.sender_id or None
                 ),
