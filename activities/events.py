@@ -16,11 +16,7 @@ class DeliverEvents:
 
 
 class EventActivities:
-    """Delivers events.
-
-    Args:
-        deliverer: The use case behind it.
-    """
+    """Delivers events."""
 
     def __init__(self, deliverer: EventDeliverer) -> None:
         self._deliverer = deliverer

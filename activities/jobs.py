@@ -1,17 +1,12 @@
 """Work in the background as an activity: some rows of a job at a time."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from temporalio import activity
 
+from activities.heartbeats import heartbeats
 from domain.jobs.ports import JobProgress, JobRunner
-
-_BEATS = 4
-"""How many heartbeats fit into the time that one may be away."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +17,7 @@ class RunChunk:
 
 
 class JobActivities:
-    """Acts on rows.
-
-    Args:
-        runner: The use case behind it.
-    """
+    """Acts on rows."""
 
     def __init__(self, runner: JobRunner) -> None:
         self._runner = runner
@@ -39,22 +30,5 @@ class JobActivities:
         Time limit: 30 s, and 6 s without a heartbeat, so that the rows of a worker that died are
         soon in other hands. No failure is final; a fault of ours ends the job on its tenth try.
         """
-        async with _heartbeats():
+        async with heartbeats():
             return await self._runner.run_chunk(UUID(request.job_id), tries=activity.info().attempt)
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Say that the activity is alive, some times within its heartbeat timeout."""
-    beating = asyncio.create_task(_beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-
-
-async def _beat() -> None:
-    timeout = activity.info().heartbeat_timeout
-    while timeout:
-        await asyncio.sleep(timeout.total_seconds() / _BEATS)
-        activity.heartbeat()

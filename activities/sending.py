@@ -71,8 +71,6 @@ class SendingActivities:
     """The activities of enrollments and one-off texts.
 
     Args:
-        ledger: The rows that decide.
-        gateway: The provider.
         look_again: How often an attempt of unknown outcome is read again: a status callback may
             prove it long before the provider's list can.
     """
@@ -164,30 +162,26 @@ class SendingActivities:
         except LateError:
             raise _late() from None
         while isinstance(next_action, SendRequest):
-            next_action = await self._call(next_action)
+            # The answer is recorded even if the activity is canceled meanwhile.
+            next_action = await asyncio.shield(self._call(next_action))
         return _told(next_action)
 
     async def _resolve(
         self, decide: Callable[[UUID], Awaitable[Preparation]], subject_id: UUID
     ) -> EnrollmentState:
         """Decide, and find out what that needs, until nothing is left to find out."""
-        decision = await decide(subject_id)
-        while not isinstance(decision, EnrollmentState):
-            await self._find_out(decision)
-            decision = await decide(subject_id)
-        return decision
-
-    async def _find_out(self, question: NeedsReconciliation | LineTypeNeeded) -> None:
-        """Ask the provider what must be known before the next text."""
-        match question:
-            case NeedsReconciliation():
-                await self._reconcile(question)
-            case LineTypeNeeded():
-                try:
-                    line_type = await self._gateway.line_type(question.phone)
-                except ProviderUnavailableError:
-                    line_type = None
-                await self._ledger.record_line_type(question.contact_id, line_type)
+        while True:
+            match await decide(subject_id):
+                case EnrollmentState() as state:
+                    return state
+                case NeedsReconciliation() as question:
+                    await self._reconcile(question)
+                case LineTypeNeeded() as question:
+                    try:
+                        line_type = await self._gateway.line_type(question.phone)
+                    except ProviderUnavailableError:
+                        line_type = None
+                    await self._ledger.record_line_type(question.contact_id, line_type)
 
     async def _reconcile(self, question: NeedsReconciliation) -> None:
         """Fetch the provider's list for an earlier attempt, or come back when it may prove more.
@@ -206,10 +200,6 @@ class SendingActivities:
         raise _come_back(question.wait)
 
     async def _call(self, call: SendRequest) -> NextAction:
-        """Make the call and record its answer, even if the activity is canceled meanwhile."""
-        return await asyncio.shield(self._call_and_record(call))
-
-    async def _call_and_record(self, call: SendRequest) -> NextAction:
         answer = await self._gateway.create(call)
         if isinstance(answer, OutcomeUnknown) and answer.late is not None:
             listening = asyncio.create_task(self._record_late(call.attempt_id, answer.late))

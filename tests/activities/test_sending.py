@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities import sending, sweeping
+from activities import sending
 from activities.sending import (
     LATE_RETRY,
     LOOK_AGAIN,
@@ -400,11 +400,8 @@ async def test_sweep_returns_its_counts() -> None:
     assert swept.restarted == 3
 
 
-async def test_sweep_sends_heartbeats_until_it_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_sweep_sends_heartbeats_until_it_ends() -> None:
     """So a killed worker is noticed, and the next sweep can start."""
-    monkeypatch.setattr(sweeping, "HEARTBEAT", timedelta(seconds=0.01))
     beats = []
     enough = asyncio.Event()
 
@@ -419,6 +416,7 @@ async def test_sweep_sends_heartbeats_until_it_ends(
             return SweepReport()
 
     environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=0.04))
     environment.on_heartbeat = beat
     async with asyncio.timeout(5):
         await environment.run(SweepingActivities(Sweeper()).sweep)
