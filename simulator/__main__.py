@@ -8,12 +8,12 @@ from datetime import timedelta
 import uvicorn
 
 from simulator.app import create_app
-from simulator.config import SimulatorConfig
 from simulator.server import server_config
+from simulator.state import SimulatorConfig
 
 
-def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; the simulator reads nothing from the environment."""
+def read_arguments(words: Sequence[str] | None = None) -> tuple[SimulatorConfig, str, int]:
+    """Parse the command line into a configuration, host and port; no environment is read."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8100)
@@ -26,26 +26,22 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--delivery-delay", type=float, default=0.5, help="seconds until a text is delivered"
     )
     parser.add_argument("--seed", type=int, help="makes error rates and shuffling repeatable")
-    return parser.parse_args(words)
-
-
-def config_of(arguments: argparse.Namespace) -> SimulatorConfig:
-    """Return the configuration that the command line asks for."""
-    return SimulatorConfig(
+    arguments = parser.parse_args(words)
+    config = SimulatorConfig(
         account_sid=arguments.account_sid,
         auth_token=arguments.auth_token,
         inbound_url=arguments.inbound_url,
         delivery_delay=timedelta(seconds=arguments.delivery_delay),
         seed=arguments.seed,
     )
+    return config, arguments.host, arguments.port
 
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
-    arguments = read_arguments()
-    app = create_app(config_of(arguments))
+    config, host, port = read_arguments()
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(server_config(app, arguments.host, arguments.port)).run()
+        uvicorn.Server(server_config(create_app(config), host, port)).run()
 
 
 if __name__ == "__main__":

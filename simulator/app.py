@@ -9,9 +9,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from simulator import control, creates, lists, lookup, pages
-from simulator.config import SimulatorConfig
 from simulator.errors import CODE_OF_STATUS, TwilioError
-from simulator.state import Simulator
+from simulator.state import Simulator, SimulatorConfig
 
 
 @asynccontextmanager

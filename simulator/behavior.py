@@ -94,10 +94,6 @@ class Behavior(BaseModel):
             draw -= share
         return None
 
-    def fault_of_list(self) -> Fault | None:
-        """Return the fault of one list or fetch, if any."""
-        return self.fail_next_lists.take() if self.fail_next_lists else None
-
     def sender_error(self, *senders: str | None) -> int | None:
         """Return the error code of the first of these senders that has one."""
         for sender in senders:

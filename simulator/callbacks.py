@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import Random
 
 from simulator.errors import error_text
-from simulator.messages import API_VERSION, Message
+from simulator.messages import Message
 from simulator.scenarios import Fate, Reporting
 from simulator.webhooks import Webhooks
 
@@ -17,18 +17,7 @@ FIRST_MOVE_AFTER = timedelta(milliseconds=10)
 
 def status_fields(account_sid: str, message: Message) -> dict[str, str]:
     """Return the form fields that report a message's status."""
-    fields = {
-        "SmsSid": message.sid,
-        "SmsStatus": message.status,
-        "MessageStatus": message.status,
-        "To": message.to,
-        "MessageSid": message.sid,
-        "AccountSid": account_sid,
-        "From": message.from_number or "",
-        "ApiVersion": API_VERSION,
-    }
-    if message.messaging_service_sid is not None:
-        fields["MessagingServiceSid"] = message.messaging_service_sid
+    fields = {**message.webhook_fields(account_sid), "MessageStatus": message.status}
     if message.error_code is not None:
         fields["ErrorCode"] = str(message.error_code)
         fields["ErrorMessage"] = error_text(message.error_code)

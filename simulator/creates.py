@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 
 from simulator.errors import TwilioError
 from simulator.rest import Form, Sim, answer_fault, check_credentials, first, read_form
-from simulator.scenarios import TEST_RECIPIENTS, TEST_SENDERS, Fault, scenario_of
-from simulator.state import Draft, Simulator
+from simulator.scenarios import TEST_RECIPIENTS, TEST_SENDERS, scenario_of
+from simulator.state import Draft
 
 BODY_LIMIT = 1600
 MEDIA_LIMIT = 10
@@ -39,21 +39,14 @@ async def create_message(request: Request, simulator: Sim) -> Response:
         await asyncio.sleep(behavior.create_delay_seconds)
     to = first(form, "To") or ""
     call = simulator.count(simulator.calls, to)
-    fault = behavior.fault_of_create(simulator.random) or scenario_of(to).fault_of_call(call)
+    scenario = scenario_of(to)
+    fault = behavior.fault_of_create(simulator.random) or scenario.fault_of_call(call)
     if fault is not None and not fault.creates:
         return await answer_fault(fault, request, to)
-    return await _create(request, simulator, read_draft(form), fault)
-
-
-async def _create(
-    request: Request, simulator: Simulator, draft: Draft, fault: Fault | None
-) -> Response:
-    """Create the message and answer, unless the answer is the fault."""
-    message, life = simulator.accept(draft)
-    resource = message.resource(simulator.config.account_sid, simulator.behavior.habit)
-    scenario = scenario_of(draft.to)
+    message, life = simulator.accept(read_draft(form))
+    resource = message.resource(simulator.config.account_sid, behavior.habit)
     if fault is not None:
-        return await answer_fault(fault, request, draft.to)
+        return await answer_fault(fault, request, to)
     if scenario.reports_first:
         await asyncio.wait([life])
     if scenario.answer_delay:

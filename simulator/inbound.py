@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.messages import API_VERSION, Message, media_type
+from simulator.messages import Message, media_type
 
+_UNKNOWN_PLACES = ("FromCity", "FromState", "FromZip", "ToCity", "ToState", "ToZip")
 _E164 = r"^\+[1-9]\d{6,14}$"
 
 
@@ -33,28 +34,15 @@ def inbound_fields(
 ) -> dict[str, str]:
     """Return the form fields of an inbound webhook; unknown places are empty, as at Twilio."""
     fields = {
+        **message.webhook_fields(account_sid),
+        **dict.fromkeys(_UNKNOWN_PLACES, ""),
+        "FromCountry": "US",
         "ToCountry": "US",
-        "ToState": "",
         "SmsMessageSid": message.sid,
         "NumMedia": str(len(message.media_urls)),
-        "ToCity": "",
-        "FromZip": "",
-        "SmsSid": message.sid,
-        "FromState": "",
-        "SmsStatus": "received",
-        "FromCity": "",
-        "Body": message.body,
-        "FromCountry": "US",
-        "To": message.to,
-        "ToZip": "",
         "NumSegments": str(message.num_segments),
-        "MessageSid": message.sid,
-        "AccountSid": account_sid,
-        "From": message.from_number or "",
-        "ApiVersion": API_VERSION,
+        "Body": message.body,
     }
-    if message.messaging_service_sid is not None:
-        fields["MessagingServiceSid"] = message.messaging_service_sid
     if opt_out_type is not None:
         fields["OptOutType"] = opt_out_type
     for index, url in enumerate(message.media_urls):

@@ -24,7 +24,8 @@ router = APIRouter(
 
 async def fault_answer(request: Request, simulator: Sim) -> Response | None:
     """Return the answer of the list's fault, if it has one."""
-    fault = simulator.behavior.fault_of_list()
+    faults = simulator.behavior.fail_next_lists
+    fault = faults.take() if faults else None
     return None if fault is None else await answer_fault(fault, request)
 
 
@@ -106,6 +107,7 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
     shown = found[:size]
     base = {name: text for name, text in query.items() if name not in {"Page", "PageToken"}}
     base["PageSize"] = str(size)
+    following = {**base, "Page": page + 1, "PageToken": f"PA{shown[-1].sid}"} if shown else {}
     path = request.url.path
     return JSONResponse(
         {
@@ -118,7 +120,7 @@ async def list_messages(request: Request, simulator: Sim, fault: FaultAnswer) ->
             "end": page * size + max(len(shown) - 1, 0),
             "uri": f"{path}?{request.url.query}" if request.url.query else path,
             "first_page_uri": f"{path}?{urlencode({**base, 'Page': 0})}",
-            "next_page_uri": _next_page_uri(path, base, page, found, size),
+            "next_page_uri": f"{path}?{urlencode(following)}" if len(found) > size else None,
             "previous_page_uri": None,
         }
     )
@@ -180,13 +182,3 @@ def _below(simulator: Simulator, token: str | None) -> int | None:
     if message is None:
         raise TwilioError(20001, token)
     return message.number
-
-
-def _next_page_uri(
-    path: str, base: dict[str, str], page: int, found: list[Message], size: int
-) -> str | None:
-    """Return the address of the next page, if there are more messages."""
-    if len(found) <= size:
-        return None
-    token = "PA" + found[size - 1].sid
-    return f"{path}?{urlencode({**base, 'Page': page + 1, 'PageToken': token})}"

@@ -12,7 +12,11 @@ from simulator.scenarios import LineType, scenario_of
 
 router = APIRouter(dependencies=[Depends(check_credentials)])
 
-_NOT_ASKED_FOR = (
+_NULL_UNLESS_KNOWN = (
+    "calling_country_code",
+    "country_code",
+    "national_format",
+    "line_type_intelligence",
     "caller_name",
     "sim_swap",
     "call_forwarding",
@@ -24,13 +28,6 @@ _NOT_ASKED_FOR = (
     "pre_fill",
 )
 _WITH_CARRIER = frozenset({"mobile", "landline", "fixedVoip", "nonFixedVoip"})
-_REASONS = {
-    phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "INVALID_COUNTRY_CODE",
-    phonenumbers.ValidationResult.TOO_SHORT: "TOO_SHORT",
-    phonenumbers.ValidationResult.TOO_LONG: "TOO_LONG",
-    phonenumbers.ValidationResult.INVALID_LENGTH: "INVALID_LENGTH",
-    phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "TOO_SHORT",
-}
 
 
 @router.get("/v2/PhoneNumbers/{number}")
@@ -39,25 +36,23 @@ async def look_up(number: str, request: Request) -> Response:
     fields = request.query_params.get("Fields", "").split(",")
     line_type = scenario_of(number).line_type
     parsed, errors = _parse(number, line_type)
-    document: dict[str, object] = dict.fromkeys(_NOT_ASKED_FOR)
+    document: dict[str, object] = dict.fromkeys(_NULL_UNLESS_KNOWN)
     document |= {
-        "calling_country_code": str(parsed.country_code) if parsed else None,
-        "country_code": phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-        if parsed
-        else None,
         "phone_number": number,
-        "national_format": phonenumbers.format_number(
-            parsed, phonenumbers.PhoneNumberFormat.NATIONAL
-        )
-        if parsed
-        else None,
         "valid": not errors,
         "validation_errors": errors,
-        "line_type_intelligence": _intelligence(line_type)
-        if "line_type_intelligence" in fields and not errors
-        else None,
         "url": str(request.url.replace(query="")),
     }
+    if parsed:
+        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+        document |= {
+            "calling_country_code": str(parsed.country_code),
+            "country_code": region,
+            "national_format": national,
+        }
+    if "line_type_intelligence" in fields and not errors:
+        document["line_type_intelligence"] = _intelligence(line_type)
     return JSONResponse(document)
 
 
@@ -69,7 +64,8 @@ def _parse(number: str, line_type: LineType) -> tuple[phonenumbers.PhoneNumber |
         return None, ["NOT_A_NUMBER"]
     reason = phonenumbers.is_possible_number_with_reason(parsed)
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None, [_REASONS.get(reason, "INVALID_LENGTH")]
+        is_local = reason == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY
+        return None, ["TOO_SHORT" if is_local else phonenumbers.ValidationResult.to_string(reason)]
     return parsed, [] if line_type.valid else ["INVALID_BUT_POSSIBLE"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from mimetypes import guess_type
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from simulator.errors import error_text
 from simulator.habits import Habit
@@ -59,12 +59,6 @@ class Message:
         """The person's number, whichever way the text went."""
         return (self.from_number or "") if self.is_inbound else self.to
 
-    @property
-    def sender_key(self) -> str:
-        """The sender as the person sees it: the Messaging Service, else the number."""
-        ours = self.to if self.is_inbound else self.from_number
-        return self.messaging_service_sid or ours or ""
-
     def move(self, status: str, error_code: int | None) -> None:
         """Change the status; the sent date is set when the message first leaves the queue."""
         self.status = status
@@ -100,6 +94,21 @@ class Message:
             "uri": f"{uri}.json",
         }
 
+    def webhook_fields(self, account_sid: str) -> dict[str, str]:
+        """Return the form fields that webhooks of texts and of statuses have in common."""
+        fields = {
+            "AccountSid": account_sid,
+            "ApiVersion": API_VERSION,
+            "From": self.from_number or "",
+            "MessageSid": self.sid,
+            "SmsSid": self.sid,
+            "SmsStatus": self.status,
+            "To": self.to,
+        }
+        if self.messaging_service_sid is not None:
+            fields["MessagingServiceSid"] = self.messaging_service_sid
+        return fields
+
     def media_sid(self, at: int) -> str:
         """Return the id of the picture at a position, from 0."""
         return "ME" + uuid5(UUID(self.sid[2:]), str(at)).hex
@@ -124,20 +133,13 @@ def media_type(url: str) -> str:
     return guess_type(url)[0] or "image/jpeg"
 
 
-def new_sid(media_urls: tuple[str, ...]) -> str:
-    """Return a new message id; ids never repeat, even with the same seed."""
-    return ("MM" if media_urls else "SM") + uuid4().hex
-
-
 @dataclass(frozen=True)
 class MessageFilter:
     """Filters of a list; a message that was not sent yet matches no sent date.
 
     Attributes:
-        sent_from: The earliest sent date, included.
-        sent_until: The end of the sent dates, excluded.
+        sent_from: Included; ``sent_until`` is excluded.
         created_until: The latest creation that a lagging list shows.
-        inbound_only: Only texts from handsets.
     """
 
     to: str | None = None
@@ -149,22 +151,15 @@ class MessageFilter:
 
     def matches(self, message: Message) -> bool:
         """Whether a message passes the filters."""
-        if self.to is not None and message.to != self.to:
-            return False
-        if self.from_number is not None and message.from_number != self.from_number:
-            return False
-        if self.created_until is not None and message.date_created > self.created_until:
-            return False
-        if self.inbound_only and not message.is_inbound:
-            return False
-        return self._matches_sent(message.date_sent)
-
-    def _matches_sent(self, sent: datetime | None) -> bool:
-        if self.sent_from is None and self.sent_until is None:
-            return True
-        if sent is None or (self.sent_from is not None and sent < self.sent_from):
-            return False
-        return self.sent_until is None or sent < self.sent_until
+        sent = message.date_sent
+        return (
+            self.to in {None, message.to}
+            and self.from_number in {None, message.from_number}
+            and (self.created_until is None or message.date_created <= self.created_until)
+            and (message.is_inbound or not self.inbound_only)
+            and (self.sent_from is None or (sent is not None and sent >= self.sent_from))
+            and (self.sent_until is None or (sent is not None and sent < self.sent_until))
+        )
 
 
 class MessageStore:
@@ -182,11 +177,6 @@ class MessageStore:
     def __len__(self) -> int:
         """Return the number of messages kept."""
         return len(self._by_number)
-
-    @property
-    def newest_number(self) -> int:
-        """The number of the newest message; never decreases."""
-        return self._next - 1
 
     def take_number(self) -> int:
         """Take the next number."""

@@ -1,6 +1,7 @@
 """The handset page: the numbers that were texted, one conversation, and a box to answer from."""
 
 from itertools import islice
+from operator import methodcaller
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
@@ -12,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from simulator.handsets import outcome, pretty, read_sender, senders_of
 from simulator.inbound import InboundText
-from simulator.messages import Message
 from simulator.rest import Sim
 from simulator.scenarios import MAGIC_PREFIX, SCENARIOS, TEST_RECIPIENTS, TEST_SENDERS, scenario_of
 from simulator.state import Simulator
@@ -21,15 +21,12 @@ HANDSETS_SHOWN = 200
 TEXTS_SHOWN = 200
 STATIC = Path(__file__).parent / "static"
 
+_unix_lines = methodcaller("replace", "\r\n", "\n")
 _CONTENT_SECURITY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'"}
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.filters |= {"pretty": pretty, "outcome": outcome}
-
-
-def _unix_lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 class AnswerForm(BaseModel):
@@ -95,21 +92,16 @@ async def answer(simulator: Sim, form: Annotated[AnswerForm, Form()]) -> Respons
 def _live_context(simulator: Simulator, handset: str, find: str) -> dict[str, object]:
     """Return the context of the parts that reload."""
     texts = simulator.messages.conversation(handset)[-TEXTS_SHOWN:] if handset else []
+    digits = "".join(character for character in find if character.isdigit())
+    matching = (text for text in simulator.messages.handsets() if digits in text.handset)
     return {
         "handset": handset,
         "find": find,
         "scenario": scenario_of(handset),
-        "handsets": _handsets(simulator, find),
+        "handsets": list(islice(matching, HANDSETS_SHOWN)),
         "texts": texts,
         "senders": senders_of(texts),
         "total": len(simulator.messages),
         "webhooks": simulator.webhooks,
         "faults": simulator.behavior.model_dump(mode="json", exclude_defaults=True),
     }
-
-
-def _handsets(simulator: Simulator, find: str) -> list[Message]:
-    """Return the last texts of the most recent handsets whose numbers match."""
-    digits = "".join(character for character in find if character.isdigit())
-    matching = (text for text in simulator.messages.handsets() if digits in text.handset)
-    return list(islice(matching, HANDSETS_SHOWN))

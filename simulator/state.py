@@ -6,17 +6,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
+from uuid import uuid4
 
 from simulator.behavior import Behavior
 from simulator.callbacks import Callbacks, Life
-from simulator.config import SimulatorConfig
 from simulator.errors import TwilioError
 from simulator.inbound import InboundText, inbound_fields
-from simulator.messages import Message, MessageStore, new_sid, now
+from simulator.messages import Message, MessageStore, now
 from simulator.scenarios import REPLY_DELAY, Fate, Move, failed, scenario_of
 from simulator.segments import count_segments
 from simulator.senders import OptOuts, ServicePools
 from simulator.webhooks import Webhooks
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """The simulated account, and the application's address.
+
+    Attributes:
+        account_sid: The only account (``AC`` and 32 hex digits); user name of HTTP Basic.
+        auth_token: Its password, and the key that signs webhooks.
+        inbound_url: The webhook of all numbers and services, exactly as it is signed.
+        delivery_delay: From the acceptance of a text to its last status.
+        seed: Makes error rates and shuffling repeatable; ids never repeat.
+        max_messages: Messages kept, oldest deleted first; also the most texts in progress, beyond
+            which creates are answered with 429.
+    """
+
+    account_sid: str
+    auth_token: str
+    inbound_url: str
+    delivery_delay: timedelta = timedelta(milliseconds=500)
+    seed: int | None = None
+    max_messages: int = 200_000
+    max_open_webhooks: int = 50
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,7 @@ class Simulator:
             num_segments=count_segments(text.body),
         )
         message.date_sent = message.date_created
-        sender = message.sender_key
+        sender = message.messaging_service_sid or text.to
         self.opt_outs.note(text.from_number, sender, text.body, text.opt_out_type)
         if not text.deliver:
             return message, None
@@ -128,7 +151,7 @@ class Simulator:
         moment = now()
         message = Message(
             number=self.messages.take_number(),
-            sid=new_sid(text.media_urls),
+            sid=("MM" if text.media_urls else "SM") + uuid4().hex,
             to=text.to,
             from_number=text.from_number,
             body=text.body,

@@ -17,11 +17,10 @@ from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
 from simulator.app import create_app
 from simulator.behavior import NextFaults
-from simulator.config import SimulatorConfig
 from simulator.habits import Habit
 from simulator.inbound import InboundText
 from simulator.server import server_config
-from simulator.state import Simulator
+from simulator.state import Simulator, SimulatorConfig
 from sms.deadline import TimeLimits
 from sms.gateway import TwilioGateway
 from tests.fakes import FakeGateway

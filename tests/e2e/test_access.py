@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from domain.statuses.access import TokenScope
-from simulator.signing import signature
+from simulator.webhooks import signature
 from tests.e2e.people import Desk
 
 INBOUND = "/webhooks/twilio/inbound"

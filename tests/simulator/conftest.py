@@ -18,9 +18,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from simulator.app import create_app
-from simulator.config import SimulatorConfig
 from simulator.server import server_config
-from simulator.state import Simulator
+from simulator.state import Simulator, SimulatorConfig
 
 OURS = "+16285550199"
 SERVICE = "MG" + "1" * 32

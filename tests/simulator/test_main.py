@@ -4,15 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from simulator.__main__ import config_of, read_arguments
+from simulator.__main__ import read_arguments
 
 REQUIRED = ["--account-sid", "AC1", "--auth-token", "token", "--inbound-url", "http://app/in"]
 
 
 def test_command_line_is_the_configuration() -> None:
-    arguments = read_arguments([*REQUIRED, "--delivery-delay", "0.25", "--seed", "7"])
-    config = config_of(arguments)
-    assert (arguments.host, arguments.port) == ("127.0.0.1", 8100)
+    config, *address = read_arguments([*REQUIRED, "--delivery-delay", "0.25", "--seed", "7"])
+    assert address == ["127.0.0.1", 8100]
     assert (config.account_sid, config.auth_token) == ("AC1", "token")
     assert config.inbound_url == "http://app/in"
     assert (config.delivery_delay, config.seed) == (timedelta(milliseconds=250), 7)

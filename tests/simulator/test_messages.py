@@ -2,13 +2,14 @@
 """Creating, fetching and listing, through Twilio's own client."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
-from simulator.messages import Message, MessageFilter, MessageStore, new_sid, now
+from simulator.messages import Message, MessageFilter, MessageStore, now
 from tests.simulator.conftest import ACCOUNT_SID, OURS, SERVICE, RunningSimulator, wait_until
 
 DANA = "+14155550123"
@@ -249,7 +250,7 @@ def test_oldest_messages_are_forgotten_first() -> None:
 def text_to(store: MessageStore, number: str, moment: datetime) -> Message:
     message = Message(
         number=store.take_number(),
-        sid=new_sid(()),
+        sid=f"SM{uuid4().hex}",
         to=number,
         from_number=OURS,
         body="Hi",
