@@ -41,19 +41,9 @@ from workflows.client import (
 from workflows.enrollment import EnrollmentWorkflow
 from workflows.events import EventDeliveryWorkflow
 from workflows.jobs import JobWorkflow
-from workflows.limits import (
-    DEPLOYMENT,
-    ENROLLMENT_QUEUE,
-    EVENT_QUEUE,
-    QUESTION_QUEUE,
-    SEND_QUEUE,
-)
+from workflows.limits import DEPLOYMENT, ENROLLMENT_QUEUE, EVENT_QUEUE, QUESTION_QUEUE, SEND_QUEUE
 from workflows.one_off import OneOffMessageWorkflow
-from workflows.set_up import (
-    current_build,
-    ensure_search_attributes,
-    make_current,
-)
+from workflows.set_up import current_build, ensure_search_attributes, make_current
 from workflows.sweep import SweepWorkflow
 
 _logger = logging.getLogger("worker")
@@ -91,22 +81,16 @@ def build_workers(
     So neither many questions nor slow endpoints take a send's slot, and decisions and closes, which
     are local activities, have slots apart from jobs and the sweep.
 
-    Args:
-        client: A connected client.
-        services: The use cases behind the activities.
-        drain: How long running activities may take to finish at the end; longer than a send.
-        build_id: The code's build; empty for unversioned workers. Workflows are pinned to no build:
-            they continue on the current one, and `patched` tells old from new.
-        traces: Of calls to the provider; None for none.
-        size: How much is done side by side; None for the defaults.
+    ``drain`` is how long running activities may take to finish at the end: longer than a send. An
+    empty ``build_id`` makes unversioned workers. Workflows are pinned to no build: they continue on
+    the current one, and `patched` tells old from new.
     """
     size = size or WorkerSize()
-    version = WorkerDeploymentConfig(
+    deployment = WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
-    deployment = version if build_id else None
     sending = SendingActivities(
         services.sending, MeteredGateway(services.gateway, traces or Traces())
     )
@@ -118,7 +102,7 @@ def build_workers(
         client,
         interceptors=[PlainFailures()],
         graceful_shutdown_timeout=drain,
-        deployment_config=deployment,
+        deployment_config=deployment if build_id else None,
         max_concurrent_activity_task_polls=size.activity_pollers,
     )
     return [

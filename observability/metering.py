@@ -1,7 +1,6 @@
 """The ports, measured: each wraps the real one and counts its answers."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,7 +9,6 @@ from domain.event_webhooks.events import EventDeliverer, EventsRound
 from domain.maintenance.ports import Sweeper, SweepReport
 from domain.messaging.ports import (
     Accepted,
-    ListedMessage,
     NotCalled,
     OutcomeUnknown,
     Refused,
@@ -19,7 +17,6 @@ from domain.messaging.ports import (
     SendResult,
 )
 from domain.platform.provider_errors import Effect, classify_answer
-from domain.statuses.contacts import LineType
 from observability import metrics
 from observability.tracing import Traces
 
@@ -38,11 +35,13 @@ for _result in ("delivered", "failed"):
 
 
 class MeteredGateway:
-    """Counts sends by answer, and measures their duration and lag."""
+    """Counts sends by answer, and measures their duration and lag; does not measure questions."""
 
     def __init__(self, gateway: SendingGateway, traces: Traces) -> None:
         self._gateway = gateway
         self._traces = traces
+        self.list_outbound = gateway.list_outbound
+        self.line_type = gateway.line_type
 
     async def create(self, call: SendRequest) -> SendResult:
         """Hand one message to the provider."""
@@ -58,14 +57,6 @@ class MeteredGateway:
             lag = datetime.now(UTC) - call.due_at
             metrics.SEND_LAG.observe(max(0.0, lag.total_seconds()))
         return answer
-
-    async def list_outbound(self, to: str, since: datetime) -> Sequence[ListedMessage]:
-        """List outbound messages."""
-        return await self._gateway.list_outbound(to, since)
-
-    async def line_type(self, phone: str) -> LineType:
-        """Look up what kind of line a number is."""
-        return await self._gateway.line_type(phone)
 
 
 class MeteredSweeper:

@@ -33,10 +33,14 @@ async def metrics_served(address: str | None, health: Health) -> AsyncIterator[N
         yield
         return
     app = web.Application()
-    gauges = _Gauges(health)
+    lock, read_at = asyncio.Lock(), float("-inf")
 
     async def scraped(request: web.Request) -> web.Response:
-        await gauges.bring_up_to_date()
+        nonlocal read_at
+        async with lock:
+            if time.monotonic() - read_at >= KEEP_SECONDS:
+                show(await health.read())
+                read_at = time.monotonic()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
 
@@ -60,25 +64,8 @@ async def metrics_served(address: str | None, health: Health) -> AsyncIterator[N
         await runner.cleanup()
 
 
-class _Gauges:
-    """Shows the deployment's state; what cannot be read is left out, never stale."""
-
-    def __init__(self, health: Health) -> None:
-        self._health = health
-        self._lock = asyncio.Lock()
-        self._read_at = float("-inf")
-
-    async def bring_up_to_date(self) -> None:
-        """Refresh the gauges if they are too old."""
-        async with self._lock:
-            if time.monotonic() - self._read_at < KEEP_SECONDS:
-                return
-            show(await self._health.read())
-            self._read_at = time.monotonic()
-
-
 def show(report: HealthReport) -> None:
-    """Set every gauge of the deployment's state."""
+    """Set every gauge of the deployment's state; leave out what could not be read, never stale."""
     metrics.PART_UP.labels("database").set(report.counts is not None)
     metrics.PART_UP.labels("temporal").set(report.backlogs is not None)
     for gauge in (

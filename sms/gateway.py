@@ -42,6 +42,8 @@ from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure, TimeLi
 
 _Found = TypeVar("_Found")
 _Asked = ParamSpec("_Asked")
+_Blocking = Callable[Concatenate["TwilioGateway", _Asked], _Found]
+_Question = Callable[Concatenate["TwilioGateway", _Asked], Coroutine[Any, Any, _Found]]
 
 _PAGE_SIZE = 100
 _MOST_PAGES = 20
@@ -71,17 +73,10 @@ _TROUBLE = (
 )
 
 
-def _asks(
-    what: str,
-) -> Callable[
-    [Callable[Concatenate["TwilioGateway", _Asked], _Found]],
-    Callable[Concatenate["TwilioGateway", _Asked], Coroutine[Any, Any, _Found]],
-]:
+def _asks(what: str) -> Callable[[_Blocking[_Asked, _Found]], _Question[_Asked, _Found]]:
     """Turn a blocking method into a coroutine method that runs as ``TwilioGateway.ask`` does."""
 
-    def decorate(
-        question: Callable[Concatenate["TwilioGateway", _Asked], _Found],
-    ) -> Callable[Concatenate["TwilioGateway", _Asked], Coroutine[Any, Any, _Found]]:
+    def decorate(question: _Blocking[_Asked, _Found]) -> _Question[_Asked, _Found]:
         @wraps(question)
         async def ask(
             self: "TwilioGateway", /, *args: _Asked.args, **kwargs: _Asked.kwargs
@@ -100,10 +95,6 @@ class TwilioGateway:
     exceptions and log lines contain numbers and texts, so none of them leaves this module.
 
     Args:
-        account_sid: The account.
-        auth_token: Its secret.
-        api_base_url: Where messages are created and listed.
-        lookups_base_url: Where numbers are looked up.
         status_callback_url: Where the provider reports; the attempt's id is added to it.
         limits: Time limits of the provider; `connect` and `read` together bound a call.
         max_concurrent: Calls at the same time; more threads than that wait for late answers.
@@ -251,7 +242,12 @@ class TwilioGateway:
             "date_sent_before": until.astimezone(UTC),
         }
         messages, more = self._page(page, filters, _sent_at, earliest)
-        texts = [_listed_text(message) for message in messages if _has_come(message)]
+        texts = [
+            _listed_text(message)
+            for message in messages
+            # Complete texts to us; one without a number would stop all others from being read.
+            if message.direction == "inbound" and message.status == "received" and message.from_
+        ]
         return TextPage([text for text in texts if earliest <= text.sent_at <= until], more)
 
     @_asks("list of outbound texts")
@@ -376,15 +372,6 @@ def _listed(message: MessageInstance) -> ListedMessage:
         from_phone=message.from_ or None,
         to=message.to or None,
     )
-
-
-def _has_come(message: MessageInstance) -> bool:
-    """Whether an entry is a text to us that has arrived completely.
-
-    An entry without a number would stop all others from being read.
-    """
-    is_there = message.direction == "inbound" and message.status == "received"
-    return bool(is_there and message.from_)
 
 
 def _sent_at(message: MessageInstance) -> datetime | None:
