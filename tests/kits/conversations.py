@@ -1,6 +1,6 @@
-"""Conversations to test with: enrollments, texts both ways and the provider's reports.
+"""A kit to test conversations: enrollments, texts both ways, delivery reports.
 
-Many tests share one database; each has numbers, senders and sequences of its own.
+Many tests share one database, so each makes numbers, senders and sequences of its own.
 """
 
 import asyncio
@@ -56,14 +56,14 @@ class Person:
 
 @dataclass(frozen=True)
 class Sent:
-    """An attempt that the provider took."""
+    """An attempt that the provider accepted."""
 
     attempt_id: UUID
     sid: str
 
 
 class Talk(World):
-    """A world with the use cases of conversations; its numbers are nobody else's."""
+    """A world with the use cases of conversations, and phone numbers of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,7 +75,7 @@ class Talk(World):
         self.our_phone = ""
 
     async def found(self) -> None:
-        """Write a user and a sender."""
+        """Create a user and a sender."""
         async with self.database.transaction() as tx:
             await tx.execute(
                 insert(User).values(
@@ -88,13 +88,13 @@ class Talk(World):
         self.our_phone = await self.number(self.sender_id)
 
     async def number(self, sender_id: UUID | None = None, *, prefix: str = "+1415") -> str:
-        """Write a sender with a number; answers the number."""
+        """Create a sender with a number; return the number."""
         phone = f"{prefix}{5_000_000 + next(_numbers)}"
         await self.sender(sender_id or uuid4(), phone)
         return phone
 
     async def service(self) -> tuple[UUID, str]:
-        """Write a sender that is a Messaging Service; answers its row's and the provider's id."""
+        """Create a sender that is a Messaging Service; return its own and the provider's id."""
         sender_id, sid = uuid4(), "MG" + uuid4().hex
         async with self.database.transaction() as tx:
             await tx.execute(
@@ -105,14 +105,14 @@ class Talk(World):
     async def sequence(
         self, *, steps: int = 2, on_reply: ReplyPolicy = FINISH, **changes: Any
     ) -> SequenceRecord:
-        """Write an active sequence whose steps are all due at once."""
+        """Create an active sequence whose steps are all due at once."""
         drafts: list[StepDraft] = [ongoing(f"Text {number}", 0) for number in range(1, steps + 1)]
         return await self.active(**{"steps": drafts, "on_reply": on_reply, **changes})
 
     async def person(
         self, sequence: SequenceRecord | None = None, *, like: Person | None = None, **changes: Any
     ) -> Person:
-        """Enroll a new contact, or one who is enrolled elsewhere."""
+        """Enroll a new contact, or the one of another enrollment."""
         if sequence is None:
             sequence = await self.sequence(**changes)
         [contact_id] = [like.contact_id] if like else await self.contacts(1)
@@ -147,13 +147,13 @@ class Talk(World):
     # What we send
 
     async def open(self, person: Person) -> SendRequest:
-        """Begin the next text."""
+        """Open an attempt at the next text."""
         next_action = await self.ask(person)
         assert isinstance(next_action, SendRequest), next_action
         return next_action
 
     async def ask(self, person: Person) -> NextAction:
-        """Ask to send the next text; one that is late in a crowd asks again, as its activity."""
+        """Ask to send the next text; if it is late, ask again, as the activity does."""
         while True:
             with suppress(LateError):
                 return await self.ledger.open_step(person.enrollment_id)
@@ -166,7 +166,7 @@ class Talk(World):
         return Sent(call.attempt_id, sid)
 
     async def refuse(self, person: Person, code: int, http_status: int = 400) -> NextAction:
-        """Have the next text refused."""
+        """Send the next text, which the provider refuses."""
         return await self.answer(await self.open(person), Refused(http_status, code))
 
     async def answer(self, call: SendRequest, answer: SendResult) -> NextAction:
@@ -174,7 +174,7 @@ class Talk(World):
         return await self.ledger.record_answer(call.attempt_id, answer)
 
     async def one_off(self, person: Person, sender_id: UUID | None = None) -> Sent:
-        """Send a text outside the steps, from the enrollment."""
+        """Send a one-off text to the enrollment's contact."""
         message_id = uuid4()
         async with self.database.transaction() as tx:
             await tx.execute(
@@ -210,7 +210,7 @@ class Talk(World):
         at: datetime | None = None,
         sid: str | None = None,
     ) -> InboundText:
-        """Make an inbound text, to the first sender if nothing else is said."""
+        """Make an inbound text, by default to the first sender."""
         return InboundText(
             sid=sid or new_sid(),
             phone=phone,
@@ -239,7 +239,7 @@ class Talk(World):
         from_phone: str | None = None,
         by_sid: bool = False,
     ) -> None:
-        """Receive a status report."""
+        """Receive a delivery report."""
         await self.status_callbacks.receive(
             StatusReport(
                 sid=sent.sid,
@@ -250,7 +250,7 @@ class Talk(World):
             )
         )
 
-    # What became of it
+    # Reading
 
     async def row(self, person: Person) -> Any:
         """Read an enrollment."""
@@ -262,7 +262,7 @@ class Talk(World):
         return [EnrollmentStatus((await self.row(person)).status) for person in people]
 
     async def signals(self, person: Person) -> list[tuple[str, str | None]]:
-        """What the workflow is to be told, in order; the start left out."""
+        """Return the signals to the workflow in the outbox, oldest first: names and statuses."""
         rows = await self.rows(
             "SELECT payload FROM outbox WHERE subject_id = :id AND kind = 'signal_enrollment'"
             " ORDER BY id",
@@ -288,7 +288,7 @@ class Talk(World):
         )
 
     async def events(self, phone: str) -> Sequence[Any]:
-        """Read the kept events of a number."""
+        """Read the stored inbound events of a number."""
         return await self.rows("SELECT * FROM inbound_events WHERE phone = :phone", phone=phone)
 
     async def suppressions(self, phone: str, *, standing: bool = True) -> Sequence[Any]:
@@ -324,7 +324,7 @@ def ago(**span: float) -> datetime:
 
 @asynccontextmanager
 async def talking(database_url: str) -> AsyncIterator[Talk]:
-    """A world of its own in a shared database."""
+    """Open a world of its own in a shared database."""
     talk = Talk(Database(database_url))
     try:
         await talk.found()

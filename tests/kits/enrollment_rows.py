@@ -1,4 +1,4 @@
-"""Enrollments in a test's hands as rows, with all that their transitions write."""
+"""A kit to test an enrollment's transitions: its row, and everything else that they write."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ class Rows(World):
     """A world with one sequence of three steps, and its enrollments as rows."""
 
     async def enroll(self, *statuses: EnrollmentStatus, contact_ids: Any = ()) -> list[UUID]:
-        """Enroll contacts with the statuses they are born with; answers those written."""
+        """Enroll contacts with these first statuses; return the ids of the rows written."""
         people = contact_ids or await self.contacts(len(statuses))
         sequence_id = (await self.rows("SELECT id FROM sequences"))[0].id
         new = [
@@ -35,7 +35,7 @@ class Rows(World):
         return [row.id for row in new if row.id in written]
 
     async def active(self, **changes: Any) -> UUID:  # type: ignore[override] # an enrollment here
-        """Enroll somebody, and set columns of the row."""
+        """Enroll a new contact, and set columns of the row."""
         [one] = await self.enroll(EnrollmentStatus.ACTIVE)
         await self.set(one, **changes)
         return one
@@ -58,7 +58,7 @@ class Rows(World):
         )
 
     async def ended(self) -> UUID:
-        """A final enrollment."""
+        """Create an enrollment that has ended."""
         one = await self.active()
         await self.write(enrollments.end, [one], EnrollmentStatus.FAILED, signal=None)
         return one
@@ -66,7 +66,7 @@ class Rows(World):
     async def texted(
         self, enrollment_id: UUID, *, outcome: str = "accepted", status: str = "sent", step: int = 1
     ) -> None:
-        """A text of a step, with one attempt."""
+        """Write a text of a step, with one attempt."""
         await self.run(
             """
             WITH message AS (
@@ -125,6 +125,6 @@ class Rows(World):
         return [row.type for row in rows]
 
     async def everything(self) -> list[Any]:
-        """All that a transition could have written."""
+        """Read every row that a transition may write."""
         tables = ("enrollments", "enrollment_events", "events", "outbox")
         return [await self.rows(f"SELECT * FROM {one} ORDER BY id") for one in tables]  # noqa: S608

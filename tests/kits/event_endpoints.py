@@ -1,4 +1,4 @@
-"""Event endpoints in a test's hands: a real server that takes events, and refuses them at will."""
+"""A kit to test event endpoints: a real server that accepts or refuses events."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ QUICK = EventRules(
     pause=timedelta(milliseconds=50),
     allow_local=True,
 )
-"""The rules of deliveries, in moments."""
+"""The rules of deliveries, with waits of milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Seen:
         return json.loads(self.raw)
 
     def is_signed_with(self, secret: str) -> bool:
-        """Verify the signature by the book, without our own code."""
+        """Verify the signature as the standard says, without our own code."""
         key = base64.b64decode(secret.split("_", 1)[1])
         content = b".".join(
             [self.event_id.encode(), self.headers["webhook-timestamp"].encode(), self.raw]
@@ -64,9 +64,9 @@ class Receiver:
     """A subscriber on this machine.
 
     Attributes:
-        answer: Gives the status for an event's body; may take its time.
-        seen: Every request, in the order of their answers.
-        most: The most requests that were under way at once.
+        answer: Returns the status that answers an event's body; may take long.
+        seen: Every request, in the order of the answers.
+        most: The most requests in progress at once.
     """
 
     answer: Callable[[Any], Awaitable[int]] = accept
@@ -132,7 +132,7 @@ async def subscribe(database: Database, user_id: UUID, url: str, **fields: Any) 
 async def deliver_all(
     made: Deliveries, endpoint_id: UUID, *, patience: float = 40
 ) -> list[EventsRound]:
-    """Do what the workflow does: rounds, and waits in between, until nothing is left."""
+    """Deliver in rounds and wait in between, as the workflow does, until nothing is left."""
     rounds = []
     async with asyncio.timeout(patience):
         while True:

@@ -15,7 +15,7 @@ _WAITING = text(
 
 
 async def until_blocked(database: Database, transactions: int = 1) -> None:
-    """Wait until so many transactions wait for a lock."""
+    """Wait until this many transactions wait for a lock."""
 
     async def blocked() -> bool:
         return await _blocked(database) >= transactions
@@ -26,7 +26,7 @@ async def until_blocked(database: Database, transactions: int = 1) -> None:
 async def until_done_or_blocked(
     database: Database, task: asyncio.Task[Any], *, others: int = 0
 ) -> None:
-    """Wait until a task is over or waits for a lock, beside so many others that do."""
+    """Wait until a task is over, or waits for a lock besides this many others."""
 
     async def done_or_blocked() -> bool:
         return task.done() or await _blocked(database) > others

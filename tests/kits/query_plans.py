@@ -11,7 +11,7 @@ from storage.platform.database import Database
 
 @asynccontextmanager
 async def asked_of(database: Database) -> AsyncIterator[list[tuple[str, Any]]]:
-    """Note the statements that are sent meanwhile, with what is bound in them."""
+    """Record the statements that are sent inside the block, with their parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -26,7 +26,7 @@ async def asked_of(database: Database) -> AsyncIterator[list[tuple[str, Any]]]:
 
 
 async def plan_of(database: Database, statement: str, parameters: Any) -> Mapping[str, Any]:
-    """Run a statement and give its plan."""
+    """Run a statement and return its plan."""
     async with database.engine.connect() as connection:
         found = await connection.exec_driver_sql(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
@@ -37,7 +37,7 @@ async def plan_of(database: Database, statement: str, parameters: Any) -> Mappin
 
 
 def rows_read(node: Mapping[str, Any], table: str) -> list[float]:
-    """How many rows each step of a plan that reads a table went through."""
+    """Return how many rows each step of a plan that reads a table went through."""
     lost = node.get("Rows Removed by Filter", 0)
     own = [(node["Actual Rows"] + lost) * node["Actual Loops"]]
     here = own if node.get("Relation Name") == table else [0.0]
@@ -45,7 +45,7 @@ def rows_read(node: Mapping[str, Any], table: str) -> list[float]:
 
 
 def read_by(node: Mapping[str, Any], table: str) -> set[str]:
-    """By which indexes a plan reads a table; "" stands for reading all of it."""
+    """Return the indexes by which a plan reads a table; "" for reading all of it."""
     index = node.get("Index Name", "")
     names = {index} if f"_{table}_" in index else set()
     if node.get("Relation Name") == table and node["Node Type"].endswith("Seq Scan"):

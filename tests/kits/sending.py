@@ -1,4 +1,4 @@
-"""The send path in a test's hands: real rows, a provider and a Temporal in memory, and time."""
+"""A kit to test the send path: real rows, provider and Temporal in memory, a movable clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ RULES = SendingRules(workspace_zone=ZONE)
 """The product's own timings: tests move time instead of waiting."""
 
 TICK = timedelta(seconds=5)
-"""How far a test's clock may have run on between two statements."""
+"""How much time may pass between two statements of a test."""
 
 _MOMENTS = {
     table.name: moments
@@ -54,15 +54,15 @@ _MOMENTS = {
 
 
 class FakeTemporal:
-    """Takes everything and remembers what, in order; nothing runs.
+    """Accepts calls and records them in order; runs nothing.
 
     Attributes:
-        told: Every start and signal it took: what, to which, and a signal's name and status.
-        opened: Workflows that are open.
-        away: While true it takes nothing.
-        refuses: Subjects it takes nothing for now.
-        forbids: Subjects it refuses for good.
-        most_paced: How many senders it paces otherwise than it does all.
+        told: Every accepted call: kind, subject, and the name and status of a signal.
+        opened: The open workflows.
+        away: While true, it does not answer.
+        refuses: Subjects for which it does not answer.
+        forbids: Subjects for which it refuses every call for good.
+        most_paced: The most senders that may have a rate of their own.
     """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class FakeTemporal:
 
 @dataclass
 class SendingKit:
-    """What a test of the send path builds on."""
+    """What tests of the send path share."""
 
     world: World
     services: Services
@@ -146,16 +146,16 @@ class SendingKit:
     sequences: dict[UUID, SequenceRecord] = field(default_factory=dict)
 
     def with_rules(self, **changes: Any) -> "SendingKit":
-        """The same world under other timings."""
+        """Return the same world with other timings."""
         rules = replace(self.rules, **changes)
         return replace(
             self, services=_services(self.world, self.temporal, self.gateway, rules), rules=rules
         )
 
-    # Putting people into sequences
+    # Enrolling
 
     async def sequence(self, *bodies: str | StepDraft, **changes: Any) -> SequenceRecord:
-        """An active sequence; steps given as texts go a day apart, the first at once."""
+        """Create an active sequence; steps given as texts are a day apart, the first is due now."""
         if bodies:
             changes["steps"] = [
                 body if isinstance(body, StepDraft) else ongoing(body, 86_400 if index else 0)
@@ -166,7 +166,7 @@ class SendingKit:
     async def enroll(
         self, sequence: SequenceRecord | None = None, contact_id: UUID | None = None
     ) -> UUID:
-        """Enroll a contact, a new one in a sequence of three steps if nothing else is said."""
+        """Enroll a contact; by default a new one, in a new sequence of three steps."""
         sequence = sequence or await self.sequence()
         contact_id = contact_id or (await self.world.contacts(1))[0]
         enrolling = Enrolling(self.world.database, workspace_zone=ZONE)
@@ -199,10 +199,10 @@ class SendingKit:
             await outbox.add_message_starts(tx, [message_id])
         return message_id
 
-    # What the workflows would do
+    # In place of the workflows
 
     async def run_step(self, enrollment_id: UUID) -> EnrollmentState | timedelta:
-        """Decide, and do what is needed: where it stands then, or when it wants to come back."""
+        """Decide and do what is needed; return the state, or the delay before the next try."""
         return await self._run_all("step", SendStep(str(enrollment_id)))
 
     async def run_message(self, message_id: UUID) -> EnrollmentState | timedelta:
@@ -210,10 +210,10 @@ class SendingKit:
         return await self._run_all("message", SendMessage(str(message_id)))
 
     async def send_step(self, enrollment_id: UUID) -> EnrollmentState:
-        """Run the send activity alone, as Temporal does whose worker was lost."""
-        standing = await self._run("send_step", SendStep(str(enrollment_id)))
-        assert isinstance(standing, EnrollmentState)
-        return standing
+        """Run only the send activity, as Temporal does again after it lost a worker."""
+        state = await self._run("send_step", SendStep(str(enrollment_id)))
+        assert isinstance(state, EnrollmentState)
+        return state
 
     async def run_close(self, enrollment_id: UUID) -> EnrollmentState:
         """Run the closing activity once."""
@@ -222,30 +222,30 @@ class SendingKit:
         return closed
 
     async def send(self, enrollment_id: UUID) -> EnrollmentState:
-        """Have the step that is due sent."""
+        """Send the step that is due."""
         before = len(self.gateway.calls)
-        standing = await self.run_step(enrollment_id)
-        assert isinstance(standing, EnrollmentState), standing
-        assert len(self.gateway.calls) == before + 1, standing
-        return standing
+        state = await self.run_step(enrollment_id)
+        assert isinstance(state, EnrollmentState), state
+        assert len(self.gateway.calls) == before + 1, state
+        return state
 
     async def send_all(self, enrollment_id: UUID) -> EnrollmentState:
-        """Have every step sent, each when it is due."""
+        """Send every step, each when it is due."""
         while True:
-            standing = await self.send(enrollment_id)
-            if standing.doing != "waiting":
-                return standing
-            assert standing.due_at is not None
-            await self.pass_time(standing.due_at - datetime.now(UTC))
+            state = await self.send(enrollment_id)
+            if state.doing != "waiting":
+                return state
+            assert state.due_at is not None
+            await self.pass_time(state.due_at - datetime.now(UTC))
 
     async def _run_all(
         self, kind: str, request: SendStep | SendMessage
     ) -> EnrollmentState | timedelta:
-        standing = await self._run(f"decide_{kind}", request)
-        while isinstance(standing, EnrollmentState) and standing.needs is not None:
-            act = "send" if standing.needs is Need.SEND else "resolve"
-            standing = await self._run(f"{act}_{kind}", request)
-        return standing
+        state = await self._run(f"decide_{kind}", request)
+        while isinstance(state, EnrollmentState) and state.needs is not None:
+            act = "send" if state.needs is Need.SEND else "resolve"
+            state = await self._run(f"{act}_{kind}", request)
+        return state
 
     async def _run(self, name: str, request: Any) -> EnrollmentState | timedelta:
         activities = SendingActivities(
@@ -253,23 +253,23 @@ class SendingKit:
         )
         while True:
             try:
-                standing = await ActivityEnvironment().run(getattr(activities, name), request)
+                state = await ActivityEnvironment().run(getattr(activities, name), request)
             except ApplicationError as error:
-                if error.type == "late":  # of a crowd on a busy machine
+                if error.type == "late":  # many at once on a busy machine
                     continue
                 if error.type != "outcome_unknown" or error.next_retry_delay is None:
                     raise
                 return error.next_retry_delay
-            return cast("EnrollmentState", standing)
+            return cast("EnrollmentState", state)
 
-    # What the provider and the person at the other end do
+    # In place of the provider and the contact
 
     async def answers(self, enrollment_id: UUID, *answers: SendResult) -> None:
-        """Have the provider give these answers to the enrollment's next texts."""
+        """Make the provider give these answers to the enrollment's next texts."""
         self.gateway.answer(*answers, to=await self.phone(enrollment_id))
 
     async def refuses(self, enrollment_id: UUID, code: int | None, http_status: int = 400) -> None:
-        """Have the provider refuse the enrollment's next text."""
+        """Make the provider refuse the enrollment's next text."""
         await self.answers(enrollment_id, Refused(http_status, code))
 
     async def report(
@@ -281,7 +281,7 @@ class SendingKit:
         by_sid: bool = True,
         from_phone: str | None = None,
     ) -> None:
-        """Have the provider report on an attempt, a row of ``attempts``."""
+        """Receive a delivery report about an attempt, a row of ``attempts``."""
         await self.services.status_callbacks.receive(
             StatusReport(
                 sid=attempt.provider_sid or f"SM{attempt.id.hex}",
@@ -295,7 +295,7 @@ class SendingKit:
     async def text_back(
         self, enrollment_id: UUID, body: str = "Yes please", to: str | None = None
     ) -> None:
-        """Have the contact text us."""
+        """Receive a text from the contact."""
         await self.services.inbound.receive(
             InboundText(
                 sid=f"SM{uuid4().hex}",
@@ -310,7 +310,7 @@ class SendingKit:
         )
 
     async def keep_unapplied(self, enrollment_id: UUID) -> None:
-        """Keep an inbound text of the contact's whose effects are missing."""
+        """Store an inbound text from the contact whose effects are not applied."""
         async with self.world.database.transaction() as tx:
             await tx.execute(
                 insert(InboundEvent).values(
@@ -324,13 +324,13 @@ class SendingKit:
     # Time
 
     async def pass_time(self, by: timedelta) -> None:
-        """Let time pass: every moment in the database was that much earlier."""
+        """Let time pass, by moving every timestamp in the database back."""
         async with self.world.database.transaction() as tx:
             for table, columns in _MOMENTS.items():
                 changes = ", ".join(f"{column} = {column} - :by" for column in columns)
                 await tx.execute(text(f"UPDATE {table} SET {changes}"), {"by": by})  # noqa: S608
 
-    # Looking
+    # Reading
 
     async def row(self, enrollment_id: UUID) -> Any:
         [row] = await self.world.rows("SELECT * FROM enrollments WHERE id = :id", id=enrollment_id)
@@ -375,7 +375,7 @@ class SendingKit:
         return row
 
     async def pending_signals(self, enrollment_id: UUID) -> list[str]:
-        """Signals in the outbox, in the order of writing."""
+        """Return the names of the signals in the outbox, oldest first."""
         rows = await self.world.rows(
             "SELECT payload FROM outbox WHERE subject_id = :id AND kind = 'signal_enrollment'"
             " ORDER BY id",
@@ -384,11 +384,11 @@ class SendingKit:
         return [row.payload["signal"] for row in rows]
 
     async def bodies(self, enrollment_id: UUID) -> list[str]:
-        """The texts that reached the provider for an enrollment's contact."""
+        """Return the texts to an enrollment's contact that reached the provider."""
         return [call.body for call in self.gateway.calls_to(await self.phone(enrollment_id))]
 
     async def landline(self, enrollment_id: UUID) -> None:
-        """Make it known that the contact's number is a landline."""
+        """Record that the contact's number is a landline."""
         await self.world.run(
             "UPDATE contacts SET line_type = :kind WHERE phone = :phone",
             kind=LineType.LANDLINE.value,
@@ -396,16 +396,16 @@ class SendingKit:
         )
 
     async def open_call(self, enrollment_id: UUID) -> SendRequest:
-        """Commit an attempt at the next step and leave it there, as a dead worker does."""
+        """Open an attempt at the next step without calling, as a worker that dies then does."""
         while True:
-            with suppress(LateError):  # of a crowd on a busy machine
+            with suppress(LateError):  # many at once on a busy machine
                 call = await self.services.sending.open_step(enrollment_id)
                 assert isinstance(call, SendRequest)
                 return call
 
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
-    """Wait, for seconds at most, until something has happened."""
+    """Wait up to ten seconds until a condition holds."""
     async with asyncio.timeout(10):
         while True:
             if await happened():
@@ -414,7 +414,7 @@ async def until(happened: Callable[[], Awaitable[bool]]) -> None:
 
 
 def about(moment: datetime | None, delay: timedelta) -> bool:
-    """Whether a moment is this far from now, give or take what a test takes."""
+    """Return whether a moment is this far from now, within ``TICK``."""
     return moment is not None and abs(moment - datetime.now(UTC) - delay) < TICK
 
 
@@ -428,7 +428,7 @@ def _services(
 
 @asynccontextmanager
 async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
-    """A kit on an empty database."""
+    """Open a kit on an empty database."""
     world = World(Database(database_url, connections=50))
     temporal, gateway = FakeTemporal(), FakeGateway()
     services = _services(world, temporal, gateway, RULES)
@@ -441,7 +441,7 @@ async def sending_kit(database_url: str) -> AsyncIterator[SendingKit]:
 
 
 def zone_where_it_is(hour: int) -> ZoneInfo:
-    """A zone whose clock is somewhere in an hour of the day now."""
+    """Return a time zone in which it is this hour of the day now."""
     ahead = (hour - datetime.now(UTC).hour + 12) % 24 - 12
     return ZoneInfo(f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT")
 

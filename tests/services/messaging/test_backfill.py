@@ -187,7 +187,7 @@ class TestTexts:
         [("STOP", "START", False), ("START", "STOP", True)],
     )
     @pytest.mark.parametrize("came", ["neither", "first", "second"])
-    async def test_the_latest_wish_stands_whichever_was_fetched(
+    async def test_the_latest_keyword_counts_whichever_was_fetched(
         self,
         kit: SendingKit,
         first: str,
@@ -195,7 +195,7 @@ class TestTexts:
         ends: bool,  # noqa: FBT001
         came: str,
     ) -> None:
-        """Wishes are ordered by the provider's time."""
+        """Opt-outs and opt-ins are ordered by the provider's time."""
         enrollment = await kit.enroll()
         earlier = await texts_us(kit, enrollment, first, before=9 * MINUTE)
         later = await texts_us(kit, enrollment, second, before=3 * MINUTE)
@@ -236,7 +236,7 @@ class TestTexts:
         [row] = await kit.world.rows("SELECT media_urls FROM messages")
         assert row.media_urls == ["https://twilio.test/a", "https://b.test/"]
 
-    async def test_a_stop_does_not_wait_for_a_photo_for_ever(self, kit: SendingKit) -> None:
+    async def test_a_stop_does_not_wait_for_a_photo_forever(self, kit: SendingKit) -> None:
         enrollment = await kit.enroll()
         text = await texts_us(kit, enrollment, "STOP", pictures=["https://twilio.test/a"])
         del kit.gateway.photos[text.sid]
@@ -248,10 +248,10 @@ class TestTexts:
         assert tries == backfill.PERSISTENCE + 1
         assert await opted_out(kit, enrollment)
 
-    async def test_a_photo_on_a_later_page_does_not_turn_the_list_back_for_ever(
+    async def test_a_photo_on_a_later_page_does_not_turn_the_list_back_forever(
         self, kit: SendingKit
     ) -> None:
-        """The first page can be had each time, and is no reason to count from nothing again."""
+        """The first page can be fetched each time, and is no reason to count from zero again."""
         kit.gateway.page_size = 1
         enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "Look", before=3 * MINUTE)
