@@ -24,6 +24,7 @@ from settings import Settings
 from standalone.errors import PartError
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
+from tests.fakes import FakeGateway
 from tests.workflows.histories import patches
 from tests.workflows.next_build import NextEnrollmentWorkflow
 from tests.workflows.plays import event_name, eventually
@@ -73,7 +74,9 @@ async def working(client: Client, ledger: Ledger, build_id: str) -> AsyncIterato
     """Run the workers of a build; drain them at the end."""
     services = cast(
         "Services",
-        SimpleNamespace(sending=ledger, gateway=None, sweep=None, deliveries=None, jobs=None),
+        SimpleNamespace(
+            sending=ledger, gateway=FakeGateway(), sweep=None, deliveries=None, jobs=None
+        ),
     )
     drain = Settings.model_fields["drain"].default
     workers = worker.build_workers(client, services, drain=drain, build_id=build_id)
