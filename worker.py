@@ -286,7 +286,7 @@ async def _prepare(client: Client, services: Services) -> None:
             try:
                 await ensure_search_attributes(client)
             except TemporalRefusedError as error:  # made elsewhere, as in Temporal Cloud
-                _logger.warning("the search attributes are not known to be there: %s", error)
+                _logger.warning("could not verify the search attributes: %s", error)
             await services.temporal.ensure_sweep()
             await services.outbox.pace_all()
         except Exception as error:  # noqa: BLE001 - a background task's top
@@ -310,7 +310,7 @@ async def _watch_version(client: Client, build_id: str) -> None:
                 await make_current(client, build_id)
                 current = build_id
         except (TemporalUnavailableError, TemporalRefusedError) as error:
-            _logger.warning("the current build is not known: %s", error)
+            _logger.warning("could not fetch the current build: %s", error)
         else:
             is_ours = (current or "") == build_id
             metrics.CURRENT_BUILD.labels(build_id).set(is_ours)

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from temporalio import activity
 
 _BEATS = 4
-"""How many heartbeats fit into the time that one may be away."""
+"""Heartbeats per heartbeat timeout."""
 
 
 @asynccontextmanager
 async def heartbeats() -> AsyncIterator[None]:
-    """Say that the activity is alive, some times within its heartbeat timeout."""
+    """Send heartbeats while the block runs, several within the activity's heartbeat timeout."""
     beating = asyncio.create_task(_beat())
     try:
         yield

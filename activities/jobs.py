@@ -27,8 +27,8 @@ class JobActivities:
         """Act on a job's next rows, for a few seconds.
 
         Idempotency: a row's result is written with the act, so a repeated chunk takes other rows.
-        Time limit: 30 s, and 6 s without a heartbeat, so that the rows of a worker that died are
-        soon in other hands. No failure is final; a fault of ours ends the job on its tenth try.
+        Time limit: 30 s, and 6 s without a heartbeat, so that other workers soon take the
+        rows of one that died. No failure is final; a fault of ours ends the job on its tenth try.
         """
         async with heartbeats():
             return await self._runner.run_chunk(UUID(request.job_id), tries=activity.info().attempt)

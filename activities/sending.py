@@ -234,7 +234,7 @@ class SendingActivities:
 
 
 def _told(decision: Preparation) -> EnrollmentState:
-    """Return a decision as a workflow is told it.
+    """Return a decision in the form that workflows know.
 
     A build that knows no needs asks to send again when that is due.
     """
@@ -254,7 +254,7 @@ def _told(decision: Preparation) -> EnrollmentState:
 
 
 def _late() -> ApplicationError:
-    """The retry of a send that begins when others of the crowd do not."""
+    """Make the retry of a late send, after a random delay: late sends come in crowds."""
     return ApplicationError(
         "it is too late to begin",
         type="late",
@@ -264,7 +264,7 @@ def _late() -> ApplicationError:
 
 
 def _come_back(delay: timedelta) -> ApplicationError:
-    """The retry that waits without holding a slot."""
+    """Make the retry that waits without holding a slot."""
     return ApplicationError(
         "the provider's answer is being settled",
         type="outcome_unknown",

@@ -104,7 +104,7 @@ class TemporalServer(Child):
             seconds=30,  # one of the server's own workflows does the work
         )
         if done.returncode:
-            raise PartError(f"Temporal does not take the build {build_id}: {done.stderr.decode()}")
+            raise PartError(f"Temporal refused the build {build_id}: {done.stderr.decode()}")
 
     def _has_namespace(self) -> bool:
         """Return whether the namespace exists; set its retention on the way."""

@@ -136,7 +136,7 @@ async def test_attribute_of_another_type_is_refused(temporal_server: TemporalSer
     client = await register(settings, days=1)
     await add(client, "SegueSequence", IndexedValueType.INDEXED_VALUE_TYPE_INT)
 
-    with pytest.raises(TemporalRefusedError, match="SegueSequence is there, and is no Keyword"):
+    with pytest.raises(TemporalRefusedError, match="SegueSequence exists, but is no Keyword"):
         await set_up(settings)
 
 
@@ -174,7 +174,7 @@ async def test_worker_continues_if_attributes_are_refused(
 
     await _prepare(client, services)
 
-    assert "SegueSequence is there, and is no Keyword" in caplog.text
+    assert "SegueSequence exists, but is no Keyword" in caplog.text
 
 
 def test_refusal_is_printed_in_one_line(

@@ -210,5 +210,5 @@ async def test_standalone_changes_the_build_forth_and_back(tmp_path: Path) -> No
             assert await current_build(client) == build_id
     finally:
         server.stop()
-    with pytest.raises(PartError, match="Temporal does not take the build v3"):
+    with pytest.raises(PartError, match="Temporal refused the build v3"):
         server.make_current("v3")

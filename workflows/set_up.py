@@ -72,7 +72,7 @@ async def ensure_search_attributes(client: Client) -> Sequence[str]:
     names = [SEQUENCE_ATTRIBUTE.name, ENROLLED_BY_ATTRIBUTE.name]
     for name in names:
         if known.custom_attributes.get(name, wanted) != wanted:
-            raise TemporalRefusedError(f"the search attribute {name} is there, and is no Keyword")
+            raise TemporalRefusedError(f"the search attribute {name} exists, but is no Keyword")
     missing = [name for name in names if name not in known.custom_attributes]
     if not missing:
         return []
