@@ -235,7 +235,7 @@ class Settings(_Environment):
     absence_second_list: Seconds = _seconds(
         60, "ABSENCE_SECOND_LIST_SECONDS", "from the first list for a lost text to the second"
     )
-    settle_give_up: PositiveSeconds = _seconds(
+    reconciliation_timeout: PositiveSeconds = _seconds(
         3600, "SETTLE_GIVE_UP_SECONDS", "how long an outcome is reconciled before it is held"
     )
     probe_interval: PositiveSeconds = _seconds(

@@ -266,7 +266,7 @@ def _late() -> ApplicationError:
 def _come_back(delay: timedelta) -> ApplicationError:
     """Make the retry that waits without holding a slot."""
     return ApplicationError(
-        "the provider's answer is being settled",
+        "the provider's answer is being reconciled",
         type="outcome_unknown",
         next_retry_delay=delay,
         category=ApplicationErrorCategory.BENIGN,

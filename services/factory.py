@@ -21,7 +21,6 @@ from services.access.users import Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
 from services.enrollments.archiving import Archiving
-from services.enrollments.contact_history import ContactHistory
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
 from services.enrollments.enrollment_list import EnrollmentList
@@ -43,7 +42,7 @@ from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
-from services.maintenance.sweep import Sweep, SweepParts
+from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
 from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
@@ -80,7 +79,6 @@ class ServiceConfig:
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         live_query: Time limit of one page's workflow queries together.
         workflows_url: Where Temporal's Web UI shows workflows, followed by their id.
-        jobs_kept: How long ended jobs are kept with their results.
     """
 
     rules: SendingRules
@@ -146,12 +144,8 @@ def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGatewa
 class Services:
     """Every use case, one attribute each, and what they stand on.
 
-    Args:
-        database: Where everything is kept.
-        temporal: The facade; it need not be connected yet.
-        gateway: The text-message provider.
-        config: From the settings.
-        pools: The connections of sends and decisions; None for those of ``database``.
+    The client need not be connected to Temporal yet. ``pools`` are the connections of sends and
+    decisions; None for those of ``database``.
     """
 
     def __init__(  # noqa: PLR0915 - a line for each use case
@@ -196,7 +190,6 @@ class Services:
         self.contacts = Contacts(
             database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
         )
-        self.contact_history = ContactHistory(database)
         self.groups = Groups(database, default_region=region)
 
         self.finishing = Finishing(database, rules)
@@ -251,16 +244,19 @@ class Services:
 
         self.availability = Availability(temporal)
         self.health = Health(database, temporal)
-        pruning = Pruning(database, jobs_kept=config.jobs_kept)
         self.sweep = Sweep(
-            database,
-            temporal,
-            gateway,
-            self.outbox,
-            self.inbound,
-            self.status_callbacks,
-            rules,
-            SweepParts(self.backfill, pruning, self.sending, self.waking, self.workspace),
+            database=database,
+            temporal=temporal,
+            gateway=gateway,
+            rules=rules,
+            outbox=self.outbox,
+            inbound=self.inbound,
+            status_callbacks=self.status_callbacks,
+            backfill=self.backfill,
+            pruning=Pruning(database, jobs_kept=config.jobs_kept),
+            sending=self.sending,
+            waking=self.waking,
+            workspace=self.workspace,
         )
 
     async def database_ready(self) -> bool:

@@ -26,15 +26,13 @@ from domain.messaging.ports import (
     Accepted,
     ListedMessage,
     ListedText,
+    ListPage,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
     Refused,
     SendRequest,
     SendResult,
-    SentPage,
-    SentText,
-    TextPage,
 )
 from domain.statuses.contacts import LineType
 from domain.statuses.progress import from_provider
@@ -229,7 +227,7 @@ class TwilioGateway:
     @_asks("list of inbound texts")
     def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
-    ) -> TextPage:
+    ) -> ListPage[ListedText]:
         """List a page of the texts received by a number, or by the whole account.
 
         Twilio's list has no filter by direction, so its pages contain outbound messages too. Twilio
@@ -248,12 +246,12 @@ class TwilioGateway:
             # Complete texts to us; one without a number would stop all others from being read.
             if message.direction == "inbound" and message.status == "received" and message.from_
         ]
-        return TextPage([text for text in texts if earliest <= text.sent_at <= until], more)
+        return ListPage([text for text in texts if earliest <= text.sent_at <= until], more)
 
     @_asks("list of outbound texts")
     def list_sent(
         self, since: datetime, page: str | None = None, *, from_phone: str | None = None
-    ) -> SentPage:
+    ) -> ListPage[ListedMessage]:
         """List a page of the texts sent by a number, or by the whole account.
 
         Does not filter by sent date, which texts waiting in a Messaging Service do not have.
@@ -261,8 +259,10 @@ class TwilioGateway:
         earliest = since.astimezone(UTC).replace(microsecond=0)
         filters = {"from_": from_phone or unset}
         messages, more = self._page(page, filters, _created_at, earliest)
-        sent = [_sent_text(one) for one in messages if one.direction.startswith("outbound")]
-        return SentPage([text for text in sent if text.created_at >= earliest], more)
+        sent = [_listed(one) for one in messages if one.direction.startswith("outbound")]
+        if not all(text.to for text in sent):
+            raise ProviderUnavailableError("the provider's list of outbound texts has gaps")
+        return ListPage([text for text in sent if text.created_at >= earliest], more)
 
     def _page(
         self,
@@ -370,7 +370,7 @@ def _listed(message: MessageInstance) -> ListedMessage:
         created_at=message.date_created,
         error_code=message.error_code,
         from_phone=message.from_ or None,
-        to=message.to or None,
+        to=message.to or "",
     )
 
 
@@ -382,25 +382,6 @@ def _sent_at(message: MessageInstance) -> datetime | None:
 def _created_at(message: MessageInstance) -> datetime | None:
     moment = message.date_created
     return moment if isinstance(moment, datetime) else None
-
-
-def _sent_text(message: MessageInstance) -> SentText:
-    """Translate an outbound text in Twilio's list.
-
-    Raises:
-        ProviderUnavailableError: The entry is incomplete.
-    """
-    created_at = _created_at(message)
-    if not (message.sid and message.to and created_at):
-        raise ProviderUnavailableError("the provider's list of outbound texts has gaps")
-    return SentText(
-        sid=message.sid,
-        to=message.to,
-        from_phone=message.from_ or None,
-        body=message.body or "",
-        status=from_provider(message.status or ""),
-        created_at=created_at,
-    )
 
 
 def _listed_text(message: MessageInstance) -> ListedText:

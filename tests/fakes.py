@@ -12,14 +12,12 @@ from domain.messaging.ports import (
     Accepted,
     ListedMessage,
     ListedText,
+    ListPage,
     NotCalled,
     OutcomeUnknown,
     ProviderUnavailableError,
     SendRequest,
     SendResult,
-    SentPage,
-    SentText,
-    TextPage,
 )
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
@@ -160,7 +158,7 @@ class FakeGateway:
 
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
-    ) -> TextPage:
+    ) -> ListPage[ListedText]:
         """List inbound texts, newest first, a page at a time."""
         self.asked.append((since, until, page))
         self.asked_for.append(to)
@@ -174,16 +172,16 @@ class FakeGateway:
         ]
         start = int(page or 0)
         end = start + self.page_size
-        return TextPage(found[start:end], str(end) if end < len(found) else None)
+        return ListPage(found[start:end], str(end) if end < len(found) else None)
 
     async def list_sent(
         self, since: datetime, page: str | None = None, *, from_phone: str | None = None
-    ) -> SentPage:
+    ) -> ListPage[ListedMessage]:
         """List outbound texts, newest first, a page at a time."""
         if self.lists_fail:
             raise ProviderUnavailableError
         sent = [
-            SentText(one.sid, to, one.from_phone, one.body, one.status, one.created_at)
+            replace(one, to=to)
             for to, listed in self.messages.items()
             for one in listed
             if one.created_at >= since.replace(microsecond=0)
@@ -193,7 +191,7 @@ class FakeGateway:
         sent.sort(key=lambda text: text.created_at, reverse=True)  # stable within a second
         start = int(page or 0)
         end = start + self.page_size
-        return SentPage(sent[start:end], str(end) if end < len(sent) else None)
+        return ListPage(sent[start:end], str(end) if end < len(sent) else None)
 
     async def pictures(self, sid: str) -> Sequence[str]:
         """List the addresses of a text's pictures."""

@@ -69,12 +69,9 @@ class EventRules:
 
 @dataclass(frozen=True)
 class EventsRound:
-    """What one round of deliveries to an endpoint did.
+    """Counts of one round of deliveries to an endpoint.
 
-    Attributes:
-        delivered: Events that the endpoint acknowledged.
-        failed: Tries that failed.
-        next_at: When there is something to do again, UTC; None if nothing waits.
+    ``next_at`` is when there is something to do again, UTC; None if nothing waits.
     """
 
     delivered: int = 0

@@ -29,12 +29,7 @@ RECORD_MOST = 131_072
 
 
 class Record(NamedTuple):
-    """One record of a file.
-
-    Attributes:
-        line: The line it begins on, from 1.
-        cells: Its values; at least one of them is not blank.
-    """
+    """One record of a file: the line it begins on, from 1, and its values, not all blank."""
 
     line: int
     cells: list[str]

@@ -11,10 +11,8 @@ class JobProgress:
 
     Attributes:
         state: A ``JobState`` code; ``gone`` if there is no such job.
-        more: Whether something is left to do.
         acted: Rows that this chunk acted on.
         done: Rows that have their result.
-        total: All rows.
     """
 
     state: str

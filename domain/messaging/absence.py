@@ -82,12 +82,7 @@ def provable_from(attempt: Attempt | LastAttempt, rules: SendingRules) -> dateti
 
 @dataclass(frozen=True)
 class Rival:
-    """Another attempt to the number whose text a list may show under an id that nobody knows.
-
-    Attributes:
-        body: The text.
-        started_at: When the attempt was committed.
-    """
+    """Another attempt to the number whose text a list may show under an id that no row has."""
 
     body: str
     started_at: datetime
@@ -100,7 +95,7 @@ class ListEvidence:
     Attributes:
         listing: The list; None if it could not be had.
         claimed: The provider's ids in it that belong to other attempts.
-        rivals: The other attempts whose text it may show under an id that nobody knows.
+        rivals: The other attempts to the number whose outcome is not known.
     """
 
     listing: Listing | None

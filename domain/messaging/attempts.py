@@ -15,8 +15,6 @@ class _Attempt:
     """What is known about any attempt, its text and its sender.
 
     Attributes:
-        id: The attempt's.
-        outcome: What is known about the call.
         started_at: When the attempt was committed.
         call_before: The call never begins later.
         answered_at: When the outcome became known.
@@ -28,13 +26,9 @@ class _Attempt:
         is_replaced: Another attempt at the text is open, unknown, or was accepted without failing.
         is_contradicted: Another attempt was declared absent and then found at the provider.
         throttled: How many attempts at the text the provider answered with 429.
-        message_id: The text.
-        message_status: Its status.
         phone: The number it went to.
         contact_id: Whose number; None if erased.
-        body: The text as it was handed over.
         failed_tries: How many attempts at it failed that count.
-        sender_id: The sender it goes out from.
         sender_phone: The number it went out from, as far as known.
         sender_held_at: Since when the sender is on hold; None if it is not.
         hold_from_report: A delivery report put the sender on hold, not the answer to a call.
@@ -71,11 +65,7 @@ class _Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class OneOffAttempt(_Attempt):
-    """An attempt at a text outside any step.
-
-    Attributes:
-        enrollment_id: The enrollment it was sent from, if any.
-    """
+    """An attempt at a text outside any step, perhaps sent from an enrollment."""
 
     enrollment_id: UUID | None = None
 
@@ -90,16 +80,12 @@ class StepAttempt(_Attempt):
     """An attempt at the text of a step, and the enrollment.
 
     Attributes:
-        enrollment_id: Which.
         step: The text's step.
         pass_number: The text's pass.
-        status: The enrollment's status.
         phase: What it is doing; None when it is final.
-        held_reason: Why it is held, if it is.
         position: The step it is at.
         enrollment_pass: The pass it is in.
         steps_sent: The step last *sent*.
-        step_count: How many steps there are.
         replied_at: When the contact replied, if a reply is remembered.
         next_event_at: When its next text goes, or its reply window ends.
         last_sent_at: If the text was reported failed: when the latest step was accepted that did

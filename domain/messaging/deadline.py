@@ -36,12 +36,7 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment of this process after which something must not begin.
-
-    Attributes:
-        moments: It by the monotonic, the boot and the wall clock.
-        clocks: Where the time is read.
-    """
+    """A moment of this process after which something must not begin, by each of the clocks."""
 
     moments: tuple[float, float, float]
     clocks: Clocks = field(default_factory=Clocks, repr=False, compare=False)

@@ -17,25 +17,14 @@ class StepFacts:
     """All that bears on whether a step's text may start.
 
     Attributes:
-        status: The enrollment's.
-        sequence_state: The sequence's.
-        paused: A person paused this enrollment.
-        held_reason: Why the enrollment waits for a person.
         probing: It may try a sender that is on hold.
         position: The step to send, from 1; ``step_count + 1`` once all went out.
-        step_count: How many steps there are.
         due_at: When the step's own timing lets it go.
         next_try_at: When a text that failed for a passing reason may be tried again.
         last_sent_at: When the text before was accepted.
         gap: The step's own delay, or its distance in time from the date before.
-        reply_until: The end of the reply window.
         last_outcome: What is known about the latest attempt at this text.
-        nothing_sent: No text of the enrollment was sent yet.
         suppressed: The number opted out (everywhere, or from this sender).
-        inbound_pending: An inbound text from the number is not applied yet.
-        line_type: The number's, if known.
-        sender_on_hold: The sender may not be used.
-        clock: The contact's zones.
         window: When texts may go; None for any time.
     """
 
@@ -227,15 +216,10 @@ class OneOffFacts:
     """All that bears on whether a one-off text may start.
 
     Attributes:
-        status: The text's.
         last_outcome: What is known about the latest attempt at it.
         next_try_at: When a text that failed for a passing reason may be tried again.
         overtaken: Since it was written, its enrollment ended by a reply, an opt-out or a finish.
         suppressed: The number opted out (everywhere, or from this sender).
-        line_type: The number's, if known.
-        inbound_pending: An inbound text from the number is not applied yet.
-        sender_on_hold: The sender may not be used.
-        next_probe_at: When a sender that is on hold is tried next.
     """
 
     status: MessageStatus

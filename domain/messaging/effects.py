@@ -56,9 +56,6 @@ class RecordSent:
     """Move an enrollment past the step whose text was accepted, if it is still at it.
 
     Attributes:
-        enrollment_id: Which.
-        step: The step it must be at.
-        pass_number: The pass it must be in.
         following: What it waits for next.
         at: When the text was accepted.
         ends_as: The final status of one that has nothing left to wait for.
@@ -152,13 +149,7 @@ class Effects:
 
     Attributes:
         answer: What the workflow does next, if every transition applied and no opt-out did.
-        attempt: Of the attempt.
-        message: Of its text.
-        sender: In this order.
         shows_texts: What was seen of how the provider shows the sender's texts, if worth a note.
-        events: In this order.
-        opt_out: Of the number.
-        is_landline: The number is one.
         transitions: Of the enrollment, in this order.
         signal: What the workflow is sent with the last of them; None if it is asking itself.
         may_be_doubled: The text went out twice if another attempt at it was accepted.

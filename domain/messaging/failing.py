@@ -31,8 +31,6 @@ class Failure:
     """How a text failed.
 
     Attributes:
-        error: The provider's, read.
-        http_status: Of the answer that refused it.
         reported: The word that stands, if a report said so later.
         signal: What the workflow is sent; None if it is asking itself.
     """

@@ -13,7 +13,6 @@ class InboundText:
     Attributes:
         sid: The provider's id of the text; a repeated one is the same text.
         phone: Who sent it, as the provider writes the number.
-        to: Our number it came to.
         messaging_service_sid: The Messaging Service it came through, if named.
         body: The text; empty with a photo alone.
         media_urls: Pictures, at the provider.
@@ -42,12 +41,9 @@ class StatusReport:
     """The provider's word on a message it accepted.
 
     Attributes:
-        sid: The provider's id of the message.
         status: The provider's status word.
-        error_code: The provider's error code, if it failed.
         attempt_id: Our attempt's id, from the callback's address.
         from_phone: The number the message went out from.
-        payload: All the provider sent.
     """
 
     sid: str

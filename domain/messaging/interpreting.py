@@ -102,13 +102,8 @@ def interpret(attempt: Attempt, evidence: Evidence, now: datetime, rules: Sendin
     """Say what follows from what was learned about an attempt.
 
     Only proof that the provider has the text changes an outcome that is known. A failure that is
-    the first news of a text follows its acceptance.
-
-    Args:
-        attempt: With all that ``scope`` says is to be read.
-        evidence: What was learned.
-        now: By the clock that dates attempts.
-        rules: The timings.
+    the first news of a text follows its acceptance. All that ``scope`` names has been read, and
+    ``now`` is by the clock that dates attempts.
     """
     match evidence:
         case Accepted():
@@ -247,7 +242,7 @@ def _not_listed(
 def _not_provable(attempt: Attempt, now: datetime, rules: SendingRules) -> Effects:
     """Ask again, until a person decides; nobody needs to once the enrollment is over."""
     is_over = isinstance(attempt, StepAttempt) and attempt.status.is_final
-    if is_over or now - attempt.started_at <= rules.settle_give_up:
+    if is_over or now - attempt.started_at <= rules.reconciliation_timeout:
         return _ask_again(attempt, now, rules)
     if isinstance(attempt, StepAttempt):
         return hold(attempt, HeldReason.OUTCOME_UNKNOWN)

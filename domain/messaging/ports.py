@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from domain.messaging.deadline import Deadline
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
+
+_Text = TypeVar("_Text")
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,7 @@ class SendRequest:
     Attributes:
         attempt_id: Goes into the status-callback URL.
         to: Recipient, E.164.
-        from_phone: Sender's number; None with a Messaging Service.
-        messaging_service_sid: Messaging Service; None with a number.
-        body: The text as the person will read it.
-        media_urls: Pictures to attach.
+        from_phone: None with a Messaging Service.
         validity_seconds: How long the provider may go on trying, 1 to 36,000.
         deadline: After it the call must not begin.
         due_at: When the text was due as the last plan said, to measure how late it goes, UTC.
@@ -44,12 +43,7 @@ class SendRequest:
 class Canary:
     """A text that the provider accepted, which a list must show as it was sent to prove anything.
 
-    Attributes:
-        sid: The provider's id.
-        to: Recipient, E.164.
-        body: The text.
-        sender_id: The sender it went out from.
-        list_from: It was created later than this.
+    It was created later than ``list_from``.
     """
 
     sid: str
@@ -64,7 +58,6 @@ class NeedsReconciliation:
     """An earlier attempt whose outcome must be proven before anything else is sent.
 
     Attributes:
-        attempt_id: The attempt.
         to: Recipient, E.164: the provider's list is asked for texts to it.
         list_from: Texts created before this moment cannot be the one.
         wait: Before this much time has passed the provider's list proves nothing; may be zero.
@@ -82,12 +75,7 @@ class NeedsReconciliation:
 
 @dataclass(frozen=True)
 class LineTypeNeeded:
-    """The number's line type must be looked up before its first text.
-
-    Attributes:
-        contact_id: Whose number.
-        phone: The number, E.164.
-    """
+    """The line type of a contact's number, in E.164, must be looked up before its first text."""
 
     contact_id: UUID
     phone: str
@@ -106,7 +94,6 @@ class Accepted:
     """The provider has the message.
 
     Attributes:
-        sid: The provider's id of the message.
         status: The provider's first word on it.
         from_phone: The number it goes out from, once chosen.
         is_intact: Whether the provider shows recipient and text as they were handed over.
@@ -120,12 +107,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """The provider refused the message: nothing was sent.
-
-    Attributes:
-        http_status: Of the answer; 0 when no connection came about.
-        code: The provider's error code, if it gave one.
-    """
+    """The provider refused the message: nothing was sent; HTTP status 0 without a connection."""
 
     http_status: int
     code: int | None
@@ -136,8 +118,6 @@ class OutcomeUnknown:
     """The call ended without an answer that says whether the message exists.
 
     Attributes:
-        http_status: Of the answer, if there was one.
-        code: The provider's error code, if it gave one.
         late: The answer that may still come; None if the call is over.
     """
 
@@ -159,13 +139,11 @@ class ListedMessage:
     """An outbound message in the provider's list.
 
     Attributes:
-        sid: The provider's id.
-        body: The text.
+        body: Empty if redacted.
         status: The provider's last word on it.
-        created_at: When it was created, UTC.
-        error_code: The provider's error code, if it failed.
+        created_at: UTC.
         from_phone: The number it went out from, once chosen.
-        to: Recipient, as the provider shows it.
+        to: Recipient, as the provider shows it: the last digits may be redacted.
     """
 
     sid: str
@@ -174,7 +152,7 @@ class ListedMessage:
     created_at: datetime
     error_code: int | None = None
     from_phone: str | None = None
-    to: str | None = None
+    to: str = ""
 
 
 class CanaryState(StrEnum):
@@ -208,9 +186,6 @@ class ListedText:
     """A text that someone sent us, as the provider's list shows it.
 
     Attributes:
-        sid: The provider's id.
-        phone: Who sent it.
-        to: Our number it came to.
         messaging_service_sid: The Messaging Service it came through; the list may leave it out.
         body: The text; empty with a photo alone.
         pictures: How many there are; `Gateway.pictures` tells where.
@@ -227,44 +202,10 @@ class ListedText:
 
 
 @dataclass(frozen=True)
-class TextPage:
-    """A page of texts that came in.
+class ListPage(Generic[_Text]):
+    """A page of a list of texts; ``more`` is where the list goes on, None at its end."""
 
-    Attributes:
-        texts: In no certain order; a page of outbound messages alone has none.
-        more: Where the list goes on, None at its end.
-    """
-
-    texts: Sequence[ListedText]
-    more: str | None = None
-
-
-@dataclass(frozen=True)
-class SentText:
-    """An outbound text of the account, as the provider's list shows it to whoever looks back.
-
-    Attributes:
-        sid: The provider's id.
-        to: Whom it went to; the last digits may be redacted.
-        from_phone: The number it went out from, once chosen.
-        body: The text; empty if redacted.
-        status: The provider's last word on it.
-        created_at: When it was created, UTC.
-    """
-
-    sid: str
-    to: str
-    from_phone: str | None
-    body: str
-    status: MessageStatus
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class SentPage:
-    """A page of outbound texts; ``more`` is where the list goes on, None at its end."""
-
-    texts: Sequence[SentText]
+    texts: Sequence[_Text]
     more: str | None = None
 
 
@@ -305,14 +246,10 @@ class Gateway(SendingGateway, Protocol):
 
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
-    ) -> TextPage:
-        """List a page of the texts that came to us between two moments.
+    ) -> ListPage[ListedText]:
+        """List a page of the texts that came to us, or to one of our numbers, between two moments.
 
-        Args:
-            since: Texts sent earlier are left out; the second it falls in is included.
-            until: Texts sent later are left out.
-            page: `TextPage.more` of the page before; None for the first.
-            to: The number of ours that they came to; None for any.
+        The second that ``since`` falls in is included; ``page`` is ``more`` of the page before.
 
         Raises:
             ProviderUnavailableError: The page could not be had.
@@ -320,7 +257,7 @@ class Gateway(SendingGateway, Protocol):
         ...
 
     async def pictures(self, sid: str) -> Sequence[str]:
-        """Where the pictures of a text that came in are.
+        """Fetch the addresses of an inbound text's pictures.
 
         Raises:
             ProviderUnavailableError: They could not be had.
@@ -341,13 +278,10 @@ class SentLists(Protocol):
 
     async def list_sent(
         self, since: datetime, page: str | None = None, *, from_phone: str | None = None
-    ) -> SentPage:
-        """List a page of the outbound texts created since a moment, newest first.
+    ) -> ListPage[ListedMessage]:
+        """List a page of the outbound texts, or those of one number, created since a moment.
 
-        Args:
-            since: Texts created earlier are left out.
-            page: `SentPage.more` of the page before; None for the first.
-            from_phone: The number they went out from; None for any.
+        The newest first; ``page`` is ``more`` of the page before.
 
         Raises:
             ProviderUnavailableError: The page could not be had.

@@ -30,14 +30,7 @@ DELIVERY_REPORTED = "delivery_reported"
 
 @dataclass(frozen=True)
 class Report:
-    """The provider's word on a text that it has.
-
-    Attributes:
-        sid: Its id of the text; None where a person decided that it has it.
-        status: Where the text is.
-        from_phone: The number it went out from, if known.
-        code: The error code, if it failed.
-    """
+    """The provider's word on a text that it has; no id where a person decided that it has it."""
 
     sid: str | None
     status: MessageStatus
@@ -114,12 +107,7 @@ def reported(
 ) -> Effects:
     """Take a report for proof that the provider has the text, then for what it says.
 
-    Args:
-        attempt: Its attempt.
-        report: The provider's word on it.
-        now: By the clock that dates attempts.
-        rules: The timings.
-        is_told: The workflow is told of it; if not, it is asking itself.
+    A workflow that is asking itself is not told of it by a signal (``is_told``).
     """
     effects, after = Effects(attempt.state), attempt
     if attempt.outcome is not AttemptOutcome.ACCEPTED:

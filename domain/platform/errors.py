@@ -1,7 +1,10 @@
 """The errors of the product, independent of HTTP and Temporal."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar
+
+_Found = TypeVar("_Found")
 
 
 class SegueError(Exception):
@@ -44,6 +47,38 @@ class InvalidRequestError(SegueError):
         self.errors = tuple(errors)
 
 
+class Problems:
+    """Collects the errors of a request's fields, so that all are raised at once."""
+
+    def __init__(self) -> None:
+        self._found: list[InvalidFieldError] = []
+
+    def add(self, field: str, reason: str, *, code: str = "invalid_field") -> None:
+        """Add one error."""
+        self._found.append(InvalidFieldError(field, reason, code=code))
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Add the errors that the block raises."""
+        try:
+            yield
+        except InvalidFieldError as error:
+            self._found.append(error)
+        except InvalidRequestError as error:
+            self._found += error.errors
+
+    def of(self, check: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the check returns
+        """Return a check's result; None, and add the error, if it raises one."""
+        with self.collect():
+            return check()
+        return None
+
+    def raise_any(self) -> None:
+        """Raise an ``InvalidRequestError`` if there is any error."""
+        if self._found:
+            raise InvalidRequestError(self._found)
+
+
 class NotFoundError(SegueError):
     """There is no thing of this kind (``sequence``) with this id, or it is gone; final."""
 
@@ -53,6 +88,17 @@ class NotFoundError(SegueError):
         super().__init__(f"no {kind} with id {key}")
         self.kind = kind
         self.key = key
+
+
+def required(found: _Found | None, kind: str, key: object) -> _Found:
+    """Return what was read.
+
+    Raises:
+        NotFoundError: Nothing was found.
+    """
+    if found is None:
+        raise NotFoundError(kind, key)
+    return found
 
 
 class ConflictError(SegueError):

@@ -7,12 +7,9 @@ _Made = TypeVar("_Made")
 
 
 def filled(kind: type[_Made], source: object, **others: object) -> _Made:
-    """Make a dataclass from another object's attributes of the same names.
+    """Make a dataclass from the attributes of the same names of a row or of settings.
 
-    Args:
-        kind: A dataclass.
-        source: A row, or settings. Fields it does not have take their defaults.
-        others: Fields given instead.
+    Fields that it does not have take their defaults; ``others`` override its attributes.
     """
     names = [one.name for one in fields(kind) if one.name not in others]  # type: ignore[arg-type]
     found: dict[str, Any] = {name: getattr(source, name) for name in names if hasattr(source, name)}

@@ -28,13 +28,7 @@ class Named(NamedTuple):
 
 
 def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
-    """Normalize a one-line text: trimmed, in Unicode's composed form.
-
-    Args:
-        raw: As typed.
-        field: Path of the field in the request.
-        most: Most characters.
-        blank: Whether it may be empty.
+    """Normalize a one-line text: trimmed, in Unicode's composed form, ``most`` characters.
 
     Raises:
         InvalidFieldError: It is blank, too long, or has control characters.

@@ -21,7 +21,7 @@ class Effect(StrEnum):
     ``transient``: the same text again, later. ``hold_sender``: nobody can send from this sender
     until an operator acts. ``hold_enrollment``: this text waits until an operator acts.
     ``opted_out``: the number does not want texts. ``unknown``: the text may or may not be on its
-    way; settle that first.
+    way; reconcile it first.
     """
 
     LANDLINE = "landline"
@@ -58,7 +58,6 @@ class ProviderError:
     Attributes:
         code: The provider's; where an answer had none, its HTTP status, or 0.
         meaning: One plain sentence for people.
-        effect: What it does.
         wait: How long before the next attempt; set for transient errors only.
         remedy: What an operator does about it; empty if there is nothing to do.
     """
@@ -145,15 +144,11 @@ _TOLL_FREE_OPT_OUT = replace(
 
 _FAILURES = frozenset({"failed", "undelivered", "canceled"})
 _ACCESS_STATUSES = frozenset({401, 403, 404, 407})
-_UNSETTLED_STATUSES = frozenset({408})
+_UNCLEAR_STATUSES = frozenset({408})
 
 
 def explain(code: int | None) -> str:
-    """Put a code into one plain sentence.
-
-    Args:
-        code: The provider's, known or not, or an HTTP status; None or 0 if there was none.
-    """
+    """Explain a code of the provider's, or an HTTP status, in one plain sentence."""
     if not code:
         return "The provider reported an error without a code."
     if code in TABLE:
@@ -166,16 +161,14 @@ def explain(code: int | None) -> str:
 def classify_answer(http_status: int, code: int | None) -> ProviderError:
     """Read the provider's answer to a call that did not create a message.
 
-    Args:
-        http_status: Of the answer. 429 is never processed and safe to repeat; below 400, 408 and
-            5xx say nothing about whether the message was created (Twilio, error 20500).
-        code: From the answer's body, if there was one.
+    429 is never processed and safe to repeat; below 400, 408 and 5xx say nothing about whether the
+    message was created (Twilio, error 20500).
     """
     row = TABLE.get(code) if code else None
     if http_status == 429:
         row = row if row is not None and row.effect is Effect.TRANSIENT else TABLE[20429]
         return replace(row, wait=Wait.THROTTLED) if row.wait is Wait.SHORT else row
-    if not 400 <= http_status < 500 or http_status in _UNSETTLED_STATUSES:
+    if not 400 <= http_status < 500 or http_status in _UNCLEAR_STATUSES:
         if row is not None and row.effect is Effect.UNKNOWN:
             return row
         return _unlisted(code or http_status, Effect.UNKNOWN)
@@ -194,16 +187,9 @@ def classify_answer(http_status: int, code: int | None) -> ProviderError:
 def classify_report(
     status: str, code: int | None, *, toll_free_sender: bool
 ) -> ProviderError | None:
-    """Read a status callback, or a message fetched from the provider.
+    """Read a status callback, or a message fetched from the provider; None if it did not fail.
 
-    Args:
-        status: The provider's word for where the message is.
-        code: The error code that came with it.
-        toll_free_sender: Whether the message went out from a toll-free number, whose network
-            answers 30004 for those who texted it STOP.
-
-    Returns:
-        What went wrong; None if the status is no failure.
+    The network of toll-free senders answers 30004 for those who texted it STOP.
     """
     if status not in _FAILURES:
         return None
@@ -227,16 +213,9 @@ def retry_at(
 ) -> datetime:
     """Tell when to try a text again; the same for the same arguments.
 
-    Args:
-        error: A transient one.
-        attempt: How many attempts failed this way, this one included; from 1.
-        now: When the error became known.
-        short: The first short wait.
-        jitter: From 0 to 1: how much of half its length is added to the wait of one that was
-            throttled, so that a crowd does not come back as one.
-
-    Returns:
-        The moment, before the send window is looked at.
+    The send window is not looked at here. ``attempt`` is how many attempts failed this way, this
+    one included. ``jitter``, from 0 to 1, is how much of half its length is added to the wait of
+    one that was throttled, so that a crowd does not come back as one.
 
     Raises:
         ValueError: If the error is not transient.
@@ -258,10 +237,7 @@ def retry_at(
 def next_probe(held_at: datetime, now: datetime, *, every: timedelta) -> datetime:
     """Tell when to try a sender on hold next: soon at first, for most trouble passes soon.
 
-    Args:
-        held_at: Since when it is on hold.
-        now: Now; the moment is later.
-        every: The longest wait between two tries.
+    The moment is later than now; ``every`` is the longest wait between two tries.
     """
     at = held_at
     for wait in _PROBE_WAITS:
@@ -276,12 +252,7 @@ def _unlisted(code: int, effect: Effect) -> ProviderError:
 
 
 def next_midnight(moment: datetime, zone: str) -> datetime:
-    """Find the first start of a day in a zone that is later than a moment.
-
-    Args:
-        moment: Any aware moment.
-        zone: IANA name.
-    """
+    """Find the first start of a day in an IANA zone that is later than a moment."""
     tz = ZoneInfo(zone)
     tomorrow = moment.astimezone(tz).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(0), tzinfo=tz).astimezone(UTC)

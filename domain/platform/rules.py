@@ -14,7 +14,7 @@ class SendingRules:
         call_margin: Time after that until no call can be under way unseen.
         absence_first_list: From ``call_before`` to the first list that may prove absence.
         absence_second_list: From the first list to the second.
-        settle_give_up: From the attempt to ``held: outcome_unknown``.
+        reconciliation_timeout: From the attempt to ``held: outcome_unknown``.
         probe_interval: Between two tries of a sender on hold.
         catch_up_every: Between two fetches of texts whose webhook never came.
         webhooks_first: Age below which a text is left to its webhook.
@@ -30,7 +30,7 @@ class SendingRules:
     call_margin: timedelta = timedelta(seconds=1)
     absence_first_list: timedelta = timedelta(minutes=2)
     absence_second_list: timedelta = timedelta(seconds=60)
-    settle_give_up: timedelta = timedelta(hours=1)
+    reconciliation_timeout: timedelta = timedelta(hours=1)
     probe_interval: timedelta = timedelta(minutes=5)
     catch_up_every: timedelta = timedelta(minutes=5)
     webhooks_first: timedelta = timedelta(minutes=1)

@@ -26,12 +26,7 @@ _KNOWN = ", ".join(f"{{{{{name}}}}}" for name in MERGE_FIELDS)
 
 
 def check_body(body: str, *, field: str, has_media: bool = False) -> None:
-    """Let through a text that can be sent.
-
-    Args:
-        body: As written, with its merge fields.
-        field: Path of the field in the request (``steps.1.body``).
-        has_media: Whether media go with it, so that words are not needed.
+    """Let through a text that can be sent, merge fields included; with media, words are optional.
 
     Raises:
         InvalidFieldError: With code ``empty_body``, ``body_too_long``, ``unknown_merge_field``,
@@ -78,18 +73,11 @@ def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:
 
 
 def render(body: str, values: Mapping[str, str | None]) -> str:
-    """Fill in a text for one contact.
+    """Fill in a text that ``check_body`` let through for one contact, cut to ``MAX_CHARACTERS``.
 
-    Values go in literally: what looks like a merge field inside one stays as it is, control
-    characters and line breaks become blanks. A field with neither value nor fallback leaves
-    nothing behind: ``Hi {{first_name}}, ok`` becomes ``Hi, ok``.
-
-    Args:
-        body: A text that ``check_body`` let through.
-        values: By the names of ``MERGE_FIELDS``; absent, None and blank are the same.
-
-    Returns:
-        The text to send, cut to ``MAX_CHARACTERS``.
+    Values, by the names of ``MERGE_FIELDS``, go in literally: what looks like a merge field inside
+    one stays as it is, control characters and line breaks become blanks. A field with neither value
+    nor fallback leaves nothing behind: ``Hi {{first_name}}, ok`` becomes ``Hi, ok``.
     """
 
     def fill(match: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 from domain.platform.errors import InvalidFieldError
@@ -59,9 +60,7 @@ class SendWindow:
     def parse(cls, raw: Mapping[str, Sequence[str]], *, field: str = "send_window") -> "SendWindow":
         """Read a window as the API and the database write it.
 
-        Args:
-            raw: Day key to ``["HH:MM", "HH:MM"]``, the second up to ``24:00``.
-            field: Path of the field in the request.
+        That is day key to ``["HH:MM", "HH:MM"]``, the second up to ``24:00``.
 
         Raises:
             InvalidFieldError: Naming the day (``send_window.mon``), for an unknown day, a time
@@ -86,9 +85,7 @@ class SendWindow:
         }
 
 
-DEFAULT_WINDOW = SendWindow(
-    {day: (time(12 if day == "sun" else 9), time(20)) for day in DAYS},
-)
+DEFAULT_WINDOW = SendWindow({day: (time(12 if day == "sun" else 9), time(20)) for day in DAYS})
 """Inside the hours of 47 CFR 64.1200(c)(1) and, but for Rhode Island's, of the stricter states."""
 
 
@@ -152,12 +149,8 @@ def ongoing_due(
 ) -> datetime:
     """Compute when a step of an ongoing sequence is due, regardless of its send window.
 
-    Args:
-        previous: When the text before was accepted; for the first step, the enrollment.
-        delay: The step's delay; whole days if ``at_time`` is given.
-        at_time: Wall-clock time of the contact's local date ``delay`` days later, or the next
-            one if that is past. None: exactly ``delay`` later.
-        clock: The contact's.
+    That is ``delay`` after the text before, or the enrollment; with ``at_time``, at that wall-clock
+    time of the contact's local date ``delay`` (whole days) later, or of the next if that is past.
     """
     if at_time is None:
         return previous.astimezone(UTC) + delay
@@ -178,6 +171,23 @@ def scheduled_due(send_at: datetime, clock: ContactClock) -> datetime:
     if send_at.tzinfo is not None:
         raise ValueError("send_at is wall-clock time and carries no zone")
     return _instant(send_at.date(), send_at.time(), clock.wall_zone)
+
+
+class _Step(Protocol):
+    @property
+    def delay_seconds(self) -> int | None: ...
+    @property
+    def at_time(self) -> time | None: ...
+    @property
+    def send_at(self) -> datetime | None: ...
+
+
+def step_due(step: _Step, previous: datetime, clock: ContactClock) -> datetime:
+    """Compute when a step of either kind of sequence is due, regardless of its send window."""
+    if step.send_at is not None:
+        return scheduled_due(step.send_at, clock)
+    delay = timedelta(seconds=step.delay_seconds or 0)
+    return ongoing_due(previous, delay, step.at_time, clock)
 
 
 def next_slot(moment: datetime, window: SendWindow | None, clock: ContactClock) -> Slot:
@@ -364,10 +374,7 @@ def _open_days(
                 closing_day = day + _ONE_DAY if hours[1] == _MIDNIGHT else day
                 closes = min(datetime.combine(closing_day, hours[1]), last)
                 if opens < closes:
-                    yield (
-                        opens.replace(tzinfo=UTC) - offset,
-                        closes.replace(tzinfo=UTC) - offset,
-                    )
+                    yield (opens.replace(tzinfo=UTC) - offset, closes.replace(tzinfo=UTC) - offset)
             day += _ONE_DAY
 
 

@@ -34,14 +34,7 @@ class EnrollmentState:
 
 @dataclass(frozen=True)
 class NewEnrollment:
-    """What a start needs to know of an enrollment.
-
-    Attributes:
-        enrollment_id: The row.
-        sequence_id: For operators to search by.
-        enrolled_by: For operators to search by.
-        standing: Where the row stands.
-    """
+    """What a start needs to know of an enrollment; operators search by sequence and user."""
 
     enrollment_id: UUID
     sequence_id: UUID

@@ -24,12 +24,7 @@ class EnrollmentStatus(StrEnum):
 
 @dataclass(frozen=True)
 class StatusWords:
-    """How a status is shown to people.
-
-    Attributes:
-        label: The badge's text.
-        meaning: A sentence.
-    """
+    """How a status is shown to people: the badge's text, and a sentence."""
 
     label: str
     meaning: str
@@ -103,7 +98,7 @@ class StepOutcome(StrEnum):
 
 
 class HeldReason(StrEnum):
-    """Why an active enrollment is held."""
+    """Why an active enrollment is held: a person must act, or its sender must work again."""
 
     OUTCOME_UNKNOWN = "outcome_unknown"
     SENDER_ON_HOLD = "sender_on_hold"

@@ -7,7 +7,7 @@ class OptOutSource(StrEnum):
     """How a number came to be suppressed."""
 
     KEYWORD = "keyword"
-    PLAIN_WISH = "plain_wish"
+    PLAIN_OPT_OUT = "plain_wish"
     PROVIDER_ERROR = "provider_error"
     BY_HAND = "by_hand"
 
@@ -16,7 +16,7 @@ class TextMeaning(StrEnum):
     """What an inbound text asks for: in a keyword, or for no more texts in plain words."""
 
     OPT_OUT = "opt_out"
-    PLAIN_WISH = "plain_wish"
+    PLAIN_OPT_OUT = "plain_wish"
     OPT_IN = "opt_in"
     HELP = "help"
 

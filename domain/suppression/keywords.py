@@ -8,10 +8,10 @@ sentence asks for is read by ``domain.suppression.opt_out_intent``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 
 from domain.platform.folding import folded
+from domain.statuses.suppression import TextMeaning
 from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
 
 OPT_OUT_WORDS = frozenset(
@@ -22,14 +22,6 @@ HELP_WORDS = frozenset({"help", "info"})
 
 ANSWER_WORDS = frozenset({"yes"})
 """Keywords that are also what people answer a question with."""
-
-
-class Keyword(StrEnum):
-    """What a keyword asks for."""
-
-    OPT_OUT = "opt_out"
-    OPT_IN = "opt_in"
-    HELP = "help"
 
 
 @dataclass(frozen=True)
@@ -43,18 +35,18 @@ class Reading:
         intent: Whether an ordinary text asks for no more texts (then it is no reply), or may.
     """
 
-    keyword: Keyword | None
+    keyword: TextMeaning | None
     may_be_reply: bool
     intent: Intent | None = None
 
 
-_KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
-    dict.fromkeys(OPT_OUT_WORDS, Keyword.OPT_OUT)
-    | dict.fromkeys(OPT_IN_WORDS, Keyword.OPT_IN)
-    | dict.fromkeys(HELP_WORDS, Keyword.HELP)
+_KEYWORDS: Mapping[str, TextMeaning] = MappingProxyType(
+    dict.fromkeys(OPT_OUT_WORDS, TextMeaning.OPT_OUT)
+    | dict.fromkeys(OPT_IN_WORDS, TextMeaning.OPT_IN)
+    | dict.fromkeys(HELP_WORDS, TextMeaning.HELP)
 )
-_OPT_OUT_TYPES: Mapping[str, Keyword] = MappingProxyType(
-    {"stop": Keyword.OPT_OUT, "start": Keyword.OPT_IN, "help": Keyword.HELP}
+_OPT_OUT_TYPES: Mapping[str, TextMeaning] = MappingProxyType(
+    {"stop": TextMeaning.OPT_OUT, "start": TextMeaning.OPT_IN, "help": TextMeaning.HELP}
 )
 
 
@@ -75,7 +67,7 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
     if keyword is None:
         intent = read_intent(body)
         return Reading(None, may_be_reply=intent is not Intent.OPT_OUT, intent=intent)
-    return Reading(keyword, may_be_reply=keyword is Keyword.OPT_IN and word in ANSWER_WORDS)
+    return Reading(keyword, may_be_reply=keyword is TextMeaning.OPT_IN and word in ANSWER_WORDS)
 
 
 def normalize(body: str) -> str:

@@ -74,11 +74,8 @@ def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood
     ``CLEAR`` on. If something suggests another request, or the usual words are missing or only in a
     question, the model has to be ``CERTAIN``. A doubt (a negation, a joke, somebody else's words, a
     condition) rules an opt-out out. Otherwise a text is unsure if it has a clear request, if the
-    model finds one as likely as ``PERHAPS``, or if it is longer than ``LONGEST_READ``.
-
-    Args:
-        body: The text.
-        likelihood: The model; another than the file's only to compare models.
+    model finds one as likely as ``PERHAPS``, or if it is longer than ``LONGEST_READ``. Another
+    ``likelihood`` than the file's serves to compare models.
     """
     if len(body) > LONGEST_READ:
         return Intent.UNSURE

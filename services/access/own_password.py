@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from domain.access.limits import AccessRules
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import InvalidFieldError, required
 from services.access.passwords import Passwords
 from services.access.users import revoke_tokens_of
 from services.platform import audit, rate_limits
@@ -36,12 +36,8 @@ class OwnPassword:
     ) -> None:
         """Change a user's password and end all their sessions.
 
-        Args:
-            user_id: Who.
-            current: The present password.
-            new: The new password.
-            revoke_tokens: Revoke their API tokens too: whoever knew the present password may have
-                made some.
+        With ``revoke_tokens`` their API tokens end too: whoever knew the present password may have
+        made some.
 
         Raises:
             InvalidFieldError: ``invalid_password`` for the new one; ``wrong_password`` if the
@@ -67,10 +63,7 @@ class OwnPassword:
 
     async def _user(self, user_id: UUID) -> User:
         async with self._database.transaction() as tx:
-            user = await users.get(tx, user_id)
-        if user is None:
-            raise NotFoundError("user", user_id)
-        return user
+            return required(await users.get(tx, user_id), "user", user_id)
 
     async def _require_matching(self, user: User, password: str, *, field: str) -> None:
         most, window = self._rules.sign_ins_per_email, self._rules.sign_in_window

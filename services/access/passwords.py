@@ -24,8 +24,7 @@ _PRODUCT = "segue"
 class Passwords:
     """Hashes and checks passwords in threads, a few at once.
 
-    Args:
-        workspace: Words that any colleague could think of, such as the site's name.
+    New ones may not consist of ``workspace``: words that any colleague could think of.
     """
 
     def __init__(self, workspace: Iterable[str] = ()) -> None:

@@ -60,11 +60,8 @@ class Refusals:
     ) -> None:
         """Audit a refused attempt if it belongs to the sample; without the database, not at all.
 
-        Args:
-            actor: Who tried, as far as that is known.
-            action: What was refused.
-            user_ids: Whom it would have been as, or for.
-            detail: Codes. The hour's count is added from the second attempt on.
+        ``user_ids`` are those whom it would have been as, or for. The hour's count is added to the
+        detail, codes only, from the second attempt on.
         """
         seen = self._count(actor, action)
         if not self._is_of_the_sample(seen):

@@ -114,12 +114,8 @@ class Sessions:
     ) -> SignedIn:
         """Begin a session.
 
-        Args:
-            email: In whatever case.
-            password: As typed.
-            address: The network address it comes from, if there is one.
-            user_agent: The browser's ``User-Agent``, if it sends one.
-            device_cookie: Of an earlier sign-in from this browser, if it has one.
+        ``address`` is the network address it comes from, ``device_cookie`` that of an earlier
+        sign-in from this browser.
 
         Raises:
             InvalidFieldError: Not an e-mail address.
@@ -152,9 +148,7 @@ class Sessions:
     async def authenticate(self, cookie: str, *, in_use: bool = True) -> Caller:
         """Identify the caller by a session's cookie.
 
-        Args:
-            cookie: As the browser sent it.
-            in_use: False for what a page asks by itself, which keeps no session alive.
+        What a page asks by itself (not ``in_use``) keeps no session alive.
 
         Raises:
             NotSignedInError: The cookie is not ours, or the session is over.

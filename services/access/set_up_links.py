@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.access.limits import AccessRules
-from domain.platform.errors import ConflictError, NotFoundError, SegueError
+from domain.platform.errors import ConflictError, SegueError, required
 from domain.statuses.access import Role
 from services.access.passwords import Passwords
 from services.access.sign_in_delays import network_of
@@ -82,9 +82,7 @@ class SetUpLinks:
             ConflictError: ``user_disabled``.
         """
         async with self._database.transaction() as tx:
-            user = await users.lock(tx, user_id)
-            if user is None:
-                raise NotFoundError("user", user_id)
+            user = required(await users.lock(tx, user_id), "user", user_id)
             if user.disabled_at is not None:
                 raise ConflictError("user_disabled", "this user is disabled; enable them first")
             if user.password_hash is not None:

@@ -59,12 +59,10 @@ class SignInTries:
         self._rules = rules
 
     async def begin(self, email: str, address: str | None, device_id: str | None) -> Try:
-        """Count a try that is about to be made, as a wrong one.
+        """Count a try that is about to be made, as a wrong one, even if there is no such user.
 
-        Args:
-            email: As addresses are compared, whether or not there is such a user.
-            address: The network address it comes from, if there is one.
-            device_id: The device, if this user signed in from it before.
+        ``email`` is as addresses are compared; ``device_id`` is given if this user signed in from
+        the device before.
 
         Raises:
             TooManyRequestsError: It comes too soon, and was not counted.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.access.limits import TOKEN_LIFETIME
 from domain.platform import names
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import InvalidFieldError, NotFoundError, required
 from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import TokenScope
@@ -126,12 +126,7 @@ class Tokens:
         return await self._insert(user_id, fields, caller)
 
     async def create(
-        self,
-        user_id: UUID,
-        *,
-        name: str,
-        scopes: Iterable[TokenScope],
-        expires_at: datetime | None,
+        self, user_id: UUID, *, name: str, scopes: Iterable[TokenScope], expires_at: datetime | None
     ) -> NewToken:
         """Make a token from the command line; ``expires_at`` None for never.
 
@@ -145,8 +140,7 @@ class Tokens:
     ) -> Page[TokenDetails]:
         """List a user's tokens that are not revoked, expired ones too, the newest first."""
         async with self._database.transaction() as tx:
-            if await users.get(tx, user_id) is None:
-                raise NotFoundError("user", user_id)
+            required(await users.get(tx, user_id), "user", user_id)
             rows = await tokens.of_user(tx, user_id, after=after, limit=limit + 1)
         return cut(rows, limit, by_creation).showing(TokenDetails.of)
 
@@ -176,8 +170,7 @@ class Tokens:
         async with self._database.transaction() as tx:
             # Revoking all of a user's tokens locks the user first: it revokes this one too, or
             # we see here that the caller's own was revoked.
-            if await users.lock(tx, user_id, shared=True) is None:
-                raise NotFoundError("user", user_id)
+            required(await users.lock(tx, user_id, shared=True), "user", user_id)
             if caller is not None and not await _still_holds(tx, caller):
                 raise NotSignedInError(token_given=True)
             row = await tokens.add(tx, values)

@@ -10,7 +10,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 
 from domain.platform import names
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
+from domain.platform.errors import ConflictError, InvalidFieldError, SegueError, required
 from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import Role, TokenScope
@@ -142,10 +142,7 @@ class Users:
     async def get(self, user_id: UUID) -> UserDetails:
         """Read one user."""
         async with self._database.transaction() as tx:
-            user = await users.get(tx, user_id)
-        if user is None:
-            raise NotFoundError("user", user_id)
-        return UserDetails.of(user)
+            return UserDetails.of(required(await users.get(tx, user_id), "user", user_id))
 
     async def change(self, user_id: UUID, change: UserChange) -> UserDetails:
         """Change a user. A new role, or disabling them, ends their sessions.
@@ -161,9 +158,7 @@ class Users:
             wanted["role"] = change["role"]
         async with self._database.transaction() as tx:
             admins = await users.lock_admins(tx)
-            user = await users.lock(tx, user_id)
-            if user is None:
-                raise NotFoundError("user", user_id)
+            user = required(await users.lock(tx, user_id), "user", user_id)
             if "disabled" in change and change["disabled"] != (user.disabled_at is not None):
                 wanted["disabled_at"] = datetime.now(UTC) if change["disabled"] else None
             values = {key: value for key, value in wanted.items() if value != getattr(user, key)}

@@ -8,12 +8,7 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from domain.platform import names, phones
-from domain.platform.errors import (
-    ConflictError,
-    InvalidFieldError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.sequences.timing import ContactClock, check_time_zone
@@ -63,12 +58,7 @@ class Contacts:
     """
 
     def __init__(
-        self,
-        database: Database,
-        hooks: ContactHooks,
-        *,
-        default_region: str,
-        workspace_zone: str,
+        self, database: Database, hooks: ContactHooks, *, default_region: str, workspace_zone: str
     ) -> None:
         self._database = database
         self._hooks = hooks
@@ -82,7 +72,7 @@ class Contacts:
             InvalidRequestError: Fields are invalid.
             ConflictError: ``phone_taken``, naming the contact who has the number.
         """
-        values = {"first_name": "", "last_name": "", **self.checked(fields)}
+        values = {"first_name": "", "last_name": "", **cleaned(fields, self._default_region)}
         async with self._database.transaction() as tx:
             # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
@@ -116,13 +106,11 @@ class Contacts:
 
     async def _update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
         async with self._database.transaction() as tx:
-            row = await _lock(tx, contact_id, self._number_in(fields))
-            if row is None:
-                raise NotFoundError("contact", contact_id)
+            row = await _lock(tx, contact_id, _number_in(fields, self._default_region))
             zone = await workspace.zone(tx, self._workspace_zone)
             before = _clock(row, zone)
             known = {field: getattr(row, field) for field in _NAMES}
-            values = self.checked(fields, known)
+            values = cleaned(fields, self._default_region, known)
             former = row.phone
             moved = values.get("phone", former) != former
             if moved:
@@ -163,63 +151,61 @@ class Contacts:
             )
         return cut(rows, limit, lambda row: row.position(sort))
 
-    def checked(
-        self, fields: ContactFields, known: Mapping[str, str] = MappingProxyType({})
-    ) -> dict[str, Any]:
-        """Clean the fields of a contact, which has ``known`` names already.
 
-        Raises:
-            InvalidRequestError: All fields that are invalid.
-        """
-        values: dict[str, Any] = dict(fields)
-        wrong: list[InvalidFieldError] = []
-        for field in fields:
-            try:
-                values[field] = self._clean(field, values[field])
-            except InvalidFieldError as error:
-                wrong.append(error)
-        if not wrong and not any({**known, **values}.get(field) for field in _NAMES):
-            wrong.append(
-                InvalidFieldError(
-                    "first_name", "is blank, and so is last_name; write at least one", code="blank"
-                )
-            )
-        if wrong:
-            raise InvalidRequestError(wrong)
-        return values
+def cleaned(
+    fields: ContactFields, region: str, known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Clean the fields of a contact, which has ``known`` names already.
 
-    def _number_in(self, fields: ContactFields) -> list[str]:
-        """Give the new number, if there is a valid one."""
-        try:
-            return [self._clean("phone", fields["phone"])] if "phone" in fields else []
-        except InvalidFieldError:
-            return []
-
-    def _clean(self, field: str, value: Any) -> Any:  # noqa: ANN401 - as the field's
-        match field:
-            case "first_name" | "last_name":
-                return names.clean(value, field=field, most=NAME_LENGTH, blank=True)
-            case "phone":
-                return phones.normalize(value, default_region=self._default_region)
-            case "time_zone" if value is not None:
-                return check_time_zone(value)
-            case _:
-                return value
-
-
-async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactDetails | None:
-    """Lock a contact after its present and new numbers; None if there is none.
+    Numbers without a country code are of the country with the ISO 3166-1 alpha-2 code ``region``.
 
     Raises:
+        InvalidRequestError: All fields that are invalid.
+    """
+    values: dict[str, Any] = dict(fields)
+    problems = Problems()
+    for field in fields:
+        with problems.collect():
+            values[field] = _clean(field, values[field], region)
+    problems.raise_any()
+    if not any({**known, **values}.get(field) for field in _NAMES):
+        problems.add(
+            "first_name", "is blank, and so is last_name; write at least one", code="blank"
+        )
+    problems.raise_any()
+    return values
+
+
+def _clean(field: str, value: Any, region: str) -> Any:  # noqa: ANN401 - as the field's
+    match field:
+        case "first_name" | "last_name":
+            return names.clean(value, field=field, most=NAME_LENGTH, blank=True)
+        case "phone":
+            return phones.normalize(value, default_region=region)
+        case "time_zone" if value is not None:
+            return check_time_zone(value)
+        case _:
+            return value
+
+
+def _number_in(fields: ContactFields, region: str) -> list[str]:
+    """Give the new number, if there is a valid one."""
+    with suppress(InvalidFieldError):
+        return [_clean("phone", fields["phone"], region)] if "phone" in fields else []
+    return []
+
+
+async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> ContactDetails:
+    """Lock a contact after its present and new numbers.
+
+    Raises:
+        NotFoundError: There is no such contact.
         MovedError: Its number changed meanwhile.
     """
-    seen = await contacts.get(tx, contact_id)
-    if seen is None:
-        return None
-    phone = seen.phone
+    phone = (await _details(tx, contact_id)).phone
     await lock_numbers(tx, [phone, *taken])
-    row = await contacts.get(tx, contact_id, lock=True)
-    if row is not None and row.phone != phone:
+    row = required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
+    if row.phone != phone:
         raise MovedError
     return row
 
@@ -229,10 +215,7 @@ def _clock(contact: ContactDetails, zone: str) -> ContactClock:
 
 
 async def _details(tx: Transaction, contact_id: UUID) -> ContactDetails:
-    row = await contacts.get(tx, contact_id)
-    if row is None:
-        raise NotFoundError("contact", contact_id)
-    return row
+    return required(await contacts.get(tx, contact_id), "contact", contact_id)
 
 
 async def _phone_taken(tx: Transaction, phone: str) -> ConflictError:

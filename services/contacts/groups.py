@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.contacts import pasted_numbers
 from domain.platform import names
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, required
 from domain.platform.names import Named
 from domain.platform.paging import Page, Position, cut
 from services.platform import audit
@@ -220,10 +220,7 @@ async def _name_taken(tx: Transaction, name: str) -> ConflictError:
 
 
 async def _details(tx: Transaction, group_id: UUID) -> GroupDetails:
-    row = await groups.get(tx, group_id)
-    if row is None:
-        raise NotFoundError("group", group_id)
-    return row
+    return required(await groups.get(tx, group_id), "group", group_id)
 
 
 async def require_group(tx: Transaction, group_id: UUID) -> None:

@@ -16,16 +16,11 @@ _PAGE = 500
 
 
 class Archiving:
-    """Closes sequences for good.
+    """Closes sequences for good."""
 
-    Args:
-        database: PostgreSQL.
-        finisher: Marks enrollments finished.
-    """
-
-    def __init__(self, database: Database, finisher: Finishing) -> None:
+    def __init__(self, database: Database, finishing: Finishing) -> None:
         self._database = database
-        self._finisher = finisher
+        self._finishing = finishing
 
     async def archive(
         self, sequence_id: UUID, user_id: UUID, *, finish_active: bool = False
@@ -67,5 +62,5 @@ class Archiving:
                 active = await rows.active_ids(tx, sequence_id, after=last, limit=_PAGE)
             if not active:
                 return
-            await self._finisher.mark_finished(active, user_id)
+            await self._finishing.mark_finished(active, user_id)
             last = active[-1]

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.sequences.timing import ContactClock, next_slot, ongoing_due, scheduled_due
+from domain.platform.errors import ConflictError, InvalidFieldError, required
+from domain.sequences.timing import ContactClock, next_slot, step_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
@@ -71,19 +71,13 @@ class _Start(NamedTuple):
 
 
 class Enrolling:
-    """Enrolls contacts.
+    """Enrolls contacts: so many in an hour for each user, None for no limit.
 
-    Args:
-        workspace_zone: IANA zone of a workspace that has set none, for contacts without one.
-        most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
+    ``workspace_zone`` is the IANA zone of a workspace that has set none.
     """
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        workspace_zone: str,
-        most_per_hour: int | None = None,
+        self, database: Database, *, workspace_zone: str, most_per_hour: int | None = None
     ) -> None:
         self._database = database
         self._zone = workspace_zone
@@ -99,18 +93,11 @@ class Enrolling:
         within: Transaction | None = None,
         limited: bool = True,
     ) -> EnrollResult:
-        """Enroll contacts into the current version of a sequence, all in one transaction.
+        """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
-        Suppressed numbers and landlines get a row with a final status and no workflow. Duplicate
-        ids count once.
-
-        Args:
-            sequence_id: The sequence; active or paused.
-            user_id: Who enrolls.
-            contact_ids: 1 to 10,000 contacts; or
-            group_id: the members of a group, as many.
-            within: The caller's transaction; None for one of its own.
-            limited: Whether they count against the user's limit; not if a job counted them already.
+        All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
+        get a row with a final status and no workflow. Duplicate ids count once. A job has counted
+        them against the user's limit already (not ``limited``).
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -138,12 +125,9 @@ class Enrolling:
     async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
     ) -> dict[UUID, EnrollmentStatus | SkipCode]:
-        """Predict what enrolling contacts would do now, by the same rules, without doing it.
+        """Predict the status that each contact would get now, or why it would be skipped.
 
         Contacts may be stand-ins, with ids of their own, for contacts to be made.
-
-        Returns:
-            By contact: the status it would get, or why it would be skipped.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -163,10 +147,9 @@ class Enrolling:
         return foreseen
 
     async def first_text_at(self, sequence_id: UUID) -> datetime | None:
-        """Compute when the first text would go to a contact in the workspace's zone enrolled now.
+        """Compute when a contact in the workspace's zone who is enrolled now gets the first text.
 
-        Returns:
-            UTC; None if every date is past.
+        UTC; None if every date is past.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -239,9 +222,7 @@ async def open_sequence(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
         NotFoundError: There is no such sequence.
         ConflictError: ``sequence_not_active``: it is a draft or archived.
     """
-    sequence = await rows.lock_sequence_snapshot(tx, sequence_id)
-    if sequence is None:
-        raise NotFoundError("sequence", sequence_id)
+    sequence = required(await rows.lock_sequence_snapshot(tx, sequence_id), "sequence", sequence_id)
     if sequence.state not in _OPEN:
         raise ConflictError(
             "sequence_not_active",
@@ -330,14 +311,9 @@ async def _decide(
 def _start(sequence: SequenceSnapshot, clock: ContactClock) -> _Start | None:
     """Find the first step that is not past, and when it may go; None if all are past."""
     for step in sequence.steps:
-        if step.send_at is not None:
-            due_at = scheduled_due(step.send_at, clock)
-            if due_at <= sequence.now:
-                continue
-        else:
-            delay = timedelta(seconds=step.delay_seconds or 0)
-            due_at = ongoing_due(sequence.now, delay, step.at_time, clock)
-        return _Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
+        due_at = step_due(step, sequence.now, clock)
+        if step.send_at is None or due_at > sequence.now:
+            return _Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
     return None
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from domain.enrollments.faults import Fault
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import required
 from domain.platform.names import Named
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import ContactClock
@@ -72,8 +72,6 @@ class EnrollmentDetails(EnrollmentFacts):
         time_zones: Where the contact may be.
         live: The workflow's own state; None when final.
         temporal_url: Its workflow in Temporal's Web UI; None if it was born final, without one.
-        steps: Still to be sent, in order.
-        timeline: In order.
     """
 
     time_zones: tuple[str, ...]
@@ -84,12 +82,7 @@ class EnrollmentDetails(EnrollmentFacts):
 
 
 class EnrollmentDetail:
-    """Reads one enrollment with its timeline and its plan.
-
-    Args:
-        workflows_url: Base URL of workflows in Temporal's Web UI, to which their ids are appended:
-            ``http://host/namespaces/default/workflows``.
-    """
+    """Reads one enrollment with its timeline and its plan."""
 
     def __init__(
         self,
@@ -113,9 +106,7 @@ class EnrollmentDetail:
             NotFoundError: There is no such enrollment.
         """
         async with self._database.transaction() as tx:
-            facts = await rows.facts(tx, enrollment_id)
-            if facts is None:
-                raise NotFoundError("enrollment", enrollment_id)
+            facts = required(await rows.facts(tx, enrollment_id), "enrollment", enrollment_id)
             steps = await steps_of(tx, facts.version_id)
             events = await rows.events(tx, enrollment_id)
             messages = await rows.messages(tx, facts)
@@ -157,10 +148,7 @@ def _place(entry: TimelineEntry) -> tuple[datetime, int]:
 
 def _own_entries(facts: EnrollmentFacts) -> Iterator[TimelineEntry]:
     yield TimelineEntry(
-        facts.enrolled_at,
-        "enrolled",
-        user=facts.enrolled_by,
-        detail={"version": facts.version},
+        facts.enrolled_at, "enrolled", user=facts.enrolled_by, detail={"version": facts.version}
     )
     if facts.ended_at is not None:
         yield TimelineEntry(

@@ -1,52 +1,43 @@
-"""A sequence's Contacts tab: its enrollments, filtered, sorted, counted."""
+"""A sequence's Contacts tab: its enrollments, filtered, sorted, counted; and a contact's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import InvalidFieldError, required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
+from storage.enrollments import contact_history
 from storage.enrollments import enrollment_list as rows
+from storage.enrollments.contact_history import ContactEnrollment
 from storage.enrollments.enrollment_list import ListedRow, ListFilter, Outlook
 from storage.platform.database import Database
 from storage.sequences.sequences import count_by_status
 from workflows.client import EnrollmentClient, LiveState
 
+OF_CONTACT_MOST = 50
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListedEnrollment(ListedRow):
-    """One line of the tab.
-
-    Attributes:
-        live: The workflow's own state; None if it was not asked for, or the enrollment is final.
-    """
+    """One line of the tab; ``live`` is None if not asked for, or if the enrollment is final."""
 
     live: LiveState | None
 
 
 @dataclass(frozen=True)
 class EnrollmentPage:
-    """One page of the tab.
-
-    Attributes:
-        page: In the order asked for.
-        counts: Of the whole sequence, regardless of the filter; all statuses.
-    """
+    """One page of the tab; ``counts`` are of the whole sequence, regardless of the filter."""
 
     page: Page[ListedEnrollment]
     counts: Mapping[EnrollmentStatus, int]
 
 
 class EnrollmentList:
-    """Lists and counts a sequence's enrollments.
-
-    Args:
-        live_deadline: Time limit of all live states of one page together.
-    """
+    """Lists and counts a sequence's enrollments; the live states of one page share a deadline."""
 
     def __init__(
         self, database: Database, temporal: EnrollmentClient, *, live_deadline: timedelta
@@ -77,9 +68,7 @@ class EnrollmentList:
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
-            state = await rows.state_of(tx, sequence_id)
-            if state is None:
-                raise NotFoundError("sequence", sequence_id)
+            state = required(await rows.state_of(tx, sequence_id), "sequence", sequence_id)
             found = await rows.page(
                 tx, sequence_id, wanted, sort=sort, after=after, limit=limit + 1
             )
@@ -95,6 +84,14 @@ class EnrollmentList:
             return ListedEnrollment(**{**vars(row), "activity": activity}, live=answers.get(row.id))
 
         return EnrollmentPage(page.showing(listed), counts)
+
+    async def of_contact(self, contact_id: UUID) -> Sequence[ContactEnrollment]:
+        """List a contact's enrollments, the latest first, at most ``OF_CONTACT_MOST``."""
+        async with self._database.transaction() as tx:
+            found = await contact_history.enrollments(tx, contact_id, limit=OF_CONTACT_MOST)
+        return [
+            replace(row, activity=shown_activity(row.activity, row.sequence_state)) for row in found
+        ]
 
     async def count(self, sequence_id: UUID, wanted: ListFilter) -> int:
         """Count the enrollments that match a filter; 0 if there is no such sequence.
@@ -114,8 +111,7 @@ class EnrollmentList:
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
-            if await rows.state_of(tx, sequence_id) is None:
-                raise NotFoundError("sequence", sequence_id)
+            required(await rows.state_of(tx, sequence_id), "sequence", sequence_id)
             return await rows.outlook(tx, sequence_id, wanted)
 
 

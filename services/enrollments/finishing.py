@@ -18,12 +18,7 @@ _SIDE_BY_SIDE = 8
 
 
 class Finishing:
-    """Ends enrollments by a person's hand.
-
-    Args:
-        database: Where the rows are.
-        rules: How long a call may be under way.
-    """
+    """Ends enrollments by a person's hand."""
 
     def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database

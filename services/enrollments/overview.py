@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import required
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import SequenceState
 from storage.enrollments import overview as rows
@@ -52,12 +52,7 @@ class StatusCount:
 
 @dataclass(frozen=True)
 class Hour:
-    """The texts of one hour.
-
-    Attributes:
-        start: Its beginning, in the workspace's zone.
-        count: Texts due in it; in the first hour also the overdue ones.
-    """
+    """The number of texts due in an hour of the workspace's zone; overdue ones are in the first."""
 
     start: datetime
     count: int
@@ -73,7 +68,6 @@ class Overview:
         reply_rate: See ``Figures.reply_rate``.
         statuses: All eight, in the order of their definition.
         funnel: One entry for each step of the longest version.
-        time_zone: The workspace's.
         hours: The next 24, beginning with this one.
     """
 
@@ -87,11 +81,7 @@ class Overview:
 
 
 class SequenceOverview:
-    """Reads the Overview tab.
-
-    Args:
-        workspace_zone: IANA zone of a workspace that has set none.
-    """
+    """Reads the Overview tab; ``workspace_zone`` is that of a workspace that has set none."""
 
     def __init__(self, database: Database, *, workspace_zone: str) -> None:
         self._database = database
@@ -104,9 +94,7 @@ class SequenceOverview:
             NotFoundError: There is no such sequence.
         """
         async with self._database.transaction() as tx:
-            record = await sequences.find(tx, sequence_id)
-            if record is None:
-                raise NotFoundError("sequence", sequence_id)
+            record = required(await sequences.find(tx, sequence_id), "sequence", sequence_id)
             step_count = await sequences.most_steps(tx, sequence_id)
             so_far = (await sequence_list.figures(tx, [sequence_id]))[sequence_id]
             zone = ZoneInfo(await workspace.zone(tx, self._zone))

@@ -15,12 +15,7 @@ from storage.platform.database import Database, Transaction
 
 
 class Pausing:
-    """Pauses and resumes enrollments by a person's hand; the reply window runs on.
-
-    Args:
-        database: Where the rows are.
-        rules: The timings.
-    """
+    """Pauses and resumes enrollments by a person's hand; the reply window runs on."""
 
     def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database

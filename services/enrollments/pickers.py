@@ -4,8 +4,8 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.platform.errors import NotFoundError
 from domain.platform.names import Named, clean_search
+from services.sequences.sequences import find
 from storage.enrollments import pickers
 from storage.enrollments.pickers import PickedContact
 from storage.platform.database import Database
@@ -19,11 +19,9 @@ GROUPS_MOST = 2_000
 
 @dataclass(frozen=True)
 class StepChoice:
-    """A step to filter by: the step last sent.
+    """A step to filter by, the step last sent: 0 for none yet.
 
-    Attributes:
-        step: 0 for none yet.
-        body: Of the current version; None for 0, and where the current version has fewer steps.
+    The body is that of the current version; None for 0, and where that version has fewer steps.
     """
 
     step: int
@@ -77,9 +75,7 @@ class Pickers:
             NotFoundError: There is no such sequence.
         """
         async with self._database.transaction() as tx:
-            record = await sequences.find(tx, sequence_id, counted=False)
-            if record is None:
-                raise NotFoundError("sequence", sequence_id)
+            record = await find(tx, sequence_id, counted=False)
             step_count = await sequences.most_steps(tx, sequence_id)
             users = await pickers.enrolling_users(tx, sequence_id)
             groups = await pickers.groups(tx, sequence_id=sequence_id)

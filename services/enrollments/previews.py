@@ -4,7 +4,7 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import required
 from domain.sequences.segments import Segments, measure
 from domain.sequences.texts import check_body, merge_values, render
 from storage.contacts import contacts
@@ -13,12 +13,7 @@ from storage.platform.database import Database
 
 @dataclass(frozen=True)
 class TextPreview:
-    """A text as it would arrive.
-
-    Attributes:
-        text: Merge fields filled in; without a contact, with their fallbacks.
-        segments: Its size.
-    """
+    """A text as it would arrive, merge fields filled in, and its size."""
 
     text: str
     segments: Segments
@@ -45,9 +40,7 @@ class Previews:
         values: dict[str, str] = {}
         if contact_id is not None:
             async with self._database.transaction() as tx:
-                contact = await contacts.get(tx, contact_id)
-            if contact is None:
-                raise NotFoundError("contact", contact_id)
+                contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
             values = merge_values(contact.first_name, contact.last_name, contact.phone)
         text = render(body, values)
         return TextPreview(text, measure(text))

@@ -8,14 +8,7 @@ from typing import Any
 
 from domain.enrollments.faults import Fault
 from domain.sequences.texts import merge_values, render
-from domain.sequences.timing import (
-    ContactClock,
-    SendWindow,
-    next_slot,
-    ongoing_due,
-    scheduled_due,
-    spaced,
-)
+from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason
 from domain.statuses.sequences import SequenceState
 from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
@@ -100,7 +93,7 @@ def plan(
             at = None if at is None else max(at, datetime.now(UTC))
             continue
         if at is not None:
-            due = _due(at, step, clock)
+            due = step_due(step, at, clock)
             apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
             if apart > due:
                 reasons += (_spacing(due, apart, min_spacing),)
@@ -134,10 +127,7 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
         detail = {"held_reason": facts.held_reason.value, "held_code": facts.held_code}
         reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
     elif facts.sender_held_at is not None:
-        detail = {
-            "since": facts.sender_held_at.isoformat(),
-            "held_code": facts.sender_hold_code,
-        }
+        detail = {"since": facts.sender_held_at.isoformat(), "held_code": facts.sender_hold_code}
         reasons.append(Reason("sender_on_hold", "not before the sender is off hold", detail))
     if facts.sequence_state is SequenceState.PAUSED:
         reasons.append(Reason("paused", "not before the sequence is resumed"))
@@ -150,12 +140,6 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
         words = "not before this enrollment is resumed; what was left of the delay is kept"
         reasons.append(Reason("enrollment_paused", words, since))
     return tuple(reasons)
-
-
-def _due(previous: datetime, step: StepRecord, clock: ContactClock) -> datetime:
-    if step.send_at is not None:
-        return scheduled_due(step.send_at, clock)
-    return ongoing_due(previous, timedelta(seconds=step.delay_seconds or 0), step.at_time, clock)
 
 
 def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:

@@ -1,4 +1,4 @@
-"""Telling enrollments of what they waited for: in the background, page by page."""
+"""Wakes enrollments whose blocker is gone: in the background, page by page."""
 
 import asyncio
 import logging
@@ -20,25 +20,22 @@ class Waking:
 
     Who may send is right without it: an enrollment that is looked at goes by its row, woken or not.
     A process that dies leaves the rest of the pages to the others.
-
-    Args:
-        database: Where the rows are.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def run(self) -> None:
-        """Wake whoever is to be woken, every second; runs until canceled."""
+        """Do all wakes, every second; runs until canceled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self.wake()
             except Exception as error:  # noqa: BLE001 - a background task's top
-                _logger.warning("nobody was woken", extra={"error": type(error).__name__})
+                _logger.warning("enrollments were not woken", extra={"error": type(error).__name__})
 
     async def wake(self) -> int:
-        """Wake everyone there is to wake; return how many."""
+        """Do all wakes; return how many enrollments were woken."""
         total = 0
         while (woken := await self._page()) is not None:
             total += woken
@@ -59,13 +56,13 @@ class Waking:
         return total
 
     async def mend(self) -> int:
-        """Wake those too whom no change has noted, a few pages at once; return how many."""
+        """Wake also enrollments that no wake is about, a few pages at once; return how many."""
         async with self._database.transaction() as tx:
             await waking.add_forgotten(tx)
         return await self.begin()
 
     async def _page(self) -> int | None:
-        """Wake a page of the oldest wake; return how many, None if there is no wake."""
+        """Do a page of the oldest wake; return how many were woken, None if there is no wake."""
         async with self._database.transaction() as tx:
             wake = await wakes.take(tx)
             if wake is None:
@@ -76,8 +73,8 @@ class Waking:
 async def _go_on(tx: Transaction, wake: Wake) -> int:
     match wake.kind:
         case WakeKind.OFF_HOLD:
-            # Whoever was just finding it on hold is then among those that wait for it. Nothing
-            # else is locked meanwhile, and nobody else while this is.
+            # An enrollment that was just finding it on hold is then among those that wait for it.
+            # No other lock is held meanwhile.
             await wait_for_sender(tx, wake.subject_id)
             sequences = await waking.waiting_for(tx, wake.subject_id)
             await wakes.replace(tx, wake, WakeKind.UNBLOCKED, sequences)

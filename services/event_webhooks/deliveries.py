@@ -30,10 +30,7 @@ class _Round:
     """A round of deliveries to one endpoint.
 
     Attributes:
-        post: Sends one event.
         ends: When it stops beginning deliveries, by the monotonic clock.
-        delivered: Events acknowledged so far.
-        failed: Tries that failed so far.
         in_a_row: How many of the latest tries failed.
         over: It begins nothing more.
     """

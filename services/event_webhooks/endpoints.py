@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from domain.event_webhooks.events import DeliveryState, EventRules, EventType
 from domain.platform import names
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, required
 from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from services.event_webhooks.http_client import is_public
@@ -156,9 +156,8 @@ class EventEndpoints:
         """Give an endpoint a new secret, which signs everything sent from now on."""
         secret = _new_secret()
         async with self._database.transaction() as tx:
-            row = await endpoints.change(tx, endpoint_id, {"secret": secret})
-            if row is None:
-                raise NotFoundError("event endpoint", endpoint_id)
+            changed = await endpoints.change(tx, endpoint_id, {"secret": secret})
+            row = required(changed, "event endpoint", endpoint_id)
             await audit.record(tx, "event_endpoint.rotate_secret", _KIND, [endpoint_id])
         return MadeEndpoint(EndpointDetails.of(row), secret)
 
@@ -230,9 +229,7 @@ class EventEndpoints:
 
 async def _required(tx: Transaction, endpoint_id: UUID, *, lock: bool = False) -> EventEndpoint:
     row = await endpoints.get(tx, endpoint_id, lock=lock)
-    if row is None:
-        raise NotFoundError("event endpoint", endpoint_id)
-    return row
+    return required(row, "event endpoint", endpoint_id)
 
 
 async def _enabled(tx: Transaction, endpoint_id: UUID) -> None:
@@ -244,10 +241,7 @@ async def _enabled(tx: Transaction, endpoint_id: UUID) -> None:
 
 
 async def _delivery(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord:
-    record = await deliveries.one(tx, endpoint_id, event_id)
-    if record is None:
-        raise NotFoundError("event", event_id)
-    return record
+    return required(await deliveries.one(tx, endpoint_id, event_id), "event", event_id)
 
 
 def _new_secret() -> str:

@@ -58,12 +58,7 @@ class BulkActions:
         return [EnrollmentResult(one, results.get(one, "not_found")) for one in enrollment_ids]
 
     async def send_message(
-        self,
-        enrollment_ids: Many[UUID],
-        body: str,
-        user_id: UUID,
-        *,
-        send_id: UUID | None = None,
+        self, enrollment_ids: Many[UUID], body: str, user_id: UUID, *, send_id: UUID | None = None
     ) -> list[EnrollmentResult]:
         """Text the enrollments' contacts, at most 10, each individually and once.
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from domain.platform.errors import InvalidFieldError, InvalidRequestError
+from domain.platform.errors import InvalidFieldError, InvalidRequestError, Problems
 from domain.platform.phones import check_region
 from domain.statuses.contacts import LineType
 from domain.statuses.jobs import JobKind
-from services.contacts.contacts import ContactFields, Contacts
+from services.contacts.contacts import ContactFields, cleaned
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import open_sequence
 from services.jobs.csv_upload import (
@@ -26,7 +26,6 @@ from services.jobs.csv_upload import (
     unreadable,
 )
 from services.jobs.jobs import ENROLL_INTO, Handler
-from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
 from services.suppression.erasure import recall
@@ -70,7 +69,6 @@ class CheckedRows:
     Attributes:
         first: Position and checked values of each number's first row, by number.
         later: Position and number of further rows with the same number.
-        invalid: Results of invalid rows.
     """
 
     first: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
@@ -158,7 +156,7 @@ class Importing(CsvUpload):
         group_id = UUID(job.params["group_id"]) if "group_id" in job.params else None
         if group_id is not None:
             await require_group(tx, group_id)
-        found = await self.check(rows, job.params["region"])
+        found = await check(rows, job.params["region"])
         known = await contacts.by_phone(tx, list(found.first))
         new = [values for phone, (_, values) in found.first.items() if phone not in known]
         if dry_run:
@@ -205,28 +203,23 @@ class Importing(CsvUpload):
         if group_id is not None:
             await groups.add_members(tx, group_id, list(subjects.values()), job.user_id)
 
-    async def check(self, rows: Many[OpenRow], region: str) -> CheckedRows:
-        """Check rows by the rules for contacts, yielding to other requests now and then."""
-        rules = Contacts(
-            self._database,
-            CONTACT_HOOKS,
-            default_region=region,
-            workspace_zone="UTC",
-        )
-        found = CheckedRows()
-        for index, row in enumerate(rows):
-            if index % _CHECKED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            try:
-                values = _checked(rules, row.detail)
-            except InvalidRequestError as error:
-                found.invalid.append(invalid(row.position, error.errors))
-                continue
-            if values["phone"] in found.first:
-                found.later.append((row.position, values["phone"]))
-            else:
-                found.first[values["phone"]] = (row.position, values)
-        return found
+
+async def check(rows: Many[OpenRow], region: str) -> CheckedRows:
+    """Check rows by the rules for contacts, yielding to other requests now and then."""
+    found = CheckedRows()
+    for index, row in enumerate(rows):
+        if index % _CHECKED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        try:
+            values = _checked(row.detail, region)
+        except InvalidRequestError as error:
+            found.invalid.append(invalid(row.position, error.errors))
+            continue
+        if values["phone"] in found.first:
+            found.later.append((row.position, values["phone"]))
+        else:
+            found.first[values["phone"]] = (row.position, values)
+    return found
 
 
 def headings(header: Many[str]) -> list[Heading]:
@@ -267,7 +260,7 @@ def _as_given(header: Many[str], given: Mapping[str, int]) -> dict[str, int]:
     return dict(given)
 
 
-def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
+def _checked(given: Mapping[str, str], region: str) -> dict[str, Any]:
     """Clean a row's values; a blank ``time_zone`` or ``line_type`` counts as missing.
 
     Raises:
@@ -280,24 +273,19 @@ def _checked(rules: Contacts, given: Mapping[str, str]) -> dict[str, Any]:
         values[name] = values.get(name, "").strip()
         if not values[name]:
             del values[name]
-    unknown_type = None
     if "line_type" in values:
         values["line_type"] = _LINE_TYPES.get(values["line_type"].lower())
-        if values["line_type"] is None:
-            unknown_type = InvalidFieldError(
-                "line_type",
-                f"is none of {', '.join(LineType)}; write one of them or leave it blank",
-                code="unknown_line_type",
-            )
-    try:
-        cleaned = rules.checked(cast("ContactFields", values))
-    except InvalidRequestError as error:
-        raise InvalidRequestError(
-            [*error.errors, *([unknown_type] if unknown_type else [])]
-        ) from None
-    if unknown_type is not None:
-        raise InvalidRequestError([unknown_type])
-    return cleaned
+    problems = Problems()
+    with problems.collect():
+        values = cleaned(cast("ContactFields", values), region)
+    if "line_type" in values and values["line_type"] is None:
+        problems.add(
+            "line_type",
+            f"is none of {', '.join(LineType)}; write one of them or leave it blank",
+            code="unknown_line_type",
+        )
+    problems.raise_any()
+    return values
 
 
 def _is_so(contact: Known, values: Mapping[str, Any]) -> bool:

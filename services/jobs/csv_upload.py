@@ -33,13 +33,7 @@ _WRONG = {
 
 
 class Columns(NamedTuple):
-    """The columns of a file.
-
-    Attributes:
-        at: The index of each field's column.
-        width: Number of columns.
-        ignored: The names of the other columns.
-    """
+    """The index of each field's column, the number of columns, and the names of the others."""
 
     at: Mapping[str, int]
     width: int
@@ -55,9 +49,7 @@ class Columns(NamedTuple):
 class CsvUpload:
     """Stores a file's rows as those of a job; the base of each kind of import.
 
-    Args:
-        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code, if
-            the import names none.
+    Numbers without a country code are of the region that the import names, or ``default_region``.
     """
 
     def __init__(self, database: Database, *, default_region: str) -> None:
@@ -129,11 +121,7 @@ class CsvUpload:
                 raise _upload_canceled()
 
     async def start(
-        self,
-        job_id: UUID,
-        user_id: UUID,
-        *,
-        within: Transaction | None = None,
+        self, job_id: UUID, user_id: UUID, *, within: Transaction | None = None
     ) -> JobDetails:
         """Start the job of a complete file.
 
@@ -207,5 +195,5 @@ def _values(record: Record, columns: Columns) -> Mapping[str, Any]:
 
 def _upload_canceled() -> ConflictError:
     return ConflictError(
-        "upload_canceled", "the import was cancelled or took too long to arrive; send it again"
+        "upload_canceled", "the import was canceled or took too long to arrive; send it again"
     )

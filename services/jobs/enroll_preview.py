@@ -18,7 +18,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import NAME_LENGTH
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_sequence
-from services.jobs.contact_import import CheckedRows, Heading, Importing, headings
+from services.jobs.contact_import import CheckedRows, Heading, Importing, check, headings
 from services.messaging.unknown_numbers import made_known
 from services.platform import audit
 from storage.contacts import contacts
@@ -144,7 +144,7 @@ class _Tally:
             kept.append(row)
 
     def done(self, contact_ids: Many[UUID] = (), unknown_numbers: Many[str] = ()) -> EnrollPreview:
-        """Give the preview."""
+        """Build the preview."""
         return EnrollPreview(
             total=self.counts.total(),
             counts={one: self.counts[one] for one in Prediction},
@@ -155,11 +155,7 @@ class _Tally:
 
 
 class EnrollPreviews:
-    """Previews enrolling; only ``add_numbers`` and uploads write anything.
-
-    Args:
-        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
-    """
+    """Previews enrolling; only ``add_numbers`` and uploads write anything."""
 
     def __init__(
         self,
@@ -260,8 +256,7 @@ class EnrollPreviews:
     async def add_numbers(self, phones: Many[str]) -> list[UUID]:
         """Add contacts for ``EnrollPreview.unknown_numbers``, which also serve as their last names.
 
-        Returns:
-            The contacts who have the numbers now, in order.
+        The contacts who have the numbers now are returned in order.
 
         Raises:
             InvalidFieldError: ``invalid_phone``, or too many numbers.
@@ -328,7 +323,7 @@ class EnrollPreviews:
                 part = await contact_import.received_rows(tx, job_id, after=last, limit=_CHUNK)
                 if not part:
                     return tally.done()
-                checked = await self._importing.check(part, region)
+                checked = await check(part, region)
                 for row in await self._checked(tx, sequence_id, checked, seen):
                     tally.add(row)
             last = part[-1].position
@@ -421,9 +416,7 @@ def _gets_row(row: PredictedRow) -> bool:
     return row.outcome in {Prediction.NEW, Prediction.OPTED_OUT, Prediction.LANDLINE}
 
 
-async def _start(
-    data: AsyncIterable[bytes],
-) -> tuple[bytes, AsyncIterator[bytes] | None]:
+async def _start(data: AsyncIterable[bytes]) -> tuple[bytes, AsyncIterator[bytes] | None]:
     """Read the part of a file that has its first records; the rest is None if that is all."""
     rest = aiter(data)
     start = bytearray()

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from domain.jobs.csv_rows import guarded
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import required
 from domain.platform.names import clean_search
 from domain.platform.paging import Position, by_creation
 from domain.statuses.suppression import OptOutSource
@@ -60,15 +60,9 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True)
 class _Source(Generic[_Row]):
-    """One kind of export.
+    """One kind of export: how its pages are read, and how the audit log names it.
 
-    Attributes:
-        action: The action in the audit log.
-        columns: The first line.
-        read: Reads one page.
-        place: Gives a row's position.
-        cells: Gives a row's values.
-        subject: Kind and id of the one thing that it exports, if any.
+    ``subject`` is the kind and id of the one thing that it exports, if any.
     """
 
     action: str
@@ -128,8 +122,7 @@ class Exporting:
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
-            if await enrollment_list.state_of(tx, sequence_id) is None:
-                raise NotFoundError("sequence", sequence_id)
+            required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
         source = _Source(
             "enrollments.export",
             ENROLLMENT_COLUMNS,
@@ -160,12 +153,7 @@ class Exporting:
             "suppressions.export",
             SUPPRESSION_COLUMNS,
             lambda tx, after: suppressions.find(
-                tx,
-                search=sought,
-                sources=sources,
-                is_standing=is_standing,
-                after=after,
-                limit=PAGE,
+                tx, search=sought, sources=sources, is_standing=is_standing, after=after, limit=PAGE
             ),
             by_creation,
             _SUPPRESSION_CELLS,
@@ -179,8 +167,7 @@ class Exporting:
             NotFoundError: There is no such job.
         """
         async with self._database.transaction() as tx:
-            if await jobs.get(tx, job_id) is None:
-                raise NotFoundError("job", job_id)
+            required(await jobs.get(tx, job_id), "job", job_id)
 
         async def read(tx: Transaction, after: Position | None) -> list[RowResult]:
             last = int(str(after.value)) if after else -1

@@ -9,7 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from domain.jobs.ports import JobProgress
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, SegueError
+from domain.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    NotFoundError,
+    SegueError,
+    required,
+)
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
@@ -42,12 +48,9 @@ _LAST_TEXTS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Handler:
-    """How one kind of job deals with its rows.
+    """How one kind of job acts on its rows, ``at_once`` in a transaction, and gives their results.
 
-    Attributes:
-        at_once: Rows in one transaction.
-        run: Acts on rows in a transaction and gives their results; a ``SegueError`` that it raises
-            becomes the result of all of them.
+    A ``SegueError`` that ``run`` raises becomes the result of all of them.
     """
 
     at_once: int
@@ -57,8 +60,7 @@ class Handler:
 class Jobs:
     """Starts, reads, cancels and runs background jobs. Implements ``domain.jobs.ports.JobRunner``.
 
-    Args:
-        most_per_hour: Most contacts one user may enroll in an hour; None for no limit.
+    One user may enroll ``most_per_hour`` contacts in an hour; None for no limit.
     """
 
     def __init__(
@@ -102,8 +104,7 @@ class Jobs:
         if decision is not None:
             params["decision"] = decision.value
         async with self._database.transaction() as tx:
-            if await enrollment_list.state_of(tx, sequence_id) is None:
-                raise NotFoundError("sequence", sequence_id)
+            required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
             if group_id is not None:
                 await require_group(tx, group_id)
             job_id = await jobs.create(tx, kind, user_id, params)
@@ -120,15 +121,7 @@ class Jobs:
         import_id: UUID | None = None,
         within: Transaction | None = None,
     ) -> JobDetails:
-        """Start a job that enrolls contacts, a group's present members, or those of an import.
-
-        Args:
-            sequence_id: The sequence; active or paused.
-            user_id: Who enrolls.
-            contact_ids: 1 to 10,000 contacts; or
-            group_id: the members of a group; or
-            import_id: the contacts in the file of an import that is done.
-            within: The caller's transaction; None for one of its own.
+        """Start a job that enrolls 1 to 10,000 contacts, a group's present members, or an import's.
 
         Raises:
             NotFoundError: There is no such sequence or import.
@@ -345,10 +338,7 @@ class Jobs:
 
 
 async def _require(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobDetails:
-    job = await jobs.get(tx, job_id, lock=lock)
-    if job is None:
-        raise NotFoundError("job", job_id)
-    return job
+    return required(await jobs.get(tx, job_id, lock=lock), "job", job_id)
 
 
 async def _counted(tx: Transaction, job_id: UUID) -> JobDetails:

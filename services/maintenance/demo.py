@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from domain.platform.errors import ConflictError
@@ -44,6 +45,7 @@ _ACTIVE = "Warehouse role: first contact"
 _DRAFT = "Nurse role: follow-up"
 
 
+@dataclass(frozen=True)
 class Demo:
     """Adds the demo's data.
 
@@ -51,21 +53,12 @@ class Demo:
     made last: once there is one, nothing more is made, even if people rename parts.
     """
 
-    def __init__(
-        self,
-        users: Users,
-        tokens: Tokens,
-        contacts: Contacts,
-        groups: Groups,
-        senders: Senders,
-        sequences: Sequences,
-    ) -> None:
-        self._users = users
-        self._tokens = tokens
-        self._contacts = contacts
-        self._groups = groups
-        self._senders = senders
-        self._sequences = sequences
+    users: Users
+    tokens: Tokens
+    contacts: Contacts
+    groups: Groups
+    senders: Senders
+    sequences: Sequences
 
     async def create(self) -> Sequence[Mapping[str, str | int]]:
         """Add missing parts.
@@ -73,7 +66,7 @@ class Demo:
         Returns:
             What was made, the administrator with password and token last; empty if all was there.
         """
-        if await self._users.by_email(ADMIN_EMAIL) is not None:
+        if await self.users.by_email(ADMIN_EMAIL) is not None:
             return []
         member, made = await self._user(*_MEMBER)
         _, viewer_made = await self._user(*_VIEWER)
@@ -89,12 +82,12 @@ class Demo:
     async def _user(
         self, email: str, name: str, role: Role
     ) -> tuple[UserDetails, list[Mapping[str, str | int]]]:
-        known = await self._users.by_email(email)
+        known = await self.users.by_email(email)
         if known is not None:
             return known, []
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
-        user = await self._users.create(email=email, role=role, name=name, password=password)
-        token = await self._tokens.create(user.id, name="demo", scopes=TokenScope, expires_at=None)
+        user = await self.users.create(email=email, role=role, name=name, password=password)
+        token = await self.tokens.create(user.id, name="demo", scopes=TokenScope, expires_at=None)
         line = {"made": "user", "role": role.value, "email": email, "password": password}
         return user, [{**line, "token": token.token}]
 
@@ -103,7 +96,7 @@ class Demo:
         ids = []
         for person in _people():
             try:
-                ids.append((await self._contacts.create(person)).id)
+                ids.append((await self.contacts.create(person)).id)
             except ConflictError as taken:
                 ids.append(UUID(str(taken.facts["contact_id"])))
         return ids
@@ -114,16 +107,16 @@ class Demo:
         made: list[Mapping[str, str | int]] = []
         for number, name in enumerate(_GROUPS):
             try:
-                group_id = (await self._groups.create(name)).id
+                group_id = (await self.groups.create(name)).id
                 made.append({"made": "group", "name": name, "id": str(group_id)})
             except ConflictError as taken:
                 group_id = UUID(str(taken.facts["group_id"]))
-            await self._groups.add_members(group_id, contact_ids[number :: len(_GROUPS)], user_id)
+            await self.groups.add_members(group_id, contact_ids[number :: len(_GROUPS)], user_id)
         return made
 
     async def _sender(self) -> UUID:
         try:
-            return (await self._senders.create(_SENDER)).id
+            return (await self.senders.create(_SENDER)).id
         except ConflictError as taken:
             return UUID(str(taken.facts["sender_id"]))
 
@@ -132,13 +125,13 @@ class Demo:
     ) -> list[Mapping[str, str | int]]:
         made: list[Mapping[str, str | int]] = []
         for draft in (_active_sequence(sender_id), _draft_sequence(sender_id)):
-            same = await self._sequences.page(search=draft.name, limit=_SEEN_HERE)
+            same = await self.sequences.page(search=draft.name, limit=_SEEN_HERE)
             sequence = next((one for one in same.items if one.name == draft.name), None)
             if sequence is None:
-                sequence = await self._sequences.create(draft, user_id)
+                sequence = await self.sequences.create(draft, user_id)
                 made.append({"made": "sequence", "name": draft.name, "id": str(sequence.id)})
             if draft.name == _ACTIVE:
-                await self._sequences.activate(sequence.id)
+                await self.sequences.activate(sequence.id)
         return made
 
 
@@ -177,8 +170,7 @@ def _active_sequence(sender_id: UUID) -> SequenceDraft:
                 delay_seconds=20,
             ),
             StepDraft(
-                "Last try from me: reply YES and I will call you today. Robin",
-                delay_seconds=20,
+                "Last try from me: reply YES and I will call you today. Robin", delay_seconds=20
             ),
         ],
     )

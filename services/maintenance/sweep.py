@@ -1,4 +1,4 @@
-"""The every-minute sweep: retries what was not acknowledged, restarts what was lost."""
+"""The sweep of every minute: retries what was not acknowledged, restarts what was lost."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -53,47 +53,22 @@ provider reports on it."""
 EVENTS_OVERDUE = timedelta(minutes=2)
 
 
-@dataclass(frozen=True)
-class SweepParts:
-    """Use cases that the sweep runs.
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Implements ``domain.maintenance.ports.Sweeper`` by other use cases."""
 
-    Attributes:
-        backfill: Fetches texts and reports whose webhooks did not come.
-        pruning: Deletes old rows.
-        sending: Reconciles attempts that no workflow asks about any more.
-        waking: Wakes enrollments that a resume or release may have missed.
-        workspace: Completes a zone change whose process died.
-    """
-
+    database: Database
+    temporal: EnrollmentClient
+    gateway: Gateway
+    rules: SendingRules
+    outbox: Outbox
+    inbound: Inbound
+    status_callbacks: StatusCallbacks
     backfill: Backfill
     pruning: Pruning
     sending: Sending
     waking: Waking
     workspace: WorkspaceSettings
-
-
-class Sweep:
-    """Implements ``domain.maintenance.ports.Sweeper``."""
-
-    def __init__(
-        self,
-        database: Database,
-        temporal: EnrollmentClient,
-        gateway: Gateway,
-        drainer: Outbox,
-        inbound: Inbound,
-        status_callbacks: StatusCallbacks,
-        rules: SendingRules,
-        parts: SweepParts,
-    ) -> None:
-        self._database = database
-        self._temporal = temporal
-        self._gateway = gateway
-        self._outbox = drainer
-        self._inbound = inbound
-        self._status_callbacks = status_callbacks
-        self._rules = rules
-        self._parts = parts
 
     async def sweep(self) -> SweepReport:
         """Run every part; one that fails does not stop the others."""
@@ -107,30 +82,30 @@ class Sweep:
                 failures.append(f"{name}: {type(error).__name__}")
                 return 0
 
-        inbound_applied = await part("inbound", self._inbound.apply_kept)
-        reports_applied = await part("reports", self._status_callbacks.apply_kept)
+        inbound_applied = await part("inbound", self.inbound.apply_kept)
+        reports_applied = await part("reports", self.status_callbacks.apply_kept)
         probes = await part("probes", self._probe)
-        await part("forgotten", self._parts.waking.mend)
+        await part("forgotten", self.waking.mend)
         restarted = await part("restart", self._restart_lost)
         await part("archived", self._finish_archived)
         await part("numbers", self._claim_texts)
-        settled = await part("orphans", self._reconcile)
+        reconciled = await part("reconciliation", self._reconcile)
         await part("jobs", self._mend_jobs)
-        await part("zone", self._parts.workspace.move_steps)
+        await part("zone", self.workspace.move_steps)
         await part("events", self._mend_events)
-        delivered = await part("outbox", self._outbox.sweep)
+        delivered = await part("outbox", self.outbox.sweep)
         # Near the end, as the provider may be slow; its effects drain the outbox themselves.
-        texts_fetched = await part("texts", self._parts.backfill.fetch_texts)
-        reports_fetched = await part("states", self._parts.backfill.fetch_reports)
-        await part("absent", self._parts.backfill.look_for_absent)
-        await part("pruning", self._parts.pruning.prune)
+        texts_fetched = await part("texts", self.backfill.fetch_texts)
+        reports_fetched = await part("states", self.backfill.fetch_reports)
+        await part("absent", self.backfill.look_for_absent)
+        await part("pruning", self.pruning.prune)
         return SweepReport(
             delivered=delivered,
             restarted=restarted,
             inbound_applied=inbound_applied,
             reports_applied=reports_applied,
             probes=probes,
-            settled=settled,
+            settled=reconciled,
             texts_fetched=texts_fetched,
             reports_fetched=reports_fetched,
             failures=failures,
@@ -138,9 +113,9 @@ class Sweep:
 
     async def _probe(self) -> int:
         """Let each sender on hold try one waiting text whose send window is open."""
-        async with self._database.transaction() as tx:
-            zone = await workspace.zone(tx, self._rules.workspace_zone)
-            some = await holds.due_probes(tx, self._rules.probe_interval, PROBES_LOOKED_AT)
+        async with self.database.transaction() as tx:
+            zone = await workspace.zone(tx, self.rules.workspace_zone)
+            some = await holds.due_probes(tx, self.rules.probe_interval, PROBES_LOOKED_AT)
             rows = await waiting_steps.read(tx, [one for ids in some for one in ids])
             may_go = {row.id for row in rows if _may_go(row, zone)}
             open_ones = ([one for one in ids if one in may_go] for ids in some)
@@ -148,22 +123,22 @@ class Sweep:
         woken = 0
         for enrollment_id in chosen:
             # Locked one at a time, and skipped if it was woken meanwhile.
-            async with self._database.transaction() as tx:
+            async with self.database.transaction() as tx:
                 woken += await enrollments.release(tx, enrollment_id, probing=True)
         return woken
 
     async def _restart_lost(self) -> int:
         """Start the workflows of overdue enrollments that are not open; never close one."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             overdue = await sweep.overdue(tx, OVERDUE, RESTARTS)
         lost = []
         for enrollment_id in overdue:
             try:
-                if not await self._temporal.is_open(enrollment_id):
+                if not await self.temporal.is_open(enrollment_id):
                     lost.append(enrollment_id)
             except TemporalUnavailableError:
                 break
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             await outbox.add_starts(tx, lost)
             # Starting an open one changes nothing, so Temporal need not be asked.
             await outbox.add_message_starts(tx, await sweep.lost_messages(tx, OVERDUE, RESTARTS))
@@ -171,7 +146,7 @@ class Sweep:
 
     async def _finish_archived(self) -> int:
         """Finish enrollments that an interrupted archiving left active."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             left = await sweep.left_in_archived(tx, OVERDUE, FINISHES)
             status = EnrollmentStatus.FINISHED_STOPPED
             await enrollments.end(tx, left, status, signal="mark_finished")
@@ -179,12 +154,12 @@ class Sweep:
 
     async def _claim_texts(self) -> int:
         """Attach texts that came from numbers while they were being imported."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             return await unknown_numbers.claim_recent(tx, CLAIMED)
 
     async def _mend_jobs(self) -> int:
         """Restart lost jobs and delete interrupted uploads."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             # Starting an open one changes nothing, so Temporal need not be asked.
             lost = await jobs.lost(tx, OVERDUE, RESTARTS)
             await outbox.add_job_starts(tx, lost)
@@ -193,28 +168,28 @@ class Sweep:
 
     async def _reconcile(self) -> int:
         """Reconcile attempts whose enrollment ended while they were under way."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             attempts = await sweep.unreconciled_attempts(
                 tx,
-                self._rules.call_before + self._rules.absence_first_list,
+                self.rules.call_before + self.rules.absence_first_list,
                 RECONCILED_FOR,
                 RECONCILED,
             )
-        settled = 0
+        reconciled = 0
         for attempt_id in attempts:
-            question = await self._parts.sending.ask(attempt_id)
+            question = await self.sending.ask(attempt_id)
             if question is None:
                 continue
-            listing = await list_texts(self._gateway, question)
+            listing = await list_texts(self.gateway, question)
             if listing is None:
                 break  # the provider does not answer; more questions would only delay the sweep
-            weighed = await self._parts.sending.record_listing(attempt_id, listing)
-            settled += not isinstance(weighed, NeedsReconciliation)
-        return settled
+            weighed = await self.sending.record_listing(attempt_id, listing)
+            reconciled += not isinstance(weighed, NeedsReconciliation)
+        return reconciled
 
     async def _mend_events(self) -> int:
         """Restart deliveries that are overdue."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             forgotten = await deliveries.forgotten(tx, EVENTS_OVERDUE)
             await outbox.add_event_wakes(tx, forgotten)
         return len(forgotten)

@@ -23,7 +23,6 @@ class WorkspaceDetails:
     Attributes:
         time_zone: IANA name as set; None if the process's settings decide.
         effective_time_zone: The one that applies.
-        hour_cycle: Whether times are shown with 12 or 24 hours.
     """
 
     time_zone: str | None
@@ -39,11 +38,9 @@ class WorkspaceFields(TypedDict, total=False):
 
 
 class WorkspaceSettings:
-    """Reads and changes the settings of the workspace.
+    """Reads and changes the settings of the workspace; every process reads them each time.
 
-    Args:
-        database: PostgreSQL; every process reads them there each time.
-        default_zone: IANA zone of a workspace that has set none.
+    ``default_zone`` is the IANA zone of a workspace that has set none.
     """
 
     def __init__(self, database: Database, *, default_zone: str) -> None:

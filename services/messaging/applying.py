@@ -48,11 +48,8 @@ async def learn(
 ) -> NextAction:
     """Write all that follows from what was learned about an attempt; return what is next.
 
-    Args:
-        tx: Holds the number's lock since before the attempt was read.
-        loaded: The attempt, and when it was read; None if it was erased.
-        evidence: What was learned; of a list, what it is compared with is read here.
-        rules: The timings.
+    The transaction holds the number's lock since before the attempt was read (None: it was erased).
+    What a list is compared with is read here.
     """
     if loaded is None:
         return GONE
@@ -98,12 +95,8 @@ async def apply(
 ) -> NextAction:
     """Write effects in the order of the locks; return what is next by the rows as they are then.
 
-    Args:
-        tx: Holds the locks that ``scope`` names.
-        attempt: The attempt.
-        effects: What follows from what was learned about it.
-        now: By the clock that dates attempts.
-        rules: The timings.
+    The transaction holds the locks that ``scope`` names; ``now`` is by the clock that dates
+    attempts.
     """
     await attempts.write(tx, attempt, effects)
     await _write_sender(tx, attempt, effects, now)

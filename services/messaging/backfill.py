@@ -1,4 +1,4 @@
-"""What the provider told us while we were away, fetched and applied as if it had come."""
+"""Fetch what webhooks did not bring, and apply it as if they had."""
 
 import asyncio
 import logging
@@ -15,8 +15,8 @@ from domain.messaging.ports import (
     Gateway,
     ListedMessage,
     ListedText,
+    ListPage,
     ProviderUnavailableError,
-    TextPage,
 )
 from domain.platform.rules import SendingRules
 from services.messaging.inbound import Inbound
@@ -69,9 +69,6 @@ class _Round:
         lists: Those that are due and not begun, the one furthest behind first.
         ends_at: By the monotonic clock: no page is asked for later.
         seen: The ids of texts being kept: the account's list has those of numbers of ours too.
-        fetched: How many texts were kept.
-        answered: How many pages were had.
-        in_vain: How many could not be had.
     """
 
     lists: deque[rows.TextList]
@@ -88,15 +85,7 @@ class _Round:
 
 
 class Backfill:
-    """Fetches what webhooks did not bring.
-
-    Args:
-        database: Where the rows are.
-        gateway: The provider.
-        inbound: Keeps and applies texts.
-        callbacks: Applies status reports.
-        rules: The timings.
-    """
+    """Fetches what webhooks did not bring."""
 
     def __init__(
         self,
@@ -116,11 +105,11 @@ class Backfill:
         self._writes = asyncio.Semaphore(_WRITES_SIDE_BY_SIDE)
 
     def missed(self) -> None:
-        """Have texts looked for soon: we were away, or a webhook failed."""
+        """Fetch texts soon: we were away, or a webhook failed."""
         self._missed.set()
 
     async def run(self) -> None:
-        """Note in the database, once it is there, that texts were missed; runs until cancelled."""
+        """Note in the database, once it is there, that texts were missed; runs until canceled."""
         while True:
             await self._missed.wait()
             self._missed.clear()
@@ -194,15 +183,15 @@ class Backfill:
     ) -> rows.TextList | None:
         """Read the next page of a list; None if there is none to be had now."""
         since = min(one.fetched_until, until) - OVERLAP
-        page: TextPage | None = None
+        page: ListPage[ListedText] | None = None
         try:
             page = await self._gateway.list_inbound(since, until, one.page, to=one.phone)
             kept = await self._keep(page.texts, one, round_.seen)
         except ProviderUnavailableError:
             round_.in_vain += 1
             wait = self._wait(one.failures, "inbound texts")
-            # One that is there but for a picture is asked for again: those before it would count
-            # its failures from nothing each time.
+            # A page of which only a picture is missing is asked for again: begun anew, the pages
+            # before it would reset its count of failures each time.
             afresh = page is None and one.failures + 1 >= PERSISTENCE
             async with self._database.transaction() as tx:
                 await rows.list_failed(tx, one, wait, afresh=afresh)
@@ -214,7 +203,7 @@ class Backfill:
         return read if page.more is not None else None
 
     def _due_until(self, one: rows.TextList, missed_until: datetime | None) -> datetime | None:
-        """Until when a list is to be read now; None if it is not time yet.
+        """Return until when a list is to be read now; None if it is not time yet.
 
         The youngest are left to their webhooks, which say more: one may carry an ``OptOutType``.
         One that was read up to a moment that has not come is read again from now: the database's
@@ -294,7 +283,7 @@ class Backfill:
     async def look_for_absent(self) -> int:
         """Look once more for texts declared absent a while ago; return how many are there.
 
-        Nothing can be done about a text that was sent twice but to tell of it.
+        Nothing can be done about a text that was sent twice except to report it.
         """
         there = 0
         async with self._database.transaction() as tx:
@@ -331,7 +320,7 @@ class Backfill:
             return find_text(attempt, texts, await attempts.rivals(tx, attempt))
 
     def _wait(self, failures: int, what: str) -> timedelta:
-        """How long to ask nothing: longer each time, but no longer than if all were well."""
+        """Return how long to ask nothing: longer each time, at most the usual distance."""
         wait = min(timedelta(minutes=2**failures), self._rules.catch_up_every)
         _logger.warning("could not fetch %s from the provider; next try in %s", what, wait)
         return wait
@@ -343,10 +332,10 @@ def _grouped(texts: Sequence[rows.Unfinished]) -> Iterator[Sequence[rows.Unfinis
 
 
 def _as_it_came(text: ListedText, pictures: Sequence[str], now: datetime) -> InboundText:
-    """The text as its webhook would have told it.
+    """Write a text as its webhook would have.
 
-    The provider dates it in whole seconds, downwards. It is taken for the end of its second: it may
-    answer a text of ours of the same second.
+    The provider dates it in whole seconds, rounded down. It counts from the end of its second: it
+    may answer a text of ours of the same second.
     """
     end_of_second = text.sent_at.replace(microsecond=999_999)
     return InboundText(
@@ -364,7 +353,7 @@ def _as_it_came(text: ListedText, pictures: Sequence[str], now: datetime) -> Inb
 
 
 def _as_it_was_reported(attempt_id: UUID, message: ListedMessage) -> StatusReport:
-    """A message's state as its status callback would have told it."""
+    """Write a message's state as its status callback would have."""
     return StatusReport(
         sid=message.sid,
         status=message.status.value,

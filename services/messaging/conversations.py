@@ -1,4 +1,4 @@
-"""What was said with each contact, and answering them."""
+"""Conversations with contacts, and replying to them."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.contacts.names import ContactName, full_name
 from domain.enrollments.faults import Fault
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.names import Named, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body
@@ -19,12 +19,7 @@ from services.messaging import one_offs
 from services.platform import audit
 from storage.contacts import contacts
 from storage.messaging import conversations, recipients
-from storage.messaging.conversations import (
-    ConversationFilter,
-    LastText,
-    LastTextOfContact,
-    TextRow,
-)
+from storage.messaging.conversations import ConversationFilter, LastText, LastTextOfContact, TextRow
 from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
@@ -45,10 +40,7 @@ class LastSaid:
     Attributes:
         opted_out: Whether the number is suppressed for the whole deployment.
         unanswered: The last text is theirs, and no opt-out, opt-in or help keyword.
-        direction: Of the last text.
         snippet: Its beginning on one line; empty if it is media alone.
-        media_count: How many media it has.
-        status_label: Where it is, in words.
         at: When it was stored, UTC; the list's order.
     """
 
@@ -86,12 +78,7 @@ class ConversationText:
     Attributes:
         at: The provider's time of an inbound text, the acceptance of an outbound one; before that,
             when it was written.
-        status_label: Where it is, in words.
-        error: What the provider said, if it failed.
         meaning: What an inbound text asks for, if it is a keyword or asks for no more texts.
-        sender: Of ours; None if it is not known.
-        user: Who wrote it, if a person.
-        origin: The enrollment it is of, if any.
     """
 
     id: UUID
@@ -145,7 +132,7 @@ class ReplyBox:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A page of what was said with a contact.
+    """A page of a conversation.
 
     Attributes:
         texts: The oldest first, in the order they were stored.
@@ -160,11 +147,7 @@ class Conversation:
 
 
 class Conversations:
-    """The use cases of conversations.
-
-    Args:
-        database: PostgreSQL.
-    """
+    """Lists and reads conversations, and replies."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -179,14 +162,10 @@ class Conversations:
     ) -> Page[ListedConversation]:
         """List contacts by their last text, the latest first.
 
-        Args:
-            search: Any part of the name, or phone digits.
-            only: Which.
-            after: Where the page begins.
-            limit: Most items.
+        ``search`` is any part of the name, or phone digits.
 
         Raises:
-            InvalidFieldError: Nobody can be found by this search.
+            InvalidFieldError: The search cannot match anyone.
         """
         sought = clean_search(search)
         async with self._database.transaction() as tx:
@@ -203,28 +182,15 @@ class Conversations:
         before: Position | None = None,
         limit: int = 50,
     ) -> Conversation:
-        """Give a page of a conversation, the newest unless another is asked for.
-
-        Args:
-            contact_id: With whom.
-            sender_id: Only what was said through this sender; None for all.
-            before: ``earlier`` of the page behind.
-            limit: Most texts.
+        """Read a page of a conversation, perhaps of one sender: the newest, or that ``before`` it.
 
         Raises:
             NotFoundError: There is no such contact.
         """
         async with self._database.transaction() as tx:
-            row = await contacts.get(tx, contact_id)
-            if row is None:
-                raise NotFoundError("contact", contact_id)
+            row = required(await contacts.get(tx, contact_id), "contact", contact_id)
             found = await conversations.texts(
-                tx,
-                contact_id,
-                row.phone,
-                sender_id=sender_id,
-                before=before,
-                limit=limit + 1,
+                tx, contact_id, row.phone, sender_id=sender_id, before=before, limit=limit + 1
             )
             known = sender_id or await conversations.usual_sender(tx, contact_id)
             to = await recipients.of_contact(tx, contact_id, known) if known else None
@@ -250,16 +216,9 @@ class Conversations:
 
         Not bound by the send window, always by suppression and by "never twice, never after".
 
-        Args:
-            message_id: A new random id that the form brings along: repeating the same reply with
-                it sends nothing more.
-            contact_id: Whom.
-            body: As a step's; merge fields are filled in now.
-            user_id: Who writes.
-            sender_id: Where it goes out from; None for ``ReplyBox.sender``.
-
-        Returns:
-            The text: ``message_id``.
+        ``message_id``, which is returned, is a new random id that the form brings along: repeating
+        the same reply with it sends nothing more. Without ``sender_id`` the text goes out from
+        ``ReplyBox.sender``. The body is as a step's; its merge fields are filled in now.
 
         Raises:
             InvalidFieldError: A body that cannot be sent; no such sender, or one must be chosen.
@@ -280,7 +239,7 @@ class Conversations:
 
 
 async def _write(tx: Transaction, values: dict[str, Any]) -> None:
-    """Write a text and have it sent, unless the same request has done so meanwhile."""
+    """Write and start a text, unless the same request has done so meanwhile."""
     if await recipients.insert_messages(tx, [values]):
         await outbox.add_message_starts(tx, [values["id"]])
         await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]])
@@ -292,8 +251,7 @@ async def _write(tx: Transaction, values: dict[str, Any]) -> None:
 
 
 async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) -> Recipient:
-    if await contacts.get(tx, contact_id) is None:
-        raise NotFoundError("contact", contact_id)
+    required(await contacts.get(tx, contact_id), "contact", contact_id)
     known = sender_id or await conversations.usual_sender(tx, contact_id)
     if known is None:
         raise InvalidFieldError(
@@ -302,9 +260,7 @@ async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) 
     to = await recipients.of_contact(tx, contact_id, known, lock=True)
     if to is None:
         raise InvalidFieldError(
-            "sender_id",
-            "names no sender; take an id from GET /api/senders",
-            code="unknown_sender",
+            "sender_id", "names no sender; take an id from GET /api/senders", code="unknown_sender"
         )
     return to
 

@@ -34,23 +34,12 @@ _EVIDENCE = {
 
 
 class Holds:
-    """Lets held senders and enrollments go on.
+    """Lets held senders and enrollments go on."""
 
-    Args:
-        database: Where the rows are.
-        rules: The timings.
-        finisher: Ends enrollments.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        rules: SendingRules,
-        finisher: Finishing,
-    ) -> None:
+    def __init__(self, database: Database, rules: SendingRules, finishing: Finishing) -> None:
         self._database = database
         self._rules = rules
-        self._finishing = finisher
+        self._finishing = finishing
 
     async def release_sender(self, sender_id: UUID, user_id: UUID) -> int:
         """Take a sender off hold by hand; return how many enrollments waited for it.
@@ -99,7 +88,7 @@ class Holds:
         user_id: UUID,
         under_way: dict[UUID, list[UUID]],
     ) -> EnrollmentResult:
-        """Let one go on in a transaction of the caller's.
+        """Release one in a transaction of the caller's.
 
         Takes its numbers' locks, so one at a time. If it is finished, its attempts without an
         outcome go into ``under_way``; see ``Finishing.last_texts``.

@@ -12,7 +12,7 @@ from domain.messaging.inbound import InboundText
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import OptOutSource, TextMeaning
-from domain.suppression.keywords import Keyword, Reading, read
+from domain.suppression.keywords import Reading, read
 from domain.suppression.opt_out_intent import Intent
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, opt_out
@@ -28,11 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Inbound:
-    """Takes the texts that people send us.
-
-    Args:
-        database: Where the rows are.
-    """
+    """Stores the texts that people send us, and applies their effects."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -77,9 +73,9 @@ class Inbound:
             return True
 
     async def apply_kept(self, limit: int = 100) -> int:
-        """Apply texts that were kept without their effects; return how many.
+        """Apply texts that were kept without their effects, ``limit`` at a time; return how many.
 
-        Of so many at a time; where none of them can be applied, the next ones are looked at too.
+        If none of them can be applied, the next ones are tried too.
         """
         applied, last = 0, None
         while not applied:
@@ -99,7 +95,7 @@ class Inbound:
 
 
 def _storable(text: InboundText) -> InboundText:
-    """The text without what PostgreSQL cannot store: NUL, and halves of surrogate pairs."""
+    """Replace what PostgreSQL cannot store: NUL, and halves of surrogate pairs."""
     return replace(
         text,
         body=_plain(text.body),
@@ -115,15 +111,17 @@ def _plain(words: str) -> str:
 async def _take_effect(
     tx: Transaction, text: InboundText, reading: Reading, occurred_at: datetime
 ) -> None:
-    """Conversation, suppression and final statuses of one text."""
+    """Write the conversation, suppression and final statuses that follow from one text."""
     await recall(tx, [text.phone])
     contact_id = await inbound.lock_contact_of(tx, text.phone)
     await lock_enrollments_of(tx, [text.phone])
     sender_id = await inbound.sender_of_text(tx, text)
     is_reply = reading.may_be_reply
-    if is_reply and reading.keyword is Keyword.OPT_IN:
+    if is_reply and reading.keyword is TextMeaning.OPT_IN:
         is_reply = not await inbound.is_suppressed_by_text(tx, text.phone, sender_id)
-    meaning = _meaning(reading)
+    meaning = reading.keyword
+    if reading.intent is Intent.OPT_OUT:
+        meaning = TextMeaning.PLAIN_OPT_OUT
     message_id = await inbound.store_text(
         tx,
         text,
@@ -138,8 +136,8 @@ async def _take_effect(
     match meaning:
         case TextMeaning.OPT_OUT:
             await _opt_out(tx, text.phone, OptOutSource.KEYWORD, occurred_at, message_id)
-        case TextMeaning.PLAIN_WISH:
-            await _opt_out(tx, text.phone, OptOutSource.PLAIN_WISH, occurred_at, message_id)
+        case TextMeaning.PLAIN_OPT_OUT:
+            await _opt_out(tx, text.phone, OptOutSource.PLAIN_OPT_OUT, occurred_at, message_id)
         case TextMeaning.OPT_IN if not is_reply:
             await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
         case TextMeaning.OPT_IN | TextMeaning.HELP | None:
@@ -152,12 +150,6 @@ async def _take_effect(
         await reviews.add(tx, message_id)
 
 
-def _meaning(reading: Reading) -> TextMeaning | None:
-    if reading.keyword is not None:
-        return TextMeaning(reading.keyword.value)
-    return TextMeaning.PLAIN_WISH if reading.intent is Intent.OPT_OUT else None
-
-
 async def _opt_out(
     tx: Transaction, phone: str, source: OptOutSource, occurred_at: datetime, message_id: UUID
 ) -> None:
@@ -166,7 +158,7 @@ async def _opt_out(
 
 
 async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime) -> None:
-    """Every active enrollment that texted this number from that sender has been answered."""
+    """Apply a reply to every active enrollment that texted this number from that sender."""
     for enrollment in await inbound.repliable(tx, phone, sender_id, replied_at):
         match enrollment.on_reply:
             case ReplyPolicy.FINISH:

@@ -22,12 +22,8 @@ async def question(
 ) -> NeedsReconciliation:
     """Say what must be proven about an attempt, and what the provider's list must show for it.
 
-    Args:
-        tx: Holds the number's lock.
-        attempt: Which.
-        at: Before this moment a list proves nothing.
-        now: By the clock that dates attempts.
-        rules: The timings.
+    The transaction holds the number's lock. Before ``at`` a list proves nothing; ``now`` is by the
+    clock that dates attempts.
     """
     canary = None
     if at <= now:

@@ -1,11 +1,11 @@
-"""After a restore: holds whoever the provider may have texted since the backup."""
+"""After a restore: hold enrollments that the provider may have texted since the backup."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.messaging.ports import SentLists, SentText
+from domain.messaging.ports import ListedMessage, SentLists
 from domain.platform.errors import SegueError
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments import enrollments
@@ -37,14 +37,14 @@ class NothingRestoredError(SegueError):
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What was found and done.
+    """Counts of what was found and done.
 
     Attributes:
         since: From when on the provider's list was read, UTC.
         texts: Outbound texts in it that may have gone out.
         unknown: Those of them that no row knows.
-        held: Enrollments that were put on hold.
-        one_offs: Texts written by hand that were canceled.
+        held: Enrollments that were held.
+        one_offs: One-off texts that were canceled.
         jobs: Jobs that were canceled.
         unexplained: Unknown texts that no active enrollment with a step left explains.
     """
@@ -55,16 +55,13 @@ class Reconciled:
     held: int
     one_offs: int
     jobs: int
-    unexplained: Sequence[SentText]
+    unexplained: Sequence[ListedMessage]
 
 
 class Reconciling:
     """Compares the provider's list with restored rows, before any worker starts.
 
-    Args:
-        database: The restored one.
-        provider: What texts went out.
-        say: Told what is going on, a line at a time; ids and counts, nothing personal.
+    ``say`` gets a line at a time about the progress: ids and counts, nothing personal.
     """
 
     def __init__(self, database: Database, provider: SentLists, say: Callable[[str], None]) -> None:
@@ -75,16 +72,13 @@ class Reconciling:
     async def run(self, since: datetime | None = None) -> Reconciled:
         """Hold every enrollment whose next text may be one that the rows do not know.
 
-        Each number is dealt with in a transaction of its own, so it may be broken off and run
-        again; what one run has noted is no news to the next.
-
-        Args:
-            since: When the backup was made; when the last text that the rows know of went out, if
-                left out.
+        Each number has a transaction of its own, so this may be interrupted and run again: what
+        one run has recorded, the next one knows. ``since`` is when the backup was made; if left
+        out, when the last text that the rows know went out.
 
         Raises:
             NothingRestoredError: There is no such moment.
-            ProviderUnavailableError: The provider's list could not be had; nobody was held yet.
+            ProviderUnavailableError: The provider's list could not be had; none was held yet.
         """
         async with self._database.transaction() as tx:
             known = since or await restore.last_known(tx)
@@ -93,7 +87,7 @@ class Reconciling:
             raise NothingRestoredError
         begin = known - MARGIN
         texts = 0
-        unknown: dict[str, SentText] = {}
+        unknown: dict[str, ListedMessage] = {}
         for number in numbers:
             async for found in self._pages(begin, number):
                 texts += len(found)
@@ -101,7 +95,7 @@ class Reconciling:
                     sids = await restore.known_sids(tx, [text.sid for text in found])
                 unknown |= {text.sid: text for text in found if text.sid not in sids}
                 self._say(f"read {texts} texts, {len(unknown)} of them unknown")
-        by_number: dict[str, list[SentText]] = defaultdict(list)
+        by_number: dict[str, list[ListedMessage]] = defaultdict(list)
         in_order = sorted(unknown.values(), key=lambda text: (text.created_at, text.sid))
         for text in in_order:
             for phone in await self._numbers_of(text):
@@ -119,7 +113,7 @@ class Reconciling:
 
     async def _pages(
         self, since: datetime, number: str | None
-    ) -> AsyncIterator[Sequence[SentText]]:
+    ) -> AsyncIterator[Sequence[ListedMessage]]:
         """Read a list to its end; texts that the provider says never went out are left out."""
         page: str | None = None
         while True:
@@ -129,14 +123,14 @@ class Reconciling:
             if page is None:
                 return
 
-    async def _numbers_of(self, text: SentText) -> Sequence[str]:
+    async def _numbers_of(self, text: ListedMessage) -> Sequence[str]:
         """Tell to which of our contacts' numbers a text may have gone."""
         if not text.to.endswith(_REDACTED):
             return [text.to]
         async with self._database.transaction() as tx:
             return await restore.numbers_like(tx, text.to.rstrip(_REDACTED))
 
-    async def _hold(self, phone: str, sent: Sequence[SentText]) -> tuple[set[str], int, int]:
+    async def _hold(self, phone: str, sent: Sequence[ListedMessage]) -> tuple[set[str], int, int]:
         """Hold the enrollments of a number; return what explains which texts, and how many."""
         explained: set[str] = set()
         held = 0
@@ -158,6 +152,6 @@ class Reconciling:
         return explained, held, canceled
 
 
-def _may_be_from(text: SentText, sender_phone: str | None) -> bool:
+def _may_be_from(text: ListedMessage, sender_phone: str | None) -> bool:
     """Whether a sender may have sent it: the numbers of a Messaging Service are not known."""
     return sender_phone is None or text.from_phone in {None, sender_phone}

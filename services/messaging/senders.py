@@ -9,12 +9,8 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from domain.platform import names, phones
-from domain.platform.errors import (
-    ConflictError,
-    InvalidFieldError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
+from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, cut
 from domain.platform.provider_errors import explain
 from services.platform import audit
@@ -35,13 +31,9 @@ _SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 
 @dataclass(frozen=True)
 class Hold:
-    """Why nothing goes out from a sender.
+    """Why nothing goes out from a sender: the provider's error code, if it gave one, in words.
 
-    Attributes:
-        since: UTC.
-        code: The provider's error code, if it gave one.
-        meaning: That code in words.
-        next_probe_at: When one text is let through to see whether it works again, UTC.
+    ``next_probe_at`` is when one text is let through to see whether it works again, UTC.
     """
 
     since: datetime
@@ -55,15 +47,11 @@ class SenderDetails:
     """A sender as it is shown.
 
     Attributes:
-        id: The sender.
-        name: What colleagues see.
         phone: E.164; None for a Messaging Service.
         messaging_service_sid: None for a number.
-        segments_per_second: Its rate.
         hold: Set while it is on hold.
         shows_texts: Whether the provider shows its texts as they were handed over; None before it
             took any. Where it does not, a text whose answer is lost waits for a person.
-        created_at: UTC.
     """
 
     id: UUID
@@ -83,20 +71,11 @@ class SenderDetails:
             hold = Hold(
                 sender.held_at, sender.hold_code, explain(sender.hold_code), sender.next_probe_at
             )
-        return cls(
-            id=sender.id,
-            name=sender.name,
-            phone=sender.phone,
-            messaging_service_sid=sender.messaging_service_sid,
-            segments_per_second=sender.segments_per_second,
-            hold=hold,
-            shows_texts=sender.shows_texts,
-            created_at=sender.created_at,
-        )
+        return filled(cls, sender, hold=hold)
 
 
 class SenderFields(TypedDict, total=False):
-    """What may be said of a sender; the last two only when it is made, and only one of them."""
+    """The fields of a sender; the last two only when it is made, and only one of them."""
 
     name: str
     segments_per_second: Decimal
@@ -105,13 +84,7 @@ class SenderFields(TypedDict, total=False):
 
 
 class Senders:
-    """Adds, changes and lists senders.
-
-    Args:
-        database: Where they are kept.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
-    """
+    """Adds, changes and lists senders."""
 
     def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
@@ -121,7 +94,7 @@ class Senders:
         """Add a sender.
 
         Raises:
-            InvalidRequestError: Fields cannot be taken.
+            InvalidRequestError: Fields are invalid.
             ConflictError: ``sender_taken``, naming the sender that has the number or service.
         """
         values = self._cleaned({"phone": None, "messaging_service_sid": None, **fields})
@@ -147,25 +120,20 @@ class Senders:
             NotFoundError: There is none with this id.
         """
         async with self._database.transaction() as tx:
-            sender = await senders.get(tx, sender_id)
-        if sender is None:
-            raise NotFoundError("sender", sender_id)
-        return SenderDetails.of(sender)
+            return SenderDetails.of(required(await senders.get(tx, sender_id), "sender", sender_id))
 
     async def update(self, sender_id: UUID, fields: SenderFields) -> SenderDetails:
         """Change a sender's name or rate.
 
         Raises:
-            InvalidRequestError: Fields cannot be taken.
+            InvalidRequestError: Fields are invalid.
             NotFoundError: There is no sender with this id.
         """
         values = self._cleaned(dict(fields))
         if not values:
             return await self.get(sender_id)
         async with self._database.transaction() as tx:
-            sender = await senders.change(tx, sender_id, values)
-            if sender is None:
-                raise NotFoundError("sender", sender_id)
+            sender = required(await senders.change(tx, sender_id, values), "sender", sender_id)
             if "segments_per_second" in values:
                 await entries.add_paces(tx, [sender_id])
             await audit.record(
@@ -181,7 +149,7 @@ class Senders:
         return page.showing(SenderDetails.of)
 
     def _cleaned(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Check what is given, all of it before anything is refused."""
+        """Check all fields that are given, and collect their errors."""
         cleaners: dict[str, Callable[[Any], Any]] = {
             "name": lambda name: names.clean(name, field="name", most=NAME_LENGTH),
             "phone": lambda phone: phones.normalize(phone, default_region=self._default_region),
@@ -189,19 +157,14 @@ class Senders:
             "segments_per_second": _clean_rate,
         }
         values: dict[str, Any] = {}
-        wrong: list[InvalidFieldError] = []
+        problems = Problems()
         for field, value in fields.items():
-            try:
+            with problems.collect():
                 values[field] = None if value is None else cleaners[field](value)
-            except InvalidFieldError as error:
-                wrong.append(error)
         identities = ("phone", "messaging_service_sid")
         if "phone" in fields and sum(fields[field] is not None for field in identities) != 1:
-            wrong.append(
-                InvalidFieldError("phone", "or messaging_service_sid is needed; give one of them")
-            )
-        if wrong:
-            raise InvalidRequestError(wrong)
+            problems.add("phone", "or messaging_service_sid is needed; give one of them")
+        problems.raise_any()
         return values
 
 

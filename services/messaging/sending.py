@@ -42,10 +42,6 @@ class Sending:
 
     An attempt is opened by one transaction that locks, checks everything again, and commits to a
     call. What is learned about it is recorded by another one.
-
-    Args:
-        pools: Where the rows are.
-        rules: The timings.
     """
 
     def __init__(self, pools: Pools, rules: SendingRules) -> None:
@@ -88,10 +84,7 @@ class Sending:
         """Ask to send the enrollment's next step.
 
         Everything that bears on it is read again under the locks of its number and row. A
-        ``SendRequest`` is committed: its attempt stands as ``open`` until its answer is recorded.
-
-        Raises:
-            LateError: It took so long that no call could begin in time; nothing was written.
+        ``SendRequest`` is committed: its attempt is ``open`` until its answer is recorded.
         """
         deadline = Deadline.within(self._rules.call_before)
         async with self._pools.sends.transaction() as tx:
@@ -105,11 +98,7 @@ class Sending:
             return await self._go(tx, row, decision, deadline)
 
     async def open_message(self, message_id: UUID) -> NextAction:
-        """Ask to send a one-off text: bound by suppression, not by the window.
-
-        Raises:
-            LateError: As `open_step` does.
-        """
+        """Ask to send a one-off text: bound by suppression, not by the window."""
         deadline = Deadline.within(self._rules.call_before)
         async with self._pools.sends.transaction() as tx:
             row = await sending.lock_message(tx, message_id)

@@ -1,4 +1,4 @@
-"""Status reports: kept once, applied in any order."""
+"""Delivery reports: stored once, applied in any order."""
 
 import logging
 from dataclasses import replace
@@ -14,12 +14,7 @@ _logger = logging.getLogger(__name__)
 
 
 class StatusCallbacks:
-    """Takes the provider's reports on messages it has.
-
-    Args:
-        database: Where the rows are.
-        rules: The timings.
-    """
+    """Stores the provider's delivery reports, and applies them."""
 
     def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
@@ -44,7 +39,7 @@ class StatusCallbacks:
         """Apply a report in one transaction; False if that was done before."""
         async with self._database.transaction() as tx:
             found = await _attempt_of(tx, report)
-            # What is about nobody's text, perhaps an erased contact's, is kept without numbers.
+            # A report on no text of ours, perhaps an erased contact's, is kept without numbers.
             kept = report if found is not None else replace(report, from_phone=None, payload={})
             report_id = await inbound.keep_report(tx, kept)
             if report_id is None:
@@ -55,9 +50,9 @@ class StatusCallbacks:
             return True
 
     async def apply_kept(self, limit: int = 500) -> int:
-        """Apply reports that were kept without their effects; return how many.
+        """Apply reports that were kept without their effects, ``limit`` at a time; return how many.
 
-        Of so many at a time; where none of them can be applied, the next ones are looked at too.
+        If none of them can be applied, the next ones are tried too.
         """
         applied, last = 0, 0
         while not applied:

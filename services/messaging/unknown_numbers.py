@@ -1,11 +1,11 @@
-"""Numbers that have texted us and are no contact's."""
+"""Texts from numbers that belong to no contact."""
 
 from collections.abc import Collection
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.platform.errors import NotFoundError
+from domain.platform.errors import required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from services.messaging.conversations import ConversationText, LastSaid, last_said
@@ -29,7 +29,7 @@ class UnknownNumber(LastSaid):
 
 @dataclass(frozen=True)
 class UnknownTexts:
-    """A page of what came from a number.
+    """A page of the texts from a number.
 
     Attributes:
         phone: As the provider gave it.
@@ -47,9 +47,9 @@ class UnknownTexts:
 
 
 async def made_known(tx: Transaction, phones: Collection[str]) -> None:
-    """Give those who have these numbers now what was known of the numbers before.
+    """Give contacts who have these numbers now what the numbers had before.
 
-    That is the opt-outs of erased contacts and the texts that came from them. Call it in the
+    Those are opt-outs of erased contacts, and texts from unknown numbers. Call it in the
     transaction that writes the numbers, after writing them.
     """
     await recall(tx, phones)
@@ -57,11 +57,7 @@ async def made_known(tx: Transaction, phones: Collection[str]) -> None:
 
 
 class UnknownNumbers:
-    """The use cases of numbers that have texted us and are no contact's.
-
-    Args:
-        database: PostgreSQL.
-    """
+    """Lists and reads texts from numbers that belong to no contact."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,15 +65,10 @@ class UnknownNumbers:
     async def page(
         self, *, search: str = "", after: Position | None = None, limit: int = 50
     ) -> Page[UnknownNumber]:
-        """List them by their last text, the latest first.
-
-        Args:
-            search: Some of the number's digits; empty for all.
-            after: Where the page begins.
-            limit: Most items.
+        """List numbers by their last text, the latest first; ``search`` is some of their digits.
 
         Raises:
-            InvalidFieldError: No number can be found by this search.
+            InvalidFieldError: The search cannot match any number.
         """
         sought = clean_search(search)
         async with self._database.transaction() as tx:
@@ -89,20 +80,13 @@ class UnknownNumbers:
     async def get(
         self, message_id: UUID, *, before: Position | None = None, limit: int = 50
     ) -> UnknownTexts:
-        """Give a page of what came from a number, the newest unless another is asked for.
-
-        Args:
-            message_id: Any text that came from it.
-            before: ``earlier`` of the page behind.
-            limit: Most texts.
+        """Read a page of the texts from a number, by any text of it: the newest, or one ``before``.
 
         Raises:
             NotFoundError: There is no such text.
         """
         async with self._database.transaction() as tx:
-            number = await unknown_numbers.of_text(tx, message_id)
-            if number is None:
-                raise NotFoundError("message", message_id)
+            number = required(await unknown_numbers.of_text(tx, message_id), "message", message_id)
             found = (
                 await conversations.texts(tx, None, number.phone, before=before, limit=limit + 1)
                 if number.contact_id is None

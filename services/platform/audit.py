@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.platform.filling import filled
+from domain.platform.names import Named
 from storage.platform import audit
 from storage.platform.audit import AuditFilter, AuditRow
 from storage.platform.database import Database, Transaction
@@ -51,15 +52,11 @@ async def record(
     user_id: UUID | None = None,
     **detail: str | int | bool | None,
 ) -> None:
-    """Audit, in the transaction that does it, what the actor did.
+    """Audit, in the transaction that does it, what the actor did: one entry for each subject.
 
-    Args:
-        tx: The transaction of what is done.
-        action: Such as ``contact.erase``: the kind of subject, a dot, what was done to it.
-        subject_kind: Such as ``contact``.
-        subject_ids: One entry each, or one without a subject if there are none.
-        user_id: Who, where no actor is set (commands at a terminal).
-        detail: Codes, ids and counts; never a number, a name, a text or a secret.
+    An action such as ``contact.erase`` is the kind of subject, a dot, and what was done to it. The
+    detail is codes, ids and counts; never a number, a name, a text or a secret. ``user_id`` counts
+    where no actor is set (commands at a terminal).
     """
     subjects: list[UUID | None] = [*subject_ids] or [None]
     await _add(tx, action, subject_kind, [(one, detail) for one in subjects], user_id)
@@ -97,28 +94,18 @@ async def _add(
 
 
 @dataclass(frozen=True)
-class Who:
-    """A user as an entry names them."""
-
-    id: UUID
-    name: str
-
-
-@dataclass(frozen=True)
 class Entry:
     """Who did what to whom, as it is shown.
 
     Attributes:
         id: Later entries have greater ones.
         user: None for nobody who was signed in, and for commands at a terminal.
-        action: The kind of subject, a dot, what was done to it.
         detail: Codes, ids and counts.
-        address: The network address it came from.
     """
 
     id: int
     at: datetime
-    user: Who | None
+    user: Named | None
     token_id: UUID | None
     action: str
     subject_kind: str | None
@@ -129,8 +116,7 @@ class Entry:
     @classmethod
     def of(cls, row: AuditRow) -> "Entry":
         """Read a row."""
-        by = row.entry.user_id
-        return filled(cls, row.entry, user=None if by is None else Who(by, row.user_name or ""))
+        return filled(cls, row.entry, user=Named.of(row.entry.user_id, row.user_name))
 
 
 class Audit:

@@ -48,15 +48,10 @@ class Idempotency:
     async def begin(
         self, *, user_id: UUID, key: str, route: str, request_hash: str, repeatable: bool
     ) -> Claim | StoredAnswer:
-        """Claim a key, or read the answer stored under it.
+        """Claim a key for a route (method and path) and body, or read the answer stored under it.
 
-        Args:
-            user_id: Whose key.
-            key: The key.
-            route: Method and path of the request.
-            request_hash: Of its body.
-            repeatable: Doing the request twice does no harm: a claim without an answer can be
-                taken over after a minute. Else the key stays claimed for 24 hours.
+        A ``repeatable`` request does no harm if done twice: a claim without an answer can be taken
+        over after a minute. Else the key stays claimed for 24 hours.
 
         Raises:
             ConflictError: ``idempotency_key_reused``: the key came with another request.

@@ -29,17 +29,12 @@ class TooManyRequestsError(SegueError):
 async def take(
     place: Transaction | Database, key: str, cost: int, most: int, window: timedelta
 ) -> None:
-    """Count what is about to be done.
+    """Count ``cost`` actions that are about to be done, of ``most`` in a window of at most a day.
 
     Windows begin at multiples of their length, so twice ``most`` can be done around a border. In a
-    transaction, what is rolled back is not counted, and others who take the same key wait.
-
-    Args:
-        place: The transaction to count in; or the database, to count whatever comes of it.
-        key: What is limited and for whom; no e-mail address in plain text.
-        cost: How many are done.
-        most: How many are allowed in a window.
-        window: At most a day, because older counts are pruned.
+    transaction, what is rolled back is not counted, and others who take the same key wait; given
+    the database, it is counted whatever comes of it. The key says what is limited and for whom, no
+    e-mail address in plain text.
 
     Raises:
         TooManyRequestsError: It would be too many; nothing was counted.

@@ -1,20 +1,14 @@
 """Sequences: writing them, and moving them through their states."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, NoReturn, TypedDict
+from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
-from domain.platform.errors import (
-    ConflictError,
-    InvalidFieldError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.segments import measure
@@ -93,16 +87,10 @@ class SequenceChange(TypedDict, total=False):
 class Sequences:
     """Manages sequences.
 
-    Args:
-        workspace_zone: IANA zone of a workspace that has set none; decides whether dates are past.
+    ``workspace_zone``, of a workspace that has set none, decides whether dates are past.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        workspace_zone: str,
-    ) -> None:
+    def __init__(self, database: Database, *, workspace_zone: str) -> None:
         self._database = database
         self._zone = workspace_zone
 
@@ -112,7 +100,7 @@ class Sequences:
         Raises:
             InvalidRequestError: All fields that are invalid.
         """
-        problems = _Problems()
+        problems = Problems()
         values: dict[str, Any] = {
             "id": uuid4(),
             "name": problems.of(lambda: _name(draft.name)),
@@ -195,7 +183,7 @@ class Sequences:
                     " first, or save again to put yours in its place",
                     version=old.version,
                 )
-            problems = _Problems()
+            problems = Problems()
             values = await _changed_values(tx, old, change, problems)
             steps = old.steps
             if "steps" in change:
@@ -257,36 +245,6 @@ class Sequences:
             return await find(tx, sequence_id)
 
 
-class _Problems:
-    """Collects a request's errors, so that all are raised at once."""
-
-    def __init__(self) -> None:
-        self._found: list[InvalidFieldError] = []
-
-    def add(self, field: str, reason: str, *, code: str) -> None:
-        """Add one error."""
-        self._found.append(InvalidFieldError(field, reason, code=code))
-
-    @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Add the error that the block raises."""
-        try:
-            yield
-        except InvalidFieldError as error:
-            self._found.append(error)
-
-    def of(self, check: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the check returns
-        """Return a check's result; None, and add the error, if it raises one."""
-        with self.collect():
-            return check()
-        return None
-
-    def raise_any(self) -> None:
-        """Raise if there is any error."""
-        if self._found:
-            raise InvalidRequestError(self._found)
-
-
 def _name(name: str) -> str:
     return clean(name, field="name", most=MAX_NAME)
 
@@ -309,7 +267,7 @@ def _window(raw: WINDOW_JSON | None) -> WINDOW_JSON | None:
 def _check_steps(
     drafts: Many[StepDraft],
     kind: SequenceKind,
-    problems: _Problems,
+    problems: Problems,
     zone: str,
     *,
     dates_taken: frozenset[datetime | None],
@@ -353,7 +311,7 @@ def _check_date(send_at: datetime, field: str, zone: str) -> None:
 
 
 def _check_step(
-    draft: StepDraft, position: int, kind: SequenceKind, problems: _Problems
+    draft: StepDraft, position: int, kind: SequenceKind, problems: Problems
 ) -> StepRecord:
     path = f"steps.{position - 1}"
     with problems.collect():
@@ -387,7 +345,7 @@ def _check_step(
     return step
 
 
-def _check_media(urls: Many[str], path: str, problems: _Problems) -> None:
+def _check_media(urls: Many[str], path: str, problems: Problems) -> None:
     if len(urls) > MAX_MEDIA:
         problems.add(
             f"{path}.media_urls",
@@ -457,17 +415,15 @@ def _send_at(text: str | None, path: str) -> datetime:
     return moment
 
 
-async def _check_sender(tx: Transaction, sender_id: UUID, problems: _Problems) -> None:
+async def _check_sender(tx: Transaction, sender_id: UUID, problems: Problems) -> None:
     if not await rows.has_sender(tx, sender_id):
         problems.add(
-            "sender_id",
-            "names no sender; take an id from GET /api/senders",
-            code="unknown_sender",
+            "sender_id", "names no sender; take an id from GET /api/senders", code="unknown_sender"
         )
 
 
 async def _changed_values(
-    tx: Transaction, old: SequenceRecord, change: SequenceChange, problems: _Problems
+    tx: Transaction, old: SequenceRecord, change: SequenceChange, problems: Problems
 ) -> dict[str, Any]:
     """Validate the columns of a change, and keep those that differ."""
     values: dict[str, Any] = {**change}
@@ -508,8 +464,7 @@ async def lock(tx: Transaction, sequence_id: UUID) -> SequenceState:
     Raises:
         NotFoundError: There is no such sequence.
     """
-    state = await rows.lock_for_change(tx, sequence_id)
-    return state if state is not None else _unknown(sequence_id)
+    return required(await rows.lock_for_change(tx, sequence_id), "sequence", sequence_id)
 
 
 async def find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> SequenceRecord:
@@ -518,9 +473,4 @@ async def find(tx: Transaction, sequence_id: UUID, *, counted: bool = True) -> S
     Raises:
         NotFoundError: There is no such sequence.
     """
-    found = await rows.find(tx, sequence_id, counted=counted)
-    return found if found is not None else _unknown(sequence_id)
-
-
-def _unknown(sequence_id: UUID) -> NoReturn:
-    raise NotFoundError("sequence", sequence_id)
+    return required(await rows.find(tx, sequence_id, counted=counted), "sequence", sequence_id)

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Iterable
 from uuid import UUID
 
-from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.errors import ConflictError, required
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from services.platform import audit
@@ -15,17 +15,11 @@ from storage.suppression import erasure as rows
 
 
 async def recall(tx: Transaction, phones: Iterable[str]) -> int:
-    """Suppress numbers that come back as they were before their contact was erased.
+    """Suppress numbers (E.164) that come back as they were before their contact was erased.
 
     Call it in the transaction that writes a contact's number, after writing it (then it waits for
     an erasure of the same number that is under way), and before a text of a number is applied.
-
-    Args:
-        tx: The transaction.
-        phones: E.164.
-
-    Returns:
-        How many suppressions have their number again.
+    Returns how many suppressions have their number again.
     """
     known = set(phones)
     key = await rows.erasure_key(tx) if known else None
@@ -41,12 +35,7 @@ async def recall(tx: Transaction, phones: Iterable[str]) -> int:
 
 
 class Erasure:
-    """Erases contacts.
-
-    Args:
-        database: Where everything is.
-        rules: How long a text may be under way.
-    """
+    """Erases contacts."""
 
     def __init__(self, database: Database, rules: SendingRules) -> None:
         self._database = database
@@ -65,27 +54,26 @@ class Erasure:
             pass
 
     async def _erased(self, contact_id: UUID, user_id: UUID, numbers: set[str]) -> bool:
-        """Erase, if the numbers are all of theirs once those are locked; else add to them.
+        """Erase if ``numbers`` are all of theirs once those are locked; else add the rest to them.
 
-        Every lock of a number comes before that of the contact, in one order, as everybody takes
-        them: so what turns up afterwards takes a transaction of its own.
+        Numbers are locked before the contact, all in one order, as everywhere: so a number that
+        turns up afterwards takes another transaction.
         """
         async with self._database.transaction() as tx:
             numbers |= await rows.numbers_of(tx, contact_id)
             await lock_numbers(tx, numbers)
-            phone = await rows.phone_of(tx, contact_id, lock=True)
-            if phone is None:
-                raise NotFoundError("contact", contact_id)
+            found = await rows.phone_of(tx, contact_id, lock=True)
+            phone = required(found, "contact", contact_id)
             if not await rows.numbers_of(tx, contact_id) <= numbers:
                 return False
             what = await rows.known(tx, contact_id, phone)
-            await self._check_settled(tx, what, numbers)
+            await self._require_known_outcomes(tx, what, numbers)
             status = EnrollmentStatus.FINISHED_STOPPED
             await enrollments.end(tx, what.active, status, signal="mark_finished", user_id=user_id)
             key = await rows.erasure_key(tx, create=True)
             assert key is not None  # noqa: S101 - made a statement ago
-            orphaned = await rows.nobodys(tx, sorted(numbers), contact_id)
-            await rows.hash_suppressions(tx, {one: _hash(key, one) for one in orphaned})
+            unclaimed = await rows.nobodys(tx, sorted(numbers), contact_id)
+            await rows.hash_suppressions(tx, {one: _hash(key, one) for one in unclaimed})
             await rows.delete_all(tx, contact_id, phone, numbers, what)
             await audit.record(
                 tx,
@@ -98,14 +86,14 @@ class Erasure:
             )
         return True
 
-    async def _check_settled(
+    async def _require_known_outcomes(
         self, tx: Transaction, what: rows.Known, numbers: Iterable[str]
     ) -> None:
-        if await rows.unsettled_texts(tx, what.messages, self._rules.settle_give_up):
+        if await rows.unsettled_texts(tx, what.messages, self._rules.reconciliation_timeout):
             raise ConflictError(
                 "text_under_way",
-                "a text to them may be on its way; try again in a minute, and settle what is held"
-                " with POST /api/enrollments/batch/release first",
+                "a text to them may be on its way; try again in a minute, and decide about what is"
+                " held with POST /api/enrollments/batch/release first",
             )
         if await rows.texts_not_applied(tx, list(numbers)):
             raise ConflictError(
@@ -115,5 +103,5 @@ class Erasure:
 
 
 def _hash(key: str, phone: str) -> str:
-    """HMAC-SHA-256: without the key, trying every number there is tells nothing."""
+    """Hash by HMAC-SHA-256: without the key, trying every number there is tells nothing."""
     return hmac.new(key.encode(), phone.encode(), "sha256").hexdigest()

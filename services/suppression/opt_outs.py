@@ -15,7 +15,7 @@ from storage.platform.locks import lock_enrollments_of
 from storage.suppression import suppressions
 from storage.suppression.suppressions import Evidence
 
-LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_WISH, OptOutSource.PROVIDER_ERROR)
+LIFTED_BY_TEXT = (OptOutSource.KEYWORD, OptOutSource.PLAIN_OPT_OUT, OptOutSource.PROVIDER_ERROR)
 """A text can undo what a text or the provider did, not what a person did by hand."""
 
 _SIGNAL = "opted_out"
@@ -37,12 +37,7 @@ async def opt_out(
     those opted in to blocks that number and sender only. A YES that was a reply opts in to none,
     and does not override a reviewer's decision about an earlier text.
 
-    Args:
-        tx: Holds the number's lock.
-        evidence: What opted the number out.
-        sender_id: For a refusal: the sender that was refused.
-        enrollment_id: For a refusal: the enrollment whose text it was.
-        error_code: For a refusal: the provider's code.
+    The transaction holds the number's lock. Sender, enrollment and code are given for a refusal.
     """
     await recall(tx, [evidence.phone])
     also = [enrollment_id] if enrollment_id is not None else []
@@ -78,21 +73,12 @@ async def opt_out(
 
 
 async def opt_out_by_hand(
-    tx: Transaction,
-    reasons: Mapping[str, str],
-    *,
-    sender_id: UUID | None,
-    user_id: UUID,
+    tx: Transaction, reasons: Mapping[str, str], *, sender_id: UUID | None, user_id: UUID
 ) -> Counter[str]:
     """Suppress numbers by hand; earlier opt-ins do not undo that.
 
-    Their active enrollments end as by a STOP, and their one-off texts that wait are canceled.
-
-    Args:
-        tx: Holds the numbers' locks.
-        reasons: Why, by number.
-        sender_id: The only sender it is for; None for everyone.
-        user_id: Who says so.
+    Their active enrollments end as by a STOP, and their one-off texts that wait are canceled. The
+    transaction holds the numbers' locks; the reasons are by number; no sender means all of them.
 
     Returns:
         How many enrollments ended, by number.

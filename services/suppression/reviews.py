@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.errors import ConflictError, required
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.suppression import OptOutSource, ReviewDecision
 from services.platform import audit
@@ -15,11 +15,7 @@ from storage.suppression.suppressions import Evidence
 
 
 class Reviews:
-    """Lists texts of unclear intent, and applies people's decisions about them.
-
-    Args:
-        database: Where they are kept.
-    """
+    """Lists texts of unclear intent, and applies people's decisions about them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,13 +23,7 @@ class Reviews:
     async def find(
         self, *, is_decided: bool | None = None, after: Position | None = None, limit: int = 50
     ) -> Page[ReviewRow]:
-        """List reviews, newest first.
-
-        Args:
-            is_decided: Only those that were decided, or only those that were not; None for both.
-            after: Where the page begins.
-            limit: Most items.
-        """
+        """List reviews, newest first: decided ones, undecided ones, or (None) both."""
         async with self._database.transaction() as tx:
             rows = await reviews.find(tx, is_decided=is_decided, after=after, limit=limit + 1)
         return cut(rows, limit, lambda row: Position(row.created_at, row.message_id))
@@ -44,10 +34,10 @@ class Reviews:
             return await reviews.count_open(tx, most=most)
 
     async def get(self, message_id: UUID) -> ReviewRow:
-        """Return one.
+        """Read one review.
 
         Raises:
-            NotFoundError: This text is not, or no longer, there to be decided about.
+            NotFoundError: There is no review of this text.
         """
         async with self._database.transaction() as tx:
             return await _found(tx, message_id)
@@ -61,7 +51,7 @@ class Reviews:
         understood when it came, so a START since then stands. Everything else stays as it was.
 
         Raises:
-            NotFoundError: This text is not, or no longer, there to be decided about.
+            NotFoundError: There is no review of this text.
             ConflictError: ``already_decided``, the other way.
         """
         async with self._database.transaction() as tx:
@@ -81,17 +71,12 @@ class Reviews:
         return row
 
     async def _take_effect(
-        self,
-        tx: Transaction,
-        row: ReviewRow,
-        decision: ReviewDecision,
-        *,
-        user_id: UUID,
+        self, tx: Transaction, row: ReviewRow, decision: ReviewDecision, *, user_id: UUID
     ) -> None:
         if decision is ReviewDecision.OPT_OUT:
             evidence = Evidence(
                 phone=row.phone,
-                source=OptOutSource.PLAIN_WISH,
+                source=OptOutSource.PLAIN_OPT_OUT,
                 occurred_at=row.received_at,
                 message_id=row.message_id,
                 user_id=user_id,
@@ -109,7 +94,4 @@ class Reviews:
 
 
 async def _found(tx: Transaction, message_id: UUID) -> ReviewRow:
-    row = await reviews.get(tx, message_id)
-    if row is None:
-        raise NotFoundError("review", message_id)
-    return row
+    return required(await reviews.get(tx, message_id), "review", message_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from domain.platform import names, phones
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import Role
@@ -26,13 +26,7 @@ REASON_LENGTH = 500
 
 
 class Suppressions:
-    """Suppresses numbers by hand, lifts suppressions and lists them with their evidence.
-
-    Args:
-        database: Where they are kept.
-        default_region: ISO 3166-1 alpha-2 code of the country that numbers without a country code
-            belong to.
-    """
+    """Suppresses numbers by hand, lifts suppressions and lists them with their evidence."""
 
     def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
@@ -47,23 +41,16 @@ class Suppressions:
         reason: str,
         user_id: UUID,
     ) -> tuple[SuppressionRow, bool]:
-        """Opt a number out by hand, for everyone or for one sender.
+        """Opt a contact's number, or one as typed, out by hand: for one sender, or (None) for all.
 
         Its active enrollments end as by a STOP, its one-off texts that wait are canceled. A
         suppression that a text could lift becomes one that only a person lifts.
-
-        Args:
-            contact_id: Whose number; or
-            phone: the number, as typed, whether or not it is a contact's.
-            sender_id: The only sender it is for; None for everyone.
-            reason: Why, 1 to 500 characters.
-            user_id: Who says so.
 
         Returns:
             What suppresses the number now, and whether that is new.
 
         Raises:
-            InvalidFieldError: Not exactly one of contact and phone, or one that cannot be taken.
+            InvalidFieldError: Not exactly one of contact and phone, or a field is invalid.
             NotFoundError: There is no such contact.
         """
         said = names.clean(reason, field="reason", most=REASON_LENGTH)
@@ -88,14 +75,9 @@ class Suppressions:
     async def suppress_unless_standing(
         self, tx: Transaction, reasons: Mapping[str, str], *, user_id: UUID
     ) -> set[str]:
-        """Opt out by hand, for everyone, the numbers that are not suppressed; return those.
+        """Opt out by hand, for all senders, the numbers that are not suppressed; return those.
 
-        Active suppressions keep their evidence.
-
-        Args:
-            tx: The transaction; it locks the numbers, all at once.
-            reasons: Why, checked, by number in E.164.
-            user_id: Who says so.
+        Active suppressions keep their evidence. The numbers, in E.164, are locked all at once.
         """
         phones = list(reasons)
         await lock_numbers(tx, phones)
@@ -116,7 +98,7 @@ class Suppressions:
         return set(new)
 
     async def get(self, suppression_id: UUID) -> SuppressionRow:
-        """Return one.
+        """Read one suppression.
 
         Raises:
             NotFoundError: There is none with this id.
@@ -131,10 +113,7 @@ class Suppressions:
             NotFoundError: There is no such contact.
         """
         async with self._database.transaction() as tx:
-            row = await contacts.get(tx, contact_id)
-            if row is None:
-                raise NotFoundError("contact", contact_id)
-            return await suppressions.all_of(tx, row.phone)
+            return await suppressions.all_of(tx, await _number_of(tx, contact_id))
 
     async def find(
         self,
@@ -145,17 +124,12 @@ class Suppressions:
         after: Position | None = None,
         limit: int = 50,
     ) -> Page[SuppressionRow]:
-        """List suppressions, the newest first.
+        """List suppressions, the newest first: active ones, lifted ones, or (None) both.
 
-        Args:
-            search: Some of the number's digits, or of its contact's name.
-            sources: Any of these; empty for all.
-            is_standing: Only those that stand, or only those that were lifted; None for both.
-            after: Where the page begins.
-            limit: Most items.
+        ``search`` is some of the number's digits, or of its contact's name.
 
         Raises:
-            InvalidFieldError: Nothing can be found by this search.
+            InvalidFieldError: The search cannot match anything.
         """
         sought = clean_search(search)
         async with self._database.transaction() as tx:
@@ -235,10 +209,7 @@ class Suppressions:
 
 
 async def _number_of(tx: Transaction, contact_id: UUID) -> str:
-    row = await contacts.get(tx, contact_id)
-    if row is None:
-        raise NotFoundError("contact", contact_id)
-    return row.phone
+    return required(await contacts.get(tx, contact_id), "contact", contact_id).phone
 
 
 async def _suppress(
@@ -292,7 +263,4 @@ async def _check_sender(tx: Transaction, sender_id: UUID | None) -> None:
 
 
 async def _found(tx: Transaction, suppression_id: UUID) -> SuppressionRow:
-    row = await suppressions.get(tx, suppression_id)
-    if row is None:
-        raise NotFoundError("suppression", suppression_id)
-    return row
+    return required(await suppressions.get(tx, suppression_id), "suppression", suppression_id)

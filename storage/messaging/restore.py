@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from domain.messaging.ports import SentText
+from domain.messaging.ports import ListedMessage
 from storage.enrollments.enrollments import RECONCILED
 from storage.platform.database import Transaction
 from storage.suppression import suppressions
@@ -89,7 +89,7 @@ async def lock_enrollments(tx: Transaction, phone: str) -> list[MayHaveBeenSent]
 
 
 async def assume_attempt(
-    tx: Transaction, enrollment: MayHaveBeenSent, step: int, phone: str, sent: SentText
+    tx: Transaction, enrollment: MayHaveBeenSent, step: int, phone: str, sent: ListedMessage
 ) -> None:
     """Write an attempt of unknown outcome at a step, unless there is one: it may be this text's.
 

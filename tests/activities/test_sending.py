@@ -323,7 +323,7 @@ async def test_reconciliation_lists_before_the_next_decision(
     activities: SendingActivities, ledger: ScriptedLedger, gateway: FakeGateway, resolve: Run
 ) -> None:
     ledger.decisions.extend([needs_reconciliation(), SENT])
-    ledger.after_listing.append(EnrollmentState("settled", "accepted"))
+    ledger.after_listing.append(EnrollmentState("reconciled", "accepted"))
     assert await resolve(activities) == SENT
     assert ledger.recorded == [Listing(NOW, [], CanaryState.NONE)]
     assert gateway.calls == []
@@ -348,7 +348,7 @@ async def test_second_list_waits_by_retry_delay(
 ) -> None:
     ledger.decisions.append(needs_reconciliation())
     ledger.after_listing.append(needs_reconciliation(timedelta(seconds=60)))
-    with pytest.raises(ApplicationError, match="being settled") as raised:
+    with pytest.raises(ApplicationError, match="being reconciled") as raised:
         await resolve_step(activities)
     assert ledger.recorded == [Listing(NOW, [], CanaryState.NONE)]
     assert raised.value.next_retry_delay == timedelta(seconds=60), (
@@ -362,7 +362,7 @@ async def test_failed_list_is_recorded_as_no_evidence(
     gateway.lists_fail = True
     ledger.decisions.append(needs_reconciliation())
     ledger.after_listing.append(needs_reconciliation(timedelta(seconds=60)))
-    with pytest.raises(ApplicationError, match="being settled"):
+    with pytest.raises(ApplicationError, match="being reconciled"):
         await resolve_step(activities)
     assert ledger.recorded == [None]
 

@@ -21,7 +21,14 @@ from temporalio.worker import Replayer
 
 from api.app import create_app
 from bench.counting import cost
-from domain.messaging.ports import Accepted, ListedMessage, SendRequest, SendResult, TextPage
+from domain.messaging.ports import (
+    Accepted,
+    ListedMessage,
+    ListedText,
+    ListPage,
+    SendRequest,
+    SendResult,
+)
 from domain.platform.rules import SendingRules
 from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
@@ -61,7 +68,7 @@ class OneTextGateway:
 
     async def list_inbound(
         self, since: datetime, until: datetime, page: str | None = None, *, to: str | None = None
-    ) -> TextPage:
+    ) -> ListPage[ListedText]:
         raise NotImplementedError
 
     async def pictures(self, sid: str) -> Sequence[str]:

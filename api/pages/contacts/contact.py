@@ -30,7 +30,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         contact=contact,
         groups=groups,
         group_options=[one for one in await group_options(page) if one[0] not in joined],
-        enrollments=await services.contact_history.enrollments(contact_id),
+        enrollments=await services.enrollment_list.of_contact(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
         explain=explain,

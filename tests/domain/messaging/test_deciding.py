@@ -83,7 +83,7 @@ LADDER: list[Rung] = [
         {"held_reason": HeldReason.OUTCOME_UNKNOWN},
         Held(HeldReason.OUTCOME_UNKNOWN),
     ),
-    ("unsettled", {"last_outcome": AttemptOutcome.UNKNOWN}, Reconcile()),
+    ("outcome unknown", {"last_outcome": AttemptOutcome.UNKNOWN}, Reconcile()),
     (
         "destination",
         {"held_reason": HeldReason.DESTINATION_NOT_ALLOWED},
@@ -135,7 +135,7 @@ def test_a_final_enrollment_is_over_whatever_else(status: EnrollmentStatus) -> N
 
 
 @pytest.mark.parametrize("outcome", [AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN])
-def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) -> None:
+def test_open_outcome_is_reconciled_even_after_the_end(outcome: AttemptOutcome) -> None:
     """An attempt without an outcome must be proven first."""
     assert decision(last_outcome=outcome) == Reconcile()
     assert decision(last_outcome=outcome, status=EnrollmentStatus.OPTED_OUT) == Reconcile()
@@ -144,7 +144,7 @@ def test_an_open_outcome_is_settled_even_after_the_end(outcome: AttemptOutcome) 
 @pytest.mark.parametrize(
     "outcome", [one for one in AttemptOutcome if one not in {"open", "unknown"}]
 )
-def test_a_settled_attempt_stands_in_no_ones_way(outcome: AttemptOutcome) -> None:
+def test_known_outcome_blocks_nothing(outcome: AttemptOutcome) -> None:
     """Only the absent, refused or written off are attempted again (the row counts)."""
     assert decision(last_outcome=outcome) == Go(36_000)
 

@@ -205,7 +205,10 @@ def test_list_that_proves_nothing_is_asked_for_again_until_a_person_decides(
     _name: str, changes: dict[str, Any], evidence: ListEvidence
 ) -> None:
     unproven: dict[str, Any] = {**UNPROVEN, **changes, "absent_once_at": NOW - HOUR}
-    given_up: dict[str, Any] = {**unproven, "started_at": NOW - RULES.settle_give_up - SECOND}
+    given_up: dict[str, Any] = {
+        **unproven,
+        "started_at": NOW - RULES.reconciliation_timeout - SECOND,
+    }
     again = Reconcile(NOW + RULES.absence_second_list)
     for attempt in (STEP, ONE_OFF):
         assert follows(replace(attempt, **unproven), evidence).answer == again

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.statuses.suppression import TextMeaning
 from domain.suppression.keywords import (
     ANSWER_WORDS,
     HELP_WORDS,
     OPT_IN_WORDS,
     OPT_OUT_WORDS,
-    Keyword,
     Reading,
     normalize,
     read,
@@ -32,7 +32,7 @@ SURROUNDINGS = st.text(alphabet=" \t\n.,!?\"'*_()-\u2014\u200b\u00a0\U0001f6d1\U
 )
 def test_opt_out_word_alone_opts_out(body: str) -> None:
     """Not a reply."""
-    assert read(body) == Reading(Keyword.OPT_OUT, may_be_reply=False)
+    assert read(body) == Reading(TextMeaning.OPT_OUT, may_be_reply=False)
 
 
 @pytest.mark.parametrize(
@@ -55,46 +55,46 @@ def test_misspelled_keyword_is_a_reply_to_review() -> None:
 @pytest.mark.parametrize("body", ["START", "unstop", "Un-Stop!", " start "])
 def test_start_and_unstop_opt_in_and_are_no_reply(body: str) -> None:
     """START and UNSTOP are neither reply nor end."""
-    assert read(body) == Reading(Keyword.OPT_IN, may_be_reply=False)
+    assert read(body) == Reading(TextMeaning.OPT_IN, may_be_reply=False)
 
 
 @pytest.mark.parametrize("body", ["YES", "yes", "Yes!", "yes \U0001f44d"])
 def test_yes_opts_in_or_is_a_reply(body: str) -> None:
     """From an unsuppressed number YES is a reply."""
-    assert read(body) == Reading(Keyword.OPT_IN, may_be_reply=True)
+    assert read(body) == Reading(TextMeaning.OPT_IN, may_be_reply=True)
 
 
 def test_yes_that_the_provider_marks_as_opt_in_may_be_a_reply() -> None:
     """From an unsuppressed number YES is a reply."""
-    assert read("YES", "START") == Reading(Keyword.OPT_IN, may_be_reply=True)
-    assert read("START", "START") == Reading(Keyword.OPT_IN, may_be_reply=False)
+    assert read("YES", "START") == Reading(TextMeaning.OPT_IN, may_be_reply=True)
+    assert read("START", "START") == Reading(TextMeaning.OPT_IN, may_be_reply=False)
 
 
 @pytest.mark.parametrize("body", ["HELP", "info", "Help?", "INFO."])
 def test_help_words_are_neither_reply_nor_end(body: str) -> None:
     """Neither reply nor end."""
-    assert read(body) == Reading(Keyword.HELP, may_be_reply=False)
+    assert read(body) == Reading(TextMeaning.HELP, may_be_reply=False)
 
 
 @pytest.mark.parametrize(
     ("opt_out_type", "keyword"),
     [
-        ("STOP", Keyword.OPT_OUT),
-        ("stop", Keyword.OPT_OUT),
-        ("Start", Keyword.OPT_IN),
-        (" HELP ", Keyword.HELP),
+        ("STOP", TextMeaning.OPT_OUT),
+        ("stop", TextMeaning.OPT_OUT),
+        ("Start", TextMeaning.OPT_IN),
+        (" HELP ", TextMeaning.HELP),
     ],
 )
 @pytest.mark.parametrize("body", ["alto", "HELP", "STOP", "no quiero m\u00e1s", ""])
 def test_provider_opt_out_type_comes_before_the_text(
-    opt_out_type: str, keyword: Keyword, body: str
+    opt_out_type: str, keyword: TextMeaning, body: str
 ) -> None:
     assert read(body, opt_out_type) == Reading(keyword, may_be_reply=False)
 
 
 @pytest.mark.parametrize("opt_out_type", ["", "  ", "SOMETHING", None])
 def test_unknown_opt_out_type_leaves_the_text_to_decide(opt_out_type: str | None) -> None:
-    assert read("STOP", opt_out_type).keyword is Keyword.OPT_OUT
+    assert read("STOP", opt_out_type).keyword is TextMeaning.OPT_OUT
     assert read("hello", opt_out_type) == Reading(None, may_be_reply=True)
 
 

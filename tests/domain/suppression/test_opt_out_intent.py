@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.platform.folding import folded
-from domain.suppression.keywords import Keyword, Reading, read
+from domain.statuses.suppression import TextMeaning
+from domain.suppression.keywords import Reading, read
 from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
 from tests.domain.suppression.intent.corpora import HELD_OUT, ROUNDS, WRITERS, rows
 from tests.domain.suppression.intent.measure import (
@@ -161,13 +162,13 @@ def test_too_long_text_is_a_reply_to_review(body: str) -> None:
 
 def test_surrounding_blanks_do_not_count_as_length() -> None:
     blanks = "\n" * 20_000
-    assert read(f"{blanks}STOP{blanks}").keyword is Keyword.OPT_OUT
+    assert read(f"{blanks}STOP{blanks}").keyword is TextMeaning.OPT_OUT
     assert read(f"{blanks}please stop texting me{blanks}").intent is Intent.OPT_OUT
 
 
 def test_provider_opt_out_type_counts_for_a_text_of_any_length() -> None:
     body = "x" * (LONGEST_READ + 1)
-    assert read(body, "STOP") == Reading(Keyword.OPT_OUT, may_be_reply=False)
+    assert read(body, "STOP") == Reading(TextMeaning.OPT_OUT, may_be_reply=False)
 
 
 def test_rounds_have_enough_texts_and_none_twice() -> None:

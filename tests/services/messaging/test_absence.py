@@ -1,4 +1,4 @@
-"""Absent is what the provider surely does not have, whatever it makes of texts that it shows.
+"""A text is absent if the provider provably does not have it, however it shows texts.
 
 The rules: docs/design.md, "Never twice, never after".
 """
@@ -44,18 +44,18 @@ async def enroll(kit: SendingKit) -> UUID:
 
 
 async def forget_what_is_shown(kit: SendingKit) -> None:
-    """Leave the sender as it is before its first text."""
+    """Make the sender look as before its first text."""
     await kit.world.run("UPDATE senders SET shows_texts = NULL")
 
 
 async def lose(kit: SendingKit, enrollment: UUID, *, creates: bool) -> None:
-    """Have the next text's answer get lost, and its reports with it."""
+    """Lose the answer to the next text, and its reports."""
     kit.gateway.lose(to=await kit.phone(enrollment), creates=creates)
     assert isinstance(await kit.run_step(enrollment), timedelta)
 
 
 async def look(kit: SendingKit, enrollment: UUID, *waits: timedelta) -> EnrollmentState | timedelta:
-    """Come back after each wait; answers what the last look said."""
+    """Ask again after each wait; return the last answer."""
     found: EnrollmentState | timedelta = timedelta(0)
     for wait in waits:
         await kit.pass_time(wait)
@@ -112,9 +112,7 @@ async def test_text_that_a_list_cannot_prove_absent_is_held(
 
 
 @pytest.mark.parametrize("habit", list(Habit))
-async def test_habit_that_began_after_the_last_answer_is_noticed(
-    kit: SendingKit, habit: Habit
-) -> None:
+async def test_alteration_since_the_last_answer_is_noticed(kit: SendingKit, habit: Habit) -> None:
     await kit.send(await enroll(kit))
     kit.gateway.habit = habit
     enrollment = await enroll(kit)
@@ -197,7 +195,7 @@ async def test_list_without_the_known_text_proves_nothing(kit: SendingKit) -> No
 
 
 async def test_known_text_is_one_that_the_list_has_had_time_to_show(kit: SendingKit) -> None:
-    """One that was accepted a moment ago may be missing from a list that lags."""
+    """A text that was accepted a moment ago may be missing from a list that lags."""
     old = await enroll(kit)
     await kit.send(old)
     enrollment = await enroll(kit)
@@ -229,10 +227,10 @@ async def test_known_text_to_the_same_number_is_preferred(kit: SendingKit) -> No
     assert next_action.canary.to == await kit.phone(enrollment)
 
 
-async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by_now(
+async def test_old_text_to_the_same_number_proves_nothing_about_today(
     kit: SendingKit,
 ) -> None:
-    """Its account has begun to redact since; answers still show texts whole."""
+    """The account redacts lists since then; answers to calls still show whole texts."""
     [contact] = await kit.world.contacts(1)
     await kit.send(await kit.enroll(await kit.sequence(TEXT), contact))
     await kit.pass_time(timedelta(days=10))
@@ -248,10 +246,10 @@ async def test_old_text_to_the_same_number_proves_nothing_about_what_is_shown_by
     assert await kit.outcomes(enrollment) == ["unknown"]
 
 
-async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
+async def test_old_altered_text_does_not_prevent_absence(
     kit: SendingKit,
 ) -> None:
-    """It went out when the account was on trial; it is not any more."""
+    """It went out while the account was on trial."""
     [contact] = await kit.world.contacts(1)
     await kit.send(await kit.enroll(await kit.sequence(TEXT), contact))
     await kit.pass_time(timedelta(days=10))
@@ -274,8 +272,8 @@ async def test_old_text_that_is_shown_altered_keeps_nothing_from_being_absent(
     assert (await kit.sender()).shows_texts is True
 
 
-async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) -> None:
-    """After a quiet month, in which its account may have begun to redact."""
+async def test_display_seen_long_ago_proves_nothing(kit: SendingKit) -> None:
+    """The account may have begun to redact texts since."""
     await kit.send(await enroll(kit))
     await kit.pass_time(timedelta(days=31))
     enrollment = await enroll(kit)
@@ -291,9 +289,7 @@ async def test_what_was_shown_long_ago_is_not_known_any_more(kit: SendingKit) ->
 
 
 @pytest.mark.parametrize("body", ["Your code is 1234", "", TEXT + " and more"])
-async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
-    kit: SendingKit, body: str
-) -> None:
+async def test_listed_text_without_an_attempt_prevents_absence(kit: SendingKit, body: str) -> None:
     await kit.send(await enroll(kit))
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
@@ -314,7 +310,7 @@ async def test_any_text_that_no_attempt_answers_for_keeps_it_from_being_absent(
 
 
 async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]:
-    """Ask for a list, and have it in hand."""
+    """Fetch a list without recording it."""
     next_action = await kit.services.sending.open_step(enrollment)
     assert isinstance(next_action, NeedsReconciliation)
     listing = await list_texts(kit.gateway, next_action)
@@ -322,8 +318,8 @@ async def frozen_list(kit: SendingKit, enrollment: UUID) -> tuple[UUID, Listing]
     return next_action.attempt_id, listing
 
 
-async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKit) -> None:
-    """A settler is frozen with its list in hand while another one writes the first down."""
+async def test_list_fetched_too_early_is_not_the_second(kit: SendingKit) -> None:
+    """One activity is frozen with a fetched list while another records the first one."""
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=True)
     [late] = kit.gateway.messages.pop(await kit.phone(enrollment))
@@ -343,7 +339,7 @@ async def test_list_that_was_asked_for_too_early_is_no_second_one(kit: SendingKi
     assert await kit.outcomes(enrollment) == ["accepted"]
 
 
-async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
+async def test_list_fetched_before_it_can_prove_anything_is_not_the_first(
     kit: SendingKit,
 ) -> None:
     enrollment = await enroll(kit)
@@ -360,8 +356,8 @@ async def test_list_asked_for_before_it_could_prove_anything_is_no_first_one(
     assert (await kit.attempts(enrollment))[0].absent_once_at is None
 
 
-async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) -> None:
-    """However long it was in hand, the second one is asked for a minute later."""
+async def test_first_list_counts_from_when_it_was_recorded(kit: SendingKit) -> None:
+    """The second list is fetched a minute after the first is recorded, however old that is."""
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
@@ -379,7 +375,7 @@ async def test_first_list_counts_from_when_it_was_written_down(kit: SendingKit) 
 
 
 async def declared_absent(kit: SendingKit, enrollment: UUID) -> None:
-    """Lose a text that is there, and have lists not show it until it is sent again."""
+    """Lose an accepted text, and hide it from lists until it is sent again."""
     await lose(kit, enrollment, creates=True)
     phone = await kit.phone(enrollment)
     unlisted = kit.gateway.messages.pop(phone)
@@ -389,7 +385,7 @@ async def declared_absent(kit: SendingKit, enrollment: UUID) -> None:
 
 
 async def doubled(kit: SendingKit) -> tuple[int, int, int]:
-    """How often it is told: as a figure, on the enrollment's timeline, as an event."""
+    """Count the doubled texts in the metrics, on the timeline and in the events."""
     async with kit.world.database.transaction() as tx:
         counts = await health.read(tx)
     [row] = await kit.world.rows(
@@ -400,12 +396,12 @@ async def doubled(kit: SendingKit) -> tuple[int, int, int]:
 
 
 async def by_report(kit: SendingKit, enrollment: UUID, status: str = "delivered") -> None:
-    """Have the provider report on the attempt that was declared absent."""
+    """Deliver a report on the attempt that was declared absent."""
     await kit.report((await kit.attempts(enrollment))[0], status, by_sid=False)
 
 
 async def by_sweep(kit: SendingKit, enrollment: UUID) -> None:
-    """Have the sweep look at the list once more."""
+    """Run the sweep's second look at the list."""
     later = timedelta(minutes=11)
     await kit.pass_time(later)
     texts = kit.gateway.messages[await kit.phone(enrollment)]
@@ -414,7 +410,7 @@ async def by_sweep(kit: SendingKit, enrollment: UUID) -> None:
 
 
 @pytest.mark.parametrize("shown", [by_report, by_sweep])
-async def test_text_declared_absent_that_is_there_is_told(
+async def test_text_declared_absent_that_is_found_is_reported_as_doubled(
     kit: SendingKit, shown: Callable[..., object], listening: None
 ) -> None:
     enrollment = await enroll(kit)
@@ -436,7 +432,7 @@ async def test_text_declared_absent_that_is_there_is_told(
     assert entry.step == 1
 
 
-async def test_text_declared_absent_that_failed_was_not_sent_twice(
+async def test_text_declared_absent_that_failed_is_not_reported_as_doubled(
     kit: SendingKit, listening: None
 ) -> None:
     enrollment = await enroll(kit)
@@ -445,9 +441,7 @@ async def test_text_declared_absent_that_failed_was_not_sent_twice(
     assert await doubled(kit) == (0, 0, 0)
 
 
-async def test_text_that_shows_before_it_goes_again_goes_once(
-    kit: SendingKit, listening: None
-) -> None:
+async def test_text_listed_before_its_resend_is_sent_once(kit: SendingKit, listening: None) -> None:
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await kit.pass_time(FIRST_LIST)
@@ -465,7 +459,7 @@ async def test_text_that_shows_before_it_goes_again_goes_once(
     assert await doubled(kit) == (0, 0, 0)
 
 
-async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
+async def test_text_listed_during_its_resend_is_reported_once_both_are_accepted(
     kit: SendingKit, listening: None
 ) -> None:
     enrollment = await enroll(kit)
@@ -488,7 +482,7 @@ async def test_text_that_shows_while_it_goes_again_is_told_once_both_are_there(
     assert await doubled(kit) == (1, 1, 1)
 
 
-async def test_one_off_that_went_twice_is_told(kit: SendingKit, listening: None) -> None:
+async def test_doubled_one_off_is_reported(kit: SendingKit, listening: None) -> None:
     enrollment = await enroll(kit)
     await kit.send(enrollment)
     message = await kit.one_off(enrollment)
@@ -508,7 +502,7 @@ async def test_one_off_that_went_twice_is_told(kit: SendingKit, listening: None)
     assert await doubled(kit) == (1, 1, 1)
 
 
-async def test_absence_is_looked_at_once_more_and_no_more(kit: SendingKit) -> None:
+async def test_absence_is_checked_exactly_once_more(kit: SendingKit) -> None:
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     await look(kit, enrollment, FIRST_LIST, SECOND_LIST)
@@ -520,10 +514,10 @@ async def test_absence_is_looked_at_once_more_and_no_more(kit: SendingKit) -> No
     assert (first.look_ups, first.provider_sid) == (1, None)
 
 
-async def test_second_look_takes_no_text_for_the_lost_one_that_may_be_another(
+async def test_second_look_ignores_a_text_that_may_be_another_attempts(
     kit: SendingKit, listening: None
 ) -> None:
-    """The next attempt's answer is lost too: the text that shows is its."""
+    """The next attempt's answer is lost too, and the listed text is that attempt's."""
     enrollment = await enroll(kit)
     await lose(kit, enrollment, creates=False)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)

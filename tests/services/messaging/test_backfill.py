@@ -1,4 +1,4 @@
-"""What webhooks did not bring is fetched, and is then as if it had come.
+"""Texts whose webhooks never came are fetched and applied as if they had come.
 
 The rules: docs/design.md, "Missed webhooks".
 """
@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert
 
 from domain.messaging.inbound import InboundText
-from domain.messaging.ports import ListedText, ProviderUnavailableError, TextPage
+from domain.messaging.ports import ListedText, ListPage, ProviderUnavailableError
 from domain.statuses.sequences import ReplyPolicy
 from services.messaging import backfill, inbound
 from storage.messaging import backfill as rows
@@ -29,21 +29,21 @@ SECOND, MINUTE, HOUR, DAY = (
 
 @pytest.fixture
 async def kit(kit: SendingKit) -> SendingKit:
-    """A world that looked for texts a moment ago."""
+    """A kit whose lists were read a moment ago."""
     await kit.services.sweep.sweep()
     await looked_through(kit, MINUTE)
     return kit
 
 
 async def looked_through(kit: SendingKit, until: timedelta) -> None:
-    """Have every list been read up to so long ago."""
+    """Mark every list as read up to so long ago."""
     for table in ("catch_up", "catch_up_lists"):
         behind = f"UPDATE {table} SET fetched_until = now() - :until"  # noqa: S608
         await kit.world.run(behind, until=until)
 
 
 def ago(by: timedelta) -> datetime:
-    """A moment as the provider's list tells it."""
+    """Return a past moment in whole seconds, as the provider's list has it."""
     return (datetime.now(UTC) - by).replace(microsecond=0)
 
 
@@ -57,7 +57,7 @@ async def texts_us(
     service: str | None = None,
     pictures: Sequence[str] = (),
 ) -> ListedText:
-    """Have the contact have texted us a while ago, unheard."""
+    """Add a text from the contact whose webhook never came."""
     text = ListedText(
         f"SM{uuid4().hex}",
         await kit.phone(enrollment),
@@ -75,7 +75,7 @@ async def texts_us(
 
 
 async def fetched(kit: SendingKit) -> int:
-    """Let five minutes have passed, and the sweep run."""
+    """Run the sweep five minutes later; return how many texts it fetched."""
     await kit.pass_time(5 * MINUTE)
     report = await kit.services.sweep.sweep()
     assert report.failures == []
@@ -84,7 +84,7 @@ async def fetched(kit: SendingKit) -> int:
 
 
 async def stored(kit: SendingKit) -> list[str]:
-    """The texts in conversations that came in, in the provider's order."""
+    """List the stored inbound texts in the provider's order."""
     rows = await kit.world.rows(
         "SELECT body FROM messages WHERE direction = 'inbound' ORDER BY occurred_at"
     )
@@ -100,7 +100,7 @@ async def opted_out(kit: SendingKit, enrollment: UUID) -> bool:
 
 
 def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText:
-    """The same text as its webhook tells it, just now."""
+    """Return the same text as its webhook brings it."""
     return InboundText(
         sid=text.sid,
         phone=text.phone,
@@ -114,7 +114,7 @@ def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText
 
 
 class TestTexts:
-    async def test_a_reply_that_never_came_ends_it_as_if_it_had(self, kit: SendingKit) -> None:
+    async def test_fetched_reply_ends_the_enrollment(self, kit: SendingKit) -> None:
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
@@ -125,7 +125,7 @@ class TestTexts:
         assert kit.temporal.signals_to(enrollment) == [("reply_received", "finished_responded")]
         assert await stored(kit) == ["Yes please"]
 
-    async def test_policy_continue_remembers_it(self, kit: SendingKit) -> None:
+    async def test_fetched_reply_is_remembered_with_policy_continue(self, kit: SendingKit) -> None:
         enrollment = await kit.enroll(await kit.sequence(on_reply=ReplyPolicy.CONTINUE))
         await kit.send(enrollment)
         await texts_us(kit, enrollment)
@@ -133,7 +133,7 @@ class TestTexts:
         row = await kit.row(enrollment)
         assert (row.status, row.replied_at is None) == ("active", False)
 
-    async def test_a_stop_that_never_came_holds(self, kit: SendingKit) -> None:
+    async def test_fetched_stop_opts_out(self, kit: SendingKit) -> None:
         """The list has no ``OptOutType``."""
         enrollment, other = await kit.enroll(), await kit.enroll()
         await kit.send(enrollment)
@@ -148,7 +148,9 @@ class TestTexts:
         assert suppression.source == "keyword"
         assert suppression.occurred_at - text.sent_at < SECOND
 
-    async def test_a_text_from_before_the_first_attempt_is_no_reply(self, kit: SendingKit) -> None:
+    async def test_fetched_text_older_than_the_first_attempt_is_no_reply(
+        self, kit: SendingKit
+    ) -> None:
         """A fetched text is a reply only if it is later than the first attempt."""
         enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "Do you have my book?", before=20 * MINUTE)
@@ -157,10 +159,10 @@ class TestTexts:
         assert (await kit.row(enrollment)).status == "active"
         assert await stored(kit) == ["Do you have my book?"]
 
-    async def test_an_answer_within_the_second_of_the_first_attempt_is_one(
+    async def test_fetched_text_of_the_same_second_as_the_first_attempt_is_a_reply(
         self, kit: SendingKit
     ) -> None:
-        """The provider's seconds are whole: it seems to come before what it answers."""
+        """The list has whole seconds, so the reply seems older than the text it replies to."""
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, before=10 * MINUTE)
@@ -170,7 +172,9 @@ class TestTexts:
         assert (await kit.row(enrollment)).status == "finished_responded"
 
     @pytest.mark.parametrize("first", ["webhook", "list"])
-    async def test_the_same_text_both_ways_is_one(self, kit: SendingKit, first: str) -> None:
+    async def test_text_by_webhook_and_by_list_is_applied_once(
+        self, kit: SendingKit, first: str
+    ) -> None:
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment)
@@ -187,7 +191,7 @@ class TestTexts:
         [("STOP", "START", False), ("START", "STOP", True)],
     )
     @pytest.mark.parametrize("came", ["neither", "first", "second"])
-    async def test_the_latest_keyword_counts_whichever_was_fetched(
+    async def test_latest_opt_out_or_opt_in_counts_whichever_was_fetched(
         self,
         kit: SendingKit,
         first: str,
@@ -210,8 +214,8 @@ class TestTexts:
         assert await opted_out(kit, enrollment) is ends
         assert sorted(await stored(kit)) == ["START", "STOP"]
 
-    async def test_of_several_the_first_answer_decides(self, kit: SendingKit) -> None:
-        """The list is newest first, what it holds is applied oldest first."""
+    async def test_oldest_of_several_fetched_replies_counts(self, kit: SendingKit) -> None:
+        """The list has the newest text first; texts are applied oldest first."""
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         await texts_us(kit, enrollment, "Yes", before=4 * MINUTE)
@@ -220,7 +224,7 @@ class TestTexts:
         assert (await kit.row(enrollment)).status == "finished_responded"
         assert await opted_out(kit, enrollment)
 
-    async def test_the_youngest_are_left_to_their_webhooks(self, kit: SendingKit) -> None:
+    async def test_last_minute_is_left_to_webhooks(self, kit: SendingKit) -> None:
         """A webhook says more: custom keywords come as OptOutType."""
         enrollment = await kit.enroll()
         await kit.send(enrollment)
@@ -229,14 +233,16 @@ class TestTexts:
         await kit.services.inbound.receive(webhook(text, opt_out_type="STOP"))
         assert (await kit.row(enrollment)).status == "opted_out"
 
-    async def test_pictures_come_too(self, kit: SendingKit) -> None:
+    async def test_pictures_are_fetched_too(self, kit: SendingKit) -> None:
         enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "", pictures=["https://twilio.test/a", "https://b.test/"])
         assert await fetched(kit) == 1
         [row] = await kit.world.rows("SELECT media_urls FROM messages")
         assert row.media_urls == ["https://twilio.test/a", "https://b.test/"]
 
-    async def test_a_stop_does_not_wait_for_a_photo_forever(self, kit: SendingKit) -> None:
+    async def test_stop_is_applied_even_if_its_photo_cannot_be_fetched(
+        self, kit: SendingKit
+    ) -> None:
         enrollment = await kit.enroll()
         text = await texts_us(kit, enrollment, "STOP", pictures=["https://twilio.test/a"])
         del kit.gateway.photos[text.sid]
@@ -248,10 +254,10 @@ class TestTexts:
         assert tries == backfill.PERSISTENCE + 1
         assert await opted_out(kit, enrollment)
 
-    async def test_a_photo_on_a_later_page_does_not_turn_the_list_back_forever(
+    async def test_photo_on_a_later_page_does_not_restart_the_list_forever(
         self, kit: SendingKit
     ) -> None:
-        """The first page can be fetched each time, and is no reason to count from zero again."""
+        """Reading the first page again does not reset the count of failures."""
         kit.gateway.page_size = 1
         enrollment = await kit.enroll()
         await texts_us(kit, enrollment, "Look", before=3 * MINUTE)
@@ -265,7 +271,7 @@ class TestTexts:
         assert sorted(await stored(kit)) == ["And", "Look", "STOP"]
         assert await opted_out(kit, enrollment)
 
-    async def test_what_cannot_be_applied_is_kept_and_blocks_its_number(
+    async def test_fetched_text_that_cannot_be_applied_blocks_its_number(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """An unapplied inbound from a number blocks sends to it."""
@@ -279,8 +285,8 @@ class TestTexts:
         assert (await kit.services.sweep.sweep()).inbound_applied == 1
         assert (await kit.row(enrollment)).status == "omitted_opted_out"
 
-    async def test_who_was_erased_is_not_brought_back(self, kit: SendingKit) -> None:
-        """Decision 7: their texts are still in the provider's list."""
+    async def test_erased_contact_is_not_brought_back(self, kit: SendingKit) -> None:
+        """Texts of an erased contact are still in the provider's list (decision 7)."""
         enrollment = await kit.enroll()
         text = await texts_us(kit, enrollment, "I am Ann")
         contact_id = (await kit.row(enrollment)).contact_id
@@ -317,7 +323,7 @@ class TestSenders:
 
     @pytest.mark.parametrize("named", [True, False])
     @pytest.mark.parametrize("own", [True, False], ids=["number of ours", "number of the pool"])
-    async def test_a_reply_to_a_service_is_its_senders(
+    async def test_reply_to_a_messaging_service_is_its_senders(
         self,
         kit: SendingKit,
         named: bool,  # noqa: FBT001
@@ -333,9 +339,7 @@ class TestSenders:
         assert await fetched(kit) == 1
         assert (await kit.row(enrollment)).status == "finished_responded"
 
-    async def test_a_text_to_a_number_nobody_texted_from_is_only_stored(
-        self, kit: SendingKit
-    ) -> None:
+    async def test_text_to_a_number_that_sent_nothing_is_only_stored(self, kit: SendingKit) -> None:
         """The numbers of a service are not known, so the whole account's list is read."""
         await add_sender(kit, service="MG" + "8" * 32)
         enrollment = await kit.enroll()
@@ -362,7 +366,7 @@ class TestWhen:
         since, until, _ = kit.gateway.asked[-1]
         assert abs(until - since - HOUR - 5 * MINUTE) < MINUTE
 
-    async def test_all_of_a_long_outage_is_fetched_at_once(self, kit: SendingKit) -> None:
+    async def test_texts_of_a_long_outage_are_fetched_in_one_sweep(self, kit: SendingKit) -> None:
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         await fetched(kit)
@@ -372,8 +376,8 @@ class TestWhen:
         assert report.texts_fetched == 1
         assert (await kit.row(enrollment)).status == "finished_responded"
 
-    async def test_a_clock_that_went_back_hides_no_text(self, kit: SendingKit) -> None:
-        """The database's was a day ahead: what came since is not what was looked through then."""
+    async def test_clock_set_back_hides_no_text(self, kit: SendingKit) -> None:
+        """The database's clock was a day ahead, so the list counts as read too far."""
         enrollment = await kit.enroll()
         await fetched(kit)
         await looked_through(kit, -DAY)
@@ -384,8 +388,8 @@ class TestWhen:
         await kit.services.sweep.sweep()
         assert len(kit.gateway.asked) == asked, "and from there on as ever"
 
-    async def test_soon_after_we_were_away_until_it_is_certain(self, kit: SendingKit) -> None:
-        """The API was away, or its database: what was sent until it was back may be missing."""
+    async def test_texts_are_fetched_soon_after_an_outage(self, kit: SendingKit) -> None:
+        """While the API or its database was away, webhooks may have been lost."""
         enrollment = await kit.enroll()
         await fetched(kit)
         await kit.world.run("UPDATE catch_up SET missed_until = now()")
@@ -403,7 +407,7 @@ class TestWhen:
         await kit.services.sweep.sweep()
         assert len(kit.gateway.asked) == asked
 
-    async def test_a_long_list_goes_on_where_it_was_when_the_time_of_a_sweep_is_over(
+    async def test_long_list_continues_in_the_next_sweep(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # A page takes 40 s of the minute that a sweep has.
@@ -420,7 +424,7 @@ class TestWhen:
         assert [page for _, _, page in kit.gateway.asked] == [None, "2", "4", "6", "8"]
         assert len({until for _, until, _ in kit.gateway.asked}) == 1
 
-    async def test_a_sweep_reads_all_there_is_however_much(self, kit: SendingKit) -> None:
+    async def test_sweep_reads_a_list_to_its_end(self, kit: SendingKit) -> None:
         """A STOP whose webhook never came, behind a day of texts whose webhooks did."""
         enrollment = await kit.enroll()
         await kit.send(enrollment)
@@ -444,7 +448,7 @@ class TestWhen:
     async def test_each_number_has_its_own_list_and_a_service_the_accounts(
         self, kit: SendingKit
     ) -> None:
-        """What is sent to others, and outbound texts, do not stand before a number's own."""
+        """Texts of other numbers, and outbound ones, do not delay a number's own."""
         another = "+16465550111"
         await add_sender(kit, phone=another)
         await fetched(kit)
@@ -457,7 +461,7 @@ class TestWhen:
         lists = await kit.world.rows("SELECT phone FROM catch_up_lists")
         assert {one.phone for one in lists} == {OURS, another, ""}
 
-    async def test_one_list_that_cannot_be_had_holds_up_no_other(
+    async def test_failing_list_delays_no_other(
         self, kit: SendingKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         another = "+16465550111"
@@ -467,7 +471,7 @@ class TestWhen:
         await texts_us(kit, enrollment, "to another", before=4 * MINUTE, to=another)
         list_inbound = kit.gateway.list_inbound
 
-        async def trouble(*args: Any, to: str | None = None) -> TextPage:
+        async def trouble(*args: Any, to: str | None = None) -> ListPage[ListedText]:
             if to == OURS:
                 raise ProviderUnavailableError("this one")
             return await list_inbound(*args, to=to)
@@ -480,8 +484,8 @@ class TestWhen:
         monkeypatch.undo()
         assert await fetched(kit) == 1
 
-    async def test_a_sweep_that_was_frozen_does_not_turn_a_list_back(self, kit: SendingKit) -> None:
-        """Another sweep has read on when it wakes."""
+    async def test_frozen_sweep_does_not_rewind_a_list(self, kit: SendingKit) -> None:
+        """Another sweep has read on meanwhile."""
         kit.gateway.page_size = 1
         enrollment = await kit.enroll()
         for minutes in (3, 4):
@@ -495,10 +499,10 @@ class TestWhen:
             [now] = await rows.text_lists(tx)
         assert (now.page, now.fetched_until > frozen.fetched_until) == (None, True)
 
-    async def test_a_provider_in_trouble_is_asked_less_and_less_and_nothing_is_lost(
+    async def test_failing_provider_is_asked_less_often_and_no_text_is_lost(
         self, kit: SendingKit
     ) -> None:
-        """429 and 5xx while catching up: back off, never harm the sweep."""
+        """On 429 and 5xx the backfill backs off, and the rest of the sweep goes on."""
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         text = await texts_us(kit, enrollment, before=10 * MINUTE)

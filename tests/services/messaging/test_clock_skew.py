@@ -1,4 +1,4 @@
-"""Programs whose clock is not the database's: nothing goes twice, too early or after an end."""
+"""With a skewed clock no text is sent twice, too early or after the end."""
 
 import sys
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -32,7 +32,7 @@ class Behind(datetime):
 
 
 def tell_time_by(monkeypatch: pytest.MonkeyPatch, clock: type[datetime]) -> None:
-    """Give this program another clock."""
+    """Replace this program's clock."""
     for name, module in list(sys.modules.items()):
         if name.startswith(("activities.", "services.")) and hasattr(module, "datetime"):
             monkeypatch.setattr(module, "datetime", clock)
@@ -122,7 +122,7 @@ async def test_only_a_text_begun_since_frees_a_sender(
 
 
 async def texted(kit: SendingKit, enrollment: UUID, body: str, minutes_ago: int) -> None:
-    """Have the contact have texted us a while ago, unheard."""
+    """Add a text from the contact whose webhook never came."""
     sent_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=minutes_ago)
     phone = await kit.phone(enrollment)
     kit.gateway.texts.append(
@@ -149,7 +149,7 @@ async def test_a_stop_that_never_came_is_fetched(
     assert suppression.lifted_at is None
 
 
-async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
+async def test_remaining_delay_is_kept_between_apis_of_different_clocks(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One API pauses, another lets it go on."""
@@ -172,7 +172,7 @@ async def test_two_apis_of_different_clocks_leave_the_delay_that_was_left(
 async def test_a_changed_zone_moves_a_step_by_no_days(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, clock: type[datetime]
 ) -> None:
-    """What is to come yet is asked of the clock that dates it."""
+    """Whether a step is still to come is decided by the database's clock."""
     sequence = await kit.sequence(ongoing("One", at_time="23:59"))
     enrollment = await kit.enroll(sequence)
     before = (await kit.row(enrollment)).next_send_at

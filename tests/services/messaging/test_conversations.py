@@ -1,4 +1,4 @@
-"""What was said with each contact, and answering them."""
+"""Conversations with contacts, and replying to them."""
 
 import asyncio
 from datetime import timedelta
@@ -76,7 +76,7 @@ async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
     assert walked == ["P4", "P3", "P2", "P1", "P0"]
 
 
-async def test_a_conversation_tells_who_wrote_what_and_why(kit: SendingKit) -> None:
+async def test_conversation_shows_author_and_origin_of_each_text(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     sequence = await kit.sequence(name="Welcome")
     enrollment_id = await kit.enroll(sequence, contact_id)
@@ -113,7 +113,7 @@ async def test_a_refused_text_says_why(kit: SendingKit) -> None:
     assert text.error.meaning
 
 
-async def test_earlier_pages_are_walked_upwards(kit: SendingKit) -> None:
+async def test_earlier_pages_follow_upwards(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     for number in range(5):
         await receive_text(kit, "+12125550101", f"Text {number}")
@@ -126,7 +126,7 @@ async def test_earlier_pages_are_walked_upwards(kit: SendingKit) -> None:
     assert first.earlier is None
 
 
-async def test_texts_from_before_they_were_known_and_from_an_old_number_are_theirs(
+async def test_conversation_includes_texts_of_unknown_and_former_numbers(
     kit: SendingKit,
 ) -> None:
     await receive_text(kit, "+12125550101", "Before")
@@ -176,7 +176,7 @@ async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> No
     assert entry.subject_id == contact_id
 
 
-async def test_an_id_is_good_for_one_text(kit: SendingKit) -> None:
+async def test_message_id_works_for_one_text(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "One", kit.world.user_id)
@@ -187,7 +187,7 @@ async def test_an_id_is_good_for_one_text(kit: SendingKit) -> None:
     assert [row.body for row in rows] == ["One"]
 
 
-async def test_nobody_is_answered_who_opted_out_or_has_a_landline(kit: SendingKit) -> None:
+async def test_reply_to_an_opted_out_number_or_landline_is_refused(kit: SendingKit) -> None:
     gone = await add_contact(kit, "Ada", "+12125550101")
     await receive_text(kit, "+12125550101", "STOP")
     landline = await kit.world.landline()
@@ -201,7 +201,7 @@ async def test_nobody_is_answered_who_opted_out_or_has_a_landline(kit: SendingKi
     assert await kit.world.rows("SELECT 1 FROM messages WHERE direction = 'outbound'") == []
 
 
-async def test_a_stop_after_the_reply_was_written_holds(kit: SendingKit) -> None:
+async def test_stop_after_a_reply_was_written_prevents_it(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)
@@ -211,7 +211,7 @@ async def test_a_stop_after_the_reply_was_written_holds(kit: SendingKit) -> None
     assert (await kit.one_off_row(message_id)).status == MessageStatus.REFUSED
 
 
-async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> None:
+async def test_reply_goes_out_from_the_usual_sender(kit: SendingKit) -> None:
     second = await kit.world.sender(uuid4(), "+14155550111")
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     conversations = kit.services.conversations
@@ -234,7 +234,7 @@ async def test_a_reply_goes_out_from_the_sender_they_know(kit: SendingKit) -> No
         await conversations.reply(uuid4(), contact_id, "Hi", kit.world.user_id, sender_id=uuid4())
 
 
-async def test_what_cannot_be_sent_is_refused(kit: SendingKit) -> None:
+async def test_invalid_reply_is_refused(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "", "+12125550101")
     reply = kit.services.conversations.reply
     for body in ("", " ", "{{first_name}}", "{{nickname}}", "x" * 1601):
@@ -246,7 +246,7 @@ async def test_what_cannot_be_sent_is_refused(kit: SendingKit) -> None:
         await kit.services.conversations.get(uuid4())
 
 
-async def test_a_reply_that_the_provider_refuses_ends_there(kit: SendingKit) -> None:
+async def test_reply_refused_by_the_provider_is_not_retried(kit: SendingKit) -> None:
     contact_id = await add_contact(kit, "Ada", "+12125550101")
     message_id = uuid4()
     await kit.services.conversations.reply(message_id, contact_id, "Hi", kit.world.user_id)

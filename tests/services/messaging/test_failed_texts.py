@@ -1,4 +1,4 @@
-"""Texts that failed: which count as sent, and what is said of those that are tried again."""
+"""Failed texts: which count as sent, and how retries are shown."""
 
 import importlib
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ async def failures(kit: SendingKit, enrollment: UUID) -> list[TimelineEntry]:
 
 
 async def count_sent(kit: SendingKit, enrollment: UUID) -> int:
-    """Ask everything that tells how many steps were sent; all must say the same."""
+    """Read the steps sent from every place that shows them; all must agree."""
     sequence_id = (await kit.row(enrollment)).sequence_id
     line = await listed(kit, enrollment)
     assert (await detail(kit, enrollment)).step == line.step
@@ -106,7 +106,7 @@ async def test_a_later_step_that_failed_leaves_those_before(kit: SendingKit) -> 
         ("failed", 30005, EnrollmentStatus.FAILED, 0),
     ],
 )
-async def test_who_writes_after_an_undelivered_text_was_sent_it(
+async def test_undelivered_text_counts_as_sent_if_the_contact_texts_afterwards(
     kit: SendingKit, word: str, code: int, status: EnrollmentStatus, sent: int
 ) -> None:
     """Words "sent": a carrier errs, but what failed at the provider went nowhere."""
@@ -123,7 +123,7 @@ async def test_a_text_that_is_tried_again_says_why_and_when(
     kit: SendingKit,
     late: bool,  # noqa: FBT001
 ) -> None:
-    """The list, the panel and the timeline tell it, until it has gone."""
+    """The list, the panel and the timeline show the reason until the text is sent."""
     enrollment = await kit.enroll()
     if late:
         await kit.send(enrollment)
@@ -149,7 +149,7 @@ async def test_a_text_that_is_tried_again_says_why_and_when(
     assert failure.detail == {"again_at": None}
 
 
-async def test_what_was_counted_before_is_counted_anew(kit: SendingKit) -> None:
+async def test_migration_counts_steps_sent_again(kit: SendingKit) -> None:
     """The migration counts as the product does."""
     people = {}
     for code, word in ((30003, "failed"), (30005, "undelivered"), (30008, "undelivered"), (0, "")):
@@ -170,7 +170,7 @@ async def test_what_was_counted_before_is_counted_anew(kit: SendingKit) -> None:
         assert await count_sent(kit, enrollment) == step
 
 
-async def test_a_failure_for_good_says_nothing_of_another_try(kit: SendingKit) -> None:
+async def test_permanent_failure_shows_no_retry(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, 21211)
     await kit.run_step(enrollment)
@@ -179,7 +179,7 @@ async def test_a_failure_for_good_says_nothing_of_another_try(kit: SendingKit) -
     assert failure.detail == {}
 
 
-async def test_a_failure_without_a_code_is_told_too(kit: SendingKit) -> None:
+async def test_failure_without_a_code_is_shown_too(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await kit.refuses(enrollment, None, 429)
     await kit.run_step(enrollment)

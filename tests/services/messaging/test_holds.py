@@ -20,7 +20,7 @@ from tests.worlds import ongoing
 
 
 async def hold_by_report(kit: SendingKit) -> UUID:
-    """Put the sender on hold by a later report; answers the enrollment it was about."""
+    """Put the sender on hold by a delivery report; return the enrollment it was about."""
     enrollment = await kit.enroll(await kit.sequence(steps=[ongoing("One", 0), ongoing("Two", 0)]))
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", 30034)
@@ -28,11 +28,11 @@ async def hold_by_report(kit: SendingKit) -> UUID:
 
 
 async def woken(kit: SendingKit, everyone: list[UUID]) -> list[UUID]:
-    """Those that were let go on: not held any more."""
+    """List the enrollments that are no longer held."""
     return [one for one in everyone if (await kit.row(one)).activity != "held"]
 
 
-async def test_others_wait_without_calling(kit: SendingKit) -> None:
+async def test_other_texts_of_a_sender_on_hold_wait_without_a_call(kit: SendingKit) -> None:
     """Other texts of a sender on hold wait without calling."""
     everyone = await three_waiting(kit)
     assert len(kit.gateway.calls) == 1
@@ -46,7 +46,7 @@ async def test_others_wait_without_calling(kit: SendingKit) -> None:
     assert about(sender.next_probe_at, FIRST_PROBE)
 
 
-async def test_another_sender_goes_on(kit: SendingKit) -> None:
+async def test_texts_of_another_sender_go_on(kit: SendingKit) -> None:
     """Only the sender's own texts wait."""
     await three_waiting(kit)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -70,7 +70,7 @@ async def test_one_probe_in_every_interval(kit: SendingKit) -> None:
         assert (await kit.sender()).held_at is not None
 
 
-async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: SendingKit) -> None:
+async def test_enrollment_that_found_the_sender_broken_probes_it_soon(kit: SendingKit) -> None:
     """Probed after 10 s, 30 s, 1, 2, then every 5 minutes."""
     everyone = await three_waiting(kit)
     [first] = [one for one in everyone if await kit.outcomes(one)]
@@ -94,7 +94,7 @@ async def test_who_found_the_sender_broken_comes_back_to_try_it_soon(kit: Sendin
     assert (await kit.sender()).held_at is None
 
 
-async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> None:
+async def test_one_of_all_due_texts_probes_the_sender(kit: SendingKit) -> None:
     """One probe at a time."""
     everyone = await three_waiting(kit)
     kit.gateway.always(WRONG_PASSWORD)
@@ -110,7 +110,7 @@ async def test_of_all_that_come_due_one_tries_the_sender(kit: SendingKit) -> Non
     assert len(kit.gateway.calls) == calls + 1
 
 
-async def test_a_probe_that_succeeds_frees_all(kit: SendingKit) -> None:
+async def test_successful_probe_ends_the_hold(kit: SendingKit) -> None:
     """A probe that works proves that the sender works again."""
     everyone = await three_waiting(kit)
     await kit.pass_time(PROBE)
@@ -147,8 +147,8 @@ async def test_a_probe_waits_for_its_own_time(kit: SendingKit) -> None:
     assert await woken(kit, everyone) == []
 
 
-async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None:
-    """Who is asleep would be asked in vain, and five minutes lost."""
+async def test_probe_is_an_enrollment_whose_window_is_open(kit: SendingKit) -> None:
+    """A probe outside the send window would be wasted, and five minutes with it."""
     everyone = await three_waiting(kit)
     awake = await kit.enroll()
     await kit.run_step(awake)
@@ -171,7 +171,7 @@ async def test_a_probe_is_somebody_whose_window_is_open(kit: SendingKit) -> None
 
 @pytest.mark.parametrize("words", [["queued"], ["queued", "sent"]])
 async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: list[str]) -> None:
-    """What was accepted may still fail for the sender's fault."""
+    """A text that was accepted may still fail because of its sender."""
     enrollment = await hold_by_report(kit)
     other = await kit.enroll()
     await kit.run_step(other)
@@ -189,7 +189,7 @@ async def test_a_hold_from_a_report_outlasts_acceptance(kit: SendingKit, words: 
     assert about((await kit.sender()).next_probe_at, PROBE)
 
 
-async def test_a_late_word_of_a_failed_text_lifts_nothing(kit: SendingKit) -> None:
+async def test_late_report_on_a_failed_text_ends_no_hold(kit: SendingKit) -> None:
     """Reports come out of order: ``sent`` after ``undelivered``."""
     enrollment = await hold_by_report(kit)
     await kit.pass_time(PROBE)
@@ -227,7 +227,7 @@ async def test_a_report_makes_a_hold_last(kit: SendingKit) -> None:
     assert (sender.hold_code, sender.hold_from_report) == (20003, True)
 
 
-async def test_a_sender_released_by_hand_lets_all_go_on(kit: SendingKit) -> None:
+async def test_releasing_a_sender_wakes_all_its_enrollments(kit: SendingKit) -> None:
     everyone = await three_waiting(kit)
     assert await kit.services.holds.release_sender(kit.world.sender_id, kit.world.user_id) == 3
     for enrollment in everyone:
@@ -239,7 +239,7 @@ async def test_a_sender_released_by_hand_lets_all_go_on(kit: SendingKit) -> None
 
 
 async def lose(kit: SendingKit) -> UUID:
-    """An enrollment held because nobody knows whether its first text is there."""
+    """An enrollment held because the outcome of its first text is unknown."""
     enrollment = await kit.enroll()
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     await kit.run_step(enrollment)
@@ -256,7 +256,7 @@ async def release(kit: SendingKit, enrollment: UUID, decision: str) -> Any:
     return released
 
 
-async def test_a_person_has_an_unknown_text_sent_again(kit: SendingKit) -> None:
+async def test_retry_sends_an_unknown_text_again(kit: SendingKit) -> None:
     """A person says ``retry``: it is attempted again."""
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "retry")).result == "released"
@@ -268,7 +268,7 @@ async def test_a_person_has_an_unknown_text_sent_again(kit: SendingKit) -> None:
     assert (event.user_id, event.detail) == (kit.world.user_id, {"decision": "retry"})
 
 
-async def test_a_person_treats_an_unknown_text_as_sent(kit: SendingKit) -> None:
+async def test_treat_as_sent_counts_the_next_delay_from_the_attempt(kit: SendingKit) -> None:
     """A person says ``treat_as_sent``: the next delay counts from then."""
     enrollment = await lose(kit)
     assert (await release(kit, enrollment, "treat_as_sent")).result == "released"
@@ -292,7 +292,7 @@ async def test_treating_the_last_text_as_sent_awaits_the_reply(kit: SendingKit) 
     assert (await kit.row(enrollment)).activity == "awaiting_reply"
 
 
-async def test_a_person_finishes_an_unknown_text(kit: SendingKit) -> None:
+async def test_finish_of_an_unknown_text_reports_the_last_text(kit: SendingKit) -> None:
     """A person says ``finish``: the answer has ``last_text``."""
     enrollment = await lose(kit)
     released = await release(kit, enrollment, "finish")
@@ -301,7 +301,7 @@ async def test_a_person_finishes_an_unknown_text(kit: SendingKit) -> None:
     assert (await release(kit, enrollment, "retry")).result == "already_final"
 
 
-async def test_proof_that_comes_late_lets_a_held_one_go_on(kit: SendingKit) -> None:
+async def test_late_proof_releases_a_held_enrollment(kit: SendingKit) -> None:
     """A callback with the attempt's id is proof, also after the give-up."""
     enrollment = await lose(kit)
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
@@ -310,8 +310,8 @@ async def test_proof_that_comes_late_lets_a_held_one_go_on(kit: SendingKit) -> N
     assert await kit.pending_signals(enrollment) == ["delivery_reported"]
 
 
-async def test_proof_after_a_retry_does_not_have_it_sent_again(kit: SendingKit) -> None:
-    """Late proof is about an attempt that a person wrote off."""
+async def test_proof_after_a_retry_cancels_the_resend(kit: SendingKit) -> None:
+    """The late proof is of an attempt that a person wrote off."""
     enrollment = await lose(kit)
     await release(kit, enrollment, "retry")
     await kit.report((await kit.attempts(enrollment))[0], "delivered", by_sid=False)
@@ -330,7 +330,7 @@ async def test_retry_writes_off_no_attempt_whose_outcome_is_known(kit: SendingKi
 
 
 @pytest.mark.parametrize(("decision", "result"), [("retry", "released"), ("finish", "finished")])
-async def test_a_person_decides_about_a_destination(
+async def test_release_from_destination_not_allowed(
     kit: SendingKit, decision: str, result: str
 ) -> None:
     enrollment = await kit.enroll()
@@ -346,7 +346,7 @@ async def test_a_person_decides_about_a_destination(
         await kit.send(enrollment)
 
 
-async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> None:
+async def test_released_enrollment_may_probe_its_sender_once(kit: SendingKit) -> None:
     """Releasing one that waits for its sender makes it a probe."""
     everyone = await three_waiting(kit)
     await release(kit, everyone[1], "retry")
@@ -357,7 +357,7 @@ async def test_a_released_one_may_try_a_sender_on_hold_once(kit: SendingKit) -> 
     assert await woken(kit, everyone) == []
 
 
-async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
+async def test_enrollments_that_are_not_held_are_not_released(kit: SendingKit) -> None:
     """Each row has its own result."""
     sequence = await kit.sequence()
     waiting, paused = await kit.enroll(sequence), await kit.enroll(sequence)
@@ -374,8 +374,8 @@ async def test_what_is_not_held_is_not_released(kit: SendingKit) -> None:
     ]
 
 
-async def test_a_blocked_one_is_woken_by_nothing_else(kit: SendingKit) -> None:
-    """Looking again at what is held or paused changes nothing."""
+async def test_reconsidering_changes_nothing_for_a_blocked_enrollment(kit: SendingKit) -> None:
+    """Deciding again about a held or paused enrollment changes nothing."""
     everyone = await three_waiting(kit)
     before: list[datetime] = [await kit.row(one) for one in everyone]
     for enrollment in everyone:

@@ -1,4 +1,4 @@
-"""Inbound texts: replies, what is kept, and what a text twice or a failure comes to.
+"""Inbound texts: replies, duplicates, and texts whose effects fail.
 
 The rules: docs/design.md, "Inbound first".
 """
@@ -74,7 +74,7 @@ async def test_any_text_that_is_no_keyword_is_a_reply(talk: Talk) -> None:
         assert (message.status, message.occurred_at) == ("received", came.occurred_at)
 
 
-async def test_a_webhook_is_dated_by_the_clock_that_dates_our_texts(talk: Talk) -> None:
+async def test_webhook_is_dated_by_the_databases_clock(talk: Talk) -> None:
     """Row "any inbound text ...": the API's clock may be behind, and the reply be quick."""
     person = await talk.texted()
     text = replace(talk.inbound_text(person.phone), occurred_at=None)
@@ -181,7 +181,7 @@ async def test_a_services_own_number_is_known_from_what_went_out_from_it(talk: T
     assert await talk.statuses(from_answer, from_report) == [RESPONDED, RESPONDED]
 
 
-async def test_a_number_in_a_service_that_is_no_sender_of_ours_stands_for_itself(
+async def test_number_of_an_unknown_service_counts_as_its_own_sender(
     talk: Talk,
 ) -> None:
     """Row "any inbound text ...": Twilio names a service that only Twilio knows."""
@@ -192,7 +192,7 @@ async def test_a_number_in_a_service_that_is_no_sender_of_ours_stands_for_itself
     assert await talk.statuses(answered, is_open) == [RESPONDED, RESPONDED]
 
 
-async def test_a_text_to_an_unknown_sender_is_stored_and_answers_nothing(talk: Talk) -> None:
+async def test_text_to_an_unknown_sender_is_stored_and_is_no_reply(talk: Talk) -> None:
     """Row "any inbound text ...": always stored in the conversation."""
     person = await talk.texted()
     await talk.text(person, to="+14159999999")
@@ -202,14 +202,14 @@ async def test_a_text_to_an_unknown_sender_is_stored_and_answers_nothing(talk: T
 
 
 @pytest.mark.parametrize("phone", ["+19995550123", "72345", "whatsapp:+4915112345678"])
-async def test_a_text_from_nobody_we_know_is_stored(talk: Talk, phone: str) -> None:
+async def test_text_from_an_unknown_number_is_stored(talk: Talk, phone: str) -> None:
     """Row "any inbound text ...": always stored in the conversation."""
     await talk.text(phone, "Who is this?")
     [message] = await talk.received(phone)
     assert (message.contact_id, message.body, message.is_reply) == (None, "Who is this?", True)
 
 
-async def test_who_changed_the_number_still_answers_what_was_sent_to_the_old_one(
+async def test_text_from_a_former_number_is_a_reply_to_texts_sent_there(
     talk: Talk,
 ) -> None:
     """Row "any inbound text ...": enrollments that texted that number."""
@@ -246,7 +246,7 @@ async def test_policy_finish_ends_at_once_and_nothing_more_is_sent(talk: Talk) -
     assert len(await talk.attempts(person)) == 1
 
 
-async def test_a_reply_while_a_text_is_under_way_ends_it_all_the_same(talk: Talk) -> None:
+async def test_reply_while_a_text_is_under_way_ends_the_enrollment(talk: Talk) -> None:
     """Row "reply, policy finish": the answer of the call changes nothing any more."""
     person = await talk.person()
     call = await talk.open(person)
@@ -370,7 +370,7 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
     assert len(await talk.signals(person)) == 1
 
 
-async def test_texts_that_cannot_be_applied_hold_up_no_later_one(
+async def test_texts_that_cannot_be_applied_delay_no_later_one(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A STOP that was kept behind a heap of them has its effect."""
@@ -415,10 +415,10 @@ async def test_a_kept_text_keeps_the_reply_window_open(talk: Talk) -> None:
     assert await talk.statuses(person) == [RESPONDED]
 
 
-async def test_keeping_a_text_waits_for_whoever_decides_about_its_number(
+async def test_keeping_a_text_waits_for_the_numbers_lock(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No attempt is committed after a STOP was answered, one that is only kept too."""
+    """No attempt is committed after a STOP was answered, even if it is not applied yet."""
     person = await talk.texted()
 
     async def fail(*_: Any, **__: Any) -> None:
@@ -435,7 +435,7 @@ async def test_keeping_a_text_waits_for_whoever_decides_about_its_number(
 
 
 async def test_a_deadlock_loses_no_text(talk: Talk) -> None:
-    """A database that is there keeps the event whatever goes wrong."""
+    """As long as the database answers, the text is kept."""
     first = await talk.texted()
     second = await talk.person(like=first)
     async with talk.database.transaction() as other:
@@ -458,7 +458,7 @@ async def test_a_deadlock_loses_no_text(talk: Talk) -> None:
 
 
 async def test_with_postgresql_away_the_text_is_refused(talk: Talk) -> None:
-    """What cannot be kept must not be answered."""
+    """A text that cannot be kept must not be acknowledged."""
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point
@@ -469,8 +469,8 @@ async def test_with_postgresql_away_the_text_is_refused(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("body", ["NUL \x00 inside", "half a pair \ud83d", "\\u0000", "'; --"])
-async def test_no_characters_lose_a_text(talk: Talk, body: str) -> None:
-    """What PostgreSQL cannot store is kept in another form."""
+async def test_text_with_unstorable_characters_is_kept(talk: Talk, body: str) -> None:
+    """Characters that PostgreSQL cannot store are replaced."""
     person = await talk.texted()
     await talk.text(person, body)
     assert await talk.statuses(person) == [RESPONDED]

@@ -1,4 +1,4 @@
-"""What the sweep and a person find when they had to wait for a row."""
+"""The sweep and people see the present row after waiting for its lock."""
 
 import asyncio
 from datetime import time
@@ -23,9 +23,7 @@ DAY = 86_400
 
 
 @pytest.mark.parametrize("sender", ["on hold", "free again"])
-async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
-    kit: SendingKit, sender: str
-) -> None:
+async def test_sweep_does_not_wake_an_enrollment_being_paused(kit: SendingKit, sender: str) -> None:
     """A single enrollment paused waits for a person, not for its sender."""
     everyone = await three_waiting(kit)
     await kit.pass_time(PROBE)
@@ -43,7 +41,7 @@ async def test_the_sweep_wakes_nobody_who_is_just_being_paused(
         assert row.paused_at is not None
 
 
-async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
+async def test_row_is_read_after_waiting_for_its_lock(
     kit: SendingKit,
 ) -> None:
     """What waited for a text to be recorded sees the step that comes next."""
@@ -67,7 +65,7 @@ async def test_what_is_read_of_a_row_that_was_waited_for_is_from_after_the_wait(
 
 
 @pytest.mark.parametrize("number", ["stays", "moves"])
-async def test_a_zone_that_is_changed_while_a_text_is_recorded_holds_for_the_next_step(
+async def test_zone_changed_while_a_text_is_recorded_times_the_next_step(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     """A time of day is the contact's own, also of one with another number."""

@@ -1,4 +1,4 @@
-"""Reports that webhooks did not bring are asked for, each at growing ages."""
+"""States whose reports never came are looked up at growing ages."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,7 @@ async def progress(kit: SendingKit) -> Any:
 
 
 async def stuck(kit: SendingKit, status: MessageStatus, code: int | None = None) -> UUID:
-    """A text whose reports never came, and how it stands at the provider."""
+    """Send a text whose reports never come, and set its state at the provider."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     listed = kit.gateway.messages[await kit.phone(enrollment)]
@@ -37,7 +37,7 @@ async def swept(kit: SendingKit) -> int:
     return report.reports_fetched
 
 
-async def test_a_delivery_nobody_reported_is_found(kit: SendingKit) -> None:
+async def test_unreported_delivery_is_found(kit: SendingKit) -> None:
     """Texts stuck before a final state are fetched."""
     enrollment = await stuck(kit, MessageStatus.DELIVERED)
     await kit.pass_time(9 * MINUTE)
@@ -59,7 +59,7 @@ async def test_a_delivery_nobody_reported_is_found(kit: SendingKit) -> None:
         (MessageStatus.FAILED, 21610, "omitted_opted_out"),
     ],
 )
-async def test_a_failure_nobody_reported_ends_it_as_its_report_would(
+async def test_unreported_failure_has_the_effect_of_its_report(
     kit: SendingKit, status: MessageStatus, code: int, ends: str
 ) -> None:
     enrollment = await stuck(kit, status, code)
@@ -73,7 +73,7 @@ async def test_a_failure_nobody_reported_ends_it_as_its_report_would(
     assert told == ends, signal
 
 
-async def test_a_report_that_comes_after_all_changes_nothing(kit: SendingKit) -> None:
+async def test_late_report_changes_nothing(kit: SendingKit) -> None:
     enrollment = await stuck(kit, MessageStatus.UNDELIVERED, 30001)
     await kit.pass_time(11 * MINUTE)
     assert await swept(kit) == 1
@@ -84,7 +84,7 @@ async def test_a_report_that_comes_after_all_changes_nothing(kit: SendingKit) ->
     assert (await kit.message(enrollment)).failed_tries == 1
 
 
-async def test_sent_may_be_the_last_word(kit: SendingKit) -> None:
+async def test_text_that_stays_sent_is_looked_up_a_limited_number_of_times(kit: SendingKit) -> None:
     """Bounded look-ups with growing intervals, and an end."""
     enrollment = await stuck(kit, MessageStatus.SENT)
     looked_up_at = []
@@ -106,7 +106,7 @@ async def test_after_a_long_outage_one_look_up_is_enough(kit: SendingKit) -> Non
     assert len(kit.gateway.fetched) == 1
 
 
-async def test_one_that_is_gone_is_asked_for_once(kit: SendingKit) -> None:
+async def test_text_unknown_to_the_provider_is_looked_up_once(kit: SendingKit) -> None:
     enrollment = await stuck(kit, MessageStatus.DELIVERED)
     kit.gateway.messages.clear()
     for _ in range(3):
@@ -116,10 +116,10 @@ async def test_one_that_is_gone_is_asked_for_once(kit: SendingKit) -> None:
     assert (await kit.message(enrollment)).status == "queued"
 
 
-async def test_a_sweep_asks_for_all_a_few_at_a_time(
+async def test_sweep_looks_up_all_texts_a_few_at_a_time(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is due is asked for as fast as it comes, or it would never be all of it."""
+    """All that is due is looked up in one sweep, or the backlog would only grow."""
     monkeypatch.setattr(backfill, "LOOK_UPS", 4)
     monkeypatch.setattr(backfill, "SIDE_BY_SIDE", 3)
     for _ in range(10):
@@ -140,7 +140,7 @@ async def test_a_sweep_asks_for_all_a_few_at_a_time(
     assert most == 3
 
 
-async def test_what_takes_too_long_is_left_to_the_next_sweep(
+async def test_slow_look_ups_continue_in_the_next_sweep(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "AT_MOST", timedelta(0))
@@ -151,8 +151,8 @@ async def test_what_takes_too_long_is_left_to_the_next_sweep(
     assert [await swept(kit) for _ in range(4)] == [2, 2, 1, 0]
 
 
-async def test_after_a_month_it_is_asked_no_more(kit: SendingKit) -> None:
-    """What nobody got to leaves the index of what is to be asked all the same."""
+async def test_text_is_not_looked_up_after_a_month(kit: SendingKit) -> None:
+    """A text that was never looked up leaves the index too."""
     await stuck(kit, MessageStatus.SENT)
     await kit.pass_time(31 * DAY)
     kit.gateway.lists_fail = True
@@ -163,7 +163,7 @@ async def test_after_a_month_it_is_asked_no_more(kit: SendingKit) -> None:
     assert await swept(kit) == 0
 
 
-async def test_one_that_always_fails_holds_up_no_other(
+async def test_look_up_that_always_fails_delays_no_other(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await stuck(kit, MessageStatus.DELIVERED)
@@ -185,7 +185,7 @@ async def test_one_that_always_fails_holds_up_no_other(
     assert await swept(kit) == 1
 
 
-async def test_two_that_always_fail_hold_up_others_for_a_while_only(
+async def test_two_failing_look_ups_delay_others_only_for_a_while(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = [await stuck(kit, MessageStatus.DELIVERED) for _ in range(3)]
@@ -206,7 +206,7 @@ async def test_two_that_always_fail_hold_up_others_for_a_while_only(
     assert (await kit.message(three[2])).status == "delivered"
 
 
-async def test_a_provider_in_trouble_is_left_alone_for_a_while(kit: SendingKit) -> None:
+async def test_failing_provider_is_not_asked_for_a_while(kit: SendingKit) -> None:
     for _ in range(3):
         await stuck(kit, MessageStatus.DELIVERED)
     await kit.pass_time(11 * MINUTE)

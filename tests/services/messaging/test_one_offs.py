@@ -10,7 +10,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from tests.kits.sending import SendingKit, about
 
 SECOND = timedelta(seconds=1)
-SETTLED = 125 * SECOND
+RECONCILABLE = 125 * SECOND
 
 
 async def write(kit: SendingKit) -> tuple[UUID, UUID]:
@@ -42,7 +42,7 @@ async def test_a_one_off_goes_outside_the_window_and_in_a_paused_sequence(kit: S
     assert (again.doing, again.status, len(kit.gateway.calls)) == ("ended", "queued", 1)
 
 
-async def test_a_suppressed_number_gets_none(kit: SendingKit) -> None:
+async def test_one_off_to_a_suppressed_number_is_refused(kit: SendingKit) -> None:
     """A one-off is always bound by suppression."""
     _, message = await write(kit)
     [contact] = await kit.world.rows("SELECT id FROM contacts")
@@ -53,7 +53,7 @@ async def test_a_suppressed_number_gets_none(kit: SendingKit) -> None:
     assert (await kit.one_off_row(message)).error_code == 21610
 
 
-async def test_a_landline_gets_none(kit: SendingKit) -> None:
+async def test_one_off_to_a_landline_is_refused(kit: SendingKit) -> None:
     enrollment, message = await write(kit)
     await kit.landline(enrollment)
     assert (await run(kit, message)).status == "refused"
@@ -61,7 +61,7 @@ async def test_a_landline_gets_none(kit: SendingKit) -> None:
     assert kit.gateway.calls == []
 
 
-async def test_an_unapplied_inbound_text_blocks_it(kit: SendingKit) -> None:
+async def test_unapplied_inbound_text_blocks_a_one_off(kit: SendingKit) -> None:
     """An unapplied inbound text blocks one-offs to its number too."""
     enrollment, message = await write(kit)
     await kit.keep_unapplied(enrollment)
@@ -73,7 +73,7 @@ async def test_an_unapplied_inbound_text_blocks_it(kit: SendingKit) -> None:
 
 @pytest.mark.parametrize("code", [21211, 21614, 21408, 30007, 21617])
 @pytest.mark.parametrize("late", [False, True])
-async def test_it_never_fails_its_enrollment(
+async def test_failed_one_off_does_not_fail_its_enrollment(
     kit: SendingKit,
     code: int,
     late: bool,  # noqa: FBT001
@@ -96,7 +96,10 @@ async def test_it_never_fails_its_enrollment(
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_an_opt_out_ends_all_of_the_number(kit: SendingKit, late: bool) -> None:  # noqa: FBT001
+async def test_21610_of_a_one_off_ends_all_enrollments_of_the_number(
+    kit: SendingKit,
+    late: bool,  # noqa: FBT001
+) -> None:
     """A 21610 about a one-off text opts out."""
     enrollment, message = await write(kit)
     if late:
@@ -109,7 +112,7 @@ async def test_an_opt_out_ends_all_of_the_number(kit: SendingKit, late: bool) ->
     assert len(await kit.world.rows("SELECT * FROM suppressions")) == 1
 
 
-async def test_a_transient_refusal_is_waited_out_five_times(kit: SendingKit) -> None:
+async def test_one_off_is_tried_five_times_after_transient_refusals(kit: SendingKit) -> None:
     """A one-off that fails for a passing reason is tried again."""
     enrollment, message = await write(kit)
     for number in range(1, 6):
@@ -135,30 +138,30 @@ async def test_a_call_that_never_began_is_tried_again(kit: SendingKit) -> None:
     assert (await kit.row(enrollment)).due_at is not None
 
 
-async def test_a_lost_one_is_settled_like_a_step(kit: SendingKit) -> None:
+async def test_lost_one_off_is_reconciled_like_a_step(kit: SendingKit) -> None:
     """A one-off without an answer is found in the list."""
     enrollment, message = await write(kit)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=True)
     assert isinstance(await kit.run_message(message), timedelta)
-    await kit.pass_time(SETTLED)
+    await kit.pass_time(RECONCILABLE)
     assert (await run(kit, message)).doing == "ended"
     assert await kit.outcomes(enrollment) == ["accepted"]
     assert len(kit.gateway.calls) == 1
 
 
-async def test_an_absent_one_is_sent_again(kit: SendingKit) -> None:
+async def test_absent_one_off_is_sent_again(kit: SendingKit) -> None:
     """A one-off without an answer is absent after two lists."""
     enrollment, message = await write(kit)
     kit.gateway.lose(to=await kit.phone(enrollment), creates=False)
     for _ in range(3):
         await kit.run_message(message)
-        await kit.pass_time(SETTLED)
+        await kit.pass_time(RECONCILABLE)
     assert await kit.outcomes(enrollment) == ["absent", "accepted"]
     row = await kit.row(enrollment)
     assert (row.step, row.activity) == (0, "waiting")
 
 
-async def test_one_that_cannot_be_settled_ends_unknown_and_is_not_sent_again(
+async def test_unprovable_one_off_ends_unknown_and_is_not_sent_again(
     kit: SendingKit,
 ) -> None:
     enrollment, message = await write(kit)
@@ -177,7 +180,7 @@ async def test_one_that_cannot_be_settled_ends_unknown_and_is_not_sent_again(
     assert (await run(kit, message)).status == "delivered"
 
 
-async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit) -> None:
+async def test_one_off_of_a_sender_on_hold_waits_without_a_call(kit: SendingKit) -> None:
     """One-offs of a sender on hold wait without calling."""
     held, _ = await write(kit)
     await kit.refuses(held, 20003, 401)
@@ -190,7 +193,7 @@ async def test_a_sender_on_hold_keeps_it_waiting_without_a_call(kit: SendingKit)
     assert (await run(kit, message)).status == "accepted"
 
 
-async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit) -> None:
+async def test_one_off_that_found_the_sender_broken_probes_it(kit: SendingKit) -> None:
     """After 10 s, then 30 s ..., though no enrollment waits."""
     enrollment, message = await write(kit)
     await kit.refuses(enrollment, 20003, 401)
@@ -209,7 +212,7 @@ async def test_one_that_finds_its_sender_broken_probes_it_itself(kit: SendingKit
     assert (await kit.row(enrollment)).status == "active"
 
 
-async def test_two_waiting_ones_do_not_probe_twice(kit: SendingKit) -> None:
+async def test_two_waiting_one_offs_do_not_probe_twice(kit: SendingKit) -> None:
     """There is exactly one probe in an interval."""
     held, message = await write(kit)
     _, other = await write(kit)
@@ -229,7 +232,7 @@ async def test_a_refusal_before_any_connection_is_waited_out(kit: SendingKit) ->
     assert about(state.due_at, timedelta(minutes=1))
 
 
-async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> None:
+async def test_finish_cancels_a_waiting_one_off(kit: SendingKit) -> None:
     """No attempt is committed after a finish was; a one-off written afterwards goes."""
     enrollment, message = await write(kit)
     await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
@@ -241,7 +244,7 @@ async def test_a_finish_takes_along_a_one_off_that_waits(kit: SendingKit) -> Non
     assert (await run(kit, afterwards)).status == "accepted"
 
 
-async def test_a_one_off_that_was_lost_is_started_again(kit: SendingKit) -> None:
+async def test_lost_one_off_workflow_is_restarted(kit: SendingKit) -> None:
     """The sweep restarts what is 10 minutes late."""
     _, message = await write(kit)
     await kit.world.run("DELETE FROM outbox")

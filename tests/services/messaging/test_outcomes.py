@@ -68,7 +68,7 @@ AT_ONCE = {
 
 
 def expected(code: int, *, late: bool, second: bool, delivered: bool) -> str:
-    """What the design says of a code; the rest of the table by the effect it gives."""
+    """Return what the design says about a code; for the rest of the table, by its effect."""
     fate = (
         AT_ONCE.get(code)
         or {
@@ -176,10 +176,10 @@ async def test_a_text_from_the_contact_counts_as_delivered(kit: SendingKit, code
 
 
 @pytest.mark.parametrize(("code", "line_type"), [(21614, None), (21635, "landline")])
-async def test_what_is_surely_a_landline_is_remembered(
+async def test_line_type_is_stored_if_the_code_proves_a_landline(
     kit: SendingKit, code: int, line_type: str | None
 ) -> None:
-    """The line type is known afterwards; 21614 may be a number that is merely wrong."""
+    """The line type is stored; after 21614 it is not, as the number may just be wrong."""
     enrollment = await enroll_one(kit)
     await kit.refuses(enrollment, code)
     await kit.run_step(enrollment)
@@ -263,7 +263,7 @@ async def test_a_refusal_on_another_sender_after_an_opt_in_blocks_that_sender_on
 async def test_a_refusal_ends_its_enrollment_though_the_sender_changed_meanwhile(
     kit: SendingKit,
 ) -> None:
-    """What was refused with 21610 never goes on."""
+    """An enrollment whose text was refused with 21610 never goes on."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
     await kit.text_back(await kit.enroll(contact_id=contact), "STOP")
@@ -360,7 +360,7 @@ async def test_the_fifth_failure_is_the_last(kit: SendingKit, late: bool) -> Non
 
 
 async def test_holds_do_not_count_as_failures(kit: SendingKit) -> None:
-    """A hold counts among no text's attempts."""
+    """An attempt that put the sender on hold is not counted."""
     enrollment = await enroll_one(kit)
     for _ in range(4):
         await kit.refuses(enrollment, None, 429)
@@ -387,7 +387,7 @@ async def test_a_refused_connection_is_tried_again_uncounted(kit: SendingKit) ->
 
 
 @pytest.mark.parametrize("code", [30008, 30410])
-async def test_what_may_have_arrived_is_never_sent_again(kit: SendingKit, code: int) -> None:
+async def test_text_that_may_have_arrived_is_never_sent_again(kit: SendingKit, code: int) -> None:
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     await kit.report((await kit.attempts(enrollment))[0], "undelivered", code)
@@ -420,7 +420,7 @@ async def test_an_expired_text_goes_in_the_next_window(kit: SendingKit) -> None:
 # Permanent errors
 
 
-async def test_a_permanent_error_says_what_it_was_and_keeps_the_reply(kit: SendingKit) -> None:
+async def test_permanent_error_is_shown_and_keeps_the_reply(kit: SendingKit) -> None:
     """A permanent error keeps ``replied_at``."""
     enrollment = await enroll_one(kit, on_reply=ReplyPolicy.CONTINUE)
     await kit.send(enrollment)
@@ -475,7 +475,7 @@ async def test_an_opt_out_counts_even_after_a_delivery(kit: SendingKit) -> None:
     assert await fate(kit, enrollment) == OPTED_OUT
 
 
-async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) -> None:
+async def test_late_delivery_cancels_the_resend(kit: SendingKit) -> None:
     """Reports in any order leave at most one attempt accepted and not reported failed."""
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
@@ -488,8 +488,8 @@ async def test_a_text_that_arrived_after_all_is_not_sent_again(kit: SendingKit) 
     assert await kit.bodies(enrollment) == ["One", "Two"]
 
 
-async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: SendingKit) -> None:
-    """Two numbers of one person are two locks, and one may have been waited for."""
+async def test_enrollment_moved_meanwhile_is_not_moved_back(kit: SendingKit) -> None:
+    """Two numbers of one contact are two locks, so the row may change in between."""
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
     attempt = (await kit.attempts(enrollment))[0]
@@ -506,7 +506,7 @@ async def test_who_was_moved_since_the_text_was_read_is_not_moved_back(kit: Send
     assert await kit.row(enrollment) == before
 
 
-async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
+async def test_two_reports_of_one_failure_count_once(kit: SendingKit) -> None:
     """A callback may come twice."""
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
@@ -518,7 +518,7 @@ async def test_two_words_for_one_failure_count_once(kit: SendingKit) -> None:
 
 
 @pytest.mark.parametrize("code", [30003, 21211, 30034, 21408])
-async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int) -> None:
+async def test_ended_enrollment_keeps_its_status_after_reports(kit: SendingKit, code: int) -> None:
     """After the end callbacks change only messages."""
     enrollment = await enroll_one(kit)
     await kit.send(enrollment)
@@ -543,7 +543,7 @@ async def test_an_ended_enrollment_stays_as_it_ended(kit: SendingKit, code: int)
 async def test_an_answer_after_the_end_changes_only_the_message(
     kit: SendingKit, answer: Any, step: int, message: str
 ) -> None:
-    """Answers come after the enrollment has ended."""
+    """The enrollment ends while a call is under way."""
     enrollment = await enroll_one(kit)
     call = await kit.open_call(enrollment)
     await kit.world.run(

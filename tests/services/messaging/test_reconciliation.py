@@ -32,7 +32,7 @@ LOST = [True, False]
 
 
 async def lose(kit: SendingKit, enrollment: UUID, *, creates: bool) -> timedelta:
-    """Have the next text's answer get lost; answers when the activity comes back."""
+    """Lose the answer to the next text; return the wait until the activity's retry."""
     kit.gateway.lose(to=await kit.phone(enrollment), creates=creates)
     delay = await kit.run_step(enrollment)
     assert isinstance(delay, timedelta)
@@ -58,8 +58,8 @@ def listed(kit: SendingKit, call: SendRequest, **changes: Any) -> ListedMessage:
     return message
 
 
-async def test_lost_text_is_looked_for_at_the_number_it_went_to(kit: SendingKit) -> None:
-    """Its contact has got another number since, to which the list shows no text."""
+async def test_lost_text_is_listed_by_the_number_it_went_to(kit: SendingKit) -> None:
+    """The contact has another number since then, and the list shows no text to it."""
     enrollment = await kit.enroll(await kit.sequence("Hello", "Again"))
     delay = await lose(kit, enrollment, creates=True)
     contact_id = (await kit.row(enrollment)).contact_id
@@ -90,7 +90,7 @@ async def test_a_call_that_never_began_is_tried_again_uncounted(kit: SendingKit)
     await kit.send(enrollment)
 
 
-async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -> None:
+async def test_deadline_counts_from_before_the_commit(kit: SendingKit) -> None:
     """A call that would begin too late does not."""
     kit = kit.with_rules(call_before=timedelta(milliseconds=50))
     kit.gateway.delay = 0.2
@@ -108,7 +108,7 @@ async def test_the_deadline_is_counted_from_before_the_commit(kit: SendingKit) -
 async def test_call_of_a_machine_that_slept_until_absence_was_proven_is_not_made(
     kit: SendingKit, machine: Machine, standstill: Callable[[Machine, timedelta], None]
 ) -> None:
-    """Late is what any of the clocks calls late, suspended or paused."""
+    """The call is late if any clock says so, after a suspension or a pause."""
     enrollment = await kit.enroll()
     asleep = await kit.open_call(enrollment)
     await look(kit, enrollment, CALL_BEFORE + FIRST_LIST)
@@ -206,7 +206,7 @@ async def test_a_listed_text_that_is_not_the_attempts_proves_nothing(
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(-59, "accepted"), (-62, "absent")])
-async def test_a_listed_text_may_seem_a_minute_older(
+async def test_listed_text_may_be_dated_a_minute_earlier(
     kit: SendingKit, seconds: int, outcome: str
 ) -> None:
     """A text counts if created since the attempt less 60 s."""
@@ -312,7 +312,7 @@ async def test_a_failure_reported_before_the_answer_is_not_lost(kit: SendingKit)
 
 
 async def test_a_listed_text_that_failed_counts_as_reported(kit: SendingKit) -> None:
-    """What the list says of the text's end follows too."""
+    """The failure that the list shows has its effect too."""
     enrollment = await kit.enroll()
     await lose(kit, enrollment, creates=False)
     listed(kit, kit.gateway.calls[0], status=MessageStatus.UNDELIVERED, error_code=30003)
@@ -339,7 +339,7 @@ async def test_the_fifth_absence_fails(kit: SendingKit) -> None:
 # Workers that die
 
 
-async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) -> None:
+async def test_attempt_of_a_worker_that_died_before_the_call_is_absent(kit: SendingKit) -> None:
     """An attempt was left open, and nothing is at the provider."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
@@ -352,7 +352,7 @@ async def test_a_worker_that_died_before_the_call_is_found_out(kit: SendingKit) 
     assert len(kit.gateway.calls) == 1
 
 
-async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -> None:
+async def test_attempt_of_a_worker_that_died_after_the_call_is_found(kit: SendingKit) -> None:
     """An attempt was left open, and the text is at the provider."""
     enrollment = await kit.enroll()
     await kit.gateway.create(await kit.open_call(enrollment))
@@ -363,8 +363,8 @@ async def test_a_worker_that_died_after_the_call_is_found_out(kit: SendingKit) -
     assert len(kit.gateway.calls) == 1
 
 
-async def test_an_attempt_left_open_can_give_up_too(kit: SendingKit) -> None:
-    """What cannot be settled is held."""
+async def test_open_attempt_is_held_when_it_cannot_be_proven(kit: SendingKit) -> None:
+    """An attempt whose outcome cannot be proven is held."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     kit.gateway.lists_fail = True
@@ -418,7 +418,7 @@ async def test_a_lost_text_that_the_list_shows_under_way_is_found(kit: SendingKi
     assert len(kit.gateway.calls) == 1
 
 
-async def test_an_answer_is_written_down_though_the_database_was_away(
+async def test_answer_is_recorded_after_a_database_outage(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recording is tried again in the process with the provider's id in hand."""
@@ -440,8 +440,8 @@ async def test_an_answer_is_written_down_though_the_database_was_away(
 # Two attempts alike
 
 
-async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit) -> None:
-    """Twice is worse than late: another call with that text is under way."""
+async def test_listed_text_that_may_be_another_attempts_proves_nothing(kit: SendingKit) -> None:
+    """Another attempt with the same text is under way, and twice is worse than late."""
     [contact] = await kit.world.contacts(1)
     lost, under_way = [await kit.enroll(contact_id=contact) for _ in range(2)]
     await lose(kit, lost, creates=False)
@@ -458,7 +458,7 @@ async def test_a_listed_text_that_may_be_anothers_proves_nothing(kit: SendingKit
     assert len(kit.gateway.calls) == 3
 
 
-async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
+async def test_two_identical_lost_texts_are_each_found(kit: SendingKit) -> None:
     """An id that another attempt has proves nothing."""
     [contact] = await kit.world.contacts(1)
     both = [await kit.enroll(contact_id=contact) for _ in range(2)]
@@ -474,7 +474,7 @@ async def test_two_lost_texts_alike_are_found_one_each(kit: SendingKit) -> None:
 
 
 async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit) -> None:
-    """What cannot be settled is held: ``outcome_unknown``."""
+    """An attempt whose outcome cannot be proven is held: ``outcome_unknown``."""
     [contact] = await kit.world.contacts(1)
     both = [await kit.enroll(contact_id=contact) for _ in range(2)]
     await lose(kit, both[0], creates=True)
@@ -490,7 +490,7 @@ async def test_one_text_for_two_lost_attempts_waits_for_a_person(kit: SendingKit
     assert len(kit.gateway.calls) == 2
 
 
-async def test_text_that_a_person_called_sent_is_taken_for_no_other(kit: SendingKit) -> None:
+async def test_text_treated_as_sent_is_not_taken_for_another(kit: SendingKit) -> None:
     """It is in the list under an id that no attempt has, in the same words."""
     [contact] = await kit.world.contacts(1)
     sent, lost = [await kit.enroll(contact_id=contact) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Races on a real database: what is answered holds, whoever comes at the same moment.
+"""Races on a real database: an acknowledged text has its effect, whatever runs meanwhile.
 
 The rules: docs/design.md, "The row decides".
 """
@@ -92,13 +92,13 @@ async def fates(talk: Talk, people: Sequence[Person]) -> list[Any]:
 
 
 async def answered(talk: Talk, person: Person, body: str) -> int:
-    """Receive a text; answers how many attempts there are once it was answered."""
+    """Receive a text; return how many attempts there are once it was acknowledged."""
     await talk.text(person, body)
     return len(await talk.attempts(person))
 
 
 async def nothing_starts(talk: Talk, people: Sequence[Person]) -> None:
-    """Hold that no text of ended enrollments can start."""
+    """Assert that no text of an ended enrollment can start."""
     before = await fates(talk, people)
     for next_action in await race(people, lambda _, one: talk.ledger.open_step(one.enrollment_id)):
         assert not isinstance(next_action, SendRequest)

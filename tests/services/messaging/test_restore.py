@@ -1,4 +1,4 @@
-"""After a restore nobody is texted what the provider shows as gone out already."""
+"""After a restore no text is sent again that the provider's list shows as sent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.messaging.inbound import StatusReport
-from domain.messaging.ports import ListedMessage, ListedText, ProviderUnavailableError, SentPage
+from domain.messaging.ports import ListedMessage, ListedText, ListPage, ProviderUnavailableError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.messaging.holds import Decision
@@ -45,7 +45,7 @@ async def lose(kit: SendingKit, enrollment: UUID) -> None:
 
 
 async def shown(kit: SendingKit, phone: str, **changes: Any) -> ListedMessage:
-    """Have the provider's list show a text that no row knows."""
+    """Add a text that no row knows to the provider's list."""
     message = ListedMessage(
         f"SM{uuid4().hex}",
         "Hi there",
@@ -84,7 +84,7 @@ async def test_a_text_that_the_backup_does_not_know_is_not_sent_again(kit: Sendi
     assert (await kit.row(enrollment)).step == 2
 
 
-async def test_every_step_that_may_have_gone_waits_for_what_became_of_it(kit: SendingKit) -> None:
+async def test_every_step_that_may_have_been_sent_is_reconciled(kit: SendingKit) -> None:
     """Two went out since: the second is found by proof when its turn comes, and not sent."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
@@ -108,7 +108,7 @@ async def test_every_step_that_may_have_gone_waits_for_what_became_of_it(kit: Se
     assert (bodies[:2], set(bodies[2:]) - {"Bye"}) == (["Hi Ann0", "Still?"], set())
 
 
-async def test_a_person_may_have_it_sent_again(kit: SendingKit) -> None:
+async def test_person_may_send_a_restored_step_again(kit: SendingKit) -> None:
     enrollment = await kit.enroll()
     await shown(kit, await kit.phone(enrollment))
     assert (await reconciled(kit)).held == 1
@@ -117,7 +117,7 @@ async def test_a_person_may_have_it_sent_again(kit: SendingKit) -> None:
     assert await kit.outcomes(enrollment) == ["written_off", "accepted"]
 
 
-async def test_what_rows_know_or_never_went_out_holds_nobody(kit: SendingKit) -> None:
+async def test_known_and_never_sent_texts_hold_nothing(kit: SendingKit) -> None:
     enrollment, other = await kit.enroll(), await kit.enroll()
     await kit.send(enrollment)
     phone = await kit.phone(other)
@@ -130,7 +130,7 @@ async def test_what_rows_know_or_never_went_out_holds_nobody(kit: SendingKit) ->
     await kit.send(other)
 
 
-async def test_an_open_attempt_of_the_backup_is_what_waits_for_proof(kit: SendingKit) -> None:
+async def test_open_attempt_in_the_backup_is_reconciled(kit: SendingKit) -> None:
     """Killed between call and answer just before the backup: there is one attempt, not two."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
@@ -140,7 +140,7 @@ async def test_an_open_attempt_of_the_backup_is_what_waits_for_proof(kit: Sendin
 
 
 async def test_texts_of_other_senders_and_to_others_are_unexplained(kit: SendingKit) -> None:
-    """Somebody enrolled after the backup is not in it; the account may serve others too."""
+    """Contacts enrolled after the backup are not in it; the account may serve others too."""
     another = await kit.world.sender(uuid4(), "+16465550111")
     enrollment = await kit.enroll()
     by_another = await kit.enroll(await kit.sequence(sender_id=another))
@@ -163,7 +163,7 @@ async def test_texts_of_a_messaging_service_may_be_from_any_number(kit: SendingK
     assert (await reconciled(kit)).held == 2
 
 
-async def test_of_a_redacted_number_everybody_whose_number_begins_so_is_held(
+async def test_redacted_number_holds_all_contacts_with_its_prefix(
     kit: SendingKit,
 ) -> None:
     enrollments = [await kit.enroll() for _ in range(2)]
@@ -176,7 +176,7 @@ async def test_of_a_redacted_number_everybody_whose_number_begins_so_is_held(
     assert (await kit.row(other)).held_reason is None
 
 
-async def test_texts_by_hand_and_jobs_that_may_have_been_done_are_canceled(
+async def test_waiting_one_offs_and_jobs_are_canceled(
     kit: SendingKit,
 ) -> None:
     enrollment, other = await kit.enroll(), await kit.enroll()
@@ -196,7 +196,7 @@ async def test_texts_by_hand_and_jobs_that_may_have_been_done_are_canceled(
     assert await kit.bodies(enrollment) == []
 
 
-async def test_a_text_by_hand_that_was_to_be_tried_again_is_canceled_too(kit: SendingKit) -> None:
+async def test_one_off_waiting_for_a_retry_is_canceled_too(kit: SendingKit) -> None:
     """The backup knows an attempt that was refused for a while, not the one after it."""
     enrollment = await kit.enroll()
     doubtful = await kit.one_off(enrollment)
@@ -210,7 +210,7 @@ async def test_a_text_by_hand_that_was_to_be_tried_again_is_canceled_too(kit: Se
     assert len(await kit.bodies(enrollment)) == 1, "the one that was refused"
 
 
-async def test_what_came_after_the_restore_hides_no_text_from_before_it(kit: SendingKit) -> None:
+async def test_reports_after_the_restore_hide_no_earlier_text(kit: SendingKit) -> None:
     """An API was started too early, and Twilio has told it of a text that went out since."""
     enrollment, early = await kit.enroll(), await kit.enroll()
     await kit.send(early)
@@ -223,17 +223,17 @@ async def test_what_came_after_the_restore_hides_no_text_from_before_it(kit: Sen
     assert (await reconciled(kit)).held == 1
 
 
-async def test_it_may_be_broken_off_and_run_again(
+async def test_interrupted_run_can_be_repeated(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one run noted is no news to the next, and moves its beginning nowhere."""
+    """The second run knows what the first recorded, and begins at the same moment."""
     enrollments = [await kit.enroll() for _ in range(5)]
     kit.gateway.page_size = 2
     for one in enrollments[:4]:
         await shown(kit, await kit.phone(one))
     list_sent = kit.gateway.list_sent
 
-    async def breaks_off(*args: Any, **options: Any) -> SentPage:
+    async def breaks_off(*args: Any, **options: Any) -> ListPage[ListedMessage]:
         if args[1] == "2":
             raise ProviderUnavailableError("the second page")
         return await list_sent(*args, **options)
@@ -253,7 +253,7 @@ async def test_it_may_be_broken_off_and_run_again(
     assert (await kit.row(enrollments[0])).held_reason is None
 
 
-async def test_what_contacts_answered_since_is_fetched_and_takes_effect(kit: SendingKit) -> None:
+async def test_texts_from_contacts_since_the_backup_are_applied(kit: SendingKit) -> None:
     """A reply to a text that the backup does not know is a reply; a STOP holds."""
     replied, stopped = await kit.enroll(), await kit.enroll()
     await kit.services.sweep.sweep()
@@ -274,6 +274,6 @@ async def test_what_contacts_answered_since_is_fetched_and_takes_effect(kit: Sen
         await kit.services.backfill.fetch_all_texts()
 
 
-async def test_an_empty_database_tells_of_no_moment(kit: SendingKit) -> None:
+async def test_empty_database_gives_no_moment(kit: SendingKit) -> None:
     with pytest.raises(NothingRestoredError, match="--since"):
         await Reconciling(kit.world.database, kit.gateway, print).run()

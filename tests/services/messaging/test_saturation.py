@@ -1,4 +1,4 @@
-"""No metastable overload: who is late writes nothing, and the crowd is gone when its cause is."""
+"""No metastable overload: a late send writes nothing, and load ends with its cause."""
 
 import asyncio
 import time
@@ -26,14 +26,14 @@ CALL_BEFORE = timedelta(seconds=0.5)
 
 
 async def saturate(database: Database, until: float) -> None:
-    """Want a connection again and again."""
+    """Take a connection again and again."""
     while time.monotonic() < until:
         async with database.transaction() as tx:
             await tx.execute(text("SELECT pg_sleep(0.3)"))
 
 
 async def send(kit: SendingKit, enrollment_id: UUID) -> None:
-    """Send as Temporal has it done: again after each failure, until the text is sent."""
+    """Send as Temporal does: again after each failure, until the text is sent."""
     while True:
         try:
             state = await kit.run_step(enrollment_id)

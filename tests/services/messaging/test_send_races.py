@@ -166,14 +166,14 @@ async def race(kit: SendingKit, fact: Ended, people: Sequence[Person]) -> list[R
 
 
 async def answered(kit: SendingKit, fact: Ended, person: Person) -> tuple[int, int]:
-    """Have the fact happen; answers how many attempts and texts there are then."""
+    """Let the fact happen; return how many attempts and texts there are then."""
     await fact(person.enrollment_id)
     handed = len(kit.gateway.calls_to(person.phone))
     return len(await kit.attempts(person.enrollment_id)), handed
 
 
 async def in_order(kit: SendingKit, fact: Ended, order: Order, person: Person) -> tuple[int, int]:
-    """Have someone's fact and send happen in an order."""
+    """Let a person's fact and send happen in an order."""
     assert isinstance(kit.gateway, UnevenGateway)
 
     async def is_final(_: SendRequest) -> bool:
@@ -200,7 +200,7 @@ async def in_order(kit: SendingKit, fact: Ended, order: Order, person: Person) -
 
 
 def nothing_committed_after(races: Sequence[Race], *, before: int = 0) -> None:
-    """Hold that no attempt was committed after the answer, and that either came first at times."""
+    """Assert that no attempt was committed after the answer, and that both orders occurred."""
     assert len(races) == ROUNDS
     assert [one.committed for one in races] == [one.committed_in_the_end for one in races]
     counts = {one.committed for one in races}

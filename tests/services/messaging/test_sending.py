@@ -184,7 +184,7 @@ async def test_asking_twice_sends_once(kit: SendingKit) -> None:
 # Paused
 
 
-async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit) -> None:
+async def test_paused_sequence_sends_nothing_and_keeps_its_enrollments(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
     await kit.services.sequences.pause(sequence.id)
@@ -199,7 +199,7 @@ async def test_a_paused_sequence_sends_nothing_and_loses_nobody(kit: SendingKit)
 
 
 async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> None:
-    """Pausing signals nobody; resume sends the blocked ones reconsider."""
+    """Pausing sends no signal; resuming signals the blocked enrollments to reconsider."""
     sequence = await kit.sequence()
     blocked, waiting = await kit.enroll(sequence), await kit.enroll(sequence)
     held, awaiting = await kit.enroll(sequence), await kit.enroll(sequence)
@@ -222,7 +222,7 @@ async def test_resume_wakes_only_the_blocked_and_only_once(kit: SendingKit) -> N
     assert (await kit.row(held)).held_reason == "destination_not_allowed"
 
 
-async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> None:
+async def test_due_times_advance_while_a_sequence_is_paused(kit: SendingKit) -> None:
     """Overdue steps go after a resume, one at a time."""
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
@@ -235,7 +235,7 @@ async def test_the_clock_runs_on_while_a_sequence_is_paused(kit: SendingKit) -> 
     assert about(state.due_at, DAY)
 
 
-async def test_looking_before_the_step_is_due_loses_nothing_to_a_pause(kit: SendingKit) -> None:
+async def test_deciding_before_the_step_is_due_survives_a_pause(kit: SendingKit) -> None:
     """The sequence is paused before the step is due."""
     sequence = await kit.sequence()
     enrollment = await kit.enroll(sequence)
@@ -281,7 +281,7 @@ async def test_the_reply_window_closes_when_it_has_passed_and_not_before(kit: Se
     assert (again.doing, again.status) == ("ended", "finished_no_response")
 
 
-async def test_closing_too_soon_says_what_the_row_waits_for(kit: SendingKit) -> None:
+async def test_closing_too_soon_returns_what_the_row_waits_for(kit: SendingKit) -> None:
     """A run takes its position from the row."""
     enrollment = await kit.enroll()
     state = await kit.send(enrollment)
@@ -375,7 +375,7 @@ async def test_a_suppressed_number_gets_no_further_text(kit: SendingKit, sent: b
     assert len(kit.gateway.calls) == sent
 
 
-async def test_a_suppression_of_another_sender_keeps_nobody_from_sending(kit: SendingKit) -> None:
+async def test_suppression_for_another_sender_blocks_nothing(kit: SendingKit) -> None:
     """A refusal for one sender blocks that number and sender only."""
     [contact] = await kit.world.contacts(1)
     other = await kit.world.sender(uuid4(), "+14155550199")
@@ -457,7 +457,7 @@ async def test_an_enrollment_that_is_gone_has_ended(kit: SendingKit) -> None:
 
 
 async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKit) -> None:
-    """Whatever keeps a text from going takes no turn from those who send."""
+    """A text that may not go takes no turn in the paced queue."""
     enrollment = await kit.enroll()
     await kit.send(enrollment)
     ledger = kit.services.sending
@@ -478,8 +478,8 @@ async def test_a_decision_tells_what_is_needed_and_begins_nothing(kit: SendingKi
     assert gone.status == "gone"
 
 
-async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
-    """A text that may go by now is shown as due, one that may not as what keeps it."""
+async def test_decision_is_stored(kit: SendingKit) -> None:
+    """A text that may go is shown as due, any other with what keeps it."""
     enrollment = await kit.enroll()
     await kit.world.run(
         "UPDATE enrollments SET activity = 'held', held_reason = 'sender_on_hold',"
@@ -497,8 +497,8 @@ async def test_what_a_decision_finds_is_written_down(kit: SendingKit) -> None:
     assert (await kit.row(enrollment)).activity == "paused"
 
 
-async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -> None:
-    """Its worker died under way; the paced queue does not wait for the proof."""
+async def test_retried_send_needs_reconciliation_and_makes_no_call(kit: SendingKit) -> None:
+    """The worker died during the send; the paced queue does not wait for the proof."""
     enrollment = await kit.enroll()
     await kit.open_call(enrollment)
     assert (await kit.send_step(enrollment)).needs is Need.RECONCILE
@@ -506,8 +506,8 @@ async def test_a_retried_send_asks_for_proof_and_calls_nobody(kit: SendingKit) -
 
 
 @pytest.mark.parametrize("kind", ["step", "message"])
-async def test_what_is_late_before_it_is_written_is_not_written(kit: SendingKit, kind: str) -> None:
-    """No row, ask again later; what waited for a lock for too long is late too."""
+async def test_late_send_writes_nothing(kit: SendingKit, kind: str) -> None:
+    """Nothing is written and the send is retried, also after waiting too long for a lock."""
     enrollment = await kit.enroll()
     message = await kit.one_off(enrollment)
     hasty = kit.with_rules(call_before=timedelta(milliseconds=100)).services.sending

@@ -70,7 +70,7 @@ async def kept(talk: Talk, sid: str) -> list[Any]:
 
 
 async def due_now(talk: Talk, person: Person) -> None:
-    """Let the wait after a passing failure be over."""
+    """Move past the wait after a passing failure."""
     await talk.run(
         "UPDATE enrollments SET due_at = now(), last_sent_at = NULL WHERE id = :id",
         id=person.enrollment_id,
@@ -144,7 +144,7 @@ def test_the_last_state_does_not_depend_on_the_order(one: list[str], other: list
     assert end_of([word for word in one if word != "read"]) in DELIVERIES
 
 
-async def test_any_order_in_the_database_ends_delivered_and_tells_nobody(talk: Talk) -> None:
+async def test_reports_in_any_order_end_delivered_and_send_no_signal(talk: Talk) -> None:
     """``delivery_reported`` is signaled only when a report changes what the workflow waits for."""
     sequence = await talk.sequence()
     for order in list(itertools.permutations(COURSE))[::3]:
@@ -161,7 +161,7 @@ async def test_any_order_in_the_database_ends_delivered_and_tells_nobody(talk: T
 
 @pytest.mark.parametrize("code", [30005, 30003], ids=["for good", "passing"])
 @pytest.mark.parametrize("last", ["failed", "undelivered"])
-async def test_any_order_in_the_database_ends_as_the_last_word_says(
+async def test_stored_reports_in_any_order_end_in_the_same_rows(
     talk: Talk, last: str, code: int
 ) -> None:
     """Every order of a text's reports, each twice, leaves the same rows."""
@@ -308,7 +308,7 @@ async def test_delivered_after_a_transient_failure_cancels_the_resend(talk: Talk
     assert (await talk.open(person)).body == "Text 2"
 
 
-async def test_a_cancelled_resend_keeps_the_distance_to_the_text_after_it(talk: Talk) -> None:
+async def test_canceled_resend_keeps_the_distance_to_the_next_text(talk: Talk) -> None:
     """Row "due time, ongoing": delay from the acceptance of the text before."""
     steps = [ongoing("Text 1", 0), ongoing("Text 2", 0), ongoing("Text 3", 7200)]
     person = await talk.person(await talk.active(steps=steps))
@@ -412,7 +412,7 @@ async def test_a_report_before_the_answer_advances_once(talk: Talk) -> None:
     assert (await talk.open(person)).body == "Text 2"
 
 
-async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
+async def test_report_proves_an_unknown_outcome(talk: Talk) -> None:
     """A callback that carries the attempt's id is proof."""
     person = await talk.person()
     call = await talk.open(person)
@@ -425,8 +425,8 @@ async def test_a_report_proves_what_was_unknown(talk: Talk) -> None:
     assert isinstance(weighed, EnrollmentState)
 
 
-async def test_a_report_releases_what_was_held_for_its_outcome(talk: Talk) -> None:
-    """Nothing is left for a person to decide; the workflow is told."""
+async def test_report_releases_an_enrollment_held_for_its_outcome(talk: Talk) -> None:
+    """The enrollment is released, and its workflow gets a signal."""
     person = await talk.person()
     call = await talk.open(person)
     await talk.answer(call, OutcomeUnknown())
@@ -441,7 +441,7 @@ async def test_a_report_releases_what_was_held_for_its_outcome(talk: Talk) -> No
     assert await talk.signals(person) == [(REPORTED, None)]
 
 
-async def test_a_report_for_what_seemed_absent_cancels_the_next_attempt(talk: Talk) -> None:
+async def test_report_for_an_absent_attempt_cancels_the_next_one(talk: Talk) -> None:
     person = await talk.person()
     call = await talk.open(person)
     await talk.answer(call, OutcomeUnknown())
@@ -481,7 +481,7 @@ async def test_a_failure_before_the_answer_counts(talk: Talk) -> None:
 # Nobody's, after the end, and kept
 
 
-async def test_reports_about_nothing_we_know_are_kept_and_harmless(talk: Talk) -> None:
+async def test_reports_on_unknown_texts_are_kept_and_change_nothing(talk: Talk) -> None:
     """Reports are stored, whatever they are about."""
     sid = new_sid()
     await talk.report(Sent(uuid4(), sid), "undelivered", 21610)
@@ -538,7 +538,7 @@ async def test_a_report_whose_effect_fails_is_kept_and_applied_later(
     assert len(await talk.signals(person)) == 1
 
 
-async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
+async def test_reports_that_cannot_be_applied_delay_no_later_one(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [await talk.person() for _ in range(3)]
@@ -561,7 +561,7 @@ async def test_reports_that_cannot_be_applied_hold_up_no_later_one(
 
 
 async def test_with_postgresql_away_the_report_is_refused(talk: Talk) -> None:
-    """What cannot be kept must not be answered."""
+    """A report that cannot be kept must not be acknowledged."""
     away = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is, is the point

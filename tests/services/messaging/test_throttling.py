@@ -1,4 +1,4 @@
-"""The provider says that it is asked too much: wait, and hold nothing against the text."""
+"""After 429 a text waits, and the attempt is not counted."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Numbers that have texted us and are no contact's, until they are one's."""
+"""Texts from numbers that belong to no contact yet."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -43,7 +43,7 @@ async def test_numbers_without_a_contact_are_listed_by_their_last_text(kit: Send
     assert await listed_names(kit) == ["Known"]
 
 
-async def test_they_are_found_by_digits_and_by_no_name(kit: SendingKit) -> None:
+async def test_unknown_numbers_are_found_by_digits_only(kit: SendingKit) -> None:
     for phone in (ADA, BOB, CID):
         await receive_text(kit, phone, "Hi")
     assert await unknown(kit, "212 555") == [BOB, ADA]
@@ -68,7 +68,7 @@ async def test_pages_hold_each_number_once(kit: SendingKit) -> None:
     assert walked == phones[::-1]
 
 
-async def test_what_came_from_one_is_walked_upwards(kit: SendingKit) -> None:
+async def test_earlier_pages_of_an_unknown_number_follow_upwards(kit: SendingKit) -> None:
     for number in range(3):
         await receive_text(kit, ADA, f"Text {number}")
         await receive_text(kit, BOB, "Mine")
@@ -115,7 +115,7 @@ async def test_numbers_that_are_pasted_get_their_texts(kit: SendingKit) -> None:
     assert await bodies(kit, contact_id) == ["Before"]
 
 
-async def test_a_text_that_comes_while_they_are_added_is_theirs(kit: SendingKit) -> None:
+async def test_text_received_while_its_contact_is_added_is_the_contacts(kit: SendingKit) -> None:
     for number in range(20):
         phone = f"+121255502{number:02d}"
         await asyncio.gather(
@@ -127,8 +127,8 @@ async def test_a_text_that_comes_while_they_are_added_is_theirs(kit: SendingKit)
     assert [row for row in texts if row.contact_id is None] == []
 
 
-async def test_a_text_that_comes_while_its_number_is_imported_is_theirs(kit: SendingKit) -> None:
-    """Neither sees the other's transaction, so the sweep has the last word."""
+async def test_text_received_while_its_number_is_imported_is_the_contacts(kit: SendingKit) -> None:
+    """Neither sees the other's transaction, so the sweep attaches the text."""
     ann = Contact(first_name="Ann", last_name="Lee", phone=ADA)
     contact_id = ann.id
     async with kit.world.database.transaction() as importing:

@@ -1,4 +1,4 @@
-"""Erasing contacts: nothing of them is left, and their opt-out holds when they come back."""
+"""Erasing contacts: no data is left, and the opt-out holds if the number comes back."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ ANN = "+12125550177"
 
 
 async def ann(kit: SendingKit) -> UUID:
-    """A contact with one number; what is searched for afterwards."""
+    """A contact with one number, to be searched for afterwards."""
     contact = await kit.services.contacts.create(
         {"first_name": "Annabel", "last_name": "Leeds", "phone": ANN}
     )
@@ -117,7 +117,7 @@ async def test_erasure_keeps_the_data_of_others(kit: SendingKit) -> None:
     assert await count(kit, "contacts") == await count(kit, "attempts") == 1
 
 
-async def test_texts_of_their_number_from_before_they_were_a_contact_go_too(
+async def test_erasure_includes_texts_from_before_the_contact_existed(
     kit: SendingKit,
 ) -> None:
     await text(kit, "Who is this?")
@@ -165,7 +165,7 @@ def test_every_column_about_a_person_is_covered() -> None:
 # Their workflows
 
 
-async def test_workflows_of_active_enrollments_are_told_how_they_ended(kit: SendingKit) -> None:
+async def test_workflows_of_active_enrollments_get_the_final_status(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.send(enrollment_id)
@@ -177,7 +177,7 @@ async def test_workflows_of_active_enrollments_are_told_how_they_ended(kit: Send
     assert await count(kit, "outbox") == 0
 
 
-async def test_one_that_was_never_started_needs_no_workflow(kit: SendingKit) -> None:
+async def test_erased_enrollment_that_was_never_started_starts_no_workflow(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
 
@@ -200,8 +200,8 @@ async def test_activities_that_find_no_row_end_their_workflows(kit: SendingKit) 
     assert await kit.run_message(message_id) == gone
 
 
-async def test_against_activities_under_way(kit: SendingKit) -> None:
-    """Whoever comes second finds it begun, or finds no row; nobody fails."""
+async def test_erasure_against_activities_under_way(kit: SendingKit) -> None:
+    """Whichever is second waits, or finds no row; neither fails."""
     people = [await kit.enroll() for _ in range(8)]
     rows = await kit.world.rows("SELECT id, contact_id FROM enrollments")
     contacts = {row.id: row.contact_id for row in rows}
@@ -222,8 +222,8 @@ async def test_against_activities_under_way(kit: SendingKit) -> None:
         assert how == ("text_under_way" if isinstance(next_action, SendRequest) else "erased")
 
 
-async def test_against_enrolling(kit: SendingKit) -> None:
-    """They are enrolled and erased with it, or unknown; never a failure, never half a row."""
+async def test_erasure_against_enrolling(kit: SendingKit) -> None:
+    """The contact is enrolled and then erased, or unknown; no failure, no partial row."""
     sequence = await kit.sequence()
     contact_ids = await kit.world.contacts(6)
 
@@ -243,7 +243,7 @@ async def test_against_enrolling(kit: SendingKit) -> None:
     assert left <= {*contact_ids[:2], contact_ids[5]}
 
 
-async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> None:
+async def test_late_answer_and_late_report_after_an_erasure_change_nothing(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await kit.send(await kit.enroll(contact_id=contact_id))
     [attempt] = await kit.world.rows("SELECT id, provider_sid FROM attempts")
@@ -257,10 +257,10 @@ async def test_a_late_answer_and_a_late_report_find_nothing(kit: SendingKit) -> 
     assert listed == EnrollmentState(doing="ended", status="gone")
 
 
-# What must be settled first
+# What blocks an erasure
 
 
-async def test_not_while_a_text_is_under_way(kit: SendingKit) -> None:
+async def test_text_under_way_blocks_an_erasure(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
     next_action = await kit.services.sending.open_step(enrollment_id)
@@ -294,7 +294,7 @@ async def test_attempt_of_unknown_outcome_blocks_an_erasure_only_for_a_while(
     assert await count(kit, "attempts") == 0
 
 
-async def test_not_while_a_text_of_theirs_is_not_applied(kit: SendingKit) -> None:
+async def test_unapplied_inbound_text_blocks_an_erasure(kit: SendingKit) -> None:
     """It may be a STOP."""
     contact_id = await ann(kit)
     await kit.world.run(
@@ -333,7 +333,7 @@ async def test_the_opt_out_stays_as_a_keyed_hash(kit: SendingKit) -> None:
 
 
 @pytest.mark.parametrize("how", ["created", "changed"])
-async def test_it_holds_again_when_the_number_comes_back(kit: SendingKit, how: str) -> None:
+async def test_opt_out_holds_when_the_number_comes_back(kit: SendingKit, how: str) -> None:
     contact_id = await ann(kit)
     await text(kit, "STOP")
     await erase(kit, contact_id)
@@ -350,7 +350,7 @@ async def test_it_holds_again_when_the_number_comes_back(kit: SendingKit, how: s
     assert row.status == "omitted_opted_out"
 
 
-async def test_a_start_lifts_what_a_stop_did_before_they_were_erased(kit: SendingKit) -> None:
+async def test_start_lifts_a_stop_from_before_the_erasure(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await text(kit, "STOP")
     await erase(kit, contact_id)
@@ -375,7 +375,7 @@ async def test_an_old_start_that_arrives_late_lifts_nothing(kit: SendingKit) -> 
     assert (await kit.services.contacts.get(await ann(kit))).opted_out
 
 
-async def test_opting_out_again_by_hand_or_by_text_adds_no_second(kit: SendingKit) -> None:
+async def test_opting_out_again_adds_no_second_suppression(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await text(kit, "STOP")
     await erase(kit, contact_id)
@@ -390,7 +390,7 @@ async def test_opting_out_again_by_hand_or_by_text_adds_no_second(kit: SendingKi
     assert await count(kit, "suppressions") == 1
 
 
-async def test_erased_twice_and_back_twice_it_holds(kit: SendingKit) -> None:
+async def test_opt_out_holds_after_two_erasures(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await text(kit, "STOP")
     for _ in range(2):
@@ -400,7 +400,7 @@ async def test_erased_twice_and_back_twice_it_holds(kit: SendingKit) -> None:
     assert (await kit.services.contacts.get(contact_id)).opted_out
 
 
-async def test_a_former_number_is_hashed_unless_somebody_has_it(kit: SendingKit) -> None:
+async def test_former_number_is_hashed_unless_another_contact_has_it(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await kit.send(await kit.enroll(contact_id=contact_id))
     await text(kit, "STOP")
@@ -417,7 +417,7 @@ async def test_a_former_number_is_hashed_unless_somebody_has_it(kit: SendingKit)
 
 
 async def test_an_erasure_and_a_new_contact_at_once(kit: SendingKit) -> None:
-    """Whoever gets the number finds it suppressed."""
+    """The new contact's number is suppressed."""
     for _ in range(5):
         contact_id = await ann(kit)
         await text(kit, "STOP")
@@ -441,7 +441,7 @@ async def test_without_an_erasure_there_is_nothing_to_recall(kit: SendingKit) ->
     assert await count(kit, "workspace") == 0
 
 
-async def test_stored_answers_and_results_that_show_them_go(kit: SendingKit) -> None:
+async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     user_id = kit.world.user_id
     job_id = uuid4()
@@ -487,7 +487,7 @@ async def test_stored_answers_and_results_that_show_them_go(kit: SendingKit) -> 
     assert [row.detail for row in rows] == [{}, {}, {"a": 1}]
 
 
-async def test_final_statuses_may_go_but_never_change(kit: SendingKit) -> None:
+async def test_final_enrollments_can_be_deleted_but_not_changed(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     enrollment_id = await kit.enroll(contact_id=contact_id)
     await kit.services.finishing.mark_finished([enrollment_id], kit.world.user_id)
@@ -499,10 +499,10 @@ async def test_final_statuses_may_go_but_never_change(kit: SendingKit) -> None:
     assert await count(kit, "enrollments") == 0
 
 
-async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
+async def test_erasure_keeps_the_stop_of_a_number_another_contact_was_texted_at(
     kit: SendingKit,
 ) -> None:
-    """A one-off that waits for a number its contact has left meanwhile still sees the STOP."""
+    """A waiting one-off to the contact's former number still finds the STOP."""
     first = await ann(kit)
     await kit.send(await kit.enroll(contact_id=first))
     await kit.services.contacts.update(first, {"phone": "+12125550178"})
@@ -520,7 +520,7 @@ async def test_erasing_one_leaves_the_stop_of_a_number_another_was_texted_at(
     assert len(kit.gateway.calls) == before
 
 
-async def test_a_former_number_that_was_never_texted_goes_too(kit: SendingKit) -> None:
+async def test_former_number_that_was_never_texted_is_erased_too(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     await kit.services.suppressions.suppress(
         contact_id=contact_id,
@@ -543,10 +543,10 @@ async def test_a_former_number_that_was_never_texted_goes_too(kit: SendingKit) -
     assert (back.phone, back.reason, back.lifted_at) == (ANN, None, None)
 
 
-async def test_a_number_that_turns_up_meanwhile_is_locked_before_the_contact(
+async def test_number_found_during_an_erasure_is_locked_before_the_contact(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An import has that number, and wants the contact for its group: no ring of waiting."""
+    """An import holds that number and waits for the contact: no deadlock."""
     contact_id = await ann(kit)
     late, asked = "+12125550178", 0
     numbers_of = rows.numbers_of

@@ -43,7 +43,7 @@ async def talk(database_url: str) -> AsyncIterator[Talk]:
 async def refused(
     talk: Talk, person: Person, at: datetime | None = None, code: int = 21610
 ) -> UUID:
-    """Have the next text of an enrollment refused, its attempt begun at a moment."""
+    """Refuse the next text of an enrollment, whose attempt began at a moment."""
     call = await talk.open(person)
     if at is not None:
         await begun(talk, call.attempt_id, at)
@@ -56,7 +56,7 @@ async def begun(talk: Talk, attempt_id: UUID, at: datetime) -> None:
 
 
 async def scopes(talk: Talk, phone: str) -> list[UUID | None]:
-    """For whom a number stands suppressed; None is everyone."""
+    """Return the senders that a number is suppressed for; None is all of them."""
     return [row.sender_id for row in await talk.suppressions(phone)]
 
 
@@ -93,7 +93,7 @@ async def test_clear_request_does_what_a_keyword_does(talk: Talk) -> None:
     [message] = await talk.received(first.phone)
     assert (message.keyword, message.is_reply) == ("plain_wish", False)
     [evidence] = await talk.suppressions(first.phone)
-    assert (evidence.source, evidence.sender_id) == (OptOutSource.PLAIN_WISH, None)
+    assert (evidence.source, evidence.sender_id) == (OptOutSource.PLAIN_OPT_OUT, None)
     assert (evidence.message_id, evidence.occurred_at) == (message.id, came.occurred_at)
     assert evidence.asked
     assert await talk.rows("SELECT 1 FROM reviews WHERE message_id = :id", id=message.id) == []
@@ -190,7 +190,7 @@ async def test_21610_opts_out_at_once_and_later(talk: Talk) -> None:
 
 
 async def test_21610_after_the_end_still_suppresses(talk: Talk) -> None:
-    """The enrollment is final, the number is not."""
+    """The enrollment is final, but the number is suppressed."""
     person = await talk.person()
     sent = await talk.send(person)
     other = await talk.person(like=person)
@@ -295,7 +295,7 @@ async def test_no_text_lifts_an_opt_out_by_hand(talk: Talk) -> None:
 
 
 async def test_yes_from_a_number_suppressed_by_hand_is_a_reply(talk: Talk) -> None:
-    """Nothing that it could lift, so it is an answer."""
+    """There is nothing that it could lift, so it is a reply."""
     person = await talk.texted()
     await talk.suppress_by_hand(person.phone)
     await talk.text(person, "YES")
@@ -419,7 +419,7 @@ async def test_21610_on_another_sender_after_an_opt_in_blocks_that_sender_only(
 
 
 async def test_21610_on_the_same_sender_after_an_opt_in_suppresses_everywhere(talk: Talk) -> None:
-    """The person opted out anew."""
+    """The person opted out again."""
     person = await talk.texted()
     await talk.text(person, "STOP", at=ago(minutes=9))
     await talk.text(person, "START", at=ago(minutes=5))
@@ -442,7 +442,7 @@ async def test_21610_on_a_sender_opted_in_to_before_another_suppresses_everywher
     assert await scopes(talk, person.phone) == [None]
 
 
-async def test_a_yes_that_was_an_answer_is_no_opt_in(talk: Talk) -> None:
+async def test_yes_that_was_a_reply_is_no_opt_in(talk: Talk) -> None:
     """Without an opt-in, 21610 on any sender suppresses everywhere."""
     other_id = uuid4()
     await talk.number(other_id)
@@ -454,7 +454,7 @@ async def test_a_yes_that_was_an_answer_is_no_opt_in(talk: Talk) -> None:
 
 
 async def test_an_opt_in_before_the_last_stop_narrows_nothing(talk: Talk) -> None:
-    """What counts is the opt-in that stands."""
+    """Only an opt-in since the last opt-out counts."""
     other_id = uuid4()
     await talk.number(other_id)
     person = await talk.texted()
@@ -511,7 +511,7 @@ _CROWD = """
 """
 
 
-async def test_a_stop_from_the_old_number_ends_what_was_sent_there(talk: Talk) -> None:
+async def test_stop_from_a_former_number_ends_enrollments_texted_there(talk: Talk) -> None:
     """Every active enrollment of the number."""
     person = await talk.texted()
     await talk.run(

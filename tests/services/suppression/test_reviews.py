@@ -1,4 +1,4 @@
-"""What people decide about texts that may ask for no more texts."""
+"""Decisions about texts that may be opt-outs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,20 +42,20 @@ def reviews(talk: Talk) -> Reviews:
 
 
 async def review_of(talk: Talk, reviews: Reviews, person: Person) -> ReviewRow:
-    """The review of the last text that came from somebody."""
+    """Return the review of a contact's last text."""
     message = (await talk.received(person.phone))[-1]
     return await reviews.get(message.id)
 
 
 async def unsure(talk: Talk, reviews: Reviews, at: datetime | None = None) -> tuple[Person, UUID]:
-    """Somebody whose text waits for a person; their sequence goes on."""
+    """Add a contact whose text waits for review while the sequence goes on."""
     person = await talk.texted(on_reply=CONTINUE)
     await talk.text(person, UNSURE, at=at)
     return person, (await review_of(talk, reviews, person)).message_id
 
 
 async def decisions(talk: Talk, message_id: UUID) -> list[str]:
-    """What the audit log says was decided about a text."""
+    """Return the decision about a text in the audit log."""
     rows = await talk.rows(
         "SELECT detail FROM audit_log WHERE action = 'review.decide' AND subject_id = :id",
         id=message_id,
@@ -78,7 +78,7 @@ async def test_decision_to_opt_out_takes_effect_as_of_the_text(
     assert await talk.statuses(person, untexted) == [OPTED_OUT, OMITTED_OPTED_OUT]
     assert await talk.signals(person) == [("opted_out", OPTED_OUT)]
     [evidence] = await talk.suppressions(person.phone)
-    assert (evidence.source, evidence.asked) == (OptOutSource.PLAIN_WISH, True)
+    assert (evidence.source, evidence.asked) == (OptOutSource.PLAIN_OPT_OUT, True)
     assert (evidence.message_id, evidence.user_id) == (message_id, talk.user_id)
     assert evidence.occurred_at == row.received_at
     assert await decisions(talk, message_id) == ["opt_out"]
@@ -164,7 +164,7 @@ async def test_the_list_comes_in_pages_the_newest_first(talk: Talk, reviews: Rev
 
 
 async def test_one_of_two_simultaneous_decisions_wins(talk: Talk, reviews: Reviews) -> None:
-    """One decision holds, whole; the other one is refused."""
+    """One decision takes full effect; the other is refused."""
     for _ in range(ROUNDS):
         person, message_id = await unsure(talk, reviews)
         answers = await asyncio.gather(
@@ -183,10 +183,10 @@ async def test_one_of_two_simultaneous_decisions_wins(talk: Talk, reviews: Revie
 
 
 @pytest.mark.parametrize(("said", "suppressed"), [("START", False), ("STOP", True)])
-async def test_a_decision_against_a_text_of_theirs(
+async def test_decision_against_a_simultaneous_text(
     talk: Talk, reviews: Reviews, said: str, *, suppressed: bool
 ) -> None:
-    """Whoever comes first, their latest word stands."""
+    """The latest text counts, whichever is first."""
     for _ in range(ROUNDS):
         person, message_id = await unsure(talk, reviews, at=ago(minutes=1))
         text = talk.inbound_text(person.phone, said)
@@ -201,8 +201,8 @@ async def receive(talk: Talk, text: InboundText) -> None:
     await talk.inbound.receive(text)
 
 
-async def test_a_decision_against_an_erasure(talk: Talk, reviews: Reviews) -> None:
-    """Decided and erased, or erased and not there; never something left of them."""
+async def test_decision_against_a_simultaneous_erasure(talk: Talk, reviews: Reviews) -> None:
+    """Decided and then erased, or erased first; no data is left either way."""
     erasure = Erasure(talk.database, talk.rules)
     for _ in range(ROUNDS):
         person, message_id = await unsure(talk, reviews)
@@ -220,7 +220,7 @@ async def test_a_decision_against_an_erasure(talk: Talk, reviews: Reviews) -> No
         assert bool(await talk.suppressions(person.phone)) is isinstance(decided, ReviewRow)
 
 
-async def test_a_strangers_text_is_reviewed_too(talk: Talk, reviews: Reviews) -> None:
+async def test_text_from_an_unknown_number_is_reviewed_too(talk: Talk, reviews: Reviews) -> None:
     phone = f"+1206{talk.phones:07d}"
     await talk.text(phone, "How do I unsubscribe?", at=datetime.now(UTC))
     [message] = await talk.received(phone)

@@ -1,4 +1,4 @@
-"""Opting numbers out by hand, and lifting what suppresses them."""
+"""Opting numbers out by hand, and lifting suppressions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -131,8 +131,8 @@ async def test_second_opt_out_changes_nothing_and_keeps_the_first_reason(
     assert (again, is_new) == (first, False)
 
 
-async def test_a_person_takes_over_what_a_keyword_did(talk: Talk, by_hand: Suppressions) -> None:
-    """After that no START lifts it."""
+async def test_opt_out_by_hand_replaces_one_by_keyword(talk: Talk, by_hand: Suppressions) -> None:
+    """From then on no START lifts it."""
     person = await talk.texted()
     await talk.text(person, "STOP", at=ago(minutes=5))
 
@@ -197,8 +197,8 @@ async def test_invalid_number_or_sender_is_refused(talk: Talk, by_hand: Suppress
     assert await talk.rows("SELECT 1 FROM suppressions") == []
 
 
-async def test_against_a_starting_text(talk: Talk, by_hand: Suppressions) -> None:
-    """Either the attempt was committed first, or nothing is begun any more."""
+async def test_opt_out_by_hand_against_a_starting_text(talk: Talk, by_hand: Suppressions) -> None:
+    """Either the attempt was committed first, or no attempt starts any more."""
     people = await talk.crowd(await talk.sequence(), 6)
 
     next_actions, _ = await asyncio.gather(
@@ -251,9 +251,7 @@ async def test_only_an_admin_lifts_what_the_person_asked_for(
     assert (await lift(talk, by_hand, row, Role.ADMIN)).lifted_at is not None
 
 
-async def test_every_act_is_in_the_audit_log_without_numbers(
-    talk: Talk, by_hand: Suppressions
-) -> None:
+async def test_every_change_is_audited_without_numbers(talk: Talk, by_hand: Suppressions) -> None:
     person = await talk.texted()
     row = await opt_out(talk, by_hand, person)
     await lift(talk, by_hand, row)
@@ -298,7 +296,7 @@ async def test_the_list_is_searched_filtered_and_paged(talk: Talk, by_hand: Supp
 
 
 @pytest.mark.parametrize("first", ["stop", "by_hand"])
-async def test_a_stop_is_not_forgotten_under_an_opt_out_by_hand(
+async def test_opt_out_by_hand_keeps_the_evidence_of_a_stop(
     talk: Talk, by_hand: Suppressions, first: str
 ) -> None:
     """A member's opt-out over a STOP, or under one, does not make it the member's to lift."""
@@ -313,8 +311,8 @@ async def test_a_stop_is_not_forgotten_under_an_opt_out_by_hand(
     await lift(talk, by_hand, row, Role.ADMIN)
 
 
-async def test_an_opt_out_against_a_pause_of_the_same(kit: SendingKit) -> None:
-    """Neither is turned away because both lock several enrollments of the same person."""
+async def test_opt_out_by_hand_against_a_pause(kit: SendingKit) -> None:
+    """Both lock several enrollments of the same contact; neither fails."""
     [contact_id] = await kit.world.contacts(1)
     sequences = [await kit.sequence() for _ in range(8)]
     for _ in range(4):
