@@ -221,22 +221,17 @@ class Sessions:
         async with self._database.transaction() as tx:
             # A password that was changed while this one was checked must not begin a session.
             now = await users.lock(tx, user.id, shared=True)
-            holds = (
-                now is not None
-                and now.disabled_at is None
-                and now.password_hash == user.password_hash
+            if now is None or now.disabled_at or now.password_hash != user.password_hash:
+                return None
+            values = {"user_id": user.id, "token_hash": digest(token), **origin}
+            session = await sessions.add(tx, self._rules.session_lifetime, values)
+            await self._tries.end_right(tx, begun)
+            await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
+            return SignedIn(
+                self._signer.sign(_SIGNED_AS + token).decode().removeprefix(_SIGNED_AS),
+                _caller(now, session),
+                self._devices.write(device, user.id),
             )
-            if now is not None and holds:
-                values = {"user_id": user.id, "token_hash": digest(token), **origin}
-                session = await sessions.add(tx, self._rules.session_lifetime, values)
-                await self._tries.end_right(tx, begun)
-                await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
-                return SignedIn(
-                    self._signer.sign(_SIGNED_AS + token).decode().removeprefix(_SIGNED_AS),
-                    _caller(now, session),
-                    self._devices.write(device, user.id),
-                )
-        return None
 
 
 def _caller(user: User, session: SignIn) -> Caller:

@@ -50,12 +50,7 @@ class ContactHooks:
 
 
 class Contacts:
-    """Manages contacts.
-
-    Args:
-        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
-        workspace_zone: IANA zone of a workspace that has set none.
-    """
+    """Manages contacts."""
 
     def __init__(
         self, database: Database, hooks: ContactHooks, *, default_region: str, workspace_zone: str

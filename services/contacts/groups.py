@@ -65,11 +65,7 @@ class AddedNumbers:
 
 
 class Groups:
-    """Manages groups and their members.
-
-    Args:
-        default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
-    """
+    """Manages groups and their members."""
 
     def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database

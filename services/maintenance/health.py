@@ -19,12 +19,7 @@ _FRESH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The deployment's health now.
-
-    Attributes:
-        counts: From the database; None if PostgreSQL does not answer.
-        backlogs: Of Temporal's task queues; None if Temporal does not answer.
-    """
+    """The deployment's health now: rows and task queues; None of what does not answer."""
 
     counts: Counts | None
     backlogs: Sequence[Backlog] | None

@@ -3,12 +3,13 @@
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.contacts.names import ContactName, full_name
 from domain.enrollments.faults import Fault
 from domain.platform.errors import ConflictError, InvalidFieldError, required
+from domain.platform.filling import filled
 from domain.platform.names import Named, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body
@@ -52,6 +53,9 @@ class LastSaid:
     status: MessageStatus
     status_label: str
     at: datetime
+
+
+_Listed = TypeVar("_Listed", bound=LastSaid)
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,11 @@ class ConversationText:
         origin = None
         if row.enrollment_id is not None and row.sequence_id is not None:
             origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
-        return cls(
-            id=row.id,
-            direction=row.direction,
-            body=row.body,
+        return filled(
+            cls,
+            row,
             media_urls=tuple(row.media_urls),
             at=row.occurred_at or row.created_at,
-            status=row.status,
             status_label=MESSAGE_LABELS[row.status],
             error=Fault.of(row.error_code),
             meaning=TextMeaning(row.keyword) if row.keyword else None,
@@ -275,24 +277,23 @@ def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | N
     return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
 
 
-def last_said(row: LastText) -> dict[str, Any]:
-    """Give the fields of ``LastSaid``."""
+def last_said(kind: type[_Listed], row: LastText, **others: object) -> _Listed:
+    """Make a line of a list of its last text, and of what the line has besides."""
     one_line = " ".join(row.body.split())
     cut = one_line if len(one_line) <= SNIPPET_LENGTH else one_line[: SNIPPET_LENGTH - 1] + "…"
-    return {
-        "opted_out": row.opted_out,
-        "unanswered": row.direction is Direction.INBOUND and row.keyword is None,
-        "direction": row.direction,
-        "snippet": cut,
-        "media_count": len(row.media_urls),
-        "status": row.status,
-        "status_label": MESSAGE_LABELS[row.status],
-        "at": row.created_at,
-    }
+    return filled(
+        kind,
+        row,
+        unanswered=row.direction is Direction.INBOUND and row.keyword is None,
+        snippet=cut,
+        media_count=len(row.media_urls),
+        status_label=MESSAGE_LABELS[row.status],
+        at=row.created_at,
+        **others,
+    )
 
 
 def _listed(row: LastTextOfContact) -> ListedConversation:
     name = full_name(row.first_name, row.last_name)
-    return ListedConversation(
-        **last_said(row), contact=ContactName(row.contact_id, name, row.phone)
-    )
+    contact = ContactName(row.contact_id, name, row.phone)
+    return last_said(ListedConversation, row, contact=contact)

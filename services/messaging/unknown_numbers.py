@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.platform.errors import required
+from domain.platform.filling import filled
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from services.messaging.conversations import ConversationText, LastSaid, last_said
@@ -74,7 +75,7 @@ class UnknownNumbers:
         async with self._database.transaction() as tx:
             found = await unknown_numbers.page(tx, search=sought, after=after, limit=limit + 1)
         return cut(found, limit, by_creation).showing(
-            lambda row: UnknownNumber(**last_said(row), id=row.first_id, phone=row.phone)
+            lambda row: last_said(UnknownNumber, row, id=row.first_id)
         )
 
     async def get(
@@ -93,10 +94,4 @@ class UnknownNumbers:
                 else []
             )
         shown = cut(found, limit, by_creation).showing(ConversationText.of)
-        return UnknownTexts(
-            phone=number.phone,
-            contact_id=number.contact_id,
-            opted_out=number.opted_out,
-            texts=shown.items[::-1],
-            earlier=shown.next,
-        )
+        return filled(UnknownTexts, number, texts=shown.items[::-1], earlier=shown.next)
