@@ -71,7 +71,7 @@ class _Start(NamedTuple):
 
 
 class Enrolling:
-    """Enrolls contacts: so many in an hour for each user, None for no limit.
+    """Enrolls contacts, for each user at most ``most_per_hour`` in an hour.
 
     ``workspace_zone`` is the IANA zone of a workspace that has set none.
     """
@@ -96,8 +96,8 @@ class Enrolling:
         """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
         All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
-        get a row with a final status and no workflow. Duplicate ids count once. A job has counted
-        them against the user's limit already (not ``limited``).
+        get a row with a final status and no workflow. Duplicate ids count once. A job passes
+        ``limited=False``: it has counted its contacts against the user's limit already.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -149,7 +149,7 @@ class Enrolling:
     async def first_text_at(self, sequence_id: UUID) -> datetime | None:
         """Compute when a contact in the workspace's zone who is enrolled now gets the first text.
 
-        UTC; None if every date is past.
+        The moment is in UTC; None if every date is past.
 
         Raises:
             NotFoundError: There is no such sequence.

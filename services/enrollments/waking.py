@@ -74,7 +74,7 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
     match wake.kind:
         case WakeKind.OFF_HOLD:
             # An enrollment that was just finding it on hold is then among those that wait for it.
-            # No other lock is held meanwhile.
+            # Nothing else is locked meanwhile, so nothing can wait in a circle.
             await wait_for_sender(tx, wake.subject_id)
             sequences = await waking.waiting_for(tx, wake.subject_id)
             await wakes.replace(tx, wake, WakeKind.UNBLOCKED, sequences)

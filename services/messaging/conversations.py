@@ -184,7 +184,7 @@ class Conversations:
         before: Position | None = None,
         limit: int = 50,
     ) -> Conversation:
-        """Read a page of a conversation, perhaps of one sender: the newest, or that ``before`` it.
+        """Read a page of a conversation, or of its texts with one sender; at first the newest.
 
         Raises:
             NotFoundError: There is no such contact.

@@ -81,7 +81,7 @@ class UnknownNumbers:
     async def get(
         self, message_id: UUID, *, before: Position | None = None, limit: int = 50
     ) -> UnknownTexts:
-        """Read a page of the texts from a number, by any text of it: the newest, or one ``before``.
+        """Read a page of the texts from a number, named by any of them; at first the newest.
 
         Raises:
             NotFoundError: There is no such text.

@@ -37,7 +37,7 @@ async def opt_out(
     those opted in to blocks that number and sender only. A YES that was a reply opts in to none,
     and does not override a reviewer's decision about an earlier text.
 
-    The transaction holds the number's lock. Sender, enrollment and code are given for a refusal.
+    The transaction holds the number's lock. Only a refusal has a sender, an enrollment and a code.
     """
     await recall(tx, [evidence.phone])
     also = [enrollment_id] if enrollment_id is not None else []
