@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -35,10 +35,10 @@ from api.dependencies import authorize
 from api.head import HeadAsGet
 from api.headers import SecurityHeaders
 from api.hosts import KnownHosts
+from api.pages import errors as page_errors
+from api.pages import imports as page_imports
 from api.pages import routes as pages
-from api.pages.contacts import imports as contact_imports
 from api.pages.sequences import enroll
-from api.pages.settings import opt_out_imports
 from api.request_log import RequestLog
 from api.schemas.base import Problem
 from observability import logs
@@ -57,7 +57,6 @@ _WAIT_SECONDS = 5
 _GATEWAY_CALLS = 4
 _logger = logging.getLogger(__name__)
 
-_TITLE = "Segue"
 _PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
 
 
@@ -92,14 +91,21 @@ def create_app(
         logs.set_up(settings.log_level, settings.log_format)
     if traces is None:
         traces = Traces.to(settings.otel_exporter_otlp_endpoint, service="segue-api")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        running = _running(settings, traces) if services is None else nullcontext(services)
+        async with running as app.state.services:
+            yield
+
     app = _Application(
-        title=_TITLE,
+        title="Segue",
         summary="Automated text-message sequences",
         version="0.1.0",
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would load from other servers
         redoc_url=None,
-        lifespan=_lifespan(settings, services, traces),
+        lifespan=lifespan,
         telemetry=TelemetryConfig(
             tracer_provider=traces.provider,
             auto_configure=False,  # it would export what PlainSpans leaves out
@@ -112,14 +118,14 @@ def create_app(
     )
     app.state.settings = settings
     app.state.services = services
-    problems.install(app, pages.show_error)
+    problems.install(app, page_errors.answer)
     of_path = dict.fromkeys(twilio.PATHS, STRANGERS_BYTES)
     for path in (
         f"/api{imports.CONTACTS_PATH}",
         f"/api{imports.SUPPRESSIONS_PATH}",
-        contact_imports.IMPORT_PATH,
+        page_imports.CONTACTS_PATH,
+        page_imports.OPT_OUTS_PATH,
         enroll.UPLOAD_PATH,
-        opt_out_imports.IMPORT_PATH,
     ):
         of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
@@ -152,21 +158,6 @@ def create_app(
     pages.install(app)
     document.install(app)
     return app
-
-
-def _lifespan(
-    settings: ApiSettings, given: Services | None, traces: Traces
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if given is not None:
-            yield
-            return
-        async with _running(settings, traces) as services:
-            app.state.services = services
-            yield
-
-    return lifespan
 
 
 @asynccontextmanager
@@ -208,15 +199,8 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
 
 async def _announce(services: Services) -> None:
     """Log what is missing until everything is up."""
-    waiting = True
-    while waiting:
-        parts = {
-            "PostgreSQL": await services.database_ready(),
-            "Temporal": await services.temporal_ready(),
-        }
-        away = [name for name, answers in parts.items() if not answers]
-        waiting = bool(away)
-        if waiting:
-            _logger.warning("waiting for %s", " and ".join(away))
-            await asyncio.sleep(_WAIT_SECONDS)
+    parts = {"PostgreSQL": services.database_ready, "Temporal": services.temporal_ready}
+    while away := [name for name, is_ready in parts.items() if not await is_ready()]:
+        _logger.warning("waiting for %s", " and ".join(away))
+        await asyncio.sleep(_WAIT_SECONDS)
     _logger.info("PostgreSQL and Temporal answer")

@@ -22,7 +22,7 @@ POLL_HEADER = "Segue-Poll"
 """Marks what a page asks by itself, which keeps no session alive."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_bearer = HTTPBearer(auto_error=False, description="A token made by an admin: `sgt_...`")
+_bearer = HTTPBearer(auto_error=False, description="An API token: `sgt_...`")
 
 
 def cookie_name(name: str, settings: ApiSettings) -> str:

@@ -1,12 +1,13 @@
 """The OpenAPI document: stable operation ids, an example for every route."""
 
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api.examples import EXAMPLES, Example
+from api.examples import EXAMPLES, IDS, Example
 
 
 def operation_id(route: APIRoute) -> str:
@@ -15,18 +16,11 @@ def operation_id(route: APIRoute) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer with the document that has the examples in it."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = build(app)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
+    """Put the examples into the application's document."""
+    app.openapi = cache(partial(_build, app))  # type: ignore[method-assign]
 
 
-def build(app: FastAPI) -> dict[str, Any]:
-    """Describe every route of an application."""
+def _build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -36,16 +30,14 @@ def build(app: FastAPI) -> dict[str, Any]:
     )
     for operations in document["paths"].values():
         for operation in operations.values():
-            example = EXAMPLES.get(operation["operationId"])
-            if example is not None:
-                _show(operation, example)
+            _show(operation, EXAMPLES.get(operation["operationId"], Example()))
     return document
 
 
 def _show(operation: dict[str, Any], example: Example) -> None:
     """Put an example into an operation, where readers and tools look for it."""
     for parameter in operation.get("parameters", ()):
-        values = example.path if parameter["in"] == "path" else example.query
+        values = {**IDS, **example.path} if parameter["in"] == "path" else example.query
         if parameter["name"] in values:
             parameter["example"] = values[parameter["name"]]
     if example.body is not None:

@@ -1,17 +1,15 @@
 """Routes of enrollments: enrolling, the Contacts tab, one enrollment, batch actions."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Header, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import Once, OnceDep
+from api.idempotency import OnceDep
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
-from api.paging import Cursors
+from api.paging import Cursors, InQuery
 from api.schemas.enrollments import (
     ContactsPage,
     ContactsQuery,
@@ -30,22 +28,17 @@ from api.schemas.enrollments import (
     TextResults,
 )
 from api.schemas.jobs import Job
-from services.enrollments.selection import EnrollmentResult
 
 router = APIRouter(tags=["enrollments"])
 
 Prefer = Annotated[
-    list[str] | None, Header(description="`respond-async`: be answered before the work is done.")
+    list[str] | None, Header(description="`respond-async`: answer before the work is done.")
 ]
 
 CONTACTS_CURSORS = Cursors(
     "contacts",
-    {
-        "name": str,
-        "enrolled_at": datetime,
-        "next_send_at": datetime,
-        "last_message_at": datetime,
-    },
+    "-enrolled_at",
+    {"name": str, "enrolled_at": datetime, "next_send_at": datetime, "last_message_at": datetime},
     nullable=frozenset({"next_send_at", "last_message_at"}),
 )
 """The cursors of a sequence's Contacts tab, within that sequence."""
@@ -70,33 +63,29 @@ async def enroll(
 
     Suppressed numbers and known landlines are listed under `enrolled` with a final status. Skipped:
     `already_active`, `unknown_contact`, `all_steps_past`. 409 `sequence_not_active` for a draft or
-    an archived sequence; a paused one takes contacts, who wait. 429 `too_many_requests` when one
-    user enrolls too many in an hour.
+    an archived sequence; a paused one accepts contacts, who wait. 429 `too_many_requests` if one
+    user enrolls too many contacts in an hour.
 
-    With `Prefer: respond-async` (RFC 7240) the answer is a job that enrolls in the background, a
-    group of whatever size too; `Location` is its address. Its results are `enrolled`, with the
-    enrollment, or the codes above.
+    With `Prefer: respond-async` (RFC 7240) the answer is a job that enrolls in the background,
+    whatever the size of a group; `Location` is its address. Its results are `enrolled`, with the
+    enrollment, or one of the codes above.
     """
     whom: dict[str, Any] = body.model_dump()
     if prefers_async(prefer or ()):
         job = await once.answer_within(
-            Job,
-            lambda tx: services.jobs.start_enrolling(sequence_id, user.id, **whom, within=tx),
-            status_code=202,
+            lambda tx: services.jobs.start_enrolling(sequence_id, user.id, **whom, within=tx)
         )
         answer = accepted(job)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
     return await once.answer_within(
-        EnrollResult,
-        lambda tx: services.enrolling.enroll(sequence_id, user.id, **whom, within=tx),
-        status_code=202,
+        lambda tx: services.enrolling.enroll(sequence_id, user.id, **whom, within=tx)
     )
 
 
 @router.get("/sequences/{sequence_id}/contacts")
 async def list_contacts(
-    sequence_id: UUID, query: Annotated[ContactsQuery, Query()], services: ServicesDep
+    sequence_id: UUID, query: InQuery[ContactsQuery], services: ServicesDep
 ) -> ContactsPage:
     """List everyone who was ever enrolled: the Contacts tab."""
     cursors = CONTACTS_CURSORS.within(sequence_id)
@@ -116,7 +105,7 @@ async def list_contacts(
 
 @router.get("/enrollments/{enrollment_id}")
 async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollment:
-    """Give one enrollment: where it stands, what comes next and why then, what happened."""
+    """Return one enrollment: its state, its next steps and why then, its timeline."""
     return Enrollment.model_validate(await services.enrollment_detail.get(enrollment_id))
 
 
@@ -124,10 +113,8 @@ async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollme
 async def add_to_group(
     body: GroupAddition, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Put the enrollments' contacts into a group."""
-    return await _results(
-        once,
-        GroupResults,
+    """Add the enrollments' contacts to a group."""
+    return await once.answer(
         lambda: services.bulk_actions.add_to_group(body.enrollment_ids, body.group_id, user.id),
         repeatable=True,
     )
@@ -137,15 +124,13 @@ async def add_to_group(
 async def send_message(
     body: OneOffText, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Text at most 10 contacts, each individually and once.
+    """Text up to 10 contacts, each individually and once.
 
-    422 `too_many_recipients` above, and nothing is sent. Not bound by the send window; always by
-    opt-outs.
+    422 `too_many_recipients` above that, and nothing is sent. Opt-outs apply; the send window does
+    not.
     """
-    return await _results(
-        once,
-        TextResults,
-        lambda: services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id),
+    return await once.answer(
+        lambda: services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id)
     )
 
 
@@ -153,27 +138,21 @@ async def send_message(
 async def mark_finished(
     body: Finishing, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Mark enrollments finished; answers only when no text of theirs can still start."""
-    return await _results(
-        once,
-        FinishResults,
-        lambda: services.finishing.mark_finished(body.enrollment_ids, user.id),
-        repeatable=True,
+    """Mark enrollments finished; by the time of the answer none of their texts can start."""
+    return await once.answer(
+        lambda: services.finishing.mark_finished(body.enrollment_ids, user.id), repeatable=True
     )
 
 
 @router.post("/enrollments/batch/pause", response_model=PauseResults)
 async def pause(body: Pausing, services: ServicesDep, user: CurrentUser, once: OnceDep) -> Response:
-    """Send these enrollments nothing more until they are resumed; what is left of the delay stays.
+    """Pause enrollments until they are resumed; the rest of their delay is kept.
 
     `paused`, `already_paused`, `awaiting_reply` (every step went out), `already_final` or
-    `not_found`. At most a text that was under way still goes.
+    `not_found`. A text that is already under way may still go out.
     """
-    return await _results(
-        once,
-        PauseResults,
-        lambda: services.pausing.pause(body.enrollment_ids, user.id),
-        repeatable=True,
+    return await once.answer(
+        lambda: services.pausing.pause(body.enrollment_ids, user.id), repeatable=True
     )
 
 
@@ -181,15 +160,12 @@ async def pause(body: Pausing, services: ServicesDep, user: CurrentUser, once: O
 async def resume(
     body: Pausing, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Let paused enrollments go on: `resumed`, `not_paused`, `already_final` or `not_found`.
+    """Resume paused enrollments: `resumed`, `not_paused`, `already_final` or `not_found`.
 
-    One whose sequence is paused as well goes on with its sequence.
+    One whose sequence is paused too continues with its sequence.
     """
-    return await _results(
-        once,
-        ResumeResults,
-        lambda: services.pausing.resume(body.enrollment_ids, user.id),
-        repeatable=True,
+    return await once.answer(
+        lambda: services.pausing.resume(body.enrollment_ids, user.id), repeatable=True
     )
 
 
@@ -197,26 +173,11 @@ async def resume(
 async def release(
     body: Releasing, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Let held enrollments go on.
+    """Release held enrollments.
 
-    `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` where
-    `treat_as_sent` is asked of a text that is known not to have been sent.
+    `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` if
+    `treat_as_sent` is asked for a text that is known not to have been sent.
     """
-    return await _results(
-        once,
-        FinishResults,
-        lambda: services.bulk_actions.release(body.enrollment_ids, body.decision, user.id),
+    return await once.answer(
+        lambda: services.bulk_actions.release(body.enrollment_ids, body.decision, user.id)
     )
-
-
-async def _results(
-    once: Once,
-    schema: type[BaseModel],
-    act: Callable[[], Awaitable[Sequence[EnrollmentResult]]],
-    *,
-    repeatable: bool = False,
-) -> Response:
-    async def work() -> object:
-        return {"results": await act()}
-
-    return await once.answer(schema, work, status_code=200, repeatable=repeatable)

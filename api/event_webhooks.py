@@ -1,14 +1,14 @@
-"""Routes of event endpoints: who is told what happens, and how that went."""
+"""Routes of event endpoints and their delivery logs."""
 
 from datetime import datetime
-from typing import Annotated, cast
+from functools import partial
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import Cursors, PageQuery, listing
+from api.paging import Cursors, InQuery, PageQuery
 from api.schemas.base import Listing
 from api.schemas.event_webhooks import (
     DeliveryQuery,
@@ -18,46 +18,41 @@ from api.schemas.event_webhooks import (
     EventEndpointWithSecret,
     NewEventEndpoint,
 )
-from services.event_webhooks.endpoints import EndpointFields, MadeEndpoint
+from services.event_webhooks.endpoints import MadeEndpoint
 
 router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])
 
-_SORT = "created_at"
-_CURSORS = Cursors("event-endpoints", {_SORT: datetime})
-_LOG_SORT = "-number"
-_LOG_CURSORS = Cursors("deliveries", {"number": str})
+_CURSORS = Cursors("event-endpoints", "created_at", {"created_at": datetime})
+LOG_CURSORS = Cursors("deliveries", "-number", {"number": str})
 
 
 @router.post("", status_code=201, response_model=EventEndpointWithSecret)
 async def create_event_endpoint(
     body: NewEventEndpoint, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Have an address told what happens from now on; see docs/events.md.
+    """Add an endpoint that gets the events from now on; see docs/events.md.
 
-    The answer holds the secret that verifies signatures, once. 422 `https_required` or
-    `private_address` for an address that is not to be told; 409 `too_many_endpoints` above 20.
+    Only this answer holds the secret that verifies signatures. 422 `https_required` or
+    `private_address` for an address that is not allowed; 409 `too_many_endpoints` above 20.
     """
 
     async def create() -> EventEndpointWithSecret:
-        fields = cast("EndpointFields", body.model_dump())
-        return _with_secret(await services.event_endpoints.create(fields, user.id))
+        return _with_secret(await services.event_endpoints.create(body.as_fields(), user.id))
 
-    return await once.answer_with_secret(EventEndpointWithSecret, "secret", create)
+    return await once.answer_with_secret("secret", create)
 
 
 @router.get("")
 async def list_event_endpoints(
-    query: Annotated[PageQuery, Query()], services: ServicesDep
+    query: InQuery[PageQuery], services: ServicesDep
 ) -> Listing[EventEndpoint]:
-    """List event endpoints in the order they were made."""
-    after = _CURSORS.read(query.cursor, _SORT)
-    page = await services.event_endpoints.find(after=after, limit=query.limit)
-    return listing(page, EventEndpoint, _CURSORS.write(page.next, _SORT))
+    """List event endpoints, oldest first."""
+    return await _CURSORS.listing(EventEndpoint, query, services.event_endpoints.find)
 
 
 @router.get("/{endpoint_id}")
 async def get_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> EventEndpoint:
-    """Give one event endpoint, without its secret."""
+    """Return one event endpoint, without its secret."""
     return EventEndpoint.model_validate(await services.event_endpoints.get(endpoint_id))
 
 
@@ -65,58 +60,47 @@ async def get_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> EventE
 async def change_event_endpoint(
     endpoint_id: UUID, body: EventEndpointChanges, services: ServicesDep
 ) -> EventEndpoint:
-    """Change what is given.
+    """Change only the given fields.
 
-    What happens while an endpoint is disabled is not told to it later. Events that waited already
-    are delivered once it is enabled, if that is within 30 days.
+    A disabled endpoint never gets the events of that time. Events that were already waiting are
+    delivered once it is enabled again, if that is within 30 days.
     """
-    fields = cast("EndpointFields", body.model_dump(exclude_unset=True))
-    return EventEndpoint.model_validate(await services.event_endpoints.update(endpoint_id, fields))
+    changed = await services.event_endpoints.update(endpoint_id, body.as_changes())
+    return EventEndpoint.model_validate(changed)
 
 
 @router.delete("/{endpoint_id}", status_code=204)
 async def remove_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> None:
-    """Remove an event endpoint and its delivery log; what waits for it is not delivered."""
+    """Remove an event endpoint and its delivery log; waiting events are not delivered."""
     await services.event_endpoints.remove(endpoint_id)
 
 
 @router.post("/{endpoint_id}/rotate-secret", response_model=EventEndpointWithSecret)
 async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
-    """Give an event endpoint a new secret; the old one signs nothing from now on."""
+    """Replace an event endpoint's secret; the old one no longer signs anything."""
 
     async def rotate() -> EventEndpointWithSecret:
         return _with_secret(await services.event_endpoints.rotate_secret(endpoint_id))
 
-    return await once.answer_with_secret(EventEndpointWithSecret, "secret", rotate, status_code=200)
+    return await once.answer_with_secret("secret", rotate)
 
 
 @router.post("/{endpoint_id}/test", status_code=202, response_model=EventDelivery)
 async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
-    """Send a `test.ping` on the way of all events; the delivery log shows what came of it.
+    """Send a `test.ping` the way all events go; the delivery log shows its result.
 
     409 `endpoint_disabled`.
     """
-    return await once.answer(
-        EventDelivery,
-        lambda: services.event_endpoints.test(endpoint_id),
-        status_code=202,
-        repeatable=True,
-    )
+    return await once.answer(lambda: services.event_endpoints.test(endpoint_id), repeatable=True)
 
 
 @router.get("/{endpoint_id}/deliveries")
 async def list_event_deliveries(
-    endpoint_id: UUID, query: Annotated[DeliveryQuery, Query()], services: ServicesDep
+    endpoint_id: UUID, query: InQuery[DeliveryQuery], services: ServicesDep
 ) -> Listing[EventDelivery]:
-    """List what an endpoint was told in the last 30 days or is to be told, the latest first."""
-    cursors = _LOG_CURSORS.within(endpoint_id)
-    page = await services.event_endpoints.deliveries(
-        endpoint_id,
-        state=query.state,
-        after=cursors.read(query.cursor, _LOG_SORT),
-        limit=query.limit,
-    )
-    return listing(page, EventDelivery, cursors.write(page.next, _LOG_SORT))
+    """List an endpoint's deliveries of the last 30 days and those to come, latest first."""
+    find = partial(services.event_endpoints.deliveries, endpoint_id, state=query.state)
+    return await LOG_CURSORS.within(endpoint_id).listing(EventDelivery, query, find)
 
 
 @router.post(
@@ -125,15 +109,12 @@ async def list_event_deliveries(
 async def retry_event_delivery(
     endpoint_id: UUID, event_id: UUID, services: ServicesDep, once: OnceDep
 ) -> Response:
-    """Deliver an event once more, whether it was given up, delivered, or waits for its next try.
+    """Deliver an event again, whether it was delivered, given up, or waits for its next try.
 
-    Until that is settled, later events of its subject wait. 409 `endpoint_disabled`.
+    Later events of its subject wait for the result. 409 `endpoint_disabled`.
     """
     return await once.answer(
-        EventDelivery,
-        lambda: services.event_endpoints.retry(endpoint_id, event_id),
-        status_code=202,
-        repeatable=True,
+        lambda: services.event_endpoints.retry(endpoint_id, event_id), repeatable=True
     )
 
 

@@ -1,28 +1,20 @@
 """Routes of exports; they stand before those that take an id in the same place."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from pydantic import Field
 
 from api.contacts import ContactFilter
 from api.dependencies import CurrentUser, ServicesDep
-from api.paging import FilterQuery
+from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
-from domain.platform.names import SEARCH_LENGTH
-from domain.statuses.suppression import OptOutSource
+from api.suppressions import SuppressionFilter
 from services.jobs.exports import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSION_COLUMNS
 
 router = APIRouter(tags=["exports"])
-
-_SEARCH: str = Field(
-    default="",
-    max_length=SEARCH_LENGTH,
-    description="Any part of the name in any case, or phone digits.",
-)
 
 
 def _answers(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
@@ -38,18 +30,6 @@ class EnrollmentsExportQuery(EnrollmentFilter):
     """The filters of the Contacts tab; each repeats for "any of"."""
 
     sort: EnrollmentSort = "-enrolled_at"
-
-
-class SuppressionsExportQuery(FilterQuery):
-    """The filters of the list of suppressions."""
-
-    search: str = _SEARCH
-    source: list[OptOutSource] = Field(
-        default_factory=list, max_length=10, description="Any of these."
-    )
-    standing: bool | None = Field(
-        default=None, description="`true`: those that hold now; `false`: those that were lifted."
-    )
 
 
 class CsvFile(StreamingResponse):
@@ -72,7 +52,7 @@ class CsvFile(StreamingResponse):
 
 @router.get("/contacts/export", response_class=CsvFile, responses=_answers(CONTACT_COLUMNS))
 async def export_contacts(
-    query: Annotated[ContactFilter, Query()], services: ServicesDep, user: CurrentUser
+    query: InQuery[ContactFilter], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
     """Export contacts as CSV, in the columns that an import reads again."""
     pieces = await services.exporting.contacts(
@@ -88,7 +68,7 @@ async def export_contacts(
 )
 async def export_enrollments(
     sequence_id: UUID,
-    query: Annotated[EnrollmentsExportQuery, Query()],
+    query: InQuery[EnrollmentsExportQuery],
     services: ServicesDep,
     user: CurrentUser,
 ) -> StreamingResponse:
@@ -101,7 +81,7 @@ async def export_enrollments(
 
 @router.get("/suppressions/export", response_class=CsvFile, responses=_answers(SUPPRESSION_COLUMNS))
 async def export_suppressions(
-    query: Annotated[SuppressionsExportQuery, Query()], services: ServicesDep, user: CurrentUser
+    query: InQuery[SuppressionFilter], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
     """Export opted-out numbers with their evidence as CSV; of erased ones the number is blank."""
     pieces = await services.exporting.suppressions(

@@ -17,18 +17,17 @@ PATHS = (_ALIVE, _READY)
 
 @router.get(_ALIVE)
 async def alive() -> dict[str, str]:
-    """Say that the process answers; needs nothing else."""
+    """Report that the process runs; needs nothing else."""
     return {"status": "ok"}
 
 
 @router.get(_READY, responses={503: {"description": "`away` names what does not answer"}})
 async def ready(services: ServicesDep) -> Response:
-    """Say whether the database and Temporal answer."""
+    """Report whether the database and Temporal can be reached."""
     database, temporal = await asyncio.gather(services.database_ready(), services.temporal_ready())
     parts = {"database": database, "temporal": temporal}
     away = [name for name, answers in parts.items() if not answers]
     if away:
-        return unavailable(
-            "not_ready", f"{' and '.join(away)} cannot be reached", away=away
-        ).response()
+        detail = f"{' and '.join(away)} cannot be reached"
+        return unavailable("not_ready", detail, away=away).response()
     return JSONResponse({"status": "ok"})

@@ -9,12 +9,14 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
 
 from api.dependencies import CurrentUser, ServicesDep, SettingsDep
 from domain.platform.errors import InvalidFieldError, SegueError
@@ -26,6 +28,7 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 _logger = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer", bound=BaseModel)
+_adapter = cache(TypeAdapter)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 _KeyHeader = Annotated[
@@ -42,20 +45,24 @@ _KeyHeader = Annotated[
 
 @dataclass(frozen=True)
 class Once:
-    """Does a request once per key; without a key, every time."""
+    """Does a request once per key; without a key, every time.
+
+    Answers have the status and the model that the route declares. ``asked`` is the method, path and
+    query, by which a key is told from its use for another request.
+    """
 
     idempotency: Idempotency
+    route: APIRoute
     user_id: UUID
     key: str | None
-    route: str
+    asked: str
     request_hash: str
 
     async def answer(
         self,
-        schema: type[BaseModel],
         work: Callable[[], Awaitable[object]],
         *,
-        status_code: int | Callable[[], int] = 201,
+        status_code: Callable[[], int] | None = None,
         repeatable: bool = False,
     ) -> JSONResponse:
         """Do the work and answer with its result, or give the first answer again.
@@ -64,9 +71,8 @@ class Once:
         key claimed, unless the work is repeatable.
 
         Args:
-            schema: Of the answer; must hold no secret, as the answer is stored.
-            work: Called at most once; the schema validates its result.
-            status_code: Of the answer; or tells it, once the work is done.
+            work: Called at most once; its result must hold no secret, as the answer is stored.
+            status_code: Says, once the work is done, which status to give instead of the route's.
             repeatable: Whether doing the work a second time does no harm; see
                 ``Idempotency.begin``.
 
@@ -75,21 +81,15 @@ class Once:
         """
 
         async def run(claim: Claim | None) -> JSONResponse:
-            body = schema.model_validate(await work()).model_dump(mode="json")
-            status = status_code if isinstance(status_code, int) else status_code()
+            body = self._body(await work())
+            status = status_code() if status_code else self._status
             if claim is not None:
                 await self._quietly(self.idempotency.finish(claim, status, body))
             return JSONResponse(body, status)
 
         return await self._answer(run, repeatable=repeatable)
 
-    async def answer_within(
-        self,
-        schema: type[BaseModel],
-        work: Callable[[Transaction], Awaitable[object]],
-        *,
-        status_code: int,
-    ) -> JSONResponse:
+    async def answer_within(self, work: Callable[[Transaction], Awaitable[object]]) -> JSONResponse:
         """Do the work and store its answer in one transaction; else as ``answer``.
 
         For work that does harm if done twice. If a process dies, the repeated request is answered
@@ -98,10 +98,10 @@ class Once:
 
         async def run(claim: Claim | None) -> JSONResponse:
             async with self.idempotency.transaction() as tx:
-                body = schema.model_validate(await work(tx)).model_dump(mode="json")
+                body = self._body(await work(tx))
                 if claim is not None:
-                    await self.idempotency.finish_in(tx, claim, status_code, body)
-            return JSONResponse(body, status_code)
+                    await self.idempotency.finish_in(tx, claim, self._status, body)
+            return JSONResponse(body, self._status)
 
         return await self._answer(run, repeatable=True)
 
@@ -113,7 +113,7 @@ class Once:
         begun = await self.idempotency.begin(
             user_id=self.user_id,
             key=self.key,
-            route=self.route,
+            route=self.asked,
             request_hash=self.request_hash,
             repeatable=repeatable,
         )
@@ -127,12 +127,7 @@ class Once:
             raise
 
     async def answer_with_secret(
-        self,
-        schema: type[_Answer],
-        field: str,
-        work: Callable[[], Awaitable[_Answer]],
-        *,
-        status_code: int = 201,
+        self, field: str, work: Callable[[], Awaitable[_Answer]]
     ) -> JSONResponse:
         """Do as ``answer``, but do not store the secret in ``field``: repeated, it is null."""
         secret: str | None = None
@@ -143,12 +138,24 @@ class Once:
             secret = getattr(made, field)
             return made.model_copy(update={field: None})
 
-        answer = await self.answer(schema, without_secret, status_code=status_code)
+        answer = await self.answer(without_secret)
         answer.headers["Cache-Control"] = "no-store"
         if secret is None:
             return answer
         body = {**json.loads(bytes(answer.body)), field: secret}
-        return JSONResponse(body, status_code, {"Cache-Control": "no-store"})
+        return JSONResponse(body, answer.status_code, {"Cache-Control": "no-store"})
+
+    @property
+    def _status(self) -> int:
+        return self.route.status_code or 200
+
+    def _body(self, result: object) -> dict[str, Any]:
+        """Write a result as the route's model."""
+        adapter = _adapter(self.route.response_model)
+        body: dict[str, Any] = adapter.dump_python(
+            adapter.validate_python(result, from_attributes=True), mode="json"
+        )
+        return body
 
     @staticmethod
     async def _quietly(storing: Awaitable[None]) -> None:
@@ -165,18 +172,10 @@ async def _streamed_once(
     request: Request, services: ServicesDep, user: CurrentUser, key: _KeyHeader = None
 ) -> Once:
     if key is not None and not _KEY.fullmatch(key):
-        raise InvalidFieldError(
-            HEADER,
-            "must be 1 to 255 printable ASCII characters",
-            code="invalid_idempotency_key",
-        )
-    return Once(
-        idempotency=services.idempotency,
-        user_id=user.id,
-        key=key,
-        route=f"{request.method} {request.url.path}?{request.url.query}",
-        request_hash="",
-    )
+        wrong = "must be 1 to 255 printable ASCII characters"
+        raise InvalidFieldError(HEADER, wrong, code="invalid_idempotency_key")
+    asked = f"{request.method} {request.url.path}?{request.url.query}"
+    return Once(services.idempotency, request.scope["route"], user.id, key, asked, request_hash="")
 
 
 StreamedOnceDep = Annotated[Once, Depends(_streamed_once)]
@@ -190,4 +189,4 @@ async def _once(request: Request, once: StreamedOnceDep, settings: SettingsDep) 
 
 
 OnceDep = Annotated[Once, Depends(_once)]
-"""For a POST: ``return await once.answer(schema, work)``."""
+"""For a POST: ``return await once.answer(work)``."""

@@ -4,15 +4,16 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from email.message import Message
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import Once, StreamedOnceDep
 from api.jobs import accepted
+from api.paging import InQuery
 from api.problems import Problem
 from api.schemas.base import Schema
 from api.schemas.jobs import Job
@@ -27,70 +28,54 @@ router = APIRouter()
 _CSV = "text/csv"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
-
-def _body(example: str) -> dict[str, Any]:
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {_CSV: {"schema": {"type": "string"}, "example": example}},
-        }
-    }
+_CSV_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {_CSV: {"schema": {"type": "string"}}}}
+}
 
 
 class ImportQuery(Schema):
     """How to import; unknown parameters are refused."""
 
     dry_run: bool = Field(default=False, description="Check every row and write nothing.")
-    region: str | None = Field(
-        default=None,
-        pattern="^[A-Za-z]{2}$",
-        description="Country of numbers without a country code, such as `US`.",
-    )
+    region: str | None = Field(default=None, pattern="^[A-Za-z]{2}$")
+    """Country of numbers without a country code, such as `US`."""
 
 
 class ContactsImportQuery(ImportQuery):
     """How to import contacts."""
 
-    group_id: UUID | None = Field(
-        default=None, description="A group to put everyone of the file into."
-    )
+    group_id: UUID | None = None
+    """A group to add everyone in the file to."""
 
 
 class SuppressionsImportQuery(ImportQuery):
     """How to import opted-out numbers."""
 
-    reason: str = Field(
-        default="",
-        max_length=REASON_LENGTH,
-        description="Why, for rows that give no reason of their own.",
-    )
+    reason: str = Field(default="", max_length=REASON_LENGTH)
+    """Why, for rows that give no reason of their own."""
 
 
 @router.post(
-    CONTACTS_PATH,
-    status_code=202,
-    response_model=Job,
-    tags=["contacts"],
-    openapi_extra=_body("first_name,last_name,phone\nAda,Byron,+14155550123\n"),
+    CONTACTS_PATH, status_code=202, response_model=Job, tags=["contacts"], openapi_extra=_CSV_BODY
 )
 async def import_contacts(
     request: Request,
-    query: Annotated[ContactsImportQuery, Query()],
+    query: InQuery[ContactsImportQuery],
     services: ServicesDep,
     user: CurrentUser,
     once: StreamedOnceDep,
 ) -> Response:
     """Import contacts from a CSV file in UTF-8, in the background.
 
-    The first line names the columns: `phone`, `first_name` or `last_name` or both, and if you like
-    `time_zone` and `line_type`; others are left out and named in `about.ignored_columns`. The
+    The first line names the columns: `phone`, `first_name` or `last_name` or both, and optionally
+    `time_zone` and `line_type`; others are ignored and named in `about.ignored_columns`. The
     answer is the job, `Location` its address; the `position` of a result is its line in the file.
 
-    Results: `created`; `unchanged`: is there just so; `exists`: the number is there with other
-    data, which stays (`detail.contact_id`); `duplicate_in_file`; `invalid` (`detail.errors` names
-    fields and reasons). 422 with nothing kept: `invalid_encoding`, `invalid_csv`,
-    `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413 `body_too_large`,
-    409 `upload_canceled`.
+    Results: `created`; `unchanged`: the contact exists with the same data; `exists`: the number
+    exists with other data, which stays (`detail.contact_id`); `duplicate_in_file`; `invalid`
+    (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
+    `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413
+    `body_too_large`, 409 `upload_canceled`.
     """
 
     async def receive(data: AsyncIterator[bytes]) -> UUID:
@@ -106,23 +91,23 @@ async def import_contacts(
     status_code=202,
     response_model=Job,
     tags=["suppressions"],
-    openapi_extra=_body("phone,reason\n+14155550123,Asked in a letter\n"),
+    openapi_extra=_CSV_BODY,
 )
 async def import_suppressions(
     request: Request,
-    query: Annotated[SuppressionsImportQuery, Query()],
+    query: InQuery[SuppressionsImportQuery],
     services: ServicesDep,
     user: CurrentUser,
     once: StreamedOnceDep,
 ) -> Response:
     """Opt out the numbers of a CSV file in UTF-8 by hand, in the background.
 
-    The first line names the columns: `phone`, and if you like `reason` and `lifted_at`, so that an
-    export can be read; others are left out and named in `about.ignored_columns`. The answer is the
-    job, `Location` its address; the `position` of a result is its line in the file.
+    The first line names the columns: `phone`, and optionally `reason` and `lifted_at`, so that an
+    export can be imported; others are ignored and named in `about.ignored_columns`. The answer is
+    the job, `Location` its address; the `position` of a result is its line in the file.
 
-    Results: `suppressed`, as by `POST /api/suppressions`; `already_suppressed`: stands, and keeps
-    its evidence; `lifted`: `lifted_at` is not blank, so it is left alone; `invalid`
+    Results: `suppressed`, as with `POST /api/suppressions`; `already_suppressed`: it stays, with
+    its evidence; `lifted`: the row has a `lifted_at`, so the number is left alone; `invalid`
     (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
     `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`. 413 `body_too_large`,
     409 `upload_canceled`.
@@ -143,7 +128,7 @@ async def _take(
     receive: Callable[[AsyncIterator[bytes]], Awaitable[UUID]],
     user_id: UUID,
 ) -> Response:
-    """Take a file in and have the work begin, once for each key."""
+    """Receive a file and start its job, once for each key."""
     if not _is_csv(request.headers.get("content-type", "")):
         return Problem(
             415,
@@ -160,11 +145,9 @@ async def _take(
     job_id = await receive(pieces())
     try:
         keyed = replace(once, request_hash=digest.hexdigest())
-        return accepted(
-            await keyed.answer(Job, lambda: uploads.start(job_id, user_id), status_code=202)
-        )
+        return accepted(await keyed.answer(lambda: uploads.start(job_id, user_id)))
     finally:
-        # Does nothing to a job that was started: this is a file that came before, or was refused.
+        # Does nothing to a started job: this file was sent before, or was refused.
         await uploads.discard(job_id)
 
 

@@ -2,27 +2,37 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from uuid import UUID
 
+from fastapi import Query
 from pydantic import Field, model_validator
 
 from api.schemas.base import Listing, Schema
 from domain.platform.errors import InvalidFieldError
+from domain.platform.names import SEARCH_LENGTH
 from domain.platform.paging import Page, Position
 
-LIMIT_MOST = 200
-LIMIT_DEFAULT = 50
-
+_Model = TypeVar("_Model")
 _Item = TypeVar("_Item", bound=Schema)
+_Found = TypeVar("_Found")
 
-Limit = Annotated[int, Field(ge=1, le=LIMIT_MOST, description="Most items of a page.")]
+InQuery = Annotated[_Model, Query()]
+"""A model read from the query."""
+
 Cursor = Annotated[
     str | None,
     Field(max_length=2000, description="`next_cursor` of the page before; same sort and filters."),
+]
+
+Search = Annotated[
+    str,
+    Field(
+        max_length=SEARCH_LENGTH, description="Any part of the name in any case, or phone digits."
+    ),
 ]
 
 
@@ -45,15 +55,15 @@ class FilterQuery(Schema):
 class PageQuery(FilterQuery):
     """The parameters every list takes; unknown ones are refused."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: int = Field(default=50, ge=1, le=200, description="Most items of a page.")
     cursor: Cursor = None
 
 
-def listing(page: Page[Any], item: type[_Item], next_cursor: str | None) -> Listing[_Item]:
-    """Write a page of a use case as a page of a schema."""
-    return Listing(
-        items=[item.model_validate(entry) for entry in page.items], next_cursor=next_cursor
-    )
+class Find(Protocol[_Found]):
+    """A use case that reads one page of a list."""
+
+    def __call__(self, *, after: Position | None, limit: int) -> Awaitable[Page[_Found]]:
+        """Read the page behind a position."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,13 @@ class Cursors:
 
     Attributes:
         of: The list's name.
+        order: The sort of a query that names none.
         kinds: Of what type each sort's values are; sorts without their ``-``.
         nullable: The sorts whose values may be missing.
     """
 
     of: str
+    order: str
     kinds: Mapping[str, type[str] | type[datetime]]
     nullable: Collection[str] = ()
 
@@ -74,21 +86,25 @@ class Cursors:
         """Tell apart what is a list for each of many: a group's members, a sequence's contacts."""
         return replace(self, of=f"{owner_id}/{self.of}")
 
-    def write(self, position: Position | None, sort: str) -> str | None:
+    async def listing(self, item: type[_Item], query: PageQuery, find: Find[Any]) -> Listing[_Item]:
+        """Find the page that a query asks for, in the order of its ``sort`` if it has one."""
+        sort = getattr(query, "sort", None)
+        page = await find(after=self.read(query.cursor, sort), limit=query.limit)
+        items = [item.model_validate(entry) for entry in page.items]
+        return Listing(items=items, next_cursor=self.write(page.next, sort))
+
+    def write(self, position: Position | None, sort: str | None = None) -> str | None:
         """Write a place in the list when it is sorted this way; None where there is none."""
         if position is None:
             return None
+        sort = sort or self.order
         value = position.value
         tag, written = ("at", value.isoformat()) if isinstance(value, datetime) else ("is", value)
         text = json.dumps([self.of, sort, tag, written, str(position.id)], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    def read(self, cursor: str | None, sort: str) -> Position | None:
+    def read(self, cursor: str | None, sort: str | None = None) -> Position | None:
         """Read what ``write`` wrote; None for the first page.
-
-        Args:
-            cursor: As the client sent it.
-            sort: As the client wrote it.
 
         Raises:
             InvalidFieldError: With code ``invalid_cursor``, if it was made up, or for another list
@@ -96,6 +112,7 @@ class Cursors:
         """
         if cursor is None:
             return None
+        sort = sort or self.order
         try:
             parts = json.loads(
                 base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
@@ -104,14 +121,14 @@ class Cursors:
             value = datetime.fromisoformat(raw).astimezone(UTC) if tag == "at" else raw
             position = Position(value, UUID(last_id))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise _invalid() from None
+            raise invalid_cursor() from None
         name = sort.removeprefix("-")
         if value is None:
             fits = name in self.nullable
         else:
             fits = isinstance(value, self.kinds.get(name, ()))
         if made_for != [self.of, sort] or not fits or not _storable(value):
-            raise _invalid()
+            raise invalid_cursor()
         return position
 
 
@@ -122,7 +139,8 @@ def _storable(value: str | datetime | None) -> bool:
     )
 
 
-def _invalid() -> InvalidFieldError:
+def invalid_cursor() -> InvalidFieldError:
+    """Build the error of a cursor that was made up, or for another list."""
     return InvalidFieldError(
         "cursor",
         "does not belong to this list; take next_cursor of the page before, or leave it out",

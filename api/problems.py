@@ -96,13 +96,9 @@ class FieldProblem:
 
 @dataclass(frozen=True)
 class Problem:
-    """An error answer.
+    """An error answer: a stable code in snake case, a detail for people.
 
-    Attributes:
-        code: Stable, in snake case.
-        detail: For people.
-        errors: Per field, for 422.
-        members: Further members of the document: ids and codes.
+    ``members`` are further members of the document: ids and codes.
     """
 
     status: int

@@ -1,6 +1,4 @@
-"""Routes of the session at a browser: signing in, who is signed in, signing out."""
-
-from typing import Literal, TypedDict
+"""Routes of the browser session: signing in, who is signed in, signing out."""
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -30,17 +28,6 @@ router = APIRouter(prefix="/session", tags=["session"])
 _Authorized = Depends(authorize)
 
 
-class _CookieAttributes(TypedDict):
-    path: str
-    secure: bool
-    httponly: bool
-    samesite: Literal["lax"]
-
-
-def _attributes(settings: ApiSettings) -> _CookieAttributes:
-    return {"path": "/", "secure": settings.is_https, "httponly": True, "samesite": "lax"}
-
-
 async def begin_session(request: Request, email: str, password: str) -> SignedIn:
     """Sign somebody in from a browser.
 
@@ -62,23 +49,28 @@ async def begin_session(request: Request, email: str, password: str) -> SignedIn
 
 def give_cookies(response: Response, signed_in: SignedIn, settings: ApiSettings) -> None:
     """Set the cookies of a session that has just begun, and of the device."""
-    response.set_cookie(
-        cookie_name(SESSION_COOKIE, settings),
-        signed_in.cookie,
-        max_age=int(settings.session_lifetime.total_seconds()),
-        **_attributes(settings),
-    )
-    response.set_cookie(
-        cookie_name(DEVICE_COOKIE, settings),
-        signed_in.device_cookie,
-        max_age=int(DEVICE_KEPT.total_seconds()),
-        **_attributes(settings),
-    )
+    for name, value, lifetime in (
+        (SESSION_COOKIE, signed_in.cookie, settings.session_lifetime),
+        (DEVICE_COOKIE, signed_in.device_cookie, DEVICE_KEPT),
+    ):
+        response.set_cookie(
+            cookie_name(name, settings),
+            value,
+            max_age=int(lifetime.total_seconds()),
+            secure=settings.is_https,
+            httponly=True,
+            samesite="lax",
+        )
 
 
 def take_cookie(response: Response, settings: ApiSettings) -> None:
     """Delete the cookie of a session that has ended."""
-    response.delete_cookie(cookie_name(SESSION_COOKIE, settings), **_attributes(settings))
+    response.delete_cookie(
+        cookie_name(SESSION_COOKIE, settings),
+        secure=settings.is_https,
+        httponly=True,
+        samesite="lax",
+    )
 
 
 async def same_site(request: Request, settings: SettingsDep) -> None:
@@ -89,18 +81,15 @@ async def same_site(request: Request, settings: SettingsDep) -> None:
 
 @router.post("", dependencies=[Depends(same_site)])
 async def sign_in(
-    body: SigningIn,
-    request: Request,
-    response: Response,
-    settings: SettingsDep,
+    body: SigningIn, request: Request, response: Response, settings: SettingsDep
 ) -> Session:
-    """Sign in: the answer sets the cookie of a session.
+    """Sign in; the answer sets the session's cookie.
 
     401 `sign_in_refused` whether the address is unknown, the password wrong or the user disabled;
-    429 `too_many_requests` if it comes too soon after wrong ones, for the e-mail address or from
-    the network address: `Retry-After` says how long to wait, from a second up to half a minute. A
-    browser that the user signed in from before, which shows so by a cookie, is counted by itself.
-    403 `cross_site` from another site's page.
+    429 `too_many_requests` too soon after wrong tries for the e-mail address or from the network
+    address: `Retry-After` says how long to wait, from a second up to half a minute. A browser that
+    the user has signed in from before, known by its cookie, is counted by itself. 403 `cross_site`
+    from another site's page.
     """
     signed_in = await begin_session(request, body.email, body.password)
     give_cookies(response, signed_in, settings)
@@ -110,7 +99,7 @@ async def sign_in(
 
 @router.get("", dependencies=[_Authorized])
 async def get_session(caller: CurrentCaller, response: Response) -> Session:
-    """Say who is signed in, by session or by token, and what they may do."""
+    """Return who is signed in, by session or by token, and what they may do."""
     response.headers["Cache-Control"] = "no-store"
     return Session.of(caller)
 

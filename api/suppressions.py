@@ -1,15 +1,15 @@
 """Routes of suppressions: opting out by hand, lifting, the list with its evidence."""
 
 from datetime import datetime
-from typing import Annotated
+from functools import partial
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
-from api.paging import Cursors, PageQuery, listing
+from api.paging import Cursors, FilterQuery, InQuery, PageQuery
 from api.schemas.base import Listing
 from api.schemas.suppression import Lifting, NewSuppression, Suppression
 from domain.platform.names import SEARCH_LENGTH
@@ -17,41 +17,39 @@ from domain.statuses.suppression import OptOutSource
 
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
 
-_SORT = "-created_at"
-CURSORS = Cursors("suppressions", {"created_at": datetime})
+CURSORS = Cursors("suppressions", "-created_at", {"created_at": datetime})
 
 
-class SuppressionQuery(PageQuery):
+class SuppressionFilter(FilterQuery):
     """The filters of the list of suppressions."""
 
-    search: str = Field(
-        default="",
-        max_length=SEARCH_LENGTH,
-        description="Digits of the number, or any part of its contact's name.",
-    )
-    source: list[OptOutSource] = Field(
-        default_factory=list, max_length=10, description="Any of these."
-    )
-    standing: bool | None = Field(
-        default=None, description="`true`: those that hold now; `false`: those that were lifted."
-    )
+    search: str = Field(default="", max_length=SEARCH_LENGTH)
+    """Digits of the number, or any part of its contact's name."""
+    source: list[OptOutSource] = Field(default_factory=list, max_length=10)
+    """Any of these."""
+    standing: bool | None = None
+    """`true`: those that hold now; `false`: those that were lifted."""
+
+
+class SuppressionQuery(SuppressionFilter, PageQuery):
+    """The filters of the list of suppressions, and its page."""
 
 
 @router.post(
     "",
     status_code=201,
     response_model=Suppression,
-    responses={200: {"model": Suppression, "description": "The number was suppressed already."}},
+    responses={200: {"model": Suppression, "description": "The number was already suppressed."}},
 )
 async def create_suppression(
     body: NewSuppression, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
     """Opt a number out by hand, with a reason.
 
-    Its active enrollments end as by a STOP: `opted_out` if anything was sent, else
-    `omitted_opted_out`; one-off texts that wait are canceled. 200 if the number was suppressed
-    already. 422 `one_of_two` unless one of `contact_id` and `phone` is given, `unknown_sender`;
-    404 for an unknown contact.
+    Its active enrollments end as with a STOP: `opted_out` if anything was sent, else
+    `omitted_opted_out`; waiting one-off texts are canceled. 200 if the number was already
+    suppressed. 422 `one_of_two` unless exactly one of `contact_id` and `phone` is given,
+    `unknown_sender`; 404 for an unknown contact.
     """
     known = False
 
@@ -67,29 +65,26 @@ async def create_suppression(
         known = not is_new
         return row
 
-    return await once.answer(
-        Suppression, create, status_code=lambda: 200 if known else 201, repeatable=True
-    )
+    return await once.answer(create, status_code=lambda: 200 if known else 201, repeatable=True)
 
 
 @router.get("")
 async def list_suppressions(
-    query: Annotated[SuppressionQuery, Query()], services: ServicesDep
+    query: InQuery[SuppressionQuery], services: ServicesDep
 ) -> Listing[Suppression]:
-    """List opted-out numbers with their evidence, the newest first; lifted ones stay."""
-    page = await services.suppressions.find(
+    """List opted-out numbers with their evidence, newest first; lifted ones too."""
+    find = partial(
+        services.suppressions.find,
         search=query.search,
         sources=query.source,
         is_standing=query.standing,
-        after=CURSORS.read(query.cursor, _SORT),
-        limit=query.limit,
     )
-    return listing(page, Suppression, CURSORS.write(page.next, _SORT))
+    return await CURSORS.listing(Suppression, query, find)
 
 
 @router.get("/{suppression_id}")
 async def get_suppression(suppression_id: UUID, services: ServicesDep) -> Suppression:
-    """Give one suppression."""
+    """Return one suppression."""
     return Suppression.model_validate(await services.suppressions.get(suppression_id))
 
 
@@ -99,14 +94,12 @@ async def lift_suppression(
 ) -> Response:
     """Lift a suppression, with a reason; it stays as evidence, and nothing resumes by itself.
 
-    Members lift what was done by hand; what the person asked for, or the provider said, only an
-    admin lifts (403 `forbidden`). 409 `already_lifted`.
+    Members can lift what was done by hand; only an admin can lift what the person asked for or the
+    provider reported (403 `forbidden`). 409 `already_lifted`.
     """
     return await once.answer(
-        Suppression,
         lambda: services.suppressions.lift(
             suppression_id, reason=body.reason, user_id=user.id, role=user.role
         ),
-        status_code=200,
         repeatable=True,
     )

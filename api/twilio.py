@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
-from itertools import count
+from itertools import count, takewhile
 from typing import Annotated
 from uuid import UUID
 
@@ -37,7 +37,6 @@ _under_way: set[asyncio.Task[None]] = set()
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], responses=dict(_REFUSALS))
 
-
 _INBOUND, _STATUS = "/inbound", "/status"
 PATHS = tuple(f"{router.prefix}{path}" for path in (_INBOUND, _STATUS))
 """What the provider calls."""
@@ -45,10 +44,10 @@ PATHS = tuple(f"{router.prefix}{path}" for path in (_INBOUND, _STATUS))
 
 @router.post(_INBOUND, response_class=Response)
 async def receive_text(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
-    """Take a text that somebody sent us, signed by Twilio.
+    """Receive an inbound text, signed by Twilio.
 
-    Answered with empty TwiML once the text and everything that follows from it is stored; a text
-    that comes twice is the same text.
+    The answer is empty TwiML, once the text and all its effects are stored; a text that comes twice
+    is stored once.
     """
     fields = await _signed_fields(request, settings)
     if isinstance(fields, Problem):
@@ -71,7 +70,7 @@ async def receive_status(
     settings: SettingsDep,
     attempt: Annotated[str | None, Query(description="Id of the attempt, from its call")] = None,
 ) -> Response:
-    """Take Twilio's report on a message of ours; may come twice, late and in any order."""
+    """Receive Twilio's report on one of our texts; reports come twice, late and in any order."""
     fields = await _signed_fields(request, settings)
     if isinstance(fields, Problem):
         return fields.response()
@@ -158,13 +157,8 @@ def _inbound_text(fields: Mapping[str, str]) -> InboundText | None:
 
 def _media_urls(fields: Mapping[str, str]) -> tuple[str, ...]:
     """Return MediaUrl0, MediaUrl1 and so on."""
-    urls: list[str] = []
-    for index in count():
-        url = fields.get(f"MediaUrl{index}")
-        if not url:
-            break
-        urls.append(url)
-    return tuple(urls)
+    found = (fields.get(f"MediaUrl{index}", "") for index in count())
+    return tuple(takewhile(bool, found))
 
 
 def _status_report(fields: Mapping[str, str], attempt: str | None) -> StatusReport | None:

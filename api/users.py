@@ -1,10 +1,11 @@
 """Routes of users, their tokens and their sessions."""
 
 from datetime import datetime
-from typing import Annotated, Any, cast
+from functools import partial
+from typing import Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.dependencies import (
     AdminOnly,
@@ -15,7 +16,7 @@ from api.dependencies import (
     SettingsDep,
 )
 from api.idempotency import Once, OnceDep
-from api.paging import Cursors, PageQuery, listing
+from api.paging import Cursors, InQuery, PageQuery
 from api.schemas.access import (
     MadeToken,
     MadeUser,
@@ -33,22 +34,20 @@ from api.schemas.base import Listing
 from api.session import take_cookie
 from services.access import set_up_links
 from services.access.tokens import TokenFields
-from services.access.users import Caller, UserChange
+from services.access.users import Caller
 from services.factory import Services
 from settings import ApiSettings
 
 router = APIRouter(tags=["users"])
 
-_SORT = "created_at"
-_NEWEST_FIRST = "-created_at"
-_USERS = Cursors("users", {"created_at": datetime})
-_TOKENS = Cursors("tokens", {"created_at": datetime})
-_SESSIONS = Cursors("sessions", {"created_at": datetime})
+USER_CURSORS = Cursors("users", "created_at", {"created_at": datetime})
+TOKEN_CURSORS = Cursors("tokens", "-created_at", {"created_at": datetime})
+_SESSIONS = Cursors("sessions", "-created_at", {"created_at": datetime})
 
 
 @router.get("/me")
 async def get_me(user: CurrentUser) -> User:
-    """Say whose token this is."""
+    """Return the user who makes the request."""
     return User.model_validate(user)
 
 
@@ -60,12 +59,12 @@ async def change_own_password(
     settings: SettingsDep,
     user: CurrentUser,
 ) -> None:
-    """Give yourself another password. All your sessions end, this one too.
+    """Change your password. All your sessions end, this one too.
 
-    Your tokens stay unless you ask for their end (`revoke_tokens`), the one you use now too:
-    whoever knew your password may have made some.
+    Your tokens stay unless you revoke them (`revoke_tokens`), the one you use now included:
+    whoever knew your password may have created some.
 
-    422 `wrong_password` if the present one is not right, `invalid_password` if the new one is too
+    422 `wrong_password` if the current one is wrong, `invalid_password` if the new one is too
     short or easy to guess; 429 `too_many_requests` after too many attempts.
     """
     await services.own_password.change(
@@ -79,13 +78,11 @@ async def change_own_password(
 
 @router.get("/me/sessions")
 async def list_own_sessions(
-    query: Annotated[PageQuery, Query()], services: ServicesDep, caller: CurrentCaller
+    query: InQuery[PageQuery], services: ServicesDep, caller: CurrentCaller
 ) -> Listing[OpenSession]:
-    """List the sessions you are signed in with at browsers, the newest first."""
-    cursors = _SESSIONS.within(caller.user.id)
-    after = cursors.read(query.cursor, _NEWEST_FIRST)
-    page = await services.sessions.of_caller(caller, after=after, limit=query.limit)
-    return listing(page, OpenSession, cursors.write(page.next, _NEWEST_FIRST))
+    """List your browser sessions, newest first."""
+    find = partial(services.sessions.of_caller, caller)
+    return await _SESSIONS.within(caller.user.id).listing(OpenSession, query, find)
 
 
 @router.delete("/me/sessions", status_code=204, dependencies=[OwnAccount])
@@ -96,7 +93,7 @@ async def end_other_sessions(services: ServicesDep, caller: CurrentCaller) -> No
 
 @router.delete("/me/sessions/{session_id}", status_code=204, dependencies=[OwnAccount])
 async def end_own_session(session_id: UUID, services: ServicesDep, caller: CurrentCaller) -> None:
-    """End a session of yours, if you like the one you use now; once more does no harm."""
+    """End one of your sessions, even the one you use now; repeating it does no harm."""
     await services.sessions.end(caller, session_id)
 
 
@@ -104,26 +101,26 @@ async def end_own_session(session_id: UUID, services: ServicesDep, caller: Curre
 async def create_own_token(
     body: NewToken, services: ServicesDep, caller: CurrentCaller, once: OnceDep
 ) -> Response:
-    """Make a token for yourself. It is shown in this answer and never again.
+    """Create a token for yourself. Only this answer shows it.
 
-    It may do what you may, as far as its scopes go. In a session this takes your password: 422
-    `wrong_password`, 429 `too_many_requests`. With a token it can do no more than that one and no
-    longer: 422 `exceeds_token`.
+    It may do what you may, within its scopes. In a session this takes your password: 422
+    `wrong_password`, 429 `too_many_requests`. With a token, the new one can neither do more nor
+    live longer: 422 `exceeds_token`.
     """
     return await _make(services, caller, caller.user.id, body, once)
 
 
 @router.get("/me/tokens")
 async def list_own_tokens(
-    query: Annotated[PageQuery, Query()], services: ServicesDep, user: CurrentUser
+    query: InQuery[PageQuery], services: ServicesDep, user: CurrentUser
 ) -> Listing[Token]:
-    """List your tokens, expired ones too, the newest first; not those that are revoked."""
+    """List your tokens, newest first: expired ones too, but not revoked ones."""
     return await _tokens(services, user.id, query)
 
 
 @router.delete("/me/tokens/{token_id}", status_code=204, dependencies=[OwnAccount])
 async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser) -> None:
-    """Make a token of yours useless from now on; once more does no harm."""
+    """Revoke one of your tokens; repeating it does no harm."""
     await services.tokens.revoke(user.id, token_id)
 
 
@@ -131,10 +128,10 @@ async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentU
 async def create_user(
     body: NewUser, services: ServicesDep, settings: SettingsDep, once: OnceDep
 ) -> Response:
-    """Add a user; the answer has the link on which they set their password, once.
+    """Add a user; the answer has a link on which they set their password, once.
 
-    Hand the link to them alone: it works for 72 hours. Whoever only uses tokens leaves it be. 409
-    `email_taken` if the address is in use, in whatever case.
+    Give the link to them alone; it works for 72 hours. A user who only uses tokens does not need
+    it. 409 `email_taken` if the address is in use, upper or lower case.
     """
 
     async def create() -> MadeUser:
@@ -143,33 +140,29 @@ async def create_user(
         )
         return MadeUser(**vars(user), **_told(link, settings))
 
-    return await once.answer_with_secret(MadeUser, "set_up_url", create)
+    return await once.answer_with_secret("set_up_url", create)
 
 
 @router.get("/users", dependencies=[AdminOnly])
-async def list_users(query: Annotated[PageQuery, Query()], services: ServicesDep) -> Listing[User]:
-    """List users in the order they were made."""
-    after = _USERS.read(query.cursor, _SORT)
-    page = await services.users.find(after=after, limit=query.limit)
-    return listing(page, User, _USERS.write(page.next, _SORT))
+async def list_users(query: InQuery[PageQuery], services: ServicesDep) -> Listing[User]:
+    """List users, oldest first."""
+    return await USER_CURSORS.listing(User, query, services.users.find)
 
 
 @router.get("/users/{user_id}", dependencies=[AdminOnly])
 async def get_user(user_id: UUID, services: ServicesDep) -> User:
-    """Give one user."""
+    """Return one user."""
     return User.model_validate(await services.users.get(user_id))
 
 
 @router.patch("/users/{user_id}", dependencies=[AdminOnly])
 async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -> User:
-    """Change what is given.
+    """Change only the given fields.
 
-    Another role, or disabling somebody, ends their sessions at once. Their tokens stay, and do what
-    their role may, but those of a disabled user do not work. 409 `last_admin` if nobody would be
-    left who can manage users.
+    A new role, or disabling a user, ends their sessions at once. Their tokens stay, within the new
+    role, but those of a disabled user do not work. 409 `last_admin` if no admin would be left.
     """
-    change = cast("UserChange", body.model_dump(exclude_unset=True))
-    return User.model_validate(await services.users.change(user_id, change))
+    return User.model_validate(await services.users.change(user_id, body.as_changes()))
 
 
 @router.post(
@@ -179,16 +172,12 @@ async def change_user(user_id: UUID, body: UserChanges, services: ServicesDep) -
     dependencies=[AdminOnly],
 )
 async def create_set_up_link(
-    user_id: UUID,
-    body: NewSetUpLink,
-    services: ServicesDep,
-    settings: SettingsDep,
-    once: OnceDep,
+    user_id: UUID, body: NewSetUpLink, services: ServicesDep, settings: SettingsDep, once: OnceDep
 ) -> Response:
-    """Make a link on which a user sets another password, once, within 72 hours.
+    """Create a link on which a user sets a new password, once, within 72 hours.
 
-    Their present password, their sessions and any link made before end at once; with
-    `revoke_tokens` their tokens as well. 409 `user_disabled` if they are disabled.
+    Their current password, their sessions and any earlier link end at once; with `revoke_tokens`
+    their tokens too. 409 `user_disabled`.
     """
 
     async def make() -> SetUpLink:
@@ -197,37 +186,34 @@ async def create_set_up_link(
         )
         return SetUpLink(**_told(link, settings))
 
-    return await once.answer_with_secret(SetUpLink, "set_up_url", make)
+    return await once.answer_with_secret("set_up_url", make)
 
 
 @router.post(
-    "/users/{user_id}/tokens",
-    status_code=201,
-    response_model=MadeToken,
-    dependencies=[AdminOnly],
+    "/users/{user_id}/tokens", status_code=201, response_model=MadeToken, dependencies=[AdminOnly]
 )
 async def create_token(
     user_id: UUID, body: NewToken, services: ServicesDep, caller: CurrentCaller, once: OnceDep
 ) -> Response:
-    """Make a token for somebody. It is shown in this answer and never again.
+    """Create a token for a user. Only this answer shows it.
 
-    In a session this takes your own password; with a token it can do no more than that one and no
-    longer. Refusals are those of `POST /api/me/tokens`.
+    In a session this takes your own password; with a token, the new one can neither do more nor
+    live longer. Refusals are those of `POST /api/me/tokens`.
     """
     return await _make(services, caller, user_id, body, once)
 
 
 @router.get("/users/{user_id}/tokens", dependencies=[AdminOnly])
 async def list_tokens(
-    user_id: UUID, query: Annotated[PageQuery, Query()], services: ServicesDep
+    user_id: UUID, query: InQuery[PageQuery], services: ServicesDep
 ) -> Listing[Token]:
-    """List a user's tokens, expired ones too, the newest first; not those that are revoked."""
+    """List a user's tokens, newest first: expired ones too, but not revoked ones."""
     return await _tokens(services, user_id, query)
 
 
 @router.delete("/users/{user_id}/tokens/{token_id}", status_code=204, dependencies=[AdminOnly])
 async def revoke_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> None:
-    """Make a token useless from now on; once more does no harm."""
+    """Revoke one of a user's tokens; repeating it does no harm."""
     await services.tokens.revoke(user_id, token_id)
 
 
@@ -241,7 +227,7 @@ async def _make(
         )
         return MadeToken(token=made.token, **vars(made.details))
 
-    return await once.answer_with_secret(MadeToken, "token", make)
+    return await once.answer_with_secret("token", make)
 
 
 def _told(link: set_up_links.SetUpLink, settings: ApiSettings) -> dict[str, Any]:
@@ -250,7 +236,5 @@ def _told(link: set_up_links.SetUpLink, settings: ApiSettings) -> dict[str, Any]
 
 
 async def _tokens(services: Services, user_id: UUID, query: PageQuery) -> Listing[Token]:
-    cursors = _TOKENS.within(user_id)
-    after = cursors.read(query.cursor, _NEWEST_FIRST)
-    page = await services.tokens.of_user(user_id, after=after, limit=query.limit)
-    return listing(page, Token, cursors.write(page.next, _NEWEST_FIRST))
+    find = partial(services.tokens.of_user, user_id)
+    return await TOKEN_CURSORS.within(user_id).listing(Token, query, find)

@@ -1,13 +1,16 @@
 """Addresses of a list's pages, filters and orders."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import Field
 
-from api.paging import Cursor, FilterQuery
+from api.paging import Cursor, Cursors, FilterQuery, Find
 
 _PAGES_BACK = 20
+_Found = TypeVar("_Found")
 
 
 class PlaceQuery(FilterQuery):
@@ -19,58 +22,65 @@ class PlaceQuery(FilterQuery):
     )
 
 
+@dataclass(frozen=True)
 class Addresses:
     """Addresses of one list: the page shown, its neighbors, other filters and orders.
 
-    Args:
-        path: The list's path.
-        query: The query of the page shown.
+    Attributes:
+        query: Of the page shown.
         next_cursor: Cursor of the next page; None on the last.
         first_sort: The list's order when its address names none.
     """
 
-    def __init__(
-        self, path: str, query: PlaceQuery, next_cursor: str | None = None, *, first_sort: str = ""
-    ) -> None:
-        self._path = path
-        self._query = query
-        self._next_cursor = next_cursor
-        self._first_sort = first_sort
+    path: str
+    query: PlaceQuery
+    next_cursor: str | None = None
+    first_sort: str = ""
 
     def of(self, **changes: object) -> str:
         """Return the address of the first page with some parameters changed; None drops one."""
-        shown = self._query.model_dump(mode="json", exclude_defaults=True)
-        return address(self._path, **{**shown, "cursor": None, "trail": None, **changes})
+        shown = self.query.model_dump(mode="json", exclude_defaults=True)
+        return address(self.path, **{**shown, "cursor": None, "trail": None, **changes})
 
     def sorted_by(self, name: str) -> str:
         """Return the address of the list sorted by a column, reversed if it already is."""
         first, other = (name, f"-{name}") if name == "name" else (f"-{name}", name)
-        now = getattr(self._query, "sort", self._first_sort)
+        now = getattr(self.query, "sort", self.first_sort)
         wanted = other if now == first else first
-        return self.of(sort=None if wanted == self._first_sort else wanted)
+        return self.of(sort=None if wanted == self.first_sort else wanted)
 
     @property
     def following(self) -> str | None:
         """The address of the next page; None on the last."""
-        if self._next_cursor is None:
+        if self.next_cursor is None:
             return None
-        trail = [*self._query.trail, self._query.cursor] if self._query.cursor else []
-        return self.of(cursor=self._next_cursor, trail=trail[-_PAGES_BACK:])
+        trail = [*self.query.trail, self.query.cursor] if self.query.cursor else []
+        return self.of(cursor=self.next_cursor, trail=trail[-_PAGES_BACK:])
 
     @property
     def here(self) -> str:
         """The address of the page shown."""
-        return self.of(cursor=self._query.cursor, trail=self._query.trail)
+        return self.of(cursor=self.query.cursor, trail=self.query.trail)
 
     @property
     def previous(self) -> str | None:
         """The address of the page before; None on the first."""
-        if self._query.cursor is None:
+        if self.query.cursor is None:
             return None
-        if not self._query.trail:
+        if not self.query.trail:
             return self.of()
-        *earlier, before = self._query.trail
+        *earlier, before = self.query.trail
         return self.of(cursor=before, trail=earlier)
+
+
+async def listed(
+    path: str, query: PlaceQuery, cursors: Cursors, find: Find[_Found], *, rows: int = 50
+) -> tuple[Sequence[_Found], Addresses]:
+    """Find the page of a list that a query asks for; return its items and the list's addresses."""
+    sort = getattr(query, "sort", None)
+    found = await find(after=cursors.read(query.cursor, sort), limit=rows)
+    next_cursor = cursors.write(found.next, sort)
+    return found.items, Addresses(path, query, next_cursor, first_sort=cursors.order)
 
 
 def address(path: str, **query: object) -> str:

@@ -1,7 +1,9 @@
 """Conversations: the list, one conversation beside it, and replying."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -10,24 +12,18 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
-from api.pages.addresses import Addresses, PlaceQuery, address
-from api.pages.choices import sender_options
+from api.pages.addresses import Addresses, PlaceQuery, address, listed
 from api.pages.forms import FormFields, chosen_id
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
-from api.paging import Cursor, Cursors, FilterQuery
-from domain.platform.errors import SegueError
-from domain.platform.names import SEARCH_LENGTH
-from domain.platform.paging import Page as Listed
-from services.messaging.conversations import Conversation, ConversationText, ListedConversation
-from services.messaging.unknown_numbers import UnknownNumber, UnknownTexts
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.paging import Cursor, Cursors, FilterQuery, Find, InQuery, Search
+from services.messaging.conversations import Conversation, ConversationText
+from services.messaging.unknown_numbers import UnknownTexts
 from storage.messaging.conversations import ConversationFilter
 
 router = APIRouter()
 
-_SORT = "-created_at"
-_CURSORS = Cursors("conversations", {"created_at": datetime})
-_TEXT_CURSORS = Cursors("texts", {"created_at": datetime})
-_ROWS = 50
+_CURSORS = Cursors("conversations", "-created_at", {"created_at": datetime})
+_TEXT_CURSORS = Cursors("texts", "-created_at", {"created_at": datetime})
 _TEXTS = 50
 _TEXTS_MOST = 200
 _ONLY_WORDS = (
@@ -47,7 +43,7 @@ class TalksQuery(PlaceQuery):
         number: The first text of the number that is shown beside the list instead.
     """
 
-    search: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
+    search: Search = ""
     only: ConversationFilter | Literal["unknown"] = ConversationFilter.ALL
     open: UUID | None = None
     number: UUID | None = None
@@ -82,12 +78,12 @@ class ReplyFields(FormFields):
 @router.get("/conversations")
 async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Response:
     """Show the list without a conversation beside it; htmx gets the list alone."""
-    listed = await _listed(page, query)
+    context = await _listed(page, query)
     if not page.wants_part:
-        return page.render("conversations/conversations.html", talk=None, **listed)
-    response = page.part("conversations/_list.html", **listed)
+        return page.render("conversations/conversations.html", talk=None, **context)
+    response = page.part("conversations/_list.html", **context)
     if page.request.headers.get("hx-trigger") == "talk-filters":
-        response.headers["HX-Replace-Url"] = _addresses(page, query).of()
+        response.headers["HX-Replace-Url"] = Addresses(*_place(page, query)).of()
     return response
 
 
@@ -100,12 +96,8 @@ async def show_unknown_number(
     if found.contact_id is not None:
         return page.redirect_to("show_conversation", contact_id=found.contact_id)
     query = query.model_copy(update={"number": message_id})
-    thread = _number(page, message_id, found)
-    if page.wants_part:
-        back = _addresses(page, query, beside=False).here
-        return page.part("conversations/_unknown_thread.html", back=back, **thread)
-    listed = await _listed(page, query)
-    return page.render("conversations/conversations.html", talk=None, **listed, **thread)
+    thread = {"talk": None, **_number(page, message_id, found)}
+    return await _beside(page, query, "conversations/_unknown_thread.html", thread)
 
 
 @router.get("/conversations/unknown/{message_id}/texts")
@@ -124,7 +116,7 @@ async def show_earlier_texts_of_number(
     page: PageDep, message_id: UUID, query: InQuery[EarlierQuery]
 ) -> Response:
     """Show an earlier page of a number's texts."""
-    before = _TEXT_CURSORS.within(message_id).read(query.before, _SORT)
+    before = _TEXT_CURSORS.within(message_id).read(query.before)
     found = await page.services.unknown_numbers.get(message_id, before=before, limit=_TEXTS)
     return page.part("conversations/_earlier.html", **_number(page, message_id, found))
 
@@ -137,11 +129,7 @@ async def show_conversation(
     query = query.model_copy(update={"open": contact_id})
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
     thread = {**await _reply_box(page, talk), **_thread(page, talk)}
-    if page.wants_part:
-        back = _addresses(page, query, beside=False).here
-        return page.part("conversations/_thread.html", back=back, **thread)
-    listed = await _listed(page, query)
-    return page.render("conversations/conversations.html", **listed, **thread)
+    return await _beside(page, query, "conversations/_thread.html", thread)
 
 
 @router.get("/conversations/{contact_id}/texts")
@@ -160,7 +148,7 @@ async def show_earlier_texts(
     page: PageDep, contact_id: UUID, query: InQuery[EarlierQuery]
 ) -> Response:
     """Show an earlier page of a conversation."""
-    before = _TEXT_CURSORS.within(contact_id).read(query.before, _SORT)
+    before = _TEXT_CURSORS.within(contact_id).read(query.before)
     talk = await page.services.conversations.get(contact_id, before=before, limit=_TEXTS)
     return page.part("conversations/_earlier.html", **_thread(page, talk))
 
@@ -168,7 +156,7 @@ async def show_earlier_texts(
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
     """Text a contact; show the reply box empty, or as typed with its errors."""
-    try:
+    with page.refusing():
         await page.services.conversations.reply(
             form.message_id,
             contact_id,
@@ -176,48 +164,57 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             page.user.id,
             sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
         )
-    except SegueError as error:
-        page.refuse(error)
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await _reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
     return page.part("conversations/_reply.html", event=event, **box)
 
 
+async def _beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str, Any]) -> Response:
+    """Show texts beside the list; htmx gets them alone."""
+    if page.wants_part:
+        return page.part(part, back=_back(page, query), **thread)
+    context = await _listed(page, query)
+    return page.render("conversations/conversations.html", **context, **thread)
+
+
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
-    after = _CURSORS.read(query.cursor, _SORT)
-    found: Listed[ListedConversation] | Listed[UnknownNumber]
-    if query.only == "unknown":
-        found = await page.services.unknown_numbers.page(
-            search=query.search, after=after, limit=_ROWS
-        )
-    else:
-        found = await page.services.conversations.page(
-            search=query.search, only=query.only, after=after, limit=_ROWS
-        )
-    next_cursor = _CURSORS.write(found.next, _SORT)
+    services, search = page.services, query.search
+    find: Find[Any] = (
+        partial(services.unknown_numbers.page, search=search)
+        if query.only == "unknown"
+        else partial(services.conversations.page, search=search, only=query.only)
+    )
+    path, place = _place(page, query)
+    talks, addresses = await listed(path, place, _CURSORS, find)
     return {
         "query": query,
-        "talks": found.items,
+        "talks": talks,
         "only_words": _ONLY_WORDS,
-        "address_beside": lambda **beside: _addresses(page, query.model_copy(update=beside)).here,
-        "back": _addresses(page, query, beside=False).here,
-        "address": _addresses(page, query, next_cursor=next_cursor),
+        "address_beside": lambda **beside: _address(page, query.model_copy(update=beside)),
+        "back": _back(page, query),
+        "address": addresses,
     }
 
 
-def _addresses(
-    page: Page, query: TalksQuery, *, beside: bool = True, next_cursor: str | None = None
-) -> Addresses:
-    """Return the list's addresses, with or without what is shown beside it."""
-    if beside and query.number:
+def _place(page: Page, query: TalksQuery) -> tuple[str, TalksQuery]:
+    """Return the path of what is shown, and the query of the list alone."""
+    if query.number:
         path = page.path_to("show_unknown_number", message_id=query.number)
-    elif beside and query.open:
+    elif query.open:
         path = page.path_to("show_conversation", contact_id=query.open)
     else:
         path = page.path_to("show_conversations")
-    query = query.model_copy(update={"open": None, "number": None})
-    return Addresses(path, query, next_cursor)
+    return path, query.model_copy(update={"open": None, "number": None})
+
+
+def _address(page: Page, query: TalksQuery) -> str:
+    return Addresses(*_place(page, query)).here
+
+
+def _back(page: Page, query: TalksQuery) -> str:
+    """Return the address of the list with nothing beside it."""
+    return _address(page, query.model_copy(update={"open": None, "number": None}))
 
 
 def _thread(page: Page, talk: Conversation) -> dict[str, Any]:
@@ -231,7 +228,7 @@ def _number(page: Page, message_id: UUID, found: UnknownTexts) -> dict[str, Any]
 
 
 def _texts(owner_id: UUID, shown: Conversation | UnknownTexts, path: str) -> dict[str, Any]:
-    cursor = _TEXT_CURSORS.within(owner_id).write(shown.earlier, _SORT)
+    cursor = _TEXT_CURSORS.within(owner_id).write(shown.earlier)
     return {"texts": shown.texts, "earlier": address(path, before=cursor) if cursor else None}
 
 
@@ -246,5 +243,5 @@ async def _reply_box(
 ) -> dict[str, Any]:
     """Return what the reply box shows: the senders too, if the contact knows none."""
     asks_sender = talk.reply.sender is None and talk.reply.refusal is None
-    senders = await sender_options(page) if asks_sender else []
+    senders = await page.sender_options() if asks_sender else []
     return {"talk": talk, "form": form or ReplyFields(), "sender_options": senders}

@@ -37,13 +37,7 @@ _OF_ACTIONS = {404: "It is no longer there; load the page again.", 500: _WRONG}
 
 
 def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
-    """Answer an error as a page; return None if a program asked.
-
-    Args:
-        request: The request.
-        error: The exception.
-        problem: The answer that a program would get.
-    """
+    """Answer an error as a page; return None if a program asked, which gets ``problem``."""
     if not _is_for_people(request):
         return None
     pages: Pages = request.app.state.pages

@@ -77,9 +77,7 @@ class FormErrors:
     def of(cls, error: SegueError, **renamed: str) -> "FormErrors":
         """Turn a service's error into errors of a form.
 
-        Args:
-            error: The error.
-            renamed: The form's names of fields by the service's, where they differ.
+        ``renamed`` has the form's names of fields by the service's, where they differ.
 
         Raises:
             SegueError: The error itself, if no change to the form could help.
@@ -99,9 +97,6 @@ class FormErrors:
     def __bool__(self) -> bool:
         """Whether there is any error."""
         return bool(self.fields or self.general)
-
-
-NO_ERRORS = FormErrors()
 
 
 def sentence(text: str) -> str:

@@ -1,37 +1,34 @@
 """Groups of contacts and their members."""
 
-from typing import Annotated
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
 from starlette.responses import Response
 
 from api.groups import GROUP_CURSORS, MEMBER_CURSORS
-from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
-from domain.platform.errors import SegueError
-from domain.platform.names import SEARCH_LENGTH
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.paging import InQuery, Search
+from services.contacts.groups import AddedNumbers
 
 router = APIRouter()
 
-_ROWS = 50
-_SORT = "name"
 _SHOWN = 5
 
 
 class MembersQuery(PlaceQuery):
     """Query of a group's page."""
 
-    search: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
+    search: Search = ""
 
 
 class PickQuery(PlaceQuery):
     """Search for contacts to add."""
 
-    find: Annotated[str, Field(max_length=SEARCH_LENGTH)] = ""
+    find: Search = ""
 
 
 class NameFields(FormFields):
@@ -49,50 +46,40 @@ class NumbersFields(FormFields):
 @router.get("/groups")
 async def show_groups(page: PageDep, query: InQuery[PlaceQuery]) -> Response:
     """List groups by name."""
-    found = await page.services.groups.find(
-        after=GROUP_CURSORS.read(query.cursor, _SORT), limit=_ROWS
-    )
-    next_cursor = GROUP_CURSORS.write(found.next, _SORT)
-    address = Addresses(page.path_to("show_groups"), query, next_cursor)
-    return page.render("groups/index.html", groups=found.items, address=address)
+    path = page.path_to("show_groups")
+    groups, address = await listed(path, query, GROUP_CURSORS, page.services.groups.find)
+    return page.render("groups/index.html", groups=groups, address=address)
 
 
 @router.get("/groups/new")
 async def new_group(page: PageDep) -> Response:
     """Show the dialog of a new group."""
-    return _ask_name(page, page.path_to("create_group"), NameFields())
+    return _ask_name(page, NameFields())
 
 
 @router.post("/groups/new")
 async def create_group(page: PageDep, form: InForm[NameFields]) -> Response:
     """Create an empty group."""
-    try:
+    with page.refusing():
         made = await page.services.groups.create(form.name)
-    except SegueError as error:
-        page.refuse(error)
-        return _ask_name(page, page.path_to("create_group"), form)
-    return page.redirect_to("show_group", f"{made.name} is made.", group_id=made.id)
+        return page.redirect_to("show_group", f"{made.name} is created.", group_id=made.id)
+    return _ask_name(page, form)
 
 
 @router.get("/groups/{group_id}")
 async def show_group(page: PageDep, group_id: UUID, query: InQuery[MembersQuery]) -> Response:
     """Show a group and its members by name."""
     group = await page.services.groups.get(group_id)
-    cursors = MEMBER_CURSORS.within(group_id)
-    found = await page.services.contacts.find(
-        search=query.search,
-        group_ids=[group_id],
-        after=cursors.read(query.cursor, _SORT),
-        limit=_ROWS,
-    )
     path = page.path_to("show_group", group_id=group_id)
+    find = partial(page.services.contacts.find, search=query.search, group_ids=[group_id])
+    members, address = await listed(path, query, MEMBER_CURSORS.within(group_id), find)
     return page.render(
         "groups/group.html",
         part="groups/_members.html",
         group=group,
         query=query,
-        members=found.items,
-        address=Addresses(path, query, cursors.write(found.next, _SORT)),
+        members=members,
+        address=address,
     )
 
 
@@ -100,20 +87,16 @@ async def show_group(page: PageDep, group_id: UUID, query: InQuery[MembersQuery]
 async def ask_group_name(page: PageDep, group_id: UUID) -> Response:
     """Show the dialog that renames a group."""
     group = await page.services.groups.get(group_id)
-    action = page.path_to("rename_group", group_id=group_id)
-    return _ask_name(page, action, NameFields(name=group.name), is_new=False)
+    return _ask_name(page, NameFields(name=group.name), group_id)
 
 
 @router.post("/groups/{group_id}/rename")
 async def rename_group(page: PageDep, group_id: UUID, form: InForm[NameFields]) -> Response:
     """Rename a group."""
-    try:
+    with page.refusing():
         await page.services.groups.rename(group_id, form.name)
-    except SegueError as error:
-        action = page.path_to("rename_group", group_id=group_id)
-        page.refuse(error)
-        return _ask_name(page, action, form, is_new=False)
-    return page.redirect_to("show_group", "The group is renamed.", group_id=group_id)
+        return page.redirect_to("show_group", "The group is renamed.", group_id=group_id)
+    return _ask_name(page, form, group_id)
 
 
 @router.get("/groups/{group_id}/delete")
@@ -155,20 +138,21 @@ async def add_member(page: PageDep, group_id: UUID, contact_id: InForm[UUID]) ->
 @router.post("/groups/{group_id}/add-numbers")
 async def add_numbers(page: PageDep, group_id: UUID, form: InForm[NumbersFields]) -> Response:
     """Add the contacts with the pasted numbers to a group."""
-    try:
+    with page.refusing():
         done = await page.services.groups.add_numbers(group_id, form.numbers, page.user.id)
-    except SegueError as error:
-        page.refuse(error)
-        return await _ask_members(page, group_id, form)
+        return page.done(_what_was_added(done), event=PageEvent.MEMBERS_CHANGED)
+    return await _ask_members(page, group_id, form)
+
+
+def _what_was_added(done: AddedNumbers) -> Flash:
     added, already = len(done.members.added), len(done.members.already)
     words = f"{added:,} added" + (f", {already:,} in it already" if already else "")
-    flash = Flash(f"{words}.")
     skipped = [f"{one} is nobody's" for one in done.unknown]
     skipped += [f"“{one[:40]}” is no number" for one in done.unread]
-    if skipped:
-        more = f" and {len(skipped) - _SHOWN:,} more" if len(skipped) > _SHOWN else ""
-        flash = Flash(f"{words}. Left out: {'; '.join(skipped[:_SHOWN])}{more}.", "warning")
-    return page.done(flash, event=PageEvent.MEMBERS_CHANGED)
+    if not skipped:
+        return Flash(f"{words}.")
+    more = f" and {len(skipped) - _SHOWN:,} more" if len(skipped) > _SHOWN else ""
+    return Flash(f"{words}. Left out: {'; '.join(skipped[:_SHOWN])}{more}.", "warning")
 
 
 @router.post("/groups/{group_id}/members/{contact_id}/remove")
@@ -178,8 +162,8 @@ async def remove_member(page: PageDep, group_id: UUID, contact_id: UUID) -> Resp
     return page.done("They are no longer in the group.", event=PageEvent.MEMBERS_CHANGED)
 
 
-def _ask_name(page: Page, action: str, form: NameFields, *, is_new: bool = True) -> Response:
-    return page.part("groups/_name.html", action=action, form=form, is_new=is_new)
+def _ask_name(page: Page, form: NameFields, group_id: UUID | None = None) -> Response:
+    return page.part("groups/_name.html", form=form, group_id=group_id)
 
 
 async def _ask_members(page: Page, group_id: UUID, form: NumbersFields | None = None) -> Response:

@@ -11,15 +11,12 @@ from starlette.responses import Response
 from api.exports import CsvFile
 from api.pages.addresses import address
 from api.pages.labels import LABELS
-from api.pages.page import InQuery, Page, PageDep, PageEvent
-from api.paging import FilterQuery
-from domain.platform.errors import NotFoundError
+from api.pages.page import Page, PageDep, PageEvent
+from api.paging import FilterQuery, InQuery
 from domain.statuses.jobs import JobKind
-from services.jobs.csv_upload import INVALID
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
-
 
 _OF_ENROLLMENTS = frozenset(JobKind) - {
     JobKind.IMPORT_CONTACTS,
@@ -27,7 +24,6 @@ _OF_ENROLLMENTS = frozenset(JobKind) - {
     JobKind.ENROLL,
 }
 _ROWS = 50
-_BAD_ROWS = 20
 
 
 class ResultsQuery(FilterQuery):
@@ -66,19 +62,6 @@ async def download_bad_rows(page: PageDep, job_id: UUID) -> StreamingResponse:
     """Download the invalid rows of a file as a CSV file, each with its error."""
     pieces = await page.services.exporting.bad_rows(job_id, page.user.id)
     return CsvFile.named("bad-rows", pieces)
-
-
-async def import_result(page: Page, job_id: UUID, kind: JobKind, template: str) -> Response:
-    """Show the result of an import: its counts and the first invalid rows.
-
-    Raises:
-        NotFoundError: There is no such job, or it is of another kind.
-    """
-    job = await page.services.jobs.get(job_id)
-    if job.kind is not kind:
-        raise NotFoundError("job", job_id)
-    bad, more = await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
-    return page.part(template, job=job, bad=bad, more=more)
 
 
 @router.get("/jobs/{job_id}/progress")

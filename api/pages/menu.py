@@ -10,7 +10,6 @@ class Entry:
     """One entry of a menu.
 
     Attributes:
-        icon: The name of a Tabler icon.
         role: The weakest role that sees it.
         count: The page function that counts what waits there; empty if there is none.
     """

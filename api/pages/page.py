@@ -1,12 +1,13 @@
 """One request for a page: the signed-in user, the template's context, the response."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from fastapi import Depends, Form, Query, Request
+from fastapi import Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from starlette.responses import Response
@@ -15,25 +16,18 @@ from api.dependencies import CurrentCaller, ServicesDep, SettingsDep, reaches
 from api.pages import flash as flashes
 from api.pages.assets import Assets
 from api.pages.flash import Flash
-from api.pages.forms import NO_ERRORS, FormErrors
+from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock
 from domain.platform.errors import SegueError
-from services.access.users import Caller, UserDetails
-from services.factory import Services
-from settings import ApiSettings
 
 HTMX = "hx-request"
-
 _OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
-
+_SENDERS_MOST = 200
 _Model = TypeVar("_Model")
 InForm = Annotated[_Model, Form()]
 """A model read from a form."""
-
-InQuery = Annotated[_Model, Query()]
-"""A model read from the query."""
 
 
 class PageEvent(StrEnum):
@@ -58,65 +52,27 @@ class Pages:
     environment: Environment
 
 
-class Page:
-    """One request for a page, and how to answer it.
+class PublicPage:
+    """One request for a page that needs no sign-in, and how to answer it.
 
     Attributes:
-        caller: The signed-in user; None on pages that need no sign-in.
         now: When the request came, UTC.
         errors: Errors of the form that was sent; their status is the response's.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        services: Services,
-        settings: ApiSettings,
-        *,
-        caller: Caller | None = None,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, request: Request, services: ServicesDep, settings: SettingsDep) -> None:
         self.request = request
         self.services = services
         self.settings = settings
-        self.caller = caller
-        self._clock = clock
         self.now = datetime.now(UTC)
-        self.errors = NO_ERRORS
+        self.errors = FormErrors()
         self._pages: Pages = request.app.state.pages
-
-    @property
-    def signed_in(self) -> Caller:
-        """The signed-in user, and how they proved it.
-
-        Raises:
-            AttributeError: This page needs no sign-in.
-        """
-        if self.caller is None:
-            raise AttributeError("nobody is signed in")
-        return self.caller
-
-    @property
-    def user(self) -> UserDetails:
-        """The signed-in user; raises as ``signed_in``."""
-        return self.signed_in.user
-
-    @property
-    def clock(self) -> Clock:
-        """The workspace's clock; raises as ``signed_in``."""
-        if self._clock is None:
-            raise AttributeError("nobody is signed in")
-        return self._clock
 
     @property
     def wants_part(self) -> bool:
         """Whether htmx asks for a part to put into the page already shown."""
         headers = self.request.headers
         return HTMX in headers and "hx-history-restore-request" not in headers
-
-    def sees(self, entry: Entry) -> bool:
-        """Whether the user sees an entry of a menu."""
-        return reaches(self.user.role, entry.role)
 
     def path_to(self, name: str, /, **parameters: object) -> str:
         """Return the address of a page by its function's name and the path's parameters."""
@@ -126,13 +82,17 @@ class Page:
         """Show an error beside the fields of the form; arguments as for ``FormErrors.of``."""
         self.errors = FormErrors.of(error, **renamed)
 
-    def render(self, template: str, *, part: str | None = None, **context: object) -> Response:
-        """Answer with a page.
+    def refusing(self, **renamed: str) -> "_Refusing":
+        """Show an error of a ``with`` block beside the fields of the form, as ``refuse`` does.
 
-        Args:
-            template: Its file.
-            part: The file that htmx gets instead.
-            **context: Names for the template, besides those every page gets.
+        The block ends by returning the answer of success; what follows shows the form again.
+        """
+        return _Refusing(self, renamed)
+
+    def render(self, template: str, *, part: str | None = None, **context: object) -> Response:
+        """Answer with a page, or htmx with the template ``part`` alone.
+
+        The context is added to what every template gets.
         """
         if part is not None and self.wants_part:
             return _html(self._text(part, **context), self.errors.status)
@@ -150,14 +110,7 @@ class Page:
         event: PageEvent | None = None,
         **context: object,
     ) -> Response:
-        """Answer htmx with a part of a page.
-
-        Args:
-            template: Its file.
-            flash: A message to show besides.
-            event: An event that the browser fires on the page (``HX-Trigger``).
-            **context: Names for the template, besides those every page gets.
-        """
+        """Answer htmx with a part of a page, a message to show and an event to fire on the page."""
         text = self._text(template, **context)
         if flash is not None:
             text += self._text("layout/_flash_part.html", flash=flash)
@@ -194,45 +147,83 @@ class Page:
     def _text(self, template: str, **context: object) -> str:
         given = {
             "page": self,
-            "user": self.caller.user if self.caller else None,
-            "clock": self._clock,
             "now": self.now,
             "here": self.request.url.path,
-            "can": lambda name: self._pages.routes.may(self.user.role, name),
-            "away": self.services.availability.away() if self.caller else (),
             "flash": None,
             "errors": self.errors,
+            **self._of_user(),
             **context,
         }
         return self._pages.environment.get_template(template).render(given)
 
+    def _of_user(self) -> dict[str, Any]:
+        """Return what templates know of the user."""
+        return {"user": None, "clock": None, "away": ()}
 
-async def _signed_in(
-    request: Request, services: ServicesDep, settings: SettingsDep, caller: CurrentCaller
-) -> Page:
+
+@dataclass(frozen=True)
+class _Refusing:
+    page: PublicPage
+    renamed: Mapping[str, str]
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, SegueError):
+            return False
+        self.page.refuse(error, **self.renamed)
+        return True
+
+
+async def _clock(services: ServicesDep) -> Clock:
     workspace = await services.workspace.get()
-    clock = Clock(workspace.effective_time_zone, workspace.hour_cycle)
-    return Page(request, services, settings, caller=caller, clock=clock)
+    return Clock(workspace.effective_time_zone, workspace.hour_cycle)
 
 
-async def _public(request: Request, services: ServicesDep, settings: SettingsDep) -> Page:
-    return Page(request, services, settings)
+class Page(PublicPage):
+    """One request of a signed-in user for a page; ``clock`` is the workspace's."""
+
+    def __init__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        settings: SettingsDep,
+        caller: CurrentCaller,
+        clock: Annotated[Clock, Depends(_clock)],
+    ) -> None:
+        super().__init__(request, services, settings)
+        self.caller = caller
+        self.user = caller.user
+        self.clock = clock
+
+    def sees(self, entry: Entry) -> bool:
+        """Whether the user sees an entry of a menu."""
+        return reaches(self.user.role, entry.role)
+
+    async def group_options(self) -> list[tuple[str, str]]:
+        """Return all groups, id and name; a long dropdown gets a search box in the browser."""
+        return [(str(group.id), group.name) for group in await self.services.pickers.groups()]
+
+    async def sender_options(self) -> list[tuple[str, str]]:
+        """Return the senders, id and name."""
+        senders = await self.services.senders.find(limit=_SENDERS_MOST)
+        return [(str(sender.id), sender.name) for sender in senders.items]
+
+    def _of_user(self) -> dict[str, Any]:
+        return {
+            "user": self.user,
+            "clock": self.clock,
+            "can": lambda name: self._pages.routes.may(self.user.role, name),
+            "away": self.services.availability.away(),
+        }
 
 
-PageDep = Annotated[Page, Depends(_signed_in)]
-"""A page for signed-in users."""
-
-PublicPageDep = Annotated[Page, Depends(_public)]
-"""A page that needs no sign-in."""
+PageDep = Annotated[Page, Depends()]
+PublicPageDep = Annotated[PublicPage, Depends()]
 
 
 def own_path(address: str | None, *, otherwise: str = "/") -> str:
-    """Return the path and query of one of our own addresses, never another site's.
-
-    Args:
-        address: A path or a whole address from an untrusted source.
-        otherwise: The result for anything else.
-    """
+    """Return an untrusted address's path and query if it is ours, never another site's."""
     if not address or any(char <= " " or char in "\\\x7f" for char in address):
         return otherwise
     try:

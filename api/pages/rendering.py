@@ -1,9 +1,10 @@
 """The template environment: globals, filters, and the pages' routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -42,6 +43,27 @@ STATUS_LOOKS: Mapping[EnrollmentStatus, Look] = {
     EnrollmentStatus.OMITTED_OPTED_OUT: Look(icon="user-off", tone="orange"),
     EnrollmentStatus.OMITTED_LANDLINE: Look(icon="phone-off", tone="purple"),
 }
+
+
+class Segment(NamedTuple):
+    """One part of a bar: its tone; start and width in percent of the bar."""
+
+    tone: str
+    start: float
+    width: float
+
+
+def status_bar(counts: Iterable[tuple[EnrollmentStatus, int]]) -> list[Segment]:
+    """Lay statuses end to end so that they fill a bar, for SVG: inline styles are forbidden."""
+    counted = [(status, count) for status, count in counts if count]
+    total = sum(count for _, count in counted)
+    laid = []
+    start = 0.0
+    for status, count in counted:
+        width = 100 * count / total
+        laid.append(Segment(STATUS_LOOKS[status].tone, round(start, 3), round(width, 3)))
+        start += width
+    return laid
 
 
 class PageRoutes:

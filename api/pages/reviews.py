@@ -1,14 +1,16 @@
 """Review: texts that may ask for no more texts, for a person to decide."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.flash import Flash
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.paging import InQuery
 from api.reviews import CURSORS
 from domain.statuses.suppression import ReviewDecision
 
@@ -16,9 +18,6 @@ router = APIRouter()
 
 COUNT_MOST = 99
 """The highest number that the badge shows."""
-
-_ROWS = 50
-_SORT = "-created_at"
 
 
 class ReviewsQuery(PlaceQuery):
@@ -59,15 +58,9 @@ async def decide_review(
 
 
 async def _render(page: Page, query: ReviewsQuery, done: Flash | None = None) -> Response:
-    found = await page.services.reviews.find(
-        is_decided=query.decided, after=CURSORS.read(query.cursor, _SORT), limit=_ROWS
-    )
-    next_cursor = CURSORS.write(found.next, _SORT)
-    context: dict[str, Any] = {
-        "query": query,
-        "reviews": found.items,
-        "address": Addresses(page.path_to("show_reviews"), query, next_cursor),
-    }
+    find = partial(page.services.reviews.find, is_decided=query.decided)
+    reviews, address = await listed(page.path_to("show_reviews"), query, CURSORS, find)
+    context: dict[str, Any] = {"query": query, "reviews": reviews, "address": address}
     if done is not None:
         return page.part(
             "reviews/_list.html", flash=done, event=PageEvent.REVIEWS_CHANGED, **context

@@ -6,28 +6,27 @@ from starlette.responses import Response
 from api.dependencies import authorize
 from api.pages import (
     composing,
+    contacts,
     conversations,
     enrollments,
-    errors,
     groups,
+    imports,
     jobs,
     reviews,
     set_up,
     sign_in,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
-from api.pages.contacts import contact, imports
-from api.pages.contacts import index as contacts_index
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, contacts, enroll, index, overview, steps
+from api.pages.sequences import acts, enroll, index, overview, steps
+from api.pages.sequences import contacts as enrolled
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
     account,
     activity,
     audit,
-    opt_out_imports,
     opt_outs,
     senders,
     users,
@@ -45,17 +44,15 @@ PRIVATE = (
     overview.router,
     sequence_settings.router,
     acts.router,
-    contacts.router,
+    enrolled.router,
     steps.router,
     enroll.router,
     enrollments.router,
     conversations.router,
-    contacts_index.router,  # these two before the one with an id in the same place
-    imports.router,
-    contact.router,
+    imports.router,  # before those with an id in the same place
+    contacts.router,
     groups.router,
     reviews.router,
-    opt_out_imports.router,
     opt_outs.router,
     workspace.router,
     account.router,
@@ -68,8 +65,6 @@ PRIVATE = (
 """Pages for signed-in users; roles are marked on the routes, as in the API."""
 
 PUBLIC = (sign_in.router, set_up.router)
-
-show_error = errors.answer
 
 
 @home.get("/")

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.dependencies import actor_of, address_of
 from api.pages.forms import FormErrors, FormFields, sentence
-from api.pages.page import InForm, Page, PublicPageDep
+from api.pages.page import InForm, PublicPage, PublicPageDep
 from api.same_origin import CrossSiteError
 from domain.platform.errors import InvalidFieldError
 from services.access.set_up_links import SET_UP_PATH, SetUpLinkError
@@ -62,7 +62,7 @@ async def set_up(page: PublicPageDep, form: InForm[SetUpFields]) -> Response:
     return page.redirect_to("show_sign_in", "Your password is set. Sign in with it.")
 
 
-async def _use(page: Page, form: SetUpFields) -> None:
+async def _use(page: PublicPage, form: SetUpFields) -> None:
     if form.password != form.repeated:
         raise InvalidFieldError("repeated", "is not the same as the password")
     await page.services.set_up_links.use(
@@ -73,14 +73,14 @@ async def _use(page: Page, form: SetUpFields) -> None:
     )
 
 
-async def _form(page: Page, user: UserDetails, form: SetUpFields) -> Response:
+async def _form(page: PublicPage, user: UserDetails, form: SetUpFields) -> Response:
     tokens = await page.services.tokens.of_user(user.id, limit=1)
     return _unreferred(
         page.render("set_up.html", whom=user, form=form, has_tokens=bool(tokens.items))
     )
 
 
-async def _gone(page: Page, error: SetUpLinkError | TooManyRequestsError) -> Response:
+async def _gone(page: PublicPage, error: SetUpLinkError | TooManyRequestsError) -> Response:
     await page.services.refusals.note(actor_of(page.request), "link.refuse")
     status = 404 if isinstance(error, SetUpLinkError) else 429
     page.errors = FormErrors(general=sentence(str(error)), status=status)

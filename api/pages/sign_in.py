@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.dependencies import SESSION_COOKIE, CurrentCaller, OwnAccount, authorize, cookie_name
 from api.pages.forms import FormFields
-from api.pages.page import InForm, Page, PublicPageDep, own_path
+from api.pages.page import InForm, PublicPage, PublicPageDep, own_path
 from api.session import begin_session, give_cookies, same_site, take_cookie
 from domain.platform.errors import SegueError
 from services.access.users import NotSignedInError
@@ -57,7 +57,7 @@ async def sign_out(page: PublicPageDep, caller: CurrentCaller) -> Response:
     return response
 
 
-async def _is_signed_in(page: Page) -> bool:
+async def _is_signed_in(page: PublicPage) -> bool:
     cookie = page.request.cookies.get(cookie_name(SESSION_COOKIE, page.settings))
     if cookie is None:
         return False

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import Moment, Omissible, Schema
+from api.schemas.base import SHOWN_ONCE, Moment, Omissible, Schema
 from api.schemas.contacts import PersonName
 from domain.statuses.access import Role, TokenScope
 from services.access.users import Caller
@@ -33,12 +33,7 @@ class User(Schema):
 class SetUpLink(Schema):
     """A link on which somebody sets their password, once."""
 
-    set_up_url: str | None = Field(
-        description=(
-            "For them alone. Shown in this answer and never again: null when the answer to an"
-            " `Idempotency-Key` is repeated."
-        )
-    )
+    set_up_url: str | None = Field(description=f"For them alone. {SHOWN_ONCE}")
     set_up_expires_at: datetime = Field(description="Until when the link can be used.")
 
 
@@ -47,15 +42,14 @@ class MadeUser(User, SetUpLink):
 
 
 class NewSetUpLink(Schema):
-    """What ends along with the present password."""
+    """What ends along with the current password."""
 
-    revoke_tokens: bool = Field(
-        default=False, description="Whether to revoke their tokens as well."
-    )
+    revoke_tokens: bool = False
+    """Whether to revoke their tokens as well."""
 
 
 class NewToken(Schema):
-    """A token to make."""
+    """A token to create."""
 
     name: PersonName
     expires_at: Moment | None = Field(
@@ -70,16 +64,13 @@ class NewToken(Schema):
         min_length=1,
         max_length=len(TokenScope),
         description=(
-            "What it may be used for, as far as its user may; left out, `read`. `read` (GET),"
-            " `write` (changes), `send` (enrolls, sends, lets go on), `admin` (users, tokens,"
+            "What it may be used for, within what its user may do; left out, `read`. `read` (GET),"
+            " `write` (changes), `send` (whatever lets texts go out), `admin` (users, tokens,"
             " senders)."
         ),
     )
-    password: str = Field(
-        default="",
-        max_length=2000,
-        description="Yours: needed in a session. A token you use instead bounds the new one.",
-    )
+    password: str = Field(default="", max_length=2000)
+    """Yours: needed in a session. A token you use instead bounds the new one."""
 
 
 class Token(Schema):
@@ -95,32 +86,26 @@ class Token(Schema):
 
 
 class MadeToken(Token):
-    """A token that was just made."""
+    """A token that was just created."""
 
-    token: str | None = Field(
-        description=(
-            "Shown in this answer and never again: null when the answer to an `Idempotency-Key` is"
-            " repeated."
-        )
-    )
+    token: str | None = Field(description=SHOWN_ONCE)
 
 
 class UserChanges(Schema):
     """What to change of a user; what is left out stays."""
 
     name: PersonName = Omissible
-    role: Role = Field(default_factory=lambda: Role.VIEWER)
+    role: Role = Omissible
     disabled: bool = Field(default_factory=bool, description="Whether to lock them out.")
 
 
 class NewPassword(Schema):
-    """A password in place of one's present one."""
+    """A new password in place of the current one."""
 
     current_password: str = Field(max_length=2000)
     new_password: str = Field(max_length=2000)
-    revoke_tokens: bool = Field(
-        default=False, description="Whether to revoke all your tokens as well."
-    )
+    revoke_tokens: bool = False
+    """Whether to revoke all your tokens as well."""
 
 
 class OpenSession(Schema):
@@ -136,7 +121,7 @@ class OpenSession(Schema):
 
 
 class SigningIn(Schema):
-    """What one signs in with."""
+    """An e-mail address and a password to sign in with."""
 
     email: str = Field(max_length=320, examples=["kim@example.com"])
     password: str = Field(max_length=2000)

@@ -2,20 +2,23 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 _Item = TypeVar("_Item", bound="Schema")
 
-
 _FIELDS_MOST = 100
-
-
 _AN_ID = "6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"
 
+Omissible: Any = Field(default_factory=lambda: None)
+"""Default of what may be left out of a change but may not be null."""
 
-Omissible = Field(default_factory=str)
-"""Default of a text that may be left out of a change but may not be null."""
+SHOWN_ONCE = (
+    "Shown in this answer and never again: null when the answer to an `Idempotency-Key` is"
+    " repeated."
+)
+"""Description of a secret."""
 
 
 def _of_our_time(moment: datetime) -> datetime:
@@ -29,29 +32,48 @@ Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 
 
 class Schema(BaseModel):
-    """Base of every body and answer: fields that nobody knows are refused.
+    """Base of every body and answer; unknown fields are refused.
 
-    ``model_validate`` also reads the use cases' dataclasses.
+    ``model_validate`` also reads the use cases' dataclasses. A field's docstring describes it in
+    the document, where a ``description`` does not fit the field's line.
     """
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    model_config = ConfigDict(extra="forbid", from_attributes=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
     def _not_too_much(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was sent
-        """Not look at a heap of fields one by one, only to say of each that nobody knows it."""
+        """Refuse very many fields at once, instead of naming each as unknown."""
         if isinstance(given, dict) and len(given) > _FIELDS_MOST:
             raise ValueError(f"has more than {_FIELDS_MOST} fields")
         return given
+
+    def as_fields(self) -> Any:  # noqa: ANN401 - the TypedDict of a use case
+        """Return all fields, as a use case takes them."""
+        return self.model_dump()
+
+    def as_changes(self) -> Any:  # noqa: ANN401 - as above
+        """Return the fields that were given, as a use case takes them."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Named(Schema):
+    """Something by its name."""
+
+    id: UUID
+    name: str
+
+
+class ListedUser(Named):
+    """A user, in short."""
 
 
 class Listing(Schema, Generic[_Item]):
     """One page of a list."""
 
     items: list[_Item]
-    next_cursor: str | None = Field(
-        description="Give it back as `cursor` for the next page; null on the last one."
-    )
+    next_cursor: str | None
+    """Give it back as `cursor` for the next page; null on the last one."""
 
 
 class Problem(BaseModel):

@@ -13,7 +13,6 @@ from services.contacts.groups import MEMBERS_AT_ONCE
 
 PersonName = Annotated[str, Field(max_length=NAME_LENGTH * 2)]
 
-
 ZoneName = Annotated[
     str, Field(max_length=64, description="IANA name.", examples=["America/New_York"])
 ]
@@ -56,7 +55,7 @@ class Contact(Schema):
 
 
 class NewGroup(Schema):
-    """A group to make."""
+    """A group to create."""
 
     name: str = Field(max_length=200)
 
@@ -71,13 +70,13 @@ class Group(Schema):
 
 
 class ContactIds(Schema):
-    """Contacts to put into a group or take out of it."""
+    """Contacts to add to a group or remove from it."""
 
     contact_ids: list[UUID] = Field(min_length=1, max_length=MEMBERS_AT_ONCE, examples=[[_AN_ID]])
 
 
 class AddedMembers(Schema):
-    """What became of each contact that was to be added."""
+    """The result for each contact to add."""
 
     added: list[UUID]
     already: list[UUID]
@@ -85,7 +84,7 @@ class AddedMembers(Schema):
 
 
 class RemovedMembers(Schema):
-    """What became of each contact that was to be removed."""
+    """The result for each contact to remove."""
 
     removed: list[UUID]
     not_member: list[UUID]

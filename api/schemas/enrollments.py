@@ -1,15 +1,14 @@
 """What goes over the wire about enrollments."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from api.paging import FilterQuery, PageQuery
-from api.schemas.base import Schema
+from api.paging import FilterQuery, PageQuery, Search
+from api.schemas.base import ListedUser, Listing, Named, Schema
 from api.schemas.sequences import TextBody
-from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
@@ -21,23 +20,19 @@ from workflows import client as workflow_client
 _IDS_MOST = 20_000
 """What is looked at, duplicates and all."""
 
-EnrollmentIds = Annotated[
-    list[UUID], Field(max_length=_IDS_MOST, description="1 to 10,000; duplicates count once.")
-]
+
+class _Selected(Schema):
+    enrollment_ids: list[UUID] = Field(max_length=_IDS_MOST)
+    """1 to 10,000; duplicates count once."""
 
 
 class NewEnrollments(Schema):
     """Whom to enroll: exactly one of the two."""
 
-    contact_ids: list[UUID] | None = Field(
-        default=None,
-        max_length=_IDS_MOST,
-        description="1 to 10,000 contacts; duplicates count once.",
-    )
-    group_id: UUID | None = Field(
-        default=None,
-        description="All its members; more than 10,000 only with `Prefer: respond-async`.",
-    )
+    contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
+    """1 to 10,000 contacts; duplicates count once."""
+    group_id: UUID | None = None
+    """All its members; more than 10,000 only with `Prefer: respond-async`."""
 
 
 class EnrolledContact(Schema):
@@ -56,7 +51,7 @@ class SkippedContact(Schema):
 
 
 class EnrollResult(Schema):
-    """What enrolling came to; the workflows start behind it."""
+    """The result of enrolling; the workflows start after the answer."""
 
     enrolled: list[EnrolledContact]
     skipped: list[SkippedContact]
@@ -65,33 +60,21 @@ class EnrollResult(Schema):
 class EnrollmentFilter(FilterQuery):
     """The filters of the Contacts tab, each for "any of"; none matches everyone in the sequence."""
 
-    search: str = Field(
-        default="",
-        max_length=SEARCH_LENGTH,
-        description="Any part of the name in any case, or phone digits.",
-    )
-    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(
-        default_factory=list, max_length=101, description="The step last sent, 0 for none yet."
-    )
-    enrolled_by: list[UUID] = Field(
-        default_factory=list, max_length=50, description="Who enrolled them."
-    )
+    search: Search = ""
+    step: list[Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=list, max_length=101)
+    """The step last sent, 0 for none yet."""
+    enrolled_by: list[UUID] = Field(default_factory=list, max_length=50)
+    """Who enrolled them."""
     status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
-    group: list[UUID] = Field(
-        default_factory=list, max_length=50, description="Members of any of these groups."
-    )
-    held: bool = Field(default=False, description="Only those that wait for a person.")
-    enrollment: list[UUID] = Field(
-        default_factory=list, max_length=200, description="Only these enrollments."
-    )
-    outcome: StepOutcome | None = Field(
-        default=None,
-        description="What became of the step `outcome_step`, as the sequence's funnel counts it.",
-        examples=["delivered"],
-    )
-    outcome_step: Annotated[int, Field(ge=0, le=100)] | None = Field(
-        default=None, description="Goes with `outcome`: the step, from 1.", examples=[2]
-    )
+    group: list[UUID] = Field(default_factory=list, max_length=50)
+    """Members of any of these groups."""
+    held: bool = Field(default=False, description="Only those that are held.")
+    enrollment: list[UUID] = Field(default_factory=list, max_length=200)
+    """Only these enrollments."""
+    outcome: StepOutcome | None = Field(default=None, examples=["delivered"])
+    """What became of the step `outcome_step`, as the sequence's funnel counts it."""
+    outcome_step: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, examples=[2])
+    """Goes with `outcome`: the step, from 1."""
 
     def wanted(self) -> ListFilter:
         """Hand them to the use cases."""
@@ -117,9 +100,8 @@ class ContactsQuery(EnrollmentFilter, PageQuery):
     """The filters of the Contacts tab; each repeats for "any of"."""
 
     sort: EnrollmentSort = "-enrolled_at"
-    live: bool = Field(
-        default=False, description="Ask the workflows of the active ones on the page."
-    )
+    live: bool = False
+    """Ask the workflows of the active ones on the page."""
 
 
 class ListedContact(Schema):
@@ -130,18 +112,8 @@ class ListedContact(Schema):
     phone: str
 
 
-class ListedUser(Schema):
-    """A user, in short."""
-
-    id: UUID
-    name: str
-
-
-class ListedSender(Schema):
+class ListedSender(Named):
     """A sender, in short."""
-
-    id: UUID
-    name: str
 
 
 class Fault(Schema):
@@ -152,7 +124,7 @@ class Fault(Schema):
 
 
 class LiveState(Schema):
-    """What a workflow says of itself."""
+    """What a workflow reports about itself."""
 
     state: str = Field(description="An activity, or the final status.")
     step: int
@@ -170,7 +142,7 @@ _ERROR = (
 
 
 class LiveUnavailable(Schema):
-    """Why a workflow says nothing."""
+    """Why a workflow reports nothing."""
 
     unavailable: str
 
@@ -205,26 +177,20 @@ class Line(Schema):
     live: Live
 
 
-class ContactsPage(Schema):
+class ContactsPage(Listing[Line]):
     """One page of the Contacts tab."""
 
-    items: list[Line]
-    next_cursor: str | None = Field(
-        description="Give it back as `cursor` for the next page; null on the last one."
-    )
-    counts: dict[EnrollmentStatus, int] = Field(
-        description="Of the whole sequence, whatever the filter; all eight."
-    )
+    counts: dict[EnrollmentStatus, int]
+    """Of the whole sequence, whatever the filter; all eight."""
 
 
 class Reason(Schema):
-    """What makes a step go when it does."""
+    """Why a step is due when it is."""
 
     code: str = Field(description="Stable.")
     text: str = Field(description="For people.")
-    detail: dict[str, Any] = Field(
-        description="The same as facts: seconds, moments in UTC, zones and codes."
-    )
+    detail: dict[str, Any]
+    """The same as facts: seconds, moments in UTC, zones and codes."""
 
 
 class StepAhead(Schema):
@@ -233,8 +199,8 @@ class StepAhead(Schema):
     position: int
     body: str = Field(description="With its merge fields.")
     media_urls: list[str]
-    at: datetime | None = Field(description="When it would go; null if that cannot be told.")
-    estimated: bool = Field(description="Whether `at` hangs on things to come.")
+    at: datetime | None = Field(description="When it would be sent; null if unknown.")
+    estimated: bool = Field(description="Whether `at` depends on things to come.")
     reasons: list[Reason]
 
 
@@ -258,13 +224,13 @@ class TimelineEntry(Schema):
     detail: dict[str, Any] = Field(
         description=(
             "Further codes, ids and figures. With `failed`, if the text was or will be tried again:"
-            " `again_at`, null if that has happened or cannot be told."
+            " `again_at`, null if that has happened or is unknown."
         )
     )
 
 
 class Enrollment(Schema):
-    """One enrollment: where it stands, what comes, what happened."""
+    """One enrollment: its state, its next steps, its timeline."""
 
     id: UUID
     sequence_id: UUID
@@ -286,7 +252,7 @@ class Enrollment(Schema):
     ended_at: datetime | None
     ended_by: ListedUser | None
     replied_at: datetime | None
-    paused_at: datetime | None = Field(description="Since when a person has it paused.")
+    paused_at: datetime | None = Field(description="Since when it is paused by a person.")
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None
@@ -296,43 +262,39 @@ class Enrollment(Schema):
     timeline: list[TimelineEntry]
 
 
-class GroupAddition(Schema):
-    """Whose contacts to put into which group."""
+class GroupAddition(_Selected):
+    """Whose contacts to add to which group."""
 
-    enrollment_ids: EnrollmentIds
     group_id: UUID
 
 
 class OneOffText(Schema):
     """A text to send by hand."""
 
-    enrollment_ids: Annotated[
-        list[UUID], Field(description="Of at most 10 contacts, each of whom gets it once.")
-    ]
+    enrollment_ids: list[UUID]
+    """Of at most 10 contacts, each of whom gets it once."""
     body: TextBody
 
 
-class Finishing(Schema):
+class Finishing(_Selected):
     """Which enrollments to mark finished."""
 
-    enrollment_ids: EnrollmentIds
 
-
-class Pausing(Schema):
+class Pausing(_Selected):
     """Which enrollments to pause, or to resume."""
 
-    enrollment_ids: EnrollmentIds
 
+class Releasing(_Selected):
+    """Which held enrollments to release, and how."""
 
-class Releasing(Schema):
-    """Which held enrollments to let go on, and how."""
-
-    enrollment_ids: EnrollmentIds
     decision: Decision
 
 
+_Row = TypeVar("_Row", bound="RowResult")
+
+
 class RowResult(Schema):
-    """What came of one enrollment."""
+    """The result for one enrollment."""
 
     enrollment_id: UUID
     result: str
@@ -345,36 +307,35 @@ class TextedRow(RowResult):
 
 
 class FinishedRow(RowResult):
-    """`finished`, `already_final` or `not_found`; releasing has a few more."""
+    """`finished`, `already_final` or `not_found`; releasing has more results."""
 
-    last_text: LastText | None = Field(description="If finished: a text that was under way.")
+    last_text: LastText | None = Field(description="Set only with `finished`.")
 
 
-class PauseResults(Schema):
+class _Results(Schema, Generic[_Row]):
+    results: list[_Row]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_rows(cls, rows: object) -> object:
+        return {"results": rows}
+
+
+class PauseResults(_Results[RowResult]):
     """In the order asked: `paused`, or why it was not."""
 
-    results: list[RowResult]
 
-
-class ResumeResults(Schema):
+class ResumeResults(_Results[RowResult]):
     """In the order asked: `resumed`, or why it was not."""
 
-    results: list[RowResult]
 
-
-class GroupResults(Schema):
+class GroupResults(_Results[RowResult]):
     """In the order asked: `added`, `already_member` or `not_found`."""
 
-    results: list[RowResult]
 
-
-class TextResults(Schema):
+class TextResults(_Results[TextedRow]):
     """In the order asked."""
 
-    results: list[TextedRow]
 
-
-class FinishResults(Schema):
+class FinishResults(_Results[FinishedRow]):
     """In the order asked."""
-
-    results: list[FinishedRow]

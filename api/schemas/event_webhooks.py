@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.paging import PageQuery
-from api.schemas.base import Schema
+from api.schemas.base import SHOWN_ONCE, Omissible, Schema
 from domain.event_webhooks.events import DeliveryState, EventType
 from services.event_webhooks.endpoints import DESCRIPTION_LENGTH, URL_LENGTH
 
@@ -34,7 +34,7 @@ Types = Annotated[
 
 
 class NewEventEndpoint(Schema):
-    """An address to tell events."""
+    """An address to send events to."""
 
     url: EndpointUrl
     description: Description = ""
@@ -45,14 +45,14 @@ class NewEventEndpoint(Schema):
 class EventEndpointChanges(Schema):
     """What to change of an endpoint; what is left out stays."""
 
-    url: EndpointUrl = Field(default_factory=str)
-    description: Description = Field(default_factory=str)
-    types: Types = Field(default_factory=list)
-    enabled: bool = Field(default_factory=bool)
+    url: EndpointUrl = Omissible
+    description: Description = Omissible
+    types: Types = Omissible
+    enabled: bool = Omissible
 
 
 class EventEndpoint(Schema):
-    """An address that is told events."""
+    """An address that gets events."""
 
     id: UUID = Field(examples=[_AN_ID])
     url: str
@@ -60,19 +60,15 @@ class EventEndpoint(Schema):
     types: list[EventType] = Field(description="The events it wants; empty for all.")
     enabled: bool
     created_at: datetime
-    disabled_at: datetime | None = Field(
-        description="Since when it is told nothing: by hand, or because it answered 410."
-    )
+    disabled_at: datetime | None
+    """Since when it gets nothing: disabled by hand, or because it answered 410."""
 
 
 class EventEndpointWithSecret(EventEndpoint):
-    """An address that is told events, with the secret they are signed with."""
+    """An address that gets events, with the secret that signs them."""
 
     secret: str | None = Field(
-        description=(
-            "`whsec_` and base64. Shown in this answer and never again: null when the answer to an"
-            " `Idempotency-Key` is repeated."
-        ),
+        description=f"`whsec_` and base64. {SHOWN_ONCE}",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
     )
 
@@ -82,9 +78,8 @@ class EventDelivery(Schema):
 
     event_id: UUID = Field(description="The header `webhook-id`.")
     type: EventType
-    subject_id: UUID = Field(
-        description="What it is about; events of one subject are delivered in their order."
-    )
+    subject_id: UUID
+    """What it is about; events of one subject are delivered in their order."""
     occurred_at: datetime
     data: dict[str, Any] = Field(description="Ids, codes and times.")
     state: DeliveryState

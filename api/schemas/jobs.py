@@ -7,14 +7,14 @@ from uuid import UUID
 from pydantic import Field
 
 from api.paging import PageQuery
-from api.schemas.base import Schema
-from api.schemas.enrollments import EnrollmentFilter, ListedUser
+from api.schemas.base import ListedUser, Listing, Schema
+from api.schemas.enrollments import EnrollmentFilter
 from domain.statuses.jobs import JobKind, JobState
 from services.messaging.holds import Decision
 
 
 class NewBatch(Schema):
-    """What to do to all enrollments of a sequence that match."""
+    """An action on all matching enrollments of a sequence."""
 
     action: Literal["mark_finished", "add_to_group", "release", "pause", "resume"]
     filter: EnrollmentFilter
@@ -23,35 +23,28 @@ class NewBatch(Schema):
 
 
 class JobAbout(Schema):
-    """What a job is about; null where it is not about that."""
+    """What a job is about; null for what does not apply."""
 
     sequence_id: UUID | None = None
     group_id: UUID | None = None
-    import_id: UUID | None = Field(
-        default=None, description="Of an enrollment: the import whose people are enrolled."
-    )
-    enrol_into: UUID | None = Field(  # the spelling that clients know
-        default=None,
-        description="Of an import: the sequence its people are enrolled into once it is done.",
-    )
-    enrolling_id: UUID | None = Field(
-        default=None, description="Of an import that is done: the job that enrolls its people."
-    )
+    import_id: UUID | None = None
+    """Of an enrollment: the import whose people are enrolled."""
+    enrol_into: UUID | None = None  # the spelling that clients know
+    """Of an import: the sequence its people are enrolled into once it is done."""
+    enrolling_id: UUID | None = None
+    """Of an import that is done: the job that enrolls its people."""
     decision: Decision | None = None
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
-    region: str | None = Field(
-        default=None, description="Of an import: of numbers without a country code."
-    )
-    reason: str | None = Field(
-        default=None, description="Of an import of opt-outs: where a row gives none."
-    )
-    ignored_columns: list[str] | None = Field(
-        default=None, description="Of an import: columns that nobody here knows."
-    )
+    region: str | None = None
+    """Of an import: the country of numbers without a country code."""
+    reason: str | None = None
+    """Of an import of opt-outs: the reason where a row gives none."""
+    ignored_columns: list[str] | None = None
+    """Of an import: unknown columns."""
 
 
 class JobSummary(Schema):
-    """Work in the background."""
+    """A background job."""
 
     id: UUID
     kind: JobKind
@@ -60,16 +53,15 @@ class JobSummary(Schema):
     done: int = Field(description="How many rows have their result.")
     user: ListedUser = Field(description="Who asked for it.")
     about: JobAbout
-    error: str | None = Field(
-        description="A code: what stood in the way of some rows, or of going on."
-    )
+    error: str | None
+    """A code: why some rows could not be done, or why it could not go on."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
 
 
 class Job(JobSummary):
-    """Work in the background, with how many rows came to what."""
+    """A background job, with its rows counted by result."""
 
     counts: dict[str, int] = Field(description="Rows by result code.")
 
@@ -90,18 +82,14 @@ class ResultsQuery(PageQuery):
 
 
 class JobRow(Schema):
-    """A row of a job and what came of it."""
+    """A row of a job and its result."""
 
     position: int = Field(description="From 1; of an import the line in the file.")
-    subject_id: UUID | None = Field(
-        description="The enrollment; of an enrollment or an import the contact, if there is one."
-    )
+    subject_id: UUID | None
+    """The enrollment; of an enrollment or an import the contact, if there is one."""
     code: str | None = Field(description="The result; null while there is none.")
-    detail: dict[str, Any] = Field(description="What else there is to say, in codes and ids.")
+    detail: dict[str, Any] = Field(description="More about the result, in codes and ids.")
 
 
-class JobResults(Schema):
+class JobResults(Listing[JobRow]):
     """A page of a job's rows, by position."""
-
-    items: list[JobRow]
-    next_cursor: str | None = Field(description="Hand it back as `cursor`; null: the end.")

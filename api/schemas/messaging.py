@@ -44,7 +44,7 @@ class Hold(Schema):
     since: datetime
     code: int | None = Field(description="The provider's error code, if it gave one.")
     meaning: str
-    next_probe_at: datetime | None = Field(description="When one text is let through to see.")
+    next_probe_at: datetime | None = Field(description="When one text tries it again.")
 
 
 class Sender(Schema):
@@ -59,7 +59,7 @@ class Sender(Schema):
     shows_texts: bool | None = Field(
         description="Whether the provider shows its texts as they were handed over; null before it"
         " took any. A trial account, Message Redaction and Smart Encoding alter them; then a text"
-        " whose answer is lost waits for a person."
+        " whose answer is lost is held for a person."
     )
     created_at: datetime
 

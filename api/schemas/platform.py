@@ -6,15 +6,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import Schema
+from api.schemas.base import Named, Schema
 from api.schemas.contacts import ZoneName
 
 
-class AuditUser(Schema):
+class AuditUser(Named):
     """Who did something."""
-
-    id: UUID
-    name: str
 
 
 class AuditEntry(Schema):
@@ -32,11 +29,10 @@ class AuditEntry(Schema):
 
 
 class WorkspaceSettings(Schema):
-    """What holds for everyone."""
+    """Settings that apply to everyone."""
 
-    time_zone: str | None = Field(
-        description="IANA name; null where `WORKSPACE_TIME_ZONE` decides."
-    )
+    time_zone: str | None
+    """IANA name; null where `WORKSPACE_TIME_ZONE` decides."""
     effective_time_zone: str = Field(description="The one that applies.")
     hour_cycle: Literal[12, 24] = Field(description="Whether pages show 12 or 24 hours.")
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.paging import PageQuery
-from api.schemas.base import Schema
+from api.schemas.base import Named, Omissible, Schema
 from domain.sequences.segments import measure
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
@@ -21,9 +21,6 @@ from services.sequences.sequences import (
     StepDraft,
 )
 from storage.sequences.sequences import StepRecord
-
-_kept: Any = Field(default_factory=lambda: None)
-"""Default of what may be left out of a change but may not be null."""
 
 
 def _whole(text: str) -> str:
@@ -62,22 +59,14 @@ class NewStep(Schema):
     """A step: `delay_seconds` (and `at_time`) if the sequence is ongoing, `send_at` otherwise."""
 
     body: TextBody
-    media_urls: list[str] = Field(
-        default_factory=list, max_length=100, description="At most ten `https` addresses."
-    )
-    delay_seconds: WholeSeconds | None = Field(
-        default=None, description="After the text before; 0 to 365 days."
-    )
-    at_time: str | None = Field(
-        default=None,
-        description="Time of the day the delay leads to; only with whole days.",
-        examples=["09:30"],
-    )
-    send_at: str | None = Field(
-        default=None,
-        description="Date and time on the contact's own clock, without a zone.",
-        examples=["2027-12-01T09:30"],
-    )
+    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    """At most ten `https` addresses."""
+    delay_seconds: WholeSeconds | None = None
+    """After the text before; 0 to 365 days."""
+    at_time: str | None = Field(default=None, examples=["09:30"])
+    """Time of the day the delay leads to; only with whole days."""
+    send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
+    """Date and time on the contact's own clock, without a zone."""
 
     def draft(self) -> StepDraft:
         """Convert it for the use case."""
@@ -88,7 +77,7 @@ Steps = Annotated[list[NewStep], Field(max_length=1000)]
 
 
 class NewSequence(Schema):
-    """A sequence to write; it begins as a draft."""
+    """A sequence to create; it begins as a draft."""
 
     name: SequenceName
     sender_id: UUID
@@ -106,13 +95,13 @@ class NewSequence(Schema):
 class SequenceChanges(Schema):
     """What to change of a sequence; what is left out stays, and the kind stays for good."""
 
-    name: SequenceName = _kept
-    sender_id: UUID = _kept
-    kind: SequenceKind = _kept
-    on_reply: ReplyPolicy = _kept
-    reply_window_seconds: WholeSeconds = _kept
-    send_window: Window = _kept
-    steps: Steps = _kept
+    name: SequenceName = Omissible
+    sender_id: UUID = Omissible
+    kind: SequenceKind = Omissible
+    on_reply: ReplyPolicy = Omissible
+    reply_window_seconds: WholeSeconds = Omissible
+    send_window: Window = Omissible
+    steps: Steps = Omissible
 
     def change(self) -> SequenceChange:
         """Convert it for the use case."""
@@ -125,20 +114,17 @@ class SequenceChanges(Schema):
 class Archiving(Schema):
     """How to archive."""
 
-    finish_active: bool = Field(
-        default=False, description="Mark the enrollments that are still active finished."
-    )
+    finish_active: bool = False
+    """Mark the enrollments that are still active finished."""
 
 
 class SequenceQuery(PageQuery):
     """The filters of the list of sequences."""
 
-    state: list[SequenceState] = Field(
-        default_factory=list, max_length=10, description="Any of these."
-    )
-    search: str = Field(
-        default="", max_length=MAX_NAME, description="Any part of the name in any case."
-    )
+    state: list[SequenceState] = Field(default_factory=list, max_length=10)
+    """Any of these."""
+    search: str = Field(default="", max_length=MAX_NAME)
+    """Any part of the name in any case."""
 
 
 class SegmentCount(Schema):
@@ -159,10 +145,8 @@ class Step(Schema):
     media_urls: list[str]
     delay_seconds: int | None
     at_time: str | None
-    send_at: str | None = Field(
-        description="As it was written: on the contact's own clock, without a zone.",
-        examples=["2027-12-01T09:30"],
-    )
+    send_at: str | None = Field(examples=["2027-12-01T09:30"])
+    """As it was written: on the contact's own clock, without a zone."""
     segments: SegmentCount
 
     @classmethod
@@ -172,22 +156,19 @@ class Step(Schema):
             {
                 **vars(step),
                 "at_time": f"{step.at_time:%H:%M}" if step.at_time is not None else None,
-                "send_at": _as_written(step.send_at) if step.send_at is not None else None,
+                "send_at": as_written(step.send_at) if step.send_at is not None else None,
                 "segments": measure(step.body),
             }
         )
 
 
-def _as_written(send_at: datetime) -> str:
+def as_written(send_at: datetime) -> str:
     """Write a date and time as people do: seconds only where there are any."""
     return send_at.isoformat(timespec="seconds" if send_at.second else "minutes")
 
 
-class Creator(Schema):
+class Creator(Named):
     """A user."""
-
-    id: UUID
-    name: str
 
 
 class SequenceSummary(Schema):

@@ -19,9 +19,8 @@ class NewSuppression(Schema):
 
     contact_id: UUID | None = Field(default=None, description="Either this or `phone`.")
     phone: PhoneText | None = None
-    sender_id: UUID | None = Field(
-        default=None, description="The only sender it is for; null for all of them."
-    )
+    sender_id: UUID | None = None
+    """The only sender it is for; null for all of them."""
     reason: Reason
 
 
@@ -45,7 +44,7 @@ class Suppression(Schema):
     user_name: str | None
     occurred_at: datetime = Field(description="When it was asked for, by the provider's clock.")
     created_at: datetime
-    lifted_at: datetime | None = Field(description="Null while it stands.")
+    lifted_at: datetime | None = Field(description="Null while it is in force.")
     lifted_by: UUID | None
     lifted_by_name: str | None
     lifted_reason: str | None
@@ -53,7 +52,7 @@ class Suppression(Schema):
 
 
 class Review(Schema):
-    """A text that may ask for no more texts."""
+    """A text that may be an opt-out."""
 
     message_id: UUID = Field(description="The text's id, and the review's.")
     phone: str
@@ -63,7 +62,7 @@ class Review(Schema):
     body: str
     received_at: datetime = Field(description="By the provider's clock.")
     created_at: datetime = Field(description="When it was put into the list.")
-    decision: ReviewDecision | None = Field(description="Null while it waits for a person.")
+    decision: ReviewDecision | None = Field(description="Null while it is undecided.")
     decided_at: datetime | None
     decided_by: UUID | None
     decided_by_name: str | None

@@ -12,10 +12,10 @@ class Role(StrEnum):
 
 
 class TokenScope(StrEnum):
-    """What an API token may be used for, as far as its user may.
+    """What an API token may be used for, within what its user may do.
 
-    ``write`` changes what is kept, ``send`` enrolls and writes texts, ``admin`` manages users,
-    senders, tokens and event endpoints.
+    ``write`` changes data, ``send`` lets texts go out (enrolls, sends, activates, resumes,
+    releases), ``admin`` manages users, senders, tokens and event endpoints.
     """
 
     READ = "read"

@@ -77,7 +77,7 @@ class AttemptOutcome(StrEnum):
 
 
 class LastText(StrEnum):
-    """Whether a text was under way when its enrollment was marked finished, and its fate."""
+    """What became of a text that was under way when its enrollment was marked finished."""
 
     NONE = "none"
     SENT = "sent"

@@ -26,8 +26,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api import examples
 from api.app import create_app
+from api.examples import IDS
 from domain.statuses.access import Role
 from services.factory import Services
 from standalone.ports import LOOPBACK, free_port
@@ -45,20 +45,6 @@ CHECKS = (
 EXAMPLES = 10
 NOBODY = "nobody"
 WHO = [*Role, NOBODY]
-KNOWN = {
-    "contact_id": examples.CONTACT,
-    "group_id": examples.GROUP,
-    "sender_id": examples.SENDER,
-    "sequence_id": examples.SEQUENCE,
-    "enrollment_id": examples.ENROLLMENT,
-    "user_id": examples.USER,
-    "suppression_id": examples.SUPPRESSION,
-    "message_id": examples.REVIEW,
-    "endpoint_id": examples.EVENT_ENDPOINT,
-    "event_id": examples.EVENT,
-}
-"""Path parameters that are, half of the time, the id of something there is."""
-
 
 OPERATIONS = [
     operation["operationId"]
@@ -106,7 +92,7 @@ def served(shared_database: str, empty: Callable[[], None]) -> Iterator[Served]:
                 tokens[role.value] = await whole_token(made, user.id)
         finally:
             await made.database.close()
-        return tokens, {name: ids[example] for name, example in KNOWN.items()}
+        return tokens, {name: ids[example] for name, example in IDS.items()}
 
     tokens, known = asyncio.run(prepare())
     port = free_port()

@@ -10,13 +10,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import Sends, reaches
-from api.pages.choices import group_options
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
+from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
+from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import InvalidFieldError
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
 from services.access.users import ForbiddenError
@@ -24,7 +24,6 @@ from services.enrollments.enrollment_list import ListedEnrollment
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import MAX_RECIPIENTS
 from services.messaging.holds import Decision
-from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
@@ -117,15 +116,21 @@ async def do_act(
     form: InForm[ActFields],
 ) -> Response:
     """Run the action: in the background on all that match, at once on those ticked."""
-    try:
+    with page.refusing(enrollment_ids="body"):
         if selection.everyone and act is not Act.SEND_MESSAGE:
-            job = await _start(page, sequence_id, act, selection, form)
+            job = await page.services.jobs.start_bulk_action(
+                sequence_id,
+                JobKind(act.value.replace("-", "_")),  # a job is named as its act
+                selection.chosen().wanted(),
+                page.user.id,
+                group_id=form.group() if act is Act.ADD_TO_GROUP else None,
+                decision=form.chosen_decision() if act is Act.RELEASE else None,
+            )
             return page.part("sequences/_act_running.html", act=act, job=job)
         rows = await _act(page, sequence_id, act, selection, form)
-    except SegueError as error:
-        page.refuse(error, enrollment_ids="body")
-        return await _ask(page, sequence_id, act, selection, form=form)
-    return page.part("sequences/_act_done.html", act=act, rows=rows, event=PageEvent.PEOPLE_CHANGED)
+        event = PageEvent.PEOPLE_CHANGED
+        return page.part("sequences/_act_done.html", act=act, rows=rows, event=event)
+    return await _ask(page, sequence_id, act, selection, form=form)
 
 
 async def _ask(
@@ -142,30 +147,20 @@ async def _ask(
             person.contact.name or person.contact.phone
             for person in await _first(page, sequence_id, selection, limit=_NAMES)
         ],
-        group_options=await group_options(page) if act is Act.ADD_TO_GROUP else [],
+        group_options=await page.group_options() if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
         form=form or ActFields(send_id=uuid4()),
-    )
-
-
-async def _start(
-    page: Page, sequence_id: UUID, act: Act, selection: Selection, form: ActFields
-) -> JobDetails:
-    return await page.services.jobs.start_bulk_action(
-        sequence_id,
-        JobKind(act.value.replace("-", "_")),  # a job is named as its act
-        selection.chosen().wanted(),
-        page.user.id,
-        group_id=form.group() if act is Act.ADD_TO_GROUP else None,
-        decision=form.chosen_decision() if act is Act.RELEASE else None,
     )
 
 
 async def _act(
     page: Page, sequence_id: UUID, act: Act, selection: Selection, form: ActFields
 ) -> list[RowWords]:
-    people = await _people(page, sequence_id, selection)
-    ids = list(people)
+    found = await _first(page, sequence_id, selection, limit=_IDS_MOST)
+    if not found:
+        raise InvalidFieldError("enrollment", "names nobody who is still here")
+    people = {person.enrollment_id: person for person in found}
+    ids = list(people)  # sending refuses too many by itself
     services, user_id = page.services, page.user.id
     match act:
         case Act.ADD_TO_GROUP:
@@ -201,13 +196,3 @@ async def _first(
     wanted = selection.chosen().wanted()
     tab = await page.services.enrollment_list.page(sequence_id, wanted, sort="name", limit=limit)
     return tab.page.items
-
-
-async def _people(
-    page: Page, sequence_id: UUID, selection: Selection
-) -> dict[UUID, ListedEnrollment]:
-    """Return the enrollments to act on; sending refuses too many by itself."""
-    people = await _first(page, sequence_id, selection, limit=_IDS_MOST)
-    if not people:
-        raise InvalidFieldError("enrollment", "names nobody who is still here")
-    return {person.enrollment_id: person for person in people}

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.page import InQuery, Page, PageDep
+from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import render_tab
+from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
 from services.enrollments.enrollment_list import EnrollmentPage
@@ -51,7 +52,9 @@ async def show_sequence_contacts(
         filtered=query.wanted() != EnrollmentFilter().wanted(),
         people=tab.page.items,
         counts=tab.counts,
-        matching=counted if counted is not None else _sum(query, tab),
+        matching=sum(tab.counts[status] for status in set(query.status) or tab.counts)
+        if counted is None
+        else counted,
         address=Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
         zones=_zones(page, tab),
         enroll_path=page.path_to("show_enroll", sequence_id=sequence_id),
@@ -118,7 +121,3 @@ async def _count(page: Page, sequence_id: UUID, query: TabQuery) -> int | None:
     if wanted == EnrollmentFilter(status=query.status).wanted():
         return None
     return await page.services.enrollment_list.count(sequence_id, wanted)
-
-
-def _sum(query: TabQuery, tab: EnrollmentPage) -> int:
-    return sum(tab.counts[status] for status in set(query.status) or tab.counts)

@@ -12,11 +12,12 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
-from api.pages.choices import group_options
 from api.pages.forms import FormFields, chosen_id
 from api.pages.labels import LABELS
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
+from api.paging import InQuery
+from domain.jobs.csv_rows import PIECE
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
@@ -29,8 +30,9 @@ UPLOAD_PATH = "/enrol/file"
 """The address of uploads; one for all sequences, because it accepts larger bodies than the rest."""
 
 _PICKED_MOST = 200
-_PIECE = 65_536
 _AT_ONCE = timedelta(minutes=1)
+_TEXTED = (Prediction.NEW, Prediction.NEW_CONTACT, Prediction.UNKNOWN_NUMBER)
+"""Rows that will get texts; unknown numbers do if they are added as contacts."""
 
 
 class Way(StrEnum):
@@ -40,10 +42,6 @@ class Way(StrEnum):
     GROUP = "group"
     NUMBERS = "numbers"
     FILE = "file"
-
-
-TEXTED = (Prediction.NEW, Prediction.NEW_CONTACT, Prediction.UNKNOWN_NUMBER)
-"""Rows that will get texts; unknown numbers do if they are added as contacts."""
 
 
 class EnrollQuery(FormFields):
@@ -56,9 +54,7 @@ class EnrollQuery(FormFields):
 class EnrollFields(FormFields):
     """The people to enroll; only the fields of ``way`` count.
 
-    Attributes:
-        add_unknown: Whether numbers without a contact become contacts.
-        job_id: The upload of a file, or its import once that is done.
+    ``job_id`` is the upload of a file, or its import once that is done.
     """
 
     way: Way = Way.CONTACTS
@@ -89,7 +85,7 @@ async def show_enroll(page: PageDep, sequence_id: UUID, query: InQuery[EnrollQue
             for way, words in LABELS.ways.items()
         ],
         picked=picked,
-        group_options=await group_options(page) if query.way is Way.GROUP else [],
+        group_options=await page.group_options() if query.way is Way.GROUP else [],
         upload_path=f"{page.path_to('upload_people')}?sequence_id={sequence_id}",
     )
 
@@ -238,7 +234,7 @@ async def _summary(
         way=way,
         Prediction=Prediction,
         preview=preview,
-        texted=sum(counts.get(one, 0) for one in TEXTED),
+        texted=sum(counts.get(one, 0) for one in _TEXTED),
         left_out={one: counts[one] for one in map(Prediction, LABELS.left_out) if counts.get(one)},
         file=file,
         file_name=file_name,
@@ -288,5 +284,5 @@ async def _discard(page: Page, previous: str) -> None:
 
 
 async def _pieces(file: UploadFile | None) -> AsyncIterator[bytes]:
-    while file is not None and (piece := await file.read(_PIECE)):
+    while file is not None and (piece := await file.read(PIECE)):
         yield piece

@@ -35,14 +35,7 @@ async def render_tab(
     template: str,
     **context: Any,  # noqa: ANN401 - as Page.render takes it
 ) -> Response:
-    """Answer with a tab, whose template extends ``sequences/_layout.html``.
-
-    Args:
-        page: The request.
-        sequence: The sequence or its id.
-        template: The tab's file.
-        **context: As for ``Page.render``.
-    """
+    """Answer with a tab as ``Page.render``; its template extends ``sequences/_layout.html``."""
     if isinstance(sequence, UUID):
         sequence = await page.services.sequences.get(sequence)
     return page.render(

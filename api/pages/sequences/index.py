@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,25 +12,21 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
-from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.bars import Segment, segments
-from api.pages.choices import sender_options
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.forms import FormFields, chosen, chosen_id
-from api.pages.page import InForm, InQuery, Page, PageDep, own_path
-from api.pages.rendering import STATUS_LOOKS
+from api.pages.page import InForm, Page, PageDep, own_path
+from api.pages.rendering import status_bar
 from api.pages.sequences.frame import STATE_TONES
+from api.paging import InQuery
 from api.sequences import SEQUENCE_CURSORS
-from domain.platform.errors import SegueError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
-from services.enrollments.sequence_list import ListedSequence
 from services.sequences.sequences import SequenceDraft, StepDraft
 from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
-ROWS = 30
-_SORT = "-created_at"
+_ROWS = 30
 _FIRST_TEXT = "Hi {{first_name|there}}, "
 
 
@@ -51,23 +48,19 @@ class NewSequenceFields(FormFields):
 @router.get("/sequences")
 async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
     """Show all sequences, newest first; the page asks again every few seconds."""
-    found = await page.services.sequence_list.page(
-        states=query.state,
-        search=query.search,
-        after=SEQUENCE_CURSORS.read(query.cursor, _SORT),
-        limit=ROWS,
-    )
-    next_cursor = SEQUENCE_CURSORS.write(found.next, _SORT)
+    path = page.path_to("show_sequences")
+    find = partial(page.services.sequence_list.page, states=query.state, search=query.search)
+    sequences, address = await listed(path, query, SEQUENCE_CURSORS, find, rows=_ROWS)
     return page.render(
         "sequences/index.html",
         part="sequences/_sequences.html",
         query=query,
         filtered=bool(query.search or query.state),
-        sequences=found.items,
-        bars={one.id: _bar(one) for one in found.items},
+        sequences=sequences,
+        bars={one.id: status_bar(one.counts.items()) for one in sequences},
         states=list(SequenceState),
         state_tones=STATE_TONES,
-        address=Addresses(page.path_to("show_sequences"), query, next_cursor),
+        address=address,
         **({} if page.wants_part else await _new_form(page)),
     )
 
@@ -75,13 +68,10 @@ async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
 @router.post("/sequences")
 async def create_sequence(page: PageDep, form: InForm[NewSequenceFields]) -> Response:
     """Create a draft with one text and redirect to its steps."""
-    try:
+    with page.refusing():
         made = await page.services.sequences.create(_draft(page, form), page.user.id)
-    except SegueError as error:
-        context = await _new_form(page, form)
-        page.refuse(error)
-        return page.part("sequences/_new.html", **context)
-    return page.redirect_to("show_steps", sequence_id=made.id)
+        return page.redirect_to("show_steps", sequence_id=made.id)
+    return page.part("sequences/_new.html", **await _new_form(page, form))
 
 
 @router.get("/sequences/new")
@@ -129,10 +119,7 @@ async def ask_archive(page: PageDep, sequence_id: UUID) -> Response:
 @router.post("/sequences/{sequence_id}/archive")
 async def archive_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Archive a sequence and finish its active enrollments; the dialog asked before."""
-
-    async def archive(chosen: UUID) -> SequenceRecord:
-        return await page.services.archiving.archive(chosen, page.user.id, finish_active=True)
-
+    archive = partial(page.services.archiving.archive, user_id=page.user.id, finish_active=True)
     return await _moved(page, sequence_id, archive, "is archived")
 
 
@@ -159,10 +146,6 @@ def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
 
 
 async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[str, Any]:
-    options = await sender_options(page)
+    options = await page.sender_options()
     only = options[0][0] if len(options) == 1 else ""
     return {"new": form or NewSequenceFields(sender_id=only), "sender_options": options}
-
-
-def _bar(one: ListedSequence) -> list[Segment]:
-    return segments((STATUS_LOOKS[status].tone, count) for status, count in one.counts.items())

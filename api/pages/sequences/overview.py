@@ -6,9 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.bars import segments
 from api.pages.page import PageDep
-from api.pages.rendering import STATUS_LOOKS
+from api.pages.rendering import status_bar
 from api.pages.sequences.frame import render_tab
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.overview import Hour, Overview
@@ -54,7 +53,7 @@ async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
         figures=figures,
         outlook=outlook,
         outcomes=OUTCOMES,
-        bar=segments((STATUS_LOOKS[one.status].tone, one.count) for one in figures.statuses),
+        bar=status_bar((one.status, one.count) for one in figures.statuses),
         people=page.path_to("show_sequence_contacts", sequence_id=sequence_id),
         chart=_chart(figures),
         coming=sum(hour.count for hour in figures.hours),

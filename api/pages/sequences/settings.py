@@ -7,12 +7,11 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.pages.choices import sender_options
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
 from domain.statuses.sequences import ReplyPolicy
 from services.sequences.sequences import SequenceChange
@@ -108,27 +107,18 @@ async def change_sequence_settings(
     page: PageDep, sequence_id: UUID, form: InForm[SettingsFields]
 ) -> Response:
     """Change a sequence's settings, for all its enrollments at once."""
-    try:
-        await page.services.sequences.change(sequence_id, _change(form), page.user.id)
-    except SegueError as error:
-        page.refuse(error, reply_window_seconds="reply_number")
-        sequence = await page.services.sequences.get(sequence_id)
-        return await _render(page, sequence, form)
-    return page.redirect_to(
-        "show_sequence_settings",
-        "The settings are saved and hold from now on.",
-        sequence_id=sequence_id,
-    )
-
-
-def _change(form: SettingsFields) -> SequenceChange:
-    return SequenceChange(
-        name=form.name,
-        sender_id=chosen_id(form.sender_id, field="sender_id"),
-        on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
-        reply_window_seconds=form.reply_window_seconds(),
-        send_window=form.window(),
-    )
+    with page.refusing(reply_window_seconds="reply_number"):
+        change = SequenceChange(
+            name=form.name,
+            sender_id=chosen_id(form.sender_id, field="sender_id"),
+            on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
+            reply_window_seconds=form.reply_window_seconds(),
+            send_window=form.window(),
+        )
+        await page.services.sequences.change(sequence_id, change, page.user.id)
+        words = "The settings are saved and hold from now on."
+        return page.redirect_to("show_sequence_settings", words, sequence_id=sequence_id)
+    return await _render(page, await page.services.sequences.get(sequence_id), form)
 
 
 async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) -> Response:
@@ -139,7 +129,7 @@ async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) ->
         form=form,
         days=[(day, LABELS.days[day], *_times(form, number)) for number, day in enumerate(DAYS)],
         units=[(unit, unit.capitalize()) for unit in UNITS],
-        sender_options=await sender_options(page),
+        sender_options=await page.sender_options(),
     )
 
 

@@ -14,9 +14,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.pages.forms import FormErrors, FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
+from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.pages.times import Clock
+from api.paging import InQuery
+from api.schemas.sequences import as_written
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.sequences.segments import Segments
 from domain.statuses.enrollments import EnrollmentStatus
@@ -92,9 +94,7 @@ class WrittenStep:
             delay=str(delay),
             unit=unit,
             at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
-            send_at=step.send_at.isoformat(timespec="seconds" if step.send_at.second else "minutes")
-            if step.send_at
-            else "",
+            send_at=as_written(step.send_at) if step.send_at else "",
             media="\n".join(step.media_urls),
         )
 
@@ -261,10 +261,9 @@ async def _seen(
             shown = await page.services.previews.text(
                 step.body, contact_id=contact_id, media_urls=step.media_urls
             )
+            text, segments = shown.text, shown.segments
         except InvalidFieldError as error:
             wrong = error.reason
-        else:
-            text, segments = shown.text, shown.segments
         outside = segments.ucs2_characters if segments else ()
         has_plain = any(char in PLAIN and char in step.body for char in outside)
         found.append(SeenStep(step.key, timing, text, step.media_urls, segments, wrong, has_plain))

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from api.dependencies import OwnAccount
 from api.pages.addresses import PlaceQuery
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep
-from api.pages.settings.tokens import TokenForm, shown_tokens
+from api.pages.page import InForm, Page, PageDep
+from api.pages.settings.tokens import TokenForm, token_context
+from api.paging import InQuery
 from api.session import take_cookie
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import InvalidFieldError
 from services.access.tokens import NewToken
 
 router = APIRouter()
@@ -37,7 +38,7 @@ async def show_account(page: PageDep, query: InQuery[PlaceQuery]) -> Response:
 @router.post("/settings/account/password", dependencies=[OwnAccount])
 async def change_own_password(page: PageDep, form: InForm[PasswordFields]) -> Response:
     """Change one's password; all sessions end, and the sign-in page follows."""
-    try:
+    with page.refusing():
         if form.new_password != form.repeated:
             raise InvalidFieldError("repeated", "is not the same as the new password")
         await page.services.own_password.change(
@@ -46,38 +47,33 @@ async def change_own_password(page: PageDep, form: InForm[PasswordFields]) -> Re
             new=form.new_password,
             revoke_tokens=form.revoke_tokens,
         )
-    except SegueError as error:
-        page.refuse(error)
-        return await _render(page, form=form)
-    words = "Your password is changed. Sign in with the new one."
-    response = page.redirect_to("show_sign_in", words)
-    take_cookie(response, page.settings)
-    return response
+        words = "Your password is changed. Sign in with the new one."
+        response = page.redirect_to("show_sign_in", words)
+        take_cookie(response, page.settings)
+        return response
+    return await _render(page, form=form)
 
 
 @router.post("/settings/account/sessions/end-others", dependencies=[OwnAccount])
 async def end_other_sessions(page: PageDep) -> Response:
     """End all of one's sessions except this one."""
-    await page.services.sessions.end_others(page.signed_in)
+    await page.services.sessions.end_others(page.caller)
     return page.redirect_to("show_account", "You are signed out everywhere else.")
 
 
 @router.post("/settings/account/sessions/{session_id}/end", dependencies=[OwnAccount])
 async def end_own_session(page: PageDep, session_id: UUID) -> Response:
     """End one of one's sessions."""
-    await page.services.sessions.end(page.signed_in, session_id)
+    await page.services.sessions.end(page.caller, session_id)
     return page.redirect_to("show_account", "That session is ended.")
 
 
 @router.post("/settings/account/tokens", dependencies=[OwnAccount])
 async def create_own_token(page: PageDep, form: InForm[TokenForm]) -> Response:
     """Create a token; only this response shows it."""
-    try:
-        made = await form.grant(page, page.user.id)
-    except SegueError as error:
-        form.refuse(page, error)
-        return await _render(page, token_form=form)
-    return await _render(page, made=made)
+    with form.refusing(page):
+        return await _render(page, made=await form.grant(page, page.user.id))
+    return await _render(page, token_form=form)
 
 
 @router.post("/settings/account/tokens/{token_id}/revoke", dependencies=[OwnAccount])
@@ -96,12 +92,10 @@ async def _render(
     made: NewToken | None = None,
 ) -> Response:
     path = page.path_to("show_account")
-    sessions = await page.services.sessions.of_caller(page.signed_in, limit=_SESSIONS_MOST)
+    sessions = await page.services.sessions.of_caller(page.caller, limit=_SESSIONS_MOST)
     return page.render(
         "settings/account.html",
         form=form or PasswordFields(revoke_tokens=True),
         sessions=sessions.items,
-        tokens=await shown_tokens(page, page.user.id, path, query),
-        token_form=token_form or TokenForm.fresh(),
-        made=made,
+        **await token_context(page, page.user.id, path, query, token_form, made),
     )

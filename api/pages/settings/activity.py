@@ -1,18 +1,19 @@
 """Settings > Activity: everyone's background jobs and their progress."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.page import InQuery, PageDep
-from api.paging import Cursors
+from api.jobs import JOB_CURSORS
+from api.pages.addresses import PlaceQuery, listed
+from api.pages.page import PageDep
+from api.paging import InQuery
 from domain.statuses.jobs import JobState
 from services.maintenance.sweep import UPLOAD_ABANDONED
 
 router = APIRouter()
-
 
 STATE_TONES = {
     **dict.fromkeys(JobState, "blue"),
@@ -22,10 +23,6 @@ STATE_TONES = {
     JobState.FAILED: "red",
 }
 """Badge tones by the state of a job."""
-
-_SORT = "-created_at"
-_CURSORS = Cursors("jobs", {"created_at": datetime})
-_ROWS = 50
 
 
 class ActivityQuery(PlaceQuery):
@@ -38,18 +35,16 @@ class ActivityQuery(PlaceQuery):
 @router.get("/settings/activity")
 async def show_activity(page: PageDep, query: InQuery[ActivityQuery]) -> Response:
     """Show jobs, newest first; the page asks again for their progress."""
-    found = await page.services.jobs.find(
+    find = partial(
+        page.services.jobs.find,
         user_id=page.user.id if query.mine else None,
         states=[state for state in JobState if not state.is_final] if query.running else (),
-        after=_CURSORS.read(query.cursor, _SORT),
-        limit=_ROWS,
     )
-    next_cursor = _CURSORS.write(found.next, _SORT)
-    address = Addresses(page.request.url.path, query, next_cursor)
+    jobs, address = await listed(page.request.url.path, query, JOB_CURSORS, find)
     return page.render(
         "settings/activity.html",
         part="settings/_jobs.html",
-        jobs=found.items,
+        jobs=jobs,
         chips=[
             ("All", address.of(mine=None), not query.mine),
             ("Mine", address.of(mine="true"), query.mine),

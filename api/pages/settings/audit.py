@@ -14,12 +14,12 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.labels import LABELS
-from api.pages.page import InQuery, Page, PageDep
+from api.pages.page import Page, PageDep
+from api.paging import InQuery
 from services.platform.audit import Entry
 from storage.platform.audit import AuditFilter
 
 router = APIRouter(dependencies=[AdminOnly])
-
 
 _USERS_MOST = 200
 _ROWS = 50
@@ -27,14 +27,7 @@ _ROWS = 50
 
 @dataclass(frozen=True)
 class Told:
-    """An entry as a sentence in three parts.
-
-    Attributes:
-        before: The action, up to its subject.
-        subject: The subject; empty if there is none.
-        after: The rest.
-        facts: Details by name, each a text or a moment.
-    """
+    """An entry as a sentence in three parts, and its details by name; there may be no subject."""
 
     entry: Entry
     before: str

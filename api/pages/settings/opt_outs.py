@@ -1,30 +1,27 @@
 """Settings > Opt-outs: opted-out numbers with their evidence; opting out by hand, and lifting."""
 
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.exports import SuppressionsExportQuery
-from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.forms import FormFields
 from api.pages.labels import LABELS
-from api.pages.page import InForm, InQuery, Page, PageDep, own_path
-from api.suppressions import CURSORS
-from domain.platform.errors import SegueError
+from api.pages.page import InForm, Page, PageDep, own_path
+from api.paging import InQuery
+from api.suppressions import CURSORS, SuppressionFilter
 from domain.platform.phones import readable
 from domain.platform.provider_errors import explain
 from services.suppression.suppressions import may_lift
+from storage.suppression.suppressions import SuppressionRow
 
 router = APIRouter()
 
 
-_ROWS = 50
-_SORT = "-created_at"
-
-
-class ListQuery(SuppressionsExportQuery, PlaceQuery):
+class ListQuery(SuppressionFilter, PlaceQuery):
     """Query of the list."""
 
 
@@ -37,13 +34,7 @@ class ReasonFields(FormFields):
 
 @dataclass(frozen=True)
 class Question:
-    """A dialog that asks for a reason.
-
-    Attributes:
-        confirm: The label of its button.
-        asks_phone: Whether it asks for a number too.
-        is_danger: Whether the button warns.
-    """
+    """A dialog that asks for a reason; ``confirm`` is the label of its button."""
 
     title: str
     words: str
@@ -54,29 +45,28 @@ class Question:
 
 _STOPS = (
     "No sequence texts this number any more: its active enrollments end now, messages by hand"
-    " that wait are cancelled, and it stays opted out until somebody lifts it."
+    " that wait are canceled, and it stays opted out until somebody lifts it."
 )
 
 
 @router.get("/settings/opt-outs")
 async def show_opt_outs(page: PageDep, query: InQuery[ListQuery]) -> Response:
     """List opted-out numbers with their evidence, newest first."""
-    found = await page.services.suppressions.find(
+    find = partial(
+        page.services.suppressions.find,
         search=query.search,
         sources=query.source,
         is_standing=query.standing,
-        after=CURSORS.read(query.cursor, _SORT),
-        limit=_ROWS,
     )
-    next_cursor = CURSORS.write(found.next, _SORT)
+    trail, address = await listed(page.path_to("show_opt_outs"), query, CURSORS, find)
     return page.render(
         "settings/opt_outs.html",
         part="opt_outs/_list.html",
         query=query,
         filtered=bool(query.search or query.source or query.standing is not None),
-        trail=found.items,
-        liftable={one.id for one in found.items if may_lift(one, page.user.role)},
-        address=Addresses(page.path_to("show_opt_outs"), query, next_cursor),
+        trail=trail,
+        liftable={one.id for one in trail if may_lift(one, page.user.role)},
+        address=address,
         explain=explain,
         source_options=list(LABELS.opt_out_sources.items()),
     )
@@ -91,20 +81,12 @@ async def ask_opt_out(page: PageDep) -> Response:
 @router.post("/settings/opt-outs/add")
 async def opt_out_number(page: PageDep, form: InForm[ReasonFields]) -> Response:
     """Opt a number out by hand."""
-    try:
-        row, is_new = await page.services.suppressions.suppress(
-            contact_id=None,
-            phone=form.phone,
-            sender_id=None,
-            reason=form.reason,
-            user_id=page.user.id,
-        )
-    except SegueError as error:
-        page.refuse(error)
-        return _ask(page, _OF_NUMBER, form)
-    number = readable(row.phone or form.phone)
-    words = "is opted out." if is_new else "was opted out already; your reason is kept."
-    return page.redirect_to("show_opt_outs", f"{number} {words}")
+    with page.refusing():
+        row, is_new = await _suppress(page, form)
+        number = readable(row.phone or form.phone)
+        words = "is opted out." if is_new else "was opted out already; your reason is kept."
+        return page.redirect_to("show_opt_outs", f"{number} {words}")
+    return _ask(page, _OF_NUMBER, form)
 
 
 @router.get("/contacts/{contact_id}/opt-out")
@@ -116,18 +98,10 @@ async def ask_contact_opt_out(page: PageDep, contact_id: UUID) -> Response:
 @router.post("/contacts/{contact_id}/opt-out")
 async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFields]) -> Response:
     """Opt a contact out by hand."""
-    try:
-        await page.services.suppressions.suppress(
-            contact_id=contact_id,
-            phone=None,
-            sender_id=None,
-            reason=form.reason,
-            user_id=page.user.id,
-        )
-    except SegueError as error:
-        page.refuse(error)
-        return _ask(page, await _of_contact(page, contact_id), form)
-    return page.redirect_to("show_contact", "They are opted out.", contact_id=contact_id)
+    with page.refusing():
+        await _suppress(page, form, contact_id)
+        return page.redirect_to("show_contact", "They are opted out.", contact_id=contact_id)
+    return _ask(page, await _of_contact(page, contact_id), form)
 
 
 @router.get("/settings/opt-outs/{suppression_id}/lift")
@@ -139,17 +113,26 @@ async def ask_lift(page: PageDep, suppression_id: UUID) -> Response:
 @router.post("/settings/opt-outs/{suppression_id}/lift")
 async def lift_opt_out(page: PageDep, suppression_id: UUID, form: InForm[ReasonFields]) -> Response:
     """Lift an opt-out; the service checks the user's role."""
-    try:
+    with page.refusing():
         await page.services.suppressions.lift(
             suppression_id, reason=form.reason, user_id=page.user.id, role=page.user.role
         )
-    except SegueError as error:
-        question = await _of_lifting(page, suppression_id)
-        page.refuse(error)
-        return _ask(page, question, form)
-    back = own_path(page.request.headers.get("hx-current-url"))
-    words = "The opt-out is lifted. Nothing resumes by itself; enroll them again to go on."
-    return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
+        back = own_path(page.request.headers.get("hx-current-url"))
+        words = "The opt-out is lifted. Nothing resumes by itself; enroll them again to go on."
+        return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
+    return _ask(page, await _of_lifting(page, suppression_id), form)
+
+
+async def _suppress(
+    page: Page, form: ReasonFields, contact_id: UUID | None = None
+) -> tuple[SuppressionRow, bool]:
+    return await page.services.suppressions.suppress(
+        contact_id=contact_id,
+        phone=None if contact_id else form.phone,
+        sender_id=None,
+        reason=form.reason,
+        user_id=page.user.id,
+    )
 
 
 _OF_NUMBER = Question("Opt a number out", _STOPS, "Opt out", asks_phone=True)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.dependencies import AdminOnly
 from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import InvalidFieldError
 from services.messaging.senders import SenderDetails, SenderFields
 
 router = APIRouter()
@@ -44,7 +44,7 @@ async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Respon
     """Add a sender."""
     identity = form.identity.strip()
     is_service = identity.upper().startswith(_SERVICE)
-    try:
+    with page.refusing(phone="identity", messaging_service_sid="identity"):
         fields: SenderFields = {
             "name": form.name,
             "segments_per_second": _rate(form),
@@ -52,10 +52,8 @@ async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Respon
             "messaging_service_sid": identity if is_service else None,
         }
         made = await page.services.senders.create(fields)
-    except SegueError as error:
-        page.refuse(error, phone="identity", messaging_service_sid="identity")
-        return _ask(page, form)
-    return page.done(f"{made.name} is added.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{made.name} is added.", event=PageEvent.SENDERS_CHANGED)
+    return _ask(page, form)
 
 
 @router.get("/settings/senders/{sender_id}/edit", dependencies=[AdminOnly])
@@ -69,14 +67,11 @@ async def edit_sender(page: PageDep, sender_id: UUID) -> Response:
 @router.post("/settings/senders/{sender_id}", dependencies=[AdminOnly])
 async def change_sender(page: PageDep, sender_id: UUID, form: InForm[SenderFormFields]) -> Response:
     """Change a sender's name or rate."""
-    try:
+    with page.refusing():
         fields: SenderFields = {"name": form.name, "segments_per_second": _rate(form)}
         changed = await page.services.senders.update(sender_id, fields)
-    except SegueError as error:
-        sender = await page.services.senders.get(sender_id)
-        page.refuse(error)
-        return _ask(page, form, sender)
-    return page.done(f"{changed.name} is saved.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{changed.name} is saved.", event=PageEvent.SENDERS_CHANGED)
+    return _ask(page, form, await page.services.senders.get(sender_id))
 
 
 @router.get("/settings/senders/{sender_id}/release", dependencies=[AdminOnly])

@@ -1,24 +1,20 @@
 """API tokens on pages: the form for a new one, and a user's list."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
-from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.forms import FormFields
 from api.pages.page import Page
-from api.paging import Cursors
-from domain.platform.errors import InvalidFieldError, SegueError
+from api.users import TOKEN_CURSORS
+from domain.platform.errors import InvalidFieldError
 from domain.statuses.access import TokenScope
-from services.access.tokens import NewToken, TokenDetails
-
-_SORT = "-created_at"
-_CURSORS = Cursors("tokens", {"created_at": datetime})
-_ROWS = 50
+from services.access.tokens import NewToken
 
 
 class TokenForm(FormFields):
@@ -35,30 +31,20 @@ class TokenForm(FormFields):
     days: str = "90"
     password: str = ""
 
-    @classmethod
-    def fresh(cls) -> "TokenForm":
-        """Return the form as it is offered, with the least scope."""
-        return cls(scopes=[TokenScope.READ])
-
     async def grant(self, page: Page, user_id: UUID) -> NewToken:
-        """Create the token for a user.
-
-        Raises:
-            SegueError: It cannot be created; pass it to ``refuse``.
-        """
+        """Create the token for a user; within ``refusing``."""
         expires_at = self._expires_at(page.now)
         return await page.services.tokens.grant(
-            page.signed_in,
+            page.caller,
             user_id,
             {"name": self.name, "scopes": self.scopes, "expires_at": expires_at},
             password=self.password,
         )
 
     @staticmethod
-    def refuse(page: Page, error: SegueError) -> None:
+    def refusing(page: Page) -> AbstractContextManager[None, bool]:
         """Show an error beside this form's fields; others of the page have the same names."""
-        page.refuse(
-            error,
+        return page.refusing(
             name="token_name",
             password="token_password",  # noqa: S106 - a field's name
             expires_at="days",
@@ -70,20 +56,24 @@ class TokenForm(FormFields):
         return None if self.days == "never" else now + timedelta(days=int(self.days))
 
 
-@dataclass(frozen=True)
-class ShownTokens:
-    """One page of a user's tokens, newest first."""
+async def token_context(
+    page: Page,
+    user_id: UUID,
+    path: str,
+    query: PlaceQuery | None,
+    form: TokenForm | None,
+    made: NewToken | None,
+) -> dict[str, Any]:
+    """Return what ``settings/_tokens.html`` shows: a user's tokens, newest first, and the form.
 
-    items: Sequence[TokenDetails]
-    address: Addresses
-
-
-async def shown_tokens(
-    page: Page, user_id: UUID, path: str, query: PlaceQuery | None
-) -> ShownTokens:
-    """Return a page of a user's tokens, shown at ``path``; the first page without a query."""
-    place = query or PlaceQuery()
-    cursors = _CURSORS.within(user_id)
-    after = cursors.read(place.cursor, _SORT)
-    found = await page.services.tokens.of_user(user_id, after=after, limit=_ROWS)
-    return ShownTokens(found.items, Addresses(path, place, cursors.write(found.next, _SORT)))
+    ``made`` is a token that was just created; this is the only time that it is shown.
+    """
+    find = partial(page.services.tokens.of_user, user_id)
+    cursors = TOKEN_CURSORS.within(user_id)
+    tokens, address = await listed(path, query or PlaceQuery(), cursors, find)
+    return {
+        "tokens": tokens,
+        "token_address": address,
+        "token_form": form or TokenForm(scopes=[TokenScope.READ]),
+        "made": made,
+    }

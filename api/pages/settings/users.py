@@ -1,23 +1,21 @@
 """Settings > Users: who may use Segue and in which role, set-up links, tokens."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
-from api.pages.settings.tokens import TokenForm, shown_tokens
-from api.paging import Cursors
-from domain.platform.errors import InvalidFieldError, SegueError
+from api.pages.addresses import PlaceQuery, listed
+from api.pages.forms import FormFields, chosen
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.settings.tokens import TokenForm, token_context
+from api.paging import InQuery
+from api.users import USER_CURSORS
 from domain.statuses.access import Role
 from services.access.set_up_links import SetUpLink, set_up_path
 from services.access.tokens import NewToken
-from services.access.users import UserDetails
 
 router = APIRouter(dependencies=[AdminOnly])
 
@@ -27,10 +25,6 @@ ROLE_WORDS = (
     (Role.ADMIN, "Admin", "Also manages users, senders, webhooks and the workspace"),
 )
 """The roles: label and what each may do."""
-
-_SORT = "created_at"
-_CURSORS = Cursors("users", {_SORT: datetime})
-_ROWS = 50
 
 
 class NewUserFields(FormFields):
@@ -48,24 +42,13 @@ class UserFields(FormFields):
     role: str = ""
 
 
-@dataclass(frozen=True)
-class ShownLink:
-    """A link to hand over, and when it expires."""
-
-    url: str
-    expires_at: datetime
-
-
 @router.get("/settings/users")
 async def show_users(page: PageDep, query: InQuery[PlaceQuery]) -> Response:
     """List users, disabled ones included."""
-    found = await page.services.users.find(after=_CURSORS.read(query.cursor, _SORT), limit=_ROWS)
-    next_cursor = _CURSORS.write(found.next, _SORT)
+    find = page.services.users.find
+    users, address = await listed(page.request.url.path, query, USER_CURSORS, find)
     return page.render(
-        "settings/users.html",
-        part="settings/_users.html",
-        users=found.items,
-        address=Addresses(page.request.url.path, query, next_cursor),
+        "settings/users.html", part="settings/_users.html", users=users, address=address
     )
 
 
@@ -78,17 +61,16 @@ async def new_user(page: PageDep) -> Response:
 @router.post("/settings/users")
 async def create_user(page: PageDep, form: InForm[NewUserFields]) -> Response:
     """Add a user; only this response shows the link for their password."""
-    try:
+    with page.refusing():
+        role = chosen(Role, form.role, field="role")
         user, link = await page.services.set_up_links.invite(
-            email=form.email, name=form.name, role=_role(form.role)
+            email=form.email, name=form.name, role=role
         )
-    except SegueError as error:
-        page.refuse(error)
-        return page.part("settings/_user_form.html", form=form, roles=ROLE_WORDS)
-    shown = _shown(page, link)
-    return page.part(
-        "settings/_user_made.html", made=user, link=shown, event=PageEvent.USERS_CHANGED
-    )
+        shown = _shown(page, link)
+        return page.part(
+            "settings/_user_made.html", made=user, link=shown, event=PageEvent.USERS_CHANGED
+        )
+    return page.part("settings/_user_form.html", form=form, roles=ROLE_WORDS)
 
 
 @router.get("/settings/users/{user_id}")
@@ -100,12 +82,11 @@ async def show_user(page: PageDep, user_id: UUID, query: InQuery[PlaceQuery]) ->
 @router.post("/settings/users/{user_id}")
 async def change_user(page: PageDep, user_id: UUID, form: InForm[UserFields]) -> Response:
     """Change a user's name or role."""
-    try:
-        await page.services.users.change(user_id, {"name": form.name, "role": _role(form.role)})
-    except SegueError as error:
-        page.refuse(error)
-        return await _render(page, user_id, form=form)
-    return page.redirect_to("show_user", "The user is saved.", user_id=user_id)
+    with page.refusing():
+        role = chosen(Role, form.role, field="role")
+        await page.services.users.change(user_id, {"name": form.name, "role": role})
+        return page.redirect_to("show_user", "The user is saved.", user_id=user_id)
+    return await _render(page, user_id, form=form)
 
 
 @router.post("/settings/users/{user_id}/set-up-links")
@@ -113,14 +94,11 @@ async def create_set_up_link(
     page: PageDep, user_id: UUID, *, revoke_tokens: InForm[bool] = False
 ) -> Response:
     """Create a link for a new password; only this response shows it."""
-    try:
-        link = await page.services.set_up_links.replace_password(
-            user_id, revoke_tokens=revoke_tokens
-        )
-    except SegueError as error:
-        page.refuse(error)
-        return await _render(page, user_id)
-    return await _render(page, user_id, link=_shown(page, link))
+    with page.refusing():
+        links = page.services.set_up_links
+        link = await links.replace_password(user_id, revoke_tokens=revoke_tokens)
+        return await _render(page, user_id, link=_shown(page, link))
+    return await _render(page, user_id)
 
 
 @router.post("/settings/users/{user_id}/disable")
@@ -140,12 +118,9 @@ async def enable_user(page: PageDep, user_id: UUID) -> Response:
 @router.post("/settings/users/{user_id}/tokens")
 async def create_token(page: PageDep, user_id: UUID, form: InForm[TokenForm]) -> Response:
     """Create a token for a user; only this response shows it."""
-    try:
-        made = await form.grant(page, user_id)
-    except SegueError as error:
-        form.refuse(page, error)
-        return await _render(page, user_id, token_form=form)
-    return await _render(page, user_id, made=made)
+    with form.refusing(page):
+        return await _render(page, user_id, made=await form.grant(page, user_id))
+    return await _render(page, user_id, token_form=form)
 
 
 @router.post("/settings/users/{user_id}/tokens/{token_id}/revoke")
@@ -163,9 +138,9 @@ async def _render(
     form: UserFields | None = None,
     token_form: TokenForm | None = None,
     made: NewToken | None = None,
-    link: ShownLink | None = None,
+    link: Mapping[str, object] | None = None,
 ) -> Response:
-    whom: UserDetails = await page.services.users.get(user_id)
+    whom = await page.services.users.get(user_id)
     path = page.path_to("show_user", user_id=user_id)
     return page.render(
         "settings/user.html",
@@ -174,18 +149,10 @@ async def _render(
         roles=ROLE_WORDS,
         link=link,
         link_expires_at=await page.services.set_up_links.expiry_of(user_id),
-        tokens=await shown_tokens(page, user_id, path, query),
-        token_form=token_form or TokenForm.fresh(),
-        made=made,
+        **await token_context(page, user_id, path, query, token_form, made),
     )
 
 
-def _shown(page: Page, link: SetUpLink) -> ShownLink:
-    return ShownLink(f"{page.settings.public_base_url}{set_up_path(link.token)}", link.expires_at)
-
-
-def _role(text: str) -> Role:
-    try:
-        return Role(text)
-    except ValueError:
-        raise InvalidFieldError("role", "is missing; choose one") from None
+def _shown(page: Page, link: SetUpLink) -> Mapping[str, object]:
+    url = f"{page.settings.public_base_url}{set_up_path(link.token)}"
+    return {"url": url, "expires_at": link.expires_at}

@@ -1,5 +1,6 @@
 """Settings > Webhooks: the endpoints that events are delivered to, and the delivery log."""
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -7,20 +8,15 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.addresses import Addresses, PlaceQuery
+from api.event_webhooks import LOG_CURSORS
+from api.pages.addresses import PlaceQuery, listed
 from api.pages.forms import FormFields
-from api.pages.page import InForm, InQuery, Page, PageDep, PageEvent
-from api.paging import Cursors
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.paging import InQuery
 from domain.event_webhooks.events import DeliveryState, EventType
-from domain.platform.errors import SegueError
 from services.event_webhooks.endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
 
 router = APIRouter(dependencies=[AdminOnly])
-
-
-_SORT = "-number"
-_CURSORS = Cursors("deliveries", {"number": str})
-_ROWS = 50
 
 
 class LogQuery(PlaceQuery):
@@ -51,18 +47,16 @@ async def show_webhooks(page: PageDep) -> Response:
 @router.get("/settings/webhooks/new")
 async def new_webhook(page: PageDep) -> Response:
     """Show the form of a new endpoint."""
-    return _ask(page, WebhookFields())
+    return page.render("settings/webhook_new.html", form=WebhookFields())
 
 
 @router.post("/settings/webhooks")
 async def create_webhook(page: PageDep, form: InForm[WebhookFields]) -> Response:
     """Add an endpoint; only this response shows its secret."""
-    try:
+    with page.refusing():
         made = await page.services.event_endpoints.create(form.checked(), page.user.id)
-    except SegueError as error:
-        page.refuse(error)
-        return _ask(page, form)
-    return await _render(page, made.details.id, LogQuery(), made=made)
+        return await _render(page, made.details.id, LogQuery(), made=made)
+    return page.render("settings/webhook_new.html", form=form)
 
 
 @router.get("/settings/webhooks/{endpoint_id}")
@@ -74,12 +68,10 @@ async def show_webhook(page: PageDep, endpoint_id: UUID, query: InQuery[LogQuery
 @router.post("/settings/webhooks/{endpoint_id}")
 async def change_webhook(page: PageDep, endpoint_id: UUID, form: InForm[WebhookFields]) -> Response:
     """Change an endpoint."""
-    try:
+    with page.refusing():
         await page.services.event_endpoints.update(endpoint_id, form.checked())
-    except SegueError as error:
-        page.refuse(error)
-        return await _render(page, endpoint_id, LogQuery(), form=form)
-    return page.redirect_to("show_webhook", "The webhook is saved.", endpoint_id=endpoint_id)
+        return page.redirect_to("show_webhook", "The webhook is saved.", endpoint_id=endpoint_id)
+    return await _render(page, endpoint_id, LogQuery(), form=form)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/enable")
@@ -124,10 +116,6 @@ async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Re
     return page.done("It is on its way again.", event=PageEvent.DELIVERIES_CHANGED)
 
 
-def _ask(page: Page, form: WebhookFields) -> Response:
-    return page.render("settings/webhook_new.html", form=form)
-
-
 async def _render(
     page: Page,
     endpoint_id: UUID,
@@ -137,20 +125,16 @@ async def _render(
     made: MadeEndpoint | None = None,
 ) -> Response:
     endpoint = await page.services.event_endpoints.get(endpoint_id)
-    cursors = _CURSORS.within(endpoint_id)
-    after = cursors.read(query.cursor, _SORT)
-    log = await page.services.event_endpoints.deliveries(
-        endpoint_id, state=query.state, after=after, limit=_ROWS
-    )
     path = page.path_to("show_webhook", endpoint_id=endpoint_id)
-    stored = WebhookFields.model_validate(endpoint)
+    find = partial(page.services.event_endpoints.deliveries, endpoint_id, state=query.state)
+    log, address = await listed(path, query, LOG_CURSORS.within(endpoint_id), find)
     return page.render(
         "settings/webhook.html",
         part="settings/_deliveries.html",
         endpoint=endpoint,
-        form=form or stored,
+        form=form or WebhookFields.model_validate(endpoint),
         made=made,
-        log=log.items,
+        log=log,
         query=query,
-        address=Addresses(path, query, cursors.write(log.next, _SORT)),
+        address=address,
     )

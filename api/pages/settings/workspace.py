@@ -1,5 +1,7 @@
 """Settings > Workspace: the time zone, and the 12- or 24-hour clock."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -8,12 +10,13 @@ from api.pages.forms import FormFields
 from api.pages.menu import SETTINGS
 from api.pages.page import InForm, PageDep
 from api.pages.times import TIME_ZONES
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.platform.errors import InvalidFieldError
 from services.maintenance.workspace import HourCycle
 
 router = APIRouter()
 
 _TEMPLATE = "settings/workspace.html"
+_CYCLES: Mapping[str, HourCycle] = {"12": 12, "24": 24}
 _ZONES = [("", "As the server is set"), *TIME_ZONES]
 
 
@@ -29,13 +32,9 @@ class WorkspaceFields(FormFields):
         Raises:
             InvalidFieldError: They are neither 12 nor 24.
         """
-        match self.hour_cycle:
-            case "12":
-                return 12
-            case "24":
-                return 24
-            case _:
-                raise InvalidFieldError("hour_cycle", "must be 12 or 24", code="unknown_value")
+        if self.hour_cycle not in _CYCLES:
+            raise InvalidFieldError("hour_cycle", "must be 12 or 24", code="unknown_value")
+        return _CYCLES[self.hour_cycle]
 
 
 @router.get("/settings")
@@ -55,11 +54,9 @@ async def show_workspace(page: PageDep) -> Response:
 @router.post("/settings/workspace", dependencies=[AdminOnly])
 async def change_workspace(page: PageDep, form: InForm[WorkspaceFields]) -> Response:
     """Change the workspace's settings."""
-    try:
+    with page.refusing():
         await page.services.workspace.change(
             {"time_zone": form.time_zone.strip() or None, "hour_cycle": form.cycle()}, page.user.id
         )
-    except SegueError as error:
-        page.refuse(error)
-        return page.render(_TEMPLATE, form=form, zones=_ZONES)
-    return page.redirect_to("show_workspace", "The workspace is saved.")
+        return page.redirect_to("show_workspace", "The workspace is saved.")
+    return page.render(_TEMPLATE, form=form, zones=_ZONES)

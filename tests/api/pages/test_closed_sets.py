@@ -29,7 +29,7 @@ CONTACT: Form = {"first_name": "Ann", "phone": "+12125550101", "line_type": "mob
 SEQUENCE: Form = {"name": "New", "kind": "scheduled", "sender_id": examples.SENDER}
 
 FORMS: Mapping[str, Form] = {
-    f"/sequences/{examples.SEQUENCE}/settings": SETTINGS,
+    f"/sequences/{examples.IDS['sequence_id']}/settings": SETTINGS,
     f"/sequences/{examples.DRAFT}/steps": STEP,
     f"/contacts/{examples.CONTACT}/edit": CONTACT,
     "/sequences": SEQUENCE,
@@ -37,9 +37,9 @@ FORMS: Mapping[str, Form] = {
 }
 
 CHOICES = [
-    (f"/sequences/{examples.SEQUENCE}/settings", "on_reply"),
-    (f"/sequences/{examples.SEQUENCE}/settings", "reply_unit"),
-    (f"/sequences/{examples.SEQUENCE}/settings", "open"),
+    (f"/sequences/{examples.IDS['sequence_id']}/settings", "on_reply"),
+    (f"/sequences/{examples.IDS['sequence_id']}/settings", "reply_unit"),
+    (f"/sequences/{examples.IDS['sequence_id']}/settings", "open"),
     (f"/sequences/{examples.DRAFT}/steps", "unit"),
     (f"/contacts/{examples.CONTACT}/edit", "line_type"),
     ("/sequences", "kind"),

@@ -182,10 +182,10 @@ class Everything:
         self.ids = {
             "contact": ids[examples.CONTACT],
             "enrollment": ids[examples.ENROLLMENT],
-            "sequence": ids[examples.SEQUENCE],
-            "job": ids[examples.JOB],
-            "user": ids[examples.USER],
-            "endpoint": ids[examples.EVENT_ENDPOINT],
+            "sequence": ids[examples.IDS["sequence_id"]],
+            "job": ids[examples.IDS["job_id"]],
+            "user": ids[examples.IDS["user_id"]],
+            "endpoint": ids[examples.IDS["endpoint_id"]],
         }
 
     async def run(self, statement: str, **values: object) -> None:

@@ -10,28 +10,13 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api import examples
+from api.examples import IDS
 from api.pages.routes import PRIVATE, PUBLIC
 from domain.statuses.access import Role
 from tests.api.pages.conftest import HTMX, Browse
 
-IDS: Mapping[str, str] = {
-    "act": "mark-finished",
-    "contact_id": examples.CONTACT,
-    "endpoint_id": examples.EVENT_ENDPOINT,
-    "enrollment_id": examples.ENROLLMENT,
-    "event_id": examples.EVENT,
-    "group_id": examples.GROUP,
-    "job_id": examples.JOB,
-    "message_id": examples.REVIEW,
-    "sender_id": examples.SENDER,
-    "sequence_id": examples.SEQUENCE,
-    "session_id": examples.SESSION,
-    "suppression_id": examples.SUPPRESSION,
-    "token_id": examples.TOKEN,
-    "user_id": examples.USER,
-}
-"""Existing ids, by the name of a path's parameter."""
+PARAMETERS: Mapping[str, str] = {"act": "mark-finished", **IDS}
+"""Existing ids, by the name of a path's parameter, and an action."""
 
 UNNAMED = ("body", "file", "group_id", "mode", "new_group", "reason", "region")
 """The fields of forms that routes read without a parameter."""
@@ -89,7 +74,9 @@ async def test_nonsense_in_any_field_is_no_server_error(
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     faults = []
     for number, (method, route) in enumerate(_every_route()):
-        path = re.sub(r"{(\w+)}", lambda name: there.get(IDS[name[1]], IDS[name[1]]), route.path)
+        path = re.sub(
+            r"{(\w+)}", lambda name: there.get(PARAMETERS[name[1]], PARAMETERS[name[1]]), route.path
+        )
         form = _fields(route, "body") or list(UNNAMED)
         answer = await admin.request(
             method,

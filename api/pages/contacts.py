@@ -1,0 +1,183 @@
+"""Contacts: the list, the form of one, and one with its groups, enrollments and opt-outs."""
+
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from api.contacts import CURSORS, ContactFilter
+from api.dependencies import AdminOnly
+from api.pages.addresses import PlaceQuery, listed
+from api.pages.flash import Flash
+from api.pages.forms import FormErrors, FormFields, chosen
+from api.pages.labels import LABELS
+from api.pages.page import InForm, Page, PageDep
+from api.pages.times import TIME_ZONES
+from api.paging import FilterQuery, InQuery
+from domain.platform.errors import ConflictError, SegueError
+from domain.platform.provider_errors import explain
+from domain.statuses.contacts import LineType
+from services.contacts.contacts import ContactFields
+from services.suppression.suppressions import may_lift
+from storage.contacts.contacts import ContactDetails
+
+router = APIRouter()
+
+_LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_ZONES = [("", "As the number tells"), *TIME_ZONES]
+
+
+class ListQuery(ContactFilter, PlaceQuery):
+    """Query of the list."""
+
+
+class NewContactQuery(FilterQuery):
+    """Fields of a new contact that are filled in already."""
+
+    phone: Annotated[str, Field(max_length=50)] = ""
+
+
+class ContactForm(FormFields):
+    """A contact as typed; an empty time zone or line type means unknown."""
+
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""
+    time_zone: str = ""
+    line_type: str = ""
+
+    def fields(self) -> ContactFields:
+        """Return the fields as the service takes them."""
+        line_type = chosen(LineType, self.line_type, field="line_type") if self.line_type else None
+        return {
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "phone": self.phone,
+            "time_zone": self.time_zone or None,
+            "line_type": line_type,
+        }
+
+
+@router.get("/contacts")
+async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
+    """List contacts, by name unless another order is asked for."""
+    find = partial(
+        page.services.contacts.find, search=query.search, group_ids=query.group, sort=query.sort
+    )
+    contacts, address = await listed(page.path_to("show_contacts"), query, CURSORS, find)
+    return page.render(
+        "contacts/index.html",
+        part="contacts/_list.html",
+        query=query,
+        filtered=bool(query.search or query.group),
+        contacts=contacts,
+        address=address,
+        group_options=[] if page.wants_part else await page.group_options(),
+    )
+
+
+@router.get("/contacts/new")
+async def new_contact(page: PageDep, query: InQuery[NewContactQuery]) -> Response:
+    """Show the form of a new contact."""
+    return _render_form(page, ContactForm(phone=query.phone))
+
+
+@router.post("/contacts/new")
+async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
+    """Add a contact."""
+    try:
+        added = await page.services.contacts.create(form.fields())
+    except SegueError as error:
+        return _refuse(page, form, error)
+    return page.redirect_to("show_contact", f"{added.name} is added.", contact_id=added.id)
+
+
+@router.get("/contacts/{contact_id}")
+async def show_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Show one contact."""
+    services = page.services
+    contact = await services.contacts.get(contact_id)
+    groups = await services.groups.of_contact(contact_id)
+    trail = await services.suppressions.of_contact(contact_id)
+    joined = {str(group.id) for group in groups}
+    return page.render(
+        "contacts/contact.html",
+        contact=contact,
+        groups=groups,
+        group_options=[one for one in await page.group_options() if one[0] not in joined],
+        enrollments=await services.enrollment_list.of_contact(contact_id),
+        trail=trail,
+        liftable={one.id for one in trail if may_lift(one, page.user.role)},
+        explain=explain,
+    )
+
+
+@router.get("/contacts/{contact_id}/edit")
+async def edit_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Show the form of a contact."""
+    contact = await page.services.contacts.get(contact_id)
+    return _render_form(page, ContactForm.model_validate(contact), contact)
+
+
+@router.post("/contacts/{contact_id}/edit")
+async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactForm]) -> Response:
+    """Change the fields of a contact that differ from before."""
+    contact = await page.services.contacts.get(contact_id)
+    before = ContactForm.model_validate(contact).fields()
+    try:
+        changes = {
+            name: value for name, value in form.fields().items() if value != before.get(name)
+        }
+        changed = await page.services.contacts.update(contact_id, changes)  # type: ignore[arg-type]
+    except SegueError as error:
+        return _refuse(page, form, error, contact)
+    return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
+
+
+@router.post("/contacts/{contact_id}/erase", dependencies=[AdminOnly])
+async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
+    """Erase a contact for good."""
+    await page.services.erasure.erase(contact_id, page.user.id)
+    return page.redirect_to("show_contacts", "The contact is erased.")
+
+
+@router.post("/contacts/{contact_id}/groups")
+async def add_to_group(page: PageDep, contact_id: UUID, group_id: InForm[str] = "") -> Response:
+    """Add a contact to a group."""
+    back = page.path_to("show_contact", contact_id=contact_id)
+    try:
+        chosen_group = UUID(group_id)
+    except ValueError:
+        return page.redirect(back, Flash("Choose a group first.", "warning"))
+    await page.services.groups.add_members(chosen_group, [contact_id], page.user.id)
+    return page.redirect(back)
+
+
+@router.post("/contacts/{contact_id}/groups/{group_id}/leave")
+async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Response:
+    """Remove a contact from a group."""
+    await page.services.groups.remove_members(group_id, [contact_id])
+    return page.redirect_to("show_contact", contact_id=contact_id)
+
+
+def _refuse(
+    page: Page, form: ContactForm, error: SegueError, contact: ContactDetails | None = None
+) -> Response:
+    """Show the form again with its errors; a taken number gets a link to the contact who has it."""
+    if isinstance(error, ConflictError) and error.conflict == "phone_taken":
+        page.errors = FormErrors({"phone": "is another contact's"}, status=409)
+        return _render_form(page, form, contact, holder=error.facts.get("contact_id"))
+    page.refuse(error)
+    return _render_form(page, form, contact)
+
+
+def _render_form(
+    page: Page, form: ContactForm, contact: ContactDetails | None = None, *, holder: object = None
+) -> Response:
+    """Show the form of a contact; ``holder`` is the contact who already has its number."""
+    return page.render(
+        "contacts/form.html", form=form, contact=contact, holder=holder, zones=_ZONES, lines=_LINES
+    )
