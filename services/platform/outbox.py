@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from storage.platform import outbox, starting, traces
+from storage.platform import outbox, pacing, starting, traces
 from storage.platform.database import Database, Transaction
 from storage.platform.outbox import Entry, OutboxKind
 from storage.tables.platform import ParkedReason
@@ -56,7 +56,7 @@ class Outbox:
             TemporalUnavailableError: Retryable.
         """
         async with self._database.transaction() as tx:
-            rates = await starting.all_paces(tx)
+            rates = await pacing.texts_per_second(tx)
         wrong = await self._temporal.mispaced(rates)
         # Those without a weight first, because they make room for others.
         wrong = sorted(wrong, key=lambda one: rates.get(one, DEFAULT_RATE) != DEFAULT_RATE)
@@ -106,13 +106,13 @@ class Outbox:
             await starting.message_senders(tx, _subjects(entries, OutboxKind.START_MESSAGE)),
         )
         senders = _subjects(entries, OutboxKind.PACE_SENDER)
-        rates = await starting.paces(tx, senders)
+        rates = await pacing.texts_per_second(tx, senders) if senders else {}
         alike = await outbox.same_wakes(tx, _subjects(entries, OutboxKind.WAKE_EVENTS))
-        pacing = asyncio.ensure_future(
+        paced = asyncio.ensure_future(
             self._pace({one: rates.get(one, DEFAULT_RATE) for one in senders})
         )
-        fates = await asyncio.gather(*(self._deliver(entry, facts, pacing) for entry in entries))
-        await pacing
+        fates = await asyncio.gather(*(self._deliver(entry, facts, paced) for entry in entries))
+        await paced
         taken = {one.id for one, fate in zip(entries, fates, strict=True) if fate == "taken"}
         woken = {one.subject_id for one in entries if one.id in taken}
         covered = [entry_id for entry_id, endpoint_id in alike if endpoint_id in woken]
@@ -128,13 +128,13 @@ class Outbox:
         return fates
 
     async def _deliver(
-        self, entry: Entry, facts: starting.Facts, pacing: Awaitable[Mapping[UUID, _Fate]]
+        self, entry: Entry, facts: starting.Facts, paced: Awaitable[Mapping[UUID, _Fate]]
     ) -> _Fate:
         """Deliver one entry; all senders of a page are paced by one call."""
         if entry.kind is None:
             return ParkedReason.UNKNOWN_KIND
         if entry.kind is OutboxKind.PACE_SENDER:
-            return (await pacing)[entry.subject_id]
+            return (await paced)[entry.subject_id]
         about = {"kind": entry.kind, "tries": entry.tries}
         try:
             async with self._slots:

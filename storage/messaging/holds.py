@@ -109,10 +109,10 @@ async def due_probes(tx: Transaction, interval: timedelta, limit: int) -> list[l
 
 
 async def claim_probe(tx: Transaction, sender_id: UUID, interval: timedelta) -> bool:
-    """Claim the probe of a sender on hold for a one-off text; False if it is not due.
+    """Claim the probe of a sender on hold for a text that could go; False if it is not due.
 
-    Nor is it while somebody else has the sender's row: whoever asks holds an enrollment, and may
-    not wait for what comes before it.
+    Nor is it while somebody else has the sender's row: whoever asks may hold an enrollment, and
+    must not wait for a row that is locked before those.
     """
     sql = f"""
         UPDATE senders SET next_probe_at = now() + :interval

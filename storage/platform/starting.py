@@ -43,31 +43,3 @@ async def message_senders(tx: Transaction, message_ids: Sequence[UUID]) -> dict[
         return {}
     sql = "SELECT id, sender_id FROM messages WHERE id = ANY(:ids)"
     return {row.id: row.sender_id for row in await tx.run(sql, ids=message_ids)}
-
-
-_PACES = """
-    SELECT n.id, n.segments_per_second / greatest(1, (
-        SELECT max(t.segments) FROM sequences q
-        JOIN sequence_versions v ON v.sequence_id = q.id
-        JOIN steps t ON t.version_id = v.id
-        WHERE q.sender_id = n.id AND q.state <> 'archived'
-    )) AS texts_per_second
-    FROM senders n
-"""
-
-
-async def paces(tx: Transaction, sender_ids: Sequence[UUID]) -> dict[UUID, float]:
-    """Read how many texts per second senders may send.
-
-    That is a sender's segments per second over those of the longest step in its sequences, the
-    archived ones left out.
-    """
-    if not sender_ids:
-        return {}
-    rows = await tx.run(f"{_PACES} WHERE n.id = ANY(:ids)", ids=sender_ids)
-    return {row.id: float(row.texts_per_second) for row in rows}
-
-
-async def all_paces(tx: Transaction) -> dict[UUID, float]:
-    """Read how many texts per second every sender may send."""
-    return {row.id: float(row.texts_per_second) for row in await tx.run(_PACES)}

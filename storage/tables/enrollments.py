@@ -62,6 +62,7 @@ class Enrollment(SQLModel, table=True):
     status: EnrollmentStatus = Field(
         default=EnrollmentStatus.ACTIVE, sa_type=code(EnrollmentStatus)
     )
+    # The phase; no Temporal activity is meant. The API has the column's name.
     activity: EnrollmentPhase | None = Field(
         default=EnrollmentPhase.WAITING, sa_type=code(EnrollmentPhase)
     )
