@@ -257,7 +257,7 @@ class Jobs:
         acted = 0
         try:
             with audit.acting(audit.Actor(user_id=job.user_id)):
-                while taken := await self._act(job, self._handlers[job.kind]):
+                while taken := await self._run_batch(job, self._handlers[job.kind]):
                     acted += taken
                     if time.monotonic() >= until:
                         break
@@ -268,7 +268,7 @@ class Jobs:
             await self._fail(job_id, type(error).__name__)
         return await self._progress(job, acted=acted)
 
-    async def _act(self, job: JobDetails, handler: Handler) -> int:
+    async def _run_batch(self, job: JobDetails, handler: Handler) -> int:
         """Act on some rows in one transaction and count them; 0 if none could be taken."""
         async with self._database.transaction() as tx:
             rows = await jobs.take(tx, job.id, handler.at_once)

@@ -94,7 +94,7 @@ class RowWords:
 
 
 @router.get("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[Sends])
-async def choose_act(
+async def show_act(
     page: PageDep, sequence_id: UUID, act: Act, selection: InQuery[Selection]
 ) -> Response:
     """Show the dialog of an action: how many people it affects, and what it does.
