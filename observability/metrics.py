@@ -65,7 +65,7 @@ EVENT_DELIVERIES = Counter(
 # The state of the whole deployment: the same from every process, so take the maximum.
 
 PART_UP = Gauge("segue_part_up", "Whether a required part answers", ["part"])
-HELD = Gauge("segue_held_enrollments", "Enrollments that wait for a person", ["reason"])
+HELD = Gauge("segue_held_enrollments", "Enrollments held, by why", ["reason"])
 SENDERS_ON_HOLD = Gauge("segue_senders_on_hold", "Senders on hold")
 OVERDUE = Gauge(
     "segue_overdue_enrollments", "Active enrollments 5 minutes past their next event, not held"
