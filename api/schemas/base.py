@@ -71,9 +71,14 @@ class ListedUser(Named):
 class Listing(Schema, Generic[_Item]):
     """One page of a list."""
 
+    # Pydantic would search the source of each Listing[...], which does not exist, for docstrings.
+    # That takes longer than all else that it does with them.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
     items: list[_Item]
-    next_cursor: str | None
-    """Give it back as `cursor` for the next page; null on the last one."""
+    next_cursor: str | None = Field(
+        description="Give it back as `cursor` for the next page; null on the last one."
+    )
 
 
 class Problem(BaseModel):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from api.paging import FilterQuery, PageQuery, Search
 from api.schemas.base import ListedUser, Listing, Named, Schema
@@ -180,8 +180,9 @@ class Line(Schema):
 class ContactsPage(Listing[Line]):
     """One page of the Contacts tab."""
 
-    counts: dict[EnrollmentStatus, int]
-    """Of the whole sequence, whatever the filter; all eight."""
+    counts: dict[EnrollmentStatus, int] = Field(
+        description="Of the whole sequence, whatever the filter; all eight."
+    )
 
 
 class Reason(Schema):
@@ -313,6 +314,8 @@ class FinishedRow(RowResult):
 
 
 class _Results(Schema, Generic[_Row]):
+    model_config = ConfigDict(use_attribute_docstrings=False)  # as for Listing
+
     results: list[_Row]
 
     @model_validator(mode="before")

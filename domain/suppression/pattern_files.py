@@ -89,9 +89,13 @@ def loaded(name: str) -> PatternFile:
 
 def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     """Return what finds any of some patterns."""
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+    return re.compile(_alternatives(patterns))
 
 
 def whole_words(*patterns: str) -> re.Pattern[str]:
     """Return what finds any of some patterns where they begin and end with a word."""
-    return re.compile(rf"(?<!\w)(?:{any_of(patterns).pattern})(?!\w)")
+    return re.compile(rf"(?<!\w)(?:{_alternatives(patterns)})(?!\w)")
+
+
+def _alternatives(patterns: Iterable[str]) -> str:
+    return "|".join(f"(?:{pattern})" for pattern in patterns)

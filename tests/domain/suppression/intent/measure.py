@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from domain.suppression.keywords import read
@@ -48,7 +49,8 @@ class Figures:
     reviewed: float
 
 
-def examples(path: Path) -> list[Example]:
+@cache
+def examples(path: Path) -> Sequence[Example]:
     """Read the texts of a file, and take each for something."""
     return [Example(label, text, outcome(text)) for label, text in rows(path)]
 
