@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets chromium up test check screenshots bench chaos model lock clean clean-data
+.PHONY: help install assets chromium up test check lint screenshots bench chaos model lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,13 +31,22 @@ assets: $(ASSETS) ## Build what the pages load: scripts, styles, icons
 up: $(INSTALLED) $(ASSETS) ## Run the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/python -m standalone
 
-test: check $(ASSETS) chromium ## Check, then run all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# The types are checked beside the tests, with the processor time that these leave.
+test: lint $(ASSETS) chromium ## Check, and run all tests
+	@types=$$(mktemp); trap 'rm -f $$types' EXIT; \
+	nice $(BIN)/mypy . > $$types 2>&1 & checking=$$!; \
+	echo "$(BIN)/python -m pytest $(PYTEST_ARGS)"; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS); result=$$?; \
+	echo "$(BIN)/mypy ."; \
+	wait $$checking || result=1; \
+	cat $$types; exit $$result
 
-check: $(INSTALLED) ## Format, lint, types, imports
+check: lint ## Format, lint, imports, types
+	$(BIN)/mypy .
+
+lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
