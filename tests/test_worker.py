@@ -21,7 +21,7 @@ from services.platform.outbox import Outbox
 from standalone.ports import free_port, says_ok
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from tests.kits.programs import ACCOUNT, PATIENCE, TOKEN, Process, Start
 from tests.workflows.histories import personal
 from tests.workflows.plays import NAME, eventually

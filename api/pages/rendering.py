@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,6 +111,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         auto_reload=False,
     )
 
+    @cache
     def icon(name: str, classes: str = "") -> Markup:
         shown = Markup(
             '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}"/></svg>'

@@ -23,20 +23,26 @@ class Clock:
 
     def time_of(self, moment: datetime, zone: str | None = None) -> str:
         """Write the time of day: ``9:30 am`` or ``09:30``."""
-        local = moment.astimezone(ZoneInfo(zone or self.zone))
-        if self.hour_cycle == 24:
-            return f"{local:%H:%M}"
-        return f"{local.hour % 12 or 12}:{local:%M} {'am' if local.hour < 12 else 'pm'}"
+        return self._time(moment.astimezone(ZoneInfo(zone or self.zone)))
 
     def date_of(self, moment: datetime, zone: str | None = None) -> str:
         """Write the date: ``Wed 2 Dec 2026``."""
-        local = moment.astimezone(ZoneInfo(zone or self.zone))
-        return f"{local:%a} {local.day} {local:%b %Y}"
+        return _date(moment.astimezone(ZoneInfo(zone or self.zone)))
 
     def exact(self, moment: datetime, zone: str | None = None) -> str:
         """Write a moment in full: ``Wed 2 Dec 2026, 9:30 am (New York)``."""
         place = (zone or self.zone).rpartition("/")[2].replace("_", " ")
-        return f"{self.date_of(moment, zone)}, {self.time_of(moment, zone)} ({place})"
+        local = moment.astimezone(ZoneInfo(zone or self.zone))
+        return f"{_date(local)}, {self._time(local)} ({place})"
+
+    def _time(self, local: datetime) -> str:
+        if self.hour_cycle == 24:
+            return f"{local.hour:02}:{local.minute:02}"
+        return f"{local.hour % 12 or 12}:{local.minute:02} {'am' if local.hour < 12 else 'pm'}"
+
+
+def _date(local: datetime) -> str:
+    return f"{local:%a} {local.day} {local:%b %Y}"
 
 
 def relative(moment: datetime, now: datetime) -> str:

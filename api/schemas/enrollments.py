@@ -14,7 +14,7 @@ from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import SkipCode
 from services.messaging.holds import Decision
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from workflows import client as workflow_client
 
 _IDS_MOST = 20_000

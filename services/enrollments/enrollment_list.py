@@ -10,12 +10,12 @@ from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
-from storage.enrollments import contact_history
+from storage.enrollments import contact_history, enrollment_counts
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.contact_history import ContactEnrollment
-from storage.enrollments.enrollment_list import ListedRow, ListFilter, Outlook
+from storage.enrollments.enrollment_list import Count, ListedRow, Outlook
+from storage.enrollments.list_filter import ListFilter
 from storage.platform.database import Database
-from storage.sequences.sequences import count_by_status
 from workflows.client import EnrollmentClient, LiveState
 
 OF_CONTACT_MOST = 50
@@ -30,10 +30,18 @@ class ListedEnrollment(ListedRow):
 
 @dataclass(frozen=True)
 class EnrollmentPage:
-    """One page of the tab; ``counts`` are of the whole sequence, regardless of the filter."""
+    """One page of the tab.
+
+    Attributes:
+        state: The sequence's.
+        counts: Of the whole sequence, regardless of the filter.
+        matching: How many the filter matches; None if that was neither asked for nor known anyway.
+    """
 
     page: Page[ListedEnrollment]
+    state: SequenceState
     counts: Mapping[EnrollmentStatus, int]
+    matching: Count | None
 
 
 class EnrollmentList:
@@ -55,12 +63,13 @@ class EnrollmentList:
         after: Position | None = None,
         limit: int = 50,
         live: bool = False,
+        count: bool = False,
     ) -> EnrollmentPage:
         """List a sequence's enrollments, with ``live`` asking the workflows of the active ones.
 
-        ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending
-        with ``-`` before it; those without a value come last either way. ``after`` was made for the
-        same ``sort``.
+        With ``count`` it also counts what the filter matches. ``sort`` is ``name``,
+        ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with ``-`` before it;
+        those without a value come last either way. ``after`` was made for the same ``sort``.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -68,12 +77,15 @@ class EnrollmentList:
         """
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
-            state = required(await rows.state_of(tx, sequence_id), "sequence", sequence_id)
+            summary = required(await rows.summary(tx, sequence_id), "sequence", sequence_id)
+            state, cells = summary
             found = await rows.page(
-                tx, sequence_id, wanted, sort=sort, after=after, limit=limit + 1
+                tx, sequence_id, wanted, cells, sort=sort, after=after, limit=limit + 1
             )
-            counts = (await count_by_status(tx, [sequence_id]))[sequence_id]
-        page = cut(found, limit, lambda row: Position(row.sort_key, row.id))
+            matching = rows.known_count(cells, wanted) or found.matching
+            if count and matching is None:
+                matching = await rows.count(tx, sequence_id, wanted, cells)
+        page = cut(found.rows, limit, lambda row: Position(row.sort_key, row.id))
         active = [row.id for row in page.items if not row.status.is_final] if live else []
         answers: Mapping[UUID, LiveState] = {}
         if active:
@@ -83,7 +95,9 @@ class EnrollmentList:
             activity = shown_activity(row.activity, state)
             return ListedEnrollment(**{**vars(row), "activity": activity}, live=answers.get(row.id))
 
-        return EnrollmentPage(page.showing(listed), counts)
+        return EnrollmentPage(
+            page.showing(listed), state, enrollment_counts.by_status(cells), matching
+        )
 
     async def of_contact(self, contact_id: UUID) -> Sequence[ContactEnrollment]:
         """List a contact's enrollments, the latest first, at most ``OF_CONTACT_MOST``."""
@@ -93,8 +107,10 @@ class EnrollmentList:
             replace(row, activity=shown_activity(row.activity, row.sequence_state)) for row in found
         ]
 
-    async def count(self, sequence_id: UUID, wanted: ListFilter) -> int:
-        """Count the enrollments that match a filter; 0 if there is no such sequence.
+    async def count(self, sequence_id: UUID, wanted: ListFilter) -> Count:
+        """Count the enrollments that match a filter, as ``storage.enrollments.enrollment_list``.
+
+        It is 0 if there is no such sequence.
 
         Raises:
             InvalidFieldError: See ``cleaned``.

@@ -22,7 +22,8 @@ from services.jobs.csv_upload import INVALID
 from services.platform import audit
 from storage.contacts import contacts
 from storage.enrollments import enrollment_list
-from storage.enrollments.enrollment_list import ListedRow, ListFilter
+from storage.enrollments.enrollment_list import ListedRow
+from storage.enrollments.list_filter import ListFilter
 from storage.jobs import jobs
 from storage.jobs.jobs import RowResult
 from storage.platform.database import Database, Transaction
@@ -123,12 +124,15 @@ class Exporting:
         wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
             required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
+
+        async def read(tx: Transaction, after: Position | None) -> list[ListedRow]:
+            page = enrollment_list.page(tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE)
+            return (await page).rows
+
         source = _Source(
             "enrollments.export",
             ENROLLMENT_COLUMNS,
-            lambda tx, after: enrollment_list.page(
-                tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE
-            ),
+            read,
             lambda row: Position(row.sort_key, row.id),
             _enrollment_cells,
             ("sequence", sequence_id),

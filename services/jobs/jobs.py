@@ -26,7 +26,7 @@ from services.enrollments.finishing import Finishing
 from services.messaging.holds import Decision
 from services.platform import audit
 from storage.enrollments import enrollment_list
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from storage.jobs import jobs
 from storage.jobs.jobs import JobDetails, OpenRow, RowResult
 from storage.platform import outbox

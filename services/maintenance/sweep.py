@@ -19,7 +19,7 @@ from services.messaging.inbound import Inbound
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
 from services.platform.outbox import Outbox
-from storage.enrollments import enrollments, waiting_steps
+from storage.enrollments import enrollment_counts, enrollments, waiting_steps
 from storage.enrollments.waiting_steps import WaitingStep
 from storage.event_webhooks import deliveries
 from storage.jobs import jobs
@@ -51,6 +51,9 @@ RECONCILED_FOR = timedelta(days=30)
 provider reports on it."""
 
 EVENTS_OVERDUE = timedelta(minutes=2)
+
+COUNTS_FOLDED = 50_000
+"""Number of changes of counts that are folded at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ class Sweep:
         await part("jobs", self._mend_jobs)
         await part("zone", self.workspace.move_steps)
         await part("events", self._mend_events)
+        await part("counts", self._fold_counts)
         delivered = await part("outbox", self.outbox.sweep)
         # Near the end, as the provider may be slow; its effects drain the outbox themselves.
         texts_fetched = await part("texts", self.backfill.fetch_texts)
@@ -186,6 +190,15 @@ class Sweep:
             weighed = await self.sending.record_listing(attempt_id, listing)
             reconciled += not isinstance(weighed, NeedsReconciliation)
         return reconciled
+
+    async def _fold_counts(self) -> int:
+        """Fold what enrollments did to the counts of their sequences since the last sweep."""
+        folded, found = 0, COUNTS_FOLDED
+        while found == COUNTS_FOLDED:
+            async with self.database.transaction() as tx:
+                found = await enrollment_counts.fold(tx, COUNTS_FOLDED)
+            folded += found
+        return folded
 
     async def _mend_events(self) -> int:
         """Restart deliveries that are overdue."""

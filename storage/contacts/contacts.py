@@ -76,20 +76,26 @@ def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
     )
 
 
-def matches(search: str) -> ColumnElement[bool]:
+def matches(
+    search: str,
+    name: SQLColumnExpression[str] | None = None,
+    phone: SQLColumnExpression[str] | None = None,
+) -> ColumnElement[bool]:
     """Build the condition that a contact matches a search.
 
     Any part of "first last" matches, in any case; digits and punctuation also match any part of
-    the phone number.
+    the phone number. ``name`` and ``phone`` are columns that hold a contact's ``search_name`` and
+    ``phone``; by default the contact's own.
     """
-    found: ColumnElement[bool] = col(Contact.search_name).like(
-        func.lower(f"%{escaped(search)}%"), escape="\\"
-    )
+    name = col(Contact.search_name) if name is None else name
+    found: ColumnElement[bool] = name.like(func.lower(f"%{escaped(search)}%"), escape="\\")
     number = number_in(search)
-    return or_(found, has_digits(col(Contact.phone), number)) if number else found
+    if not number:
+        return found
+    return or_(found, has_digits(col(Contact.phone) if phone is None else phone, number))
 
 
-def has_digits(phone: Mapped[str], number: str) -> ColumnElement[bool]:
+def has_digits(phone: SQLColumnExpression[str], number: str) -> ColumnElement[bool]:
     """Build the condition that a number contains these digits."""
     return phone.like(f"%{number}%")
 

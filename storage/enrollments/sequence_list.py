@@ -30,23 +30,19 @@ class Figures:
         return self.responded / self.reached if self.reached else None
 
 
-# Every part is an index-only scan: the counts, and the last entry of two indexes.
+# What is kept of the counts, and the last entry of two indexes.
 _FIGURES = """
     SELECT q.id, coalesce(told.reached, 0) AS reached, coalesce(told.responded, 0) AS responded,
-        coalesce(blocked.held, 0) AS held,
+        coalesce(told.held, 0) AS held,
         greatest(q.updated_at, enrolled.at, texted.at) AS last_activity_at
     FROM sequences q
     LEFT JOIN (
-        SELECT sequence_id, count(*) AS reached,
-            count(*) FILTER (WHERE status = 'finished_responded') AS responded
-        FROM enrollments WHERE sequence_id = ANY(:ids) AND step > 0
+        SELECT sequence_id, sum(change) FILTER (WHERE step > 0) AS reached,
+            sum(change) FILTER (WHERE step > 0 AND status = 'finished_responded') AS responded,
+            sum(change) FILTER (WHERE held) AS held
+        FROM enrollment_counts WHERE sequence_id = ANY(:ids)
         GROUP BY sequence_id
     ) told ON told.sequence_id = q.id
-    LEFT JOIN (
-        SELECT sequence_id, count(*) AS held
-        FROM enrollments WHERE sequence_id = ANY(:ids) AND blocked AND activity = 'held'
-        GROUP BY sequence_id
-    ) blocked ON blocked.sequence_id = q.id
     LEFT JOIN LATERAL (
         SELECT enrolled_at AS at FROM enrollments WHERE sequence_id = q.id
         ORDER BY enrolled_at DESC LIMIT 1

@@ -170,7 +170,7 @@ async def count_by_status(
 ) -> dict[UUID, dict[EnrollmentStatus, int]]:
     """Count the enrollments of sequences by status; every sequence asked for has all eight."""
     sql = """
-        SELECT sequence_id, status, count(*) FROM enrollments WHERE sequence_id = ANY(:ids)
+        SELECT sequence_id, status, sum(change) FROM enrollment_counts WHERE sequence_id = ANY(:ids)
         GROUP BY 1, 2
     """
     counts = {one: dict.fromkeys(EnrollmentStatus, 0) for one in sequence_ids}

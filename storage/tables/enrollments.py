@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
@@ -44,7 +44,7 @@ class Enrollment(SQLModel, table=True):
         Index("ix_enrollments_user", "sequence_id", "enrolled_by", "enrolled_at", "id"),
         Index("ix_enrollments_next_send", "sequence_id", "next_send_at", "id"),
         Index("ix_enrollments_last_message", "sequence_id", "last_message_at", "id"),
-        Index("ix_enrollments_counts", "sequence_id", "status", "step"),
+        Index("ix_enrollments_cell", "sequence_id", "status", "step", "enrolled_at", "id"),
         Index("ix_enrollments_contact", "contact_id", "status"),
         Index(
             "ix_enrollments_next_event",
@@ -87,6 +87,83 @@ class Enrollment(SQLModel, table=True):
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
     blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
+
+
+class EnrollmentCount(SQLModel, table=True):
+    """A part of how many enrollments of a sequence are in one state; all parts add up to it.
+
+    Triggers on ``enrollments`` append a part for every change, so that no two transactions wait for
+    each other, and the sweep folds them into one row for each state.
+    """
+
+    __tablename__: ClassVar[Any] = "enrollment_counts"
+    __table_args__ = (
+        Index("ix_enrollment_counts_sequence", "sequence_id"),
+        Index(
+            "uq_enrollment_counts_folded",
+            "sequence_id",
+            "status",
+            "step",
+            "held",
+            unique=True,
+            postgresql_where=text("folded"),
+        ),
+    )
+    id: int | None = serial()
+    # No foreign key: its check would lock the sequence's row at every change.
+    sequence_id: UUID
+    status: EnrollmentStatus = Field(sa_type=code(EnrollmentStatus))
+    step: int
+    held: bool
+    change: int
+    folded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class EnrollmentSearch(SQLModel, table=True):
+    """What lists search and sort an enrollment by and what sending it texts never changes.
+
+    Triggers on ``enrollments`` and ``contacts`` write it. It is a table of its own, because a text
+    that goes out changes indexed columns of its enrollment, and PostgreSQL then writes to every
+    index of that row: here it would be 40 trigrams for each text.
+    """
+
+    __tablename__: ClassVar[Any] = "enrollment_search"
+    __table_args__ = (
+        Index(
+            "ix_enrollment_search_list",
+            "sequence_id",
+            "enrolled_at",
+            "enrollment_id",
+            postgresql_include=["search_name", "phone", "contact_id"],
+        ),
+        Index(
+            "ix_enrollment_search_name",
+            "sequence_id",
+            "search_name",
+            "enrollment_id",
+            postgresql_include=["phone", "contact_id"],
+        ),
+        Index(
+            "ix_enrollment_search_contact",
+            "contact_id",
+            "sequence_id",
+            postgresql_include=["enrollment_id"],
+        ),
+        Index(
+            "ix_enrollment_search_trgm",
+            "search_name",
+            "phone",
+            postgresql_using="gin",
+            postgresql_ops={"search_name": "gin_trgm_ops", "phone": "gin_trgm_ops"},
+            postgresql_with={"gin_pending_list_limit": "1024"},
+        ),
+    )
+    enrollment_id: UUID = Field(primary_key=True)
+    sequence_id: UUID
+    contact_id: UUID
+    enrolled_at: datetime = moment()
+    search_name: str = Field(sa_type=Text)
+    phone: str
 
 
 class EnrollmentEvent(SQLModel, table=True):

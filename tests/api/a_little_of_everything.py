@@ -17,7 +17,7 @@ from domain.statuses.sequences import SequenceKind
 from services.factory import Services
 from services.sequences.sequences import SequenceDraft
 from storage.access import sessions, users
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from storage.schema import METADATA
 from tests.worlds import ongoing
 

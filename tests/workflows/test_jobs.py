@@ -22,7 +22,7 @@ from domain.statuses.jobs import JobKind, JobState
 from services.factory import ServiceConfig, Services
 from services.jobs import jobs as jobs_module
 from services.jobs.jobs import Jobs
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from tests.workflows.plays import PATIENCE, Stage
 from tests.worlds import World, small_world
 from worker import WORKFLOWS

@@ -6,7 +6,9 @@ const count = (number) => number.toLocaleString("en-US");
 let last = null; // the box ticked last, for shift-click
 
 const boxes = () => [...document.querySelectorAll("#selection [name=enrollment]")];
-const matching = () => Number(document.getElementById("place")?.dataset.matching ?? 0);
+const place = () => document.getElementById("place")?.dataset ?? {};
+const matching = () => Number(place().matching ?? 0);
+const many = () => place().many ?? "0"; // in words: "10,000+" where only so many are counted
 
 /** Show the toolbar as it fits what is ticked now. */
 function show() {
@@ -26,9 +28,9 @@ function show() {
     pickPage.indeterminate = ticked.length > 0 && !wholePage;
   }
   toolbar.hidden = picked === 0;
-  document.getElementById("toolbar-count").textContent = `${count(picked)} selected`;
+  document.getElementById("toolbar-count").textContent = `${everyone.value ? many() : count(picked)} selected`;
   pickEveryone.hidden = !wholePage || Boolean(everyone.value) || matching() <= all.length;
-  pickEveryone.textContent = `Select all ${count(matching())} that match`;
+  pickEveryone.textContent = `Select all ${many()} that match`;
   for (const button of toolbar.querySelectorAll("[data-most]")) {
     const tooMany = contacts > Number(button.dataset.most);
     button.setAttribute("aria-disabled", String(tooMany));

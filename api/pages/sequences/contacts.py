@@ -1,6 +1,5 @@
 """A sequence > Contacts: its enrollments with filters, and the words for their states."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from starlette.responses import Response
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
-from api.pages.sequences.frame import render_tab
+from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
@@ -36,30 +35,27 @@ async def show_sequence_contacts(
     page: PageDep, sequence_id: UUID, query: InQuery[TabQuery]
 ) -> Response:
     """Show the enrollments; the page asks again every few seconds."""
-    # Concurrently: either query may have to read the whole sequence.
-    tab, counted = await asyncio.gather(
-        _read(page, sequence_id, query), _count(page, sequence_id, query)
-    )
+    tab = await _read(page, sequence_id, query, count=True)
     next_cursor = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
-    return await render_tab(
-        page,
-        await page.services.sequences.get(sequence_id, counted=False),
-        "sequences/contacts.html",
-        part="sequences/_people.html",
-        query=query,
-        first_sort=_FIRST_SORT,
-        filtered=query.wanted() != EnrollmentFilter().wanted(),
-        people=tab.page.items,
-        counts=tab.counts,
-        matching=sum(tab.counts[status] for status in set(query.status) or tab.counts)
-        if counted is None
-        else counted,
-        address=Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
-        zones=_zones(page, tab),
-        enroll_path=page.path_to("show_enroll", sequence_id=sequence_id),
-        **await _choices(page, sequence_id),
-    )
+    shown: dict[str, Any] = {
+        "query": query,
+        "first_sort": _FIRST_SORT,
+        "filtered": query.wanted() != EnrollmentFilter().wanted(),
+        "people": tab.page.items,
+        "counts": tab.counts,
+        "matching": tab.matching,
+        "address": Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
+        "zones": _zones(page, tab),
+        "enroll_path": page.path_to("show_enroll", sequence_id=sequence_id)
+        if tab.state in OPEN_STATES
+        else None,
+    }
+    if page.wants_part:
+        return page.part("sequences/_people.html", **shown)
+    sequence = await page.services.sequences.get(sequence_id, counted=False)
+    choices = await _choices(page, sequence_id)
+    return await render_tab(page, sequence, "sequences/contacts.html", **shown, **choices)
 
 
 @router.get("/sequences/{sequence_id}/contacts/live")
@@ -70,7 +66,7 @@ async def show_live_states(page: PageDep, sequence_id: UUID, query: InQuery[TabQ
 
 
 async def _read(
-    page: Page, sequence_id: UUID, query: TabQuery, *, live: bool = False
+    page: Page, sequence_id: UUID, query: TabQuery, *, live: bool = False, count: bool = False
 ) -> EnrollmentPage:
     return await page.services.enrollment_list.page(
         sequence_id,
@@ -79,13 +75,12 @@ async def _read(
         after=CONTACTS_CURSORS.within(sequence_id).read(query.cursor, query.sort),
         limit=ROWS,
         live=live,
+        count=count,
     )
 
 
 async def _choices(page: Page, sequence_id: UUID) -> dict[str, Any]:
-    """Return the options of the filters; htmx, which has them, gets none."""
-    if page.wants_part:
-        return {}
+    """Return the options of the filters, which are outside the part that htmx asks for."""
     found = await page.services.pickers.filters(sequence_id)
     steps = [
         (one.step, f"{one.step}: {_short(one.body)}" if one.step else "0: no text yet")
@@ -113,11 +108,3 @@ def _zones(page: Page, tab: EnrollmentPage) -> dict[UUID, str | None]:
         else None
         for one in tab.page.items
     }
-
-
-async def _count(page: Page, sequence_id: UUID, query: TabQuery) -> int | None:
-    """Count the matching enrollments; None if the counts by status give the answer."""
-    wanted = query.wanted()
-    if wanted == EnrollmentFilter(status=query.status).wanted():
-        return None
-    return await page.services.enrollment_list.count(sequence_id, wanted)

@@ -11,7 +11,7 @@ from api.pages.rendering import status_bar
 from api.pages.sequences.frame import render_tab
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.overview import Hour, Overview
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 
 router = APIRouter()
 

@@ -244,10 +244,11 @@ async def everything(there: dict[str, str], browse: Browse, database: Database) 
 
 
 def columns() -> dict[str, type[Enum]]:
-    """Find the columns that hold one of an enumeration's values."""
+    """Find the columns that hold one of an enumeration's values, but for copies of others."""
     return {
         f"{table.name}.{column.name}": column.type.enum_class
         for table in SQLModel.metadata.tables.values()
+        if table.name != "enrollment_counts"  # its statuses are those of `enrollments`
         for column in table.columns
         if isinstance(column.type, sqlalchemy.Enum) and column.type.enum_class is not None
     }

@@ -16,7 +16,7 @@ from domain.statuses.jobs import JobKind
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from services.enrollments.overview import Overview
 from services.sequences.sequences import SequenceChange
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Attempt, Message
 from tests.kits.sending import SendingKit

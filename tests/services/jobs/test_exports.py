@@ -12,7 +12,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.suppression import OptOutSource
 from services.jobs import exports as module
 from services.jobs.exports import CONTACT_COLUMNS, Exporting
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from tests.kits.sending import SendingKit
 
 

@@ -17,7 +17,7 @@ from services.jobs import jobs as jobs_module
 from services.jobs.jobs import Handler, Jobs
 from services.maintenance.pruning import Pruning
 from services.messaging.holds import Decision
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from storage.jobs import jobs as rows
 from storage.jobs.jobs import JobDetails
 from tests.kits.sending import SendingKit

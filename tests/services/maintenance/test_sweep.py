@@ -299,6 +299,20 @@ async def test_sweep_scans_no_unbounded_table(kit: SendingKit) -> None:
         assert not [plan for plan in plans if f"Seq Scan on {table}" in plan], table
 
 
+async def test_sweep_folds_what_changed_the_counts(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.maintenance.sweep.COUNTS_FOLDED", 2)
+    for _ in range(3):
+        await finish(kit, await kit.enroll())
+    assert (await kit.services.sweep.sweep()).failures == []
+    [row] = await kit.world.rows(
+        "SELECT bool_and(folded) AS folded, sum(change) FILTER (WHERE status = 'finished_stopped')"
+        " AS finished, sum(change) AS total FROM enrollment_counts"
+    )
+    assert tuple(row) == (True, 3, 3)
+
+
 async def test_failing_part_does_not_stop_the_others(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.enrollment_list import ListedEnrollment
-from storage.enrollments.enrollment_list import ListFilter
+from storage.enrollments.list_filter import ListFilter
 from tests.kits.sending import SendingKit
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations" / "versions"
@@ -41,11 +41,14 @@ async def count_sent(kit: SendingKit, enrollment: UUID) -> int:
     assert (await detail(kit, enrollment)).step == line.step
     for steps in range(4):
         wanted = ListFilter(enrollment=[enrollment], step=[steps])
-        assert await kit.services.enrollment_list.count(sequence_id, wanted) == (steps == line.step)
+        found = await kit.services.enrollment_list.count(sequence_id, wanted)
+        assert found.number == (steps == line.step)
     by_step = ListFilter(
         enrollment=[enrollment], outcome=StepOutcome.SENT, outcome_step=line.step or 1
     )
-    assert await kit.services.enrollment_list.count(sequence_id, by_step) == bool(line.step)
+    assert (await kit.services.enrollment_list.count(sequence_id, by_step)).number == bool(
+        line.step
+    )
     return line.step
 
 

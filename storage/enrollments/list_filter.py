@@ -1,0 +1,123 @@
+"""The filter of a sequence's Contacts tab, and the conditions it stands for."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Select, TextClause, select, true
+from sqlmodel import col
+
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
+from storage.contacts.contacts import matches
+from storage.enrollments import step_outcomes
+from storage.enrollments.enrollment_counts import Cell, counted
+from storage.tables.contacts import GroupMember
+from storage.tables.enrollments import Enrollment, EnrollmentSearch
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+
+@dataclass(frozen=True)
+class ListFilter:
+    """Which enrollments of a sequence to list; an empty filter matches all of them.
+
+    Attributes:
+        step: The step last sent is any of these.
+        held: Only held ones.
+        search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
+        outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
+        outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
+    """
+
+    step: Many[int] = ()
+    enrolled_by: Many[UUID] = ()
+    status: Many[EnrollmentStatus] = ()
+    held: bool = False
+    group: Many[UUID] = ()
+    search: str = ""
+    enrollment: Many[UUID] = ()
+    outcome: StepOutcome | None = None
+    outcome_step: int | None = None
+
+
+def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
+    """Return the cells that a filter's statuses, steps and hold leave, all if none."""
+    if not (wanted.status or wanted.step or wanted.held):
+        return cells
+    return [
+        cell
+        for cell in cells
+        if (not wanted.status or cell.status in wanted.status)
+        and (not wanted.step or cell.step in wanted.step)
+        and (not wanted.held or cell.held)
+    ]
+
+
+def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
+    """Count what matches a filter of statuses, steps and holds alone; None for any other."""
+    more = wanted.enrolled_by or wanted.group or wanted.search or wanted.enrollment
+    return None if more or wanted.outcome else counted(narrowed(cells, wanted))
+
+
+def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
+    """List the conditions on the enrollment's own row."""
+    found: list[ColumnElement[bool] | TextClause] = []
+    if wanted.step:
+        found.append(col(Enrollment.step).in_(wanted.step))
+    if wanted.enrolled_by:
+        found.append(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
+    if wanted.status:
+        found.append(col(Enrollment.status).in_(wanted.status))
+    if wanted.held:
+        found.append(col(Enrollment.activity) == EnrollmentPhase.HELD)
+    if wanted.enrollment:
+        found.append(col(Enrollment.id).in_(wanted.enrollment))
+    if wanted.outcome is not None and wanted.outcome_step is not None:
+        found.append(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
+    return found
+
+
+def members(wanted: ListFilter) -> Select[UUID]:
+    """Select the contacts in any of a filter's groups; one in several comes several times."""
+    return select(col(GroupMember.contact_id)).where(col(GroupMember.group_id).in_(wanted.group))
+
+
+def searched(wanted: ListFilter) -> ColumnElement[bool]:
+    """Build the condition that a row of ``enrollment_search`` matches a filter's search."""
+    return matches(wanted.search, col(EnrollmentSearch.search_name), col(EnrollmentSearch.phone))
+
+
+def matching(query: Query, sequence_id: UUID, wanted: ListFilter) -> Query:
+    """Narrow a query over enrollments to those that match a filter, however PostgreSQL likes."""
+    query = query.where(col(Enrollment.sequence_id) == sequence_id, *of_row(wanted))
+    if wanted.group:
+        query = query.where(col(Enrollment.contact_id).in_(members(wanted)))
+    if wanted.search:
+        found = select(col(EnrollmentSearch.enrollment_id)).where(
+            col(EnrollmentSearch.sequence_id) == sequence_id, searched(wanted)
+        )
+        query = query.where(col(Enrollment.id).in_(found))
+    return query
+
+
+def met(row: FromClause, wanted: ListFilter) -> Iterator[ColumnElement[bool]]:
+    """List the conditions on a walked row, which has ``id``, ``contact_id`` and maybe names."""
+    if wanted.search and "search_name" in row.c:
+        yield matches(wanted.search, row.c.search_name, row.c.phone)
+    elif wanted.search:
+        here = col(EnrollmentSearch.enrollment_id) == row.c.id
+        yield _looked_up(select(true()).where(here, searched(wanted)))
+    own = of_row(wanted)
+    if own:
+        yield _looked_up(select(true()).where(col(Enrollment.id) == row.c.id, *own))
+    if wanted.group:
+        member = col(GroupMember.contact_id) == row.c.contact_id
+        in_group = col(GroupMember.group_id).in_(wanted.group)
+        yield _looked_up(select(true()).where(member, in_group))
+
+
+def _looked_up(query: Select[bool]) -> ColumnElement[bool]:
+    """Look something up for each row: EXISTS may become a join, which reads all before any."""
+    return query.limit(1).scalar_subquery()

@@ -1,0 +1,228 @@
+"""The order of a sequence's Contacts tab, and the ways to find a page of it.
+
+A page is found in one of two ways, so that neither a frequent nor a rare filter reads the whole of
+a big sequence: by **walking** the list in its order, looking at each row until the page is full, or
+by **selecting** all that match, through their own index, and sorting them. The planner would have
+to guess which; ``storage.enrollments.enrollment_list`` knows it from the counts, or tries a walk of
+limited length.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    SQLColumnExpression,
+    String,
+    Text,
+    and_,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import col
+
+from domain.platform.paging import Position
+from domain.statuses.enrollments import EnrollmentStatus
+from storage.enrollments.list_filter import ListFilter, matching, met, searched
+from storage.platform.rows import paged
+from storage.tables.enrollments import Enrollment, EnrollmentSearch
+
+_OF_SEARCH: Mapping[str, SQLColumnExpression[Any]] = {
+    "name": col(EnrollmentSearch.search_name),
+    "enrolled_at": col(EnrollmentSearch.enrolled_at),
+}
+OF_ROW: Mapping[str, SQLColumnExpression[Any]] = {
+    "next_send_at": col(Enrollment.next_send_at),
+    "last_message_at": col(Enrollment.last_message_at),
+}
+"""The columns that lists are sorted by; those of rows may be null."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a list, and where its page begins.
+
+    Attributes:
+        name: What it is sorted by.
+        down: Whether descending.
+        after: The place before the page; None for the first.
+    """
+
+    sequence_id: UUID
+    name: str
+    down: bool
+    after: Position | None
+
+    @property
+    def key(self) -> SQLColumnExpression[Any]:
+        """The column that the list is sorted by."""
+        return OF_ROW[self.name] if self.name in OF_ROW else _OF_SEARCH[self.name]
+
+    @property
+    def row_id(self) -> SQLColumnExpression[UUID]:
+        """The enrollment's id, which orders equal keys."""
+        return col(Enrollment.id if self.name in OF_ROW else EnrollmentSearch.enrollment_id)
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether the page begins among the rows without a value."""
+        return self.after is not None and self.after.value is None
+
+    def rows(self) -> Select[*tuple[Any, ...]]:
+        """Select the rows in this order, with what conditions need."""
+        if self.name in OF_ROW:
+            return select(
+                col(Enrollment.id), col(Enrollment.contact_id), self.key.label("sort_key")
+            ).where(col(Enrollment.sequence_id) == self.sequence_id)
+        return select(
+            col(EnrollmentSearch.enrollment_id).label("id"),
+            col(EnrollmentSearch.contact_id),
+            col(EnrollmentSearch.search_name),
+            col(EnrollmentSearch.phone),
+            self.key.label("sort_key"),
+        ).where(col(EnrollmentSearch.sequence_id) == self.sequence_id)
+
+    def sorted(self, query: Select[*tuple[Any, ...]], row: FromClause) -> Select[*tuple[Any, ...]]:
+        """Sort what was found, those without a value last."""
+        if self.name in OF_ROW:
+            query = query.order_by(row.c.sort_key.is_(None))
+        return paged(query, row.c.sort_key, row.c.id, None, down=self.down)
+
+    def beyond(self, row: FromClause) -> ColumnElement[bool]:
+        """Build the condition that a row of the list comes after ``after``."""
+        if self.after is None:
+            return true()
+        later = row.c.id < self.after.id if self.down else row.c.id > self.after.id
+        if self.after.value is None:
+            return and_(row.c.sort_key.is_(None), later)
+        place = tuple_(row.c.sort_key, row.c.id)
+        last = tuple_(literal(self.after.value), literal(self.after.id))
+        found = place < last if self.down else place > last
+        return or_(found, row.c.sort_key.is_(None)) if self.name in OF_ROW else found
+
+
+class Half(Enum):
+    """The part of a list that is walked at once: one ORDER BY cannot walk an index for both."""
+
+    ALL = auto()
+    VALUED = auto()
+    EMPTY = auto()
+
+
+def walk(
+    order: Order, wanted: ListFilter, window: int, limit: int, total: int
+) -> Select[*tuple[Any, ...]]:
+    """Walk so many rows of a list for those that match.
+
+    With a window smaller than the ``total``, what has a value to sort by is walked alone: more of
+    it may be beyond the window.
+    """
+    never_active = wanted.status and EnrollmentStatus.ACTIVE not in wanted.status
+    if order.name not in OF_ROW:
+        return walk_half(order, wanted, Half.ALL, window, limit)
+    if order.starts_empty or (order.name == "next_send_at" and never_active):
+        return walk_half(order, wanted, Half.EMPTY, window, limit)
+    valued = walk_half(order, wanted, Half.VALUED, window, limit)
+    if window < total:
+        return valued
+    empty = walk_half(order, wanted, Half.EMPTY, window, limit)
+    both = union_all(valued.subquery().select(), empty.subquery().select()).subquery()
+    return order.sorted(select(both), both).limit(limit)
+
+
+def walk_half(
+    order: Order, wanted: ListFilter, half: Half, window: int, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Walk so many rows of a part of a list for those that match."""
+    rows, row_id, after = order.rows(), order.row_id, order.after
+    if half is Half.VALUED:
+        rows = rows.where(order.key.is_not(None))
+    elif half is Half.EMPTY:
+        rows = rows.where(order.key.is_(None))
+        if after is not None and after.value is None:
+            rows = rows.where(row_id < after.id if order.down else row_id > after.id)
+        after = None
+    walked = paged(rows, order.key, row_id, after, down=order.down).limit(window).subquery()
+    found = select(walked.c.id, walked.c.sort_key).where(*met(walked, wanted))
+    return paged(found, walked.c.sort_key, walked.c.id, None, down=order.down).limit(limit)
+
+
+def beside(
+    order: Order, places: Collection[tuple[EnrollmentStatus, int]], limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Read a page of each status and step, through their index, and merge them."""
+    statuses, steps = zip(*sorted(places), strict=True)
+    place = (
+        func.unnest(literal(statuses, ARRAY(Text())), literal(steps, ARRAY(Integer())))
+        .table_valued(column("status", String), column("step", Integer), name="place")
+        .render_derived()
+    )
+    row_id, key = col(Enrollment.id), col(Enrollment.enrolled_at)
+    of_place = (
+        paged(
+            select(row_id, key.label("sort_key")).where(
+                col(Enrollment.sequence_id) == order.sequence_id,
+                col(Enrollment.status) == place.c.status,
+                col(Enrollment.step) == place.c.step,
+            ),
+            key,
+            row_id,
+            order.after,
+            down=order.down,
+        )
+        .limit(limit)
+        .lateral()
+    )
+    merged = select(of_place.c.id, of_place.c.sort_key).select_from(place).join(of_place, true())
+    return order.sorted(merged, of_place).limit(limit)
+
+
+def select_all(order: Order, wanted: ListFilter, limit: int) -> Select[*tuple[Any, ...]]:
+    """Select all enrollments that match, in whatever way, sort them and count them."""
+    if wanted.search:
+        found = found_by_search(order, wanted)
+    else:
+        query: Select[*tuple[Any, ...]] = select(
+            col(Enrollment.id), order.key.label("sort_key")
+        ).select_from(Enrollment)
+        if order.name not in OF_ROW:
+            own = col(EnrollmentSearch.enrollment_id) == col(Enrollment.id)
+            query = query.join(EnrollmentSearch, own)
+        found = matching(query, order.sequence_id, wanted)
+    # A query of its own, or LIMIT would lead the planner to walk after all.
+    every = found.cte().prefix_with("MATERIALIZED")
+    total = select(func.count()).select_from(every).scalar_subquery().label("matching")
+    return order.sorted(select(every, total).where(order.beyond(every)), every).limit(limit)
+
+
+def found_by_search(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]]:
+    """Select what matches by the trigrams of the search, and look the rest up for each."""
+    rows = (
+        select(
+            col(EnrollmentSearch.enrollment_id).label("id"),
+            col(EnrollmentSearch.contact_id),
+            *([] if order.name in OF_ROW else [order.key.label("sort_key")]),
+        )
+        .where(col(EnrollmentSearch.sequence_id) == order.sequence_id, searched(wanted))
+        .subquery()
+    )
+    key: ColumnElement[Any] = (
+        select(order.key).where(col(Enrollment.id) == rows.c.id).scalar_subquery()
+        if order.name in OF_ROW
+        else rows.c.sort_key
+    )
+    others = replace(wanted, search="")
+    return select(rows.c.id, key.label("sort_key")).where(*met(rows, others))
