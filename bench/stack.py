@@ -1,17 +1,19 @@
 """The real servers that a measurement runs against, on this machine and removed afterwards."""
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import yaml
 from temporalio.client import Client
 
 from domain.platform.rules import SendingRules
@@ -62,12 +64,12 @@ class Servers:
         )
 
     @contextmanager
-    def program(self, name: str, *command: str) -> Iterator[None]:
-        """Run one of our programs until the block ends."""
+    def program(self, name: str, *command: str, **changes: str) -> Iterator[None]:
+        """Run one of our programs, with these changes to its settings, until the block ends."""
         with (self.logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own programs
                 [sys.executable, "-m", *command],
-                env=self.environment(),
+                env={**self.environment(), **changes},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -76,6 +78,24 @@ class Servers:
             finally:
                 process.terminate()
                 process.wait(_STOP_SECONDS)
+
+    @contextmanager
+    def api(self) -> Iterator[str]:
+        """Run the API as Compose does until the block ends; give its address once it answers."""
+        compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
+        address = f"http://127.0.0.1:{(port := free_port())}"
+        command = [
+            f"--port={port}" if argument.startswith("--port=") else argument
+            for argument in compose["services"]["api"]["command"]
+        ]
+        changes = {
+            "SESSION_SECRET": secrets.token_hex(32),
+            "PUBLIC_BASE_URL": address,
+            "ENROLMENTS_PER_HOUR": "1000000000",
+        }
+        with self.program("api", *command, **changes):
+            _until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=60)
+            yield address
 
 
 @contextmanager
@@ -137,11 +157,15 @@ async def services(servers: Servers, client: Client, closing: AsyncExitStack) ->
 
 
 def _callbacks_off(simulator: str) -> None:
-    deadline = time.monotonic() + 20
+    address = f"{simulator}/_simulator/behaviour"
+    _until_it_answers(lambda: httpx.post(address, json={"callbacks": "off"}), seconds=20)
+
+
+def _until_it_answers(call: Callable[[], httpx.Response], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            answer = httpx.post(f"{simulator}/_simulator/behaviour", json={"callbacks": "off"})
-            answer.raise_for_status()
+            call().raise_for_status()
         except httpx.TransportError:
             if time.monotonic() > deadline:
                 raise
