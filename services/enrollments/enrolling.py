@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from domain.platform.errors import ConflictError, InvalidFieldError, required
+from domain.platform.phones import zones_prefix
 from domain.sequences.timing import ContactClock, next_slot, step_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
@@ -26,8 +27,6 @@ MAX_CONTACTS = 10_000
 _HOUR = timedelta(hours=1)
 
 _CLOCKS_AT_ONCE = 100
-_NANP = len("+12125550123")
-_EXCHANGE = len("+1212555")
 _OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
 
 
@@ -169,7 +168,7 @@ class Enrolling:
         asked: Many[UUID],
         found: Many[Candidate],
     ) -> EnrollResult:
-        # Before the lock: computing the zones of ten thousand numbers takes a second.
+        # Before the lock: computing the zones of ten thousand numbers abroad takes a second.
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         sequence = await open_sequence(tx, sequence_id)
         new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
@@ -191,7 +190,7 @@ async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]
     by_origin: dict[str, ContactClock] = {}
     clocks: dict[UUID, ContactClock] = {}
     for one in found:
-        origin = one.time_zone or _origin(one.phone)
+        origin = one.time_zone or zones_prefix(one.phone)
         clock = by_origin.get(origin)
         if clock is None:
             clock = ContactClock.of(time_zone=one.time_zone, phone=one.phone, workspace=zone)
@@ -230,15 +229,6 @@ async def open_sequence(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
             state=sequence.state.value,
         )
     return sequence
-
-
-def _origin(phone: str) -> str:
-    """Give the part of a number that decides its zones: under +1 its exchange, else all of it.
-
-    Compared with phonenumbers 9 for all exchanges of small islands and a sample of the others: the
-    last four digits matter in two exchanges of Barbados only, where both answers are careful.
-    """
-    return phone[:_EXCHANGE] if phone.startswith("+1") and len(phone) == _NANP else phone
 
 
 def distinct(contact_ids: Many[UUID]) -> list[UUID]:

@@ -1,6 +1,7 @@
 """Phone numbers: parsing, time zones, masking."""
 
 import re
+from collections import defaultdict
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from domain.platform import phones
 from domain.platform.errors import InvalidFieldError
-from domain.platform.phones import digits, is_toll_free, masked, normalize, time_zones
+from domain.platform.phones import (
+    digits,
+    is_toll_free,
+    masked,
+    normalize,
+    time_zones,
+    zones_prefix,
+)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +146,25 @@ def test_every_zone_can_be_loaded(phone: str) -> None:
     zones = time_zones(phone)
     assert zones == tuple(sorted(zones))
     assert all(ZoneInfo(zone).key == zone for zone in zones)
+
+
+def test_numbers_with_the_same_prefix_have_the_same_zones() -> None:
+    """A sample of the exchanges of every area."""
+    zones = defaultdict(set)
+    for area in range(200, 1000):
+        for number in range(4):
+            exchange = 200 + (area * 131 + number * 137) % 800
+            phone = f"+1{area}{exchange}0199"
+            zones[zones_prefix(phone)].add(time_zones(phone))
+    assert all(len(found) == 1 for found in zones.values())
+    assert len(zones) < 3_000  # most areas have one
+
+
+def test_prefix_of_zones_is_exchange_or_number_where_area_does_not_decide() -> None:
+    assert zones_prefix("+12125550123") == "+1212"
+    assert zones_prefix("+18505550123") == "+1850555"  # two zones
+    assert zones_prefix("+18765550123") == "+1876555"  # Jamaica
+    assert zones_prefix("+447700900123") == "+447700900123"
 
 
 @pytest.mark.parametrize(
