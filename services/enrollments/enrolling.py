@@ -18,7 +18,7 @@ from services.contacts.groups import require_group
 from services.platform import audit, rate_limits
 from storage.enrollments import enrolling as rows
 from storage.enrollments import enrollments
-from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot
+from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot, Start
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 
@@ -59,14 +59,6 @@ class EnrollResult:
 
     enrolled: Many[Enrolled]
     skipped: Many[Skipped]
-
-
-class _Start(NamedTuple):
-    """The first step to send, and when."""
-
-    position: int
-    due_at: datetime
-    next_send_at: datetime
 
 
 class Enrolling:
@@ -275,7 +267,7 @@ async def _decide(
     ids = [candidate.contact_id for candidate in found]
     active = await rows.active_in(tx, sequence_id, ids)
     opted_out = await rows.opted_out(tx, ids, sequence.sender_id)
-    starts: dict[ContactClock, _Start | None] = {}
+    starts: dict[ContactClock, Start | None] = {}
     new: list[NewRow] = []
     skipped: dict[UUID, SkipCode] = {}
     for one in found:
@@ -294,16 +286,16 @@ async def _decide(
             if start is None:
                 skipped[contact_id] = SkipCode.ALL_STEPS_PAST
             else:
-                new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, *start))
+                new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, start))
     return new, skipped
 
 
-def _start(sequence: SequenceSnapshot, clock: ContactClock) -> _Start | None:
+def _start(sequence: SequenceSnapshot, clock: ContactClock) -> Start | None:
     """Find the first step that is not past, and when it may go; None if all are past."""
     for step in sequence.steps:
         due_at = step_due(step, sequence.now, clock)
         if step.send_at is None or due_at > sequence.now:
-            return _Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
+            return Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
     return None
 
 

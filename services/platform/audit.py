@@ -24,6 +24,7 @@ class Actor:
     address: str | None = None
 
 
+_Detail = Mapping[str, str | int | bool | None]
 _NOBODY = Actor()
 _actor: ContextVar[Actor] = ContextVar("actor", default=_NOBODY)
 
@@ -58,27 +59,27 @@ async def record(
     detail is codes, ids and counts; never a number, a name, a text or a secret. ``user_id`` counts
     where no actor is set (commands at a terminal).
     """
-    subjects: list[UUID | None] = [*subject_ids] or [None]
-    await _add(tx, action, subject_kind, [(one, detail) for one in subjects], user_id)
+    await _add(tx, action, subject_kind, [*subject_ids] or [None], [detail], user_id)
 
 
 async def record_each(
     tx: Transaction,
     action: str,
     subject_kind: str,
-    details: Mapping[UUID, Mapping[str, str | int | bool | None]],
+    details: Mapping[UUID, _Detail],
     *,
     user_id: UUID | None = None,
 ) -> None:
     """Audit an action on several subjects, as ``record``, with details of each."""
-    await _add(tx, action, subject_kind, list(details.items()), user_id)
+    await _add(tx, action, subject_kind, list(details), list(details.values()), user_id)
 
 
 async def _add(
     tx: Transaction,
     action: str,
     subject_kind: str | None,
-    subjects: Sequence[tuple[UUID | None, Mapping[str, str | int | bool | None]]],
+    subject_ids: Sequence[UUID | None],
+    details: Sequence[_Detail],
     user_id: UUID | None,
 ) -> None:
     actor = _actor.get()
@@ -89,7 +90,8 @@ async def _add(
         address=actor.address,
         action=action,
         subject_kind=subject_kind,
-        subjects=subjects,
+        subject_ids=subject_ids,
+        details=details,
     )
 
 

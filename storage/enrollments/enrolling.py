@@ -48,23 +48,32 @@ class SequenceSnapshot:
     now: datetime
 
 
-@dataclass(frozen=True)
-class NewRow:
+class Start(NamedTuple):
+    """The first step to send.
+
+    Attributes:
+        position: From 1.
+        due_at: When it is due.
+        next_send_at: ``due_at`` moved into the send window.
+    """
+
+    position: int
+    due_at: datetime
+    next_send_at: datetime
+
+
+class NewRow(NamedTuple):
     """An enrollment to write.
 
     Attributes:
         status: ``active``, or the final status that it is born with.
-        position: The step to send first, from 1.
-        due_at: When that step is due; None if born final.
-        next_send_at: ``due_at`` moved into the send window; None if born final.
+        start: Shared by all that start alike; None if born final.
     """
 
     id: UUID
     contact_id: UUID
     status: EnrollmentStatus
-    position: int = 1
-    due_at: datetime | None = None
-    next_send_at: datetime | None = None
+    start: Start | None = None
 
 
 async def contacts_by_id(

@@ -27,7 +27,7 @@ from uuid import UUID
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.enrollments import timeline
-from storage.enrollments.enrolling import NewRow, SequenceSnapshot
+from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
 from storage.platform import outbox
@@ -64,12 +64,16 @@ _ENROLL = """
         born.id, :sequence_id, :version_id, born.contact_id, :user_id, :enrolled_at, born.status,
         CASE WHEN born.status = 'active' THEN 'waiting' END,
         CASE WHEN born.status <> 'active' THEN CAST(:enrolled_at AS timestamptz) END,
-        born.position, 0, :step_count, born.due_at, born.next_send_at
+        coalesce(first.position, 1), 0, :step_count, first.due_at, first.next_send_at
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
-        CAST(:positions AS integer[]), CAST(:dues AS timestamptz[]), CAST(:nexts AS timestamptz[])
-    ) AS born(id, contact_id, status, position, due_at, next_send_at)
+        CAST(:starts AS integer[])
+    ) AS born(id, contact_id, status, start)
     JOIN contacts ON contacts.id = born.contact_id
+    LEFT JOIN unnest(
+        CAST(:positions AS integer[]), CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[])
+    ) WITH ORDINALITY AS first(position, due_at, next_send_at, number)
+        ON first.number = born.start
     ORDER BY born.contact_id
     FOR KEY SHARE OF contacts
     ON CONFLICT (contact_id, sequence_id) WHERE status = 'active' DO NOTHING
@@ -91,8 +95,9 @@ async def enroll(
     """
     if not rows:
         return set()
-    ids = await _write(
-        tx,
+    starts = list(dict.fromkeys(row.start for row in rows if row.start is not None))
+    numbers: dict[Start | None, int] = {one: number for number, one in enumerate(starts, start=1)}
+    ids = await tx.column(
         _ENROLL,
         sequence_id=sequence_id,
         version_id=snapshot.version_id,
@@ -102,9 +107,10 @@ async def enroll(
         ids=[row.id for row in rows],
         contact_ids=[row.contact_id for row in rows],
         statuses=[row.status for row in rows],
-        positions=[row.position for row in rows],
-        dues=[row.due_at for row in rows],
-        nexts=[row.next_send_at for row in rows],
+        starts=[numbers.get(row.start) for row in rows],
+        positions=[start.position for start in starts],
+        due=[start.due_at for start in starts],
+        next=[start.next_send_at for start in starts],
     )
     written = set(ids)
     born = [row for row in rows if row.id in written]

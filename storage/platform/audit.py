@@ -22,16 +22,19 @@ async def add(
     address: str | None,
     action: str,
     subject_kind: str | None,
-    subjects: Sequence[tuple[UUID | None, Mapping[str, Any]]],
+    subject_ids: Sequence[UUID | None],
+    details: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Add an entry for each subject, with its details."""
+    """Add an entry for each subject; ``details`` are its own, or a single one for all."""
+    if not subject_ids:
+        return
     sql = """
         INSERT INTO audit_log
             (user_id, token_id, address, action, subject_kind, subject_id, detail)
         SELECT :user_id, :token_id, :address, :action, :subject_kind, subject_id,
-            detail
-        FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:details AS jsonb[]))
-            AS one(subject_id, detail)
+            coalesce(own, :detail)
+        FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:own AS jsonb[]))
+            AS one(subject_id, own)
     """
     await tx.run(
         sql,
@@ -40,8 +43,9 @@ async def add(
         address=address,
         action=action,
         subject_kind=subject_kind,
-        subject_ids=[subject_id for subject_id, _ in subjects],
-        details=[as_json(detail) for _, detail in subjects],
+        subject_ids=subject_ids,
+        detail=details[0],
+        own=[as_json(one) for one in details] if len(details) > 1 else [],
     )
 
 

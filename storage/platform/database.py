@@ -36,8 +36,23 @@ _Query = str | Executable
 _statement = lru_cache(maxsize=1024)(text)
 """Finds the ``:names`` of each SQL once: that takes longer than the rest of a call."""
 
-_PASSED_AS_THEY_ARE = frozenset({NoneType, UUID, bool, datetime, int, list, str, timedelta})
+_PASSED_AS_THEY_ARE = frozenset({NoneType, UUID, bool, datetime, int, str, timedelta})
 """Types of almost all values; those of others are looked at."""
+
+
+def _passed(value: object) -> object:
+    """Pass a mapping as ``jsonb``, other collections as arrays.
+
+    An array of ids is written here, as text: five times as fast as by the driver, which asks of
+    each whether it needs quotes.
+    """
+    if isinstance(value, Mapping):
+        return as_json(value)
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return value
+    if value and all(type(one) is UUID for one in value):
+        return f"{{{','.join([one.hex for one in value])}}}"
+    return list(value)
 
 
 def as_json(value: object) -> Jsonb:
@@ -61,10 +76,7 @@ class Transaction(AsyncSession):
         """Run a query."""
         for name, value in values.items():
             if type(value) not in _PASSED_AS_THEY_ARE:
-                if isinstance(value, Mapping):
-                    values[name] = as_json(value)
-                elif isinstance(value, Collection) and not isinstance(value, str):
-                    values[name] = list(value)
+                values[name] = _passed(value)
         statement = _statement(query) if isinstance(query, str) else query
         return cast("CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None))
 

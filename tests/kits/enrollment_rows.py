@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.enrollments import enrolling, enrollments
-from storage.enrollments.enrolling import NewRow
+from storage.enrollments.enrolling import NewRow, Start
 from storage.platform.database import Transaction
 from tests.worlds import World
 
@@ -25,7 +25,7 @@ class Rows(World):
         people = contact_ids or await self.contacts(len(statuses))
         sequence_id = (await self.rows("SELECT id FROM sequences"))[0].id
         new = [
-            NewRow(uuid4(), contact_id, status, due_at=NOW, next_send_at=NOW)
+            NewRow(uuid4(), contact_id, status, Start(1, NOW, NOW))
             for contact_id, status in zip(people, statuses, strict=True)
         ]
         async with self.database.transaction() as tx:
