@@ -22,6 +22,7 @@ from activities.jobs import JobActivities
 from activities.sending import SendingActivities
 from activities.sweeping import SweepingActivities
 from observability import logs, metrics
+from observability.garbage import spare_what_is_loaded
 from observability.metering import MeteredDeliverer, MeteredGateway, MeteredSweeper
 from observability.sdk import sdk_runtime
 from observability.serving import MetricsAddressError, metrics_served
@@ -216,6 +217,7 @@ async def run(settings: WorkerSettings) -> None:
             )
             for worker in workers:
                 await stack.enter_async_context(worker)
+            spare_what_is_loaded()
             _logger.info("working")
             await stop.wait()
             _logger.info("draining")

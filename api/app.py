@@ -42,6 +42,7 @@ from api.pages.sequences import enroll
 from api.request_log import RequestLog
 from api.schemas.base import Problem
 from observability import logs
+from observability.garbage import spare_what_is_loaded
 from observability.sdk import sdk_runtime
 from observability.serving import metrics_served
 from observability.tracing import Traces
@@ -187,6 +188,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
     ]
     try:
         async with metrics_served(settings.metrics_address, services.health):
+            spare_what_is_loaded()
             yield services
     finally:
         for task in background:
