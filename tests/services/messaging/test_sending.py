@@ -17,6 +17,7 @@ from domain.statuses.enrollments import Need
 from domain.statuses.sequences import ReplyPolicy, SequenceKind
 from domain.statuses.suppression import OptOutSource
 from storage.platform.locks import lock_numbers
+from tests.kits.query_plans import asked_of
 from tests.kits.sending import SendingKit, about, every_day, zone_where_it_is
 from tests.worlds import ongoing, scheduled
 
@@ -557,3 +558,32 @@ async def test_the_attempt_is_committed_before_the_call(kit: SendingKit) -> None
     kit.gateway.on_call = look
     await kit.send(enrollment)
     assert seen == [("open", kit.gateway.calls[0].attempt_id)]
+
+
+# What a step asks of PostgreSQL
+
+
+async def test_step_takes_eleven_statements(kit: SendingKit) -> None:
+    """Deciding, opening and recording: every round trip is paid by each text."""
+    enrollment = await kit.enroll()
+    ledger = kit.services.sending
+    async with asked_of(kit.world.database) as asked:
+        await ledger.decide_step(enrollment)
+        decided = len(asked)
+        request = await ledger.open_step(enrollment)
+        opened = len(asked)
+        assert isinstance(request, SendRequest)
+        await ledger.record_answer(request.attempt_id, await kit.gateway.create(request))
+    assert (await kit.row(enrollment)).step == 1
+    assert (decided, opened - decided, len(asked) - opened) == (1, 3, 7)
+
+
+async def test_closing_takes_four_statements(kit: SendingKit) -> None:
+    enrollment = await kit.enroll()
+    state = await kit.send_all(enrollment)
+    assert state.due_at is not None
+    await kit.pass_time(state.due_at - datetime.now(UTC))
+    async with asked_of(kit.world.database) as asked:
+        closed = await kit.services.sending.close_enrollment(enrollment)
+    assert closed.doing == "ended"
+    assert len(asked) == 4
