@@ -39,7 +39,7 @@ _ADD_CONTACTS = """
         || (ARRAY[201, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 702, 713, 808, 907])
             [1 + mod(i, 16)] || 200 + mod(i / 16, 800) || lpad(mod(i / 12800, 10000)::text, 4, '0'),
         now(), now()
-    FROM generate_series(%(first)s, %(first)s + %(count)s - 1) i
+    FROM generate_series(%(first)s::int, %(first)s::int + %(count)s::int - 1) i
     RETURNING id
 """
 
