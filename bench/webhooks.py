@@ -1,0 +1,454 @@
+"""`python -m bench.webhooks`: inbound texts and status callbacks a second, beside a bare webhook.
+
+Both run as one process each, in turns (A B A B ...), called by a third with the same forms: one in
+ten says STOP, the others answer an enrollment, which ends it. Then a burst, four times as many as
+are taken otherwise: how it is answered, how soon it is over, and whether a text is missing once the
+backfill has run. Figures a second are the machine's; the ratio holds while its speed drifts.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import psycopg
+import yaml
+from temporalio.client import Client
+
+from bench import runs, stack
+from bench.webhook_load import Answers, Call, Plan
+from domain.messaging.ports import Gateway, ListedText, TextPage
+from domain.platform.rules import SendingRules
+from services.factory import ServiceConfig, Services
+from standalone.ports import free_port
+from storage.platform.database import Database
+from workflows.client import DATA_CONVERTER, EnrollmentClient
+
+AT_ONCE = 16
+INBOUND, STATUS = "/webhooks/twilio/inbound", "/webhooks/twilio/status"
+OUR_PHONE = "+16285550100"
+
+_BASE_URL = "http://127.0.0.1:1"
+_STOPS = 10  # one text in ten
+_BURST_FACTOR, _BURST_SECONDS, _CALM_SECONDS = 4, 15, 15
+_RECOVERED_FACTOR = 2
+_PAGE = 1000
+_START_SECONDS = 60
+
+_ANSWERS = (
+    "Yes, gladly",
+    "Who is this?",
+    "I would love to, but I am driving right now. Could you call me tomorrow at 5?",
+    "ok thanks",
+    "Not sure yet, let me ask my husband and get back to you",
+    "Sounds good \N{THUMBS UP SIGN}",
+)
+
+_FILL = (
+    "CREATE TABLE bare_texts (sid text PRIMARY KEY, phone text NOT NULL, fields jsonb NOT NULL)",
+    """
+    INSERT INTO contacts (id, first_name, last_name, phone, time_zone, created_at, updated_at)
+    SELECT gen_random_uuid(), 'Ann' || i, 'Lee', '+1212' || 2000000 + i, 'America/New_York',
+        now(), now()
+    FROM generate_series(1, %(count)s) i
+    """,
+    """
+    INSERT INTO enrollments (id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at,
+        status, activity, position, step, step_count, next_send_at, due_at, last_sent_at,
+        last_message_at)
+    SELECT gen_random_uuid(), v.sequence_id, v.id, c.id, %(user_id)s, now() - interval '1 day',
+        'active', 'waiting', 2, 1, 3, now() + interval '1 day', now() + interval '1 day',
+        now() - interval '1 day', now() - interval '1 day'
+    FROM contacts c CROSS JOIN sequence_versions v WHERE v.sequence_id = %(sequence_id)s
+    """,
+    """
+    INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
+        body, status, occurred_at, created_at)
+    SELECT gen_random_uuid(), 'outbound', c.id, c.phone, q.sender_id, e.id, 1, 1, 'A word?',
+        'sent', now() - interval '1 day', now() - interval '1 day'
+    FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+    JOIN sequences q ON q.id = e.sequence_id
+    """,
+    """
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before, answered_at,
+        provider_sid, provider_status, from_phone)
+    SELECT gen_random_uuid(), id, 1, 'accepted', occurred_at, occurred_at + interval '5 seconds',
+        occurred_at, 'SM' || replace(id::text, '-', ''), 'sent', %(our_phone)s
+    FROM messages
+    """,
+    "VACUUM ANALYZE",
+)
+
+
+def main() -> None:
+    """Measure, print, and write JSON lines if asked."""
+    parser = argparse.ArgumentParser(prog="python -m bench.webhooks", description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
+    parser.add_argument("--pairs", type=int, default=3, help="of runs that are counted")
+    parser.add_argument("--people", type=int, default=100_000, help="who were texted")
+    parser.add_argument("--no-burst", action="store_true", help="leave the bursts out")
+    arguments = parser.parse_args()
+    figures = asyncio.run(_measure(arguments))
+    if arguments.json:
+        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
+
+
+async def _measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
+    with ExitStack() as programs, stack.servers() as servers:
+        async with AsyncExitStack() as closing:
+            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
+            services = await stack.services(servers, client, closing)
+            world = await runs.found_world(services)
+            print(f"writing {arguments.people:,} people who were texted ...", flush=True)
+            with psycopg.connect(servers.database_url, autocommit=True) as connection:
+                _fill(connection, arguments.people, world)
+                texts, reports = _texts(connection), _reports(connection)
+                api = programs.enter_context(_api(servers))
+                bare = programs.enter_context(_bare(servers))
+                figures = []
+                for name, calls in (("inbound texts", texts), ("status callbacks", reports)):
+                    side = _Side(name, calls, api, bare, arguments.seconds)
+                    side.warm_up()
+                    figures += side.beside(arguments.pairs)
+                    if not arguments.no_burst:
+                        figures.append(side.burst())
+                        if calls is texts:
+                            figures.append(await _missing(servers, client, connection, side))
+                return figures
+
+
+def _fill(connection: psycopg.Connection, count: int, world: runs.World) -> None:
+    names = {"count": count, "our_phone": OUR_PHONE, **vars(world)}
+    for statement in _FILL:
+        connection.execute(statement, names)
+
+
+def _texts(connection: psycopg.Connection) -> Iterator[Call]:
+    """Texts from the first half of the people, each person one."""
+    rows = connection.execute("SELECT phone FROM contacts WHERE mod(right(phone, 4)::int, 2) = 0")
+    answers = itertools.cycle(_ANSWERS)
+    for number, (phone,) in enumerate(rows.fetchall()):
+        body = "STOP" if number % _STOPS == 0 else next(answers)
+        sid = f"SM{uuid4().hex}"
+        fields = {
+            "ToCountry": "US",
+            "ToState": "",
+            "SmsMessageSid": sid,
+            "NumMedia": "0",
+            "ToCity": "",
+            "FromZip": "",
+            "SmsSid": sid,
+            "SmsStatus": "received",
+            "Body": body,
+            "To": OUR_PHONE,
+            "NumSegments": "1",
+            "MessageSid": sid,
+            "AccountSid": stack.ACCOUNT_SID,
+            "From": phone,
+            "ApiVersion": "2010-04-01",
+        }
+        yield Call(INBOUND, fields)
+
+
+def _reports(connection: psycopg.Connection) -> Iterator[Call]:
+    """Reports that a text arrived, one on each text to the second half."""
+    rows = connection.execute(
+        "SELECT a.id, a.provider_sid, m.phone FROM attempts a JOIN messages m"
+        " ON m.id = a.message_id WHERE mod(right(m.phone, 4)::int, 2) = 1"
+    )
+    for attempt_id, sid, phone in rows.fetchall():
+        fields = {
+            "SmsSid": sid,
+            "SmsStatus": "delivered",
+            "MessageStatus": "delivered",
+            "To": phone,
+            "MessageSid": sid,
+            "AccountSid": stack.ACCOUNT_SID,
+            "From": OUR_PHONE,
+            "ApiVersion": "2010-04-01",
+        }
+        yield Call(f"{STATUS}?attempt={attempt_id.hex}", fields)
+
+
+@contextmanager
+def _server(servers: stack.Servers, name: str, *command: str, **changes: str) -> Iterator[int]:
+    """Run a web server until the block ends; its port, once it answers."""
+    port = free_port()
+    arguments = [one.replace("8000", str(port)) for one in command]
+    environment = {**servers.environment(), "PUBLIC_BASE_URL": _BASE_URL, **changes}
+    path = servers.logs / f"{name}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            [sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log
+        )
+        try:
+            _until_it_listens(port, process, path)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    ends = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError(log.read_text(encoding="utf-8")) from None
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _api(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
+    """The API, as Compose runs it."""
+    compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
+    return _server(
+        servers,
+        "api",
+        *compose["services"]["api"]["command"],
+        SESSION_SECRET="known to everybody, so of benches alone",  # noqa: S106
+        LOG_LEVEL="INFO",
+        LOG_FORMAT="json",
+    )
+
+
+def _bare(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
+    command = ("uvicorn", "--factory", "bench.bare_webhook:create_app", "--port=8000")
+    return _server(servers, "bare", *command, "--no-access-log", "--log-level=warning")
+
+
+def _send(plan: Plan) -> Answers:
+    """Send from a process of its own, and return what became of it."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.webhook_load"],
+        input=json.dumps(asdict(plan)).encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Answers(**json.loads(ended.stdout))
+
+
+class _Side:
+    """One kind of webhook, measured at the API and at the bare server.
+
+    Args:
+        name: What is called.
+        calls: Each is sent to the API once.
+        api: Its port.
+        bare: The bare server's.
+        seconds: How long a run is.
+    """
+
+    def __init__(
+        self, name: str, calls: Iterator[Call], api: int, bare: int, seconds: float
+    ) -> None:
+        self.name, self.sent = name, list[Call]()
+        self._calls, self._api, self._bare, self._seconds = calls, api, bare, seconds
+        self._rate, self._median = 100.0, 0.0
+        self._bare_numbers = itertools.count()
+
+    def warm_up(self) -> None:
+        """Let both compile, connect and plan."""
+        self._ours()
+        self._theirs(1000)
+
+    def beside(self, pairs: int) -> Iterator[dict[str, Any]]:
+        """Measure in turns."""
+        ratios, rates, medians = [], [], []
+        for pair in range(pairs):
+            ours = self._ours()
+            theirs = self._theirs(4000)
+            rate, bare_rate = _per_second(ours), _per_second(theirs)
+            ratios.append(rate / bare_rate)
+            rates.append(rate)
+            medians.append(_percentile(ours.took, 50))
+            figure = {
+                "figure": self.name,
+                "pair": pair + 1,
+                "ours_per_second": round(rate, 1),
+                "bare_per_second": round(bare_rate, 1),
+                "ratio": round(rate / bare_rate, 3),
+                "ours_p50_ms": round(1000 * _percentile(ours.took, 50), 1),
+                "ours_p99_ms": round(1000 * _percentile(ours.took, 99), 1),
+                "bare_p50_ms": round(1000 * _percentile(theirs.took, 50), 1),
+                "bare_p99_ms": round(1000 * _percentile(theirs.took, 99), 1),
+                "not_stored": sum(one != "stored" for one in ours.results),
+            }
+            print(_told(figure), flush=True)
+            yield figure
+        self._rate, self._median = statistics.median(rates), statistics.median(medians)
+        figure = {
+            "figure": f"{self.name}, ours over bare",
+            "median": round(statistics.median(ratios), 3),
+            "least": round(min(ratios), 3),
+            "most": round(max(ratios), 3),
+        }
+        print(_told(figure), flush=True)
+        yield figure
+
+    def burst(self) -> dict[str, Any]:
+        """Send four times as many as it takes, then a tenth of what it takes."""
+        most, calm = _BURST_FACTOR * self._rate, self._rate / 10
+        rates = [(_BURST_SECONDS, most), (_CALM_SECONDS, calm)]
+        plan = self._plan(self._api, self._take(round(sum(a * b for a, b in rates))))
+        answers = _send(Plan(**{**vars(plan), "rates": rates}))
+        sent = [at for at, begun in enumerate(answers.begun) if begun < _BURST_SECONDS]
+        results = Counter(answers.results[at] for at in sent)
+        figure = {
+            "figure": f"burst of {self.name}",
+            "per_second": round(most),
+            "sent": len(sent),
+            **{f"{name}_%": round(100 * n / len(sent), 1) for name, n in results.items()},
+            "with_retry_after": answers.has_retry_after,
+            "latest_answer_s": round(max(answers.took), 2),
+            "p50_ms": round(1000 * _percentile([answers.took[at] for at in sent], 50), 1),
+            "recovered_s": self._recovered(answers),
+        }
+        print(_told(figure), flush=True)
+        return figure
+
+    def _recovered(self, answers: Answers) -> float | None:
+        """After how many seconds the median of half a second is under twice the calm one."""
+        for half in range(2 * _CALM_SECONDS):
+            since = _BURST_SECONDS + half / 2
+            took = [
+                took
+                for took, begun in zip(answers.took, answers.begun, strict=True)
+                if since <= begun < since + 0.5
+            ]
+            if took and _percentile(took, 50) < _RECOVERED_FACTOR * self._median:
+                return half / 2
+        return None
+
+    def _ours(self) -> Answers:
+        calls = self._take(round(self._seconds * 2000))
+        answers = _send(self._plan(self._api, calls))
+        done = len(answers.results)
+        self._calls = itertools.chain(calls[done:], self._calls)
+        del self.sent[len(self.sent) - len(calls) + done :]
+        return answers
+
+    def _theirs(self, most_per_second: int) -> Answers:
+        numbers = itertools.islice(self._bare_numbers, round(self._seconds * most_per_second))
+        like = self.sent[0]
+        calls = [
+            Call(INBOUND, {**like.fields, "From": OUR_PHONE, "MessageSid": f"SM{number:032}"})
+            for number in numbers
+        ]
+        return _send(self._plan(self._bare, calls))
+
+    def _take(self, most: int) -> list[Call]:
+        calls = list(itertools.islice(self._calls, most))
+        self.sent += calls
+        return calls
+
+    def _plan(self, port: int, calls: Sequence[Call]) -> Plan:
+        return Plan(
+            port, _BASE_URL, stack.AUTH_TOKEN, calls, at_once=AT_ONCE, seconds=self._seconds
+        )
+
+
+class _List:
+    """The provider's list of inbound texts, with all that were sent to us."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._texts = [_listed(call.fields) for call in calls]
+
+    async def list_inbound(
+        self, _since: datetime, _until: datetime, page: str | None, *, to: str | None
+    ) -> TextPage:
+        assert to == OUR_PHONE, to  # noqa: S101 - the only sender
+        start = int(page or 0)
+        more = str(start + _PAGE) if start + _PAGE < len(self._texts) else None
+        return TextPage(self._texts[start : start + _PAGE], more)
+
+
+def _listed(fields: Mapping[str, str]) -> ListedText:
+    return ListedText(
+        sid=fields["MessageSid"],
+        phone=fields["From"],
+        to=fields["To"],
+        messaging_service_sid=None,
+        body=fields["Body"],
+        pictures=0,
+        sent_at=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+async def _missing(
+    servers: stack.Servers, client: Client, connection: psycopg.Connection, side: _Side
+) -> dict[str, Any]:
+    """Run the backfill that a refused text asked for, and count what is missing then."""
+    database = Database(servers.database_url)
+    services = Services(
+        database,
+        EnrollmentClient(client, page_base_url=_BASE_URL),
+        cast("Gateway", _List(side.sent)),
+        ServiceConfig(SendingRules(webhooks_first=timedelta(0))),
+    )
+    sids = [call.fields["MessageSid"] for call in side.sent]
+    before = _not_applied(connection, sids)
+    begun = time.perf_counter()
+    fetched = await services.backfill.fetch_texts()
+    seconds = time.perf_counter() - begun
+    await database.close()
+    figure = {
+        "figure": "after the backfill",
+        "texts": len(sids),
+        "missing_before": before,
+        "fetched": fetched,
+        "seconds": round(seconds, 1),
+        "missing": _not_applied(connection, sids),
+    }
+    print(_told(figure), flush=True)
+    return figure
+
+
+def _not_applied(connection: psycopg.Connection, sids: Sequence[str]) -> int:
+    row = connection.execute(
+        "SELECT count(*) FROM unnest(%s::text[]) AS sent(sid) WHERE NOT EXISTS ("
+        " SELECT FROM inbound_events WHERE provider_sid = sid AND applied_at IS NOT NULL)",
+        [list(sids)],
+    ).fetchone()
+    assert row is not None  # noqa: S101 - it counts
+    return int(row[0])
+
+
+def _per_second(answers: Answers) -> float:
+    stored = [
+        begun + took
+        for result, begun, took in zip(answers.results, answers.begun, answers.took, strict=True)
+        if result == "stored"
+    ]
+    return len(stored) / max(stored) if stored else 0.0
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1] if len(values) > 1 else values[0]
+
+
+def _told(figure: Mapping[str, Any]) -> str:
+    name, *rest = figure.items()
+    return f"{name[1]}: " + ", ".join(f"{key} {value}" for key, value in rest)
+
+
+if __name__ == "__main__":
+    main()
