@@ -131,6 +131,8 @@ def create_app(
         of_path[path] = settings.import_max_bytes
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     app.add_middleware(KnownHosts)
+    app.include_router(twilio.router, responses={"default": _PROBLEM})  # first: routes are tried
+    app.include_router(health.router)
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
@@ -154,8 +156,6 @@ def create_app(
             responses={"default": _PROBLEM},
         )
     app.include_router(session.router, prefix="/api", responses={"default": _PROBLEM})
-    app.include_router(twilio.router, responses={"default": _PROBLEM})
-    app.include_router(health.router)
     pages.install(app)
     document.install(app)
     return app

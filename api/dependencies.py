@@ -63,10 +63,19 @@ def _settings(request: HTTPConnection) -> ApiSettings:
     return settings
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
+# Coroutines, though they wait for nothing: FastAPI runs functions in threads, two hops a request.
+async def _services_of(request: Request) -> Services:
+    return _services(request)
+
+
+async def _settings_of(request: Request) -> ApiSettings:
+    return _settings(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services_of)]
 """Every use case."""
 
-SettingsDep = Annotated[ApiSettings, Depends(_settings)]
+SettingsDep = Annotated[ApiSettings, Depends(_settings_of)]
 """The settings of this process."""
 
 

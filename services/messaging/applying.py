@@ -29,6 +29,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.suppression import OptOutSource
 from services.messaging import reconciliation
 from services.suppression import opt_outs
+from services.suppression.erasure import recall
 from storage.enrollments import enrollments, next_step, timeline
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
@@ -154,14 +155,16 @@ async def _write_enrollment(
             is_as_foreseen = False
     if effects.opt_out is None:
         return is_as_foreseen
+    evidence = OptOutEvidence(
+        phone=attempt.phone,
+        source=OptOutSource.PROVIDER_ERROR,
+        occurred_at=attempt.started_at,
+        attempt_id=attempt.id,
+    )
+    await recall(tx, [attempt.phone])
     await opt_outs.opt_out(
         tx,
-        OptOutEvidence(
-            phone=attempt.phone,
-            source=OptOutSource.PROVIDER_ERROR,
-            occurred_at=attempt.started_at,
-            attempt_id=attempt.id,
-        ),
+        [evidence],
         sender_id=attempt.sender_id,
         enrollment_id=attempt.enrollment_id,
         error_code=effects.opt_out.code,

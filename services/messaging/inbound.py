@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import re
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import assert_never
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain.messaging.inbound import InboundText
 from domain.statuses.enrollments import EnrollmentStatus
@@ -14,24 +15,62 @@ from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Reading, read
 from domain.suppression.opt_out_intent import Intent
+from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
-from services.suppression.opt_outs import opt_in, opt_out
+from services.suppression.opt_outs import SIGNAL, opt_in, suppress
 from storage.enrollments import enrollments
+from storage.enrollments.enrollments import Ending
 from storage.event_webhooks import events
 from storage.messaging import inbound
+from storage.messaging.inbound import Parties, ReceivedText, Repliable
 from storage.platform.database import Database, Transaction, is_unavailable
 from storage.platform.locks import lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
-from storage.suppression.suppressions import Evidence
+from storage.suppression.suppressions import Evidence, OptInText
+
+LOCK_PATIENCE = timedelta(milliseconds=500)
+"""How long texts that share a transaction wait for a lock; then each goes alone."""
+
+_AT_ONCE_LENGTH = 320
+"""Characters of a text that is read on the event loop; reading takes some milliseconds."""
 
 _logger = logging.getLogger(__name__)
 
 
-class Inbound:
-    """Stores the texts that people send us, and applies their effects."""
+@dataclass(frozen=True)
+class Applied:
+    """What became of texts that were to share a transaction.
 
-    def __init__(self, database: Database) -> None:
+    Attributes:
+        count: How many have their effect by it; those that had it before are not counted.
+        left: Those that must go alone: others hold their number, or it is their contact's second.
+    """
+
+    count: int
+    left: Sequence[InboundText] = ()
+
+
+class Inbound:
+    """Stores the texts that people send us, and applies their effects.
+
+    Texts that come in at the same time share a transaction; one that cannot goes alone.
+
+    Args:
+        database: Where the rows are.
+        limits: How many texts are taken on.
+    """
+
+    def __init__(self, database: Database, limits: GroupLimits | None = None) -> None:
         self._database = database
+        self._limits = limits or GroupLimits()
+        self._group = GroupCommit(
+            self._apply_together, self._apply_alone, lambda text: text.phone, self._limits
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``receive`` would refuse."""
+        return self._group.is_full
 
     async def receive(self, text: InboundText) -> None:
         """Keep a text and apply its whole effect; the same text again changes nothing.
@@ -40,37 +79,60 @@ class Inbound:
         until the sweep has applied it.
 
         Raises:
+            FullError: Too many are waiting: nothing is kept.
             Exception: PostgreSQL is away (``database.is_unavailable``): nothing is kept.
         """
-        text = _storable(text)
+        await self._group.do(_storable(text))
+
+    async def _apply_together(self, texts: Sequence[InboundText]) -> Sequence[InboundText]:
         try:
-            await self.apply(text)
+            return (await self.apply(texts, patience=LOCK_PATIENCE)).left
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            _logger.warning(
+                "inbound texts go alone",
+                extra={"texts": len(texts), "error": type(error).__name__},
+            )
+            return texts
+
+    async def _apply_alone(self, text: InboundText) -> None:
+        try:
+            await self.apply([text])
         except Exception as error:
             if is_unavailable(error):
                 raise
             _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
-            await self.keep(text)
+            await self.keep([text])
 
-    async def keep(self, text: InboundText) -> None:
-        """Keep a text to be applied later; from now on nothing is sent to its number until then."""
-        text = _storable(text)
+    async def keep(self, texts: Sequence[InboundText]) -> None:
+        """Keep texts to be applied later; until then nothing is sent to their numbers."""
+        texts = [_storable(text) for text in texts]
         async with self._database.transaction() as tx:
-            # A text of ours that is just starting is committed before this one is.
-            await lock_numbers(tx, [text.phone])
-            await inbound.keep_text(tx, text)
+            # A text of ours that is just starting is committed before these are.
+            await lock_numbers(tx, [text.phone for text in texts])
+            await inbound.keep_texts(tx, texts)
 
-    async def apply(self, text: InboundText) -> bool:
-        """Apply a text's effects in one transaction; False if that was done before."""
-        # Reading a long text takes tens of milliseconds: beside the event loop, before any lock.
-        reading = await asyncio.to_thread(read, text.body, text.opt_out_type)
+    async def apply(
+        self, texts: Sequence[InboundText], *, patience: timedelta | None = None
+    ) -> Applied:
+        """Apply the effects of texts of different numbers in one transaction.
+
+        Args:
+            texts: At least one.
+            patience: How long to wait for a lock; a number that is not free is left out. None to
+                wait for all of them.
+        """
+        readings = {text.sid: await _reading(text) for text in texts}
         async with self._database.transaction() as tx:
-            await lock_numbers(tx, [text.phone])
-            occurred_at = await inbound.keep_text(tx, text)
-            if occurred_at is None:
-                return False
-            await _take_effect(tx, text, reading, occurred_at)
-            await inbound.text_applied(tx, text.sid)
-            return True
+            if patience is None:
+                await lock_numbers(tx, [text.phone for text in texts])
+            kept = await inbound.keep_texts(tx, texts, patience=patience)
+            moments = {one.sid: one.occurred_at for one in kept if not one.is_applied}
+            new = [text for text in texts if text.sid in moments]
+            taken = await _take_effect(tx, new, readings, moments) if new else []
+        done = {text.sid for text in taken} | {one.sid for one in kept if one.is_applied}
+        return Applied(len(taken), [text for text in texts if text.sid not in done])
 
     async def apply_kept(self, limit: int = 100) -> int:
         """Apply texts that were kept without their effects, ``limit`` at a time; return how many.
@@ -84,14 +146,49 @@ class Inbound:
             if not kept:
                 return 0
             last = kept[-1]
-            for text in kept:
-                try:
-                    applied += await self.apply(text)
-                except Exception as error:
-                    if is_unavailable(error):
-                        raise
-                    _logger.exception("inbound text still not applied", extra={"sid": text.sid})
+            for group in _of_different_numbers(kept, self._limits.together):
+                applied += await self._apply_again(group)
         return applied
+
+    async def _apply_again(self, texts: Sequence[InboundText]) -> int:
+        """Apply kept texts together, then those that are left one by one; return how many."""
+        done = Applied(0, texts)
+        if len(texts) > 1:
+            try:
+                done = await self.apply(texts, patience=LOCK_PATIENCE)
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+        count = done.count
+        for text in done.left:
+            try:
+                count += (await self.apply([text])).count
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                _logger.exception("inbound text still not applied", extra={"sid": text.sid})
+        return count
+
+
+def _of_different_numbers(
+    texts: Sequence[InboundText], most: int
+) -> Iterator[Sequence[InboundText]]:
+    """Cut texts into groups in which each number stands once, without changing their order."""
+    group: list[InboundText] = []
+    for text in texts:
+        if len(group) == most or any(one.phone == text.phone for one in group):
+            yield group
+            group = []
+        group.append(text)
+    if group:
+        yield group
+
+
+async def _reading(text: InboundText) -> Reading:
+    """Read a text; a long one, which takes tens of milliseconds, beside the event loop."""
+    if len(text.body) <= _AT_ONCE_LENGTH:
+        return read(text.body, text.opt_out_type)
+    return await asyncio.to_thread(read, text.body, text.opt_out_type)
 
 
 def _storable(text: InboundText) -> InboundText:
@@ -109,57 +206,96 @@ def _plain(words: str) -> str:
 
 
 async def _take_effect(
-    tx: Transaction, text: InboundText, reading: Reading, occurred_at: datetime
-) -> None:
-    """Write the conversation, suppression and final statuses that follow from one text."""
-    await recall(tx, [text.phone])
-    contact_id = await inbound.lock_contact_of(tx, text.phone)
-    await lock_enrollments_of(tx, [text.phone])
-    sender_id = await inbound.sender_of_text(tx, text)
-    is_reply = reading.may_be_reply
-    if is_reply and reading.keyword is TextMeaning.OPT_IN:
-        is_reply = not await inbound.is_suppressed_by_text(tx, text.phone, sender_id)
-    meaning = reading.keyword
-    if reading.intent is Intent.OPT_OUT:
-        meaning = TextMeaning.PLAIN_OPT_OUT
-    message_id = await inbound.store_text(
-        tx,
-        text,
-        at=occurred_at,
-        contact_id=contact_id,
-        sender_id=sender_id,
-        keyword=meaning.value if meaning else None,
-        is_reply=is_reply,
+    tx: Transaction,
+    texts: Sequence[InboundText],
+    readings: Mapping[str, Reading],
+    moments: Mapping[str, datetime],
+) -> Sequence[InboundText]:
+    """Write conversation, suppression and final statuses of texts; return whose were written.
+
+    Of texts from two numbers of one contact only the first: what the second does may depend on it.
+    """
+    parties = await inbound.lock_contacts_of(tx, texts)
+    texts = _of_different_contacts(texts, parties)
+    phones = [text.phone for text in texts]
+    await recall(tx, phones)
+    await lock_enrollments_of(tx, phones)
+    answers = [text for text in texts if _may_be_opt_in(readings[text.sid])]
+    opted_in = await inbound.suppressed_by_text(
+        tx, {text.phone: parties[text.sid].sender_id for text in answers}
     )
-    await enrollments.recount_steps_of(tx, text.phone)
-    await events.message_received(tx, message_id)
-    match meaning:
+    received = [
+        ReceivedText(
+            id=uuid4(),
+            text=text,
+            at=moments[text.sid],
+            contact_id=parties[text.sid].contact_id,
+            sender_id=parties[text.sid].sender_id,
+            meaning=_meaning(readings[text.sid]),
+            is_reply=readings[text.sid].may_be_reply and text.phone not in opted_in,
+        )
+        for text in texts
+    ]
+    await inbound.store_texts(tx, received)
+    await enrollments.recount_steps_of(
+        tx, [text.phone for text in texts if parties[text.sid].was_undelivered]
+    )
+    await events.messages_received(tx, [one.id for one in received])
+    facts = [fact for one in received if (fact := _opt_out_of(one)) is not None]
+    await _end(tx, await suppress(tx, facts), await _answered(tx, received))
+    opt_ins = [one for one in received if one.meaning is TextMeaning.OPT_IN and not one.is_reply]
+    await opt_in(tx, [OptInText(one.text.phone, one.sender_id, one.at, one.id) for one in opt_ins])
+    unsure = [one for one in received if readings[one.text.sid].intent is Intent.UNSURE]
+    await reviews.add(tx, [one.id for one in unsure])
+    return texts
+
+
+def _may_be_opt_in(reading: Reading) -> bool:
+    return reading.keyword is TextMeaning.OPT_IN and reading.may_be_reply
+
+
+def _of_different_contacts(
+    texts: Sequence[InboundText], parties: Mapping[str, Parties]
+) -> Sequence[InboundText]:
+    first: dict[UUID | str, InboundText] = {}
+    for text in texts:
+        first.setdefault(parties[text.sid].contact_id or text.phone, text)
+    return list(first.values())
+
+
+def _meaning(reading: Reading) -> TextMeaning | None:
+    return TextMeaning.PLAIN_OPT_OUT if reading.intent is Intent.OPT_OUT else reading.keyword
+
+
+def _opt_out_of(received: ReceivedText) -> Evidence | None:
+    match received.meaning:
         case TextMeaning.OPT_OUT:
-            await _opt_out(tx, text.phone, OptOutSource.KEYWORD, occurred_at, message_id)
+            source = OptOutSource.KEYWORD
         case TextMeaning.PLAIN_OPT_OUT:
-            await _opt_out(tx, text.phone, OptOutSource.PLAIN_OPT_OUT, occurred_at, message_id)
-        case TextMeaning.OPT_IN if not is_reply:
-            await opt_in(tx, text.phone, sender_id, at=occurred_at, message_id=message_id)
+            source = OptOutSource.PLAIN_OPT_OUT
         case TextMeaning.OPT_IN | TextMeaning.HELP | None:
-            pass
+            return None
         case _ as unreachable:
             assert_never(unreachable)
-    if is_reply and sender_id is not None:
-        await _reply(tx, text.phone, sender_id, occurred_at)
-    if reading.intent is Intent.UNSURE:
-        await reviews.add(tx, message_id)
+    return Evidence(
+        phone=received.text.phone,
+        source=source,
+        occurred_at=received.at,
+        message_id=received.id,
+    )
 
 
-async def _opt_out(
-    tx: Transaction, phone: str, source: OptOutSource, occurred_at: datetime, message_id: UUID
-) -> None:
-    evidence = Evidence(phone=phone, source=source, occurred_at=occurred_at, message_id=message_id)
-    await opt_out(tx, evidence)
+async def _answered(tx: Transaction, received: Sequence[ReceivedText]) -> Sequence[Repliable]:
+    """Find the active enrollments that texted these numbers from the senders they reply to."""
+    replies = [one for one in received if one.is_reply and one.sender_id is not None]
+    return await inbound.repliable(tx, replies) if replies else ()
 
 
-async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datetime) -> None:
-    """Apply a reply to every active enrollment that texted this number from that sender."""
-    for enrollment in await inbound.repliable(tx, phone, sender_id, replied_at):
+async def _end(tx: Transaction, opted_out: Collection[UUID], answered: Sequence[Repliable]) -> None:
+    """End enrollments whose number opted out, and those that a reply ends; note other replies."""
+    endings = [Ending(one, EnrollmentStatus.OPTED_OUT, SIGNAL) for one in opted_out]
+    going_on = dict[UUID, datetime]()
+    for enrollment in answered:
         match enrollment.on_reply:
             case ReplyPolicy.FINISH:
                 ends = True
@@ -168,12 +304,10 @@ async def _reply(tx: Transaction, phone: str, sender_id: UUID, replied_at: datet
             case _ as unreachable:
                 assert_never(unreachable)
         if ends:
-            await enrollments.end(
-                tx,
-                [enrollment.id],
-                EnrollmentStatus.FINISHED_RESPONDED,
-                signal="reply_received",
-                replied_at=replied_at,
-            )
+            status, at = EnrollmentStatus.FINISHED_RESPONDED, enrollment.replied_at
+            endings.append(Ending(enrollment.id, status, "reply_received", at))
         else:
-            await enrollments.record_reply(tx, enrollment.id, at=replied_at)
+            going_on[enrollment.id] = enrollment.replied_at
+    if endings:
+        await enrollments.end_each(tx, endings)
+    await enrollments.record_replies(tx, going_on)

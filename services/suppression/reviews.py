@@ -6,9 +6,10 @@ from domain.platform.errors import ConflictError, required
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.suppression import OptOutSource, ReviewDecision
 from services.platform import audit
+from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_out
 from storage.platform.database import Database, Transaction
-from storage.platform.locks import lock_numbers
+from storage.platform.locks import lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
 from storage.suppression.reviews import ReviewRow
 from storage.suppression.suppressions import Evidence
@@ -81,7 +82,9 @@ class Reviews:
                 message_id=row.message_id,
                 user_id=user_id,
             )
-            await opt_out(tx, evidence)
+            await recall(tx, [row.phone])
+            await lock_enrollments_of(tx, [row.phone])
+            await opt_out(tx, [evidence])
         await audit.record(
             tx,
             "review.decide",

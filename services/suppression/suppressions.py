@@ -184,8 +184,8 @@ class Suppressions:
                 contact_id=str(row.contact_id) if row.contact_id else None,
             )
             if row.phone is not None:
-                await events.contact_opted_in(
-                    tx, row.phone, source=OptOutSource.BY_HAND.value, sender_id=row.sender_id
+                await events.contacts_opted_in(
+                    tx, [row.phone], source=OptOutSource.BY_HAND.value, sender_id=row.sender_id
                 )
             return await _found(tx, suppression_id)
 

@@ -18,8 +18,8 @@ must be given, None means that the workflow's own activity is asking and needs n
 Locks are taken in the order of ``storage.platform.locks``, of several enrollments by their ids.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,7 @@ from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
 from storage.platform import outbox
 from storage.platform.database import Transaction
+from storage.platform.outbox import Signal
 from storage.tables.sent import ANYTHING_DELIVERED, ANYTHING_SENT, LAST_SENT_AT, LAST_STEP_SENT
 
 RECONCILED = "reconciled"
@@ -185,7 +186,7 @@ _RECOUNT_STEPS_OF = f"""
     WITH locked AS (
         SELECT id FROM enrollments WHERE id IN (
             SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.phone = :phone AND m.step IS NOT NULL
+            WHERE m.phone = ANY(:phones) AND m.step IS NOT NULL
             AND a.reported_failed AND a.provider_status = 'undelivered'
         )
         ORDER BY id FOR NO KEY UPDATE
@@ -199,12 +200,13 @@ async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
     return await tx.value(int, _RECOUNT_STEPS, id=enrollment_id) or 0
 
 
-async def recount_steps_of(tx: Transaction, phone: str) -> None:
-    """Count the last steps sent to a number again, after it texted us.
+async def recount_steps_of(tx: Transaction, phones: Sequence[str]) -> None:
+    """Count the last steps sent to numbers again, after they texted us.
 
     Texts reported ``undelivered`` count as *sent* from then on.
     """
-    await tx.run(_RECOUNT_STEPS_OF, phone=phone)
+    if phones:
+        await tx.run(_RECOUNT_STEPS_OF, phones=phones)
 
 
 _STEP_BACK = f"""
@@ -468,47 +470,66 @@ async def release_next(
 
 # Texted by the contact
 
-_RECORD_INBOUND = """
-    UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, :at)
-    FROM contacts c WHERE c.id = e.contact_id AND c.phone = :phone AND e.status = 'active'
+RECORD_INBOUND = """
+    UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, came.at)
+    FROM unnest(CAST(:phones AS text[]), CAST(:moments AS timestamptz[])) AS came(phone, at)
+    JOIN contacts c ON c.phone = came.phone
+    WHERE e.contact_id = c.id AND e.status = 'active'
+"""
+"""SQL: contacts of active enrollments texted us; part of the statement that stores their texts."""
+
+_RECORD_REPLIES = """
+    UPDATE enrollments e SET replied_at = coalesce(e.replied_at, reply.at)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[])) AS reply(id, at)
+    WHERE e.id = reply.id AND e.status = 'active'
 """
 
-_RECORD_REPLY = """
-    UPDATE enrollments SET replied_at = coalesce(replied_at, :at)
-    WHERE id = :id AND status = 'active'
-"""
 
-
-async def record_inbound(tx: Transaction, phone: str, *, at: datetime) -> None:
-    """Note when the contact of active enrollments texted us."""
-    await tx.run(_RECORD_INBOUND, phone=phone, at=at)
-
-
-async def record_reply(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
-    """Remember the first reply to an active enrollment whose steps go on."""
-    await tx.run(_RECORD_REPLY, id=enrollment_id, at=at)
+async def record_replies(tx: Transaction, moments: Mapping[UUID, datetime]) -> None:
+    """Remember the first replies to active enrollments whose steps go on."""
+    if moments:
+        await tx.run(_RECORD_REPLIES, ids=list(moments), moments=list(moments.values()))
 
 
 # Ending
 
 _END = f"""
     WITH locked AS (
-        SELECT id FROM enrollments WHERE id = ANY(:ids) AND status = 'active'
-        ORDER BY id FOR NO KEY UPDATE
+        SELECT e.id, asked.status, asked.replied_at
+        FROM enrollments e JOIN unnest(
+            CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:replied AS timestamptz[])
+        ) AS asked(id, status, replied_at) USING (id)
+        WHERE e.status = 'active'
+        ORDER BY e.id FOR NO KEY UPDATE OF e
     )
     UPDATE enrollments e SET status = CASE
-            WHEN CAST(:status AS varchar) = 'opted_out' AND NOT {ANYTHING_SENT}
-            THEN 'omitted_opted_out'
-            WHEN CAST(:status AS varchar) = 'omitted_landline' AND {ANYTHING_DELIVERED}
-            THEN 'failed'
-            ELSE :status
+            WHEN locked.status = 'opted_out' AND NOT {ANYTHING_SENT} THEN 'omitted_opted_out'
+            WHEN locked.status = 'omitted_landline' AND {ANYTHING_DELIVERED} THEN 'failed'
+            ELSE locked.status
         END,
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
         paused_at = NULL, probing = false, ended_at = clock_timestamp(), ended_by = :user_id,
-        error_code = :error_code, replied_at = coalesce(e.replied_at, :replied_at)
+        error_code = :error_code, replied_at = coalesce(e.replied_at, locked.replied_at)
     FROM locked WHERE e.id = locked.id
     RETURNING e.id, e.status
 """  # noqa: S608 - built from constants
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an enrollment is to end.
+
+    Attributes:
+        enrollment_id: Which.
+        status: A final status.
+        signal: What to tell the workflow.
+        replied_at: When the contact replied, if that ends it.
+    """
+
+    enrollment_id: UUID
+    status: EnrollmentStatus
+    signal: str | None
+    replied_at: datetime | None = None
 
 
 async def end(
@@ -519,28 +540,43 @@ async def end(
     signal: str | None,
     user_id: UUID | None = None,
     error_code: int | None = None,
-    replied_at: datetime | None = None,
+) -> dict[UUID, EnrollmentStatus]:
+    """Give active enrollments the same final status; see ``end_each``."""
+    endings = [Ending(one, status, signal) for one in enrollment_ids]
+    return await end_each(tx, endings, user_id=user_id, error_code=error_code)
+
+
+async def end_each(
+    tx: Transaction,
+    endings: Sequence[Ending],
+    *,
+    user_id: UUID | None = None,
+    error_code: int | None = None,
 ) -> dict[UUID, EnrollmentStatus]:
     """Give active enrollments their final status; return who ended, and how.
 
     ``opted_out`` becomes ``omitted_opted_out`` where nothing was *sent*, ``omitted_landline``
     becomes ``failed`` where something was *delivered*. They end now by the database's clock, which
-    dates the one-off texts that the end overtakes. Those that are final stay as they are.
-    ``replied_at`` is when the contact replied, if that ended them.
+    dates the one-off texts that the end overtakes.
+
+    Those that are final stay as they are; of two endings of one enrollment the first counts.
     """
+    asked = {one.enrollment_id: one for one in reversed(endings)}
     rows = await tx.run(
         _END,
-        ids=enrollment_ids,
-        status=status,
+        ids=list(asked),
+        statuses=[one.status for one in asked.values()],
+        replied=[one.replied_at for one in asked.values()],
         user_id=user_id,
         error_code=error_code,
-        replied_at=replied_at,
     )
     ended = {row.id: EnrollmentStatus(row.status) for row in rows}
-    if signal is not None:
-        for reached in sorted(set(ended.values())):
-            ids = sorted(one for one in ended if ended[one] is reached)
-            await outbox.add_signals(tx, ids, signal, reached)
+    signals = [
+        Signal(one, signal, ended[one])
+        for one in sorted(ended)
+        if (signal := asked[one].signal) is not None
+    ]
+    await outbox.add_each_signal(tx, signals)
     await events.enrollments_finished(tx, list(ended))
     return ended
 

@@ -150,9 +150,9 @@ async def message_doubled(tx: Transaction, message_id: UUID) -> None:
     await _emit(tx, EventType.MESSAGE_DOUBLED, [message_id])
 
 
-async def message_received(tx: Transaction, message_id: UUID) -> None:
-    """Emit that somebody texted us, without the text."""
-    await _emit(tx, EventType.MESSAGE_RECEIVED, [message_id])
+async def messages_received(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Emit that people texted us, without the texts."""
+    await _emit(tx, EventType.MESSAGE_RECEIVED, message_ids)
 
 
 _ABOUT_PHONES = """
@@ -190,12 +190,12 @@ async def contacts_opted_out(
     await _run(tx, _OPTED_OUT, type=kind, more=more, phones=phones, sender_id=sender_id)
 
 
-async def contact_opted_in(
-    tx: Transaction, phone: str, *, source: str, sender_id: UUID | None
+async def contacts_opted_in(
+    tx: Transaction, phones: Sequence[str], *, source: str, sender_id: UUID | None
 ) -> None:
-    """Emit that a contact may be texted again; arguments as of ``contacts_opted_out``."""
+    """Emit that contacts may be texted again; arguments as of ``contacts_opted_out``."""
     more = {"source": source, "sender_id": sender_id}
-    await _run(tx, _OPTED_IN, type=EventType.CONTACT_OPTED_IN, more=more, phones=[phone])
+    await _run(tx, _OPTED_IN, type=EventType.CONTACT_OPTED_IN, more=more, phones=phones)
 
 
 async def ping(tx: Transaction, endpoint_id: UUID) -> UUID:

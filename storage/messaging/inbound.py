@@ -1,39 +1,84 @@
 """What the provider told us: events kept first, then their effects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID, uuid4
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.sequences import ReplyPolicy
+from domain.statuses.suppression import TextMeaning
 from storage.enrollments import enrollments
 from storage.platform.database import Transaction, as_json
+from storage.platform.locks import TRY_NUMBER
 from storage.tables.sent import SENT
 
+_CAME = """jsonb_to_recordset(:texts) AS came(
+    sid text, phone text, payload jsonb, occurred_at timestamptz
+)"""
 
-async def keep_text(tx: Transaction, inbound: InboundText) -> datetime | None:
-    """Keep an inbound text's event and lock it; return when it happened.
+# An update that changes nothing locks what was kept before and returns it as it is by now.
+_KEEP = """
+    INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
+    SELECT sid, phone, payload, coalesce(occurred_at, clock_timestamp())
+    FROM {came} ORDER BY sid
+    ON CONFLICT (provider_sid) DO UPDATE SET provider_sid = excluded.provider_sid
+    RETURNING provider_sid AS sid, occurred_at, applied_at IS NOT NULL AS is_applied
+"""
 
-    None if its effects are applied already.
-    """
-    sql = """
-        INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at)
-        VALUES (:sid, :phone, :payload,
-            coalesce(CAST(:occurred_at AS timestamptz), clock_timestamp()))
-        ON CONFLICT (provider_sid) DO NOTHING
-    """
-    await tx.run(
-        sql,
-        sid=inbound.sid,
-        phone=inbound.phone,
-        payload=_event_payload(inbound),
-        occurred_at=inbound.occurred_at,
+_KEEP_ALL = _KEEP.format(came=_CAME)
+
+# Nothing is read here but rows that are locked, so the locks may be taken in the same statement.
+_KEEP_FREE = f"""
+    WITH numbers AS MATERIALIZED (
+        SELECT came.*, {TRY_NUMBER.format(phone="came.phone")} AS is_free
+        FROM {_CAME}, set_config('lock_timeout', :patience, true)
     )
-    sql = "SELECT applied_at, occurred_at FROM inbound_events WHERE provider_sid = :sid FOR UPDATE"
-    row = (await tx.run(sql, sid=inbound.sid)).one()
-    moment: datetime = row.occurred_at
-    return moment if row.applied_at is None else None
+    {_KEEP.format(came="numbers WHERE is_free")}
+"""  # noqa: S608 - built from constants
+
+
+@dataclass(frozen=True)
+class KeptText:
+    """The event of an inbound text.
+
+    Attributes:
+        sid: The provider's id of the text.
+        occurred_at: When it came.
+        is_applied: Whether its effects are in already.
+    """
+
+    sid: str
+    occurred_at: datetime
+    is_applied: bool
+
+
+async def keep_texts(
+    tx: Transaction, texts: Sequence[InboundText], *, patience: timedelta | None = None
+) -> list[KeptText]:
+    """Keep inbound texts' events and lock them.
+
+    Args:
+        tx: Holds the locks of their numbers; with ``patience`` it takes them here.
+        texts: Different ones.
+        patience: Leave out the texts whose number somebody else holds. From then on the
+            transaction waits for no lock longer than this.
+    """
+    came = as_json(
+        [
+            {
+                "sid": one.sid,
+                "phone": one.phone,
+                "payload": _event_payload(one),
+                "occurred_at": one.occurred_at,
+            }
+            for one in texts
+        ]
+    )
+    if patience is None:
+        return await tx.rows(KeptText, _KEEP_ALL, texts=came)
+    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
+    return await tx.rows(KeptText, _KEEP_FREE, texts=came, patience=milliseconds)
 
 
 def _event_payload(inbound: InboundText) -> dict[str, object]:
@@ -79,133 +124,200 @@ async def unapplied_texts(
     ]
 
 
-async def text_applied(tx: Transaction, sid: str) -> None:
-    """Note that an inbound text's effects are in."""
-    sql = "UPDATE inbound_events SET applied_at = now() WHERE provider_sid = :sid"
-    await tx.run(sql, sid=sid)
-
-
-async def sender_of_text(tx: Transaction, inbound: InboundText) -> UUID | None:
-    """Find the sender a text came to: the service it names, else its number, else who texted last.
-
-    A service that is no sender of ours is one that only the provider knows the number to be in. A
-    Messaging Service's own numbers are known only from the texts that went out from them. Where the
-    provider's list names no service there may be one all the same: whoever texted last from the
-    number is asked before whose number it is.
-    """
-    sql = """
-        SELECT id FROM (
-            SELECT id, 1 AS preference FROM senders
-            WHERE messaging_service_sid = :service
-            UNION ALL
-            SELECT id, 2 FROM senders WHERE phone = :to
-            UNION ALL
-            (SELECT m.sender_id, CASE WHEN :fetched THEN 1 ELSE 3 END
-            FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.phone = :phone AND a.from_phone = :to
-            ORDER BY a.started_at DESC LIMIT 1)
-        ) found ORDER BY preference LIMIT 1
-    """
-    row = (
-        await tx.run(
-            sql,
-            service=inbound.messaging_service_sid,
-            to=inbound.to,
-            phone=inbound.phone,
-            fetched=inbound.fetched and inbound.messaging_service_sid is None,
+_LOCK_CONTACTS = """
+    WITH found AS MATERIALIZED (
+        SELECT came.sid, coalesce(
+            (SELECT id FROM contacts c WHERE c.phone = came.phone),
+            (SELECT contact_id FROM messages m WHERE m.phone = came.phone
+                AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
+        ) AS contact_id,
+        (
+            SELECT id FROM (
+                SELECT id, 1 AS preference FROM senders WHERE messaging_service_sid = came.service
+                UNION ALL
+                SELECT id, 2 FROM senders WHERE phone = came.number
+                UNION ALL
+                (SELECT m.sender_id, CASE WHEN came.fetched THEN 1 ELSE 3 END
+                FROM messages m JOIN attempts a ON a.message_id = m.id
+                WHERE m.phone = came.phone AND a.from_phone = came.number
+                ORDER BY a.started_at DESC LIMIT 1)
+            ) known ORDER BY preference LIMIT 1
+        ) AS sender_id,
+        EXISTS (
+            SELECT FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.phone = came.phone AND m.step IS NOT NULL
+            AND a.reported_failed AND a.provider_status = 'undelivered'
+        ) AS was_undelivered
+        FROM jsonb_to_recordset(:texts) AS came(
+            sid text, service text, number text, phone text, fetched boolean
         )
-    ).one_or_none()
-    return row.id if row else None
+        ORDER BY contact_id
+    )
+    SELECT found.sid, c.id AS contact_id, found.sender_id, found.was_undelivered
+    FROM found LEFT JOIN LATERAL (
+        SELECT id FROM contacts WHERE id = found.contact_id FOR KEY SHARE
+    ) c ON true
+"""
 
 
-async def lock_contact_of(tx: Transaction, phone: str) -> UUID | None:
-    """Lock the contact whom a number's texts belong to: who has it, else who was texted there last.
+@dataclass(frozen=True)
+class Parties:
+    """Between whom an inbound text is.
 
-    Call it before any enrollment is locked. The number's lock is not enough: a contact who has
+    Attributes:
+        contact_id: Who has its number, else who was texted there last, if anyone.
+        sender_id: The service it names, else its number, else who texted last. A service that is
+            no sender of ours is one that only the provider knows the number to be in. A Messaging
+            Service's own numbers are known only from the texts that went out from them. Where the
+            provider's list names no service there may be one all the same: whoever texted last
+            from the number is asked before whose number it is.
+        was_undelivered: Whether a step's text to its number was reported ``undelivered``.
+    """
+
+    contact_id: UUID | None
+    sender_id: UUID | None
+    was_undelivered: bool
+
+
+async def lock_contacts_of(tx: Transaction, texts: Sequence[InboundText]) -> dict[str, Parties]:
+    """Lock the contacts whom texts belong to, and read between whom they are, by the text's id.
+
+    Call it before any enrollment is locked. The numbers' locks are not enough: a contact who has
     another number by now is changed under that number's lock.
     """
-    sql = """
-        SELECT id FROM contacts WHERE id = coalesce(
-            (SELECT id FROM contacts WHERE phone = :phone),
-            (SELECT contact_id FROM messages WHERE phone = :phone
-                AND contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)
+    asked = [
+        {
+            "sid": one.sid,
+            "service": one.messaging_service_sid,
+            "number": one.to,
+            "phone": one.phone,
+            "fetched": one.fetched and one.messaging_service_sid is None,
+        }
+        for one in texts
+    ]
+    rows = await tx.run(_LOCK_CONTACTS, texts=as_json(asked))
+    return {row.sid: Parties(row.contact_id, row.sender_id, row.was_undelivered) for row in rows}
+
+
+@dataclass(frozen=True)
+class ReceivedText:
+    """An inbound text as it goes into its conversation.
+
+    Attributes:
+        id: Of the message.
+        text: What came.
+        at: When.
+        contact_id: Whose it is, if we know them.
+        sender_id: Which sender it came to, if we know it.
+        meaning: What it asks for, if anything.
+        is_reply: Whether it answers our texts.
+    """
+
+    id: UUID
+    text: InboundText
+    at: datetime
+    contact_id: UUID | None
+    sender_id: UUID | None
+    meaning: TextMeaning | None
+    is_reply: bool
+
+
+_STORE = f"""
+    WITH applied AS (
+        UPDATE inbound_events SET applied_at = now() WHERE provider_sid = ANY(:sids)
+    ), stored AS (
+        INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls, status,
+            keyword, is_reply, provider_sid, occurred_at)
+        SELECT id, 'inbound', contact_id, phone, sender_id, body, media_urls, 'received', keyword,
+            is_reply, sid, occurred_at
+        FROM jsonb_to_recordset(:texts) AS came(
+            id uuid, contact_id uuid, phone text, sender_id uuid, body text, media_urls jsonb,
+            keyword text, is_reply boolean, sid text, occurred_at timestamptz
         )
-        FOR KEY SHARE
-    """
-    return await tx.value(UUID, sql, phone=phone)
-
-
-async def store_text(
-    tx: Transaction,
-    inbound: InboundText,
-    *,
-    at: datetime,
-    contact_id: UUID | None,
-    sender_id: UUID | None,
-    keyword: str | None,
-    is_reply: bool,
-) -> UUID:
-    """Put an inbound text into its conversation; return the message's id."""
-    message_id = uuid4()
-    sql = """
-        INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls,
-            status, keyword, is_reply, provider_sid, occurred_at)
-        VALUES (:id, 'inbound', :contact_id, :phone, :sender_id, :body,
-            :media_urls, 'received', :keyword, :is_reply, :sid, :occurred_at)
-    """
-    await tx.run(
-        sql,
-        id=message_id,
-        contact_id=contact_id,
-        phone=inbound.phone,
-        sender_id=sender_id,
-        body=inbound.body,
-        media_urls=as_json(inbound.media_urls),
-        keyword=keyword,
-        is_reply=is_reply,
-        sid=inbound.sid,
-        occurred_at=at,
     )
-    await enrollments.record_inbound(tx, inbound.phone, at=at)
-    return message_id
+    {enrollments.RECORD_INBOUND}
+"""  # noqa: S608 - built from constants
+
+
+async def store_texts(tx: Transaction, received: Sequence[ReceivedText]) -> None:
+    """Put kept texts of different numbers into their conversations; their effects are in then."""
+    came = [
+        {
+            "id": one.id,
+            "contact_id": one.contact_id,
+            "phone": one.text.phone,
+            "sender_id": one.sender_id,
+            "body": one.text.body,
+            "media_urls": one.text.media_urls,
+            "keyword": one.meaning,
+            "is_reply": one.is_reply,
+            "sid": one.text.sid,
+            "occurred_at": one.at,
+        }
+        for one in received
+    ]
+    await tx.run(
+        _STORE,
+        texts=as_json(came),
+        sids=[one.text.sid for one in received],
+        phones=[one.text.phone for one in received],
+        moments=[one.at for one in received],
+    )
 
 
 @dataclass(frozen=True)
 class Repliable:
-    """An active enrollment that an inbound text is a reply to."""
+    """An active enrollment that an inbound text is a reply to.
+
+    Attributes:
+        id: Which.
+        on_reply: What a reply does to it.
+        all_sent: Whether all its steps went out.
+        replied_at: When the text came.
+    """
 
     id: UUID
     on_reply: ReplyPolicy
     all_sent: bool
+    replied_at: datetime
 
 
-async def repliable(
-    tx: Transaction, phone: str, sender_id: UUID, occurred_at: datetime
-) -> Sequence[Repliable]:
-    """Lock active enrollments that *sent* a text to the number from the sender before a moment."""
-    sql = f"""
-        SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent
-        FROM enrollments e JOIN sequences q ON q.id = e.sequence_id
-        WHERE e.status = 'active' AND e.id IN (
-            SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.phone = :phone AND m.sender_id = :sender_id
-            AND m.direction = 'outbound' AND {SENT} AND a.started_at <= :occurred_at
-        )
-        ORDER BY e.id FOR UPDATE OF e
-    """  # noqa: S608 - built from constants
-    return await tx.rows(Repliable, sql, phone=phone, sender_id=sender_id, occurred_at=occurred_at)
+_REPLIABLE = f"""
+    SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent, min(reply.at) AS replied_at
+    FROM jsonb_to_recordset(:replies) AS reply(phone text, sender_id uuid, at timestamptz)
+    JOIN messages m ON m.phone = reply.phone AND m.sender_id = reply.sender_id
+        AND m.direction = 'outbound'
+    JOIN attempts a ON a.message_id = m.id AND {SENT} AND a.started_at <= reply.at
+    JOIN enrollments e ON e.id = m.enrollment_id AND e.status = 'active'
+    JOIN sequences q ON q.id = e.sequence_id
+    GROUP BY e.id, q.id ORDER BY e.id
+"""  # noqa: S608 - built from constants
 
 
-async def is_suppressed_by_text(tx: Transaction, phone: str, sender_id: UUID | None) -> bool:
-    """Tell whether something that a text can lift suppresses the number for a sender now."""
+async def repliable(tx: Transaction, replies: Sequence[ReceivedText]) -> list[Repliable]:
+    """Find active enrollments that *sent* texts to numbers from senders before these replies.
+
+    The transaction holds the locks of the numbers' active enrollments; the senders are known.
+    """
+    asked = [{"phone": one.text.phone, "sender_id": one.sender_id, "at": one.at} for one in replies]
+    return await tx.rows(Repliable, _REPLIABLE, replies=as_json(asked))
+
+
+async def suppressed_by_text(
+    tx: Transaction, senders: Mapping[str, UUID | None]
+) -> Collection[str]:
+    """Return the numbers that something suppresses for these senders which a text can lift."""
+    if not senders:
+        return ()
     sql = """
-        SELECT EXISTS (
-            SELECT 1 FROM suppressions WHERE phone = :phone AND lifted_at IS NULL
-            AND source <> 'by_hand'
-            AND (sender_id IS NULL OR sender_id = :sender_id)
+        SELECT came.phone
+        FROM unnest(CAST(:phones AS text[]), CAST(:sender_ids AS uuid[])) AS came(phone, sender_id)
+        WHERE EXISTS (
+            SELECT FROM suppressions s WHERE s.phone = came.phone AND s.lifted_at IS NULL
+            AND s.source <> 'by_hand' AND (s.sender_id IS NULL OR s.sender_id = came.sender_id)
         )
     """
-    return bool(await tx.value(bool, sql, phone=phone, sender_id=sender_id))
+    return await tx.column(sql, phones=list(senders), sender_ids=list(senders.values()))
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,11 @@ from uuid import UUID
 from storage.platform.database import Transaction
 
 LOCK_NUMBER = "pg_advisory_xact_lock(hashtextextended({phone}, 0))"
+TRY_NUMBER = "pg_try_advisory_xact_lock(hashtextextended({phone}, 0))"
 SHARE_SEQUENCE = "pg_advisory_xact_lock_shared(2, hashtext(CAST({id} AS text)))"
 SHARE_SENDER = "pg_advisory_xact_lock_shared(3, hashtext(CAST({id} AS text)))"
-"""SQL: lock a number, share a sequence or a sender. Class 1 is the workspace's zone."""
+"""SQL: lock a number, or only if it is free; share a sequence or a sender. Class 1 is the
+workspace's zone."""
 
 _LOCK_NUMBERS = """
     SELECT pg_advisory_xact_lock(key) FROM (
@@ -106,8 +108,7 @@ async def lock_number_at_once(tx: Transaction, phone: str) -> None:
     Raises:
         MovedError: Somebody else holds it.
     """
-    sql = "SELECT pg_try_advisory_xact_lock(hashtextextended(:phone, 0))"
-    if not await tx.value(bool, sql, phone=phone):
+    if not await tx.value(bool, f"SELECT {TRY_NUMBER.format(phone=':phone')}", phone=phone):
         raise MovedError
 
 

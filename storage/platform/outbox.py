@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -64,21 +63,16 @@ class Entry:
 _ADD = """
     WITH forgotten AS (
         DELETE FROM outbox WHERE parked_at IS NOT NULL AND kind = :kind
-        AND kind <> 'signal_enrollment' AND subject_id = ANY(:subject_ids)
+        AND subject_id = ANY(:subject_ids)
     )
     INSERT INTO outbox (kind, priority, subject_id, payload, traceparent)
-    SELECT :kind, :priority, subject_id, :payload, :traceparent
+    SELECT :kind, :priority, subject_id, '{}', :traceparent
     FROM unnest(CAST(:subject_ids AS uuid[])) AS subject_id
 """
-"""A new request replaces a parked one of the same kind, except signals, which may differ."""
+"""A new request replaces a parked one of the same kind; but signals may differ."""
 
 
-async def _add(
-    tx: Transaction,
-    kind: OutboxKind,
-    subject_ids: Sequence[UUID],
-    payload: Mapping[str, str | None] = MappingProxyType({}),
-) -> None:
+async def _add(tx: Transaction, kind: OutboxKind, subject_ids: Sequence[UUID]) -> None:
     if not subject_ids:
         return
     await tx.run(
@@ -86,7 +80,6 @@ async def _add(
         kind=kind,
         priority=kind.priority,
         subject_ids=subject_ids,
-        payload=payload,
         traceparent=traces.current(),
     )
     note(tx, Written.OUTBOX)
@@ -97,15 +90,50 @@ async def add_starts(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
     await _add(tx, OutboxKind.START_ENROLLMENT, enrollment_ids)
 
 
+_ADD_SIGNALS = """
+    INSERT INTO outbox (kind, priority, subject_id, payload, traceparent)
+    SELECT :kind, :priority, subject_id,
+        jsonb_build_object('signal', signal, 'status', status), :traceparent
+    FROM unnest(
+        CAST(:subject_ids AS uuid[]), CAST(:signals AS text[]), CAST(:statuses AS text[])
+    ) AS told(subject_id, signal, status)
+"""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A signal to an enrollment's workflow; ``status`` is how it ended, if it did."""
+
+    enrollment_id: UUID
+    name: str
+    status: EnrollmentStatus | None = None
+
+
 async def add_signals(
     tx: Transaction,
     enrollment_ids: Sequence[UUID],
     signal: str,
     status: EnrollmentStatus | None = None,
 ) -> None:
-    """Ask for a signal to enrollments' workflows; ``status`` is how they ended, if they did."""
-    payload = {"signal": signal, "status": status}
-    await _add(tx, OutboxKind.SIGNAL_ENROLLMENT, enrollment_ids, payload)
+    """Ask for the same signal to enrollments' workflows; see ``Signal``."""
+    await add_each_signal(tx, [Signal(one, signal, status) for one in enrollment_ids])
+
+
+async def add_each_signal(tx: Transaction, signals: Sequence[Signal]) -> None:
+    """Ask for signals to enrollments' workflows."""
+    if not signals:
+        return
+    kind = OutboxKind.SIGNAL_ENROLLMENT
+    await tx.run(
+        _ADD_SIGNALS,
+        kind=kind,
+        priority=kind.priority,
+        subject_ids=[one.enrollment_id for one in signals],
+        signals=[one.name for one in signals],
+        statuses=[one.status for one in signals],
+        traceparent=traces.current(),
+    )
+    note(tx, Written.OUTBOX)
 
 
 async def add_message_starts(tx: Transaction, message_ids: Sequence[UUID]) -> None:

@@ -1,5 +1,6 @@
 """Reviews: texts that may ask for no more texts, for a person to decide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,9 +73,11 @@ _PAGE = f"""
 """
 
 
-async def add(tx: Transaction, message_id: UUID) -> None:
-    """Open a review of an inbound text."""
-    await tx.run("INSERT INTO reviews (message_id) VALUES (:id)", id=message_id)
+async def add(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Open reviews of inbound texts."""
+    if message_ids:
+        sql = "INSERT INTO reviews (message_id) SELECT unnest(CAST(:ids AS uuid[]))"
+        await tx.run(sql, ids=message_ids)
 
 
 async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:

@@ -49,17 +49,20 @@ class OptIn:
     is_reply: bool
 
 
-async def opt_ins(tx: Transaction, phone: str) -> list[OptIn]:
-    """Read the opt-in texts of a number since its latest opt-out text, by the provider's time."""
+async def opt_ins(tx: Transaction, phones: Sequence[str]) -> dict[str, list[OptIn]]:
+    """Read numbers' opt-in texts since their latest opt-out text, by the provider's time."""
     sql = """
-        SELECT occurred_at, sender_id, is_reply FROM messages
-        WHERE phone = :phone AND keyword = 'opt_in' AND occurred_at >= coalesce(
-            (SELECT max(occurred_at) FROM messages
-                WHERE phone = :phone AND keyword IN ('opt_out', 'plain_wish')),
+        SELECT m.phone, m.occurred_at, m.sender_id, m.is_reply FROM messages m
+        WHERE m.phone = ANY(:phones) AND m.keyword = 'opt_in' AND m.occurred_at >= coalesce(
+            (SELECT max(o.occurred_at) FROM messages o
+                WHERE o.phone = m.phone AND o.keyword IN ('opt_out', 'plain_wish')),
             '-infinity'
         )
     """
-    return await tx.rows(OptIn, sql, phone=phone)
+    found: dict[str, list[OptIn]] = {phone: [] for phone in phones}
+    for row in await tx.run(sql, phones=phones):
+        found[row.phone].append(OptIn(row.occurred_at, row.sender_id, row.is_reply))
+    return found
 
 
 _SUPPRESS = """
@@ -79,6 +82,7 @@ _SUPPRESS = """
     WHERE suppressions.source <> 'by_hand' AND (
         excluded.occurred_at > suppressions.occurred_at OR excluded.source = 'by_hand'
     )
+    RETURNING phone
 """
 
 
@@ -89,8 +93,10 @@ async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUI
     decided is replaced by nothing, and replaces what a text could lift. That somebody was asked to
     stop is never forgotten meanwhile.
     """
-    await tx.run(_SUPPRESS, sender_id=sender_id, facts=as_json([asdict(one) for one in facts]))
-    asked = [one.phone for one in facts if one.source is not OptOutSource.BY_HAND]
+    told = as_json([asdict(one) for one in facts])
+    written = await tx.column(_SUPPRESS, sender_id=sender_id, facts=told)
+    by_text = {one.phone for one in facts if one.source is not OptOutSource.BY_HAND}
+    asked = sorted(by_text - set(written))  # a younger fact, or a person's, stands
     if asked:
         sql = """
             UPDATE suppressions SET asked = true
@@ -100,26 +106,39 @@ async def suppress(tx: Transaction, facts: Sequence[Evidence], *, sender_id: UUI
         await tx.run(sql, phones=asked, sender_id=sender_id)
 
 
-async def lift(
-    tx: Transaction,
-    phone: str,
-    sources: Sequence[OptOutSource],
-    *,
-    sender_id: UUID | None,
-    before: datetime,
-    message_id: UUID | None,
-) -> bool:
-    """Lift what suppresses a number for a sender, of some sources and older than a moment.
+@dataclass(frozen=True)
+class OptInText:
+    """A text that lifts what suppresses its number.
 
-    Return whether there was anything.
+    Attributes:
+        sender_id: Which sender it came to, if we know it.
+        at: The provider's time; younger suppressions stay.
+        message_id: The text.
     """
-    sql = """
-        UPDATE suppressions SET lifted_at = :before, lifted_message_id = :message_id
-        WHERE phone = :phone AND lifted_at IS NULL AND source = ANY(:sources)
-        AND occurred_at <= :before AND (sender_id IS NULL OR sender_id = :sender_id)
-    """
-    asked = {"phone": phone, "sources": sources, "sender_id": sender_id, "before": before}
-    return await tx.count(sql, **asked, message_id=message_id) > 0
+
+    phone: str
+    sender_id: UUID | None
+    at: datetime
+    message_id: UUID
+
+
+_LIFT = """
+    UPDATE suppressions s SET lifted_at = said.at, lifted_message_id = said.message_id
+    FROM jsonb_to_recordset(:texts) AS said(
+        phone text, sender_id uuid, at timestamptz, message_id uuid
+    )
+    WHERE s.phone = said.phone AND s.lifted_at IS NULL AND s.source = ANY(:sources)
+    AND s.occurred_at <= said.at AND (s.sender_id IS NULL OR s.sender_id = said.sender_id)
+    RETURNING s.phone
+"""
+
+
+async def lift(
+    tx: Transaction, texts: Sequence[OptInText], sources: Sequence[OptOutSource]
+) -> set[str]:
+    """Lift what texts of different numbers can lift, of some sources; return whose was lifted."""
+    said = as_json([asdict(one) for one in texts])
+    return set(await tx.column(_LIFT, texts=said, sources=sources))
 
 
 _ACTIVE_OF = f"""

@@ -323,7 +323,7 @@ async def test_the_same_text_twice_and_ten_times_at_once_is_one_text(talk: Talk)
         text = talk.inbound_text(person.phone, body)
         await asyncio.gather(*(talk.inbound.receive(text) for _ in range(10)))
         await talk.inbound.receive(text)
-        assert await talk.inbound.apply(text) is False
+        assert (await talk.inbound.apply([text])).count == 0
         assert await talk.statuses(person) == [status]
         assert len(await talk.signals(person)) == 1
         assert len(await talk.received(person.phone)) == 1
@@ -344,8 +344,7 @@ async def test_a_text_whose_effect_fails_is_kept_blocks_sends_and_is_applied_lat
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(enrollments, "end", fail)
-        patch.setattr(inbound_service, "opt_out", fail)
+        patch.setattr(enrollments, "end_each", fail)
         came = await talk.text(person, body)
         await talk.inbound.receive(came)
         assert await talk.inbound.apply_kept() == 0
@@ -376,7 +375,7 @@ async def test_texts_that_cannot_be_applied_delay_no_later_one(
     """A STOP that was kept behind a heap of them has its effect."""
     people = [await talk.texted() for _ in range(3)]
     for person, body in zip(people, ["broken", "broken", "STOP"], strict=True):
-        await talk.inbound.keep(replace(talk.inbound_text(person.phone), body=body))
+        await talk.inbound.keep([replace(talk.inbound_text(person.phone), body=body)])
 
     def fail(body: str, kind: str | None) -> Any:
         if body == "broken":
@@ -393,7 +392,7 @@ async def test_a_kept_text_applied_twice_at_once_has_one_effect(talk: Talk) -> N
     person = await talk.texted()
     text = talk.inbound_text(person.phone)
     async with talk.database.transaction() as tx:
-        await inbound_rows.keep_text(tx, text)
+        await inbound_rows.keep_texts(tx, [text])
     await asyncio.gather(
         talk.inbound.apply_kept(), talk.inbound.apply_kept(), talk.inbound.receive(text)
     )
@@ -406,7 +405,7 @@ async def test_a_kept_text_keeps_the_reply_window_open(talk: Talk) -> None:
     """The reply that was kept is not lost to the window's end."""
     person = await talk.texted(2, reply_window_seconds=0)
     async with talk.database.transaction() as tx:
-        await inbound_rows.keep_text(tx, talk.inbound_text(person.phone))
+        await inbound_rows.keep_texts(tx, [talk.inbound_text(person.phone)])
     state = await talk.ledger.close_enrollment(person.enrollment_id)
     assert state.doing == "awaiting_reply"
     assert state.due_at is not None

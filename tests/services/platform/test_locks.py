@@ -153,10 +153,10 @@ async def test_stop_from_a_former_number_and_contact_change_do_not_deadlock(
     stop = InboundText("SM1", former, "+14155550100", None, "STOP", (), None, datetime.now(UTC))
     async with kit.world.database.transaction() as tx:
         await lock_contact(tx, contact_id)
-        applying = asyncio.create_task(kit.services.inbound.apply(stop))
+        applying = asyncio.create_task(kit.services.inbound.apply([stop]))
         await until_done_or_blocked(kit.world.database, applying)
         await lock_row(tx, enrollment)
-    assert await results(applying) == [True]
+    assert [one.count for one in await results(applying)] == [1]
     assert (await kit.row(enrollment)).status == "opted_out"
 
 

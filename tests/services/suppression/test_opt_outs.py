@@ -288,7 +288,7 @@ async def test_no_text_lifts_an_opt_out_by_hand(talk: Talk) -> None:
     async with talk.database.transaction() as tx:
         at = ago(seconds=1)
         evidence = Evidence(after_stop.phone, OptOutSource.BY_HAND, at, user_id=talk.user_id)
-        await opt_out(tx, evidence)
+        await opt_out(tx, [evidence])
     for person in (alone, before_stop, after_stop, before_request):
         await talk.text(person, "START")
         assert len(await talk.suppressions(person.phone)) == 1

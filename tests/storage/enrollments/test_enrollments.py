@@ -10,6 +10,7 @@ from sqlalchemy import text
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.enrollments import enrollments
+from storage.enrollments.enrollments import Ending
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.platform.database import Transaction
 from tests.kits.enrollment_rows import NOW, Rows
@@ -59,7 +60,7 @@ TRANSITIONS: dict[str, Write] = {
     "hold": lambda tx, one: enrollments.hold(tx, one, HeldReason.SENDER_ON_HOLD, at=NOW),
     "hold_restored": lambda tx, one: enrollments.hold_restored(tx, one, ["SM1"], at=NOW),
     "release": lambda tx, one: enrollments.release(tx, one, probing=True),
-    "record_reply": lambda tx, one: enrollments.record_reply(tx, one, at=NOW),
+    "record_replies": lambda tx, one: enrollments.record_replies(tx, {one: NOW}),
     "end": lambda tx, one: enrollments.end(
         tx, [one], EnrollmentStatus.FINISHED_STOPPED, signal="mark_finished"
     ),
@@ -216,7 +217,7 @@ async def test_undelivered_text_counts_again_once_its_recipient_texts(
         at=LATER,
     )
 
-    await world.write(enrollments.recount_steps_of, phone)
+    await world.write(enrollments.recount_steps_of, [phone])
 
     assert (await world.row(one)).step == 1
     assert (await world.row(other)).step == 3
@@ -480,8 +481,8 @@ async def test_inbound_text_is_recorded_for_the_active_enrollments_of_its_number
     )
     await world.set(final, contact_id=(await world.row(active)).contact_id)
 
-    await world.write(enrollments.record_inbound, row.phone, at=LATER)
-    await world.write(enrollments.record_inbound, row.phone, at=NOW)
+    for at in (LATER, NOW):
+        await world.run(enrollments.RECORD_INBOUND, phones=[row.phone], moments=[at])
 
     moments = [(await world.row(one)).last_message_at for one in (active, other, final)]
     assert moments == [LATER, None, None]
@@ -491,7 +492,7 @@ async def test_first_reply_is_the_one_remembered(world: Rows) -> None:
     one = await world.active()
 
     for at in (NOW, LATER):
-        await world.write(enrollments.record_reply, one, at=at)
+        await world.write(enrollments.record_replies, {one: at})
 
     assert (await world.row(one)).replied_at == NOW
 
@@ -560,9 +561,8 @@ async def test_end_keeps_the_first_reply(world: Rows) -> None:
     before, now = await world.active(replied_at=NOW), await world.active()
     responded = EnrollmentStatus.FINISHED_RESPONDED
 
-    await world.write(
-        enrollments.end, [before, now], responded, signal="reply_received", replied_at=LATER
-    )
+    endings = [Ending(one, responded, "reply_received", LATER) for one in (before, now)]
+    await world.write(enrollments.end_each, endings)
 
     assert [(await world.row(one)).replied_at for one in (before, now)] == [NOW, LATER]
 

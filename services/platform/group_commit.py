@@ -1,0 +1,162 @@
+"""Group commit: what comes in while a transaction is under way shares the next one."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class FullError(Exception):
+    """Too much is waiting: nothing was done, and nothing will be done, with this item."""
+
+
+@dataclass(frozen=True)
+class GroupLimits:
+    """How much is taken on.
+
+    Attributes:
+        together: Most items of one transaction.
+        at_once: Transactions under way side by side.
+        alone: Items that cannot share one, under way side by side.
+        waiting: Most items that are not done yet; more are refused.
+        longest_wait: Age of the oldest that has not begun at which more are refused.
+    """
+
+    together: int = 50
+    at_once: int = 2
+    alone: int = 4
+    waiting: int = 500
+    longest_wait: timedelta = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[_T]):
+    item: _T
+    key: Hashable
+    done: asyncio.Future[None]
+    context: Context = field(default_factory=copy_context)
+    since: float = field(default_factory=time.monotonic)
+
+
+class GroupCommit(Generic[_T]):
+    """Does items together, in the order in which they came, and answers each once it is done.
+
+    Items of one key are never under way at the same time and keep their order: the second waits for
+    a later transaction. What works on several items runs in the context (trace, log fields) of the
+    first.
+
+    Args:
+        together: Does items of different keys in one transaction; returns those that it left out
+            and that must be done alone. What it raises is the answer to all of them.
+        alone: Does one item; what it raises is its answer.
+        key: What an item has in common with those that it must not overtake.
+        limits: How much is taken on.
+    """
+
+    def __init__(
+        self,
+        together: Callable[[Sequence[_T]], Awaitable[Sequence[_T]]],
+        alone: Callable[[_T], Awaitable[None]],
+        key: Callable[[_T], Hashable],
+        limits: GroupLimits | None = None,
+    ) -> None:
+        self._together, self._alone, self._key = together, alone, key
+        self._limits = limits or GroupLimits()
+        self._waiting: deque[_Waiting[_T]] = deque()
+        self._keys: set[Hashable] = set()  # of what is under way
+        self._slots = self._limits.at_once
+        self._alone_slots = asyncio.Semaphore(self._limits.alone)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``do`` would refuse."""
+        if len(self._waiting) + len(self._keys) >= self._limits.waiting:
+            return True
+        oldest = time.monotonic() - self._waiting[0].since if self._waiting else 0.0
+        return oldest > self._limits.longest_wait.total_seconds()
+
+    async def do(self, item: _T) -> None:
+        """Do an item; if the caller gives up, it is done all the same.
+
+        Raises:
+            FullError: Too much is waiting.
+            Exception: What went wrong with it.
+        """
+        if self.is_full:
+            raise FullError
+        one = _Waiting(item, self._key(item), asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
+        self._begin()
+        await one.done
+
+    def _begin(self) -> None:
+        while self._slots and (group := self._next_group()):
+            self._slots -= 1
+            self._run(self._do_together(group), group[0].context)
+
+    def _next_group(self) -> list[_Waiting[_T]]:
+        """Take the oldest that wait, without those whose key is under way."""
+        group: list[_Waiting[_T]] = []
+        behind: list[_Waiting[_T]] = []
+        while self._waiting and len(group) < self._limits.together:
+            one = self._waiting.popleft()
+            if one.key in self._keys:
+                behind.append(one)
+            else:
+                self._keys.add(one.key)
+                group.append(one)
+        self._waiting.extendleft(reversed(behind))
+        return group
+
+    async def _do_together(self, group: Sequence[_Waiting[_T]]) -> None:
+        try:
+            left = {self._key(item) for item in await self._together([one.item for one in group])}
+        except BaseException as error:  # noqa: BLE001 - the callers get it
+            for one in group:
+                self._end(one, error)
+        else:
+            for one in group:
+                if one.key in left:
+                    self._run(self._do_alone(one), one.context)
+                else:
+                    self._end(one)
+        finally:
+            self._slots += 1
+            self._begin()
+
+    async def _do_alone(self, one: _Waiting[_T]) -> None:
+        error: BaseException | None = None
+        try:
+            async with self._alone_slots:
+                await self._alone(one.item)
+        except BaseException as raised:  # noqa: BLE001 - the caller gets it
+            error = raised
+        self._end(one, error)
+        self._begin()
+
+    def _end(self, one: _Waiting[_T], error: BaseException | None = None) -> None:
+        self._keys.discard(one.key)
+        if one.done.done():  # its caller gave up
+            return
+        if error is None:
+            one.done.set_result(None)
+        elif isinstance(error, asyncio.CancelledError):
+            one.done.cancel()
+        else:
+            one.done.set_exception(error)
+
+    def _run(self, work: Awaitable[None], context: Context) -> None:
+        task = asyncio.get_running_loop().create_task(_awaited(work), context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
