@@ -248,10 +248,12 @@ def _pools(settings: WorkerSettings, traces: Traces) -> Pools:
     """Make the pools; a send waits for a connection for less time than it has to begin."""
     database = partial(Database, settings.database_url, around=traces.transaction)
     short = settings.call_before.total_seconds() / 2
+    rest = database(connections=settings.other_connections)
     return Pools(
         sends=database(connections=settings.sends_at_once, pool_timeout=short),
         decisions=database(connections=settings.decisions_at_once, pool_timeout=short),
-        rest=database(connections=settings.other_connections),
+        webhooks=rest,
+        rest=rest,
     )
 
 

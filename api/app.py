@@ -30,6 +30,7 @@ from api import (
     users,
     workspace,
 )
+from api.admission import Admission
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
 from api.dependencies import authorize
 from api.head import HeadAsGet
@@ -48,7 +49,7 @@ from observability.serving import metrics_served
 from observability.tracing import Traces
 from services.factory import ServiceConfig, Services, gateway_of
 from settings import ApiSettings
-from storage.platform.database import Database
+from storage.platform.database import Database, Pools
 from workflows.client import EnrollmentClient, connect_to_temporal
 
 MAX_BODY_BYTES = 5_000_000
@@ -56,6 +57,9 @@ MAX_BODY_BYTES = 5_000_000
 
 _WAIT_SECONDS = 5
 _GATEWAY_CALLS = 4
+_CONNECTIONS, _WEBHOOK_CONNECTIONS = 20, 10
+"""To the database. Webhooks have their own, so that no list or upload delays a STOP."""
+
 _logger = logging.getLogger(__name__)
 
 _PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
@@ -69,7 +73,8 @@ class _Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Wrap everything else."""
-        return SecurityHeaders(RequestLog(HeadAsGet(super().build_middleware_stack())))
+        inner = RequestLog(HeadAsGet(super().build_middleware_stack()))
+        return SecurityHeaders(Admission(inner))
 
 
 def create_app(
@@ -172,12 +177,16 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
         interceptors=traces.interceptors(),
     )
     gateway = gateway_of(settings, max_concurrent=_GATEWAY_CALLS)
-    database = Database(settings.database_url, around=traces.transaction)
+    database, webhooks = (
+        Database(settings.database_url, connections=connections, around=traces.transaction)
+        for connections in (_CONNECTIONS, _WEBHOOK_CONNECTIONS)
+    )
     services = Services(
         database,
         EnrollmentClient(temporal, page_base_url=settings.public_base_url),
         gateway,
         ServiceConfig.of(settings),
+        pools=Pools(database, database, webhooks, database),
     )
     services.backfill.missed()  # while no API ran
     background = [
@@ -195,6 +204,7 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await gateway.aclose()
+        await webhooks.close()
         await database.close()
         await traces.aclose()
 

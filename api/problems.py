@@ -25,6 +25,7 @@ from domain.platform.errors import (
 )
 from services.access.sessions import SignInRefusedError
 from services.access.users import ForbiddenError, MissingScopeError, NotSignedInError
+from services.platform.group_commit import FullError
 from services.platform.rate_limits import TooManyRequestsError
 from storage.platform.database import UNAVAILABLE_ERRORS, is_unavailable
 from workflows.client import TemporalUnavailableError
@@ -36,6 +37,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     SegueError,
     RequestValidationError,
     HTTPException,
+    FullError,
     TemporalUnavailableError,
     *UNAVAILABLE_ERRORS,
 )
@@ -135,6 +137,8 @@ def translate(error: Exception, request: Request) -> Problem:
             return of_domain(error)
         case HTTPException():
             return _from_http(error, request)
+        case FullError():
+            return BUSY
         case TemporalUnavailableError():
             return unavailable("temporal_unavailable", "Temporal does not answer; try again soon")
         case _ if is_unavailable(error):
@@ -152,6 +156,9 @@ def unavailable(code: str, detail: str, **members: object) -> Problem:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return Problem(503, code, detail, members=members, headers=headers)
 
+
+BUSY = unavailable("busy", "too much is being done at once; try again soon")
+"""Too many requests are under way."""
 
 Show = Callable[[Request, Exception, Problem], Response | None]
 """Renders an error for people; None if a program asked."""

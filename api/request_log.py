@@ -28,6 +28,7 @@ ended: counted apart from refused and failed ones."""
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "(none)"
 _WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
+_REFUSED = 503
 _OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
 """Requested every few seconds, or with every page: a line each would bury the others."""
 
@@ -67,6 +68,35 @@ class RequestLog:
         finally:
             _log(scope, status, time.perf_counter() - began)
             request_id.reset(token)
+
+
+def log_refused(scope: Scope) -> None:
+    """Count a request that was answered 503 at once, and log one a second."""
+    route = scope["path"] if scope["path"] in _WEBHOOKS else _NO_ROUTE
+    method = scope["method"] if route != _NO_ROUTE else _NO_ROUTE
+    metrics.HTTP_REQUESTS.labels(method, route, _REFUSED).inc()
+    if route in _WEBHOOKS:
+        metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(_REFUSED)).observe(0)
+    if _refusals.is_due():
+        _logger.warning("refused requests, for too many are under way", extra={"route": route})
+
+
+class _Refusals:
+    """Says when the next refusal is to be logged: under load there are thousands a second."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        """Whether a second has passed since this was true."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + 1
+        return True
+
+
+_refusals = _Refusals()
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

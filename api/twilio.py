@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.dependencies import ServicesDep, SettingsDep
 from api.problems import Problem
 from domain.messaging.inbound import InboundText, StatusReport
+from services.factory import Services
 from settings import ApiSettings
 from sms.signature import SignatureValidator
 
@@ -29,7 +30,7 @@ _REFUSALS: Mapping[int | str, dict[str, object]] = {
     413: {"description": "The body is too large"},
     415: {"description": "Not a form"},
     422: {"description": "The query cannot be read"},
-    503: {"description": "The database does not answer"},
+    503: {"description": "The database does not answer, or too much is waiting for it"},
 }
 
 _logger = logging.getLogger(__name__)
@@ -40,6 +41,21 @@ router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], responses=dict(
 _INBOUND, _STATUS = "/inbound", "/status"
 PATHS = tuple(f"{router.prefix}{path}" for path in (_INBOUND, _STATUS))
 """What the provider calls."""
+
+_INBOUND_PATH, _ = PATHS
+
+
+def is_full(path: str, services: Services) -> bool:
+    """Tell whether too many webhooks of a path wait for their transaction."""
+    if path == _INBOUND_PATH:
+        return services.inbound.is_full
+    return services.status_callbacks.is_full
+
+
+def missed(path: str, services: Services) -> None:
+    """Note that a webhook was not stored: a text is fetched soon, a text's state when it is due."""
+    if path == _INBOUND_PATH:
+        services.backfill.missed()
 
 
 @router.post(_INBOUND, response_class=Response)
@@ -58,7 +74,7 @@ async def receive_text(request: Request, services: ServicesDep, settings: Settin
     try:
         await _patiently(services.inbound.receive(text))
     except BaseException:
-        services.backfill.missed()
+        missed(_INBOUND_PATH, services)
         raise
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 

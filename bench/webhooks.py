@@ -30,7 +30,7 @@ from temporalio.client import Client
 
 from bench import runs, stack
 from bench.webhook_load import Answers, Call, Plan
-from domain.messaging.ports import Gateway, ListedText, TextPage
+from domain.messaging.ports import Gateway, ListedText, ListPage
 from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services
 from standalone.ports import free_port
@@ -120,7 +120,7 @@ async def _measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 texts, reports = _texts(connection), _reports(connection)
                 api = programs.enter_context(_api(servers))
                 bare = programs.enter_context(_bare(servers))
-                figures = []
+                figures = list[dict[str, Any]]()
                 for name, calls in (("inbound texts", texts), ("status callbacks", reports)):
                     side = _Side(name, calls, api, bare, arguments.seconds)
                     side.warm_up()
@@ -374,11 +374,11 @@ class _List:
 
     async def list_inbound(
         self, _since: datetime, _until: datetime, page: str | None, *, to: str | None
-    ) -> TextPage:
+    ) -> ListPage[ListedText]:
         assert to == OUR_PHONE, to  # noqa: S101 - the only sender
         start = int(page or 0)
         more = str(start + _PAGE) if start + _PAGE < len(self._texts) else None
-        return TextPage(self._texts[start : start + _PAGE], more)
+        return ListPage(self._texts[start : start + _PAGE], more)
 
 
 def _listed(fields: Mapping[str, str]) -> ListedText:

@@ -144,8 +144,8 @@ def gateway_of(settings: WorkerSettings, *, max_concurrent: int) -> TwilioGatewa
 class Services:
     """Every use case, one attribute each, and what they stand on.
 
-    The client need not be connected to Temporal yet. ``pools`` are the connections of sends and
-    decisions; None for those of ``database``.
+    The client need not be connected to Temporal yet. ``pools`` are the connections of sends,
+    decisions and webhooks; None for those of ``database``.
     """
 
     def __init__(  # noqa: PLR0915 - a line for each use case
@@ -165,7 +165,7 @@ class Services:
 
         self.outbox = Outbox(database, temporal)
         self.waking = Waking(database)
-        for pool in (database, pools.sends, pools.decisions):
+        for pool in (database, pools.sends, pools.decisions, pools.webhooks):
             pool.after_commit(Written.OUTBOX, self.outbox.notify)
             pool.after_commit(Written.WAKES, self.waking.begin)
         self.audit = Audit(database)
@@ -212,10 +212,10 @@ class Services:
         self.reviews = Reviews(database)
         self.suppressions = Suppressions(database, default_region=region)
 
-        self.status_callbacks = StatusCallbacks(database, rules)
+        self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
         self.conversations = Conversations(database)
         self.holds = Holds(database, rules, self.finishing)
-        self.inbound = Inbound(database)
+        self.inbound = Inbound(pools.webhooks)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
         self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)

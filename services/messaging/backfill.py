@@ -61,7 +61,8 @@ PERSISTENCE = 3
 _IN_VAIN = 2
 """After so many questions in vain, and none that was answered, the provider is left alone."""
 
-_RETRY_SECONDS = 2
+_NOTE_SECONDS = 2
+"""Between two notes of missed texts: in a burst many are refused."""
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Backfill:
             except Exception as error:  # noqa: BLE001 - a background task's top
                 _logger.warning("missed texts not noted", extra={"error": type(error).__name__})
                 self._missed.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(_NOTE_SECONDS)
 
     async def fetch_texts(self) -> int:
         """Fetch the texts whose webhook never came and apply them; return how many there were.

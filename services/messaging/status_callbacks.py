@@ -1,31 +1,53 @@
 """Delivery reports: stored once, applied in any order."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from domain.messaging.inbound import StatusReport
 from domain.platform.rules import SendingRules
 from services.messaging.applying import learn
+from services.platform.group_commit import GroupCommit, GroupLimits
 from storage.messaging import attempts, inbound
 from storage.messaging.attempts import Loaded
 from storage.platform.database import Database, Transaction, is_unavailable
+
+LIMITS = GroupLimits(together=1, at_once=6)
+"""Each report has a transaction of its own: what it locks depends on what it says."""
 
 _logger = logging.getLogger(__name__)
 
 
 class StatusCallbacks:
-    """Stores the provider's delivery reports, and applies them."""
+    """Stores the provider's delivery reports, and applies them; ``limits`` of how many at once."""
 
-    def __init__(self, database: Database, rules: SendingRules) -> None:
+    def __init__(
+        self, database: Database, rules: SendingRules, limits: GroupLimits | None = None
+    ) -> None:
         self._database = database
         self._rules = rules
+        self._queue = GroupCommit(self._receive, self._alone, lambda one: one.sid, limits or LIMITS)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``receive`` would refuse."""
+        return self._queue.is_full
 
     async def receive(self, report: StatusReport) -> None:
         """Keep a report and apply it; the same report again changes nothing.
 
         Raises:
+            FullError: Too many are waiting: nothing is kept.
             Exception: PostgreSQL is away (``database.is_unavailable``): nothing is kept.
         """
+        await self._queue.do(report)
+
+    async def _receive(self, reports: Sequence[StatusReport]) -> Sequence[StatusReport]:
+        for report in reports:
+            await self._alone(report)
+        return ()
+
+    async def _alone(self, report: StatusReport) -> None:
         try:
             await self.apply(report)
         except Exception as error:

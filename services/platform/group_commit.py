@@ -23,6 +23,7 @@ class GroupLimits:
     Attributes:
         together: Most items of one transaction.
         at_once: Transactions under way side by side.
+        gather: How long the second of them waits for more items to share it.
         alone: Items that cannot share one, under way side by side.
         waiting: Most items that are not done yet; more are refused.
         longest_wait: Age of the oldest that has not begun at which more are refused.
@@ -30,6 +31,7 @@ class GroupLimits:
 
     together: int = 50
     at_once: int = 2
+    gather: timedelta = timedelta(milliseconds=5)
     alone: int = 4
     waiting: int = 500
     longest_wait: timedelta = timedelta(seconds=2)
@@ -70,7 +72,8 @@ class GroupCommit(Generic[_T]):
         self._limits = limits or GroupLimits()
         self._waiting: deque[_Waiting[_T]] = deque()
         self._keys: set[Hashable] = set()  # of what is under way
-        self._slots = self._limits.at_once
+        self._free = self._limits.at_once
+        self._gathering: asyncio.TimerHandle | None = None
         self._alone_slots = asyncio.Semaphore(self._limits.alone)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,9 +100,31 @@ class GroupCommit(Generic[_T]):
         await one.done
 
     def _begin(self) -> None:
-        while self._slots and (group := self._next_group()):
-            self._slots -= 1
+        """Begin what can begin: at once if nothing is under way or a group is full."""
+        while self._free and self._waiting:
+            is_busy = self._free < self._limits.at_once
+            if is_busy and len(self._waiting) < self._limits.together:
+                self._gather()
+                return
+            if not self._begin_group():
+                return
+
+    def _gather(self) -> None:
+        if self._gathering is None:
+            loop, seconds = asyncio.get_running_loop(), self._limits.gather.total_seconds()
+            self._gathering = loop.call_later(seconds, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        if self._free and self._begin_group():
+            self._begin()
+
+    def _begin_group(self) -> bool:
+        group = self._next_group()
+        if group:
+            self._free -= 1
             self._run(self._do_together(group), group[0].context)
+        return bool(group)
 
     def _next_group(self) -> list[_Waiting[_T]]:
         """Take the oldest that wait, without those whose key is under way."""
@@ -128,7 +153,7 @@ class GroupCommit(Generic[_T]):
                 else:
                     self._end(one)
         finally:
-            self._slots += 1
+            self._free += 1
             self._begin()
 
     async def _do_alone(self, one: _Waiting[_T]) -> None:

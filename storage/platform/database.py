@@ -308,19 +308,21 @@ class Pools:
     Attributes:
         sends: For opening attempts and recording their answers.
         decisions: For deciding what an enrollment or a one-off text needs next, and closing.
+        webhooks: For what the provider tells us.
         rest: For everything else.
     """
 
     sends: Database
     decisions: Database
+    webhooks: Database
     rest: Database
 
     @classmethod
     def one(cls, database: Database) -> Self:
         """Use one pool for everything."""
-        return cls(database, database, database)
+        return cls(database, database, database, database)
 
     async def close(self) -> None:
         """Close every connection."""
-        for database in (self.sends, self.decisions, self.rest):
+        for database in {self.sends, self.decisions, self.webhooks, self.rest}:
             await database.close()

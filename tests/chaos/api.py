@@ -13,9 +13,9 @@ from services.factory import Services
 from tests.chaos.points import Faults, StruckDatabase, StruckReceiver
 
 
-def build(faults: Faults, *given: Any) -> Services:
+def build(faults: Faults, *given: Any, **named: Any) -> Services:
     """Build the API's use cases with receivers of webhooks that faults strike."""
-    services = Services(*given)
+    services = Services(*given, **named)
     services.inbound = StruckReceiver(services.inbound, faults, "inbound")  # type: ignore[assignment]
     services.status_callbacks = StruckReceiver(services.status_callbacks, faults, "report")  # type: ignore[assignment]
     return services

@@ -228,5 +228,9 @@ class StruckReceiver:
         self._faults = faults
         self._path = path
 
+    @property
+    def is_full(self) -> bool:
+        return bool(self._receiver.is_full)
+
     async def receive(self, what: object) -> None:
         await self._faults.around(self._path, lambda: self._receiver.receive(what))
