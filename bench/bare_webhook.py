@@ -1,15 +1,16 @@
 """The bare webhook: check the signature, insert one row, answer.
 
-`uvicorn --factory bench.bare_webhook:create_app` with `DATABASE_URL`, `TWILIO_AUTH_TOKEN` and
-`PUBLIC_BASE_URL`: what a webhook costs at least with this server, framework and driver.
+`python -m bench.bare_webhook PORT DATABASE TOKEN BASE` is its server: what a webhook costs at least
+with this server, framework and driver.
 """
 
 import asyncio
-import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from psycopg.types.json import Json
 
@@ -20,16 +21,16 @@ CONNECTIONS = 10
 _INSERT = "INSERT INTO bare_texts (sid, phone, fields) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 
 
-def create_app() -> FastAPI:
+def create_app(database_url: str, auth_token: str, base_url: str) -> FastAPI:
     """Make the application."""
-    validator = SignatureValidator(os.environ["TWILIO_AUTH_TOKEN"], os.environ["PUBLIC_BASE_URL"])
+    validator = SignatureValidator(auth_token, base_url)
     pool: asyncio.Queue[psycopg.AsyncConnection] = asyncio.Queue()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for _number in range(CONNECTIONS):
-            url = os.environ["DATABASE_URL"]
-            pool.put_nowait(await psycopg.AsyncConnection.connect(url, autocommit=True))
+            connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+            pool.put_nowait(connection)
         yield
         while not pool.empty():
             await pool.get_nowait().close()
@@ -56,3 +57,9 @@ def create_app() -> FastAPI:
         return Response("<Response/>", media_type="text/xml")
 
     return app
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        create_app(*sys.argv[2:]), port=int(sys.argv[1]), access_log=False, log_level="warning"
+    )

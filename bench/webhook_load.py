@@ -26,7 +26,7 @@ _SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True)
-class Call:
+class Webhook:
     """One webhook: its target and the fields of its form."""
 
     target: str
@@ -51,7 +51,7 @@ class Plan:
     port: int
     base_url: str
     token: str
-    calls: Sequence[Call]
+    calls: Sequence[Webhook]
     at_once: int = 16
     seconds: float = 5.0
     rates: Sequence[tuple[float, float]] = ()
@@ -78,7 +78,7 @@ class Answers:
 def main() -> None:
     """Read the plan, send, and write what became of it."""
     plan = json.load(sys.stdin)
-    plan["calls"] = [Call(**call) for call in plan["calls"]]
+    plan["calls"] = [Webhook(**call) for call in plan["calls"]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         json.dump(asdict(runner.run(_send(Plan(**plan)))), sys.stdout)
 
@@ -90,7 +90,7 @@ async def _send(plan: Plan) -> Answers:
     return await _closed_loop(plan, requests)
 
 
-def _request(plan: Plan, call: Call) -> bytes:
+def _request(plan: Plan, call: Webhook) -> bytes:
     signed = plan.base_url + call.target + "".join(k + v for k, v in sorted(call.fields.items()))
     digest = hmac.digest(plan.token.encode(), signed.encode(), hashlib.sha1)
     body = "&".join(f"{name}={quote_plus(value)}" for name, value in call.fields.items()).encode()

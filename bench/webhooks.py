@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import re
 import socket
 import statistics
 import subprocess
@@ -29,7 +30,7 @@ import yaml
 from temporalio.client import Client
 
 from bench import runs, stack
-from bench.webhook_load import Answers, Call, Plan
+from bench.webhook_load import Answers, Plan, Webhook
 from domain.messaging.ports import Gateway, ListedText, ListPage
 from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services
@@ -138,7 +139,7 @@ def _fill(connection: psycopg.Connection, count: int, world: runs.World) -> None
         connection.execute(statement, names)
 
 
-def _texts(connection: psycopg.Connection) -> Iterator[Call]:
+def _texts(connection: psycopg.Connection) -> Iterator[Webhook]:
     """Texts from the first half of the people, each person one."""
     rows = connection.execute("SELECT phone FROM contacts WHERE mod(right(phone, 4)::int, 2) = 0")
     answers = itertools.cycle(_ANSWERS)
@@ -162,10 +163,10 @@ def _texts(connection: psycopg.Connection) -> Iterator[Call]:
             "From": phone,
             "ApiVersion": "2010-04-01",
         }
-        yield Call(INBOUND, fields)
+        yield Webhook(INBOUND, fields)
 
 
-def _reports(connection: psycopg.Connection) -> Iterator[Call]:
+def _reports(connection: psycopg.Connection) -> Iterator[Webhook]:
     """Reports that a text arrived, one on each text to the second half."""
     rows = connection.execute(
         "SELECT a.id, a.provider_sid, m.phone FROM attempts a JOIN messages m"
@@ -182,14 +183,14 @@ def _reports(connection: psycopg.Connection) -> Iterator[Call]:
             "From": OUR_PHONE,
             "ApiVersion": "2010-04-01",
         }
-        yield Call(f"{STATUS}?attempt={attempt_id.hex}", fields)
+        yield Webhook(f"{STATUS}?attempt={attempt_id.hex}", fields)
 
 
 @contextmanager
 def _server(servers: stack.Servers, name: str, *command: str, **changes: str) -> Iterator[int]:
     """Run a web server until the block ends; its port, once it answers."""
     port = free_port()
-    arguments = [one.replace("8000", str(port)) for one in command]
+    arguments = [re.sub(r"\b8000$", str(port), one) for one in command]
     environment = {**servers.environment(), "PUBLIC_BASE_URL": _BASE_URL, **changes}
     path = servers.logs / f"{name}.log"
     with path.open("wb") as log:
@@ -231,8 +232,8 @@ def _api(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
 
 
 def _bare(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
-    command = ("uvicorn", "--factory", "bench.bare_webhook:create_app", "--port=8000")
-    return _server(servers, "bare", *command, "--no-access-log", "--log-level=warning")
+    address = (servers.database_url, stack.AUTH_TOKEN, _BASE_URL)
+    return _server(servers, "bare", "bench.bare_webhook", "8000", *address)
 
 
 def _send(plan: Plan) -> Answers:
@@ -258,9 +259,9 @@ class _Side:
     """
 
     def __init__(
-        self, name: str, calls: Iterator[Call], api: int, bare: int, seconds: float
+        self, name: str, calls: Iterator[Webhook], api: int, bare: int, seconds: float
     ) -> None:
-        self.name, self.sent = name, list[Call]()
+        self.name, self.sent = name, list[Webhook]()
         self._calls, self._api, self._bare, self._seconds = calls, api, bare, seconds
         self._rate, self._median = 100.0, 0.0
         self._bare_numbers = itertools.count()
@@ -350,17 +351,17 @@ class _Side:
         numbers = itertools.islice(self._bare_numbers, round(self._seconds * most_per_second))
         like = self.sent[0]
         calls = [
-            Call(INBOUND, {**like.fields, "From": OUR_PHONE, "MessageSid": f"SM{number:032}"})
+            Webhook(INBOUND, {**like.fields, "From": OUR_PHONE, "MessageSid": f"SM{number:032}"})
             for number in numbers
         ]
         return _send(self._plan(self._bare, calls))
 
-    def _take(self, most: int) -> list[Call]:
+    def _take(self, most: int) -> list[Webhook]:
         calls = list(itertools.islice(self._calls, most))
         self.sent += calls
         return calls
 
-    def _plan(self, port: int, calls: Sequence[Call]) -> Plan:
+    def _plan(self, port: int, calls: Sequence[Webhook]) -> Plan:
         return Plan(
             port, _BASE_URL, stack.AUTH_TOKEN, calls, at_once=AT_ONCE, seconds=self._seconds
         )
@@ -369,7 +370,7 @@ class _Side:
 class _List:
     """The provider's list of inbound texts, with all that were sent to us."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[Webhook]) -> None:
         self._texts = [_listed(call.fields) for call in calls]
 
     async def list_inbound(
