@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import text as sql
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from api import twilio
 from api.admission import Admission
 from services.factory import Services
 from services.messaging.inbound import Inbound
@@ -47,7 +49,9 @@ async def test_text_beyond_the_limit_is_refused_at_once_and_fetched_later(
     services: Services,
     database: Database,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(twilio, "PATIENCE", timedelta(seconds=60))
     services.inbound = Inbound(database, GroupLimits(waiting=1))
     http, refusals = await connect(), refused_texts()
     async with database.transaction() as sender:
