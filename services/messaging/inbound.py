@@ -123,7 +123,10 @@ class Inbound:
             patience: How long to wait for a lock; a number that is not free is left out. None to
                 wait for all of them.
         """
-        readings = {text.sid: await _reading(text) for text in texts}
+        readings = dict[str, Reading]()
+        for text in texts:
+            readings[text.sid] = await _reading(text)
+            await asyncio.sleep(0)  # reading takes a while; others have their turn in between
         async with self._database.transaction() as tx:
             if patience is None:
                 await lock_numbers(tx, [text.phone for text in texts])

@@ -16,6 +16,10 @@ class FullError(Exception):
     """Too much is waiting: nothing was done, and nothing will be done, with this item."""
 
 
+def _now() -> float:
+    return time.monotonic()
+
+
 @dataclass(frozen=True)
 class GroupLimits:
     """How much is taken on.
@@ -26,7 +30,8 @@ class GroupLimits:
         gather: How long the second of them waits for more items to share it.
         alone: Items that cannot share one, under way side by side.
         waiting: Most items that are not done yet; more are refused.
-        longest_wait: Age of the oldest that has not begun at which more are refused.
+        longest_wait: How long an item waits for its turn; then it is refused, as are new ones while
+            the oldest has waited longer.
     """
 
     together: int = 50
@@ -34,16 +39,16 @@ class GroupLimits:
     gather: timedelta = timedelta(milliseconds=5)
     alone: int = 4
     waiting: int = 500
-    longest_wait: timedelta = timedelta(seconds=2)
+    longest_wait: timedelta = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Waiting(Generic[_T]):
     item: _T
     key: Hashable
     done: asyncio.Future[None]
     context: Context = field(default_factory=copy_context)
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=_now)
 
 
 class GroupCommit(Generic[_T]):
@@ -70,8 +75,9 @@ class GroupCommit(Generic[_T]):
     ) -> None:
         self._together, self._alone, self._key = together, alone, key
         self._limits = limits or GroupLimits()
-        self._waiting: deque[_Waiting[_T]] = deque()
-        self._keys: set[Hashable] = set()  # of what is under way
+        self._waiting: deque[_Waiting[_T]] = deque()  # one of each key
+        self._behind: dict[Hashable, deque[_Waiting[_T]]] = {}  # others of keys that wait or run
+        self._count = 0
         self._free = self._limits.at_once
         self._gathering: asyncio.TimerHandle | None = None
         self._alone_slots = asyncio.Semaphore(self._limits.alone)
@@ -80,10 +86,11 @@ class GroupCommit(Generic[_T]):
     @property
     def is_full(self) -> bool:
         """Whether ``do`` would refuse."""
-        if len(self._waiting) + len(self._keys) >= self._limits.waiting:
-            return True
-        oldest = time.monotonic() - self._waiting[0].since if self._waiting else 0.0
-        return oldest > self._limits.longest_wait.total_seconds()
+        is_late = bool(self._waiting) and self._is_late(self._waiting[0])
+        return is_late or self._count >= self._limits.waiting
+
+    def _is_late(self, one: _Waiting[_T]) -> bool:
+        return _now() - one.since > self._limits.longest_wait.total_seconds()
 
     async def do(self, item: _T) -> None:
         """Do an item; if the caller gives up, it is done all the same.
@@ -95,8 +102,13 @@ class GroupCommit(Generic[_T]):
         if self.is_full:
             raise FullError
         one = _Waiting(item, self._key(item), asyncio.get_running_loop().create_future())
-        self._waiting.append(one)
-        self._begin()
+        self._count += 1
+        if one.key in self._behind:
+            self._behind[one.key].append(one)
+        else:
+            self._behind[one.key] = deque()
+            self._waiting.append(one)
+            self._begin()
         await one.done
 
     def _begin(self) -> None:
@@ -127,17 +139,14 @@ class GroupCommit(Generic[_T]):
         return bool(group)
 
     def _next_group(self) -> list[_Waiting[_T]]:
-        """Take the oldest that wait, without those whose key is under way."""
+        """Take the oldest that wait; those that have waited for too long are refused."""
         group: list[_Waiting[_T]] = []
-        behind: list[_Waiting[_T]] = []
         while self._waiting and len(group) < self._limits.together:
             one = self._waiting.popleft()
-            if one.key in self._keys:
-                behind.append(one)
+            if self._is_late(one):
+                self._end(one, FullError())
             else:
-                self._keys.add(one.key)
                 group.append(one)
-        self._waiting.extendleft(reversed(behind))
         return group
 
     async def _do_together(self, group: Sequence[_Waiting[_T]]) -> None:
@@ -167,7 +176,13 @@ class GroupCommit(Generic[_T]):
         self._begin()
 
     def _end(self, one: _Waiting[_T], error: BaseException | None = None) -> None:
-        self._keys.discard(one.key)
+        self._count -= 1
+        if behind := self._behind[one.key]:
+            following = behind.popleft()
+            following.since = _now()
+            self._waiting.append(following)
+        else:
+            del self._behind[one.key]
         if one.done.done():  # its caller gave up
             return
         if error is None:

@@ -34,6 +34,9 @@ MOST_STATEMENTS = 20
 
 PATIENCE = timedelta(seconds=5)
 
+PATIENT = GroupLimits(longest_wait=timedelta(minutes=1))
+"""However slow the machine is."""
+
 
 @pytest.fixture
 async def talk(database_url: str) -> AsyncIterator[Talk]:
@@ -254,6 +257,7 @@ async def test_two_hundred_texts_at_once_end_as_one_by_one(talk: Talk) -> None:
     """A hundred numbers, two texts each; the same texts one by one to as many others."""
     sequence = await talk.sequence()
     pairs = [("Hello", "STOP"), ("STOP", "START"), ("HELP", "Hello"), ("YES", "STOP")]
+    inbound = Inbound(talk.database, PATIENT)
     results = []
     for at_once in (True, False):
         people = await talk.crowd(sequence, 100, texts=1)
@@ -263,7 +267,7 @@ async def test_two_hundred_texts_at_once_end_as_one_by_one(talk: Talk) -> None:
             for place, person in enumerate(people)
         ]
         if at_once:
-            await asyncio.gather(*map(talk.inbound.receive, texts))
+            await asyncio.gather(*map(inbound.receive, texts))
         else:
             for text in texts:
                 await talk.inbound.apply([text])

@@ -157,7 +157,7 @@ async def test_what_exceeds_the_limit_is_refused_until_there_is_room() -> None:
     assert store.groups[-1] == ["c1"]
 
 
-async def test_nothing_is_taken_on_while_the_oldest_waits_too_long() -> None:
+async def test_what_waits_too_long_is_refused_and_so_is_what_comes_meanwhile() -> None:
     store = Store(replace(LIMITS, at_once=1, longest_wait=timedelta(milliseconds=20)))
     tasks = store.do("a1", "b1")
     await settled()
@@ -166,7 +166,10 @@ async def test_nothing_is_taken_on_while_the_oldest_waits_too_long() -> None:
     assert store.group.is_full
 
     store.open.set()
-    await asyncio.gather(*tasks)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(one) for one in results] == [type(None), FullError]
+    assert store.groups == [["a1"]]
     assert not store.group.is_full
 
 
