@@ -34,7 +34,7 @@ class FormFields(BaseModel):
 _Option = TypeVar("_Option", bound=StrEnum)
 
 
-def chosen(options: type[_Option], value: str, *, field: str) -> _Option:
+def chosen(options: type[_Option], value: str, *, field: str, reason: str | None = None) -> _Option:
     """Return the option with a value.
 
     Raises:
@@ -43,8 +43,8 @@ def chosen(options: type[_Option], value: str, *, field: str) -> _Option:
     try:
         return options(value)
     except ValueError:
-        allowed = ", ".join(options)
-        raise InvalidFieldError(field, f"must be one of {allowed}", code="unknown_value") from None
+        reason = reason or f"must be one of {', '.join(options)}"
+        raise InvalidFieldError(field, reason, code="unknown_value") from None
 
 
 def chosen_id(value: str, *, field: str, reason: str = "is missing; choose one") -> UUID:

@@ -26,6 +26,8 @@ ROLE_WORDS = (
 )
 """The roles: label and what each may do."""
 
+_NO_ROLE = "is missing; choose one"
+
 
 class NewUserFields(FormFields):
     """A new user."""
@@ -62,7 +64,7 @@ async def new_user(page: PageDep) -> Response:
 async def create_user(page: PageDep, form: InForm[NewUserFields]) -> Response:
     """Add a user; only this response shows the link for their password."""
     with page.refusing():
-        role = chosen(Role, form.role, field="role")
+        role = chosen(Role, form.role, field="role", reason=_NO_ROLE)
         user, link = await page.services.set_up_links.invite(
             email=form.email, name=form.name, role=role
         )
@@ -83,7 +85,7 @@ async def show_user(page: PageDep, user_id: UUID, query: InQuery[PlaceQuery]) ->
 async def change_user(page: PageDep, user_id: UUID, form: InForm[UserFields]) -> Response:
     """Change a user's name or role."""
     with page.refusing():
-        role = chosen(Role, form.role, field="role")
+        role = chosen(Role, form.role, field="role", reason=_NO_ROLE)
         await page.services.users.change(user_id, {"name": form.name, "role": role})
         return page.redirect_to("show_user", "The user is saved.", user_id=user_id)
     return await _render(page, user_id, form=form)

@@ -185,6 +185,19 @@ async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> N
     assert "another user has this e-mail address" in taken.text.lower()
 
 
+async def test_user_without_a_known_role_is_refused_beside_it(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
+    await added(admin)
+    path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
+    for refused in (
+        await added(admin, email="lou@example.com", role="boss"),
+        await admin.post(path, data={"name": "Kim"}),
+    ):
+        assert refused.status_code == 422
+        assert "Role is missing; choose one." in refused.text
+
+
 async def test_user_is_changed_disabled_and_enabled(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
