@@ -113,3 +113,9 @@ async def test_other_violations_are_errors(tx: Transaction) -> None:
     nameless = update(Group).where(col(Group.id) == group).values(name=None)
     with pytest.raises(IntegrityError):
         await tx.unless_taken("uq_groups_name", nameless)
+
+
+@pytest.mark.parametrize("given", [[], [None], [UUID(int=1), None], [UUID(int=1), UUID(int=2)]])
+async def test_ids_become_an_array_of_ids(tx: Transaction, given: list[UUID | None]) -> None:
+    sql = "SELECT unnest(CAST(:ids AS uuid[]))"
+    assert await tx.column(sql, ids=given) == given
