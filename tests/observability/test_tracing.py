@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -174,7 +174,7 @@ async def test_one_trace_leads_from_request_to_text(
         return bool(await world.rows("SELECT 1 FROM attempts WHERE outcome = 'accepted'"))
 
     await eventually(sent)
-    await services.finishing.mark_finished([enrollment], admin.id)
+    await services.finishing.mark_finished([UUID(enrollment)], admin.id)
     await services.outbox.drain()
     handle = client.get_workflow_handle(f"enrollment/{enrollment}")
     await handle.result()
