@@ -102,8 +102,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two more than the processors: many tests wait for programs and timers."""
-    return (os.cpu_count() or 1) + 2
+    """Return one more than the processors: many tests wait for programs and timers."""
+    return (os.cpu_count() or 1) + 1
 
 
 _WAITS = (
