@@ -436,7 +436,8 @@ class Deployment:
 
     def environment(self, service: str) -> dict[str, str]:
         given = {
-            key: self.substituted(composed(value, self.given))
+            # The other way around it would find an address in a secret now and then.
+            key: composed(self.substituted(value), self.given)
             for key, value in environment(service).items()
         }
         # Containers have their own addresses; the programs here share one.
@@ -446,7 +447,7 @@ class Deployment:
         self, service: str, command: Sequence[str] | None = None
     ) -> asyncio.subprocess.Process:
         words = [
-            self.substituted(composed(word, self.given))
+            composed(self.substituted(word), self.given)
             for word in command or SERVICES[service]["command"]
         ]
         return await asyncio.create_subprocess_exec(
