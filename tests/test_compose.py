@@ -436,8 +436,7 @@ class Deployment:
 
     def environment(self, service: str) -> dict[str, str]:
         given = {
-            # The other way around it would find an address in a secret now and then.
-            key: composed(self.substituted(value), self.given)
+            key: composed(self.substituted(value), self.given)  # no address is sought in secrets
             for key, value in environment(service).items()
         }
         # Containers have their own addresses; the programs here share one.
