@@ -80,7 +80,7 @@ class Servers:
                 process.wait(_STOP_SECONDS)
 
     @contextmanager
-    def api(self) -> Iterator[str]:
+    def api(self, **changes: str) -> Iterator[str]:
         """Run the API as Compose does until the block ends; give its address once it answers."""
         compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
         address = f"http://127.0.0.1:{(port := free_port())}"
@@ -88,13 +88,13 @@ class Servers:
             f"--port={port}" if argument.startswith("--port=") else argument
             for argument in compose["services"]["api"]["command"]
         ]
-        changes = {
+        given = {
             "SESSION_SECRET": secrets.token_hex(32),
             "PUBLIC_BASE_URL": address,
             "ENROLMENTS_PER_HOUR": "1000000000",
         }
-        with self.program("api", *command, **changes):
-            _until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=60)
+        with self.program("api", *command, **{**given, **changes}):
+            until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=60)
             yield address
 
 
@@ -158,10 +158,11 @@ async def services(servers: Servers, client: Client, closing: AsyncExitStack) ->
 
 def _callbacks_off(simulator: str) -> None:
     address = f"{simulator}/_simulator/behaviour"
-    _until_it_answers(lambda: httpx.post(address, json={"callbacks": "off"}), seconds=20)
+    until_it_answers(lambda: httpx.post(address, json={"callbacks": "off"}), seconds=20)
 
 
-def _until_it_answers(call: Callable[[], httpx.Response], *, seconds: float) -> None:
+def until_it_answers(call: Callable[[], httpx.Response], *, seconds: float) -> None:
+    """Call until there is an answer; the last error is raised when the time is over."""
     deadline = time.monotonic() + seconds
     while True:
         try:

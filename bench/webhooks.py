@@ -10,8 +10,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,10 +21,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import psycopg
-import yaml
 from temporalio.client import Client
 
 from bench import runs, stack
@@ -47,7 +46,6 @@ _STOPS = 10  # one text in ten
 _BURST_FACTOR, _BURST_SECONDS, _CALM_SECONDS = 4, 15, 15
 _RECOVERED_FACTOR = 2
 _PAGE = 1000
-_START_SECONDS = 60
 
 _ANSWERS = (
     "Yes, gladly",
@@ -119,8 +117,10 @@ async def _measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             with psycopg.connect(servers.database_url, autocommit=True) as connection:
                 _fill(connection, arguments.people, world)
                 texts, reports = _texts(connection), _reports(connection)
-                api = programs.enter_context(_api(servers))
-                bare = programs.enter_context(_bare(servers))
+                address = programs.enter_context(
+                    servers.api(PUBLIC_BASE_URL=_BASE_URL, LOG_LEVEL="INFO", LOG_FORMAT="json")
+                )
+                api, bare = urlsplit(address).port or 0, programs.enter_context(_bare(servers))
                 figures = list[dict[str, Any]]()
                 for name, calls in (("inbound texts", texts), ("status callbacks", reports)):
                     side = _Side(name, calls, api, bare, arguments.seconds)
@@ -187,53 +187,14 @@ def _reports(connection: psycopg.Connection) -> Iterator[Webhook]:
 
 
 @contextmanager
-def _server(servers: stack.Servers, name: str, *command: str, **changes: str) -> Iterator[int]:
-    """Run a web server until the block ends; its port, once it answers."""
+def _bare(servers: stack.Servers) -> Iterator[int]:
+    """Run the bare server until the block ends; give its port once it answers."""
     port = free_port()
-    arguments = [re.sub(r"\b8000$", str(port), one) for one in command]
-    environment = {**servers.environment(), "PUBLIC_BASE_URL": _BASE_URL, **changes}
-    path = servers.logs / f"{name}.log"
-    with path.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log
-        )
-        try:
-            _until_it_listens(port, process, path)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    ends = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(log.read_text(encoding="utf-8")) from None
-            time.sleep(0.2)
-        else:
-            return
-
-
-def _api(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
-    """The API, as Compose runs it."""
-    compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
-    return _server(
-        servers,
-        "api",
-        *compose["services"]["api"]["command"],
-        SESSION_SECRET="known to everybody, so of benches alone",  # noqa: S106
-        LOG_LEVEL="INFO",
-        LOG_FORMAT="json",
-    )
-
-
-def _bare(servers: stack.Servers) -> Any:  # noqa: ANN401 - a context
-    address = (servers.database_url, stack.AUTH_TOKEN, _BASE_URL)
-    return _server(servers, "bare", "bench.bare_webhook", "8000", *address)
+    settings = (str(port), servers.database_url, stack.AUTH_TOKEN, _BASE_URL)
+    with servers.program("bare", "bench.bare_webhook", *settings):
+        address = f"http://127.0.0.1:{port}/openapi.json"
+        stack.until_it_answers(lambda: httpx.get(address), seconds=60)
+        yield port
 
 
 def _send(plan: Plan) -> Answers:

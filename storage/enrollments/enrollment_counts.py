@@ -72,5 +72,5 @@ _FOLD = """
 
 
 async def fold(tx: Transaction, limit: int) -> int:
-    """Fold the parts of counts into one row for each cell; answers how many parts it folded."""
+    """Fold the parts of counts into one row for each cell; return how many there were."""
     return await tx.value(int, _FOLD, limit=limit) or 0
