@@ -106,35 +106,51 @@ def accounts(desk: Desk) -> Accounts:
     return Accounts(desk)
 
 
+class Browsing:
+    """Opens pages as signed-in users, and notes what goes wrong in them.
+
+    Attributes:
+        trouble: Errors of the pages' consoles, and answers that failed.
+    """
+
+    def __init__(self, browser: Browser, url: str, accounts: Accounts) -> None:
+        self._browser, self._url, self._accounts = browser, url, accounts
+        self._contexts = AsyncExitStack()
+        self.trouble: list[str] = []
+
+    async def open(
+        self, role: Role | None = Role.ADMIN, *, path: str = "/", phone: bool = False
+    ) -> Page:
+        """Open a page in a browser of its own."""
+        context = await self._browser.new_context(
+            base_url=self._url,
+            viewport=PHONE if phone else DESKTOP,
+            reduced_motion="reduce",
+        )
+        self._contexts.push_async_callback(context.close)
+        context.set_default_timeout(PATIENCE_MS)
+        if role is not None:
+            cookie = self._accounts.cookie(role)
+            await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": self._url}])
+        page = await context.new_page()
+        page.on("console", lambda message: self.trouble.extend(_errors(message)))
+        page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        page.on("response", lambda response: self.trouble.extend(_failed(response)))
+        await page.goto(path)
+        return page
+
+    async def close(self) -> None:
+        """Close the pages."""
+        await self._contexts.aclose()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Visit]:
     """Return a function that opens pages; an error in a page's console fails the test."""
-    trouble: list[str] = []
-    url = desk.stack.api_url
-    async with AsyncExitStack() as contexts:
-
-        async def open_page(
-            role: Role | None = Role.ADMIN, *, path: str = "/", phone: bool = False
-        ) -> Page:
-            context = await browser.new_context(
-                base_url=url,
-                viewport=PHONE if phone else DESKTOP,
-                reduced_motion="reduce",
-            )
-            contexts.push_async_callback(context.close)
-            context.set_default_timeout(PATIENCE_MS)
-            if role is not None:
-                cookie = accounts.cookie(role)
-                await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": url}])
-            page = await context.new_page()
-            page.on("console", lambda message: trouble.extend(_errors(message)))
-            page.on("pageerror", lambda error: trouble.append(str(error)))
-            page.on("response", lambda response: trouble.extend(_failed(response)))
-            await page.goto(path)
-            return page
-
-        yield open_page
-    assert trouble == []
+    browsing = Browsing(browser, desk.stack.api_url, accounts)
+    yield browsing.open
+    await browsing.close()
+    assert browsing.trouble == []
 
 
 def _errors(message: ConsoleMessage) -> list[str]:

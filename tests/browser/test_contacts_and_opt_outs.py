@@ -18,7 +18,6 @@ async def test_file_is_checked_then_imported(visit: Visit, tmp_path: Path) -> No
     file = tmp_path / "people.csv"
     file.write_text(f"first_name,last_name,phone\n{name},Byron,{number}\nBo,Ray,12\n")
     page = await visit(Role.MEMBER, path="/contacts")
-    await accessible(page)
     await page.get_by_role("link", name="Import").first.click()
     await page.get_by_label("CSV file").set_input_files(file)
     await page.get_by_label("or a new group").fill(f"Group {name}")
@@ -47,7 +46,6 @@ async def test_file_is_checked_then_imported(visit: Visit, tmp_path: Path) -> No
     await expect(page.get_by_text("Rang us")).to_be_visible()
     await page.goto(f"/settings/opt-outs?search={number[1:]}")
     await expect(page.get_by_text("Rang us")).to_be_visible()
-    await accessible(page)
 
 
 async def test_review_is_decided(desk: Desk, visit: Visit) -> None:
@@ -77,7 +75,6 @@ async def test_group_is_deleted_after_confirmation(desk: Desk, visit: Visit) -> 
     dialog = page.get_by_role("dialog")
     await page.get_by_role("button", name="Delete").click()
     await expect(dialog).to_contain_text("2 members stay contacts")
-    await accessible(page)
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_be_hidden()
     await page.get_by_role("button", name="Delete").click()

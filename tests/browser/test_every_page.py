@@ -1,14 +1,17 @@
 """Accessibility of every page."""
 
-import pytest
-from playwright.async_api import expect
+from collections.abc import AsyncIterator, Mapping
 
-from domain.statuses.access import Role
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
 from tests.browser.accessibility import accessible
-from tests.browser.chromium import PHONE
-from tests.browser.conftest import Visit
+from tests.browser.chromium import DESKTOP, PHONE
+from tests.browser.conftest import Accounts, Browsing
 from tests.browser.life import Life
 from tests.browser.screenshots import SHOTS, Shot
+from tests.e2e.people import Desk
 
 _TOO_WIDE = """
 () => {
@@ -21,9 +24,26 @@ _TOO_WIDE = """
 """
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browsing(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Browsing]:
+    browsing = Browsing(browser, desk.stack.api_url, accounts)
+    yield browsing
+    await browsing.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages(browsing: Browsing) -> Mapping[bool, Page]:
+    """Open a page for all tests that are signed in, and one for the rest: a new one costs much."""
+    return {True: await browsing.open(), False: await browsing.open(None)}
+
+
 @pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
-async def test_every_page_is_accessible(visit: Visit, life: Life, shot: Shot) -> None:
-    page = await visit(Role.ADMIN if shot.signed_in else None, path=shot.address(life))
+async def test_every_page_is_accessible(
+    browsing: Browsing, pages: Mapping[bool, Page], life: Life, shot: Shot
+) -> None:
+    page = pages[shot.signed_in]
+    await page.set_viewport_size(DESKTOP)
+    await page.goto(shot.address(life))
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     if shot.then is not None:
         await shot.then(page)
@@ -31,3 +51,4 @@ async def test_every_page_is_accessible(visit: Visit, life: Life, shot: Shot) ->
     await page.set_viewport_size(PHONE)
     too_wide = await page.evaluate(_TOO_WIDE)
     assert too_wide == [], "the page scrolls sideways on a phone"
+    assert browsing.trouble == []
