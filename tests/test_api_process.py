@@ -47,16 +47,14 @@ async def test_request_under_way_at_sigterm_is_answered(
             headers = {"Authorization": f"Bearer {TOKEN}", "X-Request-ID": "last"}
             asked = asyncio.create_task(http.get("/api/contacts", headers=headers))
             await asyncio.sleep(0.5)
-            api.popen.send_signal(signal.SIGTERM)
+            api.send(signal.SIGTERM)
             await api.says("Shutting down")
             assert not asked.done()
             blocking.rollback()
         answer = await asked
-        await asyncio.to_thread(api.popen.wait, 30)
+        code = await api.ends()
 
-    assert api.popen.returncode in {0, -signal.SIGTERM}, (
-        "uvicorn raises the signal again at the end"
-    )
+    assert code in {0, -signal.SIGTERM}, "uvicorn raises the signal again at the end"
     assert answer.status_code == 401
     assert answer.headers["X-Request-ID"] == "last"
     lines = [json.loads(line) for line in api.output().splitlines() if line.startswith("{")]

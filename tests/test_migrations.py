@@ -1,7 +1,5 @@
 """Migrations of a database in use: up, down and up again, keeping its rows."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from settings import child_environment
 from standalone.postgres import EmbeddedPostgres
+from tests.kits.programs import alembic
 
-ROOT = Path(__file__).resolve().parent.parent
 BEFORE = "0011"
 
 _ROWS = """
@@ -55,30 +52,13 @@ def database(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[str]
     name = f"before_{uuid4().hex}"
     postgres_server.create_database(name)
     url = postgres_server.url(name)
-    _wait(_alembic(url, tmp_path, "upgrade", BEFORE))
+    alembic(url, tmp_path / "before.log", "upgrade", BEFORE).completes()
     with psycopg.connect(url) as connection:
         connection.execute(_ROWS.encode())
     yield url
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
         connection.execute(drop.format(sql.Identifier(name)))
-
-
-def _alembic(url: str, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a migration, in a folder without .env."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), *words],
-        cwd=folder,
-        env=child_environment({"DATABASE_URL": url}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def _wait(migrating: subprocess.Popen[str]) -> None:
-    said, _ = migrating.communicate(timeout=60)
-    assert migrating.returncode == 0, said
 
 
 def _read(url: str) -> list[tuple[object, ...]]:
@@ -96,7 +76,7 @@ def test_rows_survive_upgrade_and_downgrade(database: str, tmp_path: Path) -> No
     before = _read(database)
     assert len(before) == 1
     for words in (("upgrade", "head"), ("downgrade", BEFORE), ("upgrade", "head")):
-        _wait(_alembic(database, tmp_path, *words))
+        alembic(database, tmp_path / "alembic.log", *words).completes()
         assert _read(database) == before
     with psycopg.connect(database) as connection:
         blocked = connection.execute("SELECT blocked FROM enrollments").fetchall()
@@ -108,12 +88,12 @@ def test_migration_and_a_send_do_not_deadlock(database: str, tmp_path: Path) -> 
     """A send locks the enrollment, then writes an attempt; the migration locks tables."""
     with psycopg.connect(database) as sending:
         sending.execute("SELECT id FROM enrollments FOR UPDATE")
-        migrating = _alembic(database, tmp_path, "upgrade", "head")
+        migrating = alembic(database, tmp_path / "alembic.log", "upgrade", "head")
         _until_waiting(database, "enrollments")
         # By now PostgreSQL has looked for a deadlock behind the migration's lock, and found none.
         time.sleep(1.1)
         sending.execute("UPDATE attempts SET provider_status = 'delivered'")
-    _wait(migrating)
+    migrating.completes()
     with psycopg.connect(database) as connection:
         [(status,)] = connection.execute("SELECT provider_status FROM attempts").fetchall()
     assert status == "delivered"
@@ -126,10 +106,13 @@ def test_concurrent_set_ups_migrate_once(database: str, tmp_path: Path) -> None:
         connection.execute(default.format(sql.Identifier(connection.info.dbname)))
     with psycopg.connect(database) as holding:
         holding.execute("SELECT pg_advisory_xact_lock(7283001)")
-        both = [_alembic(database, tmp_path, "upgrade", "head") for _ in range(2)]
+        both = [
+            alembic(database, tmp_path / f"alembic-{number}.log", "upgrade", "head")
+            for number in range(2)
+        ]
         _until_waiting(database, number=2)
     for migrating in both:
-        _wait(migrating)
+        migrating.completes()
 
 
 def _until_waiting(url: str, table: str | None = None, number: int = 1) -> None:

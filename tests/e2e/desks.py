@@ -16,6 +16,7 @@ from standalone.temporal import TemporalServer
 from tests.e2e import histories
 from tests.e2e.people import Desk
 from tests.e2e.stack import Stack, make_namespace
+from tests.kits.fork_server import fork_server
 
 _TAIL_LINES = 40
 _stacks = itertools.count(1)
@@ -29,6 +30,7 @@ def open_desk(
 
     At the end, search every workflow history of the stack for personal data.
     """
+    fork_server()  # which imports meanwhile
     name = f"e2e-{next(_stacks)}"
     make_namespace(temporal.address, name)
     clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")

@@ -1,13 +1,10 @@
 """Segue's processes, started with the commands of docker-compose.yml but forked."""
 
 import asyncio
-import os
 import secrets
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -24,9 +21,9 @@ from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Child, log_file
 from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
-from tests.e2e.fork_server import Forked, ForkServer
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.kits.fork_server import Forked, fork_server
+from tests.kits.programs import Process as Program
+from tests.kits.programs import alembic
 
 DATABASE = "segue_e2e"
 
@@ -60,26 +57,10 @@ TIMINGS = {
 class Process(Forked):
     """One of our programs, which a test may kill and start again."""
 
-    def __init__(
-        self,
-        name: str,
-        module: Sequence[str],
-        *,
-        answers: Callable[[], bool],
-        fork_server: ForkServer,
-        folder: Path,
-    ) -> None:
-        super().__init__(name, fork_server, [*module], log_file(folder, name), answers)
-
     def kill(self) -> None:
         """Kill it by SIGKILL, as a power cut would."""
         self.send(signal.SIGKILL)
         self.stop()
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self.pid is not None
-        os.kill(self.pid, number)
 
 
 class Stack:
@@ -126,8 +107,6 @@ class Stack:
                 "DEFAULT_REGION": "US",
                 "LOG_LEVEL": "INFO",
                 "EVENT_ENDPOINTS_ALLOW_LOCAL": "true",
-                "PYTHONPATH": str(ROOT),
-                "PYTHONUNBUFFERED": "1",
                 "NO_PROXY": LOOPBACK,
                 "no_proxy": LOOPBACK,
                 **{name: str(seconds) for name, seconds in timings.items()},
@@ -137,7 +116,6 @@ class Stack:
             int(url.rpartition(":")[2]) for url in (self.api_url, self.simulator_url)
         )
         self._folder = folder
-        self._fork_server = ForkServer(self._env, folder)
         self.simulator = self._process(
             "Simulator",
             *("simulator", "--port", str(simulator_port)),
@@ -154,10 +132,7 @@ class Stack:
         """Start every part and create the first admin, as an operator would."""
         parts: list[Child] = [self.simulator, self.worker, self.api]
         try:
-            self._running.enter_context(self._fork_server)
-            self.manage(
-                "create-admin", "--email", EMAIL, typed=PASSWORD
-            )  # while the fork server imports
+            self.manage("create-admin", "--email", EMAIL, typed=PASSWORD)
             self.admin_token = self.manage("create-token", "--email", EMAIL)
             for part in parts:
                 self._running.callback(part.stop)
@@ -196,17 +171,9 @@ class Stack:
 
     def manage(self, *command: str, typed: str = "") -> str:
         """Run an admin command; return its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "manage", *command],
-            input=f"{typed}\n",
-            capture_output=True,
-            text=True,
-            env=self._env,
-            cwd=self.api.log.parent,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        output = log_file(self._folder, "manage")
+        program = Program(output, ["manage", *command], self._env, typed=f"{typed}\n")
+        return program.completes().strip()
 
     def _worker(self, name: str) -> Process:
         log = log_file(self._folder, name)
@@ -226,9 +193,8 @@ class Stack:
         )
 
     def _process(self, name: str, *module: str, answers: Callable[[], bool]) -> Process:
-        return Process(
-            name, module, answers=answers, fork_server=self._fork_server, folder=self._folder
-        )
+        log = log_file(self._folder, name)
+        return Process(name, module, env=self._env, log=log, answers=answers)
 
 
 @contextmanager
@@ -242,6 +208,7 @@ def own_servers(
         dynamic_config: Temporal's; it keeps its state in a file.
         options: PostgreSQL's.
     """
+    fork_server()  # which imports meanwhile
     with ExitStack() as running:
         postgres = EmbeddedPostgres(folder / "postgres", free_port(), options=options)
         temporal = TemporalServer(
@@ -252,12 +219,7 @@ def own_servers(
             server.start()
         postgres.create_database(DATABASE)
         url = postgres.url(DATABASE)
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "--config", ROOT / "alembic.ini", "upgrade", "head"],
-            check=True,
-            cwd=folder,
-            env=child_environment({"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}),
-        )
+        alembic(url, folder / "alembic.log", "upgrade", "head").completes()
         yield postgres, temporal, url
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.people import Desk
-from tests.e2e.stack import ROOT
+from tests.kits.fork_server import ROOT
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
 
