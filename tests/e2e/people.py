@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.e2e.stack import Stack
+from tests.kits.polling import pauses
 
 _T = TypeVar("_T")
 
 Json = dict[str, Any]
 
-POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
 
 _FIRST_NAMES = ("Zaphira", "Quillon", "Ottoline", "Brünhild", "Xanthippe", "Ignatzius")
@@ -60,12 +60,13 @@ def eventually(
 ) -> _T:
     """Poll until a check answers with something true; return that."""
     deadline = time.monotonic() + seconds
-    while True:
+    for pause in pauses(0.05, 0.5):
         found = check()
         if found:
             return found
         assert time.monotonic() < deadline, otherwise()
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+    raise AssertionError
 
 
 class Desk:

@@ -24,6 +24,7 @@ from domain.jobs.ports import JobProgress
 from domain.maintenance.ports import SweepReport
 from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, Need
+from tests.kits.polling import pauses
 from worker import WORKFLOWS
 from workflows.client import EnrollmentClient
 from workflows.enrollment import EnrollmentWorkflow
@@ -312,8 +313,10 @@ class Play:
 async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
     """Poll until a condition holds."""
     async with asyncio.timeout(PATIENCE):
-        while not await is_so():  # noqa: ASYNC110 - a server decides
-            await asyncio.sleep(0.02)
+        for pause in pauses(0.02, 0.2):
+            if await is_so():
+                return
+            await asyncio.sleep(pause)
 
 
 def event_name(event: HistoryEvent) -> str:
