@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -239,14 +238,13 @@ async def test_traces_do_not_change_histories(
     await off.replay_workflow(history)
 
 
-@pytest.mark.parametrize("recording", histories.recordings(), ids=lambda one: one.file_name)
-async def test_recorded_history_replays_with_traces(recorded: Recorded, recording: Any) -> None:
+async def test_recorded_histories_replay_with_traces(recorded: Recorded) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=DATA_CONVERTER,
         interceptors=recorded.traces.interceptors(),
     )
-    await replayer.replay_workflow(histories.load(recording))
+    assert await histories.replay_all(replayer) == {}
 
 
 async def test_switched_off_traces_record_nothing() -> None:

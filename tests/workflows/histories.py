@@ -4,12 +4,13 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
 
 from tests.workflows.plays import BODY, NAME, PHONE, event_name
 from tests.workflows.recorded import Recording
@@ -34,6 +35,23 @@ def recordings() -> list[Recording]:
 def load(recording: Recording) -> WorkflowHistory:
     text = (FOLDER / recording.file_name).read_text()
     return WorkflowHistory.from_json(recording.play, text)
+
+
+async def replay_all(replayer: Replayer) -> dict[str, Exception]:
+    """Replay every recorded history; return the failures by file name."""
+    found = {recording.file_name: load(recording) for recording in recordings()}
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for history in found.values():
+            yield history
+
+    results = await replayer.replay_workflows(each(), raise_on_replay_failure=False)
+    assert len({history.run_id for history in found.values()}) == len(found)
+    return {
+        name: results.replay_failures[history.run_id]
+        for name, history in found.items()
+        if history.run_id in results.replay_failures
+    }
 
 
 def add(play: str, history: WorkflowHistory) -> Path:
