@@ -1,7 +1,7 @@
 """Roles and scopes, checked on every route, new ones included."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import uuid4
@@ -303,15 +303,17 @@ async def test_token_is_created_with_scopes_and_an_expiry(
     }
 
 
-@pytest.mark.parametrize("scopes", [[], ["all"], None, "read", ["read"] * 9])
-async def test_invalid_scopes_are_refused(admin: httpx.AsyncClient, scopes: object) -> None:
+_INVALID_SCOPES: Sequence[object] = [[], ["all"], None, "read", ["read"] * 9]
+
+
+async def test_invalid_scopes_are_refused(admin: httpx.AsyncClient) -> None:
     me = (await admin.get("/api/me")).json()
+    for scopes in _INVALID_SCOPES:
+        answer = await admin.post(
+            f"/api/users/{me['id']}/tokens", json={"name": "crm", "scopes": scopes}
+        )
 
-    answer = await admin.post(
-        f"/api/users/{me['id']}/tokens", json={"name": "crm", "scopes": scopes}
-    )
-
-    assert answer.status_code == 422
+        assert answer.status_code == 422, scopes
 
 
 async def test_enrolling_too_many_in_an_hour_is_refused_and_rolled_back(

@@ -1,6 +1,7 @@
 """Groups over HTTP."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -57,12 +58,15 @@ async def test_concurrent_requests_with_one_name_create_one_group(
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\x00", "x" * 101, None, 7])
-async def test_invalid_group_name_is_refused(member: httpx.AsyncClient, name: Any) -> None:
-    answer = await member.post("/api/groups", json={"name": name})
+_INVALID_NAMES: Sequence[Any] = ["", "  ", "a\x00", "x" * 101, None, 7]
 
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "name"
+
+async def test_invalid_group_name_is_refused(member: httpx.AsyncClient) -> None:
+    for name in _INVALID_NAMES:
+        answer = await member.post("/api/groups", json={"name": name})
+
+        assert answer.status_code == 422, repr(name)
+        assert answer.json()["errors"][0]["field"] == "name", repr(name)
 
 
 async def test_groups_are_listed_by_name_in_pages(member: httpx.AsyncClient) -> None:
@@ -218,16 +222,22 @@ async def test_an_unknown_group_is_not_found(member: httpx.AsyncClient, people: 
         assert answer.json()["kind"] == "group"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"contact_ids": []}, {"contact_ids": "all"}, {"contact_ids": ["x"]}, [], None],
-)
-async def test_invalid_members_are_refused(member: httpx.AsyncClient, body: Any) -> None:
+_INVALID_MEMBERS: Sequence[Any] = [
+    {},
+    {"contact_ids": []},
+    {"contact_ids": "all"},
+    {"contact_ids": ["x"]},
+    [],
+    None,
+]
+
+
+async def test_invalid_members_are_refused(member: httpx.AsyncClient) -> None:
     group = await make(member)
+    for body in _INVALID_MEMBERS:
+        answer = await member.post(f"/api/groups/{group['id']}/members", json=body)
 
-    answer = await member.post(f"/api/groups/{group['id']}/members", json=body)
-
-    assert answer.status_code == 422
+        assert answer.status_code == 422, body
 
 
 async def test_more_than_ten_thousand_members_are_refused(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,39 +78,37 @@ async def test_concurrent_requests_add_a_sender_once(
     assert len(await paced(database)) == 1
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"name": "x"}, "phone"),
-        ({**NUMBER, **SERVICE}, "phone"),
-        ({**NUMBER, "name": " "}, "name"),
-        ({**NUMBER, "phone": "12"}, "phone"),
-        ({**SERVICE, "messaging_service_sid": "MG123"}, "messaging_service_sid"),
-        ({**SERVICE, "messaging_service_sid": "AC" + "0" * 32}, "messaging_service_sid"),
-        ({**SERVICE, "messaging_service_sid": "MG" + "0" * 32 + "\n"}, "messaging_service_sid"),
-        ({**NUMBER, "segments_per_second": 0}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": -1}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": 1000.1}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": 0.0001}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": "fast"}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": "NaN"}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": 1e400}, "segments_per_second"),
-        ({**NUMBER, "segments_per_second": None}, "segments_per_second"),
-        ({**NUMBER, "hold": None}, "hold"),
-    ],
-)
-async def test_invalid_sender_is_refused_by_field(
-    admin: httpx.AsyncClient, body: dict[str, Any], field: str
-) -> None:
-    # Python writes values that are not JSON, such as Infinity; these must be refused as well.
-    answer = await admin.post(
-        "/api/senders",
-        content=json.dumps(body),
-        headers={"Content-Type": "application/json"},
-    )
+_INVALID: Sequence[tuple[dict[str, Any], str]] = [
+    ({"name": "x"}, "phone"),
+    ({**NUMBER, **SERVICE}, "phone"),
+    ({**NUMBER, "name": " "}, "name"),
+    ({**NUMBER, "phone": "12"}, "phone"),
+    ({**SERVICE, "messaging_service_sid": "MG123"}, "messaging_service_sid"),
+    ({**SERVICE, "messaging_service_sid": "AC" + "0" * 32}, "messaging_service_sid"),
+    ({**SERVICE, "messaging_service_sid": "MG" + "0" * 32 + "\n"}, "messaging_service_sid"),
+    ({**NUMBER, "segments_per_second": 0}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": -1}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": 1000.1}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": 0.0001}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": "fast"}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": "NaN"}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": 1e400}, "segments_per_second"),
+    ({**NUMBER, "segments_per_second": None}, "segments_per_second"),
+    ({**NUMBER, "hold": None}, "hold"),
+]
 
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+async def test_invalid_sender_is_refused_by_field(admin: httpx.AsyncClient) -> None:
+    for body, field in _INVALID:
+        # Python writes values that are not JSON, such as Infinity; these must be refused as well.
+        answer = await admin.post(
+            "/api/senders",
+            content=json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+
+        assert answer.status_code == 422, body
+        assert [error["field"] for error in answer.json()["errors"]] == [field], body
 
 
 async def test_new_rate_paces_the_sender_and_a_new_name_does_not(

@@ -1,6 +1,7 @@
 """Importing opted-out numbers over the API and from the page."""
 
 import re
+from collections.abc import Sequence
 from uuid import UUID
 
 import httpx
@@ -140,22 +141,20 @@ async def test_exported_suppressions_can_be_imported(
     }
 
 
-@pytest.mark.parametrize(
-    ("query", "content", "code"),
-    [
-        ("", b"number\n1\n", "missing_column"),
-        ("", b"", "missing_column"),
-        ("", b"phone,mobile\n1,2\n", "duplicate_column"),
-        ("?region=zz", FILE, "unknown_region"),
-        ("?group_id=00000000-0000-4000-8000-000000000000", FILE, "invalid_request"),
-    ],
-)
-async def test_unreadable_suppression_file_is_refused(
-    member: httpx.AsyncClient, query: str, content: bytes, code: str
-) -> None:
-    answer = await member.post(ADDRESS + query, content=content, headers=CSV)
-    assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert (await member.get("/api/jobs")).json()["items"] == []
+_UNREADABLE: Sequence[tuple[str, bytes, str]] = [
+    ("", b"number\n1\n", "missing_column"),
+    ("", b"", "missing_column"),
+    ("", b"phone,mobile\n1,2\n", "duplicate_column"),
+    ("?region=zz", FILE, "unknown_region"),
+    ("?group_id=00000000-0000-4000-8000-000000000000", FILE, "invalid_request"),
+]
+
+
+async def test_unreadable_suppression_file_is_refused(member: httpx.AsyncClient) -> None:
+    for query, content, code in _UNREADABLE:
+        answer = await member.post(ADDRESS + query, content=content, headers=CSV)
+        assert (answer.status_code, answer.json()["code"]) == (422, code), (query, content)
+        assert (await member.get("/api/jobs")).json()["items"] == [], (query, content)
 
 
 async def test_page_previews_the_file_first(

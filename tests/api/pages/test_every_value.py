@@ -275,16 +275,15 @@ async def test_every_value_of_a_column_is_shown(everything: Everything, column: 
         assert said is None or said in first, f"{value}: {said}"
 
 
-@pytest.mark.parametrize("meaning", TextMeaning)
-async def test_conversation_is_shown_for_every_kind_of_text(
-    everything: Everything, meaning: TextMeaning
-) -> None:
-    await everything.run(
-        "UPDATE messages SET keyword = :keyword WHERE direction = 'inbound'", keyword=meaning.value
-    )
-    panel, talk, _ = await everything.shown(*TALK)
-    assert LABELS.meanings[meaning] in panel
-    assert LABELS.meanings[meaning] in talk
+async def test_conversation_is_shown_for_every_kind_of_text(everything: Everything) -> None:
+    for meaning in TextMeaning:
+        await everything.run(
+            "UPDATE messages SET keyword = :keyword WHERE direction = 'inbound'",
+            keyword=meaning.value,
+        )
+        panel, talk, _ = await everything.shown(*TALK)
+        assert LABELS.meanings[meaning] in panel, meaning
+        assert LABELS.meanings[meaning] in talk, meaning
 
 
 async def test_every_note_is_shown(everything: Everything) -> None:
@@ -341,13 +340,11 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
     assert "moved into the send window" not in panel
 
 
-@pytest.mark.parametrize("outcome", StepOutcome)
-async def test_every_outcome_of_a_step_can_be_listed(
-    everything: Everything, outcome: StepOutcome
-) -> None:
-    path = f"/sequences/{{sequence}}/contacts?outcome={outcome.value}&outcome_step=1"
-    (shown,) = await everything.shown(path)
-    assert LABELS.step_outcomes[outcome] in shown
+async def test_every_outcome_of_a_step_can_be_listed(everything: Everything) -> None:
+    for outcome in StepOutcome:
+        path = f"/sequences/{{sequence}}/contacts?outcome={outcome.value}&outcome_step=1"
+        (shown,) = await everything.shown(path)
+        assert LABELS.step_outcomes[outcome] in shown, outcome
 
 
 async def test_every_type_of_event_is_shown(everything: Everything) -> None:
