@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ MOST_LINES = 600
 MANY_NAMES = 200
 
 
+@cache
 def _files() -> list[Path]:
     """List our Python files, without hidden folders and npm packages."""
     found: list[Path] = []
@@ -36,9 +37,15 @@ def _top_level_names() -> set[str]:
     return packages | {file.stem for file in ROOT.glob("*.py")}
 
 
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """List the packages installed, by the top-level names that they claim."""
+    return importlib.metadata.packages_distributions()
+
+
 @pytest.mark.parametrize("name", sorted(_top_level_names()))
 def test_no_package_claims_a_name_of_ours(name: str) -> None:
-    claimed = importlib.metadata.packages_distributions()
+    claimed = _installed()
     found = importlib.machinery.PathFinder.find_spec(name, [str(ROOT), *sys.path])
 
     assert name not in sys.stdlib_module_names
@@ -145,6 +152,7 @@ def test_example_names_every_setting_with_its_default() -> None:
         assert shown[variable].lower() == text.lower(), variable
 
 
+@cache
 def _texts() -> dict[str, str]:
     """Read our text files, by path: those that git knows, or all Python files without git."""
     inside = (ROOT / ".git").exists()
@@ -217,6 +225,7 @@ _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _CITED_NAME = re.compile(r"([\w./-]+\.py)::([\w:.]+)")
 
 
+@cache
 def _documents() -> dict[Path, str]:
     files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     return {file: file.read_text() for file in files}
@@ -409,13 +418,19 @@ _FORMER_NAMES = {
 """Identifiers that a newcomer had to learn, and the field's words that replaced them."""
 
 
-def _identifiers(file: Path) -> set[str]:
-    """Return every name of a module, but for attributes of others."""
-    tokens = list(tokenize.generate_tokens(io.StringIO(file.read_text()).readline))
+_FORMER = re.compile(rf"\b(?:{'|'.join(_FORMER_NAMES)})\b")
+
+
+def _former_names(file: Path) -> set[str]:
+    """Return the former names that a module uses, but for attributes of others."""
+    text = file.read_text()
+    if not _FORMER.search(text):
+        return set()
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return {
         token.string
         for before, token in pairwise(tokens)
-        if token.type == tokenize.NAME and before.string != "."
+        if token.type == tokenize.NAME and before.string != "." and token.string in _FORMER_NAMES
     }
 
 
@@ -424,7 +439,7 @@ def test_no_module_uses_a_former_name() -> None:
         str(file.relative_to(ROOT)): sorted(found)
         for file in _files()
         if "migrations" not in file.parts
-        if (found := _identifiers(file) & _FORMER_NAMES.keys())
+        if (found := _former_names(file))
     }
 
     assert used == {}

@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlmodel import SQLModel
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -167,11 +167,19 @@ class SendingKit:
         self, sequence: SequenceRecord | None = None, contact_id: UUID | None = None
     ) -> UUID:
         """Enroll a contact; by default a new one, in a new sequence of three steps."""
-        sequence = sequence or await self.sequence()
-        contact_id = contact_id or (await self.world.contacts(1))[0]
+        contact_ids = [contact_id] if contact_id else await self.world.contacts(1)
+        [enrollment_id] = await self._enroll(sequence or await self.sequence(), contact_ids)
+        return enrollment_id
+
+    async def enroll_many(self, count: int, sequence: SequenceRecord | None = None) -> list[UUID]:
+        """Enroll new contacts at once, by default in a new sequence of three steps."""
+        contact_ids = await self.world.contacts(count)
+        return await self._enroll(sequence or await self.sequence(), contact_ids)
+
+    async def _enroll(self, sequence: SequenceRecord, contact_ids: Sequence[UUID]) -> list[UUID]:
         enrolling = Enrolling(self.world.database, workspace_zone=ZONE)
-        answer = await enrolling.enroll(sequence.id, self.world.user_id, contact_ids=[contact_id])
-        return answer.enrolled[0].id
+        answer = await enrolling.enroll(sequence.id, self.world.user_id, contact_ids=contact_ids)
+        return [one.id for one in answer.enrolled]
 
     async def one_off(self, enrollment_id: UUID, body: str = "A word from me") -> UUID:
         """Write a one-off text to an enrollment's contact."""
@@ -325,10 +333,13 @@ class SendingKit:
 
     async def pass_time(self, by: timedelta) -> None:
         """Let time pass, by moving every timestamp in the database back."""
-        async with self.world.database.transaction() as tx:
-            for table, columns in _MOMENTS.items():
-                changes = ", ".join(f"{column} = {column} - :by" for column in columns)
-                await tx.execute(text(f"UPDATE {table} SET {changes}"), {"by": by})  # noqa: S608
+        moved = f"- interval '{by // timedelta(microseconds=1)} microseconds'"
+        statements = (
+            f"UPDATE {table} SET {', '.join(f'{column} = {column} {moved}' for column in columns)};"  # noqa: S608 - ours
+            for table, columns in _MOMENTS.items()
+        )
+        # In one call, for it is made often.
+        await self.world.run(f"DO $$ BEGIN {' '.join(statements)} END $$")
 
     # Reading
 

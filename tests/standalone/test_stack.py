@@ -172,29 +172,6 @@ def test_ctrl_c_stops_everything_and_the_sign_in_survives(
     assert not [log for log in logs if "demo-password" in log]
 
 
-def test_environment_file_lets_a_shell_run_commands_and_a_worker(
-    folder: Path, env: dict[str, str]
-) -> None:
-    with running(folder, {**env, "RETRY_SHORT_SECONDS": "30"}) as run:
-        [line] = [line for line in run.output().splitlines() if line.startswith("  Commands")]
-        reading = line.split(maxsplit=1)[1].partition(" && ")[0]
-        given = subprocess.run(
-            ["/bin/sh", "-c", f"{reading} && env"],
-            check=True,
-            cwd=folder,
-            env={},
-            capture_output=True,
-            text=True,
-        )
-        worker = run.part("worker").environ()
-
-    told = dict(line.split("=", 1) for line in given.stdout.splitlines())
-    own = {"METRICS_ADDRESS", "SDK_METRICS_ADDRESS"}
-    assert told["RETRY_SHORT_SECONDS"] == "30"
-    for name in variables() - own:
-        assert told.get(name) == worker.get(name), name
-
-
 def test_dead_part_is_restarted_a_limited_number_of_times(
     folder: Path, env: dict[str, str]
 ) -> None:
@@ -220,20 +197,59 @@ def test_dead_part_is_restarted_a_limited_number_of_times(
     ]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this death")
-def test_killed_stack_leaves_nothing_and_starts_again(folder: Path, env: dict[str, str]) -> None:
+@pytest.fixture(scope="class")
+def killed(folder: Path, env: dict[str, str]) -> list[psutil.Process]:
+    """Start a stack, kill it, and return its parts."""
     with running(folder, env) as run:
         family = run.family()
-        run.process.kill()
+        # Elsewhere the parts outlive it.
+        run.process.send_signal(signal.SIGKILL if sys.platform == "linux" else signal.SIGTERM)
         run.process.wait(60)
-        assert_gone(family)
-
-    with running(folder, env):
-        pass
+    return family
 
 
-def test_stack_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
-    with running(folder, env) as first:
+@pytest.fixture(scope="class")
+def again(folder: Path, env: dict[str, str], killed: list[psutil.Process]) -> Iterator[Run]:
+    """Start it once more."""
+    psutil.wait_procs(killed, timeout=15)
+    with running(folder, {**env, "RETRY_SHORT_SECONDS": "30"}) as run:
+        yield run
+
+
+class TestKilledAndStartedAgain:
+    """A stack that was killed, and runs again."""
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this death")
+    def test_nothing_is_left_and_it_runs_again(
+        self, killed: list[psutil.Process], again: Run
+    ) -> None:
+        assert_gone(killed)
+        assert again.process.poll() is None
+
+    def test_environment_file_lets_a_shell_run_commands_and_a_worker(
+        self, folder: Path, again: Run
+    ) -> None:
+        [line] = [line for line in again.output().splitlines() if line.startswith("  Commands")]
+        reading = line.split(maxsplit=1)[1].partition(" && ")[0]
+        given = subprocess.run(
+            ["/bin/sh", "-c", f"{reading} && env"],
+            check=True,
+            cwd=folder,
+            env={},
+            capture_output=True,
+            text=True,
+        )
+        worker = again.part("worker").environ()
+
+        told = dict(line.split("=", 1) for line in given.stdout.splitlines())
+        own = {"METRICS_ADDRESS", "SDK_METRICS_ADDRESS"}
+        assert told["RETRY_SHORT_SECONDS"] == "30"
+        for name in variables() - own:
+            assert told.get(name) == worker.get(name), name
+
+    def test_stack_runs_once_per_folder(
+        self, folder: Path, env: dict[str, str], again: Run
+    ) -> None:
         second = subprocess.run(
             [sys.executable, "-m", "standalone"],
             check=False,
@@ -245,9 +261,9 @@ def test_stack_runs_once_per_folder(folder: Path, env: dict[str, str]) -> None:
 
         assert second.returncode == 1
         assert second.stdout.startswith(
-            f"✗ Segue already runs on .segue (process {first.process.pid})."
+            f"✗ Segue already runs on .segue (process {again.process.pid})."
         )
-        assert first.process.poll() is None
+        assert again.process.poll() is None
 
 
 def test_failed_job_shows_its_reason(folder: Path, env: dict[str, str]) -> None:

@@ -145,7 +145,7 @@ async def test_finish_reports_the_last_text_in_any_interleaving(kit: SendingKit)
     """A finish meets an attempt and its answer in 30 interleavings."""
     kit = kit.with_rules(call_before=timedelta(seconds=20))
     rng = random.Random(20261122)
-    enrollments = [await kit.enroll() for _ in range(30)]
+    enrollments = await kit.enroll_many(30)
     slots = asyncio.Semaphore(6)
 
     async def attempt(enrollment: UUID, pause: float, think: float) -> str | None:

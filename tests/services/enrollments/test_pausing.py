@@ -187,7 +187,7 @@ async def test_paused_enrollment_can_end(kit: SendingKit, first: str) -> None:
 async def test_no_text_starts_after_a_pause_is_answered(kit: SendingKit) -> None:
     """A text that started before the pause shows as sending."""
     sequence = await kit.sequence()
-    enrollments = [await kit.enroll(sequence) for _ in range(12)]
+    enrollments = await kit.enroll_many(12, sequence)
     await asyncio.gather(
         *(kit.services.sending.open_step(one) for one in enrollments),
         *(pause(kit, one) for one in enrollments),

@@ -248,11 +248,10 @@ async def test_upload_can_be_canceled(kit: SendingKit) -> None:
     assert left == []
 
 
-@pytest.mark.timeout(300)
-async def test_a_hundred_thousand_contacts_with_a_thousand_bad_ones(kit: SendingKit) -> None:
+async def test_twenty_thousand_contacts_with_two_hundred_bad_ones(kit: SendingKit) -> None:
     """Each bad row is reported, the good ones are in, and a second import changes nothing."""
     # A smaller file proves as much the second time: chunks have the same size.
-    total, again_total = 100_000, 10_000
+    total, again_total = 20_000, 3_000
 
     async def file(rows: int) -> AsyncIterator[bytes]:
         yield HEADER.encode()
@@ -270,14 +269,14 @@ async def test_a_hundred_thousand_contacts_with_a_thousand_bad_ones(kit: Sending
         return await kit.services.jobs.get(job_id)
 
     job = await run(total)
-    assert job.counts == {"created": 99_000, "invalid": 1_000}
+    assert job.counts == {"created": 19_800, "invalid": 200}
     bad, _ = await kit.services.jobs.results(job.id, codes=["invalid"], limit=2_000)
     assert [row.position for row in bad] == [one + 2 for one in range(7, total, 100)]
     assert all(row.detail["errors"][0]["field"] == "phone" for row in bad)
     [count] = await kit.world.rows("SELECT count(*) AS contacts FROM contacts")
-    assert count.contacts == 99_000
+    assert count.contacts == 19_800
     again = await run(again_total)
-    assert again.counts == {"unchanged": 9_900, "invalid": 100}
+    assert again.counts == {"unchanged": 2_970, "invalid": 30}
     [changed] = await kit.world.rows(
         "SELECT count(*) AS contacts FROM contacts WHERE updated_at <> created_at"
     )

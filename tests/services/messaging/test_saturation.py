@@ -55,7 +55,7 @@ async def test_a_saturated_pool_costs_no_attempts_and_recovers(
     pools = replace(Pools.one(kit.world.database), rest=scarce) if apart else Pools.one(scarce)
     kit = kit.with_rules(call_before=CALL_BEFORE)
     kit.services.sending = Sending(pools, kit.rules)
-    people = [await kit.enroll() for _ in range(TEXTS)]
+    people = await kit.enroll_many(TEXTS)
     until = time.monotonic() + SATURATED.total_seconds()
     crowd = [asyncio.create_task(saturate(scarce, until)) for _ in range(CROWD)]
     try:

@@ -312,7 +312,7 @@ async def test_new_entry_replaces_its_parked_predecessor(kit: SendingKit) -> Non
 async def test_one_off_goes_before_hundreds_of_starts(kit: SendingKit) -> None:
     """Kinds have an order: one-off texts, everything else, then starts."""
     sequence = await kit.sequence()
-    enrolled = [await kit.enroll(sequence) for _ in range(120)]
+    enrolled = await kit.enroll_many(120, sequence)
     subject = uuid4()
     await signals(kit, subject, ["one"])
     message_id = await kit.one_off(enrolled[0])
