@@ -7,8 +7,6 @@ import gc
 import logging
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import UserDict
 from collections.abc import Callable, Generator, Iterator
@@ -32,7 +30,6 @@ from settings import (
     Settings,
     StandaloneSettings,
     WorkerSettings,
-    child_environment,
 )
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
@@ -40,9 +37,8 @@ from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
-from tests.kits.programs import Start, starting
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.kits.fork_server import fork_server
+from tests.kits.programs import Start, alembic, starting
 
 # No test database outlives the test run, so nothing has to reach the disk.
 _UNSAFE_BUT_FAST = {
@@ -237,6 +233,7 @@ def server_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
     """Start a PostgreSQL server that is fast and does not survive crashes."""
+    fork_server()  # it is needed next, and takes as long to start
     server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=_UNSAFE_BUT_FAST)
     server.start()
     with psycopg.connect(server.url(), autocommit=True) as connection:
@@ -253,12 +250,7 @@ def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) ->
     """Create a migrated database to clone; return its name. Never connect to it."""
     name = "segue_template"
     postgres_server.create_database(name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"],
-        check=True,
-        cwd=server_folder,  # which has no .env
-        env=child_environment({"DATABASE_URL": postgres_server.url(name)}),
-    )
+    alembic(postgres_server.url(name), server_folder / "alembic.log", "upgrade", "head").completes()
     return name
 
 
