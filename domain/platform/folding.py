@@ -1,6 +1,7 @@
 """Folding texts for comparison."""
 
 import unicodedata
+from functools import lru_cache
 
 
 def folded(body: str) -> str:
@@ -9,6 +10,8 @@ def folded(body: str) -> str:
     As the Unicode Standard matches identifiers caselessly (D147), without marks and format
     characters. Folding twice changes nothing.
     """
+    if body.isascii():
+        return body.lower()
     text = body
     for _ in range(2):
         text = unicodedata.normalize("NFKD", text).casefold()
@@ -16,6 +19,7 @@ def folded(body: str) -> str:
     return "".join(char for char in text if not _is_dropped(char))
 
 
+@lru_cache(maxsize=4096)
 def _is_dropped(char: str) -> bool:
     category = unicodedata.category(char)
     return category[0] == "M" or category in {"Cf", "Cs"}

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from domain.platform.folding import folded
 from domain.suppression.opt_out_model import FILE, parsed
-from domain.suppression.pattern_files import loaded, whole_words
+from domain.suppression.pattern_files import Phrases, loaded, whole_words
 from domain.suppression.text_kinds import TextKind, kind_of
 
 LONGEST_READ = 1600
@@ -82,16 +82,17 @@ def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood
     words = _words(body)
     if len(words) > LONGEST_READ * 2:  # One character may fold to eighteen.
         return Intent.UNSURE
-    kind = kind_of(body)
-    if kind is TextKind.REACTION:
-        return None
-    clauses = list(_clauses(words))
+    clauses, likely = list(_clauses(words)), likelihood(body)
     is_bare = _is_bare(clauses)
     is_alone = is_bare or _is_capital(body)
     is_clear = is_alone or any(map(_is_clear, clauses))
+    if not is_clear and likely < PERHAPS:
+        return None  # whoever wrote it
+    kind = kind_of(body)
+    if kind is TextKind.REACTION:
+        return None
     if kind is TextKind.AUTO_REPLY:
         return Intent.UNSURE if is_clear else None
-    likely = likelihood(body)
     may_opt_out = kind is TextKind.HUMAN or (kind is TextKind.IMPERSONAL and is_bare)
     if may_opt_out and likely >= _certainty(body, clauses, is_alone=is_alone, is_clear=is_clear):
         return Intent.OPT_OUT
@@ -104,8 +105,11 @@ def _words(body: str) -> str:
     text = re.sub("(?<=\\w)['\u2019\u2018`\u00b4](?=\\w)", "", text)
     text = re.sub(r"(?<=\w)[-/_*](?=\w)", " ", text)
     text = re.sub(r"([a-z])\1{2,}", r"\1", text)
-    for pattern, spelling in _SPELLINGS:
-        text = pattern.sub(spelling, text)
+    possible = _SPELLED.possible(text)
+    for place, (pattern, spelling) in enumerate(_SPELLINGS):
+        if place in possible:
+            text, changes = pattern.subn(spelling, text)
+            possible = _SPELLED.possible(text) if changes else possible
     return text
 
 
@@ -121,14 +125,11 @@ def _pieces(part: str) -> Iterator[_Piece]:
     """Cut a clause into phrases, the longest first, and the words between them."""
     start = 0
     while start < len(part):
-        kind, end = _Kind.OTHER, part.find(" ", start) % (len(part) + 1)
-        longest = start
-        for each, patterns in _PHRASES:
-            for pattern in patterns:
-                found = pattern.match(part, start)
-                if found and found.end() > longest:
-                    kind, end = each, found.end()
-                    longest = end
+        found = _PHRASES.longest(part, start)
+        if found is None:
+            kind, end = _Kind.OTHER, part.find(" ", start) % (len(part) + 1)
+        else:
+            kind, end = _LISTED[found[0]][0], found[1]
         yield _Piece(kind, part[start:end])
         start = end + 1
 
@@ -214,10 +215,13 @@ def _residue(piece: _Piece) -> str:
 
 _FILE = loaded("opt_out_phrases.toml")
 _SPELLINGS = [(whole_words(one), spelling) for one, spelling in _FILE.table("spellings").items()]
-_PHRASES = [
-    (kind, [whole_words(pattern) for pattern in _FILE.patterns(kind)])
+_SPELLED = Phrases(list(_FILE.table("spellings")))
+_LISTED = [
+    (kind, pattern)
     for kind in (_Kind.REQUEST, _Kind.BARE, _Kind.BESIDES, _Kind.POLITE)
+    for pattern in _FILE.patterns(kind)
 ]
+_PHRASES = Phrases([pattern for _, pattern in _LISTED])
 _DOUBTS, _RESERVATIONS, _HINTS, _NEAR_REQUESTS, _OBJECTIONS, _AFTERTHOUGHTS = (
     whole_words(*_FILE.patterns(name))
     for name in ("doubts", "reservations", "hints", "near_requests", "objections", "afterthoughts")

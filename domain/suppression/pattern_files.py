@@ -2,8 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from re import _parser as parser
+from typing import Any
 
 from domain.platform.folding import folded
 
@@ -94,7 +96,113 @@ def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 def whole_words(*patterns: str) -> re.Pattern[str]:
     """Return what finds any of some patterns where they begin and end with a word."""
-    return re.compile(rf"(?<!\w)(?:{_alternatives(patterns)})(?!\w)")
+    return re.compile(_whole(_alternatives(patterns)))
+
+
+def _whole(pattern: str) -> str:
+    return rf"(?<!\w)(?:{pattern})(?!\w)"
+
+
+class Phrases:
+    """Patterns as ``whole_words``, of which only those are tried that can match at a place.
+
+    Which these are the characters there tell: each pattern is filed under all that its matches can
+    begin with, ``_FILED_BY`` characters or fewer.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self._filed = dict[str, list[int]]()
+        for place, pattern in enumerate(patterns):
+            for beginning in beginnings(pattern):
+                self._filed.setdefault(beginning, []).append(place)
+        self._compiled = dict[tuple[int, ...], re.Pattern[str]]()
+
+    def longest(self, text: str, start: int) -> tuple[int, int] | None:
+        """Return which pattern matches most of a text from there on, and where its match ends.
+
+        The first of several; None if none matches a character.
+        """
+        places = self._at(text, start)
+        if not places:
+            return None
+        if places not in self._compiled:
+            self._compiled[places] = self._each(places)
+        found = self._compiled[places].match(text, start)
+        if found is None or found.lastindex is None:
+            return None
+        ends = [end for _, end in found.regs[1:]]
+        end = max(ends)
+        return (places[ends.index(end)], end) if end > start else None
+
+    def possible(self, text: str) -> Collection[int]:
+        """Return the patterns that may match anywhere in a text; all others do not."""
+        found = set[int]()
+        for begun in _WORD_MAY_BEGIN.finditer(text):
+            found.update(self._at(text, begun.start()))
+        return found
+
+    def _at(self, text: str, start: int) -> tuple[int, ...]:
+        """Return the patterns that may match from there on, in their order."""
+        filed, found = self._filed, list[int]()
+        for end in range(start, start + _FILED_BY + 1):
+            if (places := filed.get(text[start:end])) is not None:
+                found += places
+        return tuple(sorted(set(found))) if found else ()
+
+    def _each(self, places: Sequence[int]) -> re.Pattern[str]:
+        """Compile patterns to be looked for side by side, each in a group of its own."""
+        groups = (f"(?:(?=({_whole(_uncaptured(self._patterns[place]))}))|)" for place in places)
+        return re.compile("".join(groups))
+
+
+_FILED_BY = 4
+_WORD_MAY_BEGIN = re.compile(r"(?<!\w).", re.DOTALL)
+_Node = tuple[Any, Any]
+
+
+def beginnings(pattern: str) -> set[str]:
+    """Return what a pattern's matches can begin with: four characters, or fewer with any after.
+
+    Every match begins with one of them; not each of them begins a match.
+    """
+    return _beginnings(list(parser.parse(pattern)), _FILED_BY)
+
+
+def _beginnings(nodes: Sequence[_Node], length: int) -> set[str]:
+    """Return what a sequence of a parsed pattern's nodes can begin with."""
+    if not (nodes and length):
+        return {""}
+    (kind, value), *rest = nodes
+    match str(kind):
+        case "LITERAL":
+            return {chr(value) + one for one in _beginnings(rest, length - 1)}
+        case "IN" if all(str(one) == "LITERAL" for one, _ in value):
+            after = _beginnings(rest, length - 1)
+            return {chr(code) + one for _, code in value for one in after}
+        case "AT" | "ASSERT" | "ASSERT_NOT":
+            return _beginnings(rest, length)
+        case "SUBPATTERN":
+            return _beginnings([*value[-1], *rest], length)
+        case "BRANCH":
+            return {one for way in value[1] for one in _beginnings([*way, *rest], length)}
+        case "MAX_REPEAT" | "MIN_REPEAT":
+            least, most, repeated = value
+            once = _beginnings([*repeated, *(rest if most == 1 else [_ANYTHING])], length)
+            return once if least else once | _beginnings(rest, length)
+        case _:
+            return {""}
+
+
+_ANYTHING: _Node = ("ANYTHING", None)
+
+
+def _uncaptured(pattern: str) -> str:
+    """Return a pattern without groups that keep what they match; brackets in sets stay."""
+    return _GROUPS.sub(lambda found: found[1] or "(?:", pattern)
+
+
+_GROUPS = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\((?!\?)")
 
 
 def _alternatives(patterns: Iterable[str]) -> str:

@@ -1,8 +1,20 @@
 """The data files of patterns: what is refused, and how patterns are put together."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from domain.suppression.pattern_files import PatternFile, PatternFileError, any_of, whole_words
+from domain.platform.folding import folded
+from domain.suppression.pattern_files import (
+    PatternFile,
+    PatternFileError,
+    Phrases,
+    any_of,
+    beginnings,
+    loaded,
+    whole_words,
+)
+from tests.domain.suppression.intent.corpora import WRITERS, rows
 
 NAMES = "[names]\nme = '(me|us)'\nthem = '<me>|them'\n"
 
@@ -51,3 +63,64 @@ def test_missing_list_or_table_is_refused_by_name() -> None:
         patterns_of("'stop'", names="")
     with pytest.raises(PatternFileError, match=r"test\.toml: doubts is no list of patterns"):
         PatternFile("test.toml", NAMES).patterns("doubts")
+
+
+PHRASES = [
+    pattern
+    for name in ("requests", "bare_requests", "besides", "polite")
+    for pattern in loaded("opt_out_phrases.toml").patterns(name)
+]
+SPELLINGS = list(loaded("opt_out_phrases.toml").table("spellings"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "begun"),
+    [
+        ("stop", {"stop"}),
+        ("(i )?dont", {"i do", "dont"}),
+        ("[ab]c", {"ac", "bc"}),
+        ("(?<!x)o+k", {"o"}),
+        (r"\w+ing", {""}),
+        ("(a|bc|)x", {"ax", "bcx", "x"}),
+        ("a*", {"a", ""}),
+    ],
+)
+def test_what_matches_begin_with(pattern: str, begun: set[str]) -> None:
+    assert beginnings(pattern) == begun
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_every_match_begins_as_its_pattern_is_filed(data: st.DataObject) -> None:
+    pattern = data.draw(st.sampled_from(PHRASES + SPELLINGS))
+    text = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert any(text.startswith(begun) for begun in beginnings(pattern))
+
+
+def longest_of_each(text: str, start: int) -> tuple[int, int] | None:
+    """Look for one pattern after the other."""
+    ends = [found.end() if (found := pattern.match(text, start)) else start for pattern in COMPILED]
+    return (ends.index(max(ends)), max(ends)) if max(ends) > start else None
+
+
+COMPILED = [whole_words(pattern) for pattern in PHRASES]
+LONGEST = Phrases(PHRASES)
+SPELLED = Phrases(SPELLINGS)
+TRAINING = [
+    folded(text) for paths in WRITERS.values() for path in paths for _, text in rows(path) if text
+]
+
+
+@given(st.sampled_from(TRAINING), st.sampled_from(TRAINING))
+@settings(max_examples=100)
+def test_longest_phrase_is_that_of_all_patterns(one: str, other: str) -> None:
+    text = f"{one} {other}"
+    for start in range(len(text)):
+        assert LONGEST.longest(text, start) == longest_of_each(text, start)
+
+
+@given(st.sampled_from(TRAINING))
+def test_pattern_that_is_not_possible_is_not_there(text: str) -> None:
+    possible = SPELLED.possible(text)
+    for place, pattern in enumerate(SPELLINGS):
+        assert place in possible or not whole_words(pattern).search(text)
