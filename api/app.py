@@ -74,7 +74,7 @@ class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Wrap everything else."""
         inner = RequestLog(HeadAsGet(super().build_middleware_stack()))
-        return SecurityHeaders(Admission(inner))
+        return SecurityHeaders(Admission(inner), is_https=self.state.settings.is_https)
 
 
 def create_app(

@@ -72,7 +72,7 @@ class BodyLimit:
             HTTPException: 413: it declares more.
             SegueError: Its credentials are not valid.
         """
-        most = self._limits.of_path.get(request.url.path, self._limits.most)
+        most = self._limits.of_path.get(request.scope["path"], self._limits.most)
         declared = _declared(request)
         if declared is not None and declared <= STRANGERS_BYTES:
             return most

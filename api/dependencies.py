@@ -39,7 +39,7 @@ class _SessionCookie(APIKeyCookie):
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         """Read it; None if the request has none."""
-        return request.cookies.get(cookie_name(SESSION_COOKIE, _settings(request)))
+        return request.cookies.get(cookie_name(SESSION_COOKIE, settings_of(request)))
 
 
 _cookie = _SessionCookie(
@@ -53,23 +53,25 @@ _cookie = _SessionCookie(
 )
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """Return every use case."""
     services: Services = request.app.state.services
     return services
 
 
-def _settings(request: HTTPConnection) -> ApiSettings:
+def settings_of(request: HTTPConnection) -> ApiSettings:
+    """Return the settings of this process."""
     settings: ApiSettings = request.app.state.settings
     return settings
 
 
 # Coroutines, though they wait for nothing: FastAPI runs functions in threads, two hops a request.
 async def _services_of(request: Request) -> Services:
-    return _services(request)
+    return services_of(request)
 
 
 async def _settings_of(request: Request) -> ApiSettings:
-    return _settings(request)
+    return settings_of(request)
 
 
 ServicesDep = Annotated[Services, Depends(_services_of)]
@@ -104,14 +106,14 @@ async def authenticate(request: Request) -> Caller:
 
 
 async def _caller_of(request: Request, credentials: _Bearer, cookie: _Cookie) -> Caller:
-    services = _services(request)
+    services = services_of(request)
     if credentials is not None or cookie is None:
         token = credentials.credentials if credentials else None
         return _named(request, await services.users.authenticate(token))
     in_use = POLL_HEADER not in request.headers
     caller = _named(request, await services.sessions.authenticate(cookie, in_use=in_use))
     if request.method not in _READING:
-        require_same_origin(request, _settings(request).public_base_url)
+        require_same_origin(request, settings_of(request).public_base_url)
     return caller
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SOURCES = {
@@ -28,23 +28,32 @@ _ONLY_HTTPS = "max-age=31536000"
 """HTTPS alone for a year (RFC 6797), for this host, not for others of the domain."""
 
 
-class SecurityHeaders:
-    """Adds them to every answer that does not set them, unexpected errors included."""
+# What a browser caches could be seen after signing out.
+_ALWAYS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SecurityHeaders:
+    """Adds them to every answer that does not set them, unexpected errors included.
+
+    Args:
+        app: What answers.
+        is_https: Whether browsers call by HTTPS.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
+        only_https = {"Strict-Transport-Security": _ONLY_HTTPS} if is_https else {}
+        self._headers = Headers({**_ALWAYS, **only_https}).raw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, adding to its answer."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                # What a browser caches could be seen after signing out.
-                for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items():
-                    headers.setdefault(name, value)
-                if scope["app"].state.settings.is_https:
-                    headers["Strict-Transport-Security"] = _ONLY_HTTPS
+                given = message["headers"]
+                names = {name for name, _ in given}
+                more = [header for header in self._headers if header[0] not in names]
+                message = {**message, "headers": [*given, *more]}
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pages.assets import PREFIX
@@ -15,6 +15,7 @@ from observability.logs import request_id
 from services.platform.audit import Actor
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 
 ACTOR = "actor"
 """The attribute of a request's state with who it is from, once that is known."""
@@ -59,7 +60,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = name
+                message["headers"] = [*message["headers"], (_ID_HEADER, name.encode())]
             await send(message)
 
         token = request_id.set(name)

@@ -3,19 +3,20 @@
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from itertools import count, takewhile
-from typing import Annotated
+from typing import Any
+from urllib.parse import parse_qs
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from api.dependencies import ServicesDep, SettingsDep
+from api.dependencies import services_of, settings_of
 from api.problems import Problem
 from domain.messaging.inbound import InboundText, StatusReport
 from services.factory import Services
-from settings import ApiSettings
 from sms.signature import SignatureValidator
 
 PATIENCE = timedelta(seconds=2)
@@ -33,10 +34,38 @@ _REFUSALS: Mapping[int | str, dict[str, object]] = {
     503: {"description": "The database does not answer, or too much is waiting for it"},
 }
 
+_ATTEMPT = {
+    "name": "attempt",
+    "in": "query",
+    "required": False,
+    "schema": {
+        "anyOf": [{"type": "string"}, {"type": "null"}],
+        "description": "Id of the attempt, from its call",
+        "title": "Attempt",
+    },
+    "description": "Id of the attempt, from its call",
+}
+"""The query of a report's address, as the API document has it."""
+
 _logger = logging.getLogger(__name__)
 _under_way: set[asyncio.Task[None]] = set()
 
-router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], responses=dict(_REFUSALS))
+
+class _RequestRoute(APIRoute):
+    """A route whose function takes the request alone: FastAPI has nothing to find out for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+router = APIRouter(
+    prefix="/webhooks/twilio",
+    tags=["webhooks"],
+    responses=dict(_REFUSALS),
+    route_class=_RequestRoute,
+)
 
 _INBOUND, _STATUS = "/inbound", "/status"
 PATHS = tuple(f"{router.prefix}{path}" for path in (_INBOUND, _STATUS))
@@ -59,13 +88,14 @@ def missed(path: str, services: Services) -> None:
 
 
 @router.post(_INBOUND, response_class=Response)
-async def receive_text(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
+async def receive_text(request: Request) -> Response:
     """Receive an inbound text, signed by Twilio.
 
     The answer is empty TwiML, once the text and all its effects are stored; a text that comes twice
     is stored once.
     """
-    fields = await _signed_fields(request, settings)
+    services = services_of(request)
+    fields = await _signed_fields(request)
     if isinstance(fields, Problem):
         return fields.response()
     text = _inbound_text(fields)
@@ -79,21 +109,21 @@ async def receive_text(request: Request, services: ServicesDep, settings: Settin
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 
 
-@router.post(_STATUS, status_code=204, response_class=Response)
-async def receive_status(
-    request: Request,
-    services: ServicesDep,
-    settings: SettingsDep,
-    attempt: Annotated[str | None, Query(description="Id of the attempt, from its call")] = None,
-) -> Response:
+@router.post(
+    _STATUS,
+    status_code=204,
+    response_class=Response,
+    openapi_extra={"parameters": [_ATTEMPT]},
+)
+async def receive_status(request: Request) -> Response:
     """Receive Twilio's report on one of our texts; reports come twice, late and in any order."""
-    fields = await _signed_fields(request, settings)
+    fields = await _signed_fields(request)
     if isinstance(fields, Problem):
         return fields.response()
-    report = _status_report(fields, attempt)
+    report = _status_report(fields, request.query_params.get(_ATTEMPT["name"]))
     if report is None:
         return _incomplete("MessageSid and MessageStatus").response()
-    await _patiently(services.status_callbacks.receive(report))
+    await _patiently(services_of(request).status_callbacks.receive(report))
     return Response(status_code=204)
 
 
@@ -121,7 +151,13 @@ def _done(task: asyncio.Task[None]) -> None:
         _logger.warning("a webhook was not stored", extra={"error": type(error).__name__})
 
 
-async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, str] | Problem:
+class _Form(dict[str, list[str]]):
+    """A form's fields, each with all its values."""
+
+    getlist = dict[str, list[str]].__getitem__
+
+
+async def _signed_fields(request: Request) -> dict[str, str] | Problem:
     """Read the form, which must be signed and about our account.
 
     The whole form is read and checked, never single parameters: a blank field counts for the
@@ -130,7 +166,9 @@ async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, s
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         return Problem(415, "unsupported_media_type", f"send a form, with Content-Type: {_FORM}")
-    form = await request.form()
+    settings = settings_of(request)
+    # Decoded as bytes, for what percent signs stand for is UTF-8.
+    form = _Form(parse_qs((await request.body()).decode("latin-1"), keep_blank_values=True))
     validator = SignatureValidator(
         settings.twilio_auth_token.get_secret_value(), settings.public_base_url
     )
@@ -147,7 +185,7 @@ async def _signed_fields(request: Request, settings: ApiSettings) -> dict[str, s
         )
         return Problem(403, "invalid_signature", "the signature is missing or does not match")
     # PostgreSQL stores no NUL, and a text must not be lost for one.
-    fields = {name: str(value).replace("\0", "") for name, value in form.items()}
+    fields = {name: values[-1].replace("\0", "") for name, values in form.items()}
     if fields.get("AccountSid", settings.twilio_account_sid) != settings.twilio_account_sid:
         _logger.warning("refused a webhook of another account")
         return Problem(403, "wrong_account", "the message belongs to another account")
