@@ -167,6 +167,17 @@ class Effects:
     signal: str | None = None
     may_be_doubled: bool = False
 
+    @property
+    def is_about_the_text_alone(self) -> bool:
+        """Whether they change the attempt and its text, and tell of a delivery, and no more."""
+        others = (self.sender, self.transitions, self.opt_out, self.is_landline)
+        return (
+            not any(others)
+            and self.shows_texts is None
+            and not self.may_be_doubled
+            and all(event.kind == "delivered" for event in self.events)
+        )
+
     def then(self, later: "Effects") -> "Effects":
         """Return these effects followed by later ones, whose values and answer stand."""
         return Effects(

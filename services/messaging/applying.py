@@ -1,6 +1,7 @@
 """Writing what follows from what was learned about an attempt: read, interpret, apply."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -20,7 +21,8 @@ from domain.messaging.effects import (
     RetryStep,
     Transition,
 )
-from domain.messaging.interpreting import Evidence, interpret, scope
+from domain.messaging.inbound import StatusReport
+from domain.messaging.interpreting import Evidence, Scope, interpret, scope
 from domain.messaging.ports import NextAction
 from domain.platform.provider_errors import explain
 from domain.platform.rules import SendingRules
@@ -91,6 +93,32 @@ async def _lock(tx: Transaction, attempt: Attempt, evidence: Evidence, now: date
     return replace(attempt, next_step=following)
 
 
+async def learn_of_texts(
+    tx: Transaction,
+    reports: Sequence[tuple[Loaded, StatusReport]],
+    rules: SendingRules,
+) -> Sequence[StatusReport]:
+    """Write what follows from reports on different texts together; return those that it left out.
+
+    These are the reports that change more than the text they are on: each must be learned alone,
+    for it takes locks of its own. The transaction holds the numbers' locks since before the
+    attempts were read.
+    """
+    news = list[tuple[Attempt, Effects]]()
+    left = list[StatusReport]()
+    for (attempt, now), report in reports:
+        effects = None
+        if scope(attempt, report, now) == Scope():
+            effects = interpret(attempt, report, now, rules)
+        if effects is not None and effects.is_about_the_text_alone:
+            news.append((attempt, effects))
+        else:
+            left.append(report)
+    await attempts.write(tx, news)
+    await events.messages_delivered(tx, [one.message_id for one, new in news if new.events])
+    return left
+
+
 async def apply(
     tx: Transaction, attempt: Attempt, effects: Effects, now: datetime, rules: SendingRules
 ) -> NextAction:
@@ -99,7 +127,7 @@ async def apply(
     The transaction holds the locks that ``scope`` names; ``now`` is by the clock that dates
     attempts.
     """
-    await attempts.write(tx, attempt, effects)
+    await attempts.write(tx, [(attempt, effects)])
     await _write_sender(tx, attempt, effects, now)
     for event in effects.events:
         await _tell(tx, attempt.message_id, event)
@@ -138,7 +166,7 @@ async def _tell(tx: Transaction, message_id: UUID, event: MessageEvent) -> None:
         case "sent":
             await events.message_sent(tx, message_id)
         case "delivered":
-            await events.message_delivered(tx, message_id)
+            await events.messages_delivered(tx, [message_id])
         case "failed":
             meaning = explain(event.code)
             await events.message_failed(tx, message_id, error_code=event.code, meaning=meaning)

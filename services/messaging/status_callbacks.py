@@ -3,35 +3,48 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 from domain.messaging.inbound import StatusReport
 from domain.platform.rules import SendingRules
-from services.messaging.applying import learn
+from services.messaging.applying import learn, learn_of_texts
 from services.platform.group_commit import GroupCommit, GroupLimits
 from storage.messaging import attempts, inbound
 from storage.messaging.attempts import Loaded
 from storage.platform.database import Database, Transaction, is_unavailable
 
-LIMITS = GroupLimits(together=1, at_once=6)
-"""Each report has a transaction of its own: what it locks depends on what it says."""
+LOCK_PATIENCE = timedelta(milliseconds=500)
+"""How long reports that share a transaction wait for a lock; then each goes alone."""
 
 _logger = logging.getLogger(__name__)
 
 
 class StatusCallbacks:
-    """Stores the provider's delivery reports, and applies them; ``limits`` of how many at once."""
+    """Stores the provider's delivery reports, and applies them.
+
+    Reports that come in at the same time share a transaction; one that changes more than the text
+    it is on goes alone, as it takes locks of its own.
+
+    Args:
+        database: Where the rows are.
+        rules: What a report leads to.
+        limits: How many reports are taken on.
+    """
 
     def __init__(
         self, database: Database, rules: SendingRules, limits: GroupLimits | None = None
     ) -> None:
         self._database = database
         self._rules = rules
-        self._queue = GroupCommit(self._receive, self._alone, lambda one: one.sid, limits or LIMITS)
+        self._group = GroupCommit(
+            self._apply_together, self._apply_alone, lambda one: one.sid, limits
+        )
 
     @property
     def is_full(self) -> bool:
         """Whether ``receive`` would refuse."""
-        return self._queue.is_full
+        return self._group.is_full
 
     async def receive(self, report: StatusReport) -> None:
         """Keep a report and apply it; the same report again changes nothing.
@@ -40,14 +53,21 @@ class StatusCallbacks:
             FullError: Too many are waiting: nothing is kept.
             Exception: PostgreSQL is away (``database.is_unavailable``): nothing is kept.
         """
-        await self._queue.do(report)
+        await self._group.do(report)
 
-    async def _receive(self, reports: Sequence[StatusReport]) -> Sequence[StatusReport]:
-        for report in reports:
-            await self._alone(report)
-        return ()
+    async def _apply_together(self, reports: Sequence[StatusReport]) -> Sequence[StatusReport]:
+        try:
+            return await self.apply_together(reports)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            _logger.warning(
+                "status reports go alone",
+                extra={"reports": len(reports), "error": type(error).__name__},
+            )
+            return reports
 
-    async def _alone(self, report: StatusReport) -> None:
+    async def _apply_alone(self, report: StatusReport) -> None:
         try:
             await self.apply(report)
         except Exception as error:
@@ -57,12 +77,36 @@ class StatusCallbacks:
             async with self._database.transaction() as tx:
                 await inbound.keep_report(tx, report)
 
+    async def apply_together(self, reports: Sequence[StatusReport]) -> Sequence[StatusReport]:
+        """Apply reports in one transaction; return those that must go alone, of which none is kept.
+
+        These are reports whose number somebody else holds, that change more than the text they are
+        on, or that are on the same text as one before them.
+        """
+        async with self._database.transaction() as tx:
+            found = await attempts.load_free(tx, reports, patience=LOCK_PATIENCE)
+            pairs = list[tuple[Loaded, StatusReport]]()
+            unknown, left = list[StatusReport](), list[StatusReport]()
+            texts = set[UUID]()
+            for report, loaded in zip(reports, found, strict=True):
+                if loaded is None:
+                    unknown.append(_anonymous(report))
+                elif loaded == "taken" or loaded[0].message_id in texts:
+                    left.append(report)
+                else:
+                    texts.add(loaded[0].message_id)
+                    pairs.append((loaded, report))
+            left += await learn_of_texts(tx, pairs, self._rules)
+            aside = {one.sid for one in left}
+            applied = [report for _, report in pairs if report.sid not in aside]
+            await inbound.keep_applied_reports(tx, unknown + applied)
+            return left
+
     async def apply(self, report: StatusReport) -> bool:
         """Apply a report in one transaction; False if that was done before."""
         async with self._database.transaction() as tx:
             found = await _attempt_of(tx, report)
-            # A report on no text of ours, perhaps an erased contact's, is kept without numbers.
-            kept = report if found is not None else replace(report, from_phone=None, payload={})
+            kept = report if found is not None else _anonymous(report)
             report_id = await inbound.keep_report(tx, kept)
             if report_id is None:
                 return False
@@ -93,6 +137,11 @@ class StatusCallbacks:
                         "status report still not applied", extra={"sid": one.report.sid}
                     )
         return applied
+
+
+def _anonymous(report: StatusReport) -> StatusReport:
+    """Leave the numbers out of a report on no text of ours, perhaps an erased contact's."""
+    return replace(report, from_phone=None, payload={})
 
 
 async def _attempt_of(tx: Transaction, report: StatusReport) -> Loaded | None:

@@ -132,9 +132,9 @@ async def message_sent(tx: Transaction, message_id: UUID) -> None:
     await _emit(tx, EventType.MESSAGE_SENT, [message_id])
 
 
-async def message_delivered(tx: Transaction, message_id: UUID) -> None:
-    """Emit that a text arrived."""
-    await _emit(tx, EventType.MESSAGE_DELIVERED, [message_id])
+async def messages_delivered(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Emit that texts arrived."""
+    await _emit(tx, EventType.MESSAGE_DELIVERED, message_ids)
 
 
 async def message_failed(

@@ -1,16 +1,18 @@
 """Reading attempts and writing what becomes of them, under their number's lock."""
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, Literal
 from uuid import UUID
 
 from domain.messaging.absence import LIST_SKEW, Rival
 from domain.messaging.attempts import Attempt, OneOffAttempt, StepAttempt
 from domain.messaging.effects import Effects
+from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import Canary
-from storage.platform.database import Transaction
-from storage.platform.locks import LOCK_NUMBER
+from storage.platform.database import Transaction, as_json
+from storage.platform.locks import LOCK_NUMBER, TRY_NUMBER
 from storage.platform.rows import made
 from storage.tables.sent import LAST_SENT_AT
 
@@ -57,7 +59,7 @@ _READ = f"""
             count(*) FILTER (WHERE b.http_status = 429) AS throttled
         FROM attempts b WHERE b.message_id = a.message_id
     ) b
-    WHERE a.id = :id
+    WHERE a.id = ANY(CAST(:ids AS uuid[]))
 """  # noqa: S608 - built from constants
 
 
@@ -65,11 +67,61 @@ async def load(tx: Transaction, attempt_id: UUID) -> Loaded | None:
     """Lock an attempt's number, then read the attempt; None if there is no such attempt."""
     if (await tx.run(_LOCK, id=attempt_id)).first() is None:
         return None
-    row = (await tx.run(_READ, id=attempt_id)).mappings().one_or_none()
-    if row is None:  # erased while its number was waited for
-        return None
+    # Not there any more: erased while its number was waited for.
+    return (await _read(tx, [attempt_id])).get(attempt_id)
+
+
+async def _read(tx: Transaction, attempt_ids: Collection[UUID]) -> dict[UUID, Loaded]:
+    """Read attempts whose numbers are locked."""
+    rows = (await tx.run(_READ, ids=attempt_ids)).mappings()
+    return {row["id"]: (_attempt_of(row), row["read_at"]) for row in rows}
+
+
+def _attempt_of(row: Mapping[Any, Any]) -> Attempt:
     is_step = row["step"] is not None and row["status"] is not None
-    return made(StepAttempt, row) if is_step else made(OneOffAttempt, row), row["read_at"]
+    return made(StepAttempt, row) if is_step else made(OneOffAttempt, row)
+
+
+# Nothing is read here but rows that never change, so the locks may be taken in the same statement.
+_LOCK_FREE = f"""
+    WITH found AS MATERIALIZED (
+        SELECT asked.place, a.id, m.contact_id, {TRY_NUMBER.format(phone="m.phone")} AS is_free
+        FROM jsonb_to_recordset(:reports) AS asked(place integer, sid text, attempt_id uuid)
+        JOIN attempts a ON a.id = coalesce(
+            (SELECT id FROM attempts WHERE id = asked.attempt_id),
+            (SELECT id FROM attempts WHERE provider_sid = asked.sid)
+        )
+        JOIN messages m ON m.id = a.message_id
+        CROSS JOIN set_config('lock_timeout', :patience, true)
+    )
+    SELECT found.place, found.id, found.is_free, c.id AS contact_id
+    FROM found LEFT JOIN LATERAL (
+        SELECT id FROM contacts WHERE id = found.contact_id AND found.is_free FOR KEY SHARE
+    ) c ON true
+"""  # noqa: S608 - built from constants
+
+
+async def load_free(
+    tx: Transaction, reports: Sequence[StatusReport], *, patience: timedelta
+) -> list[Loaded | Literal["taken"] | None]:
+    """Lock the numbers of reports' attempts, then read the attempts: of each report its own.
+
+    An attempt is found by our id in its address, else by the provider's. ``taken`` is one whose
+    number somebody else holds, None one that we do not know. From then on the transaction waits for
+    no lock longer than ``patience``.
+    """
+    asked = [
+        {"place": place, "sid": one.sid, "attempt_id": one.attempt_id}
+        for place, one in enumerate(reports)
+    ]
+    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
+    rows = (await tx.run(_LOCK_FREE, reports=as_json(asked), patience=milliseconds)).all()
+    ids = {row.id for row in rows if row.is_free}
+    read = await _read(tx, ids) if ids else {}
+    found: list[Loaded | Literal["taken"] | None] = [None] * len(reports)
+    for row in rows:
+        found[row.place] = read.get(row.id) if row.is_free else "taken"
+    return found
 
 
 async def lock_contact(tx: Transaction, contact_id: UUID) -> None:
@@ -190,10 +242,11 @@ async def note_doubled(tx: Transaction, message_id: UUID) -> bool:
 
 @cache
 def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> str:
-    """Build the one statement that sets these columns of an attempt and of its message."""
+    """Build the one statement that sets these columns of attempts and of their messages."""
     updates = [
-        f"UPDATE {table} SET {', '.join(f'{one} = :{table}_{one}' for one in columns)}"  # noqa: S608
-        f" WHERE id = :{table}_id"
+        f"UPDATE {table} SET {', '.join(f'{one} = news.{one}' for one in columns)}"  # noqa: S608
+        f" FROM jsonb_populate_recordset(CAST(NULL AS {table}), :{table}) news"
+        f" WHERE {table}.id = news.id"
         for table, columns in (("attempts", attempt), ("messages", message))
         if columns
     ]
@@ -201,14 +254,20 @@ def _update(attempt: tuple[str, ...], message: tuple[str, ...]) -> str:
     return f"WITH first AS ({first[0]}) {last}" if first else last
 
 
-async def write(tx: Transaction, attempt: Attempt, effects: Effects) -> None:
-    """Write what becomes of an attempt and of its text."""
-    if not effects.attempt and not effects.message:
-        return
-    await tx.run(
-        _update(tuple(effects.attempt), tuple(effects.message)),
-        attempts_id=attempt.id,
-        messages_id=attempt.message_id,
-        **{f"attempts_{name}": value for name, value in effects.attempt.items()},
-        **{f"messages_{name}": value for name, value in effects.message.items()},
-    )
+async def write(tx: Transaction, news: Sequence[tuple[Attempt, Effects]]) -> None:
+    """Write what becomes of attempts at different texts, and of the texts.
+
+    One statement for all whose columns are the same.
+    """
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[Attempt, Effects]]] = {}
+    for attempt, effects in news:
+        columns = tuple(effects.attempt), tuple(effects.message)
+        if any(columns):
+            alike.setdefault(columns, []).append((attempt, effects))
+    for columns, some in alike.items():
+        rows: dict[str, list[dict[str, object]]] = {
+            "attempts": [{"id": one.id, **effects.attempt} for one, effects in some],
+            "messages": [{"id": one.message_id, **effects.message} for one, effects in some],
+        }
+        changed = [table for table, named in zip(rows, columns, strict=True) if named]
+        await tx.run(_update(*columns), **{table: as_json(rows[table]) for table in changed})

@@ -341,7 +341,7 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
         status=report.status,
         code=report.error_code,
         attempt_id=report.attempt_id,
-        payload={"from_phone": report.from_phone, **report.payload},
+        payload=_report_payload(report),
     )
     sql = """
         SELECT id, applied_at FROM status_events
@@ -350,6 +350,34 @@ async def keep_report(tx: Transaction, report: StatusReport) -> int | None:
     """
     row = (await tx.run(sql, sid=report.sid, status=report.status, code=report.error_code)).one()
     return row.id if row.applied_at is None else None
+
+
+_KEEP_APPLIED = """
+    INSERT INTO status_events (provider_sid, status, error_code, attempt_id, payload, applied_at)
+    SELECT sid, status, error_code, attempt_id, payload, now()
+    FROM jsonb_to_recordset(:reports) AS came(
+        sid text, status text, error_code integer, attempt_id uuid, payload jsonb
+    )
+    ORDER BY sid, status, error_code
+    ON CONFLICT (provider_sid, status, error_code) DO UPDATE
+    SET applied_at = coalesce(status_events.applied_at, excluded.applied_at)
+"""
+
+
+async def keep_applied_reports(tx: Transaction, reports: Sequence[StatusReport]) -> None:
+    """Store different status reports whose effects are in; one that is there is applied now."""
+    came = [
+        {
+            "sid": one.sid,
+            "status": one.status,
+            "error_code": one.error_code,
+            "attempt_id": one.attempt_id,
+            "payload": _report_payload(one),
+        }
+        for one in reports
+    ]
+    if came:
+        await tx.run(_KEEP_APPLIED, reports=as_json(came))
 
 
 async def unapplied_reports(tx: Transaction, limit: int, after: int = 0) -> list[KeptReport]:
@@ -373,6 +401,10 @@ async def unapplied_reports(tx: Transaction, limit: int, after: int = 0) -> list
         )
         for row in rows
     ]
+
+
+def _report_payload(report: StatusReport) -> dict[str, object]:
+    return {"from_phone": report.from_phone, **report.payload}
 
 
 def _from_phone(payload: Mapping[str, object]) -> str | None:

@@ -294,7 +294,7 @@ async def test_event_numbers_follow_the_order_of_commits(kit: SendingKit) -> Non
     await kit.send(enrollment)
     message = await kit.message(enrollment)
     async with kit.world.database.transaction() as tx:
-        await events.message_delivered(tx, message.id)
+        await events.messages_delivered(tx, [message.id])
         finishing = asyncio.create_task(
             kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
         )
