@@ -23,13 +23,14 @@ from storage.enrollments.enrollments import Ending
 from storage.event_webhooks import events
 from storage.messaging import inbound
 from storage.messaging.inbound import Parties, ReceivedText, Repliable
-from storage.platform.database import Database, Transaction, is_unavailable
-from storage.platform.locks import lock_enrollments_of, lock_numbers
+from storage.platform.database import Database, Transaction, is_lock_timeout, is_unavailable
+from storage.platform.locks import limit_waits, lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
 from storage.suppression.suppressions import Evidence, OptInText
 
 LOCK_PATIENCE = timedelta(milliseconds=500)
-"""How long texts that share a transaction wait for a lock; then each goes alone."""
+"""How long texts that share a transaction wait for a lock; then each goes alone. One that does
+waits as long, and again after others have had their turn."""
 
 _AT_ONCE_LENGTH = 320
 """Characters of a text that is read on the event loop; reading takes some milliseconds."""
@@ -64,7 +65,11 @@ class Inbound:
         self._database = database
         self._limits = limits or GroupLimits()
         self._group = GroupCommit(
-            self._apply_together, self._apply_alone, lambda text: text.phone, self._limits
+            self._apply_together,
+            self._apply_alone,
+            lambda text: text.phone,
+            self._limits,
+            is_busy=is_lock_timeout,
         )
 
     @property
@@ -98,23 +103,32 @@ class Inbound:
 
     async def _apply_alone(self, text: InboundText) -> None:
         try:
-            await self.apply([text])
+            await self.apply([text], at_most=LOCK_PATIENCE)
         except Exception as error:
-            if is_unavailable(error):
+            if is_unavailable(error) or is_lock_timeout(error):
                 raise
             _logger.exception("inbound text kept, not applied", extra={"sid": text.sid})
-            await self.keep([text])
+            await self.keep([text], at_most=LOCK_PATIENCE)
 
-    async def keep(self, texts: Sequence[InboundText]) -> None:
-        """Keep texts to be applied later; until then nothing is sent to their numbers."""
+    async def keep(self, texts: Sequence[InboundText], *, at_most: timedelta | None = None) -> None:
+        """Keep texts to be applied later; until then nothing is sent to their numbers.
+
+        ``at_most`` limits how long to wait for a lock, as for ``apply``.
+        """
         texts = [_storable(text) for text in texts]
         async with self._database.transaction() as tx:
+            if at_most is not None:
+                await limit_waits(tx, at_most)
             # A text of ours that is just starting is committed before these are.
             await lock_numbers(tx, [text.phone for text in texts])
             await inbound.keep_texts(tx, texts)
 
     async def apply(
-        self, texts: Sequence[InboundText], *, patience: timedelta | None = None
+        self,
+        texts: Sequence[InboundText],
+        *,
+        patience: timedelta | None = None,
+        at_most: timedelta | None = None,
     ) -> Applied:
         """Apply the effects of texts of different numbers in one transaction.
 
@@ -122,12 +136,18 @@ class Inbound:
             texts: At least one.
             patience: How long to wait for a lock; a number that is not free is left out. None to
                 wait for all of them.
+            at_most: How long to wait then; None to wait for as long as it takes.
+
+        Raises:
+            Exception: It took longer (``database.is_lock_timeout``): nothing is kept.
         """
         readings = dict[str, Reading]()
         for text in texts:
             readings[text.sid] = await _reading(text)
             await asyncio.sleep(0)  # reading takes a while; others have their turn in between
         async with self._database.transaction() as tx:
+            if at_most is not None:
+                await limit_waits(tx, at_most)
             if patience is None:
                 await lock_numbers(tx, [text.phone for text in texts])
             kept = await inbound.keep_texts(tx, texts, patience=patience)

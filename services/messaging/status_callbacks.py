@@ -12,10 +12,12 @@ from services.messaging.applying import learn, learn_of_texts
 from services.platform.group_commit import GroupCommit, GroupLimits
 from storage.messaging import attempts, inbound
 from storage.messaging.attempts import Loaded
-from storage.platform.database import Database, Transaction, is_unavailable
+from storage.platform.database import Database, Transaction, is_lock_timeout, is_unavailable
+from storage.platform.locks import limit_waits
 
 LOCK_PATIENCE = timedelta(milliseconds=500)
-"""How long reports that share a transaction wait for a lock; then each goes alone."""
+"""How long reports that share a transaction wait for a lock; then each goes alone. One that does
+waits as long, and again after others have had their turn."""
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +40,11 @@ class StatusCallbacks:
         self._database = database
         self._rules = rules
         self._group = GroupCommit(
-            self._apply_together, self._apply_alone, lambda one: one.sid, limits
+            self._apply_together,
+            self._apply_alone,
+            lambda one: one.sid,
+            limits,
+            is_busy=is_lock_timeout,
         )
 
     @property
@@ -69,9 +75,9 @@ class StatusCallbacks:
 
     async def _apply_alone(self, report: StatusReport) -> None:
         try:
-            await self.apply(report)
+            await self.apply(report, at_most=LOCK_PATIENCE)
         except Exception as error:
-            if is_unavailable(error):
+            if is_unavailable(error) or is_lock_timeout(error):
                 raise
             _logger.exception("status report kept, not applied", extra={"sid": report.sid})
             async with self._database.transaction() as tx:
@@ -102,9 +108,19 @@ class StatusCallbacks:
             await inbound.keep_applied_reports(tx, unknown + applied)
             return left
 
-    async def apply(self, report: StatusReport) -> bool:
-        """Apply a report in one transaction; False if that was done before."""
+    async def apply(self, report: StatusReport, *, at_most: timedelta | None = None) -> bool:
+        """Apply a report in one transaction; False if that was done before.
+
+        Args:
+            report: What the provider says.
+            at_most: How long to wait for a lock; None to wait for as long as it takes.
+
+        Raises:
+            Exception: It took longer (``database.is_lock_timeout``): nothing is kept.
+        """
         async with self._database.transaction() as tx:
+            if at_most is not None:
+                await limit_waits(tx, at_most)
             found = await _attempt_of(tx, report)
             kept = report if found is not None else _anonymous(report)
             report_id = await inbound.keep_report(tx, kept)

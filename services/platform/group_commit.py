@@ -64,6 +64,8 @@ class GroupCommit(Generic[_T]):
         alone: Does one item; what it raises is its answer.
         key: What an item has in common with those that it must not overtake.
         limits: How much is taken on.
+        is_busy: Which errors of ``alone`` say that others hold what the item needs: it is tried
+            again once the others that wait for a slot have had theirs.
     """
 
     def __init__(
@@ -72,8 +74,11 @@ class GroupCommit(Generic[_T]):
         alone: Callable[[_T], Awaitable[None]],
         key: Callable[[_T], Hashable],
         limits: GroupLimits | None = None,
+        *,
+        is_busy: Callable[[BaseException], bool] = lambda _: False,
     ) -> None:
         self._together, self._alone, self._key = together, alone, key
+        self._is_busy = is_busy
         self._limits = limits or GroupLimits()
         self._waiting: deque[_Waiting[_T]] = deque()  # one of each key
         self._behind: dict[Hashable, deque[_Waiting[_T]]] = {}  # others of keys that wait or run
@@ -166,14 +171,19 @@ class GroupCommit(Generic[_T]):
             self._begin()
 
     async def _do_alone(self, one: _Waiting[_T]) -> None:
-        error: BaseException | None = None
+        error = await self._try_alone(one)
+        while error is not None and self._is_busy(error):
+            error = await self._try_alone(one)
+        self._end(one, error)
+        self._begin()
+
+    async def _try_alone(self, one: _Waiting[_T]) -> BaseException | None:
         try:
             async with self._alone_slots:
                 await self._alone(one.item)
         except BaseException as raised:  # noqa: BLE001 - the caller gets it
-            error = raised
-        self._end(one, error)
-        self._begin()
+            return raised
+        return None
 
     def _end(self, one: _Waiting[_T], error: BaseException | None = None) -> None:
         self._count -= 1

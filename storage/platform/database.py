@@ -161,6 +161,15 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE_ERRORS)
 
 
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Tell whether a transaction waited for a lock as long as it may (``lock_timeout``)."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return sqlstate == _LOCK_NOT_AVAILABLE
+
+
 _RESTED_SECONDS = 1.0
 """A connection used more recently than this is assumed to be alive."""
 

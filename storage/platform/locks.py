@@ -30,6 +30,7 @@ key wait for each other needlessly, no more.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from storage.platform.database import Transaction
@@ -76,6 +77,12 @@ class MovedError(Exception):
 
     Locking the new one as well would be out of order.
     """
+
+
+async def limit_waits(tx: Transaction, patience: timedelta) -> None:
+    """Wait for no lock longer than this from now on (``database.is_lock_timeout``)."""
+    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
+    await tx.run("SELECT set_config('lock_timeout', :patience, true)", patience=milliseconds)
 
 
 async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:
