@@ -26,6 +26,7 @@ class Admission:
         self._app = app
         self._most = {True: webhooks, False: requests}
         self._under_way = {True: 0, False: 0}
+        self._busy = problems.BUSY.response()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 503."""
@@ -39,7 +40,7 @@ class Admission:
             if is_webhook:
                 twilio.missed(scope["path"], services)
             log_refused(scope)
-            await problems.BUSY.response()(scope, receive, send)
+            await self._busy(scope, receive, send)
             return
         self._under_way[is_webhook] += 1
         try:

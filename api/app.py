@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -190,7 +191,8 @@ async def _running(settings: ApiSettings, traces: Traces) -> AsyncIterator[Servi
     )
     services.backfill.missed()  # while no API ran
     background = [
-        asyncio.create_task(services.outbox.run()),
+        # What Temporal is told can wait for a moment, webhooks cannot.
+        asyncio.create_task(services.outbox.run(is_free=partial(twilio.is_idle, services))),
         asyncio.create_task(services.waking.run()),
         asyncio.create_task(services.backfill.run()),
         asyncio.create_task(_announce(services)),

@@ -81,6 +81,11 @@ def is_full(path: str, services: Services) -> bool:
     return services.status_callbacks.is_full
 
 
+def is_idle(services: Services) -> bool:
+    """Tell whether no webhook waits for its transaction, or is in it."""
+    return services.inbound.is_idle and services.status_callbacks.is_idle
+
+
 def missed(path: str, services: Services) -> None:
     """Note that a webhook was not stored: a text is fetched soon, a text's state when it is due."""
     if path == _INBOUND_PATH:

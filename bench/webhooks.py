@@ -1,9 +1,11 @@
 """`python -m bench.webhooks`: inbound texts and status callbacks a second, beside a bare webhook.
 
 Both run as one process each, in turns (A B A B ...), called by a third with the same forms: one in
-ten says STOP, the others answer an enrollment, which ends it. Then a burst, four times as many as
-are taken otherwise: how it is answered, how soon it is over, and whether a text is missing once the
-backfill has run. Figures a second are the machine's; the ratio holds while its speed drifts.
+ten says STOP, the others answer an enrollment, which ends it. What Temporal is told of that may
+come after the answers, so there are two rates: of answers, and of texts whose signals Temporal has
+too. Then a burst, four times as many as are taken otherwise: how it is answered, how soon it is
+over, and whether a text is missing once the backfill has run. Figures a second are the machine's;
+the ratio holds while its speed drifts.
 """
 
 import argparse
@@ -15,16 +17,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
+import psutil
 import psycopg
 from temporalio.client import Client
 
@@ -46,6 +50,10 @@ _STOPS = 10  # one text in ten
 _BURST_FACTOR, _BURST_SECONDS, _CALM_SECONDS = 4, 15, 15
 _RECOVERED_FACTOR = 2
 _PAGE = 1000
+_LOOK_AGAIN_SECONDS = 0.02
+
+_PARTS = {"api": "uvicorn", "postgres": "postgres", "temporal": "start-dev"}
+"""By what a part's processes are known."""
 
 _ANSWERS = (
     "Yes, gladly",
@@ -123,7 +131,8 @@ async def _measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 api, bare = urlsplit(address).port or 0, programs.enter_context(_bare(servers))
                 figures = list[dict[str, Any]]()
                 for name, calls in (("inbound texts", texts), ("status callbacks", reports)):
-                    side = _Side(name, calls, api, bare, arguments.seconds)
+                    left = partial(_outbox_entries, connection)
+                    side = _Side(name, calls, api, bare, arguments.seconds, left)
                     side.warm_up()
                     figures += side.beside(arguments.pairs)
                     if not arguments.no_burst:
@@ -217,11 +226,19 @@ class _Side:
         api: Its port.
         bare: The bare server's.
         seconds: How long a run is.
+        left: Counts what Temporal has not been told yet.
     """
 
     def __init__(
-        self, name: str, calls: Iterator[Webhook], api: int, bare: int, seconds: float
+        self,
+        name: str,
+        calls: Iterator[Webhook],
+        api: int,
+        bare: int,
+        seconds: float,
+        left: Callable[[], int],
     ) -> None:
+        self._left = left
         self.name, self.sent = name, list[Webhook]()
         self._calls, self._api, self._bare, self._seconds = calls, api, bare, seconds
         self._rate, self._median = 100.0, 0.0
@@ -234,12 +251,21 @@ class _Side:
 
     def beside(self, pairs: int) -> Iterator[dict[str, Any]]:
         """Measure in turns."""
-        ratios, rates, medians = [], [], []
+        ratios, with_signals, rates, medians = [], [], [], []
         for pair in range(pairs):
+            before = _processor_seconds()
             ours = self._ours()
+            left, begun = self._left(), time.perf_counter()
+            while self._left():
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            drained = time.perf_counter() - begun
+            after = _processor_seconds()
             theirs = self._theirs(4000)
+            stored = ours.results.count("stored")
             rate, bare_rate = _per_second(ours), _per_second(theirs)
+            told = stored / (stored / rate + drained)
             ratios.append(rate / bare_rate)
+            with_signals.append(told / bare_rate)
             rates.append(rate)
             medians.append(_percentile(ours.took, 50))
             figure = {
@@ -248,6 +274,13 @@ class _Side:
                 "ours_per_second": round(rate, 1),
                 "bare_per_second": round(bare_rate, 1),
                 "ratio": round(rate / bare_rate, 3),
+                "left_in_outbox": left,
+                "with_signals_per_second": round(told, 1),
+                "with_signals_ratio": round(told / bare_rate, 3),
+                **{
+                    f"{part}_cpu_ms": round(1000 * (after[part] - before[part]) / stored, 2)
+                    for part in _PARTS
+                },
                 "ours_p50_ms": round(1000 * _percentile(ours.took, 50), 1),
                 "ours_p99_ms": round(1000 * _percentile(ours.took, 99), 1),
                 "bare_p50_ms": round(1000 * _percentile(theirs.took, 50), 1),
@@ -262,6 +295,7 @@ class _Side:
             "median": round(statistics.median(ratios), 3),
             "least": round(min(ratios), 3),
             "most": round(max(ratios), 3),
+            "with_signals": round(statistics.median(with_signals), 3),
         }
         print(_told(figure), flush=True)
         yield figure
@@ -392,6 +426,24 @@ def _not_applied(connection: psycopg.Connection, sids: Sequence[str]) -> int:
     ).fetchone()
     assert row is not None  # noqa: S101 - it counts
     return int(row[0])
+
+
+def _outbox_entries(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM outbox WHERE parked_at IS NULL").fetchone()
+    assert row is not None  # noqa: S101 - it counts
+    return int(row[0])
+
+
+def _processor_seconds() -> dict[str, float]:
+    """Sum up the processor time of the parts so far."""
+    seconds = dict.fromkeys(_PARTS, 0.0)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            line, times = " ".join(process.cmdline()), process.cpu_times()
+            for part, mark in _PARTS.items():
+                if mark in line:
+                    seconds[part] += times.user + times.system
+    return seconds
 
 
 def _per_second(answers: Answers) -> float:

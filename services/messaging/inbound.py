@@ -77,6 +77,11 @@ class Inbound:
         """Whether ``receive`` would refuse."""
         return self._group.is_full
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return self._group.is_idle
+
     async def receive(self, text: InboundText) -> None:
         """Keep a text and apply its whole effect; the same text again changes nothing.
 

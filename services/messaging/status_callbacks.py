@@ -52,6 +52,11 @@ class StatusCallbacks:
         """Whether ``receive`` would refuse."""
         return self._group.is_full
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return self._group.is_idle
+
     async def receive(self, report: StatusReport) -> None:
         """Keep a report and apply it; the same report again changes nothing.
 

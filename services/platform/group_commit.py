@@ -94,6 +94,11 @@ class GroupCommit(Generic[_T]):
         is_late = bool(self._waiting) and self._is_late(self._waiting[0])
         return is_late or self._count >= self._limits.waiting
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self._count
+
     def _is_late(self, one: _Waiting[_T]) -> bool:
         return _now() - one.since > self._limits.longest_wait.total_seconds()
 

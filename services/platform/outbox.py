@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -31,6 +31,9 @@ _MOST_BACKOFF = timedelta(minutes=1)
 
 _PAUSE_SECONDS = 0.05
 """Between two drains, so that one serves many commits under load."""
+
+_YIELD_SECONDS, _LONGEST_YIELD_SECONDS = 0.01, 1.0
+"""How often to look whether the process is free, and how long to wait for that."""
 
 _Fate = Literal["taken", "later"] | ParkedReason
 """An entry is with Temporal, tried again later, or parked for a person."""
@@ -63,15 +66,21 @@ class Outbox:
         async with self._database.transaction() as tx:
             await outbox.add_paces(tx, wrong)
 
-    async def run(self) -> None:
-        """Drain when notified, and every 15 s; runs until canceled."""
+    async def run(self, *, is_free: Callable[[], bool] = lambda: True) -> None:
+        """Drain when notified, and every 15 s; runs until canceled.
+
+        Before each page it waits until the process is free of more urgent work, but never longer
+        than a second.
+        """
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(15):
                     await self._notified.wait()
             self._notified.clear()
             try:
-                await self.drain()
+                await _until(is_free)
+                while await self._drain_page():
+                    await _until(is_free)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - a background task's top
                 _logger.warning("outbox not drained", extra={"error": type(error).__name__})
@@ -89,15 +98,16 @@ class Outbox:
         One that fails does not block others: it is postponed, or parked if retrying cannot help.
         """
         delivered = 0
-        while True:
-            async with self._database.transaction() as tx:
-                entries = await outbox.take(tx, PAGE)
-                if not entries:
-                    return delivered
-                fates = await self._deliver_page(tx, entries)
-                delivered += sum(fate == "taken" for fate in fates)
-                if all(fate == "later" for fate in fates):
-                    return delivered
+        while fates := await self._drain_page():
+            delivered += sum(fate == "taken" for fate in fates)
+        return delivered
+
+    async def _drain_page(self) -> Sequence[_Fate]:
+        """Deliver the first due entries; return what became of each, nothing if none got on."""
+        async with self._database.transaction() as tx:
+            entries = await outbox.take(tx, PAGE)
+            fates = await self._deliver_page(tx, entries) if entries else []
+            return () if all(fate == "later" for fate in fates) else fates
 
     async def _deliver_page(self, tx: Transaction, entries: Sequence[Entry]) -> list[_Fate]:
         """Deliver entries side by side, and record the result of each."""
@@ -197,6 +207,13 @@ class Outbox:
                 await self._temporal.wake_events(entry.subject_id)
             case OutboxKind.PACE_SENDER:
                 pass  # ``_pace`` does
+
+
+async def _until(is_free: Callable[[], bool]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LONGEST_YIELD_SECONDS):
+            while not is_free():  # noqa: ASYNC110 - many things make it free, and none tells
+                await asyncio.sleep(_YIELD_SECONDS)
 
 
 def _subjects(entries: Sequence[Entry], kind: OutboxKind) -> list[UUID]:

@@ -232,5 +232,9 @@ class StruckReceiver:
     def is_full(self) -> bool:
         return bool(self._receiver.is_full)
 
+    @property
+    def is_idle(self) -> bool:
+        return bool(self._receiver.is_idle)
+
     async def receive(self, what: object) -> None:
         await self._faults.around(self._path, lambda: self._receiver.receive(what))
