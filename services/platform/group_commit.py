@@ -1,6 +1,7 @@
 """Group commit: what comes in while a transaction is under way shares the next one."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -27,7 +28,9 @@ class GroupLimits:
     Attributes:
         together: Most items of one transaction.
         at_once: Transactions under way side by side.
-        gather: How long the second of them waits for more items to share it.
+        gather: How long one waits for more items to share it, unless none was under way for as
+            long: then the first item that comes goes at once. Those who get their answers from one
+            transaction come back together, and share the next.
         alone: Items that cannot share one, under way side by side.
         waiting: Most items that are not done yet; more are refused.
         longest_wait: How long an item waits for its turn; then it is refused, as are new ones while
@@ -86,6 +89,7 @@ class GroupCommit(Generic[_T]):
         self._free = self._limits.at_once
         self._gathering: asyncio.TimerHandle | None = None
         self._alone_slots = asyncio.Semaphore(self._limits.alone)
+        self._last_ended = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -122,14 +126,18 @@ class GroupCommit(Generic[_T]):
         await one.done
 
     def _begin(self) -> None:
-        """Begin what can begin: at once if nothing is under way or a group is full."""
+        """Begin what can begin: at once if it is quiet or a group is full."""
         while self._free and self._waiting:
-            is_busy = self._free < self._limits.at_once
-            if is_busy and len(self._waiting) < self._limits.together:
+            if len(self._waiting) < self._limits.together and not self._is_quiet():
                 self._gather()
                 return
             if not self._begin_group():
                 return
+
+    def _is_quiet(self) -> bool:
+        """Whether no group is under way, nor was a moment ago."""
+        rest = _now() - self._last_ended
+        return self._free == self._limits.at_once and rest > self._limits.gather.total_seconds()
 
     def _gather(self) -> None:
         if self._gathering is None:
@@ -173,6 +181,7 @@ class GroupCommit(Generic[_T]):
                     self._end(one)
         finally:
             self._free += 1
+            self._last_ended = _now()
             self._begin()
 
     async def _do_alone(self, one: _Waiting[_T]) -> None:

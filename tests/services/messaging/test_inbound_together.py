@@ -1,13 +1,11 @@
 """Inbound texts that share a transaction: what they cost, and that each has its own effect."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy import text as sql
 
 from domain.messaging.inbound import InboundText
@@ -15,7 +13,6 @@ from domain.suppression.keywords import read
 from services.messaging import inbound as inbound_service
 from services.messaging.inbound import Inbound
 from services.platform.group_commit import FullError, GroupLimits
-from storage.platform.database import Database
 from storage.platform.locks import lock_numbers
 from tests.kits.conversations import (
     ACTIVE,
@@ -28,6 +25,7 @@ from tests.kits.conversations import (
     new_sid,
     talking,
 )
+from tests.kits.statements import counting
 
 MOST_STATEMENTS = 20
 """Of a transaction with replies and opt-outs, whatever the number of texts."""
@@ -42,21 +40,6 @@ PATIENT = GroupLimits(longest_wait=timedelta(minutes=1))
 async def talk(database_url: str) -> AsyncIterator[Talk]:
     async with talking(database_url) as talk:
         yield talk
-
-
-@contextmanager
-def counting(database: Database) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", count)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
 
 
 def texts_of(talk: Talk, people: Sequence[Person], bodies: Sequence[str]) -> list[InboundText]:
@@ -251,6 +234,30 @@ async def test_text_beyond_the_limit_is_refused_and_not_kept(talk: Talk) -> None
     await first
     assert await talk.events(other.phone) == []
     assert not inbound.is_full
+
+
+async def test_numbers_that_others_hold_for_long_keep_no_other_text_waiting(talk: Talk) -> None:
+    """As many as there are slots for texts that go alone."""
+    limits = GroupLimits(alone=2, longest_wait=timedelta(minutes=1))
+    inbound = Inbound(talk.database, limits)
+    stuck = [await talk.texted() for _ in range(limits.alone)]
+    person = await talk.texted()
+    async with talk.database.transaction() as frozen:
+        await lock_numbers(frozen, [one.phone for one in stuck])
+        waiting = [
+            asyncio.create_task(inbound.receive(talk.inbound_text(one.phone, "STOP")))
+            for one in stuck
+        ]
+        await asyncio.sleep(0.1)
+        async with talk.database.transaction() as sender:
+            await lock_numbers(sender, [person.phone])
+            text = asyncio.create_task(inbound.receive(talk.inbound_text(person.phone, "STOP")))
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(text, 10)
+        assert await talk.statuses(person, *stuck) == [OPTED_OUT] + [ACTIVE] * len(stuck)
+        assert not any(one.done() for one in waiting)
+    await asyncio.gather(*waiting)
+    assert await talk.statuses(*stuck) == [OPTED_OUT] * len(stuck)
 
 
 async def test_two_hundred_texts_at_once_end_as_one_by_one(talk: Talk) -> None:

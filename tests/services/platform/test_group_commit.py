@@ -185,3 +185,45 @@ async def test_group_runs_in_the_context_of_its_first_item() -> None:
     await asyncio.gather(*tasks)
 
     assert store.contexts == [group[0] for group in store.groups]
+
+
+class BusyError(Exception):
+    """Others hold what an item needs."""
+
+
+async def test_item_that_others_hold_up_lets_others_go_first_and_is_tried_again() -> None:
+    tried: list[str] = []
+    held = {"a1"}
+
+    async def leave(items: Sequence[str]) -> Sequence[str]:
+        return items
+
+    async def alone(item: str) -> None:
+        tried.append(item)
+        await asyncio.sleep(0)
+        if item in held:
+            raise BusyError
+
+    group = GroupCommit(
+        leave, alone, lambda item: item[0], LIMITS, is_busy=lambda error: type(error) is BusyError
+    )
+    first = asyncio.create_task(group.do("a1"))
+    await settled()
+    await group.do("b1")
+    assert not first.done()
+    assert tried.count("a1") > 1
+    held.clear()
+    await first
+    assert group.is_idle
+
+
+async def test_items_that_come_just_after_a_group_share_the_next() -> None:
+    store = Store(replace(LIMITS, gather=timedelta(seconds=30)))
+    store.open.set()
+    await store.group.do("a1")
+    tasks = store.do("b1", "c1")
+    await settled()
+    assert store.groups == [["a1"]]
+    tasks += store.do("d1")
+    await asyncio.gather(*tasks)
+    assert store.groups == [["a1"], ["b1", "c1", "d1"]]
