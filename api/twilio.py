@@ -34,8 +34,9 @@ _REFUSALS: Mapping[int | str, dict[str, object]] = {
     503: {"description": "The database does not answer, or too much is waiting for it"},
 }
 
-_ATTEMPT = {
-    "name": "attempt",
+_ATTEMPT = "attempt"
+_ATTEMPT_IN_DOCUMENT = {
+    "name": _ATTEMPT,
     "in": "query",
     "required": False,
     "schema": {
@@ -118,14 +119,14 @@ async def receive_text(request: Request) -> Response:
     _STATUS,
     status_code=204,
     response_class=Response,
-    openapi_extra={"parameters": [_ATTEMPT]},
+    openapi_extra={"parameters": [_ATTEMPT_IN_DOCUMENT]},
 )
 async def receive_status(request: Request) -> Response:
     """Receive Twilio's report on one of our texts; reports come twice, late and in any order."""
     fields = await _signed_fields(request)
     if isinstance(fields, Problem):
         return fields.response()
-    report = _status_report(fields, request.query_params.get(_ATTEMPT["name"]))
+    report = _status_report(fields, request.query_params.get(_ATTEMPT))
     if report is None:
         return _incomplete("MessageSid and MessageStatus").response()
     await _patiently(services_of(request).status_callbacks.receive(report))
