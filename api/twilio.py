@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from itertools import count, takewhile
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from api.dependencies import services_of, settings_of
@@ -34,38 +34,33 @@ _REFUSALS: Mapping[int | str, dict[str, object]] = {
     503: {"description": "The database does not answer, or too much is waiting for it"},
 }
 
-_ATTEMPT = "attempt"
-_ATTEMPT_IN_DOCUMENT = {
-    "name": _ATTEMPT,
-    "in": "query",
-    "required": False,
-    "schema": {
-        "anyOf": [{"type": "string"}, {"type": "null"}],
-        "description": "Id of the attempt, from its call",
-        "title": "Attempt",
-    },
-    "description": "Id of the attempt, from its call",
-}
-"""The query of a report's address, as the API document has it."""
-
 _logger = logging.getLogger(__name__)
 _under_way: set[asyncio.Task[None]] = set()
 
 
-class _RequestRoute(APIRoute):
-    """A route whose function takes the request alone: FastAPI has nothing to find out for it."""
+class _PlainRoute(APIRoute):
+    """A route whose function takes the request and fields of the query as they came, if any.
+
+    FastAPI, which documents them, has nothing else to find out for it.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
+        names = [one.alias for one in self.dependant.query_params]
+
+        async def answer(request: Request) -> Response:
+            given = (request.query_params.get(name) for name in names)
+            response: Response = await self.endpoint(request, *given)
+            return response
+
+        return answer
 
 
 router = APIRouter(
     prefix="/webhooks/twilio",
     tags=["webhooks"],
     responses=dict(_REFUSALS),
-    route_class=_RequestRoute,
+    route_class=_PlainRoute,
 )
 
 _INBOUND, _STATUS = "/inbound", "/status"
@@ -115,18 +110,16 @@ async def receive_text(request: Request) -> Response:
     return Response(_NOTHING_TO_SAY, media_type="text/xml")
 
 
-@router.post(
-    _STATUS,
-    status_code=204,
-    response_class=Response,
-    openapi_extra={"parameters": [_ATTEMPT_IN_DOCUMENT]},
-)
-async def receive_status(request: Request) -> Response:
+@router.post(_STATUS, status_code=204, response_class=Response)
+async def receive_status(
+    request: Request,
+    attempt: Annotated[str | None, Query(description="Id of the attempt, from its call")] = None,
+) -> Response:
     """Receive Twilio's report on one of our texts; reports come twice, late and in any order."""
     fields = await _signed_fields(request)
     if isinstance(fields, Problem):
         return fields.response()
-    report = _status_report(fields, request.query_params.get(_ATTEMPT))
+    report = _status_report(fields, attempt)
     if report is None:
         return _incomplete("MessageSid and MessageStatus").response()
     await _patiently(services_of(request).status_callbacks.receive(report))
