@@ -52,7 +52,12 @@ _RECOVERED_FACTOR = 2
 _PAGE = 1000
 _LOOK_AGAIN_SECONDS = 0.02
 
-_PARTS = {"api": "uvicorn", "postgres": "postgres", "temporal": "start-dev"}
+_PARTS = {
+    "api": "uvicorn",
+    "postgres": "postgres",
+    "temporal": "start-dev",
+    "bare": "bench.bare_webhook",
+}
 """By what a part's processes are known."""
 
 _ANSWERS = (
@@ -259,8 +264,9 @@ class _Side:
             while self._left():
                 time.sleep(_LOOK_AGAIN_SECONDS)
             drained = time.perf_counter() - begun
-            after = _processor_seconds()
+            between = _processor_seconds()
             theirs = self._theirs(4000)
+            after = _processor_seconds()
             stored = ours.results.count("stored")
             rate, bare_rate = _per_second(ours), _per_second(theirs)
             told = stored / (stored / rate + drained)
@@ -277,10 +283,8 @@ class _Side:
                 "left_in_outbox": left,
                 "with_signals_per_second": round(told, 1),
                 "with_signals_ratio": round(told / bare_rate, 3),
-                **{
-                    f"{part}_cpu_ms": round(1000 * (after[part] - before[part]) / stored, 2)
-                    for part in _PARTS
-                },
+                **_milliseconds(before, between, stored, ("api", "postgres", "temporal")),
+                **_milliseconds(between, after, theirs.results.count("stored"), ("bare",)),
                 "ours_p50_ms": round(1000 * _percentile(ours.took, 50), 1),
                 "ours_p99_ms": round(1000 * _percentile(ours.took, 99), 1),
                 "bare_p50_ms": round(1000 * _percentile(theirs.took, 50), 1),
@@ -444,6 +448,15 @@ def _processor_seconds() -> dict[str, float]:
                 if mark in line:
                     seconds[part] += times.user + times.system
     return seconds
+
+
+def _milliseconds(
+    before: Mapping[str, float], after: Mapping[str, float], calls: int, parts: Sequence[str]
+) -> dict[str, float]:
+    """Return the processor time that a call took in each of these parts."""
+    return {
+        f"{part}_cpu_ms": round(1000 * (after[part] - before[part]) / calls, 2) for part in parts
+    }
 
 
 def _per_second(answers: Answers) -> float:
