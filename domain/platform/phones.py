@@ -23,6 +23,7 @@ opt-out network goes by the prefix alone.
 """
 
 _NANP = 1
+_AREA_LENGTH = len("+1212")
 _EXAMPLE = "write it with its country code, for example +14155550199"
 _LETTERS = "leave out letters, extensions and notes, and " + _EXAMPLE
 _DIALLABLE = re.compile(r"[^\d+]*(?:\+\D*)?\d[^+]*")
@@ -42,6 +43,8 @@ _IMPOSSIBLE = {
 @lru_cache(maxsize=4096)
 def readable(phone: str) -> str:
     """Format a stored number for people: ``+1 212-555-0123``; unchanged if it is none."""
+    if _PLAIN_NANP.fullmatch(phone):  # fast path for lists, with the same result
+        return f"+1 {phone[2:5]}-{phone[5:8]}-{phone[8:]}"
     try:
         parsed = phonenumbers.parse(phone)
     except NumberParseException:
@@ -101,7 +104,6 @@ def check_region(region: str, *, field: str = "region") -> str:
     return region.upper()
 
 
-@lru_cache(maxsize=4096)
 def time_zones(phone: str) -> tuple[str, ...]:
     """List the IANA time zones an E.164 number allows, in alphabetical order; none if unknown.
 
@@ -109,6 +111,12 @@ def time_zones(phone: str) -> tuple[str, ...]:
     toll-free) all of their country or numbering plan. A number of no known range gets its prefix's
     zones, except that a bare +1 gets none: it reaches from Guam to Bermuda.
     """
+    prefix = zones_prefix(phone)
+    return _time_zones(_number_of(prefix) if len(prefix) == _AREA_LENGTH else phone)
+
+
+@lru_cache(maxsize=4096)
+def _time_zones(phone: str) -> tuple[str, ...]:
     number = _parsed(phone)
     if number is None:
         return ()
@@ -131,7 +139,7 @@ def zones_prefix(phone: str) -> str:
     """
     if not _PLAIN_NANP.fullmatch(phone):
         return phone
-    area, exchange = phone[:5], phone[:8]
+    area, exchange = phone[:_AREA_LENGTH], phone[:8]
     return area if _is_of_one_zone(area) else exchange
 
 
@@ -141,8 +149,13 @@ def _is_of_one_zone(area: str) -> bool:
     prefix = area.removeprefix("+")
     if [one for one in TIMEZONE_DATA if one.startswith(prefix)] != [prefix]:
         return False
-    number = PhoneNumber(country_code=_NANP, national_number=int(f"{area[2:]}2345678"))
+    number = phonenumbers.parse(_number_of(area))
     return phonenumbers.region_code_for_number(number) in _NANP_HOMES
+
+
+def _number_of(area: str) -> str:
+    """Give some number of an area, ``+1`` and three digits."""
+    return f"{area}2345678"
 
 
 def is_toll_free(phone: str) -> bool:

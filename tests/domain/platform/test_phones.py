@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,11 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers.timezone import (
+    UNKNOWN_TIMEZONE,
+    time_zones_for_geographical_number,
+    time_zones_for_number,
+)
 
 from domain.platform import phones
 from domain.platform.errors import InvalidFieldError
@@ -17,6 +23,7 @@ from domain.platform.phones import (
     is_toll_free,
     masked,
     normalize,
+    readable,
     time_zones,
     zones_prefix,
 )
@@ -148,16 +155,39 @@ def test_every_zone_can_be_loaded(phone: str) -> None:
     assert all(ZoneInfo(zone).key == zone for zone in zones)
 
 
-def test_numbers_with_the_same_prefix_have_the_same_zones() -> None:
-    """A sample of the exchanges of every area."""
-    zones = defaultdict(set)
+def _every_area() -> Iterator[str]:
+    """Give numbers of a sample of the exchanges of every area."""
     for area in range(200, 1000):
         for number in range(4):
-            exchange = 200 + (area * 131 + number * 137) % 800
-            phone = f"+1{area}{exchange}0199"
-            zones[zones_prefix(phone)].add(time_zones(phone))
+            yield f"+1{area}{200 + (area * 131 + number * 137) % 800}0199"
+
+
+def test_numbers_with_the_same_prefix_have_the_same_zones() -> None:
+    zones = defaultdict(set)
+    for phone in _every_area():
+        zones[zones_prefix(phone)].add(_zones_by_library(phone))
+        assert time_zones(phone) == _zones_by_library(phone)
     assert all(len(found) == 1 for found in zones.values())
     assert len(zones) < 3_000  # most areas have one
+
+
+def _zones_by_library(phone: str) -> tuple[str, ...]:
+    number = phonenumbers.parse(phone)
+    zones = time_zones_for_number(number)
+    if zones != (UNKNOWN_TIMEZONE,):
+        return tuple(sorted(zones))
+    zones = time_zones_for_geographical_number(number)
+    of_plan = time_zones_for_geographical_number(phonenumbers.parse("+10000000000"))
+    return () if zones in {of_plan, (UNKNOWN_TIMEZONE,)} else tuple(sorted(zones))
+
+
+def test_numbers_are_written_for_people_as_by_the_library() -> None:
+    for phone in (*_every_area(), "+447700900123", "+88213300655", "+390612345678", "+1212555012"):
+        number = phonenumbers.parse(phone)
+        international = phonenumbers.PhoneNumberFormat.INTERNATIONAL
+        assert readable(phone) == phonenumbers.format_number(number, international)
+    assert readable("+12125550123") == "+1 212-555-0123"
+    assert readable("12345") == "12345"
 
 
 def test_prefix_of_zones_is_exchange_or_number_where_area_does_not_decide() -> None:
