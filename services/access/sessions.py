@@ -165,8 +165,8 @@ class Sessions:
             if holder is None:
                 raise NotSignedInError(token_given=True)
             if holder.is_stale and in_use:
-                await sessions.note_use(tx, holder.session.id)
-        return _caller(holder.user, holder.session)
+                await sessions.note_use(tx, holder.session_id)
+        return _caller(UserDetails.holding(holder), holder.session_id, holder.expires_at)
 
     async def sign_out(self, caller: Caller) -> None:
         """End the caller's session.
@@ -229,15 +229,10 @@ class Sessions:
             await audit.record(tx, "session.sign_in", "user", [user.id], user_id=user.id)
             return SignedIn(
                 self._signer.sign(_SIGNED_AS + token).decode().removeprefix(_SIGNED_AS),
-                _caller(now, session),
+                _caller(UserDetails.of(now), session.id, session.expires_at),
                 self._devices.write(device, user.id),
             )
 
 
-def _caller(user: User, session: SignIn) -> Caller:
-    return Caller(
-        UserDetails.of(user),
-        frozenset(TokenScope),
-        session_id=session.id,
-        expires_at=session.expires_at,
-    )
+def _caller(user: UserDetails, session_id: UUID, expires_at: datetime | None) -> Caller:
+    return Caller(user, frozenset(TokenScope), session_id=session_id, expires_at=expires_at)

@@ -17,6 +17,8 @@ from domain.statuses.access import Role, TokenScope
 from services.access.passwords import Passwords
 from services.platform import audit
 from storage.access import sessions, set_up_links, tokens, users
+from storage.access.tokens import TokenHolder
+from storage.access.users import Holder
 from storage.platform.database import Database, Transaction
 from storage.tables.access import ApiToken, User
 
@@ -79,6 +81,11 @@ class UserDetails:
     def of(cls, user: User) -> "UserDetails":
         """Read a row."""
         return filled(cls, user)
+
+    @classmethod
+    def holding(cls, holder: Holder) -> "UserDetails":
+        """Read the user of a session or token that is valid."""
+        return filled(cls, holder, id=holder.user_id, disabled_at=None)
 
 
 @dataclass(frozen=True)
@@ -198,12 +205,12 @@ class Users:
             if holder is None:
                 raise NotSignedInError(token_given=True)
             if holder.is_stale:
-                await tokens.note_use(tx, holder.token.id)
+                await tokens.note_use(tx, holder.token_id)
         return Caller(
-            UserDetails.of(holder.user),
-            scopes_of(holder.token),
-            token_id=holder.token.id,
-            expires_at=holder.token.expires_at,
+            UserDetails.holding(holder),
+            scopes_of(holder),
+            token_id=holder.token_id,
+            expires_at=holder.expires_at,
         )
 
 
@@ -255,7 +262,7 @@ async def revoke_tokens_of(tx: Transaction, user_id: UUID) -> None:
         await audit.record(tx, "token.revoke", "token", revoked, of=str(user_id))
 
 
-def scopes_of(token: ApiToken) -> frozenset[TokenScope]:
+def scopes_of(token: ApiToken | TokenHolder) -> frozenset[TokenScope]:
     """Read a token's scopes, without those this release does not know."""
     return frozenset(_SCOPES[scope] for scope in token.scopes if scope in _SCOPES)
 

@@ -1,26 +1,66 @@
 """Queries about the sessions of people at browsers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Interval,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from domain.platform.paging import Position
+from storage.access.users import Holder
 from storage.platform.database import Transaction
-from storage.platform.rows import paged
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import SignIn, User
 
 
-class SessionHolder(NamedTuple):
-    """An open session, its user, and whether its last use is to be noted again."""
+@dataclass(frozen=True, kw_only=True)
+class SessionHolder(Holder):
+    """An open session and its user."""
 
-    user: User
-    session: SignIn
-    is_stale: bool
+    session_id: UUID
+
+
+def _open(idle: timedelta | BindParameter[timedelta]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(SignIn.ended_at).is_(None),
+        col(SignIn.expires_at) > func.now(),
+        col(SignIn.last_seen_at) > func.now() - idle,
+    )
+
+
+_HOLDER = (
+    select(
+        *columns_of(
+            SessionHolder,
+            User,
+            user_id=col(User.id),
+            session_id=col(SignIn.id),
+            expires_at=col(SignIn.expires_at),
+            is_stale=col(SignIn.last_seen_at)
+            < func.now() - bindparam("stale_after", type_=Interval),
+        )
+    )
+    .join(SignIn, col(SignIn.user_id) == col(User.id))
+    .where(
+        col(SignIn.token_hash) == bindparam("token_hash"),
+        *_open(bindparam("idle", type_=Interval)),
+        col(User.disabled_at).is_(None),
+    )
+)
+"""Built once, for every request of a browser runs it."""
 
 
 async def add(tx: Transaction, lifetime: timedelta, values: Mapping[str, Any]) -> SignIn:
@@ -34,13 +74,9 @@ async def holder_of(
     tx: Transaction, token_hash: str, *, idle: timedelta, stale_after: timedelta
 ) -> SessionHolder | None:
     """Read an open session; None if it is unknown or over, or its user disabled."""
-    row = await tx.execute(
-        select(User, SignIn, col(SignIn.last_seen_at) < func.now() - stale_after)
-        .join(SignIn, col(SignIn.user_id) == col(User.id))
-        .where(col(SignIn.token_hash) == token_hash, *_open(idle), col(User.disabled_at).is_(None))
+    return await tx.one(
+        SessionHolder, _HOLDER, token_hash=token_hash, idle=idle, stale_after=stale_after
     )
-    found = row.one_or_none()
-    return None if found is None else SessionHolder(*found)
 
 
 async def of_user(
@@ -89,11 +125,3 @@ async def _end(tx: Transaction, *which: ColumnElement[bool]) -> list[UUID]:
 async def forget(tx: Transaction, age: timedelta) -> None:
     """Remove sessions that expired this long ago."""
     await tx.execute(delete(SignIn).where(col(SignIn.expires_at) < func.now() - age))
-
-
-def _open(idle: timedelta) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(SignIn.ended_at).is_(None),
-        col(SignIn.expires_at) > func.now(),
-        col(SignIn.last_seen_at) > func.now() - idle,
-    )

@@ -1,26 +1,60 @@
 """Queries about API tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Interval, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from domain.platform.paging import Position
+from storage.access.users import Holder
 from storage.platform.database import Transaction
-from storage.platform.rows import paged
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import ApiToken, User
 
 
-class TokenHolder(NamedTuple):
-    """A valid token, its user, and whether its last use is to be noted again."""
+@dataclass(frozen=True, kw_only=True)
+class TokenHolder(Holder):
+    """A valid token and its user."""
 
-    user: User
-    token: ApiToken
-    is_stale: bool
+    token_id: UUID
+    scopes: Sequence[str]
+
+
+def _valid() -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(ApiToken.revoked_at).is_(None),
+        or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > func.now()),
+    )
+
+
+_HOLDER = (
+    select(
+        *columns_of(
+            TokenHolder,
+            User,
+            user_id=col(User.id),
+            token_id=col(ApiToken.id),
+            scopes=col(ApiToken.scopes),
+            expires_at=col(ApiToken.expires_at),
+            is_stale=or_(
+                col(ApiToken.last_used_at).is_(None),
+                col(ApiToken.last_used_at) < func.now() - bindparam("stale_after", type_=Interval),
+            ),
+        )
+    )
+    .join(ApiToken, col(ApiToken.user_id) == col(User.id))
+    .where(
+        col(ApiToken.token_hash) == bindparam("token_hash"),
+        *_valid(),
+        col(User.disabled_at).is_(None),
+    )
+)
+"""Built once, for every request of a program runs it."""
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:
@@ -70,25 +104,9 @@ async def holder_of(
     tx: Transaction, token_hash: str, *, stale_after: timedelta
 ) -> TokenHolder | None:
     """Read a valid token; None if it is unknown, expired or revoked, or its user disabled."""
-    is_stale = or_(
-        col(ApiToken.last_used_at).is_(None), col(ApiToken.last_used_at) < func.now() - stale_after
-    )
-    row = await tx.execute(
-        select(User, ApiToken, is_stale)
-        .join(ApiToken, col(ApiToken.user_id) == col(User.id))
-        .where(col(ApiToken.token_hash) == token_hash, *_valid(), col(User.disabled_at).is_(None))
-    )
-    found = row.one_or_none()
-    return None if found is None else TokenHolder(*found)
+    return await tx.one(TokenHolder, _HOLDER, token_hash=token_hash, stale_after=stale_after)
 
 
 async def note_use(tx: Transaction, token_id: UUID) -> None:
     """Note that a token was used now."""
     await tx.run("UPDATE api_tokens SET last_used_at = now() WHERE id = :id", id=token_id)
-
-
-def _valid() -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(ApiToken.revoked_at).is_(None),
-        or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > func.now()),
-    )

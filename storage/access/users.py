@@ -1,6 +1,8 @@
 """Queries about users."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,24 @@ from domain.statuses.access import Role
 from storage.platform.database import Transaction
 from storage.platform.rows import paged
 from storage.tables.access import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A user who can sign in, and the session or token of theirs that a request shows.
+
+    Attributes:
+        expires_at: Of the session or token, UTC; None for never.
+        is_stale: Whether its last use is to be noted again.
+    """
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    is_stale: bool
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> User | None:
