@@ -4,7 +4,7 @@ from collections.abc import Sequence as Many
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentStatus
@@ -21,21 +21,24 @@ class Cell(NamedTuple):
     size: int
 
 
-def of_sequence(sequence_id: UUID) -> Select[EnrollmentStatus, int, bool, int]:
-    """Select the cells of a sequence; those without any enrollments are left out."""
+def of_sequence() -> Select[EnrollmentStatus, int, bool, int]:
+    """Select the cells of ``:sequence_id``; those without any enrollments are left out."""
     status, step = col(EnrollmentCount.status), col(EnrollmentCount.step)
     held, size = col(EnrollmentCount.held), func.sum(col(EnrollmentCount.change)).label("size")
     return (
         select(status, step, held, size)
-        .where(col(EnrollmentCount.sequence_id) == sequence_id)
+        .where(col(EnrollmentCount.sequence_id) == bindparam("sequence_id"))
         .group_by(status, step, held)
         .having(size > 0)
     )
 
 
+_OF_SEQUENCE = of_sequence()
+
+
 async def cells(tx: Transaction, sequence_id: UUID) -> list[Cell]:
     """Count the enrollments of a sequence, exactly."""
-    return [Cell(*row) for row in await tx.execute(of_sequence(sequence_id))]
+    return [Cell(*row) for row in await tx.run(_OF_SEQUENCE, sequence_id=sequence_id)]
 
 
 def counted(found: Many[Cell]) -> int:

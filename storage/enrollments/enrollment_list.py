@@ -3,15 +3,11 @@
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Select,
-    func,
-    select,
-    true,
-)
+from sqlalchemy import Integer, Select, Uuid, bindparam, column, func, select, table, true
 from sqlmodel import col
 
 from domain.contacts.names import ContactName, full_name
@@ -36,17 +32,17 @@ from storage.enrollments.list_filter import (
     narrowed,
 )
 from storage.enrollments.list_order import (
-    OF_ROW,
     Half,
     Order,
     beside,
     found_by_search,
+    in_order,
     select_all,
     walk,
     walk_half,
 )
 from storage.platform.database import Transaction
-from storage.platform.rows import columns_of, made, paged
+from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment, EnrollmentSearch
@@ -138,9 +134,15 @@ class EnrollmentOfContact(EnrollmentRow):
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRow(EnrollmentOfContact):
-    """One line of the list; ``sort_key`` places it."""
+    """One line of the list.
+
+    Attributes:
+        sort_key: Places it.
+        matching: How many match in all, if reading them told.
+    """
 
     sort_key: str | datetime | None
+    matching: int | None = None
 
     @property
     def enrollment_id(self) -> UUID:
@@ -183,11 +185,17 @@ async def state_of(tx: Transaction, sequence_id: UUID) -> SequenceState | None:
     return row.scalar_one_or_none()
 
 
+_CELLS = enrollment_counts.of_sequence().subquery()
+_SUMMARY = (
+    select(col(Sequence.state), _CELLS)
+    .outerjoin(_CELLS, true())
+    .where(col(Sequence.id) == bindparam("sequence_id"))
+)
+
+
 async def summary(tx: Transaction, sequence_id: UUID) -> tuple[SequenceState, list[Cell]] | None:
     """Read a sequence's state and how many enrollments it has; None if there is none."""
-    cell = enrollment_counts.of_sequence(sequence_id).subquery()
-    query = select(col(Sequence.state), cell).outerjoin(cell, true())
-    found = (await tx.execute(query.where(col(Sequence.id) == sequence_id))).all()
+    found = (await tx.run(_SUMMARY, sequence_id=sequence_id)).all()
     if not found:
         return None
     return found[0][0], [Cell(*row[1:]) for row in found if row.status is not None]
@@ -240,13 +248,13 @@ async def page(
         is_rare = fits * fits <= limit * total
         window = 0 if is_rare else 4 * limit * total // fits
     else:
-        looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.name in OF_ROW
+        looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.may_be_empty
         window = 0 if wanted.enrollment else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
     if window:
         found = await _read(tx, walk(order, wanted, window, limit, total), order)
         if len(found.rows) >= limit or total <= window:
             return found
-    return await _read(tx, select_all(order, wanted, limit), order)
+    return await _read(tx, select_all(order, wanted, limit), order, is_counted=True)
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
@@ -304,14 +312,25 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())
 
 
-async def _read(tx: Transaction, picked: Select[*tuple[Any, ...]], order: Order) -> FoundRows:
+async def _read(
+    tx: Transaction, picked: Select[*tuple[Any, ...]], order: Order, *, is_counted: bool = False
+) -> FoundRows:
     """Read what the list shows of the enrollments that were picked, in their order."""
     # Its own query, or what is looked up for each row might be for rows that are not on the page.
     row = picked.cte("picked").prefix_with("MATERIALIZED")
-    matching = [row.c.matching] if "matching" in row.c else []
+    query = _shown(order.may_be_empty, order.down, is_counted).add_cte(row)
+    found = await tx.rows(ListedRow, query)
+    matching = found[0].matching if found else None
+    return FoundRows(found, None if matching is None else _up_to_counted(matching))
+
+
+@cache
+def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[Any, ...]]:  # noqa: FBT001
+    """Select what the list shows of ``picked``; building it takes longer than PostgreSQL does."""
+    counts = [column("matching", Integer)] if is_counted else []
+    row = table("picked", column("id", Uuid), column("sort_key"), *counts)
     query: Select[*tuple[Any, ...]] = (
         select(
-            *matching,
             *columns_of(
                 ListedRow,
                 Enrollment,
@@ -320,18 +339,15 @@ async def _read(tx: Transaction, picked: Select[*tuple[Any, ...]], order: Order)
                 enrolled_by_name=col(User.name),
                 failing_code=step_outcomes.failing_code(),
                 sort_key=row.c.sort_key,
-            ),
+                **{one.name: row.c[one.name] for one in counts},
+            )
         )
         .select_from(row)
         .join(Enrollment, col(Enrollment.id) == row.c.id)
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
     )
-    found = (await tx.execute(order.sorted(query, row))).mappings().all()
-    return FoundRows(
-        [made(ListedRow, one) for one in found],
-        _up_to_counted(found[0]["matching"]) if found and matching else None,
-    )
+    return in_order(query, row, may_be_empty=may_be_empty, down=down)
 
 
 # A count

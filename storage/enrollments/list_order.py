@@ -44,7 +44,7 @@ _OF_SEARCH: Mapping[str, SQLColumnExpression[Any]] = {
     "name": col(EnrollmentSearch.search_name),
     "enrolled_at": col(EnrollmentSearch.enrolled_at),
 }
-OF_ROW: Mapping[str, SQLColumnExpression[Any]] = {
+_OF_ROW: Mapping[str, SQLColumnExpression[Any]] = {
     "next_send_at": col(Enrollment.next_send_at),
     "last_message_at": col(Enrollment.last_message_at),
 }
@@ -69,12 +69,17 @@ class Order:
     @property
     def key(self) -> SQLColumnExpression[Any]:
         """The column that the list is sorted by."""
-        return OF_ROW[self.name] if self.name in OF_ROW else _OF_SEARCH[self.name]
+        return _OF_ROW[self.name] if self.may_be_empty else _OF_SEARCH[self.name]
 
     @property
     def row_id(self) -> SQLColumnExpression[UUID]:
         """The enrollment's id, which orders equal keys."""
-        return col(Enrollment.id if self.name in OF_ROW else EnrollmentSearch.enrollment_id)
+        return col(Enrollment.id if self.may_be_empty else EnrollmentSearch.enrollment_id)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it is sorted by a column of the row, where a value may be missing."""
+        return self.name in _OF_ROW
 
     @property
     def starts_empty(self) -> bool:
@@ -83,7 +88,7 @@ class Order:
 
     def rows(self) -> Select[*tuple[Any, ...]]:
         """Select the rows in this order, with what conditions need."""
-        if self.name in OF_ROW:
+        if self.may_be_empty:
             return select(
                 col(Enrollment.id), col(Enrollment.contact_id), self.key.label("sort_key")
             ).where(col(Enrollment.sequence_id) == self.sequence_id)
@@ -97,9 +102,7 @@ class Order:
 
     def sorted(self, query: Select[*tuple[Any, ...]], row: FromClause) -> Select[*tuple[Any, ...]]:
         """Sort what was found, those without a value last."""
-        if self.name in OF_ROW:
-            query = query.order_by(row.c.sort_key.is_(None))
-        return paged(query, row.c.sort_key, row.c.id, None, down=self.down)
+        return in_order(query, row, may_be_empty=self.may_be_empty, down=self.down)
 
     def beyond(self, row: FromClause) -> ColumnElement[bool]:
         """Build the condition that a row of the list comes after ``after``."""
@@ -111,7 +114,16 @@ class Order:
         place = tuple_(row.c.sort_key, row.c.id)
         last = tuple_(literal(self.after.value), literal(self.after.id))
         found = place < last if self.down else place > last
-        return or_(found, row.c.sort_key.is_(None)) if self.name in OF_ROW else found
+        return or_(found, row.c.sort_key.is_(None)) if self.may_be_empty else found
+
+
+def in_order(
+    query: Select[*tuple[Any, ...]], row: FromClause, *, may_be_empty: bool, down: bool
+) -> Select[*tuple[Any, ...]]:
+    """Sort rows by their ``sort_key`` and ``id``, those without a value last."""
+    if may_be_empty:
+        query = query.order_by(row.c.sort_key.is_(None))
+    return paged(query, row.c.sort_key, row.c.id, None, down=down)
 
 
 class Half(Enum):
@@ -131,7 +143,7 @@ def walk(
     it may be beyond the window.
     """
     never_active = wanted.status and EnrollmentStatus.ACTIVE not in wanted.status
-    if order.name not in OF_ROW:
+    if not order.may_be_empty:
         return walk_half(order, wanted, Half.ALL, window, limit)
     if order.starts_empty or (order.name == "next_send_at" and never_active):
         return walk_half(order, wanted, Half.EMPTY, window, limit)
@@ -198,7 +210,7 @@ def select_all(order: Order, wanted: ListFilter, limit: int) -> Select[*tuple[An
         query: Select[*tuple[Any, ...]] = select(
             col(Enrollment.id), order.key.label("sort_key")
         ).select_from(Enrollment)
-        if order.name not in OF_ROW:
+        if not order.may_be_empty:
             own = col(EnrollmentSearch.enrollment_id) == col(Enrollment.id)
             query = query.join(EnrollmentSearch, own)
         found = matching(query, order.sequence_id, wanted)
@@ -214,14 +226,14 @@ def found_by_search(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]
         select(
             col(EnrollmentSearch.enrollment_id).label("id"),
             col(EnrollmentSearch.contact_id),
-            *([] if order.name in OF_ROW else [order.key.label("sort_key")]),
+            *([] if order.may_be_empty else [order.key.label("sort_key")]),
         )
         .where(col(EnrollmentSearch.sequence_id) == order.sequence_id, searched(wanted))
         .subquery()
     )
     key: ColumnElement[Any] = (
         select(order.key).where(col(Enrollment.id) == rows.c.id).scalar_subquery()
-        if order.name in OF_ROW
+        if order.may_be_empty
         else rows.c.sort_key
     )
     others = replace(wanted, search="")
