@@ -19,7 +19,7 @@ from api.pages.flash import Flash
 from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
-from api.pages.times import Clock
+from api.pages.times import Clock, TimeTags
 from domain.platform.errors import SegueError
 
 HTMX = "hx-request"
@@ -210,9 +210,12 @@ class Page(PublicPage):
         return [(str(sender.id), sender.name) for sender in senders.items]
 
     def _of_user(self) -> dict[str, Any]:
+        tags = TimeTags(self.now, self.clock)
         return {
             "user": self.user,
             "clock": self.clock,
+            "relative_time": tags.relative_time,
+            "coming": tags.coming,
             "can": lambda name: self._pages.routes.may(self.user.role, name),
             "away": self.services.availability.away(),
         }

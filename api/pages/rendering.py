@@ -89,8 +89,7 @@ class PageRoutes:
 
     def path_to(self, name: str, /, **parameters: object) -> str:
         """Return the address of a page by its function's name and the path's parameters."""
-        texts = {key: str(value) for key, value in parameters.items()}
-        return str(self._routes[name].url_path_for(name, **texts))
+        return self._routes[name].path_format.format(**parameters)
 
     def may(self, role: Role, name: str) -> bool:
         """Whether a role may use a route, by the same rule as the server."""
@@ -118,9 +117,17 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         )
         return shown.format(f"icon {classes}".strip(), assets.icon(name))
 
+    @cache
+    def status_badge(status: EnrollmentStatus) -> Markup:
+        """Draw the badge of an enrollment's status; its meaning on hover."""
+        look, words = STATUS_LOOKS[status], STATUS_WORDS[status]
+        shown = Markup('<span class="status status-{}" data-tip="{}">{}{}</span>')
+        return shown.format(look.tone, words.meaning, icon(look.icon), words.label)
+
     environment.globals.update(
         asset=assets.path,
         icon=icon,
+        status_badge=status_badge,
         path_to=routes.path_to,
         sidebar=SIDEBAR,
         settings_tabs=SETTINGS,
@@ -135,7 +142,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         exact=_by_clock(times.Clock.exact),
         time_of_day=_by_clock(times.Clock.time_of),
         date=_by_clock(times.Clock.date_of),
-        iso=lambda moment: moment.isoformat(timespec="seconds"),
+        iso=times.iso,
         count="{:,}".format,
         phone=readable,
     )
