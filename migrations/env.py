@@ -27,10 +27,10 @@ _MOST_TRIES = 180
 
 
 def run_migrations() -> None:
-    """Run the migrations in one transaction, one runner at a time.
+    """Run the migrations, each in a transaction of its own, one runner at a time.
 
     Programs of the release before go on meanwhile, and take the same tables in another order: where
-    one of their transactions keeps this one waiting, it gives way and begins anew.
+    one of their transactions keeps a migration waiting, it gives way and begins anew.
     """
     url = context.config.attributes.get("database_url") or Settings.load().database_url
     # Whoever waited for the lock sees what was done meanwhile, whatever a role defaults to.
@@ -49,10 +49,14 @@ def run_migrations() -> None:
 
 def _run_all(engine: Engine) -> None:
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=target_metadata)
+        # For the whole session, whose end releases the lock.
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+        connection.commit()
+        context.configure(
+            connection=connection, target_metadata=target_metadata, transaction_per_migration=True
+        )
         with context.begin_transaction():
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
             context.run_migrations()
 
 

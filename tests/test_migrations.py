@@ -115,6 +115,63 @@ def test_concurrent_set_ups_migrate_once(database: str, tmp_path: Path) -> None:
         migrating.completes()
 
 
+_MANY = """
+    INSERT INTO contacts (id, first_name, last_name, phone)
+        SELECT gen_random_uuid(), 'Ann', 'Lee ' || i, '+1212' || 5550200 + i
+        FROM generate_series(1, 2500) i;
+    INSERT INTO enrollments (id, contact_id, sequence_id, version_id, enrolled_by, status, activity,
+            position, step, step_count, pass, enrolled_at)
+        SELECT gen_random_uuid(), c.id, q.id, v.id, u.id, 'active', 'waiting', 2, 1, 2, 1, now()
+        FROM contacts c, sequences q, sequence_versions v, users u WHERE c.first_name = 'Ann';
+"""
+
+
+def test_names_are_written_while_people_are_renamed_and_stay_written(
+    database: str, tmp_path: Path
+) -> None:
+    """0020 gives way to whoever changes a contact, and goes on where it was."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(_MANY.encode())
+        _wait(_alembic(database, tmp_path, "upgrade", "0019"))
+        last = connection.execute("SELECT contact_id FROM enrollments ORDER BY id DESC LIMIT 1")
+        with psycopg.connect(database) as renaming:
+            renaming.execute(
+                "UPDATE contacts SET last_name = 'Moss' WHERE id = %s", last.fetchone()
+            )
+            migrating = _alembic(database, tmp_path, "upgrade", "head")
+            _until_written(connection, 2_000)
+            connection.execute(
+                "DELETE FROM enrollments WHERE id IN"
+                " (SELECT id FROM enrollments WHERE activity = 'waiting' ORDER BY id LIMIT 1)"
+            )
+            time.sleep(1.5)  # by now it has given way, and waits anew
+            _until_written(connection, 1_999)
+        _wait(migrating)
+        right = connection.execute(
+            """
+            SELECT count(*) FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+            JOIN enrollment_search s ON s.enrollment_id = e.id
+            WHERE (s.sequence_id, s.contact_id, s.enrolled_at, s.search_name, s.phone)
+                = (e.sequence_id, c.id, e.enrolled_at, c.search_name, c.phone)
+            """
+        ).fetchone()
+        written = connection.execute("SELECT count(*) FROM enrollment_search").fetchone()
+        counted = connection.execute(
+            "SELECT held, sum(change) FROM enrollment_counts GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    assert (right, written) == ((2_500,), (2_500,))
+    assert counted == [(False, 2_499), (True, 1)]
+
+
+def _until_written(connection: psycopg.Connection, number: int) -> None:
+    for _ in range(600):
+        found = connection.execute("SELECT count(*) FROM enrollment_search").fetchone()
+        if found == (number,):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"not {number} names are written, but {found}")
+
+
 def _until_waiting(url: str, table: str | None = None, number: int = 1) -> None:
     """Wait until so many wait for the lock of a table, or for advisory locks."""
     waits = "SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"

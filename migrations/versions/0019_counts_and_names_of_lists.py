@@ -1,9 +1,6 @@
-"""counts and names that lists go by
+"""counts and names that lists go by, kept from now on
 
-Revision: 0019, after 0018.
-
-Most of it only reads enrollments. Its end keeps them locked, some ten seconds for a million: it
-writes what changed meanwhile, counts them, and makes an index and the triggers.
+Revision: 0019, after 0018. The enrollments that are there already are written by 0020.
 """
 
 import sqlalchemy as sa
@@ -63,30 +60,10 @@ def upgrade() -> None:
     sa.Column('search_name', sa.Text(), nullable=False),
     sa.Column('phone', sa.String(), nullable=False),
     )
-    op.execute(LIST.format(rows='enrollments'))
     op.create_primary_key('pk_enrollment_search', 'enrollment_search', ['enrollment_id'])
     op.create_index('ix_enrollment_counts_sequence', 'enrollment_counts', ['sequence_id'], unique=False)
     op.create_index('uq_enrollment_counts_folded', 'enrollment_counts', ['sequence_id', 'status', 'step', 'held'], unique=True, postgresql_where=sa.text('folded'))
-    op.create_index('ix_enrollment_search_list', 'enrollment_search', ['sequence_id', 'enrolled_at', 'enrollment_id'], unique=False, postgresql_include=['search_name', 'phone', 'contact_id'])
-    op.create_index('ix_enrollment_search_name', 'enrollment_search', ['sequence_id', 'search_name', 'enrollment_id'], unique=False, postgresql_include=['phone', 'contact_id'])
     op.create_index('ix_enrollment_search_contact', 'enrollment_search', ['contact_id', 'sequence_id'], unique=False, postgresql_include=['enrollment_id'])
-    op.create_index('ix_enrollment_search_trgm', 'enrollment_search', ['search_name', 'phone'], unique=False, postgresql_using='gin', postgresql_ops={'search_name': 'gin_trgm_ops', 'phone': 'gin_trgm_ops'}, postgresql_with={'gin_pending_list_limit': '1024'})
-    op.execute('ANALYZE enrollment_search')
-    op.execute('LOCK TABLE contacts IN SHARE ROW EXCLUSIVE MODE')
-    # What dropping the index needs: whoever has read them and waits to write would be in its way.
-    op.execute('LOCK TABLE enrollments IN ACCESS EXCLUSIVE MODE')
-    op.execute('DELETE FROM enrollment_search s WHERE NOT EXISTS (SELECT FROM enrollments e WHERE e.id = s.enrollment_id)')
-    op.execute(LIST.format(rows='enrollments') + 'WHERE NOT EXISTS (SELECT FROM enrollment_search s WHERE s.enrollment_id = e.id)')
-    op.execute(
-        """
-        UPDATE enrollment_search s SET search_name = c.search_name, phone = c.phone FROM contacts c
-        WHERE c.id = s.contact_id AND (s.search_name, s.phone) IS DISTINCT FROM (c.search_name, c.phone)
-        """
-    )
-    op.execute(COUNT.format(sign='', rows='enrollments'))
-    op.execute('UPDATE enrollment_counts SET folded = true')
-    op.create_index('ix_enrollments_cell', 'enrollments', ['sequence_id', 'status', 'step', 'enrolled_at', 'id'], unique=False)
-    op.drop_index('ix_enrollments_counts', table_name='enrollments')
     trigger(
         'enrollments_begin', 'INSERT ON enrollments',
         COUNT.format(sign='', rows='born') + ';' + LIST.format(rows='born'),
@@ -137,7 +114,5 @@ def downgrade() -> None:
     ):
         op.execute(f'DROP TRIGGER {name} ON {table}')
         op.execute(f'DROP FUNCTION {name}()')
-    op.create_index('ix_enrollments_counts', 'enrollments', ['sequence_id', 'status', 'step'], unique=False)
-    op.drop_index('ix_enrollments_cell', table_name='enrollments')
     op.drop_table('enrollment_search')
     op.drop_table('enrollment_counts')
