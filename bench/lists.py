@@ -1,42 +1,44 @@
 """`python -m bench.lists`: the Contacts tab of one big sequence, beside plain queries.
 
-Each view is requested as a browser does, in this process, on its own PostgreSQL: the whole page,
+Each view is requested as a browser does, over HTTP from the API as Compose runs it: the whole page,
 and the part for filters and paging. In turns with it run the plainest SQL queries for the same
 rows, their number and the counts by status, so the ratio holds on any machine; milliseconds are
-that machine's. Shown are medians, and of the part also what 95 of 100 requests stay below.
+that machine's. Shown are medians, of the part also what 95 of 100 requests stay below and its CPU
+time: in the API's main thread, and in its PostgreSQL connections (Linux alone tells).
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
+import psutil
 import psycopg
 from psycopg import sql
-from pydantic import SecretStr
 from temporalio.client import Client
 
-from api.app import create_app
 from api.enrollments import CONTACTS_CURSORS
 from bench import runs, stack
+from bench.runs import World
 from domain.platform.paging import Position
-from domain.statuses.access import TokenScope
+from domain.statuses.access import Role
 from services.factory import Services
-from settings import ApiSettings
 from workflows.client import DATA_CONVERTER
 
 _ROUNDS = 20
 _BARE_ROUNDS = 5
 _ROWS = 51
+_EMAIL, _PASSWORD = "lists@example.com", "known to everybody, so of benches alone"
 
 _FILL = (
     """
@@ -81,6 +83,7 @@ class View:
 
     Attributes:
         query: Query of its address.
+        cursors: Start of each page asked for, in turns; the first page if there is none.
         where: The same in SQL over ``enrollments e`` and ``contacts c``.
         order: Likewise.
         after: Start of a page in the middle.
@@ -91,9 +94,15 @@ class View:
     where: str = "true"
     order: str = "e.enrolled_at DESC, e.id DESC"
     after: str = "true"
+    cursors: Sequence[str] = ()
+
+    def queries(self) -> Iterator[Mapping[str, str]]:
+        """Give the query of each request, without end."""
+        for cursor in itertools.cycle(self.cursors or [""]):
+            yield {**self.query, "cursor": cursor} if cursor else self.query
 
 
-def _views(user_id: UUID, middle: Position, cursor: str) -> Sequence[View]:
+def _views(user_id: UUID, places: Sequence[Position], cursors: Sequence[str]) -> Sequence[View]:
     in_group = f"e.contact_id IN (SELECT contact_id FROM group_members WHERE group_id = '{_GROUP}')"  # noqa: S608
     few, many, digits = (
         "c.search_name LIKE '%ann77%'",
@@ -102,7 +111,7 @@ def _views(user_id: UUID, middle: Position, cursor: str) -> Sequence[View]:
     )
     return [
         View("first page"),
-        View("a page in the middle", {"cursor": cursor}, after=_beyond(middle)),
+        View("pages in the middle", after=_beyond(places[0]), cursors=cursors),
         View("by name", {"sort": "name"}, order="c.search_name, e.id"),
         View("by next text", {"sort": "next_send_at"}, order="e.next_send_at, e.id"),
         View("by last message", {"sort": "-last_message_at"}, order="e.last_message_at DESC, e.id"),
@@ -131,39 +140,64 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
     parser.add_argument("--enrollments", type=int, default=100_000, help="in the sequence")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="requests of each view")
+    parser.add_argument("--kept", type=Path, help="folder of a database to fill once and keep")
+    parser.add_argument("--fill-only", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
-    figures = asyncio.run(_measure(arguments.enrollments, arguments.rounds))
+    rounds = 0 if arguments.fill_only else arguments.rounds
+    figures = asyncio.run(_measure(arguments.enrollments, rounds, arguments.kept))
     if arguments.json:
         arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
 
 
-async def _measure(count: int, rounds: int) -> list[dict[str, Any]]:
-    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
-    with stack.servers() as servers:
-        async with AsyncExitStack() as closing:
-            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
-            services = await stack.services(servers, client, closing)
-            world = await runs.found_world(services)
-            print(f"writing {count:,} enrollments ...", flush=True)
-            names = {"count": count, "group_id": _GROUP, **vars(world)}
-            with psycopg.connect(servers.database_url, autocommit=True) as connection:
-                _fill(connection, names)
-                row = connection.execute(
-                    "SELECT enrolled_at, id FROM enrollments ORDER BY 1 DESC, 2 DESC"
-                    " OFFSET %s LIMIT 1",
-                    [count // 2],
-                ).fetchone()
-                assert row is not None  # noqa: S101 - there are so many
-                middle = Position(*row)
-                cursors = CONTACTS_CURSORS.within(world.sequence_id)
-                cursor = cursors.write(middle, "-enrolled_at") or ""
-                browser = await _browser(servers, services, world.user_id, closing)
-                heads = "".join(f"{head:>7}" for head in ("page", "part", "p95", "bare", "ratio"))
-                print(f"{'':26}{heads}   kB of HTML")
-                return [
-                    await _figure(view, browser, connection, world.sequence_id, rounds)
-                    for view in _views(world.user_id, middle, cursor)
-                ]
+async def _measure(count: int, rounds: int, kept: Path | None) -> list[dict[str, Any]]:
+    print("starting PostgreSQL, Temporal, the simulator and the API ...", flush=True)
+    async with AsyncExitStack() as closing:
+        programs = closing.enter_context(ExitStack())
+        servers = programs.enter_context(stack.servers(kept=kept))
+        client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
+        services = await stack.services(servers, client, closing)
+        connection = psycopg.connect(servers.database_url, autocommit=True)
+        closing.callback(connection.close)
+        world = await _world(services, connection, count)
+        if not rounds:
+            return []
+        address = programs.enter_context(servers.api(LOG_LEVEL="INFO"))
+        browser = await closing.enter_async_context(httpx.AsyncClient(base_url=address))
+        who = {"email": _EMAIL, "password": _PASSWORD}
+        begun = await browser.post(
+            "/api/session", json=who, headers={"Sec-Fetch-Site": "same-origin"}
+        )
+        begun.raise_for_status()
+        places = _places(connection, world.sequence_id, rounds + 1)
+        cursors = CONTACTS_CURSORS.within(world.sequence_id)
+        starts = [cursors.write(place, "-enrolled_at") or "" for place in places]
+        heads = ("page", "part", "p95", "API", "PG", "bare", "ratio")
+        print(f"{'':26}{''.join(f'{head:>7}' for head in heads)}   kB of HTML")
+        return [
+            await _figure(view, browser, connection, world.sequence_id, rounds)
+            for view in _views(world.user_id, places, starts)
+        ]
+
+
+async def _world(services: Services, connection: psycopg.Connection, count: int) -> World:
+    """Fill the database, unless it was filled before."""
+    found = connection.execute("SELECT created_by, id FROM sequences").fetchone()
+    if found is not None:
+        return World(*found)
+    await services.users.create(email=_EMAIL, role=Role.MEMBER, password=_PASSWORD)
+    world = await runs.found_world(services)
+    print(f"writing {count:,} enrollments ...", flush=True)
+    _fill(connection, {"count": count, "group_id": _GROUP, **vars(world)})
+    return world
+
+
+def _places(connection: psycopg.Connection, sequence_id: UUID, number: int) -> list[Position]:
+    """Find so many places all over the list: ids are random."""
+    rows = connection.execute(
+        "SELECT enrolled_at, id FROM enrollments WHERE sequence_id = %s ORDER BY id LIMIT %s",
+        [sequence_id, number],
+    )
+    return [Position(*row) for row in rows.fetchall()]
 
 
 def _fill(connection: psycopg.Connection, names: Mapping[str, object]) -> None:
@@ -184,31 +218,6 @@ def _fill(connection: psycopg.Connection, names: Mapping[str, object]) -> None:
     print(f"... took {time.perf_counter() - begun:.0f} s", flush=True)
 
 
-async def _browser(
-    servers: stack.Servers, services: Services, user_id: UUID, closing: AsyncExitStack
-) -> httpx.AsyncClient:
-    """A signed-in user of the app in this process."""
-    settings = ApiSettings(
-        database_url=servers.database_url,
-        twilio_account_sid=stack.ACCOUNT_SID,
-        twilio_auth_token=SecretStr(stack.AUTH_TOKEN),
-        public_base_url="https://segue.test",
-        session_secret=SecretStr("known to everybody, so of benches alone"),
-    )
-    app = create_app(settings, services=services)
-    app.state.services = services  # as the app's lifespan does, which does not run here
-    token = await services.tokens.create(
-        user_id, name="bench", scopes=[TokenScope.READ], expires_at=None
-    )
-    return await closing.enter_async_context(
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://segue.test",
-            headers={"Authorization": f"Bearer {token.token}"},
-        )
-    )
-
-
 async def _figure(
     view: View,
     browser: httpx.AsyncClient,
@@ -219,10 +228,11 @@ async def _figure(
     """Measure one view in three ways, in turns."""
     path = f"/sequences/{sequence_id}/contacts"
     sizes: dict[str, int] = {}
+    queries = view.queries()
 
     async def page(**headers: str) -> None:
-        answer = (await browser.get(path, params=view.query, headers=headers)).raise_for_status()
-        sizes["part" if headers else "page"] = len(answer.content)
+        answer = await browser.get(path, params=next(queries), headers=headers)
+        sizes["part" if headers else "page"] = len(answer.raise_for_status().content)
 
     async def part() -> None:
         await page(**{"HX-Request": "true"})
@@ -232,18 +242,25 @@ async def _figure(
 
     ways: Sequence[Callable[[], Awaitable[None]]] = (page, part, bare)
     taken: list[list[float]] = [[], [], []]
+    cpu = [0.0, 0.0]
     for number in range(rounds + 1):
         for way, seconds in zip(ways, taken, strict=True):
             if way is bare and number > _BARE_ROUNDS:
                 continue
+            before = _cpu_seconds(connection) if way is part else cpu
             begun = time.perf_counter()
             await way()
             if number:  # the first warms up
                 seconds.append(time.perf_counter() - begun)
+            if number and way is part:
+                used = zip(cpu, _cpu_seconds(connection), before, strict=True)
+                cpu = [so_far + now - then for so_far, now, then in used]
     page_ms, part_ms, bare_ms = (1000 * statistics.median(seconds) for seconds in taken)
     p95_ms = 1000 * sorted(taken[1])[math.ceil(0.95 * rounds) - 1]
+    api_ms, postgres_ms = (1000 * seconds / rounds for seconds in cpu)
     ratio = part_ms / bare_ms
-    times = "".join(f"{each:7.0f}" for each in (page_ms, part_ms, p95_ms, bare_ms))
+    measured = (page_ms, part_ms, p95_ms, api_ms, postgres_ms, bare_ms)
+    times = "".join(f"{each:7.1f}" for each in measured)
     print(f"{view.name:26}{times}{ratio:7.2f}{sizes['part'] / 1000:8.0f}", flush=True)
     return {
         "figure": "contacts tab",
@@ -251,11 +268,26 @@ async def _figure(
         "page_ms": round(page_ms, 1),
         "part_ms": round(part_ms, 1),
         "part_p95_ms": round(p95_ms, 1),
+        "api_cpu_ms": round(api_ms, 1),
+        "postgres_cpu_ms": round(postgres_ms, 1),
         "bare_ms": round(bare_ms, 1),
         "ratio": round(ratio, 3),
         "html_bytes": sizes["page"],
         "part_html_bytes": sizes["part"],
     }
+
+
+def _cpu_seconds(connection: psycopg.Connection) -> list[float]:
+    """Read the CPU time of the API's main thread, and of our connections in PostgreSQL."""
+    api = [one.pid for one in psutil.Process().children() if "uvicorn" in one.cmdline()]
+    ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'segue'"
+    postgres = [pid for (pid,) in connection.execute(ours)]
+    return [sum(map(_of_process, pids)) for pids in (api, postgres)]
+
+
+def _of_process(pid: int) -> float:
+    on_cpu, *_ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(on_cpu) / 1e9
 
 
 def _ask_plainly(connection: psycopg.Connection, view: View, sequence_id: UUID) -> None:

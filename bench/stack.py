@@ -99,12 +99,15 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """Start PostgreSQL, Temporal (on disk, as `make up` does) and the simulator."""
+def servers(*, kept: Path | None = None) -> Iterator[Servers]:
+    """Start PostgreSQL, Temporal (on disk, as `make up` does) and the simulator.
+
+    With ``kept``, PostgreSQL's data stays in this folder for the next time.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segue-bench-")))
         folder.chmod(0o755)
-        postgres = EmbeddedPostgres(folder / "postgres", free_port())
+        postgres = EmbeddedPostgres((kept or folder) / "postgres", free_port())
         postgres.start()
         stack.callback(postgres.stop)
         postgres.create_database("bench")
